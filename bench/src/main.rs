@@ -1,0 +1,2 @@
+//! Benchmarks, and what they are compared with.
+fn main() {}

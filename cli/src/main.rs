@@ -1,0 +1,2 @@
+//! The one binary: a subcommand a role, plus the tools.
+fn main() {}

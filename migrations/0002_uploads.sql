@@ -1,0 +1,110 @@
+create table clients (
+    id         integer generated always as identity primary key,
+    name       text        not null unique,
+    created_at timestamptz not null default now()
+);
+
+create table api_keys (
+    id         uuid primary key,
+    client_id  integer     not null references clients (id) on delete cascade,
+    prefix     text        not null, -- the first characters, for people to tell keys apart
+    hash       bytea       not null unique, -- SHA-256 of the key; a key has 256 random bits, so a slow hash adds nothing
+    created_at timestamptz not null default now(),
+    revoked_at timestamptz
+);
+
+create table uploads (
+    id              uuid primary key, -- version 7
+    client_id       integer     not null references clients (id),
+    kind            text        not null,
+    policy          text        not null check (policy in ('partial', 'atomic')),
+    filename        text,
+    state           text        not null check (state in ('receiving', 'processing', 'completed', 'failed', 'cancelled')),
+    reason          text, -- why it failed or was cancelled: a stable code
+    detail          text, -- the same for people
+    forced          boolean     not null default false,
+    idempotency_key text,
+    group_id        uuid        not null references groups (id),
+    header          bytea, -- the first record as it came, without its line end
+    header_bytes    bigint      not null default 0, -- bytes of the file before the first chunk
+    bytes           bigint, -- of the file, decompressed; known once received
+    sha256          bytea,
+    -- the receiver renews it; a receiving upload whose receiver is silent has failed
+    alive_at        timestamptz not null default now(),
+    -- a chunk met a duplicate: the following ones load the careful way at once
+    duplicates_seen boolean     not null default false,
+    created_at      timestamptz not null default now(),
+    received_at     timestamptz,
+    completed_at    timestamptz,
+    -- rows, chunk objects and ledger rows of a failed, cancelled or undone upload are gone
+    purged_at       timestamptz
+);
+
+create index uploads_client on uploads (client_id, id desc);
+create index uploads_sha256 on uploads (client_id, sha256) where state = 'completed';
+create index uploads_receiving on uploads (alive_at) where state = 'receiving';
+create unique index uploads_idempotency_key on uploads (client_id, idempotency_key) where idempotency_key is not null;
+
+-- Counters that every chunk's transaction moves. Apart from `uploads`, so that a chunk may hold a share lock on its
+-- upload (against a cancel in mid-load) while another one counts.
+create table upload_progress (
+    upload_id    uuid primary key references uploads (id) on delete cascade,
+    chunks_done  bigint not null default 0,
+    rows_read    bigint not null default 0,
+    accepted     bigint not null default 0,
+    rejected     bigint not null default 0,
+    duplicate    bigint not null default 0,
+    first_row_at timestamptz
+);
+
+create table chunks (
+    upload_id  uuid    not null references uploads (id) on delete cascade,
+    no         integer not null,
+    first_line bigint  not null, -- of the file, 1-based: the line of the chunk's first byte
+    first_byte bigint  not null, -- of the file, 0-based
+    bytes      bigint  not null,
+    sha256     bytea   not null,
+    -- records too long to be kept: [{"line", "bytes", "head" (base64)}]
+    oversize   jsonb,
+    rows_read  bigint,
+    accepted   bigint,
+    rejected   bigint,
+    duplicate  bigint,
+    -- duplicates whose winner the join must settle: it stands later in this file, or in a file not closed yet
+    unsettled  bigint,
+    done_at    timestamptz,
+    primary key (upload_id, no),
+    check (rows_read = accepted + rejected + duplicate)
+);
+
+create table rejects (
+    upload_id       uuid   not null references uploads (id) on delete cascade,
+    line            bigint not null, -- of the record's first byte in the file, 1-based
+    chunk_no        integer not null,
+    column_name     text, -- null: the whole record
+    code            text   not null,
+    message         text   not null,
+    raw             bytea  not null, -- the record as it came, without its line end (a long one: its head)
+    -- code 'duplicate': where the first one came from
+    first_upload_id uuid,
+    first_line      bigint,
+    primary key (upload_id, line)
+);
+
+-- An upload that met rows of another one that was not closed yet: its join waits for that one's end.
+create table upload_waits (
+    upload_id    uuid not null references uploads (id) on delete cascade,
+    on_upload_id uuid not null references uploads (id) on delete cascade,
+    primary key (upload_id, on_upload_id)
+);
+
+create table idempotency_keys (
+    client_id    integer     not null references clients (id) on delete cascade,
+    key          text        not null,
+    request_hash bytea       not null,
+    status       smallint, -- null: in flight
+    location     text,
+    response     bytea,
+    created_at   timestamptz not null default now(),
+    primary key (client_id, key)
+);

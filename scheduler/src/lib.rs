@@ -1,0 +1,1 @@
+//! Relay sweep, healing, retention and audits.

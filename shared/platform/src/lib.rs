@@ -1,0 +1,1 @@
+//! What every role needs: configuration, telemetry, database, object store, keys, private engines.

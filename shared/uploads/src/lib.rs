@@ -1,0 +1,1 @@
+//! The story of one file: received, cut into chunks, enqueued, loaded, joined, closed.

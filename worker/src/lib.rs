@@ -1,0 +1,1 @@
+//! The jobs' bodies: chunk, join, purge.
