@@ -13,11 +13,14 @@ create table groups (
     -- the job to enqueue when the last member finished: {"name", "queue", "priority", "max_attempts", "payload"}
     on_complete jsonb,
     on_failure  jsonb,
-    state       text        not null default 'open' check (state in ('open', 'completed', 'failed', 'cancelled')),
+    -- failing: a member of a fail_fast group has failed, the last ones are still stopping
+    state       text        not null default 'open' check (state in ('open', 'failing', 'completed', 'failed', 'cancelled')),
     created_at  timestamptz not null default now(),
     finished_at timestamptz,
     check (completed + failed + cancelled <= total)
 );
+
+create index groups_open on groups (id) where finished_at is null;
 
 create table jobs (
     id           uuid primary key, -- version 7: sorted by time of creation
@@ -36,10 +39,11 @@ create table jobs (
     last_error   text,
     created_at   timestamptz not null default now(),
     finished_at  timestamptz
-);
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
+-- Every index on a finished row is paid for by every job: there is none on finished_at,
+-- pruning walks the primary key, which is in order of time.
 create index jobs_available on jobs (id) where state = 'available';
 create index jobs_scheduled on jobs (run_at) where state = 'scheduled';
-create index jobs_finished on jobs (finished_at) where finished_at is not null;
 create index jobs_group on jobs (group_id) where group_id is not null;
 create unique index jobs_unique_key on jobs (unique_key) where unique_key is not null and state in ('available', 'scheduled');

@@ -24,17 +24,17 @@ create table uploads (
     detail          text, -- the same for people
     forced          boolean     not null default false,
     idempotency_key text,
-    group_id        uuid        not null references groups (id),
+    group_id        uuid        not null, -- no reference: finished groups are pruned, uploads stay
     header          bytea, -- the first record as it came, without its line end
     header_bytes    bigint      not null default 0, -- bytes of the file before the first chunk
     bytes           bigint, -- of the file, decompressed; known once received
     sha256          bytea,
     -- the receiver renews it; a receiving upload whose receiver is silent has failed
     alive_at        timestamptz not null default now(),
-    -- a chunk met a duplicate: the following ones load the careful way at once
-    duplicates_seen boolean     not null default false,
     created_at      timestamptz not null default now(),
     received_at     timestamptz,
+    -- every chunk is loaded and nothing but the settlement of duplicates stands before the close
+    loaded_at       timestamptz,
     completed_at    timestamptz,
     -- rows, chunk objects and ledger rows of a failed, cancelled or undone upload are gone
     purged_at       timestamptz
@@ -54,6 +54,8 @@ create table upload_progress (
     accepted     bigint not null default 0,
     rejected     bigint not null default 0,
     duplicate    bigint not null default 0,
+    -- a chunk met a duplicate: the following ones load the careful way at once
+    careful      boolean not null default false,
     first_row_at timestamptz
 );
 
@@ -77,6 +79,9 @@ create table chunks (
     check (rows_read = accepted + rejected + duplicate)
 );
 
+-- Finds the uploads that began like this one: perhaps the same file, sent again.
+create index chunks_first on chunks (sha256) where no = 0;
+
 create table rejects (
     upload_id       uuid   not null references uploads (id) on delete cascade,
     line            bigint not null, -- of the record's first byte in the file, 1-based
@@ -96,15 +101,4 @@ create table upload_waits (
     upload_id    uuid not null references uploads (id) on delete cascade,
     on_upload_id uuid not null references uploads (id) on delete cascade,
     primary key (upload_id, on_upload_id)
-);
-
-create table idempotency_keys (
-    client_id    integer     not null references clients (id) on delete cascade,
-    key          text        not null,
-    request_hash bytea       not null,
-    status       smallint, -- null: in flight
-    location     text,
-    response     bytea,
-    created_at   timestamptz not null default now(),
-    primary key (client_id, key)
 );

@@ -1,1 +1,103 @@
-//! Relay sweep, healing, retention and audits.
+//! What nobody asks for and everybody needs: the relay's sweep, healing of the broker, uploads whose receiver died,
+//! retention and audits. Any number of schedulers may run: each thing they do is safe when done twice.
+
+mod audit;
+mod retention;
+mod stale;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use gristmill_platform::config::{
+    DatabaseConfig, MonitorConfig, RedisConfig, SchedulerConfig, StoreConfig, TelemetryConfig,
+};
+use gristmill_queue::{Queue, QueueConfig};
+use gristmill_uploads::events::Events;
+use object_store::ObjectStore;
+use sqlx::PgPool;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// Everything a scheduler is configured by.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Config {
+    #[command(flatten)]
+    #[doc = "How often it does what."]
+    pub scheduler: SchedulerConfig,
+    #[command(flatten)]
+    #[doc = "The ledger."]
+    pub database: DatabaseConfig,
+    #[command(flatten)]
+    #[doc = "The broker."]
+    pub redis: RedisConfig,
+    #[command(flatten)]
+    #[doc = "Where chunks are."]
+    pub store: StoreConfig,
+    #[command(flatten)]
+    #[doc = "Where its metrics are."]
+    pub monitor: MonitorConfig,
+    #[command(flatten)]
+    #[doc = "Logs."]
+    pub telemetry: TelemetryConfig,
+}
+
+/// What the tasks use. Cheap to clone.
+#[derive(Clone)]
+pub struct Env {
+    /// The ledger.
+    pub pool: PgPool,
+    /// The queue to sweep, audit and prune.
+    pub queue: Queue,
+    /// Where chunks are.
+    pub store: Arc<dyn ObjectStore>,
+    /// Who is told.
+    pub events: Events,
+}
+
+/// Runs a scheduler until `shutdown`.
+///
+/// # Errors
+/// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let pool = gristmill_platform::database::connect(&config.database).await.context("no ledger to sweep")?;
+    let redis_url = config.redis.url()?;
+    let namespace = &config.redis.redis_namespace;
+    let queue = Queue::connect(pool.clone(), QueueConfig::new(redis_url, namespace)).await?;
+    let events = Events::connect(redis_url, namespace).context("no Redis to tell events to")?;
+    let store = gristmill_platform::store::open(&config.store)?;
+    let env = Env { pool, queue, store, events };
+    serve(env, &config.scheduler, shutdown).await;
+    Ok(())
+}
+
+/// The scheduler's tasks, until `shutdown`: what [`run`] runs, and what tests run on their own engines.
+pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationToken) {
+    let retention = retention::Keep { jobs: config.keep_jobs, dead_jobs: config.keep_dead_jobs };
+    let (audited, stale, kept) = (env.clone(), env.clone(), env.clone());
+    tokio::join!(
+        env.queue.sweeper(config.sweep_every).run(shutdown.clone()),
+        every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
+        every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),
+        every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, &retention)),
+    );
+}
+
+/// Does something again and again. A failure is logged and the next time comes all the same: what is missed now is
+/// found then.
+async fn every<F, Fut>(name: &'static str, period: Duration, shutdown: &CancellationToken, mut work: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = work().await {
+            tracing::warn!(task = name, error = format!("{error:#}"), "a scheduler's task failed");
+        }
+    }
+}

@@ -1,1 +1,112 @@
 //! The jobs' bodies: chunk, join, purge.
+//!
+//! A worker is a process that claims jobs and runs them; add processes to go faster. What each job does is in the
+//! module of its name; how a job lives is the queue's business.
+
+mod close;
+mod load;
+mod purge;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use gristmill_pipelines::Rules;
+use gristmill_platform::config::{
+    DatabaseConfig, LimitsConfig, MonitorConfig, RedisConfig, StoreConfig, TelemetryConfig, WorkerConfig,
+};
+use gristmill_queue::{Queue, Worker};
+use gristmill_uploads::{events::Events, jobs};
+use object_store::ObjectStore;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+/// Everything a worker is configured by.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Config {
+    #[command(flatten)]
+    #[doc = "How it works."]
+    pub worker: WorkerConfig,
+    #[command(flatten)]
+    #[doc = "The ledger."]
+    pub database: DatabaseConfig,
+    #[command(flatten)]
+    #[doc = "The broker."]
+    pub redis: RedisConfig,
+    #[command(flatten)]
+    #[doc = "Where chunks are."]
+    pub store: StoreConfig,
+    #[command(flatten)]
+    #[doc = "How records are checked."]
+    pub limits: LimitsConfig,
+    #[command(flatten)]
+    #[doc = "Where its metrics are."]
+    pub monitor: MonitorConfig,
+    #[command(flatten)]
+    #[doc = "Logs."]
+    pub telemetry: TelemetryConfig,
+}
+
+/// What the bodies use. Cheap to clone.
+#[derive(Clone)]
+pub struct Env {
+    /// The ledger and the rows.
+    pub pool: PgPool,
+    /// Completes jobs and enqueues the ones that follow.
+    pub queue: Queue,
+    /// Where chunks are.
+    pub store: Arc<dyn ObjectStore>,
+    /// Who is told.
+    pub events: Events,
+    /// How records are checked.
+    pub rules: Arc<Rules>,
+    /// How long the objects of a closed upload are kept.
+    pub keep_objects: Duration,
+}
+
+/// The rules that the configuration asks for.
+pub fn rules(limits: &LimitsConfig) -> Rules {
+    Rules {
+        check_government_id: limits.check_government_id,
+        max_record_bytes: usize::try_from(limits.max_record_bytes).unwrap_or(usize::MAX),
+    }
+}
+
+/// Runs a worker until `shutdown`: then it finishes what it runs and hands back the rest.
+///
+/// # Errors
+/// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let pool = gristmill_platform::database::connect(&config.database).await.context("no database to work for")?;
+    let redis_url = config.redis.url()?;
+    let queue = Queue::connect(pool.clone(), gristmill_queue::QueueConfig::new(redis_url, &config.redis.redis_namespace))
+        .await
+        .context("no queue to work from")?;
+    let env = Env {
+        events: Events::connect(redis_url, &config.redis.redis_namespace).context("no Redis to tell events to")?,
+        store: gristmill_platform::store::open(&config.store)?,
+        rules: Arc::new(rules(&config.limits)),
+        keep_objects: config.store.keep_objects,
+        pool,
+        queue,
+    };
+    worker(&env, &config.worker).run(shutdown).await.context("the worker stopped")
+}
+
+/// The worker with its bodies: what [`run`] runs, and what tests drain.
+pub fn worker(env: &Env, config: &WorkerConfig) -> Worker {
+    // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
+    // database, not more parsing; joins are few, and must not wait behind chunks.
+    let with = |env: &Env| env.clone();
+    let (load, close, fail, purge, drop) = (with(env), with(env), with(env), with(env), with(env));
+    Worker::builder(env.queue.clone())
+        .label(&config.worker_label)
+        .grace(config.worker_grace)
+        .queue("chunks", config.worker_concurrency)
+        .queue("uploads", 2)
+        .register::<jobs::LoadChunk, _, _>(move |context, job| load::load_chunk(load.clone(), context, job))
+        .register::<jobs::CloseUpload, _, _>(move |context, job| close::close_upload(close.clone(), context, job))
+        .register::<jobs::FailUpload, _, _>(move |context, job| close::fail_upload(fail.clone(), context, job))
+        .register::<jobs::PurgeUpload, _, _>(move |context, job| purge::purge_upload(purge.clone(), context, job))
+        .register::<jobs::DropObjects, _, _>(move |context, job| purge::drop_objects(drop.clone(), context, job))
+        .build()
+}

@@ -1,1 +1,17 @@
 //! The story of one file: received, cut into chunks, enqueued, loaded, joined, closed.
+//!
+//! The API receives ([`Receiver::receive`]), the worker loads and closes (its bodies use [`jobs`]), everybody reads
+//! ([`read`]) and watches ([`events`]); [`Receiver::remove`] cancels or undoes.
+
+pub mod events;
+pub mod jobs;
+pub mod objects;
+pub mod read;
+mod receive;
+mod remove;
+pub mod state;
+mod upload;
+
+pub use receive::{NewUpload, ReceiveError, Received, Receiver};
+pub use remove::{RemoveError, Removed};
+pub use upload::{Chunks, ParseWordError, Policy, Rows, State, Upload};

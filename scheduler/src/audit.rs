@@ -1,0 +1,99 @@
+//! Looks for what cannot be: counters that disagree with what they count. Every finding is logged with its ids and
+//! counted in `gristmill_invariant_violations_total`; nothing is mended silently.
+
+use std::time::Duration;
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::Env;
+
+/// Younger things may be in the middle of a change.
+const SETTLED_AFTER: Duration = Duration::from_secs(60);
+
+pub(crate) async fn audit(env: &Env) -> anyhow::Result<()> {
+    gauge_depths(env).await?;
+    groups(env).await?;
+    progress(env).await?;
+    unclosed(env).await
+}
+
+async fn gauge_depths(env: &Env) -> anyhow::Result<()> {
+    for depth in env.queue.depths().await? {
+        let labels = [("queue", depth.queue), ("state", depth.state)];
+        metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
+        metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(depth.oldest_seconds);
+    }
+    Ok(())
+}
+
+/// Groups against their members.
+async fn groups(env: &Env) -> anyhow::Result<()> {
+    for group in env.queue.miscounted_groups(SETTLED_AFTER, 100).await? {
+        violation("group_members");
+        tracing::error!(
+            group_id = %group.id, total = group.total, members = group.members, counted = group.counted,
+            finished = group.finished, "a group's counters are not what its members say"
+        );
+    }
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct Progress {
+    upload_id: Uuid,
+    counted: i64,
+    there: i64,
+}
+
+/// Uploads' totals against their chunks, those that changed within a day. One statement sees one moment, so this
+/// holds even while chunks commit.
+async fn progress(env: &Env) -> anyhow::Result<()> {
+    let wrong: Vec<Progress> = sqlx::query_as(
+        "select p.upload_id, p.rows_read as counted, c.read as there
+         from uploads u
+         join upload_progress p on p.upload_id = u.id
+         cross join lateral (
+             select count(done_at) as done, coalesce(sum(rows_read), 0)::bigint as read,
+                    coalesce(sum(accepted), 0)::bigint as accepted, coalesce(sum(rejected), 0)::bigint as rejected,
+                    coalesce(sum(duplicate), 0)::bigint as duplicate
+             from chunks where upload_id = u.id
+         ) c
+         where u.created_at > now() - interval '1 day'
+           and (p.chunks_done, p.rows_read, p.accepted, p.rejected, p.duplicate)
+               is distinct from (c.done, c.read, c.accepted, c.rejected, c.duplicate)
+         limit 100",
+    )
+    .fetch_all(&env.pool)
+    .await?;
+    for upload in wrong {
+        violation("upload_progress");
+        tracing::error!(
+            upload_id = %upload.upload_id, counted = upload.counted, there = upload.there,
+            "an upload's totals are not what its chunks say"
+        );
+    }
+    Ok(())
+}
+
+/// Uploads whose chunks are all done for a while, and that are still open: their join is dead, or refuses them.
+async fn unclosed(env: &Env) -> anyhow::Result<()> {
+    let stuck: Vec<(Uuid, Option<String>)> = sqlx::query_as(
+        "select u.id, u.detail from uploads u join upload_progress p on p.upload_id = u.id
+         where u.state = 'processing' and u.received_at < now() - interval '5 minutes' and u.loaded_at is null
+           and p.chunks_done = (select count(*) from chunks where upload_id = u.id)
+           and not exists (select from chunks where upload_id = u.id and done_at > now() - interval '5 minutes')
+         limit 100",
+    )
+    .fetch_all(&env.pool)
+    .await?;
+    for (upload_id, detail) in stuck {
+        violation("upload_unclosed");
+        tracing::error!(%upload_id, detail, "every chunk is done and the upload is still open");
+    }
+    Ok(())
+}
+
+fn violation(invariant: &'static str) {
+    metrics::counter!("gristmill_invariant_violations_total", "invariant" => invariant).increment(1);
+}

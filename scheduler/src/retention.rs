@@ -1,0 +1,44 @@
+//! What has been kept for long enough, and what nobody will ever ask for.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use gristmill_uploads::objects;
+use object_store::path::Path;
+use uuid::Uuid;
+
+use crate::Env;
+
+/// How long things are kept.
+pub(crate) struct Keep {
+    pub(crate) jobs: Duration,
+    pub(crate) dead_jobs: Duration,
+}
+
+pub(crate) async fn prune(env: &Env, keep: &Keep) -> anyhow::Result<()> {
+    let pruned = env.queue.prune(keep.jobs, keep.dead_jobs).await?;
+    if pruned.jobs + pruned.groups > 0 {
+        tracing::info!(jobs = pruned.jobs, groups = pruned.groups, "pruned the ledger");
+    }
+    orphaned_objects(env).await
+}
+
+/// Objects of uploads that have ended and were purged, or never were: a chunk that was being written when its upload
+/// broke off. An upload's row is there before its first object, so no row means no upload.
+async fn orphaned_objects(env: &Env) -> anyhow::Result<()> {
+    let folders = env.store.list_with_delimiter(Some(&Path::from("uploads"))).await?;
+    let ids: BTreeSet<Uuid> =
+        folders.common_prefixes.iter().filter_map(|folder| folder.filename()?.parse().ok()).collect();
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    let over: Vec<Uuid> = sqlx::query_scalar(
+        "select f.id from unnest($1::uuid[]) as f (id) left join uploads u on u.id = f.id
+         where u.purged_at < now() - interval '1 minute' or u.id is null",
+    )
+    .bind(&ids)
+    .fetch_all(&env.pool)
+    .await?;
+    for id in over {
+        let objects = objects::drop_all(&*env.store, id).await?;
+        tracing::info!(upload_id = %id, objects, "dropped orphaned objects");
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! What happens to an upload, live: a Redis stream an upload (history) and one channel for all (news).
+
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
+
+use redis::{
+    Client, RedisError, Script,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    streams::StreamRangeReply,
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{Upload, upload::State};
+
+/// Events kept an upload, about; a watcher who asks for older ones is told that history was trimmed.
+const KEEP: usize = 2_000;
+/// How long a stream lives after its last event.
+const LIVES: Duration = Duration::from_secs(3_600);
+
+/// KEYS stream; ARGV name, data, keep, seconds to live, channel, upload id. One script: who hears of an event on the
+/// channel finds it in the stream.
+static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'e', ARGV[1], 'd', ARGV[2])
+          redis.call('EXPIRE', KEYS[1], ARGV[4])
+          redis.call('PUBLISH', ARGV[5], ARGV[6] .. ' ' .. id .. ' ' .. ARGV[1] .. ' ' .. ARGV[2])
+          return id",
+    )
+});
+
+/// What an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// A chunk was committed or the file was received; data: the upload.
+    Progress,
+    /// Bad rows were found; data: how many so far, and examples.
+    Rejected,
+    /// Closed; data: the upload. The last event.
+    Completed,
+    /// Failed; data: the upload. The last event.
+    Failed,
+    /// Cancelled or undone; data: the upload. The last event.
+    Cancelled,
+}
+
+impl Name {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Progress => "progress",
+            Self::Rejected => "rejected",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The event that tells of a state.
+    pub const fn of(state: State) -> Self {
+        match state {
+            State::Receiving | State::Processing => Self::Progress,
+            State::Completed => Self::Completed,
+            State::Failed => Self::Failed,
+            State::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// The events of all uploads.
+#[derive(Clone)]
+pub struct Events {
+    client: Client,
+    connection: ConnectionManager,
+    namespace: String,
+}
+
+/// The past of one upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// In their order.
+    pub events: Vec<StoredEvent>,
+    /// Events after the one asked for are gone.
+    pub trimmed: bool,
+}
+
+/// One event as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// The stream's id: grows with time.
+    pub id: String,
+    /// The word of a [`Name`].
+    pub name: String,
+    /// JSON.
+    pub data: String,
+}
+
+impl Events {
+    /// Connects at first use; while Redis is down events are lost, which watchers make good from the database.
+    pub fn connect(redis_url: &str, namespace: &str) -> Result<Self, RedisError> {
+        let client = Client::open(redis_url)?;
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(Duration::from_secs(5)))
+            .set_number_of_retries(2);
+        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
+        Ok(Self { client, connection, namespace: namespace.to_owned() })
+    }
+
+    /// The client, for a connection that subscribes to [`Events::channel`].
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The channel on which every event of every upload is told: `<upload id> <event id> <name> <json>`.
+    pub fn channel(&self) -> String {
+        format!("{}:events", self.namespace)
+    }
+
+    fn stream(&self, upload_id: Uuid) -> String {
+        format!("{}:events:{upload_id}", self.namespace)
+    }
+
+    /// Tells an event. Never fails: the truth is in the database, so a lost event is logged, not retried.
+    pub async fn publish(&self, upload_id: Uuid, name: Name, data: &impl Serialize) {
+        let data = match serde_json::to_string(data) {
+            Ok(data) => data,
+            Err(error) => {
+                tracing::error!(%upload_id, %error, "an event that cannot be written as JSON");
+                return;
+            }
+        };
+        let told = PUBLISH
+            .key(self.stream(upload_id))
+            .arg(name.as_str())
+            .arg(data)
+            .arg(KEEP)
+            .arg(LIVES.as_secs())
+            .arg(self.channel())
+            .arg(upload_id.to_string())
+            .invoke_async::<String>(&mut self.connection.clone())
+            .await;
+        if let Err(error) = told {
+            tracing::warn!(%upload_id, event = name.as_str(), %error, "an event was not told");
+        }
+    }
+
+    /// Tells the state an upload is in now.
+    pub async fn publish_state(&self, upload: &Upload) {
+        self.publish(upload.id, Name::of(upload.state), upload).await;
+    }
+
+    /// The events after `last_id` (`"0"`: from the beginning).
+    ///
+    /// # Errors
+    /// When Redis does not answer, or `last_id` is not a stream id.
+    pub async fn since(&self, upload_id: Uuid, last_id: &str) -> Result<History, RedisError> {
+        let mut connection = self.connection.clone();
+        let stream = self.stream(upload_id);
+        let mut both = redis::pipe();
+        both.cmd("XRANGE").arg(&stream).arg(format!("({last_id}")).arg("+");
+        // The entry asked for, or the oldest if it is gone: that is how trimming shows.
+        both.cmd("XRANGE").arg(&stream).arg("-").arg("+").arg("COUNT").arg(1);
+        let (after, oldest): (StreamRangeReply, StreamRangeReply) = both.query_async(&mut connection).await?;
+        let trimmed = last_id != "0" && oldest.ids.first().is_none_or(|first| order(&first.id) > order(last_id));
+        let events = after.ids.into_iter().filter_map(|entry| stored(entry.id, entry.map)).collect();
+        Ok(History { events, trimmed })
+    }
+}
+
+fn stored(id: String, fields: HashMap<String, redis::Value>) -> Option<StoredEvent> {
+    let text = |key: &str| fields.get(key).and_then(|value| redis::from_redis_value_ref::<String>(value).ok());
+    Some(StoredEvent { id, name: text("e")?, data: text("d")? })
+}
+
+/// A stream id, `<milliseconds>-<number>`, as numbers to compare by.
+pub fn order(id: &str) -> (u64, u64) {
+    let (ms, n) = id.split_once('-').unwrap_or((id, "0"));
+    (ms.parse().unwrap_or(0), n.parse().unwrap_or(0))
+}

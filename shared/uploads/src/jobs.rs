@@ -1,0 +1,78 @@
+//! The jobs of an upload's life: payloads of ids. Their bodies are in the worker.
+
+use std::time::Duration;
+
+use gristmill_queue::Job;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Parse, check and load one chunk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LoadChunk {
+    /// The upload it belongs to.
+    pub upload_id: Uuid,
+    /// Its number in the file, from 0.
+    pub no: i32,
+}
+
+impl Job for LoadChunk {
+    const NAME: &'static str = "uploads.load_chunk";
+    const QUEUE: &'static str = "chunks";
+    const TIMEOUT: Duration = Duration::from_secs(120);
+}
+
+/// The join: every chunk is loaded, so settle what is open, check that it adds up, close.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CloseUpload {
+    /// The upload to close.
+    pub upload_id: Uuid,
+}
+
+impl Job for CloseUpload {
+    const NAME: &'static str = "uploads.close";
+    const QUEUE: &'static str = "uploads";
+    const PRIORITY: u8 = 2;
+    const TIMEOUT: Duration = Duration::from_secs(600);
+}
+
+/// The join of a group with a dead member: the upload has failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FailUpload {
+    /// The upload that failed.
+    pub upload_id: Uuid,
+}
+
+impl Job for FailUpload {
+    const NAME: &'static str = "uploads.fail";
+    const QUEUE: &'static str = "uploads";
+    const PRIORITY: u8 = 2;
+}
+
+/// Remove what an upload that failed, was cancelled or undone has left: rows, rejects, objects.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PurgeUpload {
+    /// The upload to purge.
+    pub upload_id: Uuid,
+}
+
+impl Job for PurgeUpload {
+    const NAME: &'static str = "uploads.purge";
+    const QUEUE: &'static str = "uploads";
+    const PRIORITY: u8 = 3;
+    const MAX_ATTEMPTS: u16 = 25;
+    const TIMEOUT: Duration = Duration::from_secs(600);
+}
+
+/// Remove the chunk objects of a closed upload.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DropObjects {
+    /// The upload whose objects are no longer needed.
+    pub upload_id: Uuid,
+}
+
+impl Job for DropObjects {
+    const NAME: &'static str = "uploads.drop_objects";
+    const QUEUE: &'static str = "uploads";
+    const PRIORITY: u8 = 7;
+    const MAX_ATTEMPTS: u16 = 25;
+}

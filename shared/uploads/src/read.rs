@@ -1,0 +1,292 @@
+//! What is known of uploads: the reads that the API, the worker and the dashboard share.
+
+use jiff_sqlx::Timestamp;
+use serde::Serialize;
+use sqlx::{FromRow, PgExecutor, types::Json};
+use uuid::Uuid;
+
+use crate::{Chunks, Policy, Rows, State, Upload};
+
+#[derive(FromRow)]
+struct Record {
+    id: Uuid,
+    kind: String,
+    policy: String,
+    filename: Option<String>,
+    bytes: i64,
+    sha256: Option<String>,
+    state: String,
+    reason: Option<String>,
+    detail: Option<String>,
+    rows_read: i64,
+    accepted: i64,
+    rejected: i64,
+    duplicate: i64,
+    chunks_total: i64,
+    chunks_done: i64,
+    created_at: Timestamp,
+    received_at: Option<Timestamp>,
+    first_row_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
+}
+
+impl TryFrom<Record> for Upload {
+    type Error = sqlx::Error;
+
+    fn try_from(record: Record) -> Result<Self, sqlx::Error> {
+        let decode = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
+        Ok(Self {
+            id: record.id,
+            kind: record.kind.parse().map_err(|error| decode(Box::new(error)))?,
+            policy: record.policy.parse::<Policy>().map_err(|error| decode(Box::new(error)))?,
+            filename: record.filename,
+            bytes: record.bytes,
+            sha256: record.sha256,
+            state: record.state.parse::<State>().map_err(|error| decode(Box::new(error)))?,
+            reason: record.reason,
+            detail: record.detail,
+            rows: Rows {
+                read: record.rows_read,
+                accepted: record.accepted,
+                rejected: record.rejected,
+                duplicate: record.duplicate,
+            },
+            chunks: Chunks { total: record.chunks_total, done: record.chunks_done },
+            created_at: record.created_at.to_jiff(),
+            received_at: record.received_at.map(Timestamp::to_jiff),
+            first_row_at: record.first_row_at.map(Timestamp::to_jiff),
+            completed_at: record.completed_at.map(Timestamp::to_jiff),
+        })
+    }
+}
+
+/// One text for every read of an upload; the two places that differ are its `where` and its order.
+macro_rules! select_upload {
+    ($rest:literal) => {
+        concat!(
+            "select u.id, u.kind, u.policy, u.filename, encode(u.sha256, 'hex') as sha256, u.state, u.reason, u.detail,
+                    coalesce(u.bytes, u.header_bytes + c.bytes) as bytes, c.total as chunks_total, p.chunks_done,
+                    p.rows_read, p.accepted, p.rejected, p.duplicate, p.first_row_at,
+                    u.created_at, u.received_at, u.completed_at
+             from uploads u
+             join upload_progress p on p.upload_id = u.id
+             cross join lateral (
+                 select count(*) as total, coalesce(sum(bytes), 0)::bigint as bytes from chunks where upload_id = u.id
+             ) c ",
+            $rest
+        )
+    };
+}
+
+/// The upload, if it is the client's.
+pub async fn find(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Upload>, sqlx::Error> {
+    sqlx::query_as::<_, Record>(select_upload!("where u.id = $1 and u.client_id = $2"))
+        .bind(id)
+        .bind(client_id)
+        .fetch_optional(db)
+        .await?
+        .map(Upload::try_from)
+        .transpose()
+}
+
+/// The upload, whoever owns it: for the roles behind the API.
+pub async fn by_id(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Upload>, sqlx::Error> {
+    sqlx::query_as::<_, Record>(select_upload!("where u.id = $1"))
+        .bind(id)
+        .fetch_optional(db)
+        .await?
+        .map(Upload::try_from)
+        .transpose()
+}
+
+/// Which uploads to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Only those of this kind.
+    pub kind: Option<gristmill_pipelines::Kind>,
+    /// Only the one that was sent with this key.
+    pub idempotency_key: Option<String>,
+    /// Only those created before this one: the last one of the page before.
+    pub before: Option<Uuid>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A client's uploads, newest first.
+pub async fn list(db: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> Result<Vec<Upload>, sqlx::Error> {
+    let records: Vec<Record> = sqlx::query_as(select_upload!(
+        "where u.client_id = $1 and ($2::text is null or u.state = $2) and ($3::text is null or u.kind = $3)
+           and ($4::text is null or u.idempotency_key = $4) and ($5::uuid is null or u.id < $5)
+         order by u.id desc limit $6"
+    ))
+    .bind(client_id)
+    .bind(filter.state.map(State::as_str))
+    .bind(filter.kind.map(|kind| kind.to_string()))
+    .bind(filter.idempotency_key.as_deref())
+    .bind(filter.before)
+    .bind(i64::from(filter.limit))
+    .fetch_all(db)
+    .await?;
+    records.into_iter().map(Upload::try_from).collect()
+}
+
+/// A record that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct RejectRow {
+    /// Line of its first byte in the file, from 1.
+    pub line: i64,
+    /// The column at fault; none: the whole record.
+    pub column_name: Option<String>,
+    /// Why, as a stable code.
+    pub code: String,
+    /// Why, for people.
+    pub message: String,
+    /// As it came, without its line end.
+    pub raw: Vec<u8>,
+    /// Code `duplicate`: the upload where its key came first.
+    pub first_upload_id: Option<Uuid>,
+    /// Code `duplicate`: the line where its key came first.
+    pub first_line: Option<i64>,
+}
+
+/// An upload's rejects by line, those after `after_line` (0: from the beginning).
+pub async fn rejects(
+    db: impl PgExecutor<'_>,
+    upload_id: Uuid,
+    after_line: i64,
+    limit: i64,
+) -> Result<Vec<RejectRow>, sqlx::Error> {
+    sqlx::query_as(
+        "select line, column_name, code, message, raw, first_upload_id, first_line
+         from rejects where upload_id = $1 and line > $2 order by line limit $3",
+    )
+    .bind(upload_id)
+    .bind(after_line)
+    .bind(limit)
+    .fetch_all(db)
+    .await
+}
+
+/// The header record as it came; none when the upload does not exist.
+pub async fn header(db: impl PgExecutor<'_>, upload_id: Uuid) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar("select header from uploads where id = $1").bind(upload_id).fetch_optional(db).await
+}
+
+/// Proof that a closed file adds up: nothing was lost, nothing came twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Receipt {
+    /// The upload it is for.
+    pub upload_id: Uuid,
+    /// Which pipeline read it.
+    pub kind: String,
+    /// As the client named it.
+    pub filename: Option<String>,
+    /// Size of the file, decompressed: the header's bytes and the chunks' together.
+    pub bytes: i64,
+    /// Bytes up to the first record.
+    pub header_bytes: i64,
+    /// SHA-256 of the file, decompressed, hexadecimal.
+    pub sha256: String,
+    /// What became of its records.
+    pub rows: Rows,
+    /// The same a chunk.
+    pub chunks: Vec<ChunkReceipt>,
+    /// When the header was accepted.
+    pub created_at: jiff::Timestamp,
+    /// When the last byte was stored.
+    pub received_at: jiff::Timestamp,
+    /// When it was closed.
+    pub completed_at: jiff::Timestamp,
+}
+
+/// One chunk of a [`Receipt`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ChunkReceipt {
+    /// From 0.
+    pub no: i32,
+    /// Line of its first byte, from 1.
+    pub first_line: i64,
+    /// Its first byte in the file, from 0.
+    pub first_byte: i64,
+    /// Its size in the file.
+    pub bytes: i64,
+    /// SHA-256 of its object, hexadecimal.
+    pub sha256: String,
+    /// What became of its records.
+    pub rows: Rows,
+}
+
+#[derive(FromRow)]
+struct ReceiptRecord {
+    kind: String,
+    filename: Option<String>,
+    bytes: i64,
+    header_bytes: i64,
+    sha256: String,
+    rows: Json<[i64; 4]>,
+    created_at: Timestamp,
+    received_at: Timestamp,
+    completed_at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct ChunkRecord {
+    no: i32,
+    first_line: i64,
+    first_byte: i64,
+    bytes: i64,
+    sha256: String,
+    rows: Json<[i64; 4]>,
+}
+
+fn rows(Json([read, accepted, rejected, duplicate]): Json<[i64; 4]>) -> Rows {
+    Rows { read, accepted, rejected, duplicate }
+}
+
+/// The receipt of a completed upload; none for any other.
+pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Receipt>, sqlx::Error> {
+    let record: Option<ReceiptRecord> = sqlx::query_as(
+        "select u.kind, u.filename, u.bytes, u.header_bytes, encode(u.sha256, 'hex') as sha256,
+                jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate) as rows,
+                u.created_at, u.received_at, u.completed_at
+         from uploads u join upload_progress p on p.upload_id = u.id
+         where u.id = $1 and u.state = 'completed'",
+    )
+    .bind(upload_id)
+    .fetch_optional(pool)
+    .await?;
+    let Some(record) = record else { return Ok(None) };
+    let chunks: Vec<ChunkRecord> = sqlx::query_as(
+        "select no, first_line, first_byte, bytes, encode(sha256, 'hex') as sha256,
+                jsonb_build_array(rows_read, accepted, rejected, duplicate) as rows
+         from chunks where upload_id = $1 order by no",
+    )
+    .bind(upload_id)
+    .fetch_all(pool)
+    .await?;
+    Ok(Some(Receipt {
+        upload_id,
+        kind: record.kind,
+        filename: record.filename,
+        bytes: record.bytes,
+        header_bytes: record.header_bytes,
+        sha256: record.sha256,
+        rows: rows(record.rows),
+        chunks: chunks
+            .into_iter()
+            .map(|chunk| ChunkReceipt {
+                no: chunk.no,
+                first_line: chunk.first_line,
+                first_byte: chunk.first_byte,
+                bytes: chunk.bytes,
+                sha256: chunk.sha256,
+                rows: rows(chunk.rows),
+            })
+            .collect(),
+        created_at: record.created_at.to_jiff(),
+        received_at: record.received_at.to_jiff(),
+        completed_at: record.completed_at.to_jiff(),
+    }))
+}

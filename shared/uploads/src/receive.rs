@@ -1,0 +1,234 @@
+//! Receiving: body → splitter → chunk objects → ledger rows → broker, while the body still arrives.
+
+mod intake;
+mod resend;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use gristmill_pipelines::{HeaderError, Kind, Limits, Piece, SplitLimits, Splitter};
+use gristmill_platform::config::LimitsConfig;
+use gristmill_queue::{Queue, QueueError};
+use object_store::ObjectStore;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use self::intake::Intake;
+use crate::{Policy, Upload, events::Events};
+
+/// Takes files in. Cheap to clone.
+#[derive(Clone)]
+pub struct Receiver {
+    /// The ledger's database.
+    pub pool: PgPool,
+    /// Where chunks are enqueued.
+    pub queue: Queue,
+    /// Where chunks are kept until they are loaded.
+    pub store: Arc<dyn ObjectStore>,
+    /// Who is told.
+    pub events: Events,
+    /// How large a file, a record, a chunk may be.
+    pub limits: LimitsConfig,
+}
+
+/// A file to take in.
+#[derive(Debug, Clone)]
+pub struct NewUpload {
+    /// Whose file.
+    pub client_id: i32,
+    /// Which pipeline reads it.
+    pub kind: Kind,
+    /// What a bad row means.
+    pub policy: Policy,
+    /// As the client names it.
+    pub filename: Option<String>,
+    /// Work on it even if the same file was completed before.
+    pub force: bool,
+    /// The client's word for this request: sent again with the same body, it has the same answer.
+    pub idempotency_key: Option<String>,
+}
+
+/// What became of a file that arrived whole.
+#[derive(Debug)]
+pub enum Received {
+    /// It is stored and will be done.
+    Accepted(Upload),
+    /// The client sent the same file before and it was completed: this is that upload.
+    Same(Upload),
+    /// The request was made before with this idempotency key: this is what it made.
+    Replayed(Upload),
+}
+
+/// Why a file was not taken. Nothing of it stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// The first record is not a header of this kind.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// Not one record.
+    #[error("the file is empty: send the header and the records")]
+    Empty,
+    /// The first record is longer than a record may be.
+    #[error("the first record is longer than {limit} bytes: a header was expected there")]
+    HeaderTooLong {
+        /// Bytes a record may have.
+        limit: usize,
+    },
+    /// More bytes than a file may have.
+    #[error("the file is larger than {limit} bytes, decompressed")]
+    TooLarge {
+        /// Bytes a file may have.
+        limit: u64,
+        /// The upload that failed, when its header had been accepted.
+        upload_id: Option<Uuid>,
+    },
+    /// The key belongs to a request with another body or other parameters.
+    #[error("this idempotency key was used with another request")]
+    KeyReused,
+    /// The first request with this key is still being received.
+    #[error("a request with this idempotency key is being received now")]
+    KeyInFlight,
+    /// The body broke off or could not be read to its end.
+    #[error("the body ended before the file did")]
+    Broken {
+        /// The upload that failed, when its header had been accepted.
+        upload_id: Option<Uuid>,
+        /// What the connection or the decoder said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Somebody cancelled it, or this receiver was silent for so long that it was given up.
+    #[error("the upload was cancelled while it was received")]
+    Cancelled {
+        /// The upload that was cancelled.
+        upload_id: Uuid,
+    },
+    /// The object store did not take a chunk.
+    #[error("a chunk could not be stored")]
+    Store(#[from] object_store::Error),
+    /// The database did not take it.
+    #[error("the ledger did not take it")]
+    Database(#[from] sqlx::Error),
+    /// The queue did not take it.
+    #[error("the ledger did not take a job")]
+    Queue(#[from] QueueError),
+}
+
+impl Receiver {
+    /// Receives one file: `body` is its bytes, decompressed. Workers are busy with its chunks before it has ended.
+    /// Runs to its end even if the caller goes away, so that a broken upload is always cleaned up.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`]. Whatever the error, nothing of the file stays.
+    pub async fn receive<S, E>(&self, new: NewUpload, body: S) -> Result<Received, ReceiveError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let receiver = self.clone();
+        let running = tokio::spawn(async move {
+            if let Some(first) = receiver.keyed(&new).await? {
+                return receiver.replay(&new, first, body).await;
+            }
+            receiver.take(new, body).await
+        });
+        match running.await {
+            Ok(result) => result,
+            Err(error) => Err(ReceiveError::Broken { upload_id: None, source: error.into() }),
+        }
+    }
+
+    async fn take<S, E>(&self, new: NewUpload, mut body: S) -> Result<Received, ReceiveError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let mut cutter = Cutter::new(&self.limits);
+        let mut intake: Option<Intake> = None;
+        let result = async {
+            while let Some(frame) = body.next().await {
+                let frame = frame.map_err(|source| ReceiveError::Broken { upload_id: None, source: source.into() })?;
+                cutter.push(&frame)?;
+                self.pass_on(&new, &mut cutter, &mut intake).await?;
+            }
+            cutter.finish();
+            self.pass_on(&new, &mut cutter, &mut intake).await
+        }
+        .await;
+        let Some(intake) = intake else {
+            return Err(result.err().unwrap_or(ReceiveError::Empty));
+        };
+        match result {
+            Ok(()) => intake.finish(cutter.bytes, cutter.sha256()).await,
+            Err(error) => Err(intake.give_up(error).await),
+        }
+    }
+
+    /// Hands what the splitter has cut to the intake; the header opens it.
+    async fn pass_on(
+        &self,
+        new: &NewUpload,
+        cutter: &mut Cutter,
+        intake: &mut Option<Intake>,
+    ) -> Result<(), ReceiveError> {
+        for piece in std::mem::take(&mut cutter.pieces) {
+            match (piece, &mut *intake) {
+                (Piece::Header { raw, bytes }, none @ None) => {
+                    let limits = Limits { max_columns: self.limits.max_columns, ..Limits::default() };
+                    new.kind.read_header(&raw, &limits)?;
+                    *none = Some(Intake::open(self, new, &raw, bytes).await?);
+                }
+                (Piece::Chunk(chunk), Some(intake)) => intake.chunk(chunk).await?,
+                // The splitter gives a header first and once; a first record too long to be one comes as a chunk.
+                _ => return Err(ReceiveError::HeaderTooLong { limit: self.limits.max_record_bytes }),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The splitter, with what is counted and hashed over the whole file.
+struct Cutter {
+    splitter: Option<Splitter>,
+    pieces: Vec<Piece>,
+    hash: Sha256,
+    bytes: u64,
+    limit: u64,
+}
+
+impl Cutter {
+    fn new(limits: &LimitsConfig) -> Self {
+        let splitter =
+            Splitter::new(SplitLimits { chunk_bytes: limits.chunk_bytes, max_record_bytes: limits.max_record_bytes });
+        Self {
+            splitter: Some(splitter),
+            pieces: Vec::new(),
+            hash: Sha256::new(),
+            bytes: 0,
+            limit: limits.max_file_bytes,
+        }
+    }
+
+    fn push(&mut self, frame: &[u8]) -> Result<(), ReceiveError> {
+        self.bytes += frame.len() as u64;
+        if self.bytes > self.limit {
+            return Err(ReceiveError::TooLarge { limit: self.limit, upload_id: None });
+        }
+        self.hash.update(frame);
+        if let Some(splitter) = &mut self.splitter {
+            splitter.push(frame, |piece| self.pieces.push(piece));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) {
+        if let Some(splitter) = self.splitter.take() {
+            splitter.finish(|piece| self.pieces.push(piece));
+        }
+    }
+
+    fn sha256(self) -> [u8; 32] {
+        self.hash.finalize().into()
+    }
+}

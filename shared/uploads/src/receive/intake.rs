@@ -1,0 +1,351 @@
+//! One upload while it arrives: chunks are stored two at a time and enter the ledger in batches, so that neither the
+//! store's nor the ledger's round trips hold up the body.
+
+use std::{pin::Pin, time::Duration};
+
+use futures::{StreamExt, stream};
+use gristmill_pipelines::{Chunk, Oversize};
+use gristmill_queue::{GroupPolicy, JobSpec, NewGroup, Options};
+use object_store::ObjectStoreExt;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sqlx::types::Json;
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_stream::wrappers::ReceiverStream;
+use uuid::Uuid;
+
+use super::{NewUpload, ReceiveError, Received, Receiver, resend::Twin};
+use crate::{
+    State, Upload,
+    jobs::{CloseUpload, FailUpload, LoadChunk},
+    objects, read, state,
+};
+
+/// Chunks being written to the store at a time.
+const STORING: usize = 2;
+/// How often a receiver says that it is alive; five silences and the scheduler fails the upload.
+const ALIVE_EVERY: Duration = Duration::from_secs(3);
+
+/// A record too long to be kept, as it is noted in its chunk's row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OversizeNote {
+    /// Line of its first byte.
+    pub line: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// How it begins.
+    pub head: Vec<u8>,
+}
+
+/// A chunk whose object is written.
+pub(super) struct Stored {
+    pub(super) no: i32,
+    first_line: i64,
+    first_byte: i64,
+    bytes: i64,
+    pub(super) sha256: Vec<u8>,
+    oversize: Option<Json<Vec<OversizeNote>>>,
+}
+
+pub(super) struct Intake {
+    receiver: Receiver,
+    id: Uuid,
+    client_id: i32,
+    header_bytes: u64,
+    force: bool,
+    kind: String,
+    next: i32,
+    chunks: Option<mpsc::Sender<(i32, Chunk)>>,
+    ledger: JoinHandle<Result<Option<Twin>, ReceiveError>>,
+    alive: JoinHandle<()>,
+}
+
+impl Intake {
+    /// The header was accepted: the upload exists from now on.
+    pub(super) async fn open(
+        receiver: &Receiver,
+        new: &NewUpload,
+        header: &[u8],
+        header_bytes: u64,
+    ) -> Result<Self, ReceiveError> {
+        let id = Uuid::now_v7();
+        let mut tx = receiver.pool.begin().await?;
+        let group = receiver
+            .queue
+            .create_group(
+                &mut tx,
+                NewGroup {
+                    policy: GroupPolicy::FailFast,
+                    on_complete: Some(JobSpec::of(&CloseUpload { upload_id: id })?),
+                    on_failure: Some(JobSpec::of(&FailUpload { upload_id: id })?),
+                },
+            )
+            .await?;
+        let inserted = sqlx::query(
+            "insert into uploads (id, client_id, kind, policy, filename, state, forced, idempotency_key, group_id,
+                                  header, header_bytes)
+             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10)",
+        )
+        .bind(id)
+        .bind(new.client_id)
+        .bind(new.kind.to_string())
+        .bind(new.policy.as_str())
+        .bind(&new.filename)
+        .bind(new.force)
+        .bind(&new.idempotency_key)
+        .bind(Uuid::from(group))
+        .bind(header)
+        .bind(header_bytes.cast_signed())
+        .execute(&mut *tx)
+        .await;
+        match inserted {
+            Err(sqlx::Error::Database(error)) if error.constraint() == Some("uploads_idempotency_key") => {
+                return Err(ReceiveError::KeyInFlight);
+            }
+            other => other?,
+        };
+        sqlx::query("insert into upload_progress (upload_id) values ($1)").bind(id).execute(&mut *tx).await?;
+        tx.commit().await?;
+
+        let (chunks, cut) = mpsc::channel(1);
+        let twin = Twin::new(new, header);
+        Ok(Self {
+            ledger: tokio::spawn(enter(receiver.clone(), id, group, twin, cut)),
+            alive: tokio::spawn(stay_alive(receiver.clone(), id)),
+            receiver: receiver.clone(),
+            id,
+            client_id: new.client_id,
+            header_bytes,
+            force: new.force,
+            kind: new.kind.to_string(),
+            next: 0,
+            chunks: Some(chunks),
+        })
+    }
+
+    /// Takes the next chunk; waits while enough are under way.
+    pub(super) async fn chunk(&mut self, chunk: Chunk) -> Result<(), ReceiveError> {
+        let no = self.next;
+        self.next += 1;
+        let sent = match &self.chunks {
+            Some(chunks) => chunks.send((no, chunk)).await.is_ok(),
+            None => false,
+        };
+        if sent {
+            return Ok(());
+        }
+        // The ledger's task is over before the file is: it says why.
+        self.chunks = None;
+        match joined((&mut self.ledger).await) {
+            Ok(_) => Err(ReceiveError::Cancelled { upload_id: self.id }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file arrived whole: from here on it will be done.
+    pub(super) async fn finish(mut self, bytes: u64, sha256: [u8; 32]) -> Result<Received, ReceiveError> {
+        self.chunks = None;
+        let result = match joined((&mut self.ledger).await) {
+            Ok(twin) => self.settle(twin, bytes, sha256).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(received) => {
+                self.alive.abort();
+                Ok(received)
+            }
+            Err(error) => Err(self.give_up(error).await),
+        }
+    }
+
+    async fn settle(&self, twin: Option<Twin>, bytes: u64, sha256: [u8; 32]) -> Result<Received, ReceiveError> {
+        if !self.force
+            && let Some(first) =
+                self.receiver.completed_before(self.client_id, &self.kind, &sha256, self.id).await?
+        {
+            self.end(State::Cancelled, "same_file", &format!("the same file as upload {}", first.id)).await?;
+            self.receiver.forget(self.id).await?;
+            return Ok(Received::Same(first));
+        }
+        if let Some(mut twin) = twin {
+            // It began like another file and then ended otherwise.
+            let held = twin.release();
+            commit(&self.receiver, self.id, twin.group(), held).await?;
+        }
+        let mut tx = self.receiver.pool.begin().await?;
+        let group: Option<Uuid> = sqlx::query_scalar(
+            "update uploads set state = 'processing', bytes = $2, sha256 = $3, received_at = now()
+             where id = $1 and state = 'receiving' returning group_id",
+        )
+        .bind(self.id)
+        .bind(bytes.cast_signed())
+        .bind(sha256.as_slice())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let group = group.ok_or(ReceiveError::Cancelled { upload_id: self.id })?;
+        let join = self.receiver.queue.seal_group(&mut tx, group.into()).await?;
+        let upload = self.find(&mut tx).await?;
+        tx.commit().await?;
+        self.receiver.queue.push(join).await;
+        self.receiver.events.publish_state(&upload).await;
+        tracing::info!(upload_id = %self.id, bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
+        Ok(Received::Accepted(upload))
+    }
+
+    async fn find(&self, conn: &mut sqlx::PgConnection) -> Result<Upload, ReceiveError> {
+        let found = read::by_id(conn, self.id).await?;
+        found.ok_or(ReceiveError::Database(sqlx::Error::RowNotFound))
+    }
+
+    /// The file will not arrive whole: nothing of it stays. Returns the error, with the upload named.
+    pub(super) async fn give_up(mut self, error: ReceiveError) -> ReceiveError {
+        self.chunks = None;
+        self.ledger.abort();
+        self.alive.abort();
+        let (reason, error) = match error {
+            ReceiveError::Broken { source, .. } => {
+                ("incomplete", ReceiveError::Broken { upload_id: Some(self.id), source })
+            }
+            ReceiveError::TooLarge { limit, .. } => {
+                ("too_large", ReceiveError::TooLarge { limit, upload_id: Some(self.id) })
+            }
+            error @ ReceiveError::Cancelled { .. } => return error,
+            error => ("not_stored", error),
+        };
+        let detail = match &error {
+            ReceiveError::Broken { source, .. } => format!("{error}: {source}"),
+            other => other.to_string(),
+        };
+        if let Err(failure) = self.end(State::Failed, reason, &detail).await {
+            // The scheduler fails it once this receiver has been silent for long enough.
+            tracing::warn!(upload_id = %self.id, error = %failure, "a broken upload could not be failed at once");
+        }
+        error
+    }
+
+    async fn end(&self, to: State, reason: &str, detail: &str) -> Result<(), ReceiveError> {
+        let mut tx = self.receiver.pool.begin().await?;
+        let jobs = state::end(&mut tx, &self.receiver.queue, self.id, &[State::Receiving], to, reason, detail).await?;
+        let upload = self.find(&mut tx).await?;
+        tx.commit().await?;
+        if let Some(jobs) = jobs {
+            self.receiver.queue.push(jobs).await;
+            self.receiver.events.publish_state(&upload).await;
+            tracing::info!(upload_id = %self.id, reason, "an upload ended before it was received");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.alive.abort();
+    }
+}
+
+fn joined<T>(result: Result<Result<T, ReceiveError>, tokio::task::JoinError>) -> Result<T, ReceiveError> {
+    result.unwrap_or_else(|error| Err(ReceiveError::Broken { upload_id: None, source: error.into() }))
+}
+
+/// Stores chunks as they are cut and enters them in the ledger, as many at once as are ready.
+/// Chunks of a file that looks like one sent before are held back; the twin returned holds them.
+async fn enter(
+    receiver: Receiver,
+    id: Uuid,
+    group: gristmill_queue::GroupId,
+    twin: Twin,
+    cut: mpsc::Receiver<(i32, Chunk)>,
+) -> Result<Option<Twin>, ReceiveError> {
+    let mut twin = Some(twin.in_group(group));
+    let mut stored = ReceiverStream::new(cut)
+        .map(|(no, chunk)| store(&receiver, id, no, chunk))
+        .buffered(STORING)
+        .ready_chunks(64);
+    while let Some(batch) = Pin::new(&mut stored).next().await {
+        let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+        if let Some(mut suspect) = twin.take() {
+            if suspect.holds(&receiver, &mut batch).await? {
+                twin = Some(suspect);
+                continue;
+            }
+        }
+        commit(&receiver, id, group, batch).await?;
+    }
+    Ok(twin)
+}
+
+async fn store(receiver: &Receiver, id: Uuid, no: i32, chunk: Chunk) -> Result<Stored, ReceiveError> {
+    let sha256 = Sha256::digest(&chunk.data).to_vec();
+    let oversize = (!chunk.oversize.is_empty()).then(|| Json(chunk.oversize.into_iter().map(note).collect()));
+    receiver.store.put(&objects::chunk(id, no), chunk.data.into()).await?;
+    Ok(Stored {
+        no,
+        first_line: chunk.first_line.cast_signed(),
+        first_byte: chunk.first_byte.cast_signed(),
+        bytes: chunk.bytes.cast_signed(),
+        sha256,
+        oversize,
+    })
+}
+
+fn note(oversize: Oversize) -> OversizeNote {
+    OversizeNote { line: oversize.line, bytes: oversize.bytes, head: oversize.head }
+}
+
+/// Enters chunks and their jobs in the ledger and pushes the jobs. A cancelled upload takes no more.
+async fn commit(
+    receiver: &Receiver,
+    id: Uuid,
+    group: gristmill_queue::GroupId,
+    batch: Vec<Stored>,
+) -> Result<(), ReceiveError> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let mut tx = receiver.pool.begin().await?;
+    // The share lock keeps a cancel from slipping in between this look and the commit.
+    let receiving: Option<i32> =
+        sqlx::query_scalar("select 1 from uploads where id = $1 and state = 'receiving' for share")
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await?;
+    if receiving.is_none() {
+        return Err(ReceiveError::Cancelled { upload_id: id });
+    }
+    let jobs: Vec<LoadChunk> = batch.iter().map(|chunk| LoadChunk { upload_id: id, no: chunk.no }).collect();
+    sqlx::query(
+        "insert into chunks (upload_id, no, first_line, first_byte, bytes, sha256, oversize)
+         select $1, * from unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::jsonb[])",
+    )
+    .bind(id)
+    .bind(batch.iter().map(|chunk| chunk.no).collect::<Vec<_>>())
+    .bind(batch.iter().map(|chunk| chunk.first_line).collect::<Vec<_>>())
+    .bind(batch.iter().map(|chunk| chunk.first_byte).collect::<Vec<_>>())
+    .bind(batch.iter().map(|chunk| chunk.bytes).collect::<Vec<_>>())
+    .bind(batch.iter().map(|chunk| chunk.sha256.clone()).collect::<Vec<_>>())
+    .bind(batch.into_iter().map(|chunk| chunk.oversize).collect::<Vec<_>>())
+    .execute(&mut *tx)
+    .await?;
+    let options = Options { group: Some(group), ..Options::default() };
+    let enqueued = receiver.queue.enqueue_all(&mut tx, &jobs, &options).await?;
+    tx.commit().await?;
+    receiver.queue.push(enqueued).await;
+    Ok(())
+}
+
+async fn stay_alive(receiver: Receiver, id: Uuid) {
+    let mut tick = tokio::time::interval(ALIVE_EVERY);
+    loop {
+        tick.tick().await;
+        let renewed = sqlx::query("update uploads set alive_at = now() where id = $1 and state = 'receiving'")
+            .bind(id)
+            .execute(&receiver.pool)
+            .await;
+        match renewed {
+            Ok(done) if done.rows_affected() == 0 => return,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(upload_id = %id, %error, "a receiver could not say that it is alive"),
+        }
+    }
+}
+

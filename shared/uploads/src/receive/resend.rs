@@ -1,0 +1,180 @@
+//! The same file again, and the same request again.
+//!
+//! That a file is the same as one before is certain only at its last byte, but its first chunk tells whether it may
+//! be: then its chunks are stored and held back from the queue until one differs, or the file ends and does not.
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use gristmill_queue::GroupId;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{NewUpload, ReceiveError, Received, Receiver, intake::Stored};
+use crate::{State, Upload, objects, read};
+
+/// The file that this one may be a copy of, and the chunks held back meanwhile.
+pub(super) struct Twin {
+    client_id: i32,
+    kind: String,
+    header: Vec<u8>,
+    group: GroupId,
+    suspicion: Suspicion,
+    held: Vec<Stored>,
+}
+
+enum Suspicion {
+    /// The first chunk has not come yet.
+    Open,
+    /// So far chunk for chunk this completed upload.
+    Same(Uuid),
+    /// It is another file.
+    None,
+}
+
+impl Twin {
+    pub(super) fn new(new: &NewUpload, header: &[u8]) -> Self {
+        Self {
+            client_id: new.client_id,
+            kind: new.kind.to_string(),
+            header: header.to_vec(),
+            group: GroupId::from(Uuid::nil()),
+            suspicion: if new.force { Suspicion::None } else { Suspicion::Open },
+            held: Vec::new(),
+        }
+    }
+
+    pub(super) fn in_group(mut self, group: GroupId) -> Self {
+        self.group = group;
+        self
+    }
+
+    pub(super) fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// What was held back.
+    pub(super) fn release(&mut self) -> Vec<Stored> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Whether `batch` was taken and held back. If not, `batch` is everything that has to be entered now, and the
+    /// question is settled: it is another file.
+    pub(super) async fn holds(
+        &mut self,
+        receiver: &Receiver,
+        batch: &mut Vec<Stored>,
+    ) -> Result<bool, ReceiveError> {
+        if let (Suspicion::Open, Some(first)) = (&self.suspicion, batch.first()) {
+            self.suspicion = match self.begins_like(receiver, &first.sha256).await? {
+                Some(twin) => Suspicion::Same(twin),
+                None => Suspicion::None,
+            };
+        }
+        let Suspicion::Same(twin) = self.suspicion else { return Ok(false) };
+        let numbers: Vec<i32> = batch.iter().map(|chunk| chunk.no).collect();
+        let theirs: Vec<Vec<u8>> = sqlx::query_scalar(
+            "select sha256 from chunks where upload_id = $1 and no = any($2) order by no",
+        )
+        .bind(twin)
+        .bind(&numbers)
+        .fetch_all(&receiver.pool)
+        .await?;
+        let same = theirs.len() == batch.len() && theirs.iter().zip(batch.iter()).all(|(a, b)| *a == b.sha256);
+        self.held.append(batch);
+        if !same {
+            *batch = self.release();
+        }
+        Ok(same)
+    }
+
+    async fn begins_like(&self, receiver: &Receiver, sha256: &[u8]) -> Result<Option<Uuid>, ReceiveError> {
+        let twin = sqlx::query_scalar(
+            "select u.id from chunks c join uploads u on u.id = c.upload_id
+             where c.no = 0 and c.sha256 = $1 and u.client_id = $2 and u.kind = $3 and u.header = $4
+               and u.state = 'completed'
+             order by u.id limit 1",
+        )
+        .bind(sha256)
+        .bind(self.client_id)
+        .bind(&self.kind)
+        .bind(&self.header)
+        .fetch_optional(&receiver.pool)
+        .await?;
+        Ok(twin)
+    }
+}
+
+impl Receiver {
+    /// The client's completed upload of the same file, the first one.
+    pub(super) async fn completed_before(
+        &self,
+        client_id: i32,
+        kind: &str,
+        sha256: &[u8],
+        except: Uuid,
+    ) -> Result<Option<Upload>, ReceiveError> {
+        let first: Option<Uuid> = sqlx::query_scalar(
+            "select id from uploads
+             where client_id = $1 and sha256 = $2 and kind = $3 and state = 'completed' and id <> $4
+             order by id limit 1",
+        )
+        .bind(client_id)
+        .bind(sha256)
+        .bind(kind)
+        .bind(except)
+        .fetch_optional(&self.pool)
+        .await?;
+        match first {
+            Some(id) => Ok(read::find(&self.pool, client_id, id).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes the copy of a file that was there already, if nothing of it was loaded; else the purge does it.
+    pub(super) async fn forget(&self, id: Uuid) -> Result<(), ReceiveError> {
+        objects::drop_all(&*self.store, id).await?;
+        sqlx::query(
+            "delete from uploads where id = $1 and not exists (select from chunks where upload_id = $1)",
+        )
+        .bind(id)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The upload that this idempotency key made, if it did.
+    pub(super) async fn keyed(&self, new: &NewUpload) -> Result<Option<Upload>, ReceiveError> {
+        let Some(key) = &new.idempotency_key else { return Ok(None) };
+        let filter = read::Filter { idempotency_key: Some(key.clone()), limit: 1, ..read::Filter::default() };
+        Ok(read::list(&self.pool, new.client_id, &filter).await?.pop())
+    }
+
+    /// Answers a request made before: reads the body to its end to see that it is the same.
+    pub(super) async fn replay<S, E>(
+        &self,
+        new: &NewUpload,
+        first: Upload,
+        mut body: S,
+    ) -> Result<Received, ReceiveError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        if first.state == State::Receiving {
+            return Err(ReceiveError::KeyInFlight);
+        }
+        if (first.kind, first.policy) != (new.kind, new.policy) {
+            return Err(ReceiveError::KeyReused);
+        }
+        let mut hash = Sha256::new();
+        while let Some(frame) = body.next().await {
+            let frame = frame.map_err(|source| ReceiveError::Broken { upload_id: None, source: source.into() })?;
+            hash.update(&frame);
+        }
+        let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        if first.sha256.is_some_and(|known| known != sha256) {
+            return Err(ReceiveError::KeyReused);
+        }
+        Ok(Received::Replayed(first))
+    }
+}

@@ -1,0 +1,64 @@
+use gristmill_queue::QueueError;
+use uuid::Uuid;
+
+use crate::{Receiver, State, Upload, read, state};
+
+/// What a client's wish to be rid of an upload came to.
+#[derive(Debug)]
+pub enum Removed {
+    /// It was running and is cancelled.
+    Cancelled(Upload),
+    /// It was completed and is undone: its rows no longer count and are being removed.
+    Undone(Upload),
+}
+
+/// Why an upload cannot be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// The client has no such upload.
+    #[error("there is no such upload")]
+    NotFound,
+    /// It has ended without rows, so there is nothing to cancel or undo.
+    #[error("the upload is {state} already: nothing of it is left to remove")]
+    Over {
+        /// Where it stands.
+        state: State,
+    },
+    /// The database did not do it.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// The queue did not do it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl Receiver {
+    /// Cancels an upload that is running, undoes one that is completed.
+    ///
+    /// Rows that other uploads reported as duplicates of an undone one stay reported: sending those files again
+    /// with `force` brings them in.
+    pub async fn remove(&self, client_id: i32, id: Uuid) -> Result<Removed, RemoveError> {
+        let mut tx = self.pool.begin().await?;
+        let found = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
+        let running = [State::Receiving, State::Processing];
+        let cancelled =
+            state::end(&mut tx, &self.queue, id, &running, State::Cancelled, "cancelled", "cancelled by its client")
+                .await?;
+        let (jobs, undone) = match cancelled {
+            Some(jobs) => (jobs, false),
+            None => {
+                let completed = [State::Completed];
+                let jobs =
+                    state::end(&mut tx, &self.queue, id, &completed, State::Cancelled, "undone", "undone by its client")
+                        .await?
+                        .ok_or(RemoveError::Over { state: found.state })?;
+                (jobs, true)
+            }
+        };
+        let upload = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
+        tx.commit().await?;
+        self.queue.push(jobs).await;
+        self.events.publish_state(&upload).await;
+        Ok(if undone { Removed::Undone(upload) } else { Removed::Cancelled(upload) })
+    }
+}

@@ -1,0 +1,156 @@
+//! The join of an upload: every chunk is loaded. Settle the duplicates that were open, check that everything adds up,
+//! close. Three transactions, each of which asks for the state it starts from, so that a join that runs again goes on
+//! where it was.
+
+mod check;
+mod settle;
+
+use std::time::Duration;
+
+use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
+use gristmill_uploads::{
+    Policy, State, Upload,
+    jobs::{CloseUpload, DropObjects, FailUpload},
+    read, state,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::Env;
+
+/// How long a join waits before it looks again whether the uploads it depends on have ended.
+const WAIT: Duration = Duration::from_millis(300);
+
+/// Closes an upload whose chunks are all loaded; see the module.
+pub(crate) async fn close_upload(env: Env, context: Context, job: CloseUpload) -> Result<(), JobError> {
+    if verdict(&env, &context, job.upload_id).await? {
+        return Ok(());
+    }
+    if settle::settle(&env, &context, job.upload_id).await? == settle::Outcome::Wait {
+        return Err(JobError::Snooze(WAIT));
+    }
+    close(&env, &context, job.upload_id).await
+}
+
+/// Ends an atomic file with a bad row. `true`: there is nothing left to close.
+async fn verdict(env: &Env, context: &Context, upload_id: Uuid) -> Result<bool, JobError> {
+    let mut tx = env.pool.begin().await?;
+    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
+        return Ok(true);
+    }
+    let upload = read::by_id(&mut *tx, upload_id).await?.ok_or(JobError::Cancelled)?;
+    if upload.state != State::Processing {
+        return Err(JobError::Cancelled);
+    }
+    if upload.policy == Policy::Atomic && upload.rows.rejected > 0 {
+        let detail = format!(
+            "{} of {} records were rejected and the policy is atomic, so nothing was kept: see the rejects",
+            upload.rows.rejected, upload.rows.read
+        );
+        fail(env, context, tx, upload_id, "rejected_rows", &detail).await?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobError> {
+    let mut tx = env.pool.begin().await?;
+    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
+        return Ok(());
+    }
+    let violations = check::violations(&mut tx, upload_id).await?;
+    if !violations.is_empty() {
+        return Err(refuse(env, tx, upload_id, &violations).await);
+    }
+    let closed = sqlx::query(
+        "update uploads set state = 'completed', completed_at = clock_timestamp(), detail = null
+         where id = $1 and state = 'processing'",
+    )
+    .bind(upload_id)
+    .execute(&mut *tx)
+    .await?;
+    if closed.rows_affected() == 0 {
+        return Err(JobError::Cancelled);
+    }
+    let kept_until = jiff::Timestamp::now() + env.keep_objects;
+    let options = Options { run_at: Some(kept_until), ..Options::default() };
+    let mut jobs = env.queue.enqueue(&mut tx, &DropObjects { upload_id }, &options).await?;
+    let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
+    tx.commit().await?;
+    env.events.publish_state(&upload).await;
+    env.queue.push(jobs).await;
+    tracing::info!(
+        %upload_id, bytes = upload.bytes, read = upload.rows.read, accepted = upload.rows.accepted,
+        rejected = upload.rows.rejected, duplicate = upload.rows.duplicate, "closed"
+    );
+    Ok(())
+}
+
+/// The rows do not add up: the upload stays open, and everybody who looks is told why.
+async fn refuse(
+    env: &Env,
+    tx: sqlx::Transaction<'static, sqlx::Postgres>,
+    upload_id: Uuid,
+    violations: &[String],
+) -> JobError {
+    let detail = format!("it does not add up, so it is not closed: {}", violations.join("; "));
+    tracing::error!(%upload_id, detail, "conservation is violated");
+    metrics::counter!("gristmill_invariant_violations_total", "invariant" => "conservation").increment(1);
+    drop(tx);
+    let noted = sqlx::query("update uploads set detail = $2 where id = $1 and state = 'processing'")
+        .bind(upload_id)
+        .bind(&detail)
+        .execute(&env.pool)
+        .await;
+    if let Err(error) = noted {
+        tracing::warn!(%upload_id, %error, "the violation could not be noted at the upload");
+    }
+    JobError::Retry(detail.into())
+}
+
+/// The join of a group with a dead member.
+pub(crate) async fn fail_upload(env: Env, context: Context, job: FailUpload) -> Result<(), JobError> {
+    let mut tx = env.pool.begin().await?;
+    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
+        return Ok(());
+    }
+    let detail = "a chunk could not be loaded after all its attempts: see the dead jobs of the upload";
+    fail(&env, &context, tx, job.upload_id, "chunk_failed", detail).await
+}
+
+/// Ends an upload for good, in the job's transaction.
+async fn fail(
+    env: &Env,
+    context: &Context,
+    mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
+    upload_id: Uuid,
+    reason: &str,
+    detail: &str,
+) -> Result<(), JobError> {
+    let running = [State::Receiving, State::Processing];
+    let ended = state::end(&mut tx, &env.queue, upload_id, &running, State::Failed, reason, detail).await?;
+    let mut jobs = ended.unwrap_or_default();
+    let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
+    tx.commit().await?;
+    env.queue.push(jobs).await;
+    env.events.publish_state(&upload).await;
+    tracing::info!(%upload_id, reason, "failed");
+    Ok(())
+}
+
+/// Completes the job and reads the upload as it will be after the commit.
+async fn finish(
+    env: &Env,
+    context: &Context,
+    conn: &mut PgConnection,
+    upload_id: Uuid,
+    jobs: &mut Enqueued,
+) -> Result<Upload, JobError> {
+    let upload = read::by_id(&mut *conn, upload_id).await?.ok_or(JobError::Cancelled)?;
+    match env.queue.complete(conn, &context.claim).await? {
+        Completion::Done(more) => jobs.merge(more),
+        // The lock at the start of the transaction makes this impossible; if it were not, nothing may be committed.
+        Completion::AlreadyDone => return Err(JobError::Cancelled),
+    }
+    Ok(upload)
+}

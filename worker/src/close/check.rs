@@ -1,0 +1,69 @@
+//! Conservation: a file is closed only if its rows and bytes add up, counted again from the rows themselves.
+
+use gristmill_pipelines::Kind;
+use gristmill_queue::JobError;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use uuid::Uuid;
+
+#[derive(FromRow)]
+struct Sums {
+    kind: String,
+    file_bytes: Option<i64>,
+    header_bytes: i64,
+    chunk_bytes: i64,
+    chunks: i64,
+    chunks_done: i64,
+    counted_done: i64,
+    read: i64,
+    accepted: i64,
+    rejected: i64,
+    duplicate: i64,
+    total_read: i64,
+    total_accepted: i64,
+    total_rejected: i64,
+    total_duplicate: i64,
+    rejects: i64,
+}
+
+/// What does not add up, in words; empty when everything does.
+pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<String>, JobError> {
+    let sums: Sums = sqlx::query_as(
+        "select u.kind, u.bytes as file_bytes, u.header_bytes, c.*, p.chunks_done as counted_done,
+                p.rows_read as total_read, p.accepted as total_accepted, p.rejected as total_rejected,
+                p.duplicate as total_duplicate,
+                (select count(*) from rejects where upload_id = u.id) as rejects
+         from uploads u
+         join upload_progress p on p.upload_id = u.id
+         cross join lateral (
+             select coalesce(sum(bytes), 0)::bigint as chunk_bytes, count(*) as chunks, count(done_at) as chunks_done,
+                    coalesce(sum(rows_read), 0)::bigint as read, coalesce(sum(accepted), 0)::bigint as accepted,
+                    coalesce(sum(rejected), 0)::bigint as rejected, coalesce(sum(duplicate), 0)::bigint as duplicate
+             from chunks where upload_id = u.id
+         ) c
+         where u.id = $1",
+    )
+    .bind(upload_id)
+    .fetch_one(&mut *conn)
+    .await?;
+    let kind: Kind = sums.kind.parse()?;
+    let count = format!("select count(*) from {} where upload_id = $1", kind.table().name);
+    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(count)).bind(upload_id).fetch_one(conn).await?;
+
+    let equations = [
+        ("chunks loaded", sums.chunks_done, "chunks", sums.chunks),
+        ("chunks counted", sums.counted_done, "chunks", sums.chunks),
+        ("bytes of header and chunks", sums.header_bytes + sums.chunk_bytes, "bytes of the file", sums.file_bytes.unwrap_or(-1)),
+        ("records read", sums.read, "accepted + rejected + duplicate", sums.accepted + sums.rejected + sums.duplicate),
+        ("records read in total", sums.total_read, "in the chunks", sums.read),
+        ("rows accepted in total", sums.total_accepted, "in the chunks", sums.accepted),
+        ("records rejected in total", sums.total_rejected, "in the chunks", sums.rejected),
+        ("duplicates in total", sums.total_duplicate, "in the chunks", sums.duplicate),
+        ("rows in the table", rows, "accepted", sums.accepted),
+        ("rejects kept", sums.rejects, "rejected + duplicate", sums.rejected + sums.duplicate),
+    ];
+    Ok(equations
+        .into_iter()
+        .filter(|(_, left, _, right)| left != right)
+        .map(|(left_name, left, right_name, right)| format!("{left_name} {left} ≠ {right_name} {right}"))
+        .collect())
+}

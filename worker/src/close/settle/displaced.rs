@@ -1,0 +1,143 @@
+//! A later line of the file has the key of an earlier one: they change places.
+
+use std::collections::BTreeMap;
+
+use gristmill_queue::JobError;
+use gristmill_uploads::objects;
+use object_store::ObjectStoreExt;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::{Record, again, recount, stream};
+use crate::{
+    Env,
+    load::{self, ChunkRecord, Refused, Stage},
+};
+
+/// A reject that names a later line of its own file as its first.
+#[derive(FromRow)]
+struct Early {
+    line: i64,
+    chunk_no: i32,
+    raw: Vec<u8>,
+    first_line: i64,
+}
+
+pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &ChunkRecord) -> Result<(), JobError> {
+    let early: Vec<Early> = sqlx::query_as(
+        "select distinct on (first_line) line, chunk_no, raw, first_line from rejects
+         where upload_id = $1 and code = 'duplicate' and first_upload_id = $1 and first_line > line
+         order by first_line, line",
+    )
+    .bind(chunk.upload_id)
+    .fetch_all(&mut *conn)
+    .await?;
+    if early.is_empty() {
+        return Ok(());
+    }
+    let winners: Vec<Record> = early
+        .iter()
+        .map(|early| again(chunk, &env.rules, &early.raw, early.line.cast_unsigned()))
+        .collect::<Result<_, _>>()?;
+    replace(conn, chunk, winners).await?;
+
+    let late = late_records(env, conn, chunk, &early).await?;
+    let mut moves = Vec::with_capacity(early.len() * 2);
+    let mut refused: BTreeMap<i32, Vec<Refused>> = BTreeMap::new();
+    for early in &early {
+        let (late_chunk, raw) = &late[&early.first_line];
+        let first = (chunk.upload_id, early.line.cast_unsigned());
+        let record = Refused::duplicate(chunk, early.first_line.cast_unsigned(), raw.clone(), first);
+        refused.entry(*late_chunk).or_default().push(record);
+        moves.extend([(early.chunk_no, 1), (*late_chunk, -1)]);
+    }
+    rename(conn, chunk.upload_id, &early).await?;
+    for (chunk_no, refused) in &refused {
+        load::refuse(conn, chunk.upload_id, *chunk_no, refused).await?;
+    }
+    recount(conn, chunk.upload_id, &moves).await?;
+    Ok(())
+}
+
+/// Puts the earlier rows where the later ones are, in two statements whatever their number.
+async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, mut winners: Vec<Record>) -> Result<(), JobError> {
+    let table = chunk.kind.table();
+    winners.sort_unstable_by_key(|winner| winner.key);
+    let keys: Vec<Uuid> = winners.iter().map(|winner| Uuid::from_u128(winner.key)).collect();
+    let delete =
+        format!("delete from {} where {} = any($1) and client_id = $2 and upload_id = $3", table.name, table.key[0]);
+    let deleted = sqlx::query(AssertSqlSafe(delete))
+        .bind(&keys)
+        .bind(chunk.owner.client_id)
+        .bind(chunk.upload_id)
+        .execute(&mut *conn)
+        .await?;
+    let stage = Stage::fill(conn, table, &stream(&winners)).await?;
+    let refused = stage.insert(conn).await?;
+    stage.empty(conn).await?;
+    if deleted.rows_affected() != winners.len() as u64 || !refused.is_empty() {
+        return Err(JobError::Retry("the rows to change places were not where they should be".into()));
+    }
+    Ok(())
+}
+
+/// The earlier lines are no rejects any more, and who named a later line as first names the earlier one.
+async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early]) -> Result<(), JobError> {
+    let (new, old): (Vec<i64>, Vec<i64>) = early.iter().map(|early| (early.line, early.first_line)).unzip();
+    sqlx::query("delete from rejects where upload_id = $1 and line = any($2)")
+        .bind(upload_id)
+        .bind(&new)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "update rejects r
+         set first_line = t.new, message = replace(r.message, format('line %s of', t.old), format('line %s of', t.new))
+         from unnest($2::bigint[], $3::bigint[]) as t (new, old)
+         where r.upload_id = $1 and r.code = 'duplicate' and r.first_upload_id = $1 and r.first_line = t.old",
+    )
+    .bind(upload_id)
+    .bind(&new)
+    .bind(&old)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The raw text of the later lines, with the chunk each is in: read from the chunks' objects, each once.
+async fn late_records(
+    env: &Env,
+    conn: &mut PgConnection,
+    chunk: &ChunkRecord,
+    early: &[Early],
+) -> Result<BTreeMap<i64, (i32, Vec<u8>)>, JobError> {
+    let lines: Vec<i64> = early.iter().map(|early| early.first_line).collect();
+    let places: Vec<(i32, i64)> = sqlx::query_as(
+        "select c.no, l.line from unnest($2::bigint[]) as l (line)
+         cross join lateral (
+             select no from chunks where upload_id = $1 and first_line <= l.line order by no desc limit 1
+         ) c order by c.no",
+    )
+    .bind(chunk.upload_id)
+    .bind(&lines)
+    .fetch_all(conn)
+    .await?;
+    let mut found = BTreeMap::new();
+    for same_chunk in places.chunk_by(|a, b| a.0 == b.0) {
+        let no = same_chunk[0].0;
+        let record = ChunkRecord::find(&env.pool, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
+        let object = env.store.get(&objects::chunk(chunk.upload_id, no)).await?.bytes().await?;
+        let rules = env.rules.clone();
+        let wanted: Vec<i64> = same_chunk.iter().map(|place| place.1).collect();
+        let records = load::on_rayon(move || {
+            let parsed = record.kind.parse(&object, record.first_line, &record.layout, &record.owner, &rules);
+            let raw = |start: u32, len: u32| object[start as usize..][..len as usize].to_vec();
+            let rows = parsed.rows.iter().filter(|row| wanted.contains(&row.line.cast_signed()));
+            rows.map(|row| (row.line.cast_signed(), (no, raw(row.raw_start, row.raw_len)))).collect::<Vec<_>>()
+        });
+        found.extend(records.await?);
+    }
+    if let Some(lost) = lines.iter().find(|line| !found.contains_key(line)) {
+        return Err(JobError::Retry(format!("line {lost} was loaded but is not in its chunk").into()));
+    }
+    Ok(found)
+}

@@ -1,0 +1,134 @@
+//! One chunk's way: get → parse and check → sort by key → COPY → count → commit, all in one transaction that the
+//! job's ledger row fences.
+
+mod copy;
+mod duplicates;
+mod prepare;
+mod record;
+
+use std::time::Duration;
+
+use gristmill_queue::{Completion, Context, Fence, JobError};
+use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read};
+use object_store::ObjectStoreExt;
+
+pub(crate) use self::{
+    copy::{Stage, refuse},
+    duplicates::{Winner, find_winners, wait_for},
+    prepare::Refused,
+    record::ChunkRecord,
+};
+use self::prepare::Prepared;
+use crate::Env;
+
+/// How long a chunk waits for a lock before its job is retried: the holder may be a stopped process.
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '5s'; set local client_min_messages = 'warning'";
+/// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
+/// crash of Postgres un-commits is still `available` in the ledger and runs again.
+const LAZY_COMMIT: &str = "set local synchronous_commit = off";
+
+/// Loads one chunk; see the module.
+pub(crate) async fn load_chunk(env: Env, context: Context, job: LoadChunk) -> Result<(), JobError> {
+    let Some(chunk) = ChunkRecord::find(&env.pool, job.upload_id, job.no).await? else {
+        return Err(JobError::Cancelled);
+    };
+    let object = env.store.get(&objects::chunk(job.upload_id, job.no)).await?.bytes().await?;
+    let chunk = std::sync::Arc::new(chunk);
+    let prepared = {
+        let (chunk, rules) = (chunk.clone(), env.rules.clone());
+        on_rayon(move || prepare::prepare(&chunk, &object, &rules)).await??
+    };
+    let counted = commit(&env, &context, &chunk, prepared).await?;
+    if let Some(counted) = counted {
+        tell(&env, &chunk, counted).await;
+    }
+    Ok(())
+}
+
+/// What a committed chunk has to tell.
+struct Counted {
+    rejected: u64,
+    examples: Vec<Refused>,
+}
+
+/// Everything the chunk does, in one transaction; `None` when another run did it first.
+async fn commit(
+    env: &Env,
+    context: &Context,
+    chunk: &ChunkRecord,
+    mut prepared: Prepared,
+) -> Result<Option<Counted>, JobError> {
+    let mut tx = env.pool.begin().await?;
+    sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *tx).await?;
+    sqlx::raw_sql(LAZY_COMMIT).execute(&mut *tx).await?;
+    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
+        return Ok(None);
+    }
+    // Against a cancel in mid-load: who wants to end the upload waits for this transaction.
+    let state: Option<String> = sqlx::query_scalar("select state from uploads where id = $1 for share")
+        .bind(chunk.upload_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if !state.is_some_and(|word| word.parse().is_ok_and(|state: State| !state.is_final())) {
+        return Err(JobError::Cancelled);
+    }
+    // Nothing of an atomic file with a bad row stays, so nothing more is loaded; the rest is still checked and reported.
+    let doomed = chunk.policy == Policy::Atomic && (chunk.rejected_before > 0 || !prepared.refused.is_empty());
+    let mut unsettled = 0;
+    let mut conflicts = false;
+    if !doomed {
+        let lost = copy::load(&mut tx, chunk, &prepared).await?;
+        conflicts = !lost.is_empty();
+        unsettled = duplicates::refuse(&mut tx, chunk, &mut prepared, lost).await?;
+    }
+    prepared.refused.sort_unstable_by_key(|refused| refused.line);
+    copy::refuse(&mut tx, chunk.upload_id, chunk.no, &prepared.refused).await?;
+    let counts = prepared.counts();
+    record::count(&mut tx, chunk, &counts, unsettled, conflicts).await?;
+    match env.queue.complete(&mut tx, &context.claim).await? {
+        Completion::AlreadyDone => return Ok(None),
+        Completion::Done(join) => {
+            tx.commit().await?;
+            env.queue.push(join).await;
+        }
+    }
+    metrics::counter!("gristmill_rows_total", "outcome" => "accepted").increment(counts.accepted);
+    metrics::counter!("gristmill_rows_total", "outcome" => "rejected").increment(counts.rejected);
+    metrics::counter!("gristmill_rows_total", "outcome" => "duplicate").increment(counts.duplicate);
+    let mut examples = prepared.refused;
+    examples.truncate(3);
+    Ok(Some(Counted { rejected: counts.rejected + counts.duplicate, examples }))
+}
+
+/// Tells the watchers. What is lost here is made good by the next event or the watcher's own look.
+async fn tell(env: &Env, chunk: &ChunkRecord, counted: Counted) {
+    if counted.rejected > 0 {
+        let data = serde_json::json!({
+            "chunk": chunk.no,
+            "rejected": counted.rejected,
+            "examples": counted.examples.iter().map(Refused::as_json).collect::<Vec<_>>(),
+        });
+        env.events.publish(chunk.upload_id, events::Name::Rejected, &data).await;
+    }
+    match read::by_id(&env.pool, chunk.upload_id).await {
+        // A final state is told by the one who made it.
+        Ok(Some(upload)) if !upload.state.is_final() => env.events.publish_state(&upload).await,
+        Ok(_) => {}
+        Err(error) => tracing::warn!(upload_id = %chunk.upload_id, %error, "progress could not be read"),
+    }
+}
+
+/// Runs CPU work on rayon's threads, so that tokio's stay free for leases and connections.
+pub(crate) async fn on_rayon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JobError> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    rayon::spawn(move || {
+        // A panic is the job's, not the pool's: it is carried over and counts as an attempt.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        drop(tell.send(result));
+    });
+    match told.await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(_) => Err(JobError::RetryAfter(Duration::from_secs(1), "the pool of threads has shut down".into())),
+    }
+}

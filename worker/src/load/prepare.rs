@@ -1,0 +1,170 @@
+//! The part of a chunk's way that is pure CPU: bytes in, sorted tuples and rejects out.
+
+use std::collections::HashMap;
+
+use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Parsed, ReasonCode, Row, Rules};
+use gristmill_queue::JobError;
+use rayon::slice::ParallelSliceMut;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::record::ChunkRecord;
+
+/// A record that is not taken.
+#[derive(Debug, Clone)]
+pub(crate) struct Refused {
+    pub(crate) line: u64,
+    pub(crate) column: Option<&'static str>,
+    pub(crate) code: ReasonCode,
+    pub(crate) message: String,
+    pub(crate) raw: Vec<u8>,
+    /// A duplicate: where its key came first.
+    pub(crate) first: Option<(Uuid, u64)>,
+}
+
+impl Refused {
+    /// A good record whose key `first` has.
+    pub(crate) fn duplicate(chunk: &ChunkRecord, line: u64, raw: Vec<u8>, first: (Uuid, u64)) -> Self {
+        let message = if first.0 == chunk.upload_id {
+            format!("the same {} is on line {} of this file", chunk.kind.table().key[0], first.1)
+        } else {
+            format!("the same {} is on line {} of upload {}", chunk.kind.table().key[0], first.1, first.0)
+        };
+        let (column, code) = (Some(chunk.kind.key_column()), ReasonCode::Duplicate);
+        Self { line, column, code, message, raw, first: Some(first) }
+    }
+
+    /// As a watcher sees it.
+    pub(crate) fn as_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "line": self.line,
+            "column": self.column,
+            "code": self.code.as_str(),
+            "message": self.message,
+            "raw": String::from_utf8_lossy(&self.raw),
+        })
+    }
+}
+
+/// A chunk, ready to be loaded.
+pub(crate) struct Prepared {
+    /// The bytes of the chunk's object: raws are cut from it.
+    object: bytes::Bytes,
+    /// Distinct keys in their order.
+    pub(crate) rows: Vec<Row>,
+    tuples: Vec<u8>,
+    pub(crate) refused: Vec<Refused>,
+    read: u64,
+    /// Rows of `rows` that the table had already; they are among `refused` too.
+    lost: u64,
+}
+
+/// A row of this chunk whose key the table has from elsewhere.
+pub(crate) struct Lost {
+    /// Its place in [`Prepared::rows`].
+    pub(crate) row: usize,
+    /// The upload and line that have the key.
+    pub(crate) first: (Uuid, u64),
+    /// That may change until this upload is closed: it is a later line of this file, or of a file not closed yet.
+    pub(crate) unsettled: bool,
+}
+
+/// The equation of a chunk: `read = accepted + rejected + duplicate`.
+pub(crate) struct Counts {
+    pub(crate) read: u64,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) duplicate: u64,
+}
+
+/// Checks the object, parses it, sorts its rows by key and takes out those whose key came earlier in the chunk.
+pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes, rules: &Rules) -> Result<Prepared, JobError> {
+    if Sha256::digest(object).as_slice() != chunk.sha256 {
+        return Err(JobError::Retry(
+            format!("the object of chunk {} of upload {} is not what was stored", chunk.no, chunk.upload_id).into(),
+        ));
+    }
+    let Parsed { mut rows, tuples, rejects, read } =
+        chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, rules);
+    rows.par_sort_unstable_by_key(|row| (row.key, row.line));
+    let mut refused: Vec<Refused> = rejects
+        .into_iter()
+        .map(|reject| Refused {
+            line: reject.line,
+            column: reject.column,
+            code: reject.code,
+            message: reject.message,
+            raw: reject.raw,
+            first: None,
+        })
+        .collect();
+    refused.extend(chunk.oversize.iter().map(|note| Refused {
+        line: note.line,
+        column: None,
+        code: ReasonCode::RecordTooLong,
+        message: format!("the record has {} bytes; at most {} are read", note.bytes, rules.max_record_bytes),
+        raw: note.head.clone(),
+        first: None,
+    }));
+    let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match kept.last() {
+            Some(first) if first.key == row.key => {
+                let first = (chunk.upload_id, first.line);
+                refused.push(Refused::duplicate(chunk, row.line, raw(object, &row), first));
+            }
+            _ => kept.push(row),
+        }
+    }
+    let read = read + chunk.oversize.len() as u64;
+    Ok(Prepared { object: object.clone(), rows: kept, tuples, refused, read, lost: 0 })
+}
+
+fn raw(object: &[u8], row: &Row) -> Vec<u8> {
+    let start = row.raw_start as usize;
+    object[start..start + row.raw_len as usize].to_vec()
+}
+
+impl Prepared {
+    /// The stream of `COPY … (FORMAT BINARY)`: the rows' tuples in the order of their keys.
+    pub(crate) fn copy_stream(&self) -> Vec<u8> {
+        let mut stream = Vec::with_capacity(COPY_HEADER.len() + self.tuples.len() + COPY_TRAILER.len());
+        stream.extend_from_slice(COPY_HEADER);
+        for row in &self.rows {
+            let start = row.start as usize;
+            stream.extend_from_slice(&self.tuples[start..start + row.len as usize]);
+        }
+        stream.extend_from_slice(COPY_TRAILER);
+        stream
+    }
+
+    /// The table has the keys of some rows from elsewhere: they become duplicates, and those of this chunk that named
+    /// one of them as their first name the true first.
+    pub(crate) fn lose(&mut self, chunk: &ChunkRecord, lost: &[Lost]) {
+        let firsts: HashMap<u64, (Uuid, u64)> =
+            lost.iter().map(|lost| (self.rows[lost.row].line, lost.first)).collect();
+        for refused in &mut self.refused {
+            if let Some((upload_id, line)) = refused.first
+                && upload_id == chunk.upload_id
+                && let Some(&first) = firsts.get(&line)
+            {
+                *refused = Refused::duplicate(chunk, refused.line, std::mem::take(&mut refused.raw), first);
+            }
+        }
+        self.refused.extend(lost.iter().map(|lost| {
+            let row = &self.rows[lost.row];
+            Refused::duplicate(chunk, row.line, raw(&self.object, row), lost.first)
+        }));
+        self.lost += lost.len() as u64;
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let duplicate = self.refused.iter().filter(|refused| refused.code == ReasonCode::Duplicate).count() as u64;
+        Counts {
+            read: self.read,
+            accepted: self.rows.len() as u64 - self.lost,
+            rejected: self.refused.len() as u64 - duplicate,
+            duplicate,
+        }
+    }
+}

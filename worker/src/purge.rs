@@ -1,0 +1,50 @@
+//! Removing what an upload has left.
+
+use gristmill_pipelines::Kind;
+use gristmill_queue::{Completion, Context, Fence, JobError};
+use gristmill_uploads::{
+    jobs::{DropObjects, PurgeUpload},
+    objects,
+};
+use sqlx::AssertSqlSafe;
+
+use crate::Env;
+
+/// Removes rows and objects of an upload that failed, was cancelled or undone. Its rejects stay only where they are
+/// the answer: a file that failed because of them.
+pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -> Result<(), JobError> {
+    objects::drop_all(&*env.store, job.upload_id).await?;
+    let mut tx = env.pool.begin().await?;
+    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
+        return Ok(());
+    }
+    let ended: Option<(String, Option<String>)> = sqlx::query_as(
+        "update uploads set purged_at = clock_timestamp() where id = $1 and state in ('failed', 'cancelled')
+         returning kind, reason",
+    )
+    .bind(job.upload_id)
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some((kind, reason)) = ended {
+        let kind: Kind = kind.parse()?;
+        let delete = format!("delete from {} where upload_id = $1", kind.table().name);
+        let rows = sqlx::query(AssertSqlSafe(delete)).bind(job.upload_id).execute(&mut *tx).await?.rows_affected();
+        if reason.as_deref() != Some("rejected_rows") {
+            sqlx::query("delete from rejects where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
+        }
+        sqlx::query("delete from upload_waits where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
+        tracing::info!(upload_id = %job.upload_id, rows, "purged");
+    }
+    if let Completion::Done(join) = env.queue.complete(&mut tx, &context.claim).await? {
+        tx.commit().await?;
+        env.queue.push(join).await;
+    }
+    Ok(())
+}
+
+/// Removes the objects of a closed upload.
+pub(crate) async fn drop_objects(env: Env, _: Context, job: DropObjects) -> Result<(), JobError> {
+    let objects = objects::drop_all(&*env.store, job.upload_id).await?;
+    tracing::debug!(upload_id = %job.upload_id, objects, "chunk objects dropped");
+    Ok(())
+}
