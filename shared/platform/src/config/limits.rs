@@ -1,0 +1,34 @@
+use clap::Args;
+
+use super::{default_by_clap, parse_bytes};
+
+/// What is refused, and how files are cut.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitsConfig {
+    /// The largest file, decompressed
+    #[arg(long, env = "GRISTMILL_MAX_FILE_BYTES", default_value = "64GiB", value_parser = parse_bytes, value_name = "BYTES")]
+    pub max_file_bytes: u64,
+
+    /// The longest record; a longer one is rejected, the others of its file are not
+    #[arg(long, env = "GRISTMILL_MAX_RECORD_BYTES", default_value = "1MiB", value_parser = parse_bytes, value_name = "BYTES")]
+    pub max_record_bytes: u64,
+
+    /// The most columns a header may have
+    #[arg(long, env = "GRISTMILL_MAX_COLUMNS", default_value_t = 256, value_name = "N")]
+    pub max_columns: usize,
+
+    /// The size at which a file is cut into chunks, each a job
+    #[arg(long, env = "GRISTMILL_CHUNK_BYTES", default_value = "2MiB", value_parser = parse_bytes, value_name = "BYTES")]
+    pub chunk_bytes: u64,
+
+    /// Uploads that may be received at the same time by one API process; more are answered 503
+    #[arg(long, env = "GRISTMILL_MAX_RECEIVING", default_value_t = 64, value_name = "N")]
+    pub max_receiving: usize,
+
+    /// Whether the check digits of a government id (CPF, CNPJ) are checked where its length says that it has some
+    #[arg(long, env = "GRISTMILL_CHECK_GOVERNMENT_ID", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub check_government_id: bool,
+}
+
+default_by_clap!(LimitsConfig);

@@ -1,0 +1,80 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{default_by_clap, parse_duration};
+
+/// The HTTP API.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "API")]
+pub struct ApiConfig {
+    /// Where the API listens; port 0 takes a free one
+    #[arg(long, env = "GRISTMILL_ADDR", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub addr: SocketAddr,
+
+    /// How long the client of an upload may be silent before its upload is given up
+    #[arg(long, env = "GRISTMILL_BODY_TIMEOUT", default_value = "60s", value_parser = parse_duration, value_name = "TIME")]
+    pub body_timeout: Duration,
+
+    /// How long a client may take to send a request's header, or leave a connection idle
+    #[arg(long, env = "GRISTMILL_HEADER_TIMEOUT", default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
+    pub header_timeout: Duration,
+
+    /// How long running requests may take to end when the API is told to stop
+    #[arg(long, env = "GRISTMILL_API_GRACE", default_value = "20s", value_parser = parse_duration, value_name = "TIME")]
+    pub api_grace: Duration,
+
+    /// How often a silent stream of events says that it is alive, and checks the database for the end
+    #[arg(long, env = "GRISTMILL_HEARTBEAT", default_value = "15s", value_parser = parse_duration, value_name = "TIME")]
+    pub heartbeat: Duration,
+}
+
+/// A worker process.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Worker")]
+pub struct WorkerConfig {
+    /// Jobs that run at the same time in a process
+    #[arg(long, env = "GRISTMILL_WORKER_CONCURRENCY", default_value_t = 2, value_name = "N")]
+    pub worker_concurrency: usize,
+
+    /// A name for people; a worker's identity is a random id
+    #[arg(long, env = "GRISTMILL_WORKER_LABEL", default_value = "worker", value_name = "NAME")]
+    pub worker_label: String,
+
+    /// How long running jobs may take to end when the worker is told to stop
+    #[arg(long, env = "GRISTMILL_WORKER_GRACE", default_value = "20s", value_parser = parse_duration, value_name = "TIME")]
+    pub worker_grace: Duration,
+}
+
+/// The scheduler: the relay's sweep, healing, retention and audits.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Scheduler")]
+pub struct SchedulerConfig {
+    /// How often due and unpushed jobs are looked for
+    #[arg(long, env = "GRISTMILL_SWEEP_EVERY", default_value = "1s", value_parser = parse_duration, value_name = "TIME")]
+    pub sweep_every: Duration,
+
+    /// How often the invariants are audited
+    #[arg(long, env = "GRISTMILL_AUDIT_EVERY", default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
+    pub audit_every: Duration,
+
+    /// How long finished jobs stay in the ledger
+    #[arg(long, env = "GRISTMILL_KEEP_JOBS", default_value = "7d", value_parser = parse_duration, value_name = "TIME")]
+    pub keep_jobs: Duration,
+
+    /// How long dead jobs stay in the ledger
+    #[arg(long, env = "GRISTMILL_KEEP_DEAD_JOBS", default_value = "30d", value_parser = parse_duration, value_name = "TIME")]
+    pub keep_dead_jobs: Duration,
+}
+
+/// `/metrics`, `/healthz` and `/readyz` of a role.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Monitoring")]
+pub struct MonitorConfig {
+    /// Where a role answers /metrics, /healthz and /readyz; port 0 takes a free one
+    #[arg(long, env = "GRISTMILL_MONITOR_ADDR", default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub monitor_addr: SocketAddr,
+}
+
+default_by_clap!(ApiConfig, WorkerConfig, SchedulerConfig, MonitorConfig);

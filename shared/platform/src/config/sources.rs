@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use secrecy::SecretString;
+
+use super::{default_by_clap, parse_duration};
+
+/// Postgres: the truth.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Postgres")]
+pub struct DatabaseConfig {
+    /// Postgres, such as postgres://user:password@host/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<SecretString>,
+
+    /// Connections a process may hold
+    #[arg(long, env = "GRISTMILL_DATABASE_POOL", default_value_t = 10, value_name = "N")]
+    pub database_pool: u32,
+
+    /// How long to wait for a free connection, and for a server that is starting
+    #[arg(long, env = "GRISTMILL_DATABASE_TIMEOUT", default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
+    pub database_timeout: Duration,
+}
+
+/// Redis: the speed.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Redis")]
+pub struct RedisConfig {
+    /// Redis, such as redis://:password@host:6379
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis_url: Option<SecretString>,
+
+    /// Prefix of every key, so that several installations can share one Redis
+    #[arg(long, env = "GRISTMILL_REDIS_NAMESPACE", default_value = "gm", value_name = "NAME")]
+    pub redis_namespace: String,
+}
+
+/// The object store: where chunks wait for their worker.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Object store")]
+pub struct StoreConfig {
+    /// A folder that every role sees, or s3://bucket/prefix, gs://bucket/prefix, az://container/prefix (with the cloud's
+    /// usual AWS_*, GOOGLE_* or AZURE_* variables) [default: objects in the data folder]
+    #[arg(long, env = "GRISTMILL_STORE_URL", value_name = "URL")]
+    pub store_url: Option<String>,
+
+    /// Whether a local folder's files are forced to disk before they count as written
+    #[arg(long, env = "GRISTMILL_STORE_FSYNC", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub store_fsync: bool,
+
+    /// How long the chunks' objects of a closed upload stay in the object store
+    #[arg(long, env = "GRISTMILL_KEEP_OBJECTS", default_value = "0s", value_parser = parse_duration, value_name = "TIME")]
+    pub keep_objects: Duration,
+}
+
+/// Logs.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Logs")]
+pub struct TelemetryConfig {
+    /// Lines for people or for machines
+    #[arg(long, env = "GRISTMILL_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or levels by module such as info,sqlx=warn
+    #[arg(long, env = "GRISTMILL_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+}
+
+/// How log lines look.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+default_by_clap!(DatabaseConfig, RedisConfig, StoreConfig, TelemetryConfig);
+
+/// The variables by which the clouds' own tools are configured, for the object store (`AWS_ACCESS_KEY_ID` and so on).
+pub fn cloud_options() -> Vec<(String, String)> {
+    const CLOUDS: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+    let known =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    known.filter(|(name, _)| CLOUDS.iter().any(|cloud| name.starts_with(cloud))).collect()
+}

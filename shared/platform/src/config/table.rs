@@ -1,0 +1,49 @@
+use clap::{Args, Command};
+
+use super::*;
+
+/// One setting, as the README's table shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The group it stands in, such as `Postgres`.
+    pub concern: String,
+    /// The environment variable.
+    pub env: String,
+    /// The flag, such as `--database-url`.
+    pub flag: String,
+    /// The default, empty when there is none.
+    pub default: String,
+    /// What it is for.
+    pub help: String,
+}
+
+/// Every setting of the system, in the order in which the README shows them.
+pub fn settings() -> Vec<Setting> {
+    let mut all = settings_of::<DatabaseConfig>();
+    all.extend(settings_of::<RedisConfig>());
+    all.extend(settings_of::<StoreConfig>());
+    all.extend(settings_of::<ApiConfig>());
+    all.extend(settings_of::<LimitsConfig>());
+    all.extend(settings_of::<WorkerConfig>());
+    all.extend(settings_of::<SchedulerConfig>());
+    all.extend(settings_of::<MonitorConfig>());
+    all.extend(settings_of::<TelemetryConfig>());
+    all
+}
+
+/// The settings of one struct.
+pub fn settings_of<C: Args>() -> Vec<Setting> {
+    let command = C::augment_args(Command::new("gristmill"));
+    let arguments = command.get_arguments().filter_map(|arg| {
+        let env = arg.get_env()?.to_string_lossy().into_owned();
+        let defaults = arg.get_default_values().iter().map(|value| value.to_string_lossy());
+        Some(Setting {
+            concern: arg.get_help_heading().unwrap_or_default().to_owned(),
+            env,
+            flag: format!("--{}", arg.get_long().unwrap_or_default()),
+            default: defaults.collect::<Vec<_>>().join(" "),
+            help: arg.get_help().map(ToString::to_string).unwrap_or_default(),
+        })
+    });
+    arguments.collect()
+}

@@ -1,0 +1,137 @@
+//! Postgres: connections, migrations, readiness.
+
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use secrecy::ExposeSecret;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::config::DatabaseConfig;
+
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// Why there is no database.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// No URL was given.
+    #[error("no database: set DATABASE_URL, or let `gristmill up` start a private one")]
+    NoUrl,
+    /// The URL is not one of Postgres.
+    #[error("DATABASE_URL is not a Postgres URL such as postgres://user:password@host/database")]
+    BadUrl(#[source] sqlx::Error),
+    /// The server did not answer in time, or refused.
+    #[error("cannot reach Postgres at {server}")]
+    Unreachable {
+        /// Host and port.
+        server: String,
+        /// What it said last.
+        source: sqlx::Error,
+    },
+    /// The schema could not be brought up to date.
+    #[error("the database's schema could not be brought up to date")]
+    Migrate(#[from] MigrateError),
+}
+
+/// Opens a pool, and waits up to `database_timeout` for a server that is not up yet.
+pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
+    let url = config.database_url.as_ref().ok_or(DatabaseError::NoUrl)?;
+    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(DatabaseError::BadUrl)?;
+    let pool = pool(config, options.clone());
+    let deadline = Instant::now() + config.database_timeout;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let error = match pool.acquire().await {
+            Ok(_) => return Ok(pool),
+            Err(error) => error,
+        };
+        if !may_pass(&error) || Instant::now() + pause > deadline {
+            let server = format!("{}:{}", options.get_host(), options.get_port());
+            return Err(DatabaseError::Unreachable { server, source: error });
+        }
+        tracing::warn!(%error, "waiting for Postgres");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+fn pool(config: &DatabaseConfig, options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(config.database_pool)
+        .acquire_timeout(config.database_timeout)
+        .acquire_slow_threshold(Duration::from_secs(5))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // A client that dies while its statement waits for a lock must not keep its locks. Not every platform's
+                // server can look; it is no reason to do without the connection.
+                let _ = sqlx::query("set client_connection_check_interval = '2s'").execute(connection).await;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options.application_name("gristmill"))
+}
+
+/// Whether the error is one of a server that is starting, stopping or not there yet.
+fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        // cannot_connect_now, admin_shutdown, crash_shutdown, too_many_connections
+        sqlx::Error::Database(e) => matches!(e.code().as_deref(), Some("57P03" | "57P01" | "57P02" | "53300")),
+        _ => false,
+    }
+}
+
+/// Brings the schema up to date. Several processes may do so at once: one works, the others wait.
+pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
+    Ok(MIGRATOR.run(pool).await?)
+}
+
+/// Whether the database answers and its schema is the one this binary was built for.
+pub async fn ready(pool: &PgPool) -> Result<(), NotReady> {
+    let migrations = migrations(pool).await?;
+    if !migrations.changed.is_empty() {
+        return Err(NotReady::Changed(migrations.changed));
+    }
+    if !migrations.pending.is_empty() {
+        return Err(NotReady::Pending(migrations.pending.len()));
+    }
+    Ok(())
+}
+
+/// Why the database cannot be used yet.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// It does not answer.
+    #[error("Postgres does not answer")]
+    Database(#[from] sqlx::Error),
+    /// Some migrations have not run.
+    #[error("{0} migrations have not run: run `gristmill migrate`")]
+    Pending(usize),
+    /// Migrations differ from those that ran.
+    #[error("the migrations {0:?} differ from those that ran on this database: it belongs to another version")]
+    Changed(Vec<i64>),
+}
+
+/// Which of the embedded migrations the database has.
+pub(crate) struct Migrations {
+    pub(crate) pending: Vec<i64>,
+    pub(crate) changed: Vec<i64>,
+}
+
+pub(crate) async fn migrations(pool: &PgPool) -> Result<Migrations, sqlx::Error> {
+    let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(pool).await?;
+    let applied: Vec<(i64, Vec<u8>)> = if exists {
+        sqlx::query_as("select version, checksum from _sqlx_migrations where success").fetch_all(pool).await?
+    } else {
+        Vec::new()
+    };
+    let mut found = Migrations { pending: Vec::new(), changed: Vec::new() };
+    for migration in MIGRATOR.iter() {
+        match applied.iter().find(|(version, _)| *version == migration.version) {
+            None => found.pending.push(migration.version),
+            Some((_, checksum)) if checksum[..] != migration.checksum[..] => found.changed.push(migration.version),
+            Some(_) => {}
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,39 @@
+//! A folder that goes away when this process does, however it does.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::error::{Doing, EngineError};
+use super::folder;
+
+pub(super) fn folder() -> Result<PathBuf, EngineError> {
+    let path = std::env::temp_dir().join(format!("gristmill-{}", &folder::password()[..12]));
+    folder::make(&path, 0o711)?;
+    Ok(path)
+}
+
+/// A process that outlives us for as long as it takes to clean up: see `janitor.sh`.
+pub(super) struct Janitor {
+    child: Option<Child>,
+}
+
+impl Janitor {
+    pub(super) fn start(folder: &Path) -> Result<Self, EngineError> {
+        use std::os::unix::process::CommandExt;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", include_str!("janitor.sh"), "gristmill-janitor"]).arg(folder);
+        command.arg(folder.join("postgres/data/postmaster.pid")).arg(super::redis::pidfile(folder));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.process_group(0).spawn().doing("start the janitor of a temporary folder")?;
+        Ok(Self { child: Some(child) })
+    }
+}
+
+impl Drop for Janitor {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.stdin.take());
+            std::thread::spawn(move || child.wait());
+        }
+    }
+}

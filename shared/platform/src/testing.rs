@@ -1,0 +1,122 @@
+//! For the tests of every crate: engines once a test binary, and per call a database, a Redis namespace and a store of
+//! one's own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::ObjectStore;
+use secrecy::ExposeSecret;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use tokio::sync::OnceCell;
+
+use crate::config::{DatabaseConfig, RedisConfig, StoreConfig};
+use crate::engines::Engines;
+use crate::{database, store};
+
+/// What a test needs, its own.
+pub struct Stack {
+    /// A pool on `database_url`.
+    pub pool: PgPool,
+    /// A fresh, migrated database.
+    pub database_url: String,
+    /// The Redis that all tests of the binary share.
+    pub redis_url: String,
+    /// A prefix of Redis keys that no other test uses.
+    pub namespace: String,
+    /// An empty object store.
+    pub store: Arc<dyn ObjectStore>,
+    /// The same as a URL.
+    pub store_url: String,
+    /// An empty folder, removed with the stack; the store is in it.
+    pub dir: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Stack {
+    /// The settings to reach the database.
+    pub fn database(&self) -> DatabaseConfig {
+        DatabaseConfig { database_url: Some(self.database_url.as_str().into()), ..DatabaseConfig::default() }
+    }
+
+    /// The settings to reach Redis.
+    pub fn redis(&self) -> RedisConfig {
+        RedisConfig { redis_url: Some(self.redis_url.as_str().into()), redis_namespace: self.namespace.clone() }
+    }
+
+    /// The settings to reach the store.
+    pub fn store_config(&self) -> StoreConfig {
+        StoreConfig { store_url: Some(self.store_url.clone()), store_fsync: false, ..StoreConfig::default() }
+    }
+}
+
+/// A stack on the engines that all tests of this binary share.
+pub async fn stack() -> Stack {
+    static SHARED: OnceCell<Engines> = OnceCell::const_new();
+    let engines = SHARED
+        .get_or_init(|| async {
+            let engines = engines().await;
+            template(&engines).await;
+            engines
+        })
+        .await;
+    on_template(engines).await
+}
+
+/// A stack on engines of one's own (see [`engines`]), which the test may kill.
+pub async fn stack_on(engines: &Engines) -> Stack {
+    template(engines).await;
+    on_template(engines).await
+}
+
+/// Engines of one's own, in a temporary folder. They stop when dropped.
+pub async fn engines() -> Engines {
+    Engines::temporary().await.expect("private engines start")
+}
+
+const TEMPLATE: &str = "gristmill_template";
+
+async fn template(engines: &Engines) {
+    let mut admin = admin(engines).await;
+    let known = sqlx::query("select 1 from pg_database where datname = $1").bind(TEMPLATE);
+    if known.fetch_optional(&mut admin).await.expect("Postgres answers").is_none() {
+        let create = AssertSqlSafe(format!("create database {TEMPLATE}"));
+        sqlx::query(create).execute(&mut admin).await.expect("the template is created");
+        let url = engines.database_url_of(TEMPLATE);
+        let pool = PgPool::connect(url.expose_secret()).await.expect("the template accepts connections");
+        database::migrate(&pool).await.expect("the migrations run");
+        pool.close().await;
+    }
+    admin.close().await.expect("the connection closes");
+}
+
+async fn on_template(engines: &Engines) -> Stack {
+    let name: String = uuid::Uuid::new_v4().simple().to_string();
+    let mut admin = admin(engines).await;
+    let create = AssertSqlSafe(format!("create database \"t{name}\" template {TEMPLATE}"));
+    sqlx::query(create).execute(&mut admin).await.expect("a database is created from the template");
+    admin.close().await.expect("the connection closes");
+
+    let database_url = engines.database_url_of(&format!("t{name}")).expose_secret().to_owned();
+    let options = sqlx::postgres::PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(10));
+    let pool = options.connect(&database_url).await.expect("the database accepts connections");
+    let folder = tempfile::Builder::new().prefix("gristmill-test-").tempdir().expect("a temporary folder");
+    let dir = folder.path().to_path_buf();
+    let store_url = url::Url::from_directory_path(dir.join("objects")).expect("the path is absolute").to_string();
+    let config = StoreConfig { store_url: Some(store_url.clone()), store_fsync: false, ..StoreConfig::default() };
+    Stack {
+        pool,
+        database_url,
+        redis_url: engines.redis_url().expose_secret().to_owned(),
+        namespace: format!("t{}", &name[..12]),
+        store: store::open(&config).expect("the store opens"),
+        store_url,
+        dir,
+        _folder: folder,
+    }
+}
+
+async fn admin(engines: &Engines) -> PgConnection {
+    let url = engines.database_url();
+    PgConnection::connect(url.expose_secret()).await.expect("Postgres answers")
+}

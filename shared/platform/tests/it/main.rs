@@ -1,0 +1,3 @@
+//! The ground floor on real engines.
+
+mod engines;
