@@ -1,1 +1,34 @@
 //! The kinds of files: from bytes to checked, encoded rows. Pure: no network, no clock, no database.
+//!
+//! A file arrives as bytes cut anywhere. The [`Splitter`] cuts them into chunks of whole records while they arrive;
+//! [`Kind::read_header`] learns from the first record where the columns are; [`Kind::parse`] turns a chunk into rows,
+//! encoded for Postgres' `COPY`, and rejects, with the lines they came from. What a record and a field are is what the
+//! `csv` crate says with its default settings and `flexible(true)`: the tests hold it to that.
+//!
+//! Lines are counted as an editor shows them: `\n`, `\r\n` and a lone `\r` each end one. A record's line is that of its
+//! first byte, so no two records of a file have the same.
+
+mod copy;
+mod debts;
+mod fields;
+pub mod generate;
+mod kind;
+mod layout;
+mod lines;
+mod parse;
+pub mod records;
+mod reject;
+mod samples;
+mod scan;
+mod splitter;
+
+pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter};
+
+pub use kind::{Kind, Table, UnknownKind};
+pub use layout::{HeaderError, Layout, Limits, Over};
+
+pub use parse::{Owner, Parsed, Row, Rules};
+pub use reject::{ReasonCode, Reject};
+
+pub use copy::{COPY_HEADER, COPY_TRAILER};
+pub use samples::{Bad, Samples};

@@ -1,0 +1,11 @@
+//! The kind `debts`: what is owed, by whom, and when it is due. The debt's id is the key; sent again, whole or in part,
+//! a file creates nothing twice.
+
+mod record;
+mod rules;
+mod samples;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use record::{COLUMNS, Debts, TABLE};
+pub(crate) use samples::SAMPLES;

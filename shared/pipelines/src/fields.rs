@@ -1,0 +1,165 @@
+//! Checks of single fields that kinds share. Each takes a trimmed field and says what is wrong with it.
+
+use memchr::{memchr, memchr_iter, memrchr};
+use uuid::Uuid;
+
+use crate::{
+    ReasonCode,
+    reject::{Fault, excerpt},
+};
+
+/// A trimmed field and the kind's name for its column.
+#[derive(Clone, Copy)]
+pub(crate) struct Field<'r> {
+    pub(crate) column: &'static str,
+    pub(crate) bytes: &'r [u8],
+}
+
+impl<'r> Field<'r> {
+    /// Text of at most `max` characters that Postgres can store.
+    pub(crate) fn text(self, max: usize) -> Result<&'r str, Fault> {
+        let text = std::str::from_utf8(self.bytes).map_err(|_| self.not_utf8())?;
+        if text.is_empty() || memchr(0, self.bytes).is_some() {
+            return Err(self.fault(ReasonCode::MissingField, ""));
+        }
+        if text.len() > max && text.chars().count() > max {
+            return Err(self.too_long(max));
+        }
+        Ok(text)
+    }
+
+    /// Of the form 8-4-4-4-12, in either case.
+    pub(crate) fn uuid(self) -> Result<Uuid, Fault> {
+        let parsed = if self.bytes.len() == 36 { Uuid::try_parse_ascii(self.bytes).ok() } else { None };
+        parsed.ok_or_else(|| self.fault(ReasonCode::BadUuid, "a UUID like ea23f2ca-663a-4266-a742-9da4c9f4fcb3"))
+    }
+
+    /// A positive amount in the currency's major unit; returned in hundredths.
+    pub(crate) fn amount(self) -> Result<i64, Fault> {
+        amount(self.bytes).ok_or_else(|| {
+            self.fault(
+                ReasonCode::BadAmount,
+                "an amount greater than 0 with at most two decimals after a point and no separators of thousands, \
+                 like 7811 or 1000.50",
+            )
+        })
+    }
+
+    /// A date of the Gregorian calendar, from 0001-01-01 on; returned in days since 2000-01-01.
+    pub(crate) fn date(self) -> Result<i32, Fault> {
+        date(self.bytes)
+            .ok_or_else(|| self.fault(ReasonCode::BadDate, "a date of the calendar as YYYY-MM-DD, like 2024-01-19"))
+    }
+
+    /// Something, one `@`, and a domain with a dot in it; no blanks and no control characters.
+    pub(crate) fn email(self) -> Result<&'r str, Fault> {
+        const MAX: usize = 254;
+        let text = self.text(MAX)?;
+        if email(text) { Ok(text) } else { Err(self.fault(ReasonCode::BadEmail, "an address like name@example.com")) }
+    }
+
+    /// `code`, unless there is something more basic to say about the field.
+    #[cold]
+    pub(crate) fn fault(self, code: ReasonCode, expected: &str) -> Fault {
+        let Self { column, bytes } = self;
+        let (code, message) = if bytes.is_empty() {
+            (ReasonCode::MissingField, format!("{column} is empty"))
+        } else if std::str::from_utf8(bytes).is_err() {
+            return self.not_utf8();
+        } else if memchr(0, bytes).is_some() {
+            (ReasonCode::NulByte, format!("{column} holds a NUL character: {}", excerpt(bytes)))
+        } else {
+            (code, format!("{column} is {}, expected {expected}", excerpt(bytes)))
+        };
+        Fault { column: Some(column), code, message }
+    }
+
+    #[cold]
+    fn not_utf8(self) -> Fault {
+        let message =
+            format!("{} is not UTF-8: {}; save the file with UTF-8 encoding", self.column, excerpt(self.bytes));
+        Fault { column: Some(self.column), code: ReasonCode::NotUtf8, message }
+    }
+
+    #[cold]
+    fn too_long(self, max: usize) -> Fault {
+        let message =
+            format!("{} is longer than {max} characters; it begins with {}", self.column, excerpt(self.bytes));
+        Fault { column: Some(self.column), code: ReasonCode::FieldTooLong, message }
+    }
+}
+
+fn amount(bytes: &[u8]) -> Option<i64> {
+    let (units, decimals) = match memchr(b'.', bytes) {
+        None => (bytes, &b""[..]),
+        Some(point) => (&bytes[..point], &bytes[point + 1..]),
+    };
+    let hundredths = match (decimals, decimals.len() + units.len() == bytes.len()) {
+        ([], true) => 0,
+        ([tenths], _) => 10 * digit(*tenths)?,
+        ([tenths, hundredths], _) => 10 * digit(*tenths)? + digit(*hundredths)?,
+        _ => return None,
+    };
+    if units.is_empty() {
+        return None;
+    }
+    let units = units.iter().try_fold(0_i64, |sum, byte| sum.checked_mul(10)?.checked_add(digit(*byte)?))?;
+    units.checked_mul(100)?.checked_add(hundredths).filter(|amount| *amount > 0)
+}
+
+fn digit(byte: u8) -> Option<i64> {
+    byte.is_ascii_digit().then(|| i64::from(byte - b'0'))
+}
+
+fn date(bytes: &[u8]) -> Option<i32> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = bytes else { return None };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |sum, byte| Some(sum * 10 + byte.is_ascii_digit().then(|| i32::from(byte - b'0'))?))
+    };
+    let (year, month, day) = (number(&[*y1, *y2, *y3, *y4])?, number(&[*m1, *m2])?, number(&[*d1, *d2])?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + i32::from(leap),
+        _ => return None,
+    };
+    if year == 0 || !(1..=days).contains(&day) {
+        return None;
+    }
+    // Years that start in March: the leap day is their last. 153 days are five months from March or August on.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+    /// 2000-01-01 by the same count.
+    const EPOCH: i32 = 1999 * 365 + 1999 / 4 - 1999 / 100 + 1999 / 400 + (153 * 10 + 2) / 5 + 1;
+    Some(days - EPOCH)
+}
+
+fn email(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some(at) = memrchr(b'@', bytes) else { return false };
+    let (local, domain) = (&bytes[..at], &bytes[at + 1..]);
+    let clean = if text.is_ascii() {
+        bytes.iter().all(|byte| byte.is_ascii_graphic())
+    } else {
+        !text.chars().any(|char| char.is_whitespace() || char.is_control())
+    };
+    clean && !local.is_empty() && memchr(b'@', local).is_none() && domain_is_sane(domain)
+}
+
+/// Labels between dots, at least two, none empty.
+fn domain_is_sane(domain: &[u8]) -> bool {
+    let mut start = 0;
+    let mut dots = 0;
+    for dot in memchr_iter(b'.', domain) {
+        if dot == start {
+            return false;
+        }
+        start = dot + 1;
+        dots += 1;
+    }
+    dots > 0 && start < domain.len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Test files: the distribution of real ones, the same bytes for the same options on every machine and for ever.
+//!
+//! The numbers come from PCG (`rand_pcg`'s `Lcg128Xsl64`), whose output is specified and seeded here without the help
+//! of `rand`, whose distributions may change between versions.
+
+mod debts;
+mod numbers;
+mod words;
+
+pub use debts::debts;
+
+/// What to generate. The default has good rows only.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// Records, without the header.
+    pub rows: u64,
+    /// Share of bad records, 0 to 1: each reason code in turn.
+    pub bad: f64,
+    /// Share of records that repeat an earlier key of the file, 0 to 1.
+    pub duplicates: f64,
+    /// Another seed, another file.
+    pub seed: u64,
+    /// Bad check digits are among the bad records. They are only rejected if
+    /// [`Rules::check_government_id`](crate::Rules::check_government_id) is on.
+    pub check_government_id: bool,
+    /// Records one byte longer than this are among the bad records.
+    pub max_record_bytes: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { rows: 1000, bad: 0.0, duplicates: 0.0, seed: 0, check_government_id: false, max_record_bytes: None }
+    }
+}
+
+/// What the file holds, as loading it into an empty table must count it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows that are loaded.
+    pub accepted: u64,
+    /// Bad rows.
+    pub rejected: u64,
+    /// Rows whose key came before.
+    pub duplicate: u64,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+impl Counts {
+    /// Records of the file.
+    pub fn read(&self) -> u64 {
+        self.accepted + self.rejected + self.duplicate
+    }
+}

@@ -1,0 +1,107 @@
+//! The closed set of kinds. A new one does not compile until every `match` here knows it.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Samples,
+    debts::{self, Debts},
+    layout::{HeaderError, Layout, Limits},
+    parse::{self, Owner, Parsed, Rules},
+};
+
+/// Which pipeline reads a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Debts to be billed: `name,governmentId,email,debtAmount,debtDueDate,debtId`.
+    Debts,
+}
+
+/// The table that a kind's rows go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// The columns, in the order of the tuples.
+    pub columns: &'static [&'static str],
+    /// The primary key. Its first column is [`Row::key`](crate::Row::key).
+    pub key: &'static [&'static str],
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[Self::Debts];
+
+    /// The word in the API and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debts => "debts",
+        }
+    }
+
+    /// Where the rows go.
+    pub fn table(self) -> &'static Table {
+        match self {
+            Self::Debts => &debts::TABLE,
+        }
+    }
+
+    /// The columns that a file must have, by their own names and in their usual order.
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Debts => debts::COLUMNS,
+        }
+    }
+
+    /// The column of a file that holds [`Row::key`](crate::Row::key).
+    pub fn key_column(self) -> &'static str {
+        match self {
+            Self::Debts => "debtId",
+        }
+    }
+
+    /// Example records, good and bad.
+    pub fn samples(self) -> Samples {
+        match self {
+            Self::Debts => debts::SAMPLES,
+        }
+    }
+
+    /// Reads the header record (without its line end, with or without a byte order mark): columns are found by name,
+    /// in any order and capitalisation; those that the kind does not know are ignored.
+    pub fn read_header(self, record: &[u8], limits: &Limits) -> Result<Layout, HeaderError> {
+        Layout::read(self.columns(), record, limits)
+    }
+
+    /// Parses and checks a chunk of whole records, on the current rayon pool; the last one may lack its line end.
+    /// Never fails: what is wrong becomes a reject. Rows and rejects are in the order of the file.
+    ///
+    /// # Panics
+    /// When the chunk is so large that its tuples exceed 4 GiB.
+    pub fn parse(self, chunk: &[u8], first_line: u64, layout: &Layout, owner: &Owner, rules: &Rules) -> Parsed {
+        match self {
+            Self::Debts => parse::parse(&Debts::new(owner, rules), chunk, first_line, layout, rules),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names no kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no kind of file; the kinds are: debts")]
+pub struct UnknownKind(pub String);
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(word: &str) -> Result<Self, UnknownKind> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word).ok_or_else(|| UnknownKind(word.to_owned()))
+    }
+}

@@ -1,0 +1,142 @@
+//! The header record: which column of the file is which column of the kind.
+
+use std::fmt;
+
+use crate::records::Records;
+
+/// Where a file has the columns of its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// For each column of the kind, in the kind's order: its place in the file.
+    pub(crate) places: Vec<usize>,
+    /// Columns of the file.
+    pub(crate) width: usize,
+}
+
+/// What a header may have at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Columns, those that are ignored included.
+    pub max_columns: usize,
+    /// Bytes.
+    pub max_record_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_columns: 1_000, max_record_bytes: 1 << 20 }
+    }
+}
+
+impl Limits {
+    /// For a header that has passed the limits before.
+    pub fn unbounded() -> Self {
+        Self { max_columns: usize::MAX, max_record_bytes: usize::MAX }
+    }
+}
+
+/// A header that does not fit the kind: the file cannot be read. Says what is wrong and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct HeaderError {
+    /// Columns that the kind needs and the header does not name.
+    pub missing: Vec<&'static str>,
+    /// Columns of the kind that the header names more than once.
+    pub duplicate: Vec<&'static str>,
+    /// What the header names, trimmed; at most 50 names of at most 60 characters.
+    pub found: Vec<String>,
+    /// A limit that the header exceeds; the rest was not looked at then.
+    pub over: Option<Over>,
+    /// What the kind needs.
+    pub expected: &'static [&'static str],
+}
+
+/// A limit that is exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// `max_columns`.
+    Columns {
+        /// How many there are.
+        found: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// `max_record_bytes`.
+    Bytes {
+        /// How many are allowed.
+        limit: usize,
+    },
+}
+
+impl Layout {
+    pub(crate) fn read(expected: &'static [&'static str], record: &[u8], limits: &Limits) -> Result<Self, HeaderError> {
+        let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
+        let mut error = HeaderError { missing: vec![], duplicate: vec![], found: vec![], over: None, expected };
+        if record.len() > limits.max_record_bytes {
+            error.over = Some(Over::Bytes { limit: limits.max_record_bytes });
+            return Err(error);
+        }
+        let mut records = Records::new(record, 1);
+        let header = records.next_record();
+        let width = header.as_ref().map_or(0, |header| header.columns());
+        let names: Vec<String> = (0..width)
+            .filter_map(|place| header.as_ref()?.field(place))
+            .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+            .collect();
+        if width > limits.max_columns {
+            error.over = Some(Over::Columns { found: width, limit: limits.max_columns });
+        }
+        let mut places = Vec::with_capacity(expected.len());
+        for column in expected {
+            let mut found = (0..width).filter(|&place| names[place].eq_ignore_ascii_case(column));
+            match found.next() {
+                Some(place) => places.push(place),
+                None => error.missing.push(column),
+            }
+            if found.next().is_some() {
+                error.duplicate.push(column);
+            }
+        }
+        if error.over.is_none() && error.missing.is_empty() && error.duplicate.is_empty() {
+            return Ok(Self { places, width });
+        }
+        error.found = names.iter().take(50).map(|name| name.chars().take(60).collect()).collect();
+        Err(error)
+    }
+
+    /// Columns of the file, those that are ignored included.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.over {
+            Some(Over::Bytes { limit }) => {
+                return write!(
+                    f,
+                    "the header is longer than {limit} bytes (max_record_bytes): is the file a CSV file, \
+                     and is every quote of its first line closed?"
+                );
+            }
+            Some(Over::Columns { found, limit }) => {
+                return write!(f, "the header has {found} columns, at most {limit} are allowed (max_columns)");
+            }
+            None => {}
+        }
+        if !self.missing.is_empty() {
+            write!(f, "the header lacks {}", self.missing.join(", "))?;
+        }
+        if !self.duplicate.is_empty() {
+            let also = if self.missing.is_empty() { "the header" } else { " and" };
+            write!(f, "{also} names more than once: {}", self.duplicate.join(", "))?;
+        }
+        write!(
+            f,
+            "; it has: {}. The first line must name the columns {}, separated by commas, each once, in any order and \
+             capitalisation; further columns are ignored.",
+            self.found.join(", "),
+            self.expected.join(", "),
+        )
+    }
+}

@@ -1,0 +1,47 @@
+//! Counting lines: `\n`, `\r\n` and a lone `\r` each end one.
+
+use memchr::{memchr, memchr_iter};
+
+/// How many lines end in `bytes`. A `\r` at the very end counts: whoever goes on with a `\n` takes one off.
+pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
+    let feeds = memchr_iter(b'\n', bytes).count();
+    let returns = match memchr(b'\r', bytes) {
+        None => 0,
+        Some(first) => {
+            let rest = &bytes[first..];
+            memchr_iter(b'\r', rest).count() - pairs(rest)
+        }
+    };
+    (feeds + returns) as u64
+}
+
+/// How often `\r\n` stands in `bytes`. The sums are bytes, over runs too short to overflow them, so that the compiler
+/// makes vector code of it.
+fn pairs(bytes: &[u8]) -> usize {
+    const RUN: usize = 128;
+    let next = bytes.get(1..).unwrap_or_default();
+    bytes
+        .chunks(RUN)
+        .zip(next.chunks(RUN))
+        .map(|(here, next)| {
+            let pairs = here.iter().zip(next).map(|(a, b)| u8::from((*a == b'\r') & (*b == b'\n')));
+            usize::from(pairs.sum::<u8>())
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line_ends;
+
+    #[test]
+    fn every_kind_of_line_end_counts_once() {
+        for (bytes, lines) in
+            [("", 0), ("a", 0), ("a\n", 1), ("a\r\nb\r\n", 2), ("\r\r\n\n", 3), ("a\rb\rc", 2), ("\r", 1), ("\n\r", 2)]
+        {
+            assert_eq!(line_ends(bytes.as_bytes()), lines, "{bytes:?}");
+        }
+        assert_eq!(line_ends("ab\r\n".repeat(1000).as_bytes()), 1000);
+        assert_eq!(line_ends("\r\n".repeat(1000).as_bytes()), 1000);
+    }
+}

@@ -1,0 +1,209 @@
+//! A chunk to rows and rejects, in parallel and in the order of the file.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use uuid::Uuid;
+
+use crate::{
+    Layout, ReasonCode, Reject,
+    lines::line_ends,
+    records::{Record, Records},
+    reject::Fault,
+    scan::{Scan, Stop},
+};
+
+/// Bytes that one thread parses at a time: enough to be worth a task, few enough to stay in its cache.
+const BLOCK_BYTES: usize = 128 * 1024;
+
+/// Whose rows they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The client.
+    pub client_id: i32,
+    /// The upload that brings them.
+    pub upload_id: Uuid,
+}
+
+/// What is checked beyond the form of the fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether a government id with the length of a CPF or CNPJ must have right check digits.
+    pub check_government_id: bool,
+    /// The longest record, without its line end.
+    pub max_record_bytes: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { check_government_id: false, max_record_bytes: 1 << 20 }
+    }
+}
+
+/// What a chunk holds. `read` is the number of its records: `rows` and `rejects` together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// The records accepted.
+    pub rows: Vec<Row>,
+    /// Their tuples in Postgres' binary `COPY` format, one behind the other, without header and trailer.
+    pub tuples: Vec<u8>,
+    /// The records refused.
+    pub rejects: Vec<Reject>,
+    /// Records in the chunk.
+    pub read: u64,
+}
+
+/// One accepted record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The first column of the table's key; in the order in which Postgres sorts it.
+    pub key: u128,
+    /// Line of the file where the record starts, 1-based.
+    pub line: u64,
+    /// Where its tuple starts in `tuples`.
+    pub start: u32,
+    /// Length of its tuple.
+    pub len: u32,
+    /// Where the record starts in the chunk.
+    pub raw_start: u32,
+    /// Length of the record, without its line end.
+    pub raw_len: u32,
+}
+
+/// What is particular to one kind of file: one record in, one tuple out. Pure.
+pub(crate) trait Pipeline: Sync {
+    /// Checks a record and appends its tuple; what is appended on a fault does not count. Returns the row's key.
+    fn encode(&self, fields: &Fields<'_>, line: u64, out: &mut Vec<u8>) -> Result<u128, Fault>;
+}
+
+/// A record's fields by the kind's own order of columns.
+pub(crate) struct Fields<'r> {
+    record: &'r Record<'r>,
+    layout: &'r Layout,
+}
+
+impl<'r> Fields<'r> {
+    /// The field of a column, without blanks at its ends.
+    pub(crate) fn get(&self, column: usize) -> &'r [u8] {
+        self.record.field(self.layout.places[column]).unwrap_or_default().trim_ascii()
+    }
+}
+
+pub(crate) fn parse<P: Pipeline>(
+    pipeline: &P,
+    chunk: &[u8],
+    first_line: u64,
+    layout: &Layout,
+    rules: &Rules,
+) -> Parsed {
+    let job = Job { pipeline, chunk, layout, rules };
+    if chunk.len() <= BLOCK_BYTES {
+        return job.block(0..chunk.len(), first_line);
+    }
+    let blocks = blocks(chunk);
+    let lines: Vec<u64> = blocks.par_iter().map(|block| line_ends(&chunk[block.clone()])).collect();
+    let starts = lines.iter().scan(first_line, |next, lines| {
+        let line = *next;
+        *next += lines;
+        Some(line)
+    });
+    let tasks: Vec<(Range<usize>, u64)> = blocks.into_iter().zip(starts).collect();
+    let parts: Vec<Parsed> = tasks.into_par_iter().map(|(block, line)| job.block(block, line)).collect();
+    join(parts)
+}
+
+/// Cuts a chunk at record ends.
+fn blocks(chunk: &[u8]) -> Vec<Range<usize>> {
+    let mut blocks = Vec::with_capacity(chunk.len() / BLOCK_BYTES + 1);
+    let mut scan = Scan::new();
+    let mut start = 0;
+    while let Some(Stop::End { next, .. }) = scan.advance(chunk, start + BLOCK_BYTES, usize::MAX, true) {
+        blocks.push(start..next);
+        start = next;
+    }
+    if start < chunk.len() {
+        blocks.push(start..chunk.len());
+    }
+    blocks
+}
+
+fn join(parts: Vec<Parsed>) -> Parsed {
+    let mut all = Parsed {
+        rows: Vec::with_capacity(parts.iter().map(|part| part.rows.len()).sum()),
+        tuples: Vec::with_capacity(parts.iter().map(|part| part.tuples.len()).sum()),
+        rejects: Vec::with_capacity(parts.iter().map(|part| part.rejects.len()).sum()),
+        read: 0,
+    };
+    for part in parts {
+        let base = offset(all.tuples.len());
+        all.rows.extend(part.rows.into_iter().map(|row| Row { start: row.start + base, ..row }));
+        all.tuples.extend_from_slice(&part.tuples);
+        all.rejects.extend(part.rejects);
+        all.read += part.read;
+    }
+    all
+}
+
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a chunk and its tuples are far smaller than 4 GiB")
+}
+
+struct Job<'a, P> {
+    pipeline: &'a P,
+    chunk: &'a [u8],
+    layout: &'a Layout,
+    rules: &'a Rules,
+}
+
+impl<P: Pipeline> Job<'_, P> {
+    fn block(&self, block: Range<usize>, first_line: u64) -> Parsed {
+        let mut parsed = Parsed {
+            rows: Vec::with_capacity(block.len() / 64),
+            tuples: Vec::with_capacity(block.len() * 5 / 4),
+            ..Parsed::default()
+        };
+        let mut records = Records::new(&self.chunk[block.clone()], first_line);
+        while let Some(record) = records.next_record() {
+            parsed.read += 1;
+            let tuple = parsed.tuples.len();
+            match self.record(&record, &mut parsed.tuples) {
+                Ok(key) => parsed.rows.push(Row {
+                    key,
+                    line: record.line,
+                    start: offset(tuple),
+                    len: offset(parsed.tuples.len() - tuple),
+                    raw_start: offset(block.start + record.start),
+                    raw_len: offset(record.raw.len()),
+                }),
+                Err(reject) => {
+                    parsed.tuples.truncate(tuple);
+                    parsed.rejects.push(*reject);
+                }
+            }
+        }
+        parsed
+    }
+
+    fn record(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<u128, Box<Reject>> {
+        let (line, width) = (record.line, self.layout.width);
+        let max = self.rules.max_record_bytes;
+        if record.raw.len() > max {
+            return Err(Box::new(Reject::record_too_long(line, record.raw.len() as u64, record.raw, max)));
+        }
+        let outcome = if record.columns() == width {
+            self.pipeline.encode(&Fields { record, layout: self.layout }, line, out)
+        } else {
+            Err(wrong_width(record.columns(), width))
+        };
+        outcome.map_err(|Fault { column, code, message }| {
+            Box::new(Reject { line, column, code, message, raw: record.raw.to_vec() })
+        })
+    }
+}
+
+#[cold]
+fn wrong_width(found: usize, width: usize) -> Fault {
+    let code = if found < width { ReasonCode::TooFewColumns } else { ReasonCode::TooManyColumns };
+    let hint = if found < width { "" } else { "; a field with a comma in it must stand in quotes" };
+    Fault { column: None, code, message: format!("the record has {found} columns, the header has {width}{hint}") }
+}

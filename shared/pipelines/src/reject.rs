@@ -1,0 +1,121 @@
+//! What is wrong with a record, as data.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::splitter::HEAD_BYTES;
+
+/// A record that is not loaded, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Line of the file where the record starts, 1-based.
+    pub line: u64,
+    /// The column at fault, by the kind's own name for it; `None`: the record as a whole.
+    pub column: Option<&'static str>,
+    /// Why, for machines.
+    pub code: ReasonCode,
+    /// Why, for people: what was found and what is expected. Never holds a NUL.
+    pub message: String,
+    /// The record as it came, without its line end; of a record too long only the first bytes.
+    pub raw: Vec<u8>,
+}
+
+impl Reject {
+    /// The reject of a record of `bytes` bytes that begins with `head`.
+    pub fn record_too_long(line: u64, bytes: u64, head: &[u8], max_record_bytes: usize) -> Self {
+        Self {
+            line,
+            column: None,
+            code: ReasonCode::RecordTooLong,
+            message: format!(
+                "the record has {bytes} bytes, at most {max_record_bytes} are allowed: perhaps a quote is not closed"
+            ),
+            raw: head[..head.len().min(HEAD_BYTES)].to_vec(),
+        }
+    }
+}
+
+/// Why a field or a record was refused, before it is known which record it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) column: Option<&'static str>,
+    pub(crate) code: ReasonCode,
+    pub(crate) message: String,
+}
+
+macro_rules! reason_codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
+        /// Why a record was rejected. The words are part of the API: they never change their meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum ReasonCode {
+            $($(#[doc = $doc])+ #[serde(rename = $code)] $name,)+
+        }
+
+        impl ReasonCode {
+            /// All of them, in the order in which a record is checked.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The word in the API, in the database and in CSV files of rejects.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)+
+                }
+            }
+
+            /// One sentence for people.
+            pub const fn explanation(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc,)+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+reason_codes! {
+    /// The record is longer than the limit; only its beginning is kept.
+    RecordTooLong = "record_too_long",
+    /// The record has fewer columns than the header.
+    TooFewColumns = "too_few_columns",
+    /// The record has more columns than the header.
+    TooManyColumns = "too_many_columns",
+    /// The field is not valid UTF-8.
+    NotUtf8 = "not_utf8",
+    /// The field holds a NUL character, which the database cannot store.
+    NulByte = "nul_byte",
+    /// The field is empty, or blanks only.
+    MissingField = "missing_field",
+    /// The field is longer than its column allows.
+    FieldTooLong = "field_too_long",
+    /// Not a UUID of the form 8-4-4-4-12 hexadecimal digits.
+    BadUuid = "bad_uuid",
+    /// Not an amount greater than 0 with at most two decimals after a point.
+    BadAmount = "bad_amount",
+    /// Not a date of the calendar in the form YYYY-MM-DD.
+    BadDate = "bad_date",
+    /// Not an e-mail address.
+    BadEmail = "bad_email",
+    /// A CPF or CNPJ whose check digits are wrong (checked only when switched on).
+    BadGovernmentId = "bad_government_id",
+    /// The key was there before: in this file, or in one loaded earlier.
+    Duplicate = "duplicate",
+}
+
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The beginning of a field, for a message: quoted, printable, at most 40 characters.
+pub(crate) fn excerpt(field: &[u8]) -> String {
+    const CHARS: usize = 40;
+    // a character has at most 4 bytes
+    let head = String::from_utf8_lossy(&field[..field.len().min(4 * CHARS + 4)]);
+    let mut shown: String = head.chars().take(CHARS).collect();
+    if shown.len() < field.len() && head.chars().nth(CHARS).is_some() {
+        shown.push('…');
+    }
+    format!("{shown:?}")
+}

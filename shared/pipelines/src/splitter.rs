@@ -1,0 +1,256 @@
+//! Cutting a file into chunks of whole records while it arrives.
+
+use crate::{
+    lines::line_ends,
+    scan::{Scan, Stop},
+};
+
+/// Bytes taken in and looked at at a time, while they are in the processor's cache.
+const BLOCK_BYTES: usize = 64 * 1024;
+/// How much of a record too long is kept.
+pub(crate) const HEAD_BYTES: usize = 1024;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How a file is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SplitLimits {
+    /// A chunk ends with the first record that ends at or behind this many bytes.
+    pub chunk_bytes: usize,
+    /// A record longer than this (without its line end) is not kept.
+    pub max_record_bytes: usize,
+}
+
+impl Default for SplitLimits {
+    fn default() -> Self {
+        Self { chunk_bytes: 2 << 20, max_record_bytes: 1 << 20 }
+    }
+}
+
+/// What comes out of the [`Splitter`]: the header, then chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// The first record.
+    Header {
+        /// Without byte order mark and line end. One byte longer than allowed when it is too long.
+        raw: Vec<u8>,
+        /// Bytes of the file up to the end of its line: all that the chunks do not cover.
+        bytes: u64,
+    },
+    /// A run of whole records.
+    Chunk(Chunk),
+}
+
+/// A run of whole records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Line of the file that the chunk starts with, 1-based.
+    pub first_line: u64,
+    /// Where in the file it starts, 0-based.
+    pub first_byte: u64,
+    /// Bytes of the file that it covers: `data` and, if there is one, the record too long behind it.
+    pub bytes: u64,
+    /// The records. May be empty.
+    pub data: Vec<u8>,
+    /// A record too long, which ended the chunk; it comes behind `data`, and the next chunk starts behind it. So there
+    /// is at most one, and lines inside a chunk need no correction.
+    pub oversize: Vec<Oversize>,
+}
+
+/// A record too long to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oversize {
+    /// Line of its first byte.
+    pub line: u64,
+    /// Its length, without the line end.
+    pub bytes: u64,
+    /// Its first bytes, 1 KiB at most.
+    pub head: Vec<u8>,
+}
+
+/// Cuts a stream of bytes at record ends. The same bytes give the same pieces, however they are pushed.
+///
+/// It holds one chunk and, beyond that, at most one record that may still become too long.
+#[derive(Debug)]
+pub struct Splitter {
+    limits: SplitLimits,
+    block_bytes: usize,
+    mode: Mode,
+    /// Bytes not given away yet.
+    data: Vec<u8>,
+    /// Line of the first of them.
+    line: u64,
+    /// Where in the file it stands.
+    byte: u64,
+    scan: Scan,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Start,
+    Header,
+    Rows,
+    /// Inside a record too long: this chunk goes out when it ends. A header too long is no `Oversize`.
+    Skipping(Chunk),
+}
+
+impl Splitter {
+    /// At the start of a file.
+    pub fn new(limits: SplitLimits) -> Self {
+        // A record that lies within a block is then never too long, and moving what is behind a cut costs no more than
+        // the chunk did.
+        let block_bytes = BLOCK_BYTES.min(limits.chunk_bytes).min(limits.max_record_bytes).max(1);
+        Self { limits, block_bytes, mode: Mode::Start, data: Vec::new(), line: 1, byte: 0, scan: Scan::new() }
+    }
+
+    /// Takes the next bytes, and emits the pieces that are complete.
+    pub fn push(&mut self, bytes: &[u8], mut emit: impl FnMut(Piece)) {
+        for block in bytes.chunks(self.block_bytes) {
+            self.data.extend_from_slice(block);
+            self.scan(false, &mut emit);
+        }
+    }
+
+    /// The file has ended: emits what is left.
+    pub fn finish(mut self, mut emit: impl FnMut(Piece)) {
+        self.scan(true, &mut emit);
+        match self.mode {
+            Mode::Skipping(_) => self.end_skipping(self.data.len(), self.data.len(), &mut emit),
+            _ if self.data.is_empty() => {}
+            Mode::Start | Mode::Header => self.emit_header(self.data.len(), self.data.len(), &mut emit),
+            Mode::Rows => self.emit_chunk(self.data.len(), &mut emit),
+        }
+    }
+
+    fn scan(&mut self, whole: bool, emit: &mut impl FnMut(Piece)) {
+        if matches!(self.mode, Mode::Start) {
+            if !whole && self.data.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&self.data) {
+                return;
+            }
+            if self.data.starts_with(BYTE_ORDER_MARK) {
+                self.data.drain(..BYTE_ORDER_MARK.len());
+                self.byte += BYTE_ORDER_MARK.len() as u64;
+            }
+            self.mode = Mode::Header;
+        }
+        loop {
+            let (from, max_record) = match self.mode {
+                Mode::Start | Mode::Header => {
+                    self.drop_empty_lines();
+                    (0, self.limits.max_record_bytes)
+                }
+                Mode::Rows => (self.limits.chunk_bytes, self.limits.max_record_bytes),
+                Mode::Skipping(_) => (0, usize::MAX),
+            };
+            let stop = self.scan.advance(&self.data, from, max_record, whole);
+            match (&self.mode, stop) {
+                (Mode::Start | Mode::Header, Some(Stop::End { record, next })) => self.emit_header(record, next, emit),
+                (Mode::Start | Mode::Header, Some(Stop::TooLong)) => self.give_up_header(emit),
+                (Mode::Rows, Some(Stop::End { next, .. })) => self.emit_chunk(next, emit),
+                (Mode::Rows, Some(Stop::TooLong)) => self.start_skipping(),
+                (Mode::Skipping(_), Some(Stop::End { record, next })) => self.end_skipping(record, next, emit),
+                (Mode::Skipping(_), _) => {
+                    self.skip(self.scan.pos, self.scan.pos);
+                    return;
+                }
+                (_, None) => return,
+            }
+        }
+    }
+
+    /// Leading empty lines are skipped before the header.
+    fn drop_empty_lines(&mut self) {
+        let empty = self.data.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        self.drop_front(empty);
+    }
+
+    fn emit_header(&mut self, record: usize, next: usize, emit: &mut impl FnMut(Piece)) {
+        let raw = self.data[..record].to_vec();
+        self.drop_front(next);
+        self.scan = Scan::new();
+        self.mode = Mode::Rows;
+        // the header came into a small buffer: from here on there is room for a chunk
+        let mut roomy = self.chunk_buffer();
+        roomy.extend_from_slice(&self.data);
+        self.data = roomy;
+        emit(Piece::Header { raw, bytes: self.byte });
+    }
+
+    /// The header is too long: it goes out at once, so that nobody waits for its end.
+    fn give_up_header(&mut self, emit: &mut impl FnMut(Piece)) {
+        let raw = self.data[..=self.limits.max_record_bytes].to_vec();
+        self.drop_front(raw.len());
+        emit(Piece::Header { raw, bytes: self.byte });
+        self.mode = Mode::Skipping(self.chunk(0, Vec::new()));
+    }
+
+    fn emit_chunk(&mut self, end: usize, emit: &mut impl FnMut(Piece)) {
+        let chunk = self.take_chunk(end);
+        self.scan = Scan::new();
+        emit(Piece::Chunk(chunk));
+    }
+
+    fn start_skipping(&mut self) {
+        let start = self.scan.last_end;
+        let before = self.data[..start].last().copied().unwrap_or(self.scan.before);
+        let mut chunk = self.take_chunk(start);
+        self.scan.pos -= start;
+        self.scan.last_end = 0;
+        self.scan.before = before;
+        // not one byte more than is there whenever this is found out
+        let head = self.data[..HEAD_BYTES.min(self.limits.max_record_bytes + 1)].to_vec();
+        chunk.oversize.push(Oversize { line: self.line, bytes: 0, head });
+        self.mode = Mode::Skipping(chunk);
+    }
+
+    /// Drops bytes that have been looked at: `record` of them belong to the record, the rest is its line end.
+    fn skip(&mut self, record: usize, next: usize) {
+        if let Mode::Skipping(chunk) = &mut self.mode {
+            chunk.bytes += next as u64;
+            for oversize in &mut chunk.oversize {
+                oversize.bytes += record as u64;
+            }
+        }
+        self.drop_front(next);
+    }
+
+    fn end_skipping(&mut self, record: usize, next: usize, emit: &mut impl FnMut(Piece)) {
+        self.skip(record, next);
+        self.scan = Scan::new();
+        if let Mode::Skipping(chunk) = std::mem::replace(&mut self.mode, Mode::Rows) {
+            emit(Piece::Chunk(chunk));
+        }
+    }
+
+    /// Takes the first bytes away, as a chunk.
+    fn take_chunk(&mut self, end: usize) -> Chunk {
+        let mut rest = self.chunk_buffer();
+        rest.extend_from_slice(&self.data[end..]);
+        let mut data = std::mem::replace(&mut self.data, rest);
+        data.truncate(end);
+        let lines = line_ends(&data);
+        let chunk = self.chunk(end as u64, data);
+        self.line += lines;
+        self.byte += end as u64;
+        chunk
+    }
+
+    fn chunk(&self, bytes: u64, data: Vec<u8>) -> Chunk {
+        Chunk { first_line: self.line, first_byte: self.byte, bytes, data, oversize: Vec::new() }
+    }
+
+    fn chunk_buffer(&self) -> Vec<u8> {
+        Vec::with_capacity(self.limits.chunk_bytes.saturating_add(2 * self.block_bytes))
+    }
+
+    /// Drops the first bytes, and counts their lines.
+    fn drop_front(&mut self, bytes: usize) {
+        let Some(&last) = self.data[..bytes].last() else { return };
+        let counted_before = self.scan.before == b'\r' && self.data[0] == b'\n';
+        self.line += line_ends(&self.data[..bytes]) - u64::from(counted_before);
+        self.byte += bytes as u64;
+        self.data.drain(..bytes);
+        self.scan.before = last;
+        self.scan.pos = self.scan.pos.saturating_sub(bytes);
+        self.scan.last_end = self.scan.last_end.saturating_sub(bytes);
+    }
+}
