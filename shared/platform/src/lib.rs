@@ -3,8 +3,11 @@
 
 pub mod config;
 pub mod database;
+pub mod doctor;
 pub mod engines;
+pub mod keys;
 pub mod store;
+pub mod telemetry;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{default_by_clap, parse_duration};
 
@@ -34,6 +34,18 @@ pub struct RedisConfig {
     #[arg(long, env = "GRISTMILL_REDIS_NAMESPACE", default_value = "gm", value_name = "NAME")]
     pub redis_namespace: String,
 }
+
+impl RedisConfig {
+    /// The URL, or what to do when there is none.
+    pub fn url(&self) -> Result<&str, NoRedisUrl> {
+        self.redis_url.as_ref().map(ExposeSecret::expose_secret).ok_or(NoRedisUrl)
+    }
+}
+
+/// No URL of Redis was given.
+#[derive(Debug, thiserror::Error)]
+#[error("no Redis: set REDIS_URL, or let `gristmill up` start a private one")]
+pub struct NoRedisUrl;
 
 /// The object store: where chunks wait for their worker.
 #[derive(Args, Clone, Debug)]

@@ -1,0 +1,103 @@
+//! Clients and their API keys. A key is 256 random bits; only its SHA-256 is stored, so it is shown once.
+
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// A tenant, as a key proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its number.
+    pub id: i32,
+    /// Its name.
+    pub name: String,
+}
+
+/// A key that was just made: the only time its secret is known.
+#[derive(Debug)]
+pub struct NewKey {
+    /// The key's id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub client: Client,
+    /// `gm_…`, to be sent as `Authorization: Bearer gm_…`.
+    pub secret: SecretString,
+}
+
+/// A key as a list shows it.
+#[derive(Clone, Debug, sqlx::FromRow, serde::Serialize)]
+pub struct Key {
+    /// The key's id.
+    pub id: Uuid,
+    /// The first characters of the secret.
+    pub prefix: String,
+    /// The client's name.
+    pub client: String,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// When it was revoked, RFC 3339.
+    pub revoked_at: Option<String>,
+}
+
+/// Makes a key for the client of this name, and the client if there is none.
+pub async fn create(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> {
+    let secret = format!("gm_{}", hex(&rand::random::<[u8; 32]>()));
+    let mut transaction = pool.begin().await?;
+    // an update that changes nothing, so that the row is returned when the name is known
+    let upsert =
+        "insert into clients (name) values ($1) on conflict (name) do update set name = excluded.name returning id";
+    let client_id: i32 = sqlx::query_scalar(upsert).bind(client).fetch_one(&mut *transaction).await?;
+    let id = Uuid::now_v7();
+    sqlx::query("insert into api_keys (id, client_id, prefix, hash) values ($1, $2, $3, $4)")
+        .bind(id)
+        .bind(client_id)
+        .bind(&secret[..PREFIX])
+        .bind(hash(&secret))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(NewKey { id, client: Client { id: client_id, name: client.to_owned() }, secret: secret.into() })
+}
+
+/// Whose key this is; `None` when it is nobody's or revoked. The look-up is by hash, so its time tells nothing.
+pub async fn authenticate(pool: &PgPool, presented: &str) -> Result<Option<Client>, sqlx::Error> {
+    let found: Option<(i32, String)> = sqlx::query_as(
+        "select clients.id, clients.name from api_keys join clients on clients.id = api_keys.client_id
+         where api_keys.hash = $1 and api_keys.revoked_at is null",
+    )
+    .bind(hash(presented))
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.map(|(id, name)| Client { id, name }))
+}
+
+/// Every key, newest first.
+pub async fn list(pool: &PgPool) -> Result<Vec<Key>, sqlx::Error> {
+    sqlx::query_as(
+        r#"select api_keys.id, prefix, clients.name as client,
+                  to_char(api_keys.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as created_at,
+                  to_char(revoked_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as revoked_at
+           from api_keys join clients on clients.id = api_keys.client_id order by api_keys.id desc"#,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Ends a key, named by its id or its prefix. The number of keys this ended.
+pub async fn revoke(pool: &PgPool, id_or_prefix: &str) -> Result<u64, sqlx::Error> {
+    let revoked = sqlx::query(
+        "update api_keys set revoked_at = now() where (id::text = $1 or prefix = $1) and revoked_at is null",
+    );
+    Ok(revoked.bind(id_or_prefix).execute(pool).await?.rows_affected())
+}
+
+const PREFIX: usize = "gm_".len() + 8;
+
+fn hash(key: &str) -> Vec<u8> {
+    Sha256::digest(key.as_bytes()).to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
