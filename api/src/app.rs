@@ -1,0 +1,50 @@
+use std::{sync::Arc, time::Duration};
+
+use gristmill_platform::config::ApiConfig;
+use gristmill_uploads::Receiver;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{auth::Keys, hub::Hub};
+
+/// What handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+pub(crate) struct Parts {
+    /// Takes uploads in and away; its pool and events serve the reads too.
+    pub(crate) receiver: Receiver,
+    pub(crate) keys: Keys,
+    pub(crate) hub: Hub,
+    /// One permit an upload that is being received.
+    pub(crate) receiving: Arc<Semaphore>,
+    pub(crate) body_timeout: Duration,
+    pub(crate) heartbeat: Duration,
+    /// Ends bodies that still arrive.
+    pub(crate) stop_bodies: CancellationToken,
+    /// Ends streams of events.
+    pub(crate) stop_events: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(receiver: Receiver, hub: Hub, config: &ApiConfig) -> Self {
+        Self(Arc::new(Parts {
+            keys: Keys::default(),
+            receiving: Arc::new(Semaphore::new(receiver.limits.max_receiving)),
+            receiver,
+            hub,
+            body_timeout: config.body_timeout,
+            heartbeat: config.heartbeat,
+            stop_bodies: CancellationToken::new(),
+            stop_events: CancellationToken::new(),
+        }))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,118 @@
+//! Who is asking: keys, checked against the database and remembered for seconds.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use gristmill_platform::keys::{self, Client};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+
+use crate::{
+    app::App,
+    problem::{Code, Problem, Result},
+};
+
+/// How long a revoked key still works, at most.
+const REMEMBERED: Duration = Duration::from_secs(5);
+/// Keys remembered at the same time; beyond it, the expired ones go.
+const MANY: usize = 10_000;
+/// How long to wait for the database before saying that it is away.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Lets a request through if it has a key, and tells the handlers whose.
+pub(crate) async fn require_key(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    match app.keys.client(&app.receiver.pool, request.headers()).await {
+        Ok(client) => {
+            tracing::Span::current().record("client_id", client.id);
+            request.extensions_mut().insert(Caller(client));
+            next.run(request).await
+        }
+        Err(problem) => axum::response::IntoResponse::into_response(problem),
+    }
+}
+
+/// The client that a route behind [`require_key`] works for.
+#[derive(Clone)]
+pub(crate) struct Caller(pub(crate) Client);
+
+impl Caller {
+    pub(crate) fn id(&self) -> i32 {
+        self.0.id
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        parts.extensions.get().cloned().ok_or_else(|| unauthorized("No key was checked."))
+    }
+}
+
+/// The keys seen lately, by their hashes: the keys themselves are not kept.
+#[derive(Default)]
+pub(crate) struct Keys(Mutex<HashMap<[u8; 32], (Client, Instant)>>);
+
+impl Keys {
+    async fn client(&self, pool: &PgPool, headers: &HeaderMap) -> Result<Client> {
+        let key = bearer(headers)?;
+        let hash: [u8; 32] = Sha256::digest(key).into();
+        if let Some(client) = self.remembered(&hash) {
+            return Ok(client);
+        }
+        let client = tokio::time::timeout(PATIENCE, keys::authenticate(pool, key))
+            .await
+            .map_err(Problem::unavailable)??
+            .ok_or_else(|| unauthorized("The key is unknown or revoked."))?;
+        self.remember(hash, client.clone());
+        Ok(client)
+    }
+
+    fn remembered(&self, hash: &[u8; 32]) -> Option<Client> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (client, since) = known.get(hash)?;
+        (since.elapsed() < REMEMBERED).then(|| client.clone())
+    }
+
+    fn remember(&self, hash: [u8; 32], client: Client) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MANY {
+            known.retain(|_, (_, since)| since.elapsed() < REMEMBERED);
+        }
+        if known.len() < MANY {
+            known.insert(hash, (client, Instant::now()));
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Err(unauthorized("The request has no key."));
+    };
+    let (scheme, key) = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .ok_or_else(|| unauthorized("The header Authorization has no key in it."))?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(unauthorized("The header Authorization is not of the scheme Bearer."));
+    }
+    Ok(key.trim())
+}
+
+fn unauthorized(what: &str) -> Problem {
+    Problem::new(
+        Code::Unauthorized,
+        format!("{what} Send `Authorization: Bearer gm_…`; `gristmill keys create --client NAME` makes a key."),
+    )
+    .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gristmill\""))
+}

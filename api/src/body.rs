@@ -1,0 +1,53 @@
+//! A file on its way in: from the request's body to a stream of the file's plain bytes. Never more than a frame of it
+//! is held.
+
+mod decode;
+mod form;
+mod patient;
+mod problem;
+
+use std::{error::Error, io, time::Duration};
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+pub(crate) use decode::{Encoding, decode, encoding};
+pub(crate) use form::{Form, boundary};
+pub(crate) use patient::Patient;
+
+/// The bytes of a file.
+pub(crate) type Bytestream = BoxStream<'static, Result<Bytes, BodyError>>;
+
+/// Why a body did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the connection broke off")]
+    Broken(#[source] axum::Error),
+    #[error("nothing arrived for {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error("the server is stopping")]
+    Stopping,
+    #[error("the {0} stream is damaged or ends too early")]
+    Corrupt(Encoding, #[source] io::Error),
+    #[error("the multipart body is damaged or ends too early")]
+    Form(#[source] multer::Error),
+}
+
+impl BodyError {
+    /// The innermost of ours in a chain: a decoder and a parser between us and the wire wrap what they met.
+    pub(crate) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut found = None;
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(ours) = error.downcast_ref::<Self>() {
+                found = Some(ours);
+            }
+            next = match error.downcast_ref::<io::Error>() {
+                // `source` of such an error skips the error inside.
+                Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+                None => error.source(),
+            };
+        }
+        found
+    }
+}

@@ -1,0 +1,114 @@
+use std::{fmt, io};
+
+use async_compression::{
+    tokio::bufread::{GzipDecoder, ZstdDecoder},
+    zstd::DParameter,
+};
+use futures::{Stream, StreamExt, TryStreamExt};
+use http::{HeaderMap, HeaderValue, header};
+use tokio::io::AsyncRead;
+use tokio_util::io::{ReaderStream, StreamReader};
+
+use super::{BodyError, Bytestream};
+use crate::problem::{Code, FieldError, Problem, Result};
+
+/// Bytes decompressed at a time.
+const FRAME: usize = 128 * 1024;
+/// RFC 9659: what a zstd content encoding may ask its decoder to hold, 8 MiB.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Gzip,
+    Zstd,
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        })
+    }
+}
+
+/// What `Content-Encoding` says; none: plain.
+pub(crate) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>> {
+    let values = headers.get_all(header::CONTENT_ENCODING);
+    let words: Vec<String> = values
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .map(|word| String::from_utf8_lossy(word).trim().to_ascii_lowercase())
+        .filter(|word| !word.is_empty() && word != "identity")
+        .collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Ok(None),
+        ["gzip" | "x-gzip"] => Ok(Some(Encoding::Gzip)),
+        ["zstd"] => Ok(Some(Encoding::Zstd)),
+        [other] => Err(unsupported(format!("'{other}' is not supported"))),
+        _ => Err(unsupported(format!("'{}' is several encodings stacked", words.join(", ")))),
+    }
+}
+
+fn unsupported(what: String) -> Problem {
+    let detail = format!("{what}: send the file plain, or compressed once by gzip or zstd");
+    Problem::new(Code::UnsupportedEncoding, format!("header content-encoding: {detail}"))
+        .errors(vec![FieldError { field: "content-encoding".to_owned(), detail }])
+        .header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"))
+}
+
+/// The plain bytes of a body.
+pub(crate) fn decode(
+    body: impl Stream<Item = Result<bytes::Bytes, BodyError>> + Send + 'static,
+    encoding: Option<Encoding>,
+) -> Bytestream {
+    let Some(encoding) = encoding else { return body.boxed() };
+    let compressed = StreamReader::new(body.map_err(io::Error::other).boxed());
+    let plain: Box<dyn AsyncRead + Send + Unpin> = match encoding {
+        Encoding::Gzip => {
+            let mut decoder = GzipDecoder::new(compressed);
+            // What `cat a.gz b.gz` and parallel compressors write.
+            decoder.multiple_members(true);
+            Box::new(decoder)
+        }
+        Encoding::Zstd => {
+            let mut decoder = ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(ZSTD_WINDOW_LOG)]);
+            decoder.multiple_members(true);
+            Box::new(decoder)
+        }
+    };
+    ReaderStream::with_capacity(plain, FRAME).map_err(move |error| wire_error(error, encoding)).boxed()
+}
+
+/// An error of the connection stays one; what the decoder itself dislikes is damage.
+fn wire_error(error: io::Error, encoding: Encoding) -> BodyError {
+    match error.downcast::<BodyError>() {
+        Ok(ours) => ours,
+        Err(error) => BodyError::Corrupt(encoding, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(values: &[&'static str]) -> Result<Option<Encoding>, String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+        }
+        encoding(&headers).map_err(|problem| format!("{problem:?}"))
+    }
+
+    #[test]
+    fn reads_the_header() {
+        assert_eq!(said(&[]), Ok(None));
+        assert_eq!(said(&["identity"]), Ok(None));
+        assert_eq!(said(&[" GZIP "]), Ok(Some(Encoding::Gzip)));
+        assert_eq!(said(&["identity, zstd"]), Ok(Some(Encoding::Zstd)));
+        for bad in [&["br"][..], &["gzip, zstd"], &["gzip", "gzip"], &["deflate, br"]] {
+            insta::assert_snapshot!(bad.join(" + "), said(bad).unwrap_err());
+        }
+    }
+}

@@ -1,0 +1,25 @@
+use uuid::Uuid;
+
+use super::BodyError;
+use crate::problem::{Code, Problem};
+
+impl BodyError {
+    /// What the client is told.
+    pub(crate) fn problem(&self, upload_id: Option<Uuid>) -> Problem {
+        let after = match upload_id {
+            Some(_) => "The upload has failed and nothing of it stays: send the file again.",
+            None => "Nothing was taken: send the file again.",
+        };
+        let code = match self {
+            Self::Broken(_) | Self::Form(_) => Code::IncompleteUpload,
+            Self::Silent(_) => Code::UploadTimeout,
+            Self::Stopping => Code::ShuttingDown,
+            Self::Corrupt(..) => Code::CorruptEncoding,
+        };
+        let problem = Problem::new(code, format!("The body did not come to its end: {self}. {after}"));
+        match upload_id {
+            Some(upload_id) => problem.about(upload_id),
+            None => problem,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Opaque cursors: where the next page of a list begins.
+
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// A cursor of a list that is ordered by id. Clients hand it back as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cursor<const LIST: char>(u128);
+
+/// The cursor of `GET /v1/uploads`.
+pub(crate) type Uploads = Cursor<'u'>;
+/// The cursor of `GET /v1/debts`.
+pub(crate) type Debts = Cursor<'d'>;
+/// The cursor of an upload's rejects.
+pub(crate) type Rejects = Cursor<'r'>;
+
+/// Not a cursor of this list.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor of this list: pass `next_cursor` of the page before, or leave it out for the first page")]
+pub(crate) struct BadCursor;
+
+impl<const LIST: char> Cursor<LIST> {
+    pub(crate) fn after_id(id: Uuid) -> Self {
+        Self(id.as_u128())
+    }
+
+    pub(crate) fn id(self) -> Uuid {
+        Uuid::from_u128(self.0)
+    }
+
+    pub(crate) fn after_line(line: i64) -> Self {
+        Self(u128::from(line.unsigned_abs()))
+    }
+
+    pub(crate) fn line(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+
+    /// The page as it is shown, of one item more than were asked for: that one tells that there is a next page.
+    pub(crate) fn page<T>(mut found: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> Self) -> (Vec<T>, Option<String>) {
+        let limit = limit as usize;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|last| cursor(last).to_string());
+        (found, next)
+    }
+}
+
+impl<const LIST: char> std::fmt::Display for Cursor<LIST> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{LIST}{:x}", self.0)
+    }
+}
+
+impl<const LIST: char> FromStr for Cursor<LIST> {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let digits = text.strip_prefix(LIST).ok_or(BadCursor)?;
+        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(BadCursor);
+        }
+        u128::from_str_radix(digits, 16).map(Self).map_err(|_| BadCursor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comes_back_as_it_went() {
+        let id = Uuid::now_v7();
+        let there = Uploads::after_id(id).to_string();
+        assert_eq!(there.parse::<Uploads>().unwrap().id(), id);
+        assert_eq!(there.parse::<Debts>(), Err(BadCursor));
+        assert_eq!(Rejects::after_line(7).to_string().parse::<Rejects>().unwrap().line(), 7);
+        for bad in ["", "u", "u+1", "uxyz", "ü1", &format!("u{}", "f".repeat(33))] {
+            assert_eq!(bad.parse::<Uploads>(), Err(BadCursor), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_knows_whether_another_follows() {
+        let page = |n: i64, limit| Rejects::page((1..=n).collect(), limit, |line| Rejects::after_line(*line));
+        assert_eq!(page(2, 2), (vec![1, 2], None));
+        assert_eq!(page(3, 2), (vec![1, 2], Some("r2".to_owned())));
+        assert_eq!(page(0, 2), (vec![], None));
+    }
+}

@@ -1,0 +1,126 @@
+//! Events, live: one Redis subscription a process, whatever the number of watchers.
+
+mod frame;
+mod listen;
+mod watch;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use gristmill_uploads::{Upload, events::Events, read};
+use sqlx::PgPool;
+use tokio::sync::broadcast::{self, Receiver, Sender};
+use uuid::Uuid;
+
+pub(crate) use frame::{END, Frame};
+pub(crate) use watch::{Start, seen_the_end, watch};
+
+/// Events that a watcher may be behind before it has to read history.
+const BEHIND: usize = 256;
+
+/// The watched uploads and who watches them. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Inner>);
+
+struct Inner {
+    events: Events,
+    topics: Mutex<HashMap<Uuid, Topic>>,
+    behind: usize,
+}
+
+/// What watchers are told.
+#[derive(Debug, Clone)]
+enum News {
+    /// Something happened.
+    Event(Arc<Frame>),
+    /// Something may have been missed: read history.
+    Gap,
+}
+
+/// The upload as the database had it, and when.
+type Known = Option<(Instant, Option<Upload>)>;
+
+struct Topic {
+    sender: Sender<News>,
+    state: Arc<tokio::sync::Mutex<Known>>,
+}
+
+/// One watcher's place. Dropping it forgets the topic when it was the last.
+struct Watcher {
+    hub: Hub,
+    upload_id: Uuid,
+    news: Option<Receiver<News>>,
+    state: Arc<tokio::sync::Mutex<Known>>,
+}
+
+impl Hub {
+    pub(crate) fn new(events: Events) -> Self {
+        Self::with_capacity(events, BEHIND)
+    }
+
+    fn with_capacity(events: Events, behind: usize) -> Self {
+        Self(Arc::new(Inner { events, topics: Mutex::default(), behind }))
+    }
+
+    fn subscribe(&self, upload_id: Uuid) -> Watcher {
+        let mut topics = self.0.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let topic = topics.entry(upload_id).or_insert_with(|| {
+            metrics::gauge!("gristmill_watched_uploads").increment(1);
+            Topic { sender: broadcast::channel(self.0.behind).0, state: Arc::default() }
+        });
+        metrics::gauge!("gristmill_watchers").increment(1);
+        Watcher { hub: self.clone(), upload_id, news: Some(topic.sender.subscribe()), state: topic.state.clone() }
+    }
+
+    /// Tells those who watch an upload; the frame is written once for all of them, and not at all for none.
+    fn tell(&self, upload_id: Uuid, frame: impl FnOnce() -> Frame) {
+        let topics = self.0.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = topics.get(&upload_id) {
+            // An error only says that nobody is there.
+            let _ = topic.sender.send(News::Event(Arc::new(frame())));
+        }
+    }
+
+    /// Tells everybody that events may have been missed.
+    fn tell_gap(&self) {
+        let topics = self.0.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in topics.values() {
+            let _ = topic.sender.send(News::Gap);
+        }
+    }
+
+    #[cfg(test)]
+    fn watched(&self) -> usize {
+        self.0.topics.lock().unwrap().len()
+    }
+}
+
+impl Watcher {
+    /// The upload as the database has it, asked at most once in `age` for all watchers of it together.
+    async fn upload(&self, pool: &PgPool, age: Duration) -> Result<Option<Upload>, sqlx::Error> {
+        let mut state = self.state.lock().await;
+        if let Some((asked, upload)) = &*state
+            && asked.elapsed() < age
+        {
+            return Ok(upload.clone());
+        }
+        let upload = read::by_id(pool, self.upload_id).await?;
+        *state = Some((Instant::now(), upload.clone()));
+        Ok(upload)
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let mut topics = self.hub.0.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        self.news = None;
+        metrics::gauge!("gristmill_watchers").decrement(1);
+        if topics.get(&self.upload_id).is_some_and(|topic| topic.sender.receiver_count() == 0) {
+            topics.remove(&self.upload_id);
+            metrics::gauge!("gristmill_watched_uploads").decrement(1);
+        }
+    }
+}

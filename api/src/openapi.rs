@@ -1,0 +1,87 @@
+//! The frame of the OpenAPI document; the routes fill it in.
+
+use std::collections::BTreeMap;
+
+use utoipa::{
+    IntoResponses, OpenApi,
+    openapi::{
+        Content, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+
+use crate::problem::{Code, ProblemBody};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Gristmill",
+        description = "Bulk files in; settled rows out, each exactly once.\n\nEvery error is a problem (RFC 9457) with a stable `type`.",
+    ),
+    components(schemas(ProblemBody)),
+    tags(
+        (name = "uploads", description = "Files in, and what became of them"),
+        (name = "debts", description = "The rows of completed uploads"),
+        (name = "about", description = "The server itself"),
+    ),
+)]
+struct Frame;
+
+/// The document without routes.
+pub(crate) fn frame() -> utoipa::openapi::OpenApi {
+    let mut document = Frame::openapi();
+    let mut key = Http::new(HttpAuthScheme::Bearer);
+    key.bearer_format = Some("gm_…".to_owned());
+    key.description = Some("A key made by `gristmill keys create --client NAME`.".to_owned());
+    document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(key));
+    document
+}
+
+/// Answers that several routes give.
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident: $($code:ident),+;)+) => {$(
+        $(#[$doc])*
+        pub(crate) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                problems(&[$(Code::$code),+])
+            }
+        }
+    )+};
+}
+
+answers! {
+    /// Of every route that needs a key.
+    Denied: Unauthorized;
+    /// Of every route about one upload.
+    NoUpload: NotFound;
+    /// Of every route.
+    Faults: InvalidParameter, Internal, Unavailable;
+    /// Of a body that is not taken.
+    NotTaken: InvalidParameter, InvalidBody, CorruptEncoding, IncompleteUpload, UploadTimeout, KeyInFlight, UploadCancelled, TooLarge,
+        UnsupportedEncoding, WrongHeader, EmptyFile, KeyReused, ShuttingDown, Unavailable;
+}
+
+/// One answer a status, naming every problem that comes with it.
+fn problems(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        by_status.entry(code.status().as_u16()).or_default().push(*code);
+    }
+    by_status.into_iter().map(|(status, codes)| (status.to_string(), answer(&codes).into())).collect()
+}
+
+fn answer(codes: &[Code]) -> Response {
+    let said: Vec<String> = codes.iter().map(|code| format!("{} (`{}`)", code.title(), code.uri())).collect();
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    let mut response = ResponseBuilder::new().description(said.join("; ")).content("application/problem+json", content);
+    let header = |description: &str| HeaderBuilder::new().description(Some(description)).build();
+    if codes.contains(&Code::Unauthorized) {
+        response = response.header("WWW-Authenticate", header("`Bearer`"));
+    }
+    if codes.contains(&Code::Unavailable) {
+        response = response.header("Retry-After", header("Seconds to wait"));
+    }
+    response.build()
+}

@@ -1,0 +1,203 @@
+//! What went wrong, as RFC 9457 problems: one type for every error answer of the API.
+
+mod code;
+mod render;
+
+use std::{borrow::Cow, error::Error, fmt, sync::Arc};
+
+use axum::response::{IntoResponse, Response};
+use gristmill_queue::QueueError;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub(crate) use code::Code;
+pub(crate) use render::{internal, render};
+
+/// What a handler answers.
+pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
+
+/// An error answer. It becomes JSON in [`render`], which knows the request's id.
+#[derive(Clone)]
+pub(crate) struct Problem(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    code: Code,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    upload_id: Option<Uuid>,
+    headers: HeaderMap,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// An error answer on the wire (`application/problem+json`, RFC 9457).
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// Which problem it is: stable, and a page that explains it.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/wrong-header", format = "uri-reference")]
+    pub kind: String,
+    /// The same for people.
+    #[schema(example = "The file's header is wrong")]
+    pub title: String,
+    /// The status of the answer.
+    #[schema(example = 422)]
+    pub status: u16,
+    /// What is wrong, where, and what to do.
+    #[schema(example = "the header lacks the column debtId: …")]
+    pub detail: String,
+    /// The id of the request (also in the header `x-request-id`): what to tell the people who run the server.
+    pub instance: String,
+    /// The fields at fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// The upload that it is about, where one had begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_id: Option<Uuid>,
+}
+
+/// One field at fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// The parameter, header or column.
+    #[schema(example = "debtId")]
+    pub field: String,
+    /// What is wrong with it and what would be right.
+    #[schema(example = "missing")]
+    pub detail: String,
+}
+
+impl Problem {
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            upload_id: None,
+            headers: HeaderMap::new(),
+            source: None,
+        }))
+    }
+
+    /// Something that the client can do nothing about. The cause is logged, not told.
+    pub(crate) fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(
+            Code::Internal,
+            "The request failed by a fault of the server. Try again; if it stays, tell its operators the instance.",
+        )
+        .caused_by(source)
+    }
+
+    /// What this needs is away; it comes back.
+    pub(crate) fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(
+            Code::Unavailable,
+            "The server cannot reach what it needs for this right now. Try again in a few seconds.",
+        )
+        .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+        .caused_by(source)
+    }
+
+    /// A fault that comes from the database, at whatever depth: it may be an outage.
+    fn fault(error: impl Error + Send + Sync + 'static) -> Self {
+        let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(cause) = next {
+            if cause.downcast_ref().is_some_and(is_outage) {
+                return Self::unavailable(error);
+            }
+            next = cause.source();
+        }
+        Self::internal(error)
+    }
+
+    pub(crate) fn no_such_upload(id: impl fmt::Display) -> Self {
+        Self::new(Code::NotFound, format!("There is no upload '{id}'. GET /v1/uploads lists those you sent."))
+    }
+
+    pub(crate) fn errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors = errors;
+        self
+    }
+
+    pub(crate) fn about(mut self, upload_id: Uuid) -> Self {
+        self.0.upload_id = Some(upload_id);
+        self
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.0.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.0.code
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.code.status()
+    }
+
+    fn body(&self, instance: &str) -> ProblemBody {
+        let Inner { code, detail, errors, upload_id, .. } = &*self.0;
+        ProblemBody {
+            kind: code.uri(),
+            title: code.title().to_owned(),
+            status: code.status().as_u16(),
+            detail: detail.clone().into_owned(),
+            instance: instance.to_owned(),
+            errors: errors.clone(),
+            upload_id: *upload_id,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Problem").field("code", &self.0.code).field("detail", &self.0.detail).finish_non_exhaustive()
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        Self::fault(error)
+    }
+}
+
+impl From<QueueError> for Problem {
+    fn from(error: QueueError) -> Self {
+        Self::fault(error)
+    }
+}
+
+/// The database is not there, or going: nothing is wrong with the statement.
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // 08: connection, 53: out of disk, memory or connections, 57P: stopping or starting, 25006: a standby
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006"
+        }),
+        _ => false,
+    }
+}

@@ -1,0 +1,82 @@
+use http::StatusCode;
+
+/// The problems this API knows. Codes are a wire format: never renamed.
+macro_rules! codes {
+    ($($variant:ident = $status:ident $code:literal, $title:literal, $help:literal;)+) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Code { $($variant),+ }
+
+        impl Code {
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            pub(crate) const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),+ }
+            }
+
+            pub(crate) const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+
+            /// What happened and what to do, for the page at its address.
+            pub(crate) const fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    Unauthorized = UNAUTHORIZED "unauthorized", "A valid key is needed",
+        "Send the header `Authorization: Bearer gm_…` with a key that `gristmill keys create --client NAME` made and that was not revoked.";
+    NotFound = NOT_FOUND "not-found", "There is nothing here",
+        "The address is wrong, or what it names does not exist or belongs to another client. `/docs` lists the routes.";
+    MethodNotAllowed = METHOD_NOT_ALLOWED "method-not-allowed", "This route does not take this method",
+        "The header `Allow` lists the methods that this route takes; `/docs` says what each does.";
+    InvalidParameter = BAD_REQUEST "invalid-parameter", "A parameter is wrong",
+        "`errors` names each query parameter or header at fault and what it may be.";
+    InvalidBody = BAD_REQUEST "invalid-body", "The body cannot be read",
+        "A multipart body needs one part named `file`; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
+    UnsupportedEncoding = UNSUPPORTED_MEDIA_TYPE "unsupported-encoding", "This content encoding is not supported",
+        "Send the file plain, or with one `Content-Encoding`: `gzip` or `zstd`.";
+    CorruptEncoding = BAD_REQUEST "corrupt-encoding", "The compressed body is damaged",
+        "The body does not decompress, or ends too early. The upload has failed and nothing of it stays. Check that the file is what `Content-Encoding` says, compress it again and send it again.";
+    IncompleteUpload = BAD_REQUEST "incomplete-upload", "The body broke off",
+        "The connection ended before the body did. The upload has failed and nothing of it stays: send the file again.";
+    UploadTimeout = REQUEST_TIMEOUT "upload-timeout", "The body stopped arriving",
+        "Nothing of the body arrived for too long. The upload has failed and nothing of it stays: send the file again.";
+    WrongHeader = UNPROCESSABLE_ENTITY "wrong-header", "The file's header is wrong",
+        "The first record must name the kind's columns, in any order and capitalisation. `errors` names the columns at fault.";
+    EmptyFile = UNPROCESSABLE_ENTITY "empty-file", "The file is empty",
+        "A file has at least a header record. Check what was sent: an empty body is often a wrong path in a script.";
+    TooLarge = PAYLOAD_TOO_LARGE "too-large", "The file is larger than this server takes",
+        "The limit is a setting of the server and counts bytes after decompression. Split the file, or have the limit raised.";
+    KeyReused = UNPROCESSABLE_ENTITY "idempotency-key-reused", "This idempotency key belongs to another request",
+        "The same `Idempotency-Key` was sent before with another body or other parameters. Use a new key for new work.";
+    KeyInFlight = CONFLICT "idempotency-key-in-flight", "A request with this idempotency key is still running",
+        "Wait until the first request is answered, then send this one again: it gets the same answer.";
+    UploadCancelled = CONFLICT "upload-cancelled", "The upload was cancelled while it arrived",
+        "Its client cancelled it before its last byte was stored. Nothing of it stays.";
+    NotCompleted = CONFLICT "not-completed", "The upload is not completed",
+        "Only a completed upload has a receipt. Watch `/events` until it is completed; a failed or cancelled one has none.";
+    AlreadyOver = CONFLICT "already-over", "The upload has ended without rows",
+        "A failed or cancelled upload has left nothing that could be cancelled or undone.";
+    Unavailable = SERVICE_UNAVAILABLE "unavailable", "The service cannot do this right now",
+        "Something that the server needs is away. Wait as long as `Retry-After` says, then try again.";
+    ShuttingDown = SERVICE_UNAVAILABLE "shutting-down", "The server is stopping",
+        "It stopped before the file had arrived. The upload has failed and nothing of it stays: send the file again.";
+    NotReady = SERVICE_UNAVAILABLE "not-ready", "The server is not ready",
+        "`errors` names what is missing. `gristmill doctor` says more.";
+    Internal = INTERNAL_SERVER_ERROR "internal", "The server failed",
+        "A fault of the server. What happened is in its log under the problem's `instance`.";
+}
+
+impl Code {
+    /// The problem's `type`: an address of this server.
+    pub(crate) fn uri(self) -> String {
+        format!("/problems/{}", self.as_str())
+    }
+}

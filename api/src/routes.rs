@@ -1,0 +1,90 @@
+//! The routes. Each module owns its requests, its answers and its part of the OpenAPI document.
+
+mod debts;
+mod docs;
+mod health;
+mod problems;
+mod uploads;
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use http::Uri;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::App,
+    auth::require_key,
+    observe::observe,
+    openapi,
+    problem::{Code, Problem, internal, render},
+};
+
+/// How long a request that only reads may take to find its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Every route, in its layers.
+pub(crate) fn router(app: App) -> Router {
+    let key = from_fn_with_state(app.clone(), require_key);
+    let (router, _) = tree(|keyed| keyed.route_layer(key)).split_for_parts();
+    router
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(CatchPanicLayer::custom(internal))
+        .layer(from_fn(render))
+        .layer(CompressionLayer::new().gzip(true))
+        .layer(from_fn(observe))
+        .with_state(app)
+}
+
+/// The description of every route.
+pub(crate) fn document() -> OpenApi {
+    tree(|keyed| keyed).into_openapi()
+}
+
+/// The routes and their description, from one list: neither has what the other lacks.
+fn tree(lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>) -> OpenApiRouter<App> {
+    let reads = OpenApiRouter::new()
+        .routes(routes!(uploads::list))
+        .routes(routes!(uploads::one, uploads::remove))
+        .routes(routes!(uploads::rejects))
+        .routes(routes!(uploads::receipt))
+        .routes(routes!(uploads::events))
+        .routes(routes!(debts::list))
+        .routes(routes!(health::metrics))
+        .route_layer(from_fn(bounded));
+    let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());
+    let keyed = lock(reads.merge(writes));
+    let open = OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::asset))
+        .routes(routes!(problems::page));
+    OpenApiRouter::with_openapi(openapi::frame()).merge(keyed).merge(open)
+}
+
+/// A database that is gone is waited for, but not for as long as an upload waits.
+async fn bounded(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(elapsed) => Problem::unavailable(elapsed).into_response(),
+    }
+}
+
+async fn no_route(uri: Uri) -> Problem {
+    Problem::new(Code::NotFound, format!("There is no route {}. GET /docs lists the routes.", uri.path()))
+}
+
+async fn no_method(method: http::Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}: the header `Allow` lists what it takes.", uri.path());
+    Problem::new(Code::MethodNotAllowed, detail)
+}

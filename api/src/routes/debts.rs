@@ -1,0 +1,151 @@
+//! `/v1/debts`: the rows of completed uploads of the kind `debts`.
+
+use axum::{Json, extract::State};
+use http::Uri;
+use serde::Serialize;
+use sqlx::FromRow;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    auth::Caller,
+    cursor,
+    openapi::{Denied, Faults},
+    params::Params,
+    problem::Result,
+};
+
+/// A page of debts, by id.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DebtList {
+    items: Vec<Debt>,
+    /// Pass it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// A debt, as its file said.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Debt {
+    id: Uuid,
+    upload_id: Uuid,
+    /// Line in the upload's file.
+    line: i64,
+    name: String,
+    government_id: String,
+    email: String,
+    amount: Money,
+    /// The day it is due.
+    #[schema(value_type = String, format = Date, example = "2026-01-31")]
+    due_date: String,
+}
+
+/// An amount of money.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Money {
+    /// In the currency's minor unit: exact.
+    #[schema(example = 781_150)]
+    minor: i64,
+    /// ISO 4217.
+    #[schema(example = "BRL")]
+    currency: &'static str,
+    /// The same for reading.
+    #[schema(example = "7811.50")]
+    decimal: String,
+}
+
+impl Money {
+    fn brl(minor: i64) -> Self {
+        let (sign, minor_abs) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
+        Self { minor, currency: "BRL", decimal: format!("{sign}{}.{:02}", minor_abs / 100, minor_abs % 100) }
+    }
+}
+
+#[derive(FromRow)]
+struct Row {
+    debt_id: Uuid,
+    upload_id: Uuid,
+    line: i64,
+    name: String,
+    government_id: String,
+    email: String,
+    amount_minor: i64,
+    due_date: String,
+}
+
+impl From<Row> for Debt {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.debt_id,
+            upload_id: row.upload_id,
+            line: row.line,
+            name: row.name,
+            government_id: row.government_id,
+            email: row.email,
+            amount: Money::brl(row.amount_minor),
+            due_date: row.due_date,
+        }
+    }
+}
+
+/// Which debts, and how many of them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct DebtsQuery {
+    /// Only those that came with this upload.
+    upload_id: Option<Uuid>,
+    /// Only this one.
+    debt_id: Option<Uuid>,
+    /// Items a page, 1 to 200; 50 unless given.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Your debts, by id
+///
+/// Those of completed uploads: what is still being loaded, or was cancelled or undone, does not count.
+#[utoipa::path(get, path = "/v1/debts", tag = "debts", params(DebtsQuery), security(("key" = [])),
+    responses((status = 200, description = "A page", body = DebtList), Denied, Faults))]
+pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<DebtList>> {
+    let mut query = Params::of(&uri);
+    let limit = query.limit();
+    let upload_id = query.id("upload_id");
+    let debt_id = query.id("debt_id");
+    let after = query.take::<cursor::Debts>("cursor").map(cursor::Debts::id);
+    query.finish()?;
+    // By the key, which is the one order that has an index.
+    let found: Vec<Row> = sqlx::query_as(
+        "select d.debt_id, d.upload_id, d.line, d.name, d.government_id, d.email, d.amount_minor,
+                to_char(d.due_date, 'YYYY-MM-DD') as due_date
+         from debts d join uploads u on u.id = d.upload_id
+         where d.client_id = $1 and u.client_id = $1 and u.state = 'completed'
+           and ($2::uuid is null or d.upload_id = $2) and ($3::uuid is null or d.debt_id = $3)
+           and ($4::uuid is null or d.debt_id > $4)
+         order by d.debt_id limit $5",
+    )
+    .bind(caller.id())
+    .bind(upload_id)
+    .bind(debt_id)
+    .bind(after)
+    .bind(i64::from(limit) + 1)
+    .fetch_all(&app.receiver.pool)
+    .await?;
+    let (rows, next_cursor) = cursor::Debts::page(found, limit, |last| cursor::Debts::after_id(last.debt_id));
+    Ok(Json(DebtList { items: rows.into_iter().map(Debt::from).collect(), next_cursor }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_reads_right() {
+        let decimal = |minor| Money::brl(minor).decimal;
+        assert_eq!(decimal(781_150), "7811.50");
+        assert_eq!(decimal(5), "0.05");
+        assert_eq!(decimal(-5), "-0.05");
+    }
+}

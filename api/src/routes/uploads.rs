@@ -1,0 +1,154 @@
+//! `/v1/uploads`: files in, and what became of them.
+
+mod create;
+mod events;
+mod rejects;
+mod rejects_csv;
+
+use axum::{Json, extract::State};
+use gristmill_pipelines::Kind;
+use gristmill_uploads::{RemoveError, Removed, State as UploadState, Upload, read};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    auth::Caller,
+    cursor,
+    openapi::{Denied, Faults, NoUpload},
+    params::{Params, UploadId},
+    problem::{Code, Problem, Result},
+};
+
+// The documentation macros make an item beside each handler.
+pub(crate) use create::*;
+pub(crate) use events::*;
+pub(crate) use rejects::*;
+
+/// A page of uploads, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UploadList {
+    items: Vec<Upload>,
+    /// Pass it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// Which uploads, and how many of them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct ListQuery {
+    /// Only uploads in this state.
+    state: Option<UploadState>,
+    /// Only uploads of this kind.
+    #[param(value_type = Option<String>, example = "debts")]
+    kind: Option<String>,
+    /// Only the upload that was sent with this `Idempotency-Key`.
+    idempotency_key: Option<String>,
+    /// Items a page, 1 to 200; 50 unless given.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Your uploads, newest first
+#[utoipa::path(get, path = "/v1/uploads", tag = "uploads", params(ListQuery), security(("key" = [])),
+    responses((status = 200, description = "A page", body = UploadList), Denied, Faults))]
+pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<UploadList>> {
+    let mut query = Params::of(&uri);
+    let limit = query.limit();
+    let filter = read::Filter {
+        state: query.take("state"),
+        kind: kind(&mut query),
+        idempotency_key: query.take("idempotency_key"),
+        before: query.take::<cursor::Uploads>("cursor").map(cursor::Uploads::id),
+        limit: limit + 1,
+    };
+    query.finish()?;
+    let found = read::list(&app.receiver.pool, caller.id(), &filter).await?;
+    let (items, next_cursor) = cursor::Uploads::page(found, limit, |last| cursor::Uploads::after_id(last.id));
+    Ok(Json(UploadList { items, next_cursor }))
+}
+
+/// One upload
+#[utoipa::path(get, path = "/v1/uploads/{id}", tag = "uploads", params(("id" = Uuid, Path, description = "The upload")),
+    security(("key" = [])), responses((status = 200, description = "The upload", body = Upload), Denied, NoUpload, Faults))]
+pub(crate) async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    UploadId(id): UploadId,
+    uri: Uri,
+) -> Result<Json<Upload>> {
+    Params::of(&uri).finish()?;
+    find(&app, &caller, id).await.map(Json)
+}
+
+/// The proof that a completed upload adds up
+#[utoipa::path(get, path = "/v1/uploads/{id}/receipt", tag = "uploads",
+    params(("id" = Uuid, Path, description = "The upload")), security(("key" = [])),
+    responses((status = 200, description = "The receipt", body = read::Receipt),
+        (status = 409, description = "The upload is not completed", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        Denied, NoUpload, Faults))]
+pub(crate) async fn receipt(
+    State(app): State<App>,
+    caller: Caller,
+    UploadId(id): UploadId,
+    uri: Uri,
+) -> Result<Json<read::Receipt>> {
+    Params::of(&uri).finish()?;
+    let upload = find(&app, &caller, id).await?;
+    let receipt = read::receipt(&app.receiver.pool, id).await?.ok_or_else(|| {
+        let what_to_do =
+            if upload.state.is_final() { "it will not have a receipt" } else { "watch its events and ask again" };
+        Problem::new(Code::NotCompleted, format!("The upload is {}, not completed: {what_to_do}.", upload.state))
+            .about(id)
+    })?;
+    Ok(Json(receipt))
+}
+
+/// Cancel a running upload, undo a completed one
+#[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "uploads",
+    params(("id" = Uuid, Path, description = "The upload")), security(("key" = [])),
+    responses((status = 202, description = "It is cancelled: none of its rows counts any more, and they are being removed", body = Upload),
+        (status = 409, description = "It has ended without rows", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+        Denied, NoUpload, Faults))]
+pub(crate) async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    UploadId(id): UploadId,
+    uri: Uri,
+) -> Result<(StatusCode, HeaderMap, Json<Upload>)> {
+    Params::of(&uri).finish()?;
+    // On a task of its own: once begun it is finished, even if the client hangs up.
+    let (receiver, client_id) = (app.receiver.clone(), caller.id());
+    let removing = tokio::spawn(async move { receiver.remove(client_id, id).await });
+    match removing.await.map_err(Problem::internal)? {
+        Ok(Removed::Cancelled(upload) | Removed::Undone(upload)) => {
+            Ok((StatusCode::ACCEPTED, location(id), Json(upload)))
+        }
+        Err(RemoveError::NotFound) => Err(Problem::no_such_upload(id)),
+        Err(error @ RemoveError::Over { .. }) => Err(Problem::new(Code::AlreadyOver, format!("{error}.")).about(id)),
+        Err(RemoveError::Database(error)) => Err(error.into()),
+        Err(RemoveError::Queue(error)) => Err(error.into()),
+    }
+}
+
+/// The client's upload; another client's is not there.
+async fn find(app: &App, caller: &Caller, id: Uuid) -> Result<Upload> {
+    read::find(&app.receiver.pool, caller.id(), id).await?.ok_or_else(|| Problem::no_such_upload(id))
+}
+
+fn kind(query: &mut Params) -> Option<Kind> {
+    query.take_by("kind", |word| {
+        let kinds = || Kind::ALL.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        word.parse().map_err(|_| format!("'{word}' is no kind of file; there are: {}", kinds()))
+    })
+}
+
+fn location(id: Uuid) -> HeaderMap {
+    let value = HeaderValue::from_str(&format!("/v1/uploads/{id}")).expect("a UUID is plain ASCII");
+    HeaderMap::from_iter([(header::LOCATION, value)])
+}

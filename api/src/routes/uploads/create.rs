@@ -1,0 +1,186 @@
+use axum::{Json, body::Body, extract::State};
+use gristmill_pipelines::{HeaderError, Kind};
+use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Upload};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use utoipa::IntoParams;
+
+use super::{kind, location};
+use crate::{
+    app::App,
+    auth::Caller,
+    body::{self, BodyError, Form, Patient},
+    openapi::{Denied, Faults, NotTaken},
+    params::{Params, bad_header, text_header},
+    problem::{Code, FieldError, Problem, Result},
+};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What is sent. All of it may also be parts of a multipart body, before its part `file`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct CreateQuery {
+    /// Which pipeline reads the file.
+    #[param(value_type = String, example = "debts")]
+    kind: String,
+    /// What one bad row does: `partial` keeps the good rows, `atomic` keeps nothing. `partial` unless given.
+    #[param(default = "partial")]
+    policy: Option<Policy>,
+    /// What the file is called.
+    #[param(example = "debts-2026-01.csv", max_length = 255)]
+    filename: Option<String>,
+    /// Work on the file even if it was completed before: every row of it is a duplicate then.
+    #[param(default = false)]
+    force: Option<bool>,
+}
+
+/// The file of a multipart body.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "for the documentation: the body is a stream")]
+pub(crate) struct UploadForm {
+    /// As the query parameter, before `file`.
+    kind: Option<String>,
+    /// As the query parameter, before `file`.
+    policy: Option<Policy>,
+    /// As the query parameter, before `file`.
+    filename: Option<String>,
+    /// As the query parameter, before `file`.
+    force: Option<bool>,
+    /// The file; what comes after it is not read.
+    #[schema(content_media_type = "text/csv", value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// Send a file
+///
+/// The body is the file, or multipart with a part `file`. It is split while it arrives and workers load its first rows
+/// before its last are sent. `202`: everything is stored and will be done.
+#[utoipa::path(post, path = "/v1/uploads", tag = "uploads", security(("key" = [])),
+    params(CreateQuery,
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
+        ("Content-Encoding" = Option<String>, Header, example = "gzip", description = "`gzip` or `zstd`, once")),
+    request_body(content(
+        (Vec<u8> = "text/csv"), (Vec<u8> = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
+    responses(
+        (status = 202, description = "It is stored and will be done", body = Upload, headers(("Location" = String, description = "The upload"))),
+        (status = 200, description = "You sent the same file before and it was completed: this is that upload, nothing was done", body = Upload, headers(("Location" = String, description = "The upload"))),
+        Denied, Faults, NotTaken))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, HeaderMap, Json<Upload>)> {
+    let encoding = body::encoding(&headers)?;
+    let boundary = body::boundary(&headers)?;
+    let idempotency_key = idempotency_key(&headers)?;
+    // A raw body has no parameters in it: what is wrong with them is said before it is read.
+    let early = boundary.is_none().then(|| Wanted::take(Params::of(&uri))).transpose()?;
+    let _permit = app
+        .receiving
+        .clone()
+        .try_acquire_owned()
+        .map_err(|full| Problem::unavailable(full).header(header::RETRY_AFTER, HeaderValue::from_static("2")))?;
+
+    let patient = Patient::new(body, app.body_timeout, app.stop_bodies.clone());
+    let plain = body::decode(patient, encoding);
+    let (wanted, file) = match early {
+        Some(wanted) => (wanted, plain),
+        None => {
+            let form = Form::read(plain, boundary.unwrap_or_default()).await?;
+            let mut query = Params::of(&uri);
+            form.fields.into_iter().for_each(|(name, value)| query.add(name, value));
+            let mut wanted = Wanted::take(query)?;
+            wanted.filename = wanted.filename.or(form.filename.filter(|name| check_filename(name).is_ok()));
+            (wanted, form.file)
+        }
+    };
+    let Wanted { kind, policy, filename, force } = wanted;
+    let new = NewUpload { client_id: caller.id(), kind, policy, filename, force, idempotency_key };
+    let (status, upload) = match app.receiver.receive(new, file).await.map_err(problem)? {
+        Received::Accepted(upload) | Received::Replayed(upload) => (StatusCode::ACCEPTED, upload),
+        Received::Same(upload) => (StatusCode::OK, upload),
+    };
+    tracing::Span::current().record("upload_id", tracing::field::display(upload.id));
+    Ok((status, location(upload.id), Json(upload)))
+}
+
+struct Wanted {
+    kind: Kind,
+    policy: Policy,
+    filename: Option<String>,
+    force: bool,
+}
+
+impl Wanted {
+    fn take(mut query: Params) -> Result<Self> {
+        let kind = kind(&mut query);
+        let policy = query.take("policy").unwrap_or(Policy::Partial);
+        let filename = query.take_by("filename", |name| check_filename(name).map(|()| name.to_owned()));
+        let force = query.flag("force");
+        let kinds = || Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+        let kind = query.finish_with("kind", kind, || format!("missing; it is one of: {}", kinds()))?;
+        Ok(Self { kind, policy, filename, force })
+    }
+}
+
+fn check_filename(name: &str) -> Result<(), String> {
+    if name.chars().count() > 255 {
+        return Err("longer than 255 characters".to_owned());
+    }
+    if name.chars().any(char::is_control) {
+        return Err("has control characters".to_owned());
+    }
+    Ok(())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    match text_header(headers, &IDEMPOTENCY_KEY)? {
+        None => Ok(None),
+        Some(key) if key.is_empty() || key.len() > 255 => {
+            Err(bad_header(&IDEMPOTENCY_KEY, format!("has {} characters; 1 to 255 are allowed", key.len())))
+        }
+        Some(key) => Ok(Some(key.to_owned())),
+    }
+}
+
+fn problem(error: ReceiveError) -> Problem {
+    let said = error.to_string();
+    match error {
+        ReceiveError::Header(error) => wrong_header(&error),
+        ReceiveError::HeaderTooLong { .. } => Problem::new(Code::WrongHeader, format!("{said}.")),
+        ReceiveError::Empty => Problem::new(Code::EmptyFile, format!("{said}.")),
+        ReceiveError::TooLarge { upload_id, .. } => {
+            let problem = Problem::new(
+                Code::TooLarge,
+                format!("{said}. Nothing of it stays: split it, or have the limit raised."),
+            );
+            upload_id.into_iter().fold(problem, Problem::about)
+        }
+        ReceiveError::KeyReused => Problem::new(Code::KeyReused, format!("{said}. Use a new key for new work.")),
+        ReceiveError::KeyInFlight => {
+            Problem::new(Code::KeyInFlight, format!("{said}. Send it again when that one is answered."))
+                .header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+        }
+        ReceiveError::Broken { upload_id, source } => match BodyError::find(&*source) {
+            Some(error) => error.problem(upload_id),
+            None => upload_id.into_iter().fold(Problem::internal(source), Problem::about),
+        },
+        ReceiveError::Cancelled { upload_id } => {
+            Problem::new(Code::UploadCancelled, format!("{said}. Nothing of it stays.")).about(upload_id)
+        }
+        ReceiveError::Database(error) => error.into(),
+        ReceiveError::Queue(error) => error.into(),
+        error @ ReceiveError::Store(_) => Problem::unavailable(error),
+    }
+}
+
+fn wrong_header(error: &HeaderError) -> Problem {
+    let missing = error.missing.iter().map(|column| (*column, "missing"));
+    let twice = error.duplicate.iter().map(|column| (*column, "named more than once"));
+    let errors =
+        missing.chain(twice).map(|(column, detail)| FieldError { field: column.to_owned(), detail: detail.to_owned() });
+    Problem::new(Code::WrongHeader, error.to_string()).errors(errors.collect())
+}

@@ -1,0 +1,91 @@
+use axum::{
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use futures::StreamExt;
+use gristmill_uploads::events::order;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+
+use super::find;
+use crate::{
+    app::App,
+    auth::Caller,
+    hub::{END, Start, seen_the_end, watch},
+    openapi::{Denied, Faults, NoUpload},
+    params::{Params, UploadId, bad_header, text_header},
+    problem::{Problem, Result},
+};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Watch an upload
+///
+/// Server-Sent Events: `progress`, `rejected`, and one of `completed`, `failed`, `cancelled` at the end. Data is JSON:
+/// the upload, and of `rejected` the number so far and examples. With `Last-Event-ID` it goes on after that event;
+/// `reset` says that some of what was missed is gone, and the upload as it stands follows.
+#[utoipa::path(get, path = "/v1/uploads/{id}/events", tag = "uploads", security(("key" = [])),
+    params(("id" = Uuid, Path, description = "The upload"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was seen")),
+    responses((status = 200, description = "The events, until the last one", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The last event was seen already: nothing comes any more"), Denied, NoUpload, Faults))]
+pub(crate) async fn events(
+    State(app): State<App>,
+    caller: Caller,
+    UploadId(upload_id): UploadId,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    Params::of(&uri).finish()?;
+    let after = last_event_id(&headers)?;
+    let upload = find(&app, &caller, upload_id).await?;
+    // Anything but 204 would make a browser connect again for ever.
+    let over = match after {
+        After::End => true,
+        After::Event(after) if upload.state.is_final() => {
+            seen_the_end(&app.receiver.events, upload_id, after).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "history cannot be read");
+                false
+            })
+        }
+        _ => false,
+    };
+    if over {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let start = Start {
+        upload_id,
+        after: if let After::Event(after) = after { after } else { (0, 0) },
+        pool: app.receiver.pool.clone(),
+        heartbeat: app.heartbeat,
+        stop: app.stop_events.clone(),
+    };
+    let stream = watch(&app.hub, start).map(Ok::<_, std::convert::Infallible>);
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform")),
+        // Proxies that collect answers would hold events back.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    Ok((headers, Body::from_stream(stream)).into_response())
+}
+
+enum After {
+    Nothing,
+    Event((u64, u64)),
+    End,
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<After> {
+    let number = |text: &str| !text.is_empty() && text.parse::<u64>().is_ok();
+    match text_header(headers, &LAST_EVENT_ID)? {
+        None | Some("" | "0") => Ok(After::Nothing),
+        Some(END) => Ok(After::End),
+        Some(id) if id.split_once('-').is_some_and(|(ms, n)| number(ms) && number(n)) => Ok(After::Event(order(id))),
+        Some(id) => Err(not_an_event(id)),
+    }
+}
+
+fn not_an_event(id: &str) -> Problem {
+    bad_header(&LAST_EVENT_ID, format!("'{id}' is not the id of an event: send one as it came, or none to begin anew"))
+}

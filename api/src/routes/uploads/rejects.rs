@@ -1,0 +1,134 @@
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use gristmill_uploads::read::{self, RejectRow};
+use http::{HeaderMap, HeaderValue, Uri, header};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::{find, rejects_csv};
+use crate::{
+    app::App,
+    auth::Caller,
+    cursor,
+    openapi::{Denied, Faults, NoUpload},
+    params::{Params, UploadId},
+    problem::Result,
+};
+
+/// A page of rejects, by line.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RejectList {
+    items: Vec<Reject>,
+    /// Pass it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// A record that was not taken.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Reject {
+    /// Line of its first byte in the file, from 1.
+    #[schema(example = 42)]
+    line: i64,
+    /// The column at fault; null: the whole record.
+    #[schema(example = "debtAmount")]
+    column: Option<String>,
+    /// Why, as a stable code.
+    #[schema(example = "bad_amount")]
+    reason: String,
+    /// Why, for people.
+    message: String,
+    /// The record as it came; bytes that are not UTF-8 are shown as �. The CSV has them as they are.
+    raw: String,
+    /// Reason `duplicate`: where its key came first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<First>,
+}
+
+/// Where a key came first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct First {
+    upload_id: Uuid,
+    line: i64,
+}
+
+impl From<RejectRow> for Reject {
+    fn from(row: RejectRow) -> Self {
+        let first = row.first_upload_id.zip(row.first_line).map(|(upload_id, line)| First { upload_id, line });
+        Self {
+            line: row.line,
+            column: row.column_name,
+            reason: row.code,
+            message: row.message,
+            raw: String::from_utf8_lossy(&row.raw).into_owned(),
+            first,
+        }
+    }
+}
+
+/// Which page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct RejectsQuery {
+    /// Items a page, 1 to 200; 50 unless given. Not for CSV, which is always whole.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before. Not for CSV.
+    cursor: Option<String>,
+}
+
+/// The records of an upload that were not taken
+///
+/// JSON, by pages; or with `Accept: text/csv` all of them as a file: line, column, reason and message, then the record
+/// as it came under the header of the original file.
+#[utoipa::path(get, path = "/v1/uploads/{id}/rejects", tag = "uploads", security(("key" = [])),
+    params(("id" = Uuid, Path, description = "The upload"), RejectsQuery),
+    responses((status = 200, description = "A page, or the file", content((RejectList = "application/json"), (String = "text/csv"))),
+        Denied, NoUpload, Faults))]
+pub(crate) async fn rejects(
+    State(app): State<App>,
+    caller: Caller,
+    UploadId(id): UploadId,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let mut query = Params::of(&uri);
+    let limit = query.limit();
+    let after = query.take::<cursor::Rejects>("cursor").map_or(0, cursor::Rejects::line);
+    query.finish()?;
+    find(&app, &caller, id).await?;
+    let pool = &app.receiver.pool;
+    if prefers_csv(&headers) {
+        let header = read::header(pool, id).await?.unwrap_or_default();
+        let file = Body::from_stream(rejects_csv::file(pool.clone(), id, &header));
+        let name = format!("attachment; filename=\"rejects-{id}.csv\"");
+        let name = HeaderValue::from_str(&name).expect("a UUID is plain ASCII");
+        let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
+        return Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name), (header::VARY, vary())], file)
+            .into_response());
+    }
+    let found = read::rejects(pool, id, after, i64::from(limit) + 1).await?;
+    let (rows, next_cursor) = cursor::Rejects::page(found, limit, |last| cursor::Rejects::after_line(last.line));
+    let page = RejectList { items: rows.into_iter().map(Reject::from).collect(), next_cursor };
+    Ok(([(header::VARY, vary())], Json(page)).into_response())
+}
+
+fn vary() -> HeaderValue {
+    HeaderValue::from_static("accept")
+}
+
+/// `text/csv` is asked for, and JSON not before it.
+fn prefers_csv(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut kinds = accepts
+        .flat_map(|value| value.split(','))
+        .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    kinds
+        .find(|kind| matches!(kind.as_str(), "text/csv" | "application/json" | "application/*" | "*/*"))
+        .is_some_and(|kind| kind == "text/csv")
+}

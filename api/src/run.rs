@@ -1,0 +1,78 @@
+use anyhow::Context;
+use gristmill_platform::{
+    config::{ApiConfig, DatabaseConfig, LimitsConfig, RedisConfig, StoreConfig},
+    database, store,
+};
+use gristmill_queue::{Queue, QueueConfig};
+use gristmill_uploads::{Receiver, events::Events};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{app::App, hub::Hub, routes, server::Server};
+
+/// What the API needs to know.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Config {
+    /// Where it listens and how patient it is.
+    #[command(flatten)]
+    pub api: ApiConfig,
+    /// What it takes.
+    #[command(flatten)]
+    pub limits: LimitsConfig,
+    /// The ledger.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// The broker and the events.
+    #[command(flatten)]
+    pub redis: RedisConfig,
+    /// Where chunks are put.
+    #[command(flatten)]
+    pub store: StoreConfig,
+}
+
+/// Serves the API until `shutdown`, then lets what is running end.
+///
+/// # Errors
+/// When it cannot start: the address is taken, the database away for longer than it waits, the store not to be opened.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let server = build(config).await?;
+    tracing::info!(addr = %server.addr()?, "the API listens");
+    server.serve(shutdown).await;
+    Ok(())
+}
+
+/// Everything of [`run`] but the serving: binds the address, so that a test can ask for port 0 and learn the port.
+///
+/// # Errors
+/// As [`run`].
+pub async fn build(config: Config) -> anyhow::Result<Server> {
+    let Config { api, limits, database, redis, store } = config;
+    let listener = TcpListener::bind(api.addr)
+        .await
+        .with_context(|| format!("cannot listen on {}: choose another address with --addr", api.addr))?;
+    let url = redis.redis_url.as_ref().context("no Redis: set REDIS_URL, or let `gristmill up` start a private one")?;
+    let events =
+        Events::connect(url.expose_secret(), &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
+    let pool = database::connect(&database).await?;
+    let queue = QueueConfig { namespace: redis.redis_namespace.clone(), ..QueueConfig::new(url.expose_secret()) };
+    let queue = Queue::connect(pool.clone(), queue).await.context("the queue cannot be opened")?;
+    let store = store::open(&store)?;
+    let hub = Hub::new(events.clone());
+    let app = App::new(Receiver { pool, queue, store, events, limits }, hub, &api);
+    let tasks = TaskTracker::new();
+    tasks.spawn(app.hub.clone().listen(app.stop_events.clone()));
+    Ok(Server {
+        listener,
+        stop_bodies: app.stop_bodies.clone(),
+        stop_events: app.stop_events.clone(),
+        router: routes::router(app),
+        config: api,
+        tasks,
+    })
+}
+
+/// The OpenAPI document, as the API serves it at `/openapi.json`.
+pub fn document() -> utoipa::openapi::OpenApi {
+    routes::document()
+}
