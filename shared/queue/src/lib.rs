@@ -1,1 +1,28 @@
 //! A distributed task queue: a Postgres ledger says what must be done, a Redis broker says who does it now.
+//!
+//! A [`Job`] is a serializable struct. [`Queue::enqueue`] writes it into the ledger in the caller's transaction,
+//! [`Queue::push`] hands it to the broker after the commit, a [`Worker`] runs it, and [`Queue::complete`] finishes
+//! it in the transaction of its effect, so that the effect happens once however often the job is delivered.
+//! Groups of jobs end in one join. A [`Sweeper`] makes good what a crash or a loss of Redis left undone.
+
+mod job;
+mod queue;
+mod worker;
+
+mod drain;
+mod relay;
+mod run;
+
+mod batch;
+mod envelope;
+mod ledger;
+pub mod redis;
+mod watch;
+
+pub use drain::{DrainError, Drained};
+pub use job::{Job, JobError, Source};
+pub use ledger::audit::{Depth, Miscounted, Pruned};
+pub use ledger::groups::{GroupPolicy, JobSpec, NewGroup};
+pub use queue::{Claim, Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError};
+pub use relay::{Sweeper, Swept};
+pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError};

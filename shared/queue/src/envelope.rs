@@ -1,0 +1,75 @@
+//! What travels through the broker: a job's small payload and what its run needs to know.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// A job on its way to the broker.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) id: Uuid,
+    pub(crate) queue: String,
+    pub(crate) priority: u8,
+    pub(crate) body: String,
+}
+
+/// The body of a [`Message`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Envelope<'a> {
+    #[serde(rename = "n", borrow)]
+    pub(crate) name: std::borrow::Cow<'a, str>,
+    /// When it became due, in milliseconds since 1970 (this clock is only used for metrics).
+    #[serde(rename = "d")]
+    pub(crate) due: i64,
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trace_parent: Option<String>,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<i32>,
+    #[serde(rename = "p", borrow)]
+    pub(crate) payload: &'a RawValue,
+}
+
+/// A row of the ledger as the relay reads it.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct JobRow {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) queue: String,
+    pub(crate) priority: i16,
+    pub(crate) payload: String,
+    pub(crate) client_id: Option<i32>,
+    pub(crate) trace_parent: Option<String>,
+    pub(crate) due: i64,
+}
+
+impl JobRow {
+    /// The message the broker gets for this row.
+    pub(crate) fn into_message(self) -> Message {
+        let payload = <&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(&self.payload))
+            .expect("jsonb prints as one JSON value");
+        let envelope = Envelope {
+            name: self.name.as_str().into(),
+            due: self.due,
+            trace_parent: self.trace_parent,
+            client_id: self.client_id,
+            payload,
+        };
+        Message {
+            id: self.id,
+            priority: u8::try_from(self.priority).unwrap_or(9).min(9),
+            body: envelope.to_body(),
+            queue: self.queue,
+        }
+    }
+}
+
+impl Envelope<'_> {
+    pub(crate) fn to_body(&self) -> String {
+        serde_json::to_string(self).expect("an envelope has string keys only")
+    }
+}
+
+/// Milliseconds since 1970 by this machine's clock.
+pub(crate) fn now_millis() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

@@ -1,0 +1,83 @@
+//! What a user of the queue writes: a payload that is the job, and how one run of it may end.
+
+use std::{fmt, time::Duration};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A job is its payload and these consts. It carries ids, not content, and may run more than once.
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The name on the wire. Never change it without adding the old one to [`Job::ALIASES`].
+    const NAME: &'static str;
+    /// The queue it waits in.
+    const QUEUE: &'static str = "default";
+    /// 0 is the most urgent, 9 the least.
+    const PRIORITY: u8 = 4;
+    /// Failed attempts until the job is dead.
+    const MAX_ATTEMPTS: u16 = 8;
+    /// How long one attempt may take.
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    /// Former names, still accepted.
+    const ALIASES: &'static [&'static str] = &[];
+}
+
+/// The cause of a failed attempt.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// How an attempt ends when it does not succeed. Any standard error becomes [`JobError::Retry`] by `?`.
+#[derive(Debug)]
+pub enum JobError {
+    /// Try again after the queue's backoff.
+    Retry(Source),
+    /// Try again after this long; counts as an attempt.
+    RetryAfter(Duration, Source),
+    /// Come back after this long; not an attempt.
+    Snooze(Duration),
+    /// Hopeless: dead at once.
+    Discard(Source),
+    /// Stopped because the job was cancelled.
+    Cancelled,
+}
+
+impl JobError {
+    /// A retry with a message as its cause.
+    pub fn retry(message: impl Into<String>) -> Self {
+        Self::Retry(message.into().into())
+    }
+
+    /// A discard with a message as its cause.
+    pub fn discard(message: impl Into<String>) -> Self {
+        Self::Discard(message.into().into())
+    }
+}
+
+/// Not `std::error::Error` itself, so that every error type converts by `?`.
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for JobError {
+    fn from(error: E) -> Self {
+        Self::Retry(Box::new(error))
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retry(source) | Self::RetryAfter(_, source) | Self::Discard(source) => f.write_str(&chain(&**source)),
+            Self::Snooze(delay) => write!(f, "snoozed for {delay:?}"),
+            Self::Cancelled => f.write_str("cancelled"),
+        }
+    }
+}
+
+/// An error with all its causes, on one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

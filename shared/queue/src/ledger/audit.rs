@@ -1,0 +1,146 @@
+//! What an observer asks of the ledger, and what keeps it small.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::QueueError;
+
+/// Unfinished jobs of one queue in one state.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Depth {
+    /// The queue.
+    pub queue: String,
+    /// `available` or `scheduled`.
+    pub state: String,
+    /// How many.
+    pub jobs: i64,
+    /// Age of the oldest in seconds since it was due (not positive when it is not due yet).
+    pub oldest_seconds: f64,
+}
+
+/// A group whose counters do not say what its members say.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Miscounted {
+    /// The group.
+    pub id: Uuid,
+    /// Members counted by the group, and members there are.
+    pub total: i64,
+    /// See `total`.
+    pub members: i64,
+    /// Finished members counted by the group.
+    pub counted: i64,
+    /// Finished members there are.
+    pub finished: i64,
+}
+
+/// What [`prune`] removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Finished jobs.
+    pub jobs: u64,
+    /// Closed groups.
+    pub groups: u64,
+}
+
+pub(crate) async fn depths(pool: &PgPool) -> Result<Vec<Depth>, QueueError> {
+    Ok(sqlx::query_as(
+        "select queue, state, count(*) as jobs, extract(epoch from now() - min(run_at))::float8 as oldest_seconds
+         from jobs where state in ('available', 'scheduled') group by queue, state order by queue, state",
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+/// Open groups older than `age` whose counters are wrong, or that should have closed.
+pub(crate) async fn miscounted(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<Miscounted>, QueueError> {
+    Ok(sqlx::query_as(
+        "select * from (
+            select g.id, g.total, count(j.id) as members, g.completed + g.failed + g.cancelled as counted,
+                   count(j.id) filter (where j.state in ('completed', 'dead', 'cancelled')) as finished, g.sealed
+            from (select * from groups where finished_at is null and created_at < now() - $1 * interval '1 millisecond'
+                  order by id limit $2) g
+            left join jobs j on j.group_id = g.id
+            group by g.id, g.total, g.completed, g.failed, g.cancelled, g.sealed
+         ) c
+         where total <> members or counted <> finished or (sealed and counted = total)",
+    )
+    .bind(i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2))
+    .bind(limit)
+    .fetch_all(pool)
+    .await?)
+}
+
+/// Of these ids, those the ledger does not know as still to be done.
+pub(crate) async fn not_due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, QueueError> {
+    Ok(sqlx::query_scalar(
+        "select i.id from unnest($1::uuid[]) as i (id)
+         where not exists (select from jobs j where j.id = i.id and j.state = 'available')",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?)
+}
+
+/// Removes jobs and groups that finished at least `age` ago, in slices of `slice` rows. Members go with their group.
+pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pruned, QueueError> {
+    let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2);
+    let mut pruned = Pruned::default();
+    let mut cursor = Uuid::nil();
+    // What finished by then was created by then, and ids are in order of creation.
+    let newest = jiff::Timestamp::now() - jiff::SignedDuration::from_millis(millis);
+    let last = Uuid::new_v7(uuid::Timestamp::from_unix(
+        uuid::NoContext,
+        u64::try_from(newest.as_second()).unwrap_or(0) + 1,
+        0,
+    ));
+    loop {
+        let seen: Vec<(Uuid, bool)> = sqlx::query_as(
+            "with page as (
+                select id, group_id, finished_at from jobs where id > $1 and id <= $2 order by id limit $3
+             ), gone as (
+                delete from jobs using page
+                where jobs.id = page.id and page.group_id is null and page.finished_at <= now() - $4 * interval '1 millisecond'
+                returning jobs.id
+             )
+             select page.id, gone.id is not null from page left join gone on gone.id = page.id order by page.id",
+        )
+        .bind(cursor)
+        .bind(last)
+        .bind(slice)
+        .bind(millis)
+        .fetch_all(pool)
+        .await?;
+        pruned.jobs += seen.iter().filter(|(_, gone)| *gone).count() as u64;
+        match seen.last() {
+            Some((id, _)) if seen.len() as i64 == slice => cursor = *id,
+            _ => break,
+        }
+    }
+    loop {
+        let members = sqlx::query(
+            "delete from jobs where id in (
+                select j.id from groups g join jobs j on j.group_id = g.id
+                where g.finished_at <= now() - $1 * interval '1 millisecond' limit $2)",
+        )
+        .bind(millis)
+        .bind(slice)
+        .execute(pool)
+        .await?
+        .rows_affected();
+        pruned.jobs += members;
+        if members < slice.unsigned_abs() {
+            break;
+        }
+    }
+    pruned.groups = sqlx::query(
+        "delete from groups g where finished_at <= now() - $1 * interval '1 millisecond'
+         and not exists (select from jobs j where j.group_id = g.id)",
+    )
+    .bind(millis)
+    .execute(pool)
+    .await?
+    .rows_affected();
+    Ok(pruned)
+}

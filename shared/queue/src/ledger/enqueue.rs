@@ -1,0 +1,85 @@
+//! Writing jobs into the ledger, in the caller's transaction.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
+use serde_json::value::RawValue;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    Enqueued, Job, Options, QueueError,
+    envelope::{Envelope, Message, now_millis},
+};
+
+/// One statement for any number of jobs. The group gate comes first, so that nothing is inserted
+/// into a group that takes no more members; the new rows are invisible to others until the commit.
+const INSERT: &str = "
+with gate as (
+    select id from groups where id = $7 and state = 'open' and not sealed for no key update
+), inserted as (
+    insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id, trace_parent)
+    select i.id, $3, $4, $5, i.payload::jsonb,
+           case when $8 > now() then 'scheduled' else 'available' end,
+           $6, coalesce($8, now()), $7, $9, $10, $11
+    from unnest($1::uuid[], $2::text[]) as i (id, payload)
+    where $7 is null or exists (select from gate)
+    on conflict (unique_key) where unique_key is not null and state in ('available', 'scheduled') do nothing
+    returning id, state = 'available' as ready
+), counted as (
+    update groups set total = total + (select count(*) from inserted) where id in (select id from gate)
+)
+select id, ready, true as open from inserted
+union all
+select null, null, exists (select from gate)";
+
+pub(crate) async fn insert<J: Job>(
+    conn: &mut PgConnection,
+    jobs: &[J],
+    options: &Options,
+) -> Result<Enqueued, QueueError> {
+    if jobs.is_empty() {
+        return Ok(Enqueued::default());
+    }
+    let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
+    let payloads = jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
+    let priority = options.priority.unwrap_or(J::PRIORITY).min(9);
+    let rows: Vec<(Option<Uuid>, Option<bool>, bool)> = sqlx::query_as(INSERT)
+        .bind(&ids)
+        .bind(&payloads)
+        .bind(J::NAME)
+        .bind(J::QUEUE)
+        .bind(i16::from(priority))
+        .bind(i32::from(options.max_attempts.unwrap_or(J::MAX_ATTEMPTS).max(1)))
+        .bind(options.group.map(|group| group.0))
+        .bind(options.run_at.map(Timestamp::to_sqlx))
+        .bind(&options.unique_key)
+        .bind(options.client_id)
+        .bind(&options.trace_parent)
+        .fetch_all(conn)
+        .await?;
+
+    if let Some(group) = options.group
+        && rows.iter().any(|(id, _, open)| id.is_none() && !open)
+    {
+        return Err(QueueError::GroupClosed(group));
+    }
+    let mut enqueued = Enqueued::default();
+    let ready: std::collections::HashMap<Uuid, bool> =
+        rows.into_iter().filter_map(|(id, ready, _)| Some((id?, ready?))).collect();
+    for (id, payload) in ids.into_iter().zip(payloads) {
+        let Some(&ready) = ready.get(&id) else { continue };
+        enqueued.ids.push(id);
+        if ready {
+            let payload = RawValue::from_string(payload).map_err(QueueError::Encode)?;
+            let envelope = Envelope {
+                name: J::NAME.into(),
+                due: now_millis(),
+                trace_parent: options.trace_parent.clone(),
+                client_id: options.client_id,
+                payload: &payload,
+            };
+            enqueued.messages.push(Message { id, queue: J::QUEUE.into(), priority, body: envelope.to_body() });
+        }
+    }
+    Ok(enqueued)
+}

@@ -1,0 +1,63 @@
+//! What the sweep reads and moves.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::envelope::JobRow;
+
+/// Scheduled jobs that have become due are made available. Several sweepers share the work.
+pub(crate) async fn promote_due(pool: &PgPool, limit: i64) -> Result<Vec<JobRow>, sqlx::Error> {
+    sqlx::query_as(
+        "with due as (
+            select id from jobs where state = 'scheduled' and run_at <= now() order by run_at limit $1 for update skip locked
+         )
+         update jobs j set state = 'available' from due where j.id = due.id
+         returning j.id, j.name, j.queue, j.priority, j.payload::text, j.client_id, j.trace_parent,
+                   (extract(epoch from j.run_at) * 1000)::bigint as due",
+    )
+    .bind(limit)
+    .fetch_all(pool)
+    .await
+}
+
+/// How long until the next scheduled job is due.
+pub(crate) async fn until_next_due(pool: &PgPool) -> Result<Option<Duration>, sqlx::Error> {
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "select extract(epoch from min(run_at) - now())::float8 from jobs where state = 'scheduled'",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}
+
+/// A page of the ids after `cursor` that have been available for at least `age`.
+pub(crate) async fn available_after(
+    pool: &PgPool,
+    cursor: Uuid,
+    age: Duration,
+    limit: i64,
+) -> Result<Vec<(Uuid, String, bool)>, sqlx::Error> {
+    sqlx::query_as(
+        "select id, queue, run_at <= now() - $2 * interval '1 millisecond' from jobs
+         where state = 'available' and id > $1 order by id limit $3",
+    )
+    .bind(cursor)
+    .bind(i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2))
+    .bind(limit)
+    .fetch_all(pool)
+    .await
+}
+
+/// The rows of these jobs that are still to be done.
+pub(crate) async fn rows(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<JobRow>, sqlx::Error> {
+    sqlx::query_as(
+        "select id, name, queue, priority, payload::text, client_id, trace_parent,
+                (extract(epoch from run_at) * 1000)::bigint as due
+         from jobs where id = any($1) and state = 'available' order by id",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await
+}

@@ -1,0 +1,399 @@
+//! The handle: enqueue, push, groups, and the fence and completion that make an effect happen once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use ::redis::{Client, RedisError, aio::ConnectionManager};
+use jiff::Timestamp;
+use sqlx::{PgConnection, PgPool};
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::{
+    Depth, Job, Miscounted, NewGroup, Pruned,
+    envelope::Message,
+    ledger::{audit, complete, enqueue, fence, groups},
+    redis::{Broker, WorkerSeen, connection_config},
+};
+
+/// What a [`Queue`] is made of, beside a pool.
+#[derive(Clone)]
+pub struct QueueConfig {
+    /// Where the broker is.
+    pub redis_url: String,
+    /// Prefix of its keys.
+    pub namespace: String,
+    /// How long a silent worker keeps its jobs; they run elsewhere after this and a second.
+    pub lease: Duration,
+    /// Workers that a job may take down with it.
+    pub max_deliveries: u32,
+    /// Wait before the second attempt; doubles with every further one.
+    pub backoff: Duration,
+    /// Longest wait between two attempts.
+    pub backoff_limit: Duration,
+    /// How long running jobs may take to finish when a worker stops.
+    pub grace: Duration,
+}
+
+impl QueueConfig {
+    /// The defaults, on this Redis.
+    #[must_use]
+    pub fn new(redis_url: impl Into<String>) -> Self {
+        Self {
+            redis_url: redis_url.into(),
+            namespace: "gm".into(),
+            lease: Duration::from_secs(6),
+            max_deliveries: 10,
+            backoff: Duration::from_secs(1),
+            backoff_limit: Duration::from_secs(600),
+            grace: Duration::from_secs(25),
+        }
+    }
+}
+
+impl fmt::Debug for QueueConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueConfig")
+            .field("namespace", &self.namespace)
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What can go wrong with the ledger. The broker never fails a caller.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// Postgres did not do it.
+    #[error("the ledger failed")]
+    Ledger(#[from] sqlx::Error),
+    /// The broker's URL or settings are unusable.
+    #[error("the broker's settings are unusable")]
+    Broker(#[source] RedisError),
+    /// Redis did not answer a question about its state.
+    #[error("the broker does not answer")]
+    Silent(#[source] RedisError),
+    /// A payload does not serialize.
+    #[error("the payload does not serialize")]
+    Encode(#[source] serde_json::Error),
+    /// The group is sealed, has failed, was cancelled, or does not exist.
+    #[error("group {0} takes no more members")]
+    GroupClosed(GroupId),
+}
+
+/// A group of jobs.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, sqlx::Type,
+)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct GroupId(pub Uuid);
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How to enqueue, where it differs from the job's own consts.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Not before this time.
+    pub run_at: Option<Timestamp>,
+    /// 0 is the most urgent, 9 the least.
+    pub priority: Option<u8>,
+    /// As a member of this group.
+    pub group: Option<GroupId>,
+    /// Do nothing when a job with this key is waiting already. Of many jobs enqueued at once, one gets in.
+    pub unique_key: Option<String>,
+    /// On behalf of this client.
+    pub client_id: Option<i32>,
+    /// As part of this W3C trace.
+    pub trace_parent: Option<String>,
+    /// Failed attempts until the job is dead.
+    pub max_attempts: Option<u16>,
+}
+
+/// Jobs that are in the ledger, or will be with the caller's commit, and are to be pushed after it.
+#[derive(Debug, Default)]
+#[must_use = "push it after the commit, or the jobs wait for the next sweep"]
+pub struct Enqueued {
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) messages: Vec<Message>,
+}
+
+impl Enqueued {
+    /// Adds what another call enqueued.
+    pub fn merge(&mut self, other: Self) {
+        self.ids.extend(other.ids);
+        self.messages.extend(other.messages);
+    }
+
+    /// Whether nothing was enqueued (a unique key that was taken, no jobs, no join).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The new jobs, in the order given.
+    #[must_use]
+    pub fn ids(&self) -> &[Uuid] {
+        &self.ids
+    }
+}
+
+/// The right to finish one delivery of a job.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The job.
+    pub id: Uuid,
+    /// Which delivery this is, from 1.
+    pub delivery: u64,
+    completed: Arc<AtomicBool>,
+}
+
+impl Claim {
+    /// A claim made by hand, for tests and tools: the ledger's fence works the same.
+    #[must_use]
+    pub fn new(id: Uuid, delivery: u64) -> Self {
+        Self { id, delivery, completed: Arc::default() }
+    }
+
+    pub(crate) fn is_completed(&self) -> bool {
+        self.completed.load(Ordering::Acquire)
+    }
+}
+
+/// Whether a job is still to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Fence {
+    /// Its row is locked until the end of the transaction.
+    Held,
+    /// Another run was first, or the job was cancelled: roll back and return `Ok`.
+    AlreadyDone,
+}
+
+/// What [`Queue::complete`] did.
+#[derive(Debug)]
+#[must_use]
+pub enum Completion {
+    /// With the commit the job is done; push what became due by it.
+    Done(Enqueued),
+    /// Another run was first, or the job was cancelled: roll back and return `Ok`.
+    AlreadyDone,
+}
+
+/// A pool on the ledger and a connection to the broker. Cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: PgPool,
+    config: QueueConfig,
+    client: Client,
+    conn: ConnectionManager,
+    brokers: RwLock<HashMap<String, Broker>>,
+}
+
+impl Queue {
+    /// Needs neither engine to be there yet: while Redis is away, pushes are left to the sweep.
+    ///
+    /// # Errors
+    /// When the Redis URL is none.
+    pub async fn connect(pool: PgPool, config: QueueConfig) -> Result<Self, QueueError> {
+        let client = Client::open(config.redis_url.as_str()).map_err(QueueError::Broker)?;
+        let conn = client.get_connection_manager_lazy(connection_config()).map_err(QueueError::Broker)?;
+        Ok(Self { inner: Arc::new(Inner { pool, config, client, conn, brokers: RwLock::default() }) })
+    }
+
+    /// Writes a job into the ledger, in the caller's transaction. [`Queue::push`] the answer after the commit.
+    ///
+    /// # Errors
+    /// [`QueueError::GroupClosed`] when the group takes no more members, else the ledger's.
+    pub async fn enqueue<J: Job>(
+        &self,
+        conn: &mut PgConnection,
+        job: &J,
+        options: &Options,
+    ) -> Result<Enqueued, QueueError> {
+        enqueue::insert(conn, std::slice::from_ref(job), options).await
+    }
+
+    /// Writes any number of jobs, by one statement.
+    ///
+    /// # Errors
+    /// As [`Queue::enqueue`].
+    pub async fn enqueue_all<J: Job>(
+        &self,
+        conn: &mut PgConnection,
+        jobs: &[J],
+        options: &Options,
+    ) -> Result<Enqueued, QueueError> {
+        enqueue::insert(conn, jobs, options).await
+    }
+
+    /// Hands committed jobs to the broker. Never fails and never waits long: the sweep is the net.
+    pub async fn push(&self, enqueued: Enqueued) {
+        let n = enqueued.messages.len();
+        match tokio::time::timeout(Duration::from_secs(3), self.try_push(enqueued.messages)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(jobs = n, %error, "the broker takes no jobs; the sweep will push them"),
+            Err(_) => warn!(jobs = n, "the broker is slow; the sweep will push what is missing"),
+        }
+    }
+
+    /// Pushes, and says how many the broker did not know yet.
+    pub(crate) async fn try_push(&self, messages: Vec<Message>) -> Result<u64, RedisError> {
+        let mut lines: BTreeMap<(String, u8), Vec<(String, String)>> = BTreeMap::new();
+        for message in messages {
+            lines.entry((message.queue, message.priority)).or_default().push((message.id.to_string(), message.body));
+        }
+        let mut conn = self.inner.conn.clone();
+        let mut fresh = 0;
+        for ((queue, priority), jobs) in lines {
+            let jobs: Vec<_> = jobs.iter().map(|(id, body)| (id.as_str(), body.as_bytes())).collect();
+            fresh += self.broker(&queue).push(&mut conn, priority, &jobs).await?;
+        }
+        Ok(fresh)
+    }
+
+    /// A group that jobs can be enqueued into until it is sealed.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn create_group(&self, conn: &mut PgConnection, new: NewGroup) -> Result<GroupId, QueueError> {
+        groups::create(conn, &new).await
+    }
+
+    /// No more members. When all have finished already, this enqueues the join.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn seal_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
+        groups::seal(conn, group).await
+    }
+
+    /// Cancels the group and its unfinished members, and says how many. No join comes any more. With the commit
+    /// no member can have an effect in the ledger's database; running bodies see their token cancelled within a second.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn cancel_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {
+        groups::cancel(conn, group).await
+    }
+
+    /// Locks the job's row at the start of an effect's transaction, when it is still to be done.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn lock(&self, conn: &mut PgConnection, claim: &Claim) -> Result<Fence, QueueError> {
+        Ok(fence::lock(conn, claim.id).await?)
+    }
+
+    /// Finishes the job in the transaction of its effect. Make it the last statement before the commit: it also
+    /// locks the group's row. When the commit fails, return the error from the body as usual.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn complete(&self, conn: &mut PgConnection, claim: &Claim) -> Result<Completion, QueueError> {
+        let (done, joins) = complete::complete(conn, &[claim.id]).await?;
+        claim.completed.store(true, Ordering::Release);
+        Ok(if done.is_empty() { Completion::AlreadyDone } else { Completion::Done(joins) })
+    }
+
+    /// Unfinished jobs by queue and state; also sets the gauges `gristmill_queue_depth` and
+    /// `gristmill_queue_oldest_seconds`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
+        let depths = audit::depths(self.pool()).await?;
+        for depth in &depths {
+            let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];
+            metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
+            metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(depth.oldest_seconds.max(0.0));
+        }
+        Ok(depths)
+    }
+
+    /// Groups older than `age` that are not closed and whose counters contradict their members; at most a hundred.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn miscounted_groups(&self, age: Duration) -> Result<Vec<Miscounted>, QueueError> {
+        audit::miscounted(self.pool(), age, 100).await
+    }
+
+    /// Leased jobs of `queue` that the ledger does not know as still to be done (normal for the moment between
+    /// the completion and the acknowledgement); of the thousand held longest.
+    ///
+    /// # Errors
+    /// The ledger's, or the broker's silence.
+    pub async fn stray_leases(&self, queue: &str) -> Result<Vec<Uuid>, QueueError> {
+        let mut conn = self.inner.conn.clone();
+        let ids = self.broker(queue).leased(&mut conn, 1_000).await.map_err(QueueError::Silent)?;
+        let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        audit::not_due(self.pool(), &ids).await
+    }
+
+    /// Jobs of `queue` that wait in the broker, and that are leased.
+    ///
+    /// # Errors
+    /// The broker's silence.
+    pub async fn broker_depth(&self, queue: &str) -> Result<(u64, u64), QueueError> {
+        self.broker(queue).depth(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
+    }
+
+    /// Workers of `queue` heard of in the last half minute.
+    ///
+    /// # Errors
+    /// The broker's silence.
+    pub async fn workers(&self, queue: &str) -> Result<Vec<WorkerSeen>, QueueError> {
+        self.broker(queue).workers(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
+    }
+
+    /// Removes jobs and groups that finished at least `age` ago, in slices.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn prune(&self, age: Duration) -> Result<Pruned, QueueError> {
+        audit::prune(self.pool(), age, 2_000).await
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.inner.pool
+    }
+
+    pub(crate) fn config(&self) -> &QueueConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    pub(crate) fn conn(&self) -> ConnectionManager {
+        self.inner.conn.clone()
+    }
+
+    pub(crate) fn broker(&self, queue: &str) -> Broker {
+        if let Some(broker) = self.inner.brokers.read().unwrap_or_else(PoisonError::into_inner).get(queue) {
+            return broker.clone();
+        }
+        let broker = Broker::new(&self.inner.config.namespace, queue);
+        self.inner.brokers.write().unwrap_or_else(PoisonError::into_inner).insert(queue.into(), broker.clone());
+        broker
+    }
+}

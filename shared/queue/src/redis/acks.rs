@@ -1,0 +1,106 @@
+//! Answers go back in batches, over any number of reconnects.
+
+use std::{sync::Arc, time::Duration};
+
+use ::redis::aio::ConnectionManager;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{Broker, Buried, Graveyard, Reason, fetch::Claims};
+
+/// How a lease ends.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) id: String,
+    pub(super) number: u64,
+    pub(super) verdict: Verdict,
+}
+
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Done,
+    /// Back in line after this long.
+    Release(Duration),
+    Bury(String),
+}
+
+pub(super) enum Note {
+    Answer(Answer),
+    /// Everything before this has reached Redis.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Runs until the worker is gone; the tasks that hold senders may live longer than it.
+pub(super) async fn send(
+    broker: Broker,
+    mut conn: ConnectionManager,
+    claims: Arc<Claims>,
+    graveyard: Arc<dyn Graveyard>,
+    mut notes: mpsc::UnboundedReceiver<Note>,
+    end: CancellationToken,
+) {
+    let mut batch = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            received = notes.recv_many(&mut batch, 500) => if received == 0 { return },
+            () = end.cancelled() => return,
+        }
+        let (mut done, mut back, mut buried, mut flushes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for note in batch.drain(..) {
+            match note {
+                Note::Flush(reply) => flushes.push(reply),
+                Note::Answer(Answer { id, number, verdict }) => match verdict {
+                    Verdict::Done => done.push((id, number)),
+                    Verdict::Release(delay) => back.push((id, number, delay)),
+                    Verdict::Bury(error) => buried.push((id, number, error)),
+                },
+            }
+        }
+        for (id, number, error) in buried {
+            let job = Buried { payload: claims.payload(&id), id, reason: Reason::Aborted(error) };
+            tokio::spawn(bury(Arc::clone(&claims), Arc::clone(&graveyard), job, number));
+        }
+        let mut pause = Duration::from_millis(20);
+        while let Err(error) = deliver(&broker, &mut conn, &done, &back).await {
+            if pause > Duration::from_secs(1) {
+                warn!(%error, waiting = done.len() + back.len(), "the broker does not take our answers; trying on");
+            } else {
+                debug!(%error, "the broker does not take our answers; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = end.cancelled() => return,
+            }
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+        let answered = done.iter().map(|(id, number)| (id, *number));
+        claims.forget(answered.chain(back.iter().map(|(id, number, _)| (id, *number))));
+        for reply in flushes {
+            let _ = reply.send(());
+        }
+    }
+}
+
+async fn deliver(
+    broker: &Broker,
+    conn: &mut ConnectionManager,
+    done: &[(String, u64)],
+    back: &[(String, u64, Duration)],
+) -> ::redis::RedisResult<()> {
+    broker.ack(conn, done).await?;
+    broker.release(conn, back).await
+}
+
+/// Asks until the graveyard takes the job; only then is it acknowledged.
+pub(super) async fn bury(claims: Arc<Claims>, graveyard: Arc<dyn Graveyard>, job: Buried, number: u64) {
+    warn!(job = %job.id, reason = ?job.reason, "a job is given up");
+    let mut pause = Duration::from_millis(100);
+    while let Err(error) = graveyard.bury(job.clone()).await {
+        warn!(job = %job.id, %error, "it cannot be put away; trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(10));
+    }
+    claims.note(Note::Answer(Answer { id: job.id, number, verdict: Verdict::Done }));
+}

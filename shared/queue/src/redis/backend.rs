@@ -1,0 +1,297 @@
+//! An apalis 1.0 `Backend` on Redis: leases, fenced answers, wake-ups in milliseconds, and no end
+//! of the worker because of an error of Redis or of a payload.
+
+use std::{
+    marker::PhantomData,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use ::redis::{
+    Client, RedisError, RedisResult,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use apalis_codec::json::JsonCodec;
+use apalis_core::{
+    backend::{Backend, BackendConfig, WireFormatBackend, codec::Codec, finalize::Durable},
+    task::{Task, builder::TaskBuilder, task_id::TaskId},
+    worker::context::WorkerContext,
+};
+use futures::{FutureExt as _, future::BoxFuture};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    Broker, Graveyard, LeaseLayer, ListGraveyard,
+    acks::{self, Answer, Note, Verdict},
+    fetch::{Claims, Fetched, Fetcher},
+    keeper::Keeper,
+    sink::Outgoing,
+};
+
+/// How one worker uses one queue.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Prefix of all keys.
+    pub namespace: String,
+    /// The queue.
+    pub queue: String,
+    /// Jobs held at one time, running or about to.
+    pub concurrency: usize,
+    /// How long a silent worker keeps its jobs.
+    pub lease: Duration,
+    /// Deliveries that may end without an answer.
+    pub max_deliveries: u32,
+    /// First and longest wait before a failed task is delivered again.
+    pub backoff: (Duration, Duration),
+    /// A name for people.
+    pub label: String,
+}
+
+impl Settings {
+    /// The defaults for this queue.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, queue: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            queue: queue.into(),
+            concurrency: 16,
+            lease: Duration::from_secs(6),
+            max_deliveries: 10,
+            backoff: (Duration::from_secs(1), Duration::from_secs(600)),
+            label: String::new(),
+        }
+    }
+}
+
+/// Tells a running task that its lease went to somebody else. Every task carries one in its data.
+#[derive(Debug, Clone)]
+pub struct LeaseLost(pub CancellationToken);
+
+/// A queue of `Args` in Redis.
+pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
+    pub(super) broker: Broker,
+    pub(super) conn: ConnectionManager,
+    pub(super) outgoing: Outgoing,
+    client: Client,
+    settings: Settings,
+    codec: C,
+    graveyard: Arc<dyn Graveyard>,
+    fetched: Fetching,
+    claims: Option<Arc<Claims>>,
+    /// No more claims.
+    stop: CancellationToken,
+    /// No more renewals.
+    end: CancellationToken,
+    // Only for `Sync`: nobody ever waits for this lock.
+    closing: Option<Mutex<BoxFuture<'static, ()>>>,
+    args: PhantomData<fn() -> Args>,
+}
+
+/// Shared with the driver, which takes back what was not started when the worker stops.
+type Fetching = Arc<Mutex<Option<mpsc::UnboundedReceiver<Fetched>>>>;
+
+/// A stall of some seconds is not a lost connection.
+pub(crate) fn connection_config() -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
+        .set_response_timeout(Some(Duration::from_secs(10)))
+        .set_connection_timeout(Some(Duration::from_secs(2)))
+        .set_number_of_retries(1)
+        .set_max_delay(Duration::from_millis(200))
+}
+
+impl<Args> RedisBackend<Args> {
+    /// A queue of JSON. Redis need not be there yet.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn new(url: &str, settings: Settings) -> RedisResult<Self> {
+        Self::with_codec(Client::open(url)?, settings, JsonCodec::default())
+    }
+}
+
+impl<Args, C> RedisBackend<Args, C> {
+    /// A queue whose payloads are written by `codec`.
+    ///
+    /// # Errors
+    /// When the client's settings are not usable.
+    pub fn with_codec(client: Client, settings: Settings, codec: C) -> RedisResult<Self> {
+        let conn = client.get_connection_manager_lazy(connection_config())?;
+        let broker = Broker::new(&settings.namespace, &settings.queue);
+        Ok(Self {
+            graveyard: Arc::new(ListGraveyard::new(conn.clone(), &broker)),
+            broker,
+            conn,
+            client,
+            settings,
+            codec,
+            outgoing: Outgoing::default(),
+            fetched: Fetching::default(),
+            claims: None,
+            stop: CancellationToken::new(),
+            end: CancellationToken::new(),
+            closing: None,
+            args: PhantomData,
+        })
+    }
+
+    /// Where the jobs go that are given up.
+    #[must_use]
+    pub fn graveyard(mut self, graveyard: impl Graveyard) -> Self {
+        self.graveyard = Arc::new(graveyard);
+        self
+    }
+
+    /// Once cancelled, the worker claims nothing more and gives back what it has not started, at once;
+    /// apalis' own stop does the same when the last running task has ended.
+    #[must_use]
+    pub fn stop_claiming(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+}
+
+impl<Args, C> Drop for RedisBackend<Args, C> {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.end.cancel();
+    }
+}
+
+impl<Args, C> Unpin for RedisBackend<Args, C> {}
+
+impl<Args, C> Backend for RedisBackend<Args, C> {
+    type Task = Task<Vec<u8>>;
+    type Error = RedisError;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), RedisError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Task<Vec<u8>>, RedisError>>> {
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(receiver) = fetched.as_mut() else { return Poll::Pending };
+        match receiver.poll_recv(cx) {
+            Poll::Ready(Some(Fetched { lease, lost })) => {
+                let task = TaskBuilder::new(lease.payload)
+                    .task_id(TaskId::from_string(lease.id))
+                    .attempt(usize::try_from(lease.number - 1).unwrap_or(usize::MAX))
+                    .priority(lease.priority.into())
+                    .data(LeaseLost(lost))
+                    .build();
+                Poll::Ready(Some(Ok(task)))
+            }
+            // The fetcher ends when this worker is told to stop; apalis must not take that for an exhausted source.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), RedisError>> {
+        let closing = self.closing.get_or_insert_with(|| {
+            let (stop, end) = (self.stop.clone(), self.end.clone());
+            let (fetched, claims) = (Arc::clone(&self.fetched), self.claims.clone());
+            Mutex::new(Box::pin(async move {
+                stop.cancel();
+                if let Some(claims) = claims {
+                    take_back(&fetched, &claims);
+                    let (sender, flushed) = oneshot::channel();
+                    claims.note(Note::Flush(sender));
+                    // With Redis away the leases run out by themselves.
+                    let _ = tokio::time::timeout(Duration::from_secs(5), flushed).await;
+                }
+                end.cancel();
+            }))
+        });
+        closing.get_mut().unwrap_or_else(PoisonError::into_inner).poll_unpin(cx).map(Ok)
+    }
+}
+
+fn take_back(fetched: &Fetching, claims: &Claims) {
+    let mut fetched = fetched.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(receiver) = fetched.as_mut() else { return };
+    receiver.close();
+    while let Ok(Fetched { lease, .. }) = receiver.try_recv() {
+        claims.answer(Answer { id: lease.id, number: lease.number, verdict: Verdict::Release(Duration::ZERO) });
+    }
+}
+
+impl<Args, C> BackendConfig for RedisBackend<Args, C>
+where
+    Args: 'static,
+    C: Codec<Args, Compact = Vec<u8>> + Clone + Send + Sync + 'static,
+    C::Error: std::fmt::Display,
+{
+    type Args = Args;
+    type Id = Uuid;
+    type Kind = Durable;
+    type Config = Settings;
+    type Layer = LeaseLayer;
+
+    fn config(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> LeaseLayer {
+        let (notes, answers) = mpsc::unbounded_channel();
+        let (out, fetched) = mpsc::unbounded_channel();
+        let claims = Arc::new(Claims::new(self.settings.concurrency.max(1), notes));
+        *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
+        self.claims = Some(Arc::clone(&claims));
+
+        tokio::spawn(acks::send(
+            self.broker.clone(),
+            self.conn.clone(),
+            Arc::clone(&claims),
+            Arc::clone(&self.graveyard),
+            answers,
+            self.end.clone(),
+        ));
+        let codec = self.codec.clone();
+        let fetcher = Fetcher {
+            broker: self.broker.clone(),
+            client: self.client.clone(),
+            conn: self.conn.clone(),
+            lease: self.settings.lease,
+            claims: Arc::clone(&claims),
+            stop: self.stop.clone(),
+            out,
+            flaw: Arc::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
+            graveyard: Arc::clone(&self.graveyard),
+        };
+        let (fetched, own) = (Arc::clone(&self.fetched), Arc::clone(&claims));
+        tokio::spawn(async move {
+            fetcher.run().await;
+            take_back(&fetched, &own);
+        });
+        let keeper = Keeper {
+            broker: self.broker.clone(),
+            client: self.client.clone(),
+            claims: Arc::clone(&claims),
+            graveyard: Arc::clone(&self.graveyard),
+            lease: self.settings.lease,
+            max_deliveries: self.settings.max_deliveries,
+            member: format!("{} {}", Uuid::new_v4().simple(), self.settings.label),
+            end: self.end.clone(),
+        };
+        if let Err(error) = keeper.start() {
+            // Without renewals every job would run twice: rather run none.
+            tracing::error!(%error, "no thread for the lease keeper: this worker takes no jobs");
+            self.stop.cancel();
+        }
+        LeaseLayer { claims, backoff: self.settings.backoff }
+    }
+}
+
+impl<Args, C: Send + 'static> WireFormatBackend for RedisBackend<Args, C> {
+    type Codec = C;
+    type Compact = Vec<u8>;
+
+    fn codec(&self) -> &C {
+        &self.codec
+    }
+}

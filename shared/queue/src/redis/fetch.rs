@@ -1,0 +1,223 @@
+//! Claiming: as many as there is room for, the moment there is one.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ::redis::{
+    AsyncConnectionConfig, Client, RedisResult,
+    aio::{ConnectionManager, MultiplexedConnection},
+};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    Broker, Buried, Graveyard, Lease, Reason,
+    acks::{Answer, Note, Verdict, bury},
+};
+
+/// What this process holds of one queue.
+pub(super) struct Claims {
+    held: Mutex<HashMap<String, Held>>,
+    room: AtomicUsize,
+    freed: Notify,
+    notes: mpsc::UnboundedSender<Note>,
+}
+
+struct Held {
+    number: u64,
+    payload: Vec<u8>,
+    lost: CancellationToken,
+}
+
+impl Claims {
+    pub(super) fn new(concurrency: usize, notes: mpsc::UnboundedSender<Note>) -> Self {
+        Self { held: Mutex::default(), room: AtomicUsize::new(concurrency), freed: Notify::new(), notes }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<String, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a lease. There is room for the next job now; the lease is renewed until Redis has the answer.
+    pub(super) fn answer(&self, answer: Answer) {
+        self.free();
+        // The receiver goes last of all; without it there is nobody left to tell.
+        let _ = self.notes.send(Note::Answer(answer));
+    }
+
+    fn free(&self) {
+        self.room.fetch_add(1, Ordering::AcqRel);
+        self.freed.notify_one();
+    }
+
+    pub(super) fn note(&self, note: Note) {
+        let _ = self.notes.send(note);
+    }
+
+    /// Redis has the answers to these. (A job that was lost and claimed again by this process stays.)
+    pub(super) fn forget<'a>(&self, answered: impl Iterator<Item = (&'a String, u64)>) {
+        let mut held = self.table();
+        for (id, number) in answered {
+            if held.get(id).is_some_and(|held| held.number == number) {
+                held.remove(id);
+            }
+        }
+    }
+
+    pub(super) fn payload(&self, id: &str) -> Vec<u8> {
+        self.table().get_mut(id).map(|held| std::mem::take(&mut held.payload)).unwrap_or_default()
+    }
+
+    pub(super) fn held(&self) -> Vec<(String, u64)> {
+        self.table().iter().map(|(id, held)| (id.clone(), held.number)).collect()
+    }
+
+    /// Somebody else has these now.
+    pub(super) fn lose(&self, ids: &[String]) {
+        let held = self.table();
+        for id in ids {
+            if let Some(held) = held.get(id) {
+                held.lost.cancel();
+            }
+        }
+    }
+
+    /// Takes note of claims; returns for each the token that tells of its loss.
+    fn hold(&self, leases: &[Lease]) -> Vec<CancellationToken> {
+        let mut held = self.table();
+        leases
+            .iter()
+            .map(|lease| {
+                let lost = CancellationToken::new();
+                let payload = lease.payload.clone();
+                held.insert(lease.id.clone(), Held { number: lease.number, payload, lost: lost.clone() });
+                lost
+            })
+            .collect()
+    }
+}
+
+/// A claimed job on its way to the service.
+pub(super) struct Fetched {
+    pub(super) lease: Lease,
+    pub(super) lost: CancellationToken,
+}
+
+pub(super) struct Fetcher {
+    pub(super) broker: Broker,
+    pub(super) client: Client,
+    pub(super) conn: ConnectionManager,
+    pub(super) lease: Duration,
+    pub(super) claims: Arc<Claims>,
+    pub(super) stop: CancellationToken,
+    pub(super) out: mpsc::UnboundedSender<Fetched>,
+    /// Why a payload cannot be handed to the service.
+    pub(super) flaw: Arc<dyn Fn(&Vec<u8>) -> Option<String> + Send + Sync>,
+    pub(super) graveyard: Arc<dyn Graveyard>,
+}
+
+impl Fetcher {
+    /// Claims until told to stop. No error of Redis ends it.
+    pub(super) async fn run(mut self) {
+        let mut sleeper = Sleeper { client: self.client.clone(), conn: None };
+        let mut turn = 0_u32;
+        let mut failing = false;
+        while !self.stop.is_cancelled() {
+            let room = self.claims.room.load(Ordering::Acquire);
+            if room == 0 {
+                tokio::select! {
+                    () = self.claims.freed.notified() => {}
+                    () = self.stop.cancelled() => {}
+                }
+                continue;
+            }
+            turn = turn.wrapping_add(1);
+            match self.broker.claim(&mut self.conn, self.lease, room, turn.is_multiple_of(16)).await {
+                Ok(leases) => {
+                    if std::mem::take(&mut failing) {
+                        info!("the broker answers again");
+                    }
+                    if leases.is_empty() {
+                        tokio::select! {
+                            () = sleeper.sleep(self.broker.wake_key()) => {}
+                            () = self.stop.cancelled() => {}
+                        }
+                    } else if !self.hand_out(leases) {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%error, "the broker cannot be read; trying on");
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_millis(200)) => {}
+                        () = self.stop.cancelled() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn hand_out(&self, leases: Vec<Lease>) -> bool {
+        self.claims.room.fetch_sub(leases.len(), Ordering::AcqRel);
+        let tokens = self.claims.hold(&leases);
+        for (lease, lost) in leases.into_iter().zip(tokens) {
+            if lease.number > 1 {
+                metrics::counter!("gristmill_redeliveries_total").increment(1);
+            }
+            if let Some(flaw) = (self.flaw)(&lease.payload) {
+                self.claims.free();
+                let job = Buried { id: lease.id, payload: lease.payload, reason: Reason::Undecodable(flaw) };
+                tokio::spawn(bury(Arc::clone(&self.claims), Arc::clone(&self.graveyard), job, lease.number));
+                continue;
+            }
+            if let Err(back) = self.out.send(Fetched { lease, lost }) {
+                let Lease { id, number, .. } = back.0.lease;
+                self.claims.answer(Answer { id, number, verdict: Verdict::Release(Duration::ZERO) });
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Blocks on the wake list, on a connection of its own.
+struct Sleeper {
+    client: Client,
+    conn: Option<MultiplexedConnection>,
+}
+
+impl Sleeper {
+    /// Longer than any wake-up should take: a lost one costs no more than this.
+    const NAP: Duration = Duration::from_secs(1);
+
+    async fn sleep(&mut self, key: &str) {
+        if self.nap(key).await.is_err() {
+            self.conn = None;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn nap(&mut self, key: &str) -> RedisResult<()> {
+        let conn = match &mut self.conn {
+            Some(conn) => conn,
+            None => {
+                let config = AsyncConnectionConfig::new()
+                    .set_connection_timeout(Some(Duration::from_secs(2)))
+                    .set_response_timeout(Some(Self::NAP * 5));
+                self.conn.insert(self.client.get_multiplexed_async_connection_with_config(&config).await?)
+            }
+        };
+        let _: Option<(String, String)> =
+            ::redis::cmd("BLPOP").arg(key).arg(Self::NAP.as_secs_f64()).query_async(conn).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! Where a job goes that this backend will not deliver again.
+
+use ::redis::aio::ConnectionManager;
+use apalis_core::error::BoxDynError;
+use futures::future::BoxFuture;
+
+use super::Broker;
+
+/// Why a job is not delivered again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Its workers were lost, or failed, this often.
+    LostWorker {
+        /// Deliveries that ended without an answer.
+        deliveries: u64,
+    },
+    /// Its payload does not decode.
+    Undecodable(String),
+    /// Its service said that another attempt is useless.
+    Aborted(String),
+}
+
+/// A job to be buried.
+#[derive(Debug, Clone)]
+pub struct Buried {
+    /// The job.
+    pub id: String,
+    /// Its payload.
+    pub payload: Vec<u8>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Takes over the jobs that are given up. A job stays leased until this succeeds.
+pub trait Graveyard: Send + Sync + 'static {
+    /// Keeps, reports or settles the job elsewhere. Is asked again when it fails.
+    fn bury(&self, job: Buried) -> BoxFuture<'_, Result<(), BoxDynError>>;
+}
+
+/// The default: a list in Redis beside the queue, the last thousand, for a week.
+#[derive(Clone)]
+pub struct ListGraveyard {
+    conn: ConnectionManager,
+    key: String,
+}
+
+impl ListGraveyard {
+    const KEPT: isize = 1_000;
+    const SECONDS: i64 = 7 * 24 * 3_600;
+
+    pub(super) fn new(conn: ConnectionManager, broker: &Broker) -> Self {
+        Self { conn, key: broker.graveyard_key() }
+    }
+}
+
+impl Graveyard for ListGraveyard {
+    fn bury(&self, job: Buried) -> BoxFuture<'_, Result<(), BoxDynError>> {
+        let mut conn = self.conn.clone();
+        Box::pin(async move {
+            let entry = serde_json::json!({
+                "id": job.id,
+                "reason": format!("{:?}", job.reason),
+                "payload": String::from_utf8_lossy(&job.payload),
+            });
+            let () = ::redis::pipe()
+                .lpush(&self.key, entry.to_string())
+                .ignore()
+                .ltrim(&self.key, 0, Self::KEPT - 1)
+                .ignore()
+                .expire(&self.key, Self::SECONDS)
+                .ignore()
+                .query_async(&mut conn)
+                .await?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! The outermost layer of an apalis worker on this backend: whatever the service and its layers answer
+//! becomes the end of the lease.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use apalis_core::{
+    error::{AbortError, BoxDynError, RetryAfterError},
+    task::Task,
+};
+use futures::future::BoxFuture;
+use tower::{Layer, Service};
+
+use super::acks::{Answer, Verdict};
+use super::fetch::Claims;
+
+/// A service answers with this error to give the job back to another worker, at once and not as a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("handed back")]
+pub struct HandBack;
+
+/// See the module.
+#[derive(Clone)]
+pub struct LeaseLayer {
+    pub(super) claims: Arc<Claims>,
+    /// First and longest wait of a failed task.
+    pub(super) backoff: (Duration, Duration),
+}
+
+impl<S> Layer<S> for LeaseLayer {
+    type Service = LeaseService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        LeaseService { inner, layer: self.clone() }
+    }
+}
+
+/// See [`LeaseLayer`].
+#[derive(Clone)]
+pub struct LeaseService<S> {
+    inner: S,
+    layer: LeaseLayer,
+}
+
+impl<S, Args> Service<Task<Args>> for LeaseService<S>
+where
+    S: Service<Task<Args>>,
+    S::Future: Send + 'static,
+    S::Response: Send + 'static,
+    S::Error: Into<BoxDynError>,
+{
+    type Response = S::Response;
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<S::Response, BoxDynError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, task: Task<Args>) -> Self::Future {
+        let id = task.task_id().map(ToString::to_string).unwrap_or_default();
+        let number = task.attempt() as u64 + 1;
+        let held = Held { claims: Arc::clone(&self.layer.claims), id: Some(id), number };
+        let backoff = self.layer.backoff;
+        let answer = self.inner.call(task);
+        Box::pin(async move {
+            let result = answer.await.map_err(Into::into);
+            held.end(match &result {
+                Ok(_) => Verdict::Done,
+                Err(error) => verdict(error, number, backoff),
+            });
+            result
+        })
+    }
+}
+
+/// A claim that gives itself back when its future is dropped.
+struct Held {
+    claims: Arc<Claims>,
+    id: Option<String>,
+    number: u64,
+}
+
+impl Held {
+    fn end(mut self, verdict: Verdict) {
+        if let Some(id) = self.id.take() {
+            self.claims.answer(Answer { id, number: self.number, verdict });
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.claims.answer(Answer { id, number: self.number, verdict: Verdict::Release(Duration::ZERO) });
+        }
+    }
+}
+
+fn verdict(error: &BoxDynError, number: u64, (first, longest): (Duration, Duration)) -> Verdict {
+    if error.is::<HandBack>() {
+        Verdict::Release(Duration::ZERO)
+    } else if error.is::<AbortError>() {
+        Verdict::Bury(error.to_string())
+    } else if let Some(retry) = error.downcast_ref::<RetryAfterError>() {
+        Verdict::Release(retry.get_duration().max(Duration::from_millis(1)))
+    } else {
+        let exponent = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX).min(20);
+        Verdict::Release((first * 2_u32.pow(exponent)).min(longest).max(Duration::from_millis(1)))
+    }
+}

@@ -1,0 +1,71 @@
+//! Pushing through apalis: `backend.push(args)`.
+
+use std::{
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use ::redis::{RedisError, RedisResult, aio::ConnectionManager};
+use apalis_core::task::Task;
+use futures::{Sink, future::BoxFuture};
+use uuid::Uuid;
+
+use super::{Broker, RedisBackend};
+
+/// What waits to be flushed, and the flush that is under way.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    waiting: Vec<(String, u8, Vec<u8>)>,
+    // Only for `Sync`: nobody ever waits for this lock.
+    flush: Mutex<Option<BoxFuture<'static, RedisResult<()>>>>,
+}
+
+impl Outgoing {
+    fn poll_flush(&mut self, broker: &Broker, conn: &ConnectionManager, cx: &mut Context<'_>) -> Poll<RedisResult<()>> {
+        let flush = self.flush.get_mut().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(future) = flush {
+                let result = ready!(future.as_mut().poll(cx));
+                *flush = None;
+                result?;
+            }
+            if self.waiting.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let (broker, mut conn, jobs) = (broker.clone(), conn.clone(), std::mem::take(&mut self.waiting));
+            *flush = Some(Box::pin(async move {
+                for same in jobs.chunk_by(|a, b| a.1 == b.1) {
+                    let slice: Vec<_> = same.iter().map(|(id, _, payload)| (id.as_str(), payload.as_slice())).collect();
+                    broker.push(&mut conn, same[0].1, &slice).await?;
+                }
+                Ok(())
+            }));
+        }
+    }
+}
+
+impl<Args, C> Sink<Task<Vec<u8>>> for RedisBackend<Args, C> {
+    type Error = RedisError;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), RedisError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// A task without an id gets one; its id and priority are kept, its other settings are not.
+    fn start_send(self: Pin<&mut Self>, task: Task<Vec<u8>>) -> Result<(), RedisError> {
+        let id = task.task_id().map_or_else(|| Uuid::now_v7().to_string(), ToString::to_string);
+        let priority = task.priority().and_then(|priority| u8::try_from(priority).ok()).unwrap_or(4).min(9);
+        self.get_mut().outgoing.waiting.push((id, priority, task.args));
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), RedisError>> {
+        let this = self.get_mut();
+        this.outgoing.poll_flush(&this.broker, &this.conn, cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), RedisError>> {
+        self.poll_flush(cx)
+    }
+}

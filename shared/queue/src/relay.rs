@@ -1,0 +1,201 @@
+//! From the ledger to the broker, whatever happened in between.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use crate::{
+    Queue, QueueError,
+    envelope::{JobRow, now_millis},
+    ledger::relay,
+};
+
+/// Makes scheduled jobs available when they are due, and pushes again what the broker should know and does not:
+/// after a crash between commit and push, and after a loss of Redis' data. Any number may run.
+pub struct Sweeper {
+    queue: Queue,
+    cursor: Uuid,
+    healed: Option<Instant>,
+}
+
+/// What one sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Scheduled jobs that became due.
+    pub promoted: u64,
+    /// Waiting jobs that the broker did not know.
+    pub healed: u64,
+}
+
+const PAGE: i64 = 1_000;
+/// A push is surely over, or lost, after this.
+const SETTLED: Duration = Duration::from_secs(2);
+const HEAL_EVERY: Duration = Duration::from_secs(1);
+/// Time a tick gives to each of its two scans, whatever the backlog.
+const BUDGET: Duration = Duration::from_millis(40);
+/// Jobs younger than this are looked at in every tick.
+const RECENT: SignedDuration = SignedDuration::from_secs(30);
+
+impl Sweeper {
+    /// A sweeper of all queues.
+    #[must_use]
+    pub fn new(queue: &Queue) -> Self {
+        Self { queue: queue.clone(), cursor: Uuid::nil(), healed: None }
+    }
+
+    /// Sweeps until `shutdown`. No fault of an engine ends it.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let pause = match self.tick().await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    warn!(error = crate::job::chain(&error), "the sweep failed; trying again");
+                    Duration::from_millis(500)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// One whole sweep: everything due, everything unknown to the broker, however fresh.
+    ///
+    /// # Errors
+    /// The ledger's, or the broker's silence.
+    pub async fn sweep(&mut self) -> Result<Swept, QueueError> {
+        let promoted = self.promote().await?;
+        self.renew_epoch().await?;
+        let healed = self.heal_all(Duration::ZERO).await?;
+        Ok(Swept { promoted, healed })
+    }
+
+    async fn tick(&mut self) -> Result<Duration, QueueError> {
+        self.promote().await?;
+        if self.healed.is_none_or(|healed| healed.elapsed() >= HEAL_EVERY) {
+            self.healed = Some(Instant::now());
+            if self.renew_epoch().await? {
+                let healed = self.heal_all(Duration::ZERO).await?;
+                info!(jobs = healed, "the broker had lost its data: everything that waits was pushed again");
+            } else {
+                self.heal_some().await?;
+            }
+        }
+        let due = relay::until_next_due(self.queue.pool()).await?;
+        Ok(due.unwrap_or(Duration::MAX).clamp(Duration::from_millis(5), Duration::from_millis(500)))
+    }
+
+    async fn promote(&self) -> Result<u64, QueueError> {
+        let mut promoted = 0;
+        loop {
+            let rows = relay::promote_due(self.queue.pool(), PAGE).await?;
+            let n = rows.len();
+            promoted += n as u64;
+            if let Some(first) = rows.iter().map(|row| row.due).min() {
+                metrics::histogram!("gristmill_relay_lag_seconds")
+                    .record((now_millis() - first).max(0) as f64 / 1_000.0);
+            }
+            // What this fails to push is found by the scan.
+            self.queue.push(enqueued(rows)).await;
+            if (n as i64) < PAGE {
+                return Ok(promoted);
+            }
+        }
+    }
+
+    /// Whether the broker had none, which is how it tells that its data is gone.
+    async fn renew_epoch(&self) -> Result<bool, QueueError> {
+        let key = format!("{{{}}}:epoch", self.queue.config().namespace);
+        ::redis::cmd("SET")
+            .arg(key)
+            .arg(Uuid::new_v4().to_string())
+            .arg("NX")
+            .query_async::<Option<String>>(&mut self.queue.conn())
+            .await
+            .map(|set| set.is_some())
+            .map_err(QueueError::Silent)
+    }
+
+    /// The recent jobs, and some of the others: the cursor comes round.
+    async fn heal_some(&mut self) -> Result<(), QueueError> {
+        let recent = (Timestamp::now() - RECENT).as_millisecond().unsigned_abs();
+        let mut head = Uuid::from_u128(u128::from(recent) << 80);
+        let started = Instant::now();
+        while let Some(last) = self.heal_page(head, SETTLED).await?.1 {
+            head = last;
+            if started.elapsed() > BUDGET {
+                break;
+            }
+        }
+        let started = Instant::now();
+        loop {
+            match self.heal_page(self.cursor, SETTLED).await?.1 {
+                Some(last) => self.cursor = last,
+                None => {
+                    self.cursor = Uuid::nil();
+                    return Ok(());
+                }
+            }
+            if started.elapsed() > BUDGET {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn heal_all(&self, age: Duration) -> Result<u64, QueueError> {
+        let (mut cursor, mut healed) = (Uuid::nil(), 0);
+        loop {
+            let (n, last) = self.heal_page(cursor, age).await?;
+            healed += n;
+            match last {
+                Some(last) => cursor = last,
+                None => return Ok(healed),
+            }
+        }
+    }
+
+    /// Pushes what the broker does not know of the page after `cursor`. Returns how many, and where the next
+    /// page starts, if there may be one.
+    async fn heal_page(&self, cursor: Uuid, age: Duration) -> Result<(u64, Option<Uuid>), QueueError> {
+        let page = relay::available_after(self.queue.pool(), cursor, age, PAGE).await?;
+        let next = page.last().filter(|_| page.len() as i64 == PAGE).map(|(id, ..)| *id);
+        let mut queues: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+        for (id, queue, old) in page {
+            if old {
+                queues.entry(queue).or_default().push(id);
+            }
+        }
+        let mut unknown = Vec::new();
+        for (queue, ids) in queues {
+            let texts: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+            let known =
+                self.queue.broker(&queue).known(&mut self.queue.conn(), &texts).await.map_err(QueueError::Silent)?;
+            unknown.extend(ids.into_iter().zip(known).filter(|(_, known)| !known).map(|(id, _)| id));
+        }
+        if unknown.is_empty() {
+            return Ok((0, next));
+        }
+        // Asked again: what finished while we looked is not pushed.
+        let rows = relay::rows(self.queue.pool(), &unknown).await?;
+        let healed = self.queue.try_push(enqueued(rows).messages).await.map_err(QueueError::Silent)?;
+        if healed > 0 {
+            debug!(jobs = healed, "pushed what the broker did not know");
+            metrics::counter!("gristmill_relay_healed_total").increment(healed);
+        }
+        Ok((healed, next))
+    }
+}
+
+fn enqueued(rows: Vec<JobRow>) -> crate::Enqueued {
+    crate::Enqueued {
+        ids: rows.iter().map(|row| row.id).collect(),
+        messages: rows.into_iter().map(JobRow::into_message).collect(),
+    }
+}

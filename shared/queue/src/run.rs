@@ -1,0 +1,103 @@
+//! One run of a job, on one screen: see [`Runner::run`].
+
+mod attempt;
+mod service;
+mod settle;
+
+pub(crate) use service::{LedgerGraveyard, RawCodec, Service};
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use uuid::Uuid;
+
+use crate::{
+    Claim, Context, Queue,
+    batch::Batcher,
+    envelope::Envelope,
+    ledger::fail::{Settled, Verdict},
+    ledger::fence::Standing,
+    redis::HandBack,
+    watch::Watch,
+    worker::Registered,
+};
+use attempt::End;
+
+/// What all runs in a process share.
+pub(crate) struct Runner {
+    queue: Queue,
+    bodies: Arc<HashMap<&'static str, Registered>>,
+    watch: Watch,
+    /// The grace period of a stop is over.
+    give_up: CancellationToken,
+    fence: Batcher<Uuid, Standing>,
+    completions: Batcher<Uuid, bool>,
+    verdicts: Batcher<(Uuid, Verdict), Option<Settled>>,
+}
+
+/// One delivery by the broker.
+pub(crate) struct Delivery {
+    pub(crate) queue: Arc<str>,
+    pub(crate) id: Uuid,
+    pub(crate) number: u64,
+    pub(crate) body: Vec<u8>,
+    pub(crate) lost: CancellationToken,
+}
+
+impl Runner {
+    /// The life of a job: decode, fence, body (with timeout, panic guard, cancellation and span), outcome, ledger.
+    /// `Ok` acknowledges the delivery: the ledger knows what comes next. `Err` gives it to another worker.
+    pub(crate) async fn run(&self, delivery: Delivery) -> Result<(), HandBack> {
+        let (id, queue) = (delivery.id, &*delivery.queue);
+
+        let envelope: Envelope<'_> = match serde_json::from_slice(&delivery.body) {
+            Ok(envelope) => envelope,
+            Err(error) => return self.park(id, queue, "", format!("the message does not decode: {error}")).await,
+        };
+        let Some(body) = self.bodies.get(&*envelope.name) else {
+            return self.park(id, queue, &envelope.name, format!("unknown job `{}`", envelope.name)).await;
+        };
+
+        let (attempt, max_attempts) = match self.within_grace(self.fence.ask(id)).await? {
+            Standing::Due { attempt, max_attempts } => (attempt, max_attempts),
+            Standing::Stopped => return self.settle(id, queue, &body.name, Verdict::Cancelled).await,
+            Standing::Done => {
+                debug!(job = %id, delivery = delivery.number, "delivered again, but already done");
+                return Ok(());
+            }
+        };
+        let context = Context {
+            claim: Claim::new(id, delivery.number),
+            name: Arc::clone(&body.name),
+            attempt: attempt.unsigned_abs() + 1,
+            max_attempts: max_attempts.unsigned_abs(),
+            cancel: delivery.lost.child_token(),
+            queue: self.queue.clone(),
+            client_id: envelope.client_id,
+            trace_parent: envelope.trace_parent.clone(),
+        };
+        let claim = context.claim.clone();
+        attempt::waited(queue, &body.name, envelope.due);
+
+        match self.attempt(body, context, queue, envelope.payload.get()).await {
+            End::Undecodable(error) => {
+                self.park(id, queue, &body.name, format!("the payload does not decode: {error}")).await
+            }
+            End::Done if claim.is_completed() => {
+                attempt::count(queue, &body.name, "completed");
+                Ok(())
+            }
+            End::Done => self.complete(id, queue, &body.name).await,
+            // Its effects are fenced off and its acknowledgement is void: another worker has the job.
+            End::Failed(_) if delivery.lost.is_cancelled() => Ok(()),
+            End::Failed(verdict) => self.settle(id, queue, &body.name, verdict).await,
+            End::OutOfGrace => Err(HandBack),
+        }
+    }
+
+    /// Cancels running jobs that the ledger does not want any more, for ever.
+    pub(crate) async fn watch(&self) {
+        self.watch.run(self.queue.pool()).await;
+    }
+}

@@ -1,0 +1,128 @@
+//! One call of a body, with everything that may befall it.
+
+use std::{any::Any, time::Duration, time::Instant};
+
+use rand::RngExt as _;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, info_span, warn};
+
+use super::Runner;
+use crate::{Context, JobError, QueueConfig, envelope::now_millis, ledger::fail::Verdict, worker::Registered};
+
+/// How a body ended.
+pub(super) enum End {
+    Done,
+    Failed(Verdict),
+    Undecodable(serde_json::Error),
+    OutOfGrace,
+}
+
+/// A body that does not heed its cancellation is dropped after this.
+const HEED: Duration = Duration::from_secs(5);
+
+impl Runner {
+    pub(super) async fn attempt(&self, body: &Registered, context: Context, queue: &str, payload: &str) -> End {
+        let (id, attempt, max_attempts) = (context.claim.id, context.attempt, context.max_attempts);
+        let cancel = context.cancel.clone();
+        let _watched = self.watch.over(&context.claim, &cancel);
+        let span = info_span!("job", job = %id, name = &*body.name, queue, attempt, delivery = context.claim.delivery,
+            trace_parent = context.trace_parent.as_deref());
+        let run = match (body.call)(context, payload) {
+            Ok(run) => run,
+            Err(error) => return End::Undecodable(error),
+        };
+        let started = Instant::now();
+        // A task of its own: bodies run in parallel, and a panic stays in it.
+        let task = AbortOnDropHandle::new(tokio::spawn(run.instrument(span.clone())));
+        let result = tokio::select! {
+            result = task => result,
+            () = tokio::time::sleep(body.timeout) => {
+                let error = format!("timed out after {:?}", body.timeout);
+                return End::Failed(self.failed(&span, attempt, max_attempts, error, None));
+            }
+            () = async { cancel.cancelled().await; tokio::time::sleep(HEED).await } => return End::Failed(Verdict::Cancelled),
+            () = self.give_up.cancelled() => return End::OutOfGrace,
+        };
+        metrics::histogram!("gristmill_job_run_seconds", "queue" => queue.to_owned(), "name" => body.name.to_string())
+            .record(started.elapsed());
+        match result {
+            Ok(Ok(())) => End::Done,
+            Ok(Err(_)) if cancel.is_cancelled() => End::Failed(Verdict::Cancelled),
+            Ok(Err(JobError::Cancelled)) => End::Failed(Verdict::Cancelled),
+            Ok(Err(JobError::Snooze(delay))) => End::Failed(Verdict::Snooze { delay }),
+            Ok(Err(error @ JobError::Discard(_))) => {
+                let error = error.to_string();
+                span.in_scope(|| warn!(error, "discarded"));
+                End::Failed(Verdict::Discard { error })
+            }
+            Ok(Err(JobError::RetryAfter(delay, source))) => {
+                let error = crate::job::chain(&*source);
+                End::Failed(self.failed(&span, attempt, max_attempts, error, Some(delay)))
+            }
+            Ok(Err(error @ JobError::Retry(_))) => {
+                End::Failed(self.failed(&span, attempt, max_attempts, error.to_string(), None))
+            }
+            Err(error) => {
+                let error = match error.try_into_panic() {
+                    Ok(panic) => format!("panicked: {}", panic_text(&*panic)),
+                    Err(error) => error.to_string(),
+                };
+                End::Failed(self.failed(&span, attempt, max_attempts, error, None))
+            }
+        }
+    }
+
+    fn failed(
+        &self,
+        span: &tracing::Span,
+        attempt: u32,
+        max_attempts: u32,
+        error: String,
+        delay: Option<Duration>,
+    ) -> Verdict {
+        let delay = delay.unwrap_or_else(|| backoff(self.queue.config(), attempt));
+        span.in_scope(|| warn!(error, max_attempts, ?delay, "failed"));
+        Verdict::Retry { delay, error }
+    }
+}
+
+/// Doubles with every attempt, with a quarter of jitter either way.
+fn backoff(config: &QueueConfig, attempt: u32) -> Duration {
+    let exponential = config.backoff.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1).min(30)));
+    exponential.min(config.backoff_limit).mul_f64(rand::rng().random_range(0.75..1.25))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("something that is not a text")
+}
+
+/// Records how long a job waited since it was due.
+pub(super) fn waited(queue: &str, name: &str, due: i64) {
+    let seconds = (now_millis() - due).max(0) as f64 / 1_000.0;
+    metrics::histogram!("gristmill_job_wait_seconds", "queue" => queue.to_owned(), "name" => name.to_owned())
+        .record(seconds);
+}
+
+/// Counts how a run ended.
+pub(super) fn count(queue: &str, name: &str, outcome: &'static str) {
+    metrics::counter!("gristmill_jobs_total", "queue" => queue.to_owned(), "name" => name.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_up_to_its_limit() {
+        let config = QueueConfig::new("redis://");
+        for (attempt, seconds) in [(1, 1.0), (2, 2.0), (5, 16.0), (11, 600.0), (4_000_000_000, 600.0)] {
+            let waited = backoff(&config, attempt).as_secs_f64();
+            assert!((seconds * 0.75..seconds * 1.25).contains(&waited), "attempt {attempt}: {waited} s");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Where apalis calls the runner.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use apalis_core::{backend::codec::Codec, error::BoxDynError, task::Task};
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Delivery, Runner};
+use crate::{
+    ledger::fail::Verdict,
+    redis::{Buried, Graveyard, HandBack, LeaseLost, Reason},
+};
+
+/// Payloads go through the broker as they are: the runner decodes, because the ledger must know when that fails.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RawCodec;
+
+impl Codec<Vec<u8>> for RawCodec {
+    type Error = Infallible;
+    type Compact = Vec<u8>;
+
+    fn encode(&self, bytes: &Vec<u8>) -> Result<Vec<u8>, Infallible> {
+        Ok(bytes.clone())
+    }
+
+    fn decode(&self, bytes: &Vec<u8>) -> Result<Vec<u8>, Infallible> {
+        Ok(bytes.clone())
+    }
+}
+
+/// The tower service of one queue.
+#[derive(Clone)]
+pub(crate) struct Service {
+    runner: Arc<Runner>,
+    queue: Arc<str>,
+}
+
+impl Service {
+    pub(crate) fn new(runner: Arc<Runner>, queue: Arc<str>) -> Self {
+        Self { runner, queue }
+    }
+}
+
+impl tower::Service<Task<Vec<u8>>> for Service {
+    type Response = ();
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<(), BoxDynError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, task: Task<Vec<u8>>) -> Self::Future {
+        let (runner, queue) = (Arc::clone(&self.runner), Arc::clone(&self.queue));
+        // Read before the first poll, at which apalis counts this attempt.
+        let number = task.attempt() as u64 + 1;
+        Box::pin(async move {
+            let Some(id) = task.task_id().and_then(|id| id.to_string().parse::<Uuid>().ok()) else {
+                tracing::error!(queue = &*queue, "a job without one of our ids is dropped");
+                return Ok(());
+            };
+            let lost = task.data().get::<LeaseLost>().map_or_else(CancellationToken::new, |lost| lost.0.clone());
+            let delivery = Delivery { queue, id, number, lost, body: task.args };
+            runner.run(delivery).await.map_err(|HandBack| HandBack.into())
+        })
+    }
+}
+
+/// Jobs that the broker gives up are dead in the ledger.
+pub(crate) struct LedgerGraveyard {
+    runner: Arc<Runner>,
+}
+
+impl LedgerGraveyard {
+    pub(crate) fn new(runner: Arc<Runner>) -> Self {
+        Self { runner }
+    }
+}
+
+impl Graveyard for LedgerGraveyard {
+    fn bury(&self, job: Buried) -> BoxFuture<'_, Result<(), BoxDynError>> {
+        Box::pin(async move {
+            let error = match job.reason {
+                Reason::LostWorker { deliveries } => format!("lost_worker: {deliveries} workers were lost with it"),
+                Reason::Undecodable(error) => format!("the message does not decode: {error}"),
+                Reason::Aborted(error) => error,
+            };
+            let id: Uuid = job.id.parse()?;
+            self.runner.settle(id, "", "", Verdict::Discard { error }).await.map_err(Into::into)
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! Running jobs that the ledger does not want any more are told so within a second. One small statement twice
+//! a second, and none while nothing runs longer than that; it needs no signal that could get lost.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+use uuid::Uuid;
+
+use crate::{
+    Claim,
+    ledger::fence::{self, Standing},
+};
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// The jobs that run in this process.
+#[derive(Clone, Default)]
+pub(crate) struct Watch {
+    running: Arc<Mutex<HashMap<Uuid, Running>>>,
+}
+
+struct Running {
+    since: Instant,
+    claim: Claim,
+    cancel: CancellationToken,
+}
+
+/// Ends the watch over one job.
+pub(crate) struct Watched<'a> {
+    watch: &'a Watch,
+    id: Uuid,
+    delivery: u64,
+}
+
+impl Watch {
+    pub(crate) fn over(&self, claim: &Claim, cancel: &CancellationToken) -> Watched<'_> {
+        let running = Running { since: Instant::now(), claim: claim.clone(), cancel: cancel.clone() };
+        self.table().insert(claim.id, running);
+        Watched { watch: self, id: claim.id, delivery: claim.delivery }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks until dropped.
+    pub(crate) async fn run(&self, pool: &PgPool) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let ids: Vec<Uuid> = self
+                .table()
+                .values()
+                .filter(|running| {
+                    running.since.elapsed() >= EVERY / 2
+                        && !running.claim.is_completed()
+                        && !running.cancel.is_cancelled()
+                })
+                .map(|running| running.claim.id)
+                .collect();
+            if ids.is_empty() {
+                continue;
+            }
+            match fence::standings(pool, &ids).await {
+                Ok(standings) => self.cancel(&ids, &standings),
+                Err(error) => debug!(%error, "the ledger cannot say which running jobs are cancelled"),
+            }
+        }
+    }
+
+    fn cancel(&self, ids: &[Uuid], standings: &HashMap<Uuid, Standing>) {
+        let running = self.table();
+        for id in ids {
+            if matches!(standings.get(id), Some(Standing::Due { .. })) {
+                continue;
+            }
+            // A body that has completed its job since may still have something to say to the world.
+            if let Some(running) = running.get(id).filter(|running| !running.claim.is_completed()) {
+                info!(job = %id, "a running job is cancelled");
+                running.cancel.cancel();
+            }
+        }
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let mut running = self.watch.table();
+        if running.get(&self.id).is_some_and(|running| running.claim.delivery == self.delivery) {
+            running.remove(&self.id);
+        }
+    }
+}

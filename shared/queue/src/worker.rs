@@ -1,0 +1,235 @@
+//! A worker: bodies by job name, and how many of which queue run at a time.
+
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use apalis_core::worker::builder::WorkerBuilder as ApalisBuilder;
+use futures::future::BoxFuture;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::{error, info};
+use uuid::Uuid;
+
+use crate::{
+    Claim, Job, JobError, Queue,
+    redis::{RedisBackend, Settings},
+    run::{LedgerGraveyard, RawCodec, Runner, Service},
+};
+
+/// What a body knows of its run.
+#[derive(Clone)]
+pub struct Context {
+    /// For [`Queue::lock`] and [`Queue::complete`].
+    pub claim: Claim,
+    /// The job's name on the wire.
+    pub name: Arc<str>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The last attempt there will be.
+    pub max_attempts: u32,
+    /// Cancelled when the job is, and when another worker has taken it over. A body that does not heed it is dropped.
+    pub cancel: CancellationToken,
+    /// To complete this job and to enqueue others.
+    pub queue: Queue,
+    /// On whose behalf it was enqueued.
+    pub client_id: Option<i32>,
+    /// The W3C trace it was enqueued in.
+    pub trace_parent: Option<String>,
+}
+
+/// An async function of a [`Context`] and a job.
+pub trait Body<J>: Fn(Context, J) -> <Self as Body<J>>::Run + Send + Sync + 'static {
+    /// One run.
+    type Run: Future<Output = Result<(), JobError>> + Send + 'static;
+}
+
+impl<J, F, Run> Body<J> for F
+where
+    F: Fn(Context, J) -> Run + Send + Sync + 'static,
+    Run: Future<Output = Result<(), JobError>> + Send + 'static,
+{
+    type Run = Run;
+}
+
+type Call = dyn Fn(Context, &str) -> Result<BoxFuture<'static, Result<(), JobError>>, serde_json::Error> + Send + Sync;
+
+/// A registered body.
+#[derive(Clone)]
+pub(crate) struct Registered {
+    pub(crate) name: Arc<str>,
+    pub(crate) timeout: Duration,
+    pub(crate) call: Arc<Call>,
+}
+
+/// Why a worker could not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// There is no queue to work on.
+    #[error("a worker needs a queue: Worker::builder(..).queue(name, concurrency)")]
+    NoQueue,
+    /// The broker's settings are unusable.
+    #[error("the broker's settings are unusable")]
+    Broker(#[from] ::redis::RedisError),
+}
+
+/// Runs jobs. See [`Worker::builder`].
+#[derive(Clone)]
+pub struct Worker {
+    queue: Queue,
+    label: String,
+    queues: Vec<(String, usize)>,
+    bodies: Arc<HashMap<&'static str, Registered>>,
+}
+
+/// Builds a [`Worker`].
+pub struct WorkerBuilder {
+    queue: Queue,
+    label: String,
+    queues: Vec<(String, usize)>,
+    bodies: HashMap<&'static str, Registered>,
+}
+
+impl WorkerBuilder {
+    /// A name for people; the identity is random anyhow.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Takes jobs of this queue, at most `concurrency` at a time.
+    #[must_use]
+    pub fn queue(mut self, name: impl Into<String>, concurrency: usize) -> Self {
+        self.queues.push((name.into(), concurrency.max(1)));
+        self
+    }
+
+    /// The body of job `J`: `.register::<J>(|ctx, job| async move { … })`.
+    #[must_use]
+    pub fn register<J: Job>(mut self, body: impl Body<J>) -> Self {
+        let body = Arc::new(body);
+        let call: Arc<Call> = Arc::new(move |context, payload| {
+            let job: J = serde_json::from_str(payload)?;
+            let body = Arc::clone(&body);
+            // Inside the future, so that a panic before the first await is caught like any other.
+            let run: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move { (*body)(context, job).await });
+            Ok(run)
+        });
+        let registered = Registered { name: J::NAME.into(), timeout: J::TIMEOUT, call };
+        for name in J::ALIASES.iter().chain([&J::NAME]) {
+            self.bodies.insert(name, registered.clone());
+        }
+        self
+    }
+
+    /// The worker.
+    #[must_use]
+    pub fn build(self) -> Worker {
+        Worker { queue: self.queue, label: self.label, queues: self.queues, bodies: Arc::new(self.bodies) }
+    }
+}
+
+impl Worker {
+    /// Starts with no queue and no job.
+    #[must_use]
+    pub fn builder(queue: &Queue) -> WorkerBuilder {
+        WorkerBuilder { queue: queue.clone(), label: String::new(), queues: Vec::new(), bodies: HashMap::new() }
+    }
+
+    /// The queue it works for.
+    #[must_use]
+    pub fn ledger(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Runs until `shutdown`; then takes no more jobs, gives back what has not started, lets running jobs finish
+    /// within the grace period, and gives back the rest. No fault of an engine ends it.
+    ///
+    /// # Errors
+    /// When it was built without a queue, or the broker's settings are unusable.
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerError> {
+        if self.queues.is_empty() {
+            return Err(WorkerError::NoQueue);
+        }
+        let give_up = CancellationToken::new();
+        let runner = Arc::new(Runner::new(self.queue.clone(), Arc::clone(&self.bodies), give_up.clone()));
+        let watch = {
+            let runner = Arc::clone(&runner);
+            AbortOnDropHandle::new(tokio::spawn(async move { runner.watch().await }))
+        };
+        let mut lines = Vec::new();
+        for (name, concurrency) in &self.queues {
+            let line = Line {
+                queue: self.queue.clone(),
+                label: self.label.clone(),
+                name: name.clone(),
+                concurrency: *concurrency,
+                runner: Arc::clone(&runner),
+                shutdown: shutdown.clone(),
+            };
+            line.backend()?;
+            lines.push(AbortOnDropHandle::new(tokio::spawn(line.run())));
+        }
+        let grace = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(self.queue.config().grace).await;
+            info!("the grace period is over: running jobs are given back");
+            give_up.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            _ = futures::future::join_all(lines) => {}
+            () = grace => {}
+        }
+        drop(watch);
+        Ok(())
+    }
+}
+
+/// One queue of a worker: one apalis worker.
+struct Line {
+    queue: Queue,
+    label: String,
+    name: String,
+    concurrency: usize,
+    runner: Arc<Runner>,
+    shutdown: CancellationToken,
+}
+
+impl Line {
+    fn backend(&self) -> ::redis::RedisResult<RedisBackend<Vec<u8>, RawCodec>> {
+        let config = self.queue.config();
+        let settings = Settings {
+            concurrency: self.concurrency,
+            lease: config.lease,
+            max_deliveries: config.max_deliveries,
+            label: self.label.clone(),
+            ..Settings::new(&config.namespace, &self.name)
+        };
+        Ok(RedisBackend::with_codec(self.queue.client().clone(), settings, RawCodec)?
+            .graveyard(LedgerGraveyard::new(self.runner.clone())))
+    }
+
+    async fn run(self) {
+        let queue: Arc<str> = self.name.as_str().into();
+        while !self.shutdown.is_cancelled() {
+            let backend = match self.backend() {
+                Ok(backend) => backend,
+                Err(error) => return error!(%error, queue = %queue, "no broker"),
+            };
+            let (stop, shutdown) = (backend.stop_claiming(), self.shutdown.clone());
+            let stopped = async move {
+                shutdown.cancelled().await;
+                stop.cancel();
+                Ok::<_, apalis_core::error::WorkerError>(())
+            };
+            let name = format!("{}-{}", self.name, Uuid::new_v4().simple());
+            let service = Service::new(Arc::clone(&self.runner), Arc::clone(&queue));
+            let worker = ApalisBuilder::new(name.as_str()).backend(backend).build(service);
+            // Its backend answers every error itself, so this is a bug somewhere; a queue without workers would be a worse one.
+            if let Err(error) = worker.run_until(stopped).await {
+                error!(%error, queue = %queue, "the worker ended; it starts again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
