@@ -1,1 +1,7 @@
-//! /metrics and /healthz of every role.
+//! What every role answers about itself: `/metrics`, `/healthz` and `/readyz`.
+
+mod health;
+mod server;
+
+pub use health::Health;
+pub use server::{Server, routes};

@@ -1,0 +1,69 @@
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use gristmill_platform::telemetry::{self, Metrics};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::Health;
+
+/// The three routes, for a role that serves HTTP anyway.
+pub fn routes(health: Health) -> Router {
+    let asked = Asked { health, metrics: telemetry::metrics() };
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .with_state(asked)
+}
+
+#[derive(Clone)]
+struct Asked {
+    health: Health,
+    metrics: Metrics,
+}
+
+async fn metrics(State(asked): State<Asked>) -> Response {
+    const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, PROMETHEUS)], asked.metrics.render()).into_response()
+}
+
+async fn readyz(State(asked): State<Asked>) -> Response {
+    let readiness = asked.health.examine().await;
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness)).into_response()
+}
+
+/// A port on which a role answers the three routes.
+pub struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+}
+
+impl Server {
+    /// Takes the port; port 0 takes a free one.
+    pub async fn bind(addr: SocketAddr) -> anyhow::Result<Self> {
+        let doing = || format!("cannot listen on {addr} for /metrics and /healthz: set GRISTMILL_MONITOR_ADDR");
+        let listener = TcpListener::bind(addr).await.with_context(doing)?;
+        let addr = listener.local_addr().with_context(doing)?;
+        // what is counted from now on is seen
+        telemetry::metrics();
+        Ok(Self { listener, addr })
+    }
+
+    /// The port that was taken.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Answers until `shutdown`.
+    pub async fn serve(self, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let served = axum::serve(self.listener, routes(health)).with_graceful_shutdown(shutdown.cancelled_owned());
+        served.await.context("the monitoring port failed")
+    }
+}

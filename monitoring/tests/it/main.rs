@@ -1,0 +1,74 @@
+//! A role's port, asked over HTTP.
+#![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
+use gristmill_monitoring::{Health, Server};
+use gristmill_platform::config::RedisConfig;
+use gristmill_platform::testing;
+use tokio_util::sync::CancellationToken;
+
+async fn serve(health: Health) -> (String, CancellationToken) {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let (url, shutdown) = (format!("http://{}", server.addr()), CancellationToken::new());
+    tokio::spawn(server.serve(health, shutdown.clone()));
+    (url, shutdown)
+}
+
+async fn get(url: String) -> (u16, String) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let response = reqwest::get(url).await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_role_answers_about_itself() {
+    let stack = testing::stack().await;
+    let health = Health::of("worker").with_database(stack.pool.clone()).with_redis(&stack.redis()).unwrap();
+    let (url, shutdown) = serve(health).await;
+    metrics::counter!("gristmill_test_total").increment(3);
+
+    assert_eq!(get(format!("{url}/healthz")).await, (200, "ok\n".to_owned()));
+    let (status, ready) = get(format!("{url}/readyz")).await;
+    assert_eq!(status, 200, "{ready}");
+    assert_eq!(ready, r#"{"role":"worker","status":"ready","checks":{"postgres":"ok","redis":"ok"}}"#);
+    let (_, text) = get(format!("{url}/metrics")).await;
+    assert!(text.contains("gristmill_test_total 3"), "{text}");
+    if cfg!(target_os = "linux") {
+        assert!(text.contains("process_resident_memory_bytes "), "{text}");
+    }
+
+    shutdown.cancel();
+    stack.pool.close().await;
+}
+
+#[tokio::test]
+async fn a_role_without_its_engines_is_alive_but_not_ready() {
+    let stack = testing::stack().await;
+    stack.pool.close().await;
+    let nowhere = RedisConfig { redis_url: Some("redis://127.0.0.1:1".into()), ..stack.redis() };
+    let health = Health::of("api").with_database(stack.pool.clone()).with_redis(&nowhere).unwrap();
+    let (url, _shutdown) = serve(health).await;
+    assert_eq!(get(format!("{url}/healthz")).await.0, 200);
+    let (status, ready) = get(format!("{url}/readyz")).await;
+    assert_eq!(status, 503);
+    assert!(
+        ready.contains(r#""redis":"does not answer"#) && ready.contains(r#""postgres":"does not answer"#),
+        "{ready}"
+    );
+}
+
+#[tokio::test]
+async fn a_database_without_the_schema_is_not_ready() {
+    let stack = testing::stack().await;
+    sqlx::query("delete from _sqlx_migrations where version = 1").execute(&stack.pool).await.unwrap();
+    let (url, _shutdown) = serve(Health::of("api").with_database(stack.pool.clone())).await;
+    let (status, ready) = get(format!("{url}/readyz")).await;
+    assert_eq!(status, 503);
+    assert!(ready.contains("gristmill migrate"), "{ready}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let error = Server::bind(server.addr()).await.err().unwrap();
+    assert!(format!("{error:#}").contains("GRISTMILL_MONITOR_ADDR"), "{error:#}");
+}
