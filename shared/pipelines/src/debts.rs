@@ -4,8 +4,6 @@
 mod record;
 mod rules;
 mod samples;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use record::{COLUMNS, Debts, TABLE};
 pub(crate) use samples::SAMPLES;

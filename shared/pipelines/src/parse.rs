@@ -204,6 +204,8 @@ impl<P: Pipeline> Job<'_, P> {
 #[cold]
 fn wrong_width(found: usize, width: usize) -> Fault {
     let code = if found < width { ReasonCode::TooFewColumns } else { ReasonCode::TooManyColumns };
+    let columns = if found == 1 { "column" } else { "columns" };
     let hint = if found < width { "" } else { "; a field with a comma in it must stand in quotes" };
-    Fault { column: None, code, message: format!("the record has {found} columns, the header has {width}{hint}") }
+    let message = format!("{found} {columns} found, the header has {width}{hint}");
+    Fault { column: None, code, message }
 }

@@ -197,7 +197,7 @@ impl Splitter {
         self.scan.last_end = 0;
         self.scan.before = before;
         // not one byte more than is there whenever this is found out
-        let head = self.data[..HEAD_BYTES.min(self.limits.max_record_bytes + 1)].to_vec();
+        let head = self.data[..HEAD_BYTES.min(self.limits.max_record_bytes.saturating_add(1))].to_vec();
         chunk.oversize.push(Oversize { line: self.line, bytes: 0, head });
         self.mode = Mode::Skipping(chunk);
     }
@@ -238,8 +238,10 @@ impl Splitter {
         Chunk { first_line: self.line, first_byte: self.byte, bytes, data, oversize: Vec::new() }
     }
 
+    /// Room for a chunk of a sane size; a larger one grows.
     fn chunk_buffer(&self) -> Vec<u8> {
-        Vec::with_capacity(self.limits.chunk_bytes.saturating_add(2 * self.block_bytes))
+        const MOST: usize = 16 << 20;
+        Vec::with_capacity(self.limits.chunk_bytes.min(MOST) + 2 * self.block_bytes)
     }
 
     /// Drops the first bytes, and counts their lines.

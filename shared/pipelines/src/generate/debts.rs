@@ -169,6 +169,10 @@ impl File {
         self.buffer.extend_from_slice(self.numbers.pick(FIRST_NAMES).as_bytes());
         self.buffer.push(b' ');
         self.buffer.extend_from_slice(self.numbers.pick(LAST_NAMES).as_bytes());
+        if self.numbers.below(6) == 0 {
+            self.buffer.push(b' ');
+            self.buffer.extend_from_slice(self.numbers.pick(LAST_NAMES).as_bytes());
+        }
     }
 
     fn government_id(&mut self) {

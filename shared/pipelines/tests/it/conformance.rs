@@ -1,0 +1,150 @@
+//! What every kind must keep: a new kind is tested by bringing its samples.
+
+use std::collections::HashSet;
+
+use gristmill_pipelines::{
+    COPY_HEADER, COPY_TRAILER, Kind, Layout, Limits, Owner, Parsed, ReasonCode, Rules, records::Records,
+};
+use uuid::Uuid;
+
+const OWNER: Owner = Owner { client_id: 42, upload_id: Uuid::from_u128(7) };
+
+fn layout(kind: Kind) -> Layout {
+    kind.read_header(kind.samples().header.as_bytes(), &Limits::default()).unwrap()
+}
+
+fn parse(kind: Kind, chunk: &[u8], line: u64) -> Parsed {
+    kind.parse(chunk, line, &layout(kind), &OWNER, &Rules::default())
+}
+
+/// The fields of a tuple.
+fn fields(mut tuple: &[u8]) -> Vec<Vec<u8>> {
+    let count = i16::from_be_bytes(*tuple.split_first_chunk::<2>().unwrap().0);
+    tuple = &tuple[2..];
+    let fields = (0..count).map(|_| {
+        let (len, rest) = tuple.split_first_chunk::<4>().unwrap();
+        let (field, rest) = rest.split_at(usize::try_from(i32::from_be_bytes(*len)).unwrap());
+        tuple = rest;
+        field.to_vec()
+    });
+    let fields = fields.collect();
+    assert!(tuple.is_empty());
+    fields
+}
+
+#[test]
+fn names_are_stable() {
+    for kind in Kind::ALL {
+        assert_eq!(kind.as_str().parse(), Ok(*kind));
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        assert_eq!(kind.to_string(), kind.as_str());
+    }
+    let error = "nothing".parse::<Kind>().unwrap_err().to_string();
+    for kind in Kind::ALL {
+        assert!(error.contains(kind.as_str()), "{error}");
+    }
+}
+
+#[test]
+fn good_samples_become_rows() {
+    for &kind in Kind::ALL {
+        let samples = kind.samples();
+        let chunk = samples.good.join("\n");
+        let parsed = parse(kind, chunk.as_bytes(), 2);
+        assert_eq!(parsed.rejects, [], "{kind}");
+        assert_eq!((parsed.read, parsed.rows.len()), (samples.good.len() as u64, samples.good.len()));
+        let keys: HashSet<u128> = parsed.rows.iter().map(|row| row.key).collect();
+        assert_eq!(keys.len(), samples.good.len(), "{kind}: keys differ");
+        for (row, record) in parsed.rows.iter().zip(samples.good) {
+            let tuple = fields(&parsed.tuples[row.start as usize..][..row.len as usize]);
+            assert_eq!(tuple.len(), kind.table().columns.len(), "{kind}");
+            assert_eq!(chunk[row.raw_start as usize..][..row.raw_len as usize], **record);
+            let at = |name| &tuple[kind.table().columns.iter().position(|column| *column == name).unwrap()];
+            assert_eq!(at(kind.table().key[0])[..], row.key.to_be_bytes());
+            assert_eq!(at("client_id")[..], 42_i32.to_be_bytes());
+            assert_eq!(at("upload_id")[..], *OWNER.upload_id.as_bytes());
+            assert_eq!(at("line")[..], row.line.to_be_bytes());
+        }
+    }
+}
+
+#[test]
+fn bad_samples_become_rejects() {
+    for &kind in Kind::ALL {
+        for bad in kind.samples().bad {
+            let parsed = parse(kind, bad.record, 9);
+            let shown = String::from_utf8_lossy(bad.record);
+            let [reject] = &parsed.rejects[..] else { panic!("{kind}: {shown:?} is accepted") };
+            assert_eq!((reject.code, reject.column), (bad.code, bad.column), "{kind}: {shown:?}");
+            assert_eq!((reject.line, &reject.raw[..]), (9, bad.record));
+            assert!(!reject.message.contains('\0') && reject.message.len() < 400, "{}", reject.message);
+            assert!(parsed.rows.is_empty() && parsed.tuples.is_empty());
+            assert!(bad.column.is_none_or(|column| kind.columns().contains(&column)));
+        }
+    }
+}
+
+#[test]
+fn a_bad_row_never_costs_a_good_one() {
+    for &kind in Kind::ALL {
+        let samples = kind.samples();
+        let mut chunk = Vec::new();
+        for (bad, good) in samples.bad.iter().zip(samples.good.iter().cycle()) {
+            chunk.extend_from_slice(&[bad.record, b"\r\n", good.as_bytes(), b"\n\n"].concat());
+        }
+        let parsed = parse(kind, &chunk, 1);
+        assert_eq!((parsed.rows.len(), parsed.rejects.len()), (samples.bad.len(), samples.bad.len()));
+    }
+}
+
+#[test]
+fn columns_may_come_in_any_order_and_capitalisation_with_others_between() {
+    for &kind in Kind::ALL {
+        let samples = kind.samples();
+        let dirty: Vec<String> = kind.columns().iter().rev().map(|name| format!(" {} ", name.to_uppercase())).collect();
+        let header = format!("\u{feff}extra,{},,", dirty.join(",\"ignored, too\","));
+        let layout = kind.read_header(header.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(layout.width(), 2 * kind.columns().len() + 2);
+        for good in samples.good {
+            let mut records = Records::new(good.as_bytes(), 1);
+            let record = records.next_record().unwrap();
+            let quoted = record.fields().map(|field| String::from_utf8_lossy(field).replace('"', "\"\""));
+            let turned: Vec<String> = quoted.map(|field| format!("\"{field}\"")).collect();
+            let turned: Vec<String> = turned.into_iter().rev().collect();
+            let line = format!("x,{},\"\n\",", turned.join(",?,"));
+            let parsed = kind.parse(line.as_bytes(), 5, &layout, &OWNER, &Rules::default());
+            assert_eq!(parsed.tuples, parse(kind, good.as_bytes(), 5).tuples, "{kind}: {line}");
+        }
+    }
+}
+
+#[test]
+fn records_too_long_are_rejected() {
+    for &kind in Kind::ALL {
+        let rules = Rules { max_record_bytes: 10, ..Rules::default() };
+        let record = kind.samples().good[0].as_bytes();
+        let parsed = kind.parse(record, 3, &layout(kind), &OWNER, &rules);
+        assert_eq!(parsed.rejects[0].code, ReasonCode::RecordTooLong);
+        assert_eq!(parsed.read, 1);
+    }
+}
+
+#[test]
+fn reason_codes_are_documented_words() {
+    let mut words = HashSet::new();
+    for code in ReasonCode::ALL {
+        assert!(words.insert(code.as_str()));
+        assert!(code.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit()));
+        assert!(code.explanation().ends_with(['.', ')']) && !code.explanation().contains('\n'));
+        assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+    }
+    let all: Vec<String> = ReasonCode::ALL.iter().map(|code| format!("{code}: {}", code.explanation())).collect();
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn copy_frame_is_that_of_postgres() {
+    assert_eq!(COPY_HEADER, b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
+    assert_eq!(COPY_HEADER.len(), 19);
+    assert_eq!(COPY_TRAILER, [0xff, 0xff]);
+}

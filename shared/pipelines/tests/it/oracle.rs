@@ -1,0 +1,110 @@
+//! What the `csv` crate makes of a whole file, and what splitter and record reader make of it.
+
+use gristmill_pipelines::{Chunk, Oversize, Piece, SplitLimits, Splitter, records::Records};
+
+/// A record with everything that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) line: u64,
+    pub(crate) byte: u64,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) fields: Vec<Vec<u8>>,
+}
+
+/// One pass of the `csv` crate.
+pub(crate) fn csv_records(file: &[u8]) -> Vec<Seen> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(file);
+    let mut record = csv::ByteRecord::new();
+    let mut all = Vec::new();
+    while reader.read_byte_record(&mut record).unwrap() {
+        // csv's position is behind the first byte of the line end before: it has not skipped `\n` and empty lines yet
+        let from = record.position().unwrap();
+        let bom = if from.byte() == 0 && file.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let from_byte = from.byte() as usize;
+        let skipped = file[from_byte + bom..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        let start = from_byte + bom + skipped;
+        if !file.contains(&b'\r') {
+            assert_eq!(from.line() + skipped as u64, line_of(file, start), "csv agrees on lines");
+        }
+        let mut end = reader.position().byte() as usize;
+        if end < file.len() || ends_with_line_end(file) {
+            end -= 1;
+        }
+        all.push(Seen {
+            line: line_of(file, start),
+            byte: start as u64,
+            raw: file[start..end].to_vec(),
+            fields: record.iter().map(<[u8]>::to_vec).collect(),
+        });
+    }
+    all
+}
+
+/// Whether the last record is ended by a line end: then a comma behind it starts another one.
+fn ends_with_line_end(file: &[u8]) -> bool {
+    let count = |bytes: &[u8]| {
+        csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(bytes).into_byte_records().count()
+    };
+    count(&[file, b","].concat()) > count(file)
+}
+
+/// 1 + the line ends before a byte.
+pub(crate) fn line_of(file: &[u8], byte: usize) -> u64 {
+    let mut lines = 1;
+    for (at, here) in file[..byte].iter().enumerate() {
+        lines += u64::from(*here == b'\n' || (*here == b'\r' && file.get(at + 1) != Some(&b'\n')));
+    }
+    lines
+}
+
+/// Pushes a file cut at these places.
+pub(crate) fn split(file: &[u8], limits: SplitLimits, cuts: &[usize]) -> Vec<Piece> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (file.len() + 1)).collect();
+    cuts.sort_unstable();
+    cuts.push(file.len());
+    let mut pieces = Vec::new();
+    let mut splitter = Splitter::new(limits);
+    let mut from = 0;
+    for cut in cuts {
+        splitter.push(&file[from..cut], |piece| pieces.push(piece));
+        from = cut;
+    }
+    splitter.finish(|piece| pieces.push(piece));
+    pieces
+}
+
+/// The header and the chunks, in order.
+pub(crate) fn sort_out(pieces: Vec<Piece>) -> (Option<(Vec<u8>, u64)>, Vec<Chunk>) {
+    let mut pieces = pieces.into_iter();
+    let header = match pieces.next() {
+        Some(Piece::Header { raw, bytes }) => Some((raw, bytes)),
+        Some(Piece::Chunk(chunk)) => panic!("a chunk before the header: {chunk:?}"),
+        None => None,
+    };
+    let chunks = pieces.map(|piece| match piece {
+        Piece::Chunk(chunk) => chunk,
+        Piece::Header { .. } => panic!("two headers"),
+    });
+    (header, chunks.collect())
+}
+
+/// The records of a chunk.
+pub(crate) fn chunk_records(chunk: &Chunk) -> Vec<Seen> {
+    let mut records = Records::new(&chunk.data, chunk.first_line);
+    let mut all = Vec::new();
+    while let Some(record) = records.next_record() {
+        all.push(Seen {
+            line: record.line,
+            byte: chunk.first_byte + record.start as u64,
+            raw: record.raw.to_vec(),
+            fields: record.fields().map(<[u8]>::to_vec).collect(),
+        });
+    }
+    all
+}
+
+/// What becomes of a record that is longer than `max`.
+pub(crate) fn oversize(record: &Seen, max: usize) -> Oversize {
+    let head = record.raw[..record.raw.len().min(max + 1).min(1024)].to_vec();
+    Oversize { line: record.line, bytes: record.raw.len() as u64, head }
+}

@@ -1,0 +1,91 @@
+use gristmill_pipelines::{Chunk, Oversize, Piece, SplitLimits, Splitter};
+
+use crate::oracle::{sort_out, split};
+
+const LIMITS: SplitLimits = SplitLimits { chunk_bytes: 8, max_record_bytes: 1 << 20 };
+
+fn chunk(first_line: u64, first_byte: u64, data: &[u8]) -> Chunk {
+    Chunk { first_line, first_byte, bytes: data.len() as u64, data: data.to_vec(), oversize: vec![] }
+}
+
+#[test]
+fn chunks_end_with_the_first_record_that_ends_at_or_behind_the_size() {
+    let (header, chunks) = sort_out(split(b"a,b\n1,2\n3,4\n5,6\n7,8", LIMITS, &[]));
+    assert_eq!(header, Some((b"a,b".to_vec(), 4)));
+    assert_eq!(chunks, [chunk(2, 4, b"1,2\n3,4\n"), chunk(4, 12, b"5,6\n7,8")]);
+}
+
+#[test]
+fn quoted_line_ends_are_not_record_ends_and_count_as_lines() {
+    let (_, chunks) = sort_out(split(b"a\r\n\"1\r\n2\r\n3\r\n4\"\r\nx\r\ny,y,y,y\r\n", LIMITS, &[5, 6, 7, 18, 19]));
+    assert_eq!(chunks, [chunk(2, 3, b"\"1\r\n2\r\n3\r\n4\"\r\n"), chunk(6, 17, b"x\r\ny,y,y,y\r\n")]);
+}
+
+#[test]
+fn lone_carriage_returns_end_records_and_lines() {
+    let (header, chunks) = sort_out(split(b"a\r1234567\r89\r", LIMITS, &[2, 10]));
+    assert_eq!(header, Some((b"a".to_vec(), 2)));
+    assert_eq!(chunks, [chunk(2, 2, b"1234567\r"), chunk(3, 10, b"89\r")]);
+}
+
+#[test]
+fn byte_order_mark_and_leading_empty_lines_belong_to_the_header() {
+    let (header, chunks) = sort_out(split(b"\xef\xbb\xbf\r\n\n\"a\"\nx", LIMITS, &[1, 2, 4]));
+    assert_eq!(header, Some((b"\"a\"".to_vec(), 10)));
+    assert_eq!(chunks, [chunk(4, 10, b"x")]);
+}
+
+#[test]
+fn files_without_records() {
+    for file in [&b""[..], b"\n", b"\r\n\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n\n"] {
+        assert_eq!(split(file, LIMITS, &[1]), [], "{file:?}");
+    }
+    assert_eq!(split(b"a,b", LIMITS, &[1]), [Piece::Header { raw: b"a,b".to_vec(), bytes: 3 }]);
+    assert_eq!(split(b"a,b\n", LIMITS, &[1]), [Piece::Header { raw: b"a,b".to_vec(), bytes: 4 }]);
+}
+
+#[test]
+fn a_record_too_long_ends_its_chunk_and_is_not_kept() {
+    let limits = SplitLimits { chunk_bytes: 100, max_record_bytes: 5 };
+    let (_, chunks) = sort_out(split(b"a\n12345\n\"2\n4\n\"\"7\"\n12345\nlonger\n", limits, &[9, 10]));
+    let first = Chunk {
+        bytes: 16,
+        oversize: vec![Oversize { line: 3, bytes: 9, head: b"\"2\n4\n\"".to_vec() }],
+        ..chunk(2, 2, b"12345\n")
+    };
+    let second = Chunk {
+        bytes: 13,
+        oversize: vec![Oversize { line: 7, bytes: 6, head: b"longer".to_vec() }],
+        ..chunk(6, 18, b"12345\n")
+    };
+    assert_eq!(chunks, [first, second]);
+}
+
+#[test]
+fn ten_megabytes_in_one_line_are_never_held() {
+    for line in [vec![b'x'; 10 << 20], [&b"\""[..], &vec![b'\n'; 10 << 20]].concat()] {
+        let file = [&b"a\n1\n"[..], &line].concat();
+        let mut splitter = Splitter::new(SplitLimits::default());
+        let mut pieces = Vec::new();
+        for part in file.chunks(100_000) {
+            splitter.push(part, |piece| pieces.push(piece));
+        }
+        splitter.finish(|piece| pieces.push(piece));
+        let (_, chunks) = sort_out(pieces);
+        let [chunk] = &chunks[..] else { panic!("one chunk, not {}", chunks.len()) };
+        assert_eq!(chunk.data, b"1\n");
+        assert!(chunk.data.capacity() < 4 << 20);
+        assert_eq!(chunk.bytes, line.len() as u64 + 2);
+        assert_eq!(chunk.oversize, [Oversize { line: 3, bytes: line.len() as u64, head: line[..1024].to_vec() }]);
+    }
+}
+
+#[test]
+fn a_header_too_long_goes_out_at_once() {
+    let mut splitter = Splitter::new(SplitLimits { chunk_bytes: 100, max_record_bytes: 1000 });
+    let mut header = None;
+    for _ in 0..3 {
+        splitter.push(&[b'x'; 500], |piece| header = Some(piece));
+    }
+    assert_eq!(header, Some(Piece::Header { raw: vec![b'x'; 1001], bytes: 1001 }));
+}
