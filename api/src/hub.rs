@@ -91,11 +91,6 @@ impl Hub {
             let _ = topic.sender.send(News::Gap);
         }
     }
-
-    #[cfg(test)]
-    fn watched(&self) -> usize {
-        self.0.topics.lock().unwrap().len()
-    }
 }
 
 impl Watcher {

@@ -1,7 +1,7 @@
 use anyhow::Context;
 use gristmill_platform::{
     config::{ApiConfig, DatabaseConfig, LimitsConfig, RedisConfig, StoreConfig},
-    database, store,
+    database, store, telemetry,
 };
 use gristmill_queue::{Queue, QueueConfig};
 use gristmill_uploads::{Receiver, events::Events};
@@ -47,6 +47,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// # Errors
 /// As [`run`].
 pub async fn build(config: Config) -> anyhow::Result<Server> {
+    // Recorded from here on, also where nobody set up logs.
+    telemetry::metrics();
     let Config { api, limits, database, redis, store } = config;
     let listener = TcpListener::bind(api.addr)
         .await

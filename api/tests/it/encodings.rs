@@ -1,0 +1,76 @@
+use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
+use reqwest::StatusCode;
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+use crate::support::{Api, api, file, json, problem};
+
+async fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    GzipEncoder::new(plain).read_to_end(&mut packed).await.unwrap();
+    packed
+}
+
+async fn zstd(plain: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    ZstdEncoder::new(plain).read_to_end(&mut packed).await.unwrap();
+    packed
+}
+
+async fn send(api: &Api, encoding: &str, body: Vec<u8>) -> reqwest::Response {
+    api.post("/v1/uploads?kind=debts&force=1").header("content-encoding", encoding).body(body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn every_encoding_yields_the_same_file() {
+    let api = api().await;
+    let plain = file(3_000).into_bytes();
+    let expected = json(send(&api, "identity", plain.clone()).await, StatusCode::ACCEPTED).await;
+    assert_eq!(expected["bytes"], plain.len());
+    // Several members, as parallel compressors write them.
+    let (head, tail) = plain.split_at(plain.len() / 3);
+    let members = [gzip(head).await, gzip(tail).await].concat();
+    let frames = [zstd(head).await, zstd(tail).await].concat();
+    for (encoding, body) in
+        [("gzip", gzip(&plain).await), ("x-gzip", members), ("zstd", zstd(&plain).await), ("zstd", frames)]
+    {
+        let upload = json(send(&api, encoding, body).await, StatusCode::ACCEPTED).await;
+        assert_eq!((&upload["bytes"], &upload["sha256"]), (&expected["bytes"], &expected["sha256"]), "{encoding}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_supported_is_said() {
+    let api = api().await;
+    for encoding in ["br", "gzip, gzip", "gzip, zstd"] {
+        let response = send(&api, encoding, gzip(b"x").await).await;
+        assert_eq!(response.headers()["accept-encoding"], "gzip, zstd");
+        problem(response, StatusCode::UNSUPPORTED_MEDIA_TYPE).await;
+    }
+    insta::assert_json_snapshot!(problem(send(&api, "br", vec![]).await, StatusCode::UNSUPPORTED_MEDIA_TYPE).await);
+}
+
+#[tokio::test]
+async fn a_damaged_stream_fails_the_upload() {
+    let api = crate::support::api_with(|config| config.limits.chunk_bytes = 64 * 1024).await;
+    let plain = file(20_000).into_bytes();
+    let gzip = gzip(&plain).await;
+    let zstd = zstd(&plain).await;
+    let mut corrupt = gzip.clone();
+    let middle = corrupt.len() / 2;
+    corrupt[middle..middle + 64].fill(0xaa);
+    for (encoding, body) in [
+        ("gzip", gzip[..gzip.len() * 3 / 4].to_vec()),
+        ("gzip", gzip[..gzip.len() - 4].to_vec()),
+        ("gzip", corrupt),
+        ("zstd", zstd[..zstd.len() * 3 / 4].to_vec()),
+    ] {
+        let found = problem(send(&api, encoding, body).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(found["type"], "/problems/corrupt-encoding", "{found}");
+        assert_eq!(found["upload_id"], "[upload id]", "the header was accepted, so there was an upload");
+        let upload = api.newest().await;
+        assert_eq!((&upload["state"], &upload["reason"]), (&Value::from("failed"), &Value::from("incomplete")));
+    }
+    let found = problem(send(&api, "gzip", plain).await, StatusCode::BAD_REQUEST).await;
+    insta::assert_json_snapshot!(found);
+}

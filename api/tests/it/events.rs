@@ -1,0 +1,237 @@
+use std::time::Duration;
+
+use gristmill_uploads::events::{Events, Name};
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Api, api, api_with, eventually, file, problem};
+
+/// One event of a stream, or a comment.
+#[derive(Debug, Clone, PartialEq)]
+struct Event {
+    id: Option<String>,
+    name: String,
+    data: Value,
+}
+
+struct Stream {
+    response: Response,
+    text: String,
+    comments: usize,
+}
+
+impl Stream {
+    async fn open(api: &Api, id: Uuid, after: Option<&str>) -> Self {
+        let request = api.get(&format!("/v1/uploads/{id}/events"));
+        let request = after.into_iter().fold(request, |request, after| request.header("last-event-id", after));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, text: String::new(), comments: 0 }
+    }
+
+    /// The next event; none at the end of the stream.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let event = parse(block);
+                self.comments += usize::from(block.starts_with(':'));
+                self.text = rest.to_owned();
+                if event.is_some() {
+                    return event;
+                }
+            }
+            match self.response.chunk().await.unwrap() {
+                Some(bytes) => self.text.push_str(std::str::from_utf8(&bytes).unwrap()),
+                None => return None,
+            }
+        }
+    }
+
+    async fn rest(mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
+    }
+}
+
+fn parse(block: &str) -> Option<Event> {
+    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let name = field("event")?.to_owned();
+    Some(Event { id: field("id").map(str::to_owned), name, data: serde_json::from_str(field("data")?).unwrap() })
+}
+
+fn numbers(events: &[Event]) -> Vec<i64> {
+    events.iter().filter_map(|event| event.data["n"].as_i64()).collect()
+}
+
+/// An upload whose stream is empty, and the events to fill it.
+async fn watched(api: &Api) -> (Uuid, Events) {
+    let upload = api.upload(file(3)).await;
+    let id: Uuid = upload["id"].as_str().unwrap().parse().unwrap();
+    forget(api, id).await;
+    (id, Events::connect(&api.stack.redis_url, &api.stack.namespace).unwrap())
+}
+
+/// What an hour does to the stream of a finished upload.
+async fn forget(api: &Api, id: Uuid) {
+    let mut redis = redis(api).await;
+    let key = format!("{}:events:{id}", api.stack.namespace);
+    redis::cmd("DEL").arg(key).exec_async(&mut redis).await.unwrap();
+}
+
+async fn redis(api: &Api) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(api.stack.redis_url.as_str()).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+/// The API's one subscription is there.
+async fn subscribed(api: &Api) {
+    let channel = format!("{}:events", api.stack.namespace);
+    let mut redis = redis(api).await;
+    let () = eventually("a subscription", async || {
+        let (_, watchers): (String, i64) =
+            redis::cmd("PUBSUB").arg("NUMSUB").arg(&channel).query_async(&mut redis).await.unwrap();
+        assert!(watchers <= 1, "one a process");
+        (watchers == 1).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn history_then_news_each_once_then_the_end() {
+    let api = api().await;
+    let (id, events) = watched(&api).await;
+    subscribed(&api).await;
+    for n in 0..5 {
+        events.publish(id, Name::Progress, &json!({"n": n})).await;
+    }
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        streams.push(tokio::spawn(Stream::open(&api, id, None).await.rest()));
+    }
+    for n in 5..200 {
+        let name = if n % 10 == 0 { Name::Rejected } else { Name::Progress };
+        events.publish(id, name, &json!({"n": n})).await;
+    }
+    events.publish(id, Name::Completed, &json!({"n": 200})).await;
+    let expected: Vec<i64> = (0..=200).collect();
+    for stream in streams {
+        let seen = stream.await.unwrap();
+        assert_eq!(numbers(&seen), expected);
+        assert_eq!(seen.last().unwrap().name, "completed");
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_goes_on_after_the_last_event_it_has_seen() {
+    let api = api().await;
+    let (id, events) = watched(&api).await;
+    let mut first = Stream::open(&api, id, None).await;
+    let greeting = first.next().await.unwrap();
+    assert_eq!((greeting.name.as_str(), &greeting.id), ("progress", &None), "no history: the state as it is");
+    for n in 0..10 {
+        events.publish(id, Name::Progress, &json!({"n": n})).await;
+    }
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(first.next().await.unwrap());
+    }
+    drop(first);
+    let after = seen.last().unwrap().id.clone().unwrap();
+    let again = Stream::open(&api, id, Some(&after)).await;
+    for n in 10..15 {
+        events.publish(id, Name::Progress, &json!({"n": n})).await;
+    }
+    events.publish(id, Name::Failed, &json!({"n": 15})).await;
+    let rest = again.rest().await;
+    assert_eq!(numbers(&[seen, rest.clone()].concat()), (0..=15).collect::<Vec<_>>());
+
+    // A browser that connects again after the end is told to stop.
+    api.pretend(&id.to_string(), "failed").await;
+    let end = rest.last().unwrap().id.clone().unwrap();
+    for seen in [end.as_str(), "end"] {
+        let request = api.get(&format!("/v1/uploads/{id}/events")).header("last-event-id", seen);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    }
+    let request = api.get(&format!("/v1/uploads/{id}/events")).header("last-event-id", "yesterday");
+    insta::assert_json_snapshot!(problem(request.send().await.unwrap(), StatusCode::BAD_REQUEST).await);
+}
+
+#[tokio::test]
+async fn trimmed_history_resets_the_watcher() {
+    let api = api().await;
+    let (id, events) = watched(&api).await;
+    for n in 0..10 {
+        events.publish(id, Name::Progress, &json!({"n": n})).await;
+    }
+    let history = events.since(id, "0").await.unwrap().events;
+    let key = format!("{}:events:{id}", api.stack.namespace);
+    redis::cmd("XTRIM").arg(key).arg("MAXLEN").arg(3).exec_async(&mut redis(&api).await).await.unwrap();
+
+    let mut stream = Stream::open(&api, id, Some(&history[2].id)).await;
+    assert_eq!(stream.next().await.unwrap().name, "reset");
+    let state = stream.next().await.unwrap();
+    assert_eq!((state.name.as_str(), &state.data["id"]), ("progress", &Value::from(id.to_string())));
+    assert_eq!(state.id.as_ref(), Some(&history[9].id), "what was there is behind it");
+    events.publish(id, Name::Cancelled, &json!({"n": 10})).await;
+    assert_eq!(numbers(&stream.rest().await), [10]);
+}
+
+#[tokio::test]
+async fn the_end_comes_from_the_database_when_nobody_told_it() {
+    let api = api().await;
+    let (id, events) = watched(&api).await;
+    let mut stream = Stream::open(&api, id, None).await;
+    assert_eq!(stream.next().await.unwrap().name, "progress");
+    events.publish(id, Name::Progress, &json!({"n": 1})).await;
+    assert_eq!(stream.next().await.unwrap().data["n"], 1);
+    api.pretend(&id.to_string(), "completed").await;
+    let rest = tokio::time::timeout(Duration::from_secs(5), stream.rest()).await.expect("it ends");
+    assert_eq!(rest.len(), 1);
+    assert_eq!((rest[0].name.as_str(), rest[0].id.as_deref()), ("completed", Some("end")));
+
+    forget(&api, id).await;
+    let late = Stream::open(&api, id, None).await.rest().await;
+    assert_eq!(late.len(), 1);
+    assert_eq!((late[0].name.as_str(), &late[0].data["state"]), ("completed", &Value::from("completed")));
+}
+
+#[tokio::test]
+async fn a_silent_stream_shows_that_it_lives_and_ends_at_shutdown() {
+    let api = api().await;
+    let (id, _) = watched(&api).await;
+    let mut stream = Stream::open(&api, id, None).await;
+    stream.next().await.unwrap();
+    let beats = tokio::spawn(async move {
+        while stream.next().await.is_some() {}
+        stream.comments
+    });
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let begun = std::time::Instant::now();
+    api.stopped().await;
+    assert!(begun.elapsed() < Duration::from_millis(400), "nobody waits for watchers");
+    assert!((2..=4).contains(&beats.await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_broken_subscription_loses_nothing() {
+    let api = api_with(|config| config.api.heartbeat = Duration::from_secs(60)).await;
+    let (id, events) = watched(&api).await;
+    subscribed(&api).await;
+    let mut stream = Stream::open(&api, id, None).await;
+    stream.next().await.unwrap();
+    let mut redis = redis(&api).await;
+    for n in 0..10 {
+        if n % 4 == 2 {
+            redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").exec_async(&mut redis).await.unwrap();
+        }
+        events.publish(id, Name::Progress, &json!({"n": n})).await;
+    }
+    events.publish(id, Name::Completed, &json!({"n": 10})).await;
+    let seen = tokio::time::timeout(Duration::from_secs(10), stream.rest()).await.expect("it catches up");
+    assert_eq!(numbers(&seen), (0..=10).collect::<Vec<_>>());
+}

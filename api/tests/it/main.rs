@@ -1,0 +1,12 @@
+//! The API over real HTTP, on real engines. Nobody works on the jobs here: that is the worker's.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod documents;
+mod encodings;
+mod events;
+mod keys;
+mod lists;
+mod robust;
+mod support;
+mod uploads;

@@ -1,0 +1,164 @@
+use reqwest::StatusCode;
+use reqwest::header::LOCATION;
+use serde_json::Value;
+
+use crate::support::{HEADER, api, api_with, file, json, problem, rows};
+
+#[tokio::test]
+async fn a_file_is_stored_and_will_be_done() {
+    let api = api_with(|config| config.limits.chunk_bytes = 64 * 1024).await;
+    let body = file(2_000);
+    let response =
+        api.post("/v1/uploads?kind=debts&filename=a.csv&policy=atomic").body(body.clone()).send().await.unwrap();
+    let location = response.headers()[LOCATION].to_str().unwrap().to_owned();
+    let upload = json(response, StatusCode::ACCEPTED).await;
+    assert_eq!(location, format!("/v1/uploads/{}", upload["id"].as_str().unwrap()));
+    assert_eq!(api.json(&location).await, upload);
+    assert_eq!(upload["bytes"], body.len());
+    insta::assert_json_snapshot!(upload, {
+        ".id" => "[id]", ".created_at" => "[time]", ".received_at" => "[time]", ".sha256" => "[hash]",
+    });
+
+    let chunks = upload["chunks"]["total"].as_i64().unwrap();
+    assert_eq!(chunks, 3);
+    let stored: i64 = sqlx::query_scalar("select count(*) from chunks").fetch_one(&api.stack.pool).await.unwrap();
+    assert_eq!(stored, chunks);
+    let waiting = "select count(*) from jobs where name = 'uploads.load_chunk' and state = 'available'";
+    let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&api.stack.pool).await.unwrap();
+    assert_eq!(waiting, chunks);
+}
+
+#[tokio::test]
+async fn a_header_without_its_columns_is_named() {
+    let api = api().await;
+    let body = "name,governmentId,email,amount,debtDueDate\nElijah,1,a@b.c,1,2024-01-01\n";
+    let response = api.post("/v1/uploads?kind=debts").body(body).send().await.unwrap();
+    insta::assert_json_snapshot!(problem(response, StatusCode::UNPROCESSABLE_ENTITY).await);
+}
+
+#[tokio::test]
+async fn an_empty_file_is_refused_and_a_header_alone_is_not() {
+    let api = api().await;
+    let response = api.post("/v1/uploads?kind=debts").body("").send().await.unwrap();
+    insta::assert_json_snapshot!(problem(response, StatusCode::UNPROCESSABLE_ENTITY).await);
+    let upload = api.upload(HEADER).await;
+    assert_eq!(upload["chunks"]["total"], 0);
+    assert_eq!(upload["bytes"], HEADER.len());
+}
+
+#[tokio::test]
+async fn a_file_beyond_the_limit_is_refused_and_nothing_stays() {
+    let api = api_with(|config| {
+        config.limits.max_file_bytes = 100_000;
+        config.limits.chunk_bytes = 16 * 1024;
+    })
+    .await;
+    let response = api.post("/v1/uploads?kind=debts").body(file(5_000)).send().await.unwrap();
+    let found = problem(response, StatusCode::PAYLOAD_TOO_LARGE).await;
+    assert!(found["detail"].as_str().unwrap().contains("100000"), "{found}");
+    assert_eq!(api.newest().await["state"], "failed");
+}
+
+#[tokio::test]
+async fn wrong_parameters_are_named() {
+    let api = api().await;
+    for (query, field) in [
+        ("", "kind"),
+        ("?kind=invoices", "kind"),
+        ("?kind=debts&policy=some", "policy"),
+        ("?kind=debts&force=perhaps", "force"),
+        ("?kind=debts&polcy=atomic", "polcy"),
+        ("?kind=debts&kind=claims", "kind"),
+        ("?kind=debts&filename=a%00b", "filename"),
+    ] {
+        let response = api.post(&format!("/v1/uploads{query}")).body(file(1)).send().await.unwrap();
+        let found = problem(response, StatusCode::BAD_REQUEST).await;
+        assert_eq!(found["errors"][0]["field"], field, "{found}");
+    }
+    let response = api.post("/v1/uploads?kind=invoices&policy=some").body(file(1)).send().await.unwrap();
+    insta::assert_json_snapshot!(problem(response, StatusCode::BAD_REQUEST).await);
+}
+
+#[tokio::test]
+async fn the_same_file_again_is_the_first_upload() {
+    let api = api().await;
+    let first = api.upload(file(5)).await;
+    api.pretend(first["id"].as_str().unwrap(), "completed").await;
+    let again = api.post("/v1/uploads?kind=debts").body(file(5)).send().await.unwrap();
+    assert_eq!(json(again, StatusCode::OK).await["id"], first["id"]);
+    let forced = api.post("/v1/uploads?kind=debts&force=true").body(file(5)).send().await.unwrap();
+    assert_ne!(json(forced, StatusCode::ACCEPTED).await["id"], first["id"]);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_makes_one_upload() {
+    let api = api().await;
+    let send = |key: &str, body: String| {
+        api.post("/v1/uploads?kind=debts").header("idempotency-key", key.to_owned()).body(body).send()
+    };
+    let first = json(send("one", file(5)).await.unwrap(), StatusCode::ACCEPTED).await;
+    let again = json(send("one", file(5)).await.unwrap(), StatusCode::ACCEPTED).await;
+    assert_eq!(first["id"], again["id"]);
+    let other = send("one", file(6)).await.unwrap();
+    insta::assert_json_snapshot!(problem(other, StatusCode::UNPROCESSABLE_ENTITY).await);
+    problem(send(&"x".repeat(256), file(5)).await.unwrap(), StatusCode::BAD_REQUEST).await;
+    let found = api.json("/v1/uploads?idempotency_key=one").await;
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn multipart_is_read_with_its_parameters_before_the_file() {
+    let api = api().await;
+    let response = multipart(&api, &[("kind", "debts"), ("policy", "atomic")], Some(&file(4))).await;
+    let upload = json(response, StatusCode::ACCEPTED).await;
+    assert_eq!((&upload["policy"], &upload["filename"]), (&Value::from("atomic"), &Value::from("sent.csv")));
+    assert_eq!(upload["bytes"], file(4).len());
+
+    let response = multipart(&api, &[("kind", "debts"), ("colour", "red")], Some(&file(4))).await;
+    assert_eq!(problem(response, StatusCode::BAD_REQUEST).await["errors"][0]["field"], "colour");
+    let response = multipart(&api, &[("kind", "debts")], None).await;
+    insta::assert_json_snapshot!(problem(response, StatusCode::BAD_REQUEST).await);
+    let request = api.post("/v1/uploads?kind=debts").header("content-type", "multipart/form-data").body(rows(1));
+    problem(request.send().await.unwrap(), StatusCode::BAD_REQUEST).await;
+}
+
+async fn multipart(api: &crate::support::Api, fields: &[(&str, &str)], file: Option<&str>) -> reqwest::Response {
+    let mut body: String = fields
+        .iter()
+        .map(|(name, value)| format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"))
+        .collect();
+    if let Some(file) = file {
+        body += "--xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"sent.csv\"\r\nContent-Type: text/csv\r\n\r\n";
+        body += file;
+        body += "\r\n";
+    }
+    body += "--xx--\r\n";
+    let request = api.post("/v1/uploads").header("content-type", "multipart/form-data; boundary=xx");
+    request.body(body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn cancelled_once_and_then_over() {
+    let api = api().await;
+    let upload = api.upload(file(5)).await;
+    let path = format!("/v1/uploads/{}", upload["id"].as_str().unwrap());
+    let response = api.get(&format!("{path}/receipt")).send().await.unwrap();
+    insta::assert_json_snapshot!("receipt_too_early", problem(response, StatusCode::CONFLICT).await);
+    let delete = || api.bare("DELETE", &path).bearer_auth(&api.key).send();
+    let cancelled = json(delete().await.unwrap(), StatusCode::ACCEPTED).await;
+    assert_eq!((&cancelled["state"], &cancelled["reason"]), (&Value::from("cancelled"), &Value::from("cancelled")));
+    problem(delete().await.unwrap(), StatusCode::CONFLICT).await;
+    problem(api.get(&format!("{path}/receipt")).send().await.unwrap(), StatusCode::CONFLICT).await;
+}
+
+#[tokio::test]
+async fn a_completed_upload_has_a_receipt_and_can_be_undone() {
+    let api = api().await;
+    let upload = api.upload(HEADER).await;
+    let id = upload["id"].as_str().unwrap();
+    api.pretend(id, "completed").await;
+    let receipt = api.json(&format!("/v1/uploads/{id}/receipt")).await;
+    assert_eq!((&receipt["bytes"], &receipt["sha256"]), (&upload["bytes"], &upload["sha256"]));
+    let undone = api.bare("DELETE", &format!("/v1/uploads/{id}")).bearer_auth(&api.key).send().await.unwrap();
+    assert_eq!(json(undone, StatusCode::ACCEPTED).await["reason"], "undone");
+}
