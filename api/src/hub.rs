@@ -21,6 +21,9 @@ pub(crate) use watch::{Start, seen_the_end, watch};
 /// Events that a watcher may be behind before it has to read history.
 const BEHIND: usize = 256;
 
+/// How long a watcher waits for the database: events must not wait for it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The watched uploads and who watches them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Hub(Arc<Inner>);
@@ -28,7 +31,6 @@ pub(crate) struct Hub(Arc<Inner>);
 struct Inner {
     events: Events,
     topics: Mutex<HashMap<Uuid, Topic>>,
-    behind: usize,
 }
 
 /// What watchers are told.
@@ -40,12 +42,22 @@ enum News {
     Gap,
 }
 
-/// The upload as the database had it, and when.
-type Known = Option<(Instant, Option<Upload>)>;
+/// What the database says of an upload.
+#[derive(Debug, Clone)]
+enum Known {
+    /// It does not answer.
+    Nothing,
+    /// It is gone.
+    Gone,
+    Upload(Box<Upload>),
+}
+
+/// When it was asked last, and what it said.
+type Asked = Option<(Instant, Known)>;
 
 struct Topic {
     sender: Sender<News>,
-    state: Arc<tokio::sync::Mutex<Known>>,
+    state: Arc<tokio::sync::Mutex<Asked>>,
 }
 
 /// One watcher's place. Dropping it forgets the topic when it was the last.
@@ -53,23 +65,19 @@ struct Watcher {
     hub: Hub,
     upload_id: Uuid,
     news: Option<Receiver<News>>,
-    state: Arc<tokio::sync::Mutex<Known>>,
+    state: Arc<tokio::sync::Mutex<Asked>>,
 }
 
 impl Hub {
     pub(crate) fn new(events: Events) -> Self {
-        Self::with_capacity(events, BEHIND)
-    }
-
-    fn with_capacity(events: Events, behind: usize) -> Self {
-        Self(Arc::new(Inner { events, topics: Mutex::default(), behind }))
+        Self(Arc::new(Inner { events, topics: Mutex::default() }))
     }
 
     fn subscribe(&self, upload_id: Uuid) -> Watcher {
         let mut topics = self.0.topics.lock().unwrap_or_else(PoisonError::into_inner);
         let topic = topics.entry(upload_id).or_insert_with(|| {
             metrics::gauge!("gristmill_watched_uploads").increment(1);
-            Topic { sender: broadcast::channel(self.0.behind).0, state: Arc::default() }
+            Topic { sender: broadcast::channel(BEHIND).0, state: Arc::default() }
         });
         metrics::gauge!("gristmill_watchers").increment(1);
         Watcher { hub: self.clone(), upload_id, news: Some(topic.sender.subscribe()), state: topic.state.clone() }
@@ -95,16 +103,24 @@ impl Hub {
 
 impl Watcher {
     /// The upload as the database has it, asked at most once in `age` for all watchers of it together.
-    async fn upload(&self, pool: &PgPool, age: Duration) -> Result<Option<Upload>, sqlx::Error> {
-        let mut state = self.state.lock().await;
-        if let Some((asked, upload)) = &*state
-            && asked.elapsed() < age
+    async fn upload(&self, pool: &PgPool, age: Duration) -> Known {
+        let mut asked = self.state.lock().await;
+        if let Some((when, known)) = &*asked
+            && when.elapsed() < age
         {
-            return Ok(upload.clone());
+            return known.clone();
         }
-        let upload = read::by_id(pool, self.upload_id).await?;
-        *state = Some((Instant::now(), upload.clone()));
-        Ok(upload)
+        let known = match tokio::time::timeout(PATIENCE, read::by_id(pool, self.upload_id)).await {
+            Ok(Ok(Some(upload))) => Known::Upload(Box::new(upload)),
+            Ok(Ok(None)) => Known::Gone,
+            Ok(Err(error)) => {
+                tracing::warn!(upload_id = %self.upload_id, %error, "the state of a watched upload cannot be read");
+                Known::Nothing
+            }
+            Err(_) => Known::Nothing,
+        };
+        *asked = Some((Instant::now(), known.clone()));
+        known
     }
 }
 

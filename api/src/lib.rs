@@ -1,8 +1,7 @@
 //! The HTTP API: routes in, problem+json out.
 //!
-//! A request passes [`observe`](observe), the key ([`auth`](auth)) and its route ([`routes`](routes)); a file passes
-//! [`body`](body) on its way to [`gristmill_uploads::Receiver`]; watchers hang on the one [`hub`](hub). Whatever goes
-//! wrong becomes a [`problem`](problem).
+//! A request passes `observe`, the key (`auth`) and its route (`routes`); a file passes `body` on its way to
+//! [`gristmill_uploads::Receiver`]; watchers hang on the one `hub`. Whatever goes wrong becomes a `problem`.
 
 mod app;
 mod auth;

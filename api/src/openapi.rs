@@ -60,7 +60,7 @@ answers! {
     Faults: InvalidParameter, Internal, Unavailable;
     /// Of a body that is not taken.
     NotTaken: InvalidParameter, InvalidBody, CorruptEncoding, IncompleteUpload, UploadTimeout, KeyInFlight, UploadCancelled, TooLarge,
-        UnsupportedEncoding, WrongHeader, EmptyFile, KeyReused, ShuttingDown, Unavailable;
+        UnsupportedEncoding, WrongHeader, EmptyFile, KeyReused, ShuttingDown, Busy, Unavailable;
 }
 
 /// One answer a status, naming every problem that comes with it.

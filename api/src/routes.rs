@@ -34,6 +34,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn router(app: App) -> Router {
     let key = from_fn_with_state(app.clone(), require_key);
     let (router, _) = tree(|keyed| keyed.route_layer(key)).split_for_parts();
+    dress(router).with_state(app)
+}
+
+/// What every route wears, and the answers where there is none.
+fn dress<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -41,7 +46,6 @@ pub(crate) fn router(app: App) -> Router {
         .layer(from_fn(render))
         .layer(CompressionLayer::new().gzip(true))
         .layer(from_fn(observe))
-        .with_state(app)
 }
 
 /// The description of every route.
@@ -87,4 +91,29 @@ async fn no_route(uri: Uri) -> Problem {
 async fn no_method(method: http::Method, uri: Uri) -> Problem {
     let detail = format!("{} does not take {method}: the header `Allow` lists what it takes.", uri.path());
     Problem::new(Code::MethodNotAllowed, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, routing::get};
+    use http::StatusCode;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn fault() -> &'static str {
+        let nothing: Option<&str> = None;
+        nothing.expect("there is something")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        let router = dress(Router::new().route("/fault", get(fault)));
+        let request = Request::get("/fault").header("x-request-id", "r1").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        insta::assert_snapshot!(String::from_utf8_lossy(&body));
+    }
 }

@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(said(&[" GZIP "]), Ok(Some(Encoding::Gzip)));
         assert_eq!(said(&["identity, zstd"]), Ok(Some(Encoding::Zstd)));
         for bad in [&["br"][..], &["gzip, zstd"], &["gzip", "gzip"], &["deflate, br"]] {
-            insta::assert_snapshot!(bad.join(" + "), said(bad).unwrap_err());
+            assert!(said(bad).unwrap_err().contains("compressed once by gzip or zstd"), "{bad:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Hub, News, Watcher,
+    Hub, Known, News, Watcher,
     frame::{self, END, Frame},
 };
 
@@ -165,13 +165,10 @@ impl Watch {
     /// Asks the database where the upload stands: tells a new watcher, and notices an end that nobody told.
     async fn check(&mut self, age: Duration) {
         let upload = match self.watcher.upload(&self.start.pool, age).await {
-            Ok(Some(upload)) => upload,
-            Ok(None) => {
+            Known::Upload(upload) => upload,
+            Known::Nothing => return,
+            Known::Gone => {
                 self.ended = true;
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the state of a watched upload cannot be read");
                 return;
             }
         };
@@ -194,7 +191,7 @@ impl Watch {
             return;
         }
         match self.watcher.upload(&self.start.pool, Duration::ZERO).await {
-            Ok(Some(upload)) if upload.state.is_final() => self.show_end(&upload),
+            Known::Upload(upload) if upload.state.is_final() => self.show_end(&upload),
             _ => self.ending = None,
         }
     }

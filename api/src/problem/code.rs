@@ -66,6 +66,8 @@ codes! {
         "A failed or cancelled upload has left nothing that could be cancelled or undone.";
     Unavailable = SERVICE_UNAVAILABLE "unavailable", "The service cannot do this right now",
         "Something that the server needs is away. Wait as long as `Retry-After` says, then try again.";
+    Busy = SERVICE_UNAVAILABLE "busy", "Too many files arrive at the same time",
+        "The server takes so many uploads at once as its setting says. Wait as long as `Retry-After` says, then try again.";
     ShuttingDown = SERVICE_UNAVAILABLE "shutting-down", "The server is stopping",
         "It stopped before the file had arrived. The upload has failed and nothing of it stays: send the file again.";
     NotReady = SERVICE_UNAVAILABLE "not-ready", "The server is not ready",

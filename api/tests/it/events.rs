@@ -235,3 +235,28 @@ async fn a_broken_subscription_loses_nothing() {
     let seen = tokio::time::timeout(Duration::from_secs(10), stream.rest()).await.expect("it catches up");
     assert_eq!(numbers(&seen), (0..=10).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_watcher_that_falls_behind_misses_nothing() {
+    let api = api().await;
+    let (id, events) = watched(&api).await;
+    subscribed(&api).await;
+    let mut stream = Stream::open(&api, id, None).await;
+    stream.next().await.unwrap();
+    // More than the buffers of both kernels and of the hub hold.
+    let ballast = "x".repeat(16 * 1024);
+    for n in 0..1_500 {
+        events.publish(id, Name::Progress, &json!({"n": n, "ballast": ballast})).await;
+    }
+    events.publish(id, Name::Completed, &json!({"n": 1_500})).await;
+    assert_eq!(numbers(&stream.rest().await), (0..=1_500).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn answers_are_compressed_and_events_are_not() {
+    let api = api().await;
+    let (id, _) = watched(&api).await;
+    let get = async |path: &str| api.get(path).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(get("/openapi.json").await.headers()["content-encoding"], "gzip");
+    assert!(!get(&format!("/v1/uploads/{id}/events")).await.headers().contains_key("content-encoding"));
+}

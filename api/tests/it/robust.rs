@@ -1,5 +1,9 @@
 use std::time::{Duration, Instant};
 
+use gristmill_platform::{
+    engines::Engine,
+    testing::{engines, stack_on},
+};
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::{
@@ -7,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Api, HEADER, api, api_with, eventually, file, problem, rows};
+use crate::support::{Api, HEADER, api, api_on, api_with, eventually, file, problem, rows};
 
 /// The head of an upload's request, as it goes over the wire.
 fn head(api: &Api, more: &str) -> String {
@@ -173,12 +177,48 @@ async fn more_uploads_than_allowed_wait() {
 }
 
 #[tokio::test]
-async fn a_lost_database_is_said_and_returns() {
-    let api = api_with(|config| config.database.database_timeout = Duration::from_secs(1)).await;
-    api.json("/v1/uploads").await;
+async fn a_fault_of_the_server_is_opaque() {
+    let api = api().await;
     sqlx::query("alter table uploads rename to gone").execute(&api.stack.pool).await.unwrap();
     let response = api.get("/v1/uploads").send().await.unwrap();
-    insta::assert_json_snapshot!("opaque", problem(response, StatusCode::INTERNAL_SERVER_ERROR).await);
-    sqlx::query("alter table gone rename to uploads").execute(&api.stack.pool).await.unwrap();
-    api.json("/v1/uploads").await;
+    insta::assert_json_snapshot!(problem(response, StatusCode::INTERNAL_SERVER_ERROR).await);
+}
+
+#[tokio::test]
+async fn lost_engines_are_said_and_return() {
+    let mut engines = engines().await;
+    let api =
+        api_on(stack_on(&engines).await, |config| config.database.database_timeout = Duration::from_secs(2)).await;
+    let upload = api.upload(file(2)).await;
+    let path = format!("/v1/uploads/{}", upload["id"].as_str().unwrap());
+
+    engines.kill(Engine::Postgres).await.unwrap();
+    let response = api.get("/v1/uploads").send().await.unwrap();
+    assert_eq!(response.headers()["retry-after"], "5");
+    insta::assert_json_snapshot!("unavailable", problem(response, StatusCode::SERVICE_UNAVAILABLE).await);
+    let response = api.post("/v1/uploads?kind=debts").body(file(1)).send().await.unwrap();
+    problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
+    engines.restart(Engine::Postgres).await.unwrap();
+    let found = eventually("Postgres is back", async || {
+        let response = api.get(&path).send().await.unwrap();
+        (response.status() == StatusCode::OK).then_some(response)
+    })
+    .await;
+    assert_eq!(found.json::<Value>().await.unwrap()["id"], upload["id"]);
+
+    engines.kill(Engine::Redis).await.unwrap();
+    let found = problem(api.bare("GET", "/readyz").send().await.unwrap(), StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(found["errors"][0]["field"], "redis");
+    assert_eq!(api.upload(file(3)).await["state"], "processing", "the ledger is enough to accept work");
+    let mut watching = api.get(&format!("{path}/events")).send().await.unwrap();
+    let mut text = String::new();
+    while !text.contains("event: progress") {
+        text += std::str::from_utf8(&watching.chunk().await.unwrap().expect("it stays open")).unwrap();
+    }
+    engines.restart(Engine::Redis).await.unwrap();
+    api.bare("DELETE", &path).bearer_auth(&api.key).send().await.unwrap();
+    while let Some(bytes) = watching.chunk().await.unwrap() {
+        text += std::str::from_utf8(&bytes).unwrap();
+    }
+    assert!(text.contains("event: cancelled"), "{text}");
 }

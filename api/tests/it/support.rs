@@ -32,7 +32,10 @@ pub(crate) async fn api() -> Api {
 }
 
 pub(crate) async fn api_with(change: impl FnOnce(&mut Config)) -> Api {
-    let stack = stack().await;
+    api_on(stack().await, change).await
+}
+
+pub(crate) async fn api_on(stack: Stack, change: impl FnOnce(&mut Config)) -> Api {
     let mut config = Config {
         api: ApiConfig {
             addr: "127.0.0.1:0".parse().unwrap(),

@@ -35,6 +35,12 @@ struct CreateQuery {
     force: Option<bool>,
 }
 
+/// The file as it is, or compressed as `Content-Encoding` says.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "for the documentation: the body is a stream")]
+pub(crate) struct RawFile(Vec<u8>);
+
 /// The file of a multipart body.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "for the documentation: the body is a stream")]
@@ -61,7 +67,7 @@ pub(crate) struct UploadForm {
         ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
         ("Content-Encoding" = Option<String>, Header, example = "gzip", description = "`gzip` or `zstd`, once")),
     request_body(content(
-        (Vec<u8> = "text/csv"), (Vec<u8> = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
+        (RawFile = "text/csv"), (RawFile = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses(
         (status = 202, description = "It is stored and will be done", body = Upload, headers(("Location" = String, description = "The upload"))),
         (status = 200, description = "You sent the same file before and it was completed: this is that upload, nothing was done", body = Upload, headers(("Location" = String, description = "The upload"))),
@@ -126,6 +132,15 @@ impl Wanted {
     }
 }
 
+fn busy(app: &App) -> Problem {
+    let limit = app.receiver.limits.max_receiving;
+    Problem::new(
+        Code::Busy,
+        format!("{limit} uploads are arriving, and no more are taken at once. Try again in seconds."),
+    )
+    .header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+}
+
 fn check_filename(name: &str) -> Result<(), String> {
     if name.chars().count() > 255 {
         return Err("longer than 255 characters".to_owned());
@@ -147,21 +162,21 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
 }
 
 fn problem(error: ReceiveError) -> Problem {
-    let said = error.to_string();
+    let said = sentence(&error.to_string());
     match error {
         ReceiveError::Header(error) => wrong_header(&error),
-        ReceiveError::HeaderTooLong { .. } => Problem::new(Code::WrongHeader, format!("{said}.")),
-        ReceiveError::Empty => Problem::new(Code::EmptyFile, format!("{said}.")),
+        ReceiveError::HeaderTooLong { .. } => Problem::new(Code::WrongHeader, said),
+        ReceiveError::Empty => Problem::new(Code::EmptyFile, said),
         ReceiveError::TooLarge { upload_id, .. } => {
             let problem = Problem::new(
                 Code::TooLarge,
-                format!("{said}. Nothing of it stays: split it, or have the limit raised."),
+                format!("{said} Nothing of it stays: split it, or have the limit raised."),
             );
             upload_id.into_iter().fold(problem, Problem::about)
         }
-        ReceiveError::KeyReused => Problem::new(Code::KeyReused, format!("{said}. Use a new key for new work.")),
+        ReceiveError::KeyReused => Problem::new(Code::KeyReused, format!("{said} Use a new key for new work.")),
         ReceiveError::KeyInFlight => {
-            Problem::new(Code::KeyInFlight, format!("{said}. Send it again when that one is answered."))
+            Problem::new(Code::KeyInFlight, format!("{said} Send it again when that one is answered."))
                 .header(header::RETRY_AFTER, HeaderValue::from_static("2"))
         }
         ReceiveError::Broken { upload_id, source } => match BodyError::find(&*source) {
@@ -169,7 +184,7 @@ fn problem(error: ReceiveError) -> Problem {
             None => upload_id.into_iter().fold(Problem::internal(source), Problem::about),
         },
         ReceiveError::Cancelled { upload_id } => {
-            Problem::new(Code::UploadCancelled, format!("{said}. Nothing of it stays.")).about(upload_id)
+            Problem::new(Code::UploadCancelled, format!("{said} Nothing of it stays.")).about(upload_id)
         }
         ReceiveError::Database(error) => error.into(),
         ReceiveError::Queue(error) => error.into(),
@@ -177,10 +192,18 @@ fn problem(error: ReceiveError) -> Problem {
     }
 }
 
+/// An error's text, which goes on after a colon, as a sentence of its own.
+fn sentence(said: &str) -> String {
+    let mut letters = said.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if said.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
 fn wrong_header(error: &HeaderError) -> Problem {
     let missing = error.missing.iter().map(|column| (*column, "missing"));
     let twice = error.duplicate.iter().map(|column| (*column, "named more than once"));
     let errors =
         missing.chain(twice).map(|(column, detail)| FieldError { field: column.to_owned(), detail: detail.to_owned() });
-    Problem::new(Code::WrongHeader, error.to_string()).errors(errors.collect())
+    Problem::new(Code::WrongHeader, sentence(&error.to_string())).errors(errors.collect())
 }
