@@ -1,6 +1,6 @@
 //! Checks of single fields that kinds share. Each takes a trimmed field and says what is wrong with it.
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::memchr;
 use uuid::Uuid;
 
 use crate::{
@@ -13,19 +13,22 @@ use crate::{
 pub(crate) struct Field<'r> {
     pub(crate) column: &'static str,
     pub(crate) bytes: &'r [u8],
+    /// Known to be ASCII without NULs.
+    pub(crate) plain: bool,
 }
 
 impl<'r> Field<'r> {
     /// Text of at most `max` characters that Postgres can store.
-    pub(crate) fn text(self, max: usize) -> Result<&'r str, Fault> {
-        let text = std::str::from_utf8(self.bytes).map_err(|_| self.not_utf8())?;
-        if text.is_empty() || memchr(0, self.bytes).is_some() {
+    #[inline]
+    pub(crate) fn text(self, max: usize) -> Result<&'r [u8], Fault> {
+        let Self { bytes, plain, .. } = self;
+        if bytes.is_empty() || !(plain || storable(bytes)) {
             return Err(self.fault(ReasonCode::MissingField, ""));
         }
-        if text.len() > max && text.chars().count() > max {
+        if bytes.len() > max && (plain || String::from_utf8_lossy(bytes).chars().count() > max) {
             return Err(self.too_long(max));
         }
-        Ok(text)
+        Ok(bytes)
     }
 
     /// Of the form 8-4-4-4-12, in either case.
@@ -52,7 +55,7 @@ impl<'r> Field<'r> {
     }
 
     /// Something, one `@`, and a domain with a dot in it; no blanks and no control characters.
-    pub(crate) fn email(self) -> Result<&'r str, Fault> {
+    pub(crate) fn email(self) -> Result<&'r [u8], Fault> {
         const MAX: usize = 254;
         let text = self.text(MAX)?;
         if email(text) { Ok(text) } else { Err(self.fault(ReasonCode::BadEmail, "an address like name@example.com")) }
@@ -61,7 +64,7 @@ impl<'r> Field<'r> {
     /// `code`, unless there is something more basic to say about the field.
     #[cold]
     pub(crate) fn fault(self, code: ReasonCode, expected: &str) -> Fault {
-        let Self { column, bytes } = self;
+        let Self { column, bytes, .. } = self;
         let (code, message) = if bytes.is_empty() {
             (ReasonCode::MissingField, format!("{column} is empty"))
         } else if std::str::from_utf8(bytes).is_err() {
@@ -89,16 +92,16 @@ impl<'r> Field<'r> {
     }
 }
 
+/// UTF-8 without NULs.
+fn storable(bytes: &[u8]) -> bool {
+    memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok()
+}
+
 fn amount(bytes: &[u8]) -> Option<i64> {
-    let (units, decimals) = match memchr(b'.', bytes) {
-        None => (bytes, &b""[..]),
-        Some(point) => (&bytes[..point], &bytes[point + 1..]),
-    };
-    let hundredths = match (decimals, decimals.len() + units.len() == bytes.len()) {
-        ([], true) => 0,
-        ([tenths], _) => 10 * digit(*tenths)?,
-        ([tenths, hundredths], _) => 10 * digit(*tenths)? + digit(*hundredths)?,
-        _ => return None,
+    let (units, hundredths) = match bytes {
+        [units @ .., b'.', tenths] => (units, 10 * digit(*tenths)?),
+        [units @ .., b'.', tenths, hundredths] => (units, 10 * digit(*tenths)? + digit(*hundredths)?),
+        units => (units, 0),
     };
     if units.is_empty() {
         return None;
@@ -135,30 +138,27 @@ fn date(bytes: &[u8]) -> Option<i32> {
     Some(days - EPOCH)
 }
 
-fn email(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let Some(at) = memrchr(b'@', bytes) else { return false };
-    let (local, domain) = (&bytes[..at], &bytes[at + 1..]);
-    let clean = if text.is_ascii() {
-        bytes.iter().all(|byte| byte.is_ascii_graphic())
-    } else {
-        !text.chars().any(|char| char.is_whitespace() || char.is_control())
-    };
-    clean && !local.is_empty() && memchr(b'@', local).is_none() && domain_is_sane(domain)
-}
-
-/// Labels between dots, at least two, none empty.
-fn domain_is_sane(domain: &[u8]) -> bool {
-    let mut start = 0;
-    let mut dots = 0;
-    for dot in memchr_iter(b'.', domain) {
-        if dot == start {
-            return false;
+/// `text` is UTF-8.
+fn email(text: &[u8]) -> bool {
+    let (mut at, mut dot) = (None, None);
+    for (place, byte) in text.iter().enumerate() {
+        match byte {
+            b'@' if at.is_none() => at = Some(place),
+            b'@' | ..=b' ' | 0x7f => return false,
+            // labels between dots are not empty
+            b'.' if at.is_some() => {
+                if dot.or(at) == Some(place - 1) {
+                    return false;
+                }
+                dot = Some(place);
+            }
+            _ => {}
         }
-        start = dot + 1;
-        dots += 1;
     }
-    dots > 0 && start < domain.len()
+    let blank = |char: char| char.is_whitespace() || char.is_control();
+    at.is_some_and(|at| at > 0)
+        && dot.is_some_and(|dot| dot + 1 < text.len())
+        && (text.is_ascii() || !String::from_utf8_lossy(text).contains(blank))
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
 use rayon::prelude::*;
 use uuid::Uuid;
 
 use crate::{
     Layout, ReasonCode, Reject,
+    fields::Field,
     lines::line_ends,
     records::{Record, Records},
     reject::Fault,
@@ -80,12 +82,20 @@ pub(crate) trait Pipeline: Sync {
 pub(crate) struct Fields<'r> {
     record: &'r Record<'r>,
     layout: &'r Layout,
+    plain: bool,
 }
 
 impl<'r> Fields<'r> {
     /// The field of a column, without blanks at its ends.
-    pub(crate) fn get(&self, column: usize) -> &'r [u8] {
-        self.record.field(self.layout.places[column]).unwrap_or_default().trim_ascii()
+    #[inline]
+    pub(crate) fn get(&self, place: usize, column: &'static str) -> Field<'r> {
+        let field = self.record.field(self.layout.places[place]).unwrap_or_default();
+        let bytes = match field {
+            // nothing to trim: all but a few
+            [b'!'..=b'\xff', .., b'!'..=b'\xff'] => field,
+            _ => field.trim_ascii(),
+        };
+        Field { column, bytes, plain: self.plain }
     }
 }
 
@@ -162,11 +172,13 @@ impl<P: Pipeline> Job<'_, P> {
             tuples: Vec::with_capacity(block.len() * 5 / 4),
             ..Parsed::default()
         };
-        let mut records = Records::new(&self.chunk[block.clone()], first_line);
+        let bytes = &self.chunk[block.clone()];
+        let plain = bytes.is_ascii() && memchr(0, bytes).is_none();
+        let mut records = Records::new(bytes, first_line);
         while let Some(record) = records.next_record() {
             parsed.read += 1;
             let tuple = parsed.tuples.len();
-            match self.record(&record, &mut parsed.tuples) {
+            match self.record(&record, plain, &mut parsed.tuples) {
                 Ok(key) => parsed.rows.push(Row {
                     key,
                     line: record.line,
@@ -184,14 +196,14 @@ impl<P: Pipeline> Job<'_, P> {
         parsed
     }
 
-    fn record(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<u128, Box<Reject>> {
+    fn record(&self, record: &Record<'_>, plain: bool, out: &mut Vec<u8>) -> Result<u128, Box<Reject>> {
         let (line, width) = (record.line, self.layout.width);
         let max = self.rules.max_record_bytes;
         if record.raw.len() > max {
             return Err(Box::new(Reject::record_too_long(line, record.raw.len() as u64, record.raw, max)));
         }
         let outcome = if record.columns() == width {
-            self.pipeline.encode(&Fields { record, layout: self.layout }, line, out)
+            self.pipeline.encode(&Fields { record, layout: self.layout, plain }, line, out)
         } else {
             Err(wrong_width(record.columns(), width))
         };

@@ -1,7 +1,6 @@
 use crate::{
     Owner, Rules, Table,
     copy::{Template, push_field},
-    fields::Field,
     parse::{Fields, Pipeline},
     reject::Fault,
 };
@@ -52,7 +51,7 @@ impl Debts {
 
 impl Pipeline for Debts {
     fn encode(&self, fields: &Fields<'_>, line: u64, out: &mut Vec<u8>) -> Result<u128, Fault> {
-        let field = |place: usize| Field { column: COLUMNS[place], bytes: fields.get(place) };
+        let field = |place: usize| fields.get(place, COLUMNS[place]);
         let name = field(0).text(rules::MAX_NAME)?;
         let government_id = rules::government_id(field(1), self.check_government_id)?;
         let email = field(2).email()?;
@@ -68,7 +67,7 @@ impl Pipeline for Debts {
         tuple[self.amount..][..8].copy_from_slice(&amount.to_be_bytes());
         tuple[self.due..][..4].copy_from_slice(&due.to_be_bytes());
         for text in [name, government_id, email] {
-            push_field(out, text.as_bytes());
+            push_field(out, text);
         }
         Ok(debt_id.as_u128())
     }

@@ -1,5 +1,7 @@
 //! Laws, examples and the conformance suite of the kinds.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers included")]
+
 mod conformance;
 mod debts;
 mod generate;
