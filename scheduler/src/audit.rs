@@ -12,24 +12,16 @@ use crate::Env;
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 pub(crate) async fn audit(env: &Env) -> anyhow::Result<()> {
-    gauge_depths(env).await?;
+    // Sets the gauges of depth and age as it reads them.
+    env.queue.depths().await?;
     groups(env).await?;
     progress(env).await?;
     unclosed(env).await
 }
 
-async fn gauge_depths(env: &Env) -> anyhow::Result<()> {
-    for depth in env.queue.depths().await? {
-        let labels = [("queue", depth.queue), ("state", depth.state)];
-        metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
-        metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(depth.oldest_seconds);
-    }
-    Ok(())
-}
-
 /// Groups against their members.
 async fn groups(env: &Env) -> anyhow::Result<()> {
-    for group in env.queue.miscounted_groups(SETTLED_AFTER, 100).await? {
+    for group in env.queue.miscounted_groups(SETTLED_AFTER).await? {
         violation("group_members");
         tracing::error!(
             group_id = %group.id, total = group.total, members = group.members, counted = group.counted,

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use gristmill_platform::config::{
     DatabaseConfig, MonitorConfig, RedisConfig, SchedulerConfig, StoreConfig, TelemetryConfig,
 };
-use gristmill_queue::{Queue, QueueConfig};
+use gristmill_queue::{Queue, QueueConfig, Sweeper};
 use gristmill_uploads::events::Events;
 use object_store::ObjectStore;
 use sqlx::PgPool;
@@ -62,7 +62,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let pool = gristmill_platform::database::connect(&config.database).await.context("no ledger to sweep")?;
     let redis_url = config.redis.url()?;
     let namespace = &config.redis.redis_namespace;
-    let queue = Queue::connect(pool.clone(), QueueConfig::new(redis_url, namespace)).await?;
+    let queue = Queue::connect(pool.clone(), QueueConfig { namespace: namespace.clone(), ..QueueConfig::new(redis_url) }).await?;
     let events = Events::connect(redis_url, namespace).context("no Redis to tell events to")?;
     let store = gristmill_platform::store::open(&config.store)?;
     let env = Env { pool, queue, store, events };
@@ -75,7 +75,7 @@ pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationTok
     let retention = retention::Keep { jobs: config.keep_jobs, dead_jobs: config.keep_dead_jobs };
     let (audited, stale, kept) = (env.clone(), env.clone(), env.clone());
     tokio::join!(
-        env.queue.sweeper(config.sweep_every).run(shutdown.clone()),
+        Sweeper::new(&env.queue).run(shutdown.clone()),
         every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
         every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),
         every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, &retention)),

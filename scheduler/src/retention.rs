@@ -15,7 +15,7 @@ pub(crate) struct Keep {
 }
 
 pub(crate) async fn prune(env: &Env, keep: &Keep) -> anyhow::Result<()> {
-    let pruned = env.queue.prune(keep.jobs, keep.dead_jobs).await?;
+    let pruned = env.queue.prune(keep.jobs).await?;
     if pruned.jobs + pruned.groups > 0 {
         tracing::info!(jobs = pruned.jobs, groups = pruned.groups, "pruned the ledger");
     }

@@ -14,7 +14,7 @@ use gristmill_pipelines::Rules;
 use gristmill_platform::config::{
     DatabaseConfig, LimitsConfig, MonitorConfig, RedisConfig, StoreConfig, TelemetryConfig, WorkerConfig,
 };
-use gristmill_queue::{Queue, Worker};
+use gristmill_queue::{Queue, QueueConfig, Worker};
 use gristmill_uploads::{events::Events, jobs};
 use object_store::ObjectStore;
 use sqlx::PgPool;
@@ -78,9 +78,7 @@ pub fn rules(limits: &LimitsConfig) -> Rules {
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let pool = gristmill_platform::database::connect(&config.database).await.context("no database to work for")?;
     let redis_url = config.redis.url()?;
-    let queue = Queue::connect(pool.clone(), gristmill_queue::QueueConfig::new(redis_url, &config.redis.redis_namespace))
-        .await
-        .context("no queue to work from")?;
+    let queue = Queue::connect(pool.clone(), queue_config(&config, redis_url)).await.context("no queue to work from")?;
     let env = Env {
         events: Events::connect(redis_url, &config.redis.redis_namespace).context("no Redis to tell events to")?,
         store: gristmill_platform::store::open(&config.store)?,
@@ -92,21 +90,27 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     worker(&env, &config.worker).run(shutdown).await.context("the worker stopped")
 }
 
+fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
+    QueueConfig {
+        namespace: config.redis.redis_namespace.clone(),
+        grace: config.worker.worker_grace,
+        ..QueueConfig::new(redis_url)
+    }
+}
+
 /// The worker with its bodies: what [`run`] runs, and what tests drain.
 pub fn worker(env: &Env, config: &WorkerConfig) -> Worker {
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
-    let with = |env: &Env| env.clone();
-    let (load, close, fail, purge, drop) = (with(env), with(env), with(env), with(env), with(env));
-    Worker::builder(env.queue.clone())
+    let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
+    Worker::builder(&env.queue)
         .label(&config.worker_label)
-        .grace(config.worker_grace)
         .queue("chunks", config.worker_concurrency)
         .queue("uploads", 2)
-        .register::<jobs::LoadChunk, _, _>(move |context, job| load::load_chunk(load.clone(), context, job))
-        .register::<jobs::CloseUpload, _, _>(move |context, job| close::close_upload(close.clone(), context, job))
-        .register::<jobs::FailUpload, _, _>(move |context, job| close::fail_upload(fail.clone(), context, job))
-        .register::<jobs::PurgeUpload, _, _>(move |context, job| purge::purge_upload(purge.clone(), context, job))
-        .register::<jobs::DropObjects, _, _>(move |context, job| purge::drop_objects(drop.clone(), context, job))
+        .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
+        .register::<jobs::CloseUpload>(move |context, job| close::close_upload(close.clone(), context, job))
+        .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
+        .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
+        .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job))
         .build()
 }

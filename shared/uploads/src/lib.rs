@@ -12,6 +12,6 @@ mod remove;
 pub mod state;
 mod upload;
 
-pub use receive::{NewUpload, ReceiveError, Received, Receiver};
+pub use receive::{NewUpload, OversizeNote, ReceiveError, Received, Receiver};
 pub use remove::{RemoveError, Removed};
 pub use upload::{Chunks, ParseWordError, Policy, Rows, State, Upload};

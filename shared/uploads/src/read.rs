@@ -1,7 +1,7 @@
 //! What is known of uploads: the reads that the API, the worker and the dashboard share.
 
 use jiff_sqlx::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
 use uuid::Uuid;
 
@@ -175,7 +175,7 @@ pub async fn header(db: impl PgExecutor<'_>, upload_id: Uuid) -> Result<Option<V
 }
 
 /// Proof that a closed file adds up: nothing was lost, nothing came twice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Receipt {
     /// The upload it is for.
     pub upload_id: Uuid,
@@ -202,7 +202,7 @@ pub struct Receipt {
 }
 
 /// One chunk of a [`Receipt`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ChunkReceipt {
     /// From 0.
     pub no: i32,

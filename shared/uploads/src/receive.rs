@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+pub use self::intake::OversizeNote;
 use self::intake::Intake;
 use crate::{Policy, Upload, events::Events};
 
@@ -181,11 +182,16 @@ impl Receiver {
                 }
                 (Piece::Chunk(chunk), Some(intake)) => intake.chunk(chunk).await?,
                 // The splitter gives a header first and once; a first record too long to be one comes as a chunk.
-                _ => return Err(ReceiveError::HeaderTooLong { limit: self.limits.max_record_bytes }),
+                _ => return Err(ReceiveError::HeaderTooLong { limit: bytes(self.limits.max_record_bytes) }),
             }
         }
         Ok(())
     }
+}
+
+/// A setting in bytes as a size in memory.
+fn bytes(setting: u64) -> usize {
+    usize::try_from(setting).unwrap_or(usize::MAX)
 }
 
 /// The splitter, with what is counted and hashed over the whole file.
@@ -199,8 +205,10 @@ struct Cutter {
 
 impl Cutter {
     fn new(limits: &LimitsConfig) -> Self {
-        let splitter =
-            Splitter::new(SplitLimits { chunk_bytes: limits.chunk_bytes, max_record_bytes: limits.max_record_bytes });
+        let splitter = Splitter::new(SplitLimits {
+            chunk_bytes: bytes(limits.chunk_bytes),
+            max_record_bytes: bytes(limits.max_record_bytes),
+        });
         Self {
             splitter: Some(splitter),
             pieces: Vec::new(),

@@ -1,7 +1,7 @@
 //! The changes of state that more than one role makes. Each is one statement that asks for the state it starts from,
 //! so that of two racing changes one wins and the other sees that it came too late.
 
-use gristmill_queue::{Enqueued, Options, Queue, QueueError};
+use gristmill_queue::{Enqueued, GroupId, Options, Queue, QueueError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ pub async fn end(
     detail: &str,
 ) -> Result<Option<Enqueued>, QueueError> {
     let from: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
-    let group: Option<Uuid> = sqlx::query_scalar(
+    let group: Option<GroupId> = sqlx::query_scalar(
         // A file that never arrived whole may be sent again with the same key.
         "update uploads set state = $2, reason = $3, detail = $4, completed_at = null,
                 idempotency_key = case when received_at is null then null else idempotency_key end
@@ -36,6 +36,6 @@ pub async fn end(
     .fetch_optional(&mut *conn)
     .await?;
     let Some(group) = group else { return Ok(None) };
-    queue.cancel_group(conn, group.into()).await?;
+    queue.cancel_group(conn, group).await?;
     queue.enqueue(conn, &PurgeUpload { upload_id }, &Options::default()).await.map(Some)
 }

@@ -1,17 +1,16 @@
 //! One upload while it arrives: chunks are stored two at a time and enter the ledger in batches, so that neither the
 //! store's nor the ledger's round trips hold up the body.
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use gristmill_pipelines::{Chunk, Oversize};
-use gristmill_queue::{GroupPolicy, JobSpec, NewGroup, Options};
+use gristmill_queue::{GroupId, GroupPolicy, JobSpec, NewGroup, Options};
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 use tokio::{sync::mpsc, task::JoinHandle};
-use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
 use super::{NewUpload, ReceiveError, Received, Receiver, resend::Twin};
@@ -93,7 +92,7 @@ impl Intake {
         .bind(&new.filename)
         .bind(new.force)
         .bind(&new.idempotency_key)
-        .bind(Uuid::from(group))
+        .bind(group)
         .bind(header)
         .bind(header_bytes.cast_signed())
         .execute(&mut *tx)
@@ -108,7 +107,7 @@ impl Intake {
         tx.commit().await?;
 
         let (chunks, cut) = mpsc::channel(1);
-        let twin = Twin::new(new, header);
+        let twin = Twin::new(new, header, group);
         Ok(Self {
             ledger: tokio::spawn(enter(receiver.clone(), id, group, twin, cut)),
             alive: tokio::spawn(stay_alive(receiver.clone(), id)),
@@ -173,7 +172,7 @@ impl Intake {
             commit(&self.receiver, self.id, twin.group(), held).await?;
         }
         let mut tx = self.receiver.pool.begin().await?;
-        let group: Option<Uuid> = sqlx::query_scalar(
+        let group: Option<GroupId> = sqlx::query_scalar(
             "update uploads set state = 'processing', bytes = $2, sha256 = $3, received_at = now()
              where id = $1 and state = 'receiving' returning group_id",
         )
@@ -183,7 +182,7 @@ impl Intake {
         .fetch_optional(&mut *tx)
         .await?;
         let group = group.ok_or(ReceiveError::Cancelled { upload_id: self.id })?;
-        let join = self.receiver.queue.seal_group(&mut tx, group.into()).await?;
+        let join = self.receiver.queue.seal_group(&mut tx, group).await?;
         let upload = self.find(&mut tx).await?;
         tx.commit().await?;
         self.receiver.queue.push(join).await;
@@ -252,16 +251,18 @@ fn joined<T>(result: Result<Result<T, ReceiveError>, tokio::task::JoinError>) ->
 async fn enter(
     receiver: Receiver,
     id: Uuid,
-    group: gristmill_queue::GroupId,
+    group: GroupId,
     twin: Twin,
     cut: mpsc::Receiver<(i32, Chunk)>,
 ) -> Result<Option<Twin>, ReceiveError> {
-    let mut twin = Some(twin.in_group(group));
-    let mut stored = ReceiverStream::new(cut)
+    let mut twin = Some(twin);
+    let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
+    let mut stored = cut
         .map(|(no, chunk)| store(&receiver, id, no, chunk))
         .buffered(STORING)
-        .ready_chunks(64);
-    while let Some(batch) = Pin::new(&mut stored).next().await {
+        .ready_chunks(64)
+        .boxed();
+    while let Some(batch) = stored.next().await {
         let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(mut suspect) = twin.take() {
             if suspect.holds(&receiver, &mut batch).await? {
@@ -296,7 +297,7 @@ fn note(oversize: Oversize) -> OversizeNote {
 async fn commit(
     receiver: &Receiver,
     id: Uuid,
-    group: gristmill_queue::GroupId,
+    group: GroupId,
     batch: Vec<Stored>,
 ) -> Result<(), ReceiveError> {
     if batch.is_empty() {

@@ -32,20 +32,15 @@ enum Suspicion {
 }
 
 impl Twin {
-    pub(super) fn new(new: &NewUpload, header: &[u8]) -> Self {
+    pub(super) fn new(new: &NewUpload, header: &[u8], group: GroupId) -> Self {
         Self {
             client_id: new.client_id,
             kind: new.kind.to_string(),
             header: header.to_vec(),
-            group: GroupId::from(Uuid::nil()),
+            group,
             suspicion: if new.force { Suspicion::None } else { Suspicion::Open },
             held: Vec::new(),
         }
-    }
-
-    pub(super) fn in_group(mut self, group: GroupId) -> Self {
-        self.group = group;
-        self
     }
 
     pub(super) fn group(&self) -> GroupId {
@@ -172,7 +167,7 @@ impl Receiver {
             hash.update(&frame);
         }
         let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        if first.sha256.is_some_and(|known| known != sha256) {
+        if first.sha256.as_ref().is_some_and(|known| *known != sha256) {
             return Err(ReceiveError::KeyReused);
         }
         Ok(Received::Replayed(first))

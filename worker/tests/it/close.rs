@@ -1,0 +1,70 @@
+//! The join refuses what does not add up, and nothing changes the second time.
+
+use gristmill_queue::Sweeper;
+use gristmill_uploads::State;
+
+use crate::mill::{Mill, file};
+
+/// Tampers with the rows in the very transaction that counts them.
+const TAMPER: &str = "
+    create function tamper() returns trigger language plpgsql as $$
+    begin
+        delete from debts where upload_id = new.upload_id and line = 7;
+        return null;
+    end $$;
+    create trigger tamper after update of done_at on chunks for each row execute function tamper();";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_rows_were_tampered_with_is_not_closed() {
+    let metrics = gristmill_platform::telemetry::metrics();
+    let mill = Mill::new(1_000).await;
+    sqlx::raw_sql(TAMPER).execute(&mill.stack.pool).await.unwrap();
+    let upload = mill.accept(file(0..100)).await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let worker = mill.start(2, &stop);
+    let detail = loop {
+        if let Some(detail) = mill.find(upload.id).await.detail {
+            break detail;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+    assert!(detail.contains("rows in the table 99 ≠ accepted 100"), "{detail}");
+    let upload = mill.find(upload.id).await;
+    assert_eq!((upload.state, upload.completed_at), (State::Processing, None));
+    assert!(metrics.render().contains(r#"gristmill_invariant_violations_total{invariant="conservation"}"#));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_delivered_again_change_nothing() {
+    let mill = Mill::new(1_000).await;
+    let upload = mill.accept(file((0..100).chain(0..10))).await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let workers: Vec<_> = (0..2).map(|_| mill.start(4, &stop)).collect();
+    // A broker that forgets everything, again and again: whatever is not done is delivered again.
+    let sweeper = Sweeper::new(&mill.env.queue);
+    let sweeping = tokio::spawn(sweeper.run(stop.clone()));
+    let client = redis::Client::open(mill.stack.redis_url.as_str()).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    while !mill.find(upload.id).await.state.is_final() {
+        let keys: Vec<String> = redis::cmd("KEYS")
+            .arg(format!("*{}*", mill.stack.namespace))
+            .query_async(&mut redis)
+            .await
+            .unwrap();
+        if !keys.is_empty() {
+            redis::cmd("DEL").arg(keys).exec_async(&mut redis).await.unwrap();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
+    sweeping.await.unwrap();
+    let upload = mill.find(upload.id).await;
+    assert_eq!((upload.state, upload.rows.accepted, upload.rows.duplicate), (State::Completed, 100, 10));
+    assert_eq!(mill.count("select count(*) from debts").await, 100);
+    assert_eq!(mill.count("select count(*) from jobs where name = 'uploads.close'").await, 1, "the join fires once");
+}

@@ -1,0 +1,114 @@
+//! One key, one row; the first line of a file wins; whoever loses is told to whom.
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use gristmill_uploads::{Policy, ReceiveError, State};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::mill::{DRAIN, Mill, body, file};
+
+/// Runs the chunks of what was received last to first.
+async fn drain_backwards(mill: &Mill) {
+    sqlx::query(
+        "update jobs set state = 'scheduled', run_at = now() + interval '30 ms' * (200 - (payload->>'no')::int)
+         where name = 'uploads.load_chunk'",
+    )
+    .execute(&mill.stack.pool)
+    .await
+    .unwrap();
+    mill.env.queue.drain(&mill.worker(1), DRAIN).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_line_wins_in_whatever_order_chunks_run() {
+    let mill = Mill::new(400).await;
+    // Every key three times, far apart.
+    let keys: Vec<u64> = (0..60).chain(0..60).chain(0..60).collect();
+    let upload = mill.accept(file(keys)).await;
+    assert!(upload.chunks.total > 20);
+    drain_backwards(&mill).await;
+    let upload = mill.find(upload.id).await;
+    assert_eq!((upload.state, upload.rows.accepted, upload.rows.duplicate), (State::Completed, 60, 120), "{upload:?}");
+    assert_eq!(mill.lines(upload.id).await, (2..62).collect::<Vec<i64>>());
+    for reject in mill.rejects(upload.id).await {
+        let first = 2 + (reject.line - 2) % 60;
+        assert_eq!(reject.first_line, Some(first), "line {}", reject.line);
+        assert!(reject.message.contains(&format!("line {first} of")), "{}", reject.message);
+        let key = String::from_utf8(reject.raw).unwrap();
+        assert!(key.ends_with(&format!("{:012x}", first - 2)), "{key}");
+    }
+    let receipt = gristmill_uploads::read::receipt(&mill.stack.pool, upload.id).await.unwrap().unwrap();
+    for chunk in receipt.chunks {
+        assert_eq!(chunk.rows.read, chunk.rows.accepted + chunk.rows.rejected + chunk.rows.duplicate);
+        assert_eq!(chunk.rows.accepted > 0, chunk.first_line < 62, "{chunk:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overlapping_files_at_once_share_their_keys() {
+    let mill = Mill::new(2_000).await;
+    let stop = CancellationToken::new();
+    let workers: Vec<_> = (0..2).map(|_| mill.start(3, &stop)).collect();
+    let (a, b) = (file(0..2_000), file((1_000..3_000).rev()));
+    let (a, b) = tokio::join!(mill.accept(a), mill.accept(b));
+    let (a, b) = loop {
+        let both = (mill.find(a.id).await, mill.find(b.id).await);
+        if both.0.state.is_final() && both.1.state.is_final() {
+            break both;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
+    assert_eq!((a.state, b.state), (State::Completed, State::Completed), "{a:?} {b:?}");
+    assert_eq!(a.rows.accepted + b.rows.accepted, 3_000);
+    assert_eq!(a.rows.duplicate + b.rows.duplicate, 1_000);
+    assert_eq!(mill.count("select count(*) from debts").await, 3_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_lost_to_a_file_that_broke_off_are_taken_after_all() {
+    let mill = Mill::new(1_000).await;
+    let stop = CancellationToken::new();
+    let worker = mill.start(2, &stop);
+    // The first file: its first half arrives and is loaded, then the line is silent.
+    let (send, frames) = mpsc::channel::<Result<Bytes, std::io::Error>>(64);
+    let first = tokio::spawn({
+        let (receiver, new) = (mill.receiver.clone(), mill.new_upload(Policy::Partial));
+        let frames = stream::unfold(frames, |mut frames| async { frames.recv().await.map(|f| (f, frames)) }).boxed();
+        async move { receiver.receive(new, frames).await }
+    });
+    let mut start = body(file(0..100).as_bytes(), 1_000);
+    while let Some(frame) = start.next().await {
+        send.send(Ok(frame.unwrap())).await.unwrap();
+    }
+    while mill.count("select count(*) from debts").await < 50 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // The second one has the same keys, each twice, and can only be closed when the first one's end is known.
+    let second = mill.accept(file((0..100).chain(0..100))).await;
+    while mill.find(second.id).await.chunks.done < second.chunks.total {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    assert_eq!(mill.find(second.id).await.state, State::Processing);
+
+    send.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
+    assert!(matches!(first.await.unwrap(), Err(ReceiveError::Broken { .. })));
+    let second = loop {
+        let second = mill.find(second.id).await;
+        if second.state.is_final() {
+            break second;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+    assert_eq!((second.state, second.rows.accepted, second.rows.duplicate), (State::Completed, 100, 100), "{second:?}");
+    assert_eq!(mill.lines(second.id).await, (2..102).collect::<Vec<i64>>());
+    let rejects = mill.rejects(second.id).await;
+    assert!(rejects.iter().all(|r| r.first_upload_id == Some(second.id) && r.first_line == Some(r.line - 100)));
+}

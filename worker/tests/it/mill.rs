@@ -1,0 +1,157 @@
+//! A whole mill in one process: a receiver and a worker on a stack of their own.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bytes::Bytes;
+use futures::{Stream, stream};
+use gristmill_pipelines::Kind;
+use gristmill_platform::{
+    config::{LimitsConfig, WorkerConfig},
+    testing::{self, Stack},
+};
+use gristmill_queue::{Queue, QueueConfig, Worker};
+use gristmill_uploads::{
+    NewUpload, Policy, ReceiveError, Received, Receiver, Upload, events::Events, read, read::RejectRow,
+};
+use gristmill_worker::{Env, rules, worker};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(crate) const HEADER: &str = "name,governmentId,email,debtAmount,debtDueDate,debtId\n";
+
+/// Longer than any test should need.
+pub(crate) const DRAIN: std::time::Duration = std::time::Duration::from_secs(60);
+
+pub(crate) struct Mill {
+    pub(crate) stack: Stack,
+    pub(crate) receiver: Receiver,
+    pub(crate) env: Env,
+    pub(crate) client_id: i32,
+}
+
+impl Mill {
+    /// With chunks of `chunk_bytes`.
+    pub(crate) async fn new(chunk_bytes: u64) -> Self {
+        let stack = testing::stack().await;
+        let limits = LimitsConfig { chunk_bytes, max_record_bytes: 64 * 1024, ..LimitsConfig::default() };
+        let config = QueueConfig { namespace: stack.namespace.clone(), ..QueueConfig::new(&stack.redis_url) };
+        let queue = Queue::connect(stack.pool.clone(), config).await.unwrap();
+        let events = Events::connect(&stack.redis_url, &stack.namespace).unwrap();
+        let client_id = client(&stack, "acme").await;
+        let receiver = Receiver {
+            pool: stack.pool.clone(),
+            queue: queue.clone(),
+            store: stack.store.clone(),
+            events: events.clone(),
+            limits: limits.clone(),
+        };
+        let env = Env {
+            pool: stack.pool.clone(),
+            queue,
+            store: stack.store.clone(),
+            events,
+            rules: Arc::new(rules(&limits)),
+            keep_objects: std::time::Duration::ZERO,
+        };
+        Self { stack, receiver, env, client_id }
+    }
+
+    pub(crate) fn worker(&self, concurrency: usize) -> Worker {
+        worker(&self.env, &WorkerConfig { worker_concurrency: concurrency, ..WorkerConfig::default() })
+    }
+
+    /// Starts a worker that runs until `stop`.
+    pub(crate) fn start(
+        &self,
+        concurrency: usize,
+        stop: &CancellationToken,
+    ) -> tokio::task::JoinHandle<Result<(), gristmill_queue::WorkerError>> {
+        let (worker, stop) = (self.worker(concurrency), stop.clone());
+        tokio::spawn(async move { worker.run(stop).await })
+    }
+
+    pub(crate) fn new_upload(&self, policy: Policy) -> NewUpload {
+        NewUpload {
+            client_id: self.client_id,
+            kind: Kind::Debts,
+            policy,
+            filename: Some("debts.csv".to_owned()),
+            force: false,
+            idempotency_key: None,
+        }
+    }
+
+    /// Receives a whole file.
+    pub(crate) async fn receive(&self, new: NewUpload, file: impl AsRef<[u8]>) -> Result<Received, ReceiveError> {
+        self.receiver.receive(new, body(file.as_ref(), 1 << 16)).await
+    }
+
+    /// Receives a whole file that is taken, with policy `partial`.
+    pub(crate) async fn accept(&self, file: impl AsRef<[u8]>) -> Upload {
+        accepted(self.receive(self.new_upload(Policy::Partial), file).await)
+    }
+
+    /// Runs every job until nothing is left to do.
+    pub(crate) async fn drain(&self) {
+        self.env.queue.drain(&self.worker(4), DRAIN).await.unwrap();
+    }
+
+    pub(crate) async fn find(&self, id: Uuid) -> Upload {
+        read::by_id(&self.stack.pool, id).await.unwrap().expect("the upload is there")
+    }
+
+    /// Receives a file, runs its jobs and says what became of it.
+    pub(crate) async fn grind(&self, file: impl AsRef<[u8]>) -> Upload {
+        let upload = self.accept(file).await;
+        self.drain().await;
+        self.find(upload.id).await
+    }
+
+    /// The lines of an upload that are in the table, in their order.
+    pub(crate) async fn lines(&self, id: Uuid) -> Vec<i64> {
+        sqlx::query_scalar("select line from debts where upload_id = $1 order by line")
+            .bind(id)
+            .fetch_all(&self.stack.pool)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn rejects(&self, id: Uuid) -> Vec<RejectRow> {
+        read::rejects(&self.stack.pool, id, 0, 1_000_000).await.unwrap()
+    }
+
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.stack.pool).await.unwrap()
+    }
+}
+
+pub(crate) fn accepted(received: Result<Received, ReceiveError>) -> Upload {
+    match received.unwrap() {
+        Received::Accepted(upload) => upload,
+        other => panic!("expected a new upload, got {other:?}"),
+    }
+}
+
+pub(crate) async fn client(stack: &Stack, name: &str) -> i32 {
+    sqlx::query_scalar("insert into clients (name) values ($1) returning id")
+        .bind(name)
+        .fetch_one(&stack.pool)
+        .await
+        .unwrap()
+}
+
+/// A file as a body in frames.
+pub(crate) fn body(file: &[u8], frame: usize) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static {
+    let frames: Vec<_> = file.chunks(frame).map(|frame| Ok(Bytes::copy_from_slice(frame))).collect();
+    stream::iter(frames)
+}
+
+/// A good row with the given number as its key.
+pub(crate) fn row(key: u64) -> String {
+    format!("Ana Lima,1234,ana@example.com,100.50,2024-01-19,00000000-0000-4000-8000-{key:012x}\n")
+}
+
+/// A file of good rows with these keys.
+pub(crate) fn file(keys: impl IntoIterator<Item = u64>) -> String {
+    keys.into_iter().fold(HEADER.to_owned(), |file, key| file + &row(key))
+}

@@ -1,0 +1,87 @@
+use gristmill_pipelines::generate;
+use gristmill_uploads::{Policy, Rows, State};
+
+use crate::mill::{HEADER, Mill, accepted, file, row};
+
+fn rows(read: i64, accepted: i64, rejected: i64, duplicate: i64) -> Rows {
+    Rows { read, accepted, rejected, duplicate }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_file_keeps_its_good_rows() {
+    let mill = Mill::new(200).await;
+    let text = format!("{HEADER}{}no,columns\n{}{}", row(1), row(2), row(1));
+    let upload = mill.grind(&text).await;
+    assert_eq!((upload.state, upload.rows), (State::Completed, rows(4, 2, 1, 1)));
+    assert_eq!(upload.bytes, text.len() as i64);
+    assert!(upload.first_row_at.is_some() && upload.completed_at.is_some());
+    assert_eq!(mill.lines(upload.id).await, [2, 4]);
+    let rejects = mill.rejects(upload.id).await;
+    assert_eq!(rejects.iter().map(|r| (r.line, r.code.as_str())).collect::<Vec<_>>(), [
+        (3, "too_few_columns"),
+        (5, "duplicate")
+    ]);
+    assert_eq!(rejects[0].raw, b"no,columns");
+    assert_eq!((rejects[1].first_upload_id, rejects[1].first_line), (Some(upload.id), Some(2)));
+    assert_eq!(rejects[1].column_name.as_deref(), Some("debtId"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_atomic_file_with_a_bad_row_leaves_only_its_rejects() {
+    let mill = Mill::new(500).await;
+    let mut text = file(0..50);
+    text.push_str("bad,row\n");
+    text.push_str(&row(99));
+    let upload = accepted(mill.receive(mill.new_upload(Policy::Atomic), &text).await);
+    mill.drain().await;
+    let upload = mill.find(upload.id).await;
+    assert_eq!((upload.state, upload.reason.as_deref()), (State::Failed, Some("rejected_rows")));
+    assert_eq!(upload.rows.read, 52, "every record is checked and reported all the same");
+    assert_eq!(upload.rows.rejected, 1);
+    assert_eq!(mill.count("select count(*) from debts").await, 0);
+    assert_eq!(mill.rejects(upload.id).await.len(), 1);
+    assert_eq!(mill.stack.store.list_with_delimiter(None).await.unwrap().common_prefixes.len(), 0, "objects are gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_atomic_file_without_a_bad_row_is_loaded() {
+    let mill = Mill::new(500).await;
+    let upload = accepted(mill.receive(mill.new_upload(Policy::Atomic), file(0..50)).await);
+    mill.drain().await;
+    let upload = mill.find(upload.id).await;
+    assert_eq!((upload.state, upload.rows), (State::Completed, rows(50, 50, 0, 0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generated_file_is_counted_as_generated() {
+    for chunk_bytes in [3_000, 100_000, 8 << 20] {
+        let mill = Mill::new(chunk_bytes).await;
+        let mut text = Vec::new();
+        let options = generate::Options { rows: 5_000, bad: 0.05, duplicates: 0.1, seed: 7, ..Default::default() };
+        let counts = generate::debts(&options, &mut text).unwrap();
+        let upload = mill.grind(&text).await;
+        assert_eq!(upload.state, State::Completed, "{upload:?}");
+        let expected = rows(
+            counts.read() as i64,
+            counts.accepted as i64,
+            counts.rejected as i64,
+            counts.duplicate as i64,
+        );
+        assert_eq!(upload.rows, expected, "chunks of {chunk_bytes}");
+        assert_eq!(mill.lines(upload.id).await.len() as u64, counts.accepted);
+        assert_eq!(mill.count("select count(*) from jobs where state in ('available', 'dead')").await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_line_costs_only_itself() {
+    let mill = Mill::new(1_000).await;
+    let long = format!("\"{}\"", "x".repeat(10 << 20));
+    let text = format!("{HEADER}{}{long}\n{}", row(1), row(2));
+    let upload = mill.grind(&text).await;
+    assert_eq!((upload.state, upload.rows), (State::Completed, rows(3, 2, 1, 0)));
+    let rejects = mill.rejects(upload.id).await;
+    assert_eq!((rejects[0].line, rejects[0].code.as_str()), (3, "record_too_long"));
+    assert!(rejects[0].raw.len() < 10_000, "only its head is kept");
+    assert_eq!(mill.lines(upload.id).await, [2, 4]);
+}
