@@ -260,7 +260,7 @@ where
             claims: Arc::clone(&claims),
             stop: self.stop.clone(),
             out,
-            flaw: Arc::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
+            flaw: Box::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
             graveyard: Arc::clone(&self.graveyard),
         };
         let (fetched, own) = (Arc::clone(&self.fetched), Arc::clone(&claims));

@@ -110,6 +110,8 @@ pub(super) struct Fetched {
     pub(super) lost: CancellationToken,
 }
 
+type Flaw = dyn Fn(&Vec<u8>) -> Option<String> + Send + Sync;
+
 pub(super) struct Fetcher {
     pub(super) broker: Broker,
     pub(super) client: Client,
@@ -119,7 +121,7 @@ pub(super) struct Fetcher {
     pub(super) stop: CancellationToken,
     pub(super) out: mpsc::UnboundedSender<Fetched>,
     /// Why a payload cannot be handed to the service.
-    pub(super) flaw: Arc<dyn Fn(&Vec<u8>) -> Option<String> + Send + Sync>,
+    pub(super) flaw: Box<Flaw>,
     pub(super) graveyard: Arc<dyn Graveyard>,
 }
 

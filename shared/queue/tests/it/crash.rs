@@ -1,0 +1,179 @@
+//! Workers that die, and workers that are asked to go.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use gristmill_queue::{Context, Job, JobError, Options, Queue, QueueConfig, Worker};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+use crate::support::{Bench, Effect, LONG, bench, config, once, until, work};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Stuck;
+
+impl Job for Stuck {
+    const NAME: &'static str = "stuck";
+}
+
+async fn hold(_: Context, _: Stuck) -> Result<(), JobError> {
+    std::future::pending().await
+}
+
+async fn pass(ctx: Context, _: Stuck) -> Result<(), JobError> {
+    once(&ctx, 0).await
+}
+
+/// A worker that takes what there is and never finishes it.
+fn holder(queue: &Queue) -> Worker {
+    Worker::builder(queue).queue("default", 4).register::<Stuck>(hold).build()
+}
+
+async fn leased(bench: &Bench) -> u64 {
+    bench.queue.broker_depth("default").await.unwrap().1
+}
+
+/// Runs a worker on a runtime of its own until its body has started, then drops the runtime.
+async fn claim_and_die(bench: &Bench) {
+    let (url, config) = (bench.stack.database_url.clone(), config(&bench.stack));
+    let (started, mut start) = tokio::sync::mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.spawn(async move {
+        let queue = Queue::connect(PgPool::connect(&url).await.unwrap(), config).await.unwrap();
+        let body = move |_: Context, _: Stuck| {
+            started.send(()).unwrap();
+            std::future::pending::<Result<(), JobError>>()
+        };
+        let worker = Worker::builder(&queue).queue("default", 4).register::<Stuck>(body).build();
+        worker.run(Default::default()).await.unwrap();
+    });
+    tokio::time::timeout(LONG, start.recv()).await.unwrap().unwrap();
+    runtime.shutdown_background();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_workers_job_runs_elsewhere_when_its_lease_is_over() {
+    let bench = bench().await;
+    bench.enqueue(&[Stuck], &Options::default()).await;
+    claim_and_die(&bench).await;
+    let died = Instant::now();
+    let other = work(&Worker::builder(&bench.queue).queue("default", 4).register::<Stuck>(pass).build());
+    until("the job to run elsewhere", LONG, || async { bench.effects().await == (1, 1) }).await;
+    assert!(died.elapsed() < config(&bench.stack).lease + Duration::from_secs(1), "took {:?}", died.elapsed());
+    other.stop().await;
+}
+
+/// Not a test: the victim of the next one.
+#[tokio::test]
+#[ignore = "run by a_worker_process_killed_by_the_kernel"]
+#[expect(clippy::disallowed_methods, reason = "the parent test tells its child where the engines are")]
+async fn victim() {
+    let Ok(url) = std::env::var("VICTIM_DATABASE_URL") else { return };
+    let config = QueueConfig {
+        namespace: std::env::var("VICTIM_NAMESPACE").unwrap(),
+        ..QueueConfig::new(std::env::var("VICTIM_REDIS_URL").unwrap())
+    };
+    let queue = Queue::connect(PgPool::connect(&url).await.unwrap(), config).await.unwrap();
+    holder(&queue).run(Default::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_process_killed_by_the_kernel() {
+    let bench = bench().await;
+    let defaults =
+        QueueConfig { namespace: bench.stack.namespace.clone(), ..QueueConfig::new(bench.stack.redis_url.clone()) };
+    let queue = Queue::connect(bench.pool.clone(), defaults).await.unwrap();
+    bench.enqueue(&[Stuck], &Options::default()).await;
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::victim", "--include-ignored"])
+        .env("VICTIM_DATABASE_URL", &bench.stack.database_url)
+        .env("VICTIM_REDIS_URL", &bench.stack.redis_url)
+        .env("VICTIM_NAMESPACE", &bench.stack.namespace)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the child to claim", LONG, || async { leased(&bench).await == 1 }).await;
+    let other = work(&Worker::builder(&queue).queue("default", 4).register::<Stuck>(pass).build());
+    // Longer than the lease: the child renews it.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!(bench.effects().await, (0, 0), "a living worker keeps its job");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let died = Instant::now();
+    until("the job to run elsewhere", LONG, || async { bench.effects().await == (1, 1) }).await;
+    assert!(died.elapsed() < Duration::from_secs(10), "took {:?}", died.elapsed());
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_takes_its_workers_down_is_put_away() {
+    let bench = bench().await;
+    let id = bench.enqueue(&[Stuck], &Options::default()).await[0];
+    for _ in 1..=3 {
+        claim_and_die(&bench).await;
+    }
+    let worker = work(&holder(&bench.queue));
+    until("the burial", LONG, || async { bench.state(id).await.0 == "dead" }).await;
+    assert_eq!(bench.state(id).await.2.unwrap(), "lost_worker: 3 workers were lost with it");
+    until("Redis to forget it", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_hogs_every_thread_keeps_its_lease() {
+    #[derive(Debug, Clone, Serialize, Deserialize)]
+    struct Hog;
+    impl Job for Hog {
+        const NAME: &'static str = "hog";
+    }
+    let bench = bench().await;
+    bench.enqueue(&[Hog, Hog, Hog, Hog, Hog, Hog, Hog, Hog], &Options::default()).await;
+    let worker = work(
+        &Worker::builder(&bench.queue)
+            .queue("default", 8)
+            .register::<Hog>(|ctx, _| async move {
+                std::thread::sleep(Duration::from_secs(4));
+                assert_eq!(ctx.claim.delivery, 1);
+                once(&ctx, 0).await
+            })
+            .build(),
+    );
+    until("the hogs to end", LONG, || async { bench.effects().await == (8, 8) }).await;
+    worker.stop().await;
+    assert_eq!(bench.count("select count(*) from jobs where attempt > 0").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graceful_stop_finishes_what_runs_and_hands_back_the_rest() {
+    let bench = bench().await;
+    let jobs: Vec<Effect> = (0..100).map(|n| Effect { n, millis: 300 }).collect();
+    bench.enqueue(&jobs, &Options::default()).await;
+    let worker = work(&bench.effect_worker(10));
+    tokio::time::sleep(Duration::from_millis(450)).await;
+    let started = Instant::now();
+    worker.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(1), "took {:?}", started.elapsed());
+    let (effects, jobs) = bench.effects().await;
+    assert!(effects == jobs && effects % 10 == 0 && (10..100).contains(&effects), "{effects} ran");
+    assert_eq!(bench.queue.broker_depth("default").await.unwrap(), ((100 - effects).unsigned_abs(), 0));
+    assert_eq!(bench.queue.workers("default").await.unwrap(), [], "nobody is left");
+    bench.queue.drain(&bench.effect_worker(50), LONG).await.unwrap();
+    assert_eq!(bench.effects().await, (100, 100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_outlasts_the_grace_period_is_handed_back_too() {
+    let bench = bench().await;
+    let config = QueueConfig { grace: Duration::from_millis(200), ..config(&bench.stack) };
+    let queue = Queue::connect(bench.pool.clone(), config).await.unwrap();
+    let id = bench.enqueue(&[Stuck], &Options::default()).await[0];
+    let worker = work(&holder(&queue));
+    until("a claim", LONG, || async { leased(&bench).await == 1 }).await;
+    let started = Instant::now();
+    worker.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(1), "took {:?}", started.elapsed());
+    assert_eq!(bench.queue.broker_depth("default").await.unwrap(), (1, 0));
+    assert_eq!(bench.state(id).await, ("available".into(), 0, None));
+}

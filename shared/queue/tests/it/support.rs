@@ -1,0 +1,197 @@
+//! A queue of one's own, jobs, and waiting.
+
+use std::{future::Future, time::Duration};
+
+use gristmill_platform::testing::{self, Stack};
+use gristmill_queue::{Completion, Context, Job, JobError, Options, Queue, QueueConfig, Sweeper, Worker};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use uuid::Uuid;
+
+pub struct Bench {
+    pub queue: Queue,
+    pub pool: PgPool,
+    pub stack: Stack,
+}
+
+pub async fn bench() -> Bench {
+    on(testing::stack().await).await
+}
+
+pub async fn on(stack: Stack) -> Bench {
+    sqlx::query(
+        "create table effects (job uuid not null, n bigint not null, at timestamptz default clock_timestamp())",
+    )
+    .execute(&stack.pool)
+    .await
+    .unwrap();
+    let queue = Queue::connect(stack.pool.clone(), config(&stack)).await.unwrap();
+    Bench { queue, pool: stack.pool.clone(), stack }
+}
+
+pub fn config(stack: &Stack) -> QueueConfig {
+    QueueConfig {
+        namespace: stack.namespace.clone(),
+        lease: Duration::from_millis(1_500),
+        backoff: Duration::from_millis(20),
+        max_deliveries: 3,
+        grace: Duration::from_secs(5),
+        ..QueueConfig::new(&stack.redis_url)
+    }
+}
+
+impl Bench {
+    /// Enqueues, commits, pushes.
+    pub async fn enqueue<J: Job>(&self, jobs: &[J], options: &Options) -> Vec<Uuid> {
+        let mut tx = self.pool.begin().await.unwrap();
+        let enqueued = self.queue.enqueue_all(&mut tx, jobs, options).await.unwrap();
+        tx.commit().await.unwrap();
+        let ids = enqueued.ids().to_vec();
+        self.queue.push(enqueued).await;
+        ids
+    }
+
+    /// Enqueues and commits, as a process that dies before its push.
+    pub async fn enqueue_and_die<J: Job>(&self, jobs: &[J]) -> Vec<Uuid> {
+        let mut tx = self.pool.begin().await.unwrap();
+        let enqueued = self.queue.enqueue_all(&mut tx, jobs, &Options::default()).await.unwrap();
+        tx.commit().await.unwrap();
+        enqueued.ids().to_vec()
+    }
+
+    pub async fn state(&self, id: Uuid) -> (String, i32, Option<String>) {
+        sqlx::query_as("select state, attempt, last_error from jobs where id = $1")
+            .bind(id)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// Effects, and jobs that have one.
+    pub async fn effects(&self) -> (i64, i64) {
+        sqlx::query_as("select count(*), count(distinct job) from effects").fetch_one(&self.pool).await.unwrap()
+    }
+
+    pub fn effect_worker(&self, concurrency: usize) -> Worker {
+        Worker::builder(&self.queue)
+            .label("test")
+            .queue("default", concurrency)
+            .register::<Effect>(effect)
+            .register::<Join>(join)
+            .build()
+    }
+
+    pub async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.stack.redis_url.as_str()).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
+    }
+
+    /// Keys of this queue.
+    pub async fn keys(&self) -> Vec<String> {
+        let pattern = format!("{{{}*", self.stack.namespace);
+        let mut keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut self.redis().await).await.unwrap();
+        keys.sort();
+        keys
+    }
+}
+
+/// One row in `effects`, in the transaction that completes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Effect {
+    pub n: i64,
+    #[serde(default)]
+    pub millis: u64,
+}
+
+impl Effect {
+    pub fn new(n: i64) -> Self {
+        Self { n, millis: 0 }
+    }
+
+    pub fn many(n: i64) -> Vec<Self> {
+        (0..n).map(Self::new).collect()
+    }
+}
+
+impl Job for Effect {
+    const NAME: &'static str = "effect";
+    const MAX_ATTEMPTS: u16 = 100;
+}
+
+pub async fn effect(ctx: Context, job: Effect) -> Result<(), JobError> {
+    tokio::time::sleep(Duration::from_millis(job.millis)).await;
+    once(&ctx, job.n).await
+}
+
+/// The join of a group: the same, with a number of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Join {
+    pub failed: bool,
+}
+
+impl Job for Join {
+    const NAME: &'static str = "join";
+    const MAX_ATTEMPTS: u16 = 100;
+}
+
+pub async fn join(ctx: Context, job: Join) -> Result<(), JobError> {
+    once(&ctx, if job.failed { -2 } else { -1 }).await
+}
+
+pub async fn once(ctx: &Context, n: i64) -> Result<(), JobError> {
+    let mut tx = ctx.queue.pool().begin().await?;
+    sqlx::query("insert into effects (job, n) values ($1, $2)").bind(ctx.claim.id).bind(n).execute(&mut *tx).await?;
+    match ctx.queue.complete(&mut tx, &ctx.claim).await.map_err(|error| JobError::Retry(error.into()))? {
+        Completion::Done(enqueued) => {
+            tx.commit().await?;
+            ctx.queue.push(enqueued).await;
+        }
+        Completion::AlreadyDone => tx.rollback().await?,
+    }
+    Ok(())
+}
+
+/// A worker (or sweeper) in the background, gone with the handle.
+pub struct Background {
+    pub stop: CancellationToken,
+    pub task: AbortOnDropHandle<()>,
+}
+
+pub fn work(worker: &Worker) -> Background {
+    let (worker, stop) = (worker.clone(), CancellationToken::new());
+    let token = stop.clone();
+    Background { stop, task: AbortOnDropHandle::new(tokio::spawn(async move { worker.run(token).await.unwrap() })) }
+}
+
+pub fn sweep(queue: &Queue) -> Background {
+    let (sweeper, stop) = (Sweeper::new(queue), CancellationToken::new());
+    let token = stop.clone();
+    Background { stop, task: AbortOnDropHandle::new(tokio::spawn(sweeper.run(token))) }
+}
+
+impl Background {
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Waits until `done`, or says what was awaited.
+pub async fn until<F, Fut>(what: &str, limit: Duration, mut done: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    let started = std::time::Instant::now();
+    while !done().await {
+        assert!(started.elapsed() < limit, "waited {limit:?} for: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub const LONG: Duration = Duration::from_secs(60);

@@ -1,0 +1,47 @@
+//! What the sweep makes good.
+
+use std::time::Duration;
+
+use gristmill_queue::{Options, Sweeper};
+
+use crate::support::{Effect, LONG, bench, sweep, until, work};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_commit_and_push_costs_seconds() {
+    let bench = bench().await;
+    let (worker, sweeper) = (work(&bench.effect_worker(4)), sweep(&bench.queue));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    bench.enqueue_and_die(&Effect::many(1_500)).await;
+    until("the sweep to push", Duration::from_secs(6), || async { bench.effects().await.0 > 0 }).await;
+    until("all of them", LONG, || async { bench.effects().await == (1_500, 1_500) }).await;
+    worker.stop().await;
+    sweeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_postgres_forgot_is_done_again() {
+    let bench = bench().await;
+    let id = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
+    let (worker, sweeper) = (work(&bench.effect_worker(4)), sweep(&bench.queue));
+    until("the job", LONG, || async { bench.state(id).await.0 == "completed" }).await;
+    // As after a crash of Postgres with an asynchronous commit.
+    sqlx::query("update jobs set state = 'available', finished_at = null").execute(&bench.pool).await.unwrap();
+    sqlx::query("delete from effects").execute(&bench.pool).await.unwrap();
+    until("the job again", Duration::from_secs(6), || async { bench.state(id).await.0 == "completed" }).await;
+    worker.stop().await;
+    sweeper.stop().await;
+    assert_eq!(bench.effects().await, (1, 1));
+}
+
+#[tokio::test]
+async fn many_sweepers_push_nothing_twice() {
+    let bench = bench().await;
+    bench.enqueue_and_die(&Effect::many(3_000)).await;
+    let sweeps = (0..4).map(|_| {
+        let mut sweeper = Sweeper::new(&bench.queue);
+        async move { sweeper.sweep().await.unwrap().healed }
+    });
+    let healed: u64 = futures::future::join_all(sweeps).await.into_iter().sum();
+    assert_eq!(healed, 3_000);
+    assert_eq!(bench.queue.broker_depth("default").await.unwrap(), (3_000, 0));
+}

@@ -1,0 +1,80 @@
+//! Nothing is left behind, and what is there can be counted.
+
+use std::time::Duration;
+
+use gristmill_queue::{GroupPolicy, NewGroup, Options};
+
+use crate::support::{Effect, LONG, bench, until, work};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_thousand_jobs_leave_redis_empty() {
+    let bench = bench().await;
+    let workers = [work(&bench.effect_worker(16)), work(&bench.effect_worker(16))];
+    for _ in 0..20 {
+        bench.enqueue(&Effect::many(1_000), &Options::default()).await;
+    }
+    until("all jobs", LONG * 2, || async {
+        bench.count("select count(*) from jobs where state = 'completed'").await == 20_000
+    })
+    .await;
+    until("the last acknowledgements", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) })
+        .await;
+    assert!(bench.queue.stray_leases("default").await.unwrap().is_empty());
+    let tag = format!("{{{}:default}}", bench.stack.namespace);
+    let seen = bench.queue.workers("default").await.unwrap();
+    assert_eq!(seen.iter().map(|worker| worker.label.as_str()).collect::<Vec<_>>(), ["test", "test"]);
+    for worker in workers {
+        worker.stop().await;
+    }
+    let left: Vec<String> = bench.keys().await.into_iter().filter(|key| *key != format!("{tag}:wake")).collect();
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(bench.effects().await, (20_000, 20_000));
+}
+
+#[tokio::test]
+async fn depths_are_counted_by_queue_and_state() {
+    let bench = bench().await;
+    bench.enqueue(&Effect::many(7), &Options::default()).await;
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    bench.enqueue(&Effect::many(2), &Options { run_at: Some(later), ..Options::default() }).await;
+    let depths = bench.queue.depths().await.unwrap();
+    let seen: Vec<_> = depths.iter().map(|depth| (depth.queue.as_str(), depth.state.as_str(), depth.jobs)).collect();
+    assert_eq!(seen, [("default", "available", 7), ("default", "scheduled", 2)]);
+    assert!(depths[0].oldest_seconds >= 0.0 && depths[1].oldest_seconds < -3_000.0);
+}
+
+#[tokio::test]
+async fn finished_jobs_and_groups_are_pruned_by_age() {
+    let bench = bench().await;
+    let mut conn = bench.pool.acquire().await.unwrap();
+    let new = NewGroup { policy: GroupPolicy::Continue, on_complete: None, on_failure: None };
+    let group = bench.queue.create_group(&mut conn, new).await.unwrap();
+    bench.enqueue(&Effect::many(30), &Options { group: Some(group), ..Options::default() }).await;
+    let enqueued = bench.queue.seal_group(&mut conn, group).await.unwrap();
+    assert!(enqueued.is_empty());
+    drop(conn);
+    bench.enqueue(&Effect::many(5_000), &Options::default()).await;
+    bench.queue.drain(&bench.effect_worker(50), LONG).await.unwrap();
+    let waiting = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
+    assert_eq!(bench.queue.prune(Duration::from_secs(3_600)).await.unwrap(), Default::default());
+    let pruned = bench.queue.prune(Duration::ZERO).await.unwrap();
+    assert_eq!((pruned.jobs, pruned.groups), (5_030, 1));
+    assert_eq!(bench.count("select count(*) from jobs").await, 1);
+    assert_eq!(bench.state(waiting).await.0, "available");
+}
+
+#[tokio::test]
+async fn a_miscounted_group_is_found() {
+    let bench = bench().await;
+    let mut conn = bench.pool.acquire().await.unwrap();
+    let new = NewGroup { policy: GroupPolicy::Continue, on_complete: None, on_failure: None };
+    let group = bench.queue.create_group(&mut conn, new).await.unwrap();
+    bench.enqueue(&Effect::many(3), &Options { group: Some(group), ..Options::default() }).await;
+    assert_eq!(bench.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
+    sqlx::query("delete from jobs where id = (select min(id::text)::uuid from jobs)")
+        .execute(&bench.pool)
+        .await
+        .unwrap();
+    let found = bench.queue.miscounted_groups(Duration::ZERO).await.unwrap();
+    assert_eq!(found.iter().map(|group| (group.total, group.members)).collect::<Vec<_>>(), [(3, 2)]);
+}
