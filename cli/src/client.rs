@@ -1,0 +1,55 @@
+//! The tools: subcommands that talk to a running API over HTTP, as any other client would.
+
+mod api;
+mod cancel;
+mod failure;
+mod generate;
+mod health;
+mod human;
+mod meter;
+mod receipt;
+mod rejects;
+mod server;
+mod sse;
+mod upload;
+mod uploads;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+pub(crate) use failure::Failure;
+
+/// The subcommands of this module.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Upload(upload::Upload),
+    Watch(watch::Watch),
+    Uploads(uploads::Uploads),
+    Rejects(rejects::Rejects),
+    Receipt(receipt::Receipt),
+    Cancel(cancel::Cancel),
+    Generate(generate::Generate),
+    Health(health::Health),
+}
+
+impl Command {
+    /// Runs it. The code is 0, or 3 when it did what it should and the upload has failed; an error is for the caller
+    /// to print.
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Upload(command) => command.run().await,
+            Self::Watch(command) => command.run().await,
+            Self::Uploads(command) => command.run().await,
+            Self::Rejects(command) => command.run().await,
+            Self::Receipt(command) => command.run().await,
+            Self::Cancel(command) => command.run().await,
+            Self::Generate(command) => command.run(),
+            Self::Health(command) => command.run().await,
+        }
+    }
+}
+
+/// The exit code of a command whose upload failed or was cancelled.
+const NOT_COMPLETED: u8 = 3;

@@ -1,0 +1,126 @@
+//! Requests to the API, and what their answers mean.
+
+use std::time::Duration;
+
+use gristmill_uploads::Upload;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use super::{
+    failure::{Failure, Problem},
+    server::{Server, Target},
+};
+
+/// How long an answer that is no stream may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The API, as one client sees it. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Api {
+    http: Client,
+    target: std::sync::Arc<Target>,
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    pub(super) next_cursor: Option<String>,
+}
+
+impl Api {
+    pub(super) fn open(server: Server) -> anyhow::Result<Self> {
+        let target = server.target()?;
+        let http = Client::builder()
+            .user_agent(concat!("gristmill/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(5))
+            .tcp_keepalive(Duration::from_secs(20))
+            .build()?;
+        Ok(Self { http, target: target.into() })
+    }
+
+    /// `path` has no leading slash, so that an API below a path of its host works.
+    pub(super) fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
+        let mut url = self.target.api.join(path).expect("our own paths are valid");
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.http.request(method, url);
+        match &self.target.key {
+            Some(key) => request.bearer_auth(key.expose_secret()),
+            None => request,
+        }
+    }
+
+    /// Sends it. The answer is a good one; its body is still to be read.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.failed(error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let api = self.base();
+        let body = tokio::time::timeout(PATIENCE, response.bytes()).await;
+        let problem = body.ok().and_then(Result::ok).and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
+        Err(match problem {
+            Some(problem) if status == StatusCode::UNAUTHORIZED => self.refused_key(&problem),
+            Some(problem) => Failure::Refused(problem),
+            None => Failure::Foreign { api, status },
+        })
+    }
+
+    /// GETs JSON.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
+        let response = self.send(self.request(Method::GET, path, query).timeout(PATIENCE)).await?;
+        self.json(response).await
+    }
+
+    /// The body of an answer, as JSON.
+    pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, Failure> {
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.failed(error))?;
+        serde_json::from_slice(&body).map_err(|_| Failure::Foreign { api: self.base(), status })
+    }
+
+    pub(super) async fn upload(&self, id: Uuid) -> Result<Upload, Failure> {
+        self.get(&format!("v1/uploads/{id}"), &[]).await
+    }
+
+    /// The upload that was sent with this key.
+    pub(super) async fn upload_by_key(&self, key: &str) -> Result<Option<Upload>, Failure> {
+        let mut page: Page<Upload> = self.get("v1/uploads", &[("idempotency_key", key), ("limit", "1")]).await?;
+        Ok(page.items.pop())
+    }
+
+    /// The server, for messages.
+    pub(super) fn base(&self) -> Url {
+        self.target.api.clone()
+    }
+
+    pub(super) fn failed(&self, error: reqwest::Error) -> Failure {
+        // The address stands in our own message; without it the cause is short.
+        let error = error.without_url();
+        let api = self.base();
+        if error.is_connect() {
+            Failure::Unreachable { api, source: error }
+        } else {
+            Failure::Broken { api, source: error.into() }
+        }
+    }
+
+    fn refused_key(&self, problem: &Problem) -> Failure {
+        let Target { api, key, key_from } = &*self.target;
+        match key {
+            None => Failure::Key {
+                what: format!("{api} wants a key and none was found"),
+                todo: "give one with --key or GRISTMILL_KEY; `gristmill keys create --client NAME` makes one",
+            },
+            Some(_) => Failure::Key {
+                what: format!("the key was refused (it is from {key_from}): {}", problem.detail()),
+                todo: "check the key, or make a new one with `gristmill keys create --client NAME`",
+            },
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What can go wrong between us and the API, in words that say what to do.
+
+use std::fmt;
+
+use reqwest::{StatusCode, Url};
+use serde::Deserialize;
+
+/// A request that did not get what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Nobody is there.
+    #[error("no server answers at {api}")]
+    Unreachable { api: Url, source: reqwest::Error },
+    /// The connection broke while the request or its answer was under way.
+    #[error("the connection to {api} broke")]
+    Broken { api: Url, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The key is missing or not known.
+    #[error("{what}")]
+    Key { what: String, todo: &'static str },
+    /// The API says no.
+    #[error("{0}")]
+    Refused(Problem),
+    /// Something else than the API answered.
+    #[error("what answers at {api} is not a Gristmill API (status {status})")]
+    Foreign { api: Url, status: StatusCode },
+}
+
+impl Failure {
+    /// What to do about it; of a problem the API says so itself.
+    pub(crate) fn advice(&self) -> Option<String> {
+        let todo = match self {
+            Self::Unreachable { .. } => "start one with `gristmill up`, or say where it is with --api or GRISTMILL_API",
+            Self::Broken { .. } => "run it again; what the server has is shown by `gristmill uploads`",
+            Self::Foreign { .. } => "say where the API is with --api or GRISTMILL_API",
+            Self::Key { todo, .. } => todo,
+            Self::Refused(_) => return None,
+        };
+        Some(todo.to_owned())
+    }
+
+    /// Whether the same may go well a little later.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } => true,
+            Self::Key { .. } => false,
+            Self::Refused(problem) => {
+                matches!(problem.status, 408 | 502 | 503 | 504)
+                    || problem.is("incomplete-upload")
+                    || problem.is("idempotency-key-in-flight")
+            }
+            // A proxy whose server is away answers in its own words.
+            Self::Foreign { status, .. } => matches!(status.as_u16(), 502..=504),
+        }
+    }
+}
+
+/// An error answer of the API (`application/problem+json`, RFC 9457).
+#[derive(Debug, Deserialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    instance: String,
+    #[serde(default)]
+    errors: Vec<FieldError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FieldError {
+    field: String,
+    detail: String,
+}
+
+impl Problem {
+    /// Whether it is the problem with this code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.kind.rsplit('/').next() == Some(code)
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { title, status, detail, instance, errors, .. } = self;
+        write!(f, "{title} ({status})")?;
+        if !detail.is_empty() {
+            write!(f, "\n  {detail}")?;
+        }
+        for FieldError { field, detail: what } in errors {
+            if !(detail.contains(field) && detail.contains(what)) {
+                write!(f, "\n  - {field}: {what}")?;
+            }
+        }
+        if *status >= 500 && !instance.is_empty() {
+            write!(f, "\n  (request {instance})")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_once() {
+        let problem: Problem = serde_json::from_str(
+            r#"{"type":"/problems/wrong-header","title":"The file's header is wrong","status":422,
+                "detail":"the header lacks the columns debtId and email","instance":"req-1",
+                "errors":[{"field":"debtId","detail":"missing"},{"field":"email","detail":"missing"}]}"#,
+        )
+        .unwrap();
+        assert!(problem.is("wrong-header"));
+        assert_eq!(
+            problem.to_string(),
+            "The file's header is wrong (422)\n  the header lacks the columns debtId and email\n  - debtId: missing\n  - email: missing"
+        );
+        let problem: Problem = serde_json::from_str(
+            r#"{"type":"/problems/invalid-parameter","title":"A parameter is wrong","status":400,
+                "detail":"kind: 'x' is no kind","errors":[{"field":"kind","detail":"'x' is no kind"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(problem.to_string(), "A parameter is wrong (400)\n  kind: 'x' is no kind");
+    }
+}

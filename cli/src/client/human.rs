@@ -1,0 +1,92 @@
+//! Numbers for people.
+
+use std::time::Duration;
+
+/// `1100000` → `1,100,000`.
+pub(super) fn count(number: impl TryInto<u64>) -> String {
+    let digits = number.try_into().unwrap_or_default().to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `104600000` → `104.6 MB`.
+pub(super) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if number < 1000 {
+        return format!("{number} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
+    let mut value = number as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// `2.13 s`, `1 min 05 s`, `3 h 07 min`.
+pub(super) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match time.as_secs() {
+        0 => format!("{seconds:.2} s"),
+        1..=59 => format!("{seconds:.1} s"),
+        whole @ 60..=3599 => format!("{} min {:02} s", whole / 60, whole % 60),
+        whole => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// How many a second; nothing while there is too little to tell.
+pub(super) fn rate(number: u64, time: Duration) -> Option<u64> {
+    let millis = u64::try_from(time.as_millis()).ok().filter(|millis| *millis > 0)?;
+    Some(number.saturating_mul(1000) / millis)
+}
+
+/// Columns under each other; `right` says which are numbers.
+pub(super) fn table<const N: usize>(head: [&str; N], right: [bool; N], rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].len()]).max().unwrap_or_default()
+    });
+    let mut text = String::new();
+    for row in std::iter::once(&head.map(str::to_owned)).chain(rows) {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = widths[column];
+            line += &if right[column] { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") };
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!([0u64, 12, 999, 1000, 1_100_000].map(count).join(" "), "0 12 999 1,000 1,100,000");
+        assert_eq!(
+            [0, 999, 1000, 999_949, 999_950, 104_600_000].map(bytes).join("|"),
+            "0 B|999 B|1.0 kB|999.9 kB|1.0 MB|104.6 MB"
+        );
+        let times = [0.25, 2.13, 65.0, 11_220.0].map(|seconds| duration(Duration::from_secs_f64(seconds)));
+        assert_eq!(times.join("|"), "0.25 s|2.1 s|1 min 05 s|3 h 07 min");
+        assert_eq!(rate(5, Duration::ZERO), None);
+        assert_eq!(rate(1_100_000, Duration::from_millis(2100)), Some(523_809));
+    }
+
+    #[test]
+    fn columns() {
+        let rows = [["a".to_owned(), "1".to_owned()], ["bcd".to_owned(), "22".to_owned()]];
+        assert_eq!(table(["NAME", "N"], [false, true], &rows), "NAME   N\na      1\nbcd   22\n");
+    }
+}

@@ -1,0 +1,290 @@
+//! What is known of a running upload, and showing it on stderr.
+
+use std::{
+    io::IsTerminal,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use gristmill_uploads::{State, Upload};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::{task::JoinHandle, time::interval};
+use tokio_util::sync::CancellationToken;
+
+use super::human::{bytes, count, duration, rate};
+
+/// Shared by those who learn how far an upload is and the one that shows it.
+pub(super) struct Meter {
+    started: Instant,
+    /// Size of what is sent, if it is known.
+    total: Option<u64>,
+    sent: AtomicU64,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    sent_whole: bool,
+    upload: Option<Upload>,
+    /// What is wrong right now.
+    note: Option<String>,
+}
+
+impl Meter {
+    pub(super) fn new(total: Option<u64>) -> Arc<Self> {
+        Arc::new(Self { started: Instant::now(), total, sent: AtomicU64::new(0), known: Mutex::default() })
+    }
+
+    /// The file is sent from its beginning.
+    pub(super) fn begin(&self) {
+        self.sent.store(0, Ordering::Relaxed);
+        *self.known() = Known::default();
+    }
+
+    pub(super) fn sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn sent_whole(&self) {
+        self.known().sent_whole = true;
+    }
+
+    /// Takes in where the upload stands. A resumed stream may tell old news first: they are left out.
+    pub(super) fn learn(&self, upload: Upload) {
+        let mut known = self.known();
+        known.note = None;
+        let is_old = |now: &Upload| !upload.state.is_final() && upload.rows.read < now.rows.read;
+        if !known.upload.as_ref().is_some_and(is_old) {
+            known.upload = Some(upload);
+        }
+    }
+
+    pub(super) fn note(&self, note: impl Into<String>) {
+        self.known().note = Some(note.into());
+    }
+
+    pub(super) fn upload(&self) -> Option<Upload> {
+        self.known().upload.clone()
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much is done, of 1, and the same in words.
+    fn read(&self) -> (Option<f64>, String) {
+        let known = self.known();
+        let elapsed = self.elapsed();
+        let (done, mut words) =
+            if known.sent_whole || known.upload.as_ref().is_some_and(|u| u.state != State::Receiving) {
+                working(known.upload.as_ref(), elapsed)
+            } else {
+                self.sending(known.upload.as_ref(), elapsed)
+            };
+        let eta = done.filter(|done| *done > 0.02 && *done < 1.0).map(|done| elapsed.mul_f64((1.0 - done) / done));
+        if let Some(note) = &known.note {
+            words = format!("{note}  {words}");
+        } else if let Some(eta) = eta {
+            words = format!("{words}  ETA {}", duration(eta));
+        }
+        (done, words)
+    }
+
+    fn sending(&self, upload: Option<&Upload>, elapsed: Duration) -> (Option<f64>, String) {
+        let sent = self.sent.load(Ordering::Relaxed);
+        let mut words = bytes(sent);
+        if let Some(total) = self.total {
+            words = format!("{words} of {}", bytes(total));
+        }
+        if let Some(rate) = rate(sent, elapsed) {
+            words = format!("{words}  {}/s", bytes(rate));
+        }
+        if let Some(upload) = upload {
+            words = format!("{words}  {} rows done", count(upload.rows.read));
+        }
+        (self.total.map(|total| share(sent, total)), words)
+    }
+}
+
+fn working(upload: Option<&Upload>, elapsed: Duration) -> (Option<f64>, String) {
+    let Some(upload) = upload else { return (None, "sent".to_owned()) };
+    let (rows, chunks) = (upload.rows, upload.chunks);
+    let speed = rate(rows.read.unsigned_abs(), elapsed).unwrap_or_default();
+    let words = format!(
+        "{} rows  {} rows/s  chunks {}/{}  {} accepted, {} rejected, {} duplicate",
+        count(rows.read),
+        count(speed),
+        chunks.done,
+        chunks.total,
+        count(rows.accepted),
+        count(rows.rejected),
+        count(rows.duplicate),
+    );
+    (Some(share(chunks.done.unsigned_abs(), chunks.total.unsigned_abs())), words)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a progress bar has a hundred steps")]
+fn share(done: u64, of: u64) -> f64 {
+    if of == 0 { 0.0 } else { (done as f64 / of as f64).min(1.0) }
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// One line that changes, on a terminal.
+    Bar,
+    /// A line every second.
+    Lines,
+    /// Every change as JSON on stdout.
+    Json,
+}
+
+impl Style {
+    pub(super) fn new(json: bool) -> Self {
+        match (json, std::io::stderr().is_terminal()) {
+            (true, _) => Self::Json,
+            (false, true) => Self::Bar,
+            (false, false) => Self::Lines,
+        }
+    }
+}
+
+/// Shows a meter until it is closed.
+pub(super) struct Screen {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Screen {
+    pub(super) fn open(meter: &Arc<Meter>, style: Style) -> Self {
+        let (stop, meter) = (CancellationToken::new(), meter.clone());
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            let shown = async {
+                match style {
+                    Style::Bar => bar(&meter).await,
+                    Style::Lines => lines(&meter).await,
+                    Style::Json => json(&meter).await,
+                }
+            };
+            let _ = stopped.run_until_cancelled(shown).await;
+        });
+        Self { stop, task }
+    }
+
+    /// Leaves a clean line behind.
+    pub(super) async fn close(self) {
+        self.stop.cancel();
+        let _ = self.task.await;
+    }
+}
+
+async fn bar(meter: &Meter) {
+    const STEPS: f64 = 1000.0;
+    let style =
+        |template| ProgressStyle::with_template(template).expect("the template is valid").progress_chars("█▉▊▋▌▍▎▏ ");
+    let (known, unknown) = (style("{bar:20.cyan} {percent:>3}%  {wide_msg}"), style("{spinner}  {wide_msg}"));
+    let bar = Cleared(ProgressBar::new(STEPS as u64));
+    let mut tick = interval(Duration::from_millis(100));
+    loop {
+        tick.tick().await;
+        let (done, words) = meter.read();
+        bar.0.set_style(if done.is_some() { known.clone() } else { unknown.clone() });
+        bar.0.set_position((done.unwrap_or_default() * STEPS) as u64);
+        bar.0.set_message(words);
+        bar.0.tick();
+    }
+}
+
+/// A bar that is taken off the screen, however its task ends.
+struct Cleared(ProgressBar);
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+async fn lines(meter: &Meter) {
+    let second = Duration::from_secs(1);
+    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + second, second);
+    let mut last = String::new();
+    loop {
+        tick.tick().await;
+        let (done, words) = meter.read();
+        let line = done.map_or_else(|| words.clone(), |done| format!("{:>3.0} %  {words}", done * 100.0));
+        if line != last {
+            eprintln!("{line}");
+            last = line;
+        }
+    }
+}
+
+async fn json(meter: &Meter) {
+    let mut tick = interval(Duration::from_millis(100));
+    let mut last = None;
+    loop {
+        tick.tick().await;
+        let upload = meter.upload().filter(|upload| !upload.state.is_final());
+        if upload != last {
+            if let Some(line) = upload.as_ref().and_then(|upload| serde_json::to_string(upload).ok()) {
+                println!("{line}");
+            }
+            last = upload;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upload(state: &str, read: i64, done: i64) -> Upload {
+        serde_json::from_value(serde_json::json!({
+            "id": "0195b3a4-0000-7000-8000-000000000000", "kind": "debts", "policy": "partial", "filename": null,
+            "bytes": 1, "sha256": null, "state": state, "created_at": "2026-01-01T00:00:00Z",
+            "rows": {"read": read, "accepted": read, "rejected": 0, "duplicate": 0}, "chunks": {"total": 4, "done": done},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn tells_bytes_then_chunks() {
+        let meter = Meter::new(Some(2000));
+        meter.begin();
+        meter.sent(1000);
+        let (done, words) = meter.read();
+        assert_eq!(done, Some(0.5));
+        assert!(words.starts_with("1.0 kB of 2.0 kB"), "{words}");
+        meter.learn(upload("receiving", 30, 1));
+        assert!(meter.read().1.contains("30 rows done"));
+        meter.sent_whole();
+        meter.learn(upload("processing", 1234, 3));
+        let (done, words) = meter.read();
+        assert_eq!(done, Some(0.75));
+        assert!(
+            words.contains("1,234 rows") && words.contains("chunks 3/4") && words.contains("1,234 accepted"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn old_news_are_left_out_and_notes_end() {
+        let meter = Meter::new(None);
+        meter.sent_whole();
+        meter.learn(upload("processing", 1234, 3));
+        meter.note("the connection broke");
+        assert!(meter.read().1.starts_with("the connection broke"));
+        meter.learn(upload("processing", 5, 1));
+        assert!(meter.read().1.starts_with("1,234 rows"));
+        meter.learn(upload("failed", 0, 0));
+        assert_eq!(meter.upload().unwrap().state, State::Failed);
+    }
+}

@@ -1,0 +1,96 @@
+//! The records of an upload that were not taken.
+
+use std::{fmt, io::Write, process::ExitCode};
+
+use anyhow::Context;
+use clap::Args;
+use futures::StreamExt;
+use reqwest::{Method, header};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    api::{Api, Page},
+    server::Server,
+};
+
+/// Get the records of an upload that were not taken, as CSV
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  gristmill rejects 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55 > rejects.csv\n\n\
+    The CSV has line, column, reason and message, then the record as it came.")]
+pub(crate) struct Rejects {
+    /// The upload
+    id: Uuid,
+
+    /// A line of JSON for each record instead
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    server: Server,
+}
+
+/// A record that was not taken.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Reject {
+    line: u64,
+    column: Option<String>,
+    reason: String,
+    message: String,
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}  {}", self.line, self.reason)?;
+        if let Some(column) = &self.column {
+            write!(f, "  {column}")?;
+        }
+        write!(f, "  {}", self.message)
+    }
+}
+
+impl Rejects {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let api = Api::open(self.server)?;
+        let path = format!("v1/uploads/{}/rejects", self.id);
+        let out = std::io::stdout().lock();
+        let written = if self.json { write_json(&api, &path, out).await } else { write_csv(&api, &path, out).await };
+        match written {
+            // `gristmill rejects ID | head` has seen enough.
+            Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
+            Err(error) => Err(error),
+            Ok(()) => Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+async fn write_csv(api: &Api, path: &str, mut out: impl Write) -> anyhow::Result<()> {
+    let request = api.request(Method::GET, path, &[]).header(header::ACCEPT, "text/csv");
+    let mut body = api.send(request).await?.bytes_stream();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| api.failed(error)).context("the list is not complete: run it again")?;
+        out.write_all(&piece)?;
+    }
+    Ok(out.flush()?)
+}
+
+async fn write_json(api: &Api, path: &str, mut out: impl Write) -> anyhow::Result<()> {
+    let mut cursor = None::<String>;
+    loop {
+        let mut query = vec![("limit", "200")];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page: Page<Value> = api.get(path, &query).await?;
+        for item in &page.items {
+            writeln!(out, "{item}")?;
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(out.flush()?);
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

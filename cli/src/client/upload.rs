@@ -1,0 +1,110 @@
+//! Sending a file and following it to its end.
+
+mod send;
+mod source;
+pub(super) mod summary;
+
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use gristmill_pipelines::Kind;
+use gristmill_uploads::{Policy, State};
+
+use self::{
+    send::{Sending, Sent},
+    source::Source,
+};
+use super::{
+    api::Api,
+    meter::{Meter, Screen, Style},
+    server::Server,
+    watch,
+};
+
+/// Send a file and follow it until every row is loaded
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  gristmill upload debts.csv\n  gristmill upload debts.csv.gz --policy atomic\n  \
+    zstdcat debts.csv.zst | gristmill upload - --kind debts --json\n\n\
+    Exit code: 0 completed (without --follow: accepted), 3 failed or cancelled, 1 error.")]
+pub(crate) struct Upload {
+    /// The file, plain, gzip or zstd; `-` reads standard input
+    file: PathBuf,
+
+    /// What kind of file it is
+    #[arg(long, default_value = "debts")]
+    kind: Kind,
+
+    /// What one bad row does: `partial` keeps the good rows, `atomic` keeps nothing
+    #[arg(long, default_value = "partial")]
+    policy: Policy,
+
+    /// Load it even if the same file was completed before: every row of it is a duplicate then
+    #[arg(long)]
+    force: bool,
+
+    /// Stay until the upload has ended [default: when standard error is a terminal]
+    #[arg(long, overrides_with = "no_follow")]
+    follow: bool,
+
+    /// Return as soon as the file is accepted
+    #[arg(long)]
+    no_follow: bool,
+
+    /// Print the upload as JSON, with --follow a line for each change
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Upload {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let follow = self.follow || (!self.no_follow && std::io::stderr().is_terminal());
+        let source = Source::open(&self.file).await?;
+        let api = Api::open(self.server)?;
+        let meter = Meter::new(source.bytes());
+        let sending = Sending { source: &source, kind: self.kind, policy: self.policy, force: self.force, follow };
+
+        let screen = Screen::open(&meter, Style::new(self.json));
+        let done = tokio::select! {
+            done = sending.run(&api, &meter) => Some(done),
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        let Some(done) = done else {
+            screen.close().await;
+            eprintln!("stopped before the file had arrived: nothing of it stays");
+            return Ok(ExitCode::from(130));
+        };
+        let Sent { upload, same } = match done {
+            Ok(sent) => sent,
+            Err(error) => {
+                screen.close().await;
+                return Err(error);
+            }
+        };
+        if same || upload.state.is_final() || !follow {
+            screen.close().await;
+            return if same {
+                summary::print_same(&upload, self.json)
+            } else if upload.state.is_final() {
+                summary::print(&api, &upload, Some(meter.elapsed()), self.json).await
+            } else {
+                summary::print_accepted(&upload, self.json)
+            };
+        }
+
+        debug_assert!(matches!(upload.state, State::Receiving | State::Processing));
+        let id = upload.id;
+        meter.learn(upload);
+        let watched = tokio::select! {
+            watched = watch::follow(&api, id, &meter) => Some(watched),
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        screen.close().await;
+        match watched {
+            Some(upload) => summary::print(&api, &upload?, Some(meter.elapsed()), self.json).await,
+            None => Ok(watch::stopped(id)),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The binary, run as a user runs it.
+
+mod alone;
+mod client;
+mod compose;
+mod generate;
+mod reconnect;
+mod stack;
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+/// The binary, in a folder and with nothing in its environment that configures it.
+fn gristmill(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
+    command.current_dir(folder);
+    let ours = |name: &str| name.starts_with("GRISTMILL_") || matches!(name, "DATABASE_URL" | "REDIS_URL");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(ours) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
