@@ -1,2 +1,40 @@
 //! The one binary: a subcommand a role, plus the tools.
-fn main() {}
+
+mod client;
+mod report;
+mod roles;
+mod shutdown;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Bulk files in; settled rows out, each exactly once.
+#[derive(Parser, Debug)]
+#[command(name = "gristmill", version, max_term_width = 120, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    #[command(flatten)]
+    Role(roles::Command),
+    #[command(flatten)]
+    Client(client::Command),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // fails only when there is one already
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let outcome = match Cli::parse().command {
+        Command::Role(command) => command.run().await,
+        Command::Client(command) => command.run().await,
+    };
+    outcome.unwrap_or_else(|error| {
+        eprint!("{}", report::report(&error));
+        ExitCode::FAILURE
+    })
+}

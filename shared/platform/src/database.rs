@@ -15,10 +15,10 @@ static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// No URL was given.
-    #[error("no database: set DATABASE_URL, or let `gristmill up` start a private one")]
+    #[error("no database was given")]
     NoUrl,
     /// The URL is not one of Postgres.
-    #[error("DATABASE_URL is not a Postgres URL such as postgres://user:password@host/database")]
+    #[error("DATABASE_URL is not a URL of Postgres")]
     BadUrl(#[source] sqlx::Error),
     /// The server did not answer in time, or refused.
     #[error("cannot reach Postgres at {server}")]
@@ -31,6 +31,22 @@ pub enum DatabaseError {
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migrate(#[from] MigrateError),
+}
+
+impl DatabaseError {
+    /// What to do about it.
+    pub fn advice(&self) -> String {
+        let advice = match self {
+            Self::NoUrl => "set DATABASE_URL, or let `gristmill up` start a private Postgres",
+            Self::BadUrl(_) => "write it like postgres://user:password@host/database",
+            Self::Unreachable { .. } => "start Postgres, or correct DATABASE_URL; `gristmill doctor` says more",
+            Self::Migrate(MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_)) => {
+                "the database belongs to another version of gristmill: use that one, or an empty database (`gristmill up --fresh` deletes its own)"
+            }
+            Self::Migrate(_) => "correct what the cause says and run `gristmill migrate` again",
+        };
+        advice.to_owned()
+    }
 }
 
 /// Opens a pool, and waits up to `database_timeout` for a server that is not up yet.
@@ -53,6 +69,13 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
     }
+}
+
+/// Opens a pool that connects when it is first used: for a role that must answer before its database does.
+pub fn connect_lazily(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
+    let url = config.database_url.as_ref().ok_or(DatabaseError::NoUrl)?;
+    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(DatabaseError::BadUrl)?;
+    Ok(pool(config, options))
 }
 
 fn pool(config: &DatabaseConfig, options: PgConnectOptions) -> PgPool {

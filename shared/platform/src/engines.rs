@@ -14,9 +14,8 @@ mod redis;
 mod temporary;
 
 pub use error::EngineError;
-pub use folder::write_secret;
+pub use folder::{Hold, write_secret};
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -40,7 +39,7 @@ pub struct Engines {
     postgres: Postgres,
     redis: Redis,
     data_dir: PathBuf,
-    _lock: File,
+    _hold: Hold,
     // last, so that the folder goes when the engines were told to stop
     _janitor: Option<temporary::Janitor>,
 }
@@ -61,7 +60,7 @@ impl Engines {
     async fn launch(data_dir: &Path, durable: bool, janitor: Option<temporary::Janitor>) -> Result<Self, EngineError> {
         let binaries = find::binaries()?;
         let data_dir = prepare(data_dir)?;
-        let lock = folder::lock(&data_dir)?;
+        let hold = Hold::of(&data_dir)?;
         folder::leftover_gone(&redis::pidfile(&data_dir), "redis").await?;
         let place = Place::choose(&data_dir, binaries.postgres, binaries.initdb)?;
         folder::leftover_gone(&place.pidfile(), "postgres").await?;
@@ -70,7 +69,7 @@ impl Engines {
             Postgres::start(place, access.postgres_port, access.postgres_password, durable),
             Redis::start(&data_dir, binaries.redis, access.redis_port, access.redis_password),
         )?;
-        Ok(Self { postgres, redis, data_dir, _lock: lock, _janitor: janitor })
+        Ok(Self { postgres, redis, data_dir, _hold: hold, _janitor: janitor })
     }
 
     /// Deletes the folder's data, wherever they are. Refused while engines run on it.
@@ -80,7 +79,7 @@ impl Engines {
             return Ok(());
         }
         let data_dir = prepare(data_dir)?;
-        let _lock = folder::lock(&data_dir)?;
+        let _hold = Hold::of(&data_dir)?;
         let binaries = find::binaries()?;
         let place = Place::choose(&data_dir, binaries.postgres, binaries.initdb)?;
         if let Some(pid) = folder::living(&place.pidfile(), "postgres") {

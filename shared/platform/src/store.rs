@@ -63,6 +63,11 @@ pub fn open_with(config: &StoreConfig, options: Vec<(String, String)>) -> Result
     Ok(Arc::new(PrefixStore::new(store, prefix)))
 }
 
+/// Whether this names a cloud's bucket, not a local folder.
+pub fn is_bucket(named: &str) -> bool {
+    local_folder(named).is_none()
+}
+
 /// The folder a local store's name means; `None` for a bucket.
 pub(crate) fn local_folder(named: &str) -> Option<PathBuf> {
     match Url::parse(named) {

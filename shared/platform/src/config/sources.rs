@@ -44,7 +44,7 @@ impl RedisConfig {
 
 /// No URL of Redis was given.
 #[derive(Debug, thiserror::Error)]
-#[error("no Redis: set REDIS_URL, or let `gristmill up` start a private one")]
+#[error("no Redis was given: set REDIS_URL, or let `gristmill up` start a private one")]
 pub struct NoRedisUrl;
 
 /// The object store: where chunks wait for their worker.

@@ -1,3 +1,6 @@
+use std::ffi::OsString;
+
+use clap::parser::ValueSource;
 use clap::{Args, Command};
 
 use super::*;
@@ -46,4 +49,23 @@ pub fn settings_of<C: Args>() -> Vec<Setting> {
         })
     });
     arguments.collect()
+}
+
+/// The settings that the environment sets, by their variables: what another process of the same system needs to be told.
+pub fn set_by_environment() -> Vec<(String, String)> {
+    let command = Command::new("gristmill").no_binary_name(true);
+    let command = DatabaseConfig::augment_args(command);
+    let command = StoreConfig::augment_args(RedisConfig::augment_args(command));
+    let command = LimitsConfig::augment_args(ApiConfig::augment_args(command));
+    let command = SchedulerConfig::augment_args(WorkerConfig::augment_args(command));
+    let command = TelemetryConfig::augment_args(MonitorConfig::augment_args(command));
+    let variables: Vec<_> = command.get_arguments().map(|arg| (arg.get_id().clone(), arg.get_env().map(OsString::from))).collect();
+    // a value that cannot be read is the complaint of the role that reads it
+    let Ok(matches) = command.try_get_matches_from(std::iter::empty::<OsString>()) else { return Vec::new() };
+    let set = variables.into_iter().filter_map(|(id, variable)| {
+        let from_environment = matches.value_source(id.as_str()) == Some(ValueSource::EnvVariable);
+        let value = matches.get_raw(id.as_str()).filter(|_| from_environment)?.next()?;
+        Some((variable?.into_string().ok()?, value.to_str()?.to_owned()))
+    });
+    set.collect()
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A binary is not installed.
-    #[error("`{0}` is not installed: run `make setup`, or give DATABASE_URL and REDIS_URL")]
+    #[error("`{0}` is not installed")]
     Missing(&'static str),
     /// Another process runs engines on this folder.
-    #[error("{} is in use by process {pid}: stop that one, or take another folder with --data-dir", folder.display())]
+    #[error("{} is in use by another `gristmill up`, process {pid}", folder.display())]
     InUse {
         /// The data folder.
         folder: PathBuf,
@@ -26,7 +26,7 @@ pub enum EngineError {
         pid: i32,
     },
     /// The data were written by another version of Postgres.
-    #[error("the data in {} are of Postgres {found}, this is Postgres {installed}: install that version, or start anew with --fresh", folder.display())]
+    #[error("the data in {} are of Postgres {found}, this is Postgres {installed}", folder.display())]
     OtherVersion {
         /// Where the data are.
         folder: PathBuf,
@@ -64,6 +64,20 @@ pub enum EngineError {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+impl EngineError {
+    /// What to do about it, where that is known.
+    pub fn advice(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing(_) => "run `make setup`, or give DATABASE_URL and REDIS_URL".to_owned(),
+            Self::InUse { .. } => "use that one, stop it, or take another folder with --data-dir".to_owned(),
+            Self::Leftover { pid, .. } => format!("stop it: `kill {pid}`"),
+            Self::OtherVersion { found, .. } => format!("install Postgres {found}, or start anew with --fresh"),
+            Self::Died { log, .. } | Self::Silent { log, .. } => format!("read {}", log.display()),
+            Self::Initdb(_) | Self::Io { .. } => return None,
+        })
+    }
 }
 
 /// Says what was being done when a file or a process could not be handled.

@@ -79,8 +79,21 @@ pub(super) fn make(folder: &Path, mode: u32) -> Result<(), EngineError> {
     }
 }
 
-/// Holds the folder until dropped.
-pub(super) fn lock(folder: &Path) -> Result<File, EngineError> {
+/// The right to a data folder: no other process has it, until this is dropped or the process ends.
+pub struct Hold {
+    _file: File,
+}
+
+impl Hold {
+    /// Takes the folder, and makes it when it is not there.
+    pub fn of(folder: &Path) -> Result<Self, EngineError> {
+        // others may pass through: Postgres runs as another user when root starts it
+        make(folder, 0o711)?;
+        lock(folder).map(|file| Self { _file: file })
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, EngineError> {
     let path = folder.join("lock");
     let what = || format!("lock {}", path.display());
     let options = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);

@@ -1,0 +1,51 @@
+# `make help` prints the lines that begin with two hashes.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.PHONY: help setup tools run demo test check audit bench up down
+
+## help    this page
+help:
+	@sed -n 's/^## /  make /p' $(MAKEFILE_LIST)
+
+## setup   installs what is missing: Postgres, Redis, a C compiler (apt, dnf or brew)
+setup:
+	@sh scripts/setup
+
+## run     everything on this machine, with a private Postgres and Redis; Ctrl-C stops it
+run: setup
+	cargo run --release --package gristmill -- up
+
+## demo    the same with 1.1 million rows sent through it, step by step
+demo: setup
+	@sh scripts/demo
+
+## test    every test, on private engines
+test: setup
+	cargo test --workspace
+
+## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies
+check: tools
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
+	cargo deny check bans licenses sources
+	cargo machete
+
+## audit   known vulnerabilities among the dependencies (needs the network)
+audit: tools
+	cargo deny check advisories
+
+## bench   how fast it is, against Postgres' own loader
+bench: setup
+	cargo run --release --package gristmill-bench
+
+## up      with Docker: docker compose up
+up:
+	docker compose up --build --detach
+
+## down    stops what `make up` started; volumes stay
+down:
+	docker compose down
+
+tools:
+	@sh scripts/setup --tools

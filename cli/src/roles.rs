@@ -1,0 +1,45 @@
+//! The roles: subcommands that run a part of the system, or look after it.
+
+mod api;
+mod doctor;
+mod keys;
+mod migrate;
+mod monitor;
+mod role;
+mod running;
+mod scheduler;
+mod up;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// The subcommands of this module.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Up(up::Up),
+    Api(api::Api),
+    Worker(worker::Worker),
+    Scheduler(scheduler::Scheduler),
+    Monitor(monitor::Monitor),
+    Migrate(migrate::Migrate),
+    Keys(keys::Keys),
+    Doctor(doctor::Doctor),
+}
+
+impl Command {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Up(command) => command.run().await?,
+            Self::Api(command) => command.run().await?,
+            Self::Worker(command) => command.run().await?,
+            Self::Scheduler(command) => command.run().await?,
+            Self::Monitor(command) => command.run().await?,
+            Self::Migrate(command) => command.run().await?,
+            Self::Keys(command) => command.run().await?,
+            Self::Doctor(command) => return command.run().await,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

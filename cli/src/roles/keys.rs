@@ -1,0 +1,91 @@
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use gristmill_platform::config::DatabaseConfig;
+use gristmill_platform::{database, keys};
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+
+use super::running::Running;
+use crate::report::Advice;
+
+/// Make, list and revoke API keys
+#[derive(Args, Debug)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    database: DatabaseConfig,
+    #[command(flatten)]
+    running: Running,
+    /// For machines
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Make a key, and the client if there is none of this name; the key is shown this once
+    Create {
+        /// Whose key it is
+        #[arg(long, value_name = "NAME")]
+        client: String,
+    },
+    /// List the keys, newest first
+    List,
+    /// End a key
+    Revoke {
+        /// The key's id or its prefix, as `list` shows them
+        key: String,
+    },
+}
+
+impl Keys {
+    pub(super) async fn run(mut self) -> anyhow::Result<()> {
+        self.running.complete(&mut self.database, None, None);
+        let pool = database::connect(&self.database).await?;
+        let done = match &self.what {
+            What::Create { client } => create(&pool, client, self.json).await,
+            What::List => list(&pool, self.json).await,
+            What::Revoke { key } => revoke(&pool, key).await,
+        };
+        pool.close().await;
+        done
+    }
+}
+
+const UNREADY: &str = "the keys cannot be used: is the schema up to date (`gristmill migrate`)?";
+
+async fn create(pool: &PgPool, client: &str, json: bool) -> anyhow::Result<()> {
+    let key = keys::create(pool, client).await.context(UNREADY)?;
+    let secret = key.secret.expose_secret();
+    if json {
+        println!("{}", serde_json::json!({ "id": key.id, "client": key.client.name, "key": secret }));
+        return Ok(());
+    }
+    // the key alone on standard output, so that a script can take it
+    eprintln!("A key for the client `{}`; it is not shown again:", key.client.name);
+    println!("{secret}");
+    Ok(())
+}
+
+async fn list(pool: &PgPool, json: bool) -> anyhow::Result<()> {
+    let keys = keys::list(pool).await.context(UNREADY)?;
+    if json {
+        println!("{}", serde_json::to_string(&keys)?);
+        return Ok(());
+    }
+    println!("{:<12} {:<20} {:<20} {:<20} id", "prefix", "client", "created", "revoked");
+    for key in keys {
+        let revoked = key.revoked_at.as_deref().unwrap_or("-");
+        println!("{:<12} {:<20} {:<20} {:<20} {}", key.prefix, key.client, key.created_at, revoked, key.id);
+    }
+    Ok(())
+}
+
+async fn revoke(pool: &PgPool, key: &str) -> anyhow::Result<()> {
+    if keys::revoke(pool, key).await.context(UNREADY)? == 0 {
+        return Err(Advice::new(format!("no working key is called `{key}`"), "see `gristmill keys list`").into());
+    }
+    println!("revoked");
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Everything on one machine: private engines unless URLs are given, the API, the scheduler and the monitor in this
+//! process, the workers as children, so that they have processors of their own and may die.
+
+mod file;
+mod key;
+mod sources;
+mod summary;
+mod workers;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use gristmill_monitoring::Server;
+use gristmill_platform::config::{self, DEFAULT_DATA_DIR, MonitorConfig, TelemetryConfig};
+use gristmill_platform::engines::Hold;
+use gristmill_platform::{database, telemetry};
+use tokio_util::sync::CancellationToken;
+
+use self::sources::Sources;
+use self::workers::Workers;
+use super::role;
+use crate::report::Advice;
+use crate::shutdown;
+
+/// Run everything on this machine, with a private Postgres and Redis unless DATABASE_URL and REDIS_URL are given
+///
+/// Every other setting is read from its environment variable, for the workers too.
+#[derive(Args, Debug)]
+pub(crate) struct Up {
+    /// Where data, keys and logs are kept
+    #[arg(long, env = "GRISTMILL_DATA_DIR", default_value = DEFAULT_DATA_DIR, value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// Where the API listens; port 0 takes a free one
+    #[arg(long, env = "GRISTMILL_ADDR", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    addr: SocketAddr,
+
+    /// Worker processes; 0 when they are started apart
+    #[arg(long, env = "GRISTMILL_WORKERS", default_value_t = 2, value_name = "N")]
+    workers: usize,
+
+    /// Delete what an earlier run left in the data folder, and begin anew
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl Up {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let shutdown = shutdown::on_signal()?;
+        // both before the engines start, which takes longer; the folder first, as it says who holds it
+        drop(Hold::of(&self.data_dir)?);
+        free(self.addr)?;
+        let sources = tokio::select! {
+            sources = Sources::start(&self.data_dir, self.fresh) => sources?,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        telemetry::init_to_file(&config::read::<TelemetryConfig>(NO_FLAGS)?, &sources.data_dir.join("gristmill.log"))?;
+        let result = self.serve(&sources, &shutdown).await;
+        shutdown.cancel();
+        let stopped = sources.stop().await;
+        result.and(stopped)
+    }
+
+    async fn serve(&self, sources: &Sources, shutdown: &CancellationToken) -> anyhow::Result<()> {
+        let flags = sources.flags();
+        let pool = database::connect(&config::read(sources.database_flags())?).await?;
+        database::migrate(&pool).await?;
+        let key_file = key::development(&pool, &sources.data_dir).await?;
+        pool.close().await;
+
+        let mut api_config: gristmill_api::Config = config::read(&flags)?;
+        api_config.api.addr = self.addr;
+        let scheduler_config: gristmill_scheduler::Config = config::read(&flags)?;
+        let health = role::health("up", &scheduler_config.database, &scheduler_config.redis)?;
+        let api = gristmill_api::build(api_config).await?;
+        let api_addr = api.addr().context("the API has no address")?;
+        let monitor = Server::bind(config::read::<MonitorConfig>(NO_FLAGS)?.monitor_addr).await?;
+        let monitor_addr = monitor.addr();
+
+        let drained = CancellationToken::new();
+        let monitor = tokio::spawn(monitor.serve(health, drained.clone()));
+        let mut api = tokio::spawn(api.serve(shutdown.clone()));
+        let mut scheduler = tokio::spawn(gristmill_scheduler::run(scheduler_config, shutdown.clone()));
+        let workers = Workers::start(self.workers, sources, shutdown)?;
+
+        let up = file::UpFile::write(sources, api_addr, monitor_addr)?;
+        summary::print(self.workers, sources, api_addr, monitor_addr, &key_file);
+        let early = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            result = &mut api => Err(result.err().map_or_else(|| anyhow::anyhow!("the API ended"), Into::into)),
+            result = &mut scheduler => Err(match result {
+                Ok(Ok(())) => anyhow::anyhow!("the scheduler ended"),
+                Ok(Err(error)) => error.context("the scheduler ended"),
+                Err(error) => error.into(),
+            }),
+        };
+        up.remove();
+        summary::stopping();
+        shutdown.cancel();
+        // the API first ends what arrives, the workers what they run; neither waits for the other
+        let (api, scheduler) = (
+            async {
+                if !api.is_finished() {
+                    drop(api.await)
+                }
+            },
+            async {
+                if !scheduler.is_finished() {
+                    drop(scheduler.await)
+                }
+            },
+        );
+        tokio::join!(api, scheduler, workers.stopped());
+        drained.cancel();
+        let _ = monitor.await;
+        early
+    }
+}
+
+const NO_FLAGS: [&str; 0] = [];
+
+fn free(addr: SocketAddr) -> anyhow::Result<()> {
+    let todo = "stop what listens there, or choose another address with --addr (port 0 takes a free one)";
+    let advice = || Advice::new(format!("cannot listen on {addr}"), todo);
+    TcpListener::bind(addr).map(drop).with_context(advice)
+}
