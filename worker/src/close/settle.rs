@@ -88,7 +88,6 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
 /// One good record of the upload, parsed again from its raw text.
 struct Record {
     key: u128,
-    line: u64,
     tuple: Vec<u8>,
 }
 
@@ -96,7 +95,7 @@ struct Record {
 fn again(chunk: &ChunkRecord, rules: &gristmill_pipelines::Rules, raw: &[u8], line: u64) -> Result<Record, JobError> {
     let Parsed { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, rules);
     let row = rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
-    Ok(Record { key: row.key, line, tuple: tuples[row.start as usize..(row.start + row.len) as usize].to_vec() })
+    Ok(Record { key: row.key, tuple: tuples[row.start as usize..(row.start + row.len) as usize].to_vec() })
 }
 
 /// The binary `COPY` stream of some records.

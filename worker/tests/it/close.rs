@@ -1,6 +1,5 @@
 //! The join refuses what does not add up, and nothing changes the second time.
 
-use gristmill_queue::Sweeper;
 use gristmill_uploads::State;
 
 use crate::mill::{Mill, file};
@@ -43,8 +42,6 @@ async fn jobs_delivered_again_change_nothing() {
     let stop = tokio_util::sync::CancellationToken::new();
     let workers: Vec<_> = (0..2).map(|_| mill.start(4, &stop)).collect();
     // A broker that forgets everything, again and again: whatever is not done is delivered again.
-    let sweeper = Sweeper::new(&mill.env.queue);
-    let sweeping = tokio::spawn(sweeper.run(stop.clone()));
     let client = redis::Client::open(mill.stack.redis_url.as_str()).unwrap();
     let mut redis = client.get_multiplexed_async_connection().await.unwrap();
     while !mill.find(upload.id).await.state.is_final() {
@@ -62,7 +59,6 @@ async fn jobs_delivered_again_change_nothing() {
     for worker in workers {
         worker.await.unwrap().unwrap();
     }
-    sweeping.await.unwrap();
     let upload = mill.find(upload.id).await;
     assert_eq!((upload.state, upload.rows.accepted, upload.rows.duplicate), (State::Completed, 100, 10));
     assert_eq!(mill.count("select count(*) from debts").await, 100);

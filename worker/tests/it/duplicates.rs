@@ -2,22 +2,28 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gristmill_uploads::{Policy, ReceiveError, State};
+use gristmill_uploads::{Policy, ReceiveError, State, Upload};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::mill::{DRAIN, Mill, body, file};
+use crate::mill::{Mill, body, file};
 
-/// Runs the chunks of what was received last to first.
-async fn drain_backwards(mill: &Mill) {
+/// Runs the chunks of what was received last to first, until it is closed.
+async fn grind_backwards(mill: &Mill, id: Uuid) -> Upload {
     sqlx::query(
-        "update jobs set state = 'scheduled', run_at = now() + interval '30 ms' * (200 - (payload->>'no')::int)
+        "update jobs set state = 'scheduled', run_at = now() + interval '60 ms' * (40 - (payload->>'no')::int)
          where name = 'uploads.load_chunk'",
     )
     .execute(&mill.stack.pool)
     .await
     .unwrap();
-    mill.env.queue.drain(&mill.worker(1), DRAIN).await.unwrap();
+    let stop = CancellationToken::new();
+    let worker = mill.start(1, &stop);
+    let upload = mill.ended(id).await;
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+    upload
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,8 +33,7 @@ async fn the_first_line_wins_in_whatever_order_chunks_run() {
     let keys: Vec<u64> = (0..60).chain(0..60).chain(0..60).collect();
     let upload = mill.accept(file(keys)).await;
     assert!(upload.chunks.total > 20);
-    drain_backwards(&mill).await;
-    let upload = mill.find(upload.id).await;
+    let upload = grind_backwards(&mill, upload.id).await;
     assert_eq!((upload.state, upload.rows.accepted, upload.rows.duplicate), (State::Completed, 60, 120), "{upload:?}");
     assert_eq!(mill.lines(upload.id).await, (2..62).collect::<Vec<i64>>());
     for reject in mill.rejects(upload.id).await {
@@ -52,13 +57,7 @@ async fn overlapping_files_at_once_share_their_keys() {
     let workers: Vec<_> = (0..2).map(|_| mill.start(3, &stop)).collect();
     let (a, b) = (file(0..2_000), file((1_000..3_000).rev()));
     let (a, b) = tokio::join!(mill.accept(a), mill.accept(b));
-    let (a, b) = loop {
-        let both = (mill.find(a.id).await, mill.find(b.id).await);
-        if both.0.state.is_final() && both.1.state.is_final() {
-            break both;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
+    let (a, b) = (mill.ended(a.id).await, mill.ended(b.id).await);
     stop.cancel();
     for worker in workers {
         worker.await.unwrap().unwrap();
@@ -98,13 +97,7 @@ async fn rows_that_lost_to_a_file_that_broke_off_are_taken_after_all() {
 
     send.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
     assert!(matches!(first.await.unwrap(), Err(ReceiveError::Broken { .. })));
-    let second = loop {
-        let second = mill.find(second.id).await;
-        if second.state.is_final() {
-            break second;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
+    let second = mill.ended(second.id).await;
     stop.cancel();
     worker.await.unwrap().unwrap();
     assert_eq!((second.state, second.rows.accepted, second.rows.duplicate), (State::Completed, 100, 100), "{second:?}");

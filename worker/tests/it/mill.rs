@@ -1,6 +1,6 @@
 //! A whole mill in one process: a receiver and a worker on a stack of their own.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, stream};
@@ -9,7 +9,7 @@ use gristmill_platform::{
     config::{LimitsConfig, WorkerConfig},
     testing::{self, Stack},
 };
-use gristmill_queue::{Queue, QueueConfig, Worker};
+use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
 use gristmill_uploads::{
     NewUpload, Policy, ReceiveError, Received, Receiver, Upload, events::Events, read, read::RejectRow,
 };
@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub(crate) const HEADER: &str = "name,governmentId,email,debtAmount,debtDueDate,debtId\n";
 
 /// Longer than any test should need.
-pub(crate) const DRAIN: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const DRAIN: Duration = Duration::from_secs(60);
 
 pub(crate) struct Mill {
     pub(crate) stack: Stack,
@@ -51,7 +51,7 @@ impl Mill {
             store: stack.store.clone(),
             events,
             rules: Arc::new(rules(&limits)),
-            keep_objects: std::time::Duration::ZERO,
+            keep_objects: Duration::ZERO,
         };
         Self { stack, receiver, env, client_id }
     }
@@ -60,14 +60,15 @@ impl Mill {
         worker(&self.env, &WorkerConfig { worker_concurrency: concurrency, ..WorkerConfig::default() })
     }
 
-    /// Starts a worker that runs until `stop`.
+    /// Starts a worker, and a sweeper for what is retried or snoozed, that run until `stop`.
     pub(crate) fn start(
         &self,
         concurrency: usize,
         stop: &CancellationToken,
     ) -> tokio::task::JoinHandle<Result<(), gristmill_queue::WorkerError>> {
         let (worker, stop) = (self.worker(concurrency), stop.clone());
-        tokio::spawn(async move { worker.run(stop).await })
+        let sweeper = Sweeper::new(&self.env.queue);
+        tokio::spawn(async move { tokio::join!(worker.run(stop.clone()), sweeper.run(stop)).0 })
     }
 
     pub(crate) fn new_upload(&self, policy: Policy) -> NewUpload {
@@ -98,6 +99,18 @@ impl Mill {
 
     pub(crate) async fn find(&self, id: Uuid) -> Upload {
         read::by_id(&self.stack.pool, id).await.unwrap().expect("the upload is there")
+    }
+
+    /// Waits until an upload has ended.
+    pub(crate) async fn ended(&self, id: Uuid) -> Upload {
+        for _ in 0..600 {
+            let upload = self.find(id).await;
+            if upload.state.is_final() {
+                return upload;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("not ended within 30 s: {:?}", self.find(id).await)
     }
 
     /// Receives a file, runs its jobs and says what became of it.
