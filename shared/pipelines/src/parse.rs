@@ -1,6 +1,9 @@
 //! A chunk to rows and rejects, in parallel and in the order of the file.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use memchr::memchr;
 use rayon::prelude::*;
@@ -108,7 +111,7 @@ pub(crate) fn parse<P: Pipeline>(
 ) -> Parsed {
     let job = Job { pipeline, chunk, layout, rules };
     if chunk.len() <= BLOCK_BYTES {
-        return job.block(0..chunk.len(), first_line);
+        return job.block(Parsed::default(), 0..chunk.len(), first_line);
     }
     let blocks = blocks(chunk);
     let lines: Vec<u64> = blocks.par_iter().map(|block| line_ends(&chunk[block.clone()])).collect();
@@ -118,7 +121,7 @@ pub(crate) fn parse<P: Pipeline>(
         Some(line)
     });
     let tasks: Vec<(Range<usize>, u64)> = blocks.into_iter().zip(starts).collect();
-    let parts: Vec<Parsed> = tasks.into_par_iter().map(|(block, line)| job.block(block, line)).collect();
+    let parts: Vec<Parsed> = tasks.into_par_iter().map(|(block, line)| job.block(spare(), block, line)).collect();
     join(parts)
 }
 
@@ -144,14 +147,35 @@ fn join(parts: Vec<Parsed>) -> Parsed {
         rejects: Vec::with_capacity(parts.iter().map(|part| part.rejects.len()).sum()),
         read: 0,
     };
-    for part in parts {
+    for mut part in parts {
         let base = offset(all.tuples.len());
-        all.rows.extend(part.rows.into_iter().map(|row| Row { start: row.start + base, ..row }));
+        all.rows.extend(part.rows.drain(..).map(|row| Row { start: row.start + base, ..row }));
         all.tuples.extend_from_slice(&part.tuples);
-        all.rejects.extend(part.rejects);
+        all.rejects.append(&mut part.rejects);
         all.read += part.read;
+        put_back(part);
     }
     all
+}
+
+/// Buffers of blocks, used again: fresh memory costs more time than parsing into it.
+static SPARE: Mutex<Vec<Parsed>> = Mutex::new(Vec::new());
+
+/// Enough for a few chunks at a time; about 300 KiB each.
+const MOST_SPARE: usize = 64;
+
+fn spare() -> Parsed {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+}
+
+/// Keeps the buffers of a part that was copied, unless a strange file made them large.
+fn put_back(mut part: Parsed) {
+    part.tuples.clear();
+    part.read = 0;
+    let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+    if spare.len() < MOST_SPARE && part.tuples.capacity() < 4 * BLOCK_BYTES {
+        spare.push(part);
+    }
 }
 
 fn offset(bytes: usize) -> u32 {
@@ -166,12 +190,10 @@ struct Job<'a, P> {
 }
 
 impl<P: Pipeline> Job<'_, P> {
-    fn block(&self, block: Range<usize>, first_line: u64) -> Parsed {
-        let mut parsed = Parsed {
-            rows: Vec::with_capacity(block.len() / 64),
-            tuples: Vec::with_capacity(block.len() * 5 / 4),
-            ..Parsed::default()
-        };
+    /// `parsed` is empty, but may have room.
+    fn block(&self, mut parsed: Parsed, block: Range<usize>, first_line: u64) -> Parsed {
+        parsed.rows.reserve(block.len() / 80);
+        parsed.tuples.reserve(block.len() * 3 / 2);
         let bytes = &self.chunk[block.clone()];
         let plain = bytes.is_ascii() && memchr(0, bytes).is_none();
         let mut records = Records::new(bytes, first_line);

@@ -124,7 +124,7 @@ fn outcome(file: &[u8], limits: SplitLimits, cuts: &[usize]) -> (Vec<Loaded>, Pa
         }
         for reject in &parsed.rejects {
             let again = Kind::Debts.parse(&reject.raw, reject.line, &layout, &OWNER, &Rules::default());
-            assert_eq!(again.rejects, [reject.clone()], "a record by itself gives the same reject");
+            assert_eq!(again.rejects, std::slice::from_ref(reject), "a record by itself gives the same reject");
         }
         let tuples: usize = parsed.rows.iter().map(|row| row.len as usize).sum();
         assert_eq!(tuples, parsed.tuples.len(), "tuples hold the rows and nothing else");
