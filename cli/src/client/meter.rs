@@ -52,6 +52,11 @@ impl Meter {
         self.known().sent_whole = true;
     }
 
+    /// Whether the server may have the whole file, though it has not said so.
+    pub(super) fn may_be_whole(&self) -> bool {
+        self.total.is_some_and(|total| self.sent.load(Ordering::Relaxed) >= total)
+    }
+
     /// Takes in where the upload stands. A resumed stream may tell old news first: they are left out.
     pub(super) fn learn(&self, upload: Upload) {
         let mut known = self.known();
@@ -82,52 +87,54 @@ impl Meter {
     fn read(&self) -> (Option<f64>, String) {
         let known = self.known();
         let elapsed = self.elapsed();
-        let (done, mut words) =
-            if known.sent_whole || known.upload.as_ref().is_some_and(|u| u.state != State::Receiving) {
-                working(known.upload.as_ref(), elapsed)
-            } else {
-                self.sending(known.upload.as_ref(), elapsed)
-            };
-        let eta = done.filter(|done| *done > 0.02 && *done < 1.0).map(|done| elapsed.mul_f64((1.0 - done) / done));
-        if let Some(note) = &known.note {
-            words = format!("{note}  {words}");
-        } else if let Some(eta) = eta {
-            words = format!("{words}  ETA {}", duration(eta));
+        let received = known.upload.as_ref().is_some_and(|upload| upload.state != State::Receiving);
+        let upload = known.upload.as_ref();
+        let (done, words) = if known.sent_whole || received {
+            upload.map_or((None, "sent".to_owned()), |upload| working(upload, elapsed))
+        } else {
+            self.sending(upload, elapsed)
+        };
+        match &known.note {
+            Some(note) => (done, format!("{note}  {words}")),
+            None => (done, words),
         }
-        (done, words)
     }
 
     fn sending(&self, upload: Option<&Upload>, elapsed: Duration) -> (Option<f64>, String) {
         let sent = self.sent.load(Ordering::Relaxed);
-        let mut words = bytes(sent);
-        if let Some(total) = self.total {
-            words = format!("{words} of {}", bytes(total));
+        let rows = upload.map(|upload| format!("  {} rows done", count(upload.rows.read))).unwrap_or_default();
+        let done = self.total.map(|total| share(sent, total));
+        if self.may_be_whole() {
+            return (done, format!("{} sent, the last are being stored{rows}", bytes(sent)));
         }
-        if let Some(rate) = rate(sent, elapsed) {
-            words = format!("{words}  {}/s", bytes(rate));
-        }
-        if let Some(upload) = upload {
-            words = format!("{words}  {} rows done", count(upload.rows.read));
-        }
-        (self.total.map(|total| share(sent, total)), words)
+        let of = self.total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
+        let speed = rate(sent, elapsed).map(|rate| format!("  {}/s", bytes(rate))).unwrap_or_default();
+        (done, format!("{}{of}{speed}{}{rows}", bytes(sent), eta(done, elapsed)))
     }
 }
 
-fn working(upload: Option<&Upload>, elapsed: Duration) -> (Option<f64>, String) {
-    let Some(upload) = upload else { return (None, "sent".to_owned()) };
+fn working(upload: &Upload, elapsed: Duration) -> (Option<f64>, String) {
     let (rows, chunks) = (upload.rows, upload.chunks);
-    let speed = rate(rows.read.unsigned_abs(), elapsed).unwrap_or_default();
+    let done = share(chunks.done.unsigned_abs(), chunks.total.unsigned_abs());
+    // The most important first: a narrow terminal cuts the end off.
     let words = format!(
-        "{} rows  {} rows/s  chunks {}/{}  {} accepted, {} rejected, {} duplicate",
+        "{} rows  {} rows/s{}  chunks {}/{}  {} accepted, {} rejected, {} duplicate",
         count(rows.read),
-        count(speed),
+        count(rate(rows.read.unsigned_abs(), elapsed).unwrap_or_default()),
+        eta(Some(done), elapsed),
         chunks.done,
         chunks.total,
         count(rows.accepted),
         count(rows.rejected),
         count(rows.duplicate),
     );
-    (Some(share(chunks.done.unsigned_abs(), chunks.total.unsigned_abs())), words)
+    (Some(done), words)
+}
+
+/// How long it will still take if it goes on like this; nothing where that would be a guess.
+fn eta(done: Option<f64>, elapsed: Duration) -> String {
+    let done = done.filter(|done| *done > 0.02 && *done < 1.0);
+    done.map(|done| format!("  ETA {}", duration(elapsed.mul_f64((1.0 - done) / done)))).unwrap_or_default()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a progress bar has a hundred steps")]

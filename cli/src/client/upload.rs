@@ -73,8 +73,13 @@ impl Upload {
         };
         let Some(done) = done else {
             screen.close().await;
-            eprintln!("stopped before the file had arrived: nothing of it stays");
-            return Ok(ExitCode::from(130));
+            return Ok(match meter.upload().filter(|_| meter.may_be_whole()) {
+                Some(upload) => watch::stopped(upload.id),
+                None => {
+                    eprintln!("stopped before the file had arrived: nothing of it stays");
+                    ExitCode::from(130)
+                }
+            });
         };
         let Sent { upload, same } = match done {
             Ok(sent) => sent,

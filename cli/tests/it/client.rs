@@ -184,6 +184,27 @@ fn what_the_server_refuses_is_told() {
 }
 
 #[test]
+fn ctrl_c_ends_it_at_once_though_the_pipe_is_open() {
+    let stack = stack();
+    let mut child = gristmill(stack.folder.path())
+        .args(["upload", "-", "--follow"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(b"name,governmentId,email,debtAmount,debtDueDate,debtId\n").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(signal.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    drop(pipe);
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(stderr(&output).contains("stopped before the file had arrived"), "{}", stderr(&output));
+}
+
+#[test]
 fn health_is_an_exit_code() {
     let stack = stack();
     assert!(stack.run(&["health", &format!("{}/healthz", stack.api)]).status.success());
