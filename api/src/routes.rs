@@ -103,8 +103,7 @@ mod tests {
     use super::*;
 
     async fn fault() -> &'static str {
-        let nothing: Option<&str> = None;
-        nothing.expect("there is something")
+        panic!("a secret of the server")
     }
 
     #[tokio::test]

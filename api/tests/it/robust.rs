@@ -173,7 +173,7 @@ async fn more_uploads_than_allowed_wait() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let response = api.post("/v1/uploads?kind=debts").body(file(1)).send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "2");
-    problem(response, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(problem(response, StatusCode::SERVICE_UNAVAILABLE).await["type"], "/problems/busy");
 }
 
 #[tokio::test]

@@ -114,6 +114,12 @@ async fn multipart_is_read_with_its_parameters_before_the_file() {
     assert_eq!((&upload["policy"], &upload["filename"]), (&Value::from("atomic"), &Value::from("sent.csv")));
     assert_eq!(upload["bytes"], file(4).len());
 
+    // Many frames, and compressed: the form is inside.
+    let large = file(50_000);
+    let upload = json(multipart(&api, &[("kind", "debts")], Some(&large)).await, StatusCode::ACCEPTED).await;
+    let raw = api.post("/v1/uploads?kind=debts&force=true").body(large).send().await.unwrap();
+    assert_eq!(upload["sha256"], json(raw, StatusCode::ACCEPTED).await["sha256"]);
+
     let response = multipart(&api, &[("kind", "debts"), ("colour", "red")], Some(&file(4))).await;
     assert_eq!(problem(response, StatusCode::BAD_REQUEST).await["errors"][0]["field"], "colour");
     let response = multipart(&api, &[("kind", "debts")], None).await;

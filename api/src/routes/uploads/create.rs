@@ -84,11 +84,7 @@ pub(crate) async fn create(
     let idempotency_key = idempotency_key(&headers)?;
     // A raw body has no parameters in it: what is wrong with them is said before it is read.
     let early = boundary.is_none().then(|| Wanted::take(Params::of(&uri))).transpose()?;
-    let _permit = app
-        .receiving
-        .clone()
-        .try_acquire_owned()
-        .map_err(|full| Problem::unavailable(full).header(header::RETRY_AFTER, HeaderValue::from_static("2")))?;
+    let _permit = app.receiving.clone().try_acquire_owned().map_err(|_| busy(&app))?;
 
     let patient = Patient::new(body, app.body_timeout, app.stop_bodies.clone());
     let plain = body::decode(patient, encoding);
