@@ -1,2 +1,88 @@
-//! Benchmarks, and what they are compared with.
-fn main() {}
+//! What the service costs, against what Postgres' own loader costs, in one run on the same private engines.
+//!
+//! `make bench` builds it in release and writes the table into `bench/README.md`.
+
+mod client;
+mod files;
+mod process;
+mod report;
+mod scenarios;
+mod stack;
+mod yardstick;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use crate::{files::Files, report::Report, stack::Stack};
+
+/// Measure uploads end to end against `psql \copy`
+#[derive(Parser, Debug)]
+struct Bench {
+    /// Rows of the small file
+    #[arg(long, default_value_t = 1_100_000)]
+    rows: u64,
+    /// Runs of each measurement; the median counts
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Only these scenarios (clean, dirty, force, large, watchers, pure, jobs)
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// The binary to measure
+    #[arg(long, default_value = "target/release/gristmill")]
+    binary: PathBuf,
+    /// Where files and engines are kept meanwhile
+    #[arg(long, default_value = "target/bench")]
+    dir: PathBuf,
+    /// Watchers of the scenario `watchers`
+    #[arg(long, default_value_t = 1_000)]
+    watchers: usize,
+    /// Write the table into this file, between its markers
+    #[arg(long)]
+    write: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    // Fails only when there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let bench = Bench::parse();
+    let wants = |name: &str| bench.only.is_empty() || bench.only.iter().any(|only| only == name);
+    let mut report = Report::new(bench.rows, bench.runs);
+    if ["clean", "dirty", "force", "large", "watchers"].iter().any(|name| wants(name)) {
+        uploads(&bench, &wants, &mut report).await?;
+    }
+    if wants("pure") {
+        report.text("Splitter and parser alone", scenarios::example("gristmill-pipelines", "speed", &[])?);
+    }
+    if wants("jobs") {
+        report
+            .text("No-op jobs through the ledger", scenarios::example("gristmill-queue", "throughput", &["private"])?);
+    }
+    println!("{report}");
+    if let Some(file) = &bench.write {
+        report.write(file).with_context(|| format!("the table could not be written to {}", file.display()))?;
+    }
+    Ok(())
+}
+
+async fn uploads(bench: &Bench, wants: &dyn Fn(&str) -> bool, report: &mut Report) -> anyhow::Result<()> {
+    let files = Files::new(&bench.dir, bench.rows)?;
+    let stack = Stack::start(&bench.binary, &bench.dir.join("data")).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let y = scenarios::clean(&stack, &files, bench.runs, wants("clean"), report).await?;
+    if wants("dirty") {
+        scenarios::dirty(&stack, &files, bench.runs, y, report).await?;
+    }
+    if wants("force") {
+        scenarios::force(&stack, &files, bench.runs, y, report).await?;
+    }
+    if wants("watchers") {
+        scenarios::watchers(&stack, &files, bench.watchers, report).await?;
+    }
+    if wants("large") {
+        scenarios::large(&stack, &files, report).await?;
+    }
+    stack.stop().await
+}

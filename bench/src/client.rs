@@ -1,0 +1,108 @@
+//! A client of the API: sends a file, watches it to its end.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use futures::StreamExt;
+use serde::Deserialize;
+use tokio_util::io::ReaderStream;
+
+use crate::stack::Stack;
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Upload {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    pub(crate) rows: Rows,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Rows {
+    pub(crate) read: u64,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) duplicate: u64,
+}
+
+/// How long a file took.
+pub(crate) struct Sent {
+    /// First byte sent → everything stored (the `202`).
+    pub(crate) accepted: Duration,
+    /// First byte sent → `completed` seen on the event stream.
+    pub(crate) completed: Duration,
+    pub(crate) upload: Upload,
+}
+
+/// Sends a file and waits for its end on the event stream.
+pub(crate) async fn send(stack: &Stack, file: &Path, force: bool) -> anyhow::Result<Sent> {
+    let client = reqwest::Client::new();
+    let body = ReaderStream::with_capacity(tokio::fs::File::open(file).await?, 256 * 1024);
+    let length = tokio::fs::metadata(file).await?.len();
+    let since = Instant::now();
+    let answer = client
+        .post(format!("{}/v1/uploads?kind=debts&force={force}", stack.api))
+        .bearer_auth(&stack.key)
+        .header("content-type", "text/csv")
+        .header("content-length", length)
+        .body(reqwest::Body::wrap_stream(body))
+        .send()
+        .await?;
+    let status = answer.status();
+    let text = answer.text().await?;
+    ensure!(status.is_success(), "{status}: {text}");
+    let accepted = since.elapsed();
+    let upload: Upload = serde_json::from_str(&text)?;
+    let upload = watch(stack, &upload.id).await?;
+    let completed = since.elapsed();
+    ensure!(upload.state == "completed", "{upload:?}");
+    Ok(Sent { accepted, completed, upload })
+}
+
+/// Reads an upload's events to the last one.
+pub(crate) async fn watch(stack: &Stack, id: &str) -> anyhow::Result<Upload> {
+    let (events, last) = events(&stack.api, &stack.key, id).await?;
+    ensure!(events > 0, "no events");
+    Ok(last)
+}
+
+/// Reads an upload's events to the last one; how many there were, and the last one's upload.
+pub(crate) async fn events(api: &str, key: &str, id: &str) -> anyhow::Result<(usize, Upload)> {
+    let answer = reqwest::Client::new()
+        .get(format!("{api}/v1/uploads/{id}/events"))
+        .bearer_auth(key)
+        .send()
+        .await?
+        .error_for_status()?;
+    let mut body = answer.bytes_stream();
+    let mut lines = Lines::default();
+    let (mut events, mut name) = (0, String::new());
+    while let Some(bytes) = body.next().await {
+        for line in lines.push(&bytes?) {
+            if let Some(event) = line.strip_prefix("event:") {
+                name = event.trim().to_owned();
+                events += 1;
+            } else if let Some(data) = line.strip_prefix("data:")
+                && ["completed", "failed", "cancelled"].contains(&name.as_str())
+            {
+                return Ok((events, serde_json::from_str(data).context("the last event is no upload")?));
+            }
+        }
+    }
+    bail!("the event stream ended before the upload did")
+}
+
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn push(&mut self, bytes: &Bytes) -> Vec<String> {
+        self.0.push_str(&String::from_utf8_lossy(bytes));
+        let rest = self.0.rfind('\n').map_or(0, |end| end + 1);
+        let whole: String = self.0.drain(..rest).collect();
+        whole.lines().map(str::to_owned).collect()
+    }
+}

@@ -1,0 +1,46 @@
+//! The files that are sent, generated once.
+
+use std::{
+    fs::File,
+    io::BufWriter,
+    path::{Path, PathBuf},
+};
+
+use gristmill_pipelines::generate::{self, Options};
+
+pub(crate) struct Files {
+    dir: PathBuf,
+    pub(crate) rows: u64,
+}
+
+impl Files {
+    pub(crate) fn new(dir: &Path, rows: u64) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        Ok(Self { dir: dir.to_path_buf(), rows })
+    }
+
+    /// Good rows with distinct keys.
+    pub(crate) fn clean(&self) -> anyhow::Result<PathBuf> {
+        self.file("clean", Options { rows: self.rows, seed: 1, ..Options::default() })
+    }
+
+    /// 1 % bad rows, 1 % duplicates.
+    pub(crate) fn dirty(&self) -> anyhow::Result<PathBuf> {
+        self.file("dirty", Options { rows: self.rows, bad: 0.01, duplicates: 0.01, seed: 2, ..Options::default() })
+    }
+
+    /// Ten times as many good rows.
+    pub(crate) fn large(&self) -> anyhow::Result<PathBuf> {
+        self.file("large", Options { rows: self.rows * 10, seed: 3, ..Options::default() })
+    }
+
+    fn file(&self, name: &str, options: Options) -> anyhow::Result<PathBuf> {
+        let path = self.dir.join(format!("{name}-{}.csv", options.rows));
+        if !path.exists() {
+            let partial = path.with_extension("partial");
+            generate::debts(&options, &mut BufWriter::with_capacity(1 << 20, File::create(&partial)?))?;
+            std::fs::rename(partial, &path)?;
+        }
+        Ok(path)
+    }
+}

@@ -1,0 +1,225 @@
+//! What is measured. Every upload alternates with the yardstick, so that both see the same machine.
+
+use std::{process::Command, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use futures::future::try_join_all;
+use sqlx::PgPool;
+
+use crate::{
+    client,
+    files::Files,
+    process::{self, Role},
+    report::Report,
+    stack::Stack,
+    yardstick,
+};
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
+
+fn ratio(time: Duration, y: Duration) -> String {
+    format!("{:.2} × Y", time.as_secs_f64() / y.as_secs_f64())
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// Y and the clean file. Returns Y.
+pub(crate) async fn clean(
+    stack: &Stack,
+    files: &Files,
+    runs: usize,
+    upload: bool,
+    report: &mut Report,
+) -> anyhow::Result<Duration> {
+    let file = files.clean()?;
+    let (mut ys, mut accepted, mut completed, mut profiles) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..runs {
+        ys.push(yardstick::run(stack, &file).await?);
+        if upload {
+            stack.reset().await?;
+            let wal = wal(&stack.pool).await?;
+            let (sent, _, spent) = process::watch(stack.pid(), client::send(stack, &file, false)).await;
+            let sent = sent?;
+            ensure!(sent.upload.rows.accepted == files.rows, "{:?}", sent.upload);
+            accepted.push(sent.accepted);
+            profiles.push((sent.completed, spent, wal_since(&stack.pool, &wal).await?));
+            completed.push(sent.completed);
+        }
+    }
+    let y = median(ys);
+    report.row("Y: `psql \\copy` into a keyed table", seconds(y), String::new(), "");
+    if !upload {
+        return Ok(y);
+    }
+    let total = median(completed);
+    let rate = files.rows as f64 / total.as_secs_f64();
+    report.row("first byte → `202`", seconds(median(accepted)), String::new(), "");
+    report.row(
+        "**first byte → `completed` on SSE**",
+        format!("**{}** ({rate:.0} rows/s)", seconds(total)),
+        format!("**{}**", ratio(total, y)),
+        "≤ 0.5 × Y",
+    );
+    profiles.sort_unstable_by_key(|profile| profile.0);
+    let (_, spent, wal) = &profiles[profiles.len() / 2];
+    let all: f64 = spent.values().sum();
+    for (role, cpu) in spent {
+        report.row(
+            &format!("– processor time: {}", role.name()),
+            format!("{cpu:.2} s"),
+            format!("{:.0} %", cpu / all * 100.0),
+            "",
+        );
+    }
+    report.row("– WAL written", mib(*wal), String::new(), "");
+    Ok(y)
+}
+
+/// 1 % bad rows and 1 % duplicates.
+pub(crate) async fn dirty(
+    stack: &Stack,
+    files: &Files,
+    runs: usize,
+    y: Duration,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let file = files.dirty()?;
+    let mut times = vec![];
+    for _ in 0..runs {
+        stack.reset().await?;
+        let sent = client::send(stack, &file, false).await?;
+        let rows = &sent.upload.rows;
+        ensure!(rows.rejected > 0 && rows.duplicate > 0 && rows.read == files.rows, "{:?}", sent.upload);
+        times.push(sent.completed);
+    }
+    let total = median(times);
+    report.row("1 % bad rows, 1 % duplicates", seconds(total), ratio(total, y), "≤ 0.9 × Y");
+    Ok(())
+}
+
+/// The same file again, by force: every row is a duplicate.
+pub(crate) async fn force(
+    stack: &Stack,
+    files: &Files,
+    runs: usize,
+    y: Duration,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let file = files.clean()?;
+    stack.reset().await?;
+    client::send(stack, &file, false).await?;
+    let mut times = vec![];
+    for _ in 0..runs {
+        let sent = client::send(stack, &file, true).await?;
+        ensure!(sent.upload.rows.duplicate == files.rows, "{:?}", sent.upload);
+        times.push(sent.completed);
+    }
+    let total = median(times);
+    report.row("the same file again with `force`", seconds(total), ratio(total, y), "≤ 1.0 × Y");
+    let same = client::send(stack, &file, false).await?;
+    report.row("the same file again: answered with the first", seconds(same.accepted), ratio(same.accepted, y), "");
+    Ok(())
+}
+
+/// A file ten times as large, once: rate and memory.
+pub(crate) async fn large(stack: &Stack, files: &Files, report: &mut Report) -> anyhow::Result<()> {
+    stack.reset().await?;
+    let small = client::send(stack, &files.clean()?, false).await?;
+    let small_rate = files.rows as f64 / small.completed.as_secs_f64();
+    let file = files.large()?;
+    stack.reset().await?;
+    let redis = tokio::spawn(redis_peak(stack.redis_url.clone()));
+    let (sent, peaks, _) = process::watch(stack.pid(), client::send(stack, &file, false)).await;
+    let sent = sent?;
+    redis.abort();
+    let rate = (files.rows * 10) as f64 / sent.completed.as_secs_f64();
+    report.row(
+        "a file ten times as large",
+        format!("{} ({rate:.0} rows/s)", seconds(sent.completed)),
+        format!("{:.2} × the small file's rate", rate / small_rate),
+        "≥ 0.8 ×",
+    );
+    let peak = |role| mib(peaks.resident.get(&role).copied().unwrap_or_default());
+    report.row("– largest resident size: API (with scheduler)", peak(Role::Api), String::new(), "< 128 MiB");
+    report.row("– largest resident size: a worker", peak(Role::Worker), String::new(), "< 256 MiB");
+    let used = PEAK.load(std::sync::atomic::Ordering::Relaxed);
+    report.row("– largest memory used by Redis", mib(used), String::new(), "< 32 MiB");
+    Ok(())
+}
+
+static PEAK: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+async fn redis_peak(url: String) -> anyhow::Result<()> {
+    let mut redis = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    loop {
+        let info: String = redis::cmd("INFO").arg("memory").query_async(&mut redis).await?;
+        let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok());
+        PEAK.fetch_max(used.unwrap_or_default(), std::sync::atomic::Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Many watchers of one running upload: each must see every event.
+pub(crate) async fn watchers(stack: &Stack, files: &Files, watchers: usize, report: &mut Report) -> anyhow::Result<()> {
+    stack.reset().await?;
+    let file = files.clean()?;
+    let watching = async {
+        let id: String = loop {
+            let newest: Option<String> = sqlx::query_scalar("select id::text from uploads order by id desc limit 1")
+                .fetch_optional(&stack.pool)
+                .await?;
+            if let Some(id) = newest {
+                break id;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        try_join_all((0..watchers).map(|_| client::events(&stack.api, &stack.key, &id))).await
+    };
+    let both = async { tokio::join!(client::send(stack, &file, false), watching) };
+    let ((sent, seen), peaks, spent) = process::watch(stack.pid(), both).await;
+    let (sent, seen) = (sent?, seen?);
+    let most = seen.iter().map(|(events, _)| *events).max().context("no watchers")?;
+    let complete = seen.iter().filter(|(events, upload)| *events == most && upload.state == "completed").count();
+    ensure!(complete == watchers, "{} of {watchers} watchers missed an event", watchers - complete);
+    report.row(
+        &format!("{watchers} watchers of a running upload"),
+        format!("{} each saw all {most} events", seconds(sent.completed)),
+        format!(
+            "API {:.2} s of processor, {} resident",
+            spent.get(&Role::Api).copied().unwrap_or_default(),
+            mib(peaks.resident.get(&Role::Api).copied().unwrap_or_default())
+        ),
+        "nobody misses an event",
+    );
+    Ok(())
+}
+
+/// Runs an example of a crate in release and returns what it prints.
+pub(crate) fn example(package: &str, name: &str, args: &[&str]) -> anyhow::Result<String> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "--release", "--quiet", "--package", package, "--example", name, "--"]).args(args);
+    let output = cargo.output().context("cargo does not run")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+async fn wal(pool: &PgPool) -> anyhow::Result<String> {
+    Ok(sqlx::query_scalar("select pg_current_wal_insert_lsn()::text").fetch_one(pool).await?)
+}
+
+async fn wal_since(pool: &PgPool, before: &str) -> anyhow::Result<u64> {
+    let bytes: f64 = sqlx::query_scalar("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), $1::pg_lsn)::float8")
+        .bind(before)
+        .fetch_one(pool)
+        .await?;
+    Ok(bytes as u64)
+}

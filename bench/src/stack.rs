@@ -1,0 +1,90 @@
+//! `gristmill up` as a child, on private engines, and how to reach and reset it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+use sqlx::PgPool;
+
+/// `up.json`.
+#[derive(Deserialize)]
+struct Up {
+    api: String,
+    database_url: String,
+    redis_url: String,
+}
+
+pub(crate) struct Stack {
+    child: Child,
+    pub(crate) api: String,
+    pub(crate) key: String,
+    pub(crate) database_url: String,
+    pub(crate) redis_url: String,
+    pub(crate) pool: PgPool,
+}
+
+impl Stack {
+    /// Starts it with two workers on a fresh data folder.
+    pub(crate) async fn start(binary: &Path, data: &Path) -> anyhow::Result<Self> {
+        let child = Command::new(binary)
+            .args(["up", "--fresh", "--addr", "127.0.0.1:0", "--workers", "2", "--data-dir"])
+            .arg(data)
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{} does not start: cargo build --release -p gristmill", binary.display()))?;
+        let file: PathBuf = data.join("up.json");
+        let since = Instant::now();
+        let up: Up = loop {
+            if let Ok(text) = std::fs::read_to_string(&file)
+                && let Ok(up) = serde_json::from_str(&text)
+            {
+                break up;
+            }
+            if since.elapsed() > Duration::from_secs(60) {
+                bail!("`gristmill up` was not ready within a minute");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        Ok(Self {
+            child,
+            key: std::fs::read_to_string(data.join("dev.key"))?.trim().to_owned(),
+            pool: PgPool::connect(&up.database_url).await?,
+            api: up.api,
+            database_url: up.database_url,
+            redis_url: up.redis_url,
+        })
+    }
+
+    /// Its process: the API, the scheduler and the monitor run in it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Empties the tables, as if nothing had ever been uploaded; the checkpoint keeps one run's dirty pages out of the next.
+    pub(crate) async fn reset(&self) -> anyhow::Result<()> {
+        sqlx::raw_sql("truncate debts, rejects, chunks, upload_progress, upload_waits, uploads, jobs, groups cascade")
+            .execute(&self.pool)
+            .await?;
+        sqlx::raw_sql("checkpoint").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.pool.close().await;
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        }
+    }
+}
