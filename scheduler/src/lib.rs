@@ -62,7 +62,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let pool = gristmill_platform::database::connect(&config.database).await.context("no ledger to sweep")?;
     let redis_url = config.redis.url()?;
     let namespace = &config.redis.redis_namespace;
-    let queue = Queue::connect(pool.clone(), QueueConfig { namespace: namespace.clone(), ..QueueConfig::new(redis_url) }).await?;
+    let queue =
+        Queue::connect(pool.clone(), QueueConfig { namespace: namespace.clone(), ..QueueConfig::new(redis_url) })
+            .await?;
     let events = Events::connect(redis_url, namespace).context("no Redis to tell events to")?;
     let store = gristmill_platform::store::open(&config.store)?;
     let env = Env { pool, queue, store, events };

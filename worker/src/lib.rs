@@ -78,7 +78,8 @@ pub fn rules(limits: &LimitsConfig) -> Rules {
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let pool = gristmill_platform::database::connect(&config.database).await.context("no database to work for")?;
     let redis_url = config.redis.url()?;
-    let queue = Queue::connect(pool.clone(), queue_config(&config, redis_url)).await.context("no queue to work from")?;
+    let queue =
+        Queue::connect(pool.clone(), queue_config(&config, redis_url)).await.context("no queue to work from")?;
     let env = Env {
         events: Events::connect(redis_url, &config.redis.redis_namespace).context("no Redis to tell events to")?,
         store: gristmill_platform::store::open(&config.store)?,

@@ -12,13 +12,13 @@ use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read};
 use object_store::ObjectStoreExt;
 
+use self::prepare::Prepared;
 pub(crate) use self::{
     copy::{Stage, refuse},
     duplicates::{Winner, find_winners, wait_for},
     prepare::Refused,
     record::ChunkRecord,
 };
-use self::prepare::Prepared;
 use crate::Env;
 
 /// How long a chunk waits for a lock before its job is retried: the holder may be a stopped process.

@@ -98,9 +98,8 @@ impl Events {
     /// Connects at first use; while Redis is down events are lost, which watchers make good from the database.
     pub fn connect(redis_url: &str, namespace: &str) -> Result<Self, RedisError> {
         let client = Client::open(redis_url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(Duration::from_secs(5)))
-            .set_number_of_retries(2);
+        let config =
+            ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(5))).set_number_of_retries(2);
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
         Ok(Self { client, connection, namespace: namespace.to_owned() })
     }

@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use self::intake::OversizeNote;
 use self::intake::Intake;
+pub use self::intake::OversizeNote;
 use crate::{Policy, Upload, events::Events};
 
 /// Takes files in. Cheap to clone.

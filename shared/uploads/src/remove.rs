@@ -48,10 +48,17 @@ impl Receiver {
             Some(jobs) => (jobs, false),
             None => {
                 let completed = [State::Completed];
-                let jobs =
-                    state::end(&mut tx, &self.queue, id, &completed, State::Cancelled, "undone", "undone by its client")
-                        .await?
-                        .ok_or(RemoveError::Over { state: found.state })?;
+                let jobs = state::end(
+                    &mut tx,
+                    &self.queue,
+                    id,
+                    &completed,
+                    State::Cancelled,
+                    "undone",
+                    "undone by its client",
+                )
+                .await?
+                .ok_or(RemoveError::Over { state: found.state })?;
                 (jobs, true)
             }
         };

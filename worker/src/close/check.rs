@@ -52,7 +52,12 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
     let equations = [
         ("chunks loaded", sums.chunks_done, "chunks", sums.chunks),
         ("chunks counted", sums.counted_done, "chunks", sums.chunks),
-        ("bytes of header and chunks", sums.header_bytes + sums.chunk_bytes, "bytes of the file", sums.file_bytes.unwrap_or(-1)),
+        (
+            "bytes of header and chunks",
+            sums.header_bytes + sums.chunk_bytes,
+            "bytes of the file",
+            sums.file_bytes.unwrap_or(-1),
+        ),
         ("records read", sums.read, "accepted + rejected + duplicate", sums.accepted + sums.rejected + sums.duplicate),
         ("records read in total", sums.total_read, "in the chunks", sums.read),
         ("rows accepted in total", sums.total_accepted, "in the chunks", sums.accepted),

@@ -7,8 +7,8 @@
 mod displaced;
 mod orphaned;
 
-use gristmill_queue::{Context, Fence, JobError};
 use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Parsed};
+use gristmill_queue::{Context, Fence, JobError};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -44,11 +44,10 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Err(JobError::Cancelled);
     }
-    let open: i64 =
-        sqlx::query_scalar("select coalesce(sum(unsettled), 0)::bigint from chunks where upload_id = $1")
-            .bind(upload_id)
-            .fetch_one(&mut *tx)
-            .await?;
+    let open: i64 = sqlx::query_scalar("select coalesce(sum(unsettled), 0)::bigint from chunks where upload_id = $1")
+        .bind(upload_id)
+        .fetch_one(&mut *tx)
+        .await?;
     if open == 0 {
         return Ok(Outcome::Settled);
     }
@@ -94,7 +93,8 @@ struct Record {
 /// Parses the raw text of a record that was good when its chunk was loaded.
 fn again(chunk: &ChunkRecord, rules: &gristmill_pipelines::Rules, raw: &[u8], line: u64) -> Result<Record, JobError> {
     let Parsed { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, rules);
-    let row = rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
+    let row =
+        rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
     Ok(Record { key: row.key, tuple: tuples[row.start as usize..(row.start + row.len) as usize].to_vec() })
 }
 
@@ -122,12 +122,10 @@ async fn recount(conn: &mut PgConnection, upload_id: Uuid, moves: &[(i32, i64)])
     .execute(&mut *conn)
     .await?;
     let total: i64 = deltas.iter().sum();
-    sqlx::query(
-        "update upload_progress set accepted = accepted + $2, duplicate = duplicate - $2 where upload_id = $1",
-    )
-    .bind(upload_id)
-    .bind(total)
-    .execute(conn)
-    .await?;
+    sqlx::query("update upload_progress set accepted = accepted + $2, duplicate = duplicate - $2 where upload_id = $1")
+        .bind(upload_id)
+        .bind(total)
+        .execute(conn)
+        .await?;
     Ok(())
 }

@@ -74,8 +74,7 @@ impl Stage {
         stream: &[u8],
     ) -> Result<Self, sqlx::Error> {
         let name = Self::name(table);
-        let create =
-            format!("create temporary table if not exists {name} (like {}) on commit delete rows", table.name);
+        let create = format!("create temporary table if not exists {name} (like {}) on commit delete rows", table.name);
         sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *conn).await?;
         copy(conn, &name, table, stream).await?;
         Ok(Self { table })

@@ -73,8 +73,7 @@ pub(super) async fn refuse(
 ) -> Result<i64, JobError> {
     prepared.lose(chunk, &lost);
     let unsettled: Vec<&Lost> = lost.iter().filter(|lost| lost.unsettled).collect();
-    let mut others: Vec<Uuid> =
-        unsettled.iter().map(|lost| lost.first.0).filter(|id| *id != chunk.upload_id).collect();
+    let mut others: Vec<Uuid> = unsettled.iter().map(|lost| lost.first.0).filter(|id| *id != chunk.upload_id).collect();
     others.sort_unstable();
     others.dedup();
     wait_for(conn, chunk.upload_id, &others).await?;

@@ -1,8 +1,8 @@
 //! A chunk's row: what its job has to know, and where it counts.
 
 use gristmill_pipelines::{Kind, Layout, Limits, Owner};
-use gristmill_uploads::{OversizeNote, Policy};
 use gristmill_queue::JobError;
+use gristmill_uploads::{OversizeNote, Policy};
 use sqlx::{FromRow, PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 

@@ -45,11 +45,8 @@ async fn jobs_delivered_again_change_nothing() {
     let client = redis::Client::open(mill.stack.redis_url.as_str()).unwrap();
     let mut redis = client.get_multiplexed_async_connection().await.unwrap();
     while !mill.find(upload.id).await.state.is_final() {
-        let keys: Vec<String> = redis::cmd("KEYS")
-            .arg(format!("*{}*", mill.stack.namespace))
-            .query_async(&mut redis)
-            .await
-            .unwrap();
+        let keys: Vec<String> =
+            redis::cmd("KEYS").arg(format!("*{}*", mill.stack.namespace)).query_async(&mut redis).await.unwrap();
         if !keys.is_empty() {
             redis::cmd("DEL").arg(keys).exec_async(&mut redis).await.unwrap();
         }

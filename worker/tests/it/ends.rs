@@ -64,7 +64,8 @@ async fn a_file_that_only_begins_like_another_is_loaded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idempotency_key_answers_as_before() {
     let mill = Mill::new(1_000).await;
-    let keyed = || NewUpload { idempotency_key: Some("k1".to_owned()), force: true, ..mill.new_upload(Policy::Partial) };
+    let keyed =
+        || NewUpload { idempotency_key: Some("k1".to_owned()), force: true, ..mill.new_upload(Policy::Partial) };
     let first = accepted(mill.receive(keyed(), file(0..10)).await);
     match mill.receive(keyed(), file(0..10)).await.unwrap() {
         Received::Replayed(upload) => assert_eq!(upload.id, first.id),

@@ -154,7 +154,10 @@ pub(crate) async fn client(stack: &Stack, name: &str) -> i32 {
 }
 
 /// A file as a body in frames.
-pub(crate) fn body(file: &[u8], frame: usize) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static {
+pub(crate) fn body(
+    file: &[u8],
+    frame: usize,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static {
     let frames: Vec<_> = file.chunks(frame).map(|frame| Ok(Bytes::copy_from_slice(frame))).collect();
     stream::iter(frames)
 }

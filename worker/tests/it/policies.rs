@@ -17,10 +17,10 @@ async fn a_partial_file_keeps_its_good_rows() {
     assert!(upload.first_row_at.is_some() && upload.completed_at.is_some());
     assert_eq!(mill.lines(upload.id).await, [2, 4]);
     let rejects = mill.rejects(upload.id).await;
-    assert_eq!(rejects.iter().map(|r| (r.line, r.code.as_str())).collect::<Vec<_>>(), [
-        (3, "too_few_columns"),
-        (5, "duplicate")
-    ]);
+    assert_eq!(
+        rejects.iter().map(|r| (r.line, r.code.as_str())).collect::<Vec<_>>(),
+        [(3, "too_few_columns"), (5, "duplicate")]
+    );
     assert_eq!(rejects[0].raw, b"no,columns");
     assert_eq!((rejects[1].first_upload_id, rejects[1].first_line), (Some(upload.id), Some(2)));
     assert_eq!(rejects[1].column_name.as_deref(), Some("debtId"));
@@ -61,12 +61,8 @@ async fn a_generated_file_is_counted_as_generated() {
         let counts = generate::debts(&options, &mut text).unwrap();
         let upload = mill.grind(&text).await;
         assert_eq!(upload.state, State::Completed, "{upload:?}");
-        let expected = rows(
-            counts.read() as i64,
-            counts.accepted as i64,
-            counts.rejected as i64,
-            counts.duplicate as i64,
-        );
+        let expected =
+            rows(counts.read() as i64, counts.accepted as i64, counts.rejected as i64, counts.duplicate as i64);
         assert_eq!(upload.rows, expected, "chunks of {chunk_bytes}");
         assert_eq!(mill.lines(upload.id).await.len() as u64, counts.accepted);
         assert_eq!(mill.count("select count(*) from jobs where state in ('available', 'dead')").await, 0);

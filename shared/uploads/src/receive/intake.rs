@@ -159,8 +159,7 @@ impl Intake {
 
     async fn settle(&self, twin: Option<Twin>, bytes: u64, sha256: [u8; 32]) -> Result<Received, ReceiveError> {
         if !self.force
-            && let Some(first) =
-                self.receiver.completed_before(self.client_id, &self.kind, &sha256, self.id).await?
+            && let Some(first) = self.receiver.completed_before(self.client_id, &self.kind, &sha256, self.id).await?
         {
             self.end(State::Cancelled, "same_file", &format!("the same file as upload {}", first.id)).await?;
             self.receiver.forget(self.id).await?;
@@ -257,11 +256,7 @@ async fn enter(
 ) -> Result<Option<Twin>, ReceiveError> {
     let mut twin = Some(twin);
     let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
-    let mut stored = cut
-        .map(|(no, chunk)| store(&receiver, id, no, chunk))
-        .buffered(STORING)
-        .ready_chunks(64)
-        .boxed();
+    let mut stored = cut.map(|(no, chunk)| store(&receiver, id, no, chunk)).buffered(STORING).ready_chunks(64).boxed();
     while let Some(batch) = stored.next().await {
         let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(mut suspect) = twin.take() {
@@ -294,12 +289,7 @@ fn note(oversize: Oversize) -> OversizeNote {
 }
 
 /// Enters chunks and their jobs in the ledger and pushes the jobs. A cancelled upload takes no more.
-async fn commit(
-    receiver: &Receiver,
-    id: Uuid,
-    group: GroupId,
-    batch: Vec<Stored>,
-) -> Result<(), ReceiveError> {
+async fn commit(receiver: &Receiver, id: Uuid, group: GroupId, batch: Vec<Stored>) -> Result<(), ReceiveError> {
     if batch.is_empty() {
         return Ok(());
     }
@@ -349,4 +339,3 @@ async fn stay_alive(receiver: Receiver, id: Uuid) {
         }
     }
 }
-

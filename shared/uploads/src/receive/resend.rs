@@ -54,11 +54,7 @@ impl Twin {
 
     /// Whether `batch` was taken and held back. If not, `batch` is everything that has to be entered now, and the
     /// question is settled: it is another file.
-    pub(super) async fn holds(
-        &mut self,
-        receiver: &Receiver,
-        batch: &mut Vec<Stored>,
-    ) -> Result<bool, ReceiveError> {
+    pub(super) async fn holds(&mut self, receiver: &Receiver, batch: &mut Vec<Stored>) -> Result<bool, ReceiveError> {
         if let (Suspicion::Open, Some(first)) = (&self.suspicion, batch.first()) {
             self.suspicion = match self.begins_like(receiver, &first.sha256).await? {
                 Some(twin) => Suspicion::Same(twin),
@@ -67,13 +63,12 @@ impl Twin {
         }
         let Suspicion::Same(twin) = self.suspicion else { return Ok(false) };
         let numbers: Vec<i32> = batch.iter().map(|chunk| chunk.no).collect();
-        let theirs: Vec<Vec<u8>> = sqlx::query_scalar(
-            "select sha256 from chunks where upload_id = $1 and no = any($2) order by no",
-        )
-        .bind(twin)
-        .bind(&numbers)
-        .fetch_all(&receiver.pool)
-        .await?;
+        let theirs: Vec<Vec<u8>> =
+            sqlx::query_scalar("select sha256 from chunks where upload_id = $1 and no = any($2) order by no")
+                .bind(twin)
+                .bind(&numbers)
+                .fetch_all(&receiver.pool)
+                .await?;
         let same = theirs.len() == batch.len() && theirs.iter().zip(batch.iter()).all(|(a, b)| *a == b.sha256);
         self.held.append(batch);
         if !same {
@@ -128,12 +123,10 @@ impl Receiver {
     /// Removes the copy of a file that was there already, if nothing of it was loaded; else the purge does it.
     pub(super) async fn forget(&self, id: Uuid) -> Result<(), ReceiveError> {
         objects::drop_all(&*self.store, id).await?;
-        sqlx::query(
-            "delete from uploads where id = $1 and not exists (select from chunks where upload_id = $1)",
-        )
-        .bind(id)
-        .execute(&self.pool)
-        .await?;
+        sqlx::query("delete from uploads where id = $1 and not exists (select from chunks where upload_id = $1)")
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

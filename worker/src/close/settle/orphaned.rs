@@ -67,11 +67,8 @@ async fn take(
     stage.empty(conn).await?;
 
     let ids: Vec<Uuid> = first_by_key.keys().map(|key| Uuid::from_u128(*key)).collect();
-    let winners: HashMap<u128, Winner> = load::find_winners(conn, chunk, &ids)
-        .await?
-        .into_iter()
-        .map(|winner| (winner.key.as_u128(), winner))
-        .collect();
+    let winners: HashMap<u128, Winner> =
+        load::find_winners(conn, chunk, &ids).await?.into_iter().map(|winner| (winner.key.as_u128(), winner)).collect();
     let lines: Vec<i64> = orphans.iter().map(|orphan| orphan.line).collect();
     let mut moves = Vec::new();
     let mut waits = Vec::new();
