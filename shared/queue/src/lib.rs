@@ -26,3 +26,8 @@ pub use ledger::groups::{GroupPolicy, JobSpec, NewGroup};
 pub use queue::{Claim, Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError};
 pub use relay::{Sweeper, Swept};
 pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError};
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

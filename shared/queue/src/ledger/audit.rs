@@ -35,7 +35,7 @@ pub struct Miscounted {
     pub finished: i64,
 }
 
-/// What [`prune`] removed.
+/// What [`crate::Queue::prune`] removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Finished jobs.

@@ -9,17 +9,17 @@ use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
-pub struct Bench {
-    pub queue: Queue,
-    pub pool: PgPool,
-    pub stack: Stack,
+pub(crate) struct Bench {
+    pub(crate) queue: Queue,
+    pub(crate) pool: PgPool,
+    pub(crate) stack: Stack,
 }
 
-pub async fn bench() -> Bench {
+pub(crate) async fn bench() -> Bench {
     on(testing::stack().await).await
 }
 
-pub async fn on(stack: Stack) -> Bench {
+pub(crate) async fn on(stack: Stack) -> Bench {
     sqlx::query(
         "create table effects (job uuid not null, n bigint not null, at timestamptz default clock_timestamp())",
     )
@@ -30,7 +30,7 @@ pub async fn on(stack: Stack) -> Bench {
     Bench { queue, pool: stack.pool.clone(), stack }
 }
 
-pub fn config(stack: &Stack) -> QueueConfig {
+pub(crate) fn config(stack: &Stack) -> QueueConfig {
     QueueConfig {
         namespace: stack.namespace.clone(),
         lease: Duration::from_millis(1_500),
@@ -43,7 +43,7 @@ pub fn config(stack: &Stack) -> QueueConfig {
 
 impl Bench {
     /// Enqueues, commits, pushes.
-    pub async fn enqueue<J: Job>(&self, jobs: &[J], options: &Options) -> Vec<Uuid> {
+    pub(crate) async fn enqueue<J: Job>(&self, jobs: &[J], options: &Options) -> Vec<Uuid> {
         let mut tx = self.pool.begin().await.unwrap();
         let enqueued = self.queue.enqueue_all(&mut tx, jobs, options).await.unwrap();
         tx.commit().await.unwrap();
@@ -53,14 +53,14 @@ impl Bench {
     }
 
     /// Enqueues and commits, as a process that dies before its push.
-    pub async fn enqueue_and_die<J: Job>(&self, jobs: &[J]) -> Vec<Uuid> {
+    pub(crate) async fn enqueue_and_die<J: Job>(&self, jobs: &[J]) -> Vec<Uuid> {
         let mut tx = self.pool.begin().await.unwrap();
         let enqueued = self.queue.enqueue_all(&mut tx, jobs, &Options::default()).await.unwrap();
         tx.commit().await.unwrap();
         enqueued.ids().to_vec()
     }
 
-    pub async fn state(&self, id: Uuid) -> (String, i32, Option<String>) {
+    pub(crate) async fn state(&self, id: Uuid) -> (String, i32, Option<String>) {
         sqlx::query_as("select state, attempt, last_error from jobs where id = $1")
             .bind(id)
             .fetch_one(&self.pool)
@@ -68,16 +68,16 @@ impl Bench {
             .unwrap()
     }
 
-    pub async fn count(&self, sql: &'static str) -> i64 {
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
     }
 
     /// Effects, and jobs that have one.
-    pub async fn effects(&self) -> (i64, i64) {
+    pub(crate) async fn effects(&self) -> (i64, i64) {
         sqlx::query_as("select count(*), count(distinct job) from effects").fetch_one(&self.pool).await.unwrap()
     }
 
-    pub fn effect_worker(&self, concurrency: usize) -> Worker {
+    pub(crate) fn effect_worker(&self, concurrency: usize) -> Worker {
         Worker::builder(&self.queue)
             .label("test")
             .queue("default", concurrency)
@@ -86,13 +86,13 @@ impl Bench {
             .build()
     }
 
-    pub async fn redis(&self) -> redis::aio::MultiplexedConnection {
+    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.stack.redis_url.as_str()).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
     }
 
     /// Keys of this queue.
-    pub async fn keys(&self) -> Vec<String> {
+    pub(crate) async fn keys(&self) -> Vec<String> {
         let pattern = format!("{{{}*", self.stack.namespace);
         let mut keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut self.redis().await).await.unwrap();
         keys.sort();
@@ -102,18 +102,18 @@ impl Bench {
 
 /// One row in `effects`, in the transaction that completes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Effect {
-    pub n: i64,
+pub(crate) struct Effect {
+    pub(crate) n: i64,
     #[serde(default)]
-    pub millis: u64,
+    pub(crate) millis: u64,
 }
 
 impl Effect {
-    pub fn new(n: i64) -> Self {
+    pub(crate) fn new(n: i64) -> Self {
         Self { n, millis: 0 }
     }
 
-    pub fn many(n: i64) -> Vec<Self> {
+    pub(crate) fn many(n: i64) -> Vec<Self> {
         (0..n).map(Self::new).collect()
     }
 }
@@ -123,15 +123,15 @@ impl Job for Effect {
     const MAX_ATTEMPTS: u16 = 100;
 }
 
-pub async fn effect(ctx: Context, job: Effect) -> Result<(), JobError> {
+pub(crate) async fn effect(ctx: Context, job: Effect) -> Result<(), JobError> {
     tokio::time::sleep(Duration::from_millis(job.millis)).await;
     once(&ctx, job.n).await
 }
 
 /// The join of a group: the same, with a number of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Join {
-    pub failed: bool,
+pub(crate) struct Join {
+    pub(crate) failed: bool,
 }
 
 impl Job for Join {
@@ -139,11 +139,11 @@ impl Job for Join {
     const MAX_ATTEMPTS: u16 = 100;
 }
 
-pub async fn join(ctx: Context, job: Join) -> Result<(), JobError> {
+pub(crate) async fn join(ctx: Context, job: Join) -> Result<(), JobError> {
     once(&ctx, if job.failed { -2 } else { -1 }).await
 }
 
-pub async fn once(ctx: &Context, n: i64) -> Result<(), JobError> {
+pub(crate) async fn once(ctx: &Context, n: i64) -> Result<(), JobError> {
     let mut tx = ctx.queue.pool().begin().await?;
     sqlx::query("insert into effects (job, n) values ($1, $2)").bind(ctx.claim.id).bind(n).execute(&mut *tx).await?;
     match ctx.queue.complete(&mut tx, &ctx.claim).await.map_err(|error| JobError::Retry(error.into()))? {
@@ -157,32 +157,32 @@ pub async fn once(ctx: &Context, n: i64) -> Result<(), JobError> {
 }
 
 /// A worker (or sweeper) in the background, gone with the handle.
-pub struct Background {
-    pub stop: CancellationToken,
-    pub task: AbortOnDropHandle<()>,
+pub(crate) struct Background {
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: AbortOnDropHandle<()>,
 }
 
-pub fn work(worker: &Worker) -> Background {
+pub(crate) fn work(worker: &Worker) -> Background {
     let (worker, stop) = (worker.clone(), CancellationToken::new());
     let token = stop.clone();
     Background { stop, task: AbortOnDropHandle::new(tokio::spawn(async move { worker.run(token).await.unwrap() })) }
 }
 
-pub fn sweep(queue: &Queue) -> Background {
+pub(crate) fn sweep(queue: &Queue) -> Background {
     let (sweeper, stop) = (Sweeper::new(queue), CancellationToken::new());
     let token = stop.clone();
     Background { stop, task: AbortOnDropHandle::new(tokio::spawn(sweeper.run(token))) }
 }
 
 impl Background {
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap();
     }
 }
 
 /// Waits until `done`, or says what was awaited.
-pub async fn until<F, Fut>(what: &str, limit: Duration, mut done: F)
+pub(crate) async fn until<F, Fut>(what: &str, limit: Duration, mut done: F)
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = bool>,
@@ -194,4 +194,4 @@ where
     }
 }
 
-pub const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
