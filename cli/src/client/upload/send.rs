@@ -43,7 +43,7 @@ pub(super) struct Sent {
 /// What became of a request whose answer is lost.
 enum Fate {
     /// The server has the file, and this came of it.
-    Taken(Upload),
+    Taken(Box<Upload>),
     /// A part of the file arrived; nothing of it stays.
     Dropped,
     /// The server does not know of it.
@@ -75,7 +75,7 @@ impl Sending<'_> {
             meter.note(format!("{}: trying again in {}", watch::brief(&failure), human::duration(*wait)));
             sleep(*wait).await;
             match fate(api, &key).await? {
-                Fate::Taken(upload) => return Ok(Sent { upload, same: false }),
+                Fate::Taken(upload) => return Ok(Sent { upload: *upload, same: false }),
                 Fate::Dropped => key = new_key(),
                 Fate::Unknown => {}
             }
@@ -151,7 +151,7 @@ async fn fate(api: &Api, key: &str) -> Result<Fate, Failure> {
             State::Receiving if Instant::now() < until => sleep(Duration::from_millis(300)).await,
             State::Receiving => return Ok(Fate::Dropped),
             State::Failed if upload.received_at.is_none() => return Ok(Fate::Dropped),
-            _ => return Ok(Fate::Taken(upload)),
+            _ => return Ok(Fate::Taken(Box::new(upload))),
         }
     }
 }
