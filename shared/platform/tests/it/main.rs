@@ -1,3 +1,9 @@
 //! The ground floor on real engines.
+#![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+mod doctor;
 mod engines;
+mod keys;
+mod orphans;
+mod settings;
+mod store;

@@ -1,0 +1,39 @@
+use gristmill_platform::{keys, testing};
+use secrecy::ExposeSecret;
+
+#[tokio::test]
+async fn a_key_proves_its_client_until_revoked() {
+    let pool = testing::stack().await.pool;
+    let acme = keys::create(&pool, "acme").await.unwrap();
+    let again = keys::create(&pool, "acme").await.unwrap();
+    let other = keys::create(&pool, "other").await.unwrap();
+    assert_eq!(acme.client, again.client);
+    assert_ne!(acme.client.id, other.client.id);
+    let secret = acme.secret.expose_secret();
+    assert!(secret.starts_with("gm_") && secret.len() == 3 + 64, "{}", secret.len());
+
+    assert_eq!(keys::authenticate(&pool, secret).await.unwrap(), Some(acme.client.clone()));
+    for wrong in ["", "gm_", &secret[..secret.len() - 1], &secret.to_uppercase(), &format!("{secret} ")] {
+        assert_eq!(keys::authenticate(&pool, wrong).await.unwrap(), None, "{wrong}");
+    }
+
+    let listed = keys::list(&pool).await.unwrap();
+    assert_eq!(listed.len(), 3);
+    assert_eq!((listed[0].client.as_str(), listed[0].id), ("other", other.id));
+    assert!(secret.starts_with(&listed[2].prefix) && listed[2].created_at.ends_with('Z'));
+
+    assert_eq!(keys::revoke(&pool, &acme.id.to_string()).await.unwrap(), 1);
+    assert_eq!(keys::revoke(&pool, &acme.id.to_string()).await.unwrap(), 0);
+    assert_eq!(keys::revoke(&pool, &listed[1].prefix).await.unwrap(), 1);
+    assert_eq!(keys::authenticate(&pool, secret).await.unwrap(), None);
+    assert_eq!(keys::authenticate(&pool, again.secret.expose_secret()).await.unwrap(), None);
+    assert!(keys::authenticate(&pool, other.secret.expose_secret()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn nothing_stored_is_a_key() {
+    let pool = testing::stack().await.pool;
+    let key = keys::create(&pool, "acme").await.unwrap();
+    let rows: Vec<String> = sqlx::query_scalar("select api_keys::text from api_keys").fetch_all(&pool).await.unwrap();
+    assert!(!rows.concat().contains(&key.secret.expose_secret()[12..]));
+}
