@@ -21,7 +21,12 @@ struct UpFile {
 
 impl Running {
     /// Fills in what was not given.
-    pub(super) fn complete(&self, database: &mut DatabaseConfig, redis: Option<&mut RedisConfig>, store: Option<&mut StoreConfig>) {
+    pub(super) fn complete(
+        &self,
+        database: &mut DatabaseConfig,
+        redis: Option<&mut RedisConfig>,
+        store: Option<&mut StoreConfig>,
+    ) {
         let text = std::fs::read(self.data_dir.join("up.json")).unwrap_or_default();
         let Ok(mut up) = serde_json::from_slice::<UpFile>(&text) else { return };
         let mut take = |name: &str| up.env.remove(name);

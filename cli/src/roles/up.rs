@@ -44,11 +44,18 @@ pub(crate) struct Up {
     /// Delete what an earlier run left in the data folder, and begin anew
     #[arg(long)]
     fresh: bool,
+
+    /// Stop when standard input ends
+    #[arg(long, hide = true)]
+    exit_with_parent: bool,
 }
 
 impl Up {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let shutdown = shutdown::on_signal()?;
+        if self.exit_with_parent {
+            shutdown::with_parent(&shutdown)?;
+        }
         // both before the engines start, which takes longer; the folder first, as it says who holds it
         drop(Hold::of(&self.data_dir)?);
         free(self.addr)?;
@@ -88,6 +95,8 @@ impl Up {
         let up = file::UpFile::write(sources, api_addr, monitor_addr)?;
         summary::print(self.workers, sources, api_addr, monitor_addr, &key_file);
         let early = tokio::select! {
+            // after a shutdown the others end too: that is not early
+            biased;
             () = shutdown.cancelled() => Ok(()),
             result = &mut api => Err(result.err().map_or_else(|| anyhow::anyhow!("the API ended"), Into::into)),
             result = &mut scheduler => Err(match result {

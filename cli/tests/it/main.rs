@@ -1,11 +1,15 @@
 //! The binary, run as a user runs it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod alone;
 mod client;
 mod compose;
 mod generate;
 mod reconnect;
+mod roles;
 mod stack;
+mod up;
 
 use std::{
     path::Path,
