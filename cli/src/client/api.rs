@@ -1,6 +1,9 @@
 //! Requests to the API, and what their answers mean.
 
-use std::time::Duration;
+use std::{
+    io::{self, ErrorKind},
+    time::Duration,
+};
 
 use gristmill_uploads::Upload;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
@@ -100,14 +103,10 @@ impl Api {
     }
 
     pub(super) fn failed(&self, error: reqwest::Error) -> Failure {
+        let unreachable = error.is_connect();
         // The address stands in our own message; without it the cause is short.
-        let error = error.without_url();
-        let api = self.base();
-        if error.is_connect() {
-            Failure::Unreachable { api, source: error }
-        } else {
-            Failure::Broken { api, source: error.into() }
-        }
+        let (api, source) = (self.base(), short(error.without_url()));
+        if unreachable { Failure::Unreachable { api, source } } else { Failure::Broken { api, source } }
     }
 
     fn refused_key(&self, problem: &Problem) -> Failure {
@@ -123,4 +122,16 @@ impl Api {
             },
         }
     }
+}
+
+/// Of the four layers that an error comes through only the last one says something: `connection refused`.
+fn short(error: reqwest::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(layer) = cause {
+        match layer.downcast_ref::<io::Error>().map(io::Error::kind) {
+            None | Some(ErrorKind::Other) => cause = layer.source(),
+            Some(kind) => return io::Error::from(kind).into(),
+        }
+    }
+    error.into()
 }

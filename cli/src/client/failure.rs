@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub(crate) enum Failure {
     /// Nobody is there.
     #[error("no server answers at {api}")]
-    Unreachable { api: Url, source: reqwest::Error },
+    Unreachable { api: Url, source: Box<dyn std::error::Error + Send + Sync> },
     /// The connection broke while the request or its answer was under way.
     #[error("the connection to {api} broke")]
     Broken { api: Url, source: Box<dyn std::error::Error + Send + Sync> },
