@@ -11,7 +11,7 @@ mod table;
 pub use limits::LimitsConfig;
 pub use roles::{ApiConfig, MonitorConfig, SchedulerConfig, WorkerConfig};
 pub use sources::{DatabaseConfig, LogFormat, NoRedisUrl, RedisConfig, StoreConfig, TelemetryConfig, cloud_options};
-pub use table::{Setting, set_by_environment, settings, settings_of};
+pub use table::{Setting, markdown, set_by_environment, settings, settings_of};
 
 use std::ffi::OsString;
 

@@ -100,7 +100,8 @@ async fn on_template(engines: &Engines) -> Stack {
     let database_url = engines.database_url_of(&format!("t{name}")).expose_secret().to_owned();
     let options = sqlx::postgres::PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(10));
     let pool = options.connect(&database_url).await.expect("the database accepts connections");
-    let folder = tempfile::Builder::new().prefix("gristmill-test-").tempdir().expect("a temporary folder");
+    // among the engines' data, which go even when the test process is killed
+    let folder = tempfile::Builder::new().prefix("stack-").tempdir_in(engines.data_dir()).expect("a temporary folder");
     let dir = folder.path().to_path_buf();
     let store_url = url::Url::from_directory_path(dir.join("objects")).expect("the path is absolute").to_string();
     let config = StoreConfig { store_url: Some(store_url.clone()), store_fsync: false, ..StoreConfig::default() };

@@ -34,6 +34,16 @@ pub fn settings() -> Vec<Setting> {
     all
 }
 
+/// The settings as a table in Markdown: the README's.
+pub fn markdown() -> String {
+    let mut text = String::from("| variable | flag | default | what it is for |\n|---|---|---|---|\n");
+    for Setting { env, flag, default, help, .. } in settings() {
+        let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+        text.push_str(&format!("| `{env}` | `{flag}` | {default} | {} |\n", help.replace('|', "\\|")));
+    }
+    text
+}
+
 /// The settings of one struct.
 pub fn settings_of<C: Args>() -> Vec<Setting> {
     let command = C::augment_args(Command::new("gristmill"));

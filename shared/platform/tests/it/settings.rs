@@ -21,3 +21,11 @@ fn a_secret_is_not_shown() {
     let config: config::DatabaseConfig = config::read(["--database-url", "postgres://u:hush@h/d"]).unwrap();
     assert!(!format!("{config:?}").contains("hush"));
 }
+
+#[test]
+fn the_readme_lists_every_setting() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let Ok(readme) = std::fs::read_to_string(path) else { return };
+    let table = config::markdown();
+    assert!(readme.contains(&table), "the README's table of settings must be:\n\n{table}");
+}
