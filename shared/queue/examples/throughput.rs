@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p gristmill-queue --example throughput -- DATABASE_URL REDIS_URL [JOBS] [WORKERS] [CONCURRENCY]`
 //!
-//! The database must be migrated. `private` instead of the two URLs starts engines of its own.
+//! The database must be migrated. `private` instead of the two URLs starts durable engines of its own.
 
 use std::{
     process::ExitCode,
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gristmill_platform::testing;
+use gristmill_platform::{engines::Engines, testing};
 use gristmill_queue::{Job, Options, Queue, QueueConfig, Worker};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
@@ -44,10 +44,7 @@ type Error = Box<dyn std::error::Error>;
 async fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.first().map(String::as_str) {
-        Some("private") => {
-            let stack = testing::stack().await;
-            measure(&stack.database_url, &stack.redis_url, &args[1..]).await
-        }
+        Some("private") => private(&args[1..]).await,
         Some(database) if args.len() > 1 => measure(database, &args[1], &args[2..]).await,
         _ => Err("usage: throughput (private | DATABASE_URL REDIS_URL) [JOBS] [WORKERS] [CONCURRENCY]".into()),
     };
@@ -58,6 +55,16 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// On durable engines (fsync, append-only file), as `gristmill up` starts them.
+async fn private(args: &[String]) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
+    let engines = Engines::start(folder.path()).await?;
+    let stack = testing::stack_on(&engines).await;
+    let result = measure(&stack.database_url, &stack.redis_url, args).await;
+    engines.stop().await?;
+    result
 }
 
 async fn measure(database: &str, redis: &str, args: &[String]) -> Result<(), Error> {

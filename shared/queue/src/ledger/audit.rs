@@ -83,7 +83,8 @@ pub(crate) async fn not_due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, Qu
     .await?)
 }
 
-/// Removes jobs and groups that finished at least `age` ago, in slices of `slice` rows. Members go with their group.
+/// Removes jobs and groups that finished at least `age` ago, in slices of `slice` rows. Members go with their group;
+/// dead jobs stay until somebody redrives or discards them, and keep their group.
 pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pruned, QueueError> {
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2);
     let mut pruned = Pruned::default();
@@ -101,7 +102,7 @@ pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pr
                 select id, group_id, finished_at from jobs where id > $1 and id <= $2 order by id limit $3
              ), gone as (
                 delete from jobs using page
-                where jobs.id = page.id and page.group_id is null and page.finished_at <= now() - $4 * interval '1 millisecond'
+                where jobs.id = page.id and jobs.state <> 'dead' and page.group_id is null and page.finished_at <= now() - $4 * interval '1 millisecond'
                 returning jobs.id
              )
              select page.id, gone.id is not null from page left join gone on gone.id = page.id order by page.id",
@@ -122,7 +123,7 @@ pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pr
         let members = sqlx::query(
             "delete from jobs where id in (
                 select j.id from groups g join jobs j on j.group_id = g.id
-                where g.finished_at <= now() - $1 * interval '1 millisecond' limit $2)",
+                where g.finished_at <= now() - $1 * interval '1 millisecond' and j.state <> 'dead' limit $2)",
         )
         .bind(millis)
         .bind(slice)

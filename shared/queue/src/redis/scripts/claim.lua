@@ -29,7 +29,7 @@ for list = first, last, step do
       -- a full batch: there may be more, so wake the next worker
       for other = 5, 14 do
         if redis.call('EXISTS', KEYS[other]) == 1 then
-          if redis.call('LLEN', KEYS[4]) < 8 then redis.call('RPUSH', KEYS[4], 1) end
+          if redis.call('LLEN', KEYS[4]) < 8 then redis.call('RPUSH', KEYS[4], 1) redis.call('EXPIRE', KEYS[4], 60) end
           break
         end
       end

@@ -6,6 +6,6 @@ for i = 1, #ARGV, 2 do
 end
 if #fresh > 0 then
   redis.call('RPUSH', KEYS[2], unpack(fresh))
-  if redis.call('LLEN', KEYS[3]) < 8 then redis.call('RPUSH', KEYS[3], 1) end
+  if redis.call('LLEN', KEYS[3]) < 8 then redis.call('RPUSH', KEYS[3], 1) redis.call('EXPIRE', KEYS[3], 60) end
 end
 return #fresh

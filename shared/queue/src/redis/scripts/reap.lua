@@ -25,5 +25,5 @@ for _, id in ipairs(ids) do
     end
   end
 end
-if back > 0 and redis.call('LLEN', KEYS[4]) < 8 then redis.call('RPUSH', KEYS[4], 1) end
+if back > 0 and redis.call('LLEN', KEYS[4]) < 8 then redis.call('RPUSH', KEYS[4], 1) redis.call('EXPIRE', KEYS[4], 60) end
 return { back, out }

@@ -16,7 +16,7 @@ for i = 1, #ARGV, 3 do
       if message then
         redis.call('HINCRBY', KEYS[3], id, 1)
         redis.call('LPUSH', KEYS[5 + tonumber(string.sub(message, 1, 1))], id)
-        if redis.call('LLEN', KEYS[4]) < 8 then redis.call('RPUSH', KEYS[4], 1) end
+        if redis.call('LLEN', KEYS[4]) < 8 then redis.call('RPUSH', KEYS[4], 1) redis.call('EXPIRE', KEYS[4], 60) end
       end
     end
   end
