@@ -37,7 +37,8 @@ audit: tools
 
 ## bench   how fast it is, against Postgres' own loader
 bench: setup
-	cargo run --release --package gristmill-bench
+	cargo build --release --package gristmill --package gristmill-bench
+	target/release/gristmill-bench --write bench/README.md
 
 ## up      with Docker: docker compose up
 up:

@@ -143,6 +143,14 @@ fn reason_codes_are_documented_words() {
 }
 
 #[test]
+fn the_readme_lists_every_reason_code() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let lines = ReasonCode::ALL.iter().map(|code| format!("| `{code}` | {} |\n", code.explanation()));
+    let table = format!("| code | what it means |\n|---|---|\n{}", lines.collect::<String>());
+    assert!(readme.contains(&table), "the README's table of reason codes must be:\n\n{table}");
+}
+
+#[test]
 fn copy_frame_is_that_of_postgres() {
     assert_eq!(COPY_HEADER, b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
     assert_eq!(COPY_HEADER.len(), 19);
