@@ -33,7 +33,7 @@ static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
 pub enum Name {
     /// A chunk was committed or the file was received; data: the upload.
     Progress,
-    /// Bad rows were found; data: how many so far, and examples.
+    /// Records of a chunk were not taken; data: how many, and examples.
     Rejected,
     /// Closed; data: the upload. The last event.
     Completed,

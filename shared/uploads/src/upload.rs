@@ -23,7 +23,8 @@ pub struct Upload {
     pub sha256: Option<String>,
     /// Where it stands.
     pub state: State,
-    /// Why it failed or was cancelled: a stable code (`incomplete`, `rejected_rows`, `chunk_failed`, `cancelled`, `undone`).
+    /// Why it failed or was cancelled: a stable code (`incomplete`, `too_large`, `not_stored`, `rejected_rows`,
+    /// `chunk_failed`, `cancelled`, `undone`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The same for people.

@@ -22,8 +22,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Watch an upload
 ///
 /// Server-Sent Events: `progress`, `rejected`, and one of `completed`, `failed`, `cancelled` at the end. Data is JSON:
-/// the upload, and of `rejected` the number so far and examples. With `Last-Event-ID` it goes on after that event;
-/// `reset` says that some of what was missed is gone, and the upload as it stands follows.
+/// the upload, and of `rejected` how many records of a chunk were not taken and examples. With `Last-Event-ID` it goes on
+/// after that event; `reset` says that some of what was missed is gone, and the upload as it stands follows.
 #[utoipa::path(get, path = "/v1/uploads/{id}/events", tag = "uploads", security(("key" = [])),
     params(("id" = Uuid, Path, description = "The upload"),
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was seen")),
