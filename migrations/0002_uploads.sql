@@ -27,6 +27,8 @@ create table uploads (
     group_id        uuid        not null, -- no reference: finished groups are pruned, uploads stay
     header          bytea, -- the first record as it came, without its line end
     header_bytes    bigint      not null default 0, -- bytes of the file before the first chunk
+    -- where the kind's table ended when the upload began: its rows are behind that, but for those that fill gaps
+    first_block     bigint      not null,
     bytes           bigint, -- of the file, decompressed; known once received
     sha256          bytea,
     -- the receiver renews it; a receiving upload whose receiver is silent has failed
@@ -45,12 +47,14 @@ create index uploads_sha256 on uploads (client_id, sha256) where state = 'comple
 create index uploads_receiving on uploads (alive_at) where state = 'receiving';
 create unique index uploads_idempotency_key on uploads (client_id, idempotency_key) where idempotency_key is not null;
 
--- Counters that every chunk's transaction moves. Apart from `uploads`, so that a chunk may hold a share lock on its
--- upload (against a cancel in mid-load) while another one counts.
+-- Counters that every chunk's transaction moves. Apart from `uploads`, so that its other changes (the receiver's sign of
+-- life, the change of state) never wait for chunks.
 create table upload_progress (
     upload_id    uuid primary key references uploads (id) on delete cascade,
     chunks_done  bigint not null default 0,
     rows_read    bigint not null default 0,
+    -- rows put into the kind's table: those accepted, unless an atomic file was doomed already
+    loaded       bigint not null default 0,
     accepted     bigint not null default 0,
     rejected     bigint not null default 0,
     duplicate    bigint not null default 0,

@@ -74,13 +74,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 
 /// The scheduler's tasks, until `shutdown`: what [`run`] runs, and what tests run on their own engines.
 pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationToken) {
-    let retention = retention::Keep { jobs: config.keep_jobs, dead_jobs: config.keep_dead_jobs };
     let (audited, stale, kept) = (env.clone(), env.clone(), env.clone());
     tokio::join!(
         Sweeper::new(&env.queue).run(shutdown.clone()),
         every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
         every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),
-        every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, &retention)),
+        every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, config.keep_jobs)),
     );
 }
 

@@ -8,14 +8,9 @@ use uuid::Uuid;
 
 use crate::Env;
 
-/// How long things are kept.
-pub(crate) struct Keep {
-    pub(crate) jobs: Duration,
-    pub(crate) dead_jobs: Duration,
-}
-
-pub(crate) async fn prune(env: &Env, keep: &Keep) -> anyhow::Result<()> {
-    let pruned = env.queue.prune(keep.jobs).await?;
+/// Removes finished jobs that ended at least `keep` ago, and what uploads left behind.
+pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
+    let pruned = env.queue.prune(keep).await?;
     if pruned.jobs + pruned.groups > 0 {
         tracing::info!(jobs = pruned.jobs, groups = pruned.groups, "pruned the ledger");
     }

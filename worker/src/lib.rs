@@ -6,6 +6,7 @@
 mod close;
 mod load;
 mod purge;
+mod rows;
 
 use std::{sync::Arc, time::Duration};
 

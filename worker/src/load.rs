@@ -9,7 +9,7 @@ mod record;
 use std::time::Duration;
 
 use gristmill_queue::{Completion, Context, Fence, JobError};
-use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read};
+use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read, state};
 use object_store::ObjectStoreExt;
 
 use self::prepare::Prepared;
@@ -21,11 +21,11 @@ pub(crate) use self::{
 };
 use crate::Env;
 
-/// How long a chunk waits for a lock before its job is retried: the holder may be a stopped process.
-const LOCK_TIMEOUT: &str = "set local lock_timeout = '5s'; set local client_min_messages = 'warning'";
 /// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
-/// crash of Postgres un-commits is still `available` in the ledger and runs again.
-const LAZY_COMMIT: &str = "set local synchronous_commit = off";
+/// crash of Postgres un-commits is still `available` in the ledger and runs again. A chunk does not wait for a lock for
+/// ever: its holder may be a stopped process, so the job is retried instead.
+const SETTINGS: &str = "set local synchronous_commit = off; set local lock_timeout = '5s';
+                        set local client_min_messages = 'warning'";
 
 /// Loads one chunk; see the module.
 pub(crate) async fn load_chunk(env: Env, context: Context, job: LoadChunk) -> Result<(), JobError> {
@@ -59,17 +59,12 @@ async fn commit(
     mut prepared: Prepared,
 ) -> Result<Option<Counted>, JobError> {
     let mut tx = env.pool.begin().await?;
-    sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *tx).await?;
-    sqlx::raw_sql(LAZY_COMMIT).execute(&mut *tx).await?;
+    sqlx::raw_sql(SETTINGS).execute(&mut *tx).await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(None);
     }
     // Against a cancel in mid-load: who wants to end the upload waits for this transaction.
-    let state: Option<String> = sqlx::query_scalar("select state from uploads where id = $1 for share")
-        .bind(chunk.upload_id)
-        .fetch_optional(&mut *tx)
-        .await?;
-    if !state.is_some_and(|word| word.parse().is_ok_and(|state: State| !state.is_final())) {
+    if state::hold(&mut tx, chunk.upload_id).await?.is_none_or(State::is_final) {
         return Err(JobError::Cancelled);
     }
     // Nothing of an atomic file with a bad row stays, so nothing more is loaded; the rest is still checked and reported.
@@ -84,7 +79,8 @@ async fn commit(
     prepared.refused.sort_unstable_by_key(|refused| refused.line);
     copy::refuse(&mut tx, chunk.upload_id, chunk.no, &prepared.refused).await?;
     let counts = prepared.counts();
-    record::count(&mut tx, chunk, &counts, unsettled, conflicts).await?;
+    let loaded = if doomed { 0 } else { counts.accepted };
+    record::count(&mut tx, chunk, &counts, loaded, unsettled, conflicts).await?;
     match env.queue.complete(&mut tx, &context.claim).await? {
         Completion::AlreadyDone => return Ok(None),
         Completion::Done(join) => {

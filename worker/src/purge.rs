@@ -6,9 +6,8 @@ use gristmill_uploads::{
     jobs::{DropObjects, PurgeUpload},
     objects,
 };
-use sqlx::AssertSqlSafe;
 
-use crate::Env;
+use crate::{Env, rows};
 
 /// Removes rows and objects of an upload that failed, was cancelled or undone. Its rejects stay only where they are
 /// the answer: a file that failed because of them.
@@ -18,17 +17,24 @@ pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
-    let ended: Option<(String, Option<String>)> = sqlx::query_as(
+    let ended: Option<(String, Option<String>, i64)> = sqlx::query_as(
         "update uploads set purged_at = clock_timestamp() where id = $1 and state in ('failed', 'cancelled')
-         returning kind, reason",
+         returning kind, reason, first_block",
     )
     .bind(job.upload_id)
     .fetch_optional(&mut *tx)
     .await?;
-    if let Some((kind, reason)) = ended {
+    if let Some((kind, reason, first_block)) = ended {
         let kind: Kind = kind.parse()?;
-        let delete = format!("delete from {} where upload_id = $1", kind.table().name);
-        let rows = sqlx::query(AssertSqlSafe(delete)).bind(job.upload_id).execute(&mut *tx).await?.rows_affected();
+        let loaded: i64 = sqlx::query_scalar("select loaded from upload_progress where upload_id = $1")
+            .bind(job.upload_id)
+            .fetch_one(&mut *tx)
+            .await?;
+        let rows = rows::delete(&mut tx, kind.table(), job.upload_id, first_block, loaded).await?;
+        sqlx::query("update upload_progress set loaded = 0 where upload_id = $1")
+            .bind(job.upload_id)
+            .execute(&mut *tx)
+            .await?;
         if reason.as_deref() != Some("rejected_rows") {
             sqlx::query("delete from rejects where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         }

@@ -5,6 +5,8 @@
 mod alone;
 mod client;
 mod compose;
+mod crash;
+mod docs;
 mod generate;
 mod reconnect;
 mod roles;

@@ -7,6 +7,10 @@ use crate::{
 
 /// Bytes taken in and looked at at a time, while they are in the processor's cache.
 const BLOCK_BYTES: usize = 64 * 1024;
+/// The size of a file's first chunk, where chunks may be larger.
+const FIRST_CHUNK_BYTES: usize = 1 << 20;
+/// A chunk is as large as this share of what came before it, once that is more.
+const GROWTH: u64 = 4;
 /// How much of a record too long is kept.
 pub(crate) const HEAD_BYTES: usize = 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -14,7 +18,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How a file is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SplitLimits {
-    /// A chunk ends with the first record that ends at or behind this many bytes.
+    /// A chunk ends with the first record that ends at or behind this many bytes. Above 1 MiB, a file's first chunks are
+    /// smaller, so that work begins early; they grow with what has arrived.
     pub chunk_bytes: usize,
     /// A record longer than this (without its line end) is not kept.
     pub max_record_bytes: usize,
@@ -22,7 +27,15 @@ pub struct SplitLimits {
 
 impl Default for SplitLimits {
     fn default() -> Self {
-        Self { chunk_bytes: 2 << 20, max_record_bytes: 1 << 20 }
+        Self { chunk_bytes: 8 << 20, max_record_bytes: 1 << 20 }
+    }
+}
+
+impl SplitLimits {
+    /// The size of the chunk that starts at this byte of the file.
+    fn chunk_bytes_at(&self, byte: u64) -> usize {
+        let grown = usize::try_from(byte / GROWTH).unwrap_or(usize::MAX);
+        self.chunk_bytes.min(grown.max(FIRST_CHUNK_BYTES))
     }
 }
 
@@ -138,7 +151,7 @@ impl Splitter {
                     self.drop_empty_lines();
                     (0, self.limits.max_record_bytes)
                 }
-                Mode::Rows => (self.limits.chunk_bytes, self.limits.max_record_bytes),
+                Mode::Rows => (self.limits.chunk_bytes_at(self.byte), self.limits.max_record_bytes),
                 Mode::Skipping(_) => (0, usize::MAX),
             };
             let stop = self.scan.advance(&self.data, from, max_record, whole);

@@ -7,8 +7,26 @@ use uuid::Uuid;
 
 use crate::{State, jobs::PurgeUpload};
 
+/// The number by which transactions agree about an upload. Two uploads may share one: they then wait for each other now
+/// and then, nothing more.
+fn lock_key(upload_id: Uuid) -> i64 {
+    upload_id.as_u64_pair().1.cast_signed()
+}
+
+/// Keeps an upload from being ended until this transaction is over, and says in which state it is.
+///
+/// An advisory lock, because a row's share lock would also hold up its other changes (the receiver's sign of life, the
+/// change to `processing`), for as long as chunks keep coming.
+pub async fn hold(conn: &mut PgConnection, upload_id: Uuid) -> Result<Option<State>, sqlx::Error> {
+    sqlx::query("select pg_advisory_xact_lock_shared($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
+    // A statement of its own, so that it sees what was committed while the lock was waited for.
+    let word: Option<String> =
+        sqlx::query_scalar("select state from uploads where id = $1").bind(upload_id).fetch_optional(conn).await?;
+    word.map(|word| word.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))).transpose()
+}
+
 /// Ends an upload that will not be completed: stops its queued chunks and has its rows and objects removed.
-/// The state is changed first: that waits for the chunks whose transactions are running, and no later one can commit.
+/// Waits for the transactions that [`hold`] it, and no later one can commit to it.
 ///
 /// `to` is [`State::Failed`] or [`State::Cancelled`]; `from` lists the states it may come from.
 /// Returns what to push after the commit, or `None` when the upload was in none of those states.
@@ -21,6 +39,7 @@ pub async fn end(
     reason: &str,
     detail: &str,
 ) -> Result<Option<Enqueued>, QueueError> {
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
     let from: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
     let group: Option<GroupId> = sqlx::query_scalar(
         // A file that never arrived whole may be sent again with the same key.

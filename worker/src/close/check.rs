@@ -2,8 +2,10 @@
 
 use gristmill_pipelines::Kind;
 use gristmill_queue::JobError;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
+
+use crate::rows;
 
 #[derive(FromRow)]
 struct Sums {
@@ -22,6 +24,8 @@ struct Sums {
     total_accepted: i64,
     total_rejected: i64,
     total_duplicate: i64,
+    loaded: i64,
+    first_block: i64,
     rejects: i64,
 }
 
@@ -30,7 +34,7 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
     let sums: Sums = sqlx::query_as(
         "select u.kind, u.bytes as file_bytes, u.header_bytes, c.*, p.chunks_done as counted_done,
                 p.rows_read as total_read, p.accepted as total_accepted, p.rejected as total_rejected,
-                p.duplicate as total_duplicate,
+                p.duplicate as total_duplicate, p.loaded, u.first_block,
                 (select count(*) from rejects where upload_id = u.id) as rejects
          from uploads u
          join upload_progress p on p.upload_id = u.id
@@ -46,8 +50,7 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
     .fetch_one(&mut *conn)
     .await?;
     let kind: Kind = sums.kind.parse()?;
-    let count = format!("select count(*) from {} where upload_id = $1", kind.table().name);
-    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(count)).bind(upload_id).fetch_one(conn).await?;
+    let rows = rows::count(conn, kind.table(), upload_id, sums.first_block, sums.loaded).await?;
 
     let equations = [
         ("chunks loaded", sums.chunks_done, "chunks", sums.chunks),

@@ -122,10 +122,13 @@ async fn recount(conn: &mut PgConnection, upload_id: Uuid, moves: &[(i32, i64)])
     .execute(&mut *conn)
     .await?;
     let total: i64 = deltas.iter().sum();
-    sqlx::query("update upload_progress set accepted = accepted + $2, duplicate = duplicate - $2 where upload_id = $1")
-        .bind(upload_id)
-        .bind(total)
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "update upload_progress set accepted = accepted + $2, loaded = loaded + $2, duplicate = duplicate - $2
+         where upload_id = $1",
+    )
+    .bind(upload_id)
+    .bind(total)
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -73,6 +73,7 @@ pub(super) async fn count(
     conn: &mut PgConnection,
     chunk: &ChunkRecord,
     counts: &Counts,
+    loaded: u64,
     unsettled: i64,
     conflicts: bool,
 ) -> Result<(), JobError> {
@@ -86,6 +87,7 @@ pub(super) async fn count(
          update upload_progress p
          set chunks_done = chunks_done + 1, rows_read = p.rows_read + $3, accepted = p.accepted + $4,
              rejected = p.rejected + $5, duplicate = p.duplicate + $6, careful = p.careful or $8,
+             loaded = p.loaded + $9,
              first_row_at = coalesce(first_row_at, clock_timestamp())
          from chunk where p.upload_id = chunk.upload_id",
     )
@@ -97,6 +99,7 @@ pub(super) async fn count(
     .bind(counts.duplicate.cast_signed())
     .bind(unsettled)
     .bind(conflicts)
+    .bind(loaded.cast_signed())
     .execute(conn)
     .await?;
     if counted.rows_affected() != 1 {

@@ -89,3 +89,13 @@ fn a_header_too_long_goes_out_at_once() {
     }
     assert_eq!(header, Some(Piece::Header { raw: vec![b'x'; 1001], bytes: 1001 }));
 }
+
+#[test]
+fn the_first_chunks_are_small_and_grow() {
+    let record = [vec![b'x'; (64 << 10) - 1], vec![b'\n']].concat();
+    let file: Vec<u8> = [b"a\n".as_slice(), &record.repeat(640)].concat();
+    let limits = SplitLimits { chunk_bytes: 4 << 20, max_record_bytes: 1 << 20 };
+    let (_, chunks) = sort_out(split(&file, limits, &[]));
+    let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.data.len() >> 20).collect();
+    assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4, 4, 4, 4, 4, 2]);
+}

@@ -34,8 +34,8 @@ pub struct ApiConfig {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Worker")]
 pub struct WorkerConfig {
-    /// Jobs that run at the same time in a process
-    #[arg(long, env = "GRISTMILL_WORKER_CONCURRENCY", default_value_t = 2, value_name = "N")]
+    /// Chunks that a process loads at the same time
+    #[arg(long, env = "GRISTMILL_WORKER_CONCURRENCY", default_value_t = 1, value_name = "N")]
     pub worker_concurrency: usize,
 
     /// A name for people; a worker's identity is a random id
@@ -51,21 +51,13 @@ pub struct WorkerConfig {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Scheduler")]
 pub struct SchedulerConfig {
-    /// How often due and unpushed jobs are looked for
-    #[arg(long, env = "GRISTMILL_SWEEP_EVERY", default_value = "1s", value_parser = parse_duration, value_name = "TIME")]
-    pub sweep_every: Duration,
-
     /// How often the invariants are audited
     #[arg(long, env = "GRISTMILL_AUDIT_EVERY", default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
     pub audit_every: Duration,
 
-    /// How long finished jobs stay in the ledger
+    /// How long completed and cancelled jobs stay in the ledger; dead ones stay until somebody decides
     #[arg(long, env = "GRISTMILL_KEEP_JOBS", default_value = "7d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_jobs: Duration,
-
-    /// How long dead jobs stay in the ledger
-    #[arg(long, env = "GRISTMILL_KEEP_DEAD_JOBS", default_value = "30d", value_parser = parse_duration, value_name = "TIME")]
-    pub keep_dead_jobs: Duration,
 }
 
 /// `/metrics`, `/healthz` and `/readyz` of a role.

@@ -82,8 +82,9 @@ impl Intake {
             .await?;
         let inserted = sqlx::query(
             "insert into uploads (id, client_id, kind, policy, filename, state, forced, idempotency_key, group_id,
-                                  header, header_bytes)
-             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10)",
+                                  header, header_bytes, first_block)
+             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10,
+                     pg_relation_size($11::regclass) / current_setting('block_size')::bigint)",
         )
         .bind(id)
         .bind(new.client_id)
@@ -95,6 +96,7 @@ impl Intake {
         .bind(group)
         .bind(header)
         .bind(header_bytes.cast_signed())
+        .bind(new.kind.table().name)
         .execute(&mut *tx)
         .await;
         match inserted {
@@ -259,11 +261,11 @@ async fn enter(
     let mut stored = cut.map(|(no, chunk)| store(&receiver, id, no, chunk)).buffered(STORING).ready_chunks(64).boxed();
     while let Some(batch) = stored.next().await {
         let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if let Some(mut suspect) = twin.take() {
-            if suspect.holds(&receiver, &mut batch).await? {
-                twin = Some(suspect);
-                continue;
-            }
+        if let Some(mut suspect) = twin.take()
+            && suspect.holds(&receiver, &mut batch).await?
+        {
+            twin = Some(suspect);
+            continue;
         }
         commit(&receiver, id, group, batch).await?;
     }
@@ -294,13 +296,7 @@ async fn commit(receiver: &Receiver, id: Uuid, group: GroupId, batch: Vec<Stored
         return Ok(());
     }
     let mut tx = receiver.pool.begin().await?;
-    // The share lock keeps a cancel from slipping in between this look and the commit.
-    let receiving: Option<i32> =
-        sqlx::query_scalar("select 1 from uploads where id = $1 and state = 'receiving' for share")
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-    if receiving.is_none() {
+    if state::hold(&mut tx, id).await? != Some(State::Receiving) {
         return Err(ReceiveError::Cancelled { upload_id: id });
     }
     let jobs: Vec<LoadChunk> = batch.iter().map(|chunk| LoadChunk { upload_id: id, no: chunk.no }).collect();
