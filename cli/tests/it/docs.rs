@@ -1,0 +1,82 @@
+//! What the documents say is there: their commands, their files, their links.
+
+use std::path::{Path, PathBuf};
+
+use super::{gristmill, stderr};
+
+const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "GUARANTEES.md", "bench/README.md"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// What looks like a path into the repository.
+fn paths(text: &str) -> impl Iterator<Item = String> {
+    const FOLDERS: [&str; 10] =
+        ["api", "bench", "cli", "docs", "migrations", "monitoring", "scheduler", "scripts", "shared", "worker"];
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-./{},*".contains(c)));
+    let words = words.map(|word| word.trim_end_matches(['.', ',']));
+    let ours = words.filter(|word| word.split_once('/').is_some_and(|(first, _)| FOLDERS.contains(&first)));
+    ours.flat_map(spread).collect::<Vec<_>>().into_iter()
+}
+
+/// `a/{b,c}.rs` as `a/b.rs` and `a/c.rs`.
+fn spread(word: &str) -> Vec<String> {
+    let Some((before, rest)) = word.split_once('{') else { return vec![word.to_owned()] };
+    let (choices, after) = rest.split_once('}').unwrap();
+    choices.split(',').flat_map(|choice| spread(&format!("{before}{choice}{after}"))).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_is_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let readme = read("README.md");
+    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut seen = 0;
+    for line in blocks.flat_map(str::lines) {
+        let Some(at) = line.find("gristmill ").filter(|at| !line[..*at].ends_with(['/', '-'])) else { continue };
+        let command = line[at..].split(['#', '|', '>', ')', ';']).next().unwrap().trim();
+        let command = command.replace("$ID", "0195b3a4-7c1e-7000-8000-2f6c3f1a9d55");
+        // Clap checks what stands before `--help`.
+        let output = gristmill(folder.path()).args(command.split(' ').skip(1)).arg("--help").output().unwrap();
+        assert!(output.status.success(), "{line}\n{}", stderr(&output));
+        seen += 1;
+    }
+    assert!(seen > 15, "only {seen} commands were found");
+}
+
+#[test]
+fn every_file_that_is_named_is_there() {
+    let mut seen = 0;
+    for document in DOCUMENTS {
+        for path in paths(&read(document)) {
+            let there = match path.split_once('*') {
+                None => root().join(&path).exists(),
+                Some((start, _)) => {
+                    let (folder, start) = start.rsplit_once('/').unwrap();
+                    let names = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+                    names.into_iter().any(|name| name.to_string_lossy().starts_with(start))
+                }
+            };
+            assert!(there, "{document}: there is no {path}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "only {seen} paths were found");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for document in DOCUMENTS {
+        let text = read(document);
+        let here = root().join(document);
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let there = link.contains("://") || here.parent().unwrap().join(link).exists();
+            assert!(there, "{document}: {link} leads nowhere");
+        }
+    }
+}
