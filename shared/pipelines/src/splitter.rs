@@ -182,7 +182,7 @@ impl Splitter {
         self.scan = Scan::new();
         self.mode = Mode::Rows;
         // the header came into a small buffer: from here on there is room for a chunk
-        let mut roomy = self.chunk_buffer();
+        let mut roomy = self.chunk_buffer(self.byte);
         roomy.extend_from_slice(&self.data);
         self.data = roomy;
         emit(Piece::Header { raw, bytes: self.byte });
@@ -236,7 +236,7 @@ impl Splitter {
 
     /// Takes the first bytes away, as a chunk.
     fn take_chunk(&mut self, end: usize) -> Chunk {
-        let mut rest = self.chunk_buffer();
+        let mut rest = self.chunk_buffer(self.byte + end as u64);
         rest.extend_from_slice(&self.data[end..]);
         let mut data = std::mem::replace(&mut self.data, rest);
         data.truncate(end);
@@ -251,10 +251,10 @@ impl Splitter {
         Chunk { first_line: self.line, first_byte: self.byte, bytes, data, oversize: Vec::new() }
     }
 
-    /// Room for a chunk of a sane size; a larger one grows.
-    fn chunk_buffer(&self) -> Vec<u8> {
+    /// Room for the chunk that starts at this byte of the file, if it has a sane size; a larger one grows.
+    fn chunk_buffer(&self, byte: u64) -> Vec<u8> {
         const MOST: usize = 16 << 20;
-        Vec::with_capacity(self.limits.chunk_bytes.min(MOST) + 2 * self.block_bytes)
+        Vec::with_capacity(self.limits.chunk_bytes_at(byte).min(MOST) + 2 * self.block_bytes)
     }
 
     /// Drops the first bytes, and counts their lines.

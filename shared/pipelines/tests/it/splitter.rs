@@ -97,5 +97,5 @@ fn the_first_chunks_are_small_and_grow() {
     let limits = SplitLimits { chunk_bytes: 4 << 20, max_record_bytes: 1 << 20 };
     let (_, chunks) = sort_out(split(&file, limits, &[]));
     let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.data.len() >> 20).collect();
-    assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4, 4, 4, 4, 4, 2]);
+    assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 4, 0]);
 }
