@@ -26,9 +26,9 @@ impl Refused {
     /// A good record whose key `first` has.
     pub(crate) fn duplicate(chunk: &ChunkRecord, line: u64, raw: Vec<u8>, first: (Uuid, u64)) -> Self {
         let message = if first.0 == chunk.upload_id {
-            format!("the same {} is on line {} of this file", chunk.kind.table().key[0], first.1)
+            format!("the same {} is on line {} of this file", chunk.kind.key_column(), first.1)
         } else {
-            format!("the same {} is on line {} of upload {}", chunk.kind.table().key[0], first.1, first.0)
+            format!("the same {} is on line {} of upload {}", chunk.kind.key_column(), first.1, first.0)
         };
         let (column, code) = (Some(chunk.kind.key_column()), ReasonCode::Duplicate);
         Self { line, column, code, message, raw, first: Some(first) }
@@ -125,11 +125,15 @@ fn raw(object: &[u8], row: &Row) -> Vec<u8> {
 }
 
 impl Prepared {
-    /// The stream of `COPY … (FORMAT BINARY)`: the rows' tuples in the order of their keys.
-    pub(crate) fn copy_stream(&self) -> Vec<u8> {
+    /// The stream of `COPY … (FORMAT BINARY)`: the rows' tuples in the order of their keys, without those lost already.
+    pub(crate) fn copy_stream(&self, without: &[Lost]) -> Vec<u8> {
+        let mut lost = vec![false; self.rows.len()];
+        for row in without {
+            lost[row.row] = true;
+        }
         let mut stream = Vec::with_capacity(COPY_HEADER.len() + self.tuples.len() + COPY_TRAILER.len());
         stream.extend_from_slice(COPY_HEADER);
-        for row in &self.rows {
+        for (row, _) in self.rows.iter().zip(lost).filter(|(_, lost)| !lost) {
             let start = row.start as usize;
             stream.extend_from_slice(&self.tuples[start..start + row.len as usize]);
         }
