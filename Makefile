@@ -35,7 +35,7 @@ check: tools
 audit: tools
 	cargo deny check advisories
 
-## bench   how fast it is, against Postgres' own loader
+## bench   how fast it is, against Postgres' own loader: writes the table of bench/README.md
 bench: setup
 	cargo build --release --package gristmill --package gristmill-bench
 	target/release/gristmill-bench --write bench/README.md

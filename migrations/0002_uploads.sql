@@ -87,7 +87,7 @@ create table chunks (
 create index chunks_first on chunks (sha256) where no = 0;
 
 create table rejects (
-    upload_id       uuid   not null references uploads (id) on delete cascade,
+    upload_id       uuid   not null, -- no reference: it would be looked up for each of a million rows
     line            bigint not null, -- of the record's first byte in the file, 1-based
     chunk_no        integer not null,
     column_name     text, -- null: the whole record

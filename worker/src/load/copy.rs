@@ -25,8 +25,8 @@ pub(super) async fn load(
         return Ok(Vec::new());
     }
     let table = chunk.kind.table();
-    let stream = prepared.copy_stream();
     if !chunk.careful {
+        let stream = prepared.copy_stream(&[]);
         sqlx::raw_sql("savepoint hope").execute(&mut *conn).await?;
         match copy(conn, table.name, table, &stream).await {
             Ok(rows) if rows == prepared.rows.len() as u64 => return Ok(Vec::new()),
@@ -41,9 +41,14 @@ pub(super) async fn load(
             Err(error) => return Err(error.into()),
         }
     }
-    let stage = Stage::fill(conn, table, &stream).await?;
-    let refused = stage.insert(conn).await?;
-    duplicates::winners(conn, chunk, prepared, refused).await
+    // Of a file that was loaded before nothing needs to go as far as the stage.
+    let mut lost = if chunk.mostly_known { duplicates::known(conn, chunk, prepared).await? } else { Vec::new() };
+    if lost.len() < prepared.rows.len() {
+        let stage = Stage::fill(conn, table, &prepared.copy_stream(&lost)).await?;
+        let refused = stage.insert(conn).await?;
+        lost.extend(duplicates::refused(conn, chunk, prepared, refused).await?);
+    }
+    Ok(lost)
 }
 
 /// `COPY … FROM STDIN (FORMAT BINARY)`; returns how many rows went in.

@@ -1,9 +1,9 @@
 //! Keys that the table had already: who has them, and whether that is the last word.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use gristmill_queue::JobError;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +12,6 @@ use super::{
 };
 
 /// The row that has a key, and whether its file is closed.
-#[derive(FromRow)]
 pub(crate) struct Winner {
     pub(crate) key: Uuid,
     pub(crate) upload_id: Uuid,
@@ -28,31 +27,62 @@ pub(crate) async fn find_winners(
 ) -> Result<Vec<Winner>, sqlx::Error> {
     let table = chunk.kind.table();
     let id = table.key[0];
+    // The `offset` makes it one look into the key's index for each key: for many keys the planner would read the whole
+    // table instead, however large it is.
     let find = format!(
-        "select d.{id} as key, d.upload_id, d.line, u.state = 'completed' as closed
-         from unnest($1::uuid[]) as k (id)
-         join {} d on d.{id} = k.id and d.client_id = $2
-         join uploads u on u.id = d.upload_id",
+        "select k.id, d.upload_id, d.line from unnest($1::uuid[]) as k (id)
+         cross join lateral (
+             select upload_id, line from {} where {id} = k.id and client_id = $2 offset 0
+         ) d",
         table.name
     );
-    sqlx::query_as(AssertSqlSafe(find)).bind(keys).bind(chunk.owner.client_id).fetch_all(conn).await
+    let found: Vec<(Uuid, Uuid, i64)> =
+        sqlx::query_as(AssertSqlSafe(find)).bind(keys).bind(chunk.owner.client_id).fetch_all(&mut *conn).await?;
+    let uploads: Vec<Uuid> = found.iter().map(|row| row.1).collect::<BTreeSet<_>>().into_iter().collect();
+    let closed: Vec<Uuid> = sqlx::query_scalar("select id from uploads where id = any($1) and state = 'completed'")
+        .bind(&uploads)
+        .fetch_all(conn)
+        .await?;
+    let winner = |(key, upload_id, line)| Winner { key, upload_id, line, closed: closed.contains(&upload_id) };
+    Ok(found.into_iter().map(winner).collect())
 }
 
-/// Finds who has the refused keys.
-pub(super) async fn winners(
+/// The rows whose keys the table refused.
+pub(super) async fn refused(
     conn: &mut PgConnection,
     chunk: &ChunkRecord,
     prepared: &Prepared,
-    refused: Vec<Uuid>,
+    mut keys: Vec<Uuid>,
 ) -> Result<Vec<Lost>, JobError> {
-    if refused.is_empty() {
-        return Ok(Vec::new());
-    }
-    let winners = find_winners(conn, chunk, &refused).await?;
-    if winners.len() != refused.len() {
+    keys.sort_unstable();
+    let lost = among(conn, chunk, prepared, &keys).await?;
+    if lost.len() != keys.len() {
         // The one who had a key was purged between the two statements: the next run finds it free.
         return Err(JobError::Retry("a key was given up while its duplicate was looked at".into()));
     }
+    Ok(lost)
+}
+
+/// The rows of the chunk whose keys the table has now.
+pub(super) async fn known(
+    conn: &mut PgConnection,
+    chunk: &ChunkRecord,
+    prepared: &Prepared,
+) -> Result<Vec<Lost>, JobError> {
+    let keys: Vec<Uuid> = prepared.rows.iter().map(|row| Uuid::from_u128(row.key)).collect();
+    among(conn, chunk, prepared, &keys).await
+}
+
+async fn among(
+    conn: &mut PgConnection,
+    chunk: &ChunkRecord,
+    prepared: &Prepared,
+    keys: &[Uuid],
+) -> Result<Vec<Lost>, JobError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let winners = find_winners(conn, chunk, keys).await?;
     let by_key: HashMap<u128, Winner> = winners.into_iter().map(|winner| (winner.key.as_u128(), winner)).collect();
     let lost = prepared.rows.iter().enumerate().filter_map(|(row, mine)| {
         let winner = by_key.get(&mine.key)?;

@@ -23,6 +23,8 @@ pub(crate) struct ChunkRecord {
     pub(crate) rejected_before: i64,
     /// Duplicates were met: do not hope for none.
     pub(crate) careful: bool,
+    /// Most of the upload's rows so far were duplicates.
+    pub(crate) mostly_known: bool,
 }
 
 #[derive(FromRow)]
@@ -36,13 +38,15 @@ struct Columns {
     oversize: Option<Json<Vec<OversizeNote>>>,
     rejected: i64,
     careful: bool,
+    mostly_known: bool,
 }
 
 impl ChunkRecord {
     /// The chunk, if its upload still wants it.
     pub(crate) async fn find(pool: &PgPool, upload_id: Uuid, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(
-            "select u.client_id, u.kind, u.policy, u.header, c.first_line, c.sha256, c.oversize, p.rejected, p.careful
+            "select u.client_id, u.kind, u.policy, u.header, c.first_line, c.sha256, c.oversize, p.rejected, p.careful,
+                    p.duplicate > p.rows_read / 2 as mostly_known
              from chunks c join uploads u on u.id = c.upload_id join upload_progress p on p.upload_id = u.id
              where c.upload_id = $1 and c.no = $2 and u.state in ('receiving', 'processing')",
         )
@@ -64,6 +68,7 @@ impl ChunkRecord {
             oversize: columns.oversize.map(|Json(notes)| notes).unwrap_or_default(),
             rejected_before: columns.rejected,
             careful: columns.careful,
+            mostly_known: columns.mostly_known,
         }))
     }
 }
