@@ -161,7 +161,9 @@ async fn a_graceful_stop_finishes_what_runs_and_hands_back_the_rest() {
     worker.stop().await;
     assert!(started.elapsed() < Duration::from_secs(1), "took {:?}", started.elapsed());
     let (effects, jobs) = bench.effects().await;
-    assert!(effects == jobs && effects % 10 == 0 && (10..100).contains(&effects), "{effects} ran");
+    assert_eq!(effects, jobs);
+    // Those of the first round, and as many of the second as had begun.
+    assert!((10..=20).contains(&effects), "{effects} ran");
     assert_eq!(bench.queue.broker_depth("default").await.unwrap(), ((100 - effects).unsigned_abs(), 0));
     assert_eq!(bench.queue.workers("default").await.unwrap(), [], "nobody is left");
     bench.queue.drain(&bench.effect_worker(50), LONG).await.unwrap();
