@@ -82,9 +82,10 @@ pub(crate) async fn events(api: &str, key: &str, id: &str) -> anyhow::Result<(us
     let (mut events, mut name) = (0, String::new());
     while let Some(bytes) = body.next().await {
         for line in lines.push(&bytes?) {
+            // What has no id is a snapshot for a watcher who came before the first event.
+            events += usize::from(line.starts_with("id:"));
             if let Some(event) = line.strip_prefix("event:") {
                 name = event.trim().to_owned();
-                events += 1;
             } else if let Some(data) = line.strip_prefix("data:")
                 && ["completed", "failed", "cancelled"].contains(&name.as_str())
             {
