@@ -45,8 +45,8 @@ pub(super) async fn load(
     let mut lost = if chunk.mostly_known { duplicates::known(conn, chunk, prepared).await? } else { Vec::new() };
     if lost.len() < prepared.rows.len() {
         let stage = Stage::fill(conn, table, &prepared.copy_stream(&lost)).await?;
-        let refused = stage.insert(conn).await?;
-        lost.extend(duplicates::refused(conn, chunk, prepared, refused).await?);
+        let inserted = stage.insert(conn).await?;
+        lost.extend(duplicates::refused(conn, chunk, prepared, &lost, inserted).await?);
     }
     Ok(lost)
 }
@@ -85,16 +85,12 @@ impl Stage {
         Ok(Self { table })
     }
 
-    /// Moves the rows on, in the order they came, and returns the keys of those that the table had already.
+    /// Moves the rows on, in the order they came, and returns the keys of those that the table did not have. (Postgres
+    /// could subtract them from the stage's, but takes half as long again for that.)
     pub(crate) async fn insert(&self, conn: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
         let (stage, table, key) = (Self::name(self.table), self.table.name, self.table.key.join(", "));
         let id = self.table.key[0];
-        let insert = format!(
-            "with inserted as (
-                 insert into {table} select * from {stage} on conflict ({key}) do nothing returning {id}
-             )
-             select {id} from {stage} except all select {id} from inserted"
-        );
+        let insert = format!("insert into {table} select * from {stage} on conflict ({key}) do nothing returning {id}");
         sqlx::query_scalar(AssertSqlSafe(insert)).fetch_all(conn).await
     }
 

@@ -1,6 +1,6 @@
 //! Keys that the table had already: who has them, and whether that is the last word.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use gristmill_queue::JobError;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -47,14 +47,18 @@ pub(crate) async fn find_winners(
     Ok(found.into_iter().map(winner).collect())
 }
 
-/// The rows whose keys the table refused.
+/// The rows that were neither lost before nor inserted now: the table had their keys.
 pub(super) async fn refused(
     conn: &mut PgConnection,
     chunk: &ChunkRecord,
     prepared: &Prepared,
-    mut keys: Vec<Uuid>,
+    lost: &[Lost],
+    inserted: Vec<Uuid>,
 ) -> Result<Vec<Lost>, JobError> {
-    keys.sort_unstable();
+    let mut settled: HashSet<u128> = inserted.into_iter().map(|key| key.as_u128()).collect();
+    settled.extend(lost.iter().map(|lost| prepared.rows[lost.row].key));
+    let open = prepared.rows.iter().filter(|row| !settled.contains(&row.key));
+    let keys: Vec<Uuid> = open.map(|row| Uuid::from_u128(row.key)).collect();
     let lost = among(conn, chunk, prepared, &keys).await?;
     if lost.len() != keys.len() {
         // The one who had a key was purged between the two statements: the next run finds it free.

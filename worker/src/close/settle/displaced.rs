@@ -73,9 +73,9 @@ async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, mut winners: Vec<
         .execute(&mut *conn)
         .await?;
     let stage = Stage::fill(conn, table, &stream(&winners)).await?;
-    let refused = stage.insert(conn).await?;
+    let inserted = stage.insert(conn).await?;
     stage.empty(conn).await?;
-    if deleted.rows_affected() != winners.len() as u64 || !refused.is_empty() {
+    if deleted.rows_affected() != winners.len() as u64 || inserted.len() != winners.len() {
         return Err(JobError::Retry("the rows to change places were not where they should be".into()));
     }
     Ok(())
