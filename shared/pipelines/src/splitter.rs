@@ -27,7 +27,7 @@ pub struct SplitLimits {
 
 impl Default for SplitLimits {
     fn default() -> Self {
-        Self { chunk_bytes: 8 << 20, max_record_bytes: 1 << 20 }
+        Self { chunk_bytes: 4 << 20, max_record_bytes: 1 << 20 }
     }
 }
 
