@@ -10,6 +10,8 @@ pub(crate) struct Message {
     pub(crate) id: Uuid,
     pub(crate) queue: String,
     pub(crate) priority: u8,
+    /// Whose turn it takes; empty: nobody's in particular.
+    pub(crate) fair_key: String,
     pub(crate) body: String,
 }
 
@@ -39,6 +41,7 @@ pub(crate) struct JobRow {
     pub(crate) payload: String,
     pub(crate) client_id: Option<i32>,
     pub(crate) trace_parent: Option<String>,
+    pub(crate) fair_key: Option<String>,
     pub(crate) due: i64,
 }
 
@@ -57,6 +60,7 @@ impl JobRow {
         Message {
             id: self.id,
             priority: u8::try_from(self.priority).unwrap_or(9).min(9),
+            fair_key: self.fair_key.unwrap_or_default(),
             body: envelope.to_body(),
             queue: self.queue,
         }

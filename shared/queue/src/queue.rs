@@ -115,6 +115,8 @@ pub struct Options {
     pub unique_key: Option<String>,
     /// On behalf of this client.
     pub client_id: Option<i32>,
+    /// Whose turn it takes: jobs of one queue and priority take turns by this key. The client, unless given.
+    pub fair_key: Option<String>,
     /// As part of this W3C trace.
     pub trace_parent: Option<String>,
     /// Failed attempts until the job is dead.

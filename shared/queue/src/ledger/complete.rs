@@ -28,17 +28,17 @@ with done as (
         when 'failed' then case g.policy when 'continue' then coalesce(g.on_failure, g.on_complete) else g.on_failure end
     end as spec
 ), joined as (
-    insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, trace_parent)
+    insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, trace_parent, fair_key)
     select ($2::uuid[])[row_number() over ()], spec->>'name', spec->>'queue', (spec->>'priority')::smallint, spec->'payload',
-           'available', (spec->>'max_attempts')::int, (spec->>'client_id')::int, spec->>'trace_parent'
+           'available', (spec->>'max_attempts')::int, (spec->>'client_id')::int, spec->>'trace_parent', spec->>'client_id'
     from counted where spec is not null and spec <> 'null'
-    returning id, name, queue, priority, payload::text, client_id, trace_parent, (extract(epoch from run_at) * 1000)::bigint as due
+    returning id, name, queue, priority, payload::text, client_id, trace_parent, fair_key, (extract(epoch from run_at) * 1000)::bigint as due
 )
 select false as is_join, id, ''::text as name, ''::text as queue, 0::smallint as priority, ''::text as payload,
-       null::int as client_id, null::text as trace_parent, 0::bigint as due
+       null::int as client_id, null::text as trace_parent, null::text as fair_key, 0::bigint as due
 from done
 union all
-select true, id, name, queue, priority, payload, client_id, trace_parent, due from joined";
+select true, id, name, queue, priority, payload, client_id, trace_parent, fair_key, due from joined";
 
 /// The same end for groups that nobody has just finished a member of: on sealing, and on failure.
 const CLOSE: &str = "
@@ -53,11 +53,11 @@ with ready as (
         when 'failed' then case g.policy when 'continue' then coalesce(g.on_failure, g.on_complete) else g.on_failure end
     end as spec
 )
-insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, trace_parent)
+insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, trace_parent, fair_key)
 select ($2::uuid[])[row_number() over ()], spec->>'name', spec->>'queue', (spec->>'priority')::smallint, spec->'payload',
-       'available', (spec->>'max_attempts')::int, (spec->>'client_id')::int, spec->>'trace_parent'
+       'available', (spec->>'max_attempts')::int, (spec->>'client_id')::int, spec->>'trace_parent', spec->>'client_id'
 from closed where spec is not null and spec <> 'null'
-returning id, name, queue, priority, payload::text, client_id, trace_parent, (extract(epoch from run_at) * 1000)::bigint as due";
+returning id, name, queue, priority, payload::text, client_id, trace_parent, fair_key, (extract(epoch from run_at) * 1000)::bigint as due";
 
 #[derive(sqlx::FromRow)]
 struct Finished {

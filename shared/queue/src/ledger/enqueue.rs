@@ -17,10 +17,10 @@ const INSERT: &str = "
 with gate as (
     select id from groups where id = $7 and state = 'open' and not sealed for no key update
 ), inserted as (
-    insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id, trace_parent)
+    insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id, trace_parent, fair_key)
     select i.id, $3, $4, $5, i.payload::jsonb,
            case when $8 > now() then 'scheduled' else 'available' end,
-           $6, coalesce($8, now()), $7, $9, $10, $11
+           $6, coalesce($8, now()), $7, $9, $10, $11, $12
     from unnest($1::uuid[], $2::text[]) as i (id, payload)
     where $7 is null or exists (select from gate)
     on conflict (unique_key) where unique_key is not null and state in ('available', 'scheduled') do nothing
@@ -42,6 +42,7 @@ pub(crate) async fn insert<J: Job>(
     }
     let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
     let payloads = jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
+    let fair_key = options.fair_key.clone().or_else(|| options.client_id.map(|client| client.to_string()));
     let priority = options.priority.unwrap_or(J::PRIORITY).min(9);
     let rows: Vec<(Option<Uuid>, Option<bool>, bool)> = sqlx::query_as(INSERT)
         .bind(&ids)
@@ -55,6 +56,7 @@ pub(crate) async fn insert<J: Job>(
         .bind(&options.unique_key)
         .bind(options.client_id)
         .bind(&options.trace_parent)
+        .bind(&fair_key)
         .fetch_all(conn)
         .await?;
 
@@ -78,7 +80,8 @@ pub(crate) async fn insert<J: Job>(
                 client_id: options.client_id,
                 payload: &payload,
             };
-            enqueued.messages.push(Message { id, queue: J::QUEUE.into(), priority, body: envelope.to_body() });
+            let fair_key = fair_key.clone().unwrap_or_default();
+            enqueued.messages.push(Message { id, queue: J::QUEUE.into(), priority, fair_key, body: envelope.to_body() });
         }
     }
     Ok(enqueued)
