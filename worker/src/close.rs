@@ -16,7 +16,7 @@ use gristmill_uploads::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::Env;
+use crate::{Env, load};
 
 /// How long a join waits before it looks again whether the uploads it depends on have ended.
 const WAIT: Duration = Duration::from_millis(300);
@@ -79,6 +79,10 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     tx.commit().await?;
     env.events.publish_state(&upload).await;
     env.queue.push(jobs).await;
+    if let Err(error) = load::forget(&env.pool, upload_id).await {
+        // Goes with the objects then.
+        tracing::warn!(%upload_id, %error, "the hashes of a closed upload's keys stay for now");
+    }
     tracing::info!(
         %upload_id, bytes = upload.bytes, read = upload.rows.read, accepted = upload.rows.accepted,
         rejected = upload.rows.rejected, duplicate = upload.rows.duplicate, "closed"

@@ -1,10 +1,11 @@
-//! One chunk's way: get → parse and check → sort by key → COPY → count → commit, all in one transaction that the
+//! One chunk's way: get → parse and check → sort by key → tell the keys → COPY → count → commit, all in one transaction that the
 //! job's ledger row fences.
 
 mod copy;
 mod duplicates;
 mod prepare;
 mod record;
+mod suspects;
 
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read, state};
 use object_store::ObjectStoreExt;
 
-use self::prepare::Prepared;
 pub(crate) use self::{
     copy::{Stage, refuse},
     duplicates::{Winner, find_winners, wait_for},
     prepare::Refused,
     record::ChunkRecord,
+    suspects::forget,
 };
+use self::{prepare::Prepared, suspects::Suspects};
 use crate::Env;
 
 /// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
@@ -38,7 +40,11 @@ pub(crate) async fn load_chunk(env: Env, context: Context, job: LoadChunk) -> Re
         let (chunk, rules) = (chunk.clone(), env.rules.clone());
         on_rayon(move || prepare::prepare(&chunk, &object, &rules)).await??
     };
-    let counted = commit(&env, &context, &chunk, prepared).await?;
+    let suspects = Suspects::none(&prepared);
+    if !chunk.careful {
+        suspects.tell(&env.pool, &chunk, prepared.has_repeats()).await?;
+    }
+    let counted = commit(&env, &context, &chunk, prepared, suspects).await?;
     if let Some(counted) = counted {
         tell(&env, &chunk, counted).await;
     }
@@ -57,6 +63,7 @@ async fn commit(
     context: &Context,
     chunk: &ChunkRecord,
     mut prepared: Prepared,
+    suspects: Suspects,
 ) -> Result<Option<Counted>, JobError> {
     let mut tx = env.pool.begin().await?;
     sqlx::raw_sql(SETTINGS).execute(&mut *tx).await?;
@@ -70,17 +77,17 @@ async fn commit(
     // Nothing of an atomic file with a bad row stays, so nothing more is loaded; the rest is still checked and reported.
     let doomed = chunk.policy == Policy::Atomic && (chunk.rejected_before > 0 || !prepared.refused.is_empty());
     let mut unsettled = 0;
-    let mut conflicts = false;
+    let mut surprised = false;
     if !doomed {
-        let lost = copy::load(&mut tx, chunk, &prepared).await?;
-        conflicts = !lost.is_empty();
-        unsettled = duplicates::refuse(&mut tx, chunk, &mut prepared, lost).await?;
+        let loaded = copy::load(&mut tx, chunk, &prepared, suspects).await?;
+        surprised = loaded.surprised;
+        unsettled = duplicates::refuse(&mut tx, chunk, &mut prepared, loaded.lost).await?;
     }
     prepared.refused.sort_unstable_by_key(|refused| refused.line);
     copy::refuse(&mut tx, chunk.upload_id, chunk.no, &prepared.refused).await?;
     let counts = prepared.counts();
     let loaded = if doomed { 0 } else { counts.accepted };
-    record::count(&mut tx, chunk, &counts, loaded, unsettled, conflicts).await?;
+    record::count(&mut tx, chunk, &counts, loaded, unsettled, surprised).await?;
     match env.queue.complete(&mut tx, &context.claim).await? {
         Completion::AlreadyDone => return Ok(None),
         Completion::Done(join) => {

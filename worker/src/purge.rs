@@ -7,7 +7,7 @@ use gristmill_uploads::{
     objects,
 };
 
-use crate::{Env, rows};
+use crate::{Env, load, rows};
 
 /// Removes rows and objects of an upload that failed, was cancelled or undone. Its rejects stay only where they are
 /// the answer: a file that failed because of them.
@@ -39,6 +39,7 @@ pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -
             sqlx::query("delete from rejects where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         }
         sqlx::query("delete from upload_waits where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
+        load::forget(&mut *tx, job.upload_id).await?;
         tracing::info!(upload_id = %job.upload_id, rows, "purged");
     }
     if let Completion::Done(join) = env.queue.complete(&mut tx, &context.claim).await? {
@@ -51,6 +52,7 @@ pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -
 /// Removes the objects of a closed upload.
 pub(crate) async fn drop_objects(env: Env, _: Context, job: DropObjects) -> Result<(), JobError> {
     let objects = objects::drop_all(&*env.store, job.upload_id).await?;
+    load::forget(&env.pool, job.upload_id).await?;
     tracing::debug!(upload_id = %job.upload_id, objects, "chunk objects dropped");
     Ok(())
 }

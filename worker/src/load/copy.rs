@@ -1,5 +1,6 @@
 //! Rows into their table. First in the hope that every key is new: `COPY` straight into it, in the order of its key.
-//! When one is not, by way of a stage table that leaves out what is there already.
+//! Rows that may be duplicates go by way of a stage table that leaves out what is there already; all of them do when the
+//! hope was vain.
 
 use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Table};
 use gristmill_queue::JobError;
@@ -10,45 +11,84 @@ use super::{
     duplicates,
     prepare::{Lost, Prepared, Refused},
     record::ChunkRecord,
+    suspects::Suspects,
 };
 
 /// A `COPY` is sent in pieces of this size, so that the connection's buffer stays small.
 const PIECE: usize = 256 * 1024;
+
+/// What became of a chunk's rows.
+pub(super) struct Loaded {
+    /// Those whose key the table had.
+    pub(super) lost: Vec<Lost>,
+    /// A key was taken that no chunk of this file had told of.
+    pub(super) surprised: bool,
+}
 
 /// Puts the rows into their table and says which of them it had already.
 pub(super) async fn load(
     conn: &mut PgConnection,
     chunk: &ChunkRecord,
     prepared: &Prepared,
-) -> Result<Vec<Lost>, JobError> {
+    mut suspects: Suspects,
+) -> Result<Loaded, JobError> {
+    let mut loaded = Loaded { lost: Vec::new(), surprised: false };
     if prepared.rows.is_empty() {
-        return Ok(Vec::new());
+        return Ok(loaded);
     }
-    let table = chunk.kind.table();
-    if !chunk.careful {
-        let stream = prepared.copy_stream(&[]);
-        sqlx::raw_sql("savepoint hope").execute(&mut *conn).await?;
-        match copy(conn, table.name, table, &stream).await {
-            Ok(rows) if rows == prepared.rows.len() as u64 => return Ok(Vec::new()),
-            Ok(rows) => {
-                return Err(JobError::Retry(
-                    format!("{rows} rows were copied where {} were sent", prepared.rows.len()).into(),
-                ));
-            }
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                sqlx::raw_sql("rollback to savepoint hope").execute(&mut *conn).await?;
-            }
-            Err(error) => return Err(error.into()),
+    if chunk.careful {
+        suspects.all();
+    } else {
+        let looked = Suspects::expected(conn, chunk).await?;
+        if looked {
+            suspects.look(conn, chunk).await?;
+        }
+        let mut taken = !hope(conn, chunk, prepared, &suspects).await?;
+        if taken && !looked {
+            suspects.look(conn, chunk).await?;
+            taken = suspects.is_empty() || !hope(conn, chunk, prepared, &suspects).await?;
+        }
+        if taken {
+            suspects.all();
+            loaded.surprised = true;
         }
     }
-    // Of a file that was loaded before nothing needs to go as far as the stage.
-    let mut lost = if chunk.mostly_known { duplicates::known(conn, chunk, prepared).await? } else { Vec::new() };
-    if lost.len() < prepared.rows.len() {
-        let stage = Stage::fill(conn, table, &prepared.copy_stream(&lost)).await?;
-        let inserted = stage.insert(conn).await?;
-        lost.extend(duplicates::refused(conn, chunk, prepared, &lost, inserted).await?);
+    if suspects.is_empty() {
+        return Ok(loaded);
     }
-    Ok(lost)
+    // Of a file that was loaded before nothing needs to go as far as the stage.
+    if chunk.careful && chunk.mostly_known {
+        loaded.lost = duplicates::known(conn, chunk, prepared).await?;
+    }
+    if loaded.lost.len() < prepared.rows.len() {
+        let staged = prepared.staged(&suspects, &loaded.lost);
+        let stage = Stage::fill(conn, chunk.kind.table(), &prepared.copy_stream(|row| staged[row])).await?;
+        let inserted = stage.insert(conn).await?;
+        loaded.lost.extend(duplicates::refused(conn, chunk, prepared, &staged, inserted).await?);
+    }
+    Ok(loaded)
+}
+
+/// Copies all rows but the suspects straight into their table. `false`: the key of one was taken, and none went in.
+async fn hope(
+    conn: &mut PgConnection,
+    chunk: &ChunkRecord,
+    prepared: &Prepared,
+    suspects: &Suspects,
+) -> Result<bool, JobError> {
+    let table = chunk.kind.table();
+    let sure = |row: usize| !suspects.has(row);
+    let sent = (0..prepared.rows.len()).filter(|row| sure(*row)).count() as u64;
+    sqlx::raw_sql("savepoint hope").execute(&mut *conn).await?;
+    match copy(conn, table.name, table, &prepared.copy_stream(sure)).await {
+        Ok(rows) if rows == sent => Ok(true),
+        Ok(rows) => Err(JobError::Retry(format!("{rows} rows were copied where {sent} were sent").into())),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            sqlx::raw_sql("rollback to savepoint hope").execute(conn).await?;
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `COPY … FROM STDIN (FORMAT BINARY)`; returns how many rows went in.

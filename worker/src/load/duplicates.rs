@@ -47,18 +47,17 @@ pub(crate) async fn find_winners(
     Ok(found.into_iter().map(winner).collect())
 }
 
-/// The rows that were neither lost before nor inserted now: the table had their keys.
+/// The staged rows that were not inserted: the table had their keys.
 pub(super) async fn refused(
     conn: &mut PgConnection,
     chunk: &ChunkRecord,
     prepared: &Prepared,
-    lost: &[Lost],
+    staged: &[bool],
     inserted: Vec<Uuid>,
 ) -> Result<Vec<Lost>, JobError> {
-    let mut settled: HashSet<u128> = inserted.into_iter().map(|key| key.as_u128()).collect();
-    settled.extend(lost.iter().map(|lost| prepared.rows[lost.row].key));
-    let open = prepared.rows.iter().filter(|row| !settled.contains(&row.key));
-    let keys: Vec<Uuid> = open.map(|row| Uuid::from_u128(row.key)).collect();
+    let inserted: HashSet<u128> = inserted.into_iter().map(|key| key.as_u128()).collect();
+    let open = prepared.rows.iter().zip(staged).filter(|(row, staged)| **staged && !inserted.contains(&row.key));
+    let keys: Vec<Uuid> = open.map(|(row, _)| Uuid::from_u128(row.key)).collect();
     let lost = among(conn, chunk, prepared, &keys).await?;
     if lost.len() != keys.len() {
         // The one who had a key was purged between the two statements: the next run finds it free.

@@ -8,7 +8,7 @@ use rayon::slice::ParallelSliceMut;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::record::ChunkRecord;
+use super::{record::ChunkRecord, suspects::Suspects};
 
 /// A record that is not taken.
 #[derive(Debug, Clone)]
@@ -125,20 +125,30 @@ fn raw(object: &[u8], row: &Row) -> Vec<u8> {
 }
 
 impl Prepared {
-    /// The stream of `COPY … (FORMAT BINARY)`: the rows' tuples in the order of their keys, without those lost already.
-    pub(crate) fn copy_stream(&self, without: &[Lost]) -> Vec<u8> {
-        let mut lost = vec![false; self.rows.len()];
-        for row in without {
-            lost[row.row] = true;
-        }
+    /// The stream of `COPY … (FORMAT BINARY)`: the tuples of the wanted rows, in the order of their keys.
+    pub(crate) fn copy_stream(&self, wanted: impl Fn(usize) -> bool) -> Vec<u8> {
         let mut stream = Vec::with_capacity(COPY_HEADER.len() + self.tuples.len() + COPY_TRAILER.len());
         stream.extend_from_slice(COPY_HEADER);
-        for (row, _) in self.rows.iter().zip(lost).filter(|(_, lost)| !lost) {
+        for (_, row) in self.rows.iter().enumerate().filter(|(n, _)| wanted(*n)) {
             let start = row.start as usize;
             stream.extend_from_slice(&self.tuples[start..start + row.len as usize]);
         }
         stream.extend_from_slice(COPY_TRAILER);
         stream
+    }
+
+    /// For each row whether it has to go by way of the stage: the suspects that are not lost already.
+    pub(super) fn staged(&self, suspects: &Suspects, lost: &[Lost]) -> Vec<bool> {
+        let mut staged: Vec<bool> = (0..self.rows.len()).map(|row| suspects.has(row)).collect();
+        for lost in lost {
+            staged[lost.row] = false;
+        }
+        staged
+    }
+
+    /// Whether a key came twice in the chunk.
+    pub(super) fn has_repeats(&self) -> bool {
+        self.refused.iter().any(|refused| refused.code == ReasonCode::Duplicate)
     }
 
     /// The table has the keys of some rows from elsewhere: they become duplicates, and those of this chunk that named

@@ -21,7 +21,7 @@ pub(crate) struct ChunkRecord {
     pub(crate) oversize: Vec<OversizeNote>,
     /// Rejects of the upload's other chunks so far.
     pub(crate) rejected_before: i64,
-    /// Duplicates were met: do not hope for none.
+    /// Duplicates of another file were met: do not hope for none.
     pub(crate) careful: bool,
     /// Most of the upload's rows so far were duplicates.
     pub(crate) mostly_known: bool,
@@ -80,7 +80,7 @@ pub(super) async fn count(
     counts: &Counts,
     loaded: u64,
     unsettled: i64,
-    conflicts: bool,
+    surprised: bool,
 ) -> Result<(), JobError> {
     let counted = sqlx::query(
         "with chunk as (
@@ -103,7 +103,7 @@ pub(super) async fn count(
     .bind(counts.rejected.cast_signed())
     .bind(counts.duplicate.cast_signed())
     .bind(unsettled)
-    .bind(conflicts)
+    .bind(surprised)
     .bind(loaded.cast_signed())
     .execute(conn)
     .await?;

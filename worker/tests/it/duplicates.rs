@@ -105,3 +105,28 @@ async fn rows_that_lost_to_a_file_that_broke_off_are_taken_after_all() {
     let rejects = mill.rejects(second.id).await;
     assert!(rejects.iter().all(|r| r.first_upload_id == Some(second.id) && r.first_line == Some(r.line - 100)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_repeats_itself_is_loaded_in_hope_all_the_same() {
+    let mill = Mill::new(2_000).await;
+    let stop = CancellationToken::new();
+    let workers: Vec<_> = (0..2).map(|_| mill.start(3, &stop)).collect();
+    // Every tenth key comes again, far from its first line.
+    let keys = (0..3_000).chain((0..3_000).step_by(10));
+    let upload = mill.accept(file(keys)).await;
+    let upload = mill.ended(upload.id).await;
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
+    assert_eq!(
+        (upload.state, upload.rows.accepted, upload.rows.duplicate),
+        (State::Completed, 3_000, 300),
+        "{upload:?}"
+    );
+    assert_eq!(mill.lines(upload.id).await, (2..3_002).collect::<Vec<i64>>());
+    assert_eq!(mill.count("select count(*) from upload_progress where careful").await, 0);
+    while mill.count("select count(*) from chunk_keys").await > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
