@@ -14,7 +14,7 @@ use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read, s
 use object_store::ObjectStoreExt;
 
 pub(crate) use self::{
-    copy::{Stage, refuse},
+    copy::{Stage, refuse, stream},
     duplicates::{Winner, find_winners, wait_for},
     prepare::Refused,
     record::ChunkRecord,

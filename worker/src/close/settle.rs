@@ -7,12 +7,15 @@
 mod displaced;
 mod orphaned;
 
-use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Parsed};
+use gristmill_pipelines::Parsed;
 use gristmill_queue::{Context, Fence, JobError};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::{Env, load::ChunkRecord};
+use crate::{
+    Env,
+    load::{self, ChunkRecord},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -100,12 +103,7 @@ fn again(chunk: &ChunkRecord, rules: &gristmill_pipelines::Rules, raw: &[u8], li
 
 /// The binary `COPY` stream of some records.
 fn stream<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<u8> {
-    let mut stream = COPY_HEADER.to_vec();
-    for record in records {
-        stream.extend_from_slice(&record.tuple);
-    }
-    stream.extend_from_slice(COPY_TRAILER);
-    stream
+    load::stream(0, records.into_iter().map(|record| record.tuple.as_slice()))
 }
 
 /// Moves counts of chunks: (chunk number, rows that become accepted; negative: that become duplicates).

@@ -102,6 +102,17 @@ async fn copy(conn: &mut PgConnection, into: &str, table: &Table, stream: &[u8])
     copy.finish().await
 }
 
+/// Tuples, of about this many bytes, framed as a binary `COPY` stream.
+pub(crate) fn stream<'a>(bytes: usize, tuples: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut stream = Vec::with_capacity(COPY_HEADER.len() + bytes + COPY_TRAILER.len());
+    stream.extend_from_slice(COPY_HEADER);
+    for tuple in tuples {
+        stream.extend_from_slice(tuple);
+    }
+    stream.extend_from_slice(COPY_TRAILER);
+    stream
+}
+
 /// A temporary table like a kind's own, emptied at every commit.
 pub(crate) struct Stage {
     table: &'static Table,
@@ -151,21 +162,11 @@ pub(crate) async fn refuse(
     if refused.is_empty() {
         return Ok(());
     }
-    let mut stream = COPY_HEADER.to_vec();
+    let mut tuples = Vec::new();
     for record in refused {
-        let (first_upload, first_line) = record.first.unzip();
-        stream.extend_from_slice(&9_i16.to_be_bytes());
-        field(&mut stream, Some(upload_id.as_bytes()));
-        field(&mut stream, Some(&record.line.to_be_bytes()));
-        field(&mut stream, Some(&chunk_no.to_be_bytes()));
-        field(&mut stream, record.column.map(str::as_bytes));
-        field(&mut stream, Some(record.code.as_str().as_bytes()));
-        field(&mut stream, Some(record.message.as_bytes()));
-        field(&mut stream, Some(&record.raw));
-        field(&mut stream, first_upload.as_ref().map(|id| id.as_bytes().as_slice()));
-        field(&mut stream, first_line.map(u64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
+        push_tuple(&mut tuples, upload_id, chunk_no, record);
     }
-    stream.extend_from_slice(COPY_TRAILER);
+    let stream = stream(tuples.len(), [tuples.as_slice()]);
     let mut copy = conn
         .copy_in_raw(
             "copy rejects (upload_id, line, chunk_no, column_name, code, message, raw, first_upload_id, first_line)
@@ -179,14 +180,28 @@ pub(crate) async fn refuse(
     Ok(())
 }
 
+fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Refused) {
+    let (first_upload, first_line) = record.first.unzip();
+    tuples.extend_from_slice(&9_i16.to_be_bytes());
+    field(tuples, Some(upload_id.as_bytes()));
+    field(tuples, Some(&record.line.to_be_bytes()));
+    field(tuples, Some(&chunk_no.to_be_bytes()));
+    field(tuples, record.column.map(str::as_bytes));
+    field(tuples, Some(record.code.as_str().as_bytes()));
+    field(tuples, Some(record.message.as_bytes()));
+    field(tuples, Some(&record.raw));
+    field(tuples, first_upload.as_ref().map(|id| id.as_bytes().as_slice()));
+    field(tuples, first_line.map(u64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
+}
+
 /// One field of a binary tuple: its length, then its bytes; `None` is null.
-fn field(stream: &mut Vec<u8>, value: Option<&[u8]>) {
+fn field(tuples: &mut Vec<u8>, value: Option<&[u8]>) {
     match value {
         Some(bytes) => {
             let length = i32::try_from(bytes.len()).expect("a record is shorter than 2 GiB");
-            stream.extend_from_slice(&length.to_be_bytes());
-            stream.extend_from_slice(bytes);
+            tuples.extend_from_slice(&length.to_be_bytes());
+            tuples.extend_from_slice(bytes);
         }
-        None => stream.extend_from_slice(&(-1_i32).to_be_bytes()),
+        None => tuples.extend_from_slice(&(-1_i32).to_be_bytes()),
     }
 }

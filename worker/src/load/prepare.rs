@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Parsed, ReasonCode, Row, Rules};
+use gristmill_pipelines::{Parsed, ReasonCode, Reject, Row, Rules};
 use gristmill_queue::JobError;
 use rayon::slice::ParallelSliceMut;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{record::ChunkRecord, suspects::Suspects};
+use super::{copy::stream, record::ChunkRecord, suspects::Suspects};
 
 /// A record that is not taken.
 #[derive(Debug, Clone)]
@@ -42,6 +42,13 @@ impl Refused {
             "reason": self.code.as_str(),
             "message": self.message,
         })
+    }
+}
+
+impl From<Reject> for Refused {
+    fn from(reject: Reject) -> Self {
+        let Reject { line, column, code, message, raw, .. } = reject;
+        Self { line, column, code, message, raw, first: None }
     }
 }
 
@@ -86,25 +93,11 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes, rules: &Rules)
     let Parsed { mut rows, tuples, rejects, read } =
         chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, rules);
     rows.par_sort_unstable_by_key(|row| (row.key, row.line));
-    let mut refused: Vec<Refused> = rejects
-        .into_iter()
-        .map(|reject| Refused {
-            line: reject.line,
-            column: reject.column,
-            code: reject.code,
-            message: reject.message,
-            raw: reject.raw,
-            first: None,
-        })
-        .collect();
-    refused.extend(chunk.oversize.iter().map(|note| Refused {
-        line: note.line,
-        column: None,
-        code: ReasonCode::RecordTooLong,
-        message: format!("the record has {} bytes; at most {} are read", note.bytes, rules.max_record_bytes),
-        raw: note.head.clone(),
-        first: None,
-    }));
+    let too_long = chunk
+        .oversize
+        .iter()
+        .map(|note| Reject::record_too_long(note.line, note.bytes, &note.head, rules.max_record_bytes));
+    let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long).map(Refused::from).collect();
     let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
         match kept.last() {
@@ -127,14 +120,8 @@ fn raw(object: &[u8], row: &Row) -> Vec<u8> {
 impl Prepared {
     /// The stream of `COPY … (FORMAT BINARY)`: the tuples of the wanted rows, in the order of their keys.
     pub(crate) fn copy_stream(&self, wanted: impl Fn(usize) -> bool) -> Vec<u8> {
-        let mut stream = Vec::with_capacity(COPY_HEADER.len() + self.tuples.len() + COPY_TRAILER.len());
-        stream.extend_from_slice(COPY_HEADER);
-        for (_, row) in self.rows.iter().enumerate().filter(|(n, _)| wanted(*n)) {
-            let start = row.start as usize;
-            stream.extend_from_slice(&self.tuples[start..start + row.len as usize]);
-        }
-        stream.extend_from_slice(COPY_TRAILER);
-        stream
+        let rows = self.rows.iter().enumerate().filter(|(n, _)| wanted(*n));
+        stream(self.tuples.len(), rows.map(|(_, row)| &self.tuples[row.start as usize..][..row.len as usize]))
     }
 
     /// For each row whether it has to go by way of the stage: the suspects that are not lost already.
