@@ -141,8 +141,11 @@ impl Stage {
     pub(crate) async fn insert(&self, conn: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
         let (stage, table, key) = (Self::name(self.table), self.table.name, self.table.key.join(", "));
         let id = self.table.key[0];
-        let insert = format!("insert into {table} select * from {stage} on conflict ({key}) do nothing returning {id}");
-        sqlx::query_scalar(AssertSqlSafe(insert)).fetch_all(conn).await
+        let insert = format!(
+            "with inserted as (insert into {table} select * from {stage} on conflict ({key}) do nothing returning {id})
+             select coalesce(array_agg({id}), '{{}}') from inserted"
+        );
+        sqlx::query_scalar(AssertSqlSafe(insert)).fetch_one(conn).await
     }
 
     /// Empties it before the commit, to be filled again in the same transaction.

@@ -1,6 +1,6 @@
 //! Keys that the table had already: who has them, and whether that is the last word.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use gristmill_queue::JobError;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -19,32 +19,39 @@ pub(crate) struct Winner {
     pub(crate) closed: bool,
 }
 
-/// Who has these keys of a client now.
+/// Who has these keys of a client now, in the order of the keys.
 pub(crate) async fn find_winners(
     conn: &mut PgConnection,
     chunk: &ChunkRecord,
     keys: &[Uuid],
-) -> Result<Vec<Winner>, sqlx::Error> {
+) -> Result<Vec<Winner>, JobError> {
     let table = chunk.kind.table();
     let id = table.key[0];
     // The `offset` makes it one look into the key's index for each key: for many keys the planner would read the whole
-    // table instead, however large it is.
+    // table instead, however large it is. One row of arrays, because a row a key costs more than its look-up.
     let find = format!(
-        "select k.id, d.upload_id, d.line from unnest($1::uuid[]) as k (id)
+        "select coalesce(array_agg(k.place), '{{}}'), coalesce(array_agg(d.upload_id), '{{}}'),
+                coalesce(array_agg(d.line), '{{}}')
+         from unnest($1::uuid[]) with ordinality as k (id, place)
          cross join lateral (
              select upload_id, line from {} where {id} = k.id and client_id = $2 offset 0
          ) d",
         table.name
     );
-    let found: Vec<(Uuid, Uuid, i64)> =
-        sqlx::query_as(AssertSqlSafe(find)).bind(keys).bind(chunk.owner.client_id).fetch_all(&mut *conn).await?;
-    let uploads: Vec<Uuid> = found.iter().map(|row| row.1).collect::<BTreeSet<_>>().into_iter().collect();
+    let (places, uploads, lines): (Vec<i64>, Vec<Uuid>, Vec<i64>) =
+        sqlx::query_as(AssertSqlSafe(find)).bind(keys).bind(chunk.owner.client_id).fetch_one(&mut *conn).await?;
+    let distinct: Vec<Uuid> = uploads.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let closed: Vec<Uuid> = sqlx::query_scalar("select id from uploads where id = any($1) and state = 'completed'")
-        .bind(&uploads)
+        .bind(&distinct)
         .fetch_all(conn)
         .await?;
-    let winner = |(key, upload_id, line)| Winner { key, upload_id, line, closed: closed.contains(&upload_id) };
-    Ok(found.into_iter().map(winner).collect())
+    let mut winners = Vec::with_capacity(places.len());
+    for ((place, upload_id), line) in places.into_iter().zip(uploads).zip(lines) {
+        let key = keys[usize::try_from(place)? - 1];
+        winners.push(Winner { key, upload_id, line, closed: closed.contains(&upload_id) });
+    }
+    winners.sort_unstable_by_key(|winner| winner.key);
+    Ok(winners)
 }
 
 /// The staged rows that were not inserted: the table had their keys.
@@ -85,15 +92,16 @@ async fn among(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let winners = find_winners(conn, chunk, keys).await?;
-    let by_key: HashMap<u128, Winner> = winners.into_iter().map(|winner| (winner.key.as_u128(), winner)).collect();
-    let lost = prepared.rows.iter().enumerate().filter_map(|(row, mine)| {
-        let winner = by_key.get(&mine.key)?;
+    let mut winners = find_winners(conn, chunk, keys).await?.into_iter().peekable();
+    let mut lost = Vec::with_capacity(winners.len());
+    // Both are in the order of the key.
+    for (row, mine) in prepared.rows.iter().enumerate() {
+        let Some(winner) = winners.next_if(|winner| winner.key.as_u128() == mine.key) else { continue };
         let line = winner.line.cast_unsigned();
         let unsettled = if winner.upload_id == chunk.upload_id { line > mine.line } else { !winner.closed };
-        Some(Lost { row, first: (winner.upload_id, line), unsettled })
-    });
-    Ok(lost.collect())
+        lost.push(Lost { row, first: (winner.upload_id, line), unsettled });
+    }
+    Ok(lost)
 }
 
 /// Turns lost rows into rejects and notes for which other uploads the join has to wait. Returns how many of them the

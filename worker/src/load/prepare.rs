@@ -141,8 +141,10 @@ impl Prepared {
     /// The table has the keys of some rows from elsewhere: they become duplicates, and those of this chunk that named
     /// one of them as their first name the true first.
     pub(crate) fn lose(&mut self, chunk: &ChunkRecord, lost: &[Lost]) {
-        let firsts: HashMap<u64, (Uuid, u64)> =
-            lost.iter().map(|lost| (self.rows[lost.row].line, lost.first)).collect();
+        let firsts: HashMap<u64, (Uuid, u64)> = match self.has_repeats() {
+            true => lost.iter().map(|lost| (self.rows[lost.row].line, lost.first)).collect(),
+            false => HashMap::new(),
+        };
         for refused in &mut self.refused {
             if let Some((upload_id, line)) = refused.first
                 && upload_id == chunk.upload_id
