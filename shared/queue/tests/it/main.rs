@@ -3,6 +3,7 @@
 
 mod backend;
 mod crash;
+mod cron;
 mod effects;
 mod engines;
 mod groups;
