@@ -1,10 +1,7 @@
 //! Reading a cron expression: five fields, or six with the seconds first.
 
-use serde::Serialize;
-
 /// What is wrong with a cron expression.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
-#[serde(tag = "error", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CronError {
     /// Too few fields or too many.

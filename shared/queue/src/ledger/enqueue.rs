@@ -81,13 +81,7 @@ pub(crate) async fn insert<J: Job>(
                 payload: &payload,
             };
             let fair_key = fair_key.clone().unwrap_or_default();
-            enqueued.messages.push(Message {
-                id,
-                queue: J::QUEUE.into(),
-                priority,
-                fair_key,
-                body: envelope.to_body(),
-            });
+            enqueued.messages.push(Message { id, queue: J::QUEUE.into(), priority, fair_key, body: envelope.to_body() });
         }
     }
     Ok(enqueued)

@@ -8,6 +8,7 @@ mod effects;
 mod engines;
 mod groups;
 mod outcomes;
+mod schedules;
 mod support;
 mod sweep;
 mod tidy;
