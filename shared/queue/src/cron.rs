@@ -45,7 +45,7 @@ pub struct Fired {
 }
 
 /// Schedules that one transaction deals with.
-const BATCH: i64 = 20;
+const BATCH: i64 = 100;
 /// Another scheduler is at it; or this one cannot read a schedule, and a newer one may.
 const HELD: Duration = Duration::from_millis(50);
 const UNREADABLE: SignedDuration = SignedDuration::from_secs(5);

@@ -53,7 +53,7 @@ pub(crate) const IN_TIME: SignedDuration = SignedDuration::from_secs(10);
 /// Missed ticks that a gap leaves behind; older ones are forgotten.
 pub(crate) const MISSED_KEPT: usize = 100;
 /// Ticks of one schedule that fire in one transaction; more follow in the next.
-const SLICE: usize = 500;
+const SLICE: usize = 200;
 
 /// What to write down for one schedule.
 #[derive(Debug, PartialEq, Eq)]
