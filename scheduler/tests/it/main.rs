@@ -1,5 +1,4 @@
 //! The scheduler's tasks, on real engines.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::{sync::Arc, time::Duration};
 
