@@ -79,9 +79,12 @@ create table schedules (
     job            jsonb       not null,
     -- ticks up to here are dealt with
     ticked_until   timestamptz not null default now(),
+    -- the first tick after that; null: there is none
+    next_at        timestamptz,
     created_at     timestamptz not null default now(),
     updated_at     timestamptz not null default now()
 );
+create index schedules_next on schedules (next_at) where not paused;
 
 -- A tick fires once, whatever the number of schedulers: by its key.
 create table schedule_ticks (
@@ -92,3 +95,4 @@ create table schedule_ticks (
     created_at timestamptz not null default now(),
     primary key (schedule, fire_at)
 );
+create index schedule_ticks_missed on schedule_ticks (schedule) where cause = 'missed';

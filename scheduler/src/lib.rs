@@ -1,5 +1,5 @@
-//! What nobody asks for and everybody needs: the relay's sweep, healing of the broker, uploads whose receiver died,
-//! retention and audits. Any number of schedulers may run: each thing they do is safe when done twice.
+//! What nobody asks for and everybody needs: jobs by the clock, the relay's sweep, healing of the broker, uploads whose
+//! receiver died, retention and audits. Any number of schedulers may run: each thing they do is safe when done twice.
 
 mod audit;
 mod retention;
@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use gristmill_platform::config::{
     DatabaseConfig, MonitorConfig, RedisConfig, SchedulerConfig, StoreConfig, TelemetryConfig,
 };
-use gristmill_queue::{Queue, QueueConfig, Sweeper};
+use gristmill_queue::{Cron, Queue, QueueConfig, Sweeper};
 use gristmill_uploads::events::Events;
 use object_store::ObjectStore;
 use sqlx::PgPool;
@@ -46,7 +46,7 @@ pub struct Config {
 pub struct Env {
     /// The ledger.
     pub pool: PgPool,
-    /// The queue to sweep, audit and prune.
+    /// The queue to fire schedules of, sweep, audit and prune.
     pub queue: Queue,
     /// Where chunks are.
     pub store: Arc<dyn ObjectStore>,
@@ -77,6 +77,7 @@ pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationTok
     let (audited, stale, kept) = (env.clone(), env.clone(), env.clone());
     tokio::join!(
         Sweeper::new(&env.queue).run(shutdown.clone()),
+        Cron::new(&env.queue).run(shutdown.clone()),
         every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
         every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),
         every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, config.keep_jobs)),

@@ -8,3 +8,4 @@ pub(crate) mod fail;
 pub(crate) mod fence;
 pub(crate) mod groups;
 pub(crate) mod relay;
+pub(crate) mod schedules;

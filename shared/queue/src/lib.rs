@@ -4,12 +4,15 @@
 //! [`Queue::push`] hands it to the broker after the commit, a [`Worker`] runs it, and [`Queue::complete`] finishes
 //! it in the transaction of its effect, so that the effect happens once however often the job is delivered.
 //! Groups of jobs end in one join. A [`Sweeper`] makes good what a crash or a loss of Redis left undone.
+//! A [`Cron`] enqueues jobs by the clock.
 
 mod job;
 mod queue;
 mod worker;
 
+mod cron;
 mod drain;
+mod operate;
 mod relay;
 mod run;
 
@@ -19,10 +22,12 @@ mod ledger;
 pub mod redis;
 mod watch;
 
+pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
 pub use drain::{DrainError, Drained};
 pub use job::{Job, JobError, Source};
 pub use ledger::audit::{Depth, Miscounted, Pruned};
 pub use ledger::groups::{GroupPolicy, JobSpec, NewGroup};
+pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
 pub use queue::{Claim, Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError};
 pub use relay::{Sweeper, Swept};
 pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError};

@@ -29,15 +29,30 @@ impl GroupPolicy {
 /// A job to be enqueued later, by the statement that finishes a group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct JobSpec {
-    name: String,
-    queue: String,
-    priority: u8,
-    max_attempts: u16,
-    payload: serde_json::Value,
+    pub(crate) name: String,
+    #[serde(default = "default_queue")]
+    pub(crate) queue: String,
+    #[serde(default = "default_priority")]
+    pub(crate) priority: u8,
+    #[serde(default = "default_max_attempts")]
+    pub(crate) max_attempts: u16,
+    pub(crate) payload: serde_json::Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_id: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace_parent: Option<String>,
+}
+
+fn default_queue() -> String {
+    "default".into()
+}
+
+fn default_priority() -> u8 {
+    4
+}
+
+fn default_max_attempts() -> u16 {
+    8
 }
 
 impl JobSpec {

@@ -3,10 +3,12 @@
 
 mod backend;
 mod crash;
+mod cron;
 mod effects;
 mod engines;
 mod groups;
 mod outcomes;
+mod schedules;
 mod support;
 mod sweep;
 mod tidy;

@@ -1,0 +1,189 @@
+//! Jobs by the clock. Schedules and their ticks are rows in Postgres: any number of schedulers may run, none leads.
+
+mod calendar;
+mod expression;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+pub use expression::CronError;
+pub use plan::{CatchUp, Cause};
+
+pub(crate) use expression::Expression;
+
+use std::{pin::pin, time::Duration};
+
+use apalis_cron::{CronScheduler, Schedule, Tick, timezone::Utc};
+use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+use uuid::Uuid;
+
+use crate::{
+    Enqueued, Queue, QueueError,
+    envelope::JobRow,
+    ledger::{
+        relay,
+        schedules::{self, Dealt, DueSchedule, NewTick},
+    },
+};
+use plan::{Plan, jitter, plan};
+
+/// Fires schedules. Make them by [`Queue::schedules`].
+pub struct Cron {
+    queue: Queue,
+}
+
+/// What [`Cron::fire`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fired {
+    /// Ticks that became jobs.
+    pub fired: u64,
+    /// Ticks that were written down as missed.
+    pub missed: u64,
+}
+
+/// Schedules that one transaction deals with.
+const BATCH: i64 = 100;
+/// Another scheduler is at it; or this one cannot read a schedule, and a newer one may.
+const HELD: Duration = Duration::from_millis(50);
+const UNREADABLE: SignedDuration = SignedDuration::from_secs(5);
+
+impl Cron {
+    /// For all schedules of this queue's ledger.
+    #[must_use]
+    pub fn new(queue: &Queue) -> Self {
+        Self { queue: queue.clone() }
+    }
+
+    /// Fires what is due until `shutdown`. No fault of an engine ends it.
+    pub async fn run(self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let pause = match self.pass().await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    warn!(error = crate::job::chain(&error), "schedules cannot be looked at; trying again");
+                    Duration::from_millis(500)
+                }
+            };
+            tokio::select! {
+                () = second() => {}
+                () = tokio::time::sleep(pause) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// Everything that is due at this moment, by Postgres' clock.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn fire(&self) -> Result<Fired, QueueError> {
+        let mut all = Fired::default();
+        loop {
+            let (schedules, fired) = self.fire_some().await?;
+            all.fired += fired.fired;
+            all.missed += fired.missed;
+            if schedules == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Fires, and says how long there is nothing to do.
+    async fn pass(&self) -> Result<Duration, QueueError> {
+        match schedules::until_next(self.queue.pool()).await? {
+            Some(Duration::ZERO) => {}
+            next => return Ok(next.unwrap_or(Duration::MAX)),
+        }
+        let fired = self.fire().await?;
+        Ok(if fired == Fired::default() { HELD } else { Duration::ZERO })
+    }
+
+    /// One transaction. Returns how many schedules it looked at.
+    async fn fire_some(&self) -> Result<(usize, Fired), QueueError> {
+        let mut tx = self.queue.pool().begin().await?;
+        let due = schedules::lock_due(&mut tx, BATCH).await?;
+        if due.is_empty() {
+            return Ok((0, Fired::default()));
+        }
+        let (mut ticks, mut dealt) = (Vec::new(), Vec::with_capacity(due.len()));
+        for schedule in &due {
+            let (owed, done) = owed(schedule);
+            ticks.extend(owed);
+            dealt.push(done);
+        }
+        let (causes, jobs) = schedules::record(&mut tx, &ticks).await?;
+        schedules::deal(&mut tx, &dealt).await?;
+        tx.commit().await?;
+        push(&self.queue, &jobs).await;
+
+        let now = Timestamp::now();
+        for tick in ticks.iter().filter(|tick| tick.cause == Cause::Due) {
+            metrics::histogram!("gristmill_cron_lag_seconds")
+                .record(now.duration_since(tick.fire_at).as_secs_f64().max(0.0));
+        }
+        for cause in &causes {
+            metrics::counter!("gristmill_cron_ticks_total", "cause" => cause.as_str()).increment(1);
+        }
+        debug!(schedules = due.len(), jobs = jobs.len(), "schedules fired");
+        Ok((due.len(), Fired { fired: jobs.len() as u64, missed: (causes.len() - jobs.len()) as u64 }))
+    }
+}
+
+/// Hands those that start at once to the broker. What this fails to push is found by the sweep.
+pub(crate) async fn push(queue: &Queue, jobs: &[Uuid]) {
+    if jobs.is_empty() {
+        return;
+    }
+    match relay::rows(queue.pool(), jobs).await {
+        Ok(rows) => {
+            let messages = rows.into_iter().map(JobRow::into_message).collect();
+            queue.push(Enqueued { ids: jobs.to_vec(), messages }).await;
+        }
+        Err(error) => warn!(%error, "the jobs of a tick cannot be read; the sweep will push them"),
+    }
+}
+
+/// The ticks of a schedule since it was last looked at.
+fn owed(schedule: &DueSchedule) -> (Vec<NewTick>, Dealt) {
+    let (since, now) = (schedule.ticked_until.to_jiff(), schedule.now.to_jiff());
+    let name = &schedule.name;
+    let dealt = |ticked_until, next_at| Dealt { schedule: name.clone(), ticked_until, next_at };
+    let (expression, zone) = match (Expression::parse(&schedule.cron), TimeZone::get(&schedule.time_zone)) {
+        (Ok(expression), Ok(zone)) => (expression, zone),
+        (Err(error), _) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE)))),
+        (_, Err(error)) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE)))),
+    };
+    let Plan { ticks, until, next } = plan(&expression, &zone, schedule.catch_up, since, now);
+    let tick = |(fire_at, cause)| NewTick {
+        schedule: name.clone(),
+        fire_at,
+        cause,
+        run_at: (cause != Cause::Missed).then(|| fire_at + jitter(name, fire_at, schedule.jitter_seconds)),
+    };
+    (ticks.into_iter().map(tick).collect(), dealt(until, next))
+}
+
+/// Written by a newer binary, perhaps: nothing of it is lost, it is only put off.
+fn unreadable(error: &dyn std::error::Error, dealt: Dealt) -> Dealt {
+    error!(schedule = dealt.schedule, %error, "a schedule cannot be read");
+    dealt
+}
+
+/// Waits until the next second begins. New and changed schedules are seen then; those that are known already are waited
+/// for by Postgres' clock. A tick is all that apalis-cron is asked for, and each time anew: what it does beyond one tick
+/// depends on a machine's clock, and on being asked in time.
+async fn second() {
+    let ticks = CronScheduler::new(EverySecond).into_stream();
+    pin!(ticks).next().await;
+}
+
+struct EverySecond;
+
+impl Schedule<Utc> for EverySecond {
+    fn next_tick(&mut self, _: &Utc) -> Option<Tick<Utc>> {
+        u64::try_from(Timestamp::now().as_second() + 1).ok().map(Tick::new)
+    }
+}

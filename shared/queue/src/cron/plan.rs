@@ -1,0 +1,143 @@
+//! Which ticks a schedule owes since it was last looked at.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+
+use super::expression::Expression;
+
+/// What becomes of ticks that no scheduler was there for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum CatchUp {
+    /// They are missed.
+    Skip,
+    /// The last one runs, when nothing newer does; the others are missed.
+    #[default]
+    Latest,
+    /// All of them run.
+    All,
+}
+
+/// Why a tick is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// It fired in time.
+    Due,
+    /// It fired late, because of [`CatchUp`].
+    CaughtUp,
+    /// Somebody asked for it.
+    RunNow,
+    /// It did not fire.
+    Missed,
+}
+
+impl Cause {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::CaughtUp => "caught_up",
+            Self::RunNow => "run_now",
+            Self::Missed => "missed",
+        }
+    }
+}
+
+/// A tick that a scheduler comes to within this time is in time: the restart of an engine makes nobody miss anything.
+pub(crate) const IN_TIME: SignedDuration = SignedDuration::from_secs(10);
+/// Missed ticks that a gap leaves behind; older ones are forgotten.
+pub(crate) const MISSED_KEPT: usize = 100;
+/// Ticks of one schedule that fire in one transaction; more follow in the next.
+const SLICE: usize = 200;
+
+/// What to write down for one schedule.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) ticks: Vec<(Timestamp, Cause)>,
+    /// Everything up to here is dealt with.
+    pub(crate) until: Timestamp,
+    /// When to look again.
+    pub(crate) next: Option<Timestamp>,
+}
+
+pub(crate) fn plan(
+    expression: &Expression,
+    zone: &TimeZone,
+    catch_up: CatchUp,
+    since: Timestamp,
+    now: Timestamp,
+) -> Plan {
+    let in_time = (now - IN_TIME).max(since);
+    let (ticks, until) = if catch_up == CatchUp::All {
+        let cause = |at| if at > now - IN_TIME { Cause::Due } else { Cause::CaughtUp };
+        let ticks: Vec<_> = fires(expression, zone, since, now).take(SLICE).map(|at| (at, cause(at))).collect();
+        let until = if ticks.len() < SLICE { now } else { ticks.last().map_or(now, |(at, _)| *at) };
+        (ticks, until)
+    } else {
+        let due: Vec<_> = fires(expression, zone, in_time, now).map(|at| (at, Cause::Due)).collect();
+        let catches_up = catch_up == CatchUp::Latest && due.is_empty();
+        let late = last_fires(expression, zone, since, in_time, MISSED_KEPT + usize::from(catches_up));
+        let mut ticks: Vec<_> = late.into_iter().map(|at| (at, Cause::Missed)).collect();
+        if let Some((_, cause)) = ticks.last_mut().filter(|_| catches_up) {
+            *cause = Cause::CaughtUp;
+        }
+        ticks.extend(due);
+        (ticks, now)
+    };
+    // A clock that was set back does not fire anything again.
+    let until = until.max(since);
+    Plan { ticks, until, next: expression.next_after(until, zone) }
+}
+
+/// Fire times after `after`, up to and including `until`.
+fn fires(
+    expression: &Expression,
+    zone: &TimeZone,
+    after: Timestamp,
+    until: Timestamp,
+) -> impl Iterator<Item = Timestamp> {
+    let next = move |at: &Timestamp| expression.next_after(*at, zone);
+    std::iter::successors(next(&after), next).take_while(move |at| *at <= until)
+}
+
+/// The last `n` of them. Looks back further and further, so that a long gap costs no more than a short one.
+fn last_fires(
+    expression: &Expression,
+    zone: &TimeZone,
+    after: Timestamp,
+    until: Timestamp,
+    n: usize,
+) -> VecDeque<Timestamp> {
+    let mut back = SignedDuration::from_secs(2 * n as i64);
+    loop {
+        let from = until.checked_sub(back).map_or(after, |from| from.max(after));
+        let mut last = VecDeque::with_capacity(n + 1);
+        for at in fires(expression, zone, from, until) {
+            last.push_back(at);
+            if last.len() > n {
+                last.pop_front();
+            }
+        }
+        if last.len() == n || from == after {
+            return last;
+        }
+        back = back.saturating_mul(4);
+    }
+}
+
+/// How much later than `fire_at` the job of this tick starts: up to `seconds`, always the same for the same tick.
+pub(crate) fn jitter(schedule: &str, fire_at: Timestamp, seconds: i32) -> SignedDuration {
+    // FNV-1a, and a last mixing round: neighbouring ticks differ in few bits.
+    let bytes = schedule.bytes().chain(fire_at.as_second().to_be_bytes());
+    let mut hash = bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^= hash >> 33;
+    let millis = u64::from(seconds.max(0).unsigned_abs()) * 1_000;
+    SignedDuration::from_millis((hash % (millis + 1)) as i64)
+}

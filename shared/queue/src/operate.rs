@@ -1,0 +1,3 @@
+//! What operators ask and do.
+
+pub(crate) mod schedules;

@@ -1,0 +1,116 @@
+//! Schedules in the hands of those who run the queue.
+
+use std::time::Duration;
+
+use gristmill_queue::{Cause, CronError, Fired, JobSpec, NewSchedule, ScheduleError};
+use jiff::{Timestamp, ToSpan as _};
+
+use crate::{
+    cron::{every, jobs, schedule, with},
+    support::{LONG, bench, until, work},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_takes_effect_within_a_second_on_every_scheduler() {
+    let bench = bench().await;
+    // They know of nothing that is due this year.
+    bench.put(&every("yearly", "@yearly")).await;
+    let schedulers = (schedule(&bench), schedule(&bench));
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    bench.put(&every("seconds", "* * * * * *")).await;
+    let put = Timestamp::now();
+    until("the new one to fire", Duration::from_secs(5), || async { !bench.ticks("seconds").await.is_empty() }).await;
+    let first = bench.ticks("seconds").await[0].clone();
+    assert!(first.fire_at.duration_since(put) <= 1.second().try_into().unwrap(), "{first:?}");
+    assert!(first.created_at.duration_since(first.fire_at).as_millis() < 1_100, "{first:?}");
+    // From the answer on it does not fire.
+    assert!(bench.queue.schedules().pause("seconds").await.unwrap().paused);
+    let paused = bench.ticks("seconds").await.len();
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert_eq!(bench.ticks("seconds").await.len(), paused);
+    // And what was to be meanwhile does not come later.
+    let resumed = bench.queue.schedules().resume("seconds").await.unwrap();
+    assert!(!resumed.paused && resumed.next.len() == 5);
+    until("it to fire again", Duration::from_secs(5), || async { bench.ticks("seconds").await.len() > paused }).await;
+    let ticks = bench.ticks("seconds").await;
+    assert!(ticks[paused].fire_at.duration_since(ticks[paused - 1].fire_at).as_secs() >= 2, "{ticks:?}");
+    assert_eq!(with(&ticks, Cause::Due), ticks.len());
+    schedulers.0.stop().await;
+    schedulers.1.stop().await;
+}
+
+#[tokio::test]
+async fn putting_it_again_keeps_what_it_owes_and_its_pause() {
+    let bench = bench().await;
+    let schedules = bench.queue.schedules();
+    let yearly = every("yearly", "@yearly");
+    bench.put(&yearly).await;
+    bench.asleep_for("366 days").await;
+    // A deployment: the same schedule with another job.
+    let job: JobSpec = serde_json::from_str(r#"{"name": "effect", "payload": {"n": 9}}"#).unwrap();
+    bench.put(&NewSchedule { job, ..yearly.clone() }).await;
+    assert_eq!(bench.fire().await.fired, 1);
+    assert_eq!(bench.count("select count(*) from jobs where payload->>'n' = '9' and queue = 'default'").await, 1);
+    // Another expression owes nothing of the past.
+    bench.asleep_for("366 days").await;
+    bench.put(&every("yearly", "0 0 2 1 *")).await;
+    assert_eq!(bench.fire().await, Fired::default());
+    schedules.pause("yearly").await.unwrap();
+    let view = schedules.put(&yearly).await.unwrap();
+    assert!(view.paused);
+    schedules.delete("yearly").await.unwrap();
+    assert_eq!(schedules.list().await.unwrap().len(), 0);
+    assert_eq!((jobs(&bench).await, bench.count("select count(*) from schedule_ticks").await), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_now_runs_once_more_also_while_paused() {
+    let bench = bench().await;
+    let schedules = bench.queue.schedules();
+    bench.put(&every("yearly", "@yearly")).await;
+    schedules.pause("yearly").await.unwrap();
+    let tick = schedules.run_now("yearly").await.unwrap();
+    let worker = work(&bench.effect_worker(1));
+    until("the job", LONG, || async { bench.effects().await == (1, 1) }).await;
+    worker.stop().await;
+    let view = schedules.get("yearly").await.unwrap();
+    assert_eq!(view.last.as_ref().map(|last| (last.job_id, last.cause)), Some((tick.job_id, Cause::RunNow)));
+    assert_eq!(view.last.unwrap().job_state.as_deref(), Some("completed"));
+    assert_eq!((view.next, view.missed), (Vec::new(), 0));
+}
+
+#[tokio::test]
+async fn a_view_says_what_comes_next() {
+    let bench = bench().await;
+    let berlin = NewSchedule { time_zone: "europe/berlin".into(), ..every("berlin", "30 8 1 1 *") };
+    bench.put(&berlin).await;
+    bench.put(&every("another", "@daily")).await;
+    let views = bench.queue.schedules().list().await.unwrap();
+    assert_eq!(views.iter().map(|view| view.name.as_str()).collect::<Vec<_>>(), ["another", "berlin"]);
+    let next: Vec<String> = views[1].next.iter().map(|at| at.strftime("%m-%d %H:%M").to_string()).collect();
+    assert_eq!(next, ["01-01 07:30"; 5]);
+    let json = serde_json::to_value(&views[1]).unwrap();
+    assert_eq!((&json["time_zone"], &json["catch_up"]), (&"Europe/Berlin".into(), &"latest".into()));
+    assert_eq!((&json["last"], &json["job"]["name"]), (&serde_json::Value::Null, &"effect".into()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused() {
+    let bench = bench().await;
+    let schedules = bench.queue.schedules();
+    let put = async |new: NewSchedule| schedules.put(&new).await.unwrap_err();
+    assert!(matches!(put(every("a/b", "@daily")).await, ScheduleError::Name(_)));
+    assert!(matches!(put(every("a", "* * * *")).await, ScheduleError::Cron(CronError::FieldCount { fields: 4, .. })));
+    assert!(matches!(put(every("a", "0 0 30 2 *")).await, ScheduleError::Cron(CronError::Never { .. })));
+    let zone = put(NewSchedule { time_zone: "Mars/Base".into(), ..every("a", "@daily") }).await;
+    assert_eq!(zone.to_string(), "`Mars/Base` is no time zone of the IANA database, like `America/Sao_Paulo`");
+    let job: JobSpec = serde_json::from_str(r#"{"name": "x", "priority": 10, "payload": null}"#).unwrap();
+    let job = put(NewSchedule::new("a", "@daily", job)).await;
+    assert_eq!(job.to_string(), "the job's priority is more than 9");
+    assert!(matches!(schedules.get("a").await, Err(ScheduleError::NotFound(_))));
+    assert!(matches!(schedules.pause("a").await, Err(ScheduleError::NotFound(_))));
+    assert!(matches!(schedules.resume("a").await, Err(ScheduleError::NotFound(_))));
+    assert!(matches!(schedules.run_now("a").await, Err(ScheduleError::NotFound(_))));
+    assert!(matches!(schedules.delete("a").await, Err(ScheduleError::NotFound(_))));
+    assert!(matches!(schedules.ticks("a", None, 10).await, Err(ScheduleError::NotFound(_))));
+}
