@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use gristmill_platform::config::ApiConfig;
 use gristmill_uploads::Receiver;
@@ -18,8 +18,8 @@ pub(crate) struct Parts {
     pub(crate) hub: Hub,
     /// One permit an upload that is being received.
     pub(crate) receiving: Arc<Semaphore>,
-    pub(crate) body_timeout: Duration,
-    pub(crate) heartbeat: Duration,
+    /// How patient it is.
+    pub(crate) config: ApiConfig,
     /// Ends bodies that still arrive.
     pub(crate) stop_bodies: CancellationToken,
     /// Ends streams of events.
@@ -33,8 +33,7 @@ impl App {
             receiving: Arc::new(Semaphore::new(receiver.limits.max_receiving)),
             receiver,
             hub,
-            body_timeout: config.body_timeout,
-            heartbeat: config.heartbeat,
+            config: config.clone(),
             stop_bodies: CancellationToken::new(),
             stop_events: CancellationToken::new(),
         }))

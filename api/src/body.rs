@@ -25,6 +25,8 @@ pub(crate) enum BodyError {
     Broken(#[source] axum::Error),
     #[error("nothing arrived for {} s", .0.as_secs())]
     Silent(Duration),
+    #[error("less than {rate} bytes a second arrived for {} s", .over.as_secs())]
+    Slow { rate: u64, over: Duration },
     #[error("the server is stopping")]
     Stopping,
     #[error("the {0} stream is damaged or ends too early")]

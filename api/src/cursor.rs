@@ -12,6 +12,8 @@ pub(crate) struct Cursor<const LIST: char>(u128);
 pub(crate) type Uploads = Cursor<'u'>;
 /// The cursor of `GET /v1/debts`.
 pub(crate) type Debts = Cursor<'d'>;
+/// The cursor of `GET /v1/debts` of one upload.
+pub(crate) type UploadDebts = Cursor<'p'>;
 /// The cursor of an upload's rejects.
 pub(crate) type Rejects = Cursor<'r'>;
 
@@ -21,6 +23,14 @@ pub(crate) type Rejects = Cursor<'r'>;
 pub(crate) struct BadCursor;
 
 impl<const LIST: char> Cursor<LIST> {
+    pub(crate) fn of(number: u128) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self) -> u128 {
+        self.0
+    }
+
     pub(crate) fn after_id(id: Uuid) -> Self {
         Self(id.as_u128())
     }

@@ -1,11 +1,13 @@
 //! The frame of the OpenAPI document; the routes fill it in.
 
+mod examples;
+
 use std::collections::BTreeMap;
 
 use utoipa::{
     IntoResponses, OpenApi,
     openapi::{
-        Content, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder,
+        ContentBuilder, HeaderBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -28,12 +30,22 @@ use crate::problem::{Code, ProblemBody};
 struct Frame;
 
 /// The document without routes.
-pub(crate) fn frame() -> utoipa::openapi::OpenApi {
+pub(crate) fn frame() -> Document {
     let mut document = Frame::openapi();
     let mut key = Http::new(HttpAuthScheme::Bearer);
     key.bearer_format = Some("gm_…".to_owned());
     key.description = Some("A key made by `gristmill keys create --client NAME`.".to_owned());
+    if let Some(license) = &mut document.info.license {
+        // Not one of the list but an expression: there is no page to lead to.
+        license.identifier = None;
+    }
     document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(key));
+    document
+}
+
+/// The document with its routes gets examples of what they answer.
+pub(crate) fn with_examples(mut document: Document) -> Document {
+    examples::add(&mut document);
     document
 }
 
@@ -56,10 +68,14 @@ answers! {
     Denied: Unauthorized;
     /// Of every route about one upload.
     NoUpload: NotFound;
+    /// Of the receipt.
+    NoReceipt: NotCompleted;
+    /// Of a removal.
+    Over: AlreadyOver;
     /// Of every route.
     Faults: InvalidParameter, Internal, Unavailable;
     /// Of a body that is not taken.
-    NotTaken: InvalidParameter, InvalidBody, CorruptEncoding, IncompleteUpload, UploadTimeout, KeyInFlight, UploadCancelled, TooLarge,
+    NotTaken: InvalidParameter, InvalidBody, CorruptEncoding, IncompleteUpload, UploadTimeout, UploadTooSlow, KeyInFlight, UploadCancelled, TooLarge,
         UnsupportedEncoding, WrongHeader, EmptyFile, KeyReused, ShuttingDown, Busy, Unavailable;
 }
 
@@ -74,7 +90,9 @@ fn problems(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
 
 fn answer(codes: &[Code]) -> Response {
     let said: Vec<String> = codes.iter().map(|code| format!("{} (`{}`)", code.title(), code.uri())).collect();
-    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    let schema = Ref::from_schema_name("Problem");
+    let example = codes.first().map(|code| examples::problem(*code));
+    let content = ContentBuilder::new().schema(Some(schema)).example(example).build();
     let mut response = ResponseBuilder::new().description(said.join("; ")).content("application/problem+json", content);
     let header = |description: &str| HeaderBuilder::new().description(Some(description)).build();
     if codes.contains(&Code::Unauthorized) {

@@ -6,6 +6,7 @@ mod render;
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
+use gristmill_platform::database;
 use gristmill_queue::QueueError;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -103,14 +104,7 @@ impl Problem {
 
     /// A fault that comes from the database, at whatever depth: it may be an outage.
     fn fault(error: impl Error + Send + Sync + 'static) -> Self {
-        let mut next: Option<&(dyn Error + 'static)> = Some(&error);
-        while let Some(cause) = next {
-            if cause.downcast_ref().is_some_and(is_outage) {
-                return Self::unavailable(error);
-            }
-            next = cause.source();
-        }
-        Self::internal(error)
+        if database::is_outage(&error) { Self::unavailable(error) } else { Self::internal(error) }
     }
 
     pub(crate) fn no_such_upload(id: impl fmt::Display) -> Self {
@@ -182,22 +176,5 @@ impl From<sqlx::Error> for Problem {
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         Self::fault(error)
-    }
-}
-
-/// The database is not there, or going: nothing is wrong with the statement.
-fn is_outage(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        // 08: connection, 53: out of disk, memory or connections, 57P: stopping or starting, 25006: a standby
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006"
-        }),
-        _ => false,
     }
 }

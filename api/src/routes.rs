@@ -50,7 +50,7 @@ fn dress<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
 
 /// The description of every route.
 pub(crate) fn document() -> OpenApi {
-    tree(|keyed| keyed).into_openapi()
+    openapi::with_examples(tree(|keyed| keyed).into_openapi())
 }
 
 /// The routes and their description, from one list: neither has what the other lacks.

@@ -1,11 +1,10 @@
 use anyhow::Context;
 use gristmill_platform::{
-    config::{ApiConfig, DatabaseConfig, LimitsConfig, RedisConfig, StoreConfig},
+    config::{ApiConfig, LimitsConfig, RoleConfig},
     database, store, telemetry,
 };
 use gristmill_queue::{Queue, QueueConfig};
 use gristmill_uploads::{Receiver, events::Events};
-use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -20,15 +19,9 @@ pub struct Config {
     /// What it takes.
     #[command(flatten)]
     pub limits: LimitsConfig,
-    /// The ledger.
+    /// What every role needs.
     #[command(flatten)]
-    pub database: DatabaseConfig,
-    /// The broker and the events.
-    #[command(flatten)]
-    pub redis: RedisConfig,
-    /// Where chunks are put.
-    #[command(flatten)]
-    pub store: StoreConfig,
+    pub role: RoleConfig,
 }
 
 /// Serves the API until `shutdown`, then lets what is running end.
@@ -49,15 +42,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 pub async fn build(config: Config) -> anyhow::Result<Server> {
     // Recorded from here on, also where nobody set up logs.
     telemetry::metrics();
-    let Config { api, limits, database, redis, store } = config;
+    let Config { api, limits, role: RoleConfig { database, redis, store, .. } } = config;
     let listener = TcpListener::bind(api.addr)
         .await
         .with_context(|| format!("cannot listen on {}: choose another address with --addr", api.addr))?;
-    let url = redis.redis_url.as_ref().context("no Redis: set REDIS_URL, or let `gristmill up` start a private one")?;
-    let events =
-        Events::connect(url.expose_secret(), &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
+    let url = redis.url()?;
+    let events = Events::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
     let pool = database::connect(&database).await?;
-    let queue = QueueConfig { namespace: redis.redis_namespace.clone(), ..QueueConfig::new(url.expose_secret()) };
+    let queue = QueueConfig { namespace: redis.redis_namespace.clone(), ..QueueConfig::new(url) };
     let queue = Queue::connect(pool.clone(), queue).await.context("the queue cannot be opened")?;
     let store = store::open(&store)?;
     let hub = Hub::new(events.clone());

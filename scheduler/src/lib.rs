@@ -8,9 +8,7 @@ mod stale;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use gristmill_platform::config::{
-    DatabaseConfig, MonitorConfig, RedisConfig, SchedulerConfig, StoreConfig, TelemetryConfig,
-};
+use gristmill_platform::config::{RoleConfig, SchedulerConfig};
 use gristmill_queue::{Cron, Queue, QueueConfig, Sweeper};
 use gristmill_uploads::events::Events;
 use object_store::ObjectStore;
@@ -25,20 +23,8 @@ pub struct Config {
     #[doc = "How often it does what."]
     pub scheduler: SchedulerConfig,
     #[command(flatten)]
-    #[doc = "The ledger."]
-    pub database: DatabaseConfig,
-    #[command(flatten)]
-    #[doc = "The broker."]
-    pub redis: RedisConfig,
-    #[command(flatten)]
-    #[doc = "Where chunks are."]
-    pub store: StoreConfig,
-    #[command(flatten)]
-    #[doc = "Where its metrics are."]
-    pub monitor: MonitorConfig,
-    #[command(flatten)]
-    #[doc = "Logs."]
-    pub telemetry: TelemetryConfig,
+    #[doc = "What every role needs."]
+    pub role: RoleConfig,
 }
 
 /// What the tasks use. Cheap to clone.
@@ -59,14 +45,14 @@ pub struct Env {
 /// # Errors
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let pool = gristmill_platform::database::connect(&config.database).await.context("no ledger to sweep")?;
-    let redis_url = config.redis.url()?;
-    let namespace = &config.redis.redis_namespace;
+    let pool = gristmill_platform::database::connect(&config.role.database).await.context("no ledger to sweep")?;
+    let redis_url = config.role.redis.url()?;
+    let namespace = &config.role.redis.redis_namespace;
     let queue =
         Queue::connect(pool.clone(), QueueConfig { namespace: namespace.clone(), ..QueueConfig::new(redis_url) })
             .await?;
     let events = Events::connect(redis_url, namespace).context("no Redis to tell events to")?;
-    let store = gristmill_platform::store::open(&config.store)?;
+    let store = gristmill_platform::store::open(&config.role.store)?;
     let env = Env { pool, queue, store, events };
     serve(env, &config.scheduler, shutdown).await;
     Ok(())

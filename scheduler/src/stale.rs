@@ -5,13 +5,16 @@ use uuid::Uuid;
 
 use crate::Env;
 
-/// Receivers renew every 3 s; five silences are a death.
+/// Receivers renew every 3 s; five silences are a death. While Postgres was away nobody could renew, so after its start
+/// they have as long again.
 const SILENT: &str = "15 seconds";
 
 /// Fails them as `incomplete`; nothing of them stays.
 pub(crate) async fn fail_stale(env: &Env) -> anyhow::Result<()> {
     let silent: Vec<Uuid> = sqlx::query_scalar(
-        "select id from uploads where state = 'receiving' and alive_at < now() - $1::interval order by alive_at limit 100",
+        "select id from uploads
+         where state = 'receiving' and alive_at < now() - $1::interval and pg_postmaster_start_time() < now() - $1::interval
+         order by alive_at limit 100",
     )
     .bind(SILENT)
     .fetch_all(&env.pool)

@@ -12,9 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use gristmill_pipelines::Rules;
-use gristmill_platform::config::{
-    DatabaseConfig, LimitsConfig, MonitorConfig, RedisConfig, StoreConfig, TelemetryConfig, WorkerConfig,
-};
+use gristmill_platform::config::{LimitsConfig, RoleConfig, WorkerConfig};
 use gristmill_queue::{Queue, QueueConfig, Worker};
 use gristmill_uploads::{events::Events, jobs};
 use object_store::ObjectStore;
@@ -28,23 +26,11 @@ pub struct Config {
     #[doc = "How it works."]
     pub worker: WorkerConfig,
     #[command(flatten)]
-    #[doc = "The ledger."]
-    pub database: DatabaseConfig,
-    #[command(flatten)]
-    #[doc = "The broker."]
-    pub redis: RedisConfig,
-    #[command(flatten)]
-    #[doc = "Where chunks are."]
-    pub store: StoreConfig,
-    #[command(flatten)]
     #[doc = "How records are checked."]
     pub limits: LimitsConfig,
     #[command(flatten)]
-    #[doc = "Where its metrics are."]
-    pub monitor: MonitorConfig,
-    #[command(flatten)]
-    #[doc = "Logs."]
-    pub telemetry: TelemetryConfig,
+    #[doc = "What every role needs."]
+    pub role: RoleConfig,
 }
 
 /// What the bodies use. Cheap to clone.
@@ -77,15 +63,15 @@ pub fn rules(limits: &LimitsConfig) -> Rules {
 /// # Errors
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let pool = gristmill_platform::database::connect(&config.database).await.context("no database to work for")?;
-    let redis_url = config.redis.url()?;
+    let pool = gristmill_platform::database::connect(&config.role.database).await.context("no database to work for")?;
+    let redis_url = config.role.redis.url()?;
     let queue =
         Queue::connect(pool.clone(), queue_config(&config, redis_url)).await.context("no queue to work from")?;
     let env = Env {
-        events: Events::connect(redis_url, &config.redis.redis_namespace).context("no Redis to tell events to")?,
-        store: gristmill_platform::store::open(&config.store)?,
+        events: Events::connect(redis_url, &config.role.redis.redis_namespace).context("no Redis to tell events to")?,
+        store: gristmill_platform::store::open(&config.role.store)?,
         rules: Arc::new(rules(&config.limits)),
-        keep_objects: config.store.keep_objects,
+        keep_objects: config.role.store.keep_objects,
         pool,
         queue,
     };
@@ -94,7 +80,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 
 fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
     QueueConfig {
-        namespace: config.redis.redis_namespace.clone(),
+        namespace: config.role.redis.redis_namespace.clone(),
         grace: config.worker.worker_grace,
         ..QueueConfig::new(redis_url)
     }

@@ -17,19 +17,16 @@ pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
-    let ended: Option<(String, Option<String>, i64)> = sqlx::query_as(
-        "update uploads set purged_at = clock_timestamp() where id = $1 and state in ('failed', 'cancelled')
-         returning kind, reason, first_block",
+    let ended: Option<(String, Option<String>, i64, i64)> = sqlx::query_as(
+        "update uploads u set purged_at = clock_timestamp() from upload_progress p
+         where u.id = $1 and p.upload_id = u.id and u.state in ('failed', 'cancelled')
+         returning u.kind, u.reason, u.first_block, p.loaded",
     )
     .bind(job.upload_id)
     .fetch_optional(&mut *tx)
     .await?;
-    if let Some((kind, reason, first_block)) = ended {
+    if let Some((kind, reason, first_block, loaded)) = ended {
         let kind: Kind = kind.parse()?;
-        let loaded: i64 = sqlx::query_scalar("select loaded from upload_progress where upload_id = $1")
-            .bind(job.upload_id)
-            .fetch_one(&mut *tx)
-            .await?;
         let rows = rows::delete(&mut tx, kind.table(), job.upload_id, first_block, loaded).await?;
         sqlx::query("update upload_progress set loaded = 0 where upload_id = $1")
             .bind(job.upload_id)

@@ -4,33 +4,40 @@ use std::{
     time::Duration,
 };
 
-use axum::body::BodyDataStream;
+use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures::Stream;
+use gristmill_platform::config::ApiConfig;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::BodyError;
 
-/// A body that ends with an error when its client is silent for too long, or when the server stops.
+/// A body that ends with an error when its client is silent for too long or sends too slowly, or when the server stops.
 ///
 /// Only waiting for the client counts: while we do not ask for more, because the store is slow, no time passes.
 pub(crate) struct Patient {
     body: BodyDataStream,
     patience: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-    is_waiting: bool,
+    pace: Pace,
+    /// Since when nothing has come, if we wait.
+    silent: Option<Instant>,
+    /// Up to when the present waiting was told to `pace`.
+    told: Instant,
+    alarm: Pin<Box<Sleep>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     ended: bool,
 }
 
 impl Patient {
-    pub(crate) fn new(body: axum::body::Body, patience: Duration, stop: CancellationToken) -> Self {
+    pub(crate) fn new(body: Body, config: &ApiConfig, stop: CancellationToken) -> Self {
         Self {
             body: body.into_data_stream(),
-            patience,
-            waiting: None,
-            is_waiting: false,
+            patience: config.body_timeout,
+            pace: Pace::new(config.body_min_rate),
+            silent: None,
+            told: Instant::now(),
+            alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
             stop: Box::pin(stop.cancelled_owned()),
             ended: false,
         }
@@ -40,13 +47,41 @@ impl Patient {
         if self.stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(BodyError::Stopping);
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        if !self.is_waiting {
-            self.is_waiting = true;
-            waiting.as_mut().reset(Instant::now() + patience);
+        let mut now = Instant::now();
+        let since = match self.silent {
+            Some(since) => since,
+            None => {
+                self.silent = Some(now);
+                self.told = now;
+                self.alarm.as_mut().reset(now + self.patience.min(self.pace.left()));
+                now
+            }
+        };
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            now = Instant::now();
+            let silent = now - since;
+            if silent >= self.patience {
+                return Poll::Ready(BodyError::Silent(self.patience));
+            }
+            if let Err(error) = self.tell(now) {
+                return Poll::Ready(error);
+            }
+            self.alarm.as_mut().reset(now + (self.patience - silent).min(self.pace.left()));
         }
-        waiting.as_mut().poll(cx).map(|()| BodyError::Silent(patience))
+        Poll::Pending
+    }
+
+    fn tell(&mut self, now: Instant) -> Result<(), BodyError> {
+        self.pace.waited(now - std::mem::replace(&mut self.told, now))
+    }
+
+    /// Something has come.
+    fn arrived(&mut self, bytes: Bytes) -> Result<Bytes, BodyError> {
+        if self.silent.take().is_some() {
+            self.tell(Instant::now())?;
+        }
+        self.pace.bytes += bytes.len() as u64;
+        Ok(bytes)
     }
 }
 
@@ -60,8 +95,7 @@ impl Stream for Patient {
         }
         let next = match Pin::new(&mut this.body).poll_next(cx) {
             Poll::Ready(next) => {
-                this.is_waiting = false;
-                next.map(|frame| frame.map_err(BodyError::Broken))
+                next.map(|frame| frame.map_err(BodyError::Broken).and_then(|bytes| this.arrived(bytes)))
             }
             Poll::Pending => match this.poll_waiting(cx) {
                 Poll::Ready(error) => Some(Err(error)),
@@ -70,5 +104,76 @@ impl Stream for Patient {
         };
         this.ended = !matches!(next, Some(Ok(_)));
         Poll::Ready(next)
+    }
+}
+
+/// How much arrives in how much waiting, a window after the other.
+struct Pace {
+    /// Bytes a second; 0: any will do.
+    rate: u64,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    const WINDOW: Duration = Duration::from_secs(30);
+
+    fn new(rate: u64) -> Self {
+        Self { rate, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// Waiting until this window is full.
+    fn left(&self) -> Duration {
+        Self::WINDOW.saturating_sub(self.waited)
+    }
+
+    fn waited(&mut self, time: Duration) -> Result<(), BodyError> {
+        self.waited += time;
+        if self.waited < Self::WINDOW {
+            return Ok(());
+        }
+        let full = std::mem::replace(self, Self::new(self.rate));
+        if full.bytes < full.rate.saturating_mul(Self::WINDOW.as_secs()) {
+            return Err(BodyError::Slow { rate: full.rate, over: Self::WINDOW });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt, stream};
+    use gristmill_platform::config;
+
+    use super::*;
+
+    /// How a body ends that sends 10 kB, then `bytes` each `pause`, and for how long it was read.
+    async fn end(bytes: usize, pause: Duration, flags: &[&str]) -> (String, u64) {
+        let begun = Instant::now();
+        let pieces = stream::iter(0..1_000).then(move |n| async move {
+            if n > 0 {
+                tokio::time::sleep(pause).await;
+            }
+            Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'x'; if n == 0 { 10_000 } else { bytes }]))
+        });
+        let config: ApiConfig = config::read(flags).unwrap();
+        let body = Patient::new(Body::from_stream(pieces.boxed()), &config, CancellationToken::new());
+        let last = body.collect::<Vec<_>>().await.pop().unwrap();
+        (last.map_or_else(|error| error.to_string(), |_| "whole".to_owned()), begun.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_bodies_are_broken_off_and_silent_ones() {
+        let second = Duration::from_secs(1);
+        let slow = "less than 1024 bytes a second arrived for 30 s".to_owned();
+        // The first window has what came at the begin.
+        assert_eq!(end(800, second, &[]).await, (slow.clone(), 60));
+        assert_eq!(end(600, second, &[]).await, (slow.clone(), 30));
+        assert_eq!(end(1_200, second, &[]).await.0, "whole");
+        assert_eq!(end(1, second, &["--body-min-rate", "0"]).await.0, "whole");
+        assert_eq!(end(40 << 10, Duration::from_secs(40), &[]).await, (slow, 30));
+        let patient = ["--body-min-rate", "0", "--body-timeout", "5s"];
+        assert_eq!(end(1, 6 * second, &patient).await, ("nothing arrived for 5 s".to_owned(), 5));
+        assert_eq!(end(1 << 20, 6 * second, &["--body-timeout", "5s"]).await.1, 5);
     }
 }

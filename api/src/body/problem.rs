@@ -13,6 +13,7 @@ impl BodyError {
         let code = match self {
             Self::Broken(_) | Self::Form(_) => Code::IncompleteUpload,
             Self::Silent(_) => Code::UploadTimeout,
+            Self::Slow { .. } => Code::UploadTooSlow,
             Self::Stopping => Code::ShuttingDown,
             Self::Corrupt(..) => Code::CorruptEncoding,
         };

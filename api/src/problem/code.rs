@@ -48,6 +48,8 @@ codes! {
         "The connection ended before the body did. The upload has failed and nothing of it stays: send the file again.";
     UploadTimeout = REQUEST_TIMEOUT "upload-timeout", "The body stopped arriving",
         "Nothing of the body arrived for too long. The upload has failed and nothing of it stays: send the file again.";
+    UploadTooSlow = REQUEST_TIMEOUT "upload-too-slow", "The body arrives too slowly",
+        "Less of the body arrived than the server's setting asks for, so the upload has failed and nothing of it stays. Send the file compressed, or over a better line.";
     WrongHeader = UNPROCESSABLE_ENTITY "wrong-header", "The file's header is wrong",
         "The first record must name the kind's columns, in any order and capitalisation. `errors` names the columns at fault.";
     EmptyFile = UNPROCESSABLE_ENTITY "empty-file", "The file is empty",

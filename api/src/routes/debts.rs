@@ -1,12 +1,15 @@
 //! `/v1/debts`: the rows of completed uploads of the kind `debts`.
 
+mod of_upload;
+
 use axum::{Json, extract::State};
 use http::Uri;
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use self::of_upload::Place;
 use crate::{
     app::App,
     auth::Caller,
@@ -16,11 +19,12 @@ use crate::{
     problem::Result,
 };
 
-/// A page of debts, by id.
+/// A page of debts.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DebtList {
     items: Vec<Debt>,
-    /// Pass it as `cursor` for the next page; null on the last one.
+    /// Pass it as `cursor` for the next page; null on the last one. A page of one upload may have fewer items than asked
+    /// for, or none, and not be the last.
     next_cursor: Option<String>,
 }
 
@@ -93,7 +97,7 @@ impl From<Row> for Debt {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
 struct DebtsQuery {
-    /// Only those that came with this upload.
+    /// Only those that came with this upload, as they are stored.
     upload_id: Option<Uuid>,
     /// Only this one.
     debt_id: Option<Uuid>,
@@ -112,12 +116,34 @@ struct DebtsQuery {
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<DebtList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
-    let upload_id = query.id("upload_id");
-    let debt_id = query.id("debt_id");
-    let after = query.take::<cursor::Debts>("cursor").map(cursor::Debts::id);
-    query.finish()?;
-    // By the key, which is the one order that has an index.
-    let found: Vec<Row> = sqlx::query_as(
+    let pool = &app.receiver.pool;
+    let (rows, next_cursor) = match (query.id("upload_id"), query.id("debt_id")) {
+        (Some(upload_id), None) => {
+            let after = query.take::<cursor::UploadDebts>("cursor").map(Place::from);
+            query.finish()?;
+            let (rows, next) = of_upload::page(pool, caller.id(), upload_id, after, limit).await?;
+            (rows, next.map(|place| cursor::UploadDebts::from(place).to_string()))
+        }
+        (upload_id, debt_id) => {
+            let after = query.take::<cursor::Debts>("cursor").map(cursor::Debts::id);
+            query.finish()?;
+            let found = by_id(pool, caller.id(), upload_id, debt_id, after, i64::from(limit) + 1).await?;
+            cursor::Debts::page(found, limit, |last| cursor::Debts::after_id(last.debt_id))
+        }
+    };
+    Ok(Json(DebtList { items: rows.into_iter().map(Debt::from).collect(), next_cursor }))
+}
+
+/// By the key, which is the one order that has an index.
+async fn by_id(
+    pool: &PgPool,
+    client_id: i32,
+    upload_id: Option<Uuid>,
+    debt_id: Option<Uuid>,
+    after: Option<Uuid>,
+    limit: i64,
+) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(
         "select d.debt_id, d.upload_id, d.line, d.name, d.government_id, d.email, d.amount_minor,
                 to_char(d.due_date, 'YYYY-MM-DD') as due_date
          from debts d join uploads u on u.id = d.upload_id
@@ -126,15 +152,13 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
            and ($4::uuid is null or d.debt_id > $4)
          order by d.debt_id limit $5",
     )
-    .bind(caller.id())
+    .bind(client_id)
     .bind(upload_id)
     .bind(debt_id)
     .bind(after)
-    .bind(i64::from(limit) + 1)
-    .fetch_all(&app.receiver.pool)
-    .await?;
-    let (rows, next_cursor) = cursor::Debts::page(found, limit, |last| cursor::Debts::after_id(last.debt_id));
-    Ok(Json(DebtList { items: rows.into_iter().map(Debt::from).collect(), next_cursor }))
+    .bind(limit)
+    .fetch_all(pool)
+    .await
 }
 
 #[cfg(test)]

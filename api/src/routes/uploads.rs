@@ -5,10 +5,13 @@ mod events;
 mod rejects;
 mod rejects_csv;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+};
 use gristmill_pipelines::Kind;
 use gristmill_uploads::{RemoveError, Removed, State as UploadState, Upload, read};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -17,7 +20,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
-    openapi::{Denied, Faults, NoUpload},
+    openapi::{Denied, Faults, NoReceipt, NoUpload, Over},
     params::{Params, UploadId},
     problem::{Code, Problem, Result},
 };
@@ -76,31 +79,19 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 /// One upload
 #[utoipa::path(get, path = "/v1/uploads/{id}", tag = "uploads", params(("id" = Uuid, Path, description = "The upload")),
     security(("key" = [])), responses((status = 200, description = "The upload", body = Upload), Denied, NoUpload, Faults))]
-pub(crate) async fn one(
-    State(app): State<App>,
-    caller: Caller,
-    UploadId(id): UploadId,
-    uri: Uri,
-) -> Result<Json<Upload>> {
-    Params::of(&uri).finish()?;
-    find(&app, &caller, id).await.map(Json)
+pub(crate) async fn one(about: About) -> Result<Json<Upload>> {
+    about.find().await.map(Json)
 }
 
 /// The proof that a completed upload adds up
 #[utoipa::path(get, path = "/v1/uploads/{id}/receipt", tag = "uploads",
     params(("id" = Uuid, Path, description = "The upload")), security(("key" = [])),
     responses((status = 200, description = "The receipt", body = read::Receipt),
-        (status = 409, description = "The upload is not completed", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        Denied, NoUpload, Faults))]
-pub(crate) async fn receipt(
-    State(app): State<App>,
-    caller: Caller,
-    UploadId(id): UploadId,
-    uri: Uri,
-) -> Result<Json<read::Receipt>> {
-    Params::of(&uri).finish()?;
-    let upload = find(&app, &caller, id).await?;
-    let receipt = read::receipt(&app.receiver.pool, id).await?.ok_or_else(|| {
+        Denied, NoUpload, NoReceipt, Faults))]
+pub(crate) async fn receipt(about: About) -> Result<Json<read::Receipt>> {
+    let upload = about.find().await?;
+    let id = upload.id;
+    let receipt = read::receipt(&about.app.receiver.pool, id).await?.ok_or_else(|| {
         let what_to_do =
             if upload.state.is_final() { "it will not have a receipt" } else { "watch its events and ask again" };
         Problem::new(Code::NotCompleted, format!("The upload is {}, not completed: {what_to_do}.", upload.state))
@@ -113,15 +104,9 @@ pub(crate) async fn receipt(
 #[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "uploads",
     params(("id" = Uuid, Path, description = "The upload")), security(("key" = [])),
     responses((status = 202, description = "It is cancelled: none of its rows counts any more, and they are being removed", body = Upload),
-        (status = 409, description = "It has ended without rows", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        Denied, NoUpload, Faults))]
-pub(crate) async fn remove(
-    State(app): State<App>,
-    caller: Caller,
-    UploadId(id): UploadId,
-    uri: Uri,
-) -> Result<(StatusCode, HeaderMap, Json<Upload>)> {
-    Params::of(&uri).finish()?;
+        Denied, NoUpload, Over, Faults))]
+pub(crate) async fn remove(about: About) -> Result<(StatusCode, HeaderMap, Json<Upload>)> {
+    let About { app, caller, id } = about;
     // On a task of its own: once begun it is finished, even if the client hangs up.
     let (receiver, client_id) = (app.receiver.clone(), caller.id());
     let removing = tokio::spawn(async move { receiver.remove(client_id, id).await });
@@ -133,6 +118,30 @@ pub(crate) async fn remove(
         Err(error @ RemoveError::Over { .. }) => Err(Problem::new(Code::AlreadyOver, format!("{error}.")).about(id)),
         Err(RemoveError::Database(error)) => Err(error.into()),
         Err(RemoveError::Queue(error)) => Err(error.into()),
+    }
+}
+
+/// A request about one upload that takes no parameters.
+pub(crate) struct About {
+    app: App,
+    caller: Caller,
+    id: Uuid,
+}
+
+impl About {
+    async fn find(&self) -> Result<Upload> {
+        find(&self.app, &self.caller, self.id).await
+    }
+}
+
+impl FromRequestParts<App> for About {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let UploadId(id) = UploadId::from_request_parts(parts, app).await?;
+        Params::of(&parts.uri).finish()?;
+        Ok(Self { app: app.clone(), caller, id })
     }
 }
 

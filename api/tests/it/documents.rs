@@ -47,6 +47,51 @@ async fn the_document_describes_what_is_there() {
     assert_eq!(described, expected.into_iter().map(str::to_owned).collect());
 }
 
+/// Follows a reference.
+fn seen<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+/// An object has the fields of its schema: all that are required, and none that are not there.
+fn matches(document: &Value, schema: &Value, example: &Value, at: &str) {
+    let schema = seen(document, schema);
+    match example {
+        Value::Object(fields) if schema["properties"].is_object() => {
+            for (name, value) in fields {
+                let field = schema["properties"].get(name).unwrap_or_else(|| panic!("{at}.{name} is no field"));
+                matches(document, field, value, &format!("{at}.{name}"));
+            }
+            for name in schema["required"].as_array().into_iter().flatten() {
+                assert!(fields.contains_key(name.as_str().unwrap()), "{at} lacks {name}");
+            }
+        }
+        Value::Object(_) => {
+            let choices = schema["oneOf"].as_array().unwrap_or_else(|| panic!("{at} is no object"));
+            let some = choices.iter().find(|choice| choice["type"] != "null").unwrap();
+            matches(document, some, example, at);
+        }
+        Value::Array(items) => items.iter().for_each(|item| matches(document, &schema["items"], item, at)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn examples_are_what_their_schemas_say() {
+    let document = serde_json::to_value(gristmill_api::document()).unwrap();
+    for name in ["Upload", "UploadList", "RejectList", "DebtList", "Receipt", "Problem"] {
+        let schema = &document["components"]["schemas"][name];
+        let example = &schema["examples"][0];
+        assert!(example.is_object(), "{name} has no example");
+        matches(&document, schema, example, name);
+    }
+    let taken = &document["paths"]["/v1/uploads"]["post"]["responses"]["202"]["content"]["application/json"];
+    assert_eq!(taken["example"]["state"], "processing");
+    matches(&document, &taken["schema"], &taken["example"], "202");
+}
+
 #[tokio::test]
 async fn every_reference_in_the_document_leads_somewhere() {
     let document = serde_json::to_value(gristmill_api::document()).unwrap();

@@ -125,7 +125,18 @@ async fn debts_count_when_their_upload_is_completed() {
     insta::assert_json_snapshot!(found[1], {".upload_id" => "[id]"});
     api.pretend(&uploads[1].to_string(), "completed").await;
     assert_eq!(pages(&api, "/v1/debts?", 4).await.len(), 10);
-    assert_eq!(pages(&api, &format!("/v1/debts?upload_id={}&", uploads[1]), 2).await.len(), 5);
+    sqlx::query("update upload_progress set accepted = 5").execute(&api.stack.pool).await.unwrap();
+    let of_second = format!("/v1/debts?upload_id={}&", uploads[1]);
+    for first_block in [0, 1, 100] {
+        // Whether the rows stand behind the upload's first block or have filled gaps.
+        sqlx::query("update uploads set first_block = $1").bind(first_block).execute(&api.stack.pool).await.unwrap();
+        for limit in [1, 2, 5, 200] {
+            let found = pages(&api, &of_second, limit).await;
+            let lines: Vec<_> = found.iter().map(|debt| debt["line"].as_i64().unwrap()).collect();
+            assert_eq!(lines, [2, 3, 4, 5, 6]);
+        }
+    }
+    assert_eq!(pages(&api, &format!("{of_second}debt_id={}&", found[0]["id"].as_str().unwrap()), 2).await.len(), 0);
     let one = found[0]["id"].as_str().unwrap();
     assert_eq!(pages(&api, &format!("/v1/debts?debt_id={one}&"), 2).await.len(), 1);
 }

@@ -188,7 +188,7 @@ async fn a_fault_of_the_server_is_opaque() {
 async fn lost_engines_are_said_and_return() {
     let mut engines = engines().await;
     let api =
-        api_on(stack_on(&engines).await, |config| config.database.database_timeout = Duration::from_secs(2)).await;
+        api_on(stack_on(&engines).await, |config| config.role.database.database_timeout = Duration::from_secs(2)).await;
     let upload = api.upload(file(2)).await;
     let path = format!("/v1/uploads/{}", upload["id"].as_str().unwrap());
 

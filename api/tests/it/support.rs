@@ -2,7 +2,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use gristmill_api::{Config, build};
 use gristmill_platform::{
-    config::{ApiConfig, LimitsConfig},
+    config::{ApiConfig, LimitsConfig, RoleConfig},
     keys,
     testing::{Stack, stack},
 };
@@ -43,11 +43,15 @@ pub(crate) async fn api_on(stack: Stack, change: impl FnOnce(&mut Config)) -> Ap
             header_timeout: Duration::from_secs(2),
             api_grace: Duration::from_millis(500),
             heartbeat: Duration::from_millis(300),
+            ..ApiConfig::default()
         },
         limits: LimitsConfig::default(),
-        database: stack.database(),
-        redis: stack.redis(),
-        store: stack.store_config(),
+        role: RoleConfig {
+            database: stack.database(),
+            redis: stack.redis(),
+            store: stack.store_config(),
+            ..RoleConfig::default()
+        },
     };
     change(&mut config);
     let server = build(config).await.expect("the API starts");

@@ -23,10 +23,10 @@ impl Monitor {
         telemetry::init(&self.telemetry)?;
         let shutdown = shutdown::on_signal()?;
         let health = role::health("monitor", &self.database, &self.redis)?;
-        role::run(health, &self.monitor, shutdown, async |shutdown| {
+        let work = async {
             shutdown.cancelled().await;
             Ok(())
-        })
-        .await
+        };
+        role::beside(health, &self.monitor, work).await
     }
 }

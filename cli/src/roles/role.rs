@@ -3,23 +3,39 @@
 use std::future::Future;
 
 use gristmill_monitoring::{Health, Server};
-use gristmill_platform::config::{DatabaseConfig, MonitorConfig, RedisConfig};
-use gristmill_platform::database;
+use gristmill_platform::config::{DatabaseConfig, MonitorConfig, RedisConfig, RoleConfig};
+use gristmill_platform::{database, telemetry};
 use tokio_util::sync::CancellationToken;
 
-/// Runs a role beside the port that answers for its health; whichever fails first ends both.
+use crate::shutdown;
+
+/// Runs a role until a signal says that it is to stop, or, where it asks for that, its parent is gone.
 pub(super) async fn run<F: Future<Output = anyhow::Result<()>>>(
+    name: &'static str,
+    config: &RoleConfig,
+    with_parent: bool,
+    work: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<()> {
+    telemetry::init(&config.telemetry)?;
+    let shutdown = shutdown::on_signal()?;
+    if with_parent {
+        shutdown::with_parent(&shutdown)?;
+    }
+    beside(health(name, &config.database, &config.redis)?, &config.monitor, work(shutdown)).await
+}
+
+/// Does `work` beside the port that answers for a role's health.
+pub(super) async fn beside(
     health: Health,
     monitor: &MonitorConfig,
-    shutdown: CancellationToken,
-    work: impl FnOnce(CancellationToken) -> F,
+    work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let server = Server::bind(monitor.monitor_addr).await?;
     tracing::info!(addr = %server.addr(), "metrics and health");
     // the port answers until the work has drained
     let drained = CancellationToken::new();
     let serve = tokio::spawn(server.serve(health, drained.clone()));
-    let result = work(shutdown).await;
+    let result = work.await;
     drained.cancel();
     let served = serve.await;
     result?;

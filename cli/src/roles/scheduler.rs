@@ -1,8 +1,6 @@
 use clap::Args;
-use gristmill_platform::telemetry;
 
 use super::role;
-use crate::shutdown;
 
 /// Sweep, heal, audit and prune; any number may run
 #[derive(Args, Debug)]
@@ -13,11 +11,7 @@ pub(crate) struct Scheduler {
 
 impl Scheduler {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let config = self.config;
-        telemetry::init(&config.telemetry)?;
-        let shutdown = shutdown::on_signal()?;
-        let health = role::health("scheduler", &config.database, &config.redis)?;
-        let monitor = config.monitor.clone();
-        role::run(health, &monitor, shutdown, |shutdown| gristmill_scheduler::run(config, shutdown)).await
+        let role = self.config.role.clone();
+        role::run("scheduler", &role, false, |shutdown| gristmill_scheduler::run(self.config, shutdown)).await
     }
 }

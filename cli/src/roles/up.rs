@@ -80,7 +80,7 @@ impl Up {
         let mut api_config: gristmill_api::Config = config::read(&flags)?;
         api_config.api.addr = self.addr;
         let scheduler_config: gristmill_scheduler::Config = config::read(&flags)?;
-        let health = role::health("up", &scheduler_config.database, &scheduler_config.redis)?;
+        let health = role::health("up", &scheduler_config.role.database, &scheduler_config.role.redis)?;
         let api = gristmill_api::build(api_config).await?;
         let api_addr = api.addr().context("the API has no address")?;
         let monitor = Server::bind(config::read::<MonitorConfig>(NO_FLAGS)?.monitor_addr).await?;

@@ -9,7 +9,7 @@ mod sources;
 mod table;
 
 pub use limits::LimitsConfig;
-pub use roles::{ApiConfig, MonitorConfig, SchedulerConfig, WorkerConfig};
+pub use roles::{ApiConfig, MonitorConfig, RoleConfig, SchedulerConfig, WorkerConfig};
 pub use sources::{DatabaseConfig, LogFormat, NoRedisUrl, RedisConfig, StoreConfig, TelemetryConfig, cloud_options};
 pub use table::{Setting, markdown, set_by_environment, settings, settings_of};
 

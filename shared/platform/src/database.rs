@@ -104,6 +104,24 @@ fn may_pass(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether an error, or what caused it, is that the database is away: nothing is wrong with what was asked of it.
+pub fn is_outage(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref()).any(|error: &sqlx::Error| match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // 08: connection, 53: out of disk, memory or connections, 57P: stopping or starting, 25006: a standby
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006"
+        }),
+        _ => false,
+    })
+}
+
 /// Brings the schema up to date. Several processes may do so at once: one works, the others wait.
 pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
     Ok(MIGRATOR.run(pool).await?)

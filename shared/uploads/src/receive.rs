@@ -1,6 +1,8 @@
 //! Receiving: body → splitter → chunk objects → ledger rows → broker, while the body still arrives.
 
+mod enter;
 mod intake;
+mod patience;
 mod resend;
 
 use std::sync::Arc;
@@ -15,8 +17,8 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+pub use self::enter::OversizeNote;
 use self::intake::Intake;
-pub use self::intake::OversizeNote;
 use crate::{Policy, Upload, events::Events};
 
 /// Takes files in. Cheap to clone.
@@ -99,10 +101,10 @@ pub enum ReceiveError {
         /// What the connection or the decoder said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Somebody cancelled it, or this receiver was silent for so long that it was given up.
-    #[error("the upload was cancelled while it was received")]
+    /// Somebody cancelled it, one of its chunks is dead, or this receiver was silent for so long that it was given up.
+    #[error("the upload was cancelled or has failed while it was received")]
     Cancelled {
-        /// The upload that was cancelled.
+        /// The upload that ended.
         upload_id: Uuid,
     },
     /// The object store did not take a chunk.

@@ -27,8 +27,8 @@ struct CreateQuery {
     /// What one bad row does: `partial` keeps the good rows, `atomic` keeps nothing. `partial` unless given.
     #[param(default = "partial")]
     policy: Option<Policy>,
-    /// What the file is called.
-    #[param(example = "debts-2026-01.csv", max_length = 255)]
+    /// What the file is called, such as `debts-2026-01.csv`.
+    #[param(max_length = 255)]
     filename: Option<String>,
     /// Work on the file even if it was completed before: every row of it is a duplicate then.
     #[param(default = false)]
@@ -65,7 +65,7 @@ pub(crate) struct UploadForm {
 #[utoipa::path(post, path = "/v1/uploads", tag = "uploads", security(("key" = [])),
     params(CreateQuery,
         ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
-        ("Content-Encoding" = Option<String>, Header, example = "gzip", description = "`gzip` or `zstd`, once")),
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`, once, when the file is compressed so")),
     request_body(content(
         (RawFile = "text/csv"), (RawFile = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses(
@@ -86,7 +86,7 @@ pub(crate) async fn create(
     let early = boundary.is_none().then(|| Wanted::take(Params::of(&uri))).transpose()?;
     let _permit = app.receiving.clone().try_acquire_owned().map_err(|_| busy(&app))?;
 
-    let patient = Patient::new(body, app.body_timeout, app.stop_bodies.clone());
+    let patient = Patient::new(body, &app.config, app.stop_bodies.clone());
     let plain = body::decode(patient, encoding);
     let (wanted, file) = match early {
         Some(wanted) => (wanted, plain),

@@ -1,19 +1,16 @@
 use axum::{
     body::Body,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
 use gristmill_uploads::events::order;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::find;
+use super::About;
 use crate::{
-    app::App,
-    auth::Caller,
     hub::{END, Start, seen_the_end, watch},
     openapi::{Denied, Faults, NoUpload},
-    params::{Params, UploadId, bad_header, text_header},
+    params::{bad_header, text_header},
     problem::{Problem, Result},
 };
 
@@ -29,16 +26,10 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was seen")),
     responses((status = 200, description = "The events, until the last one", body = String, content_type = "text/event-stream"),
         (status = 204, description = "The last event was seen already: nothing comes any more"), Denied, NoUpload, Faults))]
-pub(crate) async fn events(
-    State(app): State<App>,
-    caller: Caller,
-    UploadId(upload_id): UploadId,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response> {
-    Params::of(&uri).finish()?;
+pub(crate) async fn events(about: About, headers: HeaderMap) -> Result<Response> {
     let after = last_event_id(&headers)?;
-    let upload = find(&app, &caller, upload_id).await?;
+    let upload = about.find().await?;
+    let About { app, id: upload_id, .. } = about;
     // Anything but 204 would make a browser connect again for ever.
     let over = match after {
         After::End => true,
@@ -57,7 +48,7 @@ pub(crate) async fn events(
         upload_id,
         after: if let After::Event(after) = after { after } else { (0, 0) },
         pool: app.receiver.pool.clone(),
-        heartbeat: app.heartbeat,
+        heartbeat: app.config.heartbeat,
         stop: app.stop_events.clone(),
     };
     let stream = watch(&app.hub, start).map(Ok::<_, std::convert::Infallible>);

@@ -3,7 +3,27 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{default_by_clap, parse_duration};
+use super::{DatabaseConfig, RedisConfig, StoreConfig, TelemetryConfig, default_by_clap, parse_bytes, parse_duration};
+
+/// What every role needs, whatever it does: where the truth, the speed and the chunks are, and how it tells of itself.
+#[derive(Args, Clone, Debug)]
+pub struct RoleConfig {
+    #[command(flatten)]
+    #[doc = "The truth."]
+    pub database: DatabaseConfig,
+    #[command(flatten)]
+    #[doc = "The speed."]
+    pub redis: RedisConfig,
+    #[command(flatten)]
+    #[doc = "Where chunks are."]
+    pub store: StoreConfig,
+    #[command(flatten)]
+    #[doc = "Where its metrics and health are."]
+    pub monitor: MonitorConfig,
+    #[command(flatten)]
+    #[doc = "Its logs."]
+    pub telemetry: TelemetryConfig,
+}
 
 /// The HTTP API.
 #[derive(Args, Clone, Debug)]
@@ -16,6 +36,10 @@ pub struct ApiConfig {
     /// How long the client of an upload may be silent before its upload is given up
     #[arg(long, env = "GRISTMILL_BODY_TIMEOUT", default_value = "60s", value_parser = parse_duration, value_name = "TIME")]
     pub body_timeout: Duration,
+
+    /// The bytes a second that must arrive of an upload, over 30 s of waiting for its client; 0 for any
+    #[arg(long, env = "GRISTMILL_BODY_MIN_RATE", default_value = "1KiB", value_parser = parse_bytes, value_name = "BYTES")]
+    pub body_min_rate: u64,
 
     /// How long a client may take to send a request's header, or leave a connection idle
     #[arg(long, env = "GRISTMILL_HEADER_TIMEOUT", default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
@@ -69,4 +93,4 @@ pub struct MonitorConfig {
     pub monitor_addr: SocketAddr,
 }
 
-default_by_clap!(ApiConfig, WorkerConfig, SchedulerConfig, MonitorConfig);
+default_by_clap!(RoleConfig, ApiConfig, WorkerConfig, SchedulerConfig, MonitorConfig);

@@ -1,50 +1,23 @@
-//! One upload while it arrives: chunks are stored two at a time and enter the ledger in batches, so that neither the
-//! store's nor the ledger's round trips hold up the body.
+//! One upload while it arrives: opened by its header, fed with chunks, and ended one way or the other.
 
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
-use gristmill_pipelines::{Chunk, Oversize};
-use gristmill_queue::{GroupId, GroupPolicy, JobSpec, NewGroup, Options};
-use object_store::ObjectStoreExt;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use sqlx::types::Json;
+use gristmill_pipelines::Chunk;
+use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup};
 use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
-use super::{NewUpload, ReceiveError, Received, Receiver, resend::Twin};
+use super::{NewUpload, ReceiveError, Received, Receiver, enter, patience::patiently, resend::Twin};
 use crate::{
     State, Upload,
-    jobs::{CloseUpload, FailUpload, LoadChunk},
-    objects, read, state,
+    jobs::{CloseUpload, FailUpload},
+    read, state,
 };
 
-/// Chunks being written to the store at a time.
-const STORING: usize = 2;
+/// Blocks before the end of a table that new rows go to first: those that earlier loads have begun and not filled.
+const UNFILLED: i64 = 64;
 /// How often a receiver says that it is alive; five silences and the scheduler fails the upload.
 const ALIVE_EVERY: Duration = Duration::from_secs(3);
-
-/// A record too long to be kept, as it is noted in its chunk's row.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct OversizeNote {
-    /// Line of its first byte.
-    pub line: u64,
-    /// Its length.
-    pub bytes: u64,
-    /// How it begins.
-    pub head: Vec<u8>,
-}
-
-/// A chunk whose object is written.
-pub(super) struct Stored {
-    pub(super) no: i32,
-    first_line: i64,
-    first_byte: i64,
-    bytes: i64,
-    pub(super) sha256: Vec<u8>,
-    oversize: Option<Json<Vec<OversizeNote>>>,
-}
 
 pub(super) struct Intake {
     receiver: Receiver,
@@ -84,7 +57,7 @@ impl Intake {
             "insert into uploads (id, client_id, kind, policy, filename, state, forced, idempotency_key, group_id,
                                   header, header_bytes, first_block)
              values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10,
-                     pg_relation_size($11::regclass) / current_setting('block_size')::bigint)",
+                     greatest(pg_relation_size($11::regclass) / current_setting('block_size')::bigint - $12, 0))",
         )
         .bind(id)
         .bind(new.client_id)
@@ -97,6 +70,7 @@ impl Intake {
         .bind(header)
         .bind(header_bytes.cast_signed())
         .bind(new.kind.table().name)
+        .bind(UNFILLED)
         .execute(&mut *tx)
         .await;
         match inserted {
@@ -111,7 +85,7 @@ impl Intake {
         let (chunks, cut) = mpsc::channel(1);
         let twin = Twin::new(new, header, group);
         Ok(Self {
-            ledger: tokio::spawn(enter(receiver.clone(), id, group, twin, cut)),
+            ledger: tokio::spawn(enter::enter(receiver.clone(), id, group, twin, cut)),
             alive: tokio::spawn(stay_alive(receiver.clone(), id)),
             receiver: receiver.clone(),
             id,
@@ -161,17 +135,33 @@ impl Intake {
 
     async fn settle(&self, twin: Option<Twin>, bytes: u64, sha256: [u8; 32]) -> Result<Received, ReceiveError> {
         if !self.force
-            && let Some(first) = self.receiver.completed_before(self.client_id, &self.kind, &sha256, self.id).await?
+            && let Some(first) = patiently(|_| self.same_file(&sha256)).await?
         {
-            self.end(State::Cancelled, "same_file", &format!("the same file as upload {}", first.id)).await?;
-            self.receiver.forget(self.id).await?;
             return Ok(Received::Same(first));
         }
         if let Some(mut twin) = twin {
             // It began like another file and then ended otherwise.
             let held = twin.release();
-            commit(&self.receiver, self.id, twin.group(), held).await?;
+            enter::commit(&self.receiver, self.id, twin.group(), &held).await?;
         }
+        let (upload, join) = patiently(|again| self.seal(bytes, &sha256, again)).await?;
+        self.receiver.queue.push(join).await;
+        self.receiver.events.publish_state(&upload).await;
+        tracing::info!(upload_id = %self.id, bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
+        Ok(Received::Accepted(upload))
+    }
+
+    /// The upload of the same file, when there is one; then this one is cancelled.
+    async fn same_file(&self, sha256: &[u8]) -> Result<Option<Upload>, ReceiveError> {
+        let first = self.receiver.completed_before(self.client_id, &self.kind, sha256, self.id).await?;
+        if let Some(first) = &first {
+            self.end(State::Cancelled, "same_file", &format!("the same file as upload {}", first.id)).await?;
+            self.receiver.forget(self.id).await?;
+        }
+        Ok(first)
+    }
+
+    async fn seal(&self, bytes: u64, sha256: &[u8], again: bool) -> Result<(Upload, Enqueued), ReceiveError> {
         let mut tx = self.receiver.pool.begin().await?;
         let group: Option<GroupId> = sqlx::query_scalar(
             "update uploads set state = 'processing', bytes = $2, sha256 = $3, received_at = now()
@@ -179,17 +169,21 @@ impl Intake {
         )
         .bind(self.id)
         .bind(bytes.cast_signed())
-        .bind(sha256.as_slice())
+        .bind(sha256)
         .fetch_optional(&mut *tx)
         .await?;
-        let group = group.ok_or(ReceiveError::Cancelled { upload_id: self.id })?;
+        let Some(group) = group else {
+            let upload = self.find(&mut tx).await?;
+            // Only this function says that a file was received: the commit whose answer was lost had taken effect.
+            return match upload.received_at {
+                Some(_) if again => Ok((upload, Enqueued::default())),
+                _ => Err(ReceiveError::Cancelled { upload_id: self.id }),
+            };
+        };
         let join = self.receiver.queue.seal_group(&mut tx, group).await?;
         let upload = self.find(&mut tx).await?;
         tx.commit().await?;
-        self.receiver.queue.push(join).await;
-        self.receiver.events.publish_state(&upload).await;
-        tracing::info!(upload_id = %self.id, bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
-        Ok(Received::Accepted(upload))
+        Ok((upload, join))
     }
 
     async fn find(&self, conn: &mut sqlx::PgConnection) -> Result<Upload, ReceiveError> {
@@ -245,79 +239,6 @@ impl Drop for Intake {
 
 fn joined<T>(result: Result<Result<T, ReceiveError>, tokio::task::JoinError>) -> Result<T, ReceiveError> {
     result.unwrap_or_else(|error| Err(ReceiveError::Broken { upload_id: None, source: error.into() }))
-}
-
-/// Stores chunks as they are cut and enters them in the ledger, as many at once as are ready.
-/// Chunks of a file that looks like one sent before are held back; the twin returned holds them.
-async fn enter(
-    receiver: Receiver,
-    id: Uuid,
-    group: GroupId,
-    twin: Twin,
-    cut: mpsc::Receiver<(i32, Chunk)>,
-) -> Result<Option<Twin>, ReceiveError> {
-    let mut twin = Some(twin);
-    let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
-    let mut stored = cut.map(|(no, chunk)| store(&receiver, id, no, chunk)).buffered(STORING).ready_chunks(64).boxed();
-    while let Some(batch) = stored.next().await {
-        let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if let Some(mut suspect) = twin.take()
-            && suspect.holds(&receiver, &mut batch).await?
-        {
-            twin = Some(suspect);
-            continue;
-        }
-        commit(&receiver, id, group, batch).await?;
-    }
-    Ok(twin)
-}
-
-async fn store(receiver: &Receiver, id: Uuid, no: i32, chunk: Chunk) -> Result<Stored, ReceiveError> {
-    let sha256 = Sha256::digest(&chunk.data).to_vec();
-    let oversize = (!chunk.oversize.is_empty()).then(|| Json(chunk.oversize.into_iter().map(note).collect()));
-    receiver.store.put(&objects::chunk(id, no), chunk.data.into()).await?;
-    Ok(Stored {
-        no,
-        first_line: chunk.first_line.cast_signed(),
-        first_byte: chunk.first_byte.cast_signed(),
-        bytes: chunk.bytes.cast_signed(),
-        sha256,
-        oversize,
-    })
-}
-
-fn note(oversize: Oversize) -> OversizeNote {
-    OversizeNote { line: oversize.line, bytes: oversize.bytes, head: oversize.head }
-}
-
-/// Enters chunks and their jobs in the ledger and pushes the jobs. A cancelled upload takes no more.
-async fn commit(receiver: &Receiver, id: Uuid, group: GroupId, batch: Vec<Stored>) -> Result<(), ReceiveError> {
-    if batch.is_empty() {
-        return Ok(());
-    }
-    let mut tx = receiver.pool.begin().await?;
-    if state::hold(&mut tx, id).await? != Some(State::Receiving) {
-        return Err(ReceiveError::Cancelled { upload_id: id });
-    }
-    let jobs: Vec<LoadChunk> = batch.iter().map(|chunk| LoadChunk { upload_id: id, no: chunk.no }).collect();
-    sqlx::query(
-        "insert into chunks (upload_id, no, first_line, first_byte, bytes, sha256, oversize)
-         select $1, * from unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::jsonb[])",
-    )
-    .bind(id)
-    .bind(batch.iter().map(|chunk| chunk.no).collect::<Vec<_>>())
-    .bind(batch.iter().map(|chunk| chunk.first_line).collect::<Vec<_>>())
-    .bind(batch.iter().map(|chunk| chunk.first_byte).collect::<Vec<_>>())
-    .bind(batch.iter().map(|chunk| chunk.bytes).collect::<Vec<_>>())
-    .bind(batch.iter().map(|chunk| chunk.sha256.clone()).collect::<Vec<_>>())
-    .bind(batch.into_iter().map(|chunk| chunk.oversize).collect::<Vec<_>>())
-    .execute(&mut *tx)
-    .await?;
-    let options = Options { group: Some(group), ..Options::default() };
-    let enqueued = receiver.queue.enqueue_all(&mut tx, &jobs, &options).await?;
-    tx.commit().await?;
-    receiver.queue.push(enqueued).await;
-    Ok(())
 }
 
 async fn stay_alive(receiver: Receiver, id: Uuid) {

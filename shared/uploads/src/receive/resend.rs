@@ -9,7 +9,7 @@ use gristmill_queue::GroupId;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{NewUpload, ReceiveError, Received, Receiver, intake::Stored};
+use super::{NewUpload, ReceiveError, Received, Receiver, enter::Stored, patience::patiently};
 use crate::{State, Upload, objects, read};
 
 /// The file that this one may be a copy of, and the chunks held back meanwhile.
@@ -56,19 +56,15 @@ impl Twin {
     /// question is settled: it is another file.
     pub(super) async fn holds(&mut self, receiver: &Receiver, batch: &mut Vec<Stored>) -> Result<bool, ReceiveError> {
         if let (Suspicion::Open, Some(first)) = (&self.suspicion, batch.first()) {
-            self.suspicion = match self.begins_like(receiver, &first.sha256).await? {
+            let sha256 = &first.sha256;
+            self.suspicion = match patiently(|_| self.begins_like(receiver, sha256)).await? {
                 Some(twin) => Suspicion::Same(twin),
                 None => Suspicion::None,
             };
         }
         let Suspicion::Same(twin) = self.suspicion else { return Ok(false) };
         let numbers: Vec<i32> = batch.iter().map(|chunk| chunk.no).collect();
-        let theirs: Vec<Vec<u8>> =
-            sqlx::query_scalar("select sha256 from chunks where upload_id = $1 and no = any($2) order by no")
-                .bind(twin)
-                .bind(&numbers)
-                .fetch_all(&receiver.pool)
-                .await?;
+        let theirs = patiently(|_| hashes(receiver, twin, &numbers)).await?;
         let same = theirs.len() == batch.len() && theirs.iter().zip(batch.iter()).all(|(a, b)| *a == b.sha256);
         self.held.append(batch);
         if !same {
@@ -92,6 +88,12 @@ impl Twin {
         .await?;
         Ok(twin)
     }
+}
+
+/// The hashes of an upload's chunks.
+async fn hashes(receiver: &Receiver, upload_id: Uuid, numbers: &[i32]) -> Result<Vec<Vec<u8>>, ReceiveError> {
+    let query = sqlx::query_scalar("select sha256 from chunks where upload_id = $1 and no = any($2) order by no");
+    Ok(query.bind(upload_id).bind(numbers).fetch_all(&receiver.pool).await?)
 }
 
 impl Receiver {

@@ -1,0 +1,46 @@
+//! What is left when the work is done.
+
+use std::time::{Duration, Instant};
+
+use crate::mill::Mill;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_holds_nothing_when_the_work_is_done() {
+    let mill = Mill::new().await;
+    let (_api, _scheduler, _worker) = (mill.start_api().await, mill.start("scheduler"), mill.start("worker"));
+    let id = mill.send().await;
+    mill.exact(&id).await;
+    mill.until_true("select not exists(select from jobs where state in ('available', 'scheduled'))").await;
+    assert!(mill.objects().await.is_empty(), "{:?}", mill.objects().await);
+
+    let client = redis::Client::open(mill.stack.redis_url.as_str()).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let since = Instant::now();
+    loop {
+        let mut left = lives(&mut redis).await;
+        // The workers' signs of life, and the sign that Redis still has what it was told.
+        left.retain(|(key, _)| !key.ends_with(":workers") && !key.ends_with(":epoch"));
+        if left.iter().all(|(_, lives)| (1..=3_600).contains(lives)) {
+            let events = format!("{}:events:{id}", mill.stack.namespace);
+            assert!(left.iter().any(|(key, lives)| *key == events && *lives > 3_000), "{left:?}");
+            return;
+        }
+        // An acknowledgement comes a moment after the job's end.
+        assert!(since.elapsed() < Duration::from_secs(20), "with the seconds it has to live: {left:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Every key, and the seconds it has to live; -1: for ever.
+async fn lives(redis: &mut redis::aio::MultiplexedConnection) -> Vec<(String, i64)> {
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(redis).await.unwrap();
+    let mut lives = Vec::new();
+    for key in keys {
+        let ttl: i64 = redis::cmd("TTL").arg(&key).query_async(redis).await.unwrap();
+        // -2: gone meanwhile.
+        if ttl != -2 {
+            lives.push((key, ttl));
+        }
+    }
+    lives
+}

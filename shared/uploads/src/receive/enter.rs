@@ -1,0 +1,142 @@
+//! Chunks on their way into the ledger: stored two at a time and entered in batches, so that neither the store's nor the
+//! ledger's round trips hold up the body.
+
+use futures::{StreamExt, stream};
+use gristmill_pipelines::{Chunk, Oversize};
+use gristmill_queue::{Enqueued, GroupId, Options, QueueError};
+use object_store::ObjectStoreExt;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sqlx::{PgConnection, types::Json};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{ReceiveError, Receiver, patience::patiently, resend::Twin};
+use crate::{State, jobs::LoadChunk, objects, state};
+
+/// Chunks being written to the store at a time.
+const STORING: usize = 2;
+
+/// A record too long to be kept, as it is noted in its chunk's row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OversizeNote {
+    /// Line of its first byte.
+    pub line: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// How it begins.
+    pub head: Vec<u8>,
+}
+
+/// A chunk whose object is written.
+pub(super) struct Stored {
+    pub(super) no: i32,
+    first_line: i64,
+    first_byte: i64,
+    bytes: i64,
+    pub(super) sha256: Vec<u8>,
+    oversize: Option<Json<Vec<OversizeNote>>>,
+}
+
+/// Stores chunks as they are cut and enters them in the ledger, as many at once as are ready.
+/// Chunks of a file that looks like one sent before are held back; the twin returned holds them.
+pub(super) async fn enter(
+    receiver: Receiver,
+    id: Uuid,
+    group: GroupId,
+    twin: Twin,
+    cut: mpsc::Receiver<(i32, Chunk)>,
+) -> Result<Option<Twin>, ReceiveError> {
+    let mut twin = Some(twin);
+    let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
+    let mut stored = cut.map(|(no, chunk)| store(&receiver, id, no, chunk)).buffered(STORING).ready_chunks(64).boxed();
+    while let Some(batch) = stored.next().await {
+        let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+        if let Some(mut suspect) = twin.take()
+            && suspect.holds(&receiver, &mut batch).await?
+        {
+            twin = Some(suspect);
+            continue;
+        }
+        commit(&receiver, id, group, &batch).await?;
+    }
+    Ok(twin)
+}
+
+async fn store(receiver: &Receiver, id: Uuid, no: i32, chunk: Chunk) -> Result<Stored, ReceiveError> {
+    let sha256 = Sha256::digest(&chunk.data).to_vec();
+    let oversize = (!chunk.oversize.is_empty()).then(|| Json(chunk.oversize.into_iter().map(note).collect()));
+    receiver.store.put(&objects::chunk(id, no), chunk.data.into()).await?;
+    Ok(Stored {
+        no,
+        first_line: chunk.first_line.cast_signed(),
+        first_byte: chunk.first_byte.cast_signed(),
+        bytes: chunk.bytes.cast_signed(),
+        sha256,
+        oversize,
+    })
+}
+
+fn note(oversize: Oversize) -> OversizeNote {
+    OversizeNote { line: oversize.line, bytes: oversize.bytes, head: oversize.head }
+}
+
+/// Enters chunks and their jobs in the ledger and pushes the jobs. An upload that has ended takes no more.
+pub(super) async fn commit(
+    receiver: &Receiver,
+    id: Uuid,
+    group: GroupId,
+    batch: &[Stored],
+) -> Result<(), ReceiveError> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let enqueued = patiently(|again| try_commit(receiver, id, group, batch, again)).await?;
+    receiver.queue.push(enqueued).await;
+    Ok(())
+}
+
+async fn try_commit(
+    receiver: &Receiver,
+    id: Uuid,
+    group: GroupId,
+    batch: &[Stored],
+    again: bool,
+) -> Result<Enqueued, ReceiveError> {
+    let mut tx = receiver.pool.begin().await?;
+    if state::hold(&mut tx, id).await? != Some(State::Receiving) {
+        return Err(ReceiveError::Cancelled { upload_id: id });
+    }
+    match insert(&mut tx, id, batch).await {
+        // Nobody else enters chunks of this upload: the commit whose answer was lost had taken effect. The sweep
+        // pushes its jobs.
+        Err(sqlx::Error::Database(error)) if again && error.is_unique_violation() => return Ok(Enqueued::default()),
+        other => other?,
+    }
+    let jobs: Vec<LoadChunk> = batch.iter().map(|chunk| LoadChunk { upload_id: id, no: chunk.no }).collect();
+    let options = Options { group: Some(group), ..Options::default() };
+    let enqueued = match receiver.queue.enqueue_all(&mut tx, &jobs, &options).await {
+        // A chunk of it is dead: the job that fails the upload is on its way.
+        Err(QueueError::GroupClosed(_)) => return Err(ReceiveError::Cancelled { upload_id: id }),
+        other => other?,
+    };
+    tx.commit().await?;
+    Ok(enqueued)
+}
+
+async fn insert(conn: &mut PgConnection, id: Uuid, batch: &[Stored]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into chunks (upload_id, no, first_line, first_byte, bytes, sha256, oversize)
+         select $1, * from unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::jsonb[])",
+    )
+    .bind(id)
+    .bind(batch.iter().map(|chunk| chunk.no).collect::<Vec<_>>())
+    .bind(batch.iter().map(|chunk| chunk.first_line).collect::<Vec<_>>())
+    .bind(batch.iter().map(|chunk| chunk.first_byte).collect::<Vec<_>>())
+    .bind(batch.iter().map(|chunk| chunk.bytes).collect::<Vec<_>>())
+    .bind(batch.iter().map(|chunk| chunk.sha256.as_slice()).collect::<Vec<_>>())
+    .bind(batch.iter().map(|chunk| chunk.oversize.as_ref()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
