@@ -16,6 +16,12 @@ pub(crate) type Debts = Cursor<'d'>;
 pub(crate) type UploadDebts = Cursor<'p'>;
 /// The cursor of an upload's rejects.
 pub(crate) type Rejects = Cursor<'r'>;
+/// The cursor of `GET /v1/jobs`.
+pub(crate) type Jobs = Cursor<'j'>;
+/// The cursor of `GET /v1/groups`.
+pub(crate) type Groups = Cursor<'g'>;
+/// The cursor of a schedule's ticks.
+pub(crate) type Ticks = Cursor<'t'>;
 
 /// Not a cursor of this list.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -24,6 +24,11 @@ use crate::problem::{Code, ProblemBody};
     tags(
         (name = "uploads", description = "Files in, and what became of them"),
         (name = "debts", description = "The rows of completed uploads"),
+        (name = "jobs", description = "The work in the queue: yours, or with an operator's key everybody's"),
+        (name = "groups", description = "Jobs with one end"),
+        (name = "queues", description = "Operators only: pause, drain and limit queues"),
+        (name = "workers", description = "Operators only: who works on what"),
+        (name = "schedules", description = "Operators only: jobs by the clock"),
         (name = "about", description = "The server itself"),
     ),
 )]
@@ -64,6 +69,16 @@ macro_rules! answers {
 }
 
 answers! {
+    /// Of every route for operators.
+    NotOperator: Unauthorized, Forbidden;
+    /// Of every route about one thing.
+    Absent: NotFound;
+    /// Of every route that changes what has states.
+    NotNow: WrongState, KeyInFlight;
+    /// Of every small POST.
+    Repeated: KeyReused, KeyInFlight;
+    /// Of every route that takes JSON.
+    BadBody: InvalidBody, InvalidParameter;
     /// Of every route that needs a key.
     Denied: Unauthorized;
     /// Of every route about one upload.

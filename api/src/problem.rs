@@ -111,6 +111,17 @@ impl Problem {
         Self::new(Code::NotFound, format!("There is no upload '{id}'. GET /v1/uploads lists those you sent."))
     }
 
+    /// `what` is one of those that GET `list` lists.
+    pub(crate) fn not_found(what: &str, id: impl fmt::Display, list: &str) -> Self {
+        Self::new(Code::NotFound, format!("There is no {what} '{id}'. GET {list} lists those you may see."))
+    }
+
+    /// One field of the body is at fault.
+    pub(crate) fn bad_field(field: &str, detail: impl fmt::Display) -> Self {
+        Self::new(Code::InvalidBody, format!("{field}: {detail}"))
+            .errors(vec![FieldError { field: field.to_owned(), detail: detail.to_string() }])
+    }
+
     pub(crate) fn errors(mut self, errors: Vec<FieldError>) -> Self {
         self.0.errors = errors;
         self
@@ -175,6 +186,6 @@ impl From<sqlx::Error> for Problem {
 
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
-        Self::fault(error)
+        if matches!(error, QueueError::Silent(_)) { Self::unavailable(error) } else { Self::fault(error) }
     }
 }

@@ -2,9 +2,14 @@
 
 mod debts;
 mod docs;
+mod groups;
 mod health;
+mod jobs;
 mod problems;
+mod queues;
+mod schedules;
 mod uploads;
+mod workers;
 
 use std::time::Duration;
 
@@ -22,6 +27,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::App,
     auth::require_key,
+    idempotency::idempotent,
     observe::observe,
     openapi,
     problem::{Code, Problem, internal, render},
@@ -33,7 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Every route, in its layers.
 pub(crate) fn router(app: App) -> Router {
     let key = from_fn_with_state(app.clone(), require_key);
-    let (router, _) = tree(|keyed| keyed.route_layer(key)).split_for_parts();
+    let repeat = from_fn_with_state(app.clone(), idempotent);
+    let (router, _) = tree(|posts| posts.route_layer(repeat), |keyed| keyed.route_layer(key)).split_for_parts();
     dress(router).with_state(app)
 }
 
@@ -50,11 +57,14 @@ fn dress<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
 
 /// The description of every route.
 pub(crate) fn document() -> OpenApi {
-    openapi::with_examples(tree(|keyed| keyed).into_openapi())
+    openapi::with_examples(tree(|posts| posts, |keyed| keyed).into_openapi())
 }
 
 /// The routes and their description, from one list: neither has what the other lacks.
-fn tree(lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>) -> OpenApiRouter<App> {
+fn tree(
+    once: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
+    lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
+) -> OpenApiRouter<App> {
     let reads = OpenApiRouter::new()
         .routes(routes!(uploads::list))
         .routes(routes!(uploads::one, uploads::remove))
@@ -63,9 +73,36 @@ fn tree(lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>) -> OpenApiR
         .routes(routes!(uploads::events))
         .routes(routes!(debts::list))
         .routes(routes!(health::metrics))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::one))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::one))
+        .routes(routes!(queues::list))
+        .routes(routes!(queues::one))
+        .routes(routes!(queues::limit))
+        .routes(routes!(workers::list))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::one, schedules::put, schedules::delete))
+        .routes(routes!(schedules::ticks))
         .route_layer(from_fn(bounded));
+    let posts = OpenApiRouter::new()
+        .routes(routes!(jobs::act))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::redrive))
+        .routes(routes!(jobs::discard))
+        .routes(routes!(groups::cancel))
+        .routes(routes!(groups::retry))
+        .routes(routes!(queues::pause))
+        .routes(routes!(queues::resume))
+        .routes(routes!(queues::drain))
+        .routes(routes!(workers::drain))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(schedules::run))
+        .route_layer(from_fn(bounded));
+    let posts = once(posts);
     let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());
-    let keyed = lock(reads.merge(writes));
+    let keyed = lock(reads.merge(posts).merge(writes));
     let open = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

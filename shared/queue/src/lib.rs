@@ -27,6 +27,8 @@ pub use drain::{DrainError, Drained};
 pub use job::{Job, JobError, Source};
 pub use ledger::audit::{Depth, Miscounted, Pruned};
 pub use ledger::groups::{GroupPolicy, JobSpec, NewGroup};
+pub use operate::groups::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, Groups, NoGroupState};
+pub use operate::jobs::{AttemptView, JobCount, JobDetail, JobFilter, JobPage, JobState, JobView, Jobs, NoJobState};
 pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
 pub use queue::{Claim, Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError};
 pub use relay::{Sweeper, Swept};

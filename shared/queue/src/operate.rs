@@ -1,3 +1,5 @@
-//! What operators ask and do.
+//! For those who run the queue: what there is, and what to do about it.
 
+pub(crate) mod groups;
+pub(crate) mod jobs;
 pub(crate) mod schedules;
