@@ -1,6 +1,6 @@
 //! What a user of the queue writes: a payload that is the job, and how one run of it may end.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -18,6 +18,92 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const TIMEOUT: Duration = Duration::from_secs(60);
     /// Former names, still accepted.
     const ALIASES: &'static [&'static str] = &[];
+    /// How long it is kept when it has ended, if not as long as everything. Dead jobs wait for a decision,
+    /// members of a group go with their group.
+    const RETAIN: Option<Duration> = None;
+    /// The shape of the payload, from 1. Raise it when an older payload no longer means the same, and tell
+    /// [`Job::upgrade`] how to read that. A job written by a newer version than this one is parked.
+    const VERSION: u16 = 1;
+
+    /// A payload of version `from` in the shape of [`Job::VERSION`]; only called when they differ.
+    ///
+    /// # Errors
+    /// Why that cannot be done: the job is parked.
+    fn upgrade(from: u16, payload: serde_json::Value) -> Result<serde_json::Value, Source> {
+        let _ = payload;
+        Err(format!("nobody told how to read version {from}").into())
+    }
+
+    /// How long to wait after this failed attempt (from 1); the queue's exponential backoff with jitter, unless given.
+    fn backoff(attempt: u32) -> Option<Duration> {
+        let _ = attempt;
+        None
+    }
+}
+
+/// For the ledger.
+pub(crate) fn retain_seconds<J: Job>() -> Option<i32> {
+    J::RETAIN.map(|retain| i32::try_from(retain.as_secs()).unwrap_or(i32::MAX))
+}
+
+/// The state of a job in the ledger; a running one is available.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, sqlx::Type,
+)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum JobState {
+    /// To be run now, or running.
+    Available,
+    /// Waits for its time.
+    Scheduled,
+    /// Done.
+    Completed,
+    /// Out of attempts, or hopeless: waits for a decision.
+    Dead,
+    /// Stopped, or given up.
+    Cancelled,
+    /// Nobody could read it so far.
+    Parked,
+}
+
+impl JobState {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Available, Self::Scheduled, Self::Completed, Self::Dead, Self::Cancelled, Self::Parked];
+
+    /// As the ledger writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Scheduled => "scheduled",
+            Self::Completed => "completed",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that is no [`JobState`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is none of available, scheduled, completed, dead, cancelled, parked")]
+pub struct NoJobState(String);
+
+impl FromStr for JobState {
+    type Err = NoJobState;
+
+    fn from_str(word: &str) -> Result<Self, NoJobState> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| NoJobState(word.into()))
+    }
 }
 
 /// The cause of a failed attempt.

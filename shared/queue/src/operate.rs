@@ -2,4 +2,5 @@
 
 pub(crate) mod groups;
 pub(crate) mod jobs;
+pub(crate) mod redrive;
 pub(crate) mod schedules;

@@ -1,10 +1,12 @@
-//! Jobs: found, counted, looked at.
+//! Jobs: found, counted, looked at, and what is done to many of them.
 
+mod act;
 mod filter;
 mod view;
 mod walk;
 
-pub use filter::{JobFilter, JobState, NoJobState};
+pub use act::{Acted, ActionPlace, JobAction, NoActionPlace};
+pub use filter::JobFilter;
 pub use view::{AttemptView, JobCount, JobDetail, JobPage, JobView};
 
 pub(crate) use view::{JobRow, job_columns};

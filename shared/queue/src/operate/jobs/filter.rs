@@ -1,71 +1,10 @@
 //! Which jobs.
 
-use std::{fmt, str::FromStr};
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::GroupId;
-
-/// Where a job stands. A running job is `available`: that it runs is the broker's knowledge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum JobState {
-    /// Waits for a worker, or runs.
-    Available,
-    /// Waits for its time.
-    Scheduled,
-    /// Done.
-    Completed,
-    /// Out of attempts, or hopeless.
-    Dead,
-    /// Stopped on demand.
-    Cancelled,
-    /// No worker can read it; a newer binary may.
-    Parked,
-}
-
-impl JobState {
-    /// Every state.
-    pub const ALL: [Self; 6] =
-        [Self::Available, Self::Scheduled, Self::Completed, Self::Dead, Self::Cancelled, Self::Parked];
-
-    /// The word in the ledger and on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Available => "available",
-            Self::Scheduled => "scheduled",
-            Self::Completed => "completed",
-            Self::Dead => "dead",
-            Self::Cancelled => "cancelled",
-            Self::Parked => "parked",
-        }
-    }
-}
-
-impl fmt::Display for JobState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A word that is no [`JobState`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is none of available, scheduled, completed, dead, cancelled, parked")]
-pub struct NoJobState(String);
-
-impl FromStr for JobState {
-    type Err = NoJobState;
-
-    fn from_str(word: &str) -> Result<Self, NoJobState> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| NoJobState(word.into()))
-    }
-}
+use crate::{GroupId, JobState};
 
 /// Jobs that meet all of these conditions; without any, all jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +25,7 @@ pub struct JobFilter {
     pub client_id: Option<i32>,
     /// Members of this group.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Uuid>))]
     pub group: Option<GroupId>,
     /// Enqueued at this time or later, by the clock of who enqueued it.
     #[serde(skip_serializing_if = "Option::is_none")]

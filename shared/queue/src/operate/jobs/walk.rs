@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{JobFilter, JobState};
-use crate::QueueError;
+use super::JobFilter;
+use crate::{JobState, QueueError};
 
 /// Rows that the first slice looks at, and that one does at most.
 const SHORTEST: usize = 500;
