@@ -73,7 +73,7 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
         return Err(JobError::Cancelled);
     }
     let kept_until = jiff::Timestamp::now() + env.keep_objects;
-    let options = Options { run_at: Some(kept_until), ..Options::default() };
+    let options = Options { run_at: Some(kept_until), client_id: context.client_id, ..Options::default() };
     let mut jobs = env.queue.enqueue(&mut tx, &DropObjects { upload_id }, &options).await?;
     let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
     tx.commit().await?;

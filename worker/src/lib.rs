@@ -95,6 +95,7 @@ pub fn worker(env: &Env, config: &WorkerConfig) -> Worker {
         .label(&config.worker_label)
         .queue("chunks", config.worker_concurrency)
         .queue("uploads", 2)
+        .own_jobs()
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
         .register::<jobs::CloseUpload>(move |context, job| close::close_upload(close.clone(), context, job))
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))

@@ -41,11 +41,11 @@ pub async fn end(
 ) -> Result<Option<Enqueued>, QueueError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
     let from: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
-    let group: Option<GroupId> = sqlx::query_scalar(
+    let ended: Option<(GroupId, i32)> = sqlx::query_as(
         // A file that never arrived whole may be sent again with the same key.
         "update uploads set state = $2, reason = $3, detail = $4, completed_at = null,
                 idempotency_key = case when received_at is null then null else idempotency_key end
-         where id = $1 and state = any($5) returning group_id",
+         where id = $1 and state = any($5) returning group_id, client_id",
     )
     .bind(upload_id)
     .bind(to.as_str())
@@ -54,7 +54,8 @@ pub async fn end(
     .bind(from)
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(group) = group else { return Ok(None) };
+    let Some((group, client_id)) = ended else { return Ok(None) };
     queue.cancel_group(conn, group).await?;
-    queue.enqueue(conn, &PurgeUpload { upload_id }, &Options::default()).await.map(Some)
+    let options = Options { client_id: Some(client_id), ..Options::default() };
+    queue.enqueue(conn, &PurgeUpload { upload_id }, &options).await.map(Some)
 }

@@ -9,6 +9,7 @@ mod effects;
 mod engines;
 mod groups;
 mod nested;
+mod operate;
 mod outcomes;
 mod payloads;
 mod reports;
