@@ -21,16 +21,19 @@ mod envelope;
 mod ledger;
 pub mod redis;
 mod watch;
+mod watchdog;
 
 pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
 pub use drain::{DrainError, Drained};
 pub use job::{Job, JobError, Source};
 pub use ledger::audit::{Depth, Miscounted, Pruned};
 pub use ledger::groups::{GroupPolicy, JobSpec, NewGroup};
+pub use operate::queues::{LimitsError, QueueView, Queues};
 pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
 pub use queue::{Claim, Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError};
+pub use redis::{Limits, LineView, RunningView, WorkerView};
 pub use relay::{Sweeper, Swept};
-pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError};
+pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError, WorkerHealth};
 
 /// The README's example is compiled.
 #[cfg(doctest)]

@@ -20,7 +20,7 @@ use crate::{
     Depth, Job, Miscounted, NewGroup, Pruned,
     envelope::Message,
     ledger::{audit, complete, enqueue, fence, groups},
-    redis::{Broker, WorkerSeen, connection_config},
+    redis::{Broker, Incoming, connection_config},
 };
 
 /// What a [`Queue`] is made of, beside a pool.
@@ -40,6 +40,9 @@ pub struct QueueConfig {
     pub backoff_limit: Duration,
     /// How long running jobs may take to finish when a worker stops.
     pub grace: Duration,
+    /// A worker that gets nowhere for this long although jobs wait makes its connections anew; after as long again, it
+    /// is unwell.
+    pub watchdog: Duration,
 }
 
 impl QueueConfig {
@@ -54,6 +57,7 @@ impl QueueConfig {
             backoff: Duration::from_secs(1),
             backoff_limit: Duration::from_secs(600),
             grace: Duration::from_secs(25),
+            watchdog: Duration::from_secs(30),
         }
     }
 }
@@ -256,15 +260,16 @@ impl Queue {
 
     /// Pushes, and says how many the broker did not know yet.
     pub(crate) async fn try_push(&self, messages: Vec<Message>) -> Result<u64, RedisError> {
-        let mut lines: BTreeMap<(String, u8), Vec<(String, String)>> = BTreeMap::new();
-        for message in messages {
-            lines.entry((message.queue, message.priority)).or_default().push((message.id.to_string(), message.body));
+        let mut lines: BTreeMap<(String, u8), Vec<(String, String, String)>> = BTreeMap::new();
+        for Message { id, queue, priority, fair_key, body } in messages {
+            lines.entry((queue, priority)).or_default().push((id.to_string(), fair_key, body));
         }
         let mut conn = self.inner.conn.clone();
         let mut fresh = 0;
         for ((queue, priority), jobs) in lines {
-            let jobs: Vec<_> = jobs.iter().map(|(id, body)| (id.as_str(), body.as_bytes())).collect();
-            fresh += self.broker(&queue).push(&mut conn, priority, &jobs).await?;
+            let jobs: Vec<_> =
+                jobs.iter().map(|(id, key, body)| Incoming { id, key, payload: body.as_bytes() }).collect();
+            fresh += self.broker(&queue).push_fairly(&mut conn, priority, &jobs).await?;
         }
         Ok(fresh)
     }
@@ -313,8 +318,8 @@ impl Queue {
         Ok(if done.is_empty() { Completion::AlreadyDone } else { Completion::Done(joins) })
     }
 
-    /// Unfinished jobs by queue and state; also sets the gauges `gristmill_queue_depth` and
-    /// `gristmill_queue_oldest_seconds`.
+    /// Unfinished jobs by queue and state; also sets the gauges `gristmill_queue_depth`,
+    /// `gristmill_queue_oldest_seconds` and, while the broker answers, `gristmill_queue_seconds_left`.
     ///
     /// # Errors
     /// The ledger's.
@@ -325,6 +330,7 @@ impl Queue {
             metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
             metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(depth.oldest_seconds.max(0.0));
         }
+        self.tell_seconds_left(&depths).await?;
         Ok(depths)
     }
 
@@ -354,14 +360,6 @@ impl Queue {
     /// The broker's silence.
     pub async fn broker_depth(&self, queue: &str) -> Result<(u64, u64), QueueError> {
         self.broker(queue).depth(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
-    }
-
-    /// Workers of `queue` heard of in the last half minute.
-    ///
-    /// # Errors
-    /// The broker's silence.
-    pub async fn workers(&self, queue: &str) -> Result<Vec<WorkerSeen>, QueueError> {
-        self.broker(queue).workers(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
     }
 
     /// Removes jobs and groups that finished at least `age` ago, in slices.
