@@ -260,15 +260,19 @@ impl Queue {
 
     /// Pushes, and says how many the broker did not know yet.
     pub(crate) async fn try_push(&self, messages: Vec<Message>) -> Result<u64, RedisError> {
-        let mut lines: BTreeMap<(String, u8), Vec<(String, String, String)>> = BTreeMap::new();
-        for Message { id, queue, priority, fair_key, body } in messages {
-            lines.entry((queue, priority)).or_default().push((id.to_string(), fair_key, body));
+        let mut lines: BTreeMap<(String, u8), Vec<Message>> = BTreeMap::new();
+        for message in messages {
+            lines.entry((message.queue.clone(), message.priority)).or_default().push(message);
         }
         let mut conn = self.inner.conn.clone();
         let mut fresh = 0;
         for ((queue, priority), jobs) in lines {
-            let jobs: Vec<_> =
-                jobs.iter().map(|(id, key, body)| Incoming { id, key, payload: body.as_bytes() }).collect();
+            let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
+            let jobs: Vec<_> = ids
+                .iter()
+                .zip(&jobs)
+                .map(|(id, job)| Incoming { id, key: &job.fair_key, payload: job.body.as_bytes() })
+                .collect();
             fresh += self.broker(&queue).push_fairly(&mut conn, priority, &jobs).await?;
         }
         Ok(fresh)

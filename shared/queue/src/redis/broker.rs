@@ -111,6 +111,9 @@ pub struct Load {
     pub acked_per_second: f64,
 }
 
+/// Acknowledgements by slot.
+type Slots = Vec<(u64, u64)>;
+
 impl Broker {
     /// The queue `queue` in this namespace.
     #[must_use]
@@ -320,13 +323,10 @@ impl Broker {
     /// # Errors
     /// When Redis does.
     pub async fn load<C: ConnectionLike + Send>(&self, conn: &mut C) -> RedisResult<Load> {
-        let (known, running, acked, (seconds, micros)): (u64, u64, Vec<(u64, u64)>, (u64, u64)) = ::redis::pipe()
-            .hlen(&self.keys[MESSAGES])
-            .zcard(&self.keys[LEASES])
-            .hgetall(&self.keys[ACKED])
-            .cmd("TIME")
-            .query_async(conn)
-            .await?;
+        let mut pipe = ::redis::pipe();
+        pipe.hlen(&self.keys[MESSAGES]).zcard(&self.keys[LEASES]).hgetall(&self.keys[ACKED]).cmd("TIME");
+        let answer: (u64, u64, Slots, (u64, u64)) = pipe.query_async(conn).await?;
+        let (known, running, acked, (seconds, micros)) = answer;
         // Slots of ten seconds, by number; the first of them tells since when there is work.
         let now = seconds as f64 + micros as f64 / 1e6;
         let recent = acked.iter().filter(|(slot, _)| slot * 10 + 70 > seconds);

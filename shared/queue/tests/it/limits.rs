@@ -146,7 +146,7 @@ async fn no_more_start_a_second_than_may() {
     let took = (starts[129] - starts[0]).as_secs_f64();
     println!("130 starts at 40/s with a burst of 10 took {took:.2} s");
     // (130 - 10) / 40 = 3 s from the first claim; a start may be a little later than its claim.
-    assert!(took > 2.8, "took {took} s");
+    assert!(took > 2.5, "took {took} s");
     assert!(took < 6.0, "took {took} s");
 }
 
