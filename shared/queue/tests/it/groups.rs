@@ -40,9 +40,9 @@ fn worker(bench: &Bench, concurrency: usize) -> Worker {
 
 async fn group(bench: &Bench, policy: GroupPolicy) -> GroupId {
     let new = NewGroup {
-        policy,
         on_complete: Some(JobSpec::of(&Join { failed: false }).unwrap()),
         on_failure: Some(JobSpec::of(&Join { failed: true }).unwrap()),
+        ..NewGroup::new(policy)
     };
     bench.queue.create_group(&mut bench.pool.acquire().await.unwrap(), new).await.unwrap()
 }
