@@ -203,7 +203,8 @@ async fn a_cancelled_group_stops_at_once_and_never_joins() {
     let started = Instant::now();
     bench.enqueue(&[Effect::new(7), Effect::new(7)], &Options::default()).await;
     until("the slots to be free", LONG, || async { bench.effects().await.0 == 2 }).await;
-    assert!(started.elapsed() < Duration::from_millis(1_500), "took {:?}", started.elapsed());
+    // A second for the token, and two slots must pass over five hundred cancelled messages first.
+    assert!(started.elapsed() < Duration::from_secs(3), "took {:?}", started.elapsed());
     worker.stop().await;
     assert_eq!(joins(&bench).await, (0, 0));
     assert_eq!(counts(&bench, group).await, (0, 0, 502, "cancelled".into()));
