@@ -32,6 +32,7 @@ async fn exists(ctx: &Context, table: &'static str) -> bool {
 }
 
 async fn deed(ctx: Context, deed: Deed) -> Result<(), JobError> {
+    ctx.progress(0, 1);
     match deed {
         Deed::Heeds => {
             ctx.cancel.cancelled().await;
@@ -71,9 +72,11 @@ async fn table(bench: &Bench, sql: &'static str) {
     sqlx::query(sql).execute(&bench.pool).await.unwrap();
 }
 
-async fn running(bench: &Bench, n: u64) {
-    until("the jobs to run", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, n) }).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+/// Waits until the bodies have begun, which they tell.
+async fn running(bench: &Bench, ids: &[Uuid]) {
+    for id in ids {
+        until("the job to run", LONG, || async { bench.queue.progress(*id).await.unwrap().is_some() }).await;
+    }
 }
 
 async fn redrive(bench: &Bench, ids: &[Uuid]) -> usize {
@@ -121,7 +124,7 @@ async fn a_running_job_is_cancelled_when_it_has_stopped() {
     let bench = bench().await;
     let ids = bench.enqueue(&[Deed::Heeds, Deed::Succeeds], &Options::default()).await;
     let worker = work(&worker(&bench.queue));
-    running(&bench, 2).await;
+    running(&bench, &ids).await;
     let cancelled = bench.queue.cancel_jobs(&ids).await.unwrap();
     assert_eq!(cancelled, CancelledJobs { cancelled: 0, requested: 2 });
     assert_eq!(bench.state(ids[0]).await.0, "available", "it has not stopped yet");
@@ -139,7 +142,7 @@ async fn a_body_that_does_not_heed_is_abandoned_and_fenced_off() {
     let bench = bench().await;
     let id = bench.enqueue(&[Deed::Deaf], &Options::default()).await[0];
     let worker = work(&worker(&bench.queue));
-    running(&bench, 1).await;
+    running(&bench, &[id]).await;
     let asked = Instant::now();
     bench.queue.cancel_jobs(&[id]).await.unwrap();
     until("its end", LONG, || async { bench.state(id).await.0 == "cancelled" }).await;
@@ -158,7 +161,7 @@ async fn a_job_whose_worker_is_gone_is_cancelled_by_the_sweep() {
     let quick = QueueConfig { grace: Duration::from_millis(100), ..config(&bench.stack) };
     let queue = Queue::connect(bench.pool.clone(), quick).await.unwrap();
     let worker = work(&worker(&queue));
-    running(&bench, 1).await;
+    running(&bench, &[id]).await;
     // As if it had died between the request and its answer.
     sqlx::query("update jobs set cancel_requested_at = now() - interval '1 minute'")
         .execute(&bench.pool)
