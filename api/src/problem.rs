@@ -118,7 +118,16 @@ impl Problem {
 
     /// One field of the body is at fault.
     pub(crate) fn bad_field(field: &str, detail: impl fmt::Display) -> Self {
-        Self::new(Code::InvalidBody, format!("{field}: {detail}"))
+        Self::about_field(Code::InvalidBody, field, &detail)
+    }
+
+    /// Nobody is called so.
+    pub(crate) fn no_such_client(name: &str) -> Self {
+        Self::about_field(Code::InvalidParameter, "client", &format_args!("there is no client '{name}'"))
+    }
+
+    fn about_field(code: Code, field: &str, detail: &dyn fmt::Display) -> Self {
+        Self::new(code, format!("{field}: {detail}"))
             .errors(vec![FieldError { field: field.to_owned(), detail: detail.to_string() }])
     }
 

@@ -82,8 +82,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     let pool = &app.receiver.pool;
     let client_id = match client {
         Some(name) if caller.is_operator() => {
-            let unknown = || Problem::bad_field("client", format!("there is no client '{name}'"));
-            Some(keys::client_id(pool, &name).await?.ok_or_else(unknown)?)
+            let found = keys::client_id(pool, &name).await?;
+            Some(found.ok_or_else(|| Problem::no_such_client(&name))?)
         }
         Some(name) if name != caller.name() => return Err(forbidden()),
         None if caller.is_operator() => None,

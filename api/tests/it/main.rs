@@ -5,8 +5,11 @@
 mod documents;
 mod encodings;
 mod events;
+mod idempotency;
+mod jobs;
 mod keys;
 mod lists;
+mod operators;
 mod robust;
 mod support;
 mod uploads;

@@ -8,7 +8,6 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use jiff_sqlx::ToSqlx as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -179,18 +178,19 @@ impl Jobs {
     ) -> Result<u64, QueueError> {
         let mut tx = self.queue.pool().begin().await?;
         let mut enqueued = self.queue.redrive(&mut tx, ids).await?;
-        let times = spread(enqueued.ids.len(), per_second, starts);
+        enqueued.ids.sort_unstable();
+        let delays = spread(enqueued.ids.len(), per_second, starts);
         let ready: Vec<Uuid> = sqlx::query_scalar(
             "with spread as (
-                update jobs j set redriven = j.redriven + 1, run_at = greatest(s.run_at, now()),
-                    state = case when s.run_at > now() then 'scheduled' else 'available' end
-                from unnest($1::uuid[], $2::timestamptz[]) as s (id, run_at)
+                update jobs j set redriven = j.redriven + 1, run_at = now() + s.delay * interval '1 millisecond',
+                    state = case when s.delay > 0 then 'scheduled' else 'available' end
+                from unnest($1::uuid[], $2::bigint[]) as s (id, delay)
                 where j.id = s.id and j.state = 'available' returning j.id, j.state
              )
              select id from spread where state = 'available'",
         )
         .bind(&enqueued.ids)
-        .bind(times.into_iter().map(Timestamp::to_sqlx).collect::<Vec<_>>())
+        .bind(delays)
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
@@ -202,19 +202,20 @@ impl Jobs {
     }
 }
 
-/// When each of `n` jobs starts; `starts` moves on to the one after them.
-fn spread(n: usize, per_second: Option<f64>, starts: &mut Timestamp) -> Vec<Timestamp> {
+/// How long each of `n` jobs waits for its start, in milliseconds; `starts` moves on to the one after them.
+fn spread(n: usize, per_second: Option<f64>, starts: &mut Timestamp) -> Vec<i64> {
     let gap = match per_second {
         Some(rate) if rate > 0.0 => SignedDuration::try_from_secs_f64(1.0 / rate).unwrap_or(SignedDuration::MAX),
         _ => SignedDuration::ZERO,
     };
-    *starts = (*starts).max(Timestamp::now());
-    let mut times = Vec::with_capacity(n);
+    let now = Timestamp::now();
+    *starts = (*starts).max(now);
+    let mut delays = Vec::with_capacity(n);
     for _ in 0..n {
-        times.push(*starts);
+        delays.push(starts.as_millisecond() - now.as_millisecond());
         *starts = starts.saturating_add(gap).unwrap_or(Timestamp::MAX);
     }
-    times
+    delays
 }
 
 #[cfg(test)]
@@ -225,11 +226,14 @@ mod tests {
     fn a_redrive_keeps_its_pace_over_slices() {
         let begun = Timestamp::now() + SignedDuration::from_secs(60);
         let mut starts = begun;
-        let mut times = spread(3, Some(2.0), &mut starts);
-        times.extend(spread(2, Some(2.0), &mut starts));
-        let offsets: Vec<i128> = times.iter().map(|at| at.duration_since(begun).as_millis()).collect();
-        assert_eq!(offsets, [0, 500, 1_000, 1_500, 2_000]);
-        assert_eq!(spread(2, None, &mut starts), [starts, starts]);
+        let first = spread(3, Some(2.0), &mut starts);
+        assert!((59_000..=60_000).contains(&first[0]), "{first:?}");
+        assert_eq!([first[1] - first[0], first[2] - first[0]], [500, 1_000]);
+        assert_eq!(starts.duration_since(begun).as_millis(), 1_500);
+        let now = Timestamp::now();
+        starts = now;
+        assert_eq!(spread(2, None, &mut starts), [0, 0]);
+        assert!(starts.duration_since(now).as_secs() < 10);
     }
 
     #[test]
