@@ -68,6 +68,8 @@ codes! {
         "A failed or cancelled upload has left nothing that could be cancelled or undone.";
     AlreadyBilled = CONFLICT "already-billed", "The upload is billed",
         "Bills were made of its debts, or are being made, so it cannot be undone. An upload can be undone until a billing run takes it on.";
+    NotPayable = CONFLICT "not-payable", "The bill has no way to pay it",
+        "The client's settings do not say how this bill is paid, so it has no page. Set `issuer` with `PUT /v1/settings`.";
     NotHeld = CONFLICT "not-held", "The billing run is not held",
         "Only a run whose state is `held` waits for an approval. `GET /v1/billing-runs/{id}` says where it stands.";
     RunOver = CONFLICT "run-over", "The billing run has ended",

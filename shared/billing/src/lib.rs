@@ -4,6 +4,7 @@
 //! close it (its bodies use [`jobs`]); everybody reads ([`bills`], [`runs`]); a notice of payment goes through [`payments`].
 
 pub mod bills;
+pub mod issue;
 pub mod jobs;
 pub mod payments;
 pub mod runs;
