@@ -97,9 +97,8 @@ fn moment(text: &str, zone: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(moment);
     }
-    let civil: DateTime = text
-        .parse()
-        .map_err(|_| format!("'{text}' is no time such as 2022-06-09T10:00:00Z or 2022-06-09 10:00:00"))?;
+    let civil: DateTime =
+        text.parse().map_err(|_| format!("'{text}' is no time such as 2022-06-09T10:00:00Z or 2022-06-09 10:00:00"))?;
     civil.in_tz(zone).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
 }
 
@@ -137,9 +136,7 @@ pub(crate) async fn create(
             balance: recorded.balance(),
             amount: Money::of(recorded.debt_minor, "BRL"),
             paid: Money::of(recorded.paid_minor, "BRL"),
-            settled_bill_id: recorded
-                .settled_bill
-                .map(|number| BillId { client_id: caller.id(), number }.uuid()),
+            settled_bill_id: recorded.settled_bill.map(|number| BillId { client_id: caller.id(), number }.uuid()),
             payment_id: recorded.payment_id,
         }),
     ))
