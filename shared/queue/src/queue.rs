@@ -17,7 +17,7 @@ use crate::{
     Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned,
     envelope::Message,
     ledger::{audit, complete, enqueue, fence, groups},
-    redis::{Broker, WorkerSeen, connection_config},
+    redis::{Broker, Incoming, connection_config},
 };
 
 /// What a [`Queue`] is made of, beside a pool.
@@ -39,6 +39,9 @@ pub struct QueueConfig {
     pub grace: Duration,
     /// Of this binary: what it cannot read it leaves to another version.
     pub version: String,
+    /// A worker that gets nowhere for this long although jobs wait makes its connections anew; after as long again, it
+    /// is unwell.
+    pub watchdog: Duration,
 }
 
 impl QueueConfig {
@@ -54,6 +57,7 @@ impl QueueConfig {
             backoff_limit: Duration::from_secs(600),
             grace: Duration::from_secs(25),
             version: env!("CARGO_PKG_VERSION").into(),
+            watchdog: Duration::from_secs(30),
         }
     }
 }
@@ -268,15 +272,20 @@ impl Queue {
 
     /// Pushes, and says how many the broker did not know yet.
     pub(crate) async fn try_push(&self, messages: Vec<Message>) -> Result<u64, RedisError> {
-        let mut lines: BTreeMap<(String, u8), Vec<(String, String)>> = BTreeMap::new();
+        let mut lines: BTreeMap<(String, u8), Vec<Message>> = BTreeMap::new();
         for message in messages {
-            lines.entry((message.queue, message.priority)).or_default().push((message.id.to_string(), message.body));
+            lines.entry((message.queue.clone(), message.priority)).or_default().push(message);
         }
         let mut conn = self.inner.conn.clone();
         let mut fresh = 0;
         for ((queue, priority), jobs) in lines {
-            let jobs: Vec<_> = jobs.iter().map(|(id, body)| (id.as_str(), body.as_bytes())).collect();
-            fresh += self.broker(&queue).push(&mut conn, priority, &jobs).await?;
+            let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
+            let jobs: Vec<_> = ids
+                .iter()
+                .zip(&jobs)
+                .map(|(id, job)| Incoming { id, key: &job.fair_key, payload: job.body.as_bytes() })
+                .collect();
+            fresh += self.broker(&queue).push_fairly(&mut conn, priority, &jobs).await?;
         }
         Ok(fresh)
     }
@@ -334,8 +343,8 @@ impl Queue {
         Ok(if done.is_empty() { Completion::AlreadyDone } else { Completion::Done(joins) })
     }
 
-    /// Unfinished jobs by queue and state; also sets the gauges `gristmill_queue_depth` and
-    /// `gristmill_queue_oldest_seconds`.
+    /// Unfinished jobs by queue and state; also sets the gauges `gristmill_queue_depth`,
+    /// `gristmill_queue_oldest_seconds` and, while the broker answers, `gristmill_queue_seconds_left`.
     ///
     /// # Errors
     /// The ledger's.
@@ -346,6 +355,7 @@ impl Queue {
             metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
             metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(depth.oldest_seconds.max(0.0));
         }
+        self.tell_seconds_left(&depths).await?;
         Ok(depths)
     }
 
@@ -375,14 +385,6 @@ impl Queue {
     /// The broker's silence.
     pub async fn broker_depth(&self, queue: &str) -> Result<(u64, u64), QueueError> {
         self.broker(queue).depth(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
-    }
-
-    /// Workers of `queue` heard of in the last half minute.
-    ///
-    /// # Errors
-    /// The broker's silence.
-    pub async fn workers(&self, queue: &str) -> Result<Vec<WorkerSeen>, QueueError> {
-        self.broker(queue).workers(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
     }
 
     /// Removes jobs and groups that finished at least `age` ago, in slices.
