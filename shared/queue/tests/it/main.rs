@@ -2,12 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
 mod backend;
+mod clock;
 mod crash;
 mod cron;
 mod decide;
 mod effects;
 mod engines;
+mod examples;
 mod groups;
+mod metrics;
 mod nested;
 mod outcomes;
 mod payloads;
@@ -15,5 +18,6 @@ mod reports;
 mod schedules;
 mod support;
 mod sweep;
+mod testing;
 mod tidy;
 mod unique;
