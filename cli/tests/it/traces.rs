@@ -127,11 +127,13 @@ async fn an_upload_is_one_trace_from_the_request_to_its_last_job() {
         chunks.iter().chain([close]).map(|job| (job, request)).chain([(&spans["uploads.drop_objects"][0], close)])
     {
         assert_eq!((job.kind(), &job.parent_span_id), (SpanKind::Consumer, &parent.span_id), "{job:?}");
-        assert_eq!(attribute(job, "attempt"), Some(&Value::IntValue(1)));
-        assert_eq!(attribute(job, "delivery"), Some(&Value::IntValue(1)));
+        assert_eq!(attribute(job, "attempt"), Some(&Value::StringValue("1".to_owned())));
+        assert_eq!(attribute(job, "delivery"), Some(&Value::StringValue("1".to_owned())));
         assert!(matches!(attribute(job, "queue"), Some(Value::StringValue(_))));
         assert!(matches!(attribute(job, "job"), Some(Value::StringValue(id)) if id.len() == 36));
     }
+
+    scrape(&stack).await;
 
     // A client without one: a trace begins.
     send(&stack, 2, None).await;
@@ -148,4 +150,29 @@ async fn an_upload_is_one_trace_from_the_request_to_its_last_job() {
     collector.trace(&root.trace_id, &JOBS);
     let log = std::fs::read_to_string(stack.folder.path().join(".gristmill/gristmill.log")).unwrap();
     assert!(log.contains(&format!("trace_id={trace_id:032x}")), "{log}");
+}
+
+/// The metrics of the process with the scheduler in it, as Prometheus gets them.
+async fn scrape(stack: &Stack) {
+    let told = std::fs::read(stack.folder.path().join(".gristmill/up.json")).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    let url = format!("{}/metrics", told["monitor"].as_str().unwrap());
+    let started = Instant::now();
+    loop {
+        let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        let depths: Vec<&str> = text.lines().filter(|line| line.starts_with("gristmill_queue_depth{")).collect();
+        let violations = r#"gristmill_invariant_violations_total{invariant="upload_progress"} 0"#;
+        assert!(text.contains(violations), "{text}");
+        for name in
+            ["gristmill_invariant_violations_total", "gristmill_http_requests_total", "gristmill_relay_healed_total"]
+        {
+            assert!(text.contains(&format!("# HELP {name} ")) && text.contains(&format!("# TYPE {name} ")), "{text}");
+        }
+        // Nothing is left to do: the gauges say so by themselves.
+        if depths.iter().all(|line| line.ends_with(" 0")) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "{depths:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
