@@ -72,8 +72,7 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     if closed.rows_affected() == 0 {
         return Err(JobError::Cancelled);
     }
-    let kept_until = jiff::Timestamp::now() + env.keep_objects;
-    let options = Options { run_at: Some(kept_until), ..Options::default() };
+    let options = Options { delay: Some(env.keep_objects), ..Options::default() };
     let mut jobs = env.queue.enqueue(&mut tx, &DropObjects { upload_id }, &options).await?;
     let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
     tx.commit().await?;

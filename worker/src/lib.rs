@@ -94,6 +94,7 @@ pub fn worker(env: &Env, config: &WorkerConfig) -> Worker {
 }
 
 fn builder(env: &Env, config: &WorkerConfig) -> WorkerBuilder {
+    describe();
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
     let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
@@ -108,4 +109,11 @@ fn builder(env: &Env, config: &WorkerConfig) -> WorkerBuilder {
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
         .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job));
     billing::register(builder, env)
+}
+
+/// What the metrics of the bodies mean.
+fn describe() {
+    metrics::describe_counter!("gristmill_rows_total", "Rows of files, by what became of them");
+    metrics::describe_counter!("gristmill_invariant_violations_total", "What cannot be and was found, by what it is");
+    metrics::counter!("gristmill_invariant_violations_total", "invariant" => "conservation").increment(0);
 }

@@ -38,7 +38,7 @@ pub struct Context {
     pub queue: Queue,
     /// On whose behalf it was enqueued.
     pub client_id: Option<i32>,
-    /// The W3C trace it was enqueued in.
+    /// The W3C `traceparent` it was enqueued with. What the body enqueues follows the body.
     pub trace_parent: Option<String>,
 }
 
@@ -196,6 +196,10 @@ impl Worker {
     #[must_use]
     pub fn health(&self) -> WorkerHealth {
         self.health.clone()
+    }
+
+    pub(crate) fn bodies(&self) -> Arc<HashMap<&'static str, Registered>> {
+        Arc::clone(&self.bodies)
     }
 
     /// Runs until `shutdown`; then takes no more jobs, gives back what has not started, lets running jobs finish
