@@ -1,6 +1,8 @@
 //! For the tests of every crate: engines once a test binary, and per call a database, a Redis namespace and a store of
 //! one's own.
 
+pub mod smtp;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
