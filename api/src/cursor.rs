@@ -17,6 +17,11 @@ pub(crate) type UploadDebts = Cursor<'p'>;
 /// The cursor of an upload's rejects.
 pub(crate) type Rejects = Cursor<'r'>;
 
+/// The cursor of `GET /v1/bills`.
+pub(crate) type Bills = Cursor<'b'>;
+/// The cursor of `GET /v1/billing-runs`.
+pub(crate) type BillingRuns = Cursor<'B'>;
+
 /// Not a cursor of this list.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of this list: pass `next_cursor` of the page before, or leave it out for the first page")]

@@ -8,6 +8,8 @@ mod auth;
 mod body;
 mod cursor;
 mod hub;
+mod json;
+mod money;
 mod observe;
 mod openapi;
 mod params;

@@ -71,7 +71,21 @@ answers! {
     /// Of the receipt.
     NoReceipt: NotCompleted;
     /// Of a removal.
-    Over: AlreadyOver;
+    Over: AlreadyOver, AlreadyBilled, RunOver;
+    /// Of every route about one bill.
+    NoBill: NotFound;
+    /// Of a bill's page.
+    NoPage: NotPayable;
+    /// Of every route about one billing run.
+    NoRun: NotFound;
+    /// Of an approval.
+    NotWaiting: NotHeld;
+    /// Of a notice of payment.
+    NoDebt: NotFound;
+    BadPayment: InvalidPayment, PaymentReused;
+    BadSettings: InvalidSettings;
+    /// Of every route that takes JSON.
+    Unreadable: InvalidBody;
     /// Of every route.
     Faults: InvalidParameter, Internal, Unavailable;
     /// Of a body that is not taken.

@@ -1,9 +1,13 @@
 //! The routes. Each module owns its requests, its answers and its part of the OpenAPI document.
 
+mod billing_runs;
+mod bills;
 mod debts;
 mod docs;
 mod health;
+mod payments;
 mod problems;
+mod settings;
 mod uploads;
 
 use std::time::Duration;
@@ -62,6 +66,14 @@ fn tree(lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>) -> OpenApiR
         .routes(routes!(uploads::receipt))
         .routes(routes!(uploads::events))
         .routes(routes!(debts::list))
+        .routes(routes!(bills::list))
+        .routes(routes!(bills::one))
+        .routes(routes!(bills::page))
+        .routes(routes!(billing_runs::list, billing_runs::create))
+        .routes(routes!(billing_runs::one, billing_runs::cancel))
+        .routes(routes!(billing_runs::approve))
+        .routes(routes!(payments::create))
+        .routes(routes!(settings::get, settings::put))
         .routes(routes!(health::metrics))
         .route_layer(from_fn(bounded));
     let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());

@@ -1,8 +1,9 @@
-//! The jobs' bodies: chunk, join, purge.
+//! The jobs' bodies: chunk, join, purge; billing runs.
 //!
 //! A worker is a process that claims jobs and runs them; add processes to go faster. What each job does is in the
 //! module of its name; how a job lives is the queue's business.
 
+mod billing;
 mod close;
 mod load;
 mod purge;
@@ -91,14 +92,15 @@ pub fn worker(env: &Env, config: &WorkerConfig) -> Worker {
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
     let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
-    Worker::builder(&env.queue)
+    let builder = Worker::builder(&env.queue)
         .label(&config.worker_label)
         .queue("chunks", config.worker_concurrency)
         .queue("uploads", 2)
+        .queue("billing", 2)
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
         .register::<jobs::CloseUpload>(move |context, job| close::close_upload(close.clone(), context, job))
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
-        .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job))
-        .build()
+        .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job));
+    billing::register(builder, env).build()
 }

@@ -1,0 +1,163 @@
+//! Where a page is drawn: millimetres from its top left corner.
+
+use pdf_writer::{Content, Name, Str};
+
+use super::{
+    color::Color,
+    font::{Used, Weight},
+    text::Style,
+};
+
+/// Points of a millimetre.
+pub(super) const POINTS: f32 = 72.0 / 25.4;
+/// A4, in millimetres.
+pub(super) const PAGE: (f32, f32) = (210.0, 297.0);
+
+/// Points as millimetres.
+pub(super) fn mm(points: f32) -> f32 {
+    points / POINTS
+}
+
+/// A rectangle in millimetres: left, top, width, height.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Area {
+    pub(super) x: f32,
+    pub(super) y: f32,
+    pub(super) w: f32,
+    pub(super) h: f32,
+}
+
+/// A picture of black modules, a bit each.
+pub(super) struct Modules {
+    /// Modules on each side.
+    pub(super) size: usize,
+    /// Rows, each filled up to whole bytes; black is 0.
+    pub(super) bits: Vec<u8>,
+}
+
+/// A page being drawn.
+pub(super) struct Canvas {
+    pub(super) content: Content,
+    pub(super) regular: Used,
+    pub(super) semi_bold: Used,
+    pub(super) modules: Vec<Modules>,
+}
+
+/// Of the picture with the client's logo.
+pub(super) const LOGO: Name<'static> = Name(b"L");
+
+/// Of a picture of modules, by the order they were drawn in.
+pub(super) fn modules_name(number: usize) -> Vec<u8> {
+    format!("Q{number}").into_bytes()
+}
+
+impl Canvas {
+    pub(super) fn new() -> Self {
+        Self { content: Content::new(), regular: Used::default(), semi_bold: Used::default(), modules: Vec::new() }
+    }
+
+    /// A line of text from `x` on.
+    pub(super) fn text(&mut self, style: Style, x: f32, baseline: f32, text: &str) {
+        let used = match style.weight {
+            Weight::Regular => &mut self.regular,
+            Weight::SemiBold => &mut self.semi_bold,
+        };
+        let glyphs = used.encode(style.weight, text);
+        if glyphs.is_empty() {
+            return;
+        }
+        let [red, green, blue] = style.color.parts();
+        self.content.begin_text();
+        self.content.set_fill_rgb(red, green, blue);
+        self.content.set_font(Name(style.weight.names().0), style.size);
+        self.content.next_line(x * POINTS, (PAGE.1 - baseline) * POINTS);
+        self.content.show(Str(&glyphs));
+        self.content.end_text();
+    }
+
+    /// A line of text that ends at `x`.
+    pub(super) fn text_to(&mut self, style: Style, x: f32, baseline: f32, text: &str) {
+        self.text(style, x - style.width(text), baseline, text);
+    }
+
+    /// Lines from `x` on; the baseline after the last.
+    pub(super) fn lines(&mut self, style: Style, x: f32, baseline: f32, lines: &[String]) -> f32 {
+        lines.iter().fold(baseline, |baseline, line| {
+            self.text(style, x, baseline, line);
+            baseline + style.leading()
+        })
+    }
+
+    /// A filled rectangle.
+    pub(super) fn fill(&mut self, color: Color, area: Area) {
+        self.fill_color(color);
+        self.path(area);
+        self.content.fill_nonzero();
+    }
+
+    /// A line between two points, `width` points wide.
+    pub(super) fn line(&mut self, color: Color, width: f32, from: (f32, f32), to: (f32, f32)) {
+        self.stroke_color(color, width);
+        self.content.move_to(from.0 * POINTS, (PAGE.1 - from.1) * POINTS);
+        self.content.line_to(to.0 * POINTS, (PAGE.1 - to.1) * POINTS);
+        self.content.stroke();
+    }
+
+    /// A dashed line across the page: where to cut.
+    pub(super) fn cut_line(&mut self, color: Color, y: f32) {
+        self.content.set_dash_pattern([3.0, 3.0], 0.0);
+        self.line(color, 0.6, (0.0, y), (PAGE.0, y));
+        self.content.set_dash_pattern([], 0.0);
+    }
+
+    /// The outline of a rectangle.
+    pub(super) fn outline(&mut self, color: Color, width: f32, area: Area) {
+        self.stroke_color(color, width);
+        self.path(area);
+        self.content.stroke();
+    }
+
+    /// Black bars within an area: where each begins and how wide it is, in modules of which `modules` fill the width.
+    pub(super) fn bars(&mut self, area: Area, modules: u32, bars: &[(u32, u32)]) {
+        let module = area.w * POINTS / modules as f32;
+        self.fill_color(Color::BLACK);
+        for (begin, width) in bars {
+            let x = area.x * POINTS + *begin as f32 * module;
+            let y = (PAGE.1 - area.y - area.h) * POINTS;
+            self.content.rect(x, y, *width as f32 * module, area.h * POINTS);
+        }
+        self.content.fill_nonzero();
+    }
+
+    /// A square picture of modules.
+    pub(super) fn modules(&mut self, modules: Modules, x: f32, y: f32, side: f32) {
+        let name = modules_name(self.modules.len());
+        self.modules.push(modules);
+        self.picture(Name(&name), Area { x, y, w: side, h: side });
+    }
+
+    /// A picture that the document has under this name.
+    pub(super) fn picture(&mut self, name: Name<'_>, area: Area) {
+        let place = [area.w * POINTS, 0.0, 0.0, area.h * POINTS, area.x * POINTS, (PAGE.1 - area.y - area.h) * POINTS];
+        self.content.save_state();
+        self.content.transform(place);
+        self.content.x_object(name);
+        self.content.restore_state();
+    }
+
+    fn path(&mut self, area: Area) {
+        let y = (PAGE.1 - area.y - area.h) * POINTS;
+        self.content.rect(area.x * POINTS, y, area.w * POINTS, area.h * POINTS);
+    }
+
+    fn fill_color(&mut self, color: Color) {
+        let [red, green, blue] = color.parts();
+        self.content.set_fill_rgb(red, green, blue);
+    }
+
+    fn stroke_color(&mut self, color: Color, width: f32) {
+        let [red, green, blue] = color.parts();
+        self.content.set_stroke_rgb(red, green, blue);
+        self.content.set_line_width(width);
+    }
+}

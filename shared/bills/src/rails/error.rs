@@ -1,0 +1,97 @@
+//! What can be wrong with a bill, a client's settings, or a code that was read.
+
+use jiff::civil::Date;
+use thiserror::Error;
+
+use crate::Currency;
+
+/// A rail cannot carry a bill.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RailError {
+    /// The bill is in another currency.
+    #[error("{rail} does not carry {currency}")]
+    Currency {
+        /// The rail's name.
+        rail: &'static str,
+        /// The bill's currency.
+        currency: Currency,
+    },
+    /// Nothing, less than nothing, or more than the rail's field holds.
+    #[error("{rail} does not carry an amount of {minor} minor units")]
+    Amount {
+        /// The rail's name.
+        rail: &'static str,
+        /// The bill's amount.
+        minor: i64,
+    },
+    /// Before the first or after the last day that the factor of a boleto stands for.
+    #[error("a boleto cannot be due on {0}: its factor covers 2000-07-03 to 2049-10-13")]
+    DueDate(Date),
+    /// The bill's number has more digits than the layout leaves for it.
+    #[error("bill number {number} has more than the {digits} digits that the boleto's layout leaves for it")]
+    Number {
+        /// The bill's number.
+        number: u64,
+        /// Digits of "our number".
+        digits: usize,
+    },
+}
+
+/// A client's settings for a rail are not right.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// Something else than digits, or more of them than there is room for.
+    #[error("{field}: {value:?} is not made of 1 to {max} digits")]
+    Digits {
+        /// Its name.
+        field: &'static str,
+        /// What was given.
+        value: String,
+        /// Most digits.
+        max: usize,
+    },
+    /// The free field's layout is not 25 places of `A`, `C`, `N`, `W` and digits, with at least one `N`, no letter apart.
+    #[error(
+        "layout {0:?}: 25 places of A (agency), C (account), W (wallet), N (our number) and digits; each letter in one piece, N needed"
+    )]
+    Layout(String),
+    /// Too long, empty, or with characters that the rail does not know.
+    #[error("{field}: {value:?} cannot be used")]
+    Text {
+        /// Its name.
+        field: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// Wrong check digits, wrong form or wrong length.
+    #[error("{0:?} is no IBAN")]
+    Iban(String),
+}
+
+/// A code that was read or typed is not right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CodeError {
+    /// More or fewer digits than there must be.
+    #[error("{found} digits instead of {wanted}")]
+    Length {
+        /// Digits found.
+        found: usize,
+        /// Digits wanted.
+        wanted: usize,
+    },
+    /// Something that is neither digit nor separator.
+    #[error("a character at byte {at} that is no digit")]
+    NotADigit {
+        /// Counted from 0.
+        at: usize,
+    },
+    /// A check digit or checksum does not belong to the rest: something is mistyped.
+    #[error("{0} is wrong")]
+    Check(&'static str),
+    /// Not built as the rail wants it.
+    #[error("this is no {0}")]
+    Form(&'static str),
+}

@@ -1,0 +1,50 @@
+//! How a client is paid.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Bill, BillFacts, Party,
+    rails::{Boleto, Epc, Payment, Pix, Rail, RailError},
+};
+
+/// How a client is paid: kept as JSON, checked when it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The client as its payers know it.
+    pub beneficiary: Party,
+    /// A bank account with a wallet for boletos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boleto: Option<Boleto>,
+    /// A PIX key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pix: Option<Pix>,
+    /// An account in the SEPA area.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epc: Option<Epc>,
+}
+
+impl Settings {
+    /// All rails that are set, in the order in which a page shows them.
+    pub fn rails(&self) -> impl Iterator<Item = &dyn Rail> {
+        let boleto = self.boleto.as_ref().map(|rail| rail as &dyn Rail);
+        let pix = self.pix.as_ref().map(|rail| rail as &dyn Rail);
+        let epc = self.epc.as_ref().map(|rail| rail as &dyn Rail);
+        [pix, epc, boleto].into_iter().flatten()
+    }
+
+    /// The ways to pay a bill: rails of another currency than the bill's offer none.
+    ///
+    /// # Errors
+    /// When a rail of the bill's currency cannot carry it: its amount, its due date or its number.
+    pub fn payments(&self, facts: &BillFacts) -> Result<Vec<Payment>, RailError> {
+        self.rails().filter(|rail| rail.currency() == facts.amount.currency).map(|rail| rail.payload(facts)).collect()
+    }
+
+    /// The whole bill.
+    ///
+    /// # Errors
+    /// Those of [`Settings::payments`].
+    pub fn bill(&self, facts: BillFacts) -> Result<Bill, RailError> {
+        Ok(Bill { payments: self.payments(&facts)?, beneficiary: self.beneficiary.clone(), facts })
+    }
+}

@@ -1,0 +1,143 @@
+use gristmill_bills::rails::{
+    Boleto, CodeError, RailError, SettingsError,
+    boleto::{Barcode, BoletoSettings, LAYOUT, Line},
+};
+use jiff::{ToSpan, civil::date};
+use proptest::prelude::*;
+
+use crate::support::{BARCODE, DUE, LINE, NUMBER};
+
+fn account() -> BoletoSettings {
+    BoletoSettings {
+        bank: "237".to_owned(),
+        bank_name: None,
+        agency: "448".to_owned(),
+        account: "110580".to_owned(),
+        wallet: "05".to_owned(),
+        layout: LAYOUT.to_owned(),
+    }
+}
+
+fn boleto() -> Boleto {
+    account().try_into().unwrap()
+}
+
+#[test]
+fn the_example_is_made_and_read() {
+    let barcode = boleto().barcode(NUMBER, 124_020, DUE).unwrap();
+    assert_eq!(barcode.as_str(), BARCODE);
+    assert_eq!(barcode.line().as_str(), LINE);
+    assert_eq!(barcode.line().to_string(), "23790.44809 56168.623793 36011.058009 7 40430000124020");
+
+    let line: Line = "23790.44809 56168.623793 36011.058009 7 40430000124020".parse().unwrap();
+    assert_eq!(line.barcode().as_str(), BARCODE);
+    assert_eq!(line.barcode().bank(), "237");
+    assert_eq!(line.barcode().amount_minor(), 124_020);
+    assert_eq!(line.barcode().free_field(), "0448056168623793601105800");
+    assert_eq!(line.barcode().due_on(date(2008, 10, 15)), Some(DUE));
+}
+
+#[test]
+fn the_factor_comes_round() {
+    let factor = |due| boleto().barcode(1, 100, due).map(|barcode| barcode.as_str()[5..9].to_owned());
+    for (due, wanted) in [
+        (date(2000, 7, 3), "1000"),
+        (date(2012, 4, 27), "5316"),
+        (date(2025, 2, 21), "9999"),
+        (date(2025, 2, 22), "1000"),
+        (date(2049, 10, 13), "9999"),
+    ] {
+        assert_eq!(factor(due).unwrap(), wanted, "{due}");
+    }
+    for due in [date(2000, 7, 2), date(2049, 10, 14)] {
+        assert_eq!(factor(due), Err(RailError::DueDate(due)));
+    }
+}
+
+#[test]
+fn a_factor_is_read_by_the_day_of_reading() {
+    let read = |due, reference| boleto().barcode(1, 100, due).unwrap().due_on(reference);
+    let rollover = date(2025, 2, 22);
+    assert_eq!(read(rollover, date(2025, 1, 1)), Some(rollover));
+    assert_eq!(read(rollover, date(2001, 1, 1)), Some(date(2000, 7, 3)));
+    assert_eq!(read(date(2025, 2, 21), date(2025, 3, 1)), Some(date(2025, 2, 21)));
+    // neither overdue for up to 3000 days nor due within 5500
+    assert_eq!(read(rollover, rollover + 3001.days()), None);
+    // before the first day of all
+    assert_eq!(read(date(2025, 2, 20), date(2000, 7, 3)), None);
+}
+
+#[test]
+fn a_boleto_without_a_due_date_says_so() {
+    // the example with factor 0000, its check digit recomputed by hand: 4·4 + 3·9 + 0 + 4·7 less makes 2
+    let barcode = (0..10).find_map(|check| format!("2379{check}0000{}", &BARCODE[9..]).parse::<Barcode>().ok());
+    assert_eq!(barcode.unwrap().due_on(DUE), None);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let boleto = boleto();
+    for minor in [-1, 0, 10_000_000_000] {
+        assert_eq!(boleto.barcode(1, minor, DUE), Err(RailError::Amount { rail: "boleto", minor }));
+    }
+    assert!(boleto.barcode(99_999_999_999, 9_999_999_999, DUE).is_ok());
+    let number = 100_000_000_000;
+    assert_eq!(boleto.barcode(number, 1, DUE), Err(RailError::Number { number, digits: 11 }));
+}
+
+#[test]
+fn banks_lay_out_the_free_field() {
+    let with = |layout: &str| Boleto::try_from(BoletoSettings { layout: layout.to_owned(), ..account() });
+    let field = |layout| with(layout).unwrap().barcode(42, 1, DUE).unwrap().free_field().to_owned();
+    assert_eq!(field("000000CCCCCCCNNNNNNNNNNWW"), "0000000110580000000004205");
+    assert_eq!(field("9NNNNNNNNNNNNNNNNNNNNNNNN"), "9000000000000000000000042");
+    for layout in [
+        "",
+        "AAAAWWNNNNNNNNNNNCCCCCCC",
+        "AAAAWWNNNNNNNNNNNCCCCCCCX",
+        "AAAAWWNNNNN0NNNNNCCCCCCC0",
+        "AAAAWW00000000000CCCCCCC0",
+    ] {
+        assert_eq!(with(layout), Err(SettingsError::Layout(layout.to_owned())), "{layout}");
+    }
+    let wrong = |settings: BoletoSettings| {
+        assert!(matches!(Boleto::try_from(settings), Err(SettingsError::Digits { .. })));
+    };
+    wrong(BoletoSettings { bank: "23".to_owned(), ..account() });
+    wrong(BoletoSettings { agency: "12345".to_owned(), ..account() });
+    wrong(BoletoSettings { account: "11058-0".to_owned(), ..account() });
+    wrong(BoletoSettings { wallet: String::new(), ..account() });
+}
+
+#[test]
+fn a_wrong_code_is_named() {
+    assert_eq!(BARCODE[1..].parse::<Barcode>(), Err(CodeError::Length { found: 43, wanted: 44 }));
+    assert_eq!(format!("{LINE}0").parse::<Line>(), Err(CodeError::Length { found: 48, wanted: 47 }));
+    assert_eq!("23790é".parse::<Line>(), Err(CodeError::NotADigit { at: 5 }));
+    assert_eq!(
+        BARCODE.replacen("7404", "8404", 1).parse::<Barcode>(),
+        Err(CodeError::Check("the barcode's check digit"))
+    );
+}
+
+proptest! {
+    #[test]
+    fn made_and_read_again(number in 0..100_000_000_000_u64, amount in 1..10_000_000_000_i64, days in 0..18_000_i64, back in -5500..=3000_i64) {
+        let due = date(2000, 7, 3) + days.days();
+        let barcode = boleto().barcode(number, amount, due).unwrap();
+        prop_assert_eq!(barcode.amount_minor(), amount);
+        prop_assert_eq!(barcode.free_field()[6..17].parse::<u64>().unwrap(), number);
+        prop_assert_eq!(barcode.due_on(due + back.days()), Some(due));
+        prop_assert_eq!(barcode.line().barcode(), barcode);
+        prop_assert_eq!(barcode.as_str().parse::<Barcode>().unwrap(), barcode);
+        prop_assert_eq!(barcode.line().to_string().parse::<Line>().unwrap(), barcode.line());
+    }
+
+    #[test]
+    fn a_mistyped_digit_of_the_checked_fields_is_noticed(number in 0..100_000_000_000_u64, amount in 1..10_000_000_000_i64, at in 0..32_usize, by in 1..10_u8) {
+        let mut line = boleto().barcode(number, amount, DUE).unwrap().line().as_str().as_bytes().to_vec();
+        line[at] = b'0' + (line[at] - b'0' + by) % 10;
+        let noticed = matches!(std::str::from_utf8(&line).unwrap().parse::<Line>(), Err(CodeError::Check(name)) if name.contains("field"));
+        prop_assert!(noticed);
+    }
+}

@@ -1,0 +1,300 @@
+//! Pages are drawn by poppler, and what machines shall read on them is read by zbar.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use gristmill_bills::{
+    Bill, Language, Money, Party,
+    pdf::{Branding, Logo, LogoError, PdfError, render},
+    rails::Payment,
+};
+
+use crate::support::{BARCODE, LINE, facts, settings};
+
+/// A page in a file, which stays in the target folder's `tmp/pages` to be looked at.
+struct Printed {
+    page: PathBuf,
+}
+
+impl Printed {
+    fn new(bill: &Bill, branding: &Branding, language: Language) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+        fs::create_dir_all(&folder).unwrap();
+        let test = thread::current().name().unwrap().replace("::", "-");
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let page = folder.join(format!("{test}-{language}-{count}.pdf"));
+        fs::write(&page, render(bill, branding, language).unwrap()).unwrap();
+        Self { page }
+    }
+
+    /// All codes that zbar finds at so many dots an inch, each as `kind:text`.
+    fn codes(&self, dots: u32) -> Vec<String> {
+        let image = self.page.with_extension("");
+        run("pdftoppm", &["-r", &dots.to_string(), "-gray", "-singlefile", "-png"], &[&self.page, &image]);
+        // it ends with 4 when it finds nothing
+        let found = command("zbarimg", &["-q", "--nodbus", "--xml"], &[&image.with_extension("png")]);
+        let xml = String::from_utf8(found.stdout).unwrap();
+        let code = |symbol: &str| {
+            let kind = symbol.split('\'').nth(1).unwrap();
+            let text = symbol.split("<![CDATA[").nth(1).unwrap().split("]]>").next().unwrap();
+            format!("{kind}:{text}")
+        };
+        let mut codes: Vec<String> = xml.split("<symbol ").skip(1).map(code).collect();
+        codes.sort();
+        codes
+    }
+
+    /// The text as a reader would copy it.
+    fn text(&self) -> String {
+        let output = run("pdftotext", &["-layout"], &[&self.page, Path::new("-")]);
+        String::from_utf8(output.stdout).unwrap().replace('\u{a0}', " ")
+    }
+
+    /// Where each word stands, in points from the top left corner.
+    fn words(&self) -> Vec<Word> {
+        let boxes = run("pdftotext", &["-bbox"], &[&self.page, Path::new("-")]);
+        let boxes = String::from_utf8(boxes.stdout).unwrap();
+        let word = |line: &str| {
+            let side = |name: &str| {
+                let rest = line.split(&format!("{name}=\"")).nth(1).unwrap();
+                rest.split('"').next().unwrap().parse::<f32>().unwrap()
+            };
+            let text = line.split('>').nth(1).unwrap().split('<').next().unwrap().to_owned();
+            Word { left: side("xMin"), right: side("xMax"), top: side("yMin"), bottom: side("yMax"), text }
+        };
+        boxes.lines().filter(|line| line.contains("<word ")).map(word).collect()
+    }
+
+    /// What poppler says of the file: its pages and fonts.
+    fn said_of_it(&self) -> (String, String) {
+        let said = |tool| String::from_utf8(run(tool, &[], &[&self.page]).stdout).unwrap();
+        (said("pdfinfo"), said("pdffonts"))
+    }
+}
+
+#[derive(Debug)]
+struct Word {
+    left: f32,
+    right: f32,
+    top: f32,
+    bottom: f32,
+    text: String,
+}
+
+impl Word {
+    /// The boxes are as high as the font's highest letters: a third of that is left free at least.
+    fn overlaps(&self, other: &Self) -> bool {
+        let free = (self.bottom - self.top).min(other.bottom - other.top) / 3.0;
+        self.left < other.right - 0.5
+            && other.left < self.right - 0.5
+            && self.top + free < other.bottom
+            && other.top + free < self.bottom
+    }
+}
+
+fn command(program: &str, arguments: &[&str], files: &[&Path]) -> Output {
+    Command::new(program).args(arguments).args(files).output().unwrap_or_else(|error| {
+        panic!("{program} is needed to look at pages (`make setup` installs it): {error}");
+    })
+}
+
+fn run(program: &str, arguments: &[&str], files: &[&Path]) -> Output {
+    let output = command(program, arguments, files);
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn code_of(bill: &Bill) -> &str {
+    let code = bill.payments.iter().find_map(|payment| match payment {
+        Payment::Pix { code } | Payment::Epc { code, .. } => Some(code),
+        Payment::Boleto(_) => None,
+    });
+    code.unwrap()
+}
+
+/// With long names wherever there are names.
+fn long() -> Bill {
+    let mut settings = settings();
+    let name =
+        "Companhia Brasileira de Águas, Esgotos, Energia e Telecomunicações do Alto Rio Grande e Adjacências S.A.";
+    settings.beneficiary.name = name.to_owned();
+    settings.beneficiary.address =
+        vec!["Avenida Desembargador Vítor Lima Presidente Castello Branco, 157".repeat(2); 6];
+    let mut facts = facts();
+    facts.payer = Party {
+        name: "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft".repeat(2),
+        document: Some("12ABC34501DE35".to_owned()),
+        email: Some(format!("{}@example.com", "a".repeat(64))),
+        address: settings.beneficiary.address.clone(),
+    };
+    facts.amount = Money::brl(9_999_999_999);
+    facts.reference = Some("x".repeat(300));
+    facts.description = Some("uma descrição que não acaba nunca mais, ".repeat(60));
+    settings.bill(facts).unwrap()
+}
+
+fn branded() -> Branding {
+    Branding {
+        logo: Some(Logo::png(&png_of(png::ColorType::Rgba, 4)).unwrap()),
+        accent: "#b3261e".parse().unwrap(),
+        note: Some("Dúvidas? Ligue para 0800 000 0000, de segunda a sexta, das 8 às 18 horas.".to_owned()),
+    }
+}
+
+fn png_of(color: png::ColorType, channels: usize) -> Vec<u8> {
+    let (width, height) = (240, 64);
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(png::BitDepth::Eight);
+    let pixel = |at: u32| {
+        let (x, y) = (at % width, at / width);
+        let inside = (x.min(width - 1 - x)).min(y.min(height - 1 - y)) > 8 && (x / 8 + y / 8) % 3 != 0;
+        [0xB3, 0x26, 0x1E, if inside { 255 } else { 40 }][4 - channels..].to_vec()
+    };
+    let pixels: Vec<u8> = (0..width * height).flat_map(pixel).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    file
+}
+
+#[test]
+fn barcode_and_qr_code_are_read_again() {
+    let bill = settings().bill(facts()).unwrap();
+    for (language, branding) in Language::ALL.into_iter().zip([Branding::default(), branded(), Branding::default()]) {
+        let printed = Printed::new(&bill, &branding, language);
+        let wanted = [format!("I2/5:{BARCODE}"), format!("QR-Code:{}", code_of(&bill))];
+        for dots in [150, 300] {
+            assert_eq!(printed.codes(dots), wanted, "{language} at {dots} dpi");
+        }
+    }
+}
+
+#[test]
+fn a_sepa_code_is_read_again() {
+    let mut facts = facts();
+    facts.amount = Money::eur(124_020);
+    facts.number = 1234;
+    let bill = settings().bill(facts).unwrap();
+    let printed = Printed::new(&bill, &Branding::default(), Language::English);
+    assert_eq!(printed.codes(200), [format!("QR-Code:{}", code_of(&bill))]);
+    let text = printed.text();
+    for wanted in ["DE89 3704 0044 0532 0130 00", "RF54 1234", "€1,240.20", "1 Nov 2008"] {
+        assert!(text.contains(wanted), "{wanted}:\n{text}");
+    }
+}
+
+#[test]
+fn each_rail_may_be_missing() {
+    let settings = settings();
+    let branding = Branding::default();
+    let mut bill = settings.bill(facts()).unwrap();
+    let boleto = bill.payments.pop().unwrap();
+    let printed = Printed::new(&bill, &branding, Language::Spanish);
+    assert_eq!(printed.codes(150), [format!("QR-Code:{}", code_of(&bill))]);
+
+    bill.payments = vec![boleto];
+    let printed = Printed::new(&bill, &branding, Language::English);
+    assert_eq!(printed.codes(150), [format!("I2/5:{BARCODE}")]);
+
+    bill.payments.clear();
+    let printed = Printed::new(&bill, &branding, Language::Portuguese);
+    assert_eq!(printed.codes(150), [""; 0]);
+    assert!(printed.text().contains("Como pagar"));
+}
+
+#[test]
+fn the_text_can_be_copied() {
+    let bill = settings().bill(facts()).unwrap();
+    let wanted = [
+        (Language::Portuguese, ["Fatura", "Vencimento", "R$ 1.240,20", "01/11/2008", "Pagador"]),
+        (Language::English, ["Bill", "Due date", "R$1,240.20", "1 Nov 2008", "Billed to"]),
+        (Language::Spanish, ["Aviso de cobro", "Vencimiento", "1.240,20 R$", "01/11/2008", "Pagador"]),
+    ];
+    for (language, wanted) in wanted {
+        let printed = Printed::new(&bill, &Branding::default(), language);
+        let text = printed.text();
+        let line: String = text.chars().filter(|character| character.is_ascii_digit()).collect();
+        assert!(line.contains(LINE), "{text}");
+        for wanted in wanted.into_iter().chain(["João Conceição da Silva", "529.982.247-25", "61686237936", "237-2"])
+        {
+            assert!(text.contains(wanted), "{language}: {wanted}:\n{text}");
+        }
+        let layout = printed.text();
+        let begin = layout.find("000201").unwrap();
+        let pasted: String = layout[begin..].lines().map(str::trim).collect();
+        assert!(pasted.starts_with(code_of(&bill)), "{layout}");
+        let (info, fonts) = printed.said_of_it();
+        assert!(info.contains("Pages:           1") && info.contains("A4"), "{info}");
+        assert!(!info.contains("CreationDate"), "{info}");
+        assert_eq!(fonts.matches("yes yes yes").count(), 2, "embedded, subsets, with a map to text: {fonts}");
+    }
+}
+
+#[test]
+fn long_texts_stay_on_the_page() {
+    let bill = long();
+    for language in Language::ALL {
+        let printed = Printed::new(&bill, &branded(), language);
+        assert_eq!(printed.codes(300).len(), 2, "nothing is drawn over the codes");
+        let words = printed.words();
+        assert!(words.len() > 100);
+        for (at, word) in words.iter().enumerate() {
+            let inside = word.left >= 50.0 && word.right <= 545.5 && word.top > 20.0 && word.bottom < 840.0;
+            assert!(inside, "{language}: {word:?}");
+            if let Some(other) = words[at + 1..].iter().find(|other| word.overlaps(other)) {
+                panic!("{language}: {word:?} over {other:?}");
+            }
+        }
+        let slip = words.iter().filter(|word| word.text == "Pagador").last().unwrap();
+        let code = words.iter().find(|word| word.text.starts_with("000201")).unwrap();
+        // the slip is cut off at 190 mm of 297
+        assert!(code.bottom < 190.0 / 25.4 * 72.0 && slip.top > 190.0 / 25.4 * 72.0);
+    }
+}
+
+#[test]
+fn letters_the_font_does_not_have_are_told_apart_from_nothing() {
+    let mut facts = facts();
+    facts.payer.name = "Łukasz Žižek, Ελένη, Ольга e\u{301} 東京\u{7}".to_owned();
+    let bill = settings().bill(facts).unwrap();
+    let text = Printed::new(&bill, &Branding::default(), Language::English).text();
+    assert!(text.contains("Łukasz Žižek, Ελένη, Ольга é "), "{text}");
+}
+
+#[test]
+fn the_same_bill_is_the_same_page() {
+    let bill = settings().bill(facts()).unwrap();
+    let page = || render(&bill, &branded(), Language::English).unwrap();
+    assert_eq!(page(), page());
+    assert!(page().len() < 40_000, "{} bytes", page().len());
+}
+
+#[test]
+fn a_code_that_is_too_long_is_refused() {
+    let mut bill = settings().bill(facts()).unwrap();
+    bill.payments = vec![Payment::Pix { code: "x".repeat(3000) }];
+    let refused = render(&bill, &Branding::default(), Language::English);
+    assert_eq!(refused, Err(PdfError::Qr { bytes: 3000 }));
+}
+
+#[test]
+fn logos_of_all_colours() {
+    use png::ColorType::{Grayscale, GrayscaleAlpha, Rgb, Rgba};
+    let bill = settings().bill(facts()).unwrap();
+    for (color, channels) in [(Grayscale, 1), (GrayscaleAlpha, 2), (Rgb, 3), (Rgba, 4)] {
+        let logo = Logo::png(&png_of(color, channels)).unwrap();
+        let branding = Branding { logo: Some(logo), ..Branding::default() };
+        assert_eq!(Printed::new(&bill, &branding, Language::English).codes(150).len(), 2, "{color:?}");
+    }
+    let file = png_of(Rgb, 3);
+    for broken in [&file[..0], &file[..60], b"GIF89a"] {
+        assert!(matches!(Logo::png(broken), Err(LogoError::Png(_))));
+    }
+}

@@ -1,0 +1,55 @@
+use gristmill_bills::{
+    Bill, Money, Settings,
+    rails::{Payment, RailError},
+};
+
+use crate::support::{BARCODE, LINE, facts, settings};
+
+#[test]
+fn a_bill_offers_the_rails_of_its_currency() {
+    let settings = settings();
+    let names = |bill: &Bill| {
+        let payments = serde_json::to_value(&bill.payments).unwrap();
+        payments
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|payment| payment["rail"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let mut facts = facts();
+    assert_eq!(names(&settings.bill(facts.clone()).unwrap()), ["pix", "boleto"]);
+    facts.amount = Money::eur(124_020);
+    assert_eq!(names(&settings.bill(facts.clone()).unwrap()), ["epc"]);
+    facts.amount.currency = "CHF".parse().unwrap();
+    assert_eq!(names(&settings.bill(facts.clone()).unwrap()), [""; 0]);
+    let rail = settings.rails().next().unwrap();
+    assert_eq!(rail.payload(&facts), Err(RailError::Currency { rail: "pix", currency: facts.amount.currency }));
+}
+
+#[test]
+fn a_boletos_page_has_its_numbers() {
+    let bill = settings().bill(facts()).unwrap();
+    let Some(Payment::Boleto(slip)) = bill.payments.last() else { panic!("a boleto: {bill:?}") };
+    assert_eq!((slip.barcode.as_str(), slip.linha_digitavel.as_str()), (BARCODE, LINE));
+    assert_eq!((slip.account.as_str(), slip.wallet.as_str()), ("0448 / 110580", "05"));
+    assert_eq!(slip.our_number, "61686237936");
+}
+
+#[test]
+fn both_survive_json() {
+    let settings = settings();
+    let text = serde_json::to_string(&settings).unwrap();
+    assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
+    let bill = settings.bill(facts()).unwrap();
+    let text = serde_json::to_string(&bill).unwrap();
+    assert_eq!(serde_json::from_str::<Bill>(&text).unwrap(), bill);
+}
+
+#[test]
+fn wrong_settings_are_refused_where_they_are_read() {
+    let mut json = serde_json::to_value(settings()).unwrap();
+    json["boleto"]["agency"] = "44-8".into();
+    let error = serde_json::from_value::<Settings>(json).unwrap_err();
+    assert!(error.to_string().contains("agency"), "{error}");
+}
