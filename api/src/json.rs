@@ -20,8 +20,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .map_err(|error| Problem::new(Code::InvalidBody, format!("The body cannot be read: {error}.")))?;
         // An empty body is an empty object, so that a POST without options needs none.
         let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
-        serde_json::from_slice(text)
-            .map(Self)
-            .map_err(|error| Problem::new(Code::InvalidBody, format!("The body is not the JSON that is expected: {error}.")))
+        serde_json::from_slice(text).map(Self).map_err(|error| {
+            Problem::new(Code::InvalidBody, format!("The body is not the JSON that is expected: {error}."))
+        })
     }
 }

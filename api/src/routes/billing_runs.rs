@@ -199,7 +199,8 @@ fn accepted(run: Row) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
 }
 
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<Row> {
-    let none = || Problem::new(Code::NotFound, format!("There is no billing run '{id}'. GET /v1/billing-runs lists yours."));
+    let none =
+        || Problem::new(Code::NotFound, format!("There is no billing run '{id}'. GET /v1/billing-runs lists yours."));
     let run_id: Uuid = id.parse().map_err(|_| none())?;
     runs::find(&app.receiver.pool, caller.id(), run_id).await?.ok_or_else(none)
 }

@@ -5,13 +5,13 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use gristmill_bills::{Language, pdf, rails::Payment};
 use gristmill_billing::{
     BillId,
     bills::{self, Bill as Row, Filter, Status},
     issue,
     settings::{self, Settings},
 };
+use gristmill_bills::{Language, pdf, rails::Payment};
 use http::{HeaderValue, Uri, header};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -99,11 +99,7 @@ impl Bill {
             period: row.period.to_jiff(),
             issued_on: row.issued_on.to_jiff(),
             due_date: row.due_on.to_jiff(),
-            payer: Payer {
-                name: row.name.clone(),
-                government_id: row.government_id.clone(),
-                email: row.email.clone(),
-            },
+            payer: Payer { name: row.name.clone(), government_id: row.government_id.clone(), email: row.email.clone() },
             barcode: None,
             linha_digitavel: None,
             pix: None,
@@ -190,7 +186,12 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 /// One bill
 #[utoipa::path(get, path = "/v1/bills/{id}", tag = "bills", params(("id" = Uuid, Path, description = "The bill")),
     security(("key" = [])), responses((status = 200, description = "The bill", body = Bill), Denied, NoBill, Faults))]
-pub(crate) async fn one(State(app): State<App>, caller: Caller, Path(id): Path<String>, uri: Uri) -> Result<Json<Bill>> {
+pub(crate) async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<Bill>> {
     Params::of(&uri).finish()?;
     let (settings, row) = find(&app, &caller, &id).await?;
     Ok(Json(Bill::of(row, &issue::issuer(&settings))))
@@ -215,7 +216,8 @@ pub(crate) async fn page(State(app): State<App>, caller: Caller, Path(id): Path<
 }
 
 fn render(row: &Row, settings: &Settings) -> Result<Vec<u8>> {
-    let not_payable = |error: String| Problem::new(Code::NotPayable, format!("Bill {} has no page: {error}.", row.number));
+    let not_payable =
+        |error: String| Problem::new(Code::NotPayable, format!("Bill {} has no page: {error}.", row.number));
     let issuer = issue::issuer(settings).map_err(|error| not_payable(error.to_string()))?;
     let bill = issue::issue(row, &issuer).map_err(|error| not_payable(error.to_string()))?;
     let language: Language = settings.language.parse().map_err(Problem::internal)?;

@@ -73,7 +73,8 @@ impl Mailer {
             return Ok(Report::default());
         }
         let run = Uuid::new_v4();
-        let mut begun = rows::begin(self.pool(), turn.client_id, run, &letters, self.domain()).await?;
+        let wanted = rows::wanted(&letters);
+        let mut begun = rows::begin(self.pool(), turn.client_id, run, &wanted, self.domain()).await?;
         let before = Report { done: begun.done, held: begun.held, ..Report::default() };
         let ids = begun.ids();
         if ids.is_empty() {

@@ -14,7 +14,7 @@ pub struct SendMail {
     pub client_id: i32,
     /// What it is about.
     pub kind: Kind,
-    /// About which: an upload's id, a bill's, a payment's.
+    /// About which: an upload's id, or a bill's, with `/` and the step where there are several.
     #[serde(rename = "ref")]
     pub reference: String,
 }
@@ -40,6 +40,9 @@ pub struct SendBills {
     pub from_number: i64,
     /// The last one.
     pub to_number: i64,
+    /// Which step of reminding or dunning: a bill has one mail a kind and step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u16>,
 }
 
 impl Job for SendBills {

@@ -75,9 +75,3 @@ pub struct UnknownWord {
     found: String,
     allowed: &'static [&'static str],
 }
-
-impl UnknownWord {
-    pub(crate) fn new(found: &str, allowed: &'static [&'static str]) -> Self {
-        Self { found: found.to_owned(), allowed }
-    }
-}

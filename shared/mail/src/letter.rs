@@ -5,11 +5,11 @@ mod facts;
 mod words;
 
 pub(crate) use compose::{ComposeError, Composed, compose};
-pub use facts::{BillFacts, Content, Dun, Money, Payment, UploadFacts};
-pub use words::Language;
+pub use facts::{BillFacts, Content, Dun, Payment, UploadFacts};
 
 use std::fmt;
 
+use gristmill_bills::Language;
 use gristmill_queue::Source;
 
 use crate::Kind;

@@ -88,6 +88,12 @@ impl Mailer {
         Ok(Self { inner: Arc::new(Inner { pool, store, rate, from, way, dkim, keeps, ready }) })
     }
 
+    /// Whether mails leave this system; else they are kept in the object store, and go no further.
+    #[must_use]
+    pub fn sends(&self) -> bool {
+        matches!(self.inner.way, Way::Smtp(_))
+    }
+
     pub(crate) fn pool(&self) -> &PgPool {
         &self.inner.pool
     }

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::Language;
+use gristmill_bills::Language;
 
 /// A client's operator.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -54,21 +54,35 @@ fn message_id(client_id: i32, (kind, reference): &(String, String), domain: &str
     format!("<{name}@{domain}>")
 }
 
-/// Enters the letters and takes what is still to be sent of them, by one statement that is committed at once.
+/// A letter, as far as its row shows it.
+pub(crate) struct Wanted {
+    key: (String, String),
+    address: String,
+    subject: String,
+}
+
+/// What is wanted of the database, each once and in one order, so that two runs never wait for each other.
+pub(crate) fn wanted(letters: &[Letter]) -> Vec<Wanted> {
+    let wanted = |letter: &Letter| Wanted {
+        key: key(letter),
+        address: letter.address.trim().to_owned(),
+        subject: letter.subject(),
+    };
+    let mut wanted: Vec<Wanted> = letters.iter().map(wanted).collect();
+    wanted.sort_by(|a, b| a.key.cmp(&b.key));
+    wanted.dedup_by(|a, b| a.key == b.key);
+    wanted
+}
+
+/// Enters mails and takes what is still to be sent of them, by one statement that is committed at once.
 pub(crate) async fn begin(
     pool: &PgPool,
     client_id: i32,
     run: Uuid,
-    letters: &[Letter],
+    wanted: &[Wanted],
     domain: &str,
 ) -> Result<Begun, sqlx::Error> {
-    let mut wanted: Vec<((String, String), &Letter)> = letters.iter().map(|letter| (key(letter), letter)).collect();
-    // In one order, so that two runs never wait for each other.
-    wanted.sort_by(|(a, _), (b, _)| a.cmp(b));
-    wanted.dedup_by(|(a, _), (b, _)| a == b);
-    let column = |of: &dyn Fn(&(String, String), &Letter) -> String| -> Vec<String> {
-        wanted.iter().map(|(key, letter)| of(key, letter)).collect()
-    };
+    let column = |of: &dyn Fn(&Wanted) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
     let taken: Vec<Taken> = sqlx::query_as(
         "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, claimed_by, claimed_until)
          select id, $1, kind, ref, recipient, subject, message_id, $2, now() + $3
@@ -85,16 +99,16 @@ pub(crate) async fn begin(
     .bind(run)
     .bind(CLAIM)
     .bind(wanted.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
-    .bind(column(&|(kind, _), _| kind.clone()))
-    .bind(column(&|(_, reference), _| reference.clone()))
-    .bind(column(&|_, letter| letter.address.trim().to_owned()))
-    .bind(column(&|_, letter| letter.subject()))
-    .bind(column(&|key, _| message_id(client_id, key, domain)))
+    .bind(column(&|wanted| wanted.key.0.clone()))
+    .bind(column(&|wanted| wanted.key.1.clone()))
+    .bind(column(&|wanted| wanted.address.clone()))
+    .bind(column(&|wanted| wanted.subject.clone()))
+    .bind(column(&|wanted| message_id(client_id, &wanted.key, domain)))
     .fetch_all(pool)
     .await?;
     let others = wanted.len() - taken.len();
     let taken: HashMap<_, _> = taken.into_iter().map(|row| ((row.kind.clone(), row.reference.clone()), row)).collect();
-    let missing = || wanted.iter().filter(|(key, _)| !taken.contains_key(key));
+    let missing = || wanted.iter().map(|wanted| &wanted.key).filter(|key| !taken.contains_key(*key));
     let held: i64 = if others == 0 {
         0
     } else {
@@ -103,8 +117,8 @@ pub(crate) async fn begin(
              where m.client_id = $1 and (m.state = 'sending' or m.gave_up)",
         )
         .bind(client_id)
-        .bind(missing().map(|((kind, _), _)| kind.clone()).collect::<Vec<_>>())
-        .bind(missing().map(|((_, reference), _)| reference.clone()).collect::<Vec<_>>())
+        .bind(missing().map(|(kind, _)| kind.clone()).collect::<Vec<_>>())
+        .bind(missing().map(|(_, reference)| reference.clone()).collect::<Vec<_>>())
         .fetch_one(pool)
         .await?
     };

@@ -1,3 +1,4 @@
+use gristmill_bills::{Money, rails};
 use jiff::civil::Date;
 use uuid::Uuid;
 
@@ -40,10 +41,8 @@ pub struct BillFacts {
     pub amount: Money,
     /// Until when.
     pub due: Date,
-    /// The boleto's number as people type it.
-    pub digitable_line: Option<String>,
-    /// The PIX BR Code, to be copied and pasted.
-    pub pix: Option<String>,
+    /// How it can be paid.
+    pub ways: Vec<rails::Payment>,
 }
 
 /// A payment that has arrived.
@@ -74,15 +73,6 @@ pub struct UploadFacts {
     pub duplicate: i64,
     /// Why it failed, for people.
     pub detail: Option<String>,
-}
-
-/// An amount of money.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Money {
-    /// In the currency's minor unit.
-    pub minor: i64,
-    /// ISO 4217.
-    pub currency: String,
 }
 
 impl Content {

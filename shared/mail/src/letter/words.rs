@@ -2,50 +2,12 @@
 
 mod en;
 mod es;
-mod numbers;
 mod pt_br;
 
-use std::str::FromStr;
+use gristmill_bills::{Language, Money, dates, rails::Payment};
+use jiff::civil::Date;
 
-use super::{BillFacts, Content, Money, UploadFacts};
-use crate::UnknownWord;
-use numbers::{date, integer, money};
-
-/// A language that mails are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// Brazilian Portuguese: `pt-BR`.
-    PtBr,
-    /// English: `en`.
-    En,
-    /// Spanish: `es`.
-    Es,
-}
-
-impl Language {
-    /// Its tag (BCP 47).
-    #[must_use]
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::PtBr => "pt-BR",
-            Self::En => "en",
-            Self::Es => "es",
-        }
-    }
-}
-
-impl FromStr for Language {
-    type Err = UnknownWord;
-
-    fn from_str(tag: &str) -> Result<Self, UnknownWord> {
-        match tag {
-            "pt-BR" => Ok(Self::PtBr),
-            "en" => Ok(Self::En),
-            "es" => Ok(Self::Es),
-            other => Err(UnknownWord::new(other, &["pt-BR", "en", "es"])),
-        }
-    }
-}
+use super::{BillFacts, Content, UploadFacts};
 
 /// What a mail says, in the order in which it does.
 pub(super) struct Page {
@@ -61,9 +23,9 @@ pub(super) struct Page {
 
 pub(super) fn page(language: Language, content: &Content) -> Page {
     let mut page = match language {
-        Language::PtBr => pt_br::page(content),
-        Language::En => en::page(content),
-        Language::Es => es::page(content),
+        Language::Portuguese => pt_br::page(content),
+        Language::English => en::page(content),
+        Language::Spanish => es::page(content),
     };
     // A name with a line end in it must not begin another header.
     page.subject = page.subject.replace(|c: char| c.is_control(), " ");
@@ -73,16 +35,39 @@ pub(super) fn page(language: Language, content: &Content) -> Page {
 /// The facts of a bill under these labels: number, amount, due date.
 fn bill_facts(language: Language, bill: &BillFacts, labels: [&'static str; 3]) -> Vec<(&'static str, String)> {
     let [number, amount, due] = labels;
-    vec![(number, bill.number.clone()), (amount, money(language, &bill.amount)), (due, date(language, bill.due))]
+    vec![(number, bill.number.clone()), (amount, money(language, bill.amount)), (due, date(language, bill.due))]
 }
 
-/// How a bill is paid, under these labels: boleto, PIX.
-fn bill_codes(bill: &BillFacts, labels: [&'static str; 2]) -> Vec<(&'static str, String)> {
-    labels
-        .into_iter()
-        .zip([&bill.digitable_line, &bill.pix])
-        .filter_map(|(label, code)| Some((label, code.clone()?)))
-        .collect()
+/// How a bill is paid, under these labels: boleto, PIX, transfer.
+fn bill_codes(bill: &BillFacts, labels: [&'static str; 3]) -> Vec<(&'static str, String)> {
+    let [boleto, pix, transfer] = labels;
+    let code = |way: &Payment| match way {
+        Payment::Boleto(slip) => (boleto, slip.linha_digitavel.to_string()),
+        Payment::Pix { code } => (pix, code.clone()),
+        Payment::Epc { iban, reference, .. } => (transfer, format!("{iban} · {reference}")),
+    };
+    bill.ways.iter().map(code).collect()
+}
+
+fn money(language: Language, money: Money) -> String {
+    money.read(language)
+}
+
+fn date(language: Language, date: Date) -> String {
+    dates::short(date, language)
+}
+
+fn integer(language: Language, number: u64) -> String {
+    let separator = if language == Language::English { ',' } else { '.' };
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push(separator);
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The counts of an upload under these labels: read, accepted, rejected, duplicate, id.

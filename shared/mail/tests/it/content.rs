@@ -1,4 +1,5 @@
-use gristmill_mail::{Attachment, Content, Dun, Language, Letter, Money, Payment, UploadFacts};
+use gristmill_bills::{Language, Money};
+use gristmill_mail::{Attachment, Content, Dun, Letter, Payment, UploadFacts};
 use gristmill_platform::testing::smtp::SmtpServer;
 use jiff::civil::Date;
 use uuid::Uuid;
@@ -32,8 +33,7 @@ async fn a_bills_mail() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_in_every_language() {
     let post = Post::nowhere().await;
-    let money = |minor| Money { minor, currency: "BRL".to_owned() };
-    let paid = |rest| Payment { amount: money(500_000), on: Date::constant(2026, 12, 3), rest };
+    let paid = |rest| Payment { amount: Money::brl(500_000), on: Date::constant(2026, 12, 3), rest };
     let upload = |detail: Option<&str>| UploadFacts {
         id: Uuid::nil(),
         filename: Some("debts.csv".to_owned()),
@@ -48,12 +48,12 @@ async fn every_kind_in_every_language() {
         Content::Dun(Dun::Reminder, facts(7)),
         Content::Dun(Dun::Overdue, facts(7)),
         Content::Receipt(paid(None), facts(7)),
-        Content::Receipt(paid(Some(money(281_150))), facts(7)),
+        Content::Receipt(paid(Some(Money::brl(281_150))), facts(7)),
         Content::Completed(upload(None)),
         Content::Failed(upload(Some("a chunk could not be loaded"))),
     ];
     let mut letters = Vec::new();
-    for language in [Language::PtBr, Language::En, Language::Es] {
+    for language in Language::ALL {
         for (n, content) in contents.iter().enumerate() {
             letters.push(Letter {
                 reference: format!("{}-{n}", language.tag()),

@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use gristmill_mail::{Attachment, BillFacts, Content, Language, Letter, Mailer, Money, Rate, Report, Turn};
+use gristmill_bills::{Language, Money, rails::Payment};
+use gristmill_mail::{Attachment, BillFacts, Content, Letter, Mailer, Rate, Report, Turn};
 use gristmill_platform::{
     config::MailConfig,
     testing::{self, Stack, smtp::SmtpServer},
@@ -81,10 +82,11 @@ pub(crate) fn facts(n: usize) -> BillFacts {
         number: format!("{n:06}"),
         issuer: "Acme Serviços Ltda".to_owned(),
         payer: "Ana Lima".to_owned(),
-        amount: Money { minor: 781_150, currency: "BRL".to_owned() },
+        amount: Money::brl(781_150),
         due: Date::constant(2026, 12, 31),
-        digitable_line: Some("00190.50095 40144.816069 06809.350314 3 37370000000100".to_owned()),
-        pix: None,
+        ways: vec![Payment::Pix {
+            code: "00020126580014br.gov.bcb.pix0136123e4567-e12b-12d1-a456-426655440000".to_owned(),
+        }],
     }
 }
 
@@ -94,7 +96,7 @@ pub(crate) fn letter(n: usize) -> Letter {
         reference: format!("bill-{n:04}"),
         address: format!("payer{n}@example.com"),
         name: Some("Ana Lima".to_owned()),
-        language: Language::PtBr,
+        language: Language::Portuguese,
         reply_to: None,
         content: Content::Bill(facts(n)),
         attachment: Some(Box::new(move || {
