@@ -19,8 +19,9 @@ run: setup
 demo: setup
 	@sh scripts/demo
 
-## test    every test, on private engines
-test: setup
+## test    every test, on private engines; installs poppler and zbar too, which look at a bill's page
+test:
+	@sh scripts/setup --tests
 	cargo test --workspace
 
 ## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies

@@ -1,6 +1,8 @@
 //! The tools: subcommands that talk to a running API over HTTP, as any other client would.
 
 mod api;
+mod bill_run;
+mod bills;
 mod cancel;
 mod failure;
 mod generate;
@@ -30,6 +32,8 @@ pub(crate) enum Command {
     Rejects(rejects::Rejects),
     Receipt(receipt::Receipt),
     Cancel(cancel::Cancel),
+    Bills(bills::Bills),
+    BillRun(bill_run::BillRun),
     Generate(generate::Generate),
     Health(health::Health),
 }
@@ -45,6 +49,8 @@ impl Command {
             Self::Rejects(command) => command.run().await,
             Self::Receipt(command) => command.run().await,
             Self::Cancel(command) => command.run().await,
+            Self::Bills(command) => command.run().await,
+            Self::BillRun(command) => command.run().await,
             Self::Generate(command) => command.run(),
             Self::Health(command) => command.run().await,
         }

@@ -123,7 +123,7 @@ async fn drive(queue: &Queue) -> anyhow::Result<()> {
             "group" => {
                 let mut tx = queue.pool().begin().await?;
                 let join = Some(JobSpec::of(&Join {})?);
-                let new = NewGroup { policy: GroupPolicy::Continue, on_complete: join, on_failure: None };
+                let new = NewGroup { on_complete: join, ..NewGroup::new(GroupPolicy::Continue) };
                 let group = queue.create_group(&mut tx, new).await?;
                 let members: Vec<Noop> = (0..n).map(|n| Noop { n }).collect();
                 let options = Options { group: Some(group), ..Options::default() };

@@ -1,6 +1,6 @@
 //! From a bill's row to the bill that a payer sees.
 
-use gristmill_bills::{BillFacts, Currency, Money, NotACurrency, Party, pdf::Branding, rails::RailError};
+use gristmill_bills::{BillFacts, Currency, Money, Party, money::NotACurrency, pdf::Branding, rails::RailError};
 use serde_json::json;
 
 use crate::{bills::Bill, settings::Settings};

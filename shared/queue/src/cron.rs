@@ -140,7 +140,7 @@ pub(crate) async fn push(queue: &Queue, jobs: &[Uuid]) {
     match relay::rows(queue.pool(), jobs).await {
         Ok(rows) => {
             let messages = rows.into_iter().map(JobRow::into_message).collect();
-            queue.push(Enqueued { ids: jobs.to_vec(), messages }).await;
+            queue.push(Enqueued { ids: jobs.to_vec(), messages, ..Enqueued::default() }).await;
         }
         Err(error) => warn!(%error, "the jobs of a tick cannot be read; the sweep will push them"),
     }

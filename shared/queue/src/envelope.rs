@@ -27,8 +27,20 @@ pub(crate) struct Envelope<'a> {
     pub(crate) trace_parent: Option<String>,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<i32>,
+    /// [`crate::Job::VERSION`] of who wrote it.
+    #[serde(rename = "v", default = "first", skip_serializing_if = "is_first")]
+    pub(crate) version: u16,
     #[serde(rename = "p", borrow)]
     pub(crate) payload: &'a RawValue,
+}
+
+fn first() -> u16 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(version: &u16) -> bool {
+    *version == 1
 }
 
 /// A row of the ledger as the relay reads it.
@@ -39,6 +51,7 @@ pub(crate) struct JobRow {
     pub(crate) queue: String,
     pub(crate) priority: i16,
     pub(crate) payload: String,
+    pub(crate) version: i16,
     pub(crate) client_id: Option<i32>,
     pub(crate) trace_parent: Option<String>,
     pub(crate) fair_key: Option<String>,
@@ -55,6 +68,7 @@ impl JobRow {
             due: self.due,
             trace_parent: self.trace_parent,
             client_id: self.client_id,
+            version: self.version.unsigned_abs(),
             payload,
         };
         Message {
@@ -64,6 +78,15 @@ impl JobRow {
             body: envelope.to_body(),
             queue: self.queue,
         }
+    }
+}
+
+/// Rows of the ledger, to be pushed.
+pub(crate) fn enqueued(rows: Vec<JobRow>) -> crate::Enqueued {
+    crate::Enqueued {
+        ids: rows.iter().map(|row| row.id).collect(),
+        messages: rows.into_iter().map(JobRow::into_message).collect(),
+        ..crate::Enqueued::default()
     }
 }
 

@@ -18,6 +18,65 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const TIMEOUT: Duration = Duration::from_secs(60);
     /// Former names, still accepted.
     const ALIASES: &'static [&'static str] = &[];
+    /// How long it is kept when it has ended, if not as long as everything. Dead jobs wait for a decision,
+    /// members of a group go with their group.
+    const RETAIN: Option<Duration> = None;
+    /// The shape of the payload, from 1. Raise it when an older payload no longer means the same, and tell
+    /// [`Job::upgrade`] how to read that. A job written by a newer version than this one is parked.
+    const VERSION: u16 = 1;
+
+    /// A payload of version `from` in the shape of [`Job::VERSION`]; only called when they differ.
+    ///
+    /// # Errors
+    /// Why that cannot be done: the job is parked.
+    fn upgrade(from: u16, payload: serde_json::Value) -> Result<serde_json::Value, Source> {
+        let _ = payload;
+        Err(format!("nobody told how to read version {from}").into())
+    }
+
+    /// How long to wait after this failed attempt (from 1); the queue's exponential backoff with jitter, unless given.
+    fn backoff(attempt: u32) -> Option<Duration> {
+        let _ = attempt;
+        None
+    }
+}
+
+/// For the ledger.
+pub(crate) fn retain_seconds<J: Job>() -> Option<i32> {
+    J::RETAIN.map(|retain| i32::try_from(retain.as_secs()).unwrap_or(i32::MAX))
+}
+
+/// The state of a job in the ledger; a running one is available.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// To be run now, or running.
+    Available,
+    /// Waits for its time.
+    Scheduled,
+    /// Done.
+    Completed,
+    /// Out of attempts, or hopeless: waits for a decision.
+    Dead,
+    /// Stopped, or given up.
+    Cancelled,
+    /// Nobody could read it so far.
+    Parked,
+}
+
+impl JobState {
+    /// As the ledger writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Scheduled => "scheduled",
+            Self::Completed => "completed",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Parked => "parked",
+        }
+    }
 }
 
 /// The cause of a failed attempt.

@@ -6,11 +6,13 @@
 //! Groups of jobs end in one join. A [`Sweeper`] makes good what a crash or a loss of Redis left undone.
 //! A [`Cron`] enqueues jobs by the clock.
 
+mod claim;
 mod job;
 mod queue;
 mod worker;
 
 mod cron;
+mod decide;
 mod drain;
 mod operate;
 mod relay;
@@ -22,13 +24,15 @@ mod ledger;
 pub mod redis;
 mod watch;
 
+pub use claim::{Claim, Progress, ResultError};
 pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
+pub use decide::CancelledJobs;
 pub use drain::{DrainError, Drained};
-pub use job::{Job, JobError, Source};
+pub use job::{Job, JobError, JobState, Source};
 pub use ledger::audit::{Depth, Miscounted, Pruned};
-pub use ledger::groups::{GroupPolicy, JobSpec, NewGroup};
+pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
 pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
-pub use queue::{Claim, Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError};
+pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
 pub use relay::{Sweeper, Swept};
 pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError};
 

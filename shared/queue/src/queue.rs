@@ -3,10 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -17,7 +14,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
-    Depth, Job, Miscounted, NewGroup, Pruned,
+    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned,
     envelope::Message,
     ledger::{audit, complete, enqueue, fence, groups},
     redis::{Broker, WorkerSeen, connection_config},
@@ -40,6 +37,8 @@ pub struct QueueConfig {
     pub backoff_limit: Duration,
     /// How long running jobs may take to finish when a worker stops.
     pub grace: Duration,
+    /// Of this binary: what it cannot read it leaves to another version.
+    pub version: String,
 }
 
 impl QueueConfig {
@@ -54,6 +53,7 @@ impl QueueConfig {
             backoff: Duration::from_secs(1),
             backoff_limit: Duration::from_secs(600),
             grace: Duration::from_secs(25),
+            version: env!("CARGO_PKG_VERSION").into(),
         }
     }
 }
@@ -117,10 +117,36 @@ pub struct Options {
     pub client_id: Option<i32>,
     /// Whose turn it takes: jobs of one queue and priority take turns by this key. The client, unless given.
     pub fair_key: Option<String>,
+    /// The same, for a time or in other states. Beside a `unique_key`, both must be free.
+    pub unique: Option<Unique>,
     /// As part of this W3C trace.
     pub trace_parent: Option<String>,
     /// Failed attempts until the job is dead.
     pub max_attempts: Option<u16>,
+}
+
+/// A key that lets in one job. It is held by the job that was enqueued with it, during the window and while that job
+/// is in one of the states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unique {
+    /// The key; all queues and jobs share them.
+    pub key: String,
+    /// So long after the enqueue, whatever became of the job.
+    pub window: Option<Duration>,
+    /// While it is in one of these.
+    pub states: Vec<JobState>,
+}
+
+impl Unique {
+    /// Lets one in every `window`.
+    pub fn within(key: impl Into<String>, window: Duration) -> Self {
+        Self { key: key.into(), window: Some(window), states: Vec::new() }
+    }
+
+    /// Lets none in while one is in any of these states.
+    pub fn while_in(key: impl Into<String>, states: impl Into<Vec<JobState>>) -> Self {
+        Self { key: key.into(), window: None, states: states.into() }
+    }
 }
 
 /// Jobs that are in the ledger, or will be with the caller's commit, and are to be pushed after it.
@@ -129,11 +155,13 @@ pub struct Options {
 pub struct Enqueued {
     pub(crate) ids: Vec<Uuid>,
     pub(crate) messages: Vec<Message>,
+    pub(crate) existing: Option<Uuid>,
 }
 
 impl Enqueued {
     /// Adds what another call enqueued.
     pub fn merge(&mut self, other: Self) {
+        self.existing = self.existing.or(other.existing);
         self.ids.extend(other.ids);
         self.messages.extend(other.messages);
     }
@@ -149,27 +177,11 @@ impl Enqueued {
     pub fn ids(&self) -> &[Uuid] {
         &self.ids
     }
-}
 
-/// The right to finish one delivery of a job.
-#[derive(Debug, Clone)]
-pub struct Claim {
-    /// The job.
-    pub id: Uuid,
-    /// Which delivery this is, from 1.
-    pub delivery: u64,
-    completed: Arc<AtomicBool>,
-}
-
-impl Claim {
-    /// A claim made by hand, for tests and tools: the ledger's fence works the same.
+    /// The job that holds the unique key, when nothing was enqueued because of it.
     #[must_use]
-    pub fn new(id: Uuid, delivery: u64) -> Self {
-        Self { id, delivery, completed: Arc::default() }
-    }
-
-    pub(crate) fn is_completed(&self) -> bool {
-        self.completed.load(Ordering::Acquire)
+    pub fn existing(&self) -> Option<Uuid> {
+        self.existing
     }
 }
 
@@ -285,13 +297,22 @@ impl Queue {
         groups::seal(conn, group).await
     }
 
-    /// Cancels the group and its unfinished members, and says how many. No join comes any more. With the commit
+    /// Cancels the group, those inside it, and their unfinished jobs, and says how many. No join of theirs comes any more
+    /// (one of a group around it that this makes due is pushed by the sweep). With the commit
     /// no member can have an effect in the ledger's database; running bodies see their token cancelled within a second.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn cancel_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {
         groups::cancel(conn, group).await
+    }
+
+    /// How far a group is.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn group(&self, group: GroupId) -> Result<Option<GroupProgress>, QueueError> {
+        Ok(groups::progress(self.pool(), group).await?)
     }
 
     /// Locks the job's row at the start of an effect's transaction, when it is still to be done.
@@ -308,8 +329,8 @@ impl Queue {
     /// # Errors
     /// The ledger's.
     pub async fn complete(&self, conn: &mut PgConnection, claim: &Claim) -> Result<Completion, QueueError> {
-        let (done, joins) = complete::complete(conn, &[claim.id]).await?;
-        claim.completed.store(true, Ordering::Release);
+        let (done, joins) = complete::complete(conn, claim.worker(), &[claim.finished()]).await?;
+        claim.set_completed();
         Ok(if done.is_empty() { Completion::AlreadyDone } else { Completion::Done(joins) })
     }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     Queue, QueueError,
-    envelope::{JobRow, now_millis},
+    envelope::{enqueued, now_millis},
     ledger::relay,
 };
 
@@ -86,6 +86,7 @@ impl Sweeper {
                 info!(jobs = healed, "the broker had lost its data: everything that waits was pushed again");
             } else {
                 self.heal_some().await?;
+                self.queue.cancel_overdue().await?;
             }
         }
         let due = relay::until_next_due(self.queue.pool()).await?;
@@ -190,12 +191,5 @@ impl Sweeper {
             metrics::counter!("gristmill_relay_healed_total").increment(healed);
         }
         Ok((healed, next))
-    }
-}
-
-fn enqueued(rows: Vec<JobRow>) -> crate::Enqueued {
-    crate::Enqueued {
-        ids: rows.iter().map(|row| row.id).collect(),
-        messages: rows.into_iter().map(JobRow::into_message).collect(),
     }
 }

@@ -16,7 +16,8 @@ use crate::{
     Claim, Context, Queue,
     batch::Batcher,
     envelope::Envelope,
-    ledger::fail::{Settled, Verdict},
+    ledger::complete::Finished,
+    ledger::fail::{Outcome, Settle, Settled, Verdict},
     ledger::fence::Standing,
     redis::HandBack,
     watch::Watch,
@@ -28,12 +29,14 @@ use attempt::End;
 pub(crate) struct Runner {
     queue: Queue,
     bodies: Arc<HashMap<&'static str, Registered>>,
+    /// This worker, in the history of its jobs.
+    worker: Arc<str>,
     watch: Watch,
     /// The grace period of a stop is over.
     give_up: CancellationToken,
     fence: Batcher<Uuid, Standing>,
-    completions: Batcher<Uuid, bool>,
-    verdicts: Batcher<(Uuid, Verdict), Option<Settled>>,
+    completions: Batcher<Finished, bool>,
+    verdicts: Batcher<Settle, Option<Settled>>,
 }
 
 /// One delivery by the broker.
@@ -50,25 +53,31 @@ impl Runner {
     /// `Ok` acknowledges the delivery: the ledger knows what comes next. `Err` gives it to another worker.
     pub(crate) async fn run(&self, delivery: Delivery) -> Result<(), HandBack> {
         let (id, queue) = (delivery.id, &*delivery.queue);
+        let mut claim = Claim::of_run(id, delivery.number, Arc::clone(&self.worker), false);
 
         let envelope: Envelope<'_> = match serde_json::from_slice(&delivery.body) {
             Ok(envelope) => envelope,
-            Err(error) => return self.park(id, queue, "", format!("the message does not decode: {error}")).await,
+            Err(error) => return self.park(&claim, queue, "", format!("the message does not decode: {error}")).await,
         };
         let Some(body) = self.bodies.get(&*envelope.name) else {
-            return self.park(id, queue, &envelope.name, format!("unknown job `{}`", envelope.name)).await;
+            return self.park(&claim, queue, &envelope.name, format!("unknown job `{}`", envelope.name)).await;
         };
 
         let (attempt, max_attempts) = match self.within_grace(self.fence.ask(id)).await? {
-            Standing::Due { attempt, max_attempts } => (attempt, max_attempts),
-            Standing::Stopped => return self.settle(id, queue, &body.name, Verdict::Cancelled).await,
+            Standing::Due { attempt, max_attempts, nested } => {
+                claim = Claim::of_run(id, delivery.number, Arc::clone(&self.worker), nested);
+                (attempt, max_attempts)
+            }
+            Standing::Stopped => {
+                return self.settle(id, None, queue, &body.name, Verdict::CANCELLED).await;
+            }
             Standing::Done => {
                 debug!(job = %id, delivery = delivery.number, "delivered again, but already done");
                 return Ok(());
             }
         };
         let context = Context {
-            claim: Claim::new(id, delivery.number),
+            claim: claim.clone(),
             name: Arc::clone(&body.name),
             attempt: attempt.unsigned_abs() + 1,
             max_attempts: max_attempts.unsigned_abs(),
@@ -77,27 +86,32 @@ impl Runner {
             client_id: envelope.client_id,
             trace_parent: envelope.trace_parent.clone(),
         };
-        let claim = context.claim.clone();
         attempt::waited(queue, &body.name, envelope.due);
 
-        match self.attempt(body, context, queue, envelope.payload.get()).await {
+        match self.attempt(body, context, queue, &envelope).await {
             End::Undecodable(error) => {
-                self.park(id, queue, &body.name, format!("the payload does not decode: {error}")).await
+                self.park(&claim, queue, &body.name, format!("the payload does not decode: {error}")).await
             }
             End::Done if claim.is_completed() => {
                 attempt::count(queue, &body.name, "completed");
                 Ok(())
             }
-            End::Done => self.complete(id, queue, &body.name).await,
+            End::Done => self.complete(&claim, queue, &body.name).await,
             // Its effects are fenced off and its acknowledgement is void: another worker has the job.
             End::Failed(_) if delivery.lost.is_cancelled() => Ok(()),
-            End::Failed(verdict) => self.settle(id, queue, &body.name, verdict).await,
+            End::Failed(verdict) => self.settle(id, Some(claim.run()), queue, &body.name, verdict).await,
             End::OutOfGrace => Err(HandBack),
         }
     }
 
-    /// Cancels running jobs that the ledger does not want any more, for ever.
+    /// A job that no worker of this kind can run: it waits, with the reason, for another version or for somebody who looks.
+    async fn park(&self, claim: &Claim, queue: &str, name: &str, error: String) -> Result<(), HandBack> {
+        tracing::error!(job = %claim.id, queue, error, "parked");
+        self.settle(claim.id, Some(claim.run()), queue, name, Outcome::Parked.because(error)).await
+    }
+
+    /// Cancels running jobs that the ledger does not want any more, and passes on their progress, for ever.
     pub(crate) async fn watch(&self) {
-        self.watch.run(self.queue.pool()).await;
+        self.watch.run(&self.queue).await;
     }
 }

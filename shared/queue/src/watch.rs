@@ -1,5 +1,6 @@
-//! Running jobs that the ledger does not want any more are told so within a second. One small statement twice
-//! a second, and none while nothing runs longer than that; it needs no signal that could get lost.
+//! Running jobs that the ledger does not want any more are told so within a second, and what they say of their
+//! progress is passed on. One small statement three times a second, and none while nothing runs longer than that; it
+//! needs no signal that could get lost.
 
 use std::{
     collections::HashMap,
@@ -7,17 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 use uuid::Uuid;
 
 use crate::{
-    Claim,
+    Claim, Progress, Queue,
     ledger::fence::{self, Standing},
 };
 
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(300);
 
 /// The jobs that run in this process.
 #[derive(Clone, Default)]
@@ -50,9 +50,10 @@ impl Watch {
     }
 
     /// Looks until dropped.
-    pub(crate) async fn run(&self, pool: &PgPool) {
+    pub(crate) async fn run(&self, queue: &Queue) {
         loop {
             tokio::time::sleep(EVERY).await;
+            self.tell_progress(queue).await;
             let ids: Vec<Uuid> = self
                 .table()
                 .values()
@@ -66,10 +67,24 @@ impl Watch {
             if ids.is_empty() {
                 continue;
             }
-            match fence::standings(pool, &ids).await {
+            match fence::standings(queue.pool(), &ids).await {
                 Ok(standings) => self.cancel(&ids, &standings),
                 Err(error) => debug!(%error, "the ledger cannot say which running jobs are cancelled"),
             }
+        }
+    }
+
+    async fn tell_progress(&self, queue: &Queue) {
+        let said: Vec<(Uuid, Progress)> =
+            self.table().values().filter_map(|run| Some((run.claim.id, run.claim.new_progress()?))).collect();
+        if said.is_empty() {
+            return;
+        }
+        // Who is slow here must not keep a cancellation waiting.
+        match tokio::time::timeout(EVERY, queue.tell_progress(&said)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "the broker does not hear of progress"),
+            Err(_) => debug!("the broker is slow to hear of progress"),
         }
     }
 

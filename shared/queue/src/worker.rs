@@ -5,11 +5,11 @@ use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Durat
 use apalis_core::worker::builder::WorkerBuilder as ApalisBuilder;
 use futures::future::BoxFuture;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::{
-    Claim, Job, JobError, Queue,
+    Claim, Job, JobError, Queue, Source,
     redis::{RedisBackend, Settings},
     run::{LedgerGraveyard, RawCodec, Runner, Service},
 };
@@ -49,13 +49,15 @@ where
     type Run = Run;
 }
 
-type Call = dyn Fn(Context, &str) -> Result<BoxFuture<'static, Result<(), JobError>>, serde_json::Error> + Send + Sync;
+/// Of a context, a payload, and the version that payload was written by.
+type Call = dyn Fn(Context, &str, u16) -> Result<BoxFuture<'static, Result<(), JobError>>, Source> + Send + Sync;
 
 /// A registered body.
 #[derive(Clone)]
 pub(crate) struct Registered {
     pub(crate) name: Arc<str>,
     pub(crate) timeout: Duration,
+    pub(crate) backoff: fn(u32) -> Option<Duration>,
     pub(crate) call: Arc<Call>,
 }
 
@@ -107,14 +109,14 @@ impl WorkerBuilder {
     #[must_use]
     pub fn register<J: Job>(mut self, body: impl Body<J>) -> Self {
         let body = Arc::new(body);
-        let call: Arc<Call> = Arc::new(move |context, payload| {
-            let job: J = serde_json::from_str(payload)?;
+        let call: Arc<Call> = Arc::new(move |context, payload, version| {
+            let job: J = decode(payload, version)?;
             let body = Arc::clone(&body);
             // Inside the future, so that a panic before the first await is caught like any other.
             let run: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move { (*body)(context, job).await });
             Ok(run)
         });
-        let registered = Registered { name: J::NAME.into(), timeout: J::TIMEOUT, call };
+        let registered = Registered { name: J::NAME.into(), timeout: J::TIMEOUT, backoff: J::backoff, call };
         for name in J::ALIASES.iter().chain([&J::NAME]) {
             self.bodies.insert(name, registered.clone());
         }
@@ -126,6 +128,16 @@ impl WorkerBuilder {
     pub fn build(self) -> Worker {
         Worker { queue: self.queue, label: self.label, queues: self.queues, bodies: Arc::new(self.bodies) }
     }
+}
+
+fn decode<J: Job>(payload: &str, version: u16) -> Result<J, Source> {
+    if version == J::VERSION {
+        return Ok(serde_json::from_str(payload)?);
+    }
+    if version > J::VERSION {
+        return Err(format!("it is of version {version}, this binary knows {}", J::VERSION).into());
+    }
+    Ok(serde_json::from_value(J::upgrade(version, serde_json::from_str(payload)?)?)?)
 }
 
 impl Worker {
@@ -151,11 +163,14 @@ impl Worker {
             return Err(WorkerError::NoQueue);
         }
         let give_up = CancellationToken::new();
-        let runner = Arc::new(Runner::new(self.queue.clone(), Arc::clone(&self.bodies), give_up.clone()));
+        let identity = format!("{:012x}", Uuid::new_v4().as_u128() >> 80);
+        let name = if self.label.is_empty() { identity } else { format!("{}-{identity}", self.label) };
+        let runner = Arc::new(Runner::new(self.queue.clone(), Arc::clone(&self.bodies), name.into(), give_up.clone()));
         let watch = {
             let runner = Arc::clone(&runner);
             AbortOnDropHandle::new(tokio::spawn(async move { runner.watch().await }))
         };
+        let unpark = AbortOnDropHandle::new(tokio::spawn(self.clone().unpark()));
         let mut lines = Vec::new();
         for (name, concurrency) in &self.queues {
             let line = Line {
@@ -180,8 +195,24 @@ impl Worker {
             _ = futures::future::join_all(lines) => {}
             () = grace => {}
         }
-        drop(watch);
+        drop((watch, unpark));
         Ok(())
+    }
+
+    /// What other versions could not read, this one may: tried once, when it starts.
+    async fn unpark(self) {
+        let queues: Vec<String> = self.queues.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<&str> = self.bodies.keys().copied().collect();
+        loop {
+            match self.queue.unpark(&queues, &names).await {
+                Ok(0) => return,
+                Ok(jobs) => info!(jobs, "jobs that another version has parked are tried again"),
+                Err(error) => {
+                    warn!(error = crate::job::chain(&error), "parked jobs cannot be looked at; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
     }
 }
 

@@ -282,9 +282,11 @@ pub(super) async fn shards(
     everywhere: bool,
 ) -> Result<(Uuid, Enqueued), JobError> {
     let group = NewGroup {
-        policy: GroupPolicy::Continue,
+        name: Some("billing".into()),
+        client_id: Some(client_id),
         on_complete: Some(JobSpec::of(&CloseRun { run_id, everywhere })?.client(client_id)),
         on_failure: Some(JobSpec::of(&FailRun { run_id })?.client(client_id)),
+        ..NewGroup::new(GroupPolicy::Continue)
     };
     let group = env.queue.create_group(conn, group).await?;
     let size = ((end - first) / SHARDS + 1).clamp(BLOCKS.0, BLOCKS.1);

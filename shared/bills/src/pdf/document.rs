@@ -12,6 +12,7 @@ use super::{
     Logo, PdfError,
     canvas::{Canvas, LOGO, Modules, PAGE, POINTS, modules_name},
     font::{Used, Weight},
+    logo::{Picture, Pixels},
 };
 
 /// How hard streams are compressed: more costs time and gains little.
@@ -139,26 +140,38 @@ fn picture_of(pdf: &mut Pdf, id: Ref, modules: &Modules) -> Ref {
 }
 
 fn logo_of(pdf: &mut Pdf, refs: &mut Refs, logo: &Logo) -> Ref {
+    match &logo.picture {
+        Picture::Pixels(pixels) => pixels_of(pdf, refs, pixels),
+        Picture::Vector(operators) => {
+            let id = refs.next();
+            let (width, height) = logo.size;
+            let mut form = pdf.form_xobject(id, operators);
+            form.filter(Filter::FlateDecode);
+            // as pictures are: one wide, one high, upside down
+            form.bbox(Rect::new(0.0, 0.0, width, height)).matrix([1.0 / width, 0.0, 0.0, -1.0 / height, 0.0, 1.0]);
+            id
+        }
+    }
+}
+
+fn pixels_of(pdf: &mut Pdf, refs: &mut Refs, pixels: &Pixels) -> Ref {
     let id = refs.next();
-    let mask = logo.alpha.as_ref().map(|alpha| (refs.next(), alpha));
-    let (width, height) = (logo.width as i32, logo.height as i32);
-    let mut image = pdf.image_xobject(id, &logo.colors);
-    image.filter(Filter::FlateDecode);
-    image.width(width).height(height).bits_per_component(8);
-    if logo.gray {
-        image.color_space().device_gray();
-    } else {
-        image.color_space().device_rgb();
-    }
-    if let Some((mask, _)) = mask {
-        image.s_mask(mask);
-    }
-    image.finish();
-    if let Some((mask, alpha)) = mask {
-        let mut image = pdf.image_xobject(mask, alpha);
+    let mask = pixels.alpha.as_ref().map(|alpha| (refs.next(), alpha));
+    let mut picture = |id, bytes: &[u8], gray, mask: Option<Ref>| {
+        let mut image = pdf.image_xobject(id, bytes);
         image.filter(Filter::FlateDecode);
-        image.width(width).height(height).bits_per_component(8);
-        image.color_space().device_gray();
+        image.width(pixels.width as i32).height(pixels.height as i32).bits_per_component(8);
+        match gray {
+            true => image.color_space().device_gray(),
+            false => image.color_space().device_rgb(),
+        }
+        if let Some(mask) = mask {
+            image.s_mask(mask);
+        }
+    };
+    picture(id, &pixels.colors, pixels.gray, mask.map(|(mask, _)| mask));
+    if let Some((mask, alpha)) = mask {
+        picture(mask, alpha, true, None);
     }
     id
 }

@@ -1,19 +1,28 @@
 //! A client's logo.
 
-use std::io::Cursor;
+mod pixels;
+mod vector;
 
-use miniz_oxide::deflate::compress_to_vec_zlib;
-use png::{ColorType, Decoder, Limits, Transformations};
 use thiserror::Error;
 
-/// Pixels on each side.
-const MAX_SIDE: u32 = 4000;
-/// What reading it may take.
-const MAX_BYTES: usize = 64 << 20;
-
 /// A client's logo, read and ready to be put on pages. Reading takes longer than a page: keep it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Logo {
+    /// Width and height, in any unit.
+    pub(super) size: (f32, f32),
+    pub(super) picture: Picture,
+}
+
+/// What it is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Picture {
+    Pixels(Pixels),
+    /// Operators of a page, compressed, in a space of the logo's size with the top at 0.
+    Vector(Vec<u8>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pixels {
     pub(super) width: u32,
     pub(super) height: u32,
     /// Three bytes a pixel, or one when it is gray; compressed.
@@ -31,13 +40,19 @@ pub enum LogoError {
     #[error("the logo cannot be read as PNG")]
     Png(#[from] png::DecodingError),
     /// Too many pixels.
-    #[error("the logo has {width} × {height} pixels: at most {MAX_SIDE} on a side are allowed")]
+    #[error("the logo has {width} × {height} pixels: at most {} on a side are allowed", pixels::MAX_SIDE)]
     TooLarge {
         /// In pixels.
         width: u32,
         /// In pixels.
         height: u32,
     },
+    /// No SVG, or a broken one.
+    #[error("the logo cannot be read as SVG")]
+    Svg(#[from] usvg::Error),
+    /// An SVG with more than shapes of one colour each.
+    #[error("the logo's SVG has {0}, which are not drawn: shapes of plain colours are")]
+    Unsupported(&'static str),
 }
 
 impl Logo {
@@ -46,35 +61,17 @@ impl Logo {
     /// # Errors
     /// When it is none, or too large.
     pub fn png(file: &[u8]) -> Result<Self, LogoError> {
-        let mut decoder = Decoder::new_with_limits(Cursor::new(file), Limits { bytes: MAX_BYTES });
-        decoder.set_transformations(Transformations::normalize_to_color8());
-        let mut reader = decoder.read_info()?;
-        let (width, height) = reader.info().size();
-        let size = reader.output_buffer_size().filter(|_| width <= MAX_SIDE && height <= MAX_SIDE);
-        let Some(size) = size else { return Err(LogoError::TooLarge { width, height }) };
-        let mut pixels = vec![0; size];
-        let frame = reader.next_frame(&mut pixels)?;
-        pixels.truncate(frame.buffer_size());
+        let pixels = pixels::read(file)?;
+        Ok(Self { size: (pixels.width as f32, pixels.height as f32), picture: Picture::Pixels(pixels) })
+    }
 
-        let (gray, transparent) = match frame.color_type {
-            ColorType::Grayscale => (true, false),
-            ColorType::GrayscaleAlpha => (true, true),
-            ColorType::Rgba => (false, true),
-            ColorType::Rgb | ColorType::Indexed => (false, false),
-        };
-        let mut alpha = Vec::new();
-        if transparent {
-            let channels = if gray { 2 } else { 4 };
-            alpha = pixels.chunks_exact(channels).map(|pixel| pixel[channels - 1]).collect();
-            pixels = pixels.chunks_exact(channels).flat_map(|pixel| &pixel[..channels - 1]).copied().collect();
-        }
-        let opaque = alpha.iter().all(|alpha| *alpha == 255);
-        Ok(Self {
-            width,
-            height,
-            colors: compress_to_vec_zlib(&pixels, 9),
-            gray,
-            alpha: (!opaque).then(|| compress_to_vec_zlib(&alpha, 9)),
-        })
+    /// An SVG of shapes in plain colours, filled, stroked and clipped. What is half transparent is mixed with white.
+    /// Nothing that it points to is read; text has to be turned into shapes before.
+    ///
+    /// # Errors
+    /// When it is none, or has gradients, patterns, filters, masks or pictures.
+    pub fn svg(file: &[u8]) -> Result<Self, LogoError> {
+        let (size, operators) = vector::read(file)?;
+        Ok(Self { size, picture: Picture::Vector(operators) })
     }
 }

@@ -69,7 +69,7 @@ fn a_factor_is_read_by_the_day_of_reading() {
 
 #[test]
 fn a_boleto_without_a_due_date_says_so() {
-    // the example with factor 0000, its check digit recomputed by hand: 4·4 + 3·9 + 0 + 4·7 less makes 2
+    // the example with the factor 0000, and the one check digit that goes with it
     let barcode = (0..10).find_map(|check| format!("2379{check}0000{}", &BARCODE[9..]).parse::<Barcode>().ok());
     assert_eq!(barcode.unwrap().due_on(DUE), None);
 }

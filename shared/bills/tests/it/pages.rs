@@ -50,6 +50,14 @@ impl Printed {
         codes
     }
 
+    /// The colour of a dot, ten a millimetre.
+    fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
+        let place = ["-r", "254", "-x", &x.to_string(), "-y", &y.to_string(), "-W", "1", "-H", "1", "-singlefile"];
+        // a header, then three bytes
+        let image = run("pdftoppm", &place, &[&self.page]).stdout;
+        image[image.len() - 3..].try_into().unwrap()
+    }
+
     /// The text as a reader would copy it.
     fn text(&self) -> String {
         let output = run("pdftotext", &["-layout"], &[&self.page, Path::new("-")]);
@@ -252,7 +260,7 @@ fn long_texts_stay_on_the_page() {
                 panic!("{language}: {word:?} over {other:?}");
             }
         }
-        let slip = words.iter().filter(|word| word.text == "Pagador").last().unwrap();
+        let slip = words.iter().rfind(|word| word.text == "Pagador").unwrap();
         let code = words.iter().find(|word| word.text.starts_with("000201")).unwrap();
         // the slip is cut off at 190 mm of 297
         assert!(code.bottom < 190.0 / 25.4 * 72.0 && slip.top > 190.0 / 25.4 * 72.0);
@@ -297,4 +305,52 @@ fn logos_of_all_colours() {
     for broken in [&file[..0], &file[..60], b"GIF89a"] {
         assert!(matches!(Logo::png(broken), Err(LogoError::Png(_))));
     }
+}
+
+#[test]
+fn a_logo_of_shapes() {
+    let svg = r##"<svg xmlns="http://www.w3.org/2000/svg" width="240" height="64" viewBox="0 0 240 64">
+        <defs><clipPath id="c"><rect x="0" y="0" width="240" height="60"/></clipPath></defs>
+        <g clip-path="url(#c)" transform="translate(2 2)">
+            <circle cx="28" cy="28" r="26" fill="#1f4e8c"/>
+            <path d="M10 30 Q28 4 46 30 T70 30" fill="none" stroke="#fff" stroke-width="5" stroke-linecap="round"/>
+            <g opacity="0.5"><rect x="70" y="8" width="150" height="18" rx="6" fill="#00a86b"/></g>
+            <path d="M70 36 h150 v14 h-150 z M80 40 h20 v6 h-20 z" fill-rule="evenodd" fill="rgb(179,38,30)"/>
+        </g></svg>"##;
+    let bill = settings().bill(facts()).unwrap();
+    let branding = Branding { logo: Some(Logo::svg(svg.as_bytes()).unwrap()), ..Branding::default() };
+    let printed = Printed::new(&bill, &branding, Language::English);
+    assert_eq!(printed.codes(150).len(), 2);
+    // the logo's box is 60 by 16 mm at 18, 15: 254 dots an inch are ten a millimetre
+    let looks = |x: u32, y: u32, wanted: [u8; 3]| {
+        let found = printed.pixel(180 + x * 600 / 240, 150 + y * 160 / 64);
+        let near = found.iter().zip(wanted).all(|(found, wanted)| found.abs_diff(wanted) <= 1);
+        assert!(near, "{found:?} at {x}, {y}: {wanted:?} is wanted");
+    };
+    looks(30, 50, [0x1F, 0x4E, 0x8C]);
+    // half transparent on white
+    looks(150, 20, [0x80, 0xD4, 0xB5]);
+    // a hole
+    looks(92, 45, [255, 255, 255]);
+    looks(150, 45, [179, 38, 30]);
+
+    for (part, what) in [
+        (
+            r##"<linearGradient id="g"><stop stop-color="red"/><stop offset="1"/></linearGradient><rect width="9" height="9" fill="url(#g)"/>"##,
+            "gradients",
+        ),
+        (
+            r##"<mask id="m"><rect width="5" height="5" fill="#fff"/></mask><rect width="9" height="9" mask="url(#m)"/>"##,
+            "masks",
+        ),
+        (
+            r##"<filter id="f"><feGaussianBlur stdDeviation="1"/></filter><rect width="9" height="9" filter="url(#f)"/>"##,
+            "filters",
+        ),
+    ] {
+        let svg = format!(r##"<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">{part}</svg>"##);
+        let refused = Logo::svg(svg.as_bytes());
+        assert!(matches!(refused, Err(LogoError::Unsupported(found)) if found == what), "{what}: {refused:?}");
+    }
+    assert!(matches!(Logo::svg(b"<svg"), Err(LogoError::Svg(_))));
 }

@@ -53,18 +53,21 @@ pub(crate) async fn depths(pool: &PgPool) -> Result<Vec<Depth>, QueueError> {
     .await?)
 }
 
-/// Open groups older than `age` whose counters are wrong, or that should have closed.
+/// Open groups older than `age` whose counters are wrong, or that should have closed. A nested group is a member. Of a
+/// group that was open before, members may be pruned: there only the unfinished ones must agree.
 pub(crate) async fn miscounted(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<Miscounted>, QueueError> {
     Ok(sqlx::query_as(
         "select * from (
-            select g.id, g.total, count(j.id) as members, g.completed + g.failed + g.cancelled as counted,
-                   count(j.id) filter (where j.state in ('completed', 'dead', 'cancelled')) as finished, g.sealed
+            select g.id, g.total, j.members + n.members as members, g.completed + g.failed + g.cancelled as counted,
+                   j.finished + n.finished as finished, g.sealed, g.completions
             from (select * from groups where finished_at is null and created_at < now() - $1 * interval '1 millisecond'
-                  order by id limit $2) g
-            left join jobs j on j.group_id = g.id
-            group by g.id, g.total, g.completed, g.failed, g.cancelled, g.sealed
+                  order by id limit $2) g,
+            lateral (select count(*) as members, count(*) filter (where state in ('completed', 'dead', 'cancelled')) as finished
+                     from jobs where group_id = g.id) j,
+            lateral (select count(*) as members, count(finished_at) as finished from groups where parent_id = g.id) n
          ) c
-         where total <> members or counted <> finished or (sealed and counted = total)",
+         where (completions = 0 and total <> members) or total - counted <> members - finished
+            or (sealed and counted = total)",
     )
     .bind(i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2))
     .bind(limit)
@@ -84,7 +87,7 @@ pub(crate) async fn not_due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, Qu
 }
 
 /// Removes jobs and groups that finished at least `age` ago, in slices of `slice` rows. Members go with their group;
-/// dead jobs stay until somebody redrives or discards them, and keep their group.
+/// dead jobs stay until somebody redrives or discards them, and keep their group. A nested group goes with the outermost.
 pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pruned, QueueError> {
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2);
     let mut pruned = Pruned::default();
@@ -99,10 +102,11 @@ pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pr
     loop {
         let seen: Vec<(Uuid, bool)> = sqlx::query_as(
             "with page as (
-                select id, group_id, finished_at from jobs where id > $1 and id <= $2 order by id limit $3
+                select id, group_id, finished_at, retain_seconds from jobs where id > $1 and id <= $2 order by id limit $3
              ), gone as (
                 delete from jobs using page
-                where jobs.id = page.id and jobs.state <> 'dead' and page.group_id is null and page.finished_at <= now() - $4 * interval '1 millisecond'
+                where jobs.id = page.id and jobs.state <> 'dead' and page.group_id is null and page.retain_seconds is null
+                  and page.finished_at <= now() - $4 * interval '1 millisecond'
                 returning jobs.id
              )
              select page.id, gone.id is not null from page left join gone on gone.id = page.id order by page.id",
@@ -119,29 +123,60 @@ pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pr
             _ => break,
         }
     }
+    pruned.jobs += in_slices(
+        pool,
+        "delete from jobs where id in (
+            select id from jobs where retain_seconds is not null and group_id is null and state in ('completed', 'cancelled')
+            and finished_at <= now() - retain_seconds * interval '1 second' limit $1)",
+        slice,
+        None,
+    )
+    .await?;
+    pruned.jobs += in_slices(
+        pool,
+        "delete from jobs where id in (
+            select j.id from groups g left join groups r on r.id = g.root_id join jobs j on j.group_id = g.id
+            where g.finished_at <= now() - $2 * interval '1 millisecond'
+              and (g.root_id is null or r.finished_at <= now() - $2 * interval '1 millisecond') and j.state <> 'dead' limit $1)",
+        slice,
+        Some(millis),
+    )
+    .await?;
+    // From the inside out: a group goes when nothing is left in it.
+    pruned.groups = in_slices(
+        pool,
+        "delete from groups where id in (
+            select g.id from groups g left join groups r on r.id = g.root_id
+            where g.finished_at <= now() - $2 * interval '1 millisecond'
+              and (g.root_id is null or r.finished_at <= now() - $2 * interval '1 millisecond')
+              and not exists (select from jobs j where j.group_id = g.id)
+              and not exists (select from groups i where i.parent_id = g.id) limit $1)",
+        slice,
+        Some(millis),
+    )
+    .await?;
+    in_slices(
+        pool,
+        "delete from job_keys where key in (
+            select key from job_keys k where until < now()
+            and not exists (select from jobs j where j.id = k.job_id) limit $1)",
+        slice,
+        None,
+    )
+    .await?;
+    Ok(pruned)
+}
+
+/// Runs a statement of a limit, and an age in milliseconds if it asks for one, until it removes nothing any more.
+async fn in_slices(pool: &PgPool, sql: &'static str, slice: i64, millis: Option<i64>) -> Result<u64, sqlx::Error> {
+    let mut all = 0;
     loop {
-        let members = sqlx::query(
-            "delete from jobs where id in (
-                select j.id from groups g join jobs j on j.group_id = g.id
-                where g.finished_at <= now() - $1 * interval '1 millisecond' and j.state <> 'dead' limit $2)",
-        )
-        .bind(millis)
-        .bind(slice)
-        .execute(pool)
-        .await?
-        .rows_affected();
-        pruned.jobs += members;
-        if members < slice.unsigned_abs() {
-            break;
+        let query = sqlx::query(sql).bind(slice);
+        let query = if let Some(millis) = millis { query.bind(millis) } else { query };
+        let gone = query.execute(pool).await?.rows_affected();
+        all += gone;
+        if gone == 0 {
+            return Ok(all);
         }
     }
-    pruned.groups = sqlx::query(
-        "delete from groups g where finished_at <= now() - $1 * interval '1 millisecond'
-         and not exists (select from jobs j where j.group_id = g.id)",
-    )
-    .bind(millis)
-    .execute(pool)
-    .await?
-    .rows_affected();
-    Ok(pruned)
 }

@@ -1,96 +1,109 @@
 //! Finishing jobs, and with the last member its group.
 
+use std::time::Instant;
+
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Enqueued, QueueError, envelope::JobRow};
+use super::close::{self, Counts, Ended, joins_of_ended};
+use crate::{Enqueued, QueueError};
+
+/// A job whose body succeeded.
+#[derive(Debug, Clone)]
+pub(crate) struct Finished {
+    pub(crate) id: Uuid,
+    /// When its body began, if it is known.
+    pub(crate) started: Option<Instant>,
+    /// JSON.
+    pub(crate) result: Option<String>,
+    /// Whether its group may be inside another: then the end of the group is counted there.
+    pub(crate) nested: bool,
+}
 
 /// Jobs that are still to be done become completed; groups count them; a sealed group whose last
 /// member this was closes and its join is inserted. One statement, so that a completion costs one
 /// round trip inside the effect's transaction. `$2` holds ids for joins, made by us (version 7).
-const COMPLETE: &str = "
-with done as (
-    update jobs set state = 'completed', finished_at = now()
-    where id = any($1) and state = 'available'
-    returning id, group_id
-), members as (
-    select group_id as id, count(*) as n from done where group_id is not null group by group_id
-), counted as (
-    update groups g set
-        completed = g.completed + m.n,
-        state = case when not (g.sealed and g.finished_at is null and g.completed + m.n + g.failed + g.cancelled = g.total) then g.state
-                     when g.failed > 0 then 'failed' else 'completed' end,
-        finished_at = case when g.sealed and g.completed + m.n + g.failed + g.cancelled = g.total then coalesce(g.finished_at, now())
-                           else g.finished_at end
-    from members m where g.id = m.id
-    returning case g.state
-        when 'completed' then g.on_complete
-        when 'failed' then case g.policy when 'continue' then coalesce(g.on_failure, g.on_complete) else g.on_failure end
-    end as spec
-), joined as (
-    insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, trace_parent, fair_key)
-    select ($2::uuid[])[row_number() over ()], spec->>'name', spec->>'queue', (spec->>'priority')::smallint, spec->'payload',
-           'available', (spec->>'max_attempts')::int, (spec->>'client_id')::int, spec->>'trace_parent', spec->>'client_id'
-    from counted where spec is not null and spec <> 'null'
-    returning id, name, queue, priority, payload::text, client_id, trace_parent, fair_key, (extract(epoch from run_at) * 1000)::bigint as due
-)
-select false as is_join, id, ''::text as name, ''::text as queue, 0::smallint as priority, ''::text as payload,
-       null::int as client_id, null::text as trace_parent, null::text as fair_key, 0::bigint as due
-from done
-union all
-select true, id, name, queue, priority, payload, client_id, trace_parent, fair_key, due from joined";
+const COMPLETE: &str = concat!(
+    "with done as (
+        update jobs j set state = 'completed', finished_at = now(), worker = $3,
+            started_at = clock_timestamp() - i.ran * interval '1 microsecond', result = i.result::jsonb
+        from unnest($1::uuid[], $4::bigint[], $5::text[]) as i (id, ran, result)
+        where j.id = any($1) and j.id = i.id and j.state = 'available'
+        returning j.id, j.group_id
+     ), members as (
+        select group_id as id, count(*) as n from done where group_id is not null group by group_id
+     ), counted as (
+        update groups g set
+            completed = g.completed + m.n,
+            state = case when not (g.sealed and g.finished_at is null and g.completed + m.n + g.failed + g.cancelled = g.total) then g.state
+                         when g.failed > 0 then 'failed' else 'completed' end,
+            completions = g.completions +
+                (g.sealed and g.finished_at is null and g.completed + m.n + g.failed + g.cancelled = g.total)::int,
+            finished_at = case when g.sealed and g.completed + m.n + g.failed + g.cancelled = g.total then coalesce(g.finished_at, now())
+                               else g.finished_at end
+        from members m where g.id = m.id
+        returning g.*
+     ), ended as (
+        select * from counted where state in ('completed', 'failed')
+     ), ",
+    joins_of_ended!(),
+    " union all
+      select 'done', id, '', '', 0::smallint, '', 0::smallint, null, null, null, 0 from done"
+);
 
-/// The same end for groups that nobody has just finished a member of: on sealing, and on failure.
-const CLOSE: &str = "
-with ready as (
-    select id from groups where id = any($1) and sealed and finished_at is null and completed + failed + cancelled = total
-    order by id for no key update
-), closed as (
-    update groups g set state = case when g.failed > 0 then 'failed' else 'completed' end, finished_at = now()
-    from ready where g.id = ready.id
-    returning case g.state
-        when 'completed' then g.on_complete
-        when 'failed' then case g.policy when 'continue' then coalesce(g.on_failure, g.on_complete) else g.on_failure end
-    end as spec
-)
-insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, trace_parent, fair_key)
-select ($2::uuid[])[row_number() over ()], spec->>'name', spec->>'queue', (spec->>'priority')::smallint, spec->'payload',
-       'available', (spec->>'max_attempts')::int, (spec->>'client_id')::int, spec->>'trace_parent', spec->>'client_id'
-from closed where spec is not null and spec <> 'null'
-returning id, name, queue, priority, payload::text, client_id, trace_parent, fair_key, (extract(epoch from run_at) * 1000)::bigint as due";
-
-#[derive(sqlx::FromRow)]
-struct Finished {
-    is_join: bool,
-    #[sqlx(flatten)]
-    row: JobRow,
-}
-
-/// Which of the jobs were finished by this call, and the joins that became due. Give the ids sorted:
-/// two statements that lock the same rows then do so in the same order.
-pub(crate) async fn complete(conn: &mut PgConnection, ids: &[Uuid]) -> Result<(Vec<Uuid>, Enqueued), QueueError> {
-    let rows: Vec<Finished> = sqlx::query_as(COMPLETE).bind(ids).bind(fresh_ids(ids.len())).fetch_all(conn).await?;
+/// Which of the jobs were finished by this call, and the joins that became due. Give the jobs sorted by id:
+/// two statements that lock the same rows then do so in the same order. Nested ones need a transaction.
+pub(crate) async fn complete(
+    conn: &mut PgConnection,
+    worker: Option<&str>,
+    jobs: &[Finished],
+) -> Result<(Vec<Uuid>, Enqueued), QueueError> {
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+    if jobs.iter().any(|job| job.nested) {
+        lock_roots(conn, &ids).await?;
+    }
+    let rows: Vec<Ended> = sqlx::query_as(COMPLETE)
+        .bind(&ids)
+        .bind(close::fresh_ids(ids.len()))
+        .bind(worker)
+        .bind(jobs.iter().map(|job| job.started.map(micros_since)).collect::<Vec<_>>())
+        .bind(jobs.iter().map(|job| job.result.as_deref()).collect::<Vec<_>>())
+        .fetch_all(&mut *conn)
+        .await?;
     let mut done = Vec::with_capacity(rows.len());
     let mut joins = Enqueued::default();
-    for finished in rows {
-        if finished.is_join {
-            joins.ids.push(finished.row.id);
-            joins.messages.push(finished.row.into_message());
+    let mut parents = Counts::default();
+    for row in rows {
+        if row.kind == "done" {
+            done.push(row.job.id);
         } else {
-            done.push(finished.row.id);
+            row.take(&mut joins, &mut parents);
         }
     }
+    joins.merge(close::count(conn, parents).await?);
     Ok((done, joins))
 }
 
-pub(crate) async fn close_groups(conn: &mut PgConnection, groups: &[Uuid]) -> Result<Enqueued, QueueError> {
-    let rows: Vec<JobRow> = sqlx::query_as(CLOSE).bind(groups).bind(fresh_ids(groups.len())).fetch_all(conn).await?;
-    Ok(Enqueued {
-        ids: rows.iter().map(|row| row.id).collect(),
-        messages: rows.into_iter().map(JobRow::into_message).collect(),
-    })
+/// Members of nested groups: their rows, then the outermost groups, before anything in between.
+async fn lock_roots(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<(), sqlx::Error> {
+    let groups: Vec<Option<Uuid>> = sqlx::query_scalar(
+        "select group_id from jobs where id = any($1) and state = 'available' order by id for update",
+    )
+    .bind(jobs)
+    .fetch_all(&mut *conn)
+    .await?;
+    let groups: Vec<Uuid> = groups.into_iter().flatten().collect();
+    sqlx::query(
+        "select from groups where id in (select root_id from groups where id = any($1) and root_id is not null)
+         order by id for no key update",
+    )
+    .bind(&groups)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
-fn fresh_ids(n: usize) -> Vec<Uuid> {
-    std::iter::repeat_with(Uuid::now_v7).take(n).collect()
+/// As Postgres' clock shall subtract it: the clocks of the workers are not asked.
+pub(crate) fn micros_since(started: Instant) -> i64 {
+    i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX)
 }

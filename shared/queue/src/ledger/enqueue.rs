@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     Enqueued, Job, Options, QueueError,
     envelope::{Envelope, Message, now_millis},
+    ledger::unique,
 };
 
 /// One statement for any number of jobs. The group gate comes first, so that nothing is inserted
@@ -17,10 +18,11 @@ const INSERT: &str = "
 with gate as (
     select id from groups where id = $7 and state = 'open' and not sealed for no key update
 ), inserted as (
-    insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id, trace_parent, fair_key)
+    insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id,
+                      trace_parent, fair_key, version, retain_seconds)
     select i.id, $3, $4, $5, i.payload::jsonb,
            case when $8 > now() then 'scheduled' else 'available' end,
-           $6, coalesce($8, now()), $7, $9, $10, $11, $12
+           $6, coalesce($8, now()), $7, $9, $10, $11, $12, $13, $14
     from unnest($1::uuid[], $2::text[]) as i (id, payload)
     where $7 is null or exists (select from gate)
     on conflict (unique_key) where unique_key is not null and state in ('available', 'scheduled') do nothing
@@ -40,6 +42,18 @@ pub(crate) async fn insert<J: Job>(
     if jobs.is_empty() {
         return Ok(Enqueued::default());
     }
+    let Some(unique) = &options.unique else { return insert_all(conn, jobs, options).await };
+    if let Some(existing) = unique::holder(conn, unique).await? {
+        return Ok(Enqueued { existing: Some(existing), ..Enqueued::default() });
+    }
+    let enqueued = insert_all(conn, &jobs[..1], options).await?;
+    if let Some(&job) = enqueued.ids.first() {
+        unique::take(conn, unique, job).await?;
+    }
+    Ok(enqueued)
+}
+
+async fn insert_all<J: Job>(conn: &mut PgConnection, jobs: &[J], options: &Options) -> Result<Enqueued, QueueError> {
     let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
     let payloads = jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
     let fair_key = options.fair_key.clone().or_else(|| options.client_id.map(|client| client.to_string()));
@@ -57,7 +71,9 @@ pub(crate) async fn insert<J: Job>(
         .bind(options.client_id)
         .bind(&options.trace_parent)
         .bind(&fair_key)
-        .fetch_all(conn)
+        .bind(i16::try_from(J::VERSION).unwrap_or(i16::MAX))
+        .bind(crate::job::retain_seconds::<J>())
+        .fetch_all(&mut *conn)
         .await?;
 
     if let Some(group) = options.group
@@ -66,6 +82,9 @@ pub(crate) async fn insert<J: Job>(
         return Err(QueueError::GroupClosed(group));
     }
     let mut enqueued = Enqueued::default();
+    if let (Some(key), true) = (&options.unique_key, rows.iter().all(|(id, ..)| id.is_none())) {
+        enqueued.existing = unique::waiting(conn, key).await?;
+    }
     let ready: std::collections::HashMap<Uuid, bool> =
         rows.into_iter().filter_map(|(id, ready, _)| Some((id?, ready?))).collect();
     for (id, payload) in ids.into_iter().zip(payloads) {
@@ -78,6 +97,7 @@ pub(crate) async fn insert<J: Job>(
                 due: now_millis(),
                 trace_parent: options.trace_parent.clone(),
                 client_id: options.client_id,
+                version: J::VERSION,
                 payload: &payload,
             };
             let fair_key = fair_key.clone().unwrap_or_default();

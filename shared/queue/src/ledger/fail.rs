@@ -1,136 +1,206 @@
 //! Settling attempts that did not succeed, and what a final failure does to a group.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Enqueued, QueueError, ledger::complete, ledger::groups};
+use super::{
+    close::{self, Counts},
+    complete::micros_since,
+};
+use crate::{Enqueued, QueueError};
 
 /// How one attempt ended, other than well.
 #[derive(Debug, Clone)]
-pub(crate) enum Verdict {
-    Retry { delay: Duration, error: String },
-    Snooze { delay: Duration },
-    Discard { error: String },
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
+    /// Until the next attempt, if there is one.
+    pub(crate) delay: Duration,
+    pub(crate) error: Option<String>,
+}
+
+/// As the history names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Retried,
+    TimedOut,
+    Panicked,
+    LostWorker,
+    Discarded,
     Cancelled,
+    Snoozed,
+    Parked,
+}
+
+impl Outcome {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Retried => "retried",
+            Self::TimedOut => "timed_out",
+            Self::Panicked => "panicked",
+            Self::LostWorker => "lost_worker",
+            Self::Discarded => "discarded",
+            Self::Cancelled => "cancelled",
+            Self::Snoozed => "snoozed",
+            Self::Parked => "parked",
+        }
+    }
+
+    /// Again, as long as there are attempts left.
+    pub(crate) fn after(self, delay: Duration, error: String) -> Verdict {
+        Verdict { outcome: self, delay, error: Some(error) }
+    }
+
+    /// The end, or at least until somebody looks.
+    pub(crate) fn because(self, error: impl Into<String>) -> Verdict {
+        self.after(Duration::ZERO, error.into())
+    }
 }
 
 impl Verdict {
-    fn parts(&self) -> (&'static str, i64, Option<&str>) {
-        let millis = |delay: &Duration| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2);
-        match self {
-            Self::Retry { delay, error } => ("retry", millis(delay), Some(error)),
-            Self::Snooze { delay } => ("snooze", millis(delay), None),
-            Self::Discard { error } => ("discard", 0, Some(error)),
-            Self::Cancelled => ("cancelled", 0, None),
-        }
+    pub(crate) const CANCELLED: Self = Self { outcome: Outcome::Cancelled, delay: Duration::ZERO, error: None };
+
+    pub(crate) fn snooze(delay: Duration) -> Self {
+        Self { outcome: Outcome::Snoozed, delay, error: None }
     }
+}
+
+/// A verdict on a job, and on which run of it. Without a run (it was cancelled before one) the history is silent.
+#[derive(Debug, Clone)]
+pub(crate) struct Settle {
+    pub(crate) id: Uuid,
+    pub(crate) verdict: Verdict,
+    pub(crate) run: Option<Run>,
+}
+
+/// One delivery, as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Run {
+    pub(crate) delivery: u64,
+    pub(crate) worker: Option<std::sync::Arc<str>>,
+    pub(crate) started: Option<Instant>,
 }
 
 /// What became of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
     Scheduled,
+    Parked,
     Dead,
     Cancelled,
 }
 
+/// A job that somebody wants cancelled has no further attempt.
 const SETTLE: &str = "
 with input as (
-    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[]) as i (id, verdict, delay, error)
+    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[])
+                  as i (id, outcome, delay, error, delivery, worker, ran)
 ), held as (
-    select j.id from jobs j join input i on i.id = j.id where j.state = 'available' order by j.id for update of j
-)
-update jobs j set
-    attempt = j.attempt + v.attempts,
-    state = v.state,
-    last_error = coalesce(v.error, j.last_error),
-    run_at = case when v.state = 'scheduled' then now() + v.delay * interval '1 millisecond' else j.run_at end,
-    finished_at = case when v.state = 'scheduled' then null else now() end
-from (
-    select i.id, i.delay, i.error,
-           case when i.verdict in ('retry', 'discard') then 1 else 0 end as attempts,
-           case when i.verdict = 'cancelled' then 'cancelled'
-                when i.verdict = 'discard' or (i.verdict = 'retry' and r.attempt + 1 >= r.max_attempts) then 'dead'
+    select j.id, j.attempt, j.max_attempts, j.cancel_requested_at is not null as unwanted
+    from jobs j join input i on i.id = j.id where j.state = 'available' order by j.id for update of j
+), verdicts as (
+    select i.*, h.attempt, (i.outcome in ('retried', 'timed_out', 'panicked', 'lost_worker', 'discarded'))::int as failures,
+           clock_timestamp() - i.ran * interval '1 microsecond' as started_at,
+           case when i.outcome = 'cancelled' then 'cancelled'
+                when i.outcome in ('lost_worker', 'discarded') then 'dead'
+                when i.outcome in ('retried', 'timed_out', 'panicked') and h.attempt + 1 >= h.max_attempts then 'dead'
+                when h.unwanted then 'cancelled'
+                when i.outcome = 'parked' then 'parked'
                 else 'scheduled' end as state
-    from input i join held using (id) join jobs r using (id)
-) v
-where j.id = v.id
-returning j.id, j.state, j.group_id";
+    from input i join held h using (id)
+), settled as (
+    update jobs j set
+        attempt = j.attempt + v.failures,
+        state = v.state,
+        last_error = coalesce(v.error, j.last_error),
+        run_at = case when v.state = 'scheduled' then now() + v.delay * interval '1 millisecond' else j.run_at end,
+        finished_at = case when v.state in ('dead', 'cancelled') then now() end,
+        started_at = v.started_at, worker = v.worker,
+        parked_by = case when v.state = 'parked' then $8 end
+    from verdicts v where j.id = v.id
+    returning j.id, j.state, j.group_id
+), history as (
+    insert into job_attempts (job_id, attempt, delivery, outcome, error, worker, started_at, ended_at)
+    select v.id, v.attempt + 1, v.delivery, v.outcome, v.error, v.worker, v.started_at, clock_timestamp()
+    from verdicts v where v.delivery is not null
+)
+select * from settled";
 
 /// Needs a transaction. Returns what became of each job that was still to be done, and joins that became due.
+/// `version` is this binary's.
 pub(crate) async fn settle(
     conn: &mut PgConnection,
-    verdicts: &[(Uuid, Verdict)],
+    version: &str,
+    verdicts: &[Settle],
 ) -> Result<(Vec<(Uuid, Settled)>, Enqueued), QueueError> {
-    let ids: Vec<Uuid> = verdicts.iter().map(|(id, _)| *id).collect();
-    let parts: Vec<_> = verdicts.iter().map(|(_, verdict)| verdict.parts()).collect();
+    fn column<'a, T>(verdicts: &'a [Settle], value: impl Fn(&'a Settle) -> T) -> Vec<T> {
+        verdicts.iter().map(value).collect()
+    }
+    let run = |settle: &Settle| settle.run.clone().unwrap_or_default();
     let rows: Vec<(Uuid, String, Option<Uuid>)> = sqlx::query_as(SETTLE)
-        .bind(&ids)
-        .bind(parts.iter().map(|part| part.0).collect::<Vec<_>>())
-        .bind(parts.iter().map(|part| part.1).collect::<Vec<_>>())
-        .bind(parts.iter().map(|part| part.2.map(storable)).collect::<Vec<_>>())
+        .bind(column(verdicts, |settle| settle.id))
+        .bind(column(verdicts, |settle| settle.verdict.outcome.as_str()))
+        .bind(column(verdicts, |settle| i64::try_from(settle.verdict.delay.as_millis()).unwrap_or(i64::MAX / 2)))
+        .bind(column(verdicts, |settle| settle.verdict.error.as_deref().map(storable)))
+        .bind(column(verdicts, |settle| settle.run.as_ref().map(|run| run.delivery.cast_signed())))
+        .bind(column(verdicts, |settle| run(settle).worker.map(|worker| worker.to_string())))
+        .bind(column(verdicts, |settle| run(settle).started.map(micros_since)))
+        .bind(version)
         .fetch_all(&mut *conn)
         .await?;
 
     let mut settled = Vec::with_capacity(rows.len());
     let mut waiting: Vec<(Uuid, Uuid)> = Vec::new();
-    let mut counts: BTreeMap<Uuid, Counts> = BTreeMap::new();
+    let mut counts = Counts::default();
     for (id, state, group) in rows {
         let outcome = match state.as_str() {
             "dead" => Settled::Dead,
             "cancelled" => Settled::Cancelled,
+            "parked" => Settled::Parked,
             _ => Settled::Scheduled,
         };
         settled.push((id, outcome));
-        let Some(group) = group else { continue };
-        match outcome {
-            Settled::Scheduled => waiting.push((id, group)),
-            Settled::Dead => counts.entry(group).or_default().failed += 1,
-            Settled::Cancelled => counts.entry(group).or_default().cancelled += 1,
+        match (group, outcome) {
+            (Some(group), Settled::Scheduled | Settled::Parked) => waiting.push((id, group)),
+            (Some(group), Settled::Dead | Settled::Cancelled) => counts.add(group, &state, 1),
+            (None, _) => {}
         }
     }
     cancel_waiting_of_stopped(conn, &waiting, &mut counts, &mut settled).await?;
-    let joins = if counts.is_empty() { Enqueued::default() } else { count(conn, &counts).await? };
-    Ok((settled, joins))
+    Ok((settled, close::count(conn, counts).await?))
 }
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Counts {
-    failed: i64,
-    cancelled: i64,
-}
-
-/// A member may not wait for another attempt in a group that has stopped meanwhile. The share lock on the
+/// A member may not wait for another attempt in a group that has stopped meanwhile. The lock on the
 /// group orders this against the statement that stops it: one of the two sees the other.
 async fn cancel_waiting_of_stopped(
     conn: &mut PgConnection,
     waiting: &[(Uuid, Uuid)],
-    counts: &mut BTreeMap<Uuid, Counts>,
+    counts: &mut Counts,
     settled: &mut [(Uuid, Settled)],
 ) -> Result<(), QueueError> {
     if waiting.is_empty() {
         return Ok(());
     }
-    let groups: Vec<Uuid> = waiting.iter().map(|(_, group)| *group).collect();
-    let rows: Vec<(Uuid, bool)> =
-        sqlx::query_as("select id, state <> 'open' from groups where id = any($1) order by id for share")
-            .bind(&groups)
-            .fetch_all(&mut *conn)
-            .await?;
+    let mut groups: Vec<Uuid> = waiting.iter().map(|(_, group)| *group).collect();
+    groups.extend(counts.groups());
+    close::lock(conn, &groups).await?;
+    let rows: Vec<(Uuid, bool)> = sqlx::query_as("select id, state <> 'open' from groups where id = any($1)")
+        .bind(&groups)
+        .fetch_all(&mut *conn)
+        .await?;
     let stopped: Vec<Uuid> = rows.into_iter().filter_map(|(id, stopped)| stopped.then_some(id)).collect();
     let victims: Vec<(Uuid, Uuid)> = waiting.iter().copied().filter(|(_, group)| stopped.contains(group)).collect();
     if victims.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = victims.iter().map(|(id, _)| *id).collect();
-    sqlx::query("update jobs set state = 'cancelled', finished_at = now() where id = any($1)")
+    sqlx::query("update jobs set state = 'cancelled', finished_at = now(), parked_by = null where id = any($1)")
         .bind(&ids)
         .execute(conn)
         .await?;
     for (_, group) in &victims {
-        counts.entry(*group).or_default().cancelled += 1;
+        counts.add(*group, "cancelled", 1);
     }
     for (id, outcome) in settled.iter_mut() {
         if ids.contains(id) {
@@ -138,35 +208,6 @@ async fn cancel_waiting_of_stopped(
         }
     }
     Ok(())
-}
-
-/// Counts the members; the first final failure of a `fail_fast` group stops the rest of it.
-async fn count(conn: &mut PgConnection, counts: &BTreeMap<Uuid, Counts>) -> Result<Enqueued, QueueError> {
-    let ids: Vec<Uuid> = counts.keys().copied().collect();
-    sqlx::query("select from groups where id = any($1) order by id for no key update")
-        .bind(&ids)
-        .execute(&mut *conn)
-        .await?;
-    let failing: Vec<Option<Uuid>> = sqlx::query_scalar(
-        "update groups g set
-            failed = g.failed + c.failed,
-            cancelled = g.cancelled + c.cancelled,
-            sealed = g.sealed or (g.policy = 'fail_fast' and c.failed > 0),
-            state = case when g.state = 'open' and g.policy = 'fail_fast' and c.failed > 0 then 'failing' else g.state end
-         from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as c (id, failed, cancelled)
-         where g.id = c.id
-         returning case when g.state = 'failing' and c.failed > 0 then g.id end",
-    )
-    .bind(&ids)
-    .bind(counts.values().map(|count| count.failed).collect::<Vec<_>>())
-    .bind(counts.values().map(|count| count.cancelled).collect::<Vec<_>>())
-    .fetch_all(&mut *conn)
-    .await?;
-    let failing: Vec<Uuid> = failing.into_iter().flatten().collect();
-    if !failing.is_empty() {
-        groups::cancel_members(conn, &failing).await?;
-    }
-    complete::close_groups(conn, &ids).await
 }
 
 /// Postgres stores no NUL in a text, and nobody reads an error of a megabyte.

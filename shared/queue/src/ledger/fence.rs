@@ -10,9 +10,9 @@ use crate::Fence;
 /// What the ledger says about a job that is about to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Still to be done; this many attempts have failed.
-    Due { attempt: i32, max_attempts: i32 },
-    /// Still to be done, but its group has stopped.
+    /// Still to be done; this many attempts have failed. Nested: its group is inside another one.
+    Due { attempt: i32, max_attempts: i32, nested: bool },
+    /// Still to be done, but nobody wants it any more: it is to be cancelled, or its group has stopped.
     Stopped,
     /// Finished, waiting for its next attempt, or unknown.
     Done,
@@ -29,8 +29,9 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Fence, sql
 
 /// Asks for many at once, without locks.
 pub(crate) async fn standings(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, Standing>, sqlx::Error> {
-    let rows: Vec<(Uuid, i32, i32, bool)> = sqlx::query_as(
-        "select j.id, j.attempt, j.max_attempts, coalesce(g.state, 'open') <> 'open'
+    let rows: Vec<(Uuid, i32, i32, bool, bool)> = sqlx::query_as(
+        "select j.id, j.attempt, j.max_attempts, g.root_id is not null,
+                j.cancel_requested_at is not null or coalesce(g.state, 'open') <> 'open'
          from jobs j left join groups g on g.id = j.group_id
          where j.id = any($1) and j.state = 'available'",
     )
@@ -39,8 +40,8 @@ pub(crate) async fn standings(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uui
     .await?;
     Ok(rows
         .into_iter()
-        .map(|(id, attempt, max_attempts, stopped)| {
-            (id, if stopped { Standing::Stopped } else { Standing::Due { attempt, max_attempts } })
+        .map(|(id, attempt, max_attempts, nested, stopped)| {
+            (id, if stopped { Standing::Stopped } else { Standing::Due { attempt, max_attempts, nested } })
         })
         .collect())
 }

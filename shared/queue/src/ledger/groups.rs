@@ -1,10 +1,14 @@
 //! Groups: jobs with one join.
 
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{Enqueued, GroupId, Job, QueueError, ledger::complete};
+use super::{
+    close::{self, Counts},
+    stop,
+};
+use crate::{Enqueued, GroupId, Job, QueueError};
 
 /// What a failed member does to its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,10 @@ pub struct JobSpec {
     #[serde(default = "default_max_attempts")]
     pub(crate) max_attempts: u16,
     pub(crate) payload: serde_json::Value,
+    #[serde(default = "first_version")]
+    version: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retain_seconds: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_id: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +63,10 @@ fn default_max_attempts() -> u16 {
     8
 }
 
+fn first_version() -> u16 {
+    1
+}
+
 impl JobSpec {
     /// The given job with its own consts.
     ///
@@ -67,6 +79,8 @@ impl JobSpec {
             priority: J::PRIORITY.min(9),
             max_attempts: J::MAX_ATTEMPTS.max(1),
             payload: serde_json::to_value(job).map_err(QueueError::Encode)?,
+            version: J::VERSION,
+            retain_seconds: crate::job::retain_seconds::<J>(),
             client_id: None,
             trace_parent: None,
         })
@@ -87,7 +101,7 @@ impl JobSpec {
     }
 }
 
-/// A group to be created.
+/// A group to be created: `NewGroup { name: Some("import".into()), ..NewGroup::new(GroupPolicy::Continue) }`.
 #[derive(Debug, Clone)]
 pub struct NewGroup {
     /// What a failed member does.
@@ -96,59 +110,131 @@ pub struct NewGroup {
     pub on_complete: Option<JobSpec>,
     /// The join when a member failed.
     pub on_failure: Option<JobSpec>,
+    /// The group it is nested in, as one member: it has completed, failed or been cancelled there when it has here.
+    pub parent: Option<GroupId>,
+    /// For people.
+    pub name: Option<String>,
+    /// On behalf of this client.
+    pub client_id: Option<i32>,
+}
+
+impl NewGroup {
+    /// A group of its own without joins.
+    #[must_use]
+    pub fn new(policy: GroupPolicy) -> Self {
+        Self { policy, on_complete: None, on_failure: None, parent: None, name: None, client_id: None }
+    }
+}
+
+/// How far a group is; its counters are kept up to date by every member's end, so this costs one row.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct GroupProgress {
+    /// The group.
+    pub id: GroupId,
+    /// For people.
+    pub name: Option<String>,
+    /// On whose behalf it is.
+    pub client_id: Option<i32>,
+    /// The group it is nested in.
+    pub parent: Option<GroupId>,
+    /// `continue` or `fail_fast`.
+    pub policy: String,
+    /// `open`, `failing` (the last ones are stopping), `completed`, `failed` or `cancelled`.
+    pub state: String,
+    /// Whether it takes no more members.
+    pub sealed: bool,
+    /// Members so far, nested groups among them.
+    pub total: i64,
+    /// Members that succeeded.
+    pub completed: i64,
+    /// Members that failed for good.
+    pub failed: i64,
+    /// Members that were cancelled.
+    pub cancelled: i64,
+    /// How often it has ended: more than once when members were run again.
+    pub completions: i32,
+}
+
+impl GroupProgress {
+    /// Members that have not ended.
+    #[must_use]
+    pub fn unfinished(&self) -> i64 {
+        self.total - self.completed - self.failed - self.cancelled
+    }
+}
+
+pub(crate) async fn progress(pool: &PgPool, group: GroupId) -> Result<Option<GroupProgress>, sqlx::Error> {
+    sqlx::query_as(
+        "select id, name, client_id, parent_id as parent, policy, state, sealed, total, completed, failed, cancelled, completions
+         from groups where id = $1",
+    )
+    .bind(group)
+    .fetch_optional(pool)
+    .await
 }
 
 pub(crate) async fn create(conn: &mut PgConnection, new: &NewGroup) -> Result<GroupId, QueueError> {
     let id = Uuid::now_v7();
-    sqlx::query("insert into groups (id, policy, on_complete, on_failure) values ($1, $2, $3, $4)")
-        .bind(id)
-        .bind(new.policy.as_str())
-        .bind(new.on_complete.as_ref().map(sqlx::types::Json))
-        .bind(new.on_failure.as_ref().map(sqlx::types::Json))
-        .execute(conn)
-        .await?;
+    let root = match new.parent {
+        Some(parent) => Some(join_parent(conn, parent).await?),
+        None => None,
+    };
+    sqlx::query(
+        "insert into groups (id, policy, on_complete, on_failure, parent_id, root_id, name, client_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(id)
+    .bind(new.policy.as_str())
+    .bind(new.on_complete.as_ref().map(sqlx::types::Json))
+    .bind(new.on_failure.as_ref().map(sqlx::types::Json))
+    .bind(new.parent)
+    .bind(root)
+    .bind(&new.name)
+    .bind(new.client_id)
+    .execute(conn)
+    .await?;
     Ok(GroupId(id))
 }
 
+/// One more member for `parent`, if it takes any. Returns the outermost group.
+async fn join_parent(conn: &mut PgConnection, parent: GroupId) -> Result<Uuid, QueueError> {
+    close::lock(conn, &[parent.0]).await?;
+    sqlx::query_scalar(
+        "update groups set total = total + 1 where id = $1 and state = 'open' and not sealed returning coalesce(root_id, id)",
+    )
+    .bind(parent)
+    .fetch_optional(conn)
+    .await?
+    .ok_or(QueueError::GroupClosed(parent))
+}
+
 pub(crate) async fn seal(conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
+    close::lock(conn, &[group.0]).await?;
     sqlx::query("update groups set sealed = true where id = $1 and state = 'open'")
-        .bind(group.0)
+        .bind(group)
         .execute(&mut *conn)
         .await?;
-    complete::close_groups(conn, &[group.0]).await
+    close::close_sealed(conn, group.0).await
 }
 
 /// Cancels the group and every member that no transaction holds at this moment. The group comes first:
 /// who holds a member asks for the group's row before it commits, and then sees what happened.
 pub(crate) async fn cancel(conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {
-    let open = sqlx::query(
-        "update groups set sealed = true, state = 'cancelled', finished_at = now() where id = $1 and finished_at is null",
+    close::lock(conn, &[group.0]).await?;
+    let open: Option<Option<Uuid>> = sqlx::query_scalar(
+        "update groups set sealed = true, state = 'cancelled', finished_at = now(), completions = completions + 1
+         where id = $1 and finished_at is null returning parent_id",
     )
-    .bind(group.0)
-    .execute(&mut *conn)
+    .bind(group)
+    .fetch_optional(&mut *conn)
     .await?;
-    if open.rows_affected() == 0 {
-        return Ok(0);
+    let Some(parent) = open else { return Ok(0) };
+    let cancelled = stop::members(conn, &[group.0]).await?;
+    if let Some(parent) = parent {
+        let mut counts = Counts::default();
+        counts.add(parent, "cancelled", 1);
+        // A join of the groups around it is pushed by the sweep.
+        let _swept = close::count(conn, counts).await?;
     }
-    Ok(cancel_members(conn, &[group.0]).await?)
-}
-
-/// Cancels and counts the members that are still to be done, in groups whose rows the caller has locked.
-/// A member that is locked is about to finish by itself: it is passed over rather than waited for, so
-/// that taking job rows after groups rows cannot end in a deadlock.
-pub(crate) async fn cancel_members(conn: &mut PgConnection, groups: &[Uuid]) -> Result<u64, sqlx::Error> {
-    let counts: Vec<(i64,)> = sqlx::query_as(
-        "with victims as (
-            select id from jobs where group_id = any($1) and state in ('available', 'scheduled') for update skip locked
-         ), stopped as (
-            update jobs set state = 'cancelled', finished_at = now() from victims where jobs.id = victims.id returning group_id
-         ), members as (
-            select group_id as id, count(*) as n from stopped group by group_id
-         )
-         update groups g set cancelled = g.cancelled + m.n from members m where g.id = m.id returning m.n",
-    )
-    .bind(groups)
-    .fetch_all(conn)
-    .await?;
-    Ok(counts.into_iter().map(|(n,)| n.unsigned_abs()).sum())
+    Ok(cancelled)
 }

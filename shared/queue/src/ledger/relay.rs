@@ -14,7 +14,7 @@ pub(crate) async fn promote_due(pool: &PgPool, limit: i64) -> Result<Vec<JobRow>
             select id from jobs where state = 'scheduled' and run_at <= now() order by run_at limit $1 for update skip locked
          )
          update jobs j set state = 'available' from due where j.id = due.id
-         returning j.id, j.name, j.queue, j.priority, j.payload::text, j.client_id, j.trace_parent, j.fair_key,
+         returning j.id, j.name, j.queue, j.priority, j.payload::text, j.version, j.client_id, j.trace_parent, j.fair_key,
                    (extract(epoch from j.run_at) * 1000)::bigint as due",
     )
     .bind(limit)
@@ -53,7 +53,7 @@ pub(crate) async fn available_after(
 /// The rows of these jobs that are still to be done.
 pub(crate) async fn rows(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<JobRow>, sqlx::Error> {
     sqlx::query_as(
-        "select id, name, queue, priority, payload::text, client_id, trace_parent, fair_key,
+        "select id, name, queue, priority, payload::text, version, client_id, trace_parent, fair_key,
                 (extract(epoch from run_at) * 1000)::bigint as due
          from jobs where id = any($1) and state = 'available' order by id",
     )

@@ -81,8 +81,9 @@ pub(crate) async fn record(conn: &mut PgConnection, ticks: &[NewTick]) -> Result
     }
     // A job that starts late starts now: how long it was due before is the tick's matter.
     sqlx::query(
-        "insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, client_id, fair_key)
+        "insert into jobs (id, name, queue, priority, payload, version, retain_seconds, state, max_attempts, run_at, client_id, fair_key)
          select i.id, s.job->>'name', s.job->>'queue', (s.job->>'priority')::smallint, s.job->'payload',
+                coalesce((s.job->>'version')::smallint, 1), (s.job->>'retain_seconds')::int,
                 case when i.run_at > now() then 'scheduled' else 'available' end, (s.job->>'max_attempts')::int,
                 greatest(i.run_at, now()), (s.job->>'client_id')::int, s.job->>'client_id'
          from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as i (id, schedule, run_at)

@@ -216,6 +216,25 @@ impl Broker {
         Ok(known)
     }
 
+    /// Which of these jobs are leased.
+    pub(crate) async fn are_leased<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        ids: &[uuid::Uuid],
+    ) -> RedisResult<Vec<bool>> {
+        let mut leased = Vec::with_capacity(ids.len());
+        for slice in ids.chunks(SLICE) {
+            let mut call = ::redis::cmd("ZMSCORE");
+            call.arg(&self.leases);
+            for id in slice {
+                call.arg(id.to_string());
+            }
+            let scores: Vec<Option<f64>> = call.query_async(conn).await?;
+            leased.extend(scores.iter().map(Option::is_some));
+        }
+        Ok(leased)
+    }
+
     /// A slice of the ids that are leased, longest held first.
     ///
     /// # Errors

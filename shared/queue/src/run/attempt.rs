@@ -7,13 +7,18 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, info_span, warn};
 
 use super::Runner;
-use crate::{Context, JobError, QueueConfig, envelope::now_millis, ledger::fail::Verdict, worker::Registered};
+use crate::{
+    Context, JobError, QueueConfig, Source,
+    envelope::{Envelope, now_millis},
+    ledger::fail::{Outcome, Verdict},
+    worker::Registered,
+};
 
 /// How a body ended.
 pub(super) enum End {
     Done,
     Failed(Verdict),
-    Undecodable(serde_json::Error),
+    Undecodable(Source),
     OutOfGrace,
 }
 
@@ -21,15 +26,27 @@ pub(super) enum End {
 const HEED: Duration = Duration::from_secs(5);
 
 impl Runner {
-    pub(super) async fn attempt(&self, body: &Registered, context: Context, queue: &str, payload: &str) -> End {
+    pub(super) async fn attempt(
+        &self,
+        body: &Registered,
+        context: Context,
+        queue: &str,
+        envelope: &Envelope<'_>,
+    ) -> End {
         let (id, attempt, max_attempts) = (context.claim.id, context.attempt, context.max_attempts);
         let cancel = context.cancel.clone();
         let _watched = self.watch.over(&context.claim, &cancel);
         let span = info_span!("job", job = %id, name = &*body.name, queue, attempt, delivery = context.claim.delivery,
             trace_parent = context.trace_parent.as_deref());
-        let run = match (body.call)(context, payload) {
+        let run = match (body.call)(context, envelope.payload.get(), envelope.version) {
             Ok(run) => run,
             Err(error) => return End::Undecodable(error),
+        };
+        let failed = |outcome, error, delay: Option<Duration>| {
+            let delay =
+                delay.or_else(|| (body.backoff)(attempt)).unwrap_or_else(|| backoff(self.queue.config(), attempt));
+            span.in_scope(|| warn!(error, max_attempts, ?delay, "failed"));
+            End::Failed(Outcome::after(outcome, delay, error))
         };
         let started = Instant::now();
         // A task of its own: bodies run in parallel, and a panic stays in it.
@@ -38,51 +55,36 @@ impl Runner {
             result = task => result,
             () = tokio::time::sleep(body.timeout) => {
                 let error = format!("timed out after {:?}", body.timeout);
-                return End::Failed(self.failed(&span, attempt, max_attempts, error, None));
+                return failed(Outcome::TimedOut, error, None);
             }
-            () = async { cancel.cancelled().await; tokio::time::sleep(HEED).await } => return End::Failed(Verdict::Cancelled),
+            () = async { cancel.cancelled().await; tokio::time::sleep(HEED).await } => {
+                let error = format!("did not heed its cancellation for {HEED:?}: abandoned");
+                span.in_scope(|| warn!(error));
+                return End::Failed(Outcome::Cancelled.because(error));
+            }
             () = self.give_up.cancelled() => return End::OutOfGrace,
         };
         metrics::histogram!("gristmill_job_run_seconds", "queue" => queue.to_owned(), "name" => body.name.to_string())
             .record(started.elapsed());
         match result {
             Ok(Ok(())) => End::Done,
-            Ok(Err(_)) if cancel.is_cancelled() => End::Failed(Verdict::Cancelled),
-            Ok(Err(JobError::Cancelled)) => End::Failed(Verdict::Cancelled),
-            Ok(Err(JobError::Snooze(delay))) => End::Failed(Verdict::Snooze { delay }),
+            Ok(Err(JobError::Cancelled)) => End::Failed(Verdict::CANCELLED),
+            Ok(Err(error)) if cancel.is_cancelled() => End::Failed(Outcome::Cancelled.because(error.to_string())),
+            Ok(Err(JobError::Snooze(delay))) => End::Failed(Verdict::snooze(delay)),
             Ok(Err(error @ JobError::Discard(_))) => {
                 let error = error.to_string();
                 span.in_scope(|| warn!(error, "discarded"));
-                End::Failed(Verdict::Discard { error })
+                End::Failed(Outcome::Discarded.because(error))
             }
             Ok(Err(JobError::RetryAfter(delay, source))) => {
-                let error = crate::job::chain(&*source);
-                End::Failed(self.failed(&span, attempt, max_attempts, error, Some(delay)))
+                failed(Outcome::Retried, crate::job::chain(&*source), Some(delay))
             }
-            Ok(Err(error @ JobError::Retry(_))) => {
-                End::Failed(self.failed(&span, attempt, max_attempts, error.to_string(), None))
-            }
-            Err(error) => {
-                let error = match error.try_into_panic() {
-                    Ok(panic) => format!("panicked: {}", panic_text(&*panic)),
-                    Err(error) => error.to_string(),
-                };
-                End::Failed(self.failed(&span, attempt, max_attempts, error, None))
-            }
+            Ok(Err(error @ JobError::Retry(_))) => failed(Outcome::Retried, error.to_string(), None),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => failed(Outcome::Panicked, format!("panicked: {}", panic_text(&*panic)), None),
+                Err(error) => failed(Outcome::Retried, error.to_string(), None),
+            },
         }
-    }
-
-    fn failed(
-        &self,
-        span: &tracing::Span,
-        attempt: u32,
-        max_attempts: u32,
-        error: String,
-        delay: Option<Duration>,
-    ) -> Verdict {
-        let delay = delay.unwrap_or_else(|| backoff(self.queue.config(), attempt));
-        span.in_scope(|| warn!(error, max_attempts, ?delay, "failed"));
-        Verdict::Retry { delay, error }
     }
 }
 

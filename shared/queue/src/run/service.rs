@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Delivery, Runner};
 use crate::{
-    ledger::fail::Verdict,
+    ledger::fail::{Outcome, Run},
     redis::{Buried, Graveyard, HandBack, LeaseLost, Reason},
 };
 
@@ -86,13 +86,18 @@ impl LedgerGraveyard {
 impl Graveyard for LedgerGraveyard {
     fn bury(&self, job: Buried) -> BoxFuture<'_, Result<(), BoxDynError>> {
         Box::pin(async move {
-            let error = match job.reason {
-                Reason::LostWorker { deliveries } => format!("lost_worker: {deliveries} workers were lost with it"),
-                Reason::Undecodable(error) => format!("the message does not decode: {error}"),
-                Reason::Aborted(error) => error,
-            };
             let id: Uuid = job.id.parse()?;
-            self.runner.settle(id, "", "", Verdict::Discard { error }).await.map_err(Into::into)
+            let (run, verdict) = match job.reason {
+                Reason::LostWorker { deliveries } => (
+                    Run { delivery: deliveries, ..Run::default() },
+                    Outcome::LostWorker.because(format!("lost_worker: {deliveries} workers were lost with it")),
+                ),
+                Reason::Undecodable(error) => {
+                    (Run::default(), Outcome::Parked.because(format!("the message does not decode: {error}")))
+                }
+                Reason::Aborted(error) => (Run::default(), Outcome::Discarded.because(error)),
+            };
+            self.runner.settle(id, Some(run), "", "", verdict).await.map_err(Into::into)
         })
     }
 }

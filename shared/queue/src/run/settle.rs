@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::{Runner, attempt::count};
 use crate::{
-    Queue,
+    Claim, Queue,
     batch::Batcher,
     ledger::{
-        complete,
-        fail::{self, Settled, Verdict},
+        complete::{self, Finished},
+        fail::{self, Outcome, Run, Settle, Settled, Verdict},
         fence::{self, Standing},
     },
     redis::HandBack,
@@ -25,6 +25,7 @@ impl Runner {
     pub(crate) fn new(
         queue: Queue,
         bodies: Arc<HashMap<&'static str, Registered>>,
+        worker: Arc<str>,
         give_up: CancellationToken,
     ) -> Self {
         let pool = queue.pool().clone();
@@ -35,15 +36,21 @@ impl Runner {
                 Ok(ids.iter().map(|id| standings.get(id).copied().unwrap_or(Standing::Done)).collect())
             }
         });
-        let ledger = queue.clone();
-        let completions = Batcher::new("complete", BATCH, move |mut ids: Vec<Uuid>| {
-            let queue = ledger.clone();
+        let (ledger, name) = (queue.clone(), Arc::clone(&worker));
+        let completions = Batcher::new("complete", BATCH, move |mut jobs: Vec<Finished>| {
+            let (queue, name) = (ledger.clone(), Arc::clone(&name));
             async move {
-                let order = ids.clone();
-                ids.sort_unstable();
-                let mut conn = queue.pool().acquire().await?;
-                let (done, joins) = complete::complete(&mut conn, &ids).await?;
-                drop(conn);
+                let order: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+                jobs.sort_unstable_by_key(|job| job.id);
+                let (done, joins) = if jobs.iter().any(|job| job.nested) {
+                    let mut tx = queue.pool().begin().await?;
+                    let ended = complete::complete(&mut tx, Some(&name), &jobs).await?;
+                    tx.commit().await?;
+                    ended
+                } else {
+                    let mut conn = queue.pool().acquire().await?;
+                    complete::complete(&mut conn, Some(&name), &jobs).await?
+                };
                 if !joins.is_empty() {
                     tokio::spawn(async move { queue.push(joins).await });
                 }
@@ -52,20 +59,20 @@ impl Runner {
             }
         });
         let ledger = queue.clone();
-        let verdicts = Batcher::new("settle", BATCH, move |verdicts: Vec<(Uuid, Verdict)>| {
+        let verdicts = Batcher::new("settle", BATCH, move |verdicts: Vec<Settle>| {
             let queue = ledger.clone();
             async move {
                 let mut tx = queue.pool().begin().await?;
-                let (settled, joins) = fail::settle(&mut tx, &verdicts).await?;
+                let (settled, joins) = fail::settle(&mut tx, &queue.config().version, &verdicts).await?;
                 tx.commit().await?;
                 if !joins.is_empty() {
                     tokio::spawn(async move { queue.push(joins).await });
                 }
                 let settled: HashMap<Uuid, Settled> = settled.into_iter().collect();
-                Ok(verdicts.iter().map(|(id, _)| settled.get(id).copied()).collect())
+                Ok(verdicts.iter().map(|settle| settled.get(&settle.id).copied()).collect())
             }
         });
-        Self { queue, bodies, watch: Watch::default(), give_up, fence, completions, verdicts }
+        Self { queue, bodies, worker, watch: Watch::default(), give_up, fence, completions, verdicts }
     }
 
     /// The answer of the ledger, or the end of the grace period: then another worker asks again.
@@ -76,36 +83,34 @@ impl Runner {
         }
     }
 
-    pub(super) async fn complete(&self, id: Uuid, queue: &str, name: &str) -> Result<(), HandBack> {
-        let done = self.within_grace(self.completions.ask(id)).await?;
+    pub(super) async fn complete(&self, claim: &Claim, queue: &str, name: &str) -> Result<(), HandBack> {
+        let done = self.within_grace(self.completions.ask(claim.finished())).await?;
         count(queue, name, if done { "completed" } else { "already_done" });
         Ok(())
     }
 
-    pub(super) async fn settle(&self, id: Uuid, queue: &str, name: &str, verdict: Verdict) -> Result<(), HandBack> {
-        let outcome = match &verdict {
-            Verdict::Snooze { .. } => "snoozed",
-            Verdict::Retry { .. } => "retried",
-            Verdict::Discard { .. } => "dead",
-            Verdict::Cancelled => "cancelled",
-        };
-        let settled = self.within_grace(self.verdicts.ask((id, verdict))).await?;
+    /// Without a run, the job is settled before it has had one.
+    pub(super) async fn settle(
+        &self,
+        id: Uuid,
+        run: Option<Run>,
+        queue: &str,
+        name: &str,
+        verdict: Verdict,
+    ) -> Result<(), HandBack> {
+        let outcome = verdict.outcome;
+        let settled = self.within_grace(self.verdicts.ask(Settle { id, verdict, run })).await?;
         count(
             queue,
             name,
             match settled {
                 Some(Settled::Dead) => "dead",
                 Some(Settled::Cancelled) => "cancelled",
-                Some(Settled::Scheduled) => outcome,
+                Some(Settled::Parked) => Outcome::Parked.as_str(),
+                Some(Settled::Scheduled) => outcome.as_str(),
                 None => "already_done",
             },
         );
         Ok(())
-    }
-
-    /// A job that no worker of this kind can run: dead, with the reason, until somebody looks.
-    pub(super) async fn park(&self, id: Uuid, queue: &str, name: &str, error: String) -> Result<(), HandBack> {
-        tracing::error!(job = %id, queue, error, "parked");
-        self.settle(id, queue, name, Verdict::Discard { error }).await
     }
 }

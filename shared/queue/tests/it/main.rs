@@ -4,11 +4,16 @@
 mod backend;
 mod crash;
 mod cron;
+mod decide;
 mod effects;
 mod engines;
 mod groups;
+mod nested;
 mod outcomes;
+mod payloads;
+mod reports;
 mod schedules;
 mod support;
 mod sweep;
 mod tidy;
+mod unique;

@@ -117,9 +117,9 @@ async fn what_no_worker_can_run_is_parked_with_the_reason() {
     sqlx::query("update jobs set name = 'attempt' where id = $1").bind(renamed).execute(&bench.pool).await.unwrap();
     bench.queue.drain(&worker(&bench), LONG).await.unwrap();
     let (state, _, error) = bench.state(unknown).await;
-    assert_eq!((state.as_str(), error.unwrap().as_str()), ("dead", "unknown job `effect`"));
+    assert_eq!((state.as_str(), error.unwrap().as_str()), ("parked", "unknown job `effect`"));
     let (state, _, error) = bench.state(broken).await;
-    assert_eq!(state, "dead");
+    assert_eq!(state, "parked");
     assert!(error.unwrap().starts_with("the payload does not decode: invalid type: integer `7`"));
     assert_eq!(bench.state(renamed).await.0, "completed");
 }
@@ -134,7 +134,7 @@ async fn a_message_of_garbage_ends_no_worker() {
     let garbage: [(&str, &[u8]); 3] = [(&id_text, b"\xff{"), ("no uuid", b"{}"), ("", b"")];
     broker.push(&mut redis, 4, &garbage).await.unwrap();
     let worker = work(&bench.effect_worker(2));
-    until("the garbage to be parked", LONG, || async { bench.state(id).await.0 == "dead" }).await;
+    until("the garbage to be parked", LONG, || async { bench.state(id).await.0 == "parked" }).await;
     bench.enqueue(&[Effect::new(2)], &Options::default()).await;
     until("another job to run", LONG, || async { bench.effects().await == (1, 1) }).await;
     worker.stop().await;

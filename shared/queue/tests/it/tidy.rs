@@ -49,7 +49,7 @@ async fn depths_are_counted_by_queue_and_state() {
 async fn finished_jobs_and_groups_are_pruned_by_age() {
     let bench = bench().await;
     let mut conn = bench.pool.acquire().await.unwrap();
-    let new = NewGroup { policy: GroupPolicy::Continue, on_complete: None, on_failure: None };
+    let new = NewGroup::new(GroupPolicy::Continue);
     let group = bench.queue.create_group(&mut conn, new).await.unwrap();
     bench.enqueue(&Effect::many(30), &Options { group: Some(group), ..Options::default() }).await;
     let enqueued = bench.queue.seal_group(&mut conn, group).await.unwrap();
@@ -69,7 +69,7 @@ async fn finished_jobs_and_groups_are_pruned_by_age() {
 async fn a_miscounted_group_is_found() {
     let bench = bench().await;
     let mut conn = bench.pool.acquire().await.unwrap();
-    let new = NewGroup { policy: GroupPolicy::Continue, on_complete: None, on_failure: None };
+    let new = NewGroup::new(GroupPolicy::Continue);
     let group = bench.queue.create_group(&mut conn, new).await.unwrap();
     bench.enqueue(&Effect::many(3), &Options { group: Some(group), ..Options::default() }).await;
     assert_eq!(bench.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);

@@ -47,9 +47,11 @@ impl Intake {
             .create_group(
                 &mut tx,
                 NewGroup {
-                    policy: GroupPolicy::FailFast,
                     on_complete: Some(JobSpec::of(&CloseUpload { upload_id: id })?),
                     on_failure: Some(JobSpec::of(&FailUpload { upload_id: id })?),
+                    name: Some("upload".into()),
+                    client_id: Some(new.client_id),
+                    ..NewGroup::new(GroupPolicy::FailFast)
                 },
             )
             .await?;

@@ -27,7 +27,7 @@ fn whose(canvas: &mut Canvas, sheet: &Sheet<'_>) {
         canvas.lines(style, LEFT, TOP + 7.0, &lines);
         return;
     };
-    let (width, height) = (logo.width as f32, logo.height as f32);
+    let (width, height) = logo.size;
     let scale = (LOGO_WIDTH / width).min(LOGO_HEIGHT / height);
     let (w, h) = (width * scale, height * scale);
     canvas.picture(LOGO, Area { x: LEFT, y: TOP + (LOGO_HEIGHT - h) / 2.0, w, h });

@@ -1,0 +1,128 @@
+//! What somebody decides about jobs: cancel, run again, give up.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use sqlx::PgConnection;
+use tracing::debug;
+use uuid::Uuid;
+
+use crate::{
+    Enqueued, GroupId, Queue, QueueError,
+    envelope::enqueued,
+    ledger::{
+        cancel::{self, Requested},
+        fail::{self, Settle, Settled, Verdict},
+        park, redrive,
+    },
+};
+
+/// What [`Queue::cancel_jobs`] did. Jobs that have ended, or do not exist, are in neither number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CancelledJobs {
+    /// They did not run and never will.
+    pub cancelled: u64,
+    /// They run: their token is cancelled within a second, and they are cancelled when they have stopped. A body that
+    /// does not heed its token is abandoned five seconds later; one that succeeds first has completed.
+    pub requested: u64,
+}
+
+const SLICE: usize = 1_000;
+/// A job that runs has settled its cancellation by then, or its worker is gone.
+const OVERDUE: Duration = Duration::from_secs(8);
+
+impl Queue {
+    /// Cancels jobs: those that wait at once, those that run by their token. In transactions of its own, because the
+    /// wish must be known before anybody can tell which jobs run.
+    ///
+    /// # Errors
+    /// The ledger's. When the broker is silent, jobs that may run count as requested.
+    pub async fn cancel_jobs(&self, ids: &[Uuid]) -> Result<CancelledJobs, QueueError> {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        let mut all = CancelledJobs::default();
+        for slice in ids.chunks(SLICE) {
+            let mut tx = self.pool().begin().await?;
+            let (cancelled, requested, joins) = cancel::request(&mut tx, slice).await?;
+            tx.commit().await?;
+            self.push(joins).await;
+            let settled = self.cancel_idle(&requested).await?;
+            all.cancelled += cancelled + settled;
+            all.requested += requested.len() as u64 - settled;
+        }
+        Ok(all)
+    }
+
+    /// Cancels those of the requested jobs that no worker holds. Who claims one from now on sees the request.
+    async fn cancel_idle(&self, requested: &[Requested]) -> Result<u64, QueueError> {
+        let mut queues: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
+        for (id, queue) in requested {
+            queues.entry(queue).or_default().push(*id);
+        }
+        let mut idle = HashSet::new();
+        for (queue, ids) in queues {
+            match self.broker(queue).are_leased(&mut self.conn(), &ids).await {
+                Ok(leased) => idle.extend(ids.into_iter().zip(leased).filter(|(_, leased)| !leased).map(|(id, _)| id)),
+                Err(error) => debug!(%error, "the broker cannot say which jobs run; their workers will see"),
+            }
+        }
+        if idle.is_empty() {
+            return Ok(0);
+        }
+        let verdicts: Vec<Settle> =
+            idle.into_iter().map(|id| Settle { id, verdict: Verdict::CANCELLED, run: None }).collect();
+        let mut tx = self.pool().begin().await?;
+        let (settled, joins) = fail::settle(&mut tx, &self.config().version, &verdicts).await?;
+        tx.commit().await?;
+        self.push(joins).await;
+        Ok(settled.iter().filter(|(_, settled)| *settled == Settled::Cancelled).count() as u64)
+    }
+
+    /// The same for requests whose worker has died, or that no worker has come to.
+    pub(crate) async fn cancel_overdue(&self) -> Result<(), QueueError> {
+        let overdue = cancel::overdue(self.pool(), OVERDUE, 1_000).await?;
+        self.cancel_idle(&overdue).await?;
+        Ok(())
+    }
+
+    /// Makes dead, cancelled and parked jobs available again, with all their attempts before them and their history
+    /// kept. A finished group of theirs is open again, and its join comes again when it has ended again. Passed over is
+    /// what has not ended so, whose unique key another job holds by now, or whose group is still stopping.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn redrive(&self, conn: &mut PgConnection, ids: &[Uuid]) -> Result<Enqueued, QueueError> {
+        redrive::redrive(conn, ids).await
+    }
+
+    /// Gives dead and parked jobs up: they are cancelled, their error kept, and wait for no decision any more.
+    /// Returns how many. (A group that a parked member held open ends; its join is pushed by the sweep.)
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn discard(&self, conn: &mut PgConnection, ids: &[Uuid]) -> Result<u64, QueueError> {
+        redrive::discard(conn, ids).await
+    }
+
+    /// Runs the failed members of a group again, and of groups inside it; where a failure has stopped a group, those
+    /// that it stopped too. The join comes again, once, as a new completion.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn retry_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
+        let ids = redrive::failed_members(conn, group).await?;
+        redrive::redrive(conn, &ids).await
+    }
+
+    /// Tries a slice of the jobs that another version has parked.
+    pub(crate) async fn unpark(&self, queues: &[String], names: &[&str]) -> Result<u64, QueueError> {
+        let mut conn = self.pool().acquire().await?;
+        let rows = park::unpark(&mut conn, &self.config().version, queues, names, 500).await?;
+        drop(conn);
+        let jobs = rows.len() as u64;
+        self.push(enqueued(rows)).await;
+        Ok(jobs)
+    }
+}

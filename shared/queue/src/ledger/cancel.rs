@@ -1,0 +1,58 @@
+//! Cancelling single jobs.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::close::{self, Counts};
+use crate::{Enqueued, QueueError};
+
+/// A job that may be running.
+pub(crate) type Requested = (Uuid, String);
+
+/// Cancels those that wait for their time or for a decision, and writes down the wish for the others.
+/// Needs a transaction. Returns how many are cancelled, those that may run (with their queue), and joins that became due.
+pub(crate) async fn request(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<(u64, Vec<Requested>, Enqueued), QueueError> {
+    let rows: Vec<(Uuid, String, String, Option<Uuid>)> = sqlx::query_as(
+        "with held as (
+            select id from jobs where id = any($1) and state in ('available', 'scheduled', 'parked') order by id for update
+         )
+         update jobs j set
+            cancel_requested_at = coalesce(j.cancel_requested_at, now()),
+            state = case j.state when 'available' then 'available' else 'cancelled' end,
+            finished_at = case when j.state <> 'available' then now() end,
+            parked_by = null
+         from held where j.id = held.id returning j.id, j.queue, j.state, j.group_id",
+    )
+    .bind(ids)
+    .fetch_all(&mut *conn)
+    .await?;
+    let (mut cancelled, mut requested, mut counts) = (0, Vec::new(), Counts::default());
+    for (id, queue, state, group) in rows {
+        if state == "available" {
+            requested.push((id, queue));
+            continue;
+        }
+        cancelled += 1;
+        if let Some(group) = group {
+            counts.add(group, &state, 1);
+        }
+    }
+    Ok((cancelled, requested, close::count(conn, counts).await?))
+}
+
+/// Jobs that were to be cancelled `age` ago and are still there: who runs them will see it, who does not must be asked.
+pub(crate) async fn overdue(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<Requested>, sqlx::Error> {
+    sqlx::query_as(
+        "select id, queue from jobs
+         where state = 'available' and cancel_requested_at < now() - $1 * interval '1 millisecond' order by id limit $2",
+    )
+    .bind(i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2))
+    .bind(limit)
+    .fetch_all(pool)
+    .await
+}

@@ -1,0 +1,169 @@
+//! Counting ended members in their groups, and the end of groups: from the inside out, at any depth.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::stop;
+use crate::{Enqueued, QueueError, envelope::JobRow};
+
+/// The tail of a statement whose CTE `ended` holds groups that have just closed and whose `$2` holds fresh ids:
+/// inserts their joins, and yields those (`join`) and what there is to count in parents (their id, and the state as name).
+macro_rules! joins_of_ended {
+    () => {
+        "specs as (
+            select case e.state
+                when 'completed' then e.on_complete
+                when 'failed' then case e.policy when 'continue' then coalesce(e.on_failure, e.on_complete) else e.on_failure end
+            end as spec from ended e
+         ), joined as (
+            insert into jobs (id, name, queue, priority, payload, version, state, max_attempts, retain_seconds,
+                              client_id, trace_parent, fair_key)
+            select ($2::uuid[])[row_number() over ()], spec->>'name', spec->>'queue', (spec->>'priority')::smallint, spec->'payload',
+                   coalesce((spec->>'version')::smallint, 1), 'available', (spec->>'max_attempts')::int,
+                   (spec->>'retain_seconds')::int, (spec->>'client_id')::int, spec->>'trace_parent', spec->>'client_id'
+            from specs where spec is not null and spec <> 'null'
+            returning *
+         )
+         select 'join' as kind, id, name, queue, priority, payload::text as payload, version, client_id, trace_parent, fair_key,
+                (extract(epoch from run_at) * 1000)::bigint as due
+         from joined
+         union all
+         select 'ended', parent_id, state, '', 0::smallint, '', 0::smallint, null, null, null, 0
+         from ended where parent_id is not null"
+    };
+}
+pub(super) use joins_of_ended;
+
+/// Groups whose last member has ended.
+const CLOSE: &str = concat!(
+    "with ready as (
+        select id from groups where id = any($1) and sealed and finished_at is null and completed + failed + cancelled = total
+        order by id for no key update
+     ), ended as (
+        update groups g set state = case when g.failed > 0 then 'failed' else 'completed' end,
+            completions = g.completions + 1, finished_at = now()
+        from ready where g.id = ready.id
+        returning g.*
+     ), ",
+    joins_of_ended!()
+);
+
+/// A row of `joins_of_ended`.
+#[derive(sqlx::FromRow)]
+pub(super) struct Ended {
+    pub(super) kind: String,
+    #[sqlx(flatten)]
+    pub(super) job: JobRow,
+}
+
+impl Ended {
+    pub(super) fn take(self, joins: &mut Enqueued, parents: &mut Counts) {
+        if self.kind == "join" {
+            joins.ids.push(self.job.id);
+            joins.messages.push(self.job.into_message());
+        } else {
+            parents.add(self.job.id, &self.job.name, 1);
+        }
+    }
+}
+
+/// Members that ended, by group.
+#[derive(Debug, Default)]
+pub(super) struct Counts(BTreeMap<Uuid, Ends>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Ends {
+    completed: i64,
+    failed: i64,
+    cancelled: i64,
+}
+
+impl Counts {
+    /// `state` is that of a job or of a nested group; one that is no end is not counted.
+    pub(super) fn add(&mut self, group: Uuid, state: &str, n: i64) {
+        let ends = self.0.entry(group).or_default();
+        match state {
+            "completed" => ends.completed += n,
+            "dead" | "failed" => ends.failed += n,
+            "cancelled" => ends.cancelled += n,
+            _ => {}
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn groups(&self) -> Vec<Uuid> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Adds these numbers to the groups' counters, whatever else is to come of it.
+    pub(super) async fn apply(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "update groups g set completed = g.completed + c.completed, failed = g.failed + c.failed,
+                                 cancelled = g.cancelled + c.cancelled
+             from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) as c (id, completed, failed, cancelled)
+             where g.id = c.id",
+        )
+        .bind(self.groups())
+        .bind(self.0.values().map(|ends| ends.completed).collect::<Vec<_>>())
+        .bind(self.0.values().map(|ends| ends.failed).collect::<Vec<_>>())
+        .bind(self.0.values().map(|ends| ends.cancelled).collect::<Vec<_>>())
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Counts, stops what fails fast, closes what is complete, and goes on with the groups around it.
+pub(super) async fn count(conn: &mut PgConnection, mut counts: Counts) -> Result<Enqueued, QueueError> {
+    let mut joins = Enqueued::default();
+    while !counts.is_empty() {
+        let groups = counts.groups();
+        lock(conn, &groups).await?;
+        counts.apply(conn).await?;
+        let failed: Vec<Uuid> = counts.0.iter().filter(|(_, ends)| ends.failed > 0).map(|(id, _)| *id).collect();
+        stop::fail_fast(conn, &failed).await?;
+        let closed = close(conn, &groups).await?;
+        joins.merge(closed.0);
+        counts = closed.1;
+    }
+    Ok(joins)
+}
+
+/// Locks groups, and before them the outermost ones around them.
+pub(super) async fn lock(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "select from groups
+         where id = any($1) or id in (select root_id from groups where id = any($1) and root_id is not null)
+         order by root_id is not null, id for no key update",
+    )
+    .bind(groups)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Closes those that are sealed and whose members have all ended. Returns their joins, and what their parents must count.
+async fn close(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(Enqueued, Counts), QueueError> {
+    let rows: Vec<Ended> = sqlx::query_as(CLOSE).bind(groups).bind(fresh_ids(groups.len())).fetch_all(conn).await?;
+    let (mut joins, mut parents) = (Enqueued::default(), Counts::default());
+    for row in rows {
+        row.take(&mut joins, &mut parents);
+    }
+    Ok((joins, parents))
+}
+
+/// Closes a group that was just sealed, if nothing is left to do in it.
+pub(super) async fn close_sealed(conn: &mut PgConnection, group: Uuid) -> Result<Enqueued, QueueError> {
+    let (mut joins, parents) = close(conn, &[group]).await?;
+    joins.merge(count(conn, parents).await?);
+    Ok(joins)
+}
+
+pub(super) fn fresh_ids(n: usize) -> Vec<Uuid> {
+    std::iter::repeat_with(Uuid::now_v7).take(n).collect()
+}

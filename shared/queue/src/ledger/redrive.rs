@@ -1,0 +1,153 @@
+//! Jobs that ended badly, and what somebody decides about them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::close::{self, Counts};
+use crate::{
+    Enqueued, GroupId, QueueError,
+    envelope::{JobRow, enqueued},
+};
+
+/// A job that may run again. Its unique key may belong to another one by now: then it stays.
+#[derive(sqlx::FromRow)]
+struct Candidate {
+    id: Uuid,
+    state: String,
+    group_id: Option<Uuid>,
+}
+
+const CANDIDATES: &str = "
+select id, state, group_id from jobs j
+where id = any($1) and state in ('dead', 'cancelled', 'parked')
+  and not exists (select from jobs o where o.unique_key = j.unique_key and o.state in ('available', 'scheduled'))
+  and not exists (select from jobs o where o.unique_key = j.unique_key and o.id = any($1) and o.id < j.id
+                  and o.state in ('dead', 'cancelled', 'parked'))
+order by id for update of j";
+
+const REVIVE: &str = "
+update jobs set state = 'available', attempt = 0, run_at = now(), finished_at = null, started_at = null, worker = null,
+                result = null, cancel_requested_at = null, parked_by = null
+where id = any($1)
+returning id, name, queue, priority, payload::text, version, client_id, trace_parent, fair_key,
+          (extract(epoch from run_at) * 1000)::bigint as due";
+
+/// Makes dead, cancelled and parked jobs available again, with all their attempts. Finished groups of theirs are
+/// open again. Members of a group that is still stopping are left alone.
+pub(crate) async fn redrive(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Enqueued, QueueError> {
+    let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES).bind(ids).fetch_all(&mut *conn).await?;
+    let groups: Vec<Uuid> = candidates.iter().filter_map(|job| job.group_id).collect();
+    let stopping = if groups.is_empty() { HashSet::new() } else { lock_around(conn, &groups).await? };
+    let revived: Vec<Candidate> =
+        candidates.into_iter().filter(|job| job.group_id.is_none_or(|group| !stopping.contains(&group))).collect();
+
+    let mut ended = Counts::default();
+    for job in &revived {
+        if let Some(group) = job.group_id {
+            ended.add(group, &job.state, -1);
+        }
+    }
+    reopen(conn, ended).await?;
+    let ids: Vec<Uuid> = revived.iter().map(|job| job.id).collect();
+    let rows: Vec<JobRow> = sqlx::query_as(REVIVE).bind(&ids).fetch_all(conn).await?;
+    Ok(enqueued(rows))
+}
+
+/// Locks these groups and all around them. Returns those that are stopping, or are inside one that is.
+async fn lock_around(conn: &mut PgConnection, groups: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    close::lock(conn, groups).await?;
+    let stopping: Vec<Uuid> = sqlx::query_scalar(
+        "with recursive around as (
+            select id, id as member, parent_id, state from groups where id = any($1)
+            union all
+            select g.id, a.member, g.parent_id, g.state from around a join groups g on g.id = a.parent_id
+         )
+         select distinct member from around where state = 'failing'",
+    )
+    .bind(groups)
+    .fetch_all(conn)
+    .await?;
+    Ok(stopping.into_iter().collect())
+}
+
+/// Takes members that ended out of the count. A finished group is open again, and so it has not ended for its parent either.
+async fn reopen(conn: &mut PgConnection, mut ended: Counts) -> Result<(), sqlx::Error> {
+    while !ended.is_empty() {
+        let groups = ended.groups();
+        ended.apply(conn).await?;
+        let reopened: Vec<(Option<Uuid>, String)> = sqlx::query_as(
+            "with finished as (
+                select id, state from groups where id = any($1) and finished_at is not null and completed + failed + cancelled < total
+             )
+             update groups g set state = 'open', finished_at = null from finished f where g.id = f.id
+             returning g.parent_id, f.state",
+        )
+        .bind(&groups)
+        .fetch_all(&mut *conn)
+        .await?;
+        ended = Counts::default();
+        for (parent, state) in reopened {
+            if let Some(parent) = parent {
+                ended.add(parent, &state, -1);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Dead and parked jobs are given up for good: cancelled, their error kept. Their groups count them as that.
+pub(crate) async fn discard(conn: &mut PgConnection, ids: &[Uuid]) -> Result<u64, QueueError> {
+    let rows: Vec<(String, Option<Uuid>)> = sqlx::query_as(
+        "with held as (
+            select id, state from jobs where id = any($1) and state in ('dead', 'parked') order by id for update
+         )
+         update jobs j set state = 'cancelled', finished_at = now(), parked_by = null,
+            cancel_requested_at = now(), last_error = 'given up' || coalesce(': ' || j.last_error, '')
+         from held where j.id = held.id returning held.state, j.group_id",
+    )
+    .bind(ids)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut groups: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
+    for (state, group) in &rows {
+        if let Some(group) = group {
+            let (dead, parked) = groups.entry(*group).or_default();
+            *(if state == "dead" { dead } else { parked }) += 1;
+        }
+    }
+    if !groups.is_empty() {
+        close::lock(conn, &groups.keys().copied().collect::<Vec<_>>()).await?;
+        let (mut failures, mut ended) = (Counts::default(), Counts::default());
+        for (group, (dead, parked)) in groups {
+            failures.add(group, "dead", -dead);
+            failures.add(group, "cancelled", dead);
+            if parked > 0 {
+                ended.add(group, "cancelled", parked);
+            }
+        }
+        failures.apply(conn).await?;
+        // A join that this makes due is pushed by the sweep.
+        let _swept = close::count(conn, ended).await?;
+    }
+    Ok(rows.len() as u64)
+}
+
+/// The failed members of a group and of those inside it. Where a failure has stopped a group, the members
+/// that it stopped belong to them: without these the group could not become complete.
+pub(crate) async fn failed_members(conn: &mut PgConnection, group: GroupId) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        "with recursive inside as (
+            select id, policy = 'fail_fast' and state = 'failed' as stopped from groups where id = $1
+            union all
+            select g.id, (g.policy = 'fail_fast' and g.state = 'failed') or (i.stopped and g.state = 'cancelled')
+            from inside i join groups g on g.parent_id = i.id
+         )
+         select j.id from inside i join jobs j on j.group_id = i.id
+         where j.state = 'dead' or (i.stopped and j.state = 'cancelled' and j.cancel_requested_at is null)",
+    )
+    .bind(group)
+    .fetch_all(conn)
+    .await
+}

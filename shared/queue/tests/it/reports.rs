@@ -1,0 +1,164 @@
+//! What is known of a job's attempts, and what a body may say.
+
+use std::time::{Duration, Instant};
+
+use gristmill_queue::{Context, Job, JobError, Options, Progress, ResultError, Worker};
+use serde::{Deserialize, Serialize};
+
+use crate::support::{Effect, LONG, bench, once, sweep, until, work};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Act(String);
+
+impl Job for Act {
+    const NAME: &'static str = "act";
+    const MAX_ATTEMPTS: u16 = 2;
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    const RETAIN: Option<Duration> = Some(Duration::from_secs(3_600));
+
+    fn backoff(attempt: u32) -> Option<Duration> {
+        Some(Duration::from_millis(400) * attempt)
+    }
+}
+
+async fn act(ctx: Context, Act(how): Act) -> Result<(), JobError> {
+    match how.as_str() {
+        "fail" => Err(JobError::retry("no luck")),
+        "hang" => std::future::pending().await,
+        "panic" => panic!("oh dear"),
+        "discard" => Err(JobError::discard("hopeless")),
+        "cancel" => Err(JobError::Cancelled),
+        "snooze"
+            if sqlx::query_scalar("select exists (select from job_attempts where job_id = $1)")
+                .bind(ctx.claim.id)
+                .fetch_one(ctx.queue.pool())
+                .await? =>
+        {
+            Ok(())
+        }
+        "snooze" => Err(JobError::Snooze(Duration::ZERO)),
+        "result" => {
+            assert!(matches!(ctx.set_result(&"x".repeat(20_000)), Err(ResultError::TooLarge(20_002))));
+            assert!(matches!(ctx.set_result(&"\0"), Err(ResultError::Nul)));
+            ctx.set_result(&"not the last word")?;
+            ctx.set_result(&serde_json::json!({ "rows": 7 }))?;
+            once(&ctx, 1).await
+        }
+        _ => {
+            ctx.set_result(&[1, 2])?;
+            Ok(())
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attempt_that_did_not_succeed_is_kept() {
+    let bench = bench().await;
+    let hows = ["fail", "hang", "panic", "discard", "cancel", "snooze", "result", "batch"];
+    let ids = bench.enqueue(&hows.map(|how| Act(how.into())), &Options::default()).await;
+    let unknown = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
+    let worker = Worker::builder(&bench.queue).label("mill").queue("default", 8).register::<Act>(act).build();
+    let (worker, sweeper) = (work(&worker), sweep(&bench.queue));
+    until("the ends", LONG, || async {
+        bench.count("select count(*) from jobs where state in ('available', 'scheduled')").await == 0
+    })
+    .await;
+    type Attempt = (i32, &'static str, Option<&'static str>);
+    let expected: [(usize, &[Attempt]); 6] = [
+        (0, &[(1, "retried", Some("no luck")), (2, "retried", Some("no luck"))]),
+        (1, &[(1, "timed_out", Some("timed out after 2s")), (2, "timed_out", Some("timed out after 2s"))]),
+        (2, &[(1, "panicked", Some("panicked: oh dear")), (2, "panicked", Some("panicked: oh dear"))]),
+        (3, &[(1, "discarded", Some("hopeless"))]),
+        (4, &[(1, "cancelled", None)]),
+        (5, &[(1, "snoozed", None)]),
+    ];
+    for (i, expected) in expected {
+        let seen: Vec<(i32, String, Option<String>)> =
+            sqlx::query_as("select attempt, outcome, error from job_attempts where job_id = $1 order by seq")
+                .bind(ids[i])
+                .fetch_all(&bench.pool)
+                .await
+                .unwrap();
+        let seen: Vec<_> = seen.iter().map(|(n, outcome, error)| (*n, outcome.as_str(), error.as_deref())).collect();
+        assert_eq!(seen, expected, "{}", hows[i]);
+    }
+    assert_eq!(bench.state(unknown).await.0, "parked");
+    assert_eq!(bench.count("select count(*) from job_attempts where outcome = 'parked' and delivery = 1").await, 1);
+    // Who, and when: of attempts, and of what ended the job.
+    assert_eq!(
+        bench
+            .count("select count(*) from job_attempts where worker not like 'mill-%' or worker is null or started_at > ended_at")
+            .await,
+        0
+    );
+    let took = bench
+        .count("select count(*) from job_attempts where outcome = 'timed_out' and ended_at - started_at between '1.99 s' and '10 s'")
+        .await;
+    assert_eq!(took, 2);
+    // A backoff of its own: 400 ms after the first.
+    let waited = bench
+        .count("select count(*) from (select max(started_at) - min(ended_at) as pause from job_attempts where outcome = 'retried') p where pause >= '0.39 s'")
+        .await;
+    assert_eq!(waited, 1);
+    assert_eq!(
+        bench
+            .count(
+                "select count(*) from jobs where state <> 'parked' and (worker not like 'mill-%' or started_at is null)"
+            )
+            .await,
+        0
+    );
+    let results: Vec<Option<serde_json::Value>> =
+        sqlx::query_scalar("select result from jobs where id = any($1) order by id")
+            .bind(&ids[6..])
+            .fetch_all(&bench.pool)
+            .await
+            .unwrap();
+    assert_eq!(results, [Some(serde_json::json!({ "rows": 7 })), Some(serde_json::json!([1, 2]))]);
+
+    // They are kept for an hour, whatever the rest is.
+    bench.queue.prune(Duration::ZERO).await.unwrap();
+    assert_eq!(bench.count("select count(*) from jobs").await, 9);
+    sqlx::query("update jobs set finished_at = finished_at - interval '61 minutes'")
+        .execute(&bench.pool)
+        .await
+        .unwrap();
+    bench.queue.prune(Duration::from_secs(864_000)).await.unwrap();
+    assert_eq!(bench.count("select count(*) from jobs where state not in ('dead', 'parked')").await, 0);
+    assert_eq!(bench.count("select count(*) from jobs").await, 5, "what is dead or parked waits for a decision");
+    worker.stop().await;
+    sweeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_seen_while_a_job_runs_and_costs_nothing() {
+    #[derive(Debug, Clone, Serialize, Deserialize)]
+    struct Long;
+    impl Job for Long {
+        const NAME: &'static str = "long";
+    }
+    let bench = bench().await;
+    let id = bench.enqueue(&[Long], &Options::default()).await[0];
+    assert_eq!(bench.queue.progress(id).await.unwrap(), None);
+    let body = |ctx: Context, _: Long| async move {
+        let started = Instant::now();
+        for n in 0..=1_000_000 {
+            ctx.progress(n, 1_000_000);
+        }
+        let took = started.elapsed();
+        ctx.cancel.cancelled().await;
+        ctx.set_result(&u64::try_from(took.as_millis()).unwrap())?;
+        Ok(())
+    };
+    let worker = work(&Worker::builder(&bench.queue).queue("default", 2).register::<Long>(body).build());
+    let all = Some(Progress { done: 1_000_000, total: 1_000_000 });
+    until("its progress", LONG, || async { bench.queue.progress(id).await.unwrap() == all }).await;
+    for key in bench.keys().await.iter().filter(|key| key.contains("progress")) {
+        let seconds: i64 = redis::cmd("TTL").arg(key).query_async(&mut bench.redis().await).await.unwrap();
+        assert!((1..=600).contains(&seconds), "{key} is left for {seconds} s");
+    }
+    bench.queue.cancel_jobs(&[id]).await.unwrap();
+    until("its end", LONG, || async { bench.state(id).await.0 == "completed" }).await;
+    assert!(bench.count("select result::bigint from jobs").await < 5_000, "a million calls");
+    worker.stop().await;
+}
