@@ -19,7 +19,8 @@ pub(crate) async fn arrange(queue: &Queue, config: &SchedulerConfig) -> anyhow::
             Err(error) => Err(error).context("the schedule of billing cannot be removed"),
         };
     }
-    let settle_seconds = u32::try_from(config.billing_settle.as_secs()).context("GRISTMILL_BILLING_SETTLE is too long")?;
+    let settle_seconds =
+        u32::try_from(config.billing_settle.as_secs()).context("GRISTMILL_BILLING_SETTLE is too long")?;
     // A tick bills all that is due, so one for any number of missed ones is enough.
     let schedule = NewSchedule {
         catch_up: CatchUp::Latest,

@@ -81,7 +81,8 @@ async fn a_run_is_wanted_and_stopped() {
 async fn a_payment_is_told_once_or_more_often() {
     let api = api().await;
     billed(&api).await;
-    let notice = json!({ "debtId": DEBT, "paidAt": "2022-06-09 10:00:00", "paidAmount": 1240.20, "paidBy": "John Doe" });
+    let notice =
+        json!({ "debtId": DEBT, "paidAt": "2022-06-09 10:00:00", "paidAmount": 1240.20, "paidBy": "John Doe" });
     let tell = async |notice: &Value| api.post("/v1/payments").json(notice).send().await.unwrap();
     let first = body(tell(&notice).await, StatusCode::CREATED).await;
     assert_eq!((first["balance"].as_str(), first["paid"]["minor"].as_i64()), (Some("settled"), Some(124_020)));

@@ -28,6 +28,7 @@ async fn the_document_describes_what_is_there() {
     }
     // Routes come from the list that makes the document; this list is for those who read the test.
     let expected = [
+        "delete /v1/mail/suppressions",
         "delete /v1/uploads/{id}",
         "get /docs",
         "get /docs/{file}",
@@ -37,11 +38,16 @@ async fn the_document_describes_what_is_there() {
         "get /problems/{code}",
         "get /readyz",
         "get /v1/debts",
+        "get /v1/mail",
+        "get /v1/mail/suppressions",
+        "get /v1/mail/{id}",
+        "get /v1/mail/{id}/eml",
         "get /v1/uploads",
         "get /v1/uploads/{id}",
         "get /v1/uploads/{id}/events",
         "get /v1/uploads/{id}/receipt",
         "get /v1/uploads/{id}/rejects",
+        "post /v1/mail/bounces",
         "post /v1/uploads",
     ];
     assert_eq!(described, expected.into_iter().map(str::to_owned).collect());

@@ -54,9 +54,7 @@ impl BillRun {
         let request = match (self.approve, self.cancel) {
             (Some(id), _) => api.request(Method::POST, &format!("v1/billing-runs/{id}/approve"), &[]),
             (None, Some(id)) => api.request(Method::DELETE, &format!("v1/billing-runs/{id}"), &[]),
-            (None, None) => {
-                api.request(Method::POST, "v1/billing-runs", &[]).json(&json!({ "dry_run": self.dry_run }))
-            }
+            (None, None) => api.request(Method::POST, "v1/billing-runs", &[]).json(&json!({ "dry_run": self.dry_run })),
         };
         let mut run: Value = api.json(api.send(request).await?).await?;
         let path = format!("v1/billing-runs/{}", text(&run["id"]));

@@ -80,7 +80,8 @@ impl Up {
         let mut api_config: gristmill_api::Config = config::read(&flags)?;
         api_config.api.addr = self.addr;
         let mut scheduler_config: gristmill_scheduler::Config = config::read(&flags)?;
-        if let Some((_, often)) = sources::for_trying().into_iter().find(|(name, _)| name == sources::BILLING_SCHEDULE) {
+        if let Some((_, often)) = sources::for_trying().into_iter().find(|(name, _)| name == sources::BILLING_SCHEDULE)
+        {
             scheduler_config.scheduler.billing_schedule = often;
         }
         let health = role::health("up", &scheduler_config.role.database, &scheduler_config.role.redis)?;
