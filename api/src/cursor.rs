@@ -14,6 +14,8 @@ pub(crate) type Uploads = Cursor<'u'>;
 pub(crate) type Debts = Cursor<'d'>;
 /// The cursor of `GET /v1/debts` of one upload.
 pub(crate) type UploadDebts = Cursor<'p'>;
+/// The cursor of `GET /v1/mail`.
+pub(crate) type Mails = Cursor<'m'>;
 /// The cursor of an upload's rejects.
 pub(crate) type Rejects = Cursor<'r'>;
 

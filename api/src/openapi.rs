@@ -24,6 +24,7 @@ use crate::problem::{Code, ProblemBody};
     tags(
         (name = "uploads", description = "Files in, and what became of them"),
         (name = "debts", description = "The rows of completed uploads"),
+        (name = "mail", description = "What was sent, and to whom nothing is"),
         (name = "about", description = "The server itself"),
     ),
 )]
@@ -74,6 +75,8 @@ answers! {
     Over: AlreadyOver, AlreadyBilled, RunOver;
     /// Of every route about one bill.
     NoBill: NotFound;
+    /// Of every route about one mail, or one suppressed address.
+    NoMail: NotFound;
     /// Of a bill's page.
     NoPage: NotPayable;
     /// Of every route about one billing run.

@@ -5,6 +5,7 @@ mod bills;
 mod debts;
 mod docs;
 mod health;
+mod mail;
 mod payments;
 mod problems;
 mod settings;
@@ -74,6 +75,11 @@ fn tree(lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>) -> OpenApiR
         .routes(routes!(billing_runs::approve))
         .routes(routes!(payments::create))
         .routes(routes!(settings::get, settings::put))
+        .routes(routes!(mail::list))
+        .routes(routes!(mail::bounce))
+        .routes(routes!(mail::suppressions, mail::lift))
+        .routes(routes!(mail::one))
+        .routes(routes!(mail::eml))
         .routes(routes!(health::metrics))
         .route_layer(from_fn(bounded));
     let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());

@@ -6,9 +6,12 @@ use gristmill_billing::{
     payments::{self, Balance, Notice, PaymentError},
     settings,
 };
+use gristmill_mail::{Kind, jobs::SendMail};
+use gristmill_queue::{Enqueued, Options, QueueError};
 use http::{StatusCode, Uri};
 use jiff::{Timestamp, civil::DateTime};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -120,7 +123,19 @@ pub(crate) async fn create(
         let detail = errors.first().map_or_else(String::new, |first| format!("{}: {}.", first.field, first.detail));
         Problem::new(Code::InvalidPayment, detail).errors(errors)
     })?;
-    let recorded = match payments::record(&app.receiver.pool, caller.id(), &notice, async |_, _| Ok(())).await {
+    let queue = &app.receiver.queue;
+    let mut jobs = Enqueued::default();
+    let receipt = async |conn: &mut PgConnection, number: i64| {
+        let reference = BillId { client_id: caller.id(), number }.to_string();
+        let job = SendMail { client_id: caller.id(), kind: Kind::PaymentReceipt, reference };
+        let options = Options { client_id: Some(caller.id()), ..Options::default() };
+        jobs = queue.enqueue(conn, &job, &options).await.map_err(|error| match error {
+            QueueError::Ledger(error) => error,
+            other => sqlx::Error::Encode(Box::new(other)),
+        })?;
+        Ok(())
+    };
+    let recorded = match payments::record(&app.receiver.pool, caller.id(), &notice, receipt).await {
         Ok(recorded) => recorded,
         Err(error @ PaymentError::NoDebt(_)) => {
             return Err(Problem::new(Code::NotFound, format!("{error}. GET /v1/debts lists yours.")));
@@ -128,6 +143,7 @@ pub(crate) async fn create(
         Err(error @ PaymentError::Other { .. }) => return Err(Problem::new(Code::PaymentReused, format!("{error}."))),
         Err(PaymentError::Database(error)) => return Err(error.into()),
     };
+    queue.push(jobs).await;
     let status = if recorded.repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((
         status,

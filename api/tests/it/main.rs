@@ -8,6 +8,7 @@ mod encodings;
 mod events;
 mod keys;
 mod lists;
+mod mail;
 mod robust;
 mod support;
 mod uploads;

@@ -2,6 +2,7 @@
 //! one's own.
 
 mod clock;
+pub mod smtp;
 
 use std::path::PathBuf;
 use std::sync::Arc;

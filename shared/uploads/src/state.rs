@@ -1,6 +1,7 @@
 //! The changes of state that more than one role makes. Each is one statement that asks for the state it starts from,
 //! so that of two racing changes one wins and the other sees that it came too late.
 
+use gristmill_mail::{Kind, jobs::SendMail, operator};
 use gristmill_queue::{Enqueued, GroupId, Options, Queue, QueueError};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -41,11 +42,11 @@ pub async fn end(
 ) -> Result<Option<Enqueued>, QueueError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
     let from: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
-    let group: Option<GroupId> = sqlx::query_scalar(
+    let ended: Option<(GroupId, i32)> = sqlx::query_as(
         // A file that never arrived whole may be sent again with the same key.
         "update uploads set state = $2, reason = $3, detail = $4, completed_at = null,
                 idempotency_key = case when received_at is null then null else idempotency_key end
-         where id = $1 and state = any($5) returning group_id",
+         where id = $1 and state = any($5) returning group_id, client_id",
     )
     .bind(upload_id)
     .bind(to.as_str())
@@ -54,7 +55,26 @@ pub async fn end(
     .bind(from)
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(group) = group else { return Ok(None) };
+    let Some((group, client_id)) = ended else { return Ok(None) };
     queue.cancel_group(conn, group).await?;
-    queue.enqueue(conn, &PurgeUpload { upload_id }, &Options::default()).await.map(Some)
+    let mut jobs = queue.enqueue(conn, &PurgeUpload { upload_id }, &Options::default()).await?;
+    if to == State::Failed {
+        jobs.merge(tell(conn, queue, client_id, upload_id, Kind::UploadFailed).await?);
+    }
+    Ok(Some(jobs))
+}
+
+/// Has the client's operator told by mail how an upload has ended, where the client has named one.
+pub async fn tell(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    upload_id: Uuid,
+    kind: Kind,
+) -> Result<Enqueued, QueueError> {
+    if operator::find(conn, client_id).await?.is_none() {
+        return Ok(Enqueued::default());
+    }
+    let job = SendMail { client_id, kind, reference: upload_id.to_string() };
+    queue.enqueue(conn, &job, &Options { client_id: Some(client_id), ..Options::default() }).await
 }

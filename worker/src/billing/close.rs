@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::plan;
-use crate::Env;
+use crate::{Env, mail};
 
 /// Closes a run; see the module.
 pub(super) async fn close(env: Env, context: Context, job: CloseRun) -> Result<(), JobError> {
@@ -21,7 +21,7 @@ pub(super) async fn close(env: Env, context: Context, job: CloseRun) -> Result<(
             .await?;
     let client_id = client_id.ok_or(JobError::Cancelled)?;
     let mut jobs = if unseen(&mut tx, job.run_id).await? == 0 {
-        finish(&mut tx, job.run_id).await?
+        finish(&env, &mut tx, job.run_id).await?
     } else if job.everywhere {
         let detail = "some debts of its uploads are not in the table where they should be";
         sqlx::query("update billing_runs set state = 'failed', detail = $2, finished_at = now() where id = $1")
@@ -68,7 +68,7 @@ async fn rest(env: &Env, conn: &mut PgConnection, client_id: i32, run_id: Uuid) 
     Ok(jobs)
 }
 
-async fn finish(conn: &mut PgConnection, run_id: Uuid) -> Result<Enqueued, JobError> {
+async fn finish(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqueued, JobError> {
     sqlx::query(
         "update uploads u set billed_through = r.cutoff,
                 next_due = (select min(next_due) from billing_shards s where s.run_id = r.id and s.upload_id = u.id),
@@ -98,10 +98,10 @@ async fn finish(conn: &mut PgConnection, run_id: Uuid) -> Result<Enqueued, JobEr
          where r.id = $1 returning r.client_id, r.bills",
     )
     .bind(run_id)
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
     tracing::info!(%run_id, client_id, bills, "billed");
-    Ok(Enqueued::default())
+    mail::of_run(env, conn, client_id, run_id).await
 }
 
 /// The join of a group with a dead shard.

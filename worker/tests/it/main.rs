@@ -6,5 +6,6 @@ mod billing;
 mod close;
 mod duplicates;
 mod ends;
+mod mail;
 mod mill;
 mod policies;
