@@ -14,6 +14,8 @@ pub(crate) type Uploads = Cursor<'u'>;
 pub(crate) type Debts = Cursor<'d'>;
 /// The cursor of `GET /v1/debts` of one upload.
 pub(crate) type UploadDebts = Cursor<'p'>;
+/// The cursor of `GET /v1/mail`.
+pub(crate) type Mails = Cursor<'m'>;
 /// The cursor of an upload's rejects.
 pub(crate) type Rejects = Cursor<'r'>;
 /// The cursor of `GET /v1/jobs`.
@@ -22,6 +24,11 @@ pub(crate) type Jobs = Cursor<'j'>;
 pub(crate) type Groups = Cursor<'g'>;
 /// The cursor of a schedule's ticks.
 pub(crate) type Ticks = Cursor<'t'>;
+
+/// The cursor of `GET /v1/bills`.
+pub(crate) type Bills = Cursor<'b'>;
+/// The cursor of `GET /v1/billing-runs`.
+pub(crate) type BillingRuns = Cursor<'B'>;
 
 /// Not a cursor of this list.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

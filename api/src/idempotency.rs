@@ -11,7 +11,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use tracing::Instrument;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::Caller,
-    params::{LONGEST_BODY, bad_header, text_header},
+    params::{bad_header, text_header},
     problem::{Code, Problem, Result},
 };
 
@@ -28,6 +28,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Who worked on a request for longer is gone: requests are bounded to less.
 const IN_FLIGHT: Duration = Duration::from_secs(60);
+/// The longest body of a small request: what axum's extractors take.
+const LONGEST_BODY: usize = 2 * 1024 * 1024;
 /// The longest answer that is kept.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
@@ -49,6 +51,10 @@ pub(crate) async fn idempotent(
     request: Request,
     next: Next,
 ) -> Result<Response> {
+    // The other methods are safe to repeat as they are.
+    if request.method() != Method::POST {
+        return Ok(next.run(request).await);
+    }
     let Some(key) = idempotency_key(request.headers())? else { return Ok(next.run(request).await) };
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, LONGEST_BODY).await.map_err(|error| {
@@ -141,8 +147,9 @@ impl Run {
         }
         let Some(status) = kept.status else {
             let detail = "The first request with this Idempotency-Key is still running. Send it again in a moment.";
-            return Err(Problem::new(Code::KeyInFlight, detail)
-                .header(header::RETRY_AFTER, HeaderValue::from_static("2")));
+            return Err(
+                Problem::new(Code::KeyInFlight, detail).header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+            );
         };
         let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
         let status = status.ok_or_else(|| Problem::internal("a kept answer has no status"))?;

@@ -9,6 +9,8 @@ mod body;
 mod cursor;
 mod hub;
 mod idempotency;
+mod json;
+mod money;
 mod observe;
 mod openapi;
 mod params;

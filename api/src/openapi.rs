@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use utoipa::{
     IntoResponses, OpenApi,
     openapi::{
-        ContentBuilder, HeaderBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder,
+        ContentBuilder, HeaderBuilder, Object, OpenApi as Document, Ref, RefOr, Required, Response, ResponseBuilder,
+        Type,
+        path::{Parameter, ParameterBuilder, ParameterIn},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -29,6 +31,7 @@ use crate::problem::{Code, ProblemBody};
         (name = "queues", description = "Operators only: pause, drain and limit queues"),
         (name = "workers", description = "Operators only: who works on what"),
         (name = "schedules", description = "Operators only: jobs by the clock"),
+        (name = "mail", description = "What was sent, and to whom nothing is"),
         (name = "about", description = "The server itself"),
     ),
 )]
@@ -48,10 +51,35 @@ pub(crate) fn frame() -> Document {
     document
 }
 
-/// The document with its routes gets examples of what they answer.
+/// The document with its routes gets what is the same for many of them, and examples of what they answer.
 pub(crate) fn with_examples(mut document: Document) -> Document {
+    let posts = document.paths.paths.values_mut().filter_map(|item| item.post.as_mut());
+    for post in posts {
+        let parameters = post.parameters.get_or_insert_default();
+        let is_key = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(it) if it.name == IDEMPOTENCY_KEY);
+        // An upload's is described with it.
+        if !parameters.iter().any(is_key) {
+            parameters.push(idempotency_key().into());
+        }
+    }
     examples::add(&mut document);
     document
+}
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+fn idempotency_key() -> Parameter {
+    let text = Object::builder().schema_type(Type::String).max_length(Some(255)).build();
+    ParameterBuilder::new()
+        .name(IDEMPOTENCY_KEY)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Makes it safe to repeat: the same key with the same request has the same answer for a day. Another request \
+             with it is refused (422), and so is the same one while the first still runs (409).",
+        ))
+        .schema(Some(text))
+        .build()
 }
 
 /// Answers that several routes give.
@@ -74,9 +102,7 @@ answers! {
     /// Of every route about one thing.
     Absent: NotFound;
     /// Of every route that changes what has states.
-    NotNow: WrongState, KeyInFlight;
-    /// Of every small POST.
-    Repeated: KeyReused, KeyInFlight;
+    NotNow: WrongState;
     /// Of every route that takes JSON.
     BadBody: InvalidBody, InvalidParameter;
     /// Of every route that needs a key.
@@ -86,7 +112,23 @@ answers! {
     /// Of the receipt.
     NoReceipt: NotCompleted;
     /// Of a removal.
-    Over: AlreadyOver;
+    Over: AlreadyOver, AlreadyBilled, RunOver;
+    /// Of every route about one bill.
+    NoBill: NotFound;
+    /// Of every route about one mail, or one suppressed address.
+    NoMail: NotFound;
+    /// Of a bill's page.
+    NoPage: NotPayable;
+    /// Of every route about one billing run.
+    NoRun: NotFound;
+    /// Of an approval.
+    NotWaiting: NotHeld;
+    /// Of a notice of payment.
+    NoDebt: NotFound;
+    BadPayment: InvalidPayment, PaymentReused;
+    BadSettings: InvalidSettings;
+    /// Of every route that takes JSON.
+    Unreadable: InvalidBody;
     /// Of every route.
     Faults: InvalidParameter, Internal, Unavailable;
     /// Of a body that is not taken.

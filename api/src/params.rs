@@ -4,11 +4,9 @@ use std::{fmt::Display, str::FromStr};
 
 use axum::{
     RequestPartsExt,
-    body::to_bytes,
-    extract::{FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRequestParts, Path},
 };
 use http::{HeaderName, Uri, request::Parts};
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::problem::{Code, FieldError, Problem, Result};
@@ -161,27 +159,6 @@ impl Named {
                 Code::NotFound,
                 format!("'{}' is not the id of a {what}: those are UUIDs. GET {list} lists them.", self.0),
             )
-        })
-    }
-}
-
-/// A body of JSON, and nothing that is not known.
-pub(crate) struct JsonBody<T>(pub(crate) T);
-
-/// The longest body of a small request.
-pub(crate) const LONGEST_BODY: usize = 1024 * 1024;
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self> {
-        let body = to_bytes(request.into_body(), LONGEST_BODY).await.map_err(|error| {
-            Problem::new(Code::InvalidBody, format!("The body broke off, or has more than {LONGEST_BODY} bytes."))
-                .caused_by(error)
-        })?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| {
-            let what = if body.is_empty() { "it is empty; JSON is wanted".to_owned() } else { error.to_string() };
-            Problem::bad_field("body", what)
         })
     }
 }

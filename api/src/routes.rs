@@ -1,13 +1,18 @@
 //! The routes. Each module owns its requests, its answers and its part of the OpenAPI document.
 
+mod billing_runs;
+mod bills;
 mod debts;
 mod docs;
 mod groups;
 mod health;
 mod jobs;
+mod mail;
+mod payments;
 mod problems;
 mod queues;
 mod schedules;
+mod settings;
 mod uploads;
 mod workers;
 
@@ -40,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn router(app: App) -> Router {
     let key = from_fn_with_state(app.clone(), require_key);
     let repeat = from_fn_with_state(app.clone(), idempotent);
-    let (router, _) = tree(|posts| posts.route_layer(repeat), |keyed| keyed.route_layer(key)).split_for_parts();
+    let (router, _) = tree(|small| small.route_layer(repeat), |keyed| keyed.route_layer(key)).split_for_parts();
     dress(router).with_state(app)
 }
 
@@ -57,7 +62,7 @@ fn dress<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
 
 /// The description of every route.
 pub(crate) fn document() -> OpenApi {
-    openapi::with_examples(tree(|posts| posts, |keyed| keyed).into_openapi())
+    openapi::with_examples(tree(|small| small, |keyed| keyed).into_openapi())
 }
 
 /// The routes and their description, from one list: neither has what the other lacks.
@@ -65,13 +70,26 @@ fn tree(
     once: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
     lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
 ) -> OpenApiRouter<App> {
-    let reads = OpenApiRouter::new()
+    let small = OpenApiRouter::new()
         .routes(routes!(uploads::list))
         .routes(routes!(uploads::one, uploads::remove))
         .routes(routes!(uploads::rejects))
         .routes(routes!(uploads::receipt))
         .routes(routes!(uploads::events))
         .routes(routes!(debts::list))
+        .routes(routes!(bills::list))
+        .routes(routes!(bills::one))
+        .routes(routes!(bills::page))
+        .routes(routes!(billing_runs::list, billing_runs::create))
+        .routes(routes!(billing_runs::one, billing_runs::cancel))
+        .routes(routes!(billing_runs::approve))
+        .routes(routes!(payments::create))
+        .routes(routes!(settings::get, settings::put))
+        .routes(routes!(mail::list))
+        .routes(routes!(mail::bounce))
+        .routes(routes!(mail::suppressions, mail::lift))
+        .routes(routes!(mail::one))
+        .routes(routes!(mail::eml))
         .routes(routes!(health::metrics))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::one))
@@ -84,8 +102,6 @@ fn tree(
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::one, schedules::put, schedules::delete))
         .routes(routes!(schedules::ticks))
-        .route_layer(from_fn(bounded));
-    let posts = OpenApiRouter::new()
         .routes(routes!(jobs::act))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::redrive))
@@ -100,9 +116,9 @@ fn tree(
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run))
         .route_layer(from_fn(bounded));
-    let posts = once(posts);
+    let small = once(small);
     let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());
-    let keyed = lock(reads.merge(posts).merge(writes));
+    let keyed = lock(small.merge(writes));
     let open = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

@@ -96,6 +96,29 @@ pub(crate) async fn events(api: &str, key: &str, id: &str) -> anyhow::Result<(us
     bail!("the event stream ended before the upload did")
 }
 
+/// Bills all that is due: how long from the request to the end of the run, and how many bills it made.
+pub(crate) async fn bill(stack: &Stack) -> anyhow::Result<(Duration, u64)> {
+    let http = reqwest::Client::new();
+    let url = format!("{}/v1/billing-runs", stack.api);
+    let since = Instant::now();
+    let begun = http.post(&url).bearer_auth(&stack.key).send().await?.error_for_status()?;
+    let mut run: Run = serde_json::from_str(&begun.text().await?)?;
+    while ["queued", "running"].contains(&run.state.as_str()) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let answer = http.get(format!("{url}/{}", run.id)).bearer_auth(&stack.key).send().await?.error_for_status()?;
+        run = serde_json::from_str(&answer.text().await?)?;
+    }
+    ensure!(run.state == "completed", "{run:?}");
+    Ok((since.elapsed(), run.bills))
+}
+
+#[derive(Debug, Deserialize)]
+struct Run {
+    id: String,
+    state: String,
+    bills: u64,
+}
+
 #[derive(Default)]
 struct Lines(String);
 

@@ -26,7 +26,7 @@ struct Bench {
     /// Runs of each measurement; the median counts
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Only these scenarios (clean, dirty, force, large, watchers, pure, jobs)
+    /// Only these scenarios (clean, dirty, force, billing, large, watchers, pure, jobs)
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The binary to measure
@@ -50,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
     let bench = Bench::parse();
     let wants = |name: &str| bench.only.is_empty() || bench.only.iter().any(|only| only == name);
     let mut report = Report::new(bench.rows, bench.runs);
-    if ["clean", "dirty", "force", "large", "watchers"].iter().any(|name| wants(name)) {
+    if ["clean", "dirty", "force", "billing", "large", "watchers"].iter().any(|name| wants(name)) {
         uploads(&bench, &wants, &mut report).await?;
     }
     if wants("pure") {
@@ -77,6 +77,9 @@ async fn uploads(bench: &Bench, wants: &dyn Fn(&str) -> bool, report: &mut Repor
     }
     if wants("force") {
         scenarios::force(&stack, &files, bench.runs, y, report).await?;
+    }
+    if wants("billing") {
+        scenarios::billing(&stack, &files, bench.runs, y, report).await?;
     }
     if wants("watchers") {
         scenarios::watchers(&stack, &files, bench.watchers, report).await?;

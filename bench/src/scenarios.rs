@@ -130,6 +130,37 @@ pub(crate) async fn force(
     Ok(())
 }
 
+/// All debts of a file billed in one run.
+pub(crate) async fn billing(
+    stack: &Stack,
+    files: &Files,
+    runs: usize,
+    y: Duration,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let file = files.clean()?;
+    let (mut times, mut resident) = (vec![], 0);
+    for _ in 0..runs {
+        stack.reset().await?;
+        client::send(stack, &file, false).await?;
+        let (billed, peaks, _) = process::watch(stack.pid(), client::bill(stack)).await;
+        let (time, bills) = billed?;
+        ensure!(bills == files.rows, "{bills} bills of {} debts", files.rows);
+        times.push(time);
+        resident = peaks.resident.get(&Role::Worker).copied().unwrap_or_default().max(resident);
+    }
+    let total = median(times);
+    let rate = files.rows as f64 / total.as_secs_f64();
+    report.row(
+        "all its debts billed in one run",
+        format!("{} ({rate:.0} bills/s)", seconds(total)),
+        ratio(total, y),
+        "≤ 0.5 × Y",
+    );
+    report.row("– largest resident size: a worker", mib(resident), String::new(), "bounded");
+    Ok(())
+}
+
 /// A file ten times as large, once: rate and memory.
 pub(crate) async fn large(stack: &Stack, files: &Files, report: &mut Report) -> anyhow::Result<()> {
     stack.reset().await?;

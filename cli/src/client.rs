@@ -1,6 +1,8 @@
 //! The tools: subcommands that talk to a running API over HTTP, as any other client would.
 
 mod api;
+mod bill_run;
+mod bills;
 mod cancel;
 mod confirm;
 mod failure;
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Queues(queues::Queues),
     Workers(workers::Workers),
     Schedules(schedules::Schedules),
+    Bills(bills::Bills),
+    BillRun(bill_run::BillRun),
     Generate(generate::Generate),
     Health(health::Health),
 }
@@ -61,6 +65,8 @@ impl Command {
             Self::Queues(command) => command.run().await,
             Self::Workers(command) => command.run().await,
             Self::Schedules(command) => command.run().await,
+            Self::Bills(command) => command.run().await,
+            Self::BillRun(command) => command.run().await,
             Self::Generate(command) => command.run(),
             Self::Health(command) => command.run().await,
         }

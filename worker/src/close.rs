@@ -7,6 +7,7 @@ mod settle;
 
 use std::time::Duration;
 
+use gristmill_mail::Kind;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_uploads::{
     Policy, State, Upload,
@@ -62,19 +63,18 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     if !violations.is_empty() {
         return Err(refuse(env, tx, upload_id, &violations).await);
     }
-    let closed = sqlx::query(
+    let closed: Option<i32> = sqlx::query_scalar(
         "update uploads set state = 'completed', completed_at = clock_timestamp(), detail = null
-         where id = $1 and state = 'processing'",
+         where id = $1 and state = 'processing' returning client_id",
     )
     .bind(upload_id)
-    .execute(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    if closed.rows_affected() == 0 {
-        return Err(JobError::Cancelled);
-    }
-    let kept_until = jiff::Timestamp::now() + env.keep_objects;
-    let options = Options { run_at: Some(kept_until), client_id: context.client_id, ..Options::default() };
+    let client_id = closed.ok_or(JobError::Cancelled)?;
+    let options = Options { delay: Some(env.keep_objects), client_id: Some(client_id), ..Options::default() };
     let mut jobs = env.queue.enqueue(&mut tx, &DropObjects { upload_id }, &options).await?;
+    let told = state::tell(&mut tx, &env.queue, client_id, upload_id, Kind::UploadCompleted).await?;
+    jobs.merge(told);
     let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
     tx.commit().await?;
     env.events.publish_state(&upload).await;

@@ -1,18 +1,21 @@
-//! The jobs' bodies: chunk, join, purge.
+//! The jobs' bodies: chunk, join, purge; billing runs; mails.
 //!
 //! A worker is a process that claims jobs and runs them; add processes to go faster. What each job does is in the
 //! module of its name; how a job lives is the queue's business.
 
+mod billing;
 mod close;
 mod load;
+mod mail;
 mod purge;
 mod rows;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use gristmill_mail::{Mailer, Rate};
 use gristmill_pipelines::Rules;
-use gristmill_platform::config::{LimitsConfig, RoleConfig, WorkerConfig};
+use gristmill_platform::config::{LimitsConfig, MailConfig, RoleConfig, WorkerConfig};
 pub use gristmill_queue::WorkerHealth;
 use gristmill_queue::{Queue, QueueConfig, Worker, WorkerBuilder};
 use gristmill_uploads::{events::Events, jobs};
@@ -30,6 +33,9 @@ pub struct Config {
     #[doc = "How records are checked."]
     pub limits: LimitsConfig,
     #[command(flatten)]
+    #[doc = "How mail is sent."]
+    pub mail: MailConfig,
+    #[command(flatten)]
     #[doc = "What every role needs."]
     pub role: RoleConfig,
 }
@@ -45,6 +51,8 @@ pub struct Env {
     pub store: Arc<dyn ObjectStore>,
     /// Who is told.
     pub events: Events,
+    /// Sends mails.
+    pub mailer: Mailer,
     /// How records are checked.
     pub rules: Arc<Rules>,
     /// How long the objects of a closed upload are kept.
@@ -68,15 +76,19 @@ pub async fn run(config: Config, health: WorkerHealth, shutdown: CancellationTok
     let redis_url = config.role.redis.url()?;
     let queue =
         Queue::connect(pool.clone(), queue_config(&config, redis_url)).await.context("no queue to work from")?;
+    let namespace = &config.role.redis.redis_namespace;
+    let store = gristmill_platform::store::open(&config.role.store)?;
+    let rate = Rate::connect(redis_url, namespace, config.mail.mail_rate)?;
     let env = Env {
-        events: Events::connect(redis_url, &config.role.redis.redis_namespace).context("no Redis to tell events to")?,
-        store: gristmill_platform::store::open(&config.role.store)?,
+        events: Events::connect(redis_url, namespace).context("no Redis to tell events to")?,
+        mailer: Mailer::new(&config.mail, pool.clone(), store.clone(), rate).context("mails cannot be sent")?,
+        store,
         rules: Arc::new(rules(&config.limits)),
         keep_objects: config.role.store.keep_objects,
         pool,
         queue,
     };
-    builder(&env, &config.worker).health(health).build().run(shutdown).await.context("the worker stopped")
+    builder(&env, &config.worker, &config.mail).health(health).build().run(shutdown).await.context("the worker stopped")
 }
 
 fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
@@ -88,22 +100,33 @@ fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
 }
 
 /// The worker with its bodies: what [`run`] runs, and what tests drain.
-pub fn worker(env: &Env, config: &WorkerConfig) -> Worker {
-    builder(env, config).build()
+pub fn worker(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> Worker {
+    builder(env, config, mail).build()
 }
 
-fn builder(env: &Env, config: &WorkerConfig) -> WorkerBuilder {
+fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder {
+    describe();
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
     let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
-    Worker::builder(&env.queue)
+    let builder = Worker::builder(&env.queue)
         .label(&config.worker_label)
         .queue("chunks", config.worker_concurrency)
         .queue("uploads", 2)
+        .queue("billing", 2)
+        .queue("mail", mail.mail_concurrency)
         .own_jobs()
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
         .register::<jobs::CloseUpload>(move |context, job| close::close_upload(close.clone(), context, job))
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
-        .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job))
+        .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job));
+    mail::register(billing::register(builder, env), env)
+}
+
+/// What the metrics of the bodies mean.
+fn describe() {
+    metrics::describe_counter!("gristmill_rows_total", "Rows of files, by what became of them");
+    metrics::describe_counter!("gristmill_invariant_violations_total", "What cannot be and was found, by what it is");
+    metrics::counter!("gristmill_invariant_violations_total", "invariant" => "conservation").increment(0);
 }

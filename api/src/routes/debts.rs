@@ -14,6 +14,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
+    money::Money,
     openapi::{Denied, Faults},
     params::Params,
     problem::Result,
@@ -44,27 +45,6 @@ pub(crate) struct Debt {
     due_date: String,
 }
 
-/// An amount of money.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Money {
-    /// In the currency's minor unit: exact.
-    #[schema(example = 781_150)]
-    minor: i64,
-    /// ISO 4217.
-    #[schema(example = "BRL")]
-    currency: &'static str,
-    /// The same for reading.
-    #[schema(example = "7811.50")]
-    decimal: String,
-}
-
-impl Money {
-    fn brl(minor: i64) -> Self {
-        let (sign, minor_abs) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
-        Self { minor, currency: "BRL", decimal: format!("{sign}{}.{:02}", minor_abs / 100, minor_abs % 100) }
-    }
-}
-
 #[derive(FromRow)]
 struct Row {
     debt_id: Uuid,
@@ -86,7 +66,7 @@ impl From<Row> for Debt {
             name: row.name,
             government_id: row.government_id,
             email: row.email,
-            amount: Money::brl(row.amount_minor),
+            amount: Money::of(row.amount_minor, "BRL"),
             due_date: row.due_date,
         }
     }
@@ -159,17 +139,4 @@ async fn by_id(
     .bind(limit)
     .fetch_all(pool)
     .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn money_reads_right() {
-        let decimal = |minor| Money::brl(minor).decimal;
-        assert_eq!(decimal(781_150), "7811.50");
-        assert_eq!(decimal(5), "0.05");
-        assert_eq!(decimal(-5), "-0.05");
-    }
 }

@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 use crate::{
     app::App,
     auth::Operator,
-    openapi::{BadBody, Faults, NotOperator, Repeated},
-    params::{JsonBody, Named, Params},
+    json::Body,
+    openapi::{BadBody, Faults, NotOperator},
+    params::{Named, Params},
     problem::{Code, Problem, Result},
 };
 
@@ -47,7 +48,7 @@ pub(crate) async fn one(about: AboutQueue) -> Result<Json<QueueView>> {
 /// What runs goes on.
 #[utoipa::path(post, path = "/v1/queues/{name}/pause", tag = "queues", security(("key" = [])),
     params(("name" = String, Path, description = "The queue")),
-    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Repeated, Faults))]
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Faults))]
 pub(crate) async fn pause(about: AboutQueue) -> Result<Json<QueueView>> {
     Ok(Json(about.queues.pause(&about.name).await?))
 }
@@ -57,7 +58,7 @@ pub(crate) async fn pause(about: AboutQueue) -> Result<Json<QueueView>> {
 /// Also ends a drain.
 #[utoipa::path(post, path = "/v1/queues/{name}/resume", tag = "queues", security(("key" = [])),
     params(("name" = String, Path, description = "The queue")),
-    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Repeated, Faults))]
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Faults))]
 pub(crate) async fn resume(about: AboutQueue) -> Result<Json<QueueView>> {
     Ok(Json(about.queues.resume(&about.name).await?))
 }
@@ -65,7 +66,7 @@ pub(crate) async fn resume(about: AboutQueue) -> Result<Json<QueueView>> {
 /// Run what is due now, then pause
 #[utoipa::path(post, path = "/v1/queues/{name}/drain", tag = "queues", security(("key" = [])),
     params(("name" = String, Path, description = "The queue")),
-    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Repeated, Faults))]
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Faults))]
 pub(crate) async fn drain(about: AboutQueue) -> Result<Json<QueueView>> {
     Ok(Json(about.queues.drain(&about.name).await?))
 }
@@ -76,7 +77,7 @@ pub(crate) async fn drain(about: AboutQueue) -> Result<Json<QueueView>> {
 #[utoipa::path(put, path = "/v1/queues/{name}/limits", tag = "queues", security(("key" = [])),
     params(("name" = String, Path, description = "The queue")), request_body = Limits,
     responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, BadBody, Faults))]
-pub(crate) async fn limit(about: AboutQueue, JsonBody(limits): JsonBody<Limits>) -> Result<Json<QueueView>> {
+pub(crate) async fn limit(about: AboutQueue, Body(limits): Body<Limits>) -> Result<Json<QueueView>> {
     match about.queues.set_limits(&about.name, &limits).await {
         Ok(view) => Ok(Json(view)),
         Err(LimitsError::Queue(error)) => Err(error.into()),

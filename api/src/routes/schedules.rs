@@ -14,8 +14,9 @@ use crate::{
     app::App,
     auth::Operator,
     cursor,
-    openapi::{Absent, BadBody, Faults, NotOperator, Repeated},
-    params::{JsonBody, Named, Params},
+    json::Body,
+    openapi::{Absent, BadBody, Faults, NotOperator},
+    params::{Named, Params},
     problem::{Problem, Result},
 };
 
@@ -87,12 +88,7 @@ pub(crate) async fn one(about: AboutSchedule) -> Result<Json<ScheduleView>> {
 #[utoipa::path(get, path = "/v1/schedules/{name}/ticks", tag = "schedules", security(("key" = [])),
     params(("name" = String, Path, description = "The schedule"), TicksQuery),
     responses((status = 200, description = "A page", body = TickList), NotOperator, Absent, Faults))]
-pub(crate) async fn ticks(
-    State(app): State<App>,
-    _: Operator,
-    Named(name): Named,
-    uri: Uri,
-) -> Result<Json<TickList>> {
+pub(crate) async fn ticks(State(app): State<App>, _: Operator, Named(name): Named, uri: Uri) -> Result<Json<TickList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let before = query.take::<cursor::Ticks>("cursor").map(|cursor| {
@@ -112,7 +108,7 @@ pub(crate) async fn ticks(
 #[utoipa::path(put, path = "/v1/schedules/{name}", tag = "schedules", security(("key" = [])),
     params(("name" = String, Path, description = "Letters, digits and `. _ - :`, at most 100 of them")), request_body = ScheduleBody,
     responses((status = 200, description = "The schedule", body = ScheduleView), NotOperator, BadBody, Faults))]
-pub(crate) async fn put(about: AboutSchedule, JsonBody(body): JsonBody<ScheduleBody>) -> Result<Json<ScheduleView>> {
+pub(crate) async fn put(about: AboutSchedule, Body(body): Body<ScheduleBody>) -> Result<Json<ScheduleView>> {
     let ScheduleBody { cron, time_zone, catch_up, jitter_seconds, job } = body;
     let time_zone = time_zone.unwrap_or_else(|| "UTC".to_owned());
     let new = NewSchedule { time_zone, catch_up, jitter_seconds, ..NewSchedule::new(about.name, cron, job) };
@@ -133,7 +129,7 @@ pub(crate) async fn delete(about: AboutSchedule) -> Result<StatusCode> {
 /// Have a schedule not fire any more
 #[utoipa::path(post, path = "/v1/schedules/{name}/pause", tag = "schedules", security(("key" = [])),
     params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator, Absent, Repeated, Faults))]
+    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator, Absent, Faults))]
 pub(crate) async fn pause(about: AboutSchedule) -> Result<Json<ScheduleView>> {
     about.schedules.pause(&about.name).await.map(Json).map_err(problem)
 }
@@ -143,7 +139,7 @@ pub(crate) async fn pause(about: AboutSchedule) -> Result<Json<ScheduleView>> {
 /// What would have fired meanwhile neither runs nor counts as missed.
 #[utoipa::path(post, path = "/v1/schedules/{name}/resume", tag = "schedules", security(("key" = [])),
     params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator, Absent, Repeated, Faults))]
+    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator, Absent, Faults))]
 pub(crate) async fn resume(about: AboutSchedule) -> Result<Json<ScheduleView>> {
     about.schedules.resume(&about.name).await.map(Json).map_err(problem)
 }
@@ -153,7 +149,7 @@ pub(crate) async fn resume(about: AboutSchedule) -> Result<Json<ScheduleView>> {
 /// Also while it is paused. The clock's ticks come as ever.
 #[utoipa::path(post, path = "/v1/schedules/{name}/run", tag = "schedules", security(("key" = [])),
     params(("name" = String, Path, description = "The schedule")),
-    responses((status = 202, description = "The job is enqueued", body = TickView), NotOperator, Absent, Repeated, Faults))]
+    responses((status = 202, description = "The job is enqueued", body = TickView), NotOperator, Absent, Faults))]
 pub(crate) async fn run(about: AboutSchedule) -> Result<(StatusCode, Json<TickView>)> {
     let tick = about.schedules.run_now(&about.name).await.map_err(problem)?;
     Ok((StatusCode::ACCEPTED, Json(tick)))

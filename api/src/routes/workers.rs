@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::Operator,
-    openapi::{Absent, Faults, NotOperator, Repeated},
+    openapi::{Absent, Faults, NotOperator},
     params::{Named, Params},
     problem::{Problem, Result},
 };
@@ -43,7 +43,7 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Resul
 /// It finishes what it runs, and stays, idle, until its process is stopped.
 #[utoipa::path(post, path = "/v1/workers/{id}/drain", tag = "workers", security(("key" = [])),
     params(("id" = Uuid, Path, description = "The worker")),
-    responses((status = 200, description = "It is told", body = Draining), NotOperator, Absent, Repeated, Faults))]
+    responses((status = 200, description = "It is told", body = Draining), NotOperator, Absent, Faults))]
 pub(crate) async fn drain(State(app): State<App>, _: Operator, named: Named, uri: Uri) -> Result<Json<Draining>> {
     Params::of(&uri).finish()?;
     let id = named.id("worker", "/v1/workers")?;

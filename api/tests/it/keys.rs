@@ -3,7 +3,7 @@ use reqwest::StatusCode;
 
 use crate::support::{api, file, problem};
 
-const KEYED: [(&str, &str); 15] = [
+const KEYED: [(&str, &str); 22] = [
     ("GET", "/v1/uploads"),
     ("POST", "/v1/uploads?kind=debts"),
     ("GET", "/v1/uploads/0199aaaa-0000-7000-8000-000000000000"),
@@ -18,6 +18,13 @@ const KEYED: [(&str, &str); 15] = [
     ("GET", "/v1/queues"),
     ("GET", "/v1/workers"),
     ("GET", "/v1/schedules"),
+    ("GET", "/v1/mail"),
+    ("GET", "/v1/mail/0199aaaa-0000-7000-8000-000000000000"),
+    ("GET", "/v1/mail/0199aaaa-0000-7000-8000-000000000000/eml"),
+    ("POST", "/v1/mail/bounces"),
+    ("GET", "/v1/mail/suppressions"),
+    ("DELETE", "/v1/mail/suppressions"),
+    ("POST", "/v1/payments"),
     ("GET", "/metrics"),
 ];
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bills;
 mod documents;
 mod encodings;
 mod events;
@@ -9,6 +10,7 @@ mod idempotency;
 mod jobs;
 mod keys;
 mod lists;
+mod mail;
 mod operators;
 mod robust;
 mod support;

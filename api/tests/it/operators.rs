@@ -37,7 +37,8 @@ async fn a_client_may_not_steer_what_is_everybodys() {
 async fn a_queue_is_paused_limited_drained() {
     let api = api().await;
     let key = api.operator_key().await;
-    let ask = async |method: &str, path: &str| json(api.send(&key, method, path, json!({})).await, StatusCode::OK).await;
+    let ask =
+        async |method: &str, path: &str| json(api.send(&key, method, path, json!({})).await, StatusCode::OK).await;
     assert_eq!(ask("GET", "/v1/queues").await["items"], json!([]));
     insta::assert_json_snapshot!("paused_queue", ask("POST", "/v1/queues/a%20b/pause").await);
     assert_eq!(ask("GET", "/v1/queues").await["items"][0]["name"], "a b");
@@ -49,10 +50,10 @@ async fn a_queue_is_paused_limited_drained() {
         limited["limits"],
         json!({ "concurrency": 2, "rate_per_second": 1.5, "burst": 3, "key_concurrency": null })
     );
-    for (limits, field) in [(json!({ "burst": 3 }), "burst"), (json!({ "speed": 3 }), "body")] {
-        let problem =
-            problem(api.send(&key, "PUT", "/v1/queues/chunks/limits", limits).await, StatusCode::BAD_REQUEST).await;
-        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+    for (limits, said) in [(json!({ "burst": 3 }), "burst"), (json!({ "speed": 3 }), "speed")] {
+        let response = api.send(&key, "PUT", "/v1/queues/chunks/limits", limits).await;
+        let problem = problem(response, StatusCode::BAD_REQUEST).await;
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");
     }
 }
 
@@ -103,7 +104,6 @@ async fn a_schedule_is_made_looked_at_run_and_removed() {
         (json!({ "cron": "@daily", "time_zone": "Mars/Base", "job": redrive }), "time_zone"),
         (json!({ "cron": "@daily", "jitter_seconds": 1_000_000, "job": redrive }), "jitter_seconds"),
         (json!({ "cron": "@daily", "job": { "name": "", "payload": {} } }), "job"),
-        (json!({ "cron": "@daily" }), "body"),
     ];
     for (body, field) in wrong {
         let problem = problem(api.send(&key, "PUT", "/v1/schedules/again", body).await, StatusCode::BAD_REQUEST).await;

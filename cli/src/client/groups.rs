@@ -109,7 +109,8 @@ impl Groups {
                 } else if groups.is_empty() {
                     eprintln!("no such groups");
                 } else {
-                    let groups: Vec<Group> = groups.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
+                    let groups: Vec<Group> =
+                        groups.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
                     print!("{}", group_table(&groups));
                 }
             }

@@ -15,6 +15,9 @@ use super::{
     server::Server,
 };
 
+/// Columns that lines are broken at.
+const WIDTH: usize = 78;
+
 /// See who works on what; have a worker take no more jobs (with an operator's key)
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -80,16 +83,25 @@ impl Workers {
 fn worker_lines(worker: &WorkerView) -> String {
     let WorkerView { id, label, pid, host, .. } = worker;
     let state = match (&worker.unwell, worker.draining) {
-        (Some(reason), _) => format!("unwell: {}", short(reason, 20)),
+        (Some(reason), _) => format!("unwell: {reason}"),
         (None, true) => "draining".to_owned(),
         (None, false) => "well".to_owned(),
     };
-    let place = format!("{}:{pid}", short(host.as_deref().unwrap_or("?"), 20));
-    let mut text = format!("{id} {} {place} {state}\n", short(label, 12));
-    let used = [worker.memory_bytes.map(bytes), worker.cpu.map(|cpu| format!("{cpu:.1} CPU"))];
-    let used: Vec<String> = used.into_iter().flatten().collect();
-    let lines = worker.lines.iter().map(|line| format!("{} {}/{}", line.queue, line.held, line.concurrency));
-    let _ = writeln!(text, "  {}", lines.chain(used).collect::<Vec<_>>().join("  "));
+    let mut text = format!("{id}  {}  {}\n", short(label, 20), short(&state, 20));
+    let place = format!("process {pid} on {}", short(host.as_deref().unwrap_or("?"), 30));
+    let used = [Some(place), worker.memory_bytes.map(bytes), worker.cpu.map(|cpu| format!("{cpu:.1} CPU"))];
+    let _ = writeln!(text, "  {}", used.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    let mut rows: Vec<String> = Vec::new();
+    for line in &worker.lines {
+        let slots = format!("  {} {}/{}", line.queue, line.held, line.concurrency);
+        match rows.last_mut() {
+            Some(row) if row.chars().count() + slots.chars().count() <= WIDTH => *row += &slots,
+            _ => rows.push(slots),
+        }
+    }
+    for row in rows {
+        let _ = writeln!(text, "{row}");
+    }
     for job in worker.lines.iter().flat_map(|line| &line.running) {
         let name = job.name.as_deref().unwrap_or("?");
         let since = i64::try_from(job.since_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());

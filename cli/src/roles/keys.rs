@@ -63,7 +63,10 @@ async fn create(pool: &PgPool, client: &str, operator: bool, json: bool) -> anyh
     let key = made.context(UNREADY)?;
     let secret = key.secret.expose_secret();
     if json {
-        println!("{}", serde_json::json!({ "id": key.id, "client": key.client.name, "operator": operator, "key": secret }));
+        println!(
+            "{}",
+            serde_json::json!({ "id": key.id, "client": key.client.name, "operator": operator, "key": secret })
+        );
         return Ok(());
     }
     // the key alone on standard output, so that a script can take it

@@ -79,7 +79,11 @@ impl Up {
 
         let mut api_config: gristmill_api::Config = config::read(&flags)?;
         api_config.api.addr = self.addr;
-        let scheduler_config: gristmill_scheduler::Config = config::read(&flags)?;
+        let mut scheduler_config: gristmill_scheduler::Config = config::read(&flags)?;
+        if let Some((_, often)) = sources::for_trying().into_iter().find(|(name, _)| name == sources::BILLING_SCHEDULE)
+        {
+            scheduler_config.scheduler.billing_schedule = often;
+        }
         let health = role::health("up", &scheduler_config.role.database, &scheduler_config.role.redis)?;
         let api = gristmill_api::build(api_config).await?;
         let api_addr = api.addr().context("the API has no address")?;

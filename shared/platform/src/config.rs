@@ -4,11 +4,13 @@
 //! tested against the code.
 
 mod limits;
+mod mail;
 mod roles;
 mod sources;
 mod table;
 
 pub use limits::LimitsConfig;
+pub use mail::MailConfig;
 pub use roles::{ApiConfig, MonitorConfig, RoleConfig, SchedulerConfig, WorkerConfig};
 pub use sources::{DatabaseConfig, LogFormat, NoRedisUrl, RedisConfig, StoreConfig, TelemetryConfig, cloud_options};
 pub use table::{Setting, markdown, set_by_environment, settings, settings_of};

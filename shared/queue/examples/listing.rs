@@ -61,7 +61,12 @@ async fn main() -> Result<(), Error> {
     for (what, filter) in [("all", JobFilter::default()), ("dead", states(&[JobState::Dead]))] {
         let started = Instant::now();
         let count = queue.jobs().count(&filter).await?;
-        println!("count {what}: {} in {:.1} ms, all of them: {}", count.jobs, started.elapsed().as_secs_f64() * 1e3, count.exact);
+        println!(
+            "count {what}: {} in {:.1} ms, all of them: {}",
+            count.jobs,
+            started.elapsed().as_secs_f64() * 1e3,
+            count.exact
+        );
     }
     Ok(())
 }

@@ -19,9 +19,12 @@ mod relay;
 mod run;
 
 mod batch;
+mod describe;
 mod envelope;
 mod ledger;
 pub mod redis;
+pub mod testing;
+pub mod trace;
 mod watch;
 mod watchdog;
 

@@ -1,4 +1,4 @@
-//! For those who run the queue: what there is, and what to do about it.
+//! What operators ask and do.
 
 pub(crate) mod groups;
 pub(crate) mod jobs;

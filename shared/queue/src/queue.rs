@@ -1,9 +1,9 @@
 //! The handle: enqueue, push, groups, and the fence and completion that make an effect happen once.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
-    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned,
+    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned, describe,
     envelope::Message,
     ledger::{audit, complete, enqueue, fence, groups},
     redis::{Broker, Incoming, connection_config},
@@ -111,6 +111,8 @@ impl fmt::Display for GroupId {
 pub struct Options {
     /// Not before this time.
     pub run_at: Option<Timestamp>,
+    /// So long after `run_at`, or after now by Postgres' clock.
+    pub delay: Option<Duration>,
     /// 0 is the most urgent, 9 the least.
     pub priority: Option<u8>,
     /// As a member of this group.
@@ -123,7 +125,7 @@ pub struct Options {
     pub fair_key: Option<String>,
     /// The same, for a time or in other states. Beside a `unique_key`, both must be free.
     pub unique: Option<Unique>,
-    /// As part of this W3C trace.
+    /// The W3C `traceparent` it follows: what enqueues it ([`crate::trace::current`]), unless given.
     pub trace_parent: Option<String>,
     /// Failed attempts until the job is dead.
     pub max_attempts: Option<u16>,
@@ -221,6 +223,8 @@ struct Inner {
     client: Client,
     conn: ConnectionManager,
     brokers: RwLock<HashMap<String, Broker>>,
+    /// Queues and states whose gauges are set.
+    gauged: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl Queue {
@@ -229,9 +233,12 @@ impl Queue {
     /// # Errors
     /// When the Redis URL is none.
     pub async fn connect(pool: PgPool, config: QueueConfig) -> Result<Self, QueueError> {
+        describe::describe();
         let client = Client::open(config.redis_url.as_str()).map_err(QueueError::Broker)?;
         let conn = client.get_connection_manager_lazy(connection_config()).map_err(QueueError::Broker)?;
-        Ok(Self { inner: Arc::new(Inner { pool, config, client, conn, brokers: RwLock::default() }) })
+        Ok(Self {
+            inner: Arc::new(Inner { pool, config, client, conn, brokers: RwLock::default(), gauged: Mutex::default() }),
+        })
     }
 
     /// Writes a job into the ledger, in the caller's transaction. [`Queue::push`] the answer after the commit.
@@ -343,13 +350,25 @@ impl Queue {
         Ok(if done.is_empty() { Completion::AlreadyDone } else { Completion::Done(joins) })
     }
 
-    /// Unfinished jobs by queue and state; also sets the gauges `gristmill_queue_depth`,
-    /// `gristmill_queue_oldest_seconds` and, while the broker answers, `gristmill_queue_seconds_left`.
+    /// Jobs by queue and state, but for those that are completed or cancelled; also sets the gauges
+    /// `gristmill_queue_depth` and `gristmill_queue_oldest_seconds`, to zero where there are none any more, and, while the
+    /// broker answers, `gristmill_queue_seconds_left`.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
         let depths = audit::depths(self.pool()).await?;
+        {
+            let mut gauged = self.inner.gauged.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = depths.iter().map(|d| (d.queue.clone(), d.state.clone())).collect();
+            let gone = std::mem::replace(&mut *gauged, known);
+            for (queue, state) in gone.difference(&gauged) {
+                let labels = [("queue", queue.clone()), ("state", state.clone())];
+                metrics::gauge!("gristmill_queue_depth", &labels).set(0.0);
+                metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(0.0);
+            }
+            gauged.extend(gone);
+        }
         for depth in &depths {
             let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];
             metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);

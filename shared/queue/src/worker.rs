@@ -38,7 +38,7 @@ pub struct Context {
     pub queue: Queue,
     /// On whose behalf it was enqueued.
     pub client_id: Option<i32>,
-    /// The W3C trace it was enqueued in.
+    /// The W3C `traceparent` it was enqueued with. What the body enqueues follows the body.
     pub trace_parent: Option<String>,
 }
 
@@ -198,6 +198,10 @@ impl Worker {
         self.health.clone()
     }
 
+    pub(crate) fn bodies(&self) -> Arc<HashMap<&'static str, Registered>> {
+        Arc::clone(&self.bodies)
+    }
+
     /// Runs until `shutdown`; then takes no more jobs, gives back what has not started, lets running jobs finish
     /// within the grace period, and gives back the rest. No fault of an engine ends it.
     ///
@@ -208,7 +212,9 @@ impl Worker {
             return Err(WorkerError::NoQueue);
         }
         let give_up = CancellationToken::new();
-        let identity = format!("{:012x}", Uuid::new_v4().as_u128() >> 80);
+        let process = Process::default();
+        // The first digits of the id that the list of workers has.
+        let identity = format!("{:012x}", process.id().as_u128() >> 80);
         let name = if self.label.is_empty() { identity } else { format!("{}-{identity}", self.label) };
         let runner = Arc::new(Runner::new(self.queue.clone(), Arc::clone(&self.bodies), name.into(), give_up.clone()));
         let watch = {
@@ -216,7 +222,6 @@ impl Worker {
             AbortOnDropHandle::new(tokio::spawn(async move { runner.watch().await }))
         };
         let unpark = AbortOnDropHandle::new(tokio::spawn(self.clone().unpark()));
-        let process = Process::default();
         self.health.is_of(&process);
         let watchdog = AbortOnDropHandle::new(tokio::spawn(watchdog::watch(self.queue.clone(), process.clone())));
         let mut lines = Vec::new();
@@ -284,6 +289,7 @@ impl Line {
             lease: config.lease,
             max_deliveries: config.max_deliveries,
             label: self.label.clone(),
+            version: config.version.clone(),
             process: self.process.clone(),
             ..Settings::new(&config.namespace, &self.name)
         };

@@ -24,6 +24,9 @@ pub enum RemoveError {
         /// Where it stands.
         state: State,
     },
+    /// Its debts are billed, or are being billed at this moment.
+    #[error("the upload is billed: its debts cannot be taken back")]
+    Billed,
     /// The database did not do it.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -62,6 +65,14 @@ impl Receiver {
                 (jobs, true)
             }
         };
+        // Who bills an upload marks it while holding it, so the mark is there to be seen once the upload is ended.
+        let billed: bool = sqlx::query_scalar("select billed_by is not null from uploads where id = $1")
+            .bind(id)
+            .fetch_one(&mut *tx)
+            .await?;
+        if undone && billed {
+            return Err(RemoveError::Billed);
+        }
         let upload = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
         tx.commit().await?;
         self.queue.push(jobs).await;

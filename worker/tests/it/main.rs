@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod billing;
 mod close;
 mod duplicates;
 mod ends;
+mod mail;
 mod mill;
 mod policies;

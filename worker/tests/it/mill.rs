@@ -4,9 +4,10 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, stream};
+use gristmill_mail::{Mailer, Rate};
 use gristmill_pipelines::Kind;
 use gristmill_platform::{
-    config::{LimitsConfig, WorkerConfig},
+    config::{LimitsConfig, MailConfig, WorkerConfig},
     testing::{self, Stack},
 };
 use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
@@ -50,6 +51,7 @@ impl Mill {
             queue,
             store: stack.store.clone(),
             events,
+            mailer: mailer(&stack, &MailConfig::default()),
             rules: Arc::new(rules(&limits)),
             keep_objects: Duration::ZERO,
         };
@@ -57,7 +59,11 @@ impl Mill {
     }
 
     pub(crate) fn worker(&self, concurrency: usize) -> Worker {
-        worker(&self.env, &WorkerConfig { worker_concurrency: concurrency, ..WorkerConfig::default() })
+        worker(
+            &self.env,
+            &WorkerConfig { worker_concurrency: concurrency, ..WorkerConfig::default() },
+            &MailConfig::default(),
+        )
     }
 
     /// Starts a worker, and a sweeper for what is retried or snoozed, that run until `stop`.
@@ -143,6 +149,11 @@ pub(crate) fn accepted(received: Result<Received, ReceiveError>) -> Upload {
         Received::Accepted(upload) => upload,
         other => panic!("expected a new upload, got {other:?}"),
     }
+}
+
+pub(crate) fn mailer(stack: &Stack, config: &MailConfig) -> Mailer {
+    let rate = Rate::connect(&stack.redis_url, &stack.namespace, config.mail_rate).unwrap();
+    Mailer::new(config, stack.pool.clone(), stack.store.clone(), rate).unwrap()
 }
 
 pub(crate) async fn client(stack: &Stack, name: &str) -> i32 {

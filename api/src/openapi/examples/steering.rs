@@ -9,10 +9,19 @@ const ERROR: &str = "the ledger failed: connection refused";
 
 pub(super) fn all() -> Vec<(&'static str, Value)> {
     vec![
-        ("JobList", json!({ "items": [job()], "next_cursor": "j19a4b1e9d027b418e6f2c7d90a1b3e4", "total": { "jobs": 10_000, "exact": false } })),
+        (
+            "JobList",
+            json!({ "items": [job()], "next_cursor": "j19a4b1e9d027b418e6f2c7d90a1b3e4", "total": { "jobs": 10_000, "exact": false } }),
+        ),
         ("OneJob", one_job()),
-        ("ActionRequest", json!({ "action": "redrive", "filter": { "states": ["dead"], "error": "connection refused" }, "per_second": 20 })),
-        ("ActionAnswer", json!({ "action": "redrive", "dry_run": false, "changed": 412, "requested": 0, "next_cursor": null })),
+        (
+            "ActionRequest",
+            json!({ "action": "redrive", "filter": { "states": ["dead"], "error": "connection refused" }, "per_second": 20 }),
+        ),
+        (
+            "ActionAnswer",
+            json!({ "action": "redrive", "dry_run": false, "changed": 412, "requested": 0, "next_cursor": null }),
+        ),
         ("GroupList", json!({ "items": [group()], "next_cursor": null })),
         ("OneGroup", one_group()),
         ("QueueList", json!({ "items": [queue()] })),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
-use gristmill_queue::{ActionPlace, Acted, JobAction, JobCount, JobFilter};
+use gristmill_queue::{Acted, ActionPlace, JobAction, JobCount, JobFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -12,8 +12,8 @@ use super::{About, Filter, Job, Names, OneJob};
 use crate::{
     app::App,
     auth::Caller,
-    openapi::{Absent, BadBody, Denied, Faults, NotNow, Repeated},
-    params::JsonBody,
+    json::Body,
+    openapi::{Absent, BadBody, Denied, Faults, NotNow},
     problem::{Code, Problem, Result},
 };
 
@@ -78,12 +78,11 @@ pub(crate) struct ActionAnswer {
 /// A `dry_run` counts them first. Jobs of which nothing of the kind can be done are passed over. A large number takes more
 /// than one request: repeat it with `next_cursor` until that is null.
 #[utoipa::path(post, path = "/v1/jobs/actions", tag = "jobs", security(("key" = [])), request_body = ActionRequest,
-    params(("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same request has the same answer")),
-    responses((status = 200, description = "It is done, or its first part is", body = ActionAnswer), Denied, BadBody, Repeated, Faults))]
+    responses((status = 200, description = "It is done, or its first part is", body = ActionAnswer), Denied, BadBody, Faults))]
 pub(crate) async fn act(
     State(app): State<App>,
     caller: Caller,
-    JsonBody(request): JsonBody<ActionRequest>,
+    Body(request): Body<ActionRequest>,
 ) -> Result<Json<ActionAnswer>> {
     let ActionRequest { action, mut filter, ids, per_second, dry_run, cursor } = request;
     filter.ids.extend(ids);

@@ -120,7 +120,9 @@ impl Act {
         let asked = self.ids.len() as u64;
         if asked > 0 && changed + requested < asked {
             let left = count(asked - changed - requested);
-            eprintln!("{left} left as they are: not there, or in a state that does not allow it (`gristmill jobs show ID`)");
+            eprintln!(
+                "{left} left as they are: not there, or in a state that does not allow it (`gristmill jobs show ID`)"
+            );
             return Ok(ExitCode::FAILURE);
         }
         Ok(ExitCode::SUCCESS)

@@ -74,7 +74,8 @@ impl Filter {
     /// In words, for the question before something is done.
     pub(super) fn words_for_people(&self) -> String {
         let conditions = self.conditions().into_iter();
-        let words: Vec<String> = conditions.map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
+        let words: Vec<String> =
+            conditions.map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
         words.join(", ")
     }
 

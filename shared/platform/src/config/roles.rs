@@ -82,6 +82,14 @@ pub struct SchedulerConfig {
     /// How long completed and cancelled jobs stay in the ledger; dead ones stay until somebody decides
     #[arg(long, env = "GRISTMILL_KEEP_JOBS", default_value = "7d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_jobs: Duration,
+
+    /// When bills are made, as a cron expression in UTC; `off` for never [default of `up`: every minute]
+    #[arg(long, env = "GRISTMILL_BILLING_SCHEDULE", default_value = "0 9 * * *", value_name = "CRON")]
+    pub billing_schedule: String,
+
+    /// How long a completed upload can surely be undone: only then the schedule bills it
+    #[arg(long, env = "GRISTMILL_BILLING_SETTLE", default_value = "2m", value_parser = parse_duration, value_name = "TIME")]
+    pub billing_settle: Duration,
 }
 
 /// `/metrics`, `/healthz` and `/readyz` of a role.

@@ -119,14 +119,11 @@ impl Jobs {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<JobRow> = sqlx::query_as(concat!(
-            "select ",
-            job_columns!(),
-            " from jobs j where j.id = any($1) order by j.id desc"
-        ))
-        .bind(ids)
-        .fetch_all(self.queue.pool())
-        .await?;
+        let rows: Vec<JobRow> =
+            sqlx::query_as(concat!("select ", job_columns!(), " from jobs j where j.id = any($1) order by j.id desc"))
+                .bind(ids)
+                .fetch_all(self.queue.pool())
+                .await?;
         Ok(rows.into_iter().map(JobRow::into_view).collect())
     }
 }

@@ -49,6 +49,8 @@ pub struct Settings {
     pub backoff: (Duration, Duration),
     /// A name for people.
     pub label: String,
+    /// Of the binary.
+    pub version: String,
     /// The worker that this queue line is part of.
     pub process: Process,
 }
@@ -65,6 +67,7 @@ impl Settings {
             max_deliveries: 10,
             backoff: (Duration::from_secs(1), Duration::from_secs(600)),
             label: String::new(),
+            version: env!("CARGO_PKG_VERSION").into(),
             process: Process::default(),
         }
     }
@@ -267,6 +270,7 @@ where
             roster: Roster::new(&self.settings.namespace),
             process: process.clone(),
             label: label.clone(),
+            version: self.settings.version.clone(),
             queue: queue.clone(),
             concurrency: self.settings.concurrency,
             name: Arc::clone(&self.name),

@@ -33,6 +33,7 @@ pub(super) struct Keeper {
     pub(super) roster: Roster,
     pub(super) process: Process,
     pub(super) label: String,
+    pub(super) version: String,
     pub(super) queue: String,
     pub(super) concurrency: usize,
     pub(super) name: Arc<Naming>,
@@ -106,7 +107,7 @@ impl Keeper {
         let (memory_bytes, cpu) = self.process.usage();
         let told = Told {
             label: self.label.clone(),
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: self.version.clone(),
             pid: std::process::id(),
             host: host.map(Into::into),
             draining: self.process.drain().is_cancelled(),

@@ -28,7 +28,7 @@ pub struct WorkerView {
     pub id: Uuid,
     /// For people.
     pub label: String,
-    /// Of this library.
+    /// Of its binary.
     pub version: String,
     /// Its process.
     pub pid: u32,

@@ -2,14 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
 mod backend;
+mod clock;
 mod crash;
 mod cron;
 mod decide;
 mod effects;
 mod engines;
+mod examples;
 mod fairness;
 mod groups;
 mod limits;
+mod metrics;
 mod nested;
 mod operate;
 mod outcomes;
@@ -19,6 +22,7 @@ mod reports;
 mod schedules;
 mod support;
 mod sweep;
+mod testing;
 mod tidy;
 mod unique;
 mod watchdog;

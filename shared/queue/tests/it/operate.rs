@@ -220,7 +220,8 @@ async fn a_redrive_spreads_its_starts() {
     assert_eq!(bench.state(other[0]).await.0, "dead");
     // They run, and fail again.
     let (worker, sweeper) = (work(&worker(&bench)), sweep(&bench.queue));
-    until("them to be dead again", LONG, || async { bench.counted(&states(&[JobState::Dead])).await == (11, true) }).await;
+    until("them to be dead again", LONG, || async { bench.counted(&states(&[JobState::Dead])).await == (11, true) })
+        .await;
     worker.stop().await;
     sweeper.stop().await;
     assert_eq!(bench.queue.jobs().get(ids[0]).await.unwrap().unwrap().attempts.len(), 2);
@@ -259,9 +260,11 @@ async fn a_schedule_redrives_until_a_job_has_had_its_rounds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_are_listed_and_looked_into() {
     let bench = bench().await;
-    let create = async |new: NewGroup| bench.queue.create_group(&mut bench.pool.acquire().await.unwrap(), new).await.unwrap();
+    let create =
+        async |new: NewGroup| bench.queue.create_group(&mut bench.pool.acquire().await.unwrap(), new).await.unwrap();
     let join = Some(JobSpec::of(&Join { failed: false }).unwrap());
-    let outer = create(NewGroup { on_complete: join, client_id: Some(7), ..NewGroup::new(GroupPolicy::Continue) }).await;
+    let outer =
+        create(NewGroup { on_complete: join, client_id: Some(7), ..NewGroup::new(GroupPolicy::Continue) }).await;
     let inner = create(NewGroup { parent: Some(outer), ..NewGroup::new(GroupPolicy::FailFast) }).await;
     let other = create(NewGroup { client_id: Some(8), ..NewGroup::new(GroupPolicy::Continue) }).await;
     let dead = bench.dead(&["Disk full"], &Options { group: Some(outer), ..Options::default() }).await;

@@ -56,7 +56,11 @@ pub(super) async fn enter(
 ) -> Result<Option<Twin>, ReceiveError> {
     let mut twin = Some(twin);
     let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
-    let mut stored = cut.map(|(no, chunk)| store(&receiver, members.upload_id, no, chunk)).buffered(STORING).ready_chunks(64).boxed();
+    let mut stored = cut
+        .map(|(no, chunk)| store(&receiver, members.upload_id, no, chunk))
+        .buffered(STORING)
+        .ready_chunks(64)
+        .boxed();
     while let Some(batch) = stored.next().await {
         let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(mut suspect) = twin.take()
@@ -89,11 +93,7 @@ fn note(oversize: Oversize) -> OversizeNote {
 }
 
 /// Enters chunks and their jobs in the ledger and pushes the jobs. An upload that has ended takes no more.
-pub(super) async fn commit(
-    receiver: &Receiver,
-    members: Members,
-    batch: &[Stored],
-) -> Result<(), ReceiveError> {
+pub(super) async fn commit(receiver: &Receiver, members: Members, batch: &[Stored]) -> Result<(), ReceiveError> {
     if batch.is_empty() {
         return Ok(());
     }

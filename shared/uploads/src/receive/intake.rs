@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gristmill_pipelines::Chunk;
-use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup};
+use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup, trace};
 use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
@@ -88,7 +88,7 @@ impl Intake {
         let twin = Twin::new(new, header, group);
         let members = Members { upload_id: id, client_id: new.client_id, group };
         Ok(Self {
-            ledger: tokio::spawn(enter::enter(receiver.clone(), members, twin, cut)),
+            ledger: tokio::spawn(trace::carry(enter::enter(receiver.clone(), members, twin, cut))),
             alive: tokio::spawn(stay_alive(receiver.clone(), id)),
             receiver: receiver.clone(),
             id,

@@ -1,0 +1,64 @@
+//! Amounts of money, as every answer shows them.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Money {
+    /// In the currency's minor unit: exact.
+    #[schema(example = "781150", value_type = i64)]
+    minor: i64,
+    /// ISO 4217.
+    #[schema(example = "BRL")]
+    currency: String,
+    /// The same for reading.
+    #[schema(example = "7811.50")]
+    decimal: String,
+}
+
+impl Money {
+    /// Of a currency whose minor unit is a hundredth.
+    pub(crate) fn of(minor: i64, currency: impl Into<String>) -> Self {
+        let (sign, absolute) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
+        let decimal = format!("{sign}{}.{:02}", absolute / 100, absolute % 100);
+        Self { minor, currency: currency.into(), decimal }
+    }
+}
+
+/// A decimal number of a currency's major unit, as minor units: exact, at most two decimals.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn parse_minor(text: &str) -> Result<i64, String> {
+    let wrong = || format!("'{text}' is not an amount above 0 with at most two decimals after a point");
+    let (major, minor) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if major.is_empty() || !digits(major) || !digits(minor) || minor.len() > 2 || text.ends_with('.') {
+        return Err(wrong());
+    }
+    let cents = format!("{minor:0<2}");
+    let total = major.parse::<i64>().ok().and_then(|major| major.checked_mul(100)?.checked_add(cents.parse().ok()?));
+    total.filter(|total| *total > 0).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_read_exactly() {
+        let decimal = |minor| Money::of(minor, "BRL").decimal;
+        assert_eq!([decimal(0), decimal(5), decimal(781_150), decimal(-7)], ["0.00", "0.05", "7811.50", "-0.07"]);
+    }
+
+    #[test]
+    fn decimals_parse_exactly() {
+        assert_eq!(parse_minor("19.99"), Ok(1_999));
+        assert_eq!(parse_minor("100000.00"), Ok(10_000_000));
+        assert_eq!((parse_minor("7"), parse_minor("0.5")), (Ok(700), Ok(50)));
+        for bad in ["", "0", "0.00", "-1", "1.", ".5", "1.005", "1e3", "1,00", "99999999999999999999"] {
+            assert!(parse_minor(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `/v1/billing-runs`: wanted, looked at, approved, cancelled.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use gristmill_billing::runs::{self, Cause, Run as Row, State as RunState};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use jiff::{Timestamp, civil::Date};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    auth::Caller,
+    cursor,
+    json::Body,
+    money::Money,
+    openapi::{Denied, Faults, NoRun, NotWaiting, Over, Unreadable},
+    params::Params,
+    problem::{Code, Problem, Result},
+};
+
+/// A page of billing runs, the newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BillingRunList {
+    items: Vec<BillingRun>,
+    /// Pass it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// A billing run.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BillingRun {
+    id: Uuid,
+    state: RunState,
+    cause: Cause,
+    /// It only says what it would do.
+    dry_run: bool,
+    /// Why it is held, was cancelled or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// The date its bills have.
+    #[schema(value_type = Option<String>, format = Date)]
+    issued_on: Option<Date>,
+    /// Debts due up to here are billed.
+    #[schema(value_type = Option<String>, format = Date)]
+    cutoff: Option<Date>,
+    /// Debts of the uploads it looks at: no more bills than that will come.
+    planned: Option<i64>,
+    /// How many bills it made; of a dry run, would make.
+    bills: i64,
+    /// What they come to.
+    amount: Money,
+    /// Of a dry run: the first bills there would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<serde_json::Value>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
+}
+
+impl From<Row> for BillingRun {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            state: row.state,
+            cause: row.cause,
+            dry_run: row.dry_run,
+            detail: row.detail,
+            issued_on: row.issued_on.map(jiff_sqlx::Date::to_jiff),
+            cutoff: row.cutoff.map(jiff_sqlx::Date::to_jiff),
+            planned: row.planned,
+            bills: row.bills,
+            amount: Money::of(row.amount_minor, row.currency),
+            sample: row.sample,
+            created_at: row.created_at.to_jiff(),
+            started_at: row.started_at.map(jiff_sqlx::Timestamp::to_jiff),
+            finished_at: row.finished_at.map(jiff_sqlx::Timestamp::to_jiff),
+        }
+    }
+}
+
+/// What is wanted of a run.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NewBillingRun {
+    /// Only say what it would do: how many bills, how much, and the first of them.
+    dry_run: bool,
+}
+
+/// How many runs.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct RunsQuery {
+    /// How many at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Your billing runs
+#[utoipa::path(get, path = "/v1/billing-runs", tag = "bills", params(RunsQuery), security(("key" = [])),
+    responses((status = 200, description = "A page of runs, the newest first", body = BillingRunList), Denied, Faults))]
+pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<BillingRunList>> {
+    let mut query = Params::of(&uri);
+    let limit = query.limit();
+    let before = query.take::<cursor::BillingRuns>("cursor").map(cursor::BillingRuns::id);
+    query.finish()?;
+    let found = runs::list(&app.receiver.pool, caller.id(), before, limit + 1).await?;
+    let (rows, next_cursor) = cursor::BillingRuns::page(found, limit, |last| cursor::BillingRuns::after_id(last.id));
+    Ok(Json(BillingRunList { items: rows.into_iter().map(BillingRun::from).collect(), next_cursor }))
+}
+
+/// Bill all that can be billed now
+///
+/// Of all completed uploads, whenever they closed; a run under way is waited for. With `dry_run` nothing is billed.
+#[utoipa::path(post, path = "/v1/billing-runs", tag = "bills", request_body = NewBillingRun, security(("key" = [])),
+    responses((status = 202, description = "The run begins", body = BillingRun), Unreadable, Denied, Faults))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    uri: Uri,
+    Body(new): Body<NewBillingRun>,
+) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
+    Params::of(&uri).finish()?;
+    let queue = &app.receiver.queue;
+    let mut tx = app.receiver.pool.begin().await?;
+    let (run, jobs) = runs::create(&mut tx, queue, caller.id(), Cause::Request, new.dry_run, 0).await?;
+    tx.commit().await?;
+    queue.push(jobs).await;
+    accepted(run)
+}
+
+/// One billing run
+#[utoipa::path(get, path = "/v1/billing-runs/{id}", tag = "bills", params(("id" = Uuid, Path, description = "The run")),
+    security(("key" = [])), responses((status = 200, description = "The run", body = BillingRun), Denied, NoRun, Faults))]
+pub(crate) async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<BillingRun>> {
+    Params::of(&uri).finish()?;
+    Ok(Json(find(&app, &caller, &id).await?.into()))
+}
+
+/// Let a held run go on
+#[utoipa::path(post, path = "/v1/billing-runs/{id}/approve", tag = "bills", params(("id" = Uuid, Path, description = "The run")),
+    security(("key" = [])), responses((status = 202, description = "It goes on", body = BillingRun), Denied, NoRun, NotWaiting, Faults))]
+pub(crate) async fn approve(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
+    Params::of(&uri).finish()?;
+    let run = find(&app, &caller, &id).await?;
+    let queue = &app.receiver.queue;
+    let mut tx = app.receiver.pool.begin().await?;
+    let Some(jobs) = runs::approve(&mut tx, queue, caller.id(), run.id).await? else {
+        return Err(Problem::new(Code::NotHeld, "The run does not wait for an approval."));
+    };
+    tx.commit().await?;
+    queue.push(jobs).await;
+    accepted(find(&app, &caller, &id).await?)
+}
+
+/// Stop a run
+///
+/// What it has billed stays billed.
+#[utoipa::path(delete, path = "/v1/billing-runs/{id}", tag = "bills", params(("id" = Uuid, Path, description = "The run")),
+    security(("key" = [])), responses((status = 202, description = "It is stopped", body = BillingRun), Denied, NoRun, Over, Faults))]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
+    Params::of(&uri).finish()?;
+    let run = find(&app, &caller, &id).await?;
+    let mut tx = app.receiver.pool.begin().await?;
+    if !runs::cancel(&mut tx, &app.receiver.queue, caller.id(), run.id).await? {
+        return Err(Problem::new(Code::RunOver, "The run has ended: there is nothing left to stop."));
+    }
+    tx.commit().await?;
+    accepted(find(&app, &caller, &id).await?)
+}
+
+fn accepted(run: Row) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
+    let location = HeaderValue::try_from(format!("/v1/billing-runs/{}", run.id)).map_err(Problem::internal)?;
+    Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(run.into())))
+}
+
+async fn find(app: &App, caller: &Caller, id: &str) -> Result<Row> {
+    let none =
+        || Problem::new(Code::NotFound, format!("There is no billing run '{id}'. GET /v1/billing-runs lists yours."));
+    let run_id: Uuid = id.parse().map_err(|_| none())?;
+    runs::find(&app.receiver.pool, caller.id(), run_id).await?.ok_or_else(none)
+}

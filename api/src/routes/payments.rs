@@ -1,0 +1,159 @@
+//! `POST /v1/payments`: somebody has paid.
+
+use axum::{Json, extract::State};
+use gristmill_billing::{
+    BillId,
+    payments::{self, Balance, Notice, PaymentError},
+    settings,
+};
+use gristmill_mail::{Kind, jobs::SendMail};
+use gristmill_queue::{Enqueued, Options, QueueError};
+use http::{StatusCode, Uri};
+use jiff::{Timestamp, civil::DateTime};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    auth::Caller,
+    json::Body,
+    money::{Money, parse_minor},
+    openapi::{BadPayment, Denied, Faults, NoDebt, Unreadable},
+    params::Params,
+    problem::{Code, FieldError, Problem, Result},
+};
+
+/// A notice of payment.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewPayment {
+    /// What was paid.
+    #[schema(format = Uuid)]
+    debt_id: String,
+    /// Which payment of it. Without one, two notices with the same content are the same payment.
+    payment_id: Option<String>,
+    /// When: RFC 3339, or a date and time of the client's time zone.
+    #[schema(example = "2022-06-09 10:00:00")]
+    paid_at: String,
+    /// In the currency's major unit, as a number or as a string; at most two decimals.
+    #[schema(value_type = f64, example = 100000.00)]
+    paid_amount: serde_json::Value,
+    /// By whom.
+    #[schema(example = "John Doe")]
+    paid_by: String,
+}
+
+/// A recorded payment.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Payment {
+    debt_id: Uuid,
+    payment_id: String,
+    /// What the debt is.
+    amount: Money,
+    /// What has been paid of it, in all.
+    paid: Money,
+    balance: Balance,
+    /// The bill that this payment settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_bill_id: Option<Uuid>,
+}
+
+impl NewPayment {
+    /// The notice, or every field at fault. `zone` is the client's.
+    fn check(self, zone: &str) -> Result<Notice, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut fail = |field: &str, detail: String| errors.push(FieldError { field: field.to_owned(), detail });
+        let debt_id = self.debt_id.trim().parse::<Uuid>().map_err(|_| format!("'{}' is not a UUID", self.debt_id));
+        let amount = match &self.paid_amount {
+            serde_json::Value::Number(number) => parse_minor(&number.to_string()),
+            serde_json::Value::String(text) => parse_minor(text.trim()),
+            other => Err(format!("{other} is neither a number nor a string")),
+        };
+        let paid_at = moment(self.paid_at.trim(), zone);
+        let text = |text: &str| (1..=200).contains(&text.chars().count()) && !text.contains('\0');
+        if !text(self.paid_by.trim()) {
+            fail("paidBy", "is empty, or longer than 200 characters".to_owned());
+        }
+        if self.payment_id.as_deref().is_some_and(|id| !text(id)) {
+            fail("paymentId", "is empty, or longer than 200 characters".to_owned());
+        }
+        let mut take = |field: &str, detail: Option<&String>| detail.map(|detail| fail(field, detail.clone()));
+        take("debtId", debt_id.as_ref().err());
+        take("paidAmount", amount.as_ref().err());
+        take("paidAt", paid_at.as_ref().err());
+        match (debt_id, amount, paid_at) {
+            (Ok(debt_id), Ok(amount_minor), Ok(paid_at)) if errors.is_empty() => Ok(Notice {
+                debt_id,
+                payment_id: self.payment_id,
+                amount_minor,
+                paid_at,
+                paid_by: self.paid_by.trim().to_owned(),
+            }),
+            _ => Err(errors),
+        }
+    }
+}
+
+fn moment(text: &str, zone: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let civil: DateTime =
+        text.parse().map_err(|_| format!("'{text}' is no time such as 2022-06-09T10:00:00Z or 2022-06-09 10:00:00"))?;
+    civil.in_tz(zone).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
+}
+
+/// Tell of a payment
+///
+/// Telling it again changes nothing: a payment is known by its debt and its id.
+#[utoipa::path(post, path = "/v1/payments", tag = "bills", request_body = NewPayment, security(("key" = [])),
+    responses((status = 201, description = "Recorded", body = Payment), (status = 200, description = "Recorded before", body = Payment),
+        Unreadable, BadPayment, NoDebt, Denied, Faults))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    uri: Uri,
+    Body(new): Body<NewPayment>,
+) -> Result<(StatusCode, Json<Payment>)> {
+    Params::of(&uri).finish()?;
+    let settings = settings::find(&app.receiver.pool, caller.id()).await?;
+    let notice = new.check(&settings.time_zone).map_err(|errors| {
+        let detail = errors.first().map_or_else(String::new, |first| format!("{}: {}.", first.field, first.detail));
+        Problem::new(Code::InvalidPayment, detail).errors(errors)
+    })?;
+    let queue = &app.receiver.queue;
+    let mut jobs = Enqueued::default();
+    let receipt = async |conn: &mut PgConnection, number: i64| {
+        let reference = BillId { client_id: caller.id(), number }.to_string();
+        let job = SendMail { client_id: caller.id(), kind: Kind::PaymentReceipt, reference };
+        let options = Options { client_id: Some(caller.id()), ..Options::default() };
+        jobs = queue.enqueue(conn, &job, &options).await.map_err(|error| match error {
+            QueueError::Ledger(error) => error,
+            other => sqlx::Error::Encode(Box::new(other)),
+        })?;
+        Ok(())
+    };
+    let recorded = match payments::record(&app.receiver.pool, caller.id(), &notice, receipt).await {
+        Ok(recorded) => recorded,
+        Err(error @ PaymentError::NoDebt(_)) => {
+            return Err(Problem::new(Code::NotFound, format!("{error}. GET /v1/debts lists yours.")));
+        }
+        Err(error @ PaymentError::Other { .. }) => return Err(Problem::new(Code::PaymentReused, format!("{error}."))),
+        Err(PaymentError::Database(error)) => return Err(error.into()),
+    };
+    queue.push(jobs).await;
+    let status = if recorded.repeated { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((
+        status,
+        Json(Payment {
+            debt_id: notice.debt_id,
+            balance: recorded.balance(),
+            amount: Money::of(recorded.debt_minor, "BRL"),
+            paid: Money::of(recorded.paid_minor, "BRL"),
+            settled_bill_id: recorded.settled_bill.map(|number| BillId { client_id: caller.id(), number }.uuid()),
+            payment_id: recorded.payment_id,
+        }),
+    ))
+}

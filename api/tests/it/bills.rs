@@ -1,0 +1,118 @@
+//! Bills, runs, payments and settings over HTTP. The worker's part is pretended by SQL; `worker/tests` has it for real.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Api, HEADER, api, json as body, problem};
+
+const DEBT: &str = "ea23f2ca-663a-4266-a742-9da4c9f4fcb3";
+
+/// An upload of one debt that is billed as number 7.
+async fn billed(api: &Api) -> Uuid {
+    let upload = api.upload(format!("{HEADER}Ana Lima,1234,ana@example.com,1240.20,2040-11-01,{DEBT}\n")).await;
+    let upload = upload["id"].as_str().unwrap().to_owned();
+    api.pretend(&upload, "completed").await;
+    let run = Uuid::now_v7();
+    sqlx::query(
+        "with d as (insert into debts (debt_id, client_id, upload_id, line, amount_minor, due_date, name, government_id, email)
+                    values ($1::uuid, $2, $3::uuid, 2, 124020, '2040-11-01', 'Ana Lima', '1234', 'ana@example.com')),
+              r as (insert into billing_runs (id, client_id, cause, state, bills, amount_minor)
+                    values ($4, $2, 'schedule', 'completed', 1, 124020))
+         insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, currency)
+         values ($2, 7, $1::uuid, $3::uuid, $4, '2026-01-01', '2026-01-15', '2040-11-01', 124020, 'BRL')",
+    )
+    .bind(DEBT)
+    .bind(api.client_id)
+    .bind(&upload)
+    .bind(run)
+    .execute(&api.stack.pool)
+    .await
+    .unwrap();
+    run
+}
+
+#[tokio::test]
+async fn a_bill_shows_how_to_pay_it() {
+    let api = api().await;
+    billed(&api).await;
+    let page = api.json("/v1/bills?status=open").await;
+    assert_eq!((page["total"].as_i64(), page["items"].as_array().unwrap().len()), (Some(1), 1));
+    let id = page["items"][0]["id"].as_str().unwrap();
+    let bill = api.json(&format!("/v1/bills/{id}")).await;
+    assert_eq!(bill, page["items"][0]);
+    let digits = |field: &str| bill[field].as_str().unwrap().chars().filter(char::is_ascii_digit).count();
+    assert_eq!((digits("barcode"), digits("linha_digitavel")), (44, 47));
+    assert!(bill["pix"].as_str().unwrap().starts_with("000201"), "{bill}");
+    insta::assert_json_snapshot!(bill, {
+        ".upload_id" => "[id]", ".run_id" => "[id]",
+    });
+    let response = api.get(&format!("/v1/bills/{id}/pdf")).send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/pdf");
+    assert!(response.bytes().await.unwrap().starts_with(b"%PDF-"));
+    for status in ["paid", "overdue", "cancelled"] {
+        assert_eq!(api.json(&format!("/v1/bills?status={status}")).await["total"], 0);
+    }
+    let other = api.other_key().await;
+    let hidden = api.bare("GET", &format!("/v1/bills/{id}")).bearer_auth(other).send().await.unwrap();
+    problem(hidden, StatusCode::NOT_FOUND).await;
+    problem(api.get("/v1/bills/7").send().await.unwrap(), StatusCode::NOT_FOUND).await;
+}
+
+#[tokio::test]
+async fn a_run_is_wanted_and_stopped() {
+    let api = api().await;
+    let run = body(api.post("/v1/billing-runs").send().await.unwrap(), StatusCode::ACCEPTED).await;
+    assert_eq!((run["state"].as_str(), run["cause"].as_str()), (Some("queued"), Some("request")));
+    let id = run["id"].as_str().unwrap();
+    assert_eq!(api.json("/v1/billing-runs").await["items"][0]["id"], id);
+    let not_held = api.post(&format!("/v1/billing-runs/{id}/approve")).send().await.unwrap();
+    problem(not_held, StatusCode::CONFLICT).await;
+    let stopped = api.bare("DELETE", &format!("/v1/billing-runs/{id}")).bearer_auth(&api.key).send().await.unwrap();
+    assert_eq!(body(stopped, StatusCode::ACCEPTED).await["state"], "cancelled");
+    let again = api.bare("DELETE", &format!("/v1/billing-runs/{id}")).bearer_auth(&api.key).send().await.unwrap();
+    problem(again, StatusCode::CONFLICT).await;
+    let unknown = api.post("/v1/billing-runs").body(r#"{"dryrun":true}"#).send().await.unwrap();
+    let told = problem(unknown, StatusCode::BAD_REQUEST).await;
+    assert!(told["detail"].as_str().unwrap().contains("dry_run"), "{told}");
+}
+
+#[tokio::test]
+async fn a_payment_is_told_once_or_more_often() {
+    let api = api().await;
+    billed(&api).await;
+    let notice =
+        json!({ "debtId": DEBT, "paidAt": "2022-06-09 10:00:00", "paidAmount": 1240.20, "paidBy": "John Doe" });
+    let tell = async |notice: &Value| api.post("/v1/payments").json(notice).send().await.unwrap();
+    let first = body(tell(&notice).await, StatusCode::CREATED).await;
+    assert_eq!((first["balance"].as_str(), first["paid"]["minor"].as_i64()), (Some("settled"), Some(124_020)));
+    let bill = api.json(&format!("/v1/bills/{}", first["settled_bill_id"].as_str().unwrap())).await;
+    assert_eq!((bill["status"].as_str(), bill["number"].as_i64()), (Some("paid"), Some(7)));
+    let again = body(tell(&notice).await, StatusCode::OK).await;
+    assert_eq!(again["paid"]["minor"], 124_020);
+    let wrong = json!({ "debtId": "x", "paidAt": "yesterday", "paidAmount": 1.005, "paidBy": "" });
+    let told = problem(tell(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+    let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["paidBy", "debtId", "paidAmount", "paidAt"]);
+    let nobody = json!({ "debtId": Uuid::nil(), "paidAt": "2022-06-09T10:00:00Z", "paidAmount": "1", "paidBy": "J" });
+    problem(tell(&nobody).await, StatusCode::NOT_FOUND).await;
+}
+
+#[tokio::test]
+async fn settings_are_checked_and_kept() {
+    let api = api().await;
+    let defaults = api.json("/v1/settings").await;
+    assert_eq!(defaults["language"], "pt-BR");
+    let put = async |settings: &Value| {
+        api.bare("PUT", "/v1/settings").bearer_auth(&api.key).json(settings).send().await.unwrap()
+    };
+    let wrong = json!({ "language": "fr", "time_zone": "Moon/Base", "cycle": "weekly", "cycle_day": 9, "issuer": { "pix": 1 } });
+    let told = problem(put(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+    let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["language", "time_zone", "cycle_day", "issuer"]);
+    assert_eq!(api.json("/v1/settings").await, defaults, "nothing was changed");
+    let good = json!({ "language": "en", "cycle": "monthly", "cycle_day": 31, "operator_email": "ops@example.com" });
+    let kept = body(put(&good).await, StatusCode::OK).await;
+    assert_eq!(api.json("/v1/settings").await, kept);
+    assert_eq!((kept["language"].as_str(), kept["days_ahead"].as_i64()), (Some("en"), Some(30)));
+}

@@ -1,0 +1,118 @@
+//! Billing runs: begun and waited for, looked at, approved, stopped.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Args;
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    NOT_COMPLETED,
+    api::{Api, Page},
+    human::{count, table},
+    server::Server,
+};
+
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Bill all debts that are due now, and wait for it
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  gristmill bill-run --dry-run\n  gristmill bill-run --list\n  \
+    gristmill bill-run --approve 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55")]
+pub(crate) struct BillRun {
+    /// Only say what it would do
+    #[arg(long, conflicts_with_all = ["list", "approve", "cancel"])]
+    dry_run: bool,
+
+    /// List the last runs instead
+    #[arg(long, conflicts_with_all = ["approve", "cancel"])]
+    list: bool,
+
+    /// Let a held run go on, and wait for it
+    #[arg(long, value_name = "ID", conflicts_with = "cancel")]
+    approve: Option<Uuid>,
+
+    /// Stop a run; what it has billed stays billed
+    #[arg(long, value_name = "ID")]
+    cancel: Option<Uuid>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    server: Server,
+}
+
+impl BillRun {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let api = Api::open(self.server)?;
+        if self.list {
+            return list(&api, self.json).await;
+        }
+        let request = match (self.approve, self.cancel) {
+            (Some(id), _) => api.request(Method::POST, &format!("v1/billing-runs/{id}/approve"), &[]),
+            (None, Some(id)) => api.request(Method::DELETE, &format!("v1/billing-runs/{id}"), &[]),
+            (None, None) => api.request(Method::POST, "v1/billing-runs", &[]).json(&json!({ "dry_run": self.dry_run })),
+        };
+        let mut run: Value = api.json(api.send(request).await?).await?;
+        let path = format!("v1/billing-runs/{}", text(&run["id"]));
+        while ["queued", "running"].contains(&text(&run["state"]).as_str()) {
+            tokio::time::sleep(LOOK_EVERY).await;
+            run = api.get(&path, &[]).await?;
+        }
+        if self.json {
+            println!("{run}");
+        } else {
+            tell(&run);
+        }
+        Ok(if run["state"] == "completed" || self.cancel.is_some() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(NOT_COMPLETED)
+        })
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn tell(run: &Value) {
+    let bills = count(run["bills"].as_u64().unwrap_or(0));
+    let amount = format!("{} {}", text(&run["amount"]["decimal"]), text(&run["amount"]["currency"]));
+    let id = text(&run["id"]);
+    match run["state"].as_str() {
+        Some("completed") if run["dry_run"] == true => println!("it would make {bills} bills of {amount} in all"),
+        Some("completed") => println!("{bills} bills of {amount} in all  run {id}"),
+        Some(state) => println!("{state}: {}  {bills} bills so far  run {id}", text(&run["detail"])),
+        None => println!("{run}"),
+    }
+}
+
+async fn list(api: &Api, as_json: bool) -> anyhow::Result<ExitCode> {
+    const HEAD: [&str; 6] = ["ID", "STATE", "CAUSE", "BILLS", "AMOUNT", "BEGUN (UTC)"];
+    let right = [false, false, false, true, true, false];
+    let page: Page<Value> = api.get("v1/billing-runs", &[("limit", "50")]).await?;
+    if as_json {
+        page.items.iter().for_each(|run| println!("{run}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = page.items.iter().map(|run| {
+        let state = if run["dry_run"] == true { "dry run".to_owned() } else { text(&run["state"]) };
+        [
+            text(&run["id"]),
+            state,
+            text(&run["cause"]),
+            count(run["bills"].as_u64().unwrap_or(0)),
+            text(&run["amount"]["decimal"]),
+            text(&run["created_at"]).chars().take(19).collect(),
+        ]
+    });
+    print!("{}", table(HEAD, right, &rows.collect::<Vec<_>>()));
+    if page.next_cursor.is_some() {
+        eprintln!("there are more: GET /v1/billing-runs lists all");
+    }
+    Ok(ExitCode::SUCCESS)
+}

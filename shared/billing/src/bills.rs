@@ -1,0 +1,211 @@
+//! Bills, as they are read.
+
+use jiff::civil::Date;
+use jiff_sqlx::{Date as SqlDate, ToSqlx as _};
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use crate::BillId;
+
+/// How a bill stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Status {
+    /// To be paid.
+    Open,
+    /// Paid in full.
+    Paid,
+    /// To be paid, and due before today.
+    Overdue,
+    /// Not to be paid.
+    Cancelled,
+}
+
+/// Not a status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is none of open, paid, overdue, cancelled")]
+pub struct NoStatus(String);
+
+impl std::str::FromStr for Status {
+    type Err = NoStatus;
+
+    fn from_str(text: &str) -> Result<Self, NoStatus> {
+        match text {
+            "open" => Ok(Self::Open),
+            "paid" => Ok(Self::Paid),
+            "overdue" => Ok(Self::Overdue),
+            "cancelled" => Ok(Self::Cancelled),
+            other => Err(NoStatus(other.into())),
+        }
+    }
+}
+
+/// A bill with its payer.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Bill {
+    /// Whose it is.
+    pub client_id: i32,
+    /// Its number, of its client.
+    pub number: i64,
+    /// What it is for.
+    pub debt_id: Uuid,
+    /// The file that the debt came with.
+    pub upload_id: Uuid,
+    /// The run that made it.
+    pub run_id: Uuid,
+    /// The first day of the period it is of.
+    pub period: SqlDate,
+    /// When it was made, by its client's calendar.
+    pub issued_on: SqlDate,
+    /// When it is to be paid.
+    pub due_on: SqlDate,
+    /// In the currency's minor unit.
+    pub amount_minor: i64,
+    /// What was paid of it.
+    pub paid_minor: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// How it stands today.
+    pub status: Status,
+    /// The payer.
+    pub name: String,
+    /// The payer's number with the state, as the debt has it.
+    pub government_id: String,
+    /// Where the payer gets mail.
+    pub email: String,
+}
+
+impl Bill {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> BillId {
+        BillId { client_id: self.client_id, number: self.number }
+    }
+}
+
+/// Which bills of a client.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// That stand like this.
+    pub status: Option<Status>,
+    /// For this debt.
+    pub debt_id: Option<Uuid>,
+    /// For debts of this file.
+    pub upload_id: Option<Uuid>,
+    /// Made by this run.
+    pub run_id: Option<Uuid>,
+    /// With this number.
+    pub number: Option<i64>,
+    /// Due on this day or later.
+    pub due_from: Option<Date>,
+    /// Due on this day or earlier.
+    pub due_to: Option<Date>,
+}
+
+impl Filter {
+    fn add(&self, sql: &mut QueryBuilder<Postgres>, client_id: i32, today: Date) {
+        sql.push(" where b.client_id = ").push_bind(client_id);
+        if let Some(debt_id) = self.debt_id {
+            sql.push(" and b.debt_id = ").push_bind(debt_id);
+        }
+        if let Some(upload_id) = self.upload_id {
+            sql.push(" and b.upload_id = ").push_bind(upload_id);
+        }
+        if let Some(run_id) = self.run_id {
+            sql.push(" and b.run_id = ").push_bind(run_id);
+        }
+        if let Some(number) = self.number {
+            sql.push(" and b.number = ").push_bind(number);
+        }
+        if let Some(from) = self.due_from {
+            sql.push(" and b.due_on >= ").push_bind(from.to_sqlx());
+        }
+        if let Some(to) = self.due_to {
+            sql.push(" and b.due_on <= ").push_bind(to.to_sqlx());
+        }
+        match self.status {
+            None => {}
+            Some(Status::Paid) => drop(sql.push(" and b.state = 'paid'")),
+            Some(Status::Cancelled) => drop(sql.push(" and b.state = 'cancelled'")),
+            Some(Status::Open) => {
+                sql.push(" and b.state = 'open' and b.due_on >= ").push_bind(today.to_sqlx());
+            }
+            Some(Status::Overdue) => {
+                sql.push(" and b.state = 'open' and b.due_on < ").push_bind(today.to_sqlx());
+            }
+        }
+    }
+}
+
+/// Selects bills with their payers. `today` is the client's.
+fn select(today: Date) -> QueryBuilder<Postgres> {
+    let mut sql = QueryBuilder::new(
+        "select b.client_id, b.number, b.debt_id, b.upload_id, b.run_id, b.period, b.issued_on, b.due_on, b.amount_minor,
+                b.paid_minor, b.currency, d.name, d.government_id, d.email,
+                case when b.state = 'open' and b.due_on < ",
+    );
+    sql.push_bind(today.to_sqlx())
+        .push(" then 'overdue' else b.state end as status from bills b join debts d using (debt_id, client_id)");
+    sql
+}
+
+/// A client's bills with a number below `before`, the newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    on: impl PgExecutor<'_>,
+    client_id: i32,
+    filter: &Filter,
+    today: Date,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Bill>, sqlx::Error> {
+    let mut sql = select(today);
+    filter.add(&mut sql, client_id, today);
+    if let Some(before) = before {
+        sql.push(" and b.number < ").push_bind(before);
+    }
+    sql.push(" order by b.number desc limit ").push_bind(i64::from(limit));
+    sql.build_query_as().fetch_all(on).await
+}
+
+/// How many bills of a client there are.
+///
+/// # Errors
+/// The database's.
+pub async fn count(on: impl PgExecutor<'_>, client_id: i32, filter: &Filter, today: Date) -> Result<i64, sqlx::Error> {
+    let mut sql = QueryBuilder::new("select count(*) from bills b");
+    filter.add(&mut sql, client_id, today);
+    sql.build_query_scalar().fetch_one(on).await
+}
+
+/// One bill.
+///
+/// # Errors
+/// The database's.
+pub async fn find(on: impl PgExecutor<'_>, id: BillId, today: Date) -> Result<Option<Bill>, sqlx::Error> {
+    let filter = Filter { number: Some(id.number), ..Filter::default() };
+    let mut sql = select(today);
+    filter.add(&mut sql, id.client_id, today);
+    sql.build_query_as().fetch_optional(on).await
+}
+
+/// The bills of a client with these numbers, both inclusive, in their order.
+///
+/// # Errors
+/// The database's.
+pub async fn numbered(
+    pool: &PgPool,
+    client_id: i32,
+    from: i64,
+    to: i64,
+    today: Date,
+) -> Result<Vec<Bill>, sqlx::Error> {
+    let mut sql = select(today);
+    Filter::default().add(&mut sql, client_id, today);
+    sql.push(" and b.number between ").push_bind(from).push(" and ").push_bind(to).push(" order by b.number");
+    sql.build_query_as().fetch_all(pool).await
+}

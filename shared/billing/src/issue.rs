@@ -1,0 +1,87 @@
+//! From a bill's row to the bill that a payer sees.
+
+use gristmill_bills::{BillFacts, Currency, Money, Party, money::NotACurrency, pdf::Branding, rails::RailError};
+use serde_json::json;
+
+use crate::{bills::Bill, settings::Settings};
+
+/// Why a bill cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The client's settings do not say how it is paid.
+    #[error("the client's issuer settings cannot be read")]
+    Issuer(#[from] serde_json::Error),
+    /// Its currency is none.
+    #[error(transparent)]
+    Currency(#[from] NotACurrency),
+    /// A way to pay cannot carry it.
+    #[error(transparent)]
+    Rail(#[from] RailError),
+}
+
+/// The issuer that a client without settings has, so that everything can be tried before anything is set. Nobody could
+/// be paid by it: the PIX key is an address of the reserved domain `example.com`, and the page says that it is a sample.
+#[must_use]
+pub fn sample() -> serde_json::Value {
+    json!({
+        "beneficiary": { "name": "Gristmill Sample Ltda", "document": "11222333000181", "address": ["Rua do Moinho, 1", "01000-000 São Paulo SP"] },
+        "boleto": { "bank": "001", "agency": "0001", "account": "0000001", "wallet": "17" },
+        "pix": { "key": "sample@example.com", "name": "Gristmill Sample", "city": "Sao Paulo" },
+    })
+}
+
+/// How a client is paid.
+///
+/// # Errors
+/// When its settings do not say it.
+pub fn issuer(settings: &Settings) -> Result<gristmill_bills::Settings, serde_json::Error> {
+    serde_json::from_value(if is_sample(settings) { sample() } else { settings.issuer.clone() })
+}
+
+/// Whether the client has not said yet how it is paid.
+#[must_use]
+pub fn is_sample(settings: &Settings) -> bool {
+    settings.issuer.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+/// The bill with the ways to pay it.
+///
+/// # Errors
+/// When the settings do not fit it.
+pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmill_bills::Bill, IssueError> {
+    let currency: Currency = bill.currency.parse()?;
+    Ok(issuer.bill(BillFacts {
+        number: bill.number.unsigned_abs(),
+        payer: Party {
+            name: bill.name.clone(),
+            document: Some(bill.government_id.clone()),
+            email: Some(bill.email.clone()),
+            address: Vec::new(),
+        },
+        amount: Money { minor: bill.amount_minor, currency },
+        issued_on: bill.issued_on.to_jiff(),
+        due_on: bill.due_on.to_jiff(),
+        reference: Some(bill.debt_id.to_string()),
+        description: None,
+    })?)
+}
+
+/// How the client's pages look. A sample says so.
+#[must_use]
+pub fn branding(settings: &Settings) -> Branding {
+    let note = is_sample(settings).then(|| {
+        "SAMPLE · AMOSTRA · MUESTRA — set the issuer with PUT /v1/settings before you bill anybody".to_owned()
+    });
+    Branding { note, ..Branding::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_can_be_read() {
+        let issuer = issuer(&Settings::default()).expect("the sample is right");
+        assert!(issuer.boleto.is_some() && issuer.pix.is_some());
+    }
+}

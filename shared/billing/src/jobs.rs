@@ -1,0 +1,86 @@
+//! The jobs of a billing run's life: payloads of ids and numbers. Their bodies are in the worker.
+
+use std::time::Duration;
+
+use gristmill_queue::Job;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The schedule's tick: a run for each client whose cycle is due and that may have something to bill.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BillingTick {
+    /// Uploads that closed less than so many seconds ago are left to a later tick: until then they can be undone.
+    pub settle_seconds: u32,
+}
+
+impl Job for BillingTick {
+    const NAME: &'static str = "billing.tick";
+    const QUEUE: &'static str = "billing";
+    const PRIORITY: u8 = 3;
+}
+
+/// Decides what a run bills, and cuts it into shards.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanRun {
+    /// The run.
+    pub run_id: Uuid,
+    /// As the tick's.
+    pub settle_seconds: u32,
+}
+
+impl Job for PlanRun {
+    const NAME: &'static str = "billing.plan";
+    const QUEUE: &'static str = "billing";
+    const PRIORITY: u8 = 3;
+    const MAX_ATTEMPTS: u16 = 25;
+    const TIMEOUT: Duration = Duration::from_secs(600);
+}
+
+/// Makes the bills of the debts that stand in a run of blocks of their table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BillShard {
+    /// The run.
+    pub run_id: Uuid,
+    /// The first block.
+    pub from_block: i64,
+    /// The block after the last one.
+    pub to_block: i64,
+}
+
+impl Job for BillShard {
+    const NAME: &'static str = "billing.shard";
+    const QUEUE: &'static str = "billing";
+    const MAX_ATTEMPTS: u16 = 25;
+    const TIMEOUT: Duration = Duration::from_secs(300);
+}
+
+/// The join: every shard is done, so add up, and have the mails sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CloseRun {
+    /// The run.
+    pub run_id: Uuid,
+    /// Whether the whole table has been looked at.
+    pub everywhere: bool,
+}
+
+impl Job for CloseRun {
+    const NAME: &'static str = "billing.close";
+    const QUEUE: &'static str = "billing";
+    const PRIORITY: u8 = 3;
+    const MAX_ATTEMPTS: u16 = 25;
+    const TIMEOUT: Duration = Duration::from_secs(600);
+}
+
+/// The join of a group with a dead shard: the run has failed. What it billed stays billed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FailRun {
+    /// The run.
+    pub run_id: Uuid,
+}
+
+impl Job for FailRun {
+    const NAME: &'static str = "billing.fail";
+    const QUEUE: &'static str = "billing";
+    const PRIORITY: u8 = 3;
+    const MAX_ATTEMPTS: u16 = 25;
+}

@@ -1,0 +1,17 @@
+//! Bills: runs that make them from debts, payments that settle them, and what a client wants of them.
+//!
+//! The scheduler (or a request) creates a [`runs::Run`]; the worker's bodies plan it, make the bills shard by shard, and
+//! close it (its bodies use [`jobs`]); everybody reads ([`bills`], [`runs`]); a notice of payment goes through [`payments`].
+
+pub mod bills;
+pub mod issue;
+pub mod jobs;
+pub mod payments;
+pub mod runs;
+pub mod settings;
+
+mod cycle;
+mod id;
+
+pub use cycle::Cycle;
+pub use id::{BillId, NoBillId};

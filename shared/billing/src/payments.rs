@@ -1,0 +1,189 @@
+//! Notices of payment: what was paid of which debt, told once or more often.
+
+use jiff::Timestamp;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+/// A notice, checked.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// What was paid.
+    pub debt_id: Uuid,
+    /// Which payment of it; without one the notice's own content tells.
+    pub payment_id: Option<String>,
+    /// In the currency's minor unit.
+    pub amount_minor: i64,
+    /// When.
+    pub paid_at: Timestamp,
+    /// By whom.
+    pub paid_by: String,
+}
+
+/// What the payments of a debt come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// Less than the debt.
+    Underpaid,
+    /// The debt, exactly.
+    Settled,
+    /// More than the debt.
+    Overpaid,
+}
+
+/// What became of a notice.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The payment's id.
+    pub payment_id: String,
+    /// It was told before: nothing changed.
+    pub repeated: bool,
+    /// The debt, in the currency's minor unit.
+    pub debt_minor: i64,
+    /// What was paid of it in all.
+    pub paid_minor: i64,
+    /// The bill that this payment settled, by its number.
+    pub settled_bill: Option<i64>,
+}
+
+impl Recorded {
+    /// What the payments come to.
+    #[must_use]
+    pub fn balance(&self) -> Balance {
+        match self.paid_minor.cmp(&self.debt_minor) {
+            std::cmp::Ordering::Less => Balance::Underpaid,
+            std::cmp::Ordering::Equal => Balance::Settled,
+            std::cmp::Ordering::Greater => Balance::Overpaid,
+        }
+    }
+}
+
+/// Why a notice is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PaymentError {
+    /// The client has no such debt.
+    #[error("there is no debt {0}")]
+    NoDebt(Uuid),
+    /// A payment with this id was told with another content.
+    #[error("payment {payment_id} of debt {debt_id} was told before with another amount, time or payer")]
+    Other {
+        /// The debt.
+        debt_id: Uuid,
+        /// The payment.
+        payment_id: String,
+    },
+    /// The database did not do it.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+#[derive(FromRow)]
+struct Told {
+    amount_minor: i64,
+    paid_at: SqlTimestamp,
+    paid_by: String,
+}
+
+/// Records a notice, once, and settles the debt's bill when it is paid. `follow` does in the same transaction what a
+/// settled bill is followed by, given its number.
+///
+/// # Errors
+/// When the notice cannot be, or the database's.
+pub async fn record<F>(pool: &PgPool, client_id: i32, notice: &Notice, follow: F) -> Result<Recorded, PaymentError>
+where
+    F: AsyncFnOnce(&mut sqlx::PgConnection, i64) -> Result<(), sqlx::Error>,
+{
+    let payment_id = notice.payment_id.clone().unwrap_or_else(|| content_id(notice));
+    let mut tx = pool.begin().await?;
+    let debt_minor: i64 = sqlx::query_scalar(
+        "select d.amount_minor from debts d join uploads u on u.id = d.upload_id
+         where d.debt_id = $1 and d.client_id = $2 and u.state = 'completed'",
+    )
+    .bind(notice.debt_id)
+    .bind(client_id)
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or(PaymentError::NoDebt(notice.debt_id))?;
+    let inserted = sqlx::query(
+        "insert into payments (client_id, debt_id, payment_id, amount_minor, paid_at, paid_by)
+         values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+    )
+    .bind(client_id)
+    .bind(notice.debt_id)
+    .bind(&payment_id)
+    .bind(notice.amount_minor)
+    .bind(notice.paid_at.to_sqlx())
+    .bind(&notice.paid_by)
+    .execute(&mut *tx)
+    .await?;
+    let repeated = inserted.rows_affected() == 0;
+    if repeated {
+        let told: Told = sqlx::query_as(
+            "select amount_minor, paid_at, paid_by from payments where client_id = $1 and debt_id = $2 and payment_id = $3",
+        )
+        .bind(client_id)
+        .bind(notice.debt_id)
+        .bind(&payment_id)
+        .fetch_one(&mut *tx)
+        .await?;
+        let same = told.amount_minor == notice.amount_minor
+            && told.paid_by == notice.paid_by
+            && told.paid_at.to_jiff() == notice.paid_at;
+        if !same {
+            return Err(PaymentError::Other { debt_id: notice.debt_id, payment_id });
+        }
+    }
+    let added = if repeated { 0 } else { notice.amount_minor };
+    let paid_minor: i64 = sqlx::query_scalar(
+        "insert into debt_payments as p (debt_id, client_id, paid_minor) values ($1, $2, $3)
+         on conflict (debt_id, client_id) do update set paid_minor = p.paid_minor + excluded.paid_minor
+         returning paid_minor",
+    )
+    .bind(notice.debt_id)
+    .bind(client_id)
+    .bind(added)
+    .fetch_one(&mut *tx)
+    .await?;
+    let settled_bill = settle(&mut tx, client_id, notice.debt_id, paid_minor).await?;
+    if let Some(number) = settled_bill {
+        follow(&mut tx, number).await?;
+    }
+    tx.commit().await?;
+    Ok(Recorded { payment_id, repeated, debt_minor, paid_minor, settled_bill })
+}
+
+/// The debt's bill shows what was paid, and is paid when that is enough. Returns its number if that is new.
+async fn settle(
+    conn: &mut sqlx::PgConnection,
+    client_id: i32,
+    debt_id: Uuid,
+    paid_minor: i64,
+) -> Result<Option<i64>, sqlx::Error> {
+    let settled: Vec<(i64, bool)> = sqlx::query_as(
+        "update bills b set paid_minor = $3, state = case when $3 >= b.amount_minor then 'paid' else b.state end
+         from (select number, state from bills where client_id = $1 and debt_id = $2 and state <> 'cancelled'
+               order by number for update) o
+         where b.client_id = $1 and b.number = o.number
+         returning b.number, b.state = 'paid' and o.state <> 'paid'",
+    )
+    .bind(client_id)
+    .bind(debt_id)
+    .bind(paid_minor)
+    .fetch_all(conn)
+    .await?;
+    Ok(settled.into_iter().find(|(_, settled)| *settled).map(|(number, _)| number))
+}
+
+/// Two notices with the same content are the same payment.
+fn content_id(notice: &Notice) -> String {
+    let mut hash = Sha256::new();
+    hash.update(notice.debt_id.as_bytes());
+    hash.update(notice.amount_minor.to_be_bytes());
+    hash.update(notice.paid_at.as_microsecond().to_be_bytes());
+    hash.update(notice.paid_by.as_bytes());
+    let digest = hash.finalize();
+    format!("sha256:{}", digest[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}

@@ -1,0 +1,183 @@
+//! Billing runs: made by the schedule or by a request, looked at, approved, cancelled.
+
+use gristmill_queue::{Enqueued, GroupId, Options, Queue, QueueError};
+use jiff_sqlx::{Date, Timestamp};
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use crate::jobs::PlanRun;
+
+/// Who wanted a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Cause {
+    /// The clock.
+    Schedule,
+    /// A person or a program, by the API.
+    Request,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum State {
+    /// Waits to be planned, behind the client's earlier runs.
+    Queued,
+    /// It would make far more bills than usual, and asks.
+    Held,
+    /// Its bills are being made.
+    Running,
+    /// All its bills are there.
+    Completed,
+    /// Stopped by its client; what was billed by then stays billed.
+    Cancelled,
+    /// A shard could not be billed; what was billed by then stays billed.
+    Failed,
+}
+
+/// A run.
+#[derive(Debug, Clone, FromRow)]
+pub struct Run {
+    /// Version 7.
+    pub id: Uuid,
+    /// Whose debts it bills.
+    pub client_id: i32,
+    /// Who wanted it.
+    pub cause: Cause,
+    /// Whether it only says what it would do.
+    pub dry_run: bool,
+    /// How it stands.
+    pub state: State,
+    /// Why it is held, was cancelled or failed.
+    pub detail: Option<String>,
+    /// The date its bills have.
+    pub issued_on: Option<Date>,
+    /// Debts due up to here are billed.
+    pub cutoff: Option<Date>,
+    /// The shards.
+    pub group_id: Option<Uuid>,
+    /// How many bills it is expected to make, once planned.
+    pub planned: Option<i64>,
+    /// How many it made; of a dry run, would make.
+    pub bills: i64,
+    /// What they come to, in the currency's minor unit.
+    pub amount_minor: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Of a dry run: the first bills there would be.
+    pub sample: Option<serde_json::Value>,
+    /// When it was wanted.
+    pub created_at: Timestamp,
+    /// When its shards began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "id, client_id, cause, dry_run, state, detail, issued_on, cutoff, group_id, planned, bills,
+    amount_minor::bigint as amount_minor, sample,
+    coalesce((select currency from client_settings s where s.client_id = billing_runs.client_id), 'BRL') as currency, created_at, started_at, finished_at";
+
+/// Makes a run and enqueues its planning. Push what it returns after the commit.
+///
+/// # Errors
+/// The database's or the queue's.
+pub async fn create(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    cause: Cause,
+    dry_run: bool,
+    settle_seconds: u32,
+) -> Result<(Run, Enqueued), QueueError> {
+    let id = Uuid::now_v7();
+    let sql = format!(
+        "insert into billing_runs (id, client_id, cause, dry_run, state) values ($1, $2, $3, $4, 'queued') returning {COLUMNS}"
+    );
+    let run = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(id)
+        .bind(client_id)
+        .bind(cause)
+        .bind(dry_run)
+        .fetch_one(&mut *conn)
+        .await?;
+    let plan = PlanRun { run_id: id, settle_seconds };
+    let options = Options { client_id: Some(client_id), ..Options::default() };
+    let jobs = queue.enqueue(conn, &plan, &options).await?;
+    Ok((run, jobs))
+}
+
+/// One run of a client.
+///
+/// # Errors
+/// The database's.
+pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
+    let sql = format!("select {COLUMNS} from billing_runs where client_id = $1 and id = $2");
+    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(client_id).bind(id).fetch_optional(on).await
+}
+
+/// A client's runs before this one, the newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    on: impl PgExecutor<'_>,
+    client_id: i32,
+    before: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<Run>, sqlx::Error> {
+    let sql = format!(
+        "select {COLUMNS} from billing_runs where client_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3"
+    );
+    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(client_id).bind(before).bind(i64::from(limit)).fetch_all(on).await
+}
+
+/// Lets a held run go on. `None`: it is not held.
+///
+/// # Errors
+/// The database's or the queue's.
+pub async fn approve(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    id: Uuid,
+) -> Result<Option<Enqueued>, QueueError> {
+    let held = sqlx::query(
+        "update billing_runs set state = 'queued', approved_at = now(), detail = null
+         where id = $1 and client_id = $2 and state = 'held'",
+    )
+    .bind(id)
+    .bind(client_id)
+    .execute(&mut *conn)
+    .await?;
+    if held.rows_affected() == 0 {
+        return Ok(None);
+    }
+    let options = Options { client_id: Some(client_id), ..Options::default() };
+    queue.enqueue(conn, &PlanRun { run_id: id, settle_seconds: 0 }, &options).await.map(Some)
+}
+
+/// Stops a run that has not ended; what it has billed stays billed. `false`: it has ended.
+///
+/// # Errors
+/// The database's or the queue's.
+pub async fn cancel(conn: &mut PgConnection, queue: &Queue, client_id: i32, id: Uuid) -> Result<bool, QueueError> {
+    let cancelled: Option<Option<Uuid>> = sqlx::query_scalar(
+        "update billing_runs r set state = 'cancelled', detail = 'cancelled by its client', finished_at = now(),
+                bills = (select coalesce(sum(bills), 0) from billing_shards where run_id = r.id),
+                amount_minor = (select coalesce(sum(amount_minor), 0) from billing_shards where run_id = r.id)
+         where id = $1 and client_id = $2 and finished_at is null returning group_id",
+    )
+    .bind(id)
+    .bind(client_id)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(group) = cancelled else { return Ok(false) };
+    if let Some(group) = group {
+        queue.cancel_group(conn, GroupId(group)).await?;
+    }
+    Ok(true)
+}

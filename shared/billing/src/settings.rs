@@ -1,0 +1,189 @@
+//! What a client wants to be known by, and how it bills.
+
+use jiff::{civil::Date, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, PgExecutor, types::Json};
+
+use crate::Cycle;
+
+/// How a client's bills are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Numbering {
+    /// Numbers are allocated in ranges, and nobody waits; a crash may leave gaps.
+    Ranges,
+    /// No gaps: the shards of a client's run follow each other.
+    Gapless,
+}
+
+/// A client's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, FromRow, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Of bills and mails: `pt-BR`, `en` or `es`.
+    #[schema(example = "pt-BR")]
+    pub language: String,
+    /// Its calendar, by its name in the IANA database.
+    #[schema(example = "America/Sao_Paulo")]
+    pub time_zone: String,
+    /// ISO 4217.
+    #[schema(example = "BRL")]
+    pub currency: String,
+    /// Who is told of uploads that ended, and of what needs a person.
+    pub operator_email: Option<String>,
+    /// Whether the schedule bills this client. A run by request always may.
+    pub automatic: bool,
+    /// How often it bills.
+    pub cycle: Cycle,
+    /// Weekly: 1 (Monday) to 7. Monthly: the day; of a shorter month the last one.
+    pub cycle_day: i32,
+    /// A debt is billed when it is due within so many days.
+    pub days_ahead: i32,
+    /// How bills are numbered.
+    pub numbering: Numbering,
+    /// A scheduled run that would make more than so many times the usual number of bills stops and asks.
+    pub safety_factor: f64,
+    /// Days before the due date on which the payer is reminded.
+    pub reminder_days: Vec<i32>,
+    /// Days after the due date on which the payer is dunned.
+    pub overdue_days: Vec<i32>,
+    /// The beneficiary, as its bills show it.
+    #[sqlx(json)]
+    #[schema(value_type = Object)]
+    pub issuer: serde_json::Value,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            language: "pt-BR".into(),
+            time_zone: "America/Sao_Paulo".into(),
+            currency: "BRL".into(),
+            operator_email: None,
+            automatic: true,
+            cycle: Cycle::Daily,
+            cycle_day: 1,
+            days_ahead: 30,
+            numbering: Numbering::Ranges,
+            safety_factor: 10.0,
+            reminder_days: vec![3],
+            overdue_days: vec![1, 7, 30],
+            issuer: serde_json::json!({}),
+        }
+    }
+}
+
+/// A setting that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {detail}")]
+pub struct BadSetting {
+    /// Which one.
+    pub field: &'static str,
+    /// What is wrong with it, and what would be right.
+    pub detail: String,
+}
+
+impl Settings {
+    /// Every setting that cannot be.
+    #[must_use]
+    pub fn faults(&self) -> Vec<BadSetting> {
+        let mut faults = Vec::new();
+        let mut check = |good: bool, field, detail: &str| {
+            if !good {
+                faults.push(BadSetting { field, detail: detail.to_owned() });
+            }
+        };
+        let days = |days: &[i32]| days.len() <= 10 && days.iter().all(|day| (0..=365).contains(day));
+        check(["pt-BR", "en", "es"].contains(&self.language.as_str()), "language", "is none of pt-BR, en, es");
+        check(TimeZone::get(&self.time_zone).is_ok(), "time_zone", "is not in the IANA database, as Europe/Lisbon is");
+        let currency = self.currency.as_bytes();
+        check(
+            currency.len() == 3 && currency.iter().all(u8::is_ascii_uppercase),
+            "currency",
+            "is not three letters of ISO 4217, as BRL is",
+        );
+        let operator = self.operator_email.as_deref();
+        check(operator.is_none_or(|address| address.contains('@')), "operator_email", "is not an address");
+        let cycle_day = if self.cycle == Cycle::Weekly { 1..=7 } else { 1..=31 };
+        check(cycle_day.contains(&self.cycle_day), "cycle_day", "is not 1 to 7 (weekly) or 1 to 31 (monthly)");
+        check((0..=3_650).contains(&self.days_ahead), "days_ahead", "is not from 0 to 3650");
+        let factor = self.safety_factor.is_finite() && self.safety_factor > 0.0;
+        check(factor, "safety_factor", "is not a number above 0");
+        check(days(&self.reminder_days), "reminder_days", "has more than 10, or one that is not from 0 to 365");
+        check(days(&self.overdue_days), "overdue_days", "has more than 10, or one that is not from 0 to 365");
+        check(self.issuer.is_object(), "issuer", "is not an object");
+        faults
+    }
+
+    /// The client's date of this moment.
+    ///
+    /// # Errors
+    /// When this machine does not know the time zone.
+    pub fn date_of(&self, moment: jiff::Timestamp) -> Result<Date, jiff::Error> {
+        Ok(moment.in_tz(&self.time_zone)?.date())
+    }
+}
+
+/// The settings of a client, the defaults where it has none.
+///
+/// # Errors
+/// The database's.
+pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, sqlx::Error> {
+    let found = sqlx::query_as(
+        "select language, time_zone, currency, operator_email, automatic, cycle, cycle_day, days_ahead, numbering,
+                safety_factor, reminder_days, overdue_days, issuer
+         from client_settings where client_id = $1",
+    )
+    .bind(client_id)
+    .fetch_optional(on)
+    .await?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Sets all of a client's settings. Ask [`Settings::faults`] before.
+///
+/// # Errors
+/// The database's.
+pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into client_settings (client_id, language, time_zone, currency, operator_email, automatic, cycle, cycle_day,
+             days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+         on conflict (client_id) do update set
+             language = excluded.language, time_zone = excluded.time_zone, currency = excluded.currency,
+             operator_email = excluded.operator_email, automatic = excluded.automatic, cycle = excluded.cycle,
+             cycle_day = excluded.cycle_day, days_ahead = excluded.days_ahead, numbering = excluded.numbering,
+             safety_factor = excluded.safety_factor, reminder_days = excluded.reminder_days,
+             overdue_days = excluded.overdue_days, issuer = excluded.issuer, updated_at = now()",
+    )
+    .bind(client_id)
+    .bind(&settings.language)
+    .bind(&settings.time_zone)
+    .bind(&settings.currency)
+    .bind(&settings.operator_email)
+    .bind(settings.automatic)
+    .bind(settings.cycle)
+    .bind(settings.cycle_day)
+    .bind(settings.days_ahead)
+    .bind(settings.numbering)
+    .bind(settings.safety_factor)
+    .bind(&settings.reminder_days)
+    .bind(&settings.overdue_days)
+    .bind(Json(&settings.issuer))
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Gives a client without settings the defaults, so that there is a row to allocate numbers from.
+///
+/// # Errors
+/// The database's.
+pub async fn ensure(on: impl PgExecutor<'_>, client_id: i32) -> Result<(), sqlx::Error> {
+    sqlx::query("insert into client_settings (client_id) values ($1) on conflict do nothing")
+        .bind(client_id)
+        .execute(on)
+        .await?;
+    Ok(())
+}

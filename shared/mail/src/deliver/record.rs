@@ -1,0 +1,109 @@
+//! What became of mails is written down: one statement for all that have ended while the last one ran.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{Fate, Report, fate::Told};
+
+const AT_ONCE: usize = 200;
+
+pub(super) struct Recorder {
+    pub(super) pool: PgPool,
+    pub(super) client_id: i32,
+    pub(super) run: Uuid,
+    pub(super) last: bool,
+}
+
+impl Recorder {
+    /// Until every mail has told.
+    pub(super) async fn run(self, mut told: mpsc::Receiver<Told>, mut report: Report) -> Report {
+        let mut batch = Vec::with_capacity(AT_ONCE);
+        while told.recv_many(&mut batch, AT_ONCE).await > 0 {
+            self.insist(&batch).await;
+            batch.drain(..).for_each(|told| count(&mut report, told));
+        }
+        report
+    }
+
+    /// What the server has said must not be forgotten: it is tried until the database takes it.
+    async fn insist(&self, batch: &[Told]) {
+        let mut pause = Duration::from_millis(100);
+        while let Err(error) = self.write(batch).await {
+            tracing::warn!(%error, mails = batch.len(), "what became of mails could not be written; trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    async fn write(&self, batch: &[Told]) -> Result<(), sqlx::Error> {
+        let tried = |fate: &Fate| !matches!(fate, Fate::Left | Fate::Later(_) | Fate::Suppressed(_));
+        let gave_up = |fate: &Fate| self.last && matches!(fate, Fate::Deferred(_) | Fate::Unreachable(_));
+        let state = |fate: &Fate| match fate {
+            Fate::Sent(_) => "sent",
+            Fate::Suppressed(_) | Fate::Dead(_) => "suppressed",
+            Fate::Failed(_) => "failed",
+            fate if gave_up(fate) => "failed",
+            Fate::Deferred(_) | Fate::Unreachable(_) | Fate::Left | Fate::Later(_) => "sending",
+        };
+        let text = |fate: &Fate| if let Fate::Sent(Some(text)) = fate { Some(text.clone()) } else { None };
+        let fates = || batch.iter().map(|told| &told.fate);
+        let mut tx = self.pool.begin().await?;
+        sqlx::query(
+            // A run that has lost a mail to another one may still say that it was sent, and nothing else.
+            "update mails m
+             set state = t.state, last_error = coalesce(t.error, case when t.state = 'sending' then m.last_error end),
+                 attempts = m.attempts + t.tried::int, gave_up = t.gave_up, claimed_by = null, claimed_until = null,
+                 text = t.text, kept = t.text is not null, sent_at = case when t.state = 'sent' then clock_timestamp() end
+             from unnest($2::uuid[], $3::text[], $4::text[], $5::bool[], $6::bool[], $7::text[])
+                  as t (id, state, error, tried, gave_up, text)
+             where m.id = t.id and m.state <> 'sent' and (t.state = 'sent' or m.claimed_by = $1)",
+        )
+        .bind(self.run)
+        .bind(batch.iter().map(|told| told.id).collect::<Vec<_>>())
+        .bind(fates().map(state).collect::<Vec<_>>())
+        .bind(fates().map(Fate::error).collect::<Vec<_>>())
+        .bind(fates().map(tried).collect::<Vec<_>>())
+        .bind(fates().map(gave_up).collect::<Vec<_>>())
+        .bind(fates().map(text).collect::<Vec<_>>())
+        .execute(&mut *tx)
+        .await?;
+        let dead: Vec<&Told> = batch.iter().filter(|told| matches!(told.fate, Fate::Dead(_))).collect();
+        if !dead.is_empty() {
+            sqlx::query(
+                "insert into mail_suppressions (client_id, address, reason)
+                 select $1, lower(address), reason from unnest($2::text[], $3::text[]) as t (address, reason)
+                 on conflict do nothing",
+            )
+            .bind(self.client_id)
+            .bind(dead.iter().map(|told| told.address.clone()).collect::<Vec<_>>())
+            .bind(dead.iter().map(|told| told.fate.error()).collect::<Vec<_>>())
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await
+    }
+}
+
+fn count(report: &mut Report, told: Told) {
+    if let Some(error) = told.fate.error() {
+        report.error = Some(error.to_owned());
+    }
+    match told.fate {
+        Fate::Sent(_) => report.sent += 1,
+        Fate::Suppressed(_) | Fate::Dead(_) => report.suppressed += 1,
+        Fate::Failed(_) => report.failed += 1,
+        Fate::Deferred(_) => report.deferred.push((told.kind, told.reference)),
+        Fate::Unreachable(_) => {
+            report.unreachable = true;
+            report.left += 1;
+        }
+        Fate::Left => report.left += 1,
+        Fate::Later(wait) => {
+            report.left += 1;
+            report.later = Some(report.later.map_or(wait, |other| other.min(wait)));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What is to be told to whom, and how it becomes a mail.
+
+mod compose;
+mod facts;
+mod words;
+
+pub(crate) use compose::{ComposeError, Composed, compose};
+pub use facts::{BillFacts, Content, Dun, Payment, UploadFacts};
+
+use std::fmt;
+
+use gristmill_bills::Language;
+use gristmill_queue::Source;
+
+use crate::Kind;
+
+/// A mail that is to be sent.
+pub struct Letter {
+    /// What it is about: of one client and kind there is one mail about it, ever.
+    pub reference: String,
+    /// The recipient's address.
+    pub address: String,
+    /// The recipient's name.
+    pub name: Option<String>,
+    /// What language it is written in.
+    pub language: Language,
+    /// Whom replies go to, if not to the sender.
+    pub reply_to: Option<String>,
+    /// What it says.
+    pub content: Content,
+    /// Makes what is attached, on a thread where it may take its time; not called when the mail was sent before.
+    pub attachment: Option<Box<dyn FnOnce() -> Result<Attachment, Source> + Send>>,
+}
+
+/// A file that goes with a mail.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Such as `bill-1042.pdf`.
+    pub filename: String,
+    /// Such as `application/pdf`.
+    pub media_type: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+impl Letter {
+    /// What it is about.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.content.kind()
+    }
+}
+
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Letter").field("kind", &self.kind()).field("reference", &self.reference).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! A letter becomes a message (RFC 5322): text and HTML of the same, and what is attached.
+
+use askama::Template;
+use gristmill_queue::Source;
+use lettre::{
+    Address, Message,
+    message::{
+        Attachment as Part, Mailbox, MultiPart, SinglePart,
+        header::{ContentType, HeaderName, HeaderValue},
+    },
+};
+
+use super::{Letter, words};
+
+/// A mail as it goes over the wire, unsigned.
+pub(crate) struct Composed {
+    pub(crate) to: Address,
+    pub(crate) raw: Vec<u8>,
+    /// Its plain text.
+    pub(crate) text: String,
+}
+
+/// Why a letter cannot be written; no later attempt can either.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ComposeError {
+    #[error("`{0}` is not an address that mail can go to")]
+    Address(String),
+    #[error("what is to be attached cannot be made")]
+    Attachment(#[source] Source),
+    #[error("the mail cannot be written")]
+    Message(#[from] lettre::error::Error),
+    #[error("the template cannot be filled in")]
+    Template(#[from] askama::Error),
+    #[error("`{0}` is no media type")]
+    MediaType(&'static str),
+}
+
+#[derive(Template)]
+#[template(path = "mail.txt")]
+struct Text<'a> {
+    page: &'a words::Page,
+}
+
+#[derive(Template)]
+#[template(path = "mail.html")]
+struct Html<'a> {
+    language: &'a str,
+    page: &'a words::Page,
+}
+
+impl Letter {
+    /// Its subject.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        words::page(self.language, &self.content).subject
+    }
+}
+
+/// Writes the mail. Takes its time: call it where that is allowed.
+pub(crate) fn compose(letter: Letter, from: &Mailbox, message_id: &str) -> Result<Composed, ComposeError> {
+    let Letter { address, name, language, reply_to, content, attachment, .. } = letter;
+    let parse =
+        |address: &str| address.trim().parse::<Address>().map_err(|_| ComposeError::Address(address.to_owned()));
+    let to = parse(&address)?;
+    let page = words::page(language, &content);
+    let text = Text { page: &page }.render()?;
+    let html = Html { language: language.tag(), page: &page }.render()?;
+
+    let name = name.map(|name| name.replace(|c: char| c.is_control(), " "));
+    let mut message = Message::builder()
+        .from(from.clone())
+        .to(Mailbox::new(name, to.clone()))
+        .subject(page.subject)
+        .message_id(Some(message_id.to_owned()))
+        .date_now()
+        .raw_header(header("Auto-Submitted", "auto-generated"))
+        .raw_header(header("Content-Language", language.tag()));
+    if let Some(reply_to) = reply_to {
+        message = message.reply_to(Mailbox::new(None, parse(&reply_to)?));
+    }
+    let both = MultiPart::alternative_plain_html(text.clone(), html);
+    let message = match attachment {
+        None => message.multipart(both)?,
+        Some(make) => {
+            let file = make().map_err(ComposeError::Attachment)?;
+            let kind = ContentType::parse(file.media_type).map_err(|_| ComposeError::MediaType(file.media_type))?;
+            let part: SinglePart = Part::new(file.filename).body(file.bytes, kind);
+            message.multipart(MultiPart::mixed().multipart(both).singlepart(part))?
+        }
+    };
+    Ok(Composed { to, raw: message.formatted(), text })
+}
+
+fn header(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}

@@ -1,0 +1,91 @@
+use gristmill_bills::{Money, rails};
+use jiff::civil::Date;
+use uuid::Uuid;
+
+use crate::Kind;
+
+/// What a mail says; its kind follows from it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// A new bill.
+    Bill(BillFacts),
+    /// A bill that is due soon, or was.
+    Dun(Dun, BillFacts),
+    /// A payment of a bill has arrived.
+    Receipt(Payment, BillFacts),
+    /// An upload is completed.
+    Completed(UploadFacts),
+    /// An upload has failed.
+    Failed(UploadFacts),
+}
+
+/// Why a payer is reminded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dun {
+    /// The bill is due in some days.
+    Reminder,
+    /// The bill was due some days ago.
+    Overdue,
+}
+
+/// A bill, as far as its mail shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BillFacts {
+    /// Its number, as it is written.
+    pub number: String,
+    /// Who bills.
+    pub issuer: String,
+    /// Who pays.
+    pub payer: String,
+    /// What is to be paid.
+    pub amount: Money,
+    /// Until when.
+    pub due: Date,
+    /// How it can be paid.
+    pub ways: Vec<rails::Payment>,
+}
+
+/// A payment that has arrived.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Payment {
+    /// What was paid.
+    pub amount: Money,
+    /// When.
+    pub on: Date,
+    /// What is still to be paid of the bill; nothing: it is settled.
+    pub rest: Option<Money>,
+}
+
+/// An upload, as far as its mail shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UploadFacts {
+    /// Its id.
+    pub id: Uuid,
+    /// The file, as its client named it.
+    pub filename: Option<String>,
+    /// Records looked at.
+    pub read: i64,
+    /// Good ones.
+    pub accepted: i64,
+    /// Bad ones.
+    pub rejected: i64,
+    /// Those that were there before.
+    pub duplicate: i64,
+    /// Why it failed, for people.
+    pub detail: Option<String>,
+}
+
+impl Content {
+    /// What it is about.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Bill(_) => Kind::BillNew,
+            Self::Dun(Dun::Reminder, _) => Kind::BillReminder,
+            Self::Dun(Dun::Overdue, _) => Kind::BillOverdue,
+            Self::Receipt(..) => Kind::PaymentReceipt,
+            Self::Completed(_) => Kind::UploadCompleted,
+            Self::Failed(_) => Kind::UploadFailed,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use super::{Language::Spanish, Page, bill_codes, bill_facts, date, file, money, upload_facts};
+use crate::{Content, Dun};
+
+const BILL: [&str; 3] = ["Factura", "Importe", "Vencimiento"];
+const CODES: [&str; 3] = ["Línea digitable del boleto", "PIX para copiar y pegar", "Transferencia"];
+const UPLOAD: [&str; 5] = ["Registros", "Aceptados", "Rechazados", "Duplicados", "Envío"];
+
+pub(super) fn page(content: &Content) -> Page {
+    let (subject, greeting, paragraphs) = match content {
+        Content::Bill(bill) => (
+            format!("Factura {} de {}, vence el {}", bill.number, bill.issuer, date(Spanish, bill.due)),
+            format!("Hola, {}:", bill.payer),
+            vec![format!("Le enviamos su factura de {}, adjunta en PDF.", bill.issuer)],
+        ),
+        Content::Dun(Dun::Reminder, bill) => (
+            format!("Recordatorio: la factura {} de {} vence el {}", bill.number, bill.issuer, date(Spanish, bill.due)),
+            format!("Hola, {}:", bill.payer),
+            vec!["Su factura vencerá pronto. Si ya la pagó, no tiene que hacer nada.".to_owned()],
+        ),
+        Content::Dun(Dun::Overdue, bill) => (
+            format!("La factura {} de {} venció el {}", bill.number, bill.issuer, date(Spanish, bill.due)),
+            format!("Hola, {}:", bill.payer),
+            vec!["Aún no hemos recibido su pago. Si ya lo hizo, no tiene que hacer nada.".to_owned()],
+        ),
+        Content::Receipt(payment, bill) => (
+            format!("Pago recibido de la factura {} de {}", bill.number, bill.issuer),
+            format!("Hola, {}:", bill.payer),
+            vec![
+                format!(
+                    "Recibimos su pago de {} el {}. Gracias.",
+                    money(Spanish, payment.amount),
+                    date(Spanish, payment.on)
+                ),
+                match &payment.rest {
+                    None => "La factura está saldada.".to_owned(),
+                    Some(rest) => format!("Importe pendiente: {}.", money(Spanish, *rest)),
+                },
+            ],
+        ),
+        Content::Completed(upload) => (
+            format!("Envío completado: {}", file(upload)),
+            "Hola:".to_owned(),
+            vec![format!("El archivo {} está completado: todos los registros están contabilizados.", file(upload))],
+        ),
+        Content::Failed(upload) => (
+            format!("Envío fallido: {}", file(upload)),
+            "Hola:".to_owned(),
+            [format!("El archivo {} ha fallado. No se conservó nada de él.", file(upload))]
+                .into_iter()
+                .chain(upload.detail.clone())
+                .collect(),
+        ),
+    };
+    let (facts, codes, closing) = match content {
+        Content::Bill(bill) | Content::Dun(_, bill) => {
+            (bill_facts(Spanish, bill, BILL), bill_codes(bill, CODES), bill.issuer.clone())
+        }
+        Content::Receipt(_, bill) => (bill_facts(Spanish, bill, BILL), Vec::new(), bill.issuer.clone()),
+        Content::Completed(upload) | Content::Failed(upload) => {
+            (upload_facts(Spanish, upload, UPLOAD), Vec::new(), "Gristmill".to_owned())
+        }
+    };
+    Page { subject, greeting, paragraphs, facts, codes, closing }
+}

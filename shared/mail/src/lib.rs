@@ -1,0 +1,31 @@
+//! Mails: written, signed, sent once, and looked up again.
+//!
+//! A [`Letter`] says who is told what. [`Mailer::deliver`] takes any number of them: it enters each in the table `mails`
+//! (one row a client, kind and reference), sends those that nobody has sent, by SMTP or into the object store, and writes
+//! down what became of them. The worker sends; the API reads ([`read`]) and is told of bounces ([`suppress`]).
+
+mod kind;
+mod letter;
+
+mod deliver;
+pub mod jobs;
+mod mailer;
+mod rows;
+
+mod dkim;
+mod keep;
+mod rate;
+mod smtp;
+
+pub mod operator;
+pub mod read;
+pub mod suppress;
+
+pub use deliver::{DeliverError, Report, Turn};
+pub use dkim::DkimError;
+pub use keep::eml;
+pub use kind::{Kind, State, UnknownWord};
+pub use letter::{Attachment, BillFacts, Content, Dun, Letter, Payment, UploadFacts};
+pub use mailer::{ConfigError, Mailer};
+pub use rate::Rate;
+pub use smtp::ServerError;

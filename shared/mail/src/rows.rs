@@ -1,0 +1,140 @@
+//! The send-once rows: taken before a mail is sent, settled when its fate is known.
+
+use std::{collections::HashMap, time::Duration};
+
+use ring::digest;
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+use crate::Letter;
+
+/// A silent sender's mails are sent by another one after this; it tells of itself three times as often.
+pub(crate) const CLAIM: Duration = Duration::from_secs(30);
+
+/// A mail that is this run's to send.
+#[derive(FromRow)]
+pub(crate) struct Taken {
+    pub(crate) id: Uuid,
+    kind: String,
+    #[sqlx(rename = "ref")]
+    reference: String,
+    pub(crate) message_id: String,
+    /// Its address takes no mail: why.
+    pub(crate) suppressed: Option<String>,
+}
+
+/// What a run has got of the mails it asked for.
+pub(crate) struct Begun {
+    taken: HashMap<(String, String), Taken>,
+    /// Those that are done.
+    pub(crate) done: usize,
+    /// Those that another run is sending.
+    pub(crate) held: usize,
+}
+
+impl Begun {
+    /// The row of a letter, if it is this run's to send. Asked again, there is none: of two equal letters one is sent.
+    pub(crate) fn take(&mut self, letter: &Letter) -> Option<Taken> {
+        self.taken.remove(&key(letter))
+    }
+
+    pub(crate) fn ids(&self) -> Vec<Uuid> {
+        self.taken.values().map(|taken| taken.id).collect()
+    }
+}
+
+fn key(letter: &Letter) -> (String, String) {
+    (letter.kind().as_str().to_owned(), letter.reference.clone())
+}
+
+/// The same for the same mail, whoever sends it and however often.
+fn message_id(client_id: i32, (kind, reference): &(String, String), domain: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, format!("{client_id}\0{kind}\0{reference}").as_bytes());
+    let name: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("<{name}@{domain}>")
+}
+
+/// A letter, as far as its row shows it.
+pub(crate) struct Wanted {
+    key: (String, String),
+    address: String,
+    subject: String,
+}
+
+/// What is wanted of the database, each once and in one order, so that two runs never wait for each other.
+pub(crate) fn wanted(letters: &[Letter]) -> Vec<Wanted> {
+    let wanted = |letter: &Letter| Wanted {
+        key: key(letter),
+        address: letter.address.trim().to_owned(),
+        subject: letter.subject(),
+    };
+    let mut wanted: Vec<Wanted> = letters.iter().map(wanted).collect();
+    wanted.sort_by(|a, b| a.key.cmp(&b.key));
+    wanted.dedup_by(|a, b| a.key == b.key);
+    wanted
+}
+
+/// Enters mails and takes what is still to be sent of them, by one statement that is committed at once.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    client_id: i32,
+    run: Uuid,
+    wanted: &[Wanted],
+    domain: &str,
+) -> Result<Begun, sqlx::Error> {
+    let column = |of: &dyn Fn(&Wanted) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
+    let taken: Vec<Taken> = sqlx::query_as(
+        "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, claimed_by, claimed_until)
+         select id, $1, kind, ref, recipient, subject, message_id, $2, now() + $3
+         from unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+              as wanted (id, kind, ref, recipient, subject, message_id)
+         on conflict (client_id, kind, ref) do update
+         set state = 'sending', gave_up = false, recipient = excluded.recipient, subject = excluded.subject,
+             claimed_by = excluded.claimed_by, claimed_until = excluded.claimed_until
+         where (mails.state = 'sending' or mails.gave_up) and (mails.claimed_until is null or mails.claimed_until < now())
+         returning id, kind, ref, message_id,
+             (select reason from mail_suppressions s where s.client_id = $1 and s.address = lower(mails.recipient)) as suppressed",
+    )
+    .bind(client_id)
+    .bind(run)
+    .bind(CLAIM)
+    .bind(wanted.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
+    .bind(column(&|wanted| wanted.key.0.clone()))
+    .bind(column(&|wanted| wanted.key.1.clone()))
+    .bind(column(&|wanted| wanted.address.clone()))
+    .bind(column(&|wanted| wanted.subject.clone()))
+    .bind(column(&|wanted| message_id(client_id, &wanted.key, domain)))
+    .fetch_all(pool)
+    .await?;
+    let others = wanted.len() - taken.len();
+    let taken: HashMap<_, _> = taken.into_iter().map(|row| ((row.kind.clone(), row.reference.clone()), row)).collect();
+    let missing = || wanted.iter().map(|wanted| &wanted.key).filter(|key| !taken.contains_key(*key));
+    let held: i64 = if others == 0 {
+        0
+    } else {
+        sqlx::query_scalar(
+            "select count(*) from mails m join unnest($2::text[], $3::text[]) as missing (kind, ref) using (kind, ref)
+             where m.client_id = $1 and (m.state = 'sending' or m.gave_up)",
+        )
+        .bind(client_id)
+        .bind(missing().map(|(kind, _)| kind.clone()).collect::<Vec<_>>())
+        .bind(missing().map(|(_, reference)| reference.clone()).collect::<Vec<_>>())
+        .fetch_one(pool)
+        .await?
+    };
+    let held = usize::try_from(held).unwrap_or(others).min(others);
+    Ok(Begun { taken, done: others - held, held })
+}
+
+/// Says that a run is alive and still sends these.
+pub(crate) async fn renew(pool: &PgPool, run: Uuid, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update mails set claimed_until = now() + $3 where id = any($1) and claimed_by = $2 and state = 'sending'",
+    )
+    .bind(ids)
+    .bind(run)
+    .bind(CLAIM)
+    .execute(pool)
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,96 @@
+use std::{future::Future, time::Duration};
+
+use lettre::{
+    Address,
+    transport::smtp::{
+        Error,
+        client::AsyncSmtpConnection,
+        commands::{Data, Mail, Rcpt, Rset},
+        extension::{Extension, MailParameter},
+        response::Response,
+    },
+};
+
+use super::{
+    Outcome, Server,
+    verdict::{Stage, verdict},
+};
+
+/// How a mail's dialogue ended.
+pub(super) enum Ended {
+    /// The connection is ready for the next one.
+    Kept(Outcome),
+    /// It is not.
+    Lost(Outcome),
+    /// It was of no use from the start: the server has heard nothing of this mail.
+    Stale(String),
+}
+
+/// An answer that is not the one wished for.
+enum Answer {
+    /// A code and its text.
+    No(u16, String),
+    /// None that can be understood, or none at all.
+    None(String),
+}
+
+/// `MAIL`, `RCPT`, `DATA`, the mail.
+pub(super) async fn dialogue(
+    connection: &mut AsyncSmtpConnection,
+    server: &Server,
+    from: &Address,
+    to: &Address,
+    mail: &[u8],
+) -> Ended {
+    let time = server.timeout;
+    let mut parameters = Vec::new();
+    let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+    if !ascii(to) || !ascii(from) {
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            return Ended::Kept(Outcome::Refused(
+                "the mail server takes no addresses beyond ASCII (SMTPUTF8)".to_owned(),
+            ));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    // What goes wrong here is not the recipient's fault.
+    match asked(time, connection.command(Mail::new(Some(from.clone()), parameters))).await {
+        Ok(_) => {}
+        Err(Answer::No(421, text) | Answer::None(text)) => return Ended::Stale(text),
+        Err(Answer::No(code, text)) => return Ended::Lost(Outcome::Unreachable(format!("{code} {text}"))),
+    }
+    for stage in [Stage::Rcpt, Stage::Data, Stage::End] {
+        let answer = match stage {
+            Stage::Rcpt => asked(time, connection.command(Rcpt::new(to.clone(), Vec::new()))).await,
+            Stage::Data => asked(time, connection.command(Data)).await,
+            // To give up here risks a second mail, so it is the last thing to do (RFC 5321, section 4.5.3.2.6).
+            Stage::End => asked(time * 10, connection.message(mail)).await,
+        };
+        match answer {
+            Ok(_) => {}
+            Err(Answer::None(text)) => {
+                return Ended::Lost(Outcome::Unreachable(format!("no answer to {}: {text}", stage.as_str())));
+            }
+            Err(Answer::No(code, text)) => {
+                let outcome = verdict(stage, code, &text);
+                return if code != 421 && asked(time, connection.command(Rset)).await.is_ok() {
+                    Ended::Kept(outcome)
+                } else {
+                    Ended::Lost(outcome)
+                };
+            }
+        }
+    }
+    Ended::Kept(Outcome::Sent)
+}
+
+async fn asked(time: Duration, step: impl Future<Output = Result<Response, Error>>) -> Result<Response, Answer> {
+    match tokio::time::timeout(time, step).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => Err(match (error.status(), std::error::Error::source(&error)) {
+            (Some(code), text) => Answer::No(code.into(), text.map(ToString::to_string).unwrap_or_default()),
+            (None, _) => Answer::None(error.to_string()),
+        }),
+        Err(_) => Err(Answer::None(format!("nothing within {time:?}"))),
+    }
+}

@@ -1,0 +1,46 @@
+use std::time::{Duration, Instant};
+
+use gristmill_platform::testing::smtp::SmtpServer;
+
+use crate::support::{Post, arrived, letters};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_share_a_domains_limit() {
+    let server = SmtpServer::start().await;
+    let mut post = Post::to(&server).await;
+    post.config.mail_rate = 10.0;
+    let (one, other) = (post.mailer(), post.mailer());
+    let (a, b) = (letters(15), letters(30).split_off(15));
+    let started = Instant::now();
+    let (turn_a, turn_b) = (post.turn(), post.turn());
+    let (a, b) = tokio::join!(one.deliver(&turn_a, a), other.deliver(&turn_b, b));
+    let took = started.elapsed();
+    assert_eq!(a.unwrap().sent + b.unwrap().sent, 30);
+    // A second's worth at once, the other twenty at ten a second.
+    assert!(took >= Duration::from_millis(1_900), "{took:?}");
+    assert_eq!(arrived(&server, 30), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_wait_too_long_is_left_for_later() {
+    let server = SmtpServer::start().await;
+    let mut post = Post::to(&server).await;
+    post.config.mail_rate = 0.05;
+    let started = Instant::now();
+    let mut one = letters(3);
+    one.truncate(1);
+    assert_eq!(post.mailer().deliver(&post.turn(), one).await.unwrap().sent, 1);
+    assert!(started.elapsed() < Duration::from_secs(15));
+    let turn = post.turn();
+    let mut rest = letters(4);
+    rest.remove(0);
+    let mailer = post.mailer();
+    let waiting = tokio::spawn(async move { mailer.deliver(&turn, rest).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let left: i64 = sqlx::query_scalar("select count(*) from mails where state = 'sending' and claimed_by is null")
+        .fetch_one(&post.stack.pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 2, "of three in a minute the first waits, the others are let go");
+    waiting.abort();
+}

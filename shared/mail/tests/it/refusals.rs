@@ -1,0 +1,68 @@
+use gristmill_mail::suppress::{self, Bounce};
+use gristmill_platform::testing::smtp::{Act, Moment, SmtpServer};
+
+use crate::support::{Post, letter, letters};
+
+fn bounce(recipient: &str, hard: bool, message_id: Option<String>) -> Bounce {
+    Bounce { recipient: recipient.to_owned(), hard, message_id, reason: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_mailbox_is_suppressed_and_a_refused_mail_fails() {
+    let server = SmtpServer::scripted(|moment| match moment {
+        Moment::Rcpt(address) if address == "payer1@example.com" => Act::say("550 5.1.1 no such user"),
+        Moment::Rcpt(address) if address == "payer2@example.com" => Act::say("550 5.7.1 relaying denied"),
+        _ => Act::Behave,
+    })
+    .await;
+    let post = Post::to(&server).await;
+    let mailer = post.mailer();
+    let report = mailer.deliver(&post.turn(), letters(4)).await.unwrap();
+    assert_eq!((report.sent, report.suppressed, report.failed), (2, 1, 1));
+    assert_eq!(mailer.deliver(&post.turn(), letters(4)).await.unwrap().done, 4, "they are final");
+    let found = suppress::list(&post.stack.pool, post.client_id, "", 10).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].address.as_str(), found[0].reason.as_str()), ("payer1@example.com", "550 5.1.1 no such user"));
+
+    // A further mail to that address is not even tried, in whatever capitals it is written.
+    let mut another = letter(9);
+    another.address = "Payer1@Example.com".to_owned();
+    let report = mailer.deliver(&post.turn(), vec![another]).await.unwrap();
+    assert_eq!((report.suppressed, server.count()), (1, 2));
+    assert!(suppress::lift(&post.stack.pool, post.client_id, "PAYER1@example.com").await.unwrap());
+    assert!(!suppress::lift(&post.stack.pool, post.client_id, "payer1@example.com").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_address_fails_alone() {
+    let server = SmtpServer::start().await;
+    let post = Post::to(&server).await;
+    let mut wrong = letter(1);
+    wrong.address = "not an address".to_owned();
+    let mut sly = letter(2);
+    sly.address = "a@b.example>\r\nRCPT TO:<c@d.example".to_owned();
+    let report = post.mailer().deliver(&post.turn(), vec![letter(0), wrong, sly]).await.unwrap();
+    assert_eq!((report.sent, report.failed), (1, 2));
+    assert_eq!(server.accepted()[0].recipient, "payer0@example.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reported_bounces_are_noted_and_hard_ones_suppress() {
+    let server = SmtpServer::start().await;
+    let post = Post::to(&server).await;
+    let pool = &post.stack.pool;
+    post.mailer().deliver(&post.turn(), letters(1)).await.unwrap();
+    let id = server.accepted()[0].message_id.clone();
+    let bare = id.trim_matches(['<', '>']).to_owned();
+    let soft = suppress::bounced(pool, post.client_id, &bounce("Payer0@example.com", false, Some(bare))).await.unwrap();
+    assert!(soft.is_some());
+    assert_eq!(suppress::list(pool, post.client_id, "", 10).await.unwrap().len(), 0);
+    suppress::bounced(pool, post.client_id, &bounce("payer0@example.com", true, Some(id))).await.unwrap();
+    let noted: (String, String) = sqlx::query_as("select state, bounce from mails").fetch_one(pool).await.unwrap();
+    assert_eq!((noted.0.as_str(), noted.1.as_str()), ("sent", "hard"));
+    let mut more = letter(5);
+    more.address = "payer0@example.com".to_owned();
+    assert_eq!(post.mailer().deliver(&post.turn(), vec![more]).await.unwrap().suppressed, 1);
+    let unknown = suppress::bounced(pool, post.client_id, &bounce("x@example.com", true, None)).await.unwrap();
+    assert_eq!(unknown, None);
+}

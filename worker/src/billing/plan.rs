@@ -1,0 +1,304 @@
+//! What a run bills, and its shards.
+
+use std::time::Duration;
+
+use gristmill_billing::{
+    jobs::{BillShard, CloseRun, FailRun, PlanRun},
+    settings::{self, Settings},
+};
+use gristmill_queue::{Completion, Context, Enqueued, Fence, GroupPolicy, JobError, JobSpec, NewGroup, Options};
+use gristmill_uploads::{State, state};
+use jiff::civil::Date;
+use jiff_sqlx::{Timestamp, ToSqlx as _};
+use sqlx::{FromRow, PgConnection, types::Json};
+use uuid::Uuid;
+
+use crate::Env;
+
+/// How long a run waits before it looks again whether the client's earlier run has ended.
+const WAIT: Duration = Duration::from_millis(300);
+/// Blocks of 8 KiB in a shard: enough for its rows, sorted by key, to share pages of the key's index, and few enough for
+/// workers to share a run.
+const BLOCKS: (i64, i64) = (1_024, 16_384);
+/// Shards that a run of a middling size is cut into.
+const SHARDS: i64 = 4;
+/// A run of fewer bills is never held.
+const HARMLESS: i64 = 1_000;
+/// Bills that a dry run shows.
+const SAMPLE: i64 = 20;
+
+#[derive(FromRow)]
+pub(super) struct RunRow {
+    pub(super) client_id: i32,
+    cause: String,
+    dry_run: bool,
+    approved: bool,
+}
+
+#[derive(FromRow)]
+struct Candidate {
+    id: Uuid,
+    first_block: i64,
+    rows: i64,
+    after: Option<jiff_sqlx::Date>,
+}
+
+/// Plans a run; see the module.
+pub(super) async fn plan(env: Env, context: Context, job: PlanRun) -> Result<(), JobError> {
+    let mut tx = env.pool.begin().await?;
+    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
+        return Ok(());
+    }
+    let run: Option<RunRow> = sqlx::query_as(
+        "select client_id, cause, dry_run, approved_at is not null as approved from billing_runs
+         where id = $1 and state = 'queued' for update",
+    )
+    .bind(job.run_id)
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(run) = run else { return Err(JobError::Cancelled) };
+    if waits(&mut tx, &run, job.run_id).await? {
+        return Err(JobError::Snooze(WAIT));
+    }
+    settings::ensure(&mut *tx, run.client_id).await?;
+    let settings = settings::find(&mut *tx, run.client_id).await?;
+    let now: Timestamp = sqlx::query_scalar("select now()").fetch_one(&mut *tx).await?;
+    let today = settings.date_of(now.to_jiff())?;
+    let cutoff = today.checked_add(jiff::Span::new().days(settings.days_ahead))?;
+    let uploads = take(&mut tx, &run, job.run_id, job.settle_seconds, cutoff).await?;
+    sqlx::query("update billing_runs set issued_on = $2, period = $3, cutoff = $4, started_at = now() where id = $1")
+        .bind(job.run_id)
+        .bind(today.to_sqlx())
+        .bind(settings.cycle.period(today).to_sqlx())
+        .bind(cutoff.to_sqlx())
+        .execute(&mut *tx)
+        .await?;
+    let mut jobs = if run.dry_run {
+        preview(&mut tx, job.run_id).await?;
+        Enqueued::default()
+    } else if let Some(why) = too_many(&mut tx, &run, &settings, job.run_id).await? {
+        hold(&mut tx, job.run_id, &why).await?;
+        tracing::warn!(client_id = run.client_id, run_id = %job.run_id, why, "a billing run is held");
+        Enqueued::default()
+    } else {
+        start(&env, &mut tx, &run, job.run_id, &uploads).await?
+    };
+    match env.queue.complete(&mut tx, &context.claim).await? {
+        Completion::Done(more) => jobs.merge(more),
+        Completion::AlreadyDone => return Ok(()),
+    }
+    tx.commit().await?;
+    env.queue.push(jobs).await;
+    Ok(())
+}
+
+/// A client's runs follow each other; a dry run only looks, and waits for nobody.
+async fn waits(conn: &mut PgConnection, run: &RunRow, run_id: Uuid) -> Result<bool, sqlx::Error> {
+    if run.dry_run {
+        return Ok(false);
+    }
+    sqlx::query_scalar(
+        "select exists (select from billing_runs where client_id = $1 and id < $2 and finished_at is null
+                        and not dry_run and state in ('queued', 'running'))",
+    )
+    .bind(run.client_id)
+    .bind(run_id)
+    .fetch_one(conn)
+    .await
+}
+
+/// Takes on the uploads that may have debts to bill. From the commit on they cannot be undone; those that are being
+/// undone at this moment are waited for, and left out.
+async fn take(
+    conn: &mut PgConnection,
+    run: &RunRow,
+    run_id: Uuid,
+    settle_seconds: u32,
+    cutoff: Date,
+) -> Result<Vec<Candidate>, JobError> {
+    let settle = if run.cause == "request" || run.approved { 0 } else { settle_seconds };
+    let candidates: Vec<Candidate> = sqlx::query_as(
+        "select u.id, u.first_block, p.accepted as rows, u.billed_through as after
+         from uploads u join upload_progress p on p.upload_id = u.id
+         where u.client_id = $1 and u.state = 'completed' and u.kind = 'debts'
+           and (u.billed_through is null and u.completed_at <= now() - $2 * interval '1 second' or u.next_due <= $3)
+         order by u.id",
+    )
+    .bind(run.client_id)
+    .bind(f64::from(settle))
+    .bind(cutoff.to_sqlx())
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut uploads = Vec::with_capacity(candidates.len());
+    for upload in candidates {
+        if state::hold(conn, upload.id).await? == Some(State::Completed) {
+            uploads.push(upload);
+        }
+    }
+    let ids: Vec<Uuid> = uploads.iter().map(|upload| upload.id).collect();
+    if !run.dry_run {
+        sqlx::query("update uploads set billed_by = $2 where id = any($1)")
+            .bind(&ids)
+            .bind(run_id)
+            .execute(&mut *conn)
+            .await?;
+    }
+    sqlx::query("delete from billing_run_uploads where run_id = $1").bind(run_id).execute(&mut *conn).await?;
+    sqlx::query(
+        "insert into billing_run_uploads (run_id, upload_id, after, rows)
+         select $1, * from unnest($2::uuid[], $3::date[], $4::bigint[])",
+    )
+    .bind(run_id)
+    .bind(&ids)
+    .bind(uploads.iter().map(|upload| upload.after).collect::<Vec<_>>())
+    .bind(uploads.iter().map(|upload| upload.rows).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(uploads)
+}
+
+/// What a dry run has to say: how many, how much, and the first of them.
+async fn preview(conn: &mut PgConnection, run_id: Uuid) -> Result<(), sqlx::Error> {
+    let (bills, amount, sample): (i64, i64, Option<Json<serde_json::Value>>) = sqlx::query_as(
+        "with due as (
+            select d.debt_id, d.upload_id, d.line, d.name, d.amount_minor, d.due_date
+            from debts d join billing_run_uploads u on u.run_id = $1 and u.upload_id = d.upload_id
+            join billing_runs r on r.id = u.run_id
+            where d.client_id = r.client_id and d.due_date <= r.cutoff and (u.after is null or d.due_date > u.after)
+              and not exists (select from debt_payments p where p.debt_id = d.debt_id and p.client_id = d.client_id
+                              and p.paid_minor >= d.amount_minor)
+              and not exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id and b.state <> 'cancelled')
+         ), first as (select * from due order by upload_id, line limit $2)
+         select (select count(*) from due), (select coalesce(sum(amount_minor), 0)::bigint from due),
+                (select jsonb_agg(jsonb_build_object('debt_id', debt_id, 'name', name, 'amount_minor', amount_minor,
+                                                     'due_date', due_date)) from first)",
+    )
+    .bind(run_id)
+    .bind(SAMPLE)
+    .fetch_one(&mut *conn)
+    .await?;
+    sqlx::query(
+        "update billing_runs set state = 'completed', planned = $2, bills = $2, amount_minor = $3, sample = $4, finished_at = now()
+         where id = $1",
+    )
+    .bind(run_id)
+    .bind(bills)
+    .bind(amount)
+    .bind(sample)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Why the run must ask before it goes on. Who asked for a run has said how he wants it.
+async fn too_many(
+    conn: &mut PgConnection,
+    run: &RunRow,
+    settings: &Settings,
+    run_id: Uuid,
+) -> Result<Option<String>, sqlx::Error> {
+    if run.cause == "request" || run.approved {
+        return Ok(None);
+    }
+    let usual: Option<f64> = sqlx::query_scalar(
+        "select avg(bills)::float8 from (select bills from billing_runs where client_id = $1 and state = 'completed'
+            and not dry_run and bills > 0 order by id desc limit 10) r",
+    )
+    .bind(run.client_id)
+    .fetch_one(&mut *conn)
+    .await?;
+    let Some(usual) = usual else { return Ok(None) };
+    let bound = (usual * settings.safety_factor).max(HARMLESS as f64);
+    let rows: i64 =
+        sqlx::query_scalar("select coalesce(sum(rows), 0)::bigint from billing_run_uploads where run_id = $1")
+            .bind(run_id)
+            .fetch_one(&mut *conn)
+            .await?;
+    if (rows as f64) <= bound {
+        return Ok(None);
+    }
+    // As many rows as that are not as many bills: count before asking.
+    let bills: i64 = sqlx::query_scalar(
+        "select count(*) from debts d join billing_run_uploads u on u.run_id = $1 and u.upload_id = d.upload_id
+         join billing_runs r on r.id = u.run_id
+         where d.client_id = r.client_id and d.due_date <= r.cutoff and (u.after is null or d.due_date > u.after)",
+    )
+    .bind(run_id)
+    .fetch_one(conn)
+    .await?;
+    Ok(((bills as f64) > bound).then(|| {
+        format!(
+            "it would make {bills} bills where the last runs made {usual:.0} on average (the bound is {} times that); \
+             approve or cancel it",
+            settings.safety_factor
+        )
+    }))
+}
+
+async fn hold(conn: &mut PgConnection, run_id: Uuid, why: &str) -> Result<(), sqlx::Error> {
+    // The uploads are free again, to be undone if that was the mistake.
+    sqlx::query("update uploads set billed_by = null where billed_by = $1 and billed_through is null")
+        .bind(run_id)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("update billing_runs set state = 'held', detail = $2, started_at = null where id = $1")
+        .bind(run_id)
+        .bind(why)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Cuts the table from the first upload's first block on into shards, and enqueues them with their join.
+async fn start(
+    env: &Env,
+    conn: &mut PgConnection,
+    run: &RunRow,
+    run_id: Uuid,
+    uploads: &[Candidate],
+) -> Result<Enqueued, JobError> {
+    let blocks: i64 = sqlx::query_scalar("select pg_relation_size('debts') / current_setting('block_size')::bigint")
+        .fetch_one(&mut *conn)
+        .await?;
+    let first = uploads.iter().map(|upload| upload.first_block).min().unwrap_or(blocks).min(blocks);
+    let rows: i64 = uploads.iter().map(|upload| upload.rows).sum();
+    let (group, jobs) = shards(env, conn, run.client_id, run_id, (first, blocks), false).await?;
+    sqlx::query("update billing_runs set state = 'running', group_id = $2, planned = $3 where id = $1")
+        .bind(run_id)
+        .bind(group)
+        .bind(rows)
+        .execute(conn)
+        .await?;
+    Ok(jobs)
+}
+
+/// Enqueues the shards of these blocks as a group, whose join closes the run.
+pub(super) async fn shards(
+    env: &Env,
+    conn: &mut PgConnection,
+    client_id: i32,
+    run_id: Uuid,
+    (first, end): (i64, i64),
+    everywhere: bool,
+) -> Result<(Uuid, Enqueued), JobError> {
+    let group = NewGroup {
+        name: Some("billing".into()),
+        client_id: Some(client_id),
+        on_complete: Some(JobSpec::of(&CloseRun { run_id, everywhere })?.client(client_id)),
+        on_failure: Some(JobSpec::of(&FailRun { run_id })?.client(client_id)),
+        ..NewGroup::new(GroupPolicy::Continue)
+    };
+    let group = env.queue.create_group(conn, group).await?;
+    let size = ((end - first) / SHARDS + 1).clamp(BLOCKS.0, BLOCKS.1);
+    let mut members = Vec::new();
+    let mut from_block = first;
+    while from_block < end {
+        let to_block = (from_block + size).min(end);
+        members.push(BillShard { run_id, from_block, to_block });
+        from_block = to_block;
+    }
+    let options = Options { group: Some(group), client_id: Some(client_id), ..Options::default() };
+    let mut jobs = env.queue.enqueue_all(conn, &members, &options).await?;
+    jobs.merge(env.queue.seal_group(conn, group).await?);
+    Ok((group.0, jobs))
+}

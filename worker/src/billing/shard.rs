@@ -1,0 +1,204 @@
+//! The bills of the debts in some blocks, by one set-based statement in one transaction.
+//!
+//! Rows are inserted in the order of the debts' ids: the key that keeps a debt from being billed twice is random like
+//! they are, and sorted rows share its pages. When one is billed already (which the run's watermarks rule out, and the key
+//! proves), the shard leaves out what is there.
+
+use gristmill_billing::{jobs::BillShard, settings::Numbering};
+use gristmill_queue::{Completion, Context, Fence, JobError};
+use jiff_sqlx::Date;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+
+use crate::Env;
+
+#[derive(FromRow)]
+struct Run {
+    client_id: i32,
+    issued_on: Date,
+    period: Date,
+    cutoff: Date,
+    currency: String,
+    numbering: Numbering,
+    some_paid: bool,
+    /// A run of this client has ended in the middle: what it billed is known by its bills only.
+    interrupted: bool,
+}
+
+/// As when chunks are loaded: the run's close flushes every commit before it, and one that a crash of Postgres takes
+/// back runs again.
+const SETTINGS: &str =
+    "set local synchronous_commit = off; set local lock_timeout = '10s'; set local work_mem = '128MB'";
+
+/// The debts of the shard that are to be billed: `$1` run, `$2` first block, `$3` block after the last.
+const DUE: &str = "from debts d join billing_run_uploads u on u.run_id = $1 and u.upload_id = d.upload_id
+     where d.ctid >= format('(%s,0)', $2::bigint)::tid and d.ctid < format('(%s,0)', $3::bigint)::tid and d.client_id = $4";
+
+/// Bills one shard; see the module.
+pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(), JobError> {
+    let mut tx = env.pool.begin().await?;
+    sqlx::raw_sql(SETTINGS).execute(&mut *tx).await?;
+    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
+        return Ok(());
+    }
+    let run: Option<Run> = sqlx::query_as(
+        "select r.client_id, r.issued_on, r.period, r.cutoff, s.currency, s.numbering,
+                exists (select from debt_payments p where p.client_id = r.client_id) as some_paid,
+                exists (select from billing_runs o where o.client_id = r.client_id and o.bills > 0
+                        and o.state in ('failed', 'cancelled')) as interrupted
+         from billing_runs r join client_settings s on s.client_id = r.client_id
+         where r.id = $1 and r.state = 'running' for key share of r",
+    )
+    .bind(job.run_id)
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(run) = run else { return Err(JobError::Cancelled) };
+    let due = look(&mut tx, &job, &run).await?;
+    if due > 0 {
+        make(&env, &mut tx, &job, &run, due).await?;
+    }
+    match env.queue.complete(&mut tx, &context.claim).await? {
+        Completion::AlreadyDone => Ok(()),
+        Completion::Done(join) => {
+            tx.commit().await?;
+            env.queue.push(join).await;
+            metrics::counter!("gristmill_bills_total").increment(due.unsigned_abs());
+            Ok(())
+        }
+    }
+}
+
+/// Writes down what the shard has of each upload, and says how many debts are to be billed.
+async fn look(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<i64, JobError> {
+    let wanted = wanted(run);
+    let sql = format!(
+        "with seen as (
+            select d.upload_id, count(*) as seen, count(*) filter (where {wanted}) as bills,
+                   coalesce(sum(d.amount_minor) filter (where {wanted}), 0) as amount,
+                   min(d.due_date) filter (where d.due_date > $5) as next_due
+            {DUE} group by d.upload_id
+         ), noted as (
+            insert into billing_shards (run_id, upload_id, from_block, seen, bills, amount_minor, next_due)
+            select $1, upload_id, $2, seen, bills, amount, next_due from seen
+         )
+         select coalesce(sum(bills), 0)::bigint from seen"
+    );
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(job.run_id)
+        .bind(job.from_block)
+        .bind(job.to_block)
+        .bind(run.client_id)
+        .bind(run.cutoff)
+        .fetch_one(conn)
+        .await?)
+}
+
+/// Due within the run's days, not looked at by an earlier run, and not paid before it was billed. `$5` is the cutoff.
+fn wanted(run: &Run) -> String {
+    let unpaid = "and not exists (select from debt_payments p where p.debt_id = d.debt_id and p.client_id = d.client_id
+                                  and p.paid_minor >= d.amount_minor)";
+    let unpaid = if run.some_paid { unpaid } else { "" };
+    let unbilled = "and not exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id
+                                    and b.state <> 'cancelled')";
+    let unbilled = if run.interrupted { unbilled } else { "" };
+    format!("d.due_date <= $5 and (u.after is null or d.due_date > u.after) {unpaid} {unbilled}")
+}
+
+async fn make(env: &Env, tx: &mut PgConnection, job: &BillShard, run: &Run, due: i64) -> Result<(), JobError> {
+    let first = match run.numbering {
+        // Committed at once, so that no shard waits for another.
+        Numbering::Ranges => allocate(&mut *env.pool.acquire().await?, run.client_id, due).await?,
+        Numbering::Gapless => allocate(tx, run.client_id, due).await?,
+    };
+    sqlx::raw_sql("savepoint hope").execute(&mut *tx).await?;
+    let made = match insert(tx, job, run, first, "").await {
+        Ok(made) => made,
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            sqlx::raw_sql("rollback to savepoint hope").execute(&mut *tx).await?;
+            let made = insert(tx, job, run, first, "on conflict (debt_id, client_id, period) do nothing").await?;
+            correct(tx, job).await?;
+            made
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if made == 0 {
+        return Ok(());
+    }
+    sqlx::query("insert into billing_numbers (run_id, from_number, to_number) values ($1, $2, $3)")
+        .bind(job.run_id)
+        .bind(first)
+        .bind(first + due - 1)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// What was noted before counts bills that were there already: count those of this shard.
+async fn correct(conn: &mut PgConnection, job: &BillShard) -> Result<(), sqlx::Error> {
+    let sql = format!(
+        "update billing_shards s set bills = coalesce(m.bills, 0), amount_minor = coalesce(m.amount, 0)
+         from billing_shards o left join (
+            select b.upload_id, count(*) as bills, sum(b.amount_minor) as amount
+            from bills b where b.run_id = $1 and (b.debt_id, b.client_id) in (select d.debt_id, d.client_id {DUE})
+            group by b.upload_id
+         ) m on m.upload_id = o.upload_id
+         where o.run_id = $1 and o.from_block = $2
+           and s.run_id = o.run_id and s.from_block = o.from_block and s.upload_id = o.upload_id"
+    );
+    let client = "(select client_id from billing_runs where id = $1)";
+    sqlx::query(AssertSqlSafe(sql.replace("$4", client)))
+        .bind(job.run_id)
+        .bind(job.from_block)
+        .bind(job.to_block)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The first of so many numbers that are this caller's alone.
+async fn allocate(conn: &mut PgConnection, client_id: i32, many: i64) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "update client_settings set next_number = next_number + $2 where client_id = $1 returning next_number - $2",
+    )
+    .bind(client_id)
+    .bind(many)
+    .fetch_one(conn)
+    .await
+}
+
+async fn insert(
+    conn: &mut PgConnection,
+    job: &BillShard,
+    run: &Run,
+    first: i64,
+    conflict: &str,
+) -> Result<u64, sqlx::Error> {
+    let wanted = wanted(run);
+    let (paid, payments) = if run.some_paid {
+        (
+            "coalesce(p.paid_minor, 0)",
+            "left join debt_payments p on p.debt_id = d.debt_id and p.client_id = d.client_id",
+        )
+    } else {
+        ("0", "")
+    };
+    let due = DUE.replace("\n     where", &format!("\n     {payments} where"));
+    let sql = format!(
+        "insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, paid_minor, currency)
+         select $4, $6 - 1 + row_number() over (), debt_id, upload_id, $1, $7, $8, due_date, amount_minor, paid, $9
+         from (select d.debt_id, d.upload_id, d.due_date, d.amount_minor, {paid} as paid {due} and {wanted} order by d.debt_id) d
+         {conflict}"
+    );
+    Ok(sqlx::query(AssertSqlSafe(sql))
+        .bind(job.run_id)
+        .bind(job.from_block)
+        .bind(job.to_block)
+        .bind(run.client_id)
+        .bind(run.cutoff)
+        .bind(first)
+        .bind(run.period)
+        .bind(run.issued_on)
+        .bind(&run.currency)
+        .execute(conn)
+        .await?
+        .rows_affected())
+}

@@ -1,0 +1,92 @@
+//! Mails: one, or those of a slice of bills. What was sent is in the table `mails`, so a job that runs again sends the rest.
+
+mod bills;
+mod run;
+mod uploads;
+
+use std::time::Duration;
+
+use gristmill_mail::{
+    Kind, Letter, Report, Turn,
+    jobs::{SendBills, SendMail},
+};
+use gristmill_queue::{Completion, Context, Fence, JobError, Options, WorkerBuilder};
+
+use crate::Env;
+
+pub(crate) use run::of_run;
+
+/// When a mail that was put off by the server is tried again: greylisting wants some minutes, most else less.
+const PUT_OFF: Duration = Duration::from_secs(60);
+/// When a mail that another run has is looked at again.
+const HELD: Duration = Duration::from_secs(5);
+
+pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
+    let (one, many) = (env.clone(), env.clone());
+    builder
+        .register::<SendMail>(move |context, job| send(one.clone(), context, job))
+        .register::<SendBills>(move |context, job| send_bills(many.clone(), context, job))
+}
+
+async fn send(env: Env, context: Context, job: SendMail) -> Result<(), JobError> {
+    let Some(letter) = letter(&env, &job).await? else { return Ok(()) };
+    let report = env.mailer.deliver(&turn(&context, job.client_id), vec![letter]).await?;
+    match report.deferred.is_empty() {
+        true => rest(&report),
+        false => Err(JobError::retry(report.error.unwrap_or_default())),
+    }
+}
+
+/// What the mail says; `None` when there is nothing to say any more.
+async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, JobError> {
+    match job.kind {
+        Kind::UploadCompleted | Kind::UploadFailed => uploads::letter(env, job).await,
+        Kind::BillNew | Kind::BillReminder | Kind::BillOverdue | Kind::PaymentReceipt => bills::letter(env, job).await,
+    }
+}
+
+async fn send_bills(env: Env, context: Context, job: SendBills) -> Result<(), JobError> {
+    let letters = bills::letters(&env, &job).await?;
+    let report = env.mailer.deliver(&turn(&context, job.client_id), letters).await?;
+    rest(&report)?;
+    // A few that were put off do not hold up the others: they become jobs of their own.
+    let singles: Vec<SendMail> = report
+        .deferred
+        .into_iter()
+        .map(|(kind, reference)| SendMail { client_id: job.client_id, kind, reference })
+        .collect();
+    let mut tx = env.pool.begin().await?;
+    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
+        return Ok(());
+    }
+    let options = Options {
+        run_at: Some(jiff::Timestamp::now() + PUT_OFF),
+        client_id: Some(job.client_id),
+        ..Options::default()
+    };
+    let mut jobs = env.queue.enqueue_all(&mut tx, &singles, &options).await?;
+    if let Completion::Done(more) = env.queue.complete(&mut tx, &context.claim).await? {
+        tx.commit().await?;
+        jobs.merge(more);
+        env.queue.push(jobs).await;
+    }
+    Ok(())
+}
+
+fn turn(context: &Context, client_id: i32) -> Turn {
+    Turn { client_id, last: context.attempt >= context.max_attempts, cancel: context.cancel.clone() }
+}
+
+/// Whether the job must come again for what it could not begin.
+fn rest(report: &Report) -> Result<(), JobError> {
+    if report.unreachable {
+        return Err(JobError::retry(report.error.clone().unwrap_or_default()));
+    }
+    if let Some(wait) = report.later {
+        return Err(JobError::Snooze(wait.max(Duration::from_secs(1))));
+    }
+    if report.held + report.left > 0 {
+        return Err(JobError::Snooze(HELD));
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What mails say of bills.
+
+use std::sync::Arc;
+
+use gristmill_billing::{
+    BillId,
+    bills::{self, Bill, Status},
+    issue::{self, IssueError},
+    settings,
+};
+use gristmill_bills::{Currency, Language, Money, Settings as Issuer, pdf};
+use gristmill_mail::{
+    Attachment, BillFacts, Content, Dun, Kind, Letter, Payment,
+    jobs::{SendBills, SendMail},
+};
+use gristmill_queue::JobError;
+use jiff::{civil::Date, tz::TimeZone};
+use jiff_sqlx::Timestamp as SqlTimestamp;
+
+use crate::Env;
+
+/// What all bills of a client share.
+struct Sender {
+    issuer: Issuer,
+    branding: Arc<pdf::Branding>,
+    language: Language,
+    zone: TimeZone,
+    today: Date,
+}
+
+/// The mail about one bill; `None` when it has nothing to say any more.
+pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, JobError> {
+    let (id, step) = job.reference.split_once('/').map_or((&*job.reference, None), |(id, step)| (id, Some(step)));
+    let id: BillId = id.parse().map_err(|error| JobError::Discard(Box::new(error)))?;
+    if id.client_id != job.client_id {
+        return Err(JobError::discard("the bill is another client's"));
+    }
+    let Some(sender) = sender(env, job.client_id).await? else { return Ok(None) };
+    let Some(bill) = bills::find(&env.pool, id, sender.today).await? else { return Ok(None) };
+    let paid_on = match job.kind {
+        Kind::PaymentReceipt => paid_on(env, &bill, &sender.zone).await?,
+        _ => None,
+    };
+    sender.letter(bill, job.kind, step, paid_on)
+}
+
+/// The mails about a slice of a client's bills.
+pub(super) async fn letters(env: &Env, job: &SendBills) -> Result<Vec<Letter>, JobError> {
+    let Some(sender) = sender(env, job.client_id).await? else { return Ok(Vec::new()) };
+    let found = bills::numbered(&env.pool, job.client_id, job.from_number, job.to_number, sender.today).await?;
+    let step = job.step.map(|step| step.to_string());
+    let letters = found.into_iter().map(|bill| sender.letter(bill, job.kind, step.as_deref(), None));
+    letters.filter_map(Result::transpose).collect()
+}
+
+/// `None`: nobody could pay what this client's bills say, so they must not reach anybody.
+async fn sender(env: &Env, client_id: i32) -> Result<Option<Sender>, JobError> {
+    let settings = settings::find(&env.pool, client_id).await?;
+    if issue::is_sample(&settings) && env.mailer.sends() {
+        tracing::warn!(client_id, "bills are not mailed: the client has not said how it is paid (PUT /v1/settings)");
+        return Ok(None);
+    }
+    let zone = TimeZone::get(&settings.time_zone)?;
+    Ok(Some(Sender {
+        issuer: issue::issuer(&settings)?,
+        branding: Arc::new(issue::branding(&settings)),
+        language: settings.language.parse()?,
+        today: jiff::Timestamp::now().to_zoned(zone.clone()).date(),
+        zone,
+    }))
+}
+
+impl Sender {
+    fn letter(
+        &self,
+        bill: Bill,
+        kind: Kind,
+        step: Option<&str>,
+        paid_on: Option<Date>,
+    ) -> Result<Option<Letter>, JobError> {
+        let due = match kind {
+            Kind::BillNew | Kind::BillReminder => matches!(bill.status, Status::Open | Status::Overdue),
+            Kind::BillOverdue => bill.status == Status::Overdue,
+            Kind::PaymentReceipt => bill.paid_minor > 0,
+            Kind::UploadCompleted | Kind::UploadFailed => false,
+        };
+        if !due {
+            return Ok(None);
+        }
+        let currency: Currency = bill.currency.parse()?;
+        let money = |minor| Money { minor, currency };
+        let issued = issue::issue(&bill, &self.issuer);
+        let facts = BillFacts {
+            number: bill.number.to_string(),
+            issuer: self.issuer.beneficiary.name.clone(),
+            payer: bill.name.clone(),
+            amount: money(bill.amount_minor),
+            due: bill.due_on.to_jiff(),
+            ways: issued.as_ref().map(|issued| issued.payments.clone()).unwrap_or_default(),
+        };
+        let open = bill.amount_minor - bill.paid_minor;
+        let content = match kind {
+            Kind::BillReminder => Content::Dun(Dun::Reminder, facts),
+            Kind::BillOverdue => Content::Dun(Dun::Overdue, facts),
+            Kind::PaymentReceipt => {
+                let rest = (open > 0).then(|| money(open));
+                let on = paid_on.unwrap_or(self.today);
+                Content::Receipt(Payment { amount: money(bill.paid_minor), on, rest }, facts)
+            }
+            _ => Content::Bill(facts),
+        };
+        let id = bill.id().to_string();
+        Ok(Some(Letter {
+            reference: step.map_or_else(|| id.clone(), |step| format!("{id}/{step}")),
+            address: bill.email,
+            name: Some(bill.name),
+            language: self.language,
+            reply_to: self.issuer.beneficiary.email.clone(),
+            attachment: (kind != Kind::PaymentReceipt).then(|| self.page(bill.number, issued)),
+            content,
+        }))
+    }
+
+    /// Draws the bill, when its mail is written.
+    fn page(
+        &self,
+        number: i64,
+        issued: Result<gristmill_bills::Bill, IssueError>,
+    ) -> Box<dyn FnOnce() -> Result<Attachment, gristmill_queue::Source> + Send> {
+        let (branding, language) = (Arc::clone(&self.branding), self.language);
+        Box::new(move || {
+            let bytes = pdf::render(&issued?, &branding, language)?;
+            Ok(Attachment { filename: format!("bill-{number}.pdf"), media_type: "application/pdf", bytes })
+        })
+    }
+}
+
+/// The day of the last payment, by the client's calendar.
+async fn paid_on(env: &Env, bill: &Bill, zone: &TimeZone) -> Result<Option<Date>, JobError> {
+    let last: Option<SqlTimestamp> =
+        sqlx::query_scalar("select max(paid_at) from payments where client_id = $1 and debt_id = $2")
+            .bind(bill.client_id)
+            .bind(bill.debt_id)
+            .fetch_one(&env.pool)
+            .await?;
+    Ok(last.map(|last| last.to_jiff().to_zoned(zone.clone()).date()))
+}

@@ -1,0 +1,134 @@
+//! Mails as jobs: the operator hears of uploads, the payers of bills.
+
+use gristmill_billing::{
+    runs::{self, Cause},
+    settings::{self, Settings},
+};
+use gristmill_platform::{
+    config::MailConfig,
+    testing::smtp::{Act, Moment, SmtpServer},
+};
+use gristmill_uploads::Policy;
+use uuid::Uuid;
+
+use crate::mill::{HEADER, Mill, accepted, file, mailer};
+
+impl Mill {
+    async fn mails(&self, kind: &str) -> Vec<(String, String, String)> {
+        sqlx::query_as("select ref, recipient, state from mails where kind = $1 order by ref")
+            .bind(kind)
+            .fetch_all(&self.stack.pool)
+            .await
+            .unwrap()
+    }
+
+    /// Sends by this server from now on.
+    fn post_to(&mut self, server: &SmtpServer) {
+        let config = MailConfig { smtp_url: Some(server.url().into()), ..MailConfig::default() };
+        self.env.mailer = mailer(&self.stack, &config);
+    }
+
+    async fn bill_all(&self) {
+        let mut tx = self.stack.pool.begin().await.unwrap();
+        let (_, jobs) = runs::create(&mut tx, &self.env.queue, self.client_id, Cause::Request, false, 0).await.unwrap();
+        tx.commit().await.unwrap();
+        self.env.queue.push(jobs).await;
+        self.drain().await;
+    }
+
+    async fn settings(&self, settings: Settings) {
+        settings::put(&self.stack.pool, self.client_id, &settings).await.unwrap();
+    }
+}
+
+/// Debts that are due today or soon, to payers of their own.
+fn debts(n: u64) -> String {
+    let due = jiff::Zoned::now().date().saturating_add(jiff::Span::new().days(2));
+    (0..n).fold(HEADER.to_owned(), |file, n| {
+        file + &format!("Ana Lima,1234,payer{n}@example.com,100.50,{due},{}\n", Uuid::from_u128(u128::from(n) + 1))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_hears_how_uploads_end() {
+    let mill = Mill::new(10_000).await;
+    mill.grind(file(0..5)).await;
+    assert!(mill.mails("upload_completed").await.is_empty(), "nobody wants to know");
+    mill.settings(Settings { operator_email: Some("ops@acme.example".into()), ..Settings::default() }).await;
+    let good = mill.grind(file(10..20)).await;
+    let bad = accepted(mill.receive(mill.new_upload(Policy::Atomic), format!("{HEADER}x,y\n")).await);
+    mill.drain().await;
+    let told = |id: Uuid| vec![(id.to_string(), "ops@acme.example".to_owned(), "sent".to_owned())];
+    assert_eq!(mill.mails("upload_completed").await, told(good.id));
+    assert_eq!(mill.mails("upload_failed").await, told(bad.id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bill_of_a_run_is_mailed_once() {
+    // Some addresses are unknown, some mails put off once, and the server hangs up now and then.
+    let server = SmtpServer::scripted(|moment| match moment {
+        Moment::Rcpt(address) if address == "payer7@example.com" => Act::say("550 5.1.1 unknown"),
+        Moment::End(_, 0) => Act::BehaveAndDrop,
+        _ => Act::Behave,
+    })
+    .await;
+    let mut mill = Mill::new(10_000).await;
+    mill.post_to(&server);
+    let issuer = gristmill_billing::issue::sample();
+    mill.settings(Settings { issuer, ..Settings::default() }).await;
+    mill.grind(debts(450)).await;
+    mill.bill_all().await;
+    let mails = mill.mails("bill_new").await;
+    assert_eq!(mails.len(), 450);
+    assert_eq!(mails.iter().filter(|(_, _, state)| state == "sent").count(), 449);
+    assert_eq!(server.times().values().filter(|times| **times == 1).count(), 449);
+    let mail = &server.accepted()[0].raw;
+    assert!(mail.contains("application/pdf") && mail.contains("Content-Language: pt-BR"));
+    assert_eq!(mill.count("select count(*) from mail_suppressions").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_few_that_are_put_off_become_jobs_of_their_own() {
+    let seen = std::sync::Mutex::new(std::collections::HashSet::new());
+    let server = SmtpServer::scripted(move |moment| match moment {
+        Moment::Rcpt(address) if address.contains('3') && seen.lock().unwrap().insert(address.clone()) => {
+            Act::say("450 4.2.0 greylisted")
+        }
+        _ => Act::Behave,
+    })
+    .await;
+    let mut mill = Mill::new(10_000).await;
+    mill.post_to(&server);
+    mill.settings(Settings { issuer: gristmill_billing::issue::sample(), ..Settings::default() }).await;
+    mill.grind(debts(20)).await;
+    mill.bill_all().await;
+    assert_eq!(server.count(), 18);
+    let due = "update jobs set run_at = now() where name = 'mail.send' and state = 'scheduled'";
+    assert_eq!(sqlx::query(due).execute(&mill.stack.pool).await.unwrap().rows_affected(), 2);
+    mill.drain().await;
+    assert_eq!((server.count(), server.times().len()), (20, 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sample_bills_reach_nobody() {
+    let server = SmtpServer::start().await;
+    let mut mill = Mill::new(10_000).await;
+    mill.grind(debts(3)).await;
+    mill.bill_all().await;
+    assert_eq!(mill.mails("bill_new").await.len(), 3, "without a server they are kept, to be looked at");
+    mill.post_to(&server);
+    sqlx::raw_sql("delete from mails").execute(&mill.stack.pool).await.unwrap();
+    let job = gristmill_mail::jobs::SendBills {
+        client_id: mill.client_id,
+        kind: gristmill_mail::Kind::BillNew,
+        from_number: 1,
+        to_number: 3,
+        step: None,
+    };
+    let mut conn = mill.stack.pool.acquire().await.unwrap();
+    let jobs = mill.env.queue.enqueue(&mut conn, &job, &gristmill_queue::Options::default()).await.unwrap();
+    drop(conn);
+    mill.env.queue.push(jobs).await;
+    mill.drain().await;
+    assert_eq!((server.count(), mill.mails("bill_new").await.len()), (0, 0));
+}
