@@ -14,7 +14,7 @@ fn plain(mut value: Value) -> Value {
                 for (name, value) in fields.iter_mut() {
                     let differs =
                         name.ends_with("_at") || name.ends_with("id") || name == "cursor" || name == "fair_key";
-                    if differs && !value.is_null() && !value.is_object() {
+                    if name == "trace_parent" || (differs && !value.is_null() && !value.is_object()) {
                         *value = format!("[{name}]").into();
                     } else {
                         walk(value);
