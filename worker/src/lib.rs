@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use gristmill_pipelines::Rules;
 use gristmill_platform::config::{LimitsConfig, RoleConfig, WorkerConfig};
-use gristmill_queue::{Queue, QueueConfig, Worker};
+use gristmill_queue::{Queue, QueueConfig, Worker, WorkerBuilder};
 use gristmill_uploads::{events::Events, jobs};
 use object_store::ObjectStore;
 use sqlx::PgPool;
@@ -63,6 +63,18 @@ pub fn rules(limits: &LimitsConfig) -> Rules {
 /// # Errors
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    run_with(config, |worker| worker, shutdown).await
+}
+
+/// The same with bodies, and queues, of the caller's own beside it.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    config: Config,
+    more: impl FnOnce(WorkerBuilder) -> WorkerBuilder,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let pool = gristmill_platform::database::connect(&config.role.database).await.context("no database to work for")?;
     let redis_url = config.role.redis.url()?;
     let queue =
@@ -75,7 +87,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         pool,
         queue,
     };
-    worker(&env, &config.worker).run(shutdown).await.context("the worker stopped")
+    more(builder(&env, &config.worker)).build().run(shutdown).await.context("the worker stopped")
 }
 
 fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
@@ -88,6 +100,10 @@ fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
 
 /// The worker with its bodies: what [`run`] runs, and what tests drain.
 pub fn worker(env: &Env, config: &WorkerConfig) -> Worker {
+    builder(env, config).build()
+}
+
+fn builder(env: &Env, config: &WorkerConfig) -> WorkerBuilder {
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
     let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
@@ -100,5 +116,4 @@ pub fn worker(env: &Env, config: &WorkerConfig) -> Worker {
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
         .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job))
-        .build()
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::shutdown;
 
 /// Runs a role until a signal says that it is to stop, or, where it asks for that, its parent is gone.
-pub(super) async fn run<F: Future<Output = anyhow::Result<()>>>(
+pub(crate) async fn run<F: Future<Output = anyhow::Result<()>>>(
     name: &'static str,
     config: &RoleConfig,
     with_parent: bool,
