@@ -3,11 +3,13 @@
 
 mod backend;
 mod crash;
+mod crash_points;
 mod cron;
 mod decide;
 mod effects;
 mod engines;
 mod groups;
+mod model;
 mod nested;
 mod outcomes;
 mod payloads;
