@@ -48,6 +48,37 @@ impl Caller {
     pub(crate) fn id(&self) -> i32 {
         self.0.id
     }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub(crate) fn is_operator(&self) -> bool {
+        self.0.operator
+    }
+
+    /// Whether it may see what is this client's, or nobody's.
+    pub(crate) fn may_see(&self, client_id: Option<i32>) -> bool {
+        self.is_operator() || client_id == Some(self.id())
+    }
+}
+
+/// Somebody who may steer what belongs to no client.
+pub(crate) struct Operator;
+
+impl<S: Sync> FromRequestParts<S> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        if Caller::from_request_parts(parts, state).await?.is_operator() { Ok(Self) } else { Err(forbidden()) }
+    }
+}
+
+pub(crate) fn forbidden() -> Problem {
+    Problem::new(
+        Code::Forbidden,
+        "The key is a client's, and this is for operators. `gristmill keys create --client NAME --operator` makes a key for one.",
+    )
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {

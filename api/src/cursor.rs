@@ -18,6 +18,12 @@ pub(crate) type UploadDebts = Cursor<'p'>;
 pub(crate) type Mails = Cursor<'m'>;
 /// The cursor of an upload's rejects.
 pub(crate) type Rejects = Cursor<'r'>;
+/// The cursor of `GET /v1/jobs`.
+pub(crate) type Jobs = Cursor<'j'>;
+/// The cursor of `GET /v1/groups`.
+pub(crate) type Groups = Cursor<'g'>;
+/// The cursor of a schedule's ticks.
+pub(crate) type Ticks = Cursor<'t'>;
 
 /// The cursor of `GET /v1/bills`.
 pub(crate) type Bills = Cursor<'b'>;

@@ -1,6 +1,6 @@
 //! The HTTP API: routes in, problem+json out.
 //!
-//! A request passes `observe`, the key (`auth`) and its route (`routes`); a file passes `body` on its way to
+//! A request passes `observe`, the key (`auth`), for small POSTs `idempotency`, and its route (`routes`); a file passes `body` on its way to
 //! [`gristmill_uploads::Receiver`]; watchers hang on the one `hub`. Whatever goes wrong becomes a `problem`.
 
 mod app;
@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod cursor;
 mod hub;
+mod idempotency;
 mod json;
 mod money;
 mod observe;

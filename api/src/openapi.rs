@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use utoipa::{
     IntoResponses, OpenApi,
     openapi::{
-        ContentBuilder, HeaderBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder,
+        ContentBuilder, HeaderBuilder, Object, OpenApi as Document, Ref, RefOr, Required, Response, ResponseBuilder,
+        Type,
+        path::{Parameter, ParameterBuilder, ParameterIn},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -24,6 +26,11 @@ use crate::problem::{Code, ProblemBody};
     tags(
         (name = "uploads", description = "Files in, and what became of them"),
         (name = "debts", description = "The rows of completed uploads"),
+        (name = "jobs", description = "The work in the queue: yours, or with an operator's key everybody's"),
+        (name = "groups", description = "Jobs with one end"),
+        (name = "queues", description = "Operators only: pause, drain and limit queues"),
+        (name = "workers", description = "Operators only: who works on what"),
+        (name = "schedules", description = "Operators only: jobs by the clock"),
         (name = "mail", description = "What was sent, and to whom nothing is"),
         (name = "about", description = "The server itself"),
     ),
@@ -44,10 +51,35 @@ pub(crate) fn frame() -> Document {
     document
 }
 
-/// The document with its routes gets examples of what they answer.
+/// The document with its routes gets what is the same for many of them, and examples of what they answer.
 pub(crate) fn with_examples(mut document: Document) -> Document {
+    let posts = document.paths.paths.values_mut().filter_map(|item| item.post.as_mut());
+    for post in posts {
+        let parameters = post.parameters.get_or_insert_default();
+        let is_key = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(it) if it.name == IDEMPOTENCY_KEY);
+        // An upload's is described with it.
+        if !parameters.iter().any(is_key) {
+            parameters.push(idempotency_key().into());
+        }
+    }
     examples::add(&mut document);
     document
+}
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+fn idempotency_key() -> Parameter {
+    let text = Object::builder().schema_type(Type::String).max_length(Some(255)).build();
+    ParameterBuilder::new()
+        .name(IDEMPOTENCY_KEY)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Makes it safe to repeat: the same key with the same request has the same answer for a day. Another request \
+             with it is refused (422), and so is the same one while the first still runs (409).",
+        ))
+        .schema(Some(text))
+        .build()
 }
 
 /// Answers that several routes give.
@@ -65,6 +97,14 @@ macro_rules! answers {
 }
 
 answers! {
+    /// Of every route for operators.
+    NotOperator: Unauthorized, Forbidden;
+    /// Of every route about one thing.
+    Absent: NotFound;
+    /// Of every route that changes what has states.
+    NotNow: WrongState;
+    /// Of every route that takes JSON.
+    BadBody: InvalidBody, InvalidParameter;
     /// Of every route that needs a key.
     Denied: Unauthorized;
     /// Of every route about one upload.

@@ -78,6 +78,21 @@ impl Params {
         self.take_by(name, |value| value.parse().map_err(|_| format!("'{value}' is not a UUID")))
     }
 
+    /// Words with commas between them.
+    pub(crate) fn list<T>(&mut self, name: &'static str) -> Vec<T>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let parse = |words: &str| words.split(',').map(|word| word.trim().parse()).collect::<Result<Vec<T>, _>>();
+        self.take_by(name, |words| parse(words).map_err(|error| error.to_string())).unwrap_or_default()
+    }
+
+    /// A time as RFC 3339 has it.
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<jiff::Timestamp> {
+        let wrong = |word: &str| format!("'{word}' is not a time like 2026-01-31T09:00:00Z");
+        self.take_by(name, |word| word.parse().map_err(|_| wrong(word)))
+    }
+
     pub(crate) fn fail(&mut self, name: &str, detail: String) {
         self.errors.push(FieldError { field: name.to_owned(), detail });
     }
@@ -121,6 +136,31 @@ pub(crate) fn text_header<'a>(headers: &'a http::HeaderMap, name: &HeaderName) -
 pub(crate) fn bad_header(name: &HeaderName, detail: impl Display) -> Problem {
     Problem::new(Code::InvalidParameter, format!("header {name}: {detail}"))
         .errors(vec![FieldError { field: name.to_string(), detail: detail.to_string() }])
+}
+
+/// What a path names.
+pub(crate) struct Named(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let found = parts.extract::<Path<String>>().await;
+        let Path(name) = found.map_err(|_| Problem::new(Code::NotFound, "The address is not readable."))?;
+        Ok(Self(name))
+    }
+}
+
+impl Named {
+    /// As the id of something that GET `list` lists.
+    pub(crate) fn id(&self, what: &str, list: &str) -> Result<Uuid> {
+        self.0.parse().map_err(|_| {
+            Problem::new(
+                Code::NotFound,
+                format!("'{}' is not the id of a {what}: those are UUIDs. GET {list} lists them.", self.0),
+            )
+        })
+    }
 }
 
 /// The upload's id in the path.

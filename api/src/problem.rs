@@ -111,6 +111,26 @@ impl Problem {
         Self::new(Code::NotFound, format!("There is no upload '{id}'. GET /v1/uploads lists those you sent."))
     }
 
+    /// `what` is one of those that GET `list` lists.
+    pub(crate) fn not_found(what: &str, id: impl fmt::Display, list: &str) -> Self {
+        Self::new(Code::NotFound, format!("There is no {what} '{id}'. GET {list} lists those you may see."))
+    }
+
+    /// One field of the body is at fault.
+    pub(crate) fn bad_field(field: &str, detail: impl fmt::Display) -> Self {
+        Self::about_field(Code::InvalidBody, field, &detail)
+    }
+
+    /// Nobody is called so.
+    pub(crate) fn no_such_client(name: &str) -> Self {
+        Self::about_field(Code::InvalidParameter, "client", &format_args!("there is no client '{name}'"))
+    }
+
+    fn about_field(code: Code, field: &str, detail: &dyn fmt::Display) -> Self {
+        Self::new(code, format!("{field}: {detail}"))
+            .errors(vec![FieldError { field: field.to_owned(), detail: detail.to_string() }])
+    }
+
     pub(crate) fn errors(mut self, errors: Vec<FieldError>) -> Self {
         self.0.errors = errors;
         self
@@ -175,6 +195,6 @@ impl From<sqlx::Error> for Problem {
 
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
-        Self::fault(error)
+        if matches!(error, QueueError::Silent(_)) { Self::unavailable(error) } else { Self::fault(error) }
     }
 }

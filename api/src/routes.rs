@@ -4,12 +4,17 @@ mod billing_runs;
 mod bills;
 mod debts;
 mod docs;
+mod groups;
 mod health;
+mod jobs;
 mod mail;
 mod payments;
 mod problems;
+mod queues;
+mod schedules;
 mod settings;
 mod uploads;
+mod workers;
 
 use std::time::Duration;
 
@@ -27,6 +32,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::App,
     auth::require_key,
+    idempotency::idempotent,
     observe::observe,
     openapi,
     problem::{Code, Problem, internal, render},
@@ -38,7 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Every route, in its layers.
 pub(crate) fn router(app: App) -> Router {
     let key = from_fn_with_state(app.clone(), require_key);
-    let (router, _) = tree(|keyed| keyed.route_layer(key)).split_for_parts();
+    let repeat = from_fn_with_state(app.clone(), idempotent);
+    let (router, _) = tree(|small| small.route_layer(repeat), |keyed| keyed.route_layer(key)).split_for_parts();
     dress(router).with_state(app)
 }
 
@@ -55,12 +62,15 @@ fn dress<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
 
 /// The description of every route.
 pub(crate) fn document() -> OpenApi {
-    openapi::with_examples(tree(|keyed| keyed).into_openapi())
+    openapi::with_examples(tree(|small| small, |keyed| keyed).into_openapi())
 }
 
 /// The routes and their description, from one list: neither has what the other lacks.
-fn tree(lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>) -> OpenApiRouter<App> {
-    let reads = OpenApiRouter::new()
+fn tree(
+    once: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
+    lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
+) -> OpenApiRouter<App> {
+    let small = OpenApiRouter::new()
         .routes(routes!(uploads::list))
         .routes(routes!(uploads::one, uploads::remove))
         .routes(routes!(uploads::rejects))
@@ -81,9 +91,34 @@ fn tree(lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>) -> OpenApiR
         .routes(routes!(mail::one))
         .routes(routes!(mail::eml))
         .routes(routes!(health::metrics))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::one))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::one))
+        .routes(routes!(queues::list))
+        .routes(routes!(queues::one))
+        .routes(routes!(queues::limit))
+        .routes(routes!(workers::list))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::one, schedules::put, schedules::delete))
+        .routes(routes!(schedules::ticks))
+        .routes(routes!(jobs::act))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::redrive))
+        .routes(routes!(jobs::discard))
+        .routes(routes!(groups::cancel))
+        .routes(routes!(groups::retry))
+        .routes(routes!(queues::pause))
+        .routes(routes!(queues::resume))
+        .routes(routes!(queues::drain))
+        .routes(routes!(workers::drain))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(schedules::run))
         .route_layer(from_fn(bounded));
+    let small = once(small);
     let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());
-    let keyed = lock(reads.merge(writes));
+    let keyed = lock(small.merge(writes));
     let open = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

@@ -4,18 +4,24 @@ mod api;
 mod bill_run;
 mod bills;
 mod cancel;
+mod confirm;
 mod failure;
 mod generate;
+mod groups;
 mod health;
 mod human;
+mod jobs;
 mod meter;
+mod queues;
 mod receipt;
 mod rejects;
+mod schedules;
 mod server;
 mod sse;
 mod upload;
 mod uploads;
 mod watch;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -32,6 +38,11 @@ pub(crate) enum Command {
     Rejects(rejects::Rejects),
     Receipt(receipt::Receipt),
     Cancel(cancel::Cancel),
+    Jobs(jobs::Jobs),
+    Groups(groups::Groups),
+    Queues(queues::Queues),
+    Workers(workers::Workers),
+    Schedules(schedules::Schedules),
     Bills(bills::Bills),
     BillRun(bill_run::BillRun),
     Generate(generate::Generate),
@@ -49,6 +60,11 @@ impl Command {
             Self::Rejects(command) => command.run().await,
             Self::Receipt(command) => command.run().await,
             Self::Cancel(command) => command.run().await,
+            Self::Jobs(command) => command.run().await,
+            Self::Groups(command) => command.run().await,
+            Self::Queues(command) => command.run().await,
+            Self::Workers(command) => command.run().await,
+            Self::Schedules(command) => command.run().await,
             Self::Bills(command) => command.run().await,
             Self::BillRun(command) => command.run().await,
             Self::Generate(command) => command.run(),

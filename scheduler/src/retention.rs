@@ -14,6 +14,13 @@ pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
     if pruned.jobs + pruned.groups > 0 {
         tracing::info!(jobs = pruned.jobs, groups = pruned.groups, "pruned the ledger");
     }
+    // The answers to small requests that came with an `Idempotency-Key`: whoever repeats one does so within a day.
+    sqlx::query(
+        "delete from idempotent_requests where (client_id, key) in (
+            select client_id, key from idempotent_requests where created_at < now() - interval '1 day' limit 10000)",
+    )
+    .execute(&env.pool)
+    .await?;
     orphaned_objects(env).await
 }
 

@@ -128,6 +128,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .queue("uploads", 2)
         .queue("billing", 2)
         .queue("mail", mail.mail_concurrency)
+        .own_jobs()
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
         .register::<jobs::CloseUpload>(move |context, job| close::close_upload(close.clone(), context, job))
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))

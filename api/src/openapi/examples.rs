@@ -1,5 +1,7 @@
 //! Whole answers, as examples in the document. A test holds them against the schemas that they are examples of.
 
+mod steering;
+
 use serde_json::{Value, json};
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
@@ -12,10 +14,12 @@ const FILE: &str = "9f2c4e1b7a6d8035c1e94f7b2d6a8035e17c9b4f2a6d8e03b5c1f9472d6a
 
 /// Gives each schema that is a whole answer its example, and the answer to a file what it says of it at that time.
 pub(super) fn add(document: &mut OpenApi) {
-    for (name, example) in all() {
+    for (name, example) in all().into_iter().chain(steering::all()) {
         let schemas = document.components.as_mut().map(|components| &mut components.schemas);
-        if let Some(RefOr::T(Schema::Object(schema))) = schemas.and_then(|schemas| schemas.get_mut(name)) {
-            schema.examples = vec![example];
+        match schemas.and_then(|schemas| schemas.get_mut(name)) {
+            Some(RefOr::T(Schema::Object(schema))) => schema.examples = vec![example],
+            Some(RefOr::T(Schema::AllOf(schema))) => schema.examples = vec![example],
+            _ => {}
         }
     }
     let create = document.paths.paths.get_mut("/v1/uploads").and_then(|item| item.post.as_mut());

@@ -32,6 +32,8 @@ macro_rules! codes {
 codes! {
     Unauthorized = UNAUTHORIZED "unauthorized", "A valid key is needed",
         "Send the header `Authorization: Bearer gm_…` with a key that `gristmill keys create --client NAME` made and that was not revoked.";
+    Forbidden = FORBIDDEN "forbidden", "The key may not do this",
+        "Queues, workers, schedules and the jobs of other clients are for operators' keys. `gristmill keys create --client NAME --operator` makes one.";
     NotFound = NOT_FOUND "not-found", "There is nothing here",
         "The address is wrong, or what it names does not exist or belongs to another client. `/docs` lists the routes.";
     MethodNotAllowed = METHOD_NOT_ALLOWED "method-not-allowed", "This route does not take this method",
@@ -39,7 +41,7 @@ codes! {
     InvalidParameter = BAD_REQUEST "invalid-parameter", "A parameter is wrong",
         "`errors` names each query parameter or header at fault and what it may be.";
     InvalidBody = BAD_REQUEST "invalid-body", "The body cannot be read",
-        "A multipart body needs one part named `file`; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
+        "A JSON body is what `/docs` says of the route, and at most 1 MiB; `errors` names the field at fault. A multipart body needs one part named `file`; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
     UnsupportedEncoding = UNSUPPORTED_MEDIA_TYPE "unsupported-encoding", "This content encoding is not supported",
         "Send the file plain, or with one `Content-Encoding`: `gzip` or `zstd`.";
     CorruptEncoding = BAD_REQUEST "corrupt-encoding", "The compressed body is damaged",
@@ -66,6 +68,8 @@ codes! {
         "Only a completed upload has a receipt. Watch `/events` until it is completed; a failed or cancelled one has none.";
     AlreadyOver = CONFLICT "already-over", "The upload has ended without rows",
         "A failed or cancelled upload has left nothing that could be cancelled or undone.";
+    WrongState = CONFLICT "wrong-state", "What it is about does not allow this now",
+        "The job or group is in a state in which this cannot be done to it: only what waits or runs can be cancelled, only what has ended badly can run again. Look at it, and decide anew.";
     AlreadyBilled = CONFLICT "already-billed", "The upload is billed",
         "Bills were made of its debts, or are being made, so it cannot be undone. An upload can be undone until a billing run takes it on.";
     NotPayable = CONFLICT "not-payable", "The bill has no way to pay it",

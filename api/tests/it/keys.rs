@@ -3,7 +3,7 @@ use reqwest::StatusCode;
 
 use crate::support::{api, file, problem};
 
-const KEYED: [(&str, &str); 16] = [
+const KEYED: [(&str, &str); 22] = [
     ("GET", "/v1/uploads"),
     ("POST", "/v1/uploads?kind=debts"),
     ("GET", "/v1/uploads/0199aaaa-0000-7000-8000-000000000000"),
@@ -12,6 +12,12 @@ const KEYED: [(&str, &str); 16] = [
     ("GET", "/v1/uploads/0199aaaa-0000-7000-8000-000000000000/receipt"),
     ("GET", "/v1/uploads/0199aaaa-0000-7000-8000-000000000000/events"),
     ("GET", "/v1/debts"),
+    ("GET", "/v1/jobs"),
+    ("POST", "/v1/jobs/actions"),
+    ("GET", "/v1/groups"),
+    ("GET", "/v1/queues"),
+    ("GET", "/v1/workers"),
+    ("GET", "/v1/schedules"),
     ("GET", "/v1/mail"),
     ("GET", "/v1/mail/0199aaaa-0000-7000-8000-000000000000"),
     ("GET", "/v1/mail/0199aaaa-0000-7000-8000-000000000000/eml"),

@@ -92,6 +92,16 @@ impl Api {
         json(self.post("/v1/uploads?kind=debts").body(file.into()).send().await.unwrap(), StatusCode::ACCEPTED).await
     }
 
+    /// A key that may steer everything.
+    pub(crate) async fn operator_key(&self) -> String {
+        keys::create_operator(&self.stack.pool, "ops").await.unwrap().secret.expose_secret().to_owned()
+    }
+
+    /// Sends JSON with a key.
+    pub(crate) async fn send(&self, key: &str, method: &str, path: &str, body: Value) -> Response {
+        self.bare(method, path).bearer_auth(key).json(&body).send().await.unwrap()
+    }
+
     /// Another client's key.
     pub(crate) async fn other_key(&self) -> String {
         keys::create(&self.stack.pool, "other").await.unwrap().secret.expose_secret().to_owned()

@@ -19,6 +19,9 @@ use super::{
 /// How long an answer that is no stream may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The most that the API lists at a time.
+const PAGE: usize = 200;
+
 /// The API, as one client sees it. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Api {
@@ -80,6 +83,45 @@ impl Api {
         self.json(response).await
     }
 
+    /// POSTs, PUTs or DELETEs, with JSON or nothing.
+    pub(super) async fn change<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<T, Failure> {
+        let mut request = self.request(method, path, &[]).timeout(PATIENCE);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = self.send(request).await?;
+        self.json(response).await
+    }
+
+    /// At most `limit` items of a list, of as many pages as that takes.
+    pub(super) async fn list(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        limit: usize,
+    ) -> Result<Vec<serde_json::Value>, Failure> {
+        let mut items = Vec::new();
+        let mut cursor = None::<String>;
+        while items.len() < limit {
+            let size = (limit - items.len()).min(PAGE).to_string();
+            let mut query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            query.push(("limit", &size));
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let page: Page<serde_json::Value> = self.get(path, &query).await?;
+            items.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
     /// The body of an answer, as JSON.
     pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, Failure> {
         let status = response.status();
@@ -124,6 +166,15 @@ impl Api {
     }
 }
 
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    let mut url = Url::parse("http://any").expect("it is a URL");
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.push(name);
+    }
+    url.path().trim_start_matches('/').to_owned()
+}
+
 /// Of the four layers that an error comes through only the last one says something: `connection refused`.
 fn short(error: reqwest::Error) -> Box<dyn std::error::Error + Send + Sync> {
     let mut cause: Option<&dyn std::error::Error> = Some(&error);
@@ -134,4 +185,14 @@ fn short(error: reqwest::Error) -> Box<dyn std::error::Error + Send + Sync> {
         }
     }
     error.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segment;
+
+    #[test]
+    fn a_name_stays_one_segment() {
+        assert_eq!(["a", "a b/c?d", "a:b"].map(segment).join(" "), "a a%20b%2Fc%3Fd a:b");
+    }
 }

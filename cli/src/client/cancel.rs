@@ -1,17 +1,13 @@
 //! Cancelling and undoing.
 
-use std::{
-    io::{BufRead, IsTerminal, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::Args;
 use gristmill_uploads::{State, Upload};
 use reqwest::Method;
 use uuid::Uuid;
 
-use super::{api::Api, human::count, server::Server};
-use crate::report::Advice;
+use super::{api::Api, confirm::confirm, human::count, server::Server};
 
 /// Cancel a running upload, or undo a completed one
 #[derive(Args, Debug)]
@@ -59,12 +55,5 @@ impl Cancel {
 
 fn may_undo(upload: &Upload) -> anyhow::Result<bool> {
     let what = format!("the upload is completed: undoing it removes its {} rows", count(upload.rows.accepted));
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Advice::new(what, "if that is what you want, say --yes").into());
-    }
-    eprint!("{what}. Undo it? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    confirm(&what, "Undo it?")
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// `1100000` → `1,100,000`.
 pub(super) fn count(number: impl TryInto<u64>) -> String {
     let digits = number.try_into().unwrap_or_default().to_string();
@@ -40,6 +42,23 @@ pub(super) fn duration(time: Duration) -> String {
         whole @ 60..=3599 => format!("{} min {:02} s", whole / 60, whole % 60),
         whole => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
+}
+
+/// `3s`, `12m`, `5h`, `8d`: since then.
+pub(super) fn age(since: Timestamp) -> String {
+    let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// At most so many characters, on one line.
+pub(super) fn short(text: &str, most: usize) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most + 1).collect();
+    if line.chars().count() <= most { line } else { line.chars().take(most - 1).chain(['…']).collect() }
 }
 
 /// How many a second; nothing while there is too little to tell.
@@ -82,6 +101,13 @@ mod tests {
         assert_eq!(times.join("|"), "0.25 s|2.1 s|1 min 05 s|3 h 07 min");
         assert_eq!(rate(5, Duration::ZERO), None);
         assert_eq!(rate(1_100_000, Duration::from_millis(2100)), Some(523_809));
+    }
+
+    #[test]
+    fn ages_and_long_texts() {
+        let ago = |seconds| age(Timestamp::now() - jiff::SignedDuration::from_secs(seconds));
+        assert_eq!([3, 90, 7_200, 864_000].map(ago).join(" "), "3s 1m 2h 10d");
+        assert_eq!((short("abc", 3), short("a\nbcd", 4)), ("abc".to_owned(), "a b…".to_owned()));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::report::Advice;
 const USUAL: &str = "http://127.0.0.1:8080";
 
 /// Which server to talk to. With nothing given: the one that `gristmill up` runs on a data folder here or above.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Server")]
 pub(super) struct Server {
     /// The API [default: that of the `gristmill up` found here, else http://127.0.0.1:8080]

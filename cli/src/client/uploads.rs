@@ -8,7 +8,7 @@ use gristmill_uploads::{State, Upload};
 
 use super::{
     api::{Api, Page},
-    human::{bytes, count, table},
+    human::{bytes, count, short, table},
     server::Server,
 };
 
@@ -87,7 +87,8 @@ fn print(uploads: &[Upload]) {
             upload.id.to_string(),
             state,
             upload.kind.to_string(),
-            shortened(upload.filename.as_deref().unwrap_or("-")),
+            // One of 255 characters would push the numbers off the screen.
+            short(upload.filename.as_deref().unwrap_or("-"), 32),
             bytes(upload.bytes.unsigned_abs()),
             count(upload.rows.accepted),
             count(upload.rows.rejected),
@@ -96,10 +97,4 @@ fn print(uploads: &[Upload]) {
         ]
     });
     print!("{}", table(HEAD, right, &rows.collect::<Vec<_>>()));
-}
-
-/// A name of 255 characters would push the numbers off the screen.
-fn shortened(name: &str) -> String {
-    const MOST: usize = 32;
-    if name.chars().count() <= MOST { name.to_owned() } else { name.chars().take(MOST - 1).chain(['…']).collect() }
 }

@@ -29,6 +29,9 @@ enum What {
         /// Whose key it is
         #[arg(long, value_name = "NAME")]
         client: String,
+        /// The key of somebody who runs the server: it sees and steers the jobs of every client, and the queues
+        #[arg(long)]
+        operator: bool,
     },
     /// List the keys, newest first
     List,
@@ -44,7 +47,7 @@ impl Keys {
         self.running.complete(&mut self.database, None, None);
         let pool = database::connect(&self.database).await?;
         let done = match &self.what {
-            What::Create { client } => create(&pool, client, self.json).await,
+            What::Create { client, operator } => create(&pool, client, *operator, self.json).await,
             What::List => list(&pool, self.json).await,
             What::Revoke { key } => revoke(&pool, key).await,
         };
@@ -55,15 +58,20 @@ impl Keys {
 
 const UNREADY: &str = "the keys cannot be used: is the schema up to date (`gristmill migrate`)?";
 
-async fn create(pool: &PgPool, client: &str, json: bool) -> anyhow::Result<()> {
-    let key = keys::create(pool, client).await.context(UNREADY)?;
+async fn create(pool: &PgPool, client: &str, operator: bool, json: bool) -> anyhow::Result<()> {
+    let made = if operator { keys::create_operator(pool, client).await } else { keys::create(pool, client).await };
+    let key = made.context(UNREADY)?;
     let secret = key.secret.expose_secret();
     if json {
-        println!("{}", serde_json::json!({ "id": key.id, "client": key.client.name, "key": secret }));
+        println!(
+            "{}",
+            serde_json::json!({ "id": key.id, "client": key.client.name, "operator": operator, "key": secret })
+        );
         return Ok(());
     }
     // the key alone on standard output, so that a script can take it
-    eprintln!("A key for the client `{}`; it is not shown again:", key.client.name);
+    let whose = if operator { "An operator's key of" } else { "A key for" };
+    eprintln!("{whose} the client `{}`; it is not shown again:", key.client.name);
     println!("{secret}");
     Ok(())
 }
@@ -74,10 +82,12 @@ async fn list(pool: &PgPool, json: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&keys)?);
         return Ok(());
     }
-    println!("{:<12} {:<20} {:<20} {:<20} id", "prefix", "client", "created", "revoked");
+    println!("{:<12} {:<20} {:<9} {:<20} {:<20} id", "prefix", "client", "operator", "created", "revoked");
     for key in keys {
         let revoked = key.revoked_at.as_deref().unwrap_or("-");
-        println!("{:<12} {:<20} {:<20} {:<20} {}", key.prefix, key.client, key.created_at, revoked, key.id);
+        let operator = if key.operator { "yes" } else { "-" };
+        let (prefix, client) = (key.prefix, key.client);
+        println!("{prefix:<12} {client:<20} {operator:<9} {:<20} {revoked:<20} {}", key.created_at, key.id);
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod outage;
 mod reconnect;
 mod roles;
 mod stack;
+mod steering;
 mod traces;
 mod up;
 

@@ -12,6 +12,8 @@ pub struct Client {
     pub id: i32,
     /// Its name.
     pub name: String,
+    /// Whether the key is an operator's: it sees and steers everybody's jobs, and the queues.
+    pub operator: bool,
 }
 
 /// A key that was just made: the only time its secret is known.
@@ -34,6 +36,8 @@ pub struct Key {
     pub prefix: String,
     /// The client's name.
     pub client: String,
+    /// Whether it is an operator's.
+    pub operator: bool,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// When it was revoked, RFC 3339.
@@ -42,6 +46,15 @@ pub struct Key {
 
 /// Makes a key for the client of this name, and the client if there is none.
 pub async fn create(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> {
+    make(pool, client, false).await
+}
+
+/// As [`create`], for an operator: the key also sees and steers the jobs of every client, and the queues.
+pub async fn create_operator(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> {
+    make(pool, client, true).await
+}
+
+async fn make(pool: &PgPool, client: &str, operator: bool) -> Result<NewKey, sqlx::Error> {
     let secret = format!("gm_{}", hex(&rand::random::<[u8; 32]>()));
     let mut transaction = pool.begin().await?;
     // an update that changes nothing, so that the row is returned when the name is known
@@ -49,33 +62,44 @@ pub async fn create(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> 
         "insert into clients (name) values ($1) on conflict (name) do update set name = excluded.name returning id";
     let client_id: i32 = sqlx::query_scalar(upsert).bind(client).fetch_one(&mut *transaction).await?;
     let id = Uuid::now_v7();
-    sqlx::query("insert into api_keys (id, client_id, prefix, hash) values ($1, $2, $3, $4)")
+    sqlx::query("insert into api_keys (id, client_id, prefix, hash, operator) values ($1, $2, $3, $4, $5)")
         .bind(id)
         .bind(client_id)
         .bind(&secret[..PREFIX])
         .bind(hash(&secret))
+        .bind(operator)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    Ok(NewKey { id, client: Client { id: client_id, name: client.to_owned() }, secret: secret.into() })
+    Ok(NewKey { id, client: Client { id: client_id, name: client.to_owned(), operator }, secret: secret.into() })
 }
 
 /// Whose key this is; `None` when it is nobody's or revoked. The look-up is by hash, so its time tells nothing.
 pub async fn authenticate(pool: &PgPool, presented: &str) -> Result<Option<Client>, sqlx::Error> {
-    let found: Option<(i32, String)> = sqlx::query_as(
-        "select clients.id, clients.name from api_keys join clients on clients.id = api_keys.client_id
+    let found: Option<(i32, String, bool)> = sqlx::query_as(
+        "select clients.id, clients.name, api_keys.operator from api_keys join clients on clients.id = api_keys.client_id
          where api_keys.hash = $1 and api_keys.revoked_at is null",
     )
     .bind(hash(presented))
     .fetch_optional(pool)
     .await?;
-    Ok(found.map(|(id, name)| Client { id, name }))
+    Ok(found.map(|(id, name, operator)| Client { id, name, operator }))
+}
+
+/// The names of these clients, with their numbers.
+pub async fn client_names(pool: &PgPool, ids: &[i32]) -> Result<Vec<(i32, String)>, sqlx::Error> {
+    sqlx::query_as("select id, name from clients where id = any($1)").bind(ids).fetch_all(pool).await
+}
+
+/// The number of the client of this name.
+pub async fn client_id(pool: &PgPool, name: &str) -> Result<Option<i32>, sqlx::Error> {
+    sqlx::query_scalar("select id from clients where name = $1").bind(name).fetch_optional(pool).await
 }
 
 /// Every key, newest first.
 pub async fn list(pool: &PgPool) -> Result<Vec<Key>, sqlx::Error> {
     sqlx::query_as(
-        r#"select api_keys.id, prefix, clients.name as client,
+        r#"select api_keys.id, prefix, clients.name as client, operator,
                   to_char(api_keys.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as created_at,
                   to_char(revoked_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as revoked_at
            from api_keys join clients on clients.id = api_keys.client_id order by api_keys.id desc"#,

@@ -32,10 +32,15 @@ pub use claim::{Claim, Progress, ResultError};
 pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
 pub use decide::CancelledJobs;
 pub use drain::{DrainError, Drained};
-pub use job::{Job, JobError, JobState, Source};
+pub use job::{Job, JobError, JobState, NoJobState, Source};
 pub use ledger::audit::{Depth, Miscounted, Pruned};
 pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
+pub use operate::groups::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, Groups, NoGroupState};
+pub use operate::jobs::{
+    Acted, ActionPlace, AttemptView, JobAction, JobCount, JobDetail, JobFilter, JobPage, JobView, Jobs, NoActionPlace,
+};
 pub use operate::queues::{LimitsError, QueueView, Queues};
+pub use operate::redrive::RedriveJobs;
 pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
 pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
 pub use redis::{Limits, LineView, RunningView, WorkerView};

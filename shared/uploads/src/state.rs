@@ -57,7 +57,8 @@ pub async fn end(
     .await?;
     let Some((group, client_id)) = ended else { return Ok(None) };
     queue.cancel_group(conn, group).await?;
-    let mut jobs = queue.enqueue(conn, &PurgeUpload { upload_id }, &Options::default()).await?;
+    let options = Options { client_id: Some(client_id), ..Options::default() };
+    let mut jobs = queue.enqueue(conn, &PurgeUpload { upload_id }, &options).await?;
     if to == State::Failed {
         jobs.merge(tell(conn, queue, client_id, upload_id, Kind::UploadFailed).await?);
     }

@@ -1,7 +1,7 @@
 use axum::{Json, body::Body, extract::State};
 use gristmill_pipelines::{HeaderError, Kind};
 use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Upload};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use utoipa::IntoParams;
 
 use super::{kind, location};
@@ -9,12 +9,11 @@ use crate::{
     app::App,
     auth::Caller,
     body::{self, BodyError, Form, Patient},
+    idempotency::idempotency_key,
     openapi::{Denied, Faults, NotTaken},
-    params::{Params, bad_header, text_header},
+    params::Params,
     problem::{Code, FieldError, Problem, Result},
 };
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What is sent. All of it may also be parts of a multipart body, before its part `file`.
 #[derive(IntoParams)]
@@ -145,16 +144,6 @@ fn check_filename(name: &str) -> Result<(), String> {
         return Err("has control characters".to_owned());
     }
     Ok(())
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
-    match text_header(headers, &IDEMPOTENCY_KEY)? {
-        None => Ok(None),
-        Some(key) if key.is_empty() || key.len() > 255 => {
-            Err(bad_header(&IDEMPOTENCY_KEY, format!("has {} characters; 1 to 255 are allowed", key.len())))
-        }
-        Some(key) => Ok(Some(key.to_owned())),
-    }
 }
 
 fn problem(error: ReceiveError) -> Problem {

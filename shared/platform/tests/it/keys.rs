@@ -37,3 +37,20 @@ async fn nothing_stored_is_a_key() {
     let rows: Vec<String> = sqlx::query_scalar("select api_keys::text from api_keys").fetch_all(&pool).await.unwrap();
     assert!(!rows.concat().contains(&key.secret.expose_secret()[12..]));
 }
+
+#[tokio::test]
+async fn an_operators_key_says_so() {
+    let pool = testing::stack().await.pool;
+    let plain = keys::create(&pool, "acme").await.unwrap();
+    let operator = keys::create_operator(&pool, "acme").await.unwrap();
+    for (key, expected) in [(&plain, false), (&operator, true)] {
+        let client = keys::authenticate(&pool, key.secret.expose_secret()).await.unwrap().unwrap();
+        assert_eq!((client.operator, client.id), (expected, plain.client.id));
+    }
+    let listed: Vec<bool> = keys::list(&pool).await.unwrap().into_iter().map(|key| key.operator).collect();
+    assert_eq!(listed, [true, false]);
+    assert_eq!(keys::client_id(&pool, "acme").await.unwrap(), Some(plain.client.id));
+    assert_eq!(keys::client_id(&pool, "nobody").await.unwrap(), None);
+    let names = keys::client_names(&pool, &[plain.client.id, -1]).await.unwrap();
+    assert_eq!(names, [(plain.client.id, "acme".to_owned())]);
+}

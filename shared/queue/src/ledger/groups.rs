@@ -32,21 +32,31 @@ impl GroupPolicy {
 
 /// A job to be enqueued later, by the statement that finishes a group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobSpec {
+    /// What it does.
     pub(crate) name: String,
+    /// Where it waits; `default` unless given.
     #[serde(default = "default_queue")]
     pub(crate) queue: String,
+    /// 0 is the most urgent, 9 the least; 4 unless given.
     #[serde(default = "default_priority")]
     pub(crate) priority: u8,
+    /// Failed attempts until it is dead; 8 unless given.
     #[serde(default = "default_max_attempts")]
     pub(crate) max_attempts: u16,
+    /// What it is given.
     pub(crate) payload: serde_json::Value,
+    /// The shape of the payload.
     #[serde(default = "first_version")]
     version: u16,
+    /// How long it is kept when it has finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retain_seconds: Option<i32>,
+    /// On whose behalf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_id: Option<i32>,
+    /// The W3C trace that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace_parent: Option<String>,
 }

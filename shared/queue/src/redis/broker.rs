@@ -88,6 +88,7 @@ pub(super) enum Hold {
 
 /// What a queue, over all its workers, is held to; none: no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Jobs that run at a time.

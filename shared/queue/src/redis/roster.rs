@@ -21,6 +21,7 @@ pub struct Roster {
 
 /// A worker heard of in the last half minute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct WorkerView {
     /// Random.
@@ -49,6 +50,7 @@ pub struct WorkerView {
 
 /// One queue of a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct LineView {
     /// The queue.
@@ -65,6 +67,7 @@ pub struct LineView {
 
 /// A job that runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct RunningView {
     /// The job.

@@ -16,6 +16,7 @@ mod limits;
 mod metrics;
 mod model;
 mod nested;
+mod operate;
 mod outcomes;
 mod pause;
 mod payloads;

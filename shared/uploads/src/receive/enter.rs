@@ -28,6 +28,14 @@ pub struct OversizeNote {
     pub head: Vec<u8>,
 }
 
+/// Whose chunks they are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Members {
+    pub(super) upload_id: Uuid,
+    pub(super) client_id: i32,
+    pub(super) group: GroupId,
+}
+
 /// A chunk whose object is written.
 pub(super) struct Stored {
     pub(super) no: i32,
@@ -42,14 +50,17 @@ pub(super) struct Stored {
 /// Chunks of a file that looks like one sent before are held back; the twin returned holds them.
 pub(super) async fn enter(
     receiver: Receiver,
-    id: Uuid,
-    group: GroupId,
+    members: Members,
     twin: Twin,
     cut: mpsc::Receiver<(i32, Chunk)>,
 ) -> Result<Option<Twin>, ReceiveError> {
     let mut twin = Some(twin);
     let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
-    let mut stored = cut.map(|(no, chunk)| store(&receiver, id, no, chunk)).buffered(STORING).ready_chunks(64).boxed();
+    let mut stored = cut
+        .map(|(no, chunk)| store(&receiver, members.upload_id, no, chunk))
+        .buffered(STORING)
+        .ready_chunks(64)
+        .boxed();
     while let Some(batch) = stored.next().await {
         let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(mut suspect) = twin.take()
@@ -58,7 +69,7 @@ pub(super) async fn enter(
             twin = Some(suspect);
             continue;
         }
-        commit(&receiver, id, group, &batch).await?;
+        commit(&receiver, members, &batch).await?;
     }
     Ok(twin)
 }
@@ -82,27 +93,22 @@ fn note(oversize: Oversize) -> OversizeNote {
 }
 
 /// Enters chunks and their jobs in the ledger and pushes the jobs. An upload that has ended takes no more.
-pub(super) async fn commit(
-    receiver: &Receiver,
-    id: Uuid,
-    group: GroupId,
-    batch: &[Stored],
-) -> Result<(), ReceiveError> {
+pub(super) async fn commit(receiver: &Receiver, members: Members, batch: &[Stored]) -> Result<(), ReceiveError> {
     if batch.is_empty() {
         return Ok(());
     }
-    let enqueued = patiently(|again| try_commit(receiver, id, group, batch, again)).await?;
+    let enqueued = patiently(|again| try_commit(receiver, members, batch, again)).await?;
     receiver.queue.push(enqueued).await;
     Ok(())
 }
 
 async fn try_commit(
     receiver: &Receiver,
-    id: Uuid,
-    group: GroupId,
+    members: Members,
     batch: &[Stored],
     again: bool,
 ) -> Result<Enqueued, ReceiveError> {
+    let Members { upload_id: id, client_id, group } = members;
     let mut tx = receiver.pool.begin().await?;
     if state::hold(&mut tx, id).await? != Some(State::Receiving) {
         return Err(ReceiveError::Cancelled { upload_id: id });
@@ -114,7 +120,7 @@ async fn try_commit(
         other => other?,
     }
     let jobs: Vec<LoadChunk> = batch.iter().map(|chunk| LoadChunk { upload_id: id, no: chunk.no }).collect();
-    let options = Options { group: Some(group), ..Options::default() };
+    let options = Options { group: Some(group), client_id: Some(client_id), ..Options::default() };
     let enqueued = match receiver.queue.enqueue_all(&mut tx, &jobs, &options).await {
         // A chunk of it is dead: the job that fails the upload is on its way.
         Err(QueueError::GroupClosed(_)) => return Err(ReceiveError::Cancelled { upload_id: id }),

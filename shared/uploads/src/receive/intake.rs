@@ -7,7 +7,7 @@ use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup, trace};
 use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
-use super::{NewUpload, ReceiveError, Received, Receiver, enter, patience::patiently, resend::Twin};
+use super::{NewUpload, ReceiveError, Received, Receiver, enter, enter::Members, patience::patiently, resend::Twin};
 use crate::{
     State, Upload,
     jobs::{CloseUpload, FailUpload},
@@ -47,8 +47,8 @@ impl Intake {
             .create_group(
                 &mut tx,
                 NewGroup {
-                    on_complete: Some(JobSpec::of(&CloseUpload { upload_id: id })?),
-                    on_failure: Some(JobSpec::of(&FailUpload { upload_id: id })?),
+                    on_complete: Some(JobSpec::of(&CloseUpload { upload_id: id })?.client(new.client_id)),
+                    on_failure: Some(JobSpec::of(&FailUpload { upload_id: id })?.client(new.client_id)),
                     name: Some("upload".into()),
                     client_id: Some(new.client_id),
                     ..NewGroup::new(GroupPolicy::FailFast)
@@ -86,8 +86,9 @@ impl Intake {
 
         let (chunks, cut) = mpsc::channel(1);
         let twin = Twin::new(new, header, group);
+        let members = Members { upload_id: id, client_id: new.client_id, group };
         Ok(Self {
-            ledger: tokio::spawn(trace::carry(enter::enter(receiver.clone(), id, group, twin, cut))),
+            ledger: tokio::spawn(trace::carry(enter::enter(receiver.clone(), members, twin, cut))),
             alive: tokio::spawn(stay_alive(receiver.clone(), id)),
             receiver: receiver.clone(),
             id,
@@ -144,13 +145,17 @@ impl Intake {
         if let Some(mut twin) = twin {
             // It began like another file and then ended otherwise.
             let held = twin.release();
-            enter::commit(&self.receiver, self.id, twin.group(), &held).await?;
+            enter::commit(&self.receiver, self.members(twin.group()), &held).await?;
         }
         let (upload, join) = patiently(|again| self.seal(bytes, &sha256, again)).await?;
         self.receiver.queue.push(join).await;
         self.receiver.events.publish_state(&upload).await;
         tracing::info!(upload_id = %self.id, bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
         Ok(Received::Accepted(upload))
+    }
+
+    fn members(&self, group: GroupId) -> Members {
+        Members { upload_id: self.id, client_id: self.client_id, group }
     }
 
     /// The upload of the same file, when there is one; then this one is cancelled.

@@ -10,6 +10,7 @@ use crate::{
 
 /// A queue as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct QueueView {
     /// Its name.
@@ -33,6 +34,7 @@ pub struct QueueView {
     /// Seconds until what is due now is done, if that goes on as in the last minute. Infinite when nothing was done in
     /// it; zero while paused, as more workers would not help; none: the broker does not answer.
     #[serde(with = "endless")]
+    #[cfg_attr(feature = "schema", schema(schema_with = seconds_or_endless))]
     pub seconds_left: Option<f64>,
     /// Jobs that its workers take at a time, together.
     pub slots: usize,
@@ -103,6 +105,24 @@ impl QueueView {
         self.acked_per_second = Some(load.acked_per_second);
         self.seconds_left = Some(if due == 0 || self.paused { 0.0 } else { due as f64 / load.acked_per_second });
     }
+}
+
+#[cfg(feature = "schema")]
+fn seconds_or_endless() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    use utoipa::openapi::schema::{Object, OneOfBuilder, Schema, SchemaType, Type};
+    let word = Object::builder().schema_type(Type::String).enum_values(Some(["endless"])).build();
+    let number = Object::with_type(Type::Number);
+    let none = Object::with_type(SchemaType::Type(Type::Null));
+    let choices = OneOfBuilder::new()
+        .item(none)
+        .item(number)
+        .item(word)
+        .description(Some(
+            "Seconds until what is due now is done, if that goes on as in the last minute; `endless` when nothing was done in \
+             it; zero while paused, as more workers would not help; null: the broker does not answer.",
+        ))
+        .build();
+    utoipa::openapi::RefOr::T(Schema::OneOf(choices))
 }
 
 /// JSON has no infinity.

@@ -11,6 +11,7 @@ const NEXT: usize = 5;
 
 /// A schedule as it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct ScheduleView {
     /// Its name.
@@ -41,6 +42,7 @@ pub struct ScheduleView {
 
 /// One tick.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct TickView {
     /// When it was to be.

@@ -1,0 +1,207 @@
+//! The same small POST again, told by its `Idempotency-Key`, gets the same answer and does nothing.
+//!
+//! An answer is kept for a day when it is a success: what was refused has done nothing, so it is asked anew. Uploads have
+//! a way of their own, because their bodies are not held.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    auth::Caller,
+    params::{bad_header, text_header},
+    problem::{Code, Problem, Result},
+};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Who worked on a request for longer is gone: requests are bounded to less.
+const IN_FLIGHT: Duration = Duration::from_secs(60);
+/// The longest body of a small request: what axum's extractors take.
+const LONGEST_BODY: usize = 2 * 1024 * 1024;
+/// The longest answer that is kept.
+const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
+
+/// The header, if it is there and can be a key.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    match text_header(headers, &IDEMPOTENCY_KEY)? {
+        None => Ok(None),
+        Some(key) if key.is_empty() || key.len() > 255 => {
+            Err(bad_header(&IDEMPOTENCY_KEY, format!("has {} characters; 1 to 255 are allowed", key.len())))
+        }
+        Some(key) => Ok(Some(key.to_owned())),
+    }
+}
+
+/// Lets a request through once.
+pub(crate) async fn idempotent(
+    State(app): State<App>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response> {
+    // The other methods are safe to repeat as they are.
+    if request.method() != Method::POST {
+        return Ok(next.run(request).await);
+    }
+    let Some(key) = idempotency_key(request.headers())? else { return Ok(next.run(request).await) };
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LONGEST_BODY).await.map_err(|error| {
+        Problem::new(Code::InvalidBody, format!("The body broke off, or has more than {LONGEST_BODY} bytes."))
+            .caused_by(error)
+    })?;
+    let mut hash = Sha256::new();
+    hash.update(format!("{} {}\n", parts.method, parts.uri));
+    hash.update(&body);
+    let run = Run {
+        pool: app.receiver.pool.clone(),
+        client_id: caller.id(),
+        key,
+        fingerprint: hash.finalize().to_vec(),
+        attempt: Uuid::now_v7(),
+    };
+    if let Some(answer) = run.begin().await? {
+        return Ok(answer);
+    }
+    let request = Request::from_parts(parts, Body::from(body));
+    // On a task of its own: once begun it is finished and its answer kept, even if the client hangs up.
+    let running = async move {
+        let response = next.run(request).await;
+        run.end(response).await
+    };
+    tokio::spawn(running.in_current_span()).await.map_err(Problem::internal)?
+}
+
+/// One request on its way.
+struct Run {
+    pool: PgPool,
+    client_id: i32,
+    key: String,
+    fingerprint: Vec<u8>,
+    attempt: Uuid,
+}
+
+#[derive(sqlx::FromRow)]
+struct Kept {
+    fingerprint: Vec<u8>,
+    status: Option<i16>,
+    content_type: Option<String>,
+    location: Option<String>,
+    body: Option<Vec<u8>>,
+}
+
+impl Run {
+    /// None: it is for us to answer.
+    async fn begin(&self) -> Result<Option<Response>> {
+        loop {
+            let begun = sqlx::query(
+                "insert into idempotent_requests as r (client_id, key, fingerprint, attempt) values ($1, $2, $3, $4)
+                 on conflict (client_id, key) do update set
+                    fingerprint = excluded.fingerprint, attempt = excluded.attempt, status = null, content_type = null,
+                    location = null, body = null, created_at = now()
+                 where r.created_at < now() - interval '1 day'
+                    or (r.status is null and r.created_at < now() - $5 * interval '1 millisecond')",
+            )
+            .bind(self.client_id)
+            .bind(&self.key)
+            .bind(&self.fingerprint)
+            .bind(self.attempt)
+            .bind(i64::try_from(IN_FLIGHT.as_millis()).unwrap_or(i64::MAX / 2))
+            .execute(&self.pool)
+            .await?;
+            if begun.rows_affected() > 0 {
+                return Ok(None);
+            }
+            let kept: Option<Kept> = sqlx::query_as(
+                "select fingerprint, status, content_type, location, body
+                 from idempotent_requests where client_id = $1 and key = $2",
+            )
+            .bind(self.client_id)
+            .bind(&self.key)
+            .fetch_optional(&self.pool)
+            .await?;
+            // None: it was refused in this moment, so the key is free.
+            if let Some(kept) = kept {
+                return self.again(kept).map(Some);
+            }
+        }
+    }
+
+    fn again(&self, kept: Kept) -> Result<Response> {
+        if kept.fingerprint != self.fingerprint {
+            return Err(Problem::new(
+                Code::KeyReused,
+                "This Idempotency-Key was sent before with another request. Use a new key for new work.",
+            ));
+        }
+        let Some(status) = kept.status else {
+            let detail = "The first request with this Idempotency-Key is still running. Send it again in a moment.";
+            return Err(
+                Problem::new(Code::KeyInFlight, detail).header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+            );
+        };
+        let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let status = status.ok_or_else(|| Problem::internal("a kept answer has no status"))?;
+        let mut response = (status, kept.body.unwrap_or_default()).into_response();
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_TYPE);
+        for (name, value) in [(header::CONTENT_TYPE, kept.content_type), (header::LOCATION, kept.location)] {
+            if let Some(value) = value {
+                headers.insert(name, HeaderValue::from_str(&value).map_err(Problem::internal)?);
+            }
+        }
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        Ok(response)
+    }
+
+    /// Keeps a success; forgets a refusal.
+    async fn end(&self, response: Response) -> Result<Response> {
+        if !response.status().is_success() {
+            let forgotten =
+                sqlx::query("delete from idempotent_requests where client_id = $1 and key = $2 and attempt = $3")
+                    .bind(self.client_id)
+                    .bind(&self.key)
+                    .bind(self.attempt)
+                    .execute(&self.pool)
+                    .await;
+            self.note(forgotten);
+            return Ok(response);
+        }
+        let (parts, body) = response.into_parts();
+        let body: Bytes = to_bytes(body, LONGEST_ANSWER).await.map_err(Problem::internal)?;
+        let text = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let kept = sqlx::query(
+            "update idempotent_requests set status = $4, content_type = $5, location = $6, body = $7
+             where client_id = $1 and key = $2 and attempt = $3",
+        )
+        .bind(self.client_id)
+        .bind(&self.key)
+        .bind(self.attempt)
+        .bind(i16::try_from(parts.status.as_u16()).unwrap_or(200))
+        .bind(text(header::CONTENT_TYPE))
+        .bind(text(header::LOCATION))
+        .bind(&body[..])
+        .execute(&self.pool)
+        .await;
+        self.note(kept);
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
+    /// The work is done: that its answer cannot be kept must not look as if it were not.
+    fn note<T>(&self, result: sqlx::Result<T>) {
+        if let Err(error) = result {
+            tracing::warn!(%error, "an idempotency key stays in flight for a minute");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! `/v1/groups`: jobs with one end.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+};
+use gristmill_platform::keys;
+use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView, JobSpec};
+use http::{Uri, request::Parts};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::jobs::{Group, Job, Names};
+use crate::{
+    app::App,
+    auth::{Caller, forbidden},
+    cursor,
+    openapi::{Absent, Denied, Faults, NotNow},
+    params::{Named, Params},
+    problem::{Code, Problem, Result},
+};
+
+/// A page of groups, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct GroupList {
+    items: Vec<Group>,
+    /// Pass it as `cursor` for the next page; null on the last one. A page may have fewer items than asked for, or none, and
+    /// not be the last.
+    next_cursor: Option<String>,
+}
+
+/// Everything about a group.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OneGroup {
+    #[serde(flatten)]
+    group: Group,
+    /// The job that its end enqueues.
+    on_complete: Option<JobSpec>,
+    /// The job that its end enqueues when a member has failed.
+    on_failure: Option<JobSpec>,
+    /// The group around it.
+    parent: Option<Group>,
+    /// Groups directly inside it, the newest first; at most a hundred.
+    children: Vec<Group>,
+    /// Members that are dead or parked, the newest first; at most fifty.
+    failed_members: Vec<Job>,
+}
+
+/// Which groups, and how many of them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct GroupsQuery {
+    /// Only groups in these states, with commas between them: `open`, `failing`, `completed`, `failed`, `cancelled`.
+    #[param(example = "open,failing")]
+    state: Option<String>,
+    /// Only groups on behalf of the client of this name.
+    client: Option<String>,
+    /// Only groups directly inside this one.
+    parent: Option<Uuid>,
+    /// Items a page, 1 to 200; 50 unless given.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Groups of jobs, newest first
+///
+/// A client's key lists the groups on its behalf, an operator's all of them.
+#[utoipa::path(get, path = "/v1/groups", tag = "groups", params(GroupsQuery), security(("key" = [])),
+    responses((status = 200, description = "A page", body = GroupList), Denied, Faults))]
+pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<GroupList>> {
+    let mut query = Params::of(&uri);
+    let states: Vec<GroupState> = query.list("state");
+    let client = query.take::<String>("client");
+    let parent = query.id("parent").map(GroupId);
+    let limit = query.limit();
+    let after = query.take::<cursor::Groups>("cursor").map(|cursor| GroupId(cursor.id()));
+    query.finish()?;
+    let pool = &app.receiver.pool;
+    let client_id = match client {
+        Some(name) if caller.is_operator() => {
+            let found = keys::client_id(pool, &name).await?;
+            Some(found.ok_or_else(|| Problem::no_such_client(&name))?)
+        }
+        Some(name) if name != caller.name() => return Err(forbidden()),
+        None if caller.is_operator() => None,
+        Some(_) | None => Some(caller.id()),
+    };
+    let filter = GroupFilter { states, client_id, parent };
+    let page = app.receiver.queue.groups().list(&filter, after, u16::try_from(limit).unwrap_or(200)).await?;
+    let names = Names::of(pool, page.groups.iter().map(|group| group.client_id)).await?;
+    Ok(Json(GroupList {
+        items: page.groups.into_iter().map(|group| names.group(group)).collect(),
+        next_cursor: page.next.map(|next| cursor::Groups::after_id(next.0).to_string()),
+    }))
+}
+
+/// One group, with what is inside it
+#[utoipa::path(get, path = "/v1/groups/{id}", tag = "groups", params(("id" = Uuid, Path, description = "The group")),
+    security(("key" = [])), responses((status = 200, description = "The group", body = OneGroup), Denied, Absent, Faults))]
+pub(crate) async fn one(about: AboutGroup) -> Result<Json<OneGroup>> {
+    about.show().await
+}
+
+/// Cancel a group and everything inside it
+///
+/// No join of it comes any more. (An upload's group is cancelled with its upload: `DELETE /v1/uploads/{id}`.)
+#[utoipa::path(post, path = "/v1/groups/{id}/cancel", tag = "groups", security(("key" = [])),
+    params(("id" = Uuid, Path, description = "The group")),
+    responses((status = 200, description = "The group as it is now", body = OneGroup), Denied, Absent, NotNow, Faults))]
+pub(crate) async fn cancel(about: AboutGroup) -> Result<Json<OneGroup>> {
+    let group = about.steerable().await?;
+    if group.finished_at.is_some() {
+        let detail = format!("The group is {}: only one that has not ended can be cancelled.", group.state);
+        return Err(Problem::new(Code::WrongState, detail));
+    }
+    let (queue, id) = (about.app.receiver.queue.clone(), about.id);
+    // On a task of its own: once begun it is finished, even if the client hangs up.
+    let cancelling = tokio::spawn(async move {
+        let mut tx = queue.pool().begin().await?;
+        queue.cancel_group(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok::<_, gristmill_queue::QueueError>(())
+    });
+    cancelling.await.map_err(Problem::internal)??;
+    about.show().await
+}
+
+/// Run the failed members of a group again
+///
+/// Where a failure has stopped the group, those that it stopped too. The join comes again, once.
+#[utoipa::path(post, path = "/v1/groups/{id}/retry", tag = "groups", security(("key" = [])),
+    params(("id" = Uuid, Path, description = "The group")),
+    responses((status = 200, description = "The group as it is now", body = OneGroup), Denied, Absent, NotNow, Faults))]
+pub(crate) async fn retry(about: AboutGroup) -> Result<Json<OneGroup>> {
+    let group = about.steerable().await?;
+    let (queue, id) = (about.app.receiver.queue.clone(), about.id);
+    let retrying = tokio::spawn(async move {
+        let mut tx = queue.pool().begin().await?;
+        let jobs = queue.retry_group(&mut tx, id).await?;
+        tx.commit().await?;
+        let retried = !jobs.is_empty();
+        queue.push(jobs).await;
+        Ok::<_, gristmill_queue::QueueError>(retried)
+    });
+    if !retrying.await.map_err(Problem::internal)?? {
+        let detail = format!("The group is {}, and no failed member of it can run again now.", group.state);
+        return Err(Problem::new(Code::WrongState, detail));
+    }
+    about.show().await
+}
+
+/// A request about one group that takes no parameters.
+pub(crate) struct AboutGroup {
+    app: App,
+    caller: Caller,
+    id: GroupId,
+}
+
+impl AboutGroup {
+    async fn find(&self) -> Result<GroupDetail> {
+        let found = self.app.receiver.queue.groups().get(self.id).await?;
+        let seen = found.filter(|found| self.caller.may_see(found.group.client_id));
+        seen.ok_or_else(|| Problem::not_found("group", self.id, "/v1/groups"))
+    }
+
+    /// The group, unless it is an upload's: its end is more than the end of its jobs.
+    async fn steerable(&self) -> Result<GroupView> {
+        let group = self.find().await?.group;
+        let millis = self.id.0.as_u128() >> 80;
+        let around = |millis: u128| Uuid::from_u128(millis << 80);
+        // They are made together, so there is no need of an index.
+        let upload: Option<Uuid> =
+            sqlx::query_scalar("select id from uploads where group_id = $1 and id between $2 and $3")
+                .bind(self.id)
+                .bind(around(millis.saturating_sub(60_000)))
+                .bind(around(millis.saturating_add(60_000)))
+                .fetch_optional(&self.app.receiver.pool)
+                .await?;
+        match upload {
+            None => Ok(group),
+            Some(upload) => {
+                let detail = format!(
+                    "The group is upload {upload}'s. DELETE /v1/uploads/{upload} cancels it; one that has failed is sent again."
+                );
+                Err(Problem::new(Code::WrongState, detail).about(upload))
+            }
+        }
+    }
+
+    async fn show(&self) -> Result<Json<OneGroup>> {
+        let detail = self.find().await?;
+        let around = [Some(&detail.group), detail.parent.as_ref()];
+        let groups = around.into_iter().flatten().chain(&detail.children).map(|group| group.client_id);
+        let clients = groups.chain(detail.failed_members.iter().map(|job| job.client_id));
+        let names = Names::of(&self.app.receiver.pool, clients).await?;
+        Ok(Json(OneGroup {
+            group: names.group(detail.group),
+            on_complete: detail.on_complete,
+            on_failure: detail.on_failure,
+            parent: detail.parent.map(|parent| names.group(parent)),
+            children: detail.children.into_iter().map(|child| names.group(child)).collect(),
+            failed_members: detail.failed_members.into_iter().map(|job| names.job(job)).collect(),
+        }))
+    }
+}
+
+impl FromRequestParts<App> for AboutGroup {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let id = Named::from_request_parts(parts, app).await?.id("group", "/v1/groups")?;
+        Params::of(&parts.uri).finish()?;
+        Ok(Self { app: app.clone(), caller, id: GroupId(id) })
+    }
+}

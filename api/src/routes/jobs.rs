@@ -1,0 +1,95 @@
+//! `/v1/jobs`: the work in the queue.
+
+mod act;
+mod filter;
+mod view;
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+};
+use gristmill_queue::JobDetail;
+use http::{Uri, request::Parts};
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    auth::Caller,
+    cursor,
+    openapi::{Absent, Denied, Faults},
+    params::{Named, Params},
+    problem::{Problem, Result},
+};
+
+// The documentation macros make an item beside each handler.
+pub(crate) use act::*;
+pub(crate) use view::{Group, Job, JobList, Names, OneJob};
+
+use filter::{Filter, JobsQuery};
+
+/// Jobs, newest first
+///
+/// A client's key lists the jobs on its behalf, an operator's all of them. However many there are, a page takes
+/// milliseconds.
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery), security(("key" = [])),
+    responses((status = 200, description = "A page", body = JobList), Denied, Faults))]
+pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<JobList>> {
+    let mut query = Params::of(&uri);
+    let filter = Filter::take(&mut query);
+    let limit = query.limit();
+    let after = query.take::<cursor::Jobs>("cursor").map(cursor::Jobs::id);
+    let counted = query.flag("total");
+    query.finish()?;
+    let pool = &app.receiver.pool;
+    let filter = filter.seen_by(&caller, pool).await?;
+    let jobs = app.receiver.queue.jobs();
+    let page = jobs.list(&filter, after, u16::try_from(limit).unwrap_or(200)).await?;
+    let total = if counted { Some(jobs.count(&filter).await?) } else { None };
+    let names = Names::of(pool, page.jobs.iter().map(|job| job.client_id)).await?;
+    Ok(Json(JobList {
+        items: page.jobs.into_iter().map(|job| names.job(job)).collect(),
+        next_cursor: page.next.map(|next| cursor::Jobs::after_id(next).to_string()),
+        total,
+    }))
+}
+
+/// One job, with its attempts and its group
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
+    security(("key" = [])), responses((status = 200, description = "The job", body = OneJob), Denied, Absent, Faults))]
+pub(crate) async fn one(about: About) -> Result<Json<OneJob>> {
+    about.show().await
+}
+
+/// A request about one job that takes no parameters.
+pub(crate) struct About {
+    app: App,
+    caller: Caller,
+    id: Uuid,
+}
+
+impl About {
+    /// The job, if it is there for the caller.
+    async fn find(&self) -> Result<JobDetail> {
+        let found = self.app.receiver.queue.jobs().get(self.id).await?;
+        let seen = found.filter(|found| self.caller.may_see(found.job.client_id));
+        seen.ok_or_else(|| Problem::not_found("job", self.id, "/v1/jobs"))
+    }
+
+    async fn show(&self) -> Result<Json<OneJob>> {
+        let detail = self.find().await?;
+        let clients = [detail.job.client_id, detail.group.as_ref().and_then(|group| group.client_id)];
+        let names = Names::of(&self.app.receiver.pool, clients.into_iter()).await?;
+        Ok(Json(names.detail(detail)))
+    }
+}
+
+impl FromRequestParts<App> for About {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let id = Named::from_request_parts(parts, app).await?.id("job", "/v1/jobs")?;
+        Params::of(&parts.uri).finish()?;
+        Ok(Self { app: app.clone(), caller, id })
+    }
+}

@@ -1,0 +1,191 @@
+//! What is done to jobs: to one, or to all that meet a filter.
+
+use std::time::Duration;
+
+use axum::{Json, extract::State};
+use gristmill_queue::{Acted, ActionPlace, JobAction, JobCount, JobFilter};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{About, Filter, Job, Names, OneJob};
+use crate::{
+    app::App,
+    auth::Caller,
+    json::Body,
+    openapi::{Absent, BadBody, Denied, Faults, NotNow},
+    problem::{Code, Problem, Result},
+};
+
+/// An action that takes longer says where it goes on.
+const AT_ONCE: Duration = Duration::from_secs(4);
+/// Jobs that a dry run shows.
+const SAMPLE: u16 = 5;
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Action {
+    /// Those that wait are cancelled, those that run are told to stop.
+    Cancel,
+    /// Those that are dead or parked (or cancelled, when the filter names that state) run again.
+    Redrive,
+    /// Those that are dead or parked are given up: cancelled, their errors kept.
+    Discard,
+}
+
+/// What to do to which jobs.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActionRequest {
+    action: Action,
+    /// To which: at least one condition.
+    #[serde(default)]
+    filter: Filter,
+    /// To these, as `ids` of the filter.
+    #[serde(default)]
+    ids: Vec<Uuid>,
+    /// Of a redrive: at most so many start a second. All at once unless given.
+    per_second: Option<f64>,
+    /// Do nothing, and say what it would be done to.
+    #[serde(default)]
+    dry_run: bool,
+    /// `next_cursor` of the answer before.
+    cursor: Option<String>,
+}
+
+/// What was done.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ActionAnswer {
+    action: Action,
+    dry_run: bool,
+    /// Of a dry run: how many jobs it would be done to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched: Option<JobCount>,
+    /// Of a dry run: the newest of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sample: Vec<Job>,
+    /// Jobs that are what was wanted now.
+    changed: u64,
+    /// Jobs that run and were told to stop: they are cancelled when they have.
+    requested: u64,
+    /// It was not finished within seconds: send the same with this as `cursor`; null when it is.
+    next_cursor: Option<String>,
+}
+
+/// Cancel, run again or give up jobs that meet a filter
+///
+/// A `dry_run` counts them first. Jobs of which nothing of the kind can be done are passed over. A large number takes more
+/// than one request: repeat it with `next_cursor` until that is null.
+#[utoipa::path(post, path = "/v1/jobs/actions", tag = "jobs", security(("key" = [])), request_body = ActionRequest,
+    responses((status = 200, description = "It is done, or its first part is", body = ActionAnswer), Denied, BadBody, Faults))]
+pub(crate) async fn act(
+    State(app): State<App>,
+    caller: Caller,
+    Body(request): Body<ActionRequest>,
+) -> Result<Json<ActionAnswer>> {
+    let ActionRequest { action, mut filter, ids, per_second, dry_run, cursor } = request;
+    filter.ids.extend(ids);
+    if filter.is_empty() {
+        let detail = "names no condition; to act on every job, name all of the states";
+        return Err(Problem::bad_field("filter", detail));
+    }
+    if per_second.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+        return Err(Problem::bad_field("per_second", "is not more than 0"));
+    }
+    let from = match cursor.map(|cursor| cursor.parse::<ActionPlace>()).transpose() {
+        Ok(from) => from,
+        Err(_) => return Err(Problem::bad_field("cursor", "not a cursor of an action: pass `next_cursor` as it came")),
+    };
+    let filter = filter.seen_by(&caller, &app.receiver.pool).await?;
+    let what = action.with(per_second);
+    let mut answer = ActionAnswer {
+        action,
+        dry_run,
+        matched: None,
+        sample: Vec::new(),
+        changed: 0,
+        requested: 0,
+        next_cursor: None,
+    };
+    let jobs = app.receiver.queue.jobs();
+    if dry_run {
+        answer.matched = Some(JobCount { jobs: 0, exact: true });
+        if let Some(aim) = what.aim(&filter) {
+            answer.matched = Some(jobs.count(&aim).await?);
+            let page = jobs.list(&aim, None, SAMPLE).await?;
+            let names = Names::of(&app.receiver.pool, page.jobs.iter().map(|job| job.client_id)).await?;
+            answer.sample = page.jobs.into_iter().map(|job| names.job(job)).collect();
+        }
+    } else {
+        let acted = run(&app, what, filter, from).await?;
+        (answer.changed, answer.requested) = (acted.changed, acted.requested);
+        answer.next_cursor = acted.next.map(|next| next.to_string());
+    }
+    Ok(Json(answer))
+}
+
+/// Cancel a job
+///
+/// One that waits is cancelled at once; one that runs is told to stop and cancelled when it has: `cancel_requested_at` says so.
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", security(("key" = [])),
+    params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "The job as it is now", body = OneJob), Denied, Absent, NotNow, Faults))]
+pub(crate) async fn cancel(about: About) -> Result<Json<OneJob>> {
+    one(about, Action::Cancel).await
+}
+
+/// Run a job again that has ended badly
+///
+/// With all its attempts before it, and its history kept. A finished group of it is open again, and its join comes again.
+#[utoipa::path(post, path = "/v1/jobs/{id}/redrive", tag = "jobs", security(("key" = [])),
+    params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "The job as it is now", body = OneJob), Denied, Absent, NotNow, Faults))]
+pub(crate) async fn redrive(about: About) -> Result<Json<OneJob>> {
+    one(about, Action::Redrive).await
+}
+
+/// Give a job up that has ended badly
+///
+/// It is cancelled, its error kept, and waits for no decision any more.
+#[utoipa::path(post, path = "/v1/jobs/{id}/discard", tag = "jobs", security(("key" = [])),
+    params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "The job as it is now", body = OneJob), Denied, Absent, NotNow, Faults))]
+pub(crate) async fn discard(about: About) -> Result<Json<OneJob>> {
+    one(about, Action::Discard).await
+}
+
+async fn one(about: About, action: Action) -> Result<Json<OneJob>> {
+    let job = about.find().await?.job;
+    // Of one job its state is no condition: a cancelled one, too, may run again.
+    let filter = JobFilter { states: vec![job.state], ..JobFilter::ids([job.id]) };
+    let acted = run(&about.app, action.with(None), filter, None).await?;
+    if acted.changed + acted.requested == 0 {
+        let detail = match action {
+            Action::Cancel => "only what waits or runs can be cancelled",
+            Action::Redrive => {
+                "only what is dead, parked or cancelled can run again, while its group is not stopping and no other job has its unique key"
+            }
+            Action::Discard => "only what is dead or parked can be given up",
+        };
+        return Err(Problem::new(Code::WrongState, format!("The job is {}: {detail}.", job.state)));
+    }
+    about.show().await
+}
+
+/// On a task of its own: once begun it is finished, even if the client hangs up.
+async fn run(app: &App, action: JobAction, filter: JobFilter, from: Option<ActionPlace>) -> Result<Acted> {
+    let jobs = app.receiver.queue.jobs();
+    let acting = tokio::spawn(async move { jobs.act(action, &filter, from, AT_ONCE).await });
+    Ok(acting.await.map_err(Problem::internal)??)
+}
+
+impl Action {
+    fn with(self, per_second: Option<f64>) -> JobAction {
+        match self {
+            Self::Cancel => JobAction::Cancel,
+            Self::Redrive => JobAction::Redrive { per_second },
+            Self::Discard => JobAction::Discard,
+        }
+    }
+}

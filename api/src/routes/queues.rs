@@ -1,0 +1,107 @@
+//! `/v1/queues`: how they stand, paused, drained, limited.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+};
+use gristmill_queue::{Limits, LimitsError, QueueView, Queues};
+use http::{Uri, request::Parts};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    auth::Operator,
+    json::Body,
+    openapi::{BadBody, Faults, NotOperator},
+    params::{Named, Params},
+    problem::{Code, Problem, Result},
+};
+
+/// All queues, by name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct QueueList {
+    items: Vec<QueueView>,
+}
+
+/// Every queue
+///
+/// Those that have jobs to do, a worker, or something that was said of them.
+#[utoipa::path(get, path = "/v1/queues", tag = "queues", security(("key" = [])),
+    responses((status = 200, description = "All of them, by name", body = QueueList), NotOperator, Faults))]
+pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Result<Json<QueueList>> {
+    Params::of(&uri).finish()?;
+    Ok(Json(QueueList { items: app.receiver.queue.queues().list().await? }))
+}
+
+/// One queue
+///
+/// A queue is there as soon as somebody names it.
+#[utoipa::path(get, path = "/v1/queues/{name}", tag = "queues", params(("name" = String, Path, description = "The queue")),
+    security(("key" = [])), responses((status = 200, description = "The queue", body = QueueView), NotOperator, Faults))]
+pub(crate) async fn one(about: AboutQueue) -> Result<Json<QueueView>> {
+    Ok(Json(about.queues.get(&about.name).await?))
+}
+
+/// Start no job of a queue any more
+///
+/// What runs goes on.
+#[utoipa::path(post, path = "/v1/queues/{name}/pause", tag = "queues", security(("key" = [])),
+    params(("name" = String, Path, description = "The queue")),
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Faults))]
+pub(crate) async fn pause(about: AboutQueue) -> Result<Json<QueueView>> {
+    Ok(Json(about.queues.pause(&about.name).await?))
+}
+
+/// Start the jobs of a queue again
+///
+/// Also ends a drain.
+#[utoipa::path(post, path = "/v1/queues/{name}/resume", tag = "queues", security(("key" = [])),
+    params(("name" = String, Path, description = "The queue")),
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Faults))]
+pub(crate) async fn resume(about: AboutQueue) -> Result<Json<QueueView>> {
+    Ok(Json(about.queues.resume(&about.name).await?))
+}
+
+/// Run what is due now, then pause
+#[utoipa::path(post, path = "/v1/queues/{name}/drain", tag = "queues", security(("key" = [])),
+    params(("name" = String, Path, description = "The queue")),
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Faults))]
+pub(crate) async fn drain(about: AboutQueue) -> Result<Json<QueueView>> {
+    Ok(Json(about.queues.drain(&about.name).await?))
+}
+
+/// Hold a queue to limits
+///
+/// Over all its workers, in place of those it had: what is not given has no limit.
+#[utoipa::path(put, path = "/v1/queues/{name}/limits", tag = "queues", security(("key" = [])),
+    params(("name" = String, Path, description = "The queue")), request_body = Limits,
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, BadBody, Faults))]
+pub(crate) async fn limit(about: AboutQueue, Body(limits): Body<Limits>) -> Result<Json<QueueView>> {
+    match about.queues.set_limits(&about.name, &limits).await {
+        Ok(view) => Ok(Json(view)),
+        Err(LimitsError::Queue(error)) => Err(error.into()),
+        Err(error @ LimitsError::Unusable { limit }) => Err(Problem::bad_field(limit, error)),
+        Err(error) => Err(Problem::internal(error)),
+    }
+}
+
+/// An operator's request about one queue that takes no parameters.
+pub(crate) struct AboutQueue {
+    queues: Queues,
+    name: String,
+}
+
+impl FromRequestParts<App> for AboutQueue {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        Operator::from_request_parts(parts, app).await?;
+        let Named(name) = Named::from_request_parts(parts, app).await?;
+        Params::of(&parts.uri).finish()?;
+        if name.chars().count() > 100 || name.chars().any(char::is_control) {
+            return Err(Problem::new(Code::NotFound, "No queue has such a name."));
+        }
+        Ok(Self { queues: app.receiver.queue.queues(), name })
+    }
+}

@@ -1,0 +1,191 @@
+//! `/v1/schedules`: jobs by the clock.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+};
+use gristmill_queue::{CatchUp, JobSpec, NewSchedule, ScheduleError, ScheduleView, Schedules, TickView};
+use http::{StatusCode, Uri, request::Parts};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    app::App,
+    auth::Operator,
+    cursor,
+    json::Body,
+    openapi::{Absent, BadBody, Faults, NotOperator},
+    params::{Named, Params},
+    problem::{Problem, Result},
+};
+
+/// All schedules, by name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ScheduleList {
+    items: Vec<ScheduleView>,
+}
+
+/// A page of ticks, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TickList {
+    items: Vec<TickView>,
+    /// Pass it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// What a schedule is to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScheduleBody {
+    /// `minute hour day month weekday`, with a field for seconds before them if wanted, or `@daily` and the like.
+    #[schema(example = "*/10 * * * *")]
+    cron: String,
+    /// Whose clocks count: a name of the IANA database. UTC unless given.
+    #[schema(example = "America/Sao_Paulo")]
+    time_zone: Option<String>,
+    /// What becomes of ticks that no scheduler was there for. The latest runs unless given.
+    #[serde(default)]
+    catch_up: CatchUp,
+    /// Jobs start up to this much later than the tick.
+    #[serde(default)]
+    jitter_seconds: u32,
+    /// What to do. The job `gristmill.redrive` of the queue `gristmill` runs dead jobs again: its payload has a `filter`,
+    /// `per_second` and `max_rounds`, after which a job is left alone.
+    job: JobSpec,
+}
+
+/// How many ticks.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct TicksQuery {
+    /// Items a page, 1 to 200; 50 unless given.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Every schedule
+#[utoipa::path(get, path = "/v1/schedules", tag = "schedules", security(("key" = [])),
+    responses((status = 200, description = "All of them, by name", body = ScheduleList), NotOperator, Faults))]
+pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Result<Json<ScheduleList>> {
+    Params::of(&uri).finish()?;
+    let items = app.receiver.queue.schedules().list().await.map_err(problem)?;
+    Ok(Json(ScheduleList { items }))
+}
+
+/// One schedule, with its next five ticks and its last one
+#[utoipa::path(get, path = "/v1/schedules/{name}", tag = "schedules", security(("key" = [])),
+    params(("name" = String, Path, description = "The schedule")),
+    responses((status = 200, description = "The schedule", body = ScheduleView), NotOperator, Absent, Faults))]
+pub(crate) async fn one(about: AboutSchedule) -> Result<Json<ScheduleView>> {
+    about.schedules.get(&about.name).await.map(Json).map_err(problem)
+}
+
+/// What a schedule has fired and missed, newest first
+#[utoipa::path(get, path = "/v1/schedules/{name}/ticks", tag = "schedules", security(("key" = [])),
+    params(("name" = String, Path, description = "The schedule"), TicksQuery),
+    responses((status = 200, description = "A page", body = TickList), NotOperator, Absent, Faults))]
+pub(crate) async fn ticks(State(app): State<App>, _: Operator, Named(name): Named, uri: Uri) -> Result<Json<TickList>> {
+    let mut query = Params::of(&uri);
+    let limit = query.limit();
+    let before = query.take::<cursor::Ticks>("cursor").map(|cursor| {
+        let micros = i64::try_from(cursor.number()).unwrap_or(i64::MAX);
+        Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+    });
+    query.finish()?;
+    let schedules = app.receiver.queue.schedules();
+    let page = schedules.ticks(&name, before, u16::try_from(limit).unwrap_or(200)).await.map_err(problem)?;
+    let next = |at: Timestamp| cursor::Ticks::of(u128::from(at.as_microsecond().unsigned_abs())).to_string();
+    Ok(Json(TickList { items: page.ticks, next_cursor: page.next.map(next) }))
+}
+
+/// Make a schedule, or make the one of this name be like this
+///
+/// Takes effect within a second. Whether it is paused, and what it owes, stays; a new expression owes nothing of the past.
+#[utoipa::path(put, path = "/v1/schedules/{name}", tag = "schedules", security(("key" = [])),
+    params(("name" = String, Path, description = "Letters, digits and `. _ - :`, at most 100 of them")), request_body = ScheduleBody,
+    responses((status = 200, description = "The schedule", body = ScheduleView), NotOperator, BadBody, Faults))]
+pub(crate) async fn put(about: AboutSchedule, Body(body): Body<ScheduleBody>) -> Result<Json<ScheduleView>> {
+    let ScheduleBody { cron, time_zone, catch_up, jitter_seconds, job } = body;
+    let time_zone = time_zone.unwrap_or_else(|| "UTC".to_owned());
+    let new = NewSchedule { time_zone, catch_up, jitter_seconds, ..NewSchedule::new(about.name, cron, job) };
+    about.schedules.put(&new).await.map(Json).map_err(problem)
+}
+
+/// Remove a schedule
+///
+/// Jobs that it has enqueued stay.
+#[utoipa::path(delete, path = "/v1/schedules/{name}", tag = "schedules", security(("key" = [])),
+    params(("name" = String, Path, description = "The schedule")),
+    responses((status = 204, description = "It is gone"), NotOperator, Absent, Faults))]
+pub(crate) async fn delete(about: AboutSchedule) -> Result<StatusCode> {
+    about.schedules.delete(&about.name).await.map_err(problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Have a schedule not fire any more
+#[utoipa::path(post, path = "/v1/schedules/{name}/pause", tag = "schedules", security(("key" = [])),
+    params(("name" = String, Path, description = "The schedule")),
+    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator, Absent, Faults))]
+pub(crate) async fn pause(about: AboutSchedule) -> Result<Json<ScheduleView>> {
+    about.schedules.pause(&about.name).await.map(Json).map_err(problem)
+}
+
+/// Have a schedule fire again
+///
+/// What would have fired meanwhile neither runs nor counts as missed.
+#[utoipa::path(post, path = "/v1/schedules/{name}/resume", tag = "schedules", security(("key" = [])),
+    params(("name" = String, Path, description = "The schedule")),
+    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator, Absent, Faults))]
+pub(crate) async fn resume(about: AboutSchedule) -> Result<Json<ScheduleView>> {
+    about.schedules.resume(&about.name).await.map(Json).map_err(problem)
+}
+
+/// Run a schedule's job now
+///
+/// Also while it is paused. The clock's ticks come as ever.
+#[utoipa::path(post, path = "/v1/schedules/{name}/run", tag = "schedules", security(("key" = [])),
+    params(("name" = String, Path, description = "The schedule")),
+    responses((status = 202, description = "The job is enqueued", body = TickView), NotOperator, Absent, Faults))]
+pub(crate) async fn run(about: AboutSchedule) -> Result<(StatusCode, Json<TickView>)> {
+    let tick = about.schedules.run_now(&about.name).await.map_err(problem)?;
+    Ok((StatusCode::ACCEPTED, Json(tick)))
+}
+
+/// An operator's request about one schedule that takes no parameters.
+pub(crate) struct AboutSchedule {
+    schedules: Schedules,
+    name: String,
+}
+
+impl FromRequestParts<App> for AboutSchedule {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        Operator::from_request_parts(parts, app).await?;
+        let Named(name) = Named::from_request_parts(parts, app).await?;
+        Params::of(&parts.uri).finish()?;
+        Ok(Self { schedules: app.receiver.queue.schedules(), name })
+    }
+}
+
+fn problem(error: ScheduleError) -> Problem {
+    let field = match &error {
+        ScheduleError::NotFound(name) => return Problem::not_found("schedule", name, "/v1/schedules"),
+        ScheduleError::Name(_) => "name",
+        ScheduleError::Cron(_) => "cron",
+        ScheduleError::UnknownZone(_) => "time_zone",
+        ScheduleError::Jitter(_) => "jitter_seconds",
+        ScheduleError::Job { .. } => "job",
+        _ => {
+            return match error {
+                ScheduleError::Queue(error) => error.into(),
+                other => Problem::internal(other),
+            };
+        }
+    };
+    Problem::bad_field(field, error)
+}

@@ -1,0 +1,54 @@
+//! `/v1/workers`: who works on what.
+
+use axum::{Json, extract::State};
+use gristmill_queue::WorkerView;
+use http::Uri;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    auth::Operator,
+    openapi::{Absent, Faults, NotOperator},
+    params::{Named, Params},
+    problem::{Problem, Result},
+};
+
+/// The workers heard of in the last half minute.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WorkerList {
+    items: Vec<WorkerView>,
+}
+
+/// A worker that was told to take no more jobs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Draining {
+    /// The worker.
+    id: Uuid,
+    /// It learns of it within two seconds.
+    draining: bool,
+}
+
+/// Every worker, with what it runs
+#[utoipa::path(get, path = "/v1/workers", tag = "workers", security(("key" = [])),
+    responses((status = 200, description = "All of them", body = WorkerList), NotOperator, Faults))]
+pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Result<Json<WorkerList>> {
+    Params::of(&uri).finish()?;
+    Ok(Json(WorkerList { items: app.receiver.queue.workers().await? }))
+}
+
+/// Have a worker take no more jobs
+///
+/// It finishes what it runs, and stays, idle, until its process is stopped.
+#[utoipa::path(post, path = "/v1/workers/{id}/drain", tag = "workers", security(("key" = [])),
+    params(("id" = Uuid, Path, description = "The worker")),
+    responses((status = 200, description = "It is told", body = Draining), NotOperator, Absent, Faults))]
+pub(crate) async fn drain(State(app): State<App>, _: Operator, named: Named, uri: Uri) -> Result<Json<Draining>> {
+    Params::of(&uri).finish()?;
+    let id = named.id("worker", "/v1/workers")?;
+    if !app.receiver.queue.drain_worker(id).await? {
+        return Err(Problem::not_found("worker", id, "/v1/workers"));
+    }
+    Ok(Json(Draining { id, draining: true }))
+}

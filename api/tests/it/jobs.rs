@@ -1,0 +1,194 @@
+//! Jobs and groups, by a client and by an operator.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Api, api, file, json, problem};
+
+/// Everything in it that differs from run to run.
+fn plain(mut value: Value) -> Value {
+    fn walk(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields.iter_mut() {
+                    let differs =
+                        name.ends_with("_at") || name.ends_with("id") || name == "cursor" || name == "fair_key";
+                    if differs && !value.is_null() && !value.is_object() {
+                        *value = format!("[{name}]").into();
+                    } else {
+                        walk(value);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(walk),
+            _ => {}
+        }
+    }
+    walk(&mut value);
+    value
+}
+
+/// What a worker would do in the end.
+async fn dies(api: &Api, upload: &str, error: &str) -> String {
+    let id: Uuid = sqlx::query_scalar(
+        "update jobs set state = 'dead', attempt = 8, last_error = $2, finished_at = now()
+         where payload->>'upload_id' = $1 and name = 'uploads.load_chunk' returning id",
+    )
+    .bind(upload)
+    .bind(error)
+    .fetch_one(&api.stack.pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into job_attempts (job_id, attempt, delivery, outcome, error, worker) values ($1, 8, 1, 'retried', $2, 'w')",
+    )
+    .bind(id)
+    .bind(error)
+    .execute(&api.stack.pool)
+    .await
+    .unwrap();
+    id.to_string()
+}
+
+#[tokio::test]
+async fn a_client_sees_its_own_jobs_and_groups() {
+    let api = api().await;
+    let upload = api.upload(file(3)).await["id"].as_str().unwrap().to_owned();
+    let page = api.json("/v1/jobs?total=true").await;
+    insta::assert_json_snapshot!(plain(page.clone()));
+    let id = page["items"][0]["id"].as_str().unwrap();
+    insta::assert_json_snapshot!("one_job", plain(api.json(&format!("/v1/jobs/{id}")).await));
+    let groups = api.json("/v1/groups?state=open,failing").await;
+    assert_eq!(groups["items"].as_array().unwrap().len(), 1);
+    let group = groups["items"][0]["id"].as_str().unwrap();
+    insta::assert_json_snapshot!("one_group", plain(api.json(&format!("/v1/groups/{group}")).await));
+    assert_eq!(api.json(&format!("/v1/jobs?group={group}&name=uploads.load_chunk")).await["items"][0]["id"], id);
+
+    // Another client's are not there; an operator's key shows whose they are.
+    let other = api.other_key().await;
+    for path in [format!("/v1/jobs/{id}"), format!("/v1/groups/{group}")] {
+        problem(api.bare("GET", &path).bearer_auth(&other).send().await.unwrap(), StatusCode::NOT_FOUND).await;
+    }
+    for path in ["/v1/jobs", "/v1/groups"] {
+        let page = json(api.bare("GET", path).bearer_auth(&other).send().await.unwrap(), StatusCode::OK).await;
+        assert_eq!(page["items"], json!([]));
+        let path = format!("{path}?client=client");
+        let response = api.bare("GET", &path).bearer_auth(&other).send().await.unwrap();
+        problem(response, StatusCode::FORBIDDEN).await;
+    }
+    let operator = api.operator_key().await;
+    let page = api.bare("GET", "/v1/jobs?client=client").bearer_auth(&operator).send().await.unwrap();
+    assert_eq!(json(page, StatusCode::OK).await["items"][0]["client"], "client");
+    let response = api.bare("GET", "/v1/jobs?client=nobody").bearer_auth(&operator).send().await.unwrap();
+    problem(response, StatusCode::BAD_REQUEST).await;
+
+    // An upload is more than its jobs.
+    for action in ["cancel", "retry"] {
+        let response = api.post(&format!("/v1/groups/{group}/{action}")).send().await.unwrap();
+        let problem = problem(response, StatusCode::CONFLICT).await;
+        assert!(problem["detail"].as_str().unwrap().contains(&format!("DELETE /v1/uploads/{upload}")), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn filters_are_taken_together_and_wrong_ones_are_named() {
+    let api = api().await;
+    let upload = api.upload(file(3)).await["id"].as_str().unwrap().to_owned();
+    let id = dies(&api, &upload, "Disk full").await;
+    let found = async |query: &str| {
+        let page = api.json(&format!("/v1/jobs?{query}")).await;
+        page["items"].as_array().unwrap().iter().filter(|item| item["id"] == id.as_str()).count()
+    };
+    for query in [
+        "state=dead,parked&queue=chunks&error=disk%20FULL",
+        "created_after=2020-01-01T00:00:00Z&created_before=2100-01-01T00:00:00Z",
+        &format!("id={id}"),
+        "client=client",
+    ] {
+        assert_eq!(found(query).await, 1, "{query}");
+    }
+    for query in ["state=available", "queue=uploads", "error=other", "created_before=2020-01-01T00:00:00Z"] {
+        assert_eq!(found(query).await, 0, "{query}");
+    }
+    for query in ["state=done", "limit=0", "id=x", "group=x", "created_after=yesterday", "cursor=u1", "age=1h"] {
+        let response = api.get(&format!("/v1/jobs?{query}")).send().await.unwrap();
+        let name = query.split('=').next().unwrap();
+        assert_eq!(problem(response, StatusCode::BAD_REQUEST).await["errors"][0]["field"], name);
+    }
+    let response = api.get("/v1/jobs/x").send().await.unwrap();
+    insta::assert_json_snapshot!("no_job_id", problem(response, StatusCode::NOT_FOUND).await);
+}
+
+#[tokio::test]
+async fn one_job_is_run_again_given_up_cancelled() {
+    let api = api().await;
+    let upload = api.upload(file(3)).await["id"].as_str().unwrap().to_owned();
+    sqlx::query("update jobs set group_id = null").execute(&api.stack.pool).await.unwrap();
+    let id = dies(&api, &upload, "Disk full").await;
+    let act = async |what: &str, status| {
+        let response = api.post(&format!("/v1/jobs/{id}/{what}")).send().await.unwrap();
+        if status == StatusCode::OK { json(response, status).await } else { problem(response, status).await }
+    };
+    let conflict = act("cancel", StatusCode::CONFLICT).await;
+    insta::assert_json_snapshot!("a_dead_job_is_not_cancelled", conflict);
+    let again = act("redrive", StatusCode::OK).await;
+    assert_eq!((&again["state"], &again["redriven"], &again["attempt"]), (&"available".into(), &1.into(), &0.into()));
+    assert_eq!(again["attempts"].as_array().unwrap().len(), 1);
+    act("discard", StatusCode::CONFLICT).await;
+    assert_eq!(act("cancel", StatusCode::OK).await["state"], "cancelled");
+    // Named by its id it runs again all the same.
+    assert_eq!(act("redrive", StatusCode::OK).await["redriven"], 2);
+    dies(&api, &upload, "Disk full").await;
+    let gone = act("discard", StatusCode::OK).await;
+    assert_eq!(gone["state"], "cancelled");
+    assert!(gone["error"].as_str().unwrap().contains("Disk full"));
+    let other = api.other_key().await;
+    let response = api.bare("POST", &format!("/v1/jobs/{id}/redrive")).bearer_auth(&other).send().await.unwrap();
+    problem(response, StatusCode::NOT_FOUND).await;
+}
+
+#[tokio::test]
+async fn many_jobs_are_counted_and_then_acted_on() {
+    let api = api().await;
+    for n in 0..3 {
+        let upload = api.upload(file(n + 1)).await["id"].as_str().unwrap().to_owned();
+        sqlx::query("update jobs set group_id = null").execute(&api.stack.pool).await.unwrap();
+        dies(&api, &upload, if n == 0 { "no such row" } else { "Disk full" }).await;
+    }
+    let act = async |key: &str, body: Value| api.send(key, "POST", "/v1/jobs/actions", body).await;
+    let filter = json!({ "error": "disk full" });
+    let dry = json!({ "action": "redrive", "filter": filter, "dry_run": true });
+    let counted = json(act(&api.key, dry).await, StatusCode::OK).await;
+    assert_eq!(counted["sample"].as_array().unwrap().len(), 2);
+    assert_eq!((&counted["matched"], &counted["changed"]), (&json!({ "jobs": 2, "exact": true }), &0.into()));
+    // Nobody else's.
+    let other = api.other_key().await;
+    let wish = json!({ "action": "redrive", "filter": filter, "per_second": 1 });
+    assert_eq!(json(act(&other, wish.clone()).await, StatusCode::OK).await["changed"], 0);
+    insta::assert_json_snapshot!("acted", json(act(&api.key, wish).await, StatusCode::OK).await);
+    assert_eq!(
+        api.json("/v1/jobs?state=scheduled&name=uploads.load_chunk").await["items"].as_array().unwrap().len(),
+        1
+    );
+    let cancel = json!({ "action": "cancel", "filter": { "name": "uploads.load_chunk" } });
+    assert_eq!(json(act(&api.key, cancel).await, StatusCode::OK).await["changed"], 2);
+
+    let wrong = [
+        (json!({ "action": "cancel" }), "filter"),
+        (json!({ "action": "cancel", "filter": {} }), "filter"),
+        (json!({ "action": "redrive", "ids": [Uuid::nil()], "per_second": 0 }), "per_second"),
+        (json!({ "action": "redrive", "ids": [Uuid::nil()], "cursor": "j1" }), "cursor"),
+    ];
+    for (body, field) in wrong {
+        let problem = problem(act(&api.key, body).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+    }
+    let exploding = json!({ "action": "explode", "ids": [Uuid::nil()] });
+    for (body, said) in [(exploding, "explode"), (json!({ "action": "cancel", "filter": { "age": "1h" } }), "age")] {
+        let problem = problem(act(&api.key, body).await, StatusCode::BAD_REQUEST).await;
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");
+    }
+    let response = api.post("/v1/jobs/actions").send().await.unwrap();
+    insta::assert_json_snapshot!("no_body", problem(response, StatusCode::BAD_REQUEST).await);
+}

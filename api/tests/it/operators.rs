@@ -1,0 +1,112 @@
+//! Queues, workers and schedules: for operators.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::{api, json, problem};
+
+#[tokio::test]
+async fn a_client_may_not_steer_what_is_everybodys() {
+    let api = api().await;
+    let requests = [
+        ("GET", "/v1/queues"),
+        ("GET", "/v1/queues/chunks"),
+        ("POST", "/v1/queues/chunks/pause"),
+        ("POST", "/v1/queues/chunks/resume"),
+        ("POST", "/v1/queues/chunks/drain"),
+        ("PUT", "/v1/queues/chunks/limits"),
+        ("GET", "/v1/workers"),
+        ("POST", "/v1/workers/0199aaaa-0000-7000-8000-000000000000/drain"),
+        ("GET", "/v1/schedules"),
+        ("GET", "/v1/schedules/any"),
+        ("GET", "/v1/schedules/any/ticks"),
+        ("PUT", "/v1/schedules/any"),
+        ("DELETE", "/v1/schedules/any"),
+        ("POST", "/v1/schedules/any/pause"),
+        ("POST", "/v1/schedules/any/resume"),
+        ("POST", "/v1/schedules/any/run"),
+    ];
+    for (method, path) in requests {
+        problem(api.send(&api.key, method, path, json!({})).await, StatusCode::FORBIDDEN).await;
+    }
+    let response = api.get("/v1/queues").send().await.unwrap();
+    insta::assert_json_snapshot!("forbidden", problem(response, StatusCode::FORBIDDEN).await);
+}
+
+#[tokio::test]
+async fn a_queue_is_paused_limited_drained() {
+    let api = api().await;
+    let key = api.operator_key().await;
+    let ask =
+        async |method: &str, path: &str| json(api.send(&key, method, path, json!({})).await, StatusCode::OK).await;
+    assert_eq!(ask("GET", "/v1/queues").await["items"], json!([]));
+    insta::assert_json_snapshot!("paused_queue", ask("POST", "/v1/queues/a%20b/pause").await);
+    assert_eq!(ask("GET", "/v1/queues").await["items"][0]["name"], "a b");
+    assert_eq!(ask("POST", "/v1/queues/a%20b/drain").await["draining"], true);
+    assert_eq!(ask("POST", "/v1/queues/a%20b/resume").await["draining"], false);
+    let limits = json!({ "concurrency": 2, "rate_per_second": 1.5, "burst": 3 });
+    let limited = json(api.send(&key, "PUT", "/v1/queues/chunks/limits", limits).await, StatusCode::OK).await;
+    assert_eq!(
+        limited["limits"],
+        json!({ "concurrency": 2, "rate_per_second": 1.5, "burst": 3, "key_concurrency": null })
+    );
+    for (limits, said) in [(json!({ "burst": 3 }), "burst"), (json!({ "speed": 3 }), "speed")] {
+        let response = api.send(&key, "PUT", "/v1/queues/chunks/limits", limits).await;
+        let problem = problem(response, StatusCode::BAD_REQUEST).await;
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_works_here() {
+    let api = api().await;
+    let key = api.operator_key().await;
+    assert_eq!(json(api.send(&key, "GET", "/v1/workers", json!({})).await, StatusCode::OK).await["items"], json!([]));
+    let path = "/v1/workers/0199aaaa-0000-7000-8000-000000000000/drain";
+    problem(api.send(&key, "POST", path, json!({})).await, StatusCode::NOT_FOUND).await;
+}
+
+#[tokio::test]
+async fn a_schedule_is_made_looked_at_run_and_removed() {
+    let api = api().await;
+    let key = api.operator_key().await;
+    let redrive = json!({ "name": "gristmill.redrive", "queue": "gristmill", "payload": { "per_second": 5 } });
+    let body = json!({ "cron": "30 8 1 1 *", "time_zone": "Europe/Berlin", "job": redrive });
+    let mut made = json(api.send(&key, "PUT", "/v1/schedules/again", body).await, StatusCode::OK).await;
+    for field in ["created_at", "updated_at"] {
+        made[field] = format!("[{field}]").into();
+    }
+    assert!(made["next"][0].as_str().unwrap().ends_with("-01-01T07:30:00Z"), "{made}");
+    made["next"] = "[next]".into();
+    insta::assert_json_snapshot!("a_schedule", made);
+    let ask = async |method: &str, rest: &str, status| {
+        json(api.send(&key, method, &format!("/v1/schedules/again{rest}"), json!({})).await, status).await
+    };
+    assert_eq!(ask("POST", "/pause", StatusCode::OK).await["next"], json!([]));
+    assert_eq!(ask("POST", "/run", StatusCode::ACCEPTED).await["cause"], "run_now");
+    ask("POST", "/run", StatusCode::ACCEPTED).await;
+    assert_eq!(ask("POST", "/resume", StatusCode::OK).await["last"]["job_state"], "available");
+    let first = ask("GET", "/ticks?limit=1", StatusCode::OK).await;
+    let rest = format!("/ticks?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
+    let second = ask("GET", &rest, StatusCode::OK).await;
+    assert!(second["items"][0]["fire_at"].as_str() < first["items"][0]["fire_at"].as_str(), "{first}{second}");
+    let listed = json(api.send(&key, "GET", "/v1/schedules", json!({})).await, StatusCode::OK).await;
+    assert_eq!(listed["items"][0]["name"], "again");
+
+    let gone = api.send(&key, "DELETE", "/v1/schedules/again", json!({})).await;
+    assert_eq!(gone.status(), StatusCode::NO_CONTENT);
+    for (method, rest) in [("GET", ""), ("DELETE", ""), ("POST", "/run"), ("GET", "/ticks")] {
+        let path = format!("/v1/schedules/again{rest}");
+        problem(api.send(&key, method, &path, json!({})).await, StatusCode::NOT_FOUND).await;
+    }
+    let wrong = [
+        (json!({ "cron": "* * * *", "job": redrive }), "cron"),
+        (json!({ "cron": "@daily", "time_zone": "Mars/Base", "job": redrive }), "time_zone"),
+        (json!({ "cron": "@daily", "jitter_seconds": 1_000_000, "job": redrive }), "jitter_seconds"),
+        (json!({ "cron": "@daily", "job": { "name": "", "payload": {} } }), "job"),
+    ];
+    for (body, field) in wrong {
+        let problem = problem(api.send(&key, "PUT", "/v1/schedules/again", body).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+    }
+}

@@ -1,0 +1,193 @@
+//! Groups of jobs: listed, looked at, cancelled, their failed members run again.
+
+use std::{fmt::Write as _, process::ExitCode};
+
+use clap::{Args, Subcommand};
+use gristmill_queue::{GroupState, GroupView};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    api::Api,
+    confirm::confirm,
+    human::{age, count, short, table},
+    jobs::{Job, job_table},
+    server::Server,
+};
+
+/// List groups of jobs, look at one, cancel it or run its failed members again
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  gristmill groups list --state open
+  gristmill groups retry 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55")]
+pub(crate) struct Groups {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// List groups, the newest first
+    List {
+        /// Only in these states: open, failing, completed, failed, cancelled
+        #[arg(long = "state", value_name = "STATE", value_delimiter = ',')]
+        states: Vec<GroupState>,
+        /// Only on behalf of this client
+        #[arg(long)]
+        client: Option<String>,
+        /// Only directly inside this group
+        #[arg(long, value_name = "ID")]
+        parent: Option<Uuid>,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+        /// A line of JSON for each
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Show one, with what is inside it
+    Show(One),
+    /// Cancel a group and everything inside it
+    Cancel {
+        #[command(flatten)]
+        one: One,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Run its failed members again
+    Retry(One),
+}
+
+#[derive(Args, Debug)]
+struct One {
+    /// The group
+    id: Uuid,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// A group as the API shows it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Group {
+    #[serde(flatten)]
+    group: GroupView,
+    client: Option<String>,
+}
+
+/// What only one group shows.
+#[derive(Deserialize)]
+struct Detail {
+    #[serde(flatten)]
+    group: Group,
+    parent: Option<Group>,
+    children: Vec<Group>,
+    failed_members: Vec<Job>,
+}
+
+impl Groups {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::List { states, client, parent, limit, json, server } => {
+                let states = states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",");
+                let given = [
+                    ("state", (!states.is_empty()).then_some(states)),
+                    ("client", client),
+                    ("parent", parent.map(|parent| parent.to_string())),
+                ];
+                let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+                let groups = Api::open(server)?.list("v1/groups", &query, limit).await?;
+                if json {
+                    groups.iter().for_each(|group| println!("{group}"));
+                } else if groups.is_empty() {
+                    eprintln!("no such groups");
+                } else {
+                    let groups: Vec<Group> =
+                        groups.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
+                    print!("{}", group_table(&groups));
+                }
+            }
+            What::Show(one) => {
+                let group = Api::open(one.server)?.get(&format!("v1/groups/{}", one.id), &[]).await?;
+                show(&group, one.json)?;
+            }
+            What::Cancel { one, yes } => {
+                let (api, path) = (Api::open(one.server)?, format!("v1/groups/{}", one.id));
+                let group: Group = api.get(&path, &[]).await?;
+                let view = &group.group;
+                let left = view.total.saturating_sub(view.completed + view.failed + view.cancelled);
+                let what = format!("the group is {}, and {} of its members have not ended", view.state, count(left));
+                if !yes && !confirm(&what, "Cancel it?")? {
+                    eprintln!("left as it is");
+                    return Ok(ExitCode::FAILURE);
+                }
+                show(&api.change(Method::POST, &format!("{path}/cancel"), None).await?, one.json)?;
+            }
+            What::Retry(one) => {
+                let path = format!("v1/groups/{}/retry", one.id);
+                show(&Api::open(one.server)?.change(Method::POST, &path, None).await?, one.json)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Group {
+    /// On one line.
+    pub(super) fn line(&self) -> String {
+        let GroupView { id, name, state, completed, failed, cancelled, total, .. } = &self.group;
+        let name = name.as_deref().map(|name| format!("{name} ")).unwrap_or_default();
+        let counts = format!("{} of {} done", count(*completed), count(*total));
+        format!("{name}{id}, {state}: {counts}, {} failed, {} cancelled", count(*failed), count(*cancelled))
+    }
+}
+
+fn group_table(groups: &[Group]) -> String {
+    let rows: Vec<[String; 6]> = groups
+        .iter()
+        .map(|Group { group, .. }| {
+            [
+                group.id.to_string(),
+                group.state.to_string(),
+                short(group.name.as_deref().unwrap_or("-"), 8),
+                format!("{}/{}", group.completed, group.total),
+                group.failed.to_string(),
+                age(group.created_at),
+            ]
+        })
+        .collect();
+    table(["ID", "STATE", "NAME", "DONE", "FAILED", "AGE"], [false, false, false, true, true, true], &rows)
+}
+
+fn show(value: &Value, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{value}");
+        return Ok(());
+    }
+    let detail = Detail::deserialize(value)?;
+    let view = &detail.group.group;
+    let mut text = format!("group      {}\n", detail.group.line());
+    let _ = writeln!(text, "policy     {}{}", view.policy, if view.sealed { ", sealed" } else { ", may grow" });
+    if let Some(client) = &detail.group.client {
+        let _ = writeln!(text, "client     {client}");
+    }
+    let _ = writeln!(text, "ended      {} times", view.completions);
+    if let Some(parent) = &detail.parent {
+        let _ = writeln!(text, "inside     {}", parent.line());
+    }
+    if !detail.children.is_empty() {
+        let _ = write!(text, "\ngroups inside it:\n{}", group_table(&detail.children));
+    }
+    if !detail.failed_members.is_empty() {
+        let _ = write!(text, "\nfailed members:\n{}", job_table(&detail.failed_members));
+    }
+    print!("{text}");
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! The work in the queue: listed, looked at, cancelled, run again, given up.
+
+mod act;
+mod filter;
+mod print;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use uuid::Uuid;
+
+use self::{act::Act, filter::Filter};
+use super::{api::Api, human::count, server::Server};
+
+pub(super) use print::{Job, job_table};
+
+/// List jobs, look at one, cancel, run again or give up many
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  gristmill jobs list --state dead --error timeout
+  gristmill jobs show 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55
+  gristmill jobs redrive --name uploads.close --per-second 5 --yes")]
+pub(crate) struct Jobs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// List jobs, the newest first
+    List(List),
+    /// Show one, with its attempts
+    Show(Show),
+    /// Cancel jobs that wait, and stop those that run
+    Cancel(Act),
+    /// Run jobs again that are dead or parked
+    Redrive(Redrive),
+    /// Give jobs up that are dead or parked
+    Discard(Act),
+}
+
+#[derive(Args, Debug)]
+struct List {
+    #[command(flatten)]
+    filter: Filter,
+
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    limit: usize,
+
+    /// Only count them, up to 10,000
+    #[arg(long)]
+    count: bool,
+
+    /// A line of JSON for each
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Args, Debug)]
+struct Show {
+    /// The job
+    id: Uuid,
+
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Args, Debug)]
+struct Redrive {
+    #[command(flatten)]
+    act: Act,
+
+    /// At most so many start a second [default: all at once]
+    #[arg(long, value_name = "N")]
+    per_second: Option<f64>,
+}
+
+impl Jobs {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::List(list) => list.run().await,
+            What::Show(show) => show.run().await,
+            What::Cancel(act) => act.run(&act::CANCEL, None).await,
+            What::Redrive(redrive) => redrive.act.run(&act::REDRIVE, redrive.per_second).await,
+            What::Discard(act) => act.run(&act::DISCARD, None).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let api = Api::open(self.server)?;
+        let mut query = self.filter.query();
+        if self.count {
+            query.extend([("total", "true".to_owned()), ("limit", "1".to_owned())]);
+            let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let page: Value = api.get("v1/jobs", &query).await?;
+            let total = print::Count::of(&page["total"])?;
+            println!("{}", if self.json { page["total"].to_string() } else { total.to_string() });
+            return Ok(ExitCode::SUCCESS);
+        }
+        let jobs = api.list("v1/jobs", &query, self.limit).await?;
+        if self.json {
+            jobs.iter().for_each(|job| println!("{job}"));
+        } else if jobs.is_empty() {
+            eprintln!("no such jobs");
+        } else {
+            let full = jobs.len() == self.limit;
+            print!("{}", job_table(&jobs.into_iter().map(Job::of).collect::<anyhow::Result<Vec<_>>>()?));
+            if full {
+                eprintln!("the newest {}; more with --limit, all counted with --count", count(self.limit as u64));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Show {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let api = Api::open(self.server)?;
+        let job: Value = api.get(&format!("v1/jobs/{}", self.id), &[]).await?;
+        if self.json {
+            println!("{job}");
+        } else {
+            print!("{}", print::detail(&job)?);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,153 @@
+//! Queues: how they stand, paused, drained, limited.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::{Args, Subcommand};
+use gristmill_queue::QueueView;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    api::{Api, segment},
+    human::{count, duration, short, table},
+    server::Server,
+};
+
+/// See how queues stand; pause, drain and limit them (with an operator's key)
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  gristmill queues list
+  gristmill queues pause chunks
+  gristmill queues limit chunks --concurrency 8 --per-client 2")]
+pub(crate) struct Queues {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Every queue that has jobs to do, a worker, or something that was said of it
+    List {
+        /// A line of JSON for each
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// One of them
+    Show(One),
+    /// Start no job of it any more; what runs goes on
+    Pause(One),
+    /// Start its jobs again; also ends a drain
+    Resume(One),
+    /// Run what is due now, then pause
+    Drain(One),
+    /// Hold it to limits, over all its workers; a limit that is not given is none
+    Limit {
+        #[command(flatten)]
+        one: One,
+        /// Jobs that run at a time
+        #[arg(long, value_name = "N")]
+        concurrency: Option<u32>,
+        /// Starts a second
+        #[arg(long, value_name = "N")]
+        rate: Option<f64>,
+        /// How many may start at once after a silence
+        #[arg(long, value_name = "N", requires = "rate")]
+        burst: Option<u32>,
+        /// Jobs of one client that run at a time
+        #[arg(long, value_name = "N")]
+        per_client: Option<u32>,
+    },
+}
+
+#[derive(Args, Debug)]
+struct One {
+    /// The queue
+    name: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Queues {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::List { json, server } => {
+                let answer: Value = Api::open(server)?.get("v1/queues", &[]).await?;
+                let queues = answer["items"].as_array().cloned().unwrap_or_default();
+                if json {
+                    queues.iter().for_each(|queue| println!("{queue}"));
+                } else {
+                    print!("{}", queue_table(&queues)?);
+                }
+            }
+            What::Show(one) => one.ask(Method::GET, "", None).await?,
+            What::Pause(one) => one.ask(Method::POST, "/pause", None).await?,
+            What::Resume(one) => one.ask(Method::POST, "/resume", None).await?,
+            What::Drain(one) => one.ask(Method::POST, "/drain", None).await?,
+            What::Limit { one, concurrency, rate, burst, per_client } => {
+                let limits = json!({
+                    "concurrency": concurrency, "rate_per_second": rate, "burst": burst, "key_concurrency": per_client,
+                });
+                one.ask(Method::PUT, "/limits", Some(limits)).await?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl One {
+    async fn ask(self, method: Method, rest: &str, body: Option<Value>) -> anyhow::Result<()> {
+        let path = format!("v1/queues/{}{rest}", segment(&self.name));
+        let queue: Value = Api::open(self.server)?.change(method, &path, body.as_ref()).await?;
+        if self.json {
+            println!("{queue}");
+        } else {
+            print!("{}", queue_table(&[queue])?);
+        }
+        Ok(())
+    }
+}
+
+fn queue_table(queues: &[Value]) -> anyhow::Result<String> {
+    const HEAD: [&str; 8] = ["QUEUE", "WAITING", "LATER", "RUNNING", "SLOTS", "OLDEST", "LEFT", "STATE"];
+    let mut rows = Vec::new();
+    let mut limits = String::new();
+    for queue in queues {
+        let queue = QueueView::deserialize(queue)?;
+        let time = |seconds: f64| match Duration::try_from_secs_f64(seconds) {
+            Ok(time) => duration(time),
+            Err(_) => "endless".to_owned(),
+        };
+        let state = match (queue.paused, queue.draining) {
+            (true, _) => "paused",
+            (_, true) => "draining",
+            _ => "open",
+        };
+        rows.push([
+            short(&queue.name, 18),
+            count(queue.available),
+            count(queue.scheduled),
+            queue.running.map_or("?".to_owned(), count),
+            queue.slots.to_string(),
+            queue.oldest_seconds.map_or("-".to_owned(), time),
+            queue.seconds_left.map_or("?".to_owned(), time),
+            state.to_owned(),
+        ]);
+        let said = [
+            queue.limits.concurrency.map(|n| format!("{n} at a time")),
+            queue.limits.rate_per_second.map(|n| format!("{n} starts a second")),
+            queue.limits.burst.map(|n| format!("{n} at once after a silence")),
+            queue.limits.key_concurrency.map(|n| format!("{n} of one client at a time")),
+        ];
+        let said: Vec<String> = said.into_iter().flatten().collect();
+        if !said.is_empty() {
+            limits += &format!("{}: at most {}\n", queue.name, said.join(", "));
+        }
+    }
+    Ok(table(HEAD, [false, true, true, true, true, true, true, false], &rows) + &limits)
+}

@@ -1,0 +1,250 @@
+//! Jobs by the clock: listed, made, paused, run by hand.
+
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use gristmill_platform::config::parse_duration;
+use gristmill_queue::{ScheduleView, TickView};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    api::{Api, segment},
+    confirm::confirm,
+    human::{count, short, table},
+    server::Server,
+};
+
+/// Run jobs by the clock: list, make, pause and run schedules (with an operator's key)
+#[derive(Args, Debug)]
+#[command(after_help = r#"Examples:
+  gristmill schedules list
+  gristmill schedules put again --cron '*/10 * * * *' --job gristmill.redrive --queue gristmill \
+      --payload '{"filter": {"name": "uploads.close"}, "per_second": 5}'
+  gristmill schedules run again"#)]
+pub(crate) struct Schedules {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// All of them, by name
+    List {
+        /// A line of JSON for each
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// One of them, with its next ticks
+    Show(One),
+    /// What it has fired and missed, the newest first
+    Ticks {
+        #[command(flatten)]
+        one: One,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+    },
+    /// Make one, or make the one of this name be like this
+    Put(Box<Put>),
+    /// Have it not fire any more
+    Pause(One),
+    /// Have it fire again; what would have fired meanwhile does not
+    Resume(One),
+    /// Run its job now
+    Run(One),
+    /// Remove it; jobs that it has enqueued stay
+    Delete {
+        #[command(flatten)]
+        one: One,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+struct One {
+    /// The schedule
+    name: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Args, Debug)]
+struct Put {
+    #[command(flatten)]
+    one: One,
+    /// `minute hour day month weekday`, with seconds before them if wanted, or @daily and the like
+    #[arg(long)]
+    cron: String,
+    /// Whose clocks count, such as America/Sao_Paulo
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    time_zone: String,
+    /// What becomes of ticks that no scheduler was there for
+    #[arg(long, value_enum, default_value_t = CatchUp::Latest)]
+    catch_up: CatchUp,
+    /// Jobs start up to this much later than the tick
+    #[arg(long, default_value = "0s", value_parser = parse_duration, value_name = "TIME")]
+    jitter: Duration,
+    /// The name of the job
+    #[arg(long, value_name = "NAME")]
+    job: String,
+    /// The queue of the job
+    #[arg(long, default_value = "default")]
+    queue: String,
+    /// The payload of the job
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    payload: String,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy)]
+enum CatchUp {
+    Skip,
+    Latest,
+    All,
+}
+
+impl Schedules {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::List { json, server } => {
+                let answer: Value = Api::open(server)?.get("v1/schedules", &[]).await?;
+                let schedules = answer["items"].as_array().cloned().unwrap_or_default();
+                if json {
+                    schedules.iter().for_each(|schedule| println!("{schedule}"));
+                } else if schedules.is_empty() {
+                    eprintln!("no schedules: `gristmill schedules put NAME` makes one");
+                } else {
+                    print!("{}", schedule_table(&schedules)?);
+                }
+            }
+            What::Show(one) => one.ask(Method::GET, "", None).await?,
+            What::Ticks { one, limit } => ticks(one, limit).await?,
+            What::Put(put) => {
+                let body = put.body()?;
+                put.one.ask(Method::PUT, "", Some(body)).await?;
+            }
+            What::Pause(one) => one.ask(Method::POST, "/pause", None).await?,
+            What::Resume(one) => one.ask(Method::POST, "/resume", None).await?,
+            What::Run(one) => {
+                let tick: Value = one.open()?.change(Method::POST, &one.path("/run"), None).await?;
+                if one.json {
+                    println!("{tick}");
+                } else {
+                    println!("enqueued as job {}", tick["job_id"].as_str().unwrap_or("?"));
+                }
+            }
+            What::Delete { one, yes } => {
+                let api = one.open()?;
+                let there: ScheduleView = api.get(&one.path(""), &[]).await?;
+                let what = format!("the schedule {} ({}) and the record of its ticks go", there.name, there.cron);
+                if !yes && !confirm(&what, "Remove it?")? {
+                    eprintln!("left as it is");
+                    return Ok(ExitCode::FAILURE);
+                }
+                api.send(api.request(Method::DELETE, &one.path(""), &[])).await?;
+                println!("removed");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl One {
+    fn open(&self) -> anyhow::Result<Api> {
+        Api::open(self.server.clone())
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("v1/schedules/{}{rest}", segment(&self.name))
+    }
+
+    async fn ask(&self, method: Method, rest: &str, body: Option<Value>) -> anyhow::Result<()> {
+        let schedule: Value = self.open()?.change(method, &self.path(rest), body.as_ref()).await?;
+        if self.json {
+            println!("{schedule}");
+        } else {
+            print!("{}", detail(&ScheduleView::deserialize(&schedule)?)?);
+        }
+        Ok(())
+    }
+}
+
+impl Put {
+    fn body(&self) -> anyhow::Result<Value> {
+        let payload: Value = serde_json::from_str(&self.payload).context("--payload is not JSON")?;
+        let catch_up = match self.catch_up {
+            CatchUp::Skip => "skip",
+            CatchUp::Latest => "latest",
+            CatchUp::All => "all",
+        };
+        Ok(json!({
+            "cron": self.cron, "time_zone": self.time_zone, "catch_up": catch_up,
+            "jitter_seconds": self.jitter.as_secs(),
+            "job": { "name": self.job, "queue": self.queue, "payload": payload },
+        }))
+    }
+}
+
+async fn ticks(one: One, limit: usize) -> anyhow::Result<()> {
+    let ticks = one.open()?.list(&one.path("/ticks"), &[], limit).await?;
+    if one.json {
+        ticks.iter().for_each(|tick| println!("{tick}"));
+        return Ok(());
+    }
+    let mut rows = Vec::new();
+    for tick in ticks {
+        let tick: TickView = serde_json::from_value(tick)?;
+        let job = tick.job_id.map_or("-".to_owned(), |id| id.to_string());
+        let state = tick.job_state.unwrap_or("-".to_owned());
+        rows.push([tick.fire_at.strftime("%Y-%m-%d %H:%M:%S").to_string(), word(&tick.cause)?, job, state]);
+    }
+    print!("{}", table(["TICK (UTC)", "CAUSE", "JOB", "STATE"], [false; 4], &rows));
+    Ok(())
+}
+
+/// As it stands in JSON.
+fn word(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_value(value)?.as_str().unwrap_or_default().to_owned())
+}
+
+fn schedule_table(schedules: &[Value]) -> anyhow::Result<String> {
+    let mut rows = Vec::new();
+    for schedule in schedules {
+        let job = schedule["job"]["name"].as_str().unwrap_or("?").to_owned();
+        let schedule = ScheduleView::deserialize(schedule)?;
+        let time = |at: jiff::Timestamp| at.strftime("%m-%d %H:%M:%S").to_string();
+        let next = if schedule.paused { Some("paused".to_owned()) } else { schedule.next.first().copied().map(time) };
+        rows.push([
+            short(&schedule.name, 14),
+            short(&schedule.cron, 14),
+            short(&job, 18),
+            next.unwrap_or("-".to_owned()),
+            schedule.last.map_or("-".to_owned(), |last| time(last.fire_at)),
+        ]);
+    }
+    Ok(table(["NAME", "CRON", "JOB", "NEXT (UTC)", "LAST"], [false; 5], &rows))
+}
+
+fn detail(schedule: &ScheduleView) -> anyhow::Result<String> {
+    let ScheduleView { name, cron, time_zone, jitter_seconds, missed, .. } = schedule;
+    let mut text = format!("schedule   {name}{}\n", if schedule.paused { ", paused" } else { "" });
+    let _ = writeln!(text, "fires      {cron} in {time_zone}, up to {jitter_seconds} s later");
+    let _ = writeln!(text, "catches up {}; {} missed", word(&schedule.catch_up)?, count(*missed));
+    let _ = writeln!(text, "job        {}", serde_json::to_string(&schedule.job)?);
+    if let Some(last) = &schedule.last {
+        let _ = writeln!(text, "last       {} ({})", last.fire_at, last.job_state.as_deref().unwrap_or("forgotten"));
+    }
+    for next in &schedule.next {
+        let _ = writeln!(text, "next       {next}");
+    }
+    Ok(text)
+}

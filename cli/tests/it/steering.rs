@@ -1,0 +1,152 @@
+//! Jobs, groups, queues, workers and schedules by command.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{
+    stack::{Stack, stack, text},
+    stderr, stdout,
+};
+
+fn lines(stack: &Stack, args: &[&str]) -> Vec<Value> {
+    let output = stack.run(args);
+    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn said(stack: &Stack, args: &[&str]) -> String {
+    let output = stack.run(args);
+    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    let text = stdout(&output);
+    let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    assert!(widest <= 80 || args.contains(&"show") || args.contains(&"--json"), "{widest} columns:\n{text}");
+    text
+}
+
+#[test]
+fn the_jobs_of_an_upload_are_listed_and_shown() {
+    let stack = stack();
+    let file = stack.debts("steered.csv", 2_000, "0", "0", 301);
+    assert!(stack.run(&["upload", text(&file), "--follow"]).status.success());
+    let jobs = lines(&stack, &["jobs", "list", "--name", "uploads.load_chunk", "--client", "dev", "--newer", "1h", "--json"]);
+    assert!(!jobs.is_empty() && jobs[0]["client"] == "dev" && jobs[0]["queue"] == "chunks", "{jobs:?}");
+    let id = jobs[0]["id"].as_str().unwrap();
+    let shown = said(&stack, &["jobs", "show", id]);
+    assert!(shown.contains("uploads.load_chunk") && shown.contains("upload_id"), "{shown}");
+    let table = said(&stack, &["jobs", "list", "--limit", "3"]);
+    assert!(table.starts_with("ID ") && table.lines().count() >= 2, "{table}");
+    let count = said(&stack, &["jobs", "list", "--name", "uploads.load_chunk", "--count"]);
+    assert!(count.trim_end().ends_with("jobs") || count.trim_end().ends_with("job"), "{count}");
+
+    let group = jobs[0]["group_id"].as_str().unwrap();
+    let members = lines(&stack, &["jobs", "list", "--group", group, "--json"]);
+    assert!(members.iter().any(|job| job["id"] == id), "{members:?}");
+    assert!(said(&stack, &["groups", "list"]).contains(group));
+    assert!(said(&stack, &["groups", "show", group]).contains("fail_fast"));
+    // An upload's group is not steered apart from its upload.
+    let refused = stack.run(&["groups", "retry", group]);
+    assert!(!refused.status.success() && stderr(&refused).contains("DELETE /v1/uploads/"), "{}", stderr(&refused));
+}
+
+#[test]
+fn many_are_not_touched_unless_it_is_said() {
+    let stack = stack();
+    let nothing = stack.run(&["jobs", "redrive"]);
+    assert!(stderr(&nothing).contains("which jobs to redrive?"), "{}", stderr(&nothing));
+    let none = stack.run(&["jobs", "discard", "--name", "of-nobody"]);
+    assert!(none.status.success() && stderr(&none).contains("no such jobs"), "{}", stderr(&none));
+    // Enqueued by a schedule, for nobody: they wait.
+    let put = ["schedules", "put", "waiting", "--cron", "@yearly", "--job", "waits", "--queue", "nowhere", "--json"];
+    lines(&stack, &put);
+    let first = lines(&stack, &["schedules", "run", "waiting", "--json"])[0]["job_id"].as_str().unwrap().to_owned();
+    said(&stack, &["schedules", "run", "waiting"]);
+    let asked = stack.run(&["jobs", "cancel", "--name", "waits"]);
+    let words = stderr(&asked);
+    assert!(!asked.status.success() && words.contains("2 jobs with name waits") && words.contains("--yes"), "{words}");
+    let dry = said(&stack, &["jobs", "cancel", "--name", "waits", "--dry-run"]);
+    assert!(dry.contains("2 jobs"), "{dry}");
+    assert_eq!(said(&stack, &["jobs", "cancel", &first]), "1 cancelled\n");
+    assert_eq!(said(&stack, &["jobs", "cancel", "--name", "waits", "--yes"]), "1 cancelled\n");
+    let again = stack.run(&["jobs", "cancel", &first]);
+    assert!(!again.status.success() && stderr(&again).contains("1 left as they are"), "{}", stderr(&again));
+    assert_eq!(said(&stack, &["jobs", "redrive", &first]), "1 run again\n");
+    let answer = &lines(&stack, &["jobs", "cancel", "--queue", "nowhere", "--yes", "--json"])[0];
+    assert_eq!(answer, &serde_json::json!({ "action": "cancel", "changed": 1, "requested": 0 }));
+    let ticks = said(&stack, &["schedules", "ticks", "waiting"]);
+    assert!(ticks.lines().count() == 3 && ticks.contains("run_now"), "{ticks}");
+    assert!(said(&stack, &["schedules", "list"]).contains("waiting"));
+    assert!(said(&stack, &["schedules", "pause", "waiting"]).contains("paused"));
+    assert!(!said(&stack, &["schedules", "resume", "waiting"]).contains("paused"));
+    assert!(!stack.run(&["schedules", "delete", "waiting"]).status.success());
+    assert_eq!(said(&stack, &["schedules", "delete", "waiting", "--yes"]), "removed\n");
+}
+
+#[test]
+fn queues_and_workers_are_seen_and_steered() {
+    let stack = stack();
+    let since = Instant::now();
+    let worker = loop {
+        let workers = lines(&stack, &["workers", "list", "--json"]);
+        match workers.first() {
+            Some(worker) => break worker.clone(),
+            None => assert!(since.elapsed() < Duration::from_secs(30), "no worker is seen"),
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert!(worker["lines"].as_array().unwrap().iter().any(|line| line["queue"] == "gristmill"), "{worker}");
+    assert!(said(&stack, &["workers", "list"]).contains(worker["id"].as_str().unwrap()));
+    let gone = stack.run(&["workers", "drain", "0199aaaa-0000-7000-8000-000000000000"]);
+    assert!(stderr(&gone).contains("There is no worker"), "{}", stderr(&gone));
+
+    let table = said(&stack, &["queues", "list"]);
+    assert!(table.starts_with("QUEUE ") && table.contains("chunks"), "{table}");
+    assert!(said(&stack, &["queues", "pause", "quiet"]).contains("paused"));
+    assert!(said(&stack, &["queues", "drain", "quiet"]).contains("draining"));
+    assert!(said(&stack, &["queues", "resume", "quiet"]).contains("open"));
+    let limited = said(&stack, &["queues", "limit", "quiet", "--concurrency", "3", "--per-client", "1"]);
+    assert!(limited.contains("quiet: at most 3 at a time, 1 of one client at a time"), "{limited}");
+    assert!(!said(&stack, &["queues", "limit", "quiet"]).contains("at most"));
+
+    // A client's key is no operator's.
+    let key = stdout(&stack.run(&["keys", "create", "--client", "plain"]));
+    let refused = stack.run(&["queues", "list", "--key", key.trim()]);
+    assert!(stderr(&refused).contains("--operator"), "{}", stderr(&refused));
+    let operator = stdout(&stack.run(&["keys", "create", "--client", "plain", "--operator"]));
+    assert!(stack.run(&["queues", "list", "--key", operator.trim()]).status.success());
+    let jobs = lines(&stack, &["jobs", "list", "--key", key.trim(), "--json"]);
+    assert!(jobs.is_empty(), "{jobs:?}");
+}
+
+#[test]
+fn dead_jobs_come_back_by_the_clock() {
+    let stack = stack();
+    // The payload of this one cannot be: it is dead, and dies again.
+    let payload = r#"{"per_second": -1}"#;
+    let put = ["--cron", "@yearly", "--job", "gristmill.redrive", "--queue", "gristmill", "--payload"];
+    lines(&stack, &[&["schedules", "put", "dying"], &put[..], &[payload, "--json"]].concat());
+    let run = |name| lines(&stack, &["schedules", "run", name, "--json"])[0]["job_id"].as_str().unwrap().to_owned();
+    let dead = run("dying");
+    let until = |what: &str, done: &dyn Fn(&Value) -> bool| {
+        let since = Instant::now();
+        loop {
+            let job = lines(&stack, &["jobs", "show", &dead, "--json"]).remove(0);
+            if done(&job) {
+                return job;
+            }
+            assert!(since.elapsed() < Duration::from_secs(60), "{what}: {job}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    until("dead", &|job| job["state"] == "dead");
+    let payload = r#"{"filter": {"error": "per_second"}, "per_second": 10, "max_rounds": 1}"#;
+    lines(&stack, &[&["schedules", "put", "again"], &put[..], &[payload, "--json"]].concat());
+    run("again");
+    let job = until("dead again", &|job| job["redriven"] == 1 && job["state"] == "dead");
+    assert_eq!(job["attempts"].as_array().unwrap().len(), 2, "{job}");
+    assert!(said(&stack, &["jobs", "list", "--state", "dead"]).contains("per_second"));
+    assert_eq!(said(&stack, &["jobs", "discard", "--error", "per_second", "--yes"]), "1 given up\n");
+    for name in ["dying", "again"] {
+        said(&stack, &["schedules", "delete", name, "--yes"]);
+    }
+}

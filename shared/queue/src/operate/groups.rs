@@ -1,0 +1,171 @@
+//! Groups: found and looked at.
+
+mod view;
+
+pub use view::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, NoGroupState};
+
+use std::time::{Duration, Instant};
+
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+use crate::{GroupId, JobFilter, JobState, Queue, QueueError};
+use view::{DetailRow, GroupRow};
+
+/// The ledger's groups: see [`Queue::groups`].
+#[derive(Clone)]
+pub struct Groups {
+    queue: Queue,
+}
+
+const LONGEST_PAGE: u16 = 200;
+/// Groups that one statement of a page looks at.
+const SLICE: i64 = 2_000;
+/// After this long a page is shown as it is.
+const ENOUGH: Duration = Duration::from_millis(25);
+
+macro_rules! group_columns {
+    () => {
+        "g.id, g.name, g.state, g.policy, g.client_id, g.parent_id, g.total, g.completed, g.failed, g.cancelled,
+         g.sealed, g.completions, g.created_at, g.finished_at"
+    };
+}
+
+impl Queue {
+    /// The ledger's groups.
+    #[must_use]
+    pub fn groups(&self) -> Groups {
+        Groups { queue: self.clone() }
+    }
+}
+
+impl Groups {
+    /// Groups that meet the filter, the newest first: those older than `cursor`, at most 200 of them. As
+    /// [`crate::Jobs::list`], a page may be short and not be the last.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn list(
+        &self,
+        filter: &GroupFilter,
+        cursor: Option<GroupId>,
+        limit: u16,
+    ) -> Result<GroupPage, QueueError> {
+        let limit = usize::from(limit.clamp(1, LONGEST_PAGE));
+        let started = Instant::now();
+        let mut ids: Vec<Uuid> = Vec::new();
+        let mut below = cursor.map_or(Uuid::max(), |cursor| cursor.0);
+        let mut over = false;
+        // One more than are shown tells whether there is another page.
+        while ids.len() <= limit && !over && started.elapsed() < ENOUGH {
+            let wanted = limit + 1 - ids.len();
+            let (edge, found) = self.slice(filter, below, wanted).await?;
+            match (found.last(), edge) {
+                (Some(last), _) if found.len() == wanted => below = *last,
+                (_, Some(edge)) => below = edge,
+                (_, None) => over = true,
+            }
+            ids.extend(found);
+        }
+        let next = if ids.len() > limit { ids.get(limit - 1).copied() } else { (!over).then_some(below) };
+        ids.truncate(limit);
+        let rows: Vec<GroupRow> = sqlx::query_as(concat!(
+            "select ",
+            group_columns!(),
+            " from groups g where g.id = any($1) order by g.id desc"
+        ))
+        .bind(&ids)
+        .fetch_all(self.queue.pool())
+        .await?;
+        Ok(GroupPage { groups: rows.into_iter().map(GroupRow::into_view).collect(), next: next.map(GroupId) })
+    }
+
+    /// Everything about one group, if there is such a one.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn get(&self, id: GroupId) -> Result<Option<GroupDetail>, QueueError> {
+        let found: Option<DetailRow> = sqlx::query_as(concat!(
+            "select ",
+            group_columns!(),
+            ", g.on_complete, g.on_failure from groups g where g.id = $1"
+        ))
+        .bind(id)
+        .fetch_optional(self.queue.pool())
+        .await?;
+        let Some(DetailRow { group, on_complete, on_failure }) = found else { return Ok(None) };
+        let group = group.into_view();
+        let children: Vec<GroupRow> = sqlx::query_as(concat!(
+            "select ",
+            group_columns!(),
+            " from groups g where g.parent_id = $1 order by g.id desc limit 100"
+        ))
+        .bind(id)
+        .fetch_all(self.queue.pool())
+        .await?;
+        let failed = if group.failed == 0 { Vec::new() } else { self.failed_members(id).await? };
+        let parent = match group.parent_id {
+            Some(parent) => self.view(parent).await?,
+            None => None,
+        };
+        Ok(Some(GroupDetail {
+            group,
+            on_complete: on_complete.and_then(|spec| spec.0),
+            on_failure: on_failure.and_then(|spec| spec.0),
+            parent,
+            children: children.into_iter().map(GroupRow::into_view).collect(),
+            failed_members: failed,
+        }))
+    }
+
+    async fn failed_members(&self, id: GroupId) -> Result<Vec<crate::JobView>, QueueError> {
+        let states = vec![JobState::Dead, JobState::Parked];
+        let filter = JobFilter { group: Some(id), states, ..JobFilter::default() };
+        Ok(self.queue.jobs().list(&filter, None, 50).await?.jobs)
+    }
+
+    /// What a list shows of one group.
+    pub(crate) async fn view(&self, id: GroupId) -> Result<Option<GroupView>, QueueError> {
+        let found: Option<GroupRow> =
+            sqlx::query_as(concat!("select ", group_columns!(), " from groups g where g.id = $1"))
+                .bind(id)
+                .fetch_optional(self.queue.pool())
+                .await?;
+        Ok(found.map(GroupRow::into_view))
+    }
+
+    /// The next groups below an id, and the last one looked at when there may be more.
+    async fn slice(
+        &self,
+        filter: &GroupFilter,
+        below: Uuid,
+        wanted: usize,
+    ) -> Result<(Option<Uuid>, Vec<Uuid>), QueueError> {
+        let unfinished = |state: &GroupState| matches!(state, GroupState::Open | GroupState::Failing);
+        let mut query = QueryBuilder::new("with slice as materialized (select id, state, client_id from ");
+        // Both have an index; so has the id alone.
+        match filter.parent {
+            Some(parent) => {
+                query.push("(select * from groups where parent_id = ").push_bind(parent).push(" offset 0) g where ");
+            }
+            None if !filter.states.is_empty() && filter.states.iter().all(unfinished) => {
+                query.push("groups g where finished_at is null and ");
+            }
+            None => {
+                query.push("groups g where ");
+            }
+        }
+        query.push("id < ").push_bind(below).push(" order by id desc limit ").push_bind(SLICE);
+        query.push(") select case when (select count(*) from slice) = ").push_bind(SLICE);
+        query.push(" then (select id from slice order by id limit 1) end, array(select id from slice where true");
+        if !filter.states.is_empty() {
+            let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+            query.push(" and state = any(").push_bind(states).push(")");
+        }
+        if let Some(client_id) = filter.client_id {
+            query.push(" and client_id = ").push_bind(client_id);
+        }
+        query.push(" order by id desc limit ").push_bind(i64::try_from(wanted).unwrap_or(i64::MAX)).push(")");
+        Ok(query.build_query_as().fetch_one(self.queue.pool()).await?)
+    }
+}

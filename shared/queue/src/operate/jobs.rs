@@ -1,0 +1,129 @@
+//! Jobs: found, counted, looked at, and what is done to many of them.
+
+mod act;
+mod filter;
+mod view;
+mod walk;
+
+pub use act::{Acted, ActionPlace, JobAction, NoActionPlace};
+pub use filter::JobFilter;
+pub use view::{AttemptView, JobCount, JobDetail, JobPage, JobView};
+
+pub(crate) use view::{JobRow, job_columns};
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use crate::{Queue, QueueError};
+use view::{AttemptRow, DetailRow};
+use walk::Walk;
+
+/// The ledger's jobs: see [`Queue::jobs`].
+#[derive(Clone)]
+pub struct Jobs {
+    pub(super) queue: Queue,
+}
+
+const LONGEST_PAGE: usize = 200;
+/// After this long a page is shown as it is.
+const ENOUGH: Duration = Duration::from_millis(25);
+/// Counting ends at so many, or after so long.
+const COUNTED: usize = 10_000;
+const COUNTING: Duration = Duration::from_secs(1);
+
+impl Queue {
+    /// The ledger's jobs.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs {
+        Jobs { queue: self.clone() }
+    }
+}
+
+impl Jobs {
+    /// Jobs that meet the filter, the newest first: those older than `cursor`, at most 200 of them. However many jobs the
+    /// ledger has, a page takes milliseconds: where the filter is rare and no index helps, it may be short, or empty,
+    /// and say by its `next` that there may be more.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn list(&self, filter: &JobFilter, cursor: Option<Uuid>, limit: u16) -> Result<JobPage, QueueError> {
+        let limit = usize::from(limit).clamp(1, LONGEST_PAGE);
+        let started = Instant::now();
+        let mut walk = Walk::new(self.queue.pool(), filter, cursor).await?;
+        let mut ids = Vec::new();
+        // One more than are shown tells whether there is another page.
+        while ids.len() <= limit && !walk.is_over() && started.elapsed() < ENOUGH {
+            ids.extend(walk.step(limit + 1 - ids.len()).await?);
+        }
+        let next = if ids.len() > limit { ids.get(limit - 1).copied() } else { walk.place() };
+        ids.truncate(limit);
+        Ok(JobPage { jobs: self.views(&ids).await?, next })
+    }
+
+    /// How many jobs meet the filter. Counting ends at 10,000, and after a second.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn count(&self, filter: &JobFilter) -> Result<JobCount, QueueError> {
+        self.count_within(filter, COUNTING).await
+    }
+
+    /// As [`Jobs::count`], in less time.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn count_within(&self, filter: &JobFilter, time: Duration) -> Result<JobCount, QueueError> {
+        let started = Instant::now();
+        let mut walk = Walk::new(self.queue.pool(), filter, None).await?;
+        let mut jobs = 0;
+        while jobs <= COUNTED && !walk.is_over() && started.elapsed() < time {
+            jobs += walk.step(COUNTED + 1 - jobs).await?.len();
+        }
+        let exact = walk.is_over() && jobs <= COUNTED;
+        Ok(JobCount { jobs: jobs.min(COUNTED) as u64, exact })
+    }
+
+    /// Everything about one job, if there is such a one.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn get(&self, id: Uuid) -> Result<Option<JobDetail>, QueueError> {
+        let found: Option<DetailRow> = sqlx::query_as(concat!(
+            "select ",
+            job_columns!(),
+            ", j.payload, j.result, j.worker, j.last_error, j.trace_parent, j.unique_key, j.fair_key, j.parked_by
+             from jobs j where j.id = $1"
+        ))
+        .bind(id)
+        .fetch_optional(self.queue.pool())
+        .await?;
+        let Some(found) = found else { return Ok(None) };
+        let mut attempts: Vec<AttemptRow> = sqlx::query_as(
+            "select attempt, delivery, outcome, error, worker, started_at, ended_at
+             from job_attempts where job_id = $1 order by seq desc limit 100",
+        )
+        .bind(id)
+        .fetch_all(self.queue.pool())
+        .await?;
+        attempts.reverse();
+        let group = match found.group() {
+            Some(group) => self.queue.groups().view(group).await?,
+            None => None,
+        };
+        Ok(Some(found.into_detail(attempts, group)))
+    }
+
+    /// These jobs, the newest first, as far as they are there.
+    async fn views(&self, ids: &[Uuid]) -> Result<Vec<JobView>, QueueError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<JobRow> =
+            sqlx::query_as(concat!("select ", job_columns!(), " from jobs j where j.id = any($1) order by j.id desc"))
+                .bind(ids)
+                .fetch_all(self.queue.pool())
+                .await?;
+        Ok(rows.into_iter().map(JobRow::into_view).collect())
+    }
+}

@@ -1,0 +1,59 @@
+//! Which jobs.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{GroupId, JobState};
+
+/// Jobs that meet all of these conditions; without any, all jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct JobFilter {
+    /// In one of these states; none given: in any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<JobState>,
+    /// Of this queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// Of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// On behalf of this client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<i32>,
+    /// Members of this group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Uuid>))]
+    pub group: Option<GroupId>,
+    /// Enqueued at this time or later, by the clock of who enqueued it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_after: Option<Timestamp>,
+    /// Enqueued before this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_before: Option<Timestamp>,
+    /// With this text in their last error, in capitals or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Only these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<Uuid>,
+    /// Brought back fewer times than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redriven_less_than: Option<u32>,
+}
+
+impl JobFilter {
+    /// These jobs.
+    #[must_use]
+    pub fn ids(ids: impl Into<Vec<Uuid>>) -> Self {
+        Self { ids: ids.into(), ..Self::default() }
+    }
+
+    /// Whether it takes every job there is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,252 @@
+//! Finding jobs without an index for each question: the newest first, a slice of the ledger after the other.
+//!
+//! An index on every job is paid for by every job, so there are few. Where one fits, a slice is read from it; where none
+//! does, a slice is a run of the primary key, and those of it that do not meet the filter are passed over. A slice is
+//! bounded, so a caller that has looked for long enough stops in between, and goes on later from there.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use sqlx::{PgPool, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::JobFilter;
+use crate::{JobState, QueueError};
+
+/// Rows that the first slice looks at, and that one does at most.
+const SHORTEST: usize = 500;
+const LONGEST: usize = 16_000;
+/// Slices grow while they take less than this.
+const QUICK: Duration = Duration::from_millis(8);
+/// Up to so many members, or scheduled jobs, are taken from their index, which knows nothing of ids, and sorted.
+const SORTED: i64 = 5_000;
+/// What clocks may differ by.
+const SKEW: i64 = 60_000;
+
+/// What the conditions are on.
+const COLUMNS: &str = "id, state, queue, name, client_id, group_id, last_error, redriven";
+
+/// Where a slice comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Table,
+    Ids,
+    /// A group of few members.
+    Members,
+    /// States that have an index.
+    States,
+}
+
+/// Jobs that meet a filter, the newest first.
+pub(super) struct Walk {
+    pool: PgPool,
+    filter: JobFilter,
+    source: Source,
+    /// From here, inclusive.
+    lowest: Uuid,
+    /// What is left is older than this one.
+    below: Uuid,
+    slice: usize,
+    over: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct Slice {
+    seen: i64,
+    last: Option<Uuid>,
+    found: Vec<Uuid>,
+}
+
+impl Walk {
+    /// From the newest one, or from behind the job that an earlier walk came to.
+    pub(super) async fn new(pool: &PgPool, filter: &JobFilter, after: Option<Uuid>) -> Result<Self, QueueError> {
+        let mut walk = Self {
+            pool: pool.clone(),
+            filter: filter.clone(),
+            source: Source::Table,
+            lowest: filter.created_after.map_or(Uuid::nil(), first_of),
+            below: filter.created_before.map_or(Uuid::max(), first_of),
+            slice: SHORTEST,
+            over: false,
+        };
+        if let Some(after) = after {
+            walk.below = walk.below.min(after);
+        }
+        walk.choose_source().await?;
+        Ok(walk)
+    }
+
+    /// Whether there is nothing more to be found.
+    pub(super) fn is_over(&self) -> bool {
+        self.over || self.below <= self.lowest
+    }
+
+    /// The last one looked at: where another walk may go on.
+    pub(super) fn place(&self) -> Option<Uuid> {
+        (!self.is_over()).then_some(self.below)
+    }
+
+    /// At most `most` of the next jobs; none does not mean that it is over.
+    pub(super) async fn step(&mut self, most: usize) -> Result<Vec<Uuid>, QueueError> {
+        if self.is_over() || most == 0 {
+            return Ok(Vec::new());
+        }
+        let mut query = QueryBuilder::new("with slice as materialized (");
+        let limit = if self.has_conditions() { self.slice.max(most) } else { most };
+        self.push_slice(&mut query, limit);
+        query.push(
+            ") select (select count(*) from slice) as seen, (select id from slice order by id limit 1) as last,
+                 array(select id from slice where true",
+        );
+        self.push_conditions(&mut query);
+        query.push(" order by id desc limit ").push_bind(limit_of(most)).push(") as found");
+        let started = Instant::now();
+        let slice: Slice = query.build_query_as().fetch_one(&self.pool).await?;
+        let Slice { seen, last, found } = slice;
+        if found.len() == most {
+            self.below = found.last().copied().unwrap_or(self.below);
+        } else {
+            self.below = last.unwrap_or(self.below);
+            self.over = seen < limit_of(limit);
+        }
+        if started.elapsed() < QUICK {
+            self.slice = (self.slice * 2).min(LONGEST);
+        }
+        Ok(found)
+    }
+
+    async fn choose_source(&mut self) -> Result<(), QueueError> {
+        let indexed = |state: &JobState| *state != JobState::Completed;
+        if !self.filter.ids.is_empty() {
+            self.source = Source::Ids;
+        } else if let Some(group) = self.filter.group {
+            let found: Option<(i64, Option<jiff_sqlx::Timestamp>)> =
+                sqlx::query_as("select total, finished_at from groups where id = $1")
+                    .bind(group)
+                    .fetch_optional(&self.pool)
+                    .await?;
+            match found {
+                None => self.over = true,
+                Some((total, _)) if total <= SORTED => self.source = Source::Members,
+                // Its members were enqueued while it was open, and are most of what was enqueued then.
+                Some((_, finished_at)) => {
+                    let begun = (group.0.as_u128() >> 80) as i64 - SKEW;
+                    self.lowest = self.lowest.max(first_of_millis(begun));
+                    if let Some(finished_at) = finished_at {
+                        let ended = first_of_millis(finished_at.to_jiff().as_millisecond() + SKEW);
+                        self.below = self.below.min(ended);
+                    }
+                }
+            }
+        } else if !self.filter.states.is_empty() && self.filter.states.iter().all(indexed) {
+            let few = !self.filter.states.contains(&JobState::Scheduled) || self.few_are_scheduled().await?;
+            self.source = if few { Source::States } else { Source::Table };
+        }
+        Ok(())
+    }
+
+    async fn few_are_scheduled(&self) -> Result<bool, QueueError> {
+        let scheduled: i64 =
+            sqlx::query_scalar("select count(*) from (select from jobs where state = 'scheduled' limit $1) s")
+                .bind(SORTED + 1)
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(scheduled <= SORTED)
+    }
+
+    /// `limit` rows of the source, the newest first.
+    fn push_slice(&self, query: &mut QueryBuilder<Postgres>, limit: usize) {
+        let run = |query: &mut QueryBuilder<Postgres>| {
+            query.push("id < ").push_bind(self.below).push(" and id >= ").push_bind(self.lowest);
+            query.push(" order by id desc limit ").push_bind(limit_of(limit));
+        };
+        match self.source {
+            Source::Table => {
+                query.push(format_args!("select {COLUMNS} from jobs where "));
+                run(query);
+            }
+            Source::Ids => {
+                query.push(format_args!("select {COLUMNS} from jobs where id = any("));
+                query.push_bind(self.filter.ids.clone()).push(") and ");
+                run(query);
+            }
+            // Without `offset 0` the primary key might be walked for them.
+            Source::Members => {
+                query.push(format_args!("select {COLUMNS} from (select {COLUMNS} from jobs where group_id = "));
+                query.push_bind(self.filter.group).push(" offset 0) m where ");
+                run(query);
+            }
+            Source::States => {
+                query.push(format_args!("select {COLUMNS} from ("));
+                for (n, state) in self.states().iter().enumerate() {
+                    query.push(if n == 0 { "(" } else { " union all (" });
+                    let fenced = if *state == JobState::Scheduled { " offset 0) s where " } else { ") s where " };
+                    // The state as a literal: by a parameter no partial index is found.
+                    query.push(format_args!(
+                        "select {COLUMNS} from (select {COLUMNS} from jobs where state = '{state}'{fenced}"
+                    ));
+                    run(query);
+                    query.push(")");
+                }
+                query.push(") merged order by id desc limit ").push_bind(limit_of(limit));
+            }
+        }
+    }
+
+    fn states(&self) -> Vec<JobState> {
+        let mut states = self.filter.states.clone();
+        states.sort_unstable();
+        states.dedup();
+        states
+    }
+
+    fn has_conditions(&self) -> bool {
+        let JobFilter { states, queue, name, client_id, group, error, redriven_less_than, .. } = &self.filter;
+        (self.source != Source::States && !states.is_empty())
+            || (self.source != Source::Members && group.is_some())
+            || queue.is_some()
+            || name.is_some()
+            || client_id.is_some()
+            || error.is_some()
+            || redriven_less_than.is_some()
+    }
+
+    fn push_conditions(&self, query: &mut QueryBuilder<Postgres>) {
+        let filter = &self.filter;
+        if !filter.states.is_empty() {
+            let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+            query.push(" and state = any(").push_bind(states).push(")");
+        }
+        if let Some(queue) = filter.queue.clone() {
+            query.push(" and queue = ").push_bind(queue);
+        }
+        if let Some(name) = filter.name.clone() {
+            query.push(" and name = ").push_bind(name);
+        }
+        if let Some(client_id) = filter.client_id {
+            query.push(" and client_id = ").push_bind(client_id);
+        }
+        if let Some(group) = filter.group {
+            query.push(" and group_id = ").push_bind(group);
+        }
+        if let Some(error) = &filter.error {
+            query.push(" and position(").push_bind(error.to_lowercase()).push(" in lower(last_error)) > 0");
+        }
+        if let Some(times) = filter.redriven_less_than {
+            query.push(" and redriven < ").push_bind(i32::try_from(times).unwrap_or(i32::MAX));
+        }
+    }
+}
+
+/// The smallest id of a job enqueued at that time or later.
+fn first_of(time: Timestamp) -> Uuid {
+    first_of_millis(time.as_millisecond())
+}
+
+fn first_of_millis(millis: i64) -> Uuid {
+    Uuid::from_u128(u128::from(u64::try_from(millis).unwrap_or(0)) << 80)
+}
+
+fn limit_of(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
