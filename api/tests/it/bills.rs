@@ -10,17 +10,17 @@ const DEBT: &str = "ea23f2ca-663a-4266-a742-9da4c9f4fcb3";
 
 /// An upload of one debt that is billed as number 7.
 async fn billed(api: &Api) -> Uuid {
-    let upload = api.upload(format!("{HEADER}Ana Lima,1234,ana@example.com,1240.20,2099-11-01,{DEBT}\n")).await;
+    let upload = api.upload(format!("{HEADER}Ana Lima,1234,ana@example.com,1240.20,2040-11-01,{DEBT}\n")).await;
     let upload = upload["id"].as_str().unwrap().to_owned();
     api.pretend(&upload, "completed").await;
     let run = Uuid::now_v7();
     sqlx::query(
         "with d as (insert into debts (debt_id, client_id, upload_id, line, amount_minor, due_date, name, government_id, email)
-                    values ($1::uuid, $2, $3::uuid, 2, 124020, '2099-11-01', 'Ana Lima', '1234', 'ana@example.com')),
+                    values ($1::uuid, $2, $3::uuid, 2, 124020, '2040-11-01', 'Ana Lima', '1234', 'ana@example.com')),
               r as (insert into billing_runs (id, client_id, cause, state, bills, amount_minor)
                     values ($4, $2, 'schedule', 'completed', 1, 124020))
          insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, currency)
-         values ($2, 7, $1::uuid, $3::uuid, $4, '2026-01-01', '2026-01-15', '2099-11-01', 124020, 'BRL')",
+         values ($2, 7, $1::uuid, $3::uuid, $4, '2026-01-01', '2026-01-15', '2040-11-01', 124020, 'BRL')",
     )
     .bind(DEBT)
     .bind(api.client_id)

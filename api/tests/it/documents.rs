@@ -28,6 +28,7 @@ async fn the_document_describes_what_is_there() {
     }
     // Routes come from the list that makes the document; this list is for those who read the test.
     let expected = [
+        "delete /v1/billing-runs/{id}",
         "delete /v1/mail/suppressions",
         "delete /v1/uploads/{id}",
         "get /docs",
@@ -37,18 +38,28 @@ async fn the_document_describes_what_is_there() {
         "get /openapi.json",
         "get /problems/{code}",
         "get /readyz",
+        "get /v1/billing-runs",
+        "get /v1/billing-runs/{id}",
+        "get /v1/bills",
+        "get /v1/bills/{id}",
+        "get /v1/bills/{id}/pdf",
         "get /v1/debts",
         "get /v1/mail",
         "get /v1/mail/suppressions",
         "get /v1/mail/{id}",
         "get /v1/mail/{id}/eml",
+        "get /v1/settings",
         "get /v1/uploads",
         "get /v1/uploads/{id}",
         "get /v1/uploads/{id}/events",
         "get /v1/uploads/{id}/receipt",
         "get /v1/uploads/{id}/rejects",
+        "post /v1/billing-runs",
+        "post /v1/billing-runs/{id}/approve",
         "post /v1/mail/bounces",
+        "post /v1/payments",
         "post /v1/uploads",
+        "put /v1/settings",
     ];
     assert_eq!(described, expected.into_iter().map(str::to_owned).collect());
 }

@@ -25,7 +25,7 @@ pub enum IssueError {
 pub fn sample() -> serde_json::Value {
     json!({
         "beneficiary": { "name": "Gristmill Sample Ltda", "document": "11222333000181", "address": ["Rua do Moinho, 1", "01000-000 São Paulo SP"] },
-        "boleto": { "bank": "001", "agency": "0001", "account": "00000001", "wallet": "17" },
+        "boleto": { "bank": "001", "agency": "0001", "account": "0000001", "wallet": "17" },
         "pix": { "key": "sample@example.com", "name": "Gristmill Sample", "city": "Sao Paulo" },
     })
 }
@@ -73,4 +73,15 @@ pub fn branding(settings: &Settings) -> Branding {
         "SAMPLE · AMOSTRA · MUESTRA — set the issuer with PUT /v1/settings before you bill anybody".to_owned()
     });
     Branding { note, ..Branding::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_can_be_read() {
+        let issuer = issuer(&Settings::default()).expect("the sample is right");
+        assert!(issuer.boleto.is_some() && issuer.pix.is_some());
+    }
 }
