@@ -7,8 +7,8 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use gristmill_queue::trace;
 use http::{HeaderName, HeaderValue};
-use tracing::Instrument;
 use uuid::Uuid;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,7 +32,15 @@ impl RequestId {
     }
 }
 
-/// The outermost layer: gives the request an id and a span, counts and times it.
+/// What the API's metrics mean.
+pub(crate) fn describe() {
+    metrics::describe_counter!("gristmill_http_requests_total", "Answered requests, by route and status");
+    metrics::describe_histogram!("gristmill_http_request_duration_seconds", "From a request's head to its answer's");
+    metrics::describe_gauge!("gristmill_watchers", "Open streams of events");
+    metrics::describe_gauge!("gristmill_watched_uploads", "Uploads that they watch");
+}
+
+/// The outermost layer: gives the request an id, a span and a trace, counts and times it.
 pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(&request);
     // The pattern, not the path: a closed set, without ids.
@@ -44,22 +52,33 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
         method,
         route,
         client_id = tracing::field::Empty,
-        upload_id = tracing::field::Empty
+        upload_id = tracing::field::Empty,
+        trace_id = tracing::field::Empty
     );
     request.extensions_mut().insert(id.clone());
     let started = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let parent = trace_parent(&request).or_else(|| trace::begin(&span));
+    let mut response = trace::follow(parent, span.clone(), next.run(request)).await;
     let elapsed = started.elapsed();
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(HEADER, value);
     }
     let status = response.status().as_u16();
+    if response.status().is_server_error() {
+        trace::failed(&span, response.status().as_str());
+    }
     span.in_scope(|| tracing::debug!(status, ms = elapsed.as_millis(), "answered"));
     metrics::counter!("gristmill_http_requests_total", "method" => method, "route" => route.clone(), "status" => status.to_string())
         .increment(1);
     metrics::histogram!("gristmill_http_request_duration_seconds", "method" => method, "route" => route)
         .record(elapsed.as_secs_f64());
     response
+}
+
+/// The trace that the client's request is part of, when it says so.
+fn trace_parent(request: &Request) -> Option<String> {
+    let sent = request.headers().get("traceparent")?.to_str().ok()?;
+    trace::is_valid(sent).then(|| sent.to_owned())
 }
 
 /// A closed set: a client may invent methods, and each would be a metric.

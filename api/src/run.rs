@@ -42,6 +42,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 pub async fn build(config: Config) -> anyhow::Result<Server> {
     // Recorded from here on, also where nobody set up logs.
     telemetry::metrics();
+    crate::observe::describe();
     let Config { api, limits, role: RoleConfig { database, redis, store, .. } } = config;
     let listener = TcpListener::bind(api.addr)
         .await

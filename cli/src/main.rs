@@ -8,6 +8,7 @@ mod shutdown;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use gristmill_platform::telemetry;
 
 /// Bulk files in; settled rows out, each exactly once.
 #[derive(Parser, Debug)]
@@ -33,6 +34,7 @@ async fn main() -> ExitCode {
         Command::Role(command) => command.run().await,
         Command::Client(command) => command.run().await,
     };
+    telemetry::finish().await;
     outcome.unwrap_or_else(|error| {
         eprint!("{}", report::report(&error));
         ExitCode::FAILURE

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_platform::config::RedisConfig;
@@ -15,12 +16,16 @@ pub struct Health {
     role: &'static str,
     pool: Option<PgPool>,
     redis: Option<redis::Client>,
+    life: Option<Life>,
 }
+
+/// Why a role is of no use any more; none: it lives.
+type Life = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl Health {
     /// Of a role that needs neither Postgres nor Redis, until told otherwise.
     pub fn of(role: &'static str) -> Self {
-        Self { role, pool: None, redis: None }
+        Self { role, pool: None, redis: None, life: None }
     }
 
     /// Ready only while Postgres answers and has the right schema.
@@ -32,6 +37,16 @@ impl Health {
     /// Ready only while Redis answers.
     pub fn with_redis(self, config: &RedisConfig) -> anyhow::Result<Self> {
         Ok(Self { redis: Some(redis::Client::open(config.url()?)?), ..self })
+    }
+
+    /// Alive only while this says nothing against it: `/healthz` fails with what it says.
+    #[must_use]
+    pub fn with_life(self, unwell: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { life: Some(Arc::new(unwell)), ..self }
+    }
+
+    pub(crate) fn unwell(&self) -> Option<String> {
+        self.life.as_ref().and_then(|unwell| unwell())
     }
 
     pub(crate) async fn examine(&self) -> Readiness {

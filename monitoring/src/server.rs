@@ -17,7 +17,7 @@ pub fn routes(health: Health) -> Router {
     let asked = Asked { health, metrics: telemetry::metrics() };
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(asked)
 }
@@ -31,6 +31,13 @@ struct Asked {
 async fn metrics(State(asked): State<Asked>) -> Response {
     const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, PROMETHEUS)], asked.metrics.render()).into_response()
+}
+
+async fn healthz(State(asked): State<Asked>) -> Response {
+    match asked.health.unwell() {
+        None => "ok\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
 }
 
 async fn readyz(State(asked): State<Asked>) -> Response {

@@ -11,9 +11,17 @@ use crate::Env;
 /// Younger things may be in the middle of a change.
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
+/// What is looked at: each is counted from zero, so that the first finding is seen as a change.
+const INVARIANTS: [&str; 3] = ["group_members", "upload_progress", "upload_unclosed"];
+
+pub(crate) fn describe() {
+    metrics::describe_counter!("gristmill_invariant_violations_total", "What cannot be and was found, by what it is");
+    for invariant in INVARIANTS {
+        metrics::counter!("gristmill_invariant_violations_total", "invariant" => invariant).increment(0);
+    }
+}
+
 pub(crate) async fn audit(env: &Env) -> anyhow::Result<()> {
-    // Sets the gauges of depth and age as it reads them.
-    env.queue.depths().await?;
     groups(env).await?;
     progress(env).await?;
     unclosed(env).await

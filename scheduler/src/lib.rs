@@ -6,7 +6,11 @@ mod billing;
 mod retention;
 mod stale;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use gristmill_platform::config::{RoleConfig, SchedulerConfig};
@@ -62,14 +66,33 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 
 /// The scheduler's tasks, until `shutdown`: what [`run`] runs, and what tests run on their own engines.
 pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationToken) {
+    audit::describe();
     let (audited, stale, kept) = (env.clone(), env.clone(), env.clone());
     tokio::join!(
         Sweeper::new(&env.queue).run(shutdown.clone()),
         Cron::new(&env.queue).run(shutdown.clone()),
         every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
+        gauge(&env.queue, &shutdown),
         every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),
         every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, config.keep_jobs)),
     );
+}
+
+/// How often the gauges of depth and age are set. A backlog that takes long to count is counted less often.
+const GAUGED_EVERY: Duration = Duration::from_secs(4);
+
+async fn gauge(queue: &Queue, shutdown: &CancellationToken) {
+    loop {
+        let begun = Instant::now();
+        if let Err(error) = queue.depths().await {
+            tracing::warn!(%error, "the backlog cannot be counted");
+        }
+        let pause = GAUGED_EVERY.max(begun.elapsed() * 10);
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
 }
 
 /// Does something again and again. A failure is logged and the next time comes all the same: what is missed now is

@@ -71,8 +71,7 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     .fetch_optional(&mut *tx)
     .await?;
     let client_id = closed.ok_or(JobError::Cancelled)?;
-    let kept_until = jiff::Timestamp::now() + env.keep_objects;
-    let options = Options { run_at: Some(kept_until), ..Options::default() };
+    let options = Options { delay: Some(env.keep_objects), ..Options::default() };
     let mut jobs = env.queue.enqueue(&mut tx, &DropObjects { upload_id }, &options).await?;
     let told = state::tell(&mut tx, &env.queue, client_id, upload_id, Kind::UploadCompleted).await?;
     jobs.merge(told);

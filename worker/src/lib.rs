@@ -16,7 +16,8 @@ use anyhow::Context as _;
 use gristmill_mail::{Mailer, Rate};
 use gristmill_pipelines::Rules;
 use gristmill_platform::config::{LimitsConfig, MailConfig, RoleConfig, WorkerConfig};
-use gristmill_queue::{Queue, QueueConfig, Worker};
+pub use gristmill_queue::WorkerHealth;
+use gristmill_queue::{Queue, QueueConfig, Worker, WorkerBuilder};
 use gristmill_uploads::{events::Events, jobs};
 use object_store::ObjectStore;
 use sqlx::PgPool;
@@ -66,11 +67,11 @@ pub fn rules(limits: &LimitsConfig) -> Rules {
     }
 }
 
-/// Runs a worker until `shutdown`: then it finishes what it runs and hands back the rest.
+/// Runs a worker until `shutdown`: then it finishes what it runs and hands back the rest. `health` tells whether it gets on.
 ///
 /// # Errors
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(config: Config, health: WorkerHealth, shutdown: CancellationToken) -> anyhow::Result<()> {
     let pool = gristmill_platform::database::connect(&config.role.database).await.context("no database to work for")?;
     let redis_url = config.role.redis.url()?;
     let queue =
@@ -87,7 +88,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         pool,
         queue,
     };
-    worker(&env, &config.worker, &config.mail).run(shutdown).await.context("the worker stopped")
+    builder(&env, &config.worker, &config.mail).health(health).build().run(shutdown).await.context("the worker stopped")
 }
 
 fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
@@ -100,6 +101,11 @@ fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
 
 /// The worker with its bodies: what [`run`] runs, and what tests drain.
 pub fn worker(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> Worker {
+    builder(env, config, mail).build()
+}
+
+fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder {
+    describe();
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
     let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
@@ -114,5 +120,12 @@ pub fn worker(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> Worker {
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
         .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job));
-    mail::register(billing::register(builder, env), env).build()
+    mail::register(billing::register(builder, env), env)
+}
+
+/// What the metrics of the bodies mean.
+fn describe() {
+    metrics::describe_counter!("gristmill_rows_total", "Rows of files, by what became of them");
+    metrics::describe_counter!("gristmill_invariant_violations_total", "What cannot be and was found, by what it is");
+    metrics::counter!("gristmill_invariant_violations_total", "invariant" => "conservation").increment(0);
 }

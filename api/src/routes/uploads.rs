@@ -10,6 +10,7 @@ use axum::{
     extract::{FromRequestParts, State},
 };
 use gristmill_pipelines::Kind;
+use gristmill_queue::trace;
 use gristmill_uploads::{RemoveError, Removed, State as UploadState, Upload, read};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
 use serde::Serialize;
@@ -109,7 +110,7 @@ pub(crate) async fn remove(about: About) -> Result<(StatusCode, HeaderMap, Json<
     let About { app, caller, id } = about;
     // On a task of its own: once begun it is finished, even if the client hangs up.
     let (receiver, client_id) = (app.receiver.clone(), caller.id());
-    let removing = tokio::spawn(async move { receiver.remove(client_id, id).await });
+    let removing = tokio::spawn(trace::carry(async move { receiver.remove(client_id, id).await }));
     match removing.await.map_err(Problem::internal)? {
         Ok(Removed::Cancelled(upload) | Removed::Undone(upload)) => {
             Ok((StatusCode::ACCEPTED, location(id), Json(upload)))

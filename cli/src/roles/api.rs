@@ -12,6 +12,6 @@ pub(crate) struct Api {
 impl Api {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let role = self.config.role.clone();
-        role::run("api", &role, false, |shutdown| gristmill_api::run(self.config, shutdown)).await
+        role::run("api", &role, false, || None, |shutdown| gristmill_api::run(self.config, shutdown)).await
     }
 }

@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shutdown;
 
-/// Runs a role until a signal says that it is to stop, or, where it asks for that, its parent is gone.
+/// Runs a role until a signal says that it is to stop, or, where it asks for that, its parent is gone. `unwell` says why
+/// it is of no use any more.
 pub(super) async fn run<F: Future<Output = anyhow::Result<()>>>(
     name: &'static str,
     config: &RoleConfig,
     with_parent: bool,
+    unwell: impl Fn() -> Option<String> + Send + Sync + 'static,
     work: impl FnOnce(CancellationToken) -> F,
 ) -> anyhow::Result<()> {
     telemetry::init(&config.telemetry)?;
@@ -21,7 +23,8 @@ pub(super) async fn run<F: Future<Output = anyhow::Result<()>>>(
     if with_parent {
         shutdown::with_parent(&shutdown)?;
     }
-    beside(health(name, &config.database, &config.redis)?, &config.monitor, work(shutdown)).await
+    let health = health(name, &config.database, &config.redis)?.with_life(unwell);
+    beside(health, &config.monitor, work(shutdown)).await
 }
 
 /// Does `work` beside the port that answers for a role's health.

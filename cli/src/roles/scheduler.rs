@@ -12,6 +12,6 @@ pub(crate) struct Scheduler {
 impl Scheduler {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let role = self.config.role.clone();
-        role::run("scheduler", &role, false, |shutdown| gristmill_scheduler::run(self.config, shutdown)).await
+        role::run("scheduler", &role, false, || None, |shutdown| gristmill_scheduler::run(self.config, shutdown)).await
     }
 }

@@ -16,6 +16,9 @@ pub(crate) struct Worker {
 impl Worker {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let role = self.config.role.clone();
-        role::run("worker", &role, self.exit_with_parent, |shutdown| gristmill_worker::run(self.config, shutdown)).await
+        let health = gristmill_worker::WorkerHealth::default();
+        let asked = health.clone();
+        let work = |shutdown| gristmill_worker::run(self.config, health, shutdown);
+        role::run("worker", &role, self.exit_with_parent, move || asked.unwell(), work).await
     }
 }

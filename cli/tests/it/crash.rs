@@ -19,6 +19,24 @@ async fn a_killed_workers_chunks_run_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_loses_and_doubles_nothing() {
+    let mill = Mill::new().await;
+    let (_api, _scheduler) = (mill.start_api().await, mill.start("scheduler"));
+    let mut workers = [mill.start("worker"), mill.start("worker")];
+    let id = mill.send().await;
+    mill.half_done(&id).await;
+    for worker in &mut workers {
+        let asked = Instant::now();
+        let mut old = std::mem::replace(worker, mill.start("worker"));
+        assert!(old.terminate().success(), "a worker that was asked to stop failed");
+        assert!(asked.elapsed() < Duration::from_secs(25), "it took the whole grace period: {:?}", asked.elapsed());
+    }
+    mill.exact(&id).await;
+    // What a worker held when it was asked to stop, it finished or gave back: no lease had to run out for it.
+    mill.until_true("select not exists(select from jobs where state = 'dead' or attempt > 0)").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_workers_chunk_is_loaded_elsewhere_within_ten_seconds() {
     let mill = Mill::with(100).await;
     let (_api, _scheduler, mut first) = (mill.start_api().await, mill.start("scheduler"), mill.start("worker"));

@@ -14,6 +14,7 @@ mod outage;
 mod reconnect;
 mod roles;
 mod stack;
+mod traces;
 mod up;
 
 use std::{
@@ -25,7 +26,9 @@ use std::{
 fn gristmill(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
     command.current_dir(folder);
-    let ours = |name: &str| name.starts_with("GRISTMILL_") || matches!(name, "DATABASE_URL" | "REDIS_URL");
+    let ours = |name: &str| {
+        name.starts_with("GRISTMILL_") || name.starts_with("OTEL_") || matches!(name, "DATABASE_URL" | "REDIS_URL")
+    };
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(ours) {
             command.env_remove(name);

@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -12,6 +12,7 @@ use gristmill_platform::{
     engines::Engines,
     testing::{self, Stack},
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -36,6 +37,13 @@ pub(crate) struct Mill {
 pub(crate) struct Process(Child);
 
 impl Process {
+    /// Asks it to stop, as a deployment does, and waits for that.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let pid = Pid::from_raw(self.0.id().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        self.0.wait().unwrap()
+    }
+
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();

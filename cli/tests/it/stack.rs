@@ -31,11 +31,16 @@ pub(crate) fn stack() -> Arc<Stack> {
 
 impl Stack {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("up.log")).unwrap();
         // Small chunks: a small file has many, so that there is progress to be seen.
         let mut up = gristmill(folder.path());
         up.args(["up", "--workers", "1", "--addr", "127.0.0.1:0"]).env("GRISTMILL_CHUNK_BYTES", "256KiB");
+        up.envs(env.iter().copied());
         let mut child = up.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let told = folder.path().join(".gristmill/up.json");
         let started = Instant::now();

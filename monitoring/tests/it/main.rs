@@ -41,6 +41,17 @@ async fn a_role_answers_about_itself() {
 }
 
 #[tokio::test]
+async fn a_role_that_is_of_no_use_says_why() {
+    let stuck = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = std::sync::Arc::clone(&stuck);
+    let unwell = move || asked.load(std::sync::atomic::Ordering::SeqCst).then(|| "nothing moves".to_owned());
+    let (url, _shutdown) = serve(Health::of("worker").with_life(unwell)).await;
+    assert_eq!(get(format!("{url}/healthz")).await, (200, "ok\n".to_owned()));
+    stuck.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(get(format!("{url}/healthz")).await, (503, "nothing moves\n".to_owned()));
+}
+
+#[tokio::test]
 async fn a_role_without_its_engines_is_alive_but_not_ready() {
     let stack = testing::stack().await;
     stack.pool.close().await;

@@ -1,6 +1,7 @@
-//! Logs and metrics of a process.
+//! Logs, metrics and spans of a process.
 
 mod process;
+mod spans;
 
 use std::fs::File;
 use std::io::IsTerminal;
@@ -14,6 +15,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+pub use self::spans::finish;
 
 use crate::config::{LogFormat, TelemetryConfig};
 
@@ -36,17 +39,22 @@ pub enum TelemetryError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Spans cannot be exported.
+    #[error("spans cannot be exported as the settings say")]
+    Spans(#[from] opentelemetry_otlp::ExporterBuildError),
     /// It was set up before.
     #[error("logs are set up already")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Logs to standard error, and from now on records metrics and panics.
+/// Logs to standard error, and from now on records metrics, panics and, where it is asked for, spans: call [`finish`] at
+/// the end. Within a runtime, which is to have several threads.
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     let filter = filter(&config.log)?;
     let ansi = std::io::stderr().is_terminal();
     let layer = lines(config.log_format, ansi, std::io::stderr);
-    tracing_subscriber::registry().with(layer.with_filter(filter)).try_init()?;
+    let spans = spans::layer(config)?;
+    tracing_subscriber::registry().with(layer.with_filter(filter)).with(spans).try_init()?;
     watch();
     Ok(())
 }
@@ -58,7 +66,8 @@ pub fn init_to_file(config: &TelemetryConfig, path: &Path) -> Result<(), Telemet
     let to_file = lines(config.log_format, false, file).with_filter(filter(&config.log)?);
     let ansi = std::io::stderr().is_terminal();
     let to_person = lines(LogFormat::Text, ansi, std::io::stderr).with_filter(LevelFilter::WARN);
-    tracing_subscriber::registry().with(to_file).with(to_person).try_init()?;
+    let spans = spans::layer(config)?;
+    tracing_subscriber::registry().with(to_file).with(to_person).with(spans).try_init()?;
     watch();
     Ok(())
 }
@@ -120,10 +129,10 @@ pub fn metrics() -> Metrics {
     METRICS.get_or_init(install).clone()
 }
 
-/// From a twentieth of a millisecond, a dispatch, to minutes, an upload.
-const SECONDS: [f64; 18] = [
+/// From a twentieth of a millisecond, a dispatch, to an hour, the wait in a long line.
+const SECONDS: [f64; 20] = [
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
-    120.0,
+    120.0, 600.0, 3600.0,
 ];
 
 fn install() -> Metrics {
@@ -134,6 +143,8 @@ fn install() -> Metrics {
     // Another recorder is there only when a test brought its own; ours then stays empty.
     let _ = metrics::set_global_recorder(recorder);
     process::describe();
+    metrics::describe_counter!("gristmill_panics_total", "Panics, those of jobs too");
+    metrics::counter!("gristmill_panics_total").increment(0);
     let upkeep = handle.clone();
     // Without upkeep, a histogram that nobody asks for grows for ever.
     let spawned = std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {

@@ -1,6 +1,7 @@
 //! For the tests of every crate: engines once a test binary, and per call a database, a Redis namespace and a store of
 //! one's own.
 
+mod clock;
 pub mod smtp;
 
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ use tokio::sync::OnceCell;
 use crate::config::{DatabaseConfig, RedisConfig, StoreConfig};
 use crate::engines::Engines;
 use crate::{database, store};
+
+pub use self::clock::Clock;
 
 /// What a test needs, its own.
 pub struct Stack {

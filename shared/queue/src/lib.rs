@@ -19,10 +19,14 @@ mod relay;
 mod run;
 
 mod batch;
+mod describe;
 mod envelope;
 mod ledger;
 pub mod redis;
+pub mod testing;
+pub mod trace;
 mod watch;
+mod watchdog;
 
 pub use claim::{Claim, Progress, ResultError};
 pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
@@ -31,10 +35,12 @@ pub use drain::{DrainError, Drained};
 pub use job::{Job, JobError, JobState, Source};
 pub use ledger::audit::{Depth, Miscounted, Pruned};
 pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
+pub use operate::queues::{LimitsError, QueueView, Queues};
 pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
 pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
+pub use redis::{Limits, LineView, RunningView, WorkerView};
 pub use relay::{Sweeper, Swept};
-pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError};
+pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError, WorkerHealth};
 
 /// The README's example is compiled.
 #[cfg(doctest)]

@@ -1,9 +1,9 @@
 //! The handle: enqueue, push, groups, and the fence and completion that make an effect happen once.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -14,10 +14,10 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
-    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned,
+    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned, describe,
     envelope::Message,
     ledger::{audit, complete, enqueue, fence, groups},
-    redis::{Broker, WorkerSeen, connection_config},
+    redis::{Broker, Incoming, connection_config},
 };
 
 /// What a [`Queue`] is made of, beside a pool.
@@ -39,6 +39,9 @@ pub struct QueueConfig {
     pub grace: Duration,
     /// Of this binary: what it cannot read it leaves to another version.
     pub version: String,
+    /// A worker that gets nowhere for this long although jobs wait makes its connections anew; after as long again, it
+    /// is unwell.
+    pub watchdog: Duration,
 }
 
 impl QueueConfig {
@@ -54,6 +57,7 @@ impl QueueConfig {
             backoff_limit: Duration::from_secs(600),
             grace: Duration::from_secs(25),
             version: env!("CARGO_PKG_VERSION").into(),
+            watchdog: Duration::from_secs(30),
         }
     }
 }
@@ -107,6 +111,8 @@ impl fmt::Display for GroupId {
 pub struct Options {
     /// Not before this time.
     pub run_at: Option<Timestamp>,
+    /// So long after `run_at`, or after now by Postgres' clock.
+    pub delay: Option<Duration>,
     /// 0 is the most urgent, 9 the least.
     pub priority: Option<u8>,
     /// As a member of this group.
@@ -119,7 +125,7 @@ pub struct Options {
     pub fair_key: Option<String>,
     /// The same, for a time or in other states. Beside a `unique_key`, both must be free.
     pub unique: Option<Unique>,
-    /// As part of this W3C trace.
+    /// The W3C `traceparent` it follows: what enqueues it ([`crate::trace::current`]), unless given.
     pub trace_parent: Option<String>,
     /// Failed attempts until the job is dead.
     pub max_attempts: Option<u16>,
@@ -217,6 +223,8 @@ struct Inner {
     client: Client,
     conn: ConnectionManager,
     brokers: RwLock<HashMap<String, Broker>>,
+    /// Queues and states whose gauges are set.
+    gauged: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl Queue {
@@ -225,9 +233,12 @@ impl Queue {
     /// # Errors
     /// When the Redis URL is none.
     pub async fn connect(pool: PgPool, config: QueueConfig) -> Result<Self, QueueError> {
+        describe::describe();
         let client = Client::open(config.redis_url.as_str()).map_err(QueueError::Broker)?;
         let conn = client.get_connection_manager_lazy(connection_config()).map_err(QueueError::Broker)?;
-        Ok(Self { inner: Arc::new(Inner { pool, config, client, conn, brokers: RwLock::default() }) })
+        Ok(Self {
+            inner: Arc::new(Inner { pool, config, client, conn, brokers: RwLock::default(), gauged: Mutex::default() }),
+        })
     }
 
     /// Writes a job into the ledger, in the caller's transaction. [`Queue::push`] the answer after the commit.
@@ -268,15 +279,20 @@ impl Queue {
 
     /// Pushes, and says how many the broker did not know yet.
     pub(crate) async fn try_push(&self, messages: Vec<Message>) -> Result<u64, RedisError> {
-        let mut lines: BTreeMap<(String, u8), Vec<(String, String)>> = BTreeMap::new();
+        let mut lines: BTreeMap<(String, u8), Vec<Message>> = BTreeMap::new();
         for message in messages {
-            lines.entry((message.queue, message.priority)).or_default().push((message.id.to_string(), message.body));
+            lines.entry((message.queue.clone(), message.priority)).or_default().push(message);
         }
         let mut conn = self.inner.conn.clone();
         let mut fresh = 0;
         for ((queue, priority), jobs) in lines {
-            let jobs: Vec<_> = jobs.iter().map(|(id, body)| (id.as_str(), body.as_bytes())).collect();
-            fresh += self.broker(&queue).push(&mut conn, priority, &jobs).await?;
+            let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
+            let jobs: Vec<_> = ids
+                .iter()
+                .zip(&jobs)
+                .map(|(id, job)| Incoming { id, key: &job.fair_key, payload: job.body.as_bytes() })
+                .collect();
+            fresh += self.broker(&queue).push_fairly(&mut conn, priority, &jobs).await?;
         }
         Ok(fresh)
     }
@@ -334,18 +350,29 @@ impl Queue {
         Ok(if done.is_empty() { Completion::AlreadyDone } else { Completion::Done(joins) })
     }
 
-    /// Unfinished jobs by queue and state; also sets the gauges `gristmill_queue_depth` and
-    /// `gristmill_queue_oldest_seconds`.
+    /// Jobs by queue and state, but for those that are completed or cancelled; also sets the gauges
+    /// `gristmill_queue_depth` and `gristmill_queue_oldest_seconds`, to zero where there are none any more, and, while the
+    /// broker answers, `gristmill_queue_seconds_left`.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
         let depths = audit::depths(self.pool()).await?;
+        let mut gauged = self.inner.gauged.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = std::mem::replace(&mut *gauged, depths.iter().map(|d| (d.queue.clone(), d.state.clone())).collect());
+        for (queue, state) in gone.difference(&gauged) {
+            let labels = [("queue", queue.clone()), ("state", state.clone())];
+            metrics::gauge!("gristmill_queue_depth", &labels).set(0.0);
+            metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(0.0);
+        }
+        gauged.extend(gone);
+        drop(gauged);
         for depth in &depths {
             let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];
             metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
             metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(depth.oldest_seconds.max(0.0));
         }
+        self.tell_seconds_left(&depths).await?;
         Ok(depths)
     }
 
@@ -375,14 +402,6 @@ impl Queue {
     /// The broker's silence.
     pub async fn broker_depth(&self, queue: &str) -> Result<(u64, u64), QueueError> {
         self.broker(queue).depth(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
-    }
-
-    /// Workers of `queue` heard of in the last half minute.
-    ///
-    /// # Errors
-    /// The broker's silence.
-    pub async fn workers(&self, queue: &str) -> Result<Vec<WorkerSeen>, QueueError> {
-        self.broker(queue).workers(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
     }
 
     /// Removes jobs and groups that finished at least `age` ago, in slices.

@@ -10,10 +10,16 @@ mod fetch;
 mod graveyard;
 mod keeper;
 mod layer;
+mod link;
+mod process;
+mod roster;
 mod sink;
+mod usage;
 
 pub(crate) use backend::connection_config;
-pub use backend::{LeaseLost, RedisBackend, Settings};
-pub use broker::{Broker, Lease, Worker as WorkerSeen};
+pub use backend::{FairKey, LeaseLost, RedisBackend, Settings};
+pub use broker::{Broker, Incoming, Lease, Limits, Load};
 pub use graveyard::{Buried, Graveyard, ListGraveyard, Reason};
 pub use layer::{HandBack, LeaseLayer, LeaseService};
+pub use process::Process;
+pub use roster::{LineView, Roster, RunningView, WorkerView};

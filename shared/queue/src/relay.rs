@@ -71,17 +71,24 @@ impl Sweeper {
     /// # Errors
     /// The ledger's, or the broker's silence.
     pub async fn sweep(&mut self) -> Result<Swept, QueueError> {
-        let promoted = self.promote().await?;
         self.renew_epoch().await?;
+        self.queue.restore_limits().await?;
+        let promoted = self.promote().await?;
         let healed = self.heal_all(Duration::ZERO).await?;
         Ok(Swept { promoted, healed })
     }
 
     async fn tick(&mut self) -> Result<Duration, QueueError> {
-        self.promote().await?;
-        if self.healed.is_none_or(|healed| healed.elapsed() >= HEAL_EVERY) {
+        let heals = self.healed.is_none_or(|healed| healed.elapsed() >= HEAL_EVERY);
+        if heals {
             self.healed = Some(Instant::now());
+            // Before any push: a paused queue that forgot it would start.
+            self.queue.restore_limits().await?;
+        }
+        self.promote().await?;
+        if heals {
             if self.renew_epoch().await? {
+                self.queue.restore_limits().await?;
                 let healed = self.heal_all(Duration::ZERO).await?;
                 info!(jobs = healed, "the broker had lost its data: everything that waits was pushed again");
             } else {

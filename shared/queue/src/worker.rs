@@ -1,6 +1,12 @@
 //! A worker: bodies by job name, and how many of which queue run at a time.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use apalis_core::worker::builder::WorkerBuilder as ApalisBuilder;
 use futures::future::BoxFuture;
@@ -10,8 +16,9 @@ use uuid::Uuid;
 
 use crate::{
     Claim, Job, JobError, Queue, Source,
-    redis::{RedisBackend, Settings},
+    redis::{Process, RedisBackend, Settings},
     run::{LedgerGraveyard, RawCodec, Runner, Service},
+    watchdog,
 };
 
 /// What a body knows of its run.
@@ -31,7 +38,7 @@ pub struct Context {
     pub queue: Queue,
     /// On whose behalf it was enqueued.
     pub client_id: Option<i32>,
-    /// The W3C trace it was enqueued in.
+    /// The W3C `traceparent` it was enqueued with. What the body enqueues follows the body.
     pub trace_parent: Option<String>,
 }
 
@@ -80,6 +87,7 @@ pub struct Worker {
     label: String,
     queues: Vec<(String, usize)>,
     bodies: Arc<HashMap<&'static str, Registered>>,
+    health: WorkerHealth,
 }
 
 /// Builds a [`Worker`].
@@ -88,6 +96,23 @@ pub struct WorkerBuilder {
     label: String,
     queues: Vec<(String, usize)>,
     bodies: HashMap<&'static str, Registered>,
+    health: WorkerHealth,
+}
+
+/// Whether a worker gets on. Cheap to clone; may be asked before and after the worker runs.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerHealth(Arc<RwLock<Option<Process>>>);
+
+impl WorkerHealth {
+    /// Why the worker is of no use any more; none: it is well. See [`crate::QueueConfig::watchdog`].
+    #[must_use]
+    pub fn unwell(&self) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Process::unwell)
+    }
+
+    fn is_of(&self, process: &Process) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(process.clone());
+    }
 }
 
 impl WorkerBuilder {
@@ -95,6 +120,13 @@ impl WorkerBuilder {
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
+        self
+    }
+
+    /// Who asks how it is.
+    #[must_use]
+    pub fn health(mut self, health: WorkerHealth) -> Self {
+        self.health = health;
         self
     }
 
@@ -126,7 +158,8 @@ impl WorkerBuilder {
     /// The worker.
     #[must_use]
     pub fn build(self) -> Worker {
-        Worker { queue: self.queue, label: self.label, queues: self.queues, bodies: Arc::new(self.bodies) }
+        let Self { queue, label, queues, bodies, health } = self;
+        Worker { queue, label, queues, bodies: Arc::new(bodies), health }
     }
 }
 
@@ -144,13 +177,29 @@ impl Worker {
     /// Starts with no queue and no job.
     #[must_use]
     pub fn builder(queue: &Queue) -> WorkerBuilder {
-        WorkerBuilder { queue: queue.clone(), label: String::new(), queues: Vec::new(), bodies: HashMap::new() }
+        WorkerBuilder {
+            queue: queue.clone(),
+            label: String::new(),
+            queues: Vec::new(),
+            bodies: HashMap::new(),
+            health: WorkerHealth::default(),
+        }
     }
 
     /// The queue it works for.
     #[must_use]
     pub fn ledger(&self) -> &Queue {
         &self.queue
+    }
+
+    /// Whether it gets on, as long as it runs.
+    #[must_use]
+    pub fn health(&self) -> WorkerHealth {
+        self.health.clone()
+    }
+
+    pub(crate) fn bodies(&self) -> Arc<HashMap<&'static str, Registered>> {
+        Arc::clone(&self.bodies)
     }
 
     /// Runs until `shutdown`; then takes no more jobs, gives back what has not started, lets running jobs finish
@@ -163,7 +212,9 @@ impl Worker {
             return Err(WorkerError::NoQueue);
         }
         let give_up = CancellationToken::new();
-        let identity = format!("{:012x}", Uuid::new_v4().as_u128() >> 80);
+        let process = Process::default();
+        // The first digits of the id that the list of workers has.
+        let identity = format!("{:012x}", process.id().as_u128() >> 80);
         let name = if self.label.is_empty() { identity } else { format!("{}-{identity}", self.label) };
         let runner = Arc::new(Runner::new(self.queue.clone(), Arc::clone(&self.bodies), name.into(), give_up.clone()));
         let watch = {
@@ -171,11 +222,14 @@ impl Worker {
             AbortOnDropHandle::new(tokio::spawn(async move { runner.watch().await }))
         };
         let unpark = AbortOnDropHandle::new(tokio::spawn(self.clone().unpark()));
+        self.health.is_of(&process);
+        let watchdog = AbortOnDropHandle::new(tokio::spawn(watchdog::watch(self.queue.clone(), process.clone())));
         let mut lines = Vec::new();
         for (name, concurrency) in &self.queues {
             let line = Line {
                 queue: self.queue.clone(),
                 label: self.label.clone(),
+                process: process.clone(),
                 name: name.clone(),
                 concurrency: *concurrency,
                 runner: Arc::clone(&runner),
@@ -195,7 +249,7 @@ impl Worker {
             _ = futures::future::join_all(lines) => {}
             () = grace => {}
         }
-        drop((watch, unpark));
+        drop((watch, unpark, watchdog));
         Ok(())
     }
 
@@ -220,6 +274,7 @@ impl Worker {
 struct Line {
     queue: Queue,
     label: String,
+    process: Process,
     name: String,
     concurrency: usize,
     runner: Arc<Runner>,
@@ -234,9 +289,12 @@ impl Line {
             lease: config.lease,
             max_deliveries: config.max_deliveries,
             label: self.label.clone(),
+            version: config.version.clone(),
+            process: self.process.clone(),
             ..Settings::new(&config.namespace, &self.name)
         };
         Ok(RedisBackend::with_codec(self.queue.client().clone(), settings, RawCodec)?
+            .naming(crate::envelope::name_of)
             .graveyard(LedgerGraveyard::new(self.runner.clone())))
     }
 

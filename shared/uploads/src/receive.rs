@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use gristmill_pipelines::{HeaderError, Kind, Limits, Piece, SplitLimits, Splitter};
 use gristmill_platform::config::LimitsConfig;
-use gristmill_queue::{Queue, QueueError};
+use gristmill_queue::{Queue, QueueError, trace};
 use object_store::ObjectStore;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -130,12 +130,12 @@ impl Receiver {
         E: std::error::Error + Send + Sync + 'static,
     {
         let receiver = self.clone();
-        let running = tokio::spawn(async move {
+        let running = tokio::spawn(trace::carry(async move {
             if let Some(first) = receiver.keyed(&new).await? {
                 return receiver.replay(&new, first, body).await;
             }
             receiver.take(new, body).await
-        });
+        }));
         match running.await {
             Ok(result) => result,
             Err(error) => Err(ReceiveError::Broken { upload_id: None, source: error.into() }),

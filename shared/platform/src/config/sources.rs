@@ -65,9 +65,9 @@ pub struct StoreConfig {
     pub keep_objects: Duration,
 }
 
-/// Logs.
+/// Logs and spans.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Logs")]
+#[command(next_help_heading = "Logs and traces")]
 pub struct TelemetryConfig {
     /// Lines for people or for machines
     #[arg(long, env = "GRISTMILL_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
@@ -76,6 +76,14 @@ pub struct TelemetryConfig {
     /// What is logged: a level, or levels by module such as info,sqlx=warn
     #[arg(long, env = "GRISTMILL_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
+
+    /// Where traces go by OTLP over HTTP, such as http://localhost:4318; nowhere unless given
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
+    /// What this installation is called in traces
+    #[arg(long, env = "OTEL_SERVICE_NAME", default_value = "gristmill", value_name = "NAME")]
+    pub service_name: String,
 }
 
 /// How log lines look.

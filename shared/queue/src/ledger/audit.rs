@@ -7,16 +7,16 @@ use uuid::Uuid;
 
 use crate::QueueError;
 
-/// Unfinished jobs of one queue in one state.
+/// Jobs of one queue in one state.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct Depth {
     /// The queue.
     pub queue: String,
-    /// `available` or `scheduled`.
+    /// `available`, `scheduled`, `dead` or `parked`.
     pub state: String,
     /// How many.
     pub jobs: i64,
-    /// Age of the oldest in seconds since it was due (not positive when it is not due yet).
+    /// How many seconds the oldest of them is due (not positive when none is yet), or dead, or parked.
     pub oldest_seconds: f64,
 }
 
@@ -46,8 +46,14 @@ pub struct Pruned {
 
 pub(crate) async fn depths(pool: &PgPool) -> Result<Vec<Depth>, QueueError> {
     Ok(sqlx::query_as(
-        "select queue, state, count(*) as jobs, extract(epoch from now() - min(run_at))::float8 as oldest_seconds
-         from jobs where state in ('available', 'scheduled') group by queue, state order by queue, state",
+        // One arm for each partial index: together they would read the whole table.
+        "select queue, state, count(*) as jobs, extract(epoch from now() - min(since))::float8 as oldest_seconds
+         from (select queue, state, run_at as since from jobs where state = 'available'
+               union all
+               select queue, state, run_at from jobs where state = 'scheduled'
+               union all
+               select queue, state, coalesce(finished_at, run_at) from jobs where state in ('dead', 'parked')) j
+         group by queue, state order by queue, state",
     )
     .fetch_all(pool)
     .await?)
@@ -93,12 +99,11 @@ pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pr
     let mut pruned = Pruned::default();
     let mut cursor = Uuid::nil();
     // What finished by then was created by then, and ids are in order of creation.
-    let newest = jiff::Timestamp::now() - jiff::SignedDuration::from_millis(millis);
-    let last = Uuid::new_v7(uuid::Timestamp::from_unix(
-        uuid::NoContext,
-        u64::try_from(newest.as_second()).unwrap_or(0) + 1,
-        0,
-    ));
+    let newest: f64 = sqlx::query_scalar("select extract(epoch from now() - $1 * interval '1 millisecond')::float8")
+        .bind(millis)
+        .fetch_one(pool)
+        .await?;
+    let last = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, newest.max(0.0) as u64 + 1, 0));
     loop {
         let seen: Vec<(Uuid, bool)> = sqlx::query_as(
             "with page as (

@@ -21,8 +21,8 @@ with gate as (
     insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id,
                       trace_parent, fair_key, version, retain_seconds)
     select i.id, $3, $4, $5, i.payload::jsonb,
-           case when $8 > now() then 'scheduled' else 'available' end,
-           $6, coalesce($8, now()), $7, $9, $10, $11, $12, $13, $14
+           case when coalesce($8, now()) + $15 * interval '1 millisecond' > now() then 'scheduled' else 'available' end,
+           $6, coalesce($8, now()) + $15 * interval '1 millisecond', $7, $9, $10, $11, $12, $13, $14
     from unnest($1::uuid[], $2::text[]) as i (id, payload)
     where $7 is null or exists (select from gate)
     on conflict (unique_key) where unique_key is not null and state in ('available', 'scheduled') do nothing
@@ -57,6 +57,7 @@ async fn insert_all<J: Job>(conn: &mut PgConnection, jobs: &[J], options: &Optio
     let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
     let payloads = jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
     let fair_key = options.fair_key.clone().or_else(|| options.client_id.map(|client| client.to_string()));
+    let trace_parent = options.trace_parent.clone().or_else(crate::trace::current);
     let priority = options.priority.unwrap_or(J::PRIORITY).min(9);
     let rows: Vec<(Option<Uuid>, Option<bool>, bool)> = sqlx::query_as(INSERT)
         .bind(&ids)
@@ -69,10 +70,11 @@ async fn insert_all<J: Job>(conn: &mut PgConnection, jobs: &[J], options: &Optio
         .bind(options.run_at.map(Timestamp::to_sqlx))
         .bind(&options.unique_key)
         .bind(options.client_id)
-        .bind(&options.trace_parent)
+        .bind(&trace_parent)
         .bind(&fair_key)
         .bind(i16::try_from(J::VERSION).unwrap_or(i16::MAX))
         .bind(crate::job::retain_seconds::<J>())
+        .bind(options.delay.map_or(0, |delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2)))
         .fetch_all(&mut *conn)
         .await?;
 
@@ -95,7 +97,7 @@ async fn insert_all<J: Job>(conn: &mut PgConnection, jobs: &[J], options: &Optio
             let envelope = Envelope {
                 name: J::NAME.into(),
                 due: now_millis(),
-                trace_parent: options.trace_parent.clone(),
+                trace_parent: trace_parent.clone(),
                 client_id: options.client_id,
                 version: J::VERSION,
                 payload: &payload,

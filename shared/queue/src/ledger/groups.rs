@@ -93,7 +93,7 @@ impl JobSpec {
         self
     }
 
-    /// As part of this W3C trace.
+    /// With this W3C `traceparent`; a join without one follows what creates its group, a tick begins a trace of its own.
     #[must_use]
     pub fn trace_parent(mut self, trace_parent: impl Into<String>) -> Self {
         self.trace_parent = Some(trace_parent.into());
@@ -179,14 +179,21 @@ pub(crate) async fn create(conn: &mut PgConnection, new: &NewGroup) -> Result<Gr
         Some(parent) => Some(join_parent(conn, parent).await?),
         None => None,
     };
+    // The join follows what made the group, and so stands in its trace beside the members.
+    let here = crate::trace::current();
+    let join = |spec: &Option<JobSpec>| {
+        let mut spec = spec.clone()?;
+        spec.trace_parent = spec.trace_parent.or_else(|| here.clone());
+        Some(sqlx::types::Json(spec))
+    };
     sqlx::query(
         "insert into groups (id, policy, on_complete, on_failure, parent_id, root_id, name, client_id)
          values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(id)
     .bind(new.policy.as_str())
-    .bind(new.on_complete.as_ref().map(sqlx::types::Json))
-    .bind(new.on_failure.as_ref().map(sqlx::types::Json))
+    .bind(join(&new.on_complete))
+    .bind(join(&new.on_failure))
     .bind(new.parent)
     .bind(root)
     .bind(&new.name)

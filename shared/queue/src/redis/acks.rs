@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Broker, Buried, Graveyard, Reason, fetch::Claims};
+use super::{Broker, Buried, Graveyard, Reason, fetch::Claims, link::Link, process::Vitals};
 
 /// How a lease ends.
 #[derive(Debug)]
@@ -34,7 +34,8 @@ pub(super) enum Note {
 /// Runs until the worker is gone; the tasks that hold senders may live longer than it.
 pub(super) async fn send(
     broker: Broker,
-    mut conn: ConnectionManager,
+    mut link: Link,
+    vitals: Arc<Vitals>,
     claims: Arc<Claims>,
     graveyard: Arc<dyn Graveyard>,
     mut notes: mpsc::UnboundedReceiver<Note>,
@@ -63,7 +64,7 @@ pub(super) async fn send(
             tokio::spawn(bury(Arc::clone(&claims), Arc::clone(&graveyard), job, number));
         }
         let mut pause = Duration::from_millis(20);
-        while let Err(error) = deliver(&broker, &mut conn, &done, &back).await {
+        while let Err(error) = deliver(&broker, link.conn(), &done, &back).await {
             if pause > Duration::from_secs(1) {
                 warn!(%error, waiting = done.len() + back.len(), "the broker does not take our answers; trying on");
             } else {
@@ -74,6 +75,9 @@ pub(super) async fn send(
                 () = end.cancelled() => return,
             }
             pause = (pause * 2).min(Duration::from_secs(2));
+        }
+        if !done.is_empty() || !back.is_empty() {
+            vitals.progress();
         }
         let answered = done.iter().map(|(id, number)| (id, *number));
         claims.forget(answered.chain(back.iter().map(|(id, number, _)| (id, *number))));

@@ -3,7 +3,7 @@
 
 use std::{
     marker::PhantomData,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     task::{Context, Poll},
     time::Duration,
 };
@@ -24,10 +24,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Broker, Graveyard, LeaseLayer, ListGraveyard,
+    Broker, Graveyard, LeaseLayer, ListGraveyard, Process, Roster,
     acks::{self, Answer, Note, Verdict},
-    fetch::{Claims, Fetched, Fetcher},
+    fetch::{Claims, Fetched, Fetcher, Naming},
     keeper::Keeper,
+    link::Link,
     sink::Outgoing,
 };
 
@@ -48,6 +49,10 @@ pub struct Settings {
     pub backoff: (Duration, Duration),
     /// A name for people.
     pub label: String,
+    /// Of the binary.
+    pub version: String,
+    /// The worker that this queue line is part of.
+    pub process: Process,
 }
 
 impl Settings {
@@ -62,6 +67,8 @@ impl Settings {
             max_deliveries: 10,
             backoff: (Duration::from_secs(1), Duration::from_secs(600)),
             label: String::new(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            process: Process::default(),
         }
     }
 }
@@ -69,6 +76,11 @@ impl Settings {
 /// Tells a running task that its lease went to somebody else. Every task carries one in its data.
 #[derive(Debug, Clone)]
 pub struct LeaseLost(pub CancellationToken);
+
+/// Tasks of one priority take turns by this key. Put it in the data of a task that is pushed; every task that runs has
+/// one, which may be empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FairKey(pub String);
 
 /// A queue of `Args` in Redis.
 pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
@@ -79,6 +91,8 @@ pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
     settings: Settings,
     codec: C,
     graveyard: Arc<dyn Graveyard>,
+    name: Arc<Naming>,
+    reconnects: Arc<AtomicU64>,
     fetched: Fetching,
     claims: Option<Arc<Claims>>,
     /// No more claims.
@@ -122,6 +136,8 @@ impl<Args, C> RedisBackend<Args, C> {
         let broker = Broker::new(&settings.namespace, &settings.queue);
         Ok(Self {
             graveyard: Arc::new(ListGraveyard::new(conn.clone(), &broker)),
+            name: Arc::new(|_| None),
+            reconnects: Arc::default(),
             broker,
             conn,
             client,
@@ -142,6 +158,17 @@ impl<Args, C> RedisBackend<Args, C> {
     pub fn graveyard(mut self, graveyard: impl Graveyard) -> Self {
         self.graveyard = Arc::new(graveyard);
         self
+    }
+
+    /// How a payload is called in the list of what runs.
+    #[must_use]
+    pub fn naming(mut self, name: impl Fn(&[u8]) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.name = Arc::new(name);
+        self
+    }
+
+    fn link(&self) -> RedisResult<Link> {
+        Link::new(self.client.clone(), Arc::clone(&self.reconnects))
     }
 
     /// Once cancelled, the worker claims nothing more and gives back what it has not started, at once;
@@ -183,6 +210,7 @@ impl<Args, C> Backend for RedisBackend<Args, C> {
                     .attempt(usize::try_from(lease.number - 1).unwrap_or(usize::MAX))
                     .priority(lease.priority.into())
                     .data(LeaseLost(lost))
+                    .data(FairKey(lease.key))
                     .build();
                 Poll::Ready(Some(Ok(task)))
             }
@@ -220,6 +248,69 @@ fn take_back(fetched: &Fetching, claims: &Claims) {
     }
 }
 
+impl<Args, C> RedisBackend<Args, C>
+where
+    C: Codec<Args, Compact = Vec<u8>> + Clone + Send + Sync + 'static,
+    C::Error: std::fmt::Display,
+{
+    fn start(
+        &self,
+        claims: &Arc<Claims>,
+        answers: mpsc::UnboundedReceiver<Note>,
+        out: mpsc::UnboundedSender<Fetched>,
+    ) -> std::io::Result<()> {
+        let Settings { lease, ref process, ref queue, ref label, .. } = self.settings;
+        let keeper = Keeper {
+            broker: self.broker.clone(),
+            client: self.client.clone(),
+            claims: Arc::clone(claims),
+            graveyard: Arc::clone(&self.graveyard),
+            lease,
+            max_deliveries: self.settings.max_deliveries,
+            roster: Roster::new(&self.settings.namespace),
+            process: process.clone(),
+            label: label.clone(),
+            version: self.settings.version.clone(),
+            queue: queue.clone(),
+            concurrency: self.settings.concurrency,
+            name: Arc::clone(&self.name),
+            reconnects: Arc::clone(&self.reconnects),
+            stop: self.stop.clone(),
+            end: self.end.clone(),
+        };
+        keeper.start()?;
+        let vitals = process.line(queue, Arc::clone(&self.reconnects));
+        tokio::spawn(acks::send(
+            self.broker.clone(),
+            self.link().map_err(std::io::Error::other)?,
+            Arc::clone(&vitals),
+            Arc::clone(claims),
+            Arc::clone(&self.graveyard),
+            answers,
+            self.end.clone(),
+        ));
+        let codec = self.codec.clone();
+        let fetcher = Fetcher {
+            broker: self.broker.clone(),
+            client: self.client.clone(),
+            link: self.link().map_err(std::io::Error::other)?,
+            vitals,
+            lease,
+            claims: Arc::clone(claims),
+            stop: self.stop.clone(),
+            out,
+            flaw: Box::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
+            graveyard: Arc::clone(&self.graveyard),
+        };
+        let (fetched, own) = (Arc::clone(&self.fetched), Arc::clone(claims));
+        tokio::spawn(async move {
+            fetcher.run().await;
+            take_back(&fetched, &own);
+        });
+        Ok(())
+    }
+}
+
 impl<Args, C> BackendConfig for RedisBackend<Args, C>
 where
     Args: 'static,
@@ -243,44 +334,9 @@ where
         *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
         self.claims = Some(Arc::clone(&claims));
 
-        tokio::spawn(acks::send(
-            self.broker.clone(),
-            self.conn.clone(),
-            Arc::clone(&claims),
-            Arc::clone(&self.graveyard),
-            answers,
-            self.end.clone(),
-        ));
-        let codec = self.codec.clone();
-        let fetcher = Fetcher {
-            broker: self.broker.clone(),
-            client: self.client.clone(),
-            conn: self.conn.clone(),
-            lease: self.settings.lease,
-            claims: Arc::clone(&claims),
-            stop: self.stop.clone(),
-            out,
-            flaw: Box::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
-            graveyard: Arc::clone(&self.graveyard),
-        };
-        let (fetched, own) = (Arc::clone(&self.fetched), Arc::clone(&claims));
-        tokio::spawn(async move {
-            fetcher.run().await;
-            take_back(&fetched, &own);
-        });
-        let keeper = Keeper {
-            broker: self.broker.clone(),
-            client: self.client.clone(),
-            claims: Arc::clone(&claims),
-            graveyard: Arc::clone(&self.graveyard),
-            lease: self.settings.lease,
-            max_deliveries: self.settings.max_deliveries,
-            member: format!("{} {}", Uuid::new_v4().simple(), self.settings.label),
-            end: self.end.clone(),
-        };
-        if let Err(error) = keeper.start() {
+        if let Err(error) = self.start(&claims, answers, out) {
             // Without renewals every job would run twice: rather run none.
-            tracing::error!(%error, "no thread for the lease keeper: this worker takes no jobs");
+            tracing::error!(%error, "the broker's client cannot be started: this worker takes no jobs");
             self.stop.cancel();
         }
         LeaseLayer { claims, backoff: self.settings.backoff }

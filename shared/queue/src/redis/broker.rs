@@ -1,12 +1,16 @@
-//! Keys and scripts of one queue. Every key carries the queue's hash tag and every script names its keys.
+//! Keys and scripts of one queue. Every key carries the queue's hash tag, so that all are in one slot of a cluster. A
+//! script is told all keys but those of the lines, whose names it computes: see `scripts/queue.lua`.
 
 use std::{sync::LazyLock, time::Duration};
 
-use ::redis::{RedisResult, Script, aio::ConnectionLike};
+use ::redis::{RedisResult, Script, ScriptInvocation, aio::ConnectionLike};
+use serde::{Deserialize, Serialize};
 
 macro_rules! script {
     ($name:ident, $file:literal) => {
-        static $name: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file))));
+        static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(include_str!("scripts/queue.lua"), include_str!(concat!("scripts/", $file))))
+        });
     };
 }
 script!(PUSH, "push.lua");
@@ -15,23 +19,36 @@ script!(RENEW, "renew.lua");
 script!(ACK, "ack.lua");
 script!(RELEASE, "release.lua");
 script!(REAP, "reap.lua");
+script!(LIMIT, "limit.lua");
 
 /// Ids in one call: Lua unpacks them, so there is a bound.
 const SLICE: usize = 500;
-/// A worker that has not been heard of for this long is gone.
-const HEARD: Duration = Duration::from_secs(30);
+/// In the order of `scripts/queue.lua`; behind them come the rings `turns:0` to `turns:9`.
+const KEYS: [&str; 12] = [
+    "jobs", "leases", "delayed", "claims", "strikes", "running", "counts", "parked", "limits", "bucket", "acked",
+    "wake",
+];
+const MESSAGES: usize = 0;
+const LEASES: usize = 1;
+const ACKED: usize = 10;
+const WAKE: usize = 11;
 
 /// One queue in Redis.
 #[derive(Debug, Clone)]
 pub struct Broker {
     tag: String,
-    messages: String,
-    leases: String,
-    claims: String,
-    strikes: String,
-    wake: String,
-    workers: String,
-    ready: [String; 10],
+    keys: Vec<String>,
+}
+
+/// A job on its way in.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The job.
+    pub id: &'a str,
+    /// Jobs of one priority take turns by this key. Only those of the empty one are not limited by key.
+    pub key: &'a str,
+    /// What the service gets.
+    pub payload: &'a [u8],
 }
 
 /// A job that this process holds until its deadline. `number` is the delivery: it fences every later call.
@@ -45,40 +62,79 @@ pub struct Lease {
     pub payload: Vec<u8>,
     /// 0 is the most urgent.
     pub priority: u8,
+    /// Whose turn it is; may be empty.
+    pub key: String,
 }
 
-/// A worker seen in the last half minute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worker {
-    /// Random, by process and queue.
-    pub id: String,
-    /// For people.
-    pub label: String,
-    /// When it was last heard of, in seconds since 1970 by Redis' clock.
-    pub heard: u64,
+/// The answer to a claim.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) leases: Vec<Lease>,
+    pub(super) hold: Hold,
+    /// Jobs wait, and the broker knows no reason not to give them out.
+    pub(super) stuck: bool,
 }
+
+/// Why there are no more jobs at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    None,
+    Paused,
+    /// As many run as may.
+    Full,
+    /// As many were started as may; the next one after this long.
+    Rate(Duration),
+}
+
+/// What a queue, over all its workers, is held to; none: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Jobs that run at a time.
+    pub concurrency: Option<u32>,
+    /// Starts a second.
+    pub rate_per_second: Option<f64>,
+    /// How many may start at once after a silence; unless given, those of one second.
+    pub burst: Option<u32>,
+    /// Jobs of one key that run at a time. Jobs without a key are not held by it.
+    pub key_concurrency: Option<u32>,
+}
+
+/// How many jobs of a queue are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Load {
+    /// Not leased, whether due or delayed after a failure.
+    pub waiting: u64,
+    /// Leased.
+    pub running: u64,
+    /// Acknowledged a second, over the last minute.
+    pub acked_per_second: f64,
+}
+
+/// Acknowledgements by slot.
+type Slots = Vec<(u64, u64)>;
 
 impl Broker {
     /// The queue `queue` in this namespace.
     #[must_use]
     pub fn new(namespace: &str, queue: &str) -> Self {
         let tag = format!("{{{namespace}:{queue}}}");
-        let key = |name: &str| format!("{tag}:{name}");
-        Self {
-            messages: key("jobs"),
-            leases: key("leases"),
-            claims: key("claims"),
-            strikes: key("strikes"),
-            wake: key("wake"),
-            workers: key("workers"),
-            ready: std::array::from_fn(|priority| key(&format!("ready:{priority}"))),
-            tag,
+        let named = KEYS.iter().map(|name| format!("{tag}:{name}"));
+        let keys = named.chain((0..10).map(|priority| format!("{tag}:turns:{priority}"))).collect();
+        Self { tag, keys }
+    }
+
+    fn call<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
+        let mut call = script.prepare_invoke();
+        for key in &self.keys {
+            call.key(key);
         }
+        call
     }
 
     /// The list a waiting worker blocks on.
     pub(super) fn wake_key(&self) -> &str {
-        &self.wake
+        &self.keys[WAKE]
     }
 
     /// Where [`super::ListGraveyard`] keeps what it buries.
@@ -86,7 +142,7 @@ impl Broker {
         format!("{}:buried", self.tag)
     }
 
-    /// Puts jobs (id, payload) in their line; an id that is known already is left alone. Returns how many were new.
+    /// Puts jobs (id, payload) in line; an id that is known already is left alone. Returns how many were new.
     ///
     /// # Errors
     /// When Redis does; the call may be repeated.
@@ -96,37 +152,75 @@ impl Broker {
         priority: u8,
         jobs: &[(&str, &[u8])],
     ) -> RedisResult<u64> {
+        let jobs: Vec<_> = jobs.iter().map(|&(id, payload)| Incoming { id, key: "", payload }).collect();
+        self.push_fairly(conn, priority, &jobs).await
+    }
+
+    /// The same, each job in the line of its key.
+    ///
+    /// # Errors
+    /// When Redis does; the call may be repeated.
+    pub async fn push_fairly<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        priority: u8,
+        jobs: &[Incoming<'_>],
+    ) -> RedisResult<u64> {
         let priority = priority.min(9);
         let mut fresh = 0;
         for slice in jobs.chunks(SLICE) {
-            let mut call = PUSH.key(&self.messages);
-            call.key(&self.ready[usize::from(priority)]).key(&self.wake);
-            for (id, payload) in slice {
-                let mut message = Vec::with_capacity(payload.len() + 1);
-                message.push(b'0' + priority);
+            let mut call = self.call(&PUSH);
+            call.arg(priority);
+            for Incoming { id, key, payload } in slice {
+                let mut message = format!("{priority}{}:{key}", key.len()).into_bytes();
                 message.extend_from_slice(payload);
-                call.arg(*id).arg(message);
+                call.arg(*id).arg(*key).arg(message);
             }
             fresh += call.invoke_async::<u64>(conn).await?;
         }
         Ok(fresh)
     }
 
-    /// Takes up to `count` jobs, the most urgent first, or the least urgent first.
+    /// Takes up to `count` jobs, the most urgent first, or the least urgent first; those of one priority by turns.
     pub(super) async fn claim<C: ConnectionLike + Send>(
         &self,
         conn: &mut C,
         lease: Duration,
         count: usize,
         from_lowest: bool,
-    ) -> RedisResult<Vec<Lease>> {
-        let mut call = CLAIM.key(&self.messages);
-        call.key(&self.leases).key(&self.claims).key(&self.wake);
-        self.ready.iter().for_each(|ready| {
-            call.key(ready);
-        });
+    ) -> RedisResult<Claimed> {
+        let mut call = self.call(&CLAIM);
         call.arg(millis(lease)).arg(count.min(SLICE)).arg(u8::from(from_lowest));
-        Ok(leases(call.invoke_async(conn).await?))
+        let (hold, stuck, rows): (i64, bool, ::redis::Value) = call.invoke_async(conn).await?;
+        let hold = match hold {
+            0 => Hold::None,
+            -1 => Hold::Paused,
+            millis if millis > 0 => Hold::Rate(Duration::from_millis(millis.unsigned_abs())),
+            _ => Hold::Full,
+        };
+        Ok(Claimed { leases: leases(rows)?, hold, stuck })
+    }
+
+    /// Holds the queue to this, unless a later `version` was told already. Kept until it is set otherwise. Returns
+    /// whether that is new.
+    ///
+    /// # Errors
+    /// When Redis does; the call may be repeated.
+    pub async fn hold<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        version: i64,
+        paused: bool,
+        limits: &Limits,
+    ) -> RedisResult<bool> {
+        let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
+        // A bucket that never holds a whole job would give out none.
+        let burst = limits.rate_per_second.map(|rate| limits.burst.map_or(rate.ceil(), f64::from).max(1.0));
+        let mut call = self.call(&LIMIT);
+        call.arg(version).arg(if paused { "1" } else { "" }).arg(number(limits.concurrency));
+        call.arg(limits.rate_per_second.map(|rate| rate.to_string()).unwrap_or_default());
+        call.arg(burst.map(|burst| burst.to_string()).unwrap_or_default()).arg(number(limits.key_concurrency));
+        call.invoke_async(conn).await
     }
 
     /// Pushes the deadlines out; returns the ids that were lost to somebody else.
@@ -138,8 +232,8 @@ impl Broker {
     ) -> RedisResult<Vec<String>> {
         let mut lost = Vec::new();
         for slice in held.chunks(SLICE) {
-            let mut call = RENEW.key(&self.leases);
-            call.key(&self.claims).key(&self.messages).arg(millis(lease));
+            let mut call = self.call(&RENEW);
+            call.arg(millis(lease));
             for (id, number) in slice {
                 call.arg(id).arg(number);
             }
@@ -151,8 +245,7 @@ impl Broker {
     /// Removes finished jobs, where the caller is still their owner.
     pub(super) async fn ack<C: ConnectionLike + Send>(&self, conn: &mut C, done: &[(String, u64)]) -> RedisResult<()> {
         for slice in done.chunks(SLICE) {
-            let mut call = ACK.key(&self.messages);
-            call.key(&self.leases).key(&self.claims).key(&self.strikes);
+            let mut call = self.call(&ACK);
             for (id, number) in slice {
                 call.arg(id).arg(number);
             }
@@ -168,11 +261,7 @@ impl Broker {
         back: &[(String, u64, Duration)],
     ) -> RedisResult<()> {
         for slice in back.chunks(SLICE) {
-            let mut call = RELEASE.key(&self.messages);
-            call.key(&self.leases).key(&self.claims).key(&self.wake);
-            self.ready.iter().for_each(|ready| {
-                call.key(ready);
-            });
+            let mut call = self.call(&RELEASE);
             for (id, number, delay) in slice {
                 call.arg(id).arg(number).arg(millis(*delay));
             }
@@ -189,15 +278,10 @@ impl Broker {
         max_deliveries: u32,
         lease: Duration,
     ) -> RedisResult<(u64, Vec<Lease>)> {
-        let mut call = REAP.key(&self.messages);
-        call.key(&self.leases).key(&self.claims).key(&self.wake);
-        self.ready.iter().for_each(|ready| {
-            call.key(ready);
-        });
-        call.key(&self.strikes).arg(100).arg(max_deliveries).arg(millis(lease));
-        let (back, worn_out): (u64, Vec<::redis::Value>) = call.invoke_async(conn).await?;
-        let worn_out = ::redis::FromRedisValue::from_redis_value(::redis::Value::Array(worn_out))?;
-        Ok((back, leases(worn_out)))
+        let mut call = self.call(&REAP);
+        call.arg(100).arg(max_deliveries).arg(millis(lease));
+        let (back, worn_out): (u64, ::redis::Value) = call.invoke_async(conn).await?;
+        Ok((back, leases(worn_out)?))
     }
 
     /// Which of these ids the broker knows, waiting or running.
@@ -209,7 +293,7 @@ impl Broker {
         for slice in ids.chunks(SLICE) {
             let mut pipe = ::redis::pipe();
             for id in slice {
-                pipe.hexists(&self.messages, id);
+                pipe.hexists(&self.keys[MESSAGES], id);
             }
             known.extend(pipe.query_async::<Vec<bool>>(conn).await?);
         }
@@ -225,7 +309,7 @@ impl Broker {
         let mut leased = Vec::with_capacity(ids.len());
         for slice in ids.chunks(SLICE) {
             let mut call = ::redis::cmd("ZMSCORE");
-            call.arg(&self.leases);
+            call.arg(&self.keys[LEASES]);
             for id in slice {
                 call.arg(id.to_string());
             }
@@ -240,7 +324,7 @@ impl Broker {
     /// # Errors
     /// When Redis does.
     pub async fn leased<C: ConnectionLike + Send>(&self, conn: &mut C, limit: usize) -> RedisResult<Vec<String>> {
-        ::redis::cmd("ZRANGE").arg(&self.leases).arg(0).arg(limit.saturating_sub(1)).query_async(conn).await
+        ::redis::cmd("ZRANGE").arg(&self.keys[LEASES]).arg(0).arg(limit.saturating_sub(1)).query_async(conn).await
     }
 
     /// Jobs waiting, and jobs running.
@@ -248,58 +332,52 @@ impl Broker {
     /// # Errors
     /// When Redis does.
     pub async fn depth<C: ConnectionLike + Send>(&self, conn: &mut C) -> RedisResult<(u64, u64)> {
-        let mut pipe = ::redis::pipe();
-        for ready in &self.ready {
-            pipe.llen(ready);
-        }
-        pipe.zcard(&self.leases);
-        let counts: Vec<u64> = pipe.query_async(conn).await?;
-        Ok((counts[..10].iter().sum(), counts[10]))
+        let (known, running): (u64, u64) =
+            ::redis::pipe().hlen(&self.keys[MESSAGES]).zcard(&self.keys[LEASES]).query_async(conn).await?;
+        Ok((known.saturating_sub(running), running))
     }
 
-    /// Workers heard of lately.
+    /// The same, and how fast they get fewer.
     ///
     /// # Errors
     /// When Redis does.
-    pub async fn workers<C: ConnectionLike + Send>(&self, conn: &mut C) -> RedisResult<Vec<Worker>> {
-        let seen: Vec<(String, u64)> =
-            ::redis::cmd("ZRANGE").arg(&self.workers).arg(0).arg(-1).arg("WITHSCORES").query_async(conn).await?;
-        Ok(seen
-            .into_iter()
-            .map(|(member, heard)| {
-                let (id, label) = member.split_once(' ').unwrap_or((&member, ""));
-                Worker { id: id.into(), label: label.into(), heard }
-            })
-            .collect())
-    }
-
-    /// Says that this worker lives. The list forgets who is silent, and itself when all are.
-    pub(super) async fn heartbeat<C: ConnectionLike + Send>(&self, conn: &mut C, member: &str) -> RedisResult<()> {
-        let (now, _): (u64, u64) = ::redis::cmd("TIME").query_async(conn).await?;
-        ::redis::pipe()
-            .zadd(&self.workers, member, now)
-            .ignore()
-            .zrembyscore(&self.workers, "-inf", now.saturating_sub(HEARD.as_secs()))
-            .ignore()
-            .expire(&self.workers, HEARD.as_secs().cast_signed())
-            .ignore()
-            .query_async(conn)
-            .await
-    }
-
-    /// Removes this worker from the list.
-    pub(super) async fn farewell<C: ConnectionLike + Send>(&self, conn: &mut C, member: &str) -> RedisResult<()> {
-        ::redis::cmd("ZREM").arg(&self.workers).arg(member).query_async(conn).await
+    pub async fn load<C: ConnectionLike + Send>(&self, conn: &mut C) -> RedisResult<Load> {
+        let mut pipe = ::redis::pipe();
+        pipe.hlen(&self.keys[MESSAGES]).zcard(&self.keys[LEASES]).hgetall(&self.keys[ACKED]).cmd("TIME");
+        let answer: (u64, u64, Slots, (u64, u64)) = pipe.query_async(conn).await?;
+        let (known, running, acked, (seconds, micros)) = answer;
+        // Slots of ten seconds, by number; the first of them tells since when there is work.
+        let now = seconds as f64 + micros as f64 / 1e6;
+        let recent = acked.iter().filter(|(slot, _)| slot * 10 + 70 > seconds);
+        let (first, count) =
+            recent.fold((seconds, 0), |(first, sum), (slot, count)| (first.min(slot * 10), sum + count));
+        let acked_per_second = count as f64 / (now - first as f64).max(1.0);
+        Ok(Load { waiting: known.saturating_sub(running), running, acked_per_second })
     }
 }
 
-fn leases(rows: Vec<(String, u64, Vec<u8>)>) -> Vec<Lease> {
-    rows.into_iter()
-        .map(|(id, before, mut message)| {
-            let priority = if message.is_empty() { b'9' } else { message.remove(0) };
-            Lease { id, number: before + 1, payload: message, priority: priority.wrapping_sub(b'0').min(9) }
+fn leases(rows: ::redis::Value) -> RedisResult<Vec<Lease>> {
+    let rows: Vec<(String, u64, Vec<u8>)> = ::redis::FromRedisValue::from_redis_value(rows)?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, before, message)| {
+            let (priority, key, payload) = address(&message);
+            Lease { id, number: before + 1, payload: payload.to_vec(), priority, key }
         })
-        .collect()
+        .collect())
+}
+
+/// Priority, key and payload of a message: see `scripts/queue.lua`.
+fn address(message: &[u8]) -> (u8, String, &[u8]) {
+    let read = || {
+        let colon = message.iter().position(|byte| *byte == b':')?;
+        let priority = message.first()?.checked_sub(b'0')?;
+        let length: usize = std::str::from_utf8(message.get(1..colon)?).ok()?.parse().ok()?;
+        let (key, payload) = message.get(colon + 1..)?.split_at_checked(length)?;
+        Some((priority.min(9), String::from_utf8_lossy(key).into_owned(), payload))
+    };
+    // Not written by us: its payload will say so to whoever decodes it.
+    read().unwrap_or((9, String::new(), message))
 }
 
 fn millis(duration: Duration) -> u64 {

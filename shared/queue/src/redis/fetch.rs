@@ -6,20 +6,20 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ::redis::{
-    AsyncConnectionConfig, Client, RedisResult,
-    aio::{ConnectionManager, MultiplexedConnection},
-};
+use ::redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Broker, Buried, Graveyard, Lease, Reason,
+    Broker, Buried, Graveyard, Lease, Reason, RunningView,
     acks::{Answer, Note, Verdict, bury},
+    broker::{Claimed, Hold},
+    link::Link,
+    process::Vitals,
 };
 
 /// What this process holds of one queue.
@@ -32,6 +32,8 @@ pub(super) struct Claims {
 
 struct Held {
     number: u64,
+    /// Milliseconds since 1970.
+    since: u64,
     payload: Vec<u8>,
     lost: CancellationToken,
 }
@@ -79,6 +81,17 @@ impl Claims {
         self.table().iter().map(|(id, held)| (id.clone(), held.number)).collect()
     }
 
+    /// How many jobs there are, and those held longest.
+    pub(super) fn running(&self, limit: usize, name: &Naming) -> (usize, Vec<RunningView>) {
+        let held = self.table();
+        let mut oldest: Vec<_> = held.iter().collect();
+        oldest.sort_by(|a, b| (a.1.since, a.0).cmp(&(b.1.since, b.0)));
+        oldest.truncate(limit);
+        let view =
+            |(id, held): (&String, &Held)| RunningView::new(id.clone(), name(&held.payload), held.number, held.since);
+        (held.len(), oldest.into_iter().map(view).collect())
+    }
+
     /// Somebody else has these now.
     pub(super) fn lose(&self, ids: &[String]) {
         let held = self.table();
@@ -91,13 +104,15 @@ impl Claims {
 
     /// Takes note of claims; returns for each the token that tells of its loss.
     fn hold(&self, leases: &[Lease]) -> Vec<CancellationToken> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
         let mut held = self.table();
         leases
             .iter()
             .map(|lease| {
                 let lost = CancellationToken::new();
                 let payload = lease.payload.clone();
-                held.insert(lease.id.clone(), Held { number: lease.number, payload, lost: lost.clone() });
+                held.insert(lease.id.clone(), Held { number: lease.number, since, payload, lost: lost.clone() });
                 lost
             })
             .collect()
@@ -112,10 +127,14 @@ pub(super) struct Fetched {
 
 type Flaw = dyn Fn(&Vec<u8>) -> Option<String> + Send + Sync;
 
+/// What a payload calls its job.
+pub(super) type Naming = dyn Fn(&[u8]) -> Option<String> + Send + Sync;
+
 pub(super) struct Fetcher {
     pub(super) broker: Broker,
     pub(super) client: Client,
-    pub(super) conn: ConnectionManager,
+    pub(super) link: Link,
+    pub(super) vitals: Arc<Vitals>,
     pub(super) lease: Duration,
     pub(super) claims: Arc<Claims>,
     pub(super) stop: CancellationToken,
@@ -134,38 +153,42 @@ impl Fetcher {
         while !self.stop.is_cancelled() {
             let room = self.claims.room.load(Ordering::Acquire);
             if room == 0 {
+                self.vitals.set_content(true);
                 tokio::select! {
                     () = self.claims.freed.notified() => {}
                     () = self.stop.cancelled() => {}
                 }
+                self.vitals.set_content(false);
                 continue;
             }
             turn = turn.wrapping_add(1);
-            match self.broker.claim(&mut self.conn, self.lease, room, turn.is_multiple_of(16)).await {
-                Ok(leases) => {
+            let pause = match self.broker.claim(self.link.conn(), self.lease, room, turn.is_multiple_of(16)).await {
+                Ok(claimed) => {
                     if std::mem::take(&mut failing) {
                         info!("the broker answers again");
                     }
-                    if leases.is_empty() {
-                        tokio::select! {
-                            () = sleeper.sleep(self.broker.wake_key()) => {}
-                            () = self.stop.cancelled() => {}
-                        }
-                    } else if !self.hand_out(leases) {
-                        return;
+                    let pause = Pause::after(&claimed);
+                    if !claimed.stuck {
+                        self.vitals.progress();
                     }
+                    if !self.hand_out(claimed.leases) {
+                        break;
+                    }
+                    pause
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
                         warn!(%error, "the broker cannot be read; trying on");
                     }
-                    tokio::select! {
-                        () = tokio::time::sleep(Duration::from_millis(200)) => {}
-                        () = self.stop.cancelled() => {}
-                    }
+                    Pause::For(FAILED)
                 }
+            };
+            tokio::select! {
+                () = pause.pass(&mut sleeper, self.broker.wake_key()) => {}
+                () = self.stop.cancelled() => {}
             }
         }
+        self.vitals.set_content(true);
     }
 
     fn hand_out(&self, leases: Vec<Lease>) -> bool {
@@ -188,6 +211,36 @@ impl Fetcher {
             }
         }
         true
+    }
+}
+
+const FAILED: Duration = Duration::from_millis(200);
+/// A paused queue is looked at this often: it is a flag that nobody has to be woken for.
+const PAUSED: Duration = Duration::from_millis(250);
+
+/// What to do before the next claim.
+enum Pause {
+    None,
+    For(Duration),
+    UntilWoken,
+}
+
+impl Pause {
+    fn after(claimed: &Claimed) -> Self {
+        match claimed.hold {
+            _ if !claimed.leases.is_empty() => Self::None,
+            Hold::None | Hold::Full => Self::UntilWoken,
+            Hold::Paused => Self::For(PAUSED),
+            Hold::Rate(next) => Self::For(next.min(Sleeper::NAP)),
+        }
+    }
+
+    async fn pass(self, sleeper: &mut Sleeper, wake: &str) {
+        match self {
+            Self::None => {}
+            Self::For(pause) => tokio::time::sleep(pause).await,
+            Self::UntilWoken => sleeper.sleep(wake).await,
+        }
     }
 }
 

@@ -1,14 +1,27 @@
 //! Keeps leases alive, on an OS thread and a runtime of its own, so that work that hogs the other
 //! threads cannot cost a worker its jobs. Also the heartbeat, and the reaper of other workers' leases.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use ::redis::{Client, RedisResult, aio::ConnectionManager};
 use tokio::{runtime::Handle, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use super::{Broker, Buried, Graveyard, Reason, acks::bury, fetch::Claims};
+use uuid::Uuid;
+
+use super::{
+    Broker, Buried, Graveyard, LineView, Process, Reason, Roster,
+    acks::bury,
+    fetch::{Claims, Naming},
+    link::Link,
+    roster::Told,
+    usage,
+};
 
 pub(super) struct Keeper {
     pub(super) broker: Broker,
@@ -17,12 +30,22 @@ pub(super) struct Keeper {
     pub(super) graveyard: Arc<dyn Graveyard>,
     pub(super) lease: Duration,
     pub(super) max_deliveries: u32,
-    /// Random id, a blank, and the label.
-    pub(super) member: String,
+    pub(super) roster: Roster,
+    pub(super) process: Process,
+    pub(super) label: String,
+    pub(super) version: String,
+    pub(super) queue: String,
+    pub(super) concurrency: usize,
+    pub(super) name: Arc<Naming>,
+    pub(super) reconnects: Arc<AtomicU64>,
+    /// No more claims: what a drain asks for.
+    pub(super) stop: CancellationToken,
     pub(super) end: CancellationToken,
 }
 
-const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Jobs that a heartbeat names.
+const NAMED: usize = 100;
 
 impl Keeper {
     /// Starts the thread; burials run on the caller's runtime.
@@ -36,14 +59,15 @@ impl Keeper {
     }
 
     async fn run(self, burials: Handle) {
-        let config = super::backend::connection_config();
-        let mut conn = match self.client.get_connection_manager_lazy(config) {
-            Ok(conn) => conn,
+        let mut link = match Link::new(self.client.clone(), Arc::clone(&self.reconnects)) {
+            Ok(link) => link,
             Err(error) => return warn!(%error, "no leases can be kept"),
         };
+        let line = Uuid::new_v4();
+        let host = usage::host();
         let renewal = self.lease / 3;
         let reaping = (self.lease / 6).min(Duration::from_millis(500));
-        let (mut renewed, mut reaped) = (Instant::now(), Instant::now());
+        let (mut renewed, mut reaped, mut kept) = (Instant::now(), Instant::now(), Instant::now());
         let mut heard: Option<Instant> = None;
         loop {
             tokio::select! {
@@ -53,18 +77,52 @@ impl Keeper {
             if renewed.elapsed() + reaping / 2 >= renewal {
                 // Before the call: a slow one must not put off the next.
                 renewed = Instant::now();
-                tell(self.renew(&mut conn).await);
+                if tell(self.renew(link.conn()).await).is_some() {
+                    kept = renewed;
+                }
             }
             if reaped.elapsed() >= reaping {
                 reaped = Instant::now();
-                tell(self.reap(&mut conn, &burials).await);
+                tell(self.reap(link.conn(), &burials).await);
             }
             if heard.is_none_or(|heard| heard.elapsed() >= HEARTBEAT) {
                 heard = Some(Instant::now());
-                tell(self.broker.heartbeat(&mut conn, &self.member).await);
+                tell(self.beat(link.conn(), &line, host.as_deref(), kept.elapsed()).await);
+            }
+            if self.process.drain().is_cancelled() {
+                self.stop.cancel();
             }
         }
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.broker.farewell(&mut conn, &self.member)).await;
+        let farewell = self.roster.farewell(link.conn(), self.process.id(), &line);
+        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+    }
+
+    async fn beat(
+        &self,
+        conn: &mut ConnectionManager,
+        line: &Uuid,
+        host: Option<&str>,
+        lease_age: Duration,
+    ) -> RedisResult<()> {
+        let (memory_bytes, cpu) = self.process.usage();
+        let told = Told {
+            label: self.label.clone(),
+            version: self.version.clone(),
+            pid: std::process::id(),
+            host: host.map(Into::into),
+            draining: self.process.drain().is_cancelled(),
+            unwell: self.process.unwell(),
+            memory_bytes,
+            cpu,
+        };
+        let (held, running) = self.claims.running(NAMED, &*self.name);
+        let view = LineView::new(&self.queue, self.concurrency, lease_age, held, running);
+        if self.roster.beat(conn, self.process.id(), &told, (line, &view)).await? && !told.draining {
+            info!(worker = %self.process.id(), "this worker was asked to drain: it takes no more jobs");
+            self.process.drain().cancel();
+            return Box::pin(self.beat(conn, line, host, lease_age)).await;
+        }
+        Ok(())
     }
 
     async fn renew(&self, conn: &mut ConnectionManager) -> RedisResult<()> {
@@ -102,8 +160,6 @@ impl Keeper {
     }
 }
 
-fn tell(result: RedisResult<()>) {
-    if let Err(error) = result {
-        debug!(%error, "the broker does not answer the lease keeper");
-    }
+fn tell<T>(result: RedisResult<T>) -> Option<T> {
+    result.inspect_err(|error| debug!(%error, "the broker does not answer the lease keeper")).ok()
 }

@@ -11,14 +11,21 @@ use apalis_core::task::Task;
 use futures::{Sink, future::BoxFuture};
 use uuid::Uuid;
 
-use super::{Broker, RedisBackend};
+use super::{Broker, FairKey, RedisBackend, broker::Incoming};
 
 /// What waits to be flushed, and the flush that is under way.
 #[derive(Default)]
 pub(super) struct Outgoing {
-    waiting: Vec<(String, u8, Vec<u8>)>,
+    waiting: Vec<Waiting>,
     // Only for `Sync`: nobody ever waits for this lock.
     flush: Mutex<Option<BoxFuture<'static, RedisResult<()>>>>,
+}
+
+struct Waiting {
+    id: String,
+    priority: u8,
+    key: String,
+    payload: Vec<u8>,
 }
 
 impl Outgoing {
@@ -35,9 +42,10 @@ impl Outgoing {
             }
             let (broker, mut conn, jobs) = (broker.clone(), conn.clone(), std::mem::take(&mut self.waiting));
             *flush = Some(Box::pin(async move {
-                for same in jobs.chunk_by(|a, b| a.1 == b.1) {
-                    let slice: Vec<_> = same.iter().map(|(id, _, payload)| (id.as_str(), payload.as_slice())).collect();
-                    broker.push(&mut conn, same[0].1, &slice).await?;
+                for same in jobs.chunk_by(|a, b| a.priority == b.priority) {
+                    let slice: Vec<_> =
+                        same.iter().map(|job| Incoming { id: &job.id, key: &job.key, payload: &job.payload }).collect();
+                    broker.push_fairly(&mut conn, same[0].priority, &slice).await?;
                 }
                 Ok(())
             }));
@@ -52,11 +60,13 @@ impl<Args, C> Sink<Task<Vec<u8>>> for RedisBackend<Args, C> {
         Poll::Ready(Ok(()))
     }
 
-    /// A task without an id gets one; its id and priority are kept, its other settings are not.
+    /// A task without an id gets one; its id, its priority and the [`FairKey`] in its data are kept, its other settings
+    /// are not.
     fn start_send(self: Pin<&mut Self>, task: Task<Vec<u8>>) -> Result<(), RedisError> {
         let id = task.task_id().map_or_else(|| Uuid::now_v7().to_string(), ToString::to_string);
         let priority = task.priority().and_then(|priority| u8::try_from(priority).ok()).unwrap_or(4).min(9);
-        self.get_mut().outgoing.waiting.push((id, priority, task.args));
+        let key = task.data().get::<FairKey>().cloned().unwrap_or_default().0;
+        self.get_mut().outgoing.waiting.push(Waiting { id, priority, key, payload: task.args });
         Ok(())
     }
 

@@ -4,13 +4,14 @@ use std::{any::Any, time::Duration, time::Instant};
 
 use rand::RngExt as _;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument as _, info_span, warn};
+use tracing::{info_span, warn};
 
 use super::Runner;
 use crate::{
     Context, JobError, QueueConfig, Source,
     envelope::{Envelope, now_millis},
     ledger::fail::{Outcome, Verdict},
+    trace,
     worker::Registered,
 };
 
@@ -37,35 +38,43 @@ impl Runner {
         let cancel = context.cancel.clone();
         let _watched = self.watch.over(&context.claim, &cancel);
         let span = info_span!("job", job = %id, name = &*body.name, queue, attempt, delivery = context.claim.delivery,
-            trace_parent = context.trace_parent.as_deref());
+            client_id = context.client_id, trace_id = tracing::field::Empty);
+        let trace_parent = context.trace_parent.clone();
         let run = match (body.call)(context, envelope.payload.get(), envelope.version) {
             Ok(run) => run,
             Err(error) => return End::Undecodable(error),
         };
-        let failed = |outcome, error, delay: Option<Duration>| {
+        let failed = |outcome, error: String, delay: Option<Duration>| {
             let delay =
                 delay.or_else(|| (body.backoff)(attempt)).unwrap_or_else(|| backoff(self.queue.config(), attempt));
             span.in_scope(|| warn!(error, max_attempts, ?delay, "failed"));
+            trace::failed(&span, &error);
             End::Failed(Outcome::after(outcome, delay, error))
         };
         let started = Instant::now();
+        let ran = || {
+            let labels = [("queue", queue.to_owned()), ("name", body.name.to_string())];
+            metrics::histogram!("gristmill_job_run_seconds", &labels).record(started.elapsed());
+        };
         // A task of its own: bodies run in parallel, and a panic stays in it.
-        let task = AbortOnDropHandle::new(tokio::spawn(run.instrument(span.clone())));
+        let task = AbortOnDropHandle::new(tokio::spawn(trace::follow(trace_parent, span.clone(), run)));
         let result = tokio::select! {
             result = task => result,
             () = tokio::time::sleep(body.timeout) => {
+                ran();
                 let error = format!("timed out after {:?}", body.timeout);
                 return failed(Outcome::TimedOut, error, None);
             }
             () = async { cancel.cancelled().await; tokio::time::sleep(HEED).await } => {
+                ran();
                 let error = format!("did not heed its cancellation for {HEED:?}: abandoned");
                 span.in_scope(|| warn!(error));
+                trace::failed(&span, &error);
                 return End::Failed(Outcome::Cancelled.because(error));
             }
             () = self.give_up.cancelled() => return End::OutOfGrace,
         };
-        metrics::histogram!("gristmill_job_run_seconds", "queue" => queue.to_owned(), "name" => body.name.to_string())
-            .record(started.elapsed());
+        ran();
         match result {
             Ok(Ok(())) => End::Done,
             Ok(Err(JobError::Cancelled)) => End::Failed(Verdict::CANCELLED),
@@ -74,6 +83,7 @@ impl Runner {
             Ok(Err(error @ JobError::Discard(_))) => {
                 let error = error.to_string();
                 span.in_scope(|| warn!(error, "discarded"));
+                trace::failed(&span, &error);
                 End::Failed(Outcome::Discarded.because(error))
             }
             Ok(Err(JobError::RetryAfter(delay, source))) => {

@@ -2,18 +2,27 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
 mod backend;
+mod clock;
 mod crash;
 mod cron;
 mod decide;
 mod effects;
 mod engines;
+mod examples;
+mod fairness;
 mod groups;
+mod limits;
+mod metrics;
 mod nested;
 mod outcomes;
+mod pause;
 mod payloads;
 mod reports;
 mod schedules;
 mod support;
 mod sweep;
+mod testing;
 mod tidy;
 mod unique;
+mod watchdog;
+mod workers;

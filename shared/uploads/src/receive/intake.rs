@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gristmill_pipelines::Chunk;
-use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup};
+use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup, trace};
 use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
@@ -87,7 +87,7 @@ impl Intake {
         let (chunks, cut) = mpsc::channel(1);
         let twin = Twin::new(new, header, group);
         Ok(Self {
-            ledger: tokio::spawn(enter::enter(receiver.clone(), id, group, twin, cut)),
+            ledger: tokio::spawn(trace::carry(enter::enter(receiver.clone(), id, group, twin, cut))),
             alive: tokio::spawn(stay_alive(receiver.clone(), id)),
             receiver: receiver.clone(),
             id,

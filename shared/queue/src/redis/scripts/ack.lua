@@ -1,15 +1,26 @@
--- KEYS messages leases claims strikes; ARGV (id number)...
--- What is acknowledged by its last owner leaves nothing behind.
+-- ARGV (id number)...
+-- What is acknowledged by its last owner leaves nothing behind but a count, for a minute.
 local ids, own = {}, {}
 for i = 1, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
-local claims = redis.call('HMGET', KEYS[3], unpack(ids))
+local before = redis.call('HMGET', claims, unpack(ids))
 for i, id in ipairs(ids) do
-  if tonumber(claims[i] or 0) + 1 == tonumber(ARGV[2 * i]) then own[#own + 1] = id end
+  if tonumber(before[i] or 0) + 1 == tonumber(ARGV[2 * i]) then own[#own + 1] = id end
 end
-if #own > 0 then
-  redis.call('ZREM', KEYS[2], unpack(own))
-  redis.call('HDEL', KEYS[1], unpack(own))
-  redis.call('HDEL', KEYS[3], unpack(own))
-  redis.call('HDEL', KEYS[4], unpack(own))
+if #own == 0 then return 0 end
+redis.call('ZREM', leases, unpack(own))
+redis.call('ZREM', delayed, unpack(own))
+redis.call('HDEL', messages, unpack(own))
+redis.call('HDEL', claims, unpack(own))
+redis.call('HDEL', strikes, unpack(own))
+if redis.call('EXISTS', running) == 1 then
+  for _, id in ipairs(own) do leave(id) end
 end
+if redis.call('HEXISTS', limits, 'concurrency') == 1 then wake_one() end
+local slot = math.floor(redis.call('TIME')[1] / 10)
+if redis.call('HINCRBY', acked, slot, #own) == #own then
+  for _, old in ipairs(redis.call('HKEYS', acked)) do
+    if tonumber(old) < slot - 6 then redis.call('HDEL', acked, old) end
+  end
+end
+redis.call('EXPIRE', acked, 60)
 return #own

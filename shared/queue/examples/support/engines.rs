@@ -1,0 +1,19 @@
+//! What an example runs on: an empty database and a Redis given by DATABASE_URL and REDIS_URL, or private ones, which end
+//! with it.
+
+use gristmill_platform::{database, testing};
+use gristmill_queue::{Queue, QueueConfig};
+
+pub(crate) type Error = Box<dyn std::error::Error>;
+
+/// A queue, and what must live as long.
+pub(crate) async fn queue() -> Result<(Queue, Option<testing::Stack>), Error> {
+    if let (Ok(database), Ok(redis)) = (std::env::var("DATABASE_URL"), std::env::var("REDIS_URL")) {
+        let pool = sqlx::PgPool::connect(&database).await?;
+        database::migrate(&pool).await?;
+        return Ok((Queue::connect(pool, QueueConfig::new(redis)).await?, None));
+    }
+    let stack = testing::stack().await;
+    let config = QueueConfig { namespace: stack.namespace.clone(), ..QueueConfig::new(&stack.redis_url) };
+    Ok((Queue::connect(stack.pool.clone(), config).await?, Some(stack)))
+}

@@ -1,0 +1,174 @@
+//! Queues: how they stand, paused, drained, limited.
+
+mod copy;
+mod view;
+
+pub use view::{LimitsError, QueueView};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Depth, Queue, QueueError, ledger::audit, redis::Limits};
+use copy::QueueRow;
+
+/// All queues: see [`Queue::queues`].
+#[derive(Clone)]
+pub struct Queues {
+    queue: Queue,
+}
+
+impl Queue {
+    /// The queues, to look at and to steer.
+    #[must_use]
+    pub fn queues(&self) -> Queues {
+        Queues { queue: self.clone() }
+    }
+
+    pub(crate) async fn tell_seconds_left(&self, depths: &[Depth]) -> Result<(), QueueError> {
+        for view in self.queues().views(depths, None).await? {
+            if let Some(seconds) = view.seconds_left {
+                metrics::gauge!("gristmill_queue_seconds_left", "queue" => view.name).set(seconds);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Queues {
+    /// Every queue that has jobs to do, a worker, or something that was said of it, by name.
+    ///
+    /// # Errors
+    /// The ledger's. While the broker is silent, what only it knows is none.
+    pub async fn list(&self) -> Result<Vec<QueueView>, QueueError> {
+        self.views(&audit::depths(self.queue.pool()).await?, None).await
+    }
+
+    /// One of them. A queue is there as soon as somebody names it.
+    ///
+    /// # Errors
+    /// As [`Queues::list`].
+    pub async fn get(&self, name: &str) -> Result<QueueView, QueueError> {
+        let views = self.views(&audit::depths(self.queue.pool()).await?, Some(name)).await?;
+        Ok(views.into_iter().next().unwrap_or_else(|| QueueView::new(name)))
+    }
+
+    /// No job of it is claimed any more; what runs goes on. Takes effect at once, or within a second when the broker
+    /// does not answer now.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn pause(&self, name: &str) -> Result<QueueView, QueueError> {
+        self.say(
+            "insert into queues (name, paused, updated_at) values ($1, true, clock_timestamp())
+             on conflict (name) do update set paused = true, draining_at = null, updated_at = clock_timestamp()
+             returning *",
+            name,
+        )
+        .await
+    }
+
+    /// Its jobs are claimed again. Also ends a drain.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn resume(&self, name: &str) -> Result<QueueView, QueueError> {
+        self.say(
+            "insert into queues (name, updated_at) values ($1, clock_timestamp())
+             on conflict (name) do update set paused = false, draining_at = null, updated_at = clock_timestamp()
+             returning *",
+            name,
+        )
+        .await
+    }
+
+    /// Runs what is due now, and pauses the queue within a second after the last of it. Jobs that are enqueued or
+    /// become due meanwhile may run too, if their turn comes before. A queue that is paused is resumed for it.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn drain(&self, name: &str) -> Result<QueueView, QueueError> {
+        self.say(
+            "insert into queues (name, draining_at, updated_at) values ($1, clock_timestamp(), clock_timestamp())
+             on conflict (name) do update
+                set paused = false, draining_at = clock_timestamp(), updated_at = clock_timestamp()
+             returning *",
+            name,
+        )
+        .await
+    }
+
+    /// Holds it to these limits, over all its workers, in place of those it had. They count for what starts from now
+    /// on: what runs is left to run.
+    ///
+    /// # Errors
+    /// [`LimitsError::Unusable`] for a limit of zero or a rate that is none, else the ledger's.
+    pub async fn set_limits(&self, name: &str, limits: &Limits) -> Result<QueueView, LimitsError> {
+        view::check(limits)?;
+        let number = |number: Option<u32>| number.map(|number| i32::try_from(number).unwrap_or(i32::MAX));
+        let row: QueueRow = sqlx::query_as(
+            "insert into queues (name, concurrency, rate_per_second, burst, key_concurrency, updated_at)
+             values ($1, $2, $3, $4, $5, clock_timestamp())
+             on conflict (name) do update set
+                concurrency = excluded.concurrency, rate_per_second = excluded.rate_per_second, burst = excluded.burst,
+                key_concurrency = excluded.key_concurrency, updated_at = excluded.updated_at
+             returning *",
+        )
+        .bind(name)
+        .bind(number(limits.concurrency))
+        .bind(limits.rate_per_second)
+        .bind(number(limits.burst))
+        .bind(number(limits.key_concurrency))
+        .fetch_one(self.queue.pool())
+        .await
+        .map_err(QueueError::from)?;
+        self.queue.copy_soon(&row).await;
+        Ok(self.get(name).await?)
+    }
+
+    async fn say(&self, sql: &'static str, name: &str) -> Result<QueueView, QueueError> {
+        let row: QueueRow = sqlx::query_as(sql).bind(name).fetch_one(self.queue.pool()).await?;
+        self.queue.copy_soon(&row).await;
+        self.get(name).await
+    }
+
+    async fn views(&self, depths: &[Depth], only: Option<&str>) -> Result<Vec<QueueView>, QueueError> {
+        let rows: Vec<QueueRow> =
+            sqlx::query_as("select * from queues order by name").fetch_all(self.queue.pool()).await?;
+        let asked = async { self.queue.workers().await.ok() };
+        let workers = tokio::time::timeout(copy::PATIENCE, asked).await.ok().flatten();
+
+        let served = workers.iter().flatten().flat_map(|worker| worker.lines.iter().map(|line| line.queue.as_str()));
+        let names: BTreeSet<&str> = depths
+            .iter()
+            .map(|depth| depth.queue.as_str())
+            .chain(rows.iter().map(|row| row.name.as_str()))
+            .chain(served)
+            .chain(only)
+            .filter(|name| only.is_none_or(|only| only == *name))
+            .collect();
+        let mut views: BTreeMap<String, QueueView> =
+            names.into_iter().map(|name| (name.to_owned(), QueueView::new(name))).collect();
+        for row in rows {
+            if let Some(view) = views.get_mut(&row.name) {
+                view.is_said(&row);
+            }
+        }
+        for depth in depths {
+            if let Some(view) = views.get_mut(&depth.queue) {
+                view.counts(depth);
+            }
+        }
+        let Some(workers) = workers else { return Ok(views.into_values().collect()) };
+        let mut conn = self.queue.conn();
+        for (name, view) in &mut views {
+            let lines = workers.iter().flat_map(|worker| &worker.lines);
+            view.slots = lines.filter(|line| line.queue == *name).map(|line| line.concurrency).sum();
+            let broker = self.queue.broker(name);
+            match tokio::time::timeout(copy::PATIENCE, broker.load(&mut conn)).await {
+                Ok(Ok(load)) => view.runs(&load),
+                // The others are not waited for.
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        Ok(views.into_values().collect())
+    }
+}

@@ -1,0 +1,71 @@
+//! What is said of a queue stands in the ledger; the broker has a copy, because claims ask for it.
+
+use std::time::Duration;
+
+use jiff_sqlx::Timestamp;
+use tracing::{debug, info};
+
+use crate::{Queue, QueueError, redis::Limits};
+
+/// An operator does not wait for a broker that is away.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct QueueRow {
+    pub(super) name: String,
+    pub(super) paused: bool,
+    concurrency: Option<i32>,
+    rate_per_second: Option<f64>,
+    burst: Option<i32>,
+    key_concurrency: Option<i32>,
+    pub(super) draining_at: Option<Timestamp>,
+    updated_at: Timestamp,
+}
+
+impl QueueRow {
+    pub(super) fn limits(&self) -> Limits {
+        let number = |number: Option<i32>| number.map(i32::unsigned_abs);
+        Limits {
+            concurrency: number(self.concurrency),
+            rate_per_second: self.rate_per_second,
+            burst: number(self.burst),
+            key_concurrency: number(self.key_concurrency),
+        }
+    }
+}
+
+impl Queue {
+    /// Copies it now, or leaves that to the sweep.
+    pub(super) async fn copy_soon(&self, row: &QueueRow) {
+        match tokio::time::timeout(PATIENCE, self.copy(row)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => debug!(queue = row.name, %error, "the sweep will tell the broker"),
+            Err(_) => debug!(queue = row.name, "the broker is slow; the sweep will tell it"),
+        }
+    }
+
+    async fn copy(&self, row: &QueueRow) -> ::redis::RedisResult<bool> {
+        let version = row.updated_at.to_jiff().as_microsecond();
+        self.broker(&row.name).hold(&mut self.conn(), version, row.paused, &row.limits()).await
+    }
+
+    /// Pauses the queues that have drained, and makes every copy what the ledger says.
+    pub(crate) async fn restore_limits(&self) -> Result<(), QueueError> {
+        let drained: Vec<String> = sqlx::query_scalar(
+            "update queues q set paused = true, draining_at = null, updated_at = clock_timestamp()
+             where draining_at is not null and not exists (
+                select from jobs j where j.state = 'available' and j.queue = q.name and j.run_at <= q.draining_at)
+             returning name",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        for name in drained {
+            info!(queue = name, "has drained and is paused");
+        }
+        let rows: Vec<QueueRow> = sqlx::query_as("select * from queues").fetch_all(self.pool()).await?;
+        for row in rows {
+            self.copy(&row).await.map_err(QueueError::Silent)?;
+        }
+        Ok(())
+    }
+}

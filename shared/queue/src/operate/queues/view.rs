@@ -1,0 +1,137 @@
+//! What is shown of queues.
+
+use serde::{Deserialize, Serialize};
+
+use super::copy::QueueRow;
+use crate::{
+    Depth, QueueError,
+    redis::{Limits, Load},
+};
+
+/// A queue as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct QueueView {
+    /// Its name.
+    pub name: String,
+    /// Jobs that are due and do not run.
+    pub available: u64,
+    /// Jobs that are not due yet.
+    pub scheduled: u64,
+    /// Jobs that run; none: the broker does not answer, and they are counted as available.
+    pub running: Option<u64>,
+    /// Age of the oldest unfinished job that is due, in seconds since it was.
+    pub oldest_seconds: Option<f64>,
+    /// No job of it is claimed.
+    pub paused: bool,
+    /// It runs what was due when somebody asked for that, and then pauses.
+    pub draining: bool,
+    /// What it is held to.
+    pub limits: Limits,
+    /// Deliveries acknowledged a second, over the last minute; none: the broker does not answer.
+    pub acked_per_second: Option<f64>,
+    /// Seconds until what is due now is done, if that goes on as in the last minute. Infinite when nothing was done in
+    /// it; zero while paused, as more workers would not help; none: the broker does not answer.
+    #[serde(with = "endless")]
+    pub seconds_left: Option<f64>,
+    /// Jobs that its workers take at a time, together.
+    pub slots: usize,
+}
+
+/// Why limits were not set.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitsError {
+    /// It would keep every job for ever, or is not a number.
+    #[error("`{limit}` must be more than 0{}", if *limit == "burst" { " and needs a rate" } else { "" })]
+    Unusable {
+        /// Which one.
+        limit: &'static str,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+pub(super) fn check(limits: &Limits) -> Result<(), LimitsError> {
+    let unusable = |limit| Err(LimitsError::Unusable { limit });
+    match limits {
+        Limits { concurrency: Some(0), .. } => unusable("concurrency"),
+        Limits { key_concurrency: Some(0), .. } => unusable("key_concurrency"),
+        Limits { burst: Some(0), .. } | Limits { burst: Some(_), rate_per_second: None, .. } => unusable("burst"),
+        Limits { rate_per_second: Some(rate), .. } if !(*rate > 0.0 && rate.is_finite()) => unusable("rate_per_second"),
+        _ => Ok(()),
+    }
+}
+
+impl QueueView {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            available: 0,
+            scheduled: 0,
+            running: None,
+            oldest_seconds: None,
+            paused: false,
+            draining: false,
+            limits: Limits::default(),
+            acked_per_second: None,
+            seconds_left: None,
+            slots: 0,
+        }
+    }
+
+    pub(super) fn is_said(&mut self, row: &QueueRow) {
+        (self.paused, self.draining, self.limits) = (row.paused, row.draining_at.is_some(), row.limits());
+    }
+
+    pub(super) fn counts(&mut self, depth: &Depth) {
+        let jobs = depth.jobs.unsigned_abs();
+        if depth.state == "scheduled" {
+            self.scheduled = jobs;
+        } else {
+            self.available = jobs;
+            self.oldest_seconds = Some(depth.oldest_seconds.max(0.0));
+        }
+    }
+
+    /// The ledger does not know what runs: to it that is available.
+    pub(super) fn runs(&mut self, load: &Load) {
+        let due = self.available;
+        self.running = Some(load.running);
+        self.available = due.saturating_sub(load.running);
+        self.acked_per_second = Some(load.acked_per_second);
+        self.seconds_left = Some(if due == 0 || self.paused { 0.0 } else { due as f64 / load.acked_per_second });
+    }
+}
+
+/// JSON has no infinity.
+mod endless {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(untagged)]
+    enum Seconds {
+        Known(f64),
+        Endless(String),
+    }
+
+    #[expect(clippy::ref_option, reason = "serde asks for it")]
+    pub(super) fn serialize<S: Serializer>(seconds: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        let seconds =
+            seconds.map(
+                |seconds| {
+                    if seconds.is_finite() { Seconds::Known(seconds) } else { Seconds::Endless("endless".into()) }
+                },
+            );
+        seconds.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        let seconds = Option::<Seconds>::deserialize(deserializer)?;
+        Ok(seconds.map(|seconds| match seconds {
+            Seconds::Known(seconds) => seconds,
+            Seconds::Endless(_) => f64::INFINITY,
+        }))
+    }
+}

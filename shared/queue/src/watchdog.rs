@@ -1,0 +1,67 @@
+//! A worker that gets nowhere although jobs wait: its connections are made anew, and when that does not help, it says
+//! that it is unwell, so that whoever asks for its health can put another one in its place.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use sqlx::PgPool;
+use tracing::{debug, error, info, warn};
+
+use crate::{Queue, redis::Process};
+
+/// Looks until dropped.
+pub(crate) async fn watch(queue: Queue, process: Process) {
+    let limit = queue.config().watchdog;
+    let every = (limit / 6).clamp(Duration::from_millis(50), Duration::from_secs(5));
+    let mut renewed: HashMap<String, Instant> = HashMap::new();
+    loop {
+        tokio::time::sleep(every).await;
+        let silent = process.stalled(limit);
+        renewed.retain(|queue, _| silent.contains(queue));
+        if renewed.is_empty() && process.unwell().is_some() {
+            info!("the worker gets on again");
+            process.set_unwell(None);
+        }
+        if silent.is_empty() {
+            continue;
+        }
+        // The ledger tells whether there is a reason to get anywhere; what the broker has is not known now.
+        let backlog = match backlog(queue.pool(), &silent).await {
+            Ok(backlog) => backlog,
+            Err(error) => {
+                debug!(%error, "the ledger does not say what waits");
+                continue;
+            }
+        };
+        for name in backlog {
+            match renewed.get(&name) {
+                None => {
+                    warn!(queue = name, "jobs wait and none was claimed for {limit:?}: new connections");
+                    metrics::counter!("gristmill_watchdog_reconnects_total", "queue" => name.clone()).increment(1);
+                    process.reconnect(&name);
+                    renewed.insert(name, Instant::now());
+                }
+                Some(at) if at.elapsed() >= limit && process.unwell().is_none() => {
+                    let reason = format!("jobs wait in queue `{name}` and none was claimed for {:?}", limit * 2);
+                    error!(queue = name, "the worker is unwell: {reason}");
+                    process.set_unwell(Some(reason));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Of these queues, those that have jobs to do and are not paused.
+async fn backlog(pool: &PgPool, queues: &[String]) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select n.name from unnest($1::text[]) as n (name)
+         where exists (select from jobs j where j.state = 'available' and j.queue = n.name)
+           and not exists (select from queues q where q.name = n.name and q.paused)",
+    )
+    .bind(queues)
+    .fetch_all(pool)
+    .await
+}

@@ -1,0 +1,193 @@
+//! How many jobs run at a time, and how many start a second, over all workers.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use gristmill_queue::{Context, Job, Limits, LimitsError, Options, Queue, Worker};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+use crate::support::{Bench, LONG, bench, config, until, work};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Held {
+    key: String,
+    millis: u64,
+}
+
+impl Job for Held {
+    const NAME: &'static str = "held";
+}
+
+/// What was seen to run at a time, in all workers of a test.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    running: HashMap<String, usize>,
+    most: usize,
+    most_of_a_key: usize,
+    starts: Vec<Instant>,
+}
+
+impl Seen {
+    fn worker(&self, queue: &Queue, concurrency: usize) -> Worker {
+        let seen = self.clone();
+        let body = move |_: Context, job: Held| {
+            let seen = seen.clone();
+            async move {
+                seen.start(&job.key);
+                tokio::time::sleep(Duration::from_millis(job.millis)).await;
+                *seen.0.lock().unwrap().running.get_mut(&job.key).unwrap() -= 1;
+                Ok(())
+            }
+        };
+        Worker::builder(queue).queue("default", concurrency).register::<Held>(body).build()
+    }
+
+    fn start(&self, key: &str) {
+        let mut state = self.0.lock().unwrap();
+        let running = state.running.entry(key.into()).or_default();
+        *running += 1;
+        let of_key = *running;
+        let all = state.running.values().sum();
+        state.most = state.most.max(all);
+        state.most_of_a_key = state.most_of_a_key.max(of_key);
+        state.starts.push(Instant::now());
+    }
+}
+
+async fn enqueue(bench: &Bench, key: &str, jobs: usize, millis: u64) {
+    let options = Options { fair_key: Some(key.into()), ..Options::default() };
+    bench.enqueue(&vec![Held { key: key.into(), millis }; jobs], &options).await;
+}
+
+async fn limit(bench: &Bench, limits: Limits) {
+    bench.queue.queues().set_limits("default", &limits).await.unwrap();
+}
+
+async fn done(bench: &Bench, jobs: i64) {
+    until("all jobs", LONG, || async {
+        bench.count("select count(*) from jobs where state = 'completed'").await == jobs
+    })
+    .await;
+    until("the acknowledgements", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) })
+        .await;
+}
+
+/// What stays for as long as it is said: the limits.
+async fn only_limits_are_left(bench: &Bench) {
+    until("nothing but the limits", LONG, || async {
+        bench.keys().await.iter().all(|key| {
+            let stays = [":wake", ":acked", ":bucket", ":limits"];
+            stays.iter().any(|name| key.ends_with(name))
+        })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_run_at_a_time_as_may_over_all_workers() {
+    let (bench, seen) = (bench().await, Seen::default());
+    limit(&bench, Limits { concurrency: Some(5), ..Limits::default() }).await;
+    enqueue(&bench, "", 150, 15).await;
+    enqueue(&bench, "a", 150, 15).await;
+    let workers: Vec<_> = (0..3).map(|_| work(&seen.worker(&bench.queue, 8))).collect();
+    done(&bench, 300).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+    assert_eq!(seen.0.lock().unwrap().most, 5);
+    only_limits_are_left(&bench).await;
+    limit(&bench, Limits::default()).await;
+    assert!(!bench.keys().await.iter().any(|key| key.ends_with(":limits")), "{:?}", bench.keys().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_by_key_leaves_the_others_their_slots() {
+    let (bench, seen) = (bench().await, Seen::default());
+    limit(&bench, Limits { key_concurrency: Some(2), ..Limits::default() }).await;
+    for key in ["a", "b", "c"] {
+        enqueue(&bench, key, 60, 15).await;
+    }
+    let workers: Vec<_> = (0..3).map(|_| work(&seen.worker(&bench.queue, 8))).collect();
+    done(&bench, 180).await;
+    {
+        let state = seen.0.lock().unwrap();
+        assert_eq!(state.most_of_a_key, 2);
+        assert!(state.most > 2, "no two keys ran at a time");
+    }
+    // Without it, the same queue gives a key all that there is.
+    limit(&bench, Limits::default()).await;
+    enqueue(&bench, "a", 60, 15).await;
+    done(&bench, 240).await;
+    assert!(seen.0.lock().unwrap().most_of_a_key > 2);
+    for worker in workers {
+        worker.stop().await;
+    }
+    only_limits_are_left(&bench).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_start_a_second_than_may() {
+    let (bench, seen) = (bench().await, Seen::default());
+    limit(&bench, Limits { rate_per_second: Some(40.0), burst: Some(10), ..Limits::default() }).await;
+    enqueue(&bench, "", 130, 0).await;
+    let workers: Vec<_> = (0..3).map(|_| work(&seen.worker(&bench.queue, 8))).collect();
+    done(&bench, 130).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+    let starts = seen.0.lock().unwrap().starts.clone();
+    let took = (starts[129] - starts[0]).as_secs_f64();
+    println!("130 starts at 40/s with a burst of 10 took {took:.2} s");
+    // (130 - 10) / 40 = 3 s from the first claim; a start may be a little later than its claim.
+    assert!(took > 2.5, "took {took} s");
+    assert!(took < 6.0, "took {took} s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_workers_slots_come_back() {
+    let bench = bench().await;
+    limit(&bench, Limits { concurrency: Some(2), key_concurrency: Some(1), ..Limits::default() }).await;
+    enqueue(&bench, "a", 1, 0).await;
+    enqueue(&bench, "b", 1, 0).await;
+    let (url, config) = (bench.stack.database_url.clone(), config(&bench.stack));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.spawn(async move {
+        let queue = Queue::connect(PgPool::connect(&url).await.unwrap(), config).await.unwrap();
+        let body = |_: Context, _: Held| std::future::pending();
+        let worker = Worker::builder(&queue).queue("default", 4).register::<Held>(body).build();
+        worker.run(Default::default()).await.unwrap();
+    });
+    until("both to be claimed", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 2) }).await;
+    enqueue(&bench, "a", 3, 0).await;
+    runtime.shutdown_background();
+    let seen = Seen::default();
+    let worker = work(&seen.worker(&bench.queue, 4));
+    done(&bench, 5).await;
+    worker.stop().await;
+    assert_eq!(seen.0.lock().unwrap().most_of_a_key, 1);
+    only_limits_are_left(&bench).await;
+}
+
+#[tokio::test]
+async fn limits_that_hold_everything_for_ever_are_refused() {
+    let bench = bench().await;
+    let unusable = [
+        Limits { concurrency: Some(0), ..Limits::default() },
+        Limits { key_concurrency: Some(0), ..Limits::default() },
+        Limits { rate_per_second: Some(0.0), ..Limits::default() },
+        Limits { rate_per_second: Some(f64::NAN), ..Limits::default() },
+        Limits { burst: Some(3), ..Limits::default() },
+    ];
+    for limits in unusable {
+        let refused = bench.queue.queues().set_limits("default", &limits).await;
+        assert!(matches!(refused, Err(LimitsError::Unusable { .. })), "{limits:?}: {refused:?}");
+    }
+    assert_eq!(bench.queue.queues().list().await.unwrap(), []);
+}

@@ -1,0 +1,73 @@
+//! Who works on what, and is told to go.
+
+use std::time::Duration;
+
+use gristmill_queue::{Job, JobError, Options, Worker};
+use serde::{Deserialize, Serialize};
+
+use crate::support::{Effect, LONG, bench, effect, until, work};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Long;
+
+impl Job for Long {
+    const NAME: &'static str = "long";
+    const QUEUE: &'static str = "slow";
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_one_entry_that_says_what_it_runs() {
+    let bench = bench().await;
+    let id = bench.enqueue(&[Long], &Options::default()).await[0];
+    let worker = Worker::builder(&bench.queue)
+        .label("big")
+        .queue("default", 3)
+        .queue("slow", 2)
+        .register::<Effect>(effect)
+        .register::<Long>(|_, _| std::future::pending::<Result<(), JobError>>())
+        .build();
+    assert_eq!(worker.health().unwell(), None);
+    let running = work(&worker);
+    until("both lines, and the job", LONG, || async {
+        let seen = bench.queue.workers().await.unwrap();
+        seen.iter().any(|worker| worker.lines.len() == 2 && worker.lines[1].held == 1)
+    })
+    .await;
+    let seen = bench.queue.workers().await.unwrap();
+    assert_eq!(seen.len(), 1);
+    let (worker, line) = (&seen[0], &seen[0].lines[1]);
+    assert_eq!((worker.label.as_str(), worker.pid, worker.draining), ("big", std::process::id(), false));
+    assert_eq!((line.queue.as_str(), line.concurrency), ("slow", 2));
+    assert_eq!((line.running[0].id.as_str(), line.running[0].delivery), (id.to_string().as_str(), 1));
+    assert_eq!(line.running[0].name.as_deref(), Some("long"));
+    assert!(line.running[0].since_ms > 1_600_000_000_000);
+    assert!(line.lease_age_ms < 10_000);
+    if cfg!(target_os = "linux") {
+        assert!(worker.memory_bytes.unwrap() > 1_000_000 && worker.host.is_some());
+        until("its use of the processor", LONG, || async { bench.queue.workers().await.unwrap()[0].cpu.is_some() })
+            .await;
+    }
+    drop(running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_drains_and_another_one_goes_on() {
+    let bench = bench().await;
+    let first = work(&bench.effect_worker(4));
+    until("its first word", LONG, || async { bench.queue.workers().await.unwrap().len() == 1 }).await;
+    let id = bench.queue.workers().await.unwrap()[0].id;
+    let long = bench.enqueue(&[Effect { n: 0, millis: 4_000 }], &Options::default()).await[0];
+    until("the long job to run", LONG, || async { bench.queue.broker_depth("default").await.unwrap().1 == 1 }).await;
+    assert!(bench.queue.drain_worker(id).await.unwrap());
+    assert!(!bench.queue.drain_worker(uuid::Uuid::new_v4()).await.unwrap());
+    until("it to drain", LONG, || async { bench.queue.workers().await.unwrap()[0].draining }).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let waits = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
+    until("the long job", LONG, || async { bench.state(long).await.0 == "completed" }).await;
+    assert_eq!(bench.state(waits).await.0, "available", "a draining worker took a job");
+    let second = work(&bench.effect_worker(4));
+    until("the other job", LONG, || async { bench.state(waits).await.0 == "completed" }).await;
+    first.stop().await;
+    second.stop().await;
+    until("nobody", LONG, || async { bench.queue.workers().await.unwrap().is_empty() }).await;
+}
