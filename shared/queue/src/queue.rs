@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned, describe,
     envelope::Message,
-    ledger::{audit, complete, enqueue, fence, groups},
+    ledger::{audit, complete, enqueue, fence, groups, replace},
     redis::{Broker, Incoming, connection_config},
 };
 
@@ -348,6 +348,23 @@ impl Queue {
         let (done, joins) = complete::complete(conn, claim.worker(), &[claim.finished()]).await?;
         claim.set_completed();
         Ok(if done.is_empty() { Completion::AlreadyDone } else { Completion::Done(joins) })
+    }
+
+    /// Finishes the job and enqueues others in its stead, in the caller's transaction: on behalf of the same client, in the
+    /// same turn and trace, and in the same group, even if that is sealed: it stays open, as the job was one of its members.
+    /// Make it the last statement before the commit, like [`Queue::complete`].
+    ///
+    /// # Errors
+    /// [`QueueError::GroupClosed`] when the group has failed or was cancelled, else the ledger's.
+    pub async fn replace<J: Job>(
+        &self,
+        conn: &mut PgConnection,
+        claim: &Claim,
+        jobs: &[J],
+    ) -> Result<Completion, QueueError> {
+        let enqueued = replace::replace(conn, claim, jobs).await?;
+        claim.set_completed();
+        Ok(enqueued.map_or(Completion::AlreadyDone, Completion::Done))
     }
 
     /// Jobs by queue and state, but for those that are completed or cancelled; also sets the gauges

@@ -12,6 +12,7 @@ mod examples;
 mod fairness;
 mod groups;
 mod limits;
+mod lost;
 mod metrics;
 mod nested;
 mod outcomes;
