@@ -375,6 +375,18 @@ impl Queue {
     /// The ledger's.
     pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
         let depths = audit::depths(self.pool()).await?;
+        self.zero_the_gone(&depths);
+        for depth in &depths {
+            let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];
+            metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
+            metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(depth.oldest_seconds.max(0.0));
+        }
+        self.tell_seconds_left(&depths).await?;
+        Ok(depths)
+    }
+
+    /// The gauges of queues and states that have no jobs any more.
+    fn zero_the_gone(&self, depths: &[Depth]) {
         let mut gauged = self.inner.gauged.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = std::mem::replace(&mut *gauged, depths.iter().map(|d| (d.queue.clone(), d.state.clone())).collect());
         for (queue, state) in gone.difference(&gauged) {
@@ -383,14 +395,6 @@ impl Queue {
             metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(0.0);
         }
         gauged.extend(gone);
-        drop(gauged);
-        for depth in &depths {
-            let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];
-            metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
-            metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(depth.oldest_seconds.max(0.0));
-        }
-        self.tell_seconds_left(&depths).await?;
-        Ok(depths)
     }
 
     /// Groups older than `age` that are not closed and whose counters contradict their members; at most a hundred.
