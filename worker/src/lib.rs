@@ -108,6 +108,8 @@ fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
     QueueConfig {
         namespace: config.role.redis.redis_namespace.clone(),
         grace: config.worker.worker_grace,
+        lease: config.worker.lease,
+        max_deliveries: config.worker.max_deliveries,
         ..QueueConfig::new(redis_url)
     }
 }
@@ -122,6 +124,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
     let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
+    let (suspect, part, wait) = (env.clone(), env.clone(), env.clone());
     let builder = Worker::builder(&env.queue)
         .label(&config.worker_label)
         .queue("chunks", config.worker_concurrency)
@@ -130,6 +133,9 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .queue("mail", mail.mail_concurrency)
         .own_jobs()
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
+        .register_lost::<jobs::LoadChunk>(move |context, job| load::suspect_chunk(suspect.clone(), context, job))
+        .register::<jobs::LoadPart>(move |context, job| load::load_part(part.clone(), context, job))
+        .register_lost::<jobs::LoadPart>(move |context, job| load::wait_anew(wait.clone(), context, job))
         .register::<jobs::CloseUpload>(move |context, job| close::close_upload(close.clone(), context, job))
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))

@@ -12,6 +12,8 @@ mod generate;
 mod leftovers;
 mod mill;
 mod outage;
+#[cfg(debug_assertions)]
+mod poison;
 mod reconnect;
 mod roles;
 mod stack;

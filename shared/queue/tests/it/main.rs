@@ -13,6 +13,7 @@ mod examples;
 mod fairness;
 mod groups;
 mod limits;
+mod lost;
 mod metrics;
 mod model;
 mod nested;
