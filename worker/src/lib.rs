@@ -72,6 +72,19 @@ pub fn rules(limits: &LimitsConfig) -> Rules {
 /// # Errors
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
 pub async fn run(config: Config, health: WorkerHealth, shutdown: CancellationToken) -> anyhow::Result<()> {
+    run_with(config, health, |worker| worker, shutdown).await
+}
+
+/// The same with bodies, and queues, of the caller's own beside it.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    config: Config,
+    health: WorkerHealth,
+    more: impl FnOnce(WorkerBuilder) -> WorkerBuilder,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let pool = gristmill_platform::database::connect(&config.role.database).await.context("no database to work for")?;
     let redis_url = config.role.redis.url()?;
     let queue =
@@ -88,7 +101,8 @@ pub async fn run(config: Config, health: WorkerHealth, shutdown: CancellationTok
         pool,
         queue,
     };
-    builder(&env, &config.worker, &config.mail).health(health).build().run(shutdown).await.context("the worker stopped")
+    let builder = more(builder(&env, &config.worker, &config.mail).health(health));
+    builder.build().run(shutdown).await.context("the worker stopped")
 }
 
 fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {

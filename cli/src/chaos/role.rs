@@ -1,0 +1,53 @@
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::bodies;
+use crate::roles::role;
+
+/// A role as `gristmill chaos` runs it: gone with its parent, the worker with the bodies of the chaos' own jobs
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub(crate) struct ChaosRole {
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Subcommand, Debug)]
+enum Role {
+    Api {
+        #[command(flatten)]
+        config: Box<gristmill_api::Config>,
+    },
+    Worker {
+        #[command(flatten)]
+        config: Box<gristmill_worker::Config>,
+    },
+    Scheduler {
+        #[command(flatten)]
+        config: Box<gristmill_scheduler::Config>,
+    },
+}
+
+impl ChaosRole {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.role {
+            Role::Api { config } => {
+                let role = config.role.clone();
+                role::run("api", &role, true, |shutdown| gristmill_api::run(*config, shutdown)).await?;
+            }
+            Role::Worker { config } => {
+                let (role, label) = (config.role.clone(), config.worker.worker_label.clone());
+                role::run("worker", &role, true, |shutdown| {
+                    gristmill_worker::run_with(*config, move |worker| bodies::register(worker, &label), shutdown)
+                })
+                .await?;
+            }
+            Role::Scheduler { config } => {
+                let role = config.role.clone();
+                role::run("scheduler", &role, true, |shutdown| gristmill_scheduler::run(*config, shutdown)).await?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
