@@ -4,6 +4,7 @@
 mod backend;
 mod clock;
 mod crash;
+mod crash_points;
 mod cron;
 mod decide;
 mod effects;
@@ -13,6 +14,7 @@ mod fairness;
 mod groups;
 mod limits;
 mod metrics;
+mod model;
 mod nested;
 mod outcomes;
 mod pause;
