@@ -8,14 +8,28 @@ use super::{
     strike::Struck,
 };
 
+/// What became of a fault.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recovery {
+    pub(super) fault: Fault,
+    /// Seconds since 1970.
+    at: f64,
+    /// Seconds until what it hit went on; none: it never did.
+    pub(super) took: Option<f64>,
+}
+
+impl Recovery {
+    /// Whether no other fault came, or was still felt, before this one was over.
+    pub(super) fn alone(&self, all: &[Self]) -> bool {
+        let end = |recovery: &Self| recovery.at + recovery.took.unwrap_or(f64::INFINITY);
+        all.iter().filter(|other| other.at <= end(self) && end(other) >= self.at).count() == 1
+    }
+}
+
 /// Seconds from each fault until what it hit goes on: for a worker until each job that it ran is run or finished
 /// elsewhere; for a scheduler until the next tick, for an API until the next `202`, and for everything else until
 /// the first job that was enqueued afterwards is done.
-pub(super) async fn recoveries(
-    pool: &PgPool,
-    asked: &Asked,
-    struck: &[Struck],
-) -> anyhow::Result<Vec<(Fault, Option<f64>)>> {
+pub(super) async fn recoveries(pool: &PgPool, asked: &Asked, struck: &[Struck]) -> anyhow::Result<Vec<Recovery>> {
     let mut recoveries = Vec::new();
     for Struck { fault, at, whom } in struck {
         let took = match fault {
@@ -31,7 +45,7 @@ pub(super) async fn recoveries(
             }
             _ => next(pool, "chaos.effect", *at).await?,
         };
-        recoveries.push((*fault, took));
+        recoveries.push(Recovery { fault: *fault, at: *at, took });
     }
     Ok(recoveries)
 }

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use super::{check::Finding, plan::Fault};
+use super::{check::Finding, plan::Fault, recovery::Recovery};
 
 pub(super) struct Report {
     pub(super) seed: u64,
     pub(super) length: Duration,
     pub(super) workers: usize,
     pub(super) quiet: Result<Duration, String>,
-    pub(super) recoveries: Vec<(Fault, Option<f64>)>,
+    pub(super) recoveries: Vec<Recovery>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -36,15 +36,19 @@ impl fmt::Display for Report {
             Err(error) => writeln!(f, "**It did not become quiet: {error}.**\n")?,
         }
 
-        let mut by_fault: BTreeMap<Fault, Vec<Option<f64>>> = BTreeMap::new();
-        for (fault, took) in &self.recoveries {
-            by_fault.entry(*fault).or_default().push(*took);
+        let mut by_fault: BTreeMap<Fault, Vec<&Recovery>> = BTreeMap::new();
+        for recovery in &self.recoveries {
+            by_fault.entry(recovery.fault).or_default().push(recovery);
         }
-        writeln!(f, "| fault | times | went on after: p50 | p99 | max |\n|---|---|---|---|---|")?;
-        for (fault, took) in &by_fault {
-            row(f, &fault.to_string(), took)?;
+        writeln!(f, "| fault | times | went on after: p50 | p99 | max | alone | max |\n|---|---|---|---|---|---|---|")?;
+        for (fault, recoveries) in &by_fault {
+            self.row(f, &fault.to_string(), recoveries)?;
         }
-        row(f, "**all**", &self.recoveries.iter().map(|(_, took)| *took).collect::<Vec<_>>())?;
+        self.row(f, "**all**", &self.recoveries.iter().collect::<Vec<_>>())?;
+        writeln!(
+            f,
+            "\nMost faults overlap: their times include what came meanwhile. Those that came alone are counted once more."
+        )?;
 
         writeln!(f, "\n| promise | of | kept |\n|---|---|---|")?;
         for Finding { promise, counted, wrong } in &self.findings {
@@ -60,12 +64,23 @@ impl fmt::Display for Report {
     }
 }
 
-fn row(f: &mut fmt::Formatter<'_>, name: &str, took: &[Option<f64>]) -> fmt::Result {
-    let mut known: Vec<f64> = took.iter().copied().flatten().collect();
-    known.sort_by(f64::total_cmp);
-    let rank = |share: f64| {
-        let rank = (share * known.len() as f64).ceil() as usize;
-        known.get(rank.max(1) - 1).map_or("–".to_owned(), |seconds| format!("{seconds:.2} s"))
-    };
-    writeln!(f, "| {name} | {} | {} | {} | {} |", took.len(), rank(0.5), rank(0.99), rank(1.0))
+impl Report {
+    fn row(&self, f: &mut fmt::Formatter<'_>, name: &str, recoveries: &[&Recovery]) -> fmt::Result {
+        let all = times(recoveries.iter().copied());
+        let alone = times(recoveries.iter().copied().filter(|recovery| recovery.alone(&self.recoveries)));
+        let (n, single) = (recoveries.len(), alone.len());
+        let (p50, p99, max) = (rank(&all, 0.5), rank(&all, 0.99), rank(&all, 1.0));
+        writeln!(f, "| {name} | {n} | {p50} | {p99} | {max} | {single} | {} |", rank(&alone, 1.0))
+    }
+}
+
+fn times<'a>(recoveries: impl Iterator<Item = &'a Recovery>) -> Vec<f64> {
+    let mut times: Vec<f64> = recoveries.filter_map(|recovery| recovery.took).collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn rank(times: &[f64], share: f64) -> String {
+    let rank = (share * times.len() as f64).ceil() as usize;
+    times.get(rank.max(1) - 1).map_or("–".to_owned(), |seconds| format!("{seconds:.2} s"))
 }

@@ -58,7 +58,7 @@ pub(super) async fn send(
                 Answer::Later => tokio::time::sleep(Duration::from_millis(400)).await,
             }
         }
-        tokio::time::sleep(Duration::from_millis(dice.random_range(100..800))).await;
+        tokio::time::sleep(Duration::from_millis(dice.random_range(200..1_500))).await;
     }
 }
 

@@ -52,16 +52,16 @@ impl<S: Debug> Found<S> {
     }
 
     /// That this mistake was found, by a way with this step.
-    pub(super) fn is_wrong(self, what: &str, step: &str) {
-        match &self {
+    pub(super) fn is_wrong(&self, what: &str, step: &str) {
+        match self {
             Self::Wrong { why, way } if *why == what && way.contains(&step) => {}
             found => panic!("{found:#?}"),
         }
     }
 
     /// That there is no way out after this step.
-    pub(super) fn is_stuck(self, step: &str) {
-        match &self {
+    pub(super) fn is_stuck(&self, step: &str) {
+        match self {
             Self::Stuck { way, .. } if way.contains(&step) => {}
             found => panic!("{found:#?}"),
         }

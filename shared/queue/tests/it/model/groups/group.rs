@@ -38,7 +38,7 @@ impl Group {
             self.state = if self.failed > 0 { State::Failed } else { State::Completed };
             self.finished = true;
         }
-        // `returning case g.state …`: of every group that was counted, closed by this statement or not
+        // `ended`: every group that was counted and is closed, by this statement or not
         self.join()
     }
 
@@ -61,16 +61,15 @@ impl Group {
         }
     }
 
-    /// The update of `count`; returns whether the members that wait are to be cancelled.
+    /// `Counts::apply`, then `stop::fail_fast`; returns whether the members that wait are to be cancelled.
     pub(super) fn count(&mut self, failed: u8, cancelled: u8, policy: GroupPolicy) -> bool {
         self.failed += failed;
         self.cancelled += cancelled;
-        let stops = policy == GroupPolicy::FailFast && failed > 0;
-        self.sealed |= stops;
-        if stops && self.state == State::Open {
-            self.state = State::Failing;
+        let stops = failed > 0 && self.state == State::Open && policy == GroupPolicy::FailFast;
+        if stops {
+            (self.sealed, self.state) = (true, State::Failing);
         }
-        self.state == State::Failing && failed > 0
+        stops
     }
 
     /// `seal`, before its `CLOSE`.
