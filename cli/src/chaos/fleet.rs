@@ -141,7 +141,9 @@ impl Member {
         match self.role {
             // small chunks: a small file has some
             Role::Api => command.env("GRISTMILL_ADDR", self.addr.to_string()).env("GRISTMILL_CHUNK_BYTES", "16KiB"),
-            Role::Worker => command.env("GRISTMILL_WORKER_LABEL", self.label()),
+            Role::Worker => {
+                command.env("GRISTMILL_WORKER_LABEL", self.label()).env("GRISTMILL_WORKER_CONCURRENCY", "2")
+            }
             Role::Scheduler => command.env("GRISTMILL_AUDIT_EVERY", "2s"),
         };
         let mut child = command.spawn().with_context(|| format!("{self} does not start"))?;

@@ -27,7 +27,7 @@ pub(super) async fn send(
         number += 1;
         let atomic = dice.random_bool(0.3);
         let (bad, duplicates) = if atomic && dice.random_bool(0.5) { (0.0, 0.0) } else { (0.01, 0.01) };
-        let rows = dice.random_range(50..2_000);
+        let rows = dice.random_range(50..1_000);
         let options = Options { rows, bad, duplicates, seed: dice.random(), ..Options::default() };
         let mut file = Vec::new();
         let Ok(counts) = generate::debts(&options, &mut file) else { return };
@@ -58,7 +58,7 @@ pub(super) async fn send(
                 Answer::Later => tokio::time::sleep(Duration::from_millis(400)).await,
             }
         }
-        tokio::time::sleep(Duration::from_millis(dice.random_range(200..1_500))).await;
+        tokio::time::sleep(Duration::from_millis(dice.random_range(400..2_500))).await;
     }
 }
 
