@@ -47,8 +47,9 @@ async fn group(queue: &Queue, dice: &mut StdRng, number: i64, asked: &Asked) -> 
 
     let mut tx = queue.pool().begin().await?;
     let join = |failed| JobSpec::of(&Join { group: number, failed }).map(Some);
-    let group =
-        queue.create_group(&mut tx, NewGroup { policy, on_complete: join(false)?, on_failure: join(true)? }).await?;
+    let group = queue
+        .create_group(&mut tx, NewGroup { on_complete: join(false)?, on_failure: join(true)?, ..NewGroup::new(policy) })
+        .await?;
     // before the commit, whose answer may get lost
     lock(&asked.groups).insert(number, group);
     let options = Options { group: Some(group), ..Options::default() };

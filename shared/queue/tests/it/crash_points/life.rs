@@ -103,7 +103,7 @@ async fn sweep(queue: Queue) {
 async fn enqueue(queue: &Queue, life: Life) -> (Uuid, Uuid) {
     let mut tx = queue.pool().begin().await.unwrap();
     let join = |failed| Some(JobSpec::of(&Join { failed }).unwrap());
-    let new = NewGroup { policy: GroupPolicy::FailFast, on_complete: join(false), on_failure: join(true) };
+    let new = NewGroup { on_complete: join(false), on_failure: join(true), ..NewGroup::new(GroupPolicy::FailFast) };
     let group = queue.create_group(&mut tx, new).await.unwrap();
     let options = Options { group: Some(group), ..Options::default() };
     let member = queue.enqueue(&mut tx, &Member { life }, &options).await.unwrap();

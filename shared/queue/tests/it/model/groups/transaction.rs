@@ -11,14 +11,6 @@ pub(super) enum Transaction {
         act: Act,
         seen: Group,
     },
-    /// A retry that shares the group's row with others and has seen that the group has stopped: it wants it for itself.
-    Upgrading {
-        member: u8,
-    },
-    /// It shares the group's row, and will leave it as it is.
-    Sharing {
-        member: u8,
-    },
     /// It has all it needs; the rest is its commit.
     Held(Held),
     Over,
@@ -48,18 +40,12 @@ impl Transaction {
     pub(super) fn is_over(&self) -> bool {
         matches!(self, Self::None | Self::Over)
     }
-
-    fn shares(&self) -> bool {
-        matches!(self, Self::Upgrading { .. } | Self::Sharing { .. })
-    }
 }
 
 impl Groups {
     pub(super) fn transaction(&self, state: &State, slot: usize, out: &mut Vec<Step<State>>) {
-        let others =
-            || (0..state.transactions.len()).filter(|other| *other != slot).map(|other| &state.transactions[other]);
-        let shareable = !others().any(|other| matches!(other, Transaction::Held(_)));
-        let free = shareable && !others().any(Transaction::shares);
+        // `for no key update` of the group's row, and what updates it
+        let free = !state.transactions.iter().any(|other| matches!(other, Transaction::Held(_)));
         let mut step = |name, transaction, mut next: State| {
             next.transactions[slot] = transaction;
             out.push(Step { name, fair: true, to: Ok(next) });
@@ -121,37 +107,24 @@ impl Groups {
                         let joins = group.close();
                         step("a member is stopped", held(group, Some((member, Member::Cancelled)), 0, joins), next);
                     }
-                    // `cancel_waiting_of_stopped`: `for share`
-                    Act::Retry if shareable && self.mistake != Mistake::CarelessRetry => {
-                        let stopped = group.state != GroupState::Open;
-                        let then =
-                            if stopped { Transaction::Upgrading { member } } else { Transaction::Sharing { member } };
-                        step("a retry looks at its group", then, next);
+                    Act::Retry if self.mistake == Mistake::CarelessRetry => {
+                        next.members[usize::from(member)] = Member::Scheduled;
+                        unlock(&mut next, slot);
+                        step("a retry does not look at its group", Transaction::None, next);
                     }
-                    Act::Retry if shareable => step("a retry does not look", Transaction::Sharing { member }, next),
+                    // `cancel_waiting_of_stopped`
+                    Act::Retry if free => {
+                        let stopped = group.state != GroupState::Open;
+                        let (to, joins) = if stopped {
+                            group.count(0, 1, self.policy);
+                            (Member::Cancelled, group.close())
+                        } else {
+                            (Member::Scheduled, (0, 0))
+                        };
+                        step("a retry looks at its group", held(group, Some((member, to)), 0, joins), next);
+                    }
                     _ => {}
                 }
-            }
-            Transaction::Upgrading { member } if free => {
-                let mut group = state.group;
-                group.count(0, 1, self.policy);
-                let joins = group.close();
-                let held = held(group, Some((member, Member::Cancelled)), 0, joins);
-                step("a retry is cancelled instead", held, state.clone());
-            }
-            Transaction::Upgrading { .. } => {
-                // Two that share and both want more: Postgres ends one of them.
-                if others().any(|other| matches!(other, Transaction::Upgrading { .. })) {
-                    out.push(Step { name: "a deadlock is broken", fair: true, to: Ok(aborted(state, slot)) });
-                }
-            }
-            Transaction::Sharing { member } => {
-                let mut next = state.clone();
-                (next.members[usize::from(member)], next.rows[usize::from(member)]) = (Member::Scheduled, None);
-                next.transactions[slot] = Transaction::None;
-                let stopped = state.group.state != GroupState::Open;
-                let to = if stopped { Err("a member waits in a group that has stopped") } else { Ok(next) };
-                out.push(Step { name: "a member waits for its retry", fair: true, to });
             }
             Transaction::Held(held) => step("commit", after(slot), commit(state, slot, held)),
         }
