@@ -12,7 +12,9 @@ pub(super) async fn once(pool: &PgPool) -> anyhow::Result<Finding> {
             .await?;
     let wrong: Vec<(String, i64)> = sqlx::query_as(
         "with due as (
-            select generate_series(date_trunc('second', s.created_at) + interval '1 second',
+            -- its first tick may be that of the second in which it was written down
+            select generate_series(least(date_trunc('second', s.created_at) + interval '1 second',
+                                         (select min(fire_at) from schedule_ticks where schedule = $1)),
                                    date_trunc('second', s.ticked_until), interval '1 second') as at
             from schedules s where s.name = $1
          )

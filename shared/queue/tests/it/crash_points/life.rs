@@ -79,7 +79,7 @@ pub(super) async fn live(
     until(&what, LONG, || async { wires.dead.is_cancelled() || (done().await && forgotten().await) }).await;
     let died = wires.dead.is_cancelled();
     wires.dead.cancel();
-    victim.shutdown_background();
+    drop(victim);
     let healthy = died.then(|| work(&worker(&queue)));
     until(&what, LONG, done).await;
     until(&format!("Redis to forget: {what}"), LONG, forgotten).await;
@@ -94,7 +94,10 @@ pub(super) async fn live(
 async fn sweep(queue: Queue) {
     let mut sweeper = Sweeper::new(&queue);
     loop {
-        sweeper.sweep().await.unwrap();
+        // On a busy machine a connection may take longer than the pool waits. The scheduler goes on, too.
+        if let Err(error) = sweeper.sweep().await {
+            eprintln!("a sweep failed: {error:?}");
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -115,7 +118,7 @@ async fn enqueue(queue: &Queue, life: Life) -> (Uuid, Uuid) {
 }
 
 /// A worker with threads of its own, which reaches the engines through `wires` only.
-async fn victim(stack: &Stack, config: &QueueConfig, wires: &Arc<Wires>) -> tokio::runtime::Runtime {
+async fn victim(stack: &Stack, config: &QueueConfig, wires: &Arc<Wires>) -> Victim {
     let config = QueueConfig { redis_url: wires.tap(&config.redis_url).await, ..config.clone() };
     let url = wires.tap(&stack.database_url).await;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -124,7 +127,18 @@ async fn victim(stack: &Stack, config: &QueueConfig, wires: &Arc<Wires>) -> toki
         let queue = Queue::connect(pool, config).await.unwrap();
         worker(&queue).run(Default::default()).await.unwrap();
     });
-    runtime
+    Victim(Some(runtime))
+}
+
+/// Ends without a word when it is dropped.
+struct Victim(Option<tokio::runtime::Runtime>);
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 async fn finished(pool: &PgPool, group: Uuid, id: Uuid) -> bool {
@@ -137,7 +151,7 @@ async fn finished(pool: &PgPool, group: Uuid, id: Uuid) -> bool {
     .bind(id)
     .fetch_one(pool)
     .await
-    .unwrap()
+    .unwrap_or(false)
 }
 
 /// The signs of life, of the data and of waiting go by themselves.
