@@ -34,18 +34,20 @@ impl ChaosRole {
         match self.role {
             Role::Api { config } => {
                 let role = config.role.clone();
-                role::run("api", &role, true, |shutdown| gristmill_api::run(*config, shutdown)).await?;
+                role::run("api", &role, true, || None, |shutdown| gristmill_api::run(*config, shutdown)).await?;
             }
             Role::Worker { config } => {
                 let (role, label) = (config.role.clone(), config.worker.worker_label.clone());
-                role::run("worker", &role, true, |shutdown| {
-                    gristmill_worker::run_with(*config, move |worker| bodies::register(worker, &label), shutdown)
-                })
-                .await?;
+                let health = gristmill_worker::WorkerHealth::default();
+                let asked = health.clone();
+                let more = move |worker| bodies::register(worker, &label);
+                let work = |shutdown| gristmill_worker::run_with(*config, health, more, shutdown);
+                role::run("worker", &role, true, move || asked.unwell(), work).await?;
             }
             Role::Scheduler { config } => {
                 let role = config.role.clone();
-                role::run("scheduler", &role, true, |shutdown| gristmill_scheduler::run(*config, shutdown)).await?;
+                role::run("scheduler", &role, true, || None, |shutdown| gristmill_scheduler::run(*config, shutdown))
+                    .await?;
             }
         }
         Ok(ExitCode::SUCCESS)
