@@ -105,7 +105,7 @@ async fn commit(
         return Err(JobError::Cancelled);
     }
     // Nothing of an atomic file with a bad row stays, so nothing more is loaded; the rest is still checked and reported.
-    let doomed = chunk.policy == Policy::Atomic && (chunk.rejected_before > 0 || !prepared.refused.is_empty());
+    let doomed = chunk.policy == Policy::Atomic && (chunk.rejected_before > 0 || prepared.has_bad_rows());
     let mut unsettled = 0;
     let mut surprised = false;
     if !doomed {

@@ -41,7 +41,7 @@ pub(super) struct Sent {
 impl Sent {
     /// Whether its rows are to be there in the end.
     pub(super) fn stays(&self) -> bool {
-        !(self.atomic && self.counts.rejected + self.counts.duplicate > 0)
+        !(self.atomic && self.counts.rejected > 0)
     }
 }
 

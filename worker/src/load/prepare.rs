@@ -166,6 +166,11 @@ impl Prepared {
         self.refused.iter().any(|refused| refused.code == ReasonCode::Duplicate)
     }
 
+    /// Whether a record is bad by itself. A duplicate is not: it leaves an atomic file whole.
+    pub(crate) fn has_bad_rows(&self) -> bool {
+        self.refused.iter().any(|refused| refused.code != ReasonCode::Duplicate)
+    }
+
     /// The table has the keys of some rows from elsewhere: they become duplicates, and those of this chunk that named
     /// one of them as their first name the true first.
     pub(crate) fn lose(&mut self, chunk: &ChunkRecord, lost: &[Lost]) {

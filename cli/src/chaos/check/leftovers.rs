@@ -17,7 +17,7 @@ pub(super) async fn redis(stage: &Stage) -> anyhow::Result<Finding> {
         let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut conn).await?;
         let (mut left, mut passing) = (Vec::new(), 0);
         for key in keys {
-            if [":workers", ":epoch", ":settings"].iter().any(|end| key.ends_with(end)) {
+            if [":workers", ":epoch", ":limits"].iter().any(|end| key.ends_with(end)) {
                 continue;
             }
             match redis::cmd("TTL").arg(&key).query_async(&mut conn).await? {

@@ -154,11 +154,13 @@ async fn finished(pool: &PgPool, group: Uuid, id: Uuid) -> bool {
     .unwrap_or(false)
 }
 
-/// The signs of life, of the data and of waiting go by themselves.
+/// The signs of life, of the data, of waiting and of what was done go by themselves.
 async fn empty(bench: &Bench, namespace: &str) -> bool {
     let keys: Vec<String> =
         redis::cmd("KEYS").arg(format!("{{{namespace}[:}}]*")).query_async(&mut bench.redis().await).await.unwrap();
-    keys.iter().all(|key| [":workers", ":epoch", ":wake"].iter().any(|end| key.ends_with(end)))
+    keys.iter().all(|key| {
+        key.contains(":worker:") || [":workers", ":epoch", ":wake", ":acked"].iter().any(|end| key.ends_with(end))
+    })
 }
 
 async fn check(pool: &PgPool, group: Uuid, id: Uuid, life: Life, what: &str) {

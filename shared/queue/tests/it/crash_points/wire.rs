@@ -103,13 +103,22 @@ fn words(message: &[u8]) -> String {
     let printable = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { ' ' };
     let text: String = message.iter().map(printable).collect();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    macro_rules! script {
+        ($name:literal) => {{
+            let prelude = include_str!("../../../src/redis/scripts/queue.lua");
+            (
+                $name,
+                redis::Script::new(&[prelude, include_str!(concat!("../../../src/redis/scripts/", $name))].concat()),
+            )
+        }};
+    }
     let scripts = [
-        ("claim.lua", include_str!("../../../src/redis/scripts/claim.lua")),
-        ("push.lua", include_str!("../../../src/redis/scripts/push.lua")),
-        ("ack.lua", include_str!("../../../src/redis/scripts/ack.lua")),
-        ("release.lua", include_str!("../../../src/redis/scripts/release.lua")),
-        ("renew.lua", include_str!("../../../src/redis/scripts/renew.lua")),
-        ("reap.lua", include_str!("../../../src/redis/scripts/reap.lua")),
+        script!("claim.lua"),
+        script!("push.lua"),
+        script!("ack.lua"),
+        script!("release.lua"),
+        script!("renew.lua"),
+        script!("reap.lua"),
     ];
-    scripts.iter().fold(text, |text, (name, script)| text.replace(redis::Script::new(script).get_hash(), name))
+    scripts.iter().fold(text, |text, (name, script)| text.replace(script.get_hash(), name))
 }

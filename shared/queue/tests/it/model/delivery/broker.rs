@@ -2,7 +2,8 @@
 
 use super::{Delivery, Mistake, State, Step, worker::Worker};
 
-/// The job's entries in the hashes `jobs` and `claims`, the list `ready` and the sorted set `leases`.
+/// The job's entries in `messages`, `claims` and `leases`, and in its line. Turns, limits, pauses and delays are not
+/// modelled: they only say which of several jobs comes first, and when.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct Broker {
     pub(super) message: bool,
