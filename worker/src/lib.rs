@@ -101,7 +101,12 @@ pub async fn run_with(
         pool,
         queue,
     };
-    more(builder(&env, &config.worker, &config.mail)).health(health).build().run(shutdown).await.context("the worker stopped")
+    more(builder(&env, &config.worker, &config.mail))
+        .health(health)
+        .build()
+        .run(shutdown)
+        .await
+        .context("the worker stopped")
 }
 
 fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {

@@ -48,7 +48,8 @@ impl ChaosRole {
             }
             Role::Scheduler { config } => {
                 let role = config.role.clone();
-                role::run("scheduler", &role, true, || None, |shutdown| gristmill_scheduler::run(*config, shutdown)).await?;
+                role::run("scheduler", &role, true, || None, |shutdown| gristmill_scheduler::run(*config, shutdown))
+                    .await?;
             }
         }
         Ok(ExitCode::SUCCESS)

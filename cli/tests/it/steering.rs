@@ -29,7 +29,8 @@ fn the_jobs_of_an_upload_are_listed_and_shown() {
     let stack = stack();
     let file = stack.debts("steered.csv", 2_000, "0", "0", 301);
     assert!(stack.run(&["upload", text(&file), "--follow"]).status.success());
-    let jobs = lines(&stack, &["jobs", "list", "--name", "uploads.load_chunk", "--client", "dev", "--newer", "1h", "--json"]);
+    let jobs =
+        lines(&stack, &["jobs", "list", "--name", "uploads.load_chunk", "--client", "dev", "--newer", "1h", "--json"]);
     assert!(!jobs.is_empty() && jobs[0]["client"] == "dev" && jobs[0]["queue"] == "chunks", "{jobs:?}");
     let id = jobs[0]["id"].as_str().unwrap();
     let shown = said(&stack, &["jobs", "show", id]);
