@@ -1,7 +1,7 @@
 # `make help` prints the lines that begin with two hashes.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help setup tools run demo test check audit bench up down
+.PHONY: help setup tools run demo test test-chaos check audit bench up down
 
 ## help    this page
 help:
@@ -23,6 +23,10 @@ demo: setup
 test:
 	@sh scripts/setup --tests
 	cargo test --workspace
+
+## test-chaos  three minutes of processes killed, engines lost and lines cut; then everything is counted
+test-chaos: setup
+	cargo run --release --package gristmill -- chaos --minutes 3
 
 ## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies
 check: tools

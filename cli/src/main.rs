@@ -1,5 +1,6 @@
 //! The one binary: a subcommand a role, plus the tools.
 
+mod chaos;
 mod client;
 mod report;
 mod roles;
@@ -19,11 +20,14 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the process")]
 enum Command {
     #[command(flatten)]
     Role(roles::Command),
     #[command(flatten)]
     Client(client::Command),
+    Chaos(chaos::Chaos),
+    ChaosRole(chaos::ChaosRole),
 }
 
 #[tokio::main]
@@ -33,6 +37,8 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Role(command) => command.run().await,
         Command::Client(command) => command.run().await,
+        Command::Chaos(command) => command.run().await,
+        Command::ChaosRole(command) => command.run().await,
     };
     telemetry::finish().await;
     outcome.unwrap_or_else(|error| {

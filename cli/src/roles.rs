@@ -5,7 +5,7 @@ mod doctor;
 mod keys;
 mod migrate;
 mod monitor;
-mod role;
+pub(crate) mod role;
 mod running;
 mod scheduler;
 mod up;

@@ -72,6 +72,19 @@ pub fn rules(limits: &LimitsConfig) -> Rules {
 /// # Errors
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
 pub async fn run(config: Config, health: WorkerHealth, shutdown: CancellationToken) -> anyhow::Result<()> {
+    run_with(config, |worker| worker, health, shutdown).await
+}
+
+/// The same with bodies, and queues, of the caller's own beside it.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    config: Config,
+    more: impl FnOnce(WorkerBuilder) -> WorkerBuilder,
+    health: WorkerHealth,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let pool = gristmill_platform::database::connect(&config.role.database).await.context("no database to work for")?;
     let redis_url = config.role.redis.url()?;
     let queue =
@@ -88,13 +101,20 @@ pub async fn run(config: Config, health: WorkerHealth, shutdown: CancellationTok
         pool,
         queue,
     };
-    builder(&env, &config.worker, &config.mail).health(health).build().run(shutdown).await.context("the worker stopped")
+    more(builder(&env, &config.worker, &config.mail))
+        .health(health)
+        .build()
+        .run(shutdown)
+        .await
+        .context("the worker stopped")
 }
 
 fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
     QueueConfig {
         namespace: config.role.redis.redis_namespace.clone(),
         grace: config.worker.worker_grace,
+        lease: config.worker.lease,
+        max_deliveries: config.worker.max_deliveries,
         ..QueueConfig::new(redis_url)
     }
 }
@@ -109,6 +129,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
     let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
+    let (suspect, part, wait) = (env.clone(), env.clone(), env.clone());
     let builder = Worker::builder(&env.queue)
         .label(&config.worker_label)
         .queue("chunks", config.worker_concurrency)
@@ -117,6 +138,9 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .queue("mail", mail.mail_concurrency)
         .own_jobs()
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
+        .register_lost::<jobs::LoadChunk>(move |context, job| load::suspect_chunk(suspect.clone(), context, job))
+        .register::<jobs::LoadPart>(move |context, job| load::load_part(part.clone(), context, job))
+        .register_lost::<jobs::LoadPart>(move |context, job| load::wait_anew(wait.clone(), context, job))
         .register::<jobs::CloseUpload>(move |context, job| close::close_upload(close.clone(), context, job))
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))

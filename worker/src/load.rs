@@ -3,19 +3,23 @@
 
 mod copy;
 mod duplicates;
+mod part;
 mod prepare;
 mod record;
 mod suspects;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read, state};
 use object_store::ObjectStoreExt;
+use tokio::sync::RwLock;
 
 pub(crate) use self::{
     copy::{Stage, refuse, stream},
     duplicates::{Winner, find_winners, wait_for},
+    part::{load_part, suspect_chunk, wait_anew},
     prepare::Refused,
     record::ChunkRecord,
     suspects::forget,
@@ -29,24 +33,50 @@ use crate::Env;
 const SETTINGS: &str = "set local synchronous_commit = off; set local lock_timeout = '5s';
                         set local client_min_messages = 'warning'";
 
+/// Chunks of a process share it; a part that is suspected to take processes down has the process to itself.
+static ALONE: RwLock<()> = RwLock::const_new(());
+
 /// Loads one chunk; see the module.
 pub(crate) async fn load_chunk(env: Env, context: Context, job: LoadChunk) -> Result<(), JobError> {
+    let _shared = ALONE.read().await;
     let Some(chunk) = ChunkRecord::find(&env.pool, job.upload_id, job.no).await? else {
         return Err(JobError::Cancelled);
     };
-    let object = env.store.get(&objects::chunk(job.upload_id, job.no)).await?.bytes().await?;
-    let chunk = std::sync::Arc::new(chunk);
+    let chunk = Arc::new(chunk);
+    let object = fetch(&env, &chunk).await?;
+    load(&env, &context, &chunk, object).await
+}
+
+/// The chunk's object, as it was stored.
+async fn fetch(env: &Env, chunk: &Arc<ChunkRecord>) -> Result<Bytes, JobError> {
+    let object = env.store.get(&objects::chunk(chunk.upload_id, chunk.no)).await?.bytes().await?;
+    let (stored, bytes) = (chunk.clone(), object.clone());
+    on_rayon(move || prepare::verify(&stored, &bytes)).await??;
+    Ok(object)
+}
+
+/// Loads these records of the chunk: all, or a part.
+async fn load(env: &Env, context: &Context, chunk: &Arc<ChunkRecord>, records: Bytes) -> Result<(), JobError> {
     let prepared = {
         let (chunk, rules) = (chunk.clone(), env.rules.clone());
-        on_rayon(move || prepare::prepare(&chunk, &object, &rules)).await??
+        on_rayon(move || prepare::prepare(&chunk, &records, &rules)).await?
     };
     let suspects = Suspects::none(&prepared);
     if !chunk.careful {
-        suspects.tell(&env.pool, &chunk, prepared.has_repeats()).await?;
+        suspects.tell(&env.pool, chunk, prepared.has_repeats()).await?;
     }
-    let counted = commit(&env, &context, &chunk, prepared, suspects).await?;
-    if let Some(counted) = counted {
-        tell(&env, &chunk, counted).await;
+    finish(env, context, chunk, prepared, suspects).await
+}
+
+async fn finish(
+    env: &Env,
+    context: &Context,
+    chunk: &ChunkRecord,
+    prepared: Prepared,
+    suspects: Suspects,
+) -> Result<(), JobError> {
+    if let Some(counted) = commit(env, context, chunk, prepared, suspects).await? {
+        tell(env, chunk, counted).await;
     }
     Ok(())
 }
@@ -75,7 +105,7 @@ async fn commit(
         return Err(JobError::Cancelled);
     }
     // Nothing of an atomic file with a bad row stays, so nothing more is loaded; the rest is still checked and reported.
-    let doomed = chunk.policy == Policy::Atomic && (chunk.rejected_before > 0 || !prepared.refused.is_empty());
+    let doomed = chunk.policy == Policy::Atomic && (chunk.rejected_before > 0 || prepared.has_bad_rows());
     let mut unsettled = 0;
     let mut surprised = false;
     if !doomed {

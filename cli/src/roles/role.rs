@@ -11,7 +11,7 @@ use crate::shutdown;
 
 /// Runs a role until a signal says that it is to stop, or, where it asks for that, its parent is gone. `unwell` says why
 /// it is of no use any more.
-pub(super) async fn run<F: Future<Output = anyhow::Result<()>>>(
+pub(crate) async fn run<F: Future<Output = anyhow::Result<()>>>(
     name: &'static str,
     config: &RoleConfig,
     with_parent: bool,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{gristmill, stderr};
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "GUARANTEES.md", "bench/README.md"];
+const DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "GUARANTEES.md", "bench/README.md", "bench/CHAOS.md"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alone;
+mod chaos;
 mod client;
 mod compose;
 mod crash;
@@ -11,6 +12,8 @@ mod generate;
 mod leftovers;
 mod mill;
 mod outage;
+#[cfg(debug_assertions)]
+mod poison;
 mod reconnect;
 mod roles;
 mod stack;

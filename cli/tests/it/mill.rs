@@ -79,6 +79,10 @@ impl Mill {
     }
 
     pub(crate) fn start(&self, role: &str) -> Process {
+        Process(self.command(role).spawn().unwrap())
+    }
+
+    pub(crate) fn command(&self, role: &str) -> Command {
         let mut command: Command = gristmill(&self.stack.dir);
         command
             .arg(role)
@@ -91,7 +95,7 @@ impl Mill {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(self.stack.dir.join(format!("{role}.log"))).unwrap());
-        Process(command.spawn().unwrap())
+        command
     }
 
     pub(crate) async fn start_api(&self) -> Process {
@@ -105,10 +109,14 @@ impl Mill {
     }
 
     pub(crate) async fn send(&self) -> String {
+        self.send_file(self.file.clone()).await
+    }
+
+    pub(crate) async fn send_file(&self, file: Vec<u8>) -> String {
         let answer = reqwest::Client::new()
             .post(format!("{}/v1/uploads?kind=debts", self.api))
             .bearer_auth(&self.key)
-            .body(self.file.clone())
+            .body(file)
             .send()
             .await
             .unwrap();
@@ -176,7 +184,7 @@ impl Mill {
             {
                 return upload;
             }
-            assert!(since.elapsed() < Duration::from_secs(90), "still {:?}", self.find(id).await);
+            assert!(since.elapsed() < Duration::from_secs(180), "still {:?}", self.find(id).await);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -94,7 +94,7 @@ fn letter(n: usize, plain: bool) -> Letter {
 fn page(beneficiary: Party, number: u64, amount: Money) -> Result<Vec<u8>, gristmill_queue::Source> {
     let settings: Settings = serde_json::from_value(serde_json::json!({
         "beneficiary": { "name": beneficiary.name, "document": "11222333000181", "address": ["Rua do Moinho, 1"] },
-        "boleto": { "bank": "001", "agency": "0001", "account": "00000001", "wallet": "17" },
+        "boleto": { "bank": "001", "agency": "0001", "account": "0000001", "wallet": "17" },
         "pix": { "key": "sample@example.com", "name": "Gristmill Sample", "city": "Sao Paulo" },
     }))?;
     let payer = Party { name: "Ana Lima".to_owned(), ..Party::default() };

@@ -32,7 +32,7 @@ struct Inner {
 
 /// Where mails go.
 pub(crate) enum Way {
-    Smtp(Smtp),
+    Smtp(Box<Smtp>),
     /// Into the object store, and no further.
     Store,
 }
@@ -76,7 +76,7 @@ impl Mailer {
             Some(url) => {
                 let (ca, timeout) = (config.smtp_ca.as_deref(), config.smtp_timeout);
                 let server = Server::new(url.expose_secret(), ca, from.email.domain(), timeout)?;
-                Way::Smtp(Smtp::new(server, config.smtp_connections))
+                Way::Smtp(Box::new(Smtp::new(server, config.smtp_connections)))
             }
         };
         let connections = match &way {

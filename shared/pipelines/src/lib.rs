@@ -16,6 +16,7 @@ mod kind;
 mod layout;
 mod lines;
 mod parse;
+mod places;
 pub mod records;
 mod reject;
 mod samples;
@@ -28,6 +29,7 @@ pub use kind::{Kind, Table, UnknownKind};
 pub use layout::{HeaderError, Layout, Limits, Over};
 
 pub use parse::{Owner, Parsed, Row, Rules};
+pub use places::{Place, places};
 pub use reject::{ReasonCode, Reject};
 
 pub use copy::{COPY_HEADER, COPY_TRAILER};

@@ -36,6 +36,22 @@ impl Reject {
     }
 }
 
+impl Reject {
+    /// The reject of a record that took down whoever read it.
+    pub fn poison(line: u64, raw: &[u8]) -> Self {
+        Self {
+            line,
+            column: None,
+            code: ReasonCode::Poison,
+            message:
+                "every worker that read the record died of it, at last with nothing else to read: it is left out, and \
+                      this is a fault of ours that somebody should look into"
+                    .to_owned(),
+            raw: raw.to_vec(),
+        }
+    }
+}
+
 /// Why a field or a record was refused, before it is known which record it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -100,6 +116,8 @@ reason_codes! {
     BadGovernmentId = "bad_government_id",
     /// The key was there before: in this file, or in one loaded earlier.
     Duplicate = "duplicate",
+    /// Whoever read the record died of it; found by halving its chunk again and again, it alone is left out.
+    Poison = "poison",
 }
 
 impl fmt::Display for ReasonCode {

@@ -8,12 +8,16 @@ mod mail;
 mod roles;
 mod sources;
 mod table;
+#[cfg(debug_assertions)]
+mod test_poison;
 
 pub use limits::LimitsConfig;
 pub use mail::MailConfig;
 pub use roles::{ApiConfig, MonitorConfig, RoleConfig, SchedulerConfig, WorkerConfig};
 pub use sources::{DatabaseConfig, LogFormat, NoRedisUrl, RedisConfig, StoreConfig, TelemetryConfig, cloud_options};
 pub use table::{Setting, markdown, set_by_environment, settings, settings_of};
+#[cfg(debug_assertions)]
+pub use test_poison::test_poison;
 
 use std::ffi::OsString;
 

@@ -31,6 +31,7 @@ async fn send(mail: Mail, sent: Data<Arc<AtomicUsize>>, worker: WorkerContext) -
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "an example has no other configuration")]
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (url, namespace, _engines) = match std::env::var("REDIS_URL") {

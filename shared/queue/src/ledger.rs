@@ -12,6 +12,7 @@ pub(crate) mod groups;
 pub(crate) mod park;
 pub(crate) mod redrive;
 pub(crate) mod relay;
+pub(crate) mod replace;
 pub(crate) mod schedules;
 pub(crate) mod stop;
 pub(crate) mod unique;

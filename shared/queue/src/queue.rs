@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned, describe,
     envelope::Message,
-    ledger::{audit, complete, enqueue, fence, groups},
+    ledger::{audit, complete, enqueue, fence, groups, replace},
     redis::{Broker, Incoming, connection_config},
 };
 
@@ -350,6 +350,23 @@ impl Queue {
         Ok(if done.is_empty() { Completion::AlreadyDone } else { Completion::Done(joins) })
     }
 
+    /// Finishes the job and enqueues others in its stead, in the caller's transaction: on behalf of the same client, in the
+    /// same turn and trace, and in the same group, even if that is sealed: it stays open, as the job was one of its members.
+    /// Make it the last statement before the commit, like [`Queue::complete`].
+    ///
+    /// # Errors
+    /// [`QueueError::GroupClosed`] when the group has failed or was cancelled, else the ledger's.
+    pub async fn replace<J: Job>(
+        &self,
+        conn: &mut PgConnection,
+        claim: &Claim,
+        jobs: &[J],
+    ) -> Result<Completion, QueueError> {
+        let enqueued = replace::replace(conn, claim, jobs).await?;
+        claim.set_completed();
+        Ok(enqueued.map_or(Completion::AlreadyDone, Completion::Done))
+    }
+
     /// Jobs by queue and state, but for those that are completed or cancelled; also sets the gauges
     /// `gristmill_queue_depth` and `gristmill_queue_oldest_seconds`, to zero where there are none any more, and, while the
     /// broker answers, `gristmill_queue_seconds_left`.
@@ -358,17 +375,7 @@ impl Queue {
     /// The ledger's.
     pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
         let depths = audit::depths(self.pool()).await?;
-        {
-            let mut gauged = self.inner.gauged.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = depths.iter().map(|d| (d.queue.clone(), d.state.clone())).collect();
-            let gone = std::mem::replace(&mut *gauged, known);
-            for (queue, state) in gone.difference(&gauged) {
-                let labels = [("queue", queue.clone()), ("state", state.clone())];
-                metrics::gauge!("gristmill_queue_depth", &labels).set(0.0);
-                metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(0.0);
-            }
-            gauged.extend(gone);
-        }
+        self.zero_the_gone(&depths);
         for depth in &depths {
             let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];
             metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
@@ -376,6 +383,18 @@ impl Queue {
         }
         self.tell_seconds_left(&depths).await?;
         Ok(depths)
+    }
+
+    /// The gauges of queues and states that have no jobs any more.
+    fn zero_the_gone(&self, depths: &[Depth]) {
+        let mut gauged = self.inner.gauged.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = std::mem::replace(&mut *gauged, depths.iter().map(|d| (d.queue.clone(), d.state.clone())).collect());
+        for (queue, state) in gone.difference(&gauged) {
+            let labels = [("queue", queue.clone()), ("state", state.clone())];
+            metrics::gauge!("gristmill_queue_depth", &labels).set(0.0);
+            metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(0.0);
+        }
+        gauged.extend(gone);
     }
 
     /// Groups older than `age` that are not closed and whose counters contradict their members; at most a hundred.

@@ -1,6 +1,7 @@
 //! One run of a job, on one screen: see [`Runner::run`].
 
 mod attempt;
+mod lost;
 mod service;
 mod settle;
 
@@ -31,6 +32,7 @@ pub(crate) struct Runner {
     bodies: Arc<HashMap<&'static str, Registered>>,
     /// This worker, in the history of its jobs.
     worker: Arc<str>,
+    lost: Arc<HashMap<&'static str, Registered>>,
     watch: Watch,
     /// The grace period of a stop is over.
     give_up: CancellationToken,

@@ -147,7 +147,8 @@ pub async fn run_inline<J: Job>(worker: &Worker, job: &J, options: &Options) -> 
     let queue = worker.ledger();
     let options = Options { run_at: None, delay: None, ..options.clone() };
     let enqueued = queue.enqueue(&mut *queue.pool().acquire().await?, job, &options).await?;
-    let runner = Runner::new(queue.clone(), worker.bodies(), "inline".into(), CancellationToken::new());
+    let runner =
+        Runner::new(queue.clone(), worker.bodies(), Default::default(), "inline".into(), CancellationToken::new());
     for message in enqueued.messages {
         let delivery = Delivery {
             queue: message.queue.into(),

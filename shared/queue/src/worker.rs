@@ -87,6 +87,7 @@ pub struct Worker {
     label: String,
     queues: Vec<(String, usize)>,
     bodies: Arc<HashMap<&'static str, Registered>>,
+    lost: Arc<HashMap<&'static str, Registered>>,
     health: WorkerHealth,
 }
 
@@ -96,6 +97,7 @@ pub struct WorkerBuilder {
     label: String,
     queues: Vec<(String, usize)>,
     bodies: HashMap<&'static str, Registered>,
+    lost: HashMap<&'static str, Registered>,
     health: WorkerHealth,
 }
 
@@ -140,26 +142,42 @@ impl WorkerBuilder {
     /// The body of job `J`: `.register::<J>(|ctx, job| async move { … })`.
     #[must_use]
     pub fn register<J: Job>(mut self, body: impl Body<J>) -> Self {
-        let body = Arc::new(body);
-        let call: Arc<Call> = Arc::new(move |context, payload, version| {
-            let job: J = decode(payload, version)?;
-            let body = Arc::clone(&body);
-            // Inside the future, so that a panic before the first await is caught like any other.
-            let run: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move { (*body)(context, job).await });
-            Ok(run)
-        });
-        let registered = Registered { name: J::NAME.into(), timeout: J::TIMEOUT, backoff: J::backoff, call };
-        for name in J::ALIASES.iter().chain([&J::NAME]) {
-            self.bodies.insert(name, registered.clone());
-        }
+        enter::<J>(&mut self.bodies, body);
+        self
+    }
+
+    /// What to do with a job `J` that took down as many workers as it may, instead of declaring it dead. It runs in some
+    /// worker of the queue, fenced and under the job's timeout like any other body, and should not touch what may be
+    /// deadly. To end well it finishes the job in its own transaction, by [`Queue::replace`] or [`Queue::complete`]; when
+    /// it returns `Ok` without that, the job is dead after all. It is asked again when it fails, but for
+    /// [`JobError::Discard`].
+    #[must_use]
+    pub fn register_lost<J: Job>(mut self, handler: impl Body<J>) -> Self {
+        enter::<J>(&mut self.lost, handler);
         self
     }
 
     /// The worker.
     #[must_use]
     pub fn build(self) -> Worker {
-        let Self { queue, label, queues, bodies, health } = self;
-        Worker { queue, label, queues, bodies: Arc::new(bodies), health }
+        let Self { queue, label, queues, bodies, lost, health } = self;
+        Worker { queue, label, queues, bodies: Arc::new(bodies), lost: Arc::new(lost), health }
+    }
+}
+
+/// Makes `body` the one of job `J`, under all its names.
+fn enter<J: Job>(bodies: &mut HashMap<&'static str, Registered>, body: impl Body<J>) {
+    let body = Arc::new(body);
+    let call: Arc<Call> = Arc::new(move |context, payload, version| {
+        let job: J = decode(payload, version)?;
+        let body = Arc::clone(&body);
+        // Inside the future, so that a panic before the first await is caught like any other.
+        let run: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move { (*body)(context, job).await });
+        Ok(run)
+    });
+    let registered = Registered { name: J::NAME.into(), timeout: J::TIMEOUT, backoff: J::backoff, call };
+    for name in J::ALIASES.iter().chain([&J::NAME]) {
+        bodies.insert(name, registered.clone());
     }
 }
 
@@ -182,6 +200,7 @@ impl Worker {
             label: String::new(),
             queues: Vec::new(),
             bodies: HashMap::new(),
+            lost: HashMap::new(),
             health: WorkerHealth::default(),
         }
     }
@@ -216,7 +235,13 @@ impl Worker {
         // The first digits of the id that the list of workers has.
         let identity = format!("{:012x}", process.id().as_u128() >> 80);
         let name = if self.label.is_empty() { identity } else { format!("{}-{identity}", self.label) };
-        let runner = Arc::new(Runner::new(self.queue.clone(), Arc::clone(&self.bodies), name.into(), give_up.clone()));
+        let runner = Arc::new(Runner::new(
+            self.queue.clone(),
+            Arc::clone(&self.bodies),
+            Arc::clone(&self.lost),
+            name.into(),
+            give_up.clone(),
+        ));
         let watch = {
             let runner = Arc::clone(&runner);
             AbortOnDropHandle::new(tokio::spawn(async move { runner.watch().await }))
@@ -295,7 +320,7 @@ impl Line {
         };
         Ok(RedisBackend::with_codec(self.queue.client().clone(), settings, RawCodec)?
             .naming(crate::envelope::name_of)
-            .graveyard(LedgerGraveyard::new(self.runner.clone())))
+            .graveyard(LedgerGraveyard::new(self.runner.clone(), self.name.as_str().into())))
     }
 
     async fn run(self) {

@@ -21,6 +21,24 @@ impl Job for LoadChunk {
     const TIMEOUT: Duration = Duration::from_secs(120);
 }
 
+/// Load a part of a chunk that took its workers down, or find out which of its records does that.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LoadPart {
+    /// The upload it belongs to.
+    pub upload_id: Uuid,
+    /// The chunk's number in the file, from 0.
+    pub no: i32,
+    /// Where in the chunk's object it starts.
+    pub first_byte: i64,
+}
+
+impl Job for LoadPart {
+    const NAME: &'static str = "uploads.load_part";
+    const QUEUE: &'static str = "chunks";
+    /// It waits until its process loads nothing else.
+    const TIMEOUT: Duration = Duration::from_secs(300);
+}
+
 /// The join: every chunk is loaded, so settle what is open, check that it adds up, close.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CloseUpload {

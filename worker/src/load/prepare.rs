@@ -83,21 +83,37 @@ pub(crate) struct Counts {
     pub(crate) duplicate: u64,
 }
 
-/// Checks the object, parses it, sorts its rows by key and takes out those whose key came earlier in the chunk.
-pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes, rules: &Rules) -> Result<Prepared, JobError> {
+/// Whether the object of a chunk is what was stored.
+pub(super) fn verify(chunk: &ChunkRecord, object: &[u8]) -> Result<(), JobError> {
     if Sha256::digest(object).as_slice() != chunk.sha256 {
         return Err(JobError::Retry(
             format!("the object of chunk {} of upload {} is not what was stored", chunk.no, chunk.upload_id).into(),
         ));
     }
+    Ok(())
+}
+
+/// The one record of a part that takes down who reads it: unread, a reject.
+pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8], rules: &Rules) -> Prepared {
+    let poison = std::iter::once(Reject::poison(line, raw));
+    let refused: Vec<Refused> = poison.chain(too_long(chunk, rules)).map(Refused::from).collect();
+    let read = refused.len() as u64;
+    Prepared { object: bytes::Bytes::new(), rows: Vec::new(), tuples: Vec::new(), refused, read, lost: 0 }
+}
+
+fn too_long(chunk: &ChunkRecord, rules: &Rules) -> impl Iterator<Item = Reject> {
+    let limit = rules.max_record_bytes;
+    chunk.oversize.iter().map(move |note| Reject::record_too_long(note.line, note.bytes, &note.head, limit))
+}
+
+/// Parses the records of a chunk or of a part, sorts the rows by key and takes out those whose key came earlier in it.
+pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes, rules: &Rules) -> Prepared {
+    #[cfg(debug_assertions)]
+    die_of_test_poison(object);
     let Parsed { mut rows, tuples, rejects, read } =
         chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, rules);
     rows.par_sort_unstable_by_key(|row| (row.key, row.line));
-    let too_long = chunk
-        .oversize
-        .iter()
-        .map(|note| Reject::record_too_long(note.line, note.bytes, &note.head, rules.max_record_bytes));
-    let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long).map(Refused::from).collect();
+    let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long(chunk, rules)).map(Refused::from).collect();
     let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
         match kept.last() {
@@ -109,7 +125,19 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes, rules: &Rules)
         }
     }
     let read = read + chunk.oversize.len() as u64;
-    Ok(Prepared { object: object.clone(), rows: kept, tuples, refused, read, lost: 0 })
+    Prepared { object: object.clone(), rows: kept, tuples, refused, read, lost: 0 }
+}
+
+/// What a test of the search for poison needs: a text that kills.
+#[cfg(debug_assertions)]
+fn die_of_test_poison(object: &[u8]) {
+    static POISON: std::sync::LazyLock<Option<String>> =
+        std::sync::LazyLock::new(gristmill_platform::config::test_poison);
+    if let Some(text) = &*POISON
+        && object.windows(text.len()).any(|here| here == text.as_bytes())
+    {
+        std::process::abort();
+    }
 }
 
 fn raw(object: &[u8], row: &Row) -> Vec<u8> {
@@ -136,6 +164,11 @@ impl Prepared {
     /// Whether a key came twice in the chunk.
     pub(super) fn has_repeats(&self) -> bool {
         self.refused.iter().any(|refused| refused.code == ReasonCode::Duplicate)
+    }
+
+    /// Whether a record is bad by itself. A duplicate is not: it leaves an atomic file whole.
+    pub(crate) fn has_bad_rows(&self) -> bool {
+        self.refused.iter().any(|refused| refused.code != ReasonCode::Duplicate)
     }
 
     /// The table has the keys of some rows from elsewhere: they become duplicates, and those of this chunk that named

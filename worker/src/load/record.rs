@@ -13,6 +13,8 @@ pub(crate) struct ChunkRecord {
     pub(crate) upload_id: Uuid,
     pub(crate) no: i32,
     pub(crate) kind: Kind,
+    /// Only the part of it that starts at this byte of its object.
+    pub(crate) part: Option<i64>,
     pub(crate) policy: Policy,
     pub(crate) layout: Layout,
     pub(crate) owner: Owner,
@@ -60,6 +62,7 @@ impl ChunkRecord {
             upload_id,
             no,
             kind,
+            part: None,
             policy: columns.policy.parse()?,
             layout: kind.read_header(&columns.header, &Limits::unbounded())?,
             owner: Owner { client_id: columns.client_id, upload_id },
@@ -71,9 +74,21 @@ impl ChunkRecord {
             mostly_known: columns.mostly_known,
         }))
     }
+
+    /// Makes it the part of the chunk that starts at this byte of its object and at this line of the file. Other parts of
+    /// it may be in the table already, and their hashes are not told.
+    pub(super) fn become_part(&mut self, first_byte: i64, first_line: u64) {
+        self.part = Some(first_byte);
+        self.first_line = first_line;
+        self.careful = true;
+        if first_byte > 0 {
+            // They count with the first part, which there always is.
+            self.oversize.clear();
+        }
+    }
 }
 
-/// Writes the chunk's counts and adds them to the upload's.
+/// Adds the counts of a chunk, or of a part of it, to the chunk's and the upload's. A chunk without further parts is done.
 pub(super) async fn count(
     conn: &mut PgConnection,
     chunk: &ChunkRecord,
@@ -82,15 +97,22 @@ pub(super) async fn count(
     unsettled: i64,
     surprised: bool,
 ) -> Result<(), JobError> {
+    if let Some(first_byte) = chunk.part {
+        take_out_part(&mut *conn, chunk, first_byte).await?;
+    }
     let counted = sqlx::query(
         "with chunk as (
-             update chunks set rows_read = $3, accepted = $4, rejected = $5, duplicate = $6, unsettled = $7,
-                               done_at = clock_timestamp()
+             update chunks
+             set rows_read = coalesce(rows_read, 0) + $3, accepted = coalesce(accepted, 0) + $4,
+                 rejected = coalesce(rejected, 0) + $5, duplicate = coalesce(duplicate, 0) + $6,
+                 unsettled = coalesce(unsettled, 0) + $7,
+                 done_at = case when not exists (select from chunk_parts where upload_id = $1 and no = $2)
+                           then clock_timestamp() end
              where upload_id = $1 and no = $2 and done_at is null
-             returning upload_id
+             returning upload_id, done_at
          )
          update upload_progress p
-         set chunks_done = chunks_done + 1, rows_read = p.rows_read + $3, accepted = p.accepted + $4,
+         set chunks_done = chunks_done + (chunk.done_at is not null)::int, rows_read = p.rows_read + $3, accepted = p.accepted + $4,
              rejected = p.rejected + $5, duplicate = p.duplicate + $6, careful = p.careful or $8,
              loaded = p.loaded + $9,
              first_row_at = coalesce(first_row_at, clock_timestamp())
@@ -114,4 +136,23 @@ pub(super) async fn count(
         ));
     }
     Ok(())
+}
+
+/// A part is no longer open. Parts of a chunk do this one after the other, so that the last one knows that it is the last.
+async fn take_out_part(conn: &mut PgConnection, chunk: &ChunkRecord, first_byte: i64) -> Result<(), JobError> {
+    sqlx::query("select from chunks where upload_id = $1 and no = $2 for update")
+        .bind(chunk.upload_id)
+        .bind(chunk.no)
+        .execute(&mut *conn)
+        .await?;
+    let taken = sqlx::query("delete from chunk_parts where upload_id = $1 and no = $2 and first_byte = $3")
+        .bind(chunk.upload_id)
+        .bind(chunk.no)
+        .bind(first_byte)
+        .execute(conn)
+        .await?;
+    match taken.rows_affected() {
+        1 => Ok(()),
+        _ => Err(JobError::discard("a part of a chunk is counted already though its job was not done")),
+    }
 }

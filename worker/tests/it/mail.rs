@@ -34,6 +34,12 @@ impl Mill {
         tx.commit().await.unwrap();
         self.env.queue.push(jobs).await;
         self.drain().await;
+        let failed: Vec<(String, Option<String>)> =
+            sqlx::query_as("select name, last_error from jobs where last_error is not null")
+                .fetch_all(&self.stack.pool)
+                .await
+                .unwrap();
+        assert!(failed.iter().all(|(name, _)| name == "mail.send"), "{failed:?}");
     }
 
     async fn settings(&self, settings: Settings) {

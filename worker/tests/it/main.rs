@@ -8,4 +8,5 @@ mod duplicates;
 mod ends;
 mod mail;
 mod mill;
+mod parts;
 mod policies;

@@ -53,6 +53,17 @@ async fn an_atomic_file_without_a_bad_row_is_loaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_atomic_file_with_a_duplicate_is_loaded() {
+    let mill = Mill::new(8 << 20).await;
+    let text = format!("{}{}", file(0..50), row(7));
+    let upload = accepted(mill.receive(mill.new_upload(Policy::Atomic), &text).await);
+    mill.drain().await;
+    let upload = mill.find(upload.id).await;
+    assert_eq!((upload.state, upload.rows), (State::Completed, rows(51, 50, 0, 1)));
+    assert_eq!(mill.rejects(upload.id).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_generated_file_is_counted_as_generated() {
     for chunk_bytes in [3_000, 100_000, 8 << 20] {
         let mill = Mill::new(chunk_bytes).await;

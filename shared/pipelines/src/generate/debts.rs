@@ -57,10 +57,10 @@ fn threshold(probability: f64) -> u128 {
     (probability.clamp(0.0, 1.0) * 2_f64.powi(64)) as u128
 }
 
-/// What can be wrong with a record by itself; `duplicate` cannot.
+/// What can be wrong with a record by itself; `duplicate` cannot, and nothing is known to be `poison`.
 fn faults(options: &Options) -> Vec<ReasonCode> {
     let possible = |code: &ReasonCode| match code {
-        ReasonCode::Duplicate => false,
+        ReasonCode::Duplicate | ReasonCode::Poison => false,
         ReasonCode::BadGovernmentId => options.check_government_id,
         ReasonCode::RecordTooLong => options.max_record_bytes.is_some(),
         _ => true,

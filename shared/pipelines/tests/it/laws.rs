@@ -1,6 +1,8 @@
 //! Any bytes, cut anywhere, into chunks of any size: always what the `csv` crate sees in one pass over the whole.
 
-use gristmill_pipelines::{Kind, Limits, Oversize, Owner, Parsed, Rules, SplitLimits, generate, records::Records};
+use gristmill_pipelines::{
+    Kind, Limits, Oversize, Owner, Parsed, Place, Rules, SplitLimits, generate, places, records::Records,
+};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -47,6 +49,16 @@ proptest! {
             });
         }
         prop_assert_eq!(seen, oracle::csv_records(&file));
+    }
+
+    #[test]
+    fn records_stand_where_the_reader_finds_them(file in file()) {
+        let mut records = Records::new(&file, 3);
+        let mut read = Vec::new();
+        while let Some(record) = records.next_record() {
+            read.push(Place { line: record.line, bytes: record.start..record.start + record.raw.len() });
+        }
+        prop_assert_eq!(places(&file, 3), read);
     }
 
     #[test]

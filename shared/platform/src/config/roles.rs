@@ -69,6 +69,14 @@ pub struct WorkerConfig {
     /// How long running jobs may take to end when the worker is told to stop
     #[arg(long, env = "GRISTMILL_WORKER_GRACE", default_value = "20s", value_parser = parse_duration, value_name = "TIME")]
     pub worker_grace: Duration,
+
+    /// How long a silent worker keeps its jobs; they run elsewhere after this and a second
+    #[arg(long, env = "GRISTMILL_LEASE", default_value = "6s", value_parser = parse_duration, value_name = "TIME")]
+    pub lease: Duration,
+
+    /// Workers that a job may take down with it; after that a chunk is searched for the record that does it, any other job is dead
+    #[arg(long, env = "GRISTMILL_MAX_DELIVERIES", default_value_t = 10, value_name = "N")]
+    pub max_deliveries: u32,
 }
 
 /// The scheduler: the relay's sweep, healing, retention and audits.

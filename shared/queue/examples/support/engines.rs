@@ -7,6 +7,7 @@ use gristmill_queue::{Queue, QueueConfig};
 pub(crate) type Error = Box<dyn std::error::Error>;
 
 /// A queue, and what must live as long.
+#[expect(clippy::disallowed_methods, reason = "an example has no other configuration")]
 pub(crate) async fn queue() -> Result<(Queue, Option<testing::Stack>), Error> {
     if let (Ok(database), Ok(redis)) = (std::env::var("DATABASE_URL"), std::env::var("REDIS_URL")) {
         let pool = sqlx::PgPool::connect(&database).await?;

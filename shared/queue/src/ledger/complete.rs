@@ -85,7 +85,7 @@ pub(crate) async fn complete(
 }
 
 /// Members of nested groups: their rows, then the outermost groups, before anything in between.
-async fn lock_roots(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<(), sqlx::Error> {
+pub(crate) async fn lock_roots(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<(), sqlx::Error> {
     let groups: Vec<Option<Uuid>> = sqlx::query_scalar(
         "select group_id from jobs where id = any($1) and state = 'available' order by id for update",
     )

@@ -16,7 +16,7 @@ use crate::{
 /// into a group that takes no more members; the new rows are invisible to others until the commit.
 const INSERT: &str = "
 with gate as (
-    select id from groups where id = $7 and state = 'open' and not sealed for no key update
+    select id from groups where id = $7 and state = 'open' and (not sealed or $16) for no key update
 ), inserted as (
     insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id,
                       trace_parent, fair_key, version, retain_seconds)
@@ -39,21 +39,44 @@ pub(crate) async fn insert<J: Job>(
     jobs: &[J],
     options: &Options,
 ) -> Result<Enqueued, QueueError> {
+    insert_members(conn, jobs, options, false).await
+}
+
+/// The same, and a sealed group takes them too. The caller holds a member of it that is still to be done.
+pub(crate) async fn insert_into_sealed<J: Job>(
+    conn: &mut PgConnection,
+    jobs: &[J],
+    options: &Options,
+) -> Result<Enqueued, QueueError> {
+    insert_members(conn, jobs, options, true).await
+}
+
+async fn insert_members<J: Job>(
+    conn: &mut PgConnection,
+    jobs: &[J],
+    options: &Options,
+    sealed_too: bool,
+) -> Result<Enqueued, QueueError> {
     if jobs.is_empty() {
         return Ok(Enqueued::default());
     }
-    let Some(unique) = &options.unique else { return insert_all(conn, jobs, options).await };
+    let Some(unique) = &options.unique else { return insert_all(conn, jobs, options, sealed_too).await };
     if let Some(existing) = unique::holder(conn, unique).await? {
         return Ok(Enqueued { existing: Some(existing), ..Enqueued::default() });
     }
-    let enqueued = insert_all(conn, &jobs[..1], options).await?;
+    let enqueued = insert_all(conn, &jobs[..1], options, sealed_too).await?;
     if let Some(&job) = enqueued.ids.first() {
         unique::take(conn, unique, job).await?;
     }
     Ok(enqueued)
 }
 
-async fn insert_all<J: Job>(conn: &mut PgConnection, jobs: &[J], options: &Options) -> Result<Enqueued, QueueError> {
+async fn insert_all<J: Job>(
+    conn: &mut PgConnection,
+    jobs: &[J],
+    options: &Options,
+    sealed_too: bool,
+) -> Result<Enqueued, QueueError> {
     let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
     let payloads = jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
     let fair_key = options.fair_key.clone().or_else(|| options.client_id.map(|client| client.to_string()));
@@ -75,6 +98,7 @@ async fn insert_all<J: Job>(conn: &mut PgConnection, jobs: &[J], options: &Optio
         .bind(i16::try_from(J::VERSION).unwrap_or(i16::MAX))
         .bind(crate::job::retain_seconds::<J>())
         .bind(options.delay.map_or(0, |delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2)))
+        .bind(sealed_too)
         .fetch_all(&mut *conn)
         .await?;
 

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Delivery, Runner};
+use super::{Delivery, Runner, lost::Lost};
 use crate::{
     ledger::fail::{Outcome, Run},
     redis::{Buried, Graveyard, HandBack, LeaseLost, Reason},
@@ -72,14 +72,15 @@ impl tower::Service<Task<Vec<u8>>> for Service {
     }
 }
 
-/// Jobs that the broker gives up are dead in the ledger.
+/// Jobs of one queue that the broker gives up are dead in the ledger, unless their own handler knows better.
 pub(crate) struct LedgerGraveyard {
     runner: Arc<Runner>,
+    queue: Arc<str>,
 }
 
 impl LedgerGraveyard {
-    pub(crate) fn new(runner: Arc<Runner>) -> Self {
-        Self { runner }
+    pub(crate) fn new(runner: Arc<Runner>, queue: Arc<str>) -> Self {
+        Self { runner, queue }
     }
 }
 
@@ -87,17 +88,15 @@ impl Graveyard for LedgerGraveyard {
     fn bury(&self, job: Buried) -> BoxFuture<'_, Result<(), BoxDynError>> {
         Box::pin(async move {
             let id: Uuid = job.id.parse()?;
-            let (run, verdict) = match job.reason {
-                Reason::LostWorker { deliveries } => (
-                    Run { delivery: deliveries, ..Run::default() },
-                    Outcome::LostWorker.because(format!("lost_worker: {deliveries} workers were lost with it")),
-                ),
-                Reason::Undecodable(error) => {
-                    (Run::default(), Outcome::Parked.because(format!("the message does not decode: {error}")))
+            let verdict = match job.reason {
+                Reason::LostWorker { deliveries } => {
+                    let lost = Lost { queue: &self.queue, id, deliveries, message: &job.payload };
+                    return self.runner.lost(lost).await;
                 }
-                Reason::Aborted(error) => (Run::default(), Outcome::Discarded.because(error)),
+                Reason::Undecodable(error) => Outcome::Parked.because(format!("the message does not decode: {error}")),
+                Reason::Aborted(error) => Outcome::Discarded.because(error),
             };
-            self.runner.settle(id, Some(run), "", "", verdict).await.map_err(Into::into)
+            self.runner.settle(id, Some(Run::default()), &self.queue, "", verdict).await.map_err(Into::into)
         })
     }
 }

@@ -25,6 +25,7 @@ impl Runner {
     pub(crate) fn new(
         queue: Queue,
         bodies: Arc<HashMap<&'static str, Registered>>,
+        lost: Arc<HashMap<&'static str, Registered>>,
         worker: Arc<str>,
         give_up: CancellationToken,
     ) -> Self {
@@ -72,7 +73,7 @@ impl Runner {
                 Ok(verdicts.iter().map(|settle| settled.get(&settle.id).copied()).collect())
             }
         });
-        Self { queue, bodies, worker, watch: Watch::default(), give_up, fence, completions, verdicts }
+        Self { queue, bodies, lost, worker, watch: Watch::default(), give_up, fence, completions, verdicts }
     }
 
     /// The answer of the ledger, or the end of the grace period: then another worker asks again.

@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use crate::support::{Bench, Effect, LONG, bench, config, once, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Stuck;
+pub(crate) struct Stuck;
 
 impl Job for Stuck {
     const NAME: &'static str = "stuck";
@@ -37,7 +37,7 @@ async fn leased(bench: &Bench) -> u64 {
 }
 
 /// Runs a worker on a runtime of its own until its body has started, then drops the runtime.
-async fn claim_and_die(bench: &Bench) {
+pub(crate) async fn claim_and_die(bench: &Bench) {
     let (url, config) = (bench.stack.database_url.clone(), config(&bench.stack));
     let (started, mut start) = tokio::sync::mpsc::unbounded_channel();
     let runtime = tokio::runtime::Runtime::new().unwrap();

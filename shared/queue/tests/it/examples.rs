@@ -10,6 +10,8 @@ mod cron;
 mod groups;
 #[path = "../../examples/hello.rs"]
 mod hello;
+#[path = "../../examples/limits.rs"]
+mod limits;
 #[path = "../../examples/retries_and_dead_letters.rs"]
 mod retries_and_dead_letters;
 #[path = "../../examples/transactional_effect.rs"]
@@ -26,7 +28,7 @@ macro_rules! runs {
     )*};
 }
 
-runs! { apalis_backend_alone cancel cron groups hello retries_and_dead_letters transactional_effect unique_jobs }
+runs! { apalis_backend_alone cancel cron groups hello limits retries_and_dead_letters transactional_effect unique_jobs }
 
 #[test]
 fn the_readme_names_them_all() {

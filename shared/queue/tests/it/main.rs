@@ -4,6 +4,7 @@
 mod backend;
 mod clock;
 mod crash;
+mod crash_points;
 mod cron;
 mod decide;
 mod effects;
@@ -12,7 +13,9 @@ mod examples;
 mod fairness;
 mod groups;
 mod limits;
+mod lost;
 mod metrics;
+mod model;
 mod nested;
 mod operate;
 mod outcomes;

@@ -89,11 +89,14 @@ impl QueueView {
 
     pub(super) fn counts(&mut self, depth: &Depth) {
         let jobs = depth.jobs.unsigned_abs();
-        if depth.state == "scheduled" {
-            self.scheduled = jobs;
-        } else {
-            self.available = jobs;
-            self.oldest_seconds = Some(depth.oldest_seconds.max(0.0));
+        match &*depth.state {
+            "scheduled" => self.scheduled = jobs,
+            "available" => {
+                self.available = jobs;
+                self.oldest_seconds = Some(depth.oldest_seconds.max(0.0));
+            }
+            // What is dead or parked waits for somebody, not for its turn.
+            _ => {}
         }
     }
 

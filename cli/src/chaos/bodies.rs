@@ -1,0 +1,168 @@
+//! Jobs whose only purpose is to be counted: each leaves one row, in the transaction that completes it.
+
+use std::{sync::Arc, time::Duration};
+
+use gristmill_queue::{Completion, Context, Fence, Job, JobError, WorkerBuilder};
+use serde::{Deserialize, Serialize};
+
+/// Without a unique key: what happens twice is to be seen.
+pub(super) const TABLES: &str = "
+create table chaos_effects (
+    job uuid not null, n bigint not null, worker text not null, at timestamptz not null default clock_timestamp()
+);
+create table chaos_runs (
+    job uuid not null, worker text not null, at timestamptz not null default clock_timestamp(),
+    -- it came too late: another run had done the job
+    fenced boolean not null default false
+);
+create index on chaos_effects (job);
+create index on chaos_runs (job);
+";
+
+const QUEUE: &str = "chaos";
+
+/// Works for a while, then has its effect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Effect {
+    pub(super) n: i64,
+    pub(super) millis: u64,
+    pub(super) end: Ending,
+}
+
+/// How the body of an [`Effect`] ends when nothing befalls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Ending {
+    Done,
+    /// The first attempt fails.
+    SecondAttempt,
+    /// Every attempt fails.
+    Discard,
+}
+
+impl Job for Effect {
+    const NAME: &'static str = "chaos.effect";
+    const QUEUE: &'static str = QUEUE;
+    const MAX_ATTEMPTS: u16 = 50;
+}
+
+/// Has no effect: the runner completes it, in a batch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Plain {
+    pub(super) n: i64,
+}
+
+impl Job for Plain {
+    const NAME: &'static str = "chaos.plain";
+    const QUEUE: &'static str = QUEUE;
+    const MAX_ATTEMPTS: u16 = 50;
+}
+
+/// The end of group number `group`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Join {
+    pub(super) group: i64,
+    pub(super) failed: bool,
+}
+
+impl Job for Join {
+    const NAME: &'static str = "chaos.join";
+    const QUEUE: &'static str = QUEUE;
+    const MAX_ATTEMPTS: u16 = 50;
+}
+
+/// What the schedule enqueues every second.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Tick {}
+
+impl Job for Tick {
+    const NAME: &'static str = "chaos.tick";
+    const QUEUE: &'static str = QUEUE;
+    const MAX_ATTEMPTS: u16 = 50;
+}
+
+/// Adds the bodies; `worker` is the process that runs them.
+pub(super) fn register(builder: WorkerBuilder, worker: &str) -> WorkerBuilder {
+    let name: Arc<str> = worker.into();
+    let (first, second, third, fourth) = (Arc::clone(&name), Arc::clone(&name), Arc::clone(&name), name);
+    builder
+        .queue(QUEUE, 8)
+        .register::<Effect>(move |ctx, job| effect(ctx, job, Arc::clone(&first)))
+        .register::<Join>(move |ctx, job: Join| {
+            let worker = Arc::clone(&second);
+            async move { work(&ctx, &worker, job.group, Duration::from_millis(20)).await }
+        })
+        .register::<Tick>(move |ctx, _| {
+            let worker = Arc::clone(&third);
+            async move { work(&ctx, &worker, 0, Duration::ZERO).await }
+        })
+        .register::<Plain>(move |ctx, _| {
+            let worker = Arc::clone(&fourth);
+            async move { begin(&ctx, &worker).await }
+        })
+}
+
+async fn effect(ctx: Context, job: Effect, worker: Arc<str>) -> Result<(), JobError> {
+    match job.end {
+        Ending::SecondAttempt if ctx.attempt == 1 => {
+            begin(&ctx, &worker).await?;
+            return Err(JobError::RetryAfter(Duration::from_millis(200), "the first attempt fails".into()));
+        }
+        Ending::Discard => {
+            begin(&ctx, &worker).await?;
+            return Err(JobError::discard("as it was asked to"));
+        }
+        Ending::Done | Ending::SecondAttempt => {}
+    }
+    work(&ctx, &worker, job.n, Duration::from_millis(job.millis)).await
+}
+
+/// Says who runs it, outside of any transaction of the job's.
+async fn begin(ctx: &Context, worker: &str) -> Result<(), JobError> {
+    sqlx::query("insert into chaos_runs (job, worker) values ($1, $2)")
+        .bind(ctx.claim.id)
+        .bind(worker)
+        .execute(ctx.queue.pool())
+        .await?;
+    Ok(())
+}
+
+async fn work(ctx: &Context, worker: &str, n: i64, takes: Duration) -> Result<(), JobError> {
+    begin(ctx, worker).await?;
+    tokio::time::sleep(takes / 2).await;
+    let ledger = |error: gristmill_queue::QueueError| JobError::Retry(error.into());
+    let mut tx = ctx.queue.pool().begin().await?;
+    if n % 3 == 0 {
+        // As chunks do it: a crash of Postgres may take back the commit.
+        sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
+    }
+    // Half of them look first; the others find out at the end.
+    if n % 2 == 0 && ctx.queue.lock(&mut tx, &ctx.claim).await.map_err(ledger)? == Fence::AlreadyDone {
+        return fenced(ctx, tx, worker).await;
+    }
+    sqlx::query("insert into chaos_effects (job, n, worker) values ($1, $2, $3)")
+        .bind(ctx.claim.id)
+        .bind(n)
+        .bind(worker)
+        .execute(&mut *tx)
+        .await?;
+    tokio::time::sleep(takes / 2).await;
+    match ctx.queue.complete(&mut tx, &ctx.claim).await.map_err(ledger)? {
+        Completion::Done(joins) => {
+            tx.commit().await?;
+            ctx.queue.push(joins).await;
+            Ok(())
+        }
+        Completion::AlreadyDone => fenced(ctx, tx, worker).await,
+    }
+}
+
+async fn fenced(ctx: &Context, tx: sqlx::Transaction<'_, sqlx::Postgres>, worker: &str) -> Result<(), JobError> {
+    tx.rollback().await?;
+    sqlx::query("update chaos_runs set fenced = true where job = $1 and worker = $2")
+        .bind(ctx.claim.id)
+        .bind(worker)
+        .execute(ctx.queue.pool())
+        .await?;
+    Ok(())
+}

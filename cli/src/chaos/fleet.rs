@@ -1,0 +1,194 @@
+//! The roles as processes, each with lines of its own to the engines.
+
+use std::{
+    fmt,
+    fs::File,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use anyhow::Context as _;
+use gristmill_platform::engines::{Engine, Engines};
+use rustix::process::{Pid, Signal, kill_process};
+use secrecy::ExposeSecret as _;
+use tokio::{
+    process::{Child, ChildStdin, Command},
+    sync::Mutex,
+};
+use url::Url;
+
+use super::proxy::Proxy;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Api,
+    Worker,
+    Scheduler,
+}
+
+impl Role {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Worker => "worker",
+            Self::Scheduler => "scheduler",
+        }
+    }
+}
+
+/// A process' own lines to the engines.
+pub(super) struct Lines {
+    postgres: Proxy,
+    redis: Proxy,
+    pub(super) database_url: String,
+    pub(super) redis_url: String,
+}
+
+impl Lines {
+    pub(super) async fn lay(engines: &Engines) -> anyhow::Result<Self> {
+        let (postgres, database_url) = lay(engines.database_url().expose_secret()).await?;
+        let (redis, redis_url) = lay(engines.redis_url().expose_secret()).await?;
+        Ok(Self { postgres, redis, database_url, redis_url })
+    }
+
+    pub(super) fn to(&self, engine: Engine) -> &Proxy {
+        match engine {
+            Engine::Postgres => &self.postgres,
+            Engine::Redis => &self.redis,
+        }
+    }
+}
+
+async fn lay(url: &str) -> anyhow::Result<(Proxy, String)> {
+    let mut url = Url::parse(url).context("the engine's URL is none")?;
+    let port = url.port().context("the engine's URL has no port")?;
+    let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], port))).await.context("no proxy")?;
+    url.set_port(Some(proxy.addr().port())).ok().context("the engine's URL takes no port")?;
+    Ok((proxy, url.into()))
+}
+
+/// One process, and those that took its place.
+pub(super) struct Member {
+    pub(super) role: Role,
+    number: usize,
+    pub(super) lines: Lines,
+    /// Where an API answers.
+    pub(super) addr: SocketAddr,
+    /// Where it tells its metrics.
+    pub(super) monitor: SocketAddr,
+    folder: PathBuf,
+    lives: AtomicU32,
+    /// Held by whoever does something to it.
+    pub(super) process: Mutex<Process>,
+}
+
+/// A living process. It goes when this is dropped.
+pub(super) struct Process {
+    child: Option<Child>,
+    _pipe: Option<ChildStdin>,
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.role.word(), self.number)
+    }
+}
+
+impl Member {
+    pub(super) async fn new(role: Role, number: usize, engines: &Engines) -> anyhow::Result<Self> {
+        Ok(Self {
+            role,
+            number,
+            lines: Lines::lay(engines).await?,
+            addr: free()?,
+            monitor: free()?,
+            folder: engines.data_dir().to_path_buf(),
+            lives: AtomicU32::new(0),
+            process: Mutex::new(Process { child: None, _pipe: None }),
+        })
+    }
+
+    /// How the process that lives now calls itself.
+    pub(super) fn label(&self) -> String {
+        format!("{self}.{}", self.lives.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder.join(format!("{self}.log"))
+    }
+
+    pub(super) fn start(&self, process: &mut Process) -> anyhow::Result<()> {
+        self.lives.fetch_add(1, Ordering::Relaxed);
+        let log = File::options().create(true).append(true).open(self.log()).context("the log cannot be written")?;
+        let mut command = Command::new(std::env::current_exe().context("cannot find my own program")?);
+        for (name, _) in gristmill_platform::config::set_by_environment() {
+            command.env_remove(name);
+        }
+        command
+            .args(["chaos-role", self.role.word()])
+            .env("DATABASE_URL", &self.lines.database_url)
+            .env("REDIS_URL", &self.lines.redis_url)
+            .env("GRISTMILL_STORE_URL", self.folder.join("objects"))
+            .env("GRISTMILL_MONITOR_ADDR", self.monitor.to_string())
+            .env("GRISTMILL_DATABASE_POOL", "8")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(true);
+        match self.role {
+            // small chunks: a small file has some
+            Role::Api => command.env("GRISTMILL_ADDR", self.addr.to_string()).env("GRISTMILL_CHUNK_BYTES", "16KiB"),
+            Role::Worker => {
+                command.env("GRISTMILL_WORKER_LABEL", self.label()).env("GRISTMILL_WORKER_CONCURRENCY", "2")
+            }
+            Role::Scheduler => command.env("GRISTMILL_AUDIT_EVERY", "2s"),
+        };
+        let mut child = command.spawn().with_context(|| format!("{self} does not start"))?;
+        *process = Process { _pipe: child.stdin.take(), child: Some(child) };
+        Ok(())
+    }
+}
+
+impl Process {
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.as_ref().and_then(Child::id).and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        // one that is dead already has what it needs
+        let _ = pid.map(|pid| kill_process(pid, signal));
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub(super) async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill().await;
+        }
+    }
+
+    pub(super) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub(super) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(super) async fn stop(&mut self) -> Option<ExitStatus> {
+        self.signal(Signal::TERM);
+        self.child.as_mut()?.wait().await.ok()
+    }
+
+    /// How it ended, when it has and nobody killed it.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().ok().flatten()
+    }
+}
+
+/// Below the range that outgoing connections take theirs from, so that an API finds its port again.
+fn free() -> anyhow::Result<SocketAddr> {
+    let tries = (0..200).map(|_| SocketAddr::from(([127, 0, 0, 1], rand::random_range(12_000..20_000))));
+    let mut free = tries.filter(|addr| TcpListener::bind(addr).is_ok());
+    free.next().context("no port of 200 tried is free")
+}

@@ -1,0 +1,62 @@
+//! What is asked of the system meanwhile, and what it has promised.
+
+mod groups;
+mod jobs;
+mod uploads;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use gristmill_pipelines::generate::Counts;
+use gristmill_queue::GroupId;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{fleet::Role, stage::Stage};
+
+/// What was accepted, and what may have been.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Jobs whose transaction was committed.
+    pub(super) jobs: Mutex<Vec<Uuid>>,
+    /// Groups that were begun, by their number.
+    pub(super) groups: Mutex<BTreeMap<i64, GroupId>>,
+    /// Files by their name.
+    pub(super) uploads: Mutex<BTreeMap<String, Sent>>,
+}
+
+/// A file.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    pub(super) counts: Counts,
+    pub(super) atomic: bool,
+    /// The upload, once it was accepted, and when: seconds since 1970.
+    pub(super) accepted: Option<(Uuid, f64)>,
+    /// An answer that no client should get.
+    pub(super) refused: Option<String>,
+}
+
+impl Sent {
+    /// Whether its rows are to be there in the end.
+    pub(super) fn stays(&self) -> bool {
+        !(self.atomic && self.counts.rejected > 0)
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks until `stop`; what has been begun then is brought to its end, for which the system must have healed.
+pub(super) async fn load(stage: &Stage, seed: u64, asked: &Asked, stop: &CancellationToken) {
+    let apis: Vec<_> = stage.of(Role::Api).map(|api| api.addr).collect();
+    // two to each: one of them may be waiting for the end of an upload whose API has died
+    let clients = (0..2 * apis.len()).map(|first| uploads::send(&apis, first, &stage.key, seed, asked, stop));
+    tokio::join!(
+        jobs::enqueue(&stage.queue, seed, asked, stop),
+        groups::enqueue(&stage.queue, seed, asked, stop),
+        futures::future::join_all(clients),
+    );
+}

@@ -1,0 +1,138 @@
+//! Everything that is to be hurt.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use gristmill_platform::{
+    config::DatabaseConfig,
+    database,
+    engines::{Engine, Engines},
+    keys,
+};
+use gristmill_queue::{CatchUp, JobSpec, NewSchedule, Queue, QueueConfig};
+use secrecy::ExposeSecret as _;
+use sqlx::{AssertSqlSafe, PgPool, raw_sql};
+use tokio::sync::Mutex;
+
+use super::{
+    bodies::{TABLES, Tick},
+    fleet::{Lines, Member, Role},
+};
+
+/// The schedule that fires every second.
+pub(super) const SCHEDULE: &str = "chaos";
+
+pub(super) struct Stage {
+    pub(super) engines: Mutex<Engines>,
+    /// Past all proxies.
+    pub(super) pool: PgPool,
+    /// Past all proxies.
+    pub(super) redis: redis::Client,
+    /// What the load enqueues by, over lines that are hurt like any others.
+    pub(super) queue: Queue,
+    pub(super) lines: Lines,
+    pub(super) members: Vec<Member>,
+    /// Of the API.
+    pub(super) key: String,
+    pub(super) folder: PathBuf,
+}
+
+impl Stage {
+    pub(super) async fn set(folder: &Path, workers: usize) -> anyhow::Result<Self> {
+        let engines = Engines::start(folder).await?;
+        let pool = database::connect(&DatabaseConfig {
+            database_url: Some(engines.database_url()),
+            ..DatabaseConfig::default()
+        })
+        .await?;
+        database::migrate(&pool).await?;
+        raw_sql(AssertSqlSafe(TABLES)).execute(&pool).await.context("the tables of the chaos cannot be made")?;
+        let key = keys::create(&pool, "chaos").await.context("no key can be made")?.secret.expose_secret().to_owned();
+
+        let lines = Lines::lay(&engines).await?;
+        let through = DatabaseConfig {
+            database_url: Some(lines.database_url.as_str().into()),
+            database_timeout: Duration::from_secs(10),
+            ..DatabaseConfig::default()
+        };
+        let queue =
+            Queue::connect(database::connect_lazily(&through)?, QueueConfig::new(lines.redis_url.as_str())).await?;
+        let mut schedule = NewSchedule::new(SCHEDULE, "* * * * * *", JobSpec::of(&Tick {})?);
+        schedule.catch_up = CatchUp::All;
+        queue.schedules().put(&schedule).await?;
+
+        let roles = [Role::Api, Role::Api, Role::Scheduler, Role::Scheduler].into_iter();
+        let mut members = Vec::new();
+        for (n, role) in roles.chain(std::iter::repeat_n(Role::Worker, workers)).enumerate() {
+            let number = if role == Role::Worker { n - 3 } else { n % 2 + 1 };
+            let member = Member::new(role, number, &engines).await?;
+            member.start(&mut *member.process.lock().await)?;
+            members.push(member);
+        }
+        let redis = redis::Client::open(engines.redis_url().expose_secret()).context("no client of Redis")?;
+        let folder = engines.data_dir().to_path_buf();
+        let stage = Self { engines: Mutex::new(engines), pool, redis, queue, lines, members, key, folder };
+        stage.ready().await?;
+        Ok(stage)
+    }
+
+    pub(super) fn of(&self, role: Role) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(move |member| member.role == role)
+    }
+
+    /// Everybody's lines, the load's too.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Lines> {
+        self.members.iter().map(|member| &member.lines).chain([&self.lines])
+    }
+
+    async fn ready(&self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        for member in &self.members {
+            while reqwest::get(format!("http://{}/readyz", member.monitor)).await.is_err() {
+                anyhow::ensure!(begun.elapsed() < Duration::from_secs(60), "{member} does not start");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets every line pass. (What has befallen engines and processes ends by itself.)
+    pub(super) fn heal(&self) {
+        for lines in self.lines() {
+            lines.to(Engine::Postgres).pass();
+            lines.to(Engine::Redis).pass();
+        }
+    }
+
+    /// Asks every process to stop, and says which of them did not do so in good order.
+    pub(super) async fn stop_members(&self) -> Vec<String> {
+        let stops = self.members.iter().map(|member| async move {
+            let ended =
+                tokio::time::timeout(Duration::from_secs(40), async { member.process.lock().await.stop().await });
+            match ended.await {
+                Ok(Some(status)) if status.success() => None,
+                Ok(status) => Some(format!("{member} ended with {status:?}")),
+                Err(_) => Some(format!("{member} did not end within 40 s")),
+            }
+        });
+        futures::future::join_all(stops).await.into_iter().flatten().collect()
+    }
+
+    /// Stops the engines; the data go with them unless somebody is to look at them.
+    pub(super) async fn strike_set(self, keep: bool) -> anyhow::Result<()> {
+        let Self { engines, pool, queue, members, folder, .. } = self;
+        for member in &members {
+            member.process.lock().await.kill().await;
+        }
+        pool.close().await;
+        queue.pool().close().await;
+        engines.into_inner().stop().await?;
+        if !keep {
+            Engines::delete(folder)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Doing what was planned.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use gristmill_platform::engines::{Engine, Engines};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    fleet::{Member, Process, Role},
+    plan::{Fault, Planned},
+    stage::Stage,
+};
+
+/// A fault that has befallen somebody.
+#[derive(Debug, Clone)]
+pub(super) struct Struck {
+    pub(super) fault: Fault,
+    /// Seconds since 1970.
+    pub(super) at: f64,
+    /// The process, as it called itself then; an engine has no such name.
+    pub(super) whom: Option<String>,
+}
+
+pub(super) fn now() -> f64 {
+    jiff::Timestamp::now().as_microsecond() as f64 / 1e6
+}
+
+/// All of the plan; what lasts ends early when `heal` comes.
+pub(super) async fn strike_all(
+    stage: &Stage,
+    planned: &[Planned],
+    heal: &CancellationToken,
+) -> anyhow::Result<Vec<Struck>> {
+    let begun = Instant::now();
+    let struck = Mutex::new(Vec::new());
+    let strikes = planned.iter().map(|planned| async {
+        tokio::select! {
+            () = tokio::time::sleep(planned.at) => {}
+            () = heal.cancelled() => return Ok(()),
+        }
+        let what = |whom: Option<String>| {
+            let name = whom.as_deref().unwrap_or_default();
+            eprintln!("{:7.1} s  {} {name}", begun.elapsed().as_secs_f64(), planned.fault);
+            struck.lock().unwrap_or_else(PoisonError::into_inner).push(Struck {
+                fault: planned.fault,
+                at: now(),
+                whom,
+            });
+        };
+        strike(stage, *planned, heal, what).await
+    });
+    futures::future::try_join_all(strikes).await?;
+    Ok(struck.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// `what` is called at the very moment; not at all when those that it could hit are suffering already.
+async fn strike(
+    stage: &Stage,
+    Planned { fault, whom, lasts, .. }: Planned,
+    heal: &CancellationToken,
+    what: impl FnOnce(Option<String>),
+) -> anyhow::Result<()> {
+    let lasting = async || {
+        tokio::select! {
+            () = tokio::time::sleep(lasts) => {}
+            () = heal.cancelled() => {}
+        }
+    };
+    match fault {
+        Fault::KillWorker | Fault::KillScheduler | Fault::KillApi => {
+            let Some((member, mut process)) = pick(stage, fault, whom) else { return Ok(()) };
+            what(Some(member.label()));
+            process.kill().await;
+            lasting().await;
+            member.start(&mut process)?;
+        }
+        Fault::StopWorker | Fault::StopScheduler | Fault::StopApi => {
+            let Some((member, process)) = pick(stage, fault, whom) else { return Ok(()) };
+            what(Some(member.label()));
+            process.freeze();
+            lasting().await;
+            process.thaw();
+        }
+        Fault::RestartRedis | Fault::RestartPostgres => {
+            let engine = if fault == Fault::RestartRedis { Engine::Redis } else { Engine::Postgres };
+            let Ok(mut engines) = stage.engines.try_lock() else { return Ok(()) };
+            what(None);
+            engines.kill(engine).await?;
+            lasting().await;
+            engines.restart(engine).await?;
+        }
+        Fault::LoseRedis => {
+            let Ok(mut engines) = stage.engines.try_lock() else { return Ok(()) };
+            what(None);
+            Engines::lose_redis(&mut engines).await?;
+        }
+        Fault::FlushRedis => {
+            let Ok(_engines) = stage.engines.try_lock() else { return Ok(()) };
+            let mut conn = stage.redis.get_multiplexed_async_connection().await?;
+            what(None);
+            redis::cmd("FLUSHALL").query_async::<()>(&mut conn).await?;
+        }
+        Fault::CutRedis | Fault::CutPostgres => {
+            what(None);
+            stage.lines().for_each(|lines| lines.to(engine(fault)).cut());
+        }
+        Fault::StallRedis | Fault::StallPostgres => {
+            // the last one is the load's own
+            let whom = whom % (stage.members.len() + 1);
+            let member = stage.members.get(whom);
+            let line = member.map_or(&stage.lines, |member| &member.lines).to(engine(fault));
+            what(Some(member.map_or_else(|| "load".into(), Member::label)));
+            line.stall();
+            lasting().await;
+            line.pass();
+        }
+        Fault::RefuseRedis | Fault::RefusePostgres => {
+            what(None);
+            stage.lines().for_each(|lines| lines.to(engine(fault)).refuse());
+            lasting().await;
+            stage.lines().for_each(|lines| lines.to(engine(fault)).pass());
+        }
+    }
+    Ok(())
+}
+
+/// One of the role to whom nothing is being done.
+fn pick(stage: &Stage, fault: Fault, whom: usize) -> Option<(&Member, tokio::sync::MutexGuard<'_, Process>)> {
+    let role = match fault {
+        Fault::KillWorker | Fault::StopWorker => Role::Worker,
+        Fault::KillScheduler | Fault::StopScheduler => Role::Scheduler,
+        _ => Role::Api,
+    };
+    let all: Vec<&Member> = stage.of(role).collect();
+    let mut in_turn = (0..all.len()).map(|n| all[(whom + n) % all.len()]);
+    in_turn.find_map(|member| Some((member, member.process.try_lock().ok()?)))
+}
+
+const fn engine(fault: Fault) -> Engine {
+    match fault {
+        Fault::CutRedis | Fault::StallRedis | Fault::RefuseRedis => Engine::Redis,
+        _ => Engine::Postgres,
+    }
+}
+
+/// Starts again what ends although nobody killed it, and says what did, until `stop`.
+pub(super) async fn watch(stage: &Stage, stop: &CancellationToken) -> anyhow::Result<Vec<String>> {
+    let mut ended = Vec::new();
+    while !stop.is_cancelled() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        for member in &stage.members {
+            let Ok(mut process) = member.process.try_lock() else { continue };
+            if let Some(status) = process.ended() {
+                ended.push(format!("{} ended by itself: {status}", member.label()));
+                member.start(&mut process)?;
+            }
+        }
+    }
+    Ok(ended)
+}

@@ -1,0 +1,42 @@
+//! A job makes room for others.
+
+use sqlx::{FromRow, PgConnection};
+
+use crate::{
+    Claim, Enqueued, GroupId, Job, Options, QueueError,
+    ledger::{complete, enqueue},
+};
+
+/// What the new jobs take over from the old one.
+#[derive(FromRow)]
+struct Estate {
+    group_id: Option<GroupId>,
+    client_id: Option<i32>,
+    fair_key: Option<String>,
+    trace_parent: Option<String>,
+}
+
+/// Completes the job and enqueues the others in its group, which stays open as the job is one of its members.
+/// `None`: it was not to be done any more.
+pub(crate) async fn replace<J: Job>(
+    conn: &mut PgConnection,
+    claim: &Claim,
+    jobs: &[J],
+) -> Result<Option<Enqueued>, QueueError> {
+    let estate: Option<Estate> = sqlx::query_as(
+        "select group_id, client_id, fair_key, trace_parent from jobs where id = $1 and state = 'available' for update",
+    )
+    .bind(claim.id)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(Estate { group_id: group, client_id, fair_key, trace_parent }) = estate else { return Ok(None) };
+    let options = Options { group, client_id, fair_key, trace_parent, ..Options::default() };
+    let finished = claim.finished();
+    if finished.nested {
+        complete::lock_roots(conn, &[claim.id]).await?;
+    }
+    let mut enqueued = enqueue::insert_into_sealed(conn, jobs, &options).await?;
+    let (done, joins) = complete::complete(conn, claim.worker(), &[finished]).await?;
+    enqueued.merge(joins);
+    Ok((!done.is_empty()).then_some(enqueued))
+}

@@ -1,0 +1,71 @@
+//! The end of a job that took its workers down.
+
+use std::sync::Arc;
+
+use apalis_core::error::BoxDynError;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    Runner,
+    attempt::{self, End},
+};
+use crate::{
+    Claim, Context,
+    envelope::Envelope,
+    ledger::{
+        fail::{Outcome, Run, Verdict},
+        fence::Standing,
+    },
+    redis::HandBack,
+};
+
+/// A job that the broker gives up after so many lost workers.
+pub(super) struct Lost<'a> {
+    pub(super) queue: &'a str,
+    pub(super) id: Uuid,
+    pub(super) deliveries: u64,
+    pub(super) message: &'a [u8],
+}
+
+impl Runner {
+    /// The job's own handler says what comes of it; where there is none, or it does not finish the job, the job is dead.
+    /// An error leaves it as it is: it is asked again.
+    pub(super) async fn lost(&self, lost: Lost<'_>) -> Result<(), BoxDynError> {
+        let Lost { queue, id, deliveries, message } = lost;
+        let unheard = Run { delivery: deliveries, ..Run::default() };
+        let dead = Outcome::LostWorker.because(format!("lost_worker: {deliveries} workers were lost with it"));
+        let envelope: Option<Envelope<'_>> = serde_json::from_slice(message).ok();
+        let handled = envelope.and_then(|envelope| Some((self.lost.get(&*envelope.name)?, envelope)));
+        let Some((handler, envelope)) = handled else {
+            return Ok(self.settle(id, Some(unheard), queue, "", dead).await?);
+        };
+        let (attempt, max_attempts, nested) = match self.within_grace(self.fence.ask(id)).await? {
+            Standing::Due { attempt, max_attempts, nested } => (attempt, max_attempts, nested),
+            Standing::Stopped => return Ok(self.settle(id, None, queue, &handler.name, Verdict::CANCELLED).await?),
+            Standing::Done => return Ok(()),
+        };
+        let claim = Claim::of_run(id, deliveries + 1, Arc::clone(&self.worker), nested);
+        let context = Context {
+            claim: claim.clone(),
+            name: Arc::clone(&handler.name),
+            attempt: attempt.unsigned_abs() + 1,
+            max_attempts: max_attempts.unsigned_abs(),
+            cancel: CancellationToken::new(),
+            queue: self.queue.clone(),
+            client_id: envelope.client_id,
+            trace_parent: envelope.trace_parent.clone(),
+        };
+        let verdict = match self.attempt(handler, context, queue, &envelope).await {
+            End::Done if claim.is_completed() => {
+                attempt::count(queue, &handler.name, Outcome::LostWorker.as_str());
+                return Ok(());
+            }
+            End::Done | End::Undecodable(_) => dead,
+            End::Failed(verdict) if matches!(verdict.outcome, Outcome::Discarded | Outcome::Cancelled) => verdict,
+            End::Failed(verdict) => return Err(verdict.error.unwrap_or_else(|| "not now".to_owned()).into()),
+            End::OutOfGrace => return Err(HandBack.into()),
+        };
+        Ok(self.settle(id, Some(unheard), queue, &handler.name, verdict).await?)
+    }
+}

@@ -1,0 +1,75 @@
+//! One job's life, with a crash at every step.
+//!
+//! To the world a process is what it tells the engines. So a worker is connected through wires that count its
+//! messages, and dies at the n-th one: just before it reaches the engine, or when the engine has answered and before
+//! the worker hears it. Each n is tried, from the first handshake to the last acknowledgement, so that no step between
+//! two statements is left out, whichever there are. The outcome must be the same every time.
+
+mod life;
+mod wire;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{crash_points::wire::Side, support::bench};
+use life::{Life, live};
+
+/// Points that are tried at a time: most of the time is waiting for a lease to run out.
+const LANES: usize = 4;
+
+async fn everywhere(life: Life, steps: &[&str]) {
+    let (seen, _) = live(&bench().await, 0, life, None).await;
+    for step in steps {
+        assert!(seen.iter().any(|message| message.contains(step)), "no `{step}` among {seen:#?}");
+    }
+    // The acknowledgement is the last; what comes after it is the search for more.
+    let last = seen.iter().rposition(|message| message.contains("ack.lua")).unwrap();
+    let points: Arc<[_]> = (0..=last + 1).flat_map(|n| [(n, Side::Before), (n, Side::After)]).collect();
+    let (next, deaths) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let lanes: Vec<_> = std::iter::repeat_with(|| {
+        let (points, next, deaths) = (Arc::clone(&points), Arc::clone(&next), Arc::clone(&deaths));
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let bench = bench().await;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(point) = points.get(number) else { return };
+                let (_, died) = live(&bench, number + 1, life, Some(*point)).await;
+                deaths.fetch_add(died.into(), Ordering::Relaxed);
+            }
+        }))
+    })
+    .take(LANES)
+    .collect();
+    for lane in lanes {
+        lane.await.unwrap();
+    }
+    let deaths = deaths.load(Ordering::Relaxed);
+    eprintln!("{life:?}: {deaths} deaths at {} points", points.len());
+    // A run that takes longer says more: its last points are not reached by the others.
+    assert!(deaths * 2 > points.len(), "{deaths} deaths at {} points", points.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_with_an_effect_of_its_own() {
+    let steps = ["claim.lua", "where j.id = any($1)", "BEGIN", "insert into effects", "state = 'completed'", "COMMIT"];
+    everywhere(Life::Own, &[&steps[..], &["push.lua", "ack.lua"]].concat()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_the_runner_completes() {
+    everywhere(Life::Runner, &["claim.lua", "where j.id = any($1)", "state = 'completed'", "ack.lua"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_first_attempt_fails() {
+    everywhere(Life::Retried, &["claim.lua", "insert into job_attempts", "insert into effects", "ack.lua"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_its_group() {
+    everywhere(Life::Discarded, &["claim.lua", "insert into job_attempts", "update groups", "ack.lua"]).await;
+}
