@@ -114,9 +114,8 @@ fn tree(
         .routes(routes!(workers::drain))
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
-        .routes(routes!(schedules::run))
-        .route_layer(from_fn(bounded));
-    let small = once(small);
+        .routes(routes!(schedules::run));
+    let small = once(small).route_layer(from_fn(bounded));
     let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());
     let keyed = lock(small.merge(writes));
     let open = OpenApiRouter::new()

@@ -20,7 +20,6 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the process")]
 enum Command {
     #[command(flatten)]
     Role(roles::Command),

@@ -89,7 +89,7 @@ impl Bills {
     async fn list(self) -> anyhow::Result<()> {
         let Self { status, run, limit, json, server, .. } = self;
         let api = Api::open(server)?;
-        let (status, run) = (status.map(|status| word(status)), run.map(|run| run.to_string()));
+        let (status, run) = (status.map(word), run.map(|run| run.to_string()));
         let mut bills = Vec::new();
         let mut total = 0;
         let mut cursor = None::<String>;

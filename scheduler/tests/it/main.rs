@@ -1,5 +1,7 @@
 //! The scheduler's tasks, on real engines.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
+
 use std::{sync::Arc, time::Duration};
 
 use gristmill_platform::{config::SchedulerConfig, telemetry, testing};

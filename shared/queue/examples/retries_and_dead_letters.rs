@@ -28,7 +28,7 @@ async fn call(ctx: Context, job: Call) -> Result<(), JobError> {
         "busy" if ctx.attempt < 2 => Err(JobError::RetryAfter(Duration::from_millis(50), "the line is busy".into())),
         "busy" => Ok(()),
         "wrong" => Err(JobError::discard("there is no such number")),
-        _ => Err("nobody answers".parse::<u32>().map(drop).unwrap_err().into()), // any error by `?` is a retry
+        _ => Err("nobody answers".parse::<u32>().map(drop).expect_err("it is no number").into()), // any error by `?` is a retry
     }
 }
 

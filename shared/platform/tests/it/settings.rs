@@ -10,8 +10,9 @@ fn every_setting_is_named_once_and_explained() {
     assert_eq!((names.len(), flags.len()), (settings.len(), settings.len()));
     for setting in &settings {
         assert!(setting.help.len() > 3 && setting.flag.len() > 3 && !setting.concern.is_empty(), "{setting:?}");
-        let ours =
-            setting.env.starts_with("GRISTMILL_") || ["DATABASE_URL", "REDIS_URL"].contains(&setting.env.as_str());
+        // Ours, or of a name that everybody uses.
+        let ours = ["GRISTMILL_", "OTEL_"].iter().any(|start| setting.env.starts_with(start))
+            || ["DATABASE_URL", "REDIS_URL"].contains(&setting.env.as_str());
         assert!(ours, "{setting:?}");
     }
 }

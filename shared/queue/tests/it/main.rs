@@ -1,4 +1,5 @@
 //! The promises of the queue, on real engines.
+#![expect(clippy::duplicate_mod, reason = "each example stands alone, and all are run here")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
 mod backend;
