@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gristmill_platform::engines::{Engine, EngineError, Engines};
 use gristmill_platform::testing;
