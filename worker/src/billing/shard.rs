@@ -110,11 +110,12 @@ async fn make(env: &Env, tx: &mut PgConnection, job: &BillShard, run: &Run, due:
         Numbering::Gapless => allocate(tx, run.client_id, due).await?,
     };
     sqlx::raw_sql("savepoint hope").execute(&mut *tx).await?;
-    let made = match insert(tx, job, run, first, "").await {
+    let made = match insert(tx, job, run, (first, due), "").await {
         Ok(made) => made,
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
             sqlx::raw_sql("rollback to savepoint hope").execute(&mut *tx).await?;
-            let made = insert(tx, job, run, first, "on conflict (debt_id, client_id, period) do nothing").await?;
+            let made =
+                insert(tx, job, run, (first, due), "on conflict (debt_id, client_id, period) do nothing").await?;
             correct(tx, job).await?;
             made
         }
@@ -169,9 +170,9 @@ async fn insert(
     conn: &mut PgConnection,
     job: &BillShard,
     run: &Run,
-    first: i64,
+    (first, due): (i64, i64),
     conflict: &str,
-) -> Result<u64, sqlx::Error> {
+) -> Result<i64, sqlx::Error> {
     let wanted = wanted(run);
     let (paid, payments) = if run.some_paid {
         (
@@ -181,14 +182,21 @@ async fn insert(
     } else {
         ("0", "")
     };
-    let due = DUE.replace("\n     where", &format!("\n     {payments} where"));
+    let debts = DUE.replace("\n     where", &format!("\n     {payments} where"));
+    // The days on which the new bills are payable are noted with them, for their reminders.
     let sql = format!(
-        "insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, paid_minor, currency)
+        "with made as (
+         insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, paid_minor, currency)
          select $4, $6 - 1 + row_number() over (), debt_id, upload_id, $1, $7, $8, due_date, amount_minor, paid, $9
-         from (select d.debt_id, d.upload_id, d.due_date, d.amount_minor, {paid} as paid {due} and {wanted} order by d.debt_id) d
-         {conflict}"
+         from (select d.debt_id, d.upload_id, d.due_date, d.amount_minor, {paid} as paid {debts} and {wanted} order by d.debt_id) d
+         {conflict} returning greatest(due_on, issued_on) as payable_on
+         ), days as (
+         insert into bill_days (client_id, from_number, to_number, payable_on, bills, looked_on, next_on)
+         select $4, $6, $6 - 1 + $10, payable_on, count(*), $8, $8::date + 1 from made group by payable_on
+         )
+         select count(*) from made"
     );
-    Ok(sqlx::query(AssertSqlSafe(sql))
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(job.run_id)
         .bind(job.from_block)
         .bind(job.to_block)
@@ -198,7 +206,7 @@ async fn insert(
         .bind(run.period)
         .bind(run.issued_on)
         .bind(&run.currency)
-        .execute(conn)
-        .await?
-        .rows_affected())
+        .bind(due)
+        .fetch_one(conn)
+        .await?)
 }

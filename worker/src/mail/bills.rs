@@ -47,7 +47,8 @@ pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, 
 /// The mails about a slice of a client's bills.
 pub(super) async fn letters(env: &Env, job: &SendBills) -> Result<Vec<Letter>, JobError> {
     let Some(sender) = sender(env, job.client_id).await? else { return Ok(Vec::new()) };
-    let found = bills::numbered(&env.pool, job.client_id, job.from_number, job.to_number, sender.today).await?;
+    let found =
+        bills::numbered(&env.pool, job.client_id, job.from_number, job.to_number, job.payable_on, sender.today).await?;
     let step = job.step.map(|step| step.to_string());
     let letters = found.into_iter().map(|bill| sender.letter(bill, job.kind, step.as_deref(), None));
     letters.filter_map(Result::transpose).collect()
@@ -61,11 +62,12 @@ async fn sender(env: &Env, client_id: i32) -> Result<Option<Sender>, JobError> {
         return Ok(None);
     }
     let zone = TimeZone::get(&settings.time_zone)?;
+    let now: SqlTimestamp = sqlx::query_scalar("select now()").fetch_one(&env.pool).await?;
     Ok(Some(Sender {
         issuer: issue::issuer(&settings)?,
         branding: Arc::new(issue::branding(&settings)),
         language: settings.language.parse()?,
-        today: jiff::Timestamp::now().to_zoned(zone.clone()).date(),
+        today: now.to_jiff().to_zoned(zone.clone()).date(),
         zone,
     }))
 }
@@ -79,7 +81,8 @@ impl Sender {
         paid_on: Option<Date>,
     ) -> Result<Option<Letter>, JobError> {
         let due = match kind {
-            Kind::BillNew | Kind::BillReminder => matches!(bill.status, Status::Open | Status::Overdue),
+            Kind::BillNew => matches!(bill.status, Status::Open | Status::Overdue),
+            Kind::BillReminder => bill.status == Status::Open,
             Kind::BillOverdue => bill.status == Status::Overdue,
             Kind::PaymentReceipt => bill.paid_minor > 0,
             Kind::UploadCompleted | Kind::UploadFailed => false,

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use crate::Env;
 
 /// Bills a job: some seconds of work.
-const SLICE: i64 = 200;
+pub(super) const SLICE: i64 = 200;
 /// Without a mail server nobody gets them, so that the first bills of a run are enough to look at.
-const KEPT: i64 = 1_000;
+pub(super) const KEPT: i64 = 1_000;
 
 /// Has the bills of a run mailed to their payers, in the transaction that closes it.
 pub(crate) async fn of_run(
@@ -33,6 +33,7 @@ pub(crate) async fn of_run(
             from_number,
             to_number,
             step: None,
+            payable_on: None,
         })
         .collect();
     let options = Options { client_id: Some(client_id), ..Options::default() };

@@ -23,7 +23,7 @@ impl Mill {
     }
 
     /// Sends by this server from now on.
-    fn post_to(&mut self, server: &SmtpServer) {
+    pub(crate) fn post_to(&mut self, server: &SmtpServer) {
         let config = MailConfig { smtp_url: Some(server.url().into()), ..MailConfig::default() };
         self.env.mailer = mailer(&self.stack, &config);
     }
@@ -130,6 +130,7 @@ async fn sample_bills_reach_nobody() {
         from_number: 1,
         to_number: 3,
         step: None,
+        payable_on: None,
     };
     let mut conn = mill.stack.pool.acquire().await.unwrap();
     let jobs = mill.env.queue.enqueue(&mut conn, &job, &gristmill_queue::Options::default()).await.unwrap();

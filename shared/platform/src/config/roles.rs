@@ -98,6 +98,10 @@ pub struct SchedulerConfig {
     /// How long a completed upload can surely be undone: only then the schedule bills it
     #[arg(long, env = "GRISTMILL_BILLING_SETTLE", default_value = "2m", value_parser = parse_duration, value_name = "TIME")]
     pub billing_settle: Duration,
+
+    /// When it is looked whose payers are to be reminded of bills, as a cron expression in UTC (mails go out from nine in the morning by each client's clock); `off` for never
+    #[arg(long, env = "GRISTMILL_DUNNING_SCHEDULE", default_value = "*/10 * * * *", value_name = "CRON")]
+    pub dunning_schedule: String,
 }
 
 /// `/metrics`, `/healthz` and `/readyz` of a role.
