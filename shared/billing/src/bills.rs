@@ -23,6 +23,19 @@ pub enum Status {
     Cancelled,
 }
 
+impl Status {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Paid => "paid",
+            Self::Overdue => "overdue",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Not a status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is none of open, paid, overdue, cancelled")]

@@ -15,7 +15,7 @@ pub struct SendMail {
     pub client_id: i32,
     /// What it is about.
     pub kind: Kind,
-    /// About which: an upload's id, or a bill's, with `/` and the step where there are several.
+    /// About which: an upload's id, or a bill's, with `/` and the step, or the payment, where there are several.
     #[serde(rename = "ref")]
     pub reference: String,
 }

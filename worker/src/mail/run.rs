@@ -1,5 +1,6 @@
 //! The mails of a billing run.
 
+use gristmill_billing::{issue, settings};
 use gristmill_mail::{Kind, jobs::SendBills};
 use gristmill_queue::{Enqueued, JobError, Options};
 use sqlx::PgConnection;
@@ -24,7 +25,12 @@ pub(crate) async fn of_run(
             .bind(run_id)
             .fetch_all(&mut *conn)
             .await?;
-    let limit = if env.mailer.sends() { i64::MAX } else { KEPT };
+    let settings = settings::find(&mut *conn, client_id).await?;
+    let limit = match (env.mailer.sends(), issue::is_sample(&settings)) {
+        (false, _) => KEPT,
+        (true, false) => i64::MAX,
+        (true, true) => 0,
+    };
     let jobs: Vec<SendBills> = slices(&ranges, limit)
         .into_iter()
         .map(|(from_number, to_number)| SendBills {
@@ -36,6 +42,11 @@ pub(crate) async fn of_run(
             payable_on: None,
         })
         .collect();
+    sqlx::query("update billing_runs set mails = least(bills, $2) where id = $1")
+        .bind(run_id)
+        .bind(limit)
+        .execute(&mut *conn)
+        .await?;
     let options = Options { client_id: Some(client_id), ..Options::default() };
     Ok(env.queue.enqueue_all(conn, &jobs, &options).await?)
 }

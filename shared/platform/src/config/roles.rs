@@ -91,6 +91,10 @@ pub struct SchedulerConfig {
     #[arg(long, env = "GRISTMILL_KEEP_JOBS", default_value = "7d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_jobs: Duration,
 
+    /// How long mails that are kept in the object store stay there
+    #[arg(long, env = "GRISTMILL_KEEP_MAILS", default_value = "30d", value_parser = parse_duration, value_name = "TIME")]
+    pub keep_mails: Duration,
+
     /// When bills are made, as a cron expression in UTC; `off` for never [default of `up`: every minute]
     #[arg(long, env = "GRISTMILL_BILLING_SCHEDULE", default_value = "0 9 * * *", value_name = "CRON")]
     pub billing_schedule: String,
