@@ -32,15 +32,11 @@ fn the_mails_of_a_run_are_listed_shown_and_saved_and_bounces_told() {
     };
     let (id, to) = (mails[0]["id"].as_str().unwrap(), mails[0]["recipient"].as_str().unwrap());
     let table = said(&["mail", "list", "--to", to, "--limit", "1"]);
-    insta::with_settings!({ filters => vec![
-        (r"[0-9a-f]{8}-[0-9a-f-]{27}", "[the id of the mail, as it has one]"),
-        (r"\S+@\S+ +", "[address]  "),
-        (r"Boleto \d+", "Boleto [n]"),
-        (r"\d\d/\d\d/\d{4}", "[date]"),
-        (r" +\n", "\n"),
-    ] }, {
-        insta::assert_snapshot!(table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n"));
-    });
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["ID", "STATE", "TO", "SUBJECT"]);
+    let subject = mails[0]["subject"].as_str().unwrap();
+    assert_eq!((&rows[1][1..3], rows.len()), (&["sent", to][..], 2), "{table}");
+    assert!(subject.starts_with(&rows[1][3..5].join(" ")), "{table}");
     let shown: Value = serde_json::from_str(&said(&["mail", "show", id])).unwrap();
     assert_eq!((shown["recipient"].as_str(), shown["kept"].as_bool()), (Some(to), Some(true)));
     let eml = stack.folder.path().join("mail.eml");
