@@ -9,6 +9,7 @@ mod load;
 mod mail;
 mod purge;
 mod rows;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -136,6 +137,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .queue("uploads", 2)
         .queue("billing", 2)
         .queue("mail", mail.mail_concurrency)
+        .queue("webhooks", 8)
         .own_jobs()
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
         .register_lost::<jobs::LoadChunk>(move |context, job| load::suspect_chunk(suspect.clone(), context, job))
@@ -145,7 +147,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
         .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job));
-    mail::register(billing::register(builder, env), env)
+    webhooks::register(mail::register(billing::register(builder, env), env), env)
 }
 
 /// What the metrics of the bodies mean.
