@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use gristmill_queue::Job;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::deliveries::State;
 
 /// One event to one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,29 @@ pub struct AnnounceBills {
 
 impl Job for AnnounceBills {
     const NAME: &'static str = "webhooks.announce_bills";
+    const QUEUE: &'static str = "webhooks";
+    const MAX_ATTEMPTS: u16 = 25;
+}
+
+/// Deliveries of an endpoint that are sent again, slice by slice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayDeliveries {
+    /// Whose endpoint it is.
+    pub client_id: i32,
+    /// To where.
+    pub endpoint_id: Uuid,
+    /// Those that stand like this.
+    pub state: State,
+    /// Made then or later.
+    pub since: Option<Timestamp>,
+    /// Made before.
+    pub until: Option<Timestamp>,
+    /// Those behind this one.
+    pub after: Uuid,
+}
+
+impl Job for ReplayDeliveries {
+    const NAME: &'static str = "webhooks.replay";
     const QUEUE: &'static str = "webhooks";
     const MAX_ATTEMPTS: u16 = 25;
 }

@@ -134,3 +134,46 @@ async fn enter(
 pub(crate) fn to(client_id: i32, endpoint_id: Uuid) -> Options {
     Options { client_id: Some(client_id), fair_key: Some(endpoint_id.to_string()), ..Options::default() }
 }
+
+/// The type of [`test`]'s event.
+pub const TEST: &str = "webhook.test";
+
+/// Sends an endpoint something to try it with, whatever it is told of. Returns the delivery, and what to push after the
+/// commit; `None` when the client has no such endpoint that is enabled.
+///
+/// # Errors
+/// The ledger's.
+pub async fn test(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    endpoint_id: Uuid,
+) -> Result<Option<(Uuid, Enqueued)>, QueueError> {
+    let shape: Option<String> = sqlx::query_scalar(
+        "select shape from webhook_endpoints where id = $1 and client_id = $2 and disabled_at is null",
+    )
+    .bind(endpoint_id)
+    .bind(client_id)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(shape) = shape else { return Ok(None) };
+    let (delivery_id, event_id) = (Uuid::now_v7(), Uuid::now_v7());
+    let payload = if shape == "merchant" {
+        serde_json::json!({ "merchant": { "name": "n/a" }, "request_id": event_id })
+    } else {
+        serde_json::json!({ "type": TEST, "timestamp": Timestamp::now(), "data": { "webhook_id": endpoint_id } })
+    };
+    sqlx::query(
+        "insert into webhook_deliveries (id, endpoint_id, client_id, event_id, type, payload) values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(delivery_id)
+    .bind(endpoint_id)
+    .bind(client_id)
+    .bind(event_id)
+    .bind(TEST)
+    .bind(payload.to_string())
+    .execute(&mut *conn)
+    .await?;
+    let jobs = queue.enqueue(conn, &Deliver { delivery_id }, &to(client_id, endpoint_id)).await?;
+    Ok(Some((delivery_id, jobs)))
+}
