@@ -12,3 +12,4 @@ mod mail;
 mod mill;
 mod parts;
 mod policies;
+mod webhooks;
