@@ -1,16 +1,17 @@
 //! What has been kept for long enough, and what nobody will ever ask for.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
+use gristmill_platform::config::SchedulerConfig;
 use gristmill_uploads::objects;
 use object_store::path::Path;
 use uuid::Uuid;
 
 use crate::Env;
 
-/// Removes finished jobs that ended at least `keep` ago, and what uploads left behind.
-pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
-    let pruned = env.queue.prune(keep).await?;
+/// Removes finished jobs and kept mails that are old enough, and what uploads left behind.
+pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
+    let pruned = env.queue.prune(config.keep_jobs).await?;
     if pruned.jobs + pruned.groups > 0 {
         tracing::info!(jobs = pruned.jobs, groups = pruned.groups, "pruned the ledger");
     }
@@ -21,6 +22,10 @@ pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
     )
     .execute(&env.pool)
     .await?;
+    let mails = gristmill_mail::prune(&env.pool, &*env.store, config.keep_mails).await?;
+    if mails > 0 {
+        tracing::info!(mails, "dropped kept mails");
+    }
     orphaned_objects(env).await
 }
 
