@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::Env;
 
+/// Rows that one statement removes.
+const SLICE: i64 = 10_000;
+
 /// Removes finished jobs that ended at least `keep` ago, and what uploads left behind.
 pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
     let pruned = env.queue.prune(keep).await?;
@@ -21,7 +24,14 @@ pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
     )
     .execute(&env.pool)
     .await?;
+    old_deliveries(env, keep).await?;
     orphaned_objects(env).await
+}
+
+/// Deliveries of webhooks that have ended, with their attempts: kept as long as jobs are.
+async fn old_deliveries(env: &Env, keep: Duration) -> anyhow::Result<()> {
+    while gristmill_webhooks::deliveries::prune(&env.pool, keep, SLICE).await? == SLICE.unsigned_abs() {}
+    Ok(())
 }
 
 /// Objects of uploads that have ended and were purged, or never were: a chunk that was being written when its upload
