@@ -1,6 +1,6 @@
 //! What has been kept for long enough, and what nobody will ever ask for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use gristmill_platform::config::SchedulerConfig;
 use gristmill_uploads::objects;
@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use crate::Env;
 
-/// Removes finished jobs and kept mails that are old enough, and what uploads left behind.
+/// Rows that one statement removes.
+const SLICE: i64 = 10_000;
+
+/// Removes finished jobs, ended deliveries and kept mails that are old enough, and what uploads left behind.
 pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
     let pruned = env.queue.prune(config.keep_jobs).await?;
     if pruned.jobs + pruned.groups > 0 {
@@ -26,7 +29,14 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
     if mails > 0 {
         tracing::info!(mails, "dropped kept mails");
     }
+    old_deliveries(env, config.keep_jobs).await?;
     orphaned_objects(env).await
+}
+
+/// Deliveries of webhooks that have ended, with their attempts: kept as long as jobs are.
+async fn old_deliveries(env: &Env, keep: Duration) -> anyhow::Result<()> {
+    while gristmill_webhooks::deliveries::prune(&env.pool, keep, SLICE).await? == SLICE.unsigned_abs() {}
+    Ok(())
 }
 
 /// Objects of uploads that have ended and were purged, or never were: a chunk that was being written when its upload

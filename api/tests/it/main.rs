@@ -15,3 +15,4 @@ mod operators;
 mod robust;
 mod support;
 mod uploads;
+mod webhooks;
