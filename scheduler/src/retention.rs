@@ -1,6 +1,6 @@
 //! What has been kept for long enough, and what nobody will ever ask for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use gristmill_platform::config::SchedulerConfig;
 use gristmill_uploads::objects;
@@ -9,18 +9,12 @@ use uuid::Uuid;
 
 use crate::Env;
 
-<<<<<<< HEAD
-/// Removes finished jobs and kept mails that are old enough, and what uploads left behind.
-pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
-    let pruned = env.queue.prune(config.keep_jobs).await?;
-=======
 /// Rows that one statement removes.
 const SLICE: i64 = 10_000;
 
-/// Removes finished jobs that ended at least `keep` ago, and what uploads left behind.
-pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
-    let pruned = env.queue.prune(keep).await?;
->>>>>>> wt-hooks
+/// Removes finished jobs, ended deliveries and kept mails that are old enough, and what uploads left behind.
+pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
+    let pruned = env.queue.prune(config.keep_jobs).await?;
     if pruned.jobs + pruned.groups > 0 {
         tracing::info!(jobs = pruned.jobs, groups = pruned.groups, "pruned the ledger");
     }
@@ -31,14 +25,11 @@ pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
     )
     .execute(&env.pool)
     .await?;
-<<<<<<< HEAD
     let mails = gristmill_mail::prune(&env.pool, &*env.store, config.keep_mails).await?;
     if mails > 0 {
         tracing::info!(mails, "dropped kept mails");
     }
-=======
-    old_deliveries(env, keep).await?;
->>>>>>> wt-hooks
+    old_deliveries(env, config.keep_jobs).await?;
     orphaned_objects(env).await
 }
 
