@@ -21,6 +21,7 @@ mod sse;
 mod upload;
 mod uploads;
 mod watch;
+mod webhooks;
 mod workers;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Schedules(schedules::Schedules),
     Bills(bills::Bills),
     BillRun(bill_run::BillRun),
+    Webhooks(webhooks::Webhooks),
     Generate(generate::Generate),
     Health(health::Health),
 }
@@ -67,6 +69,7 @@ impl Command {
             Self::Schedules(command) => command.run().await,
             Self::Bills(command) => command.run().await,
             Self::BillRun(command) => command.run().await,
+            Self::Webhooks(command) => command.run().await,
             Self::Generate(command) => command.run(),
             Self::Health(command) => command.run().await,
         }
