@@ -11,6 +11,7 @@ mod groups;
 mod health;
 mod human;
 mod jobs;
+mod mail;
 mod meter;
 mod queues;
 mod receipt;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Bills(bills::Bills),
     BillRun(bill_run::BillRun),
     Webhooks(webhooks::Webhooks),
+    Mail(mail::Mail),
     Generate(generate::Generate),
     Health(health::Health),
 }
@@ -70,6 +72,7 @@ impl Command {
             Self::Bills(command) => command.run().await,
             Self::BillRun(command) => command.run().await,
             Self::Webhooks(command) => command.run().await,
+            Self::Mail(command) => command.run().await,
             Self::Generate(command) => command.run(),
             Self::Health(command) => command.run().await,
         }

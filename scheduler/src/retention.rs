@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use gristmill_platform::config::SchedulerConfig;
 use gristmill_uploads::objects;
 use object_store::path::Path;
 use uuid::Uuid;
@@ -11,9 +12,9 @@ use crate::Env;
 /// Rows that one statement removes.
 const SLICE: i64 = 10_000;
 
-/// Removes finished jobs that ended at least `keep` ago, and what uploads left behind.
-pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
-    let pruned = env.queue.prune(keep).await?;
+/// Removes finished jobs, ended deliveries and kept mails that are old enough, and what uploads left behind.
+pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
+    let pruned = env.queue.prune(config.keep_jobs).await?;
     if pruned.jobs + pruned.groups > 0 {
         tracing::info!(jobs = pruned.jobs, groups = pruned.groups, "pruned the ledger");
     }
@@ -24,7 +25,11 @@ pub(crate) async fn prune(env: &Env, keep: Duration) -> anyhow::Result<()> {
     )
     .execute(&env.pool)
     .await?;
-    old_deliveries(env, keep).await?;
+    let mails = gristmill_mail::prune(&env.pool, &*env.store, config.keep_mails).await?;
+    if mails > 0 {
+        tracing::info!(mails, "dropped kept mails");
+    }
+    old_deliveries(env, config.keep_jobs).await?;
     orphaned_objects(env).await
 }
 

@@ -306,6 +306,26 @@ async fn an_upload_tells_of_its_end() {
     assert_eq!(told, wanted);
 }
 
+/// More bills than a slice has, from several shards: each is told of once.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bill_of_a_run_is_told_of() {
+    const BILLS: u64 = 1_201;
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| OK).await;
+    mill.grind(mill::file(1..=BILLS)).await;
+    mill.hook(&sink.url, &[EventType::BillCreated]).await;
+    let run = mill.bill(false).await;
+    assert_eq!(run.bills, BILLS.cast_signed());
+    let numbers: Vec<i64> = sink
+        .calls()
+        .iter()
+        .map(|call| serde_json::from_str::<serde_json::Value>(&call.body).unwrap())
+        .map(|told| told["data"]["number"].as_i64().unwrap())
+        .collect();
+    assert_eq!(numbers.len() as u64, BILLS);
+    assert_eq!(numbers.into_iter().collect::<HashSet<_>>().len() as u64, BILLS);
+}
+
 /// A third of the calls fail, one way or another, and workers come and go; each event is accepted all the same.
 #[tokio::test]
 async fn nothing_is_lost_with_an_endpoint_that_fails_at_random() {
