@@ -281,6 +281,9 @@ async fn note_days(
     Ok(())
 }
 
+/// Ids, uploads, due dates, amounts, what was paid.
+type Columns = (Vec<Uuid>, Vec<Uuid>, Vec<i32>, Vec<i64>, Vec<i64>);
+
 /// As one row of arrays: a row a debt costs more than the rest of the way.
 async fn debts(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<Vec<Debt>, JobError> {
     let sql = format!(
@@ -289,15 +292,14 @@ async fn debts(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<Ve
                 coalesce(array_agg(amount_minor), '{{}}'), coalesce(array_agg(paid), '{{}}') from ({}) d",
         due(run)
     );
-    let (ids, uploads, due, amounts, paid): (Vec<Uuid>, Vec<Uuid>, Vec<i32>, Vec<i64>, Vec<i64>) =
-        sqlx::query_as(AssertSqlSafe(sql))
-            .bind(job.run_id)
-            .bind(job.from_block)
-            .bind(job.to_block)
-            .bind(run.client_id)
-            .bind(run.cutoff)
-            .fetch_one(conn)
-            .await?;
+    let (ids, uploads, due, amounts, paid): Columns = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(job.run_id)
+        .bind(job.from_block)
+        .bind(job.to_block)
+        .bind(run.client_id)
+        .bind(run.cutoff)
+        .fetch_one(conn)
+        .await?;
     let facts = uploads.into_iter().zip(due).zip(amounts).zip(paid);
     Ok(ids
         .into_iter()
@@ -332,7 +334,7 @@ async fn insert(
          )
          select count(*) from made"
     );
-    Ok(sqlx::query_scalar(AssertSqlSafe(sql))
+    sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(job.run_id)
         .bind(job.from_block)
         .bind(job.to_block)
@@ -344,5 +346,5 @@ async fn insert(
         .bind(&run.currency)
         .bind(due)
         .fetch_one(conn)
-        .await?)
+        .await
 }
