@@ -15,6 +15,7 @@ pub mod generate;
 mod kind;
 mod layout;
 mod lines;
+pub mod merchants;
 mod parse;
 mod places;
 pub mod records;

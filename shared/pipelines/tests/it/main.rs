@@ -6,6 +6,7 @@ mod conformance;
 mod debts;
 mod generate;
 mod header;
+mod merchants;
 mod laws;
 mod oracle;
 mod splitter;
