@@ -23,6 +23,7 @@ mod reject;
 mod samples;
 mod scan;
 mod splitter;
+mod transactions;
 
 pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter};
 

@@ -10,8 +10,8 @@ mod dictionary;
 mod exact;
 mod fold;
 mod fuzzy;
-mod normalizer;
 pub mod noise;
+mod normalizer;
 mod rules;
 
 pub use dictionary::{Brand, Category, Dictionary};

@@ -4,34 +4,112 @@ use super::fold::fold;
 
 /// What payment services and banks put before a merchant's name. Where only a `*` tells them from a name, it is written.
 const PREFIXES: &[&str] = &[
-    "sq *", "tst*", "tst *", "paypal *", "paypal*", "pp*", "pp *", "sp *", "sp ", "pos ", "pos debit ", "pos purchase ",
-    "debit card purchase ", "debit purchase ", "purchase authorized on ", "checkcard ", "check card ", "recurring payment ",
-    "recurring ", "payment to ", "payment ", "purchase ", "compra no debito ", "compra no credito ", "compra cartao ",
-    "compra ", "pagamento ", "pag*", "pag *", "pagseguro *", "ec *", "ebn *", "mp *", "mercadopago *", "iz *", "sumup *",
-    "zettle_*", "zettle *", "cko*", "ppro *", "in *", "ic* ", "bt*", "fs *", "eb *", "py *", "wpy*", "ach ", "web pmt ",
-    "visa ", "mastercard ", "card ", "klarna* ", "klarna *", "stripe *", "gpay *", "google pay ", "apple pay ", "lastschrift ",
-    "kartenzahlung ", "cb ", "carte ", "paiement ",
+    "sq *",
+    "tst*",
+    "tst *",
+    "paypal *",
+    "paypal*",
+    "pp*",
+    "pp *",
+    "sp *",
+    "sp ",
+    "pos ",
+    "pos debit ",
+    "pos purchase ",
+    "debit card purchase ",
+    "debit purchase ",
+    "purchase authorized on ",
+    "checkcard ",
+    "check card ",
+    "recurring payment ",
+    "recurring ",
+    "payment to ",
+    "payment ",
+    "purchase ",
+    "compra no debito ",
+    "compra no credito ",
+    "compra cartao ",
+    "compra ",
+    "pagamento ",
+    "pag*",
+    "pag *",
+    "pagseguro *",
+    "ec *",
+    "ebn *",
+    "mp *",
+    "mercadopago *",
+    "iz *",
+    "sumup *",
+    "zettle_*",
+    "zettle *",
+    "cko*",
+    "ppro *",
+    "in *",
+    "ic* ",
+    "bt*",
+    "fs *",
+    "eb *",
+    "py *",
+    "wpy*",
+    "ach ",
+    "web pmt ",
+    "visa ",
+    "mastercard ",
+    "card ",
+    "klarna* ",
+    "klarna *",
+    "stripe *",
+    "gpay *",
+    "google pay ",
+    "apple pay ",
+    "lastschrift ",
+    "kartenzahlung ",
+    "cb ",
+    "carte ",
+    "paiement ",
 ];
 
 /// Where a merchant is: states of the USA and of Brazil, and countries, as descriptors end with them.
 const PLACES: &[&str] = &[
-    "al", "ak", "az", "ar", "ca", "co", "ct", "de", "fl", "ga", "hi", "id", "il", "in", "ia", "ks", "ky", "la", "me", "md",
-    "ma", "mi", "mn", "ms", "mo", "mt", "ne", "nv", "nh", "nj", "nm", "ny", "nc", "nd", "oh", "ok", "or", "pa", "ri", "sc",
-    "sd", "tn", "tx", "ut", "vt", "va", "wa", "wv", "wi", "wy", "dc", "us", "usa", "gb", "gbr", "uk", "br", "bra", "deu",
-    "fr", "fra", "es", "esp", "it", "ita", "nl", "nld", "pt", "prt", "ie", "irl", "lu", "lux", "se", "swe", "sp", "rj", "mg",
-    "rs", "pr", "ba", "pe", "ce", "df", "go", "on", "qc", "bc", "ab", "can", "au", "aus", "nsw", "vic", "mx", "mex", "ch",
-    "at", "be", "dk", "pl", "sg", "hk", "jp",
+    "al", "ak", "az", "ar", "ca", "co", "ct", "de", "fl", "ga", "hi", "id", "il", "in", "ia", "ks", "ky", "la", "me",
+    "md", "ma", "mi", "mn", "ms", "mo", "mt", "ne", "nv", "nh", "nj", "nm", "ny", "nc", "nd", "oh", "ok", "or", "pa",
+    "ri", "sc", "sd", "tn", "tx", "ut", "vt", "va", "wa", "wv", "wi", "wy", "dc", "us", "usa", "gb", "gbr", "uk", "br",
+    "bra", "deu", "fr", "fra", "es", "esp", "it", "ita", "nl", "nld", "pt", "prt", "ie", "irl", "lu", "lux", "se",
+    "swe", "sp", "rj", "mg", "rs", "pr", "ba", "pe", "ce", "df", "go", "on", "qc", "bc", "ab", "can", "au", "aus",
+    "nsw", "vic", "mx", "mex", "ch", "at", "be", "dk", "pl", "sg", "hk", "jp",
 ];
 
 const MONTHS: &[&str] = &[
-    "jan", "january", "feb", "february", "mar", "march", "apr", "april", "may", "jun", "june", "jul", "july", "aug", "august",
-    "sep", "sept", "september", "oct", "october", "nov", "november", "dec", "december",
+    "jan",
+    "january",
+    "feb",
+    "february",
+    "mar",
+    "march",
+    "apr",
+    "april",
+    "may",
+    "jun",
+    "june",
+    "jul",
+    "july",
+    "aug",
+    "august",
+    "sep",
+    "sept",
+    "september",
+    "oct",
+    "october",
+    "nov",
+    "november",
+    "dec",
+    "december",
 ];
 
 /// What ends a domain's name.
 const DOMAINS: &[&str] = &[
-    ".com.br", ".co.uk", ".com.au", ".com.mx", ".co.jp", ".com", ".net", ".org", ".io", ".co", ".us", ".eu", ".de", ".fr",
-    ".es", ".it", ".nl", ".uk", ".br", ".ca", ".tv", ".app", ".ai", ".gg",
+    ".com.br", ".co.uk", ".com.au", ".com.mx", ".co.jp", ".com", ".net", ".org", ".io", ".co", ".us", ".eu", ".de",
+    ".fr", ".es", ".it", ".nl", ".uk", ".br", ".ca", ".tv", ".app", ".ai", ".gg",
 ];
 
 /// The words of the name, as [`fold`] writes them, and whether a place stood behind them.
@@ -65,8 +143,9 @@ pub(super) fn cleaned(descriptor: &str, is_suffix: impl Fn(&str) -> bool) -> Cle
         }
     }
     let named = fold(rest);
-    let tokens: Vec<&str> =
-        rest.split(|char: char| char.is_whitespace() || matches!(char, '*' | ',' | ';' | '|' | '(' | ')' | '_')).collect();
+    let tokens: Vec<&str> = rest
+        .split(|char: char| char.is_whitespace() || matches!(char, '*' | ',' | ';' | '|' | '(' | ')' | '_'))
+        .collect();
     let mut words: Vec<String> = Vec::with_capacity(tokens.len());
     for token in tokens {
         let first = words.is_empty();

@@ -27,20 +27,76 @@ pub struct Labelled {
     pub merchants: Vec<&'static str>,
 }
 
-const PREFIXES: &[&str] =
-    &["SQ *", "TST* ", "PAYPAL *", "PP*", "SP ", "POS ", "POS PURCHASE ", "Payment ", "CHECKCARD 0412 ", "PURCHASE AUTHORIZED ON 04/12 "];
+const PREFIXES: &[&str] = &[
+    "SQ *",
+    "TST* ",
+    "PAYPAL *",
+    "PP*",
+    "SP ",
+    "POS ",
+    "POS PURCHASE ",
+    "Payment ",
+    "CHECKCARD 0412 ",
+    "PURCHASE AUTHORIZED ON 04/12 ",
+];
 const CITIES: &[&str] = &[
-    "SEATTLE WA", "NEW YORK NY", "AUSTIN TX", "SAN FRANCISCO CA", "MIAMI FL", "PORTLAND OR", "CHICAGO IL", "LONDON GB",
-    "SAO PAULO BR", "BERLIN DE", "PARIS FR", "MADRID ES", "LISBOA PT", "DUBLIN IE", "RIO DE JANEIRO BR", "TORONTO ON",
+    "SEATTLE WA",
+    "NEW YORK NY",
+    "AUSTIN TX",
+    "SAN FRANCISCO CA",
+    "MIAMI FL",
+    "PORTLAND OR",
+    "CHICAGO IL",
+    "LONDON GB",
+    "SAO PAULO BR",
+    "BERLIN DE",
+    "PARIS FR",
+    "MADRID ES",
+    "LISBOA PT",
+    "DUBLIN IE",
+    "RIO DE JANEIRO BR",
+    "TORONTO ON",
 ];
 const SUFFIXES: &[&str] = &[" INC", " LLC", " LTD", " GMBH", " SA", " LTDA"];
 const TRADES: &[&str] = &[
-    "BARBER SHOP", "DENTAL CARE", "AUTO REPAIR", "PLUMBING", "LAW OFFICE", "NAIL SALON", "CATERING", "ROOFING", "LANDSCAPING",
-    "TAILOR", "PHOTOGRAPHY", "YOGA", "ANTIQUES", "UPHOLSTERY", "CHIROPRACTIC", "TUTORING", "BBQ", "KENNELS",
+    "BARBER SHOP",
+    "DENTAL CARE",
+    "AUTO REPAIR",
+    "PLUMBING",
+    "LAW OFFICE",
+    "NAIL SALON",
+    "CATERING",
+    "ROOFING",
+    "LANDSCAPING",
+    "TAILOR",
+    "PHOTOGRAPHY",
+    "YOGA",
+    "ANTIQUES",
+    "UPHOLSTERY",
+    "CHIROPRACTIC",
+    "TUTORING",
+    "BBQ",
+    "KENNELS",
 ];
 const SURNAMES: &[&str] = &[
-    "HENDERSON", "OKAFOR", "VILLANUEVA", "KOWALCZYK", "FITZPATRICK", "NAKAGAWA", "ABERNATHY", "MONTEIRO", "LINDQVIST",
-    "OYELARAN", "CASTELLANOS", "WHITTAKER", "DIMITROV", "SATHYANARAYAN", "BRANNIGAN", "ECHEVERRIA", "THORNQUIST", "MUKHERJEE",
+    "HENDERSON",
+    "OKAFOR",
+    "VILLANUEVA",
+    "KOWALCZYK",
+    "FITZPATRICK",
+    "NAKAGAWA",
+    "ABERNATHY",
+    "MONTEIRO",
+    "LINDQVIST",
+    "OYELARAN",
+    "CASTELLANOS",
+    "WHITTAKER",
+    "DIMITROV",
+    "SATHYANARAYAN",
+    "BRANNIGAN",
+    "ECHEVERRIA",
+    "THORNQUIST",
+    "MUKHERJEE",
 ];
 
 /// `count` of them; another seed, others.
@@ -120,7 +176,12 @@ impl Noise {
             text.push_str([" 04/12", " APR", " 12-04-2021"][self.below(3)]);
         }
         if self.chance(10) {
-            text.push_str(&format!(" {:03}-{:03}-{:04}", 200 + self.below(700), 200 + self.below(700), self.below(10_000)));
+            text.push_str(&format!(
+                " {:03}-{:03}-{:04}",
+                200 + self.below(700),
+                200 + self.below(700),
+                self.below(10_000)
+            ));
         }
         if self.chance(8) {
             text.push_str(&format!(" XXXX{:04}", self.below(10_000)));

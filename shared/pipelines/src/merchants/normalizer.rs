@@ -1,6 +1,7 @@
 use std::{
     collections::{HashMap, HashSet},
-    sync::LazyLock,
+    hash::{Hash, Hasher},
+    sync::{LazyLock, PoisonError, RwLock},
 };
 
 use uuid::Uuid;
@@ -33,7 +34,17 @@ pub struct Normalizer {
     /// In how many names a word is.
     frequencies: HashMap<Box<str>, u32>,
     suffixes: HashSet<String>,
+    /// What was found by the dictionary before, by descriptor: statements name the same merchants again and again.
+    before: [Memo; SHARDS],
 }
+
+type Best = (u32, f64, Matched);
+type Memo = RwLock<HashMap<Box<str>, Option<Best>>>;
+
+/// Parts of the memory of descriptors, so that threads rarely wait for each other.
+const SHARDS: usize = 64;
+/// Descriptors that a part remembers before it is emptied: some 10 MiB in all.
+const REMEMBERED: usize = 2_048;
 
 /// By which way a merchant was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,10 +97,8 @@ impl Normalizer {
     pub fn new(dictionary: &'static Dictionary) -> Self {
         let (names, whole) = exact::names(dictionary);
         // The automaton takes as long as all the rest.
-        let (brands, (fuzzy, (frequencies, sorted))) = rayon::join(
-            || Brands::new(&names),
-            || (Fuzzy::new(&names), (frequencies(&names), sorted(&names))),
-        );
+        let (brands, (fuzzy, (frequencies, sorted))) =
+            rayon::join(|| Brands::new(&names), || (Fuzzy::new(&names), (frequencies(&names), sorted(&names))));
         Self {
             suffixes: dictionary.suffixes.iter().map(|suffix| fold(suffix)).collect(),
             dictionary,
@@ -99,14 +108,43 @@ impl Normalizer {
             fuzzy,
             sorted,
             frequencies,
+            before: std::array::from_fn(|_| Memo::default()),
         }
     }
 
     /// The merchant that a descriptor names, by the client's rules first; `None`: nobody that is known.
     pub fn find<'a>(&'a self, descriptor: &str, rules: &'a Rules) -> Option<Found<'a>> {
-        if let Some((id, name)) = rules.find(descriptor) {
-            return Some(Found { name, matched: Matched::Rule(id), score: 1.0, category: None, wikidata: None });
+        Self::by_rule(descriptor, rules).or_else(|| self.best(descriptor).map(|best| self.found(best)))
+    }
+
+    /// As [`find`](Self::find), which remembers: for files.
+    pub fn find_again<'a>(&'a self, descriptor: &str, rules: &'a Rules) -> Option<Found<'a>> {
+        if let Some(found) = Self::by_rule(descriptor, rules) {
+            return Some(found);
         }
+        let mut hasher = std::hash::DefaultHasher::new();
+        descriptor.hash(&mut hasher);
+        let shard = &self.before[hasher.finish() as usize % SHARDS];
+        let known = shard.read().unwrap_or_else(PoisonError::into_inner).get(descriptor).copied();
+        let best = known.unwrap_or_else(|| {
+            let best = self.best(descriptor);
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            if shard.len() >= REMEMBERED {
+                shard.clear();
+            }
+            shard.insert(descriptor.into(), best);
+            best
+        });
+        best.map(|best| self.found(best))
+    }
+
+    fn by_rule<'a>(descriptor: &str, rules: &'a Rules) -> Option<Found<'a>> {
+        let (id, name) = rules.find(descriptor)?;
+        Some(Found { name, matched: Matched::Rule(id), score: 1.0, category: None, wikidata: None })
+    }
+
+    /// The name that the dictionary has for a descriptor.
+    fn best(&self, descriptor: &str) -> Option<Best> {
         // Some names are what others have beside their names: `Fitness 19`, `Dash In`, `Apple Pay`.
         let whole = self.exact(&fold(descriptor));
         let Cleaned { words, named, placed } = cleaned(descriptor, |word| self.suffixes.contains(word));
@@ -117,15 +155,15 @@ impl Normalizer {
         let best = whole.or_else(|| self.exact(&words)).or_else(|| self.cut_off(&words));
         let best = best.or_else(|| self.inside(&words, placed));
         let best = best.filter(|best| best.1 >= THRESHOLD).or_else(|| self.almost(&words, placed));
-        best.filter(|(_, score, _)| *score >= THRESHOLD).map(|(name, score, matched)| self.found(name, score, matched))
+        best.filter(|(_, score, _)| *score >= THRESHOLD)
     }
 
-    fn found(&self, name: u32, score: f64, matched: Matched) -> Found<'_> {
+    fn found(&self, (name, score, matched): Best) -> Found<'_> {
         let Brand { name, category, wikidata, .. } = &self.dictionary.brands[self.names[name as usize].brand as usize];
         Found { name, matched, score, category: *category, wikidata: wikidata.as_deref() }
     }
 
-    fn exact(&self, words: &str) -> Option<(u32, f64, Matched)> {
+    fn exact(&self, words: &str) -> Option<Best> {
         let place = match words.contains(' ') {
             true => self.whole.get(&*compact(words)),
             false => self.whole.get(words),
@@ -134,7 +172,7 @@ impl Normalizer {
     }
 
     /// The only brand whose name goes on where this one was cut off. Acquirers cut after 22 characters or so.
-    fn cut_off(&self, words: &str) -> Option<(u32, f64, Matched)> {
+    fn cut_off(&self, words: &str) -> Option<Best> {
         let asked = compact(words);
         if asked.len() < SHORTEST_CUT {
             return None;
@@ -147,10 +185,11 @@ impl Normalizer {
     }
 
     /// The name inside that explains most of the words.
-    fn inside(&self, words: &str, placed: bool) -> Option<(u32, f64, Matched)> {
+    fn inside(&self, words: &str, placed: bool) -> Option<Best> {
         let scored = self.brands.find(words).map(|inside| (inside.name, self.explained(words, &inside, placed)));
-        let longer = |name: u32| self.names[name as usize].compact.len();
-        let best = scored.max_by(|a, b| a.1.total_cmp(&b.1).then(longer(a.0).cmp(&longer(b.0))))?;
+        // `Carrefour Market` is said to be that, though `Carrefour` explains it as well.
+        let preferred = |(name, score): &(u32, f64)| score + 0.005 * self.names[*name as usize].compact.len() as f64;
+        let best = scored.max_by(|a, b| preferred(a).total_cmp(&preferred(b)))?;
         Some((best.0, best.1, Matched::Brand))
     }
 
@@ -160,14 +199,13 @@ impl Normalizer {
         let strength: f64 = words[inside.start..inside.end].split(' ').map(|word| self.telling(word)).sum();
         let before: f64 = words[..inside.start].split_whitespace().map(|word| self.telling(word)).sum();
         let behind: Vec<f64> = words[inside.end..].split_whitespace().map(|word| self.telling(word)).collect();
-        let city = if placed { behind.len().min(2) } else { 0 };
-        let (rest, place) = behind.split_at(behind.len() - city);
+        let (rest, place) = behind.split_at(behind.len() - if placed { behind.len().min(2) } else { 0 });
         // What the best known call themselves is followed by what they sell, and by much else.
         let rank = self.dictionary.brands[self.names[inside.name as usize].brand as usize].rank;
-        let other = [0.1, 0.3].get(usize::from(rank)).copied().unwrap_or(0.8);
+        let (other, city) = [(0.07, 0.05), (0.3, 0.1)].get(usize::from(rank)).copied().unwrap_or((0.8, 0.1));
         // And they may be short.
         let strength = if rank < 2 { strength.max(0.6) } else { strength };
-        let against = before * 1.2 + rest.iter().sum::<f64>() * other + place.iter().sum::<f64>() * 0.1;
+        let against = before * 1.2 + rest.iter().sum::<f64>() * other + place.iter().sum::<f64>() * city;
         0.97 * strength / (strength + against)
     }
 
@@ -179,7 +217,7 @@ impl Normalizer {
     }
 
     /// The name most like the whole, or like its first words.
-    fn almost(&self, words: &str, placed: bool) -> Option<(u32, f64, Matched)> {
+    fn almost(&self, words: &str, placed: bool) -> Option<Best> {
         let mut best: Option<(u32, f64)> = None;
         let ends = words.match_indices(' ').map(|(at, _)| at).take(3).chain([words.len()]);
         for end in ends {

@@ -80,7 +80,10 @@ impl Rule {
                     }
                     Ok(regex) => Pattern::Regex(regex),
                     Err(regex::Error::CompiledTooBig(_)) => {
-                        return bad("pattern", "becomes too large when compiled: repeat less, or name fewer characters");
+                        return bad(
+                            "pattern",
+                            "becomes too large when compiled: repeat less, or name fewer characters",
+                        );
                     }
                     Err(error) => return bad("pattern", &format!("is no regular expression: {error}")),
                 }

@@ -6,7 +6,7 @@ mod conformance;
 mod debts;
 mod generate;
 mod header;
-mod merchants;
 mod laws;
+mod merchants;
 mod oracle;
 mod splitter;
