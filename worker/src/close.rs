@@ -14,6 +14,7 @@ use gristmill_uploads::{
     jobs::{CloseUpload, DropObjects, FailUpload},
     read, state,
 };
+use gristmill_webhooks::EventType;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -75,6 +76,7 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     let mut jobs = env.queue.enqueue(&mut tx, &DropObjects { upload_id }, &options).await?;
     let told = state::tell(&mut tx, &env.queue, client_id, upload_id, Kind::UploadCompleted).await?;
     jobs.merge(told);
+    jobs.merge(state::publish(&mut tx, &env.queue, client_id, upload_id, EventType::UploadCompleted).await?);
     let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
     tx.commit().await?;
     env.events.publish_state(&upload).await;

@@ -9,16 +9,18 @@ mod load;
 mod mail;
 mod purge;
 mod rows;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use gristmill_mail::{Mailer, Rate};
 use gristmill_pipelines::Rules;
-use gristmill_platform::config::{LimitsConfig, MailConfig, RoleConfig, WorkerConfig};
+use gristmill_platform::config::{LimitsConfig, MailConfig, OutboundConfig, RoleConfig, WorkerConfig};
 pub use gristmill_queue::WorkerHealth;
 use gristmill_queue::{Queue, QueueConfig, Worker, WorkerBuilder};
 use gristmill_uploads::{events::Events, jobs};
+use gristmill_webhooks::Deliverer;
 use object_store::ObjectStore;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +37,9 @@ pub struct Config {
     #[command(flatten)]
     #[doc = "How mail is sent."]
     pub mail: MailConfig,
+    #[command(flatten)]
+    #[doc = "Where clients may have it call."]
+    pub outbound: OutboundConfig,
     #[command(flatten)]
     #[doc = "What every role needs."]
     pub role: RoleConfig,
@@ -53,6 +58,8 @@ pub struct Env {
     pub events: Events,
     /// Sends mails.
     pub mailer: Mailer,
+    /// Delivers webhooks, and calls what else clients name.
+    pub deliverer: Deliverer,
     /// How records are checked.
     pub rules: Arc<Rules>,
     /// How long the objects of a closed upload are kept.
@@ -95,6 +102,7 @@ pub async fn run_with(
     let env = Env {
         events: Events::connect(redis_url, namespace).context("no Redis to tell events to")?,
         mailer: Mailer::new(&config.mail, pool.clone(), store.clone(), rate).context("mails cannot be sent")?,
+        deliverer: Deliverer::new(&config.outbound, pool.clone()).context("webhooks cannot be delivered")?,
         store,
         rules: Arc::new(rules(&config.limits)),
         keep_objects: config.role.store.keep_objects,
@@ -124,6 +132,10 @@ pub fn worker(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> Worker {
     builder(env, config, mail).build()
 }
 
+/// Deliveries that a process makes at the same time. They wait for others' servers; of one endpoint, only so many as the
+/// queue's limit says.
+const WEBHOOKS: usize = 64;
+
 fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder {
     describe();
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
@@ -136,6 +148,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .queue("uploads", 2)
         .queue("billing", 2)
         .queue("mail", mail.mail_concurrency)
+        .queue("webhooks", WEBHOOKS)
         .own_jobs()
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
         .register_lost::<jobs::LoadChunk>(move |context, job| load::suspect_chunk(suspect.clone(), context, job))
@@ -145,7 +158,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
         .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job));
-    mail::register(billing::register(builder, env), env)
+    webhooks::register(mail::register(billing::register(builder, env), env), env)
 }
 
 /// What the metrics of the bodies mean.

@@ -17,7 +17,7 @@ use object_store::ObjectStoreExt;
 use tokio::sync::RwLock;
 
 pub(crate) use self::{
-    copy::{Stage, refuse, stream},
+    copy::{Stage, copy, field, refuse},
     duplicates::{Winner, find_winners, wait_for},
     part::{load_part, suspect_chunk, wait_anew},
     prepare::Refused,
@@ -139,7 +139,7 @@ async fn tell(env: &Env, chunk: &ChunkRecord, counted: Counted) {
         let data = serde_json::json!({
             "chunk": chunk.no,
             "rejected": counted.rejected,
-            "examples": counted.examples.iter().map(Refused::as_json).collect::<Vec<_>>(),
+            "examples": counted.examples.iter().map(|example| example.as_json(chunk.upload_id)).collect::<Vec<_>>(),
         });
         env.events.publish(chunk.upload_id, events::Name::Rejected, &data).await;
     }

@@ -2,14 +2,15 @@
 
 use axum::{Json, extract::State};
 use gristmill_billing::{
-    BillId,
+    BillId, bills,
     payments::{self, Balance, Notice, PaymentError},
     settings,
 };
 use gristmill_mail::{Kind, jobs::SendMail};
-use gristmill_queue::{Enqueued, Options, QueueError};
+use gristmill_queue::{Enqueued, Options, Queue, QueueError};
+use gristmill_webhooks::{Event, EventType};
 use http::{StatusCode, Uri};
-use jiff::{Timestamp, civil::DateTime};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -105,6 +106,30 @@ fn moment(text: &str, zone: &str) -> Result<Timestamp, String> {
     civil.in_tz(zone).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
 }
 
+/// Tells the client's webhooks that a bill is paid.
+async fn paid(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    id: BillId,
+    zone: &str,
+) -> std::result::Result<Enqueued, sqlx::Error> {
+    if !gristmill_webhooks::wanted(&mut *conn, id.client_id, EventType::BillPaid).await? {
+        return Ok(Enqueued::default());
+    }
+    let zone = TimeZone::get(zone).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let today = Timestamp::now().to_zoned(zone).date();
+    let Some(bill) = bills::find(&mut *conn, id, today).await? else { return Ok(Enqueued::default()) };
+    let event = Event::BillPaid((&bill).into());
+    gristmill_webhooks::publish(conn, queue, id.client_id, &event).await.map_err(ledger)
+}
+
+fn ledger(error: QueueError) -> sqlx::Error {
+    match error {
+        QueueError::Ledger(error) => error,
+        other => sqlx::Error::Encode(Box::new(other)),
+    }
+}
+
 /// Tell of a payment
 ///
 /// Telling it again changes nothing: a payment is known by its debt and its id.
@@ -129,10 +154,8 @@ pub(crate) async fn create(
         let reference = BillId { client_id: caller.id(), number }.to_string();
         let job = SendMail { client_id: caller.id(), kind: Kind::PaymentReceipt, reference };
         let options = Options { client_id: Some(caller.id()), ..Options::default() };
-        jobs = queue.enqueue(conn, &job, &options).await.map_err(|error| match error {
-            QueueError::Ledger(error) => error,
-            other => sqlx::Error::Encode(Box::new(other)),
-        })?;
+        jobs = queue.enqueue(conn, &job, &options).await.map_err(ledger)?;
+        jobs.merge(paid(conn, queue, BillId { client_id: caller.id(), number }, &settings.time_zone).await?);
         Ok(())
     };
     let recorded = match payments::record(&app.receiver.pool, caller.id(), &notice, receipt).await {

@@ -9,8 +9,12 @@ use crate::{
 const BLOCK_BYTES: usize = 64 * 1024;
 /// The size of a file's first chunk, where chunks may be larger.
 const FIRST_CHUNK_BYTES: usize = 1 << 20;
-/// A chunk is as large as this share of what came before it, once that is more.
+/// A chunk is as large as this share of what came before it, once that is more…
 const GROWTH: u64 = 4;
+/// …up to this size: enough for a file of a hundred megabytes, of which every worker is to have some chunks.
+const MIDDLE_CHUNK_BYTES: usize = 4 << 20;
+/// From there on they grow slowly: the larger a table's index, the more rows at a time have to share its pages.
+const SLOW_GROWTH: u64 = 32;
 /// How much of a record too long is kept.
 pub(crate) const HEAD_BYTES: usize = 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -27,14 +31,15 @@ pub struct SplitLimits {
 
 impl Default for SplitLimits {
     fn default() -> Self {
-        Self { chunk_bytes: 4 << 20, max_record_bytes: 1 << 20 }
+        Self { chunk_bytes: 8 << 20, max_record_bytes: 1 << 20 }
     }
 }
 
 impl SplitLimits {
     /// The size of the chunk that starts at this byte of the file.
     fn chunk_bytes_at(&self, byte: u64) -> usize {
-        let grown = usize::try_from(byte / GROWTH).unwrap_or(usize::MAX);
+        let share = |of: u64| usize::try_from(byte / of).unwrap_or(usize::MAX);
+        let grown = share(GROWTH).min(MIDDLE_CHUNK_BYTES).max(share(SLOW_GROWTH));
         self.chunk_bytes.min(grown.max(FIRST_CHUNK_BYTES))
     }
 }

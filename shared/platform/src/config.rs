@@ -5,6 +5,7 @@
 
 mod limits;
 mod mail;
+mod outbound;
 mod roles;
 mod sources;
 mod table;
@@ -13,6 +14,7 @@ mod test_poison;
 
 pub use limits::LimitsConfig;
 pub use mail::MailConfig;
+pub use outbound::{Network, OutboundConfig, Ports};
 pub use roles::{ApiConfig, MonitorConfig, RoleConfig, SchedulerConfig, WorkerConfig};
 pub use sources::{DatabaseConfig, LogFormat, NoRedisUrl, RedisConfig, StoreConfig, TelemetryConfig, cloud_options};
 pub use table::{Setting, markdown, set_by_environment, settings, settings_of};

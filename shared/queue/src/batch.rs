@@ -8,7 +8,7 @@ use tracing::warn;
 use crate::QueueError;
 
 /// Requests to one batching task. The task ends with its last handle.
-pub(crate) struct Batcher<I, O> {
+pub struct Batcher<I, O> {
     requests: mpsc::UnboundedSender<(I, oneshot::Sender<O>)>,
 }
 
@@ -19,8 +19,9 @@ impl<I, O> Clone for Batcher<I, O> {
 }
 
 impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
-    /// `run` answers a batch in its order. It is called again until it succeeds.
-    pub(crate) fn new<F, Fut>(what: &'static str, limit: usize, run: F) -> Self
+    /// `run` answers a batch of at most `limit` in its order. It is called again until it succeeds; `what` names it in the
+    /// log. Needs a runtime.
+    pub fn new<F, Fut>(what: &'static str, limit: usize, run: F) -> Self
     where
         F: Fn(Vec<I>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<O>, QueueError>> + Send,
@@ -39,7 +40,7 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
     }
 
     /// Waits for the answer, however long the ledger is away.
-    pub(crate) async fn ask(&self, input: I) -> O {
+    pub async fn ask(&self, input: I) -> O {
         let (reply, answer) = oneshot::channel();
         // The task lives as long as this handle, and answers everything it took.
         let _ = self.requests.send((input, reply));

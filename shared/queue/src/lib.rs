@@ -28,6 +28,7 @@ pub mod trace;
 mod watch;
 mod watchdog;
 
+pub use batch::Batcher;
 pub use claim::{Claim, Progress, ResultError};
 pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
 pub use decide::CancelledJobs;

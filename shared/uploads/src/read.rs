@@ -141,14 +141,40 @@ pub struct RejectRow {
     pub column_name: Option<String>,
     /// Why, as a stable code.
     pub code: String,
-    /// Why, for people.
-    pub message: String,
+    /// The upload that it is of.
+    pub upload_id: Uuid,
+    /// Why, for people, where the rest does not say it; see [`RejectRow::message()`].
+    pub message: Option<String>,
     /// As it came, without its line end.
     pub raw: Vec<u8>,
     /// Code `duplicate`: the upload where its key came first.
     pub first_upload_id: Option<Uuid>,
     /// Code `duplicate`: the line where its key came first.
     pub first_line: Option<i64>,
+}
+
+impl RejectRow {
+    /// Why, for people.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match (&self.message, self.first_upload_id.zip(self.first_line)) {
+            (Some(message), _) => message.clone(),
+            (None, Some((first, line))) => {
+                let column = self.column_name.as_deref().unwrap_or("key");
+                duplicate_message(column, (first != self.upload_id).then_some(first), line.unsigned_abs())
+            }
+            (None, None) => self.code.clone(),
+        }
+    }
+}
+
+/// Why a duplicate was not taken: `column` is its key, `upload` the one that had it, none: this one.
+#[must_use]
+pub fn duplicate_message(column: &str, upload: Option<Uuid>, line: u64) -> String {
+    match upload {
+        None => format!("the same {column} is on line {line} of this file"),
+        Some(upload) => format!("the same {column} is on line {line} of upload {upload}"),
+    }
 }
 
 /// An upload's rejects by line, those after `after_line` (0: from the beginning).
@@ -159,7 +185,7 @@ pub async fn rejects(
     limit: i64,
 ) -> Result<Vec<RejectRow>, sqlx::Error> {
     sqlx::query_as(
-        "select line, column_name, code, message, raw, first_upload_id, first_line
+        "select upload_id, line, column_name, code, message, raw, first_upload_id, first_line
          from rejects where upload_id = $1 and line > $2 order by line limit $3",
     )
     .bind(upload_id)

@@ -3,10 +3,11 @@
 
 use gristmill_mail::{Kind, jobs::SendMail, operator};
 use gristmill_queue::{Enqueued, GroupId, Options, Queue, QueueError};
+use gristmill_webhooks::{Event, EventType, Rows, UploadEnd};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{State, jobs::PurgeUpload};
+use crate::{State, Upload, jobs::PurgeUpload, read};
 
 /// The number by which transactions agree about an upload. Two uploads may share one: they then wait for each other now
 /// and then, nothing more.
@@ -61,6 +62,7 @@ pub async fn end(
     let mut jobs = queue.enqueue(conn, &PurgeUpload { upload_id }, &options).await?;
     if to == State::Failed {
         jobs.merge(tell(conn, queue, client_id, upload_id, Kind::UploadFailed).await?);
+        jobs.merge(publish(conn, queue, client_id, upload_id, EventType::UploadFailed).await?);
     }
     Ok(Some(jobs))
 }
@@ -78,4 +80,46 @@ pub async fn tell(
     }
     let job = SendMail { client_id, kind, reference: upload_id.to_string() };
     queue.enqueue(conn, &job, &Options { client_id: Some(client_id), ..Options::default() }).await
+}
+
+/// Tells the client's webhooks how an upload has ended, in the transaction that ends it.
+///
+/// # Errors
+/// The ledger's.
+pub async fn publish(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    upload_id: Uuid,
+    event: EventType,
+) -> Result<Enqueued, QueueError> {
+    if !gristmill_webhooks::wanted(&mut *conn, client_id, event).await? {
+        return Ok(Enqueued::default());
+    }
+    let Some(upload) = read::by_id(&mut *conn, upload_id).await? else { return Ok(Enqueued::default()) };
+    let event = match event {
+        EventType::UploadFailed => Event::UploadFailed(end_of(upload)),
+        _ => Event::UploadCompleted(end_of(upload)),
+    };
+    gristmill_webhooks::publish(conn, queue, client_id, &event).await
+}
+
+fn end_of(upload: Upload) -> UploadEnd {
+    UploadEnd {
+        id: upload.id,
+        kind: upload.kind.to_string(),
+        state: upload.state.to_string(),
+        filename: upload.filename,
+        bytes: upload.bytes,
+        sha256: upload.sha256,
+        rows: Rows {
+            read: upload.rows.read,
+            accepted: upload.rows.accepted,
+            rejected: upload.rows.rejected,
+            duplicate: upload.rows.duplicate,
+        },
+        reason: upload.reason,
+        detail: upload.detail,
+        created_at: upload.created_at,
+    }
 }

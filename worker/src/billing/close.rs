@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::plan;
-use crate::{Env, mail};
+use crate::{Env, mail, webhooks};
 
 /// Closes a run; see the module.
 pub(super) async fn close(env: Env, context: Context, job: CloseRun) -> Result<(), JobError> {
@@ -101,7 +101,9 @@ async fn finish(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqu
     .fetch_one(&mut *conn)
     .await?;
     tracing::info!(%run_id, client_id, bills, "billed");
-    mail::of_run(env, conn, client_id, run_id).await
+    let mut jobs = mail::of_run(env, conn, client_id, run_id).await?;
+    jobs.merge(webhooks::of_run(env, conn, client_id, run_id).await?);
+    Ok(jobs)
 }
 
 /// The join of a group with a dead shard.

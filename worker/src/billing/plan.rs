@@ -18,8 +18,8 @@ use crate::Env;
 /// How long a run waits before it looks again whether the client's earlier run has ended.
 const WAIT: Duration = Duration::from_millis(300);
 /// Blocks of 8 KiB in a shard: enough for its rows, sorted by key, to share pages of the key's index, and few enough for
-/// workers to share a run.
-const BLOCKS: (i64, i64) = (1_024, 16_384);
+/// workers to share a run, and to hold the debts of one in memory (some 60 bytes each).
+const BLOCKS: (i64, i64) = (1_024, 6_144);
 /// Shards that a run of a middling size is cut into.
 const SHARDS: i64 = 4;
 /// A run of fewer bills is never held.

@@ -1,15 +1,21 @@
-//! The bills of the debts in some blocks, by one set-based statement in one transaction.
+//! The bills of the debts in some blocks, in one transaction.
 //!
 //! Rows are inserted in the order of the debts' ids: the key that keeps a debt from being billed twice is random like
-//! they are, and sorted rows share its pages. When one is billed already (which the run's watermarks rule out, and the key
+//! they are, and sorted rows share its pages. They go in by `COPY`, which writes a page at a time where `insert … select`
+//! writes a row. When one is billed already (which the run's watermarks rule out, and the key
 //! proves), the shard leaves out what is there.
 
 use gristmill_billing::{jobs::BillShard, settings::Numbering};
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use jiff_sqlx::Date;
+use rayon::slice::ParallelSliceMut as _;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use uuid::Uuid;
 
-use crate::Env;
+use crate::{
+    Env,
+    load::{copy, field, on_rayon},
+};
 
 #[derive(FromRow)]
 struct Run {
@@ -110,15 +116,21 @@ async fn make(env: &Env, tx: &mut PgConnection, job: &BillShard, run: &Run, due:
         Numbering::Gapless => allocate(tx, run.client_id, due).await?,
     };
     sqlx::raw_sql("savepoint hope").execute(&mut *tx).await?;
-    let made = match insert(tx, job, run, first, "").await {
-        Ok(made) => made,
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+    let made = match hope(tx, job, run, first).await {
+        Ok(made) => {
+            if made < due.unsigned_abs() {
+                // Some were paid since they were counted.
+                correct(tx, job).await?;
+            }
+            made
+        }
+        Err(Failed::Taken) => {
             sqlx::raw_sql("rollback to savepoint hope").execute(&mut *tx).await?;
-            let made = insert(tx, job, run, first, "on conflict (debt_id, client_id, period) do nothing").await?;
+            let made = insert(tx, job, run, first).await?;
             correct(tx, job).await?;
             made
         }
-        Err(error) => return Err(error.into()),
+        Err(Failed::Otherwise(error)) => return Err(error),
     };
     if made == 0 {
         return Ok(());
@@ -165,13 +177,8 @@ async fn allocate(conn: &mut PgConnection, client_id: i32, many: i64) -> Result<
     .await
 }
 
-async fn insert(
-    conn: &mut PgConnection,
-    job: &BillShard,
-    run: &Run,
-    first: i64,
-    conflict: &str,
-) -> Result<u64, sqlx::Error> {
+/// The debts to be billed, `d` without `$6` and what comes after: what of them a bill needs.
+fn due(run: &Run) -> String {
     let wanted = wanted(run);
     let (paid, payments) = if run.some_paid {
         (
@@ -179,14 +186,107 @@ async fn insert(
             "left join debt_payments p on p.debt_id = d.debt_id and p.client_id = d.client_id",
         )
     } else {
-        ("0", "")
+        ("0::bigint", "")
     };
     let due = DUE.replace("\n     where", &format!("\n     {payments} where"));
+    format!("select d.debt_id, d.upload_id, d.due_date, d.amount_minor, {paid} as paid {due} and {wanted}")
+}
+
+/// Why bills did not go in at once.
+enum Failed {
+    /// A debt of the shard is billed already.
+    Taken,
+    Otherwise(JobError),
+}
+
+impl<E: Into<JobError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Otherwise(error.into())
+    }
+}
+
+/// What a bill needs of its debt.
+struct Debt {
+    id: Uuid,
+    upload: Uuid,
+    /// Days since 2000-01-01, as Postgres counts them.
+    due: i32,
+    amount: i64,
+    paid: i64,
+}
+
+/// Reads the debts, sorts them, and copies their bills in the hope that none is billed yet.
+async fn hope(conn: &mut PgConnection, job: &BillShard, run: &Run, first: i64) -> Result<u64, Failed> {
+    let debts = debts(conn, job, run).await?;
+    let debts = on_rayon(move || {
+        let mut debts = debts;
+        debts.par_sort_unstable_by_key(|debt| debt.id);
+        debts
+    })
+    .await?;
+    let (run_id, client_id) = (job.run_id, run.client_id.to_be_bytes());
+    let (period, issued_on) = (days(run.period).to_be_bytes(), days(run.issued_on).to_be_bytes());
+    let into = "bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, paid_minor, currency)";
+    let copied = copy(conn, into, (first..).zip(&debts), |piece, (number, debt): (i64, &Debt)| {
+        piece.extend_from_slice(&11_i16.to_be_bytes());
+        field(piece, Some(&client_id));
+        field(piece, Some(&number.to_be_bytes()));
+        field(piece, Some(debt.id.as_bytes()));
+        field(piece, Some(debt.upload.as_bytes()));
+        field(piece, Some(run_id.as_bytes()));
+        field(piece, Some(&period));
+        field(piece, Some(&issued_on));
+        field(piece, Some(&debt.due.to_be_bytes()));
+        field(piece, Some(&debt.amount.to_be_bytes()));
+        field(piece, Some(&debt.paid.to_be_bytes()));
+        field(piece, Some(run.currency.as_bytes()));
+    })
+    .await;
+    match copied {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(Failed::Taken),
+        other => Ok(other?),
+    }
+}
+
+/// As one row of arrays: a row a debt costs more than the rest of the way.
+async fn debts(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<Vec<Debt>, JobError> {
+    let sql = format!(
+        "select coalesce(array_agg(debt_id), '{{}}'), coalesce(array_agg(upload_id), '{{}}'),
+                coalesce(array_agg(due_date - date '2000-01-01'), '{{}}'),
+                coalesce(array_agg(amount_minor), '{{}}'), coalesce(array_agg(paid), '{{}}') from ({}) d",
+        due(run)
+    );
+    let (ids, uploads, due, amounts, paid): (Vec<Uuid>, Vec<Uuid>, Vec<i32>, Vec<i64>, Vec<i64>) =
+        sqlx::query_as(AssertSqlSafe(sql))
+            .bind(job.run_id)
+            .bind(job.from_block)
+            .bind(job.to_block)
+            .bind(run.client_id)
+            .bind(run.cutoff)
+            .fetch_one(conn)
+            .await?;
+    let facts = uploads.into_iter().zip(due).zip(amounts).zip(paid);
+    Ok(ids
+        .into_iter()
+        .zip(facts)
+        .map(|(id, (((upload, due), amount), paid))| Debt { id, upload, due, amount, paid })
+        .collect())
+}
+
+/// A date as Postgres sends it: days since 2000-01-01.
+fn days(date: Date) -> i32 {
+    let epoch = jiff::civil::date(2000, 1, 1);
+    (date.to_jiff() - epoch).get_days()
+}
+
+/// The same for a shard of which some are billed: those are left out.
+async fn insert(conn: &mut PgConnection, job: &BillShard, run: &Run, first: i64) -> Result<u64, sqlx::Error> {
     let sql = format!(
         "insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, paid_minor, currency)
          select $4, $6 - 1 + row_number() over (), debt_id, upload_id, $1, $7, $8, due_date, amount_minor, paid, $9
-         from (select d.debt_id, d.upload_id, d.due_date, d.amount_minor, {paid} as paid {due} and {wanted} order by d.debt_id) d
-         {conflict}"
+         from ({} order by d.debt_id) d
+         on conflict (debt_id, client_id, period) do nothing",
+        due(run)
     );
     Ok(sqlx::query(AssertSqlSafe(sql))
         .bind(job.run_id)

@@ -12,10 +12,7 @@ use gristmill_queue::{Context, Fence, JobError};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::{
-    Env,
-    load::{self, ChunkRecord},
-};
+use crate::{Env, load::ChunkRecord};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -99,11 +96,6 @@ fn again(chunk: &ChunkRecord, rules: &gristmill_pipelines::Rules, raw: &[u8], li
     let row =
         rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
     Ok(Record { key: row.key, tuple: tuples[row.start as usize..(row.start + row.len) as usize].to_vec() })
-}
-
-/// The binary `COPY` stream of some records.
-fn stream<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<u8> {
-    load::stream(0, records.into_iter().map(|record| record.tuple.as_slice()))
 }
 
 /// Moves counts of chunks: (chunk number, rows that become accepted; negative: that become duplicates).

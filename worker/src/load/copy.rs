@@ -62,7 +62,7 @@ pub(super) async fn load(
     }
     if loaded.lost.len() < prepared.rows.len() {
         let staged = prepared.staged(&suspects, &loaded.lost);
-        let stage = Stage::fill(conn, chunk.kind.table(), &prepared.copy_stream(|row| staged[row])).await?;
+        let stage = Stage::fill(conn, chunk.kind.table(), prepared.tuples(|row| staged[row])).await?;
         let inserted = stage.insert(conn).await?;
         loaded.lost.extend(duplicates::refused(conn, chunk, prepared, &staged, inserted).await?);
     }
@@ -80,7 +80,7 @@ async fn hope(
     let sure = |row: usize| !suspects.has(row);
     let sent = (0..prepared.rows.len()).filter(|row| sure(*row)).count() as u64;
     sqlx::raw_sql("savepoint hope").execute(&mut *conn).await?;
-    match copy(conn, table.name, table, &prepared.copy_stream(sure)).await {
+    match copy_rows(conn, table.name, table, prepared.tuples(sure)).await {
         Ok(rows) if rows == sent => Ok(true),
         Ok(rows) => Err(JobError::Retry(format!("{rows} rows were copied where {sent} were sent").into())),
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
@@ -91,26 +91,37 @@ async fn hope(
     }
 }
 
-/// `COPY … FROM STDIN (FORMAT BINARY)`; returns how many rows went in.
-/// See <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT>.
-async fn copy(conn: &mut PgConnection, into: &str, table: &Table, stream: &[u8]) -> Result<u64, sqlx::Error> {
-    let statement = format!("copy {into} ({}) from stdin (format binary)", table.columns.join(", "));
-    let mut copy = conn.copy_in_raw(&statement).await?;
-    for piece in stream.chunks(PIECE) {
-        copy.send(piece).await?;
-    }
-    copy.finish().await
+async fn copy_rows<'a>(
+    conn: &mut PgConnection,
+    into: &str,
+    table: &Table,
+    tuples: impl Iterator<Item = &'a [u8]> + Send,
+) -> Result<u64, sqlx::Error> {
+    let into = format!("{into} ({})", table.columns.join(", "));
+    copy(conn, &into, tuples, |piece, tuple| piece.extend_from_slice(tuple)).await
 }
 
-/// Tuples, of about this many bytes, framed as a binary `COPY` stream.
-pub(crate) fn stream<'a>(bytes: usize, tuples: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut stream = Vec::with_capacity(COPY_HEADER.len() + bytes + COPY_TRAILER.len());
-    stream.extend_from_slice(COPY_HEADER);
-    for tuple in tuples {
-        stream.extend_from_slice(tuple);
+/// `COPY … FROM STDIN (FORMAT BINARY)` into a table's columns, of what `push` writes for each item: a tuple. Returns how
+/// many rows went in. See <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT>.
+pub(crate) async fn copy<T>(
+    conn: &mut PgConnection,
+    into: &str,
+    items: impl Iterator<Item = T> + Send,
+    push: impl Fn(&mut Vec<u8>, T) + Send,
+) -> Result<u64, sqlx::Error> {
+    let mut copy = conn.copy_in_raw(&format!("copy {into} from stdin (format binary)")).await?;
+    let mut piece = Vec::with_capacity(PIECE + PIECE / 4);
+    piece.extend_from_slice(COPY_HEADER);
+    for item in items {
+        push(&mut piece, item);
+        if piece.len() >= PIECE {
+            copy.send(piece.as_slice()).await?;
+            piece.clear();
+        }
     }
-    stream.extend_from_slice(COPY_TRAILER);
-    stream
+    piece.extend_from_slice(COPY_TRAILER);
+    copy.send(piece.as_slice()).await?;
+    copy.finish().await
 }
 
 /// A temporary table like a kind's own, emptied at every commit.
@@ -123,16 +134,16 @@ impl Stage {
         format!("stage_{}", table.name)
     }
 
-    /// Creates it where the connection has none yet, and fills it from a binary `COPY` stream of distinct keys.
-    pub(crate) async fn fill(
+    /// Creates it where the connection has none yet, and fills it with tuples of distinct keys.
+    pub(crate) async fn fill<'a>(
         conn: &mut PgConnection,
         table: &'static Table,
-        stream: &[u8],
+        tuples: impl Iterator<Item = &'a [u8]> + Send,
     ) -> Result<Self, sqlx::Error> {
         let name = Self::name(table);
         let create = format!("create temporary table if not exists {name} (like {}) on commit delete rows", table.name);
         sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *conn).await?;
-        copy(conn, &name, table, stream).await?;
+        copy_rows(conn, &name, table, tuples).await?;
         Ok(Self { table })
     }
 
@@ -165,21 +176,8 @@ pub(crate) async fn refuse(
     if refused.is_empty() {
         return Ok(());
     }
-    let mut tuples = Vec::new();
-    for record in refused {
-        push_tuple(&mut tuples, upload_id, chunk_no, record);
-    }
-    let stream = stream(tuples.len(), [tuples.as_slice()]);
-    let mut copy = conn
-        .copy_in_raw(
-            "copy rejects (upload_id, line, chunk_no, column_name, code, message, raw, first_upload_id, first_line)
-             from stdin (format binary)",
-        )
-        .await?;
-    for piece in stream.chunks(PIECE) {
-        copy.send(piece).await?;
-    }
-    copy.finish().await?;
+    let into = "rejects (upload_id, line, chunk_no, column_name, code, message, raw, first_upload_id, first_line)";
+    copy(conn, into, refused.iter(), |piece, record| push_tuple(piece, upload_id, chunk_no, record)).await?;
     Ok(())
 }
 
@@ -191,14 +189,14 @@ fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Ref
     field(tuples, Some(&chunk_no.to_be_bytes()));
     field(tuples, record.column.map(str::as_bytes));
     field(tuples, Some(record.code.as_str().as_bytes()));
-    field(tuples, Some(record.message.as_bytes()));
+    field(tuples, record.message.as_deref().map(str::as_bytes));
     field(tuples, Some(&record.raw));
     field(tuples, first_upload.as_ref().map(|id| id.as_bytes().as_slice()));
     field(tuples, first_line.map(u64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
 }
 
 /// One field of a binary tuple: its length, then its bytes; `None` is null.
-fn field(tuples: &mut Vec<u8>, value: Option<&[u8]>) {
+pub(crate) fn field(tuples: &mut Vec<u8>, value: Option<&[u8]>) {
     match value {
         Some(bytes) => {
             let length = i32::try_from(bytes.len()).expect("a record is shorter than 2 GiB");

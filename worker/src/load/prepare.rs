@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use gristmill_pipelines::{Parsed, ReasonCode, Reject, Row, Rules};
 use gristmill_queue::JobError;
+use gristmill_uploads::read::duplicate_message;
 use rayon::slice::ParallelSliceMut;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{copy::stream, record::ChunkRecord, suspects::Suspects};
+use super::{record::ChunkRecord, suspects::Suspects};
 
 /// A record that is not taken.
 #[derive(Debug, Clone)]
@@ -16,7 +17,8 @@ pub(crate) struct Refused {
     pub(crate) line: u64,
     pub(crate) column: Option<&'static str>,
     pub(crate) code: ReasonCode,
-    pub(crate) message: String,
+    /// None of a duplicate: `first` says it.
+    pub(crate) message: Option<String>,
     pub(crate) raw: Vec<u8>,
     /// A duplicate: where its key came first.
     pub(crate) first: Option<(Uuid, u64)>,
@@ -25,22 +27,21 @@ pub(crate) struct Refused {
 impl Refused {
     /// A good record whose key `first` has.
     pub(crate) fn duplicate(chunk: &ChunkRecord, line: u64, raw: Vec<u8>, first: (Uuid, u64)) -> Self {
-        let message = if first.0 == chunk.upload_id {
-            format!("the same {} is on line {} of this file", chunk.kind.key_column(), first.1)
-        } else {
-            format!("the same {} is on line {} of upload {}", chunk.kind.key_column(), first.1, first.0)
-        };
         let (column, code) = (Some(chunk.kind.key_column()), ReasonCode::Duplicate);
-        Self { line, column, code, message, raw, first: Some(first) }
+        Self { line, column, code, message: None, raw, first: Some(first) }
     }
 
-    /// As a watcher sees it. Without the record: events are kept in Redis, which must stay small.
-    pub(crate) fn as_json(&self) -> serde_json::Value {
+    /// As a watcher of its upload sees it. Without the record: events are kept in Redis, which must stay small.
+    pub(crate) fn as_json(&self, upload_id: Uuid) -> serde_json::Value {
+        let duplicate = || {
+            let (first, line) = self.first?;
+            Some(duplicate_message(self.column?, (first != upload_id).then_some(first), line))
+        };
         serde_json::json!({
             "line": self.line,
             "column": self.column,
             "reason": self.code.as_str(),
-            "message": self.message,
+            "message": self.message.clone().or_else(duplicate),
         })
     }
 }
@@ -48,7 +49,7 @@ impl Refused {
 impl From<Reject> for Refused {
     fn from(reject: Reject) -> Self {
         let Reject { line, column, code, message, raw, .. } = reject;
-        Self { line, column, code, message, raw, first: None }
+        Self { line, column, code, message: Some(message), raw, first: None }
     }
 }
 
@@ -114,18 +115,15 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes, rules: &Rules)
         chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, rules);
     rows.par_sort_unstable_by_key(|row| (row.key, row.line));
     let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long(chunk, rules)).map(Refused::from).collect();
-    let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
-    for row in rows {
-        match kept.last() {
-            Some(first) if first.key == row.key => {
-                let first = (chunk.upload_id, first.line);
-                refused.push(Refused::duplicate(chunk, row.line, raw(object, &row), first));
-            }
-            _ => kept.push(row),
+    rows.dedup_by(|row, first| {
+        let repeated = row.key == first.key;
+        if repeated {
+            refused.push(Refused::duplicate(chunk, row.line, raw(object, row), (chunk.upload_id, first.line)));
         }
-    }
+        repeated
+    });
     let read = read + chunk.oversize.len() as u64;
-    Prepared { object: object.clone(), rows: kept, tuples, refused, read, lost: 0 }
+    Prepared { object: object.clone(), rows, tuples, refused, read, lost: 0 }
 }
 
 /// What a test of the search for poison needs: a text that kills.
@@ -146,10 +144,10 @@ fn raw(object: &[u8], row: &Row) -> Vec<u8> {
 }
 
 impl Prepared {
-    /// The stream of `COPY … (FORMAT BINARY)`: the tuples of the wanted rows, in the order of their keys.
-    pub(crate) fn copy_stream(&self, wanted: impl Fn(usize) -> bool) -> Vec<u8> {
-        let rows = self.rows.iter().enumerate().filter(|(n, _)| wanted(*n));
-        stream(self.tuples.len(), rows.map(|(_, row)| &self.tuples[row.start as usize..][..row.len as usize]))
+    /// The tuples of the wanted rows, in the order of their keys.
+    pub(crate) fn tuples(&self, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = &[u8]> {
+        let rows = self.rows.iter().enumerate().filter(move |(n, _)| wanted(*n));
+        rows.map(|(_, row)| &self.tuples[row.start as usize..][..row.len as usize])
     }
 
     /// For each row whether it has to go by way of the stage: the suspects that are not lost already.

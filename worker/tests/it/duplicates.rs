@@ -39,7 +39,7 @@ async fn the_first_line_wins_in_whatever_order_chunks_run() {
     for reject in mill.rejects(upload.id).await {
         let first = 2 + (reject.line - 2) % 60;
         assert_eq!(reject.first_line, Some(first), "line {}", reject.line);
-        assert!(reject.message.contains(&format!("line {first} of")), "{}", reject.message);
+        assert!(reject.message().contains(&format!("line {first} of")), "{}", reject.message());
         let key = String::from_utf8(reject.raw).unwrap();
         assert!(key.ends_with(&format!("{:012x}", first - 2)), "{key}");
     }

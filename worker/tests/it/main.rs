@@ -10,3 +10,4 @@ mod mail;
 mod mill;
 mod parts;
 mod policies;
+mod webhooks;

@@ -7,13 +7,14 @@ use futures::{Stream, stream};
 use gristmill_mail::{Mailer, Rate};
 use gristmill_pipelines::Kind;
 use gristmill_platform::{
-    config::{LimitsConfig, MailConfig, WorkerConfig},
+    config::{LimitsConfig, MailConfig, OutboundConfig, Ports, WorkerConfig},
     testing::{self, Stack},
 };
 use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
 use gristmill_uploads::{
     NewUpload, Policy, ReceiveError, Received, Receiver, Upload, events::Events, read, read::RejectRow,
 };
+use gristmill_webhooks::Deliverer;
 use gristmill_worker::{Env, rules, worker};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -52,6 +53,7 @@ impl Mill {
             store: stack.store.clone(),
             events,
             mailer: mailer(&stack, &MailConfig::default()),
+            deliverer: Deliverer::new(&outbound(), stack.pool.clone()).unwrap(),
             rules: Arc::new(rules(&limits)),
             keep_objects: Duration::ZERO,
         };
@@ -154,6 +156,15 @@ pub(crate) fn accepted(received: Result<Received, ReceiveError>) -> Upload {
 pub(crate) fn mailer(stack: &Stack, config: &MailConfig) -> Mailer {
     let rate = Rate::connect(&stack.redis_url, &stack.namespace, config.mail_rate).unwrap();
     Mailer::new(config, stack.pool.clone(), stack.store.clone(), rate).unwrap()
+}
+
+/// What `gristmill up` allows.
+pub(crate) fn outbound() -> OutboundConfig {
+    OutboundConfig {
+        outbound_http: true,
+        outbound_ports: Ports::Any,
+        outbound_networks: vec!["127.0.0.0/8".parse().unwrap()],
+    }
 }
 
 pub(crate) async fn client(stack: &Stack, name: &str) -> i32 {

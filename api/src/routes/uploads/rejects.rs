@@ -58,12 +58,13 @@ pub(crate) struct First {
 
 impl From<RejectRow> for Reject {
     fn from(row: RejectRow) -> Self {
+        let message = row.message();
         let first = row.first_upload_id.zip(row.first_line).map(|(upload_id, line)| First { upload_id, line });
         Self {
             line: row.line,
             column: row.column_name,
             reason: row.code,
-            message: row.message,
+            message,
             raw: String::from_utf8_lossy(&row.raw).into_owned(),
             first,
         }

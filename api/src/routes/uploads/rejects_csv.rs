@@ -33,7 +33,7 @@ pub(super) fn file(
 fn push(text: &mut Vec<u8>, reject: &RejectRow) {
     let line = reject.line.to_string();
     let column = reject.column_name.as_deref().unwrap_or_default();
-    for field in [&line, column, &reject.code, &reject.message] {
+    for field in [&line, column, &reject.code, &reject.message()] {
         push_field(text, field.as_bytes());
         text.push(b',');
     }
@@ -90,10 +90,11 @@ mod tests {
 
     fn reject(line: i64, message: &str, raw: &[u8]) -> RejectRow {
         RejectRow {
+            upload_id: Uuid::nil(),
             line,
             column_name: None,
             code: "bad".to_owned(),
-            message: message.to_owned(),
+            message: Some(message.to_owned()),
             raw: raw.to_vec(),
             first_upload_id: None,
             first_line: None,

@@ -18,8 +18,8 @@ pub struct LimitsConfig {
     #[arg(long, env = "GRISTMILL_MAX_COLUMNS", default_value_t = 256, value_name = "N")]
     pub max_columns: usize,
 
-    /// The size at which a file is cut into chunks, each a job; a file's first chunks are smaller
-    #[arg(long, env = "GRISTMILL_CHUNK_BYTES", default_value = "4MiB", value_parser = parse_bytes, value_name = "BYTES")]
+    /// The largest size at which a file is cut into chunks, each a job; a file's first chunks are smaller
+    #[arg(long, env = "GRISTMILL_CHUNK_BYTES", default_value = "8MiB", value_parser = parse_bytes, value_name = "BYTES")]
     pub chunk_bytes: u64,
 
     /// Uploads that may be received at the same time by one API process; more are answered 503

@@ -29,6 +29,7 @@ pub fn settings() -> Vec<Setting> {
     all.extend(settings_of::<LimitsConfig>());
     all.extend(settings_of::<WorkerConfig>());
     all.extend(settings_of::<MailConfig>());
+    all.extend(settings_of::<OutboundConfig>());
     all.extend(settings_of::<SchedulerConfig>());
     all.extend(settings_of::<MonitorConfig>());
     all.extend(settings_of::<TelemetryConfig>());
@@ -69,7 +70,7 @@ pub fn set_by_environment() -> Vec<(String, String)> {
     let command = StoreConfig::augment_args(RedisConfig::augment_args(command));
     let command = LimitsConfig::augment_args(ApiConfig::augment_args(command));
     let command = MailConfig::augment_args(WorkerConfig::augment_args(command));
-    let command = SchedulerConfig::augment_args(command);
+    let command = SchedulerConfig::augment_args(OutboundConfig::augment_args(command));
     let command = TelemetryConfig::augment_args(MonitorConfig::augment_args(command));
     let variables: Vec<_> =
         command.get_arguments().map(|arg| (arg.get_id().clone(), arg.get_env().map(OsString::from))).collect();

@@ -9,7 +9,7 @@ use object_store::ObjectStoreExt;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{Record, again, recount, stream};
+use super::{Record, again, recount};
 use crate::{
     Env,
     load::{self, ChunkRecord, Refused, Stage},
@@ -73,7 +73,7 @@ async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, mut winners: Vec<
         .bind(chunk.upload_id)
         .execute(&mut *conn)
         .await?;
-    let stage = Stage::fill(conn, table, &stream(&winners)).await?;
+    let stage = Stage::fill(conn, table, winners.iter().map(|winner| winner.tuple.as_slice())).await?;
     let inserted = stage.insert(conn).await?;
     stage.empty(conn).await?;
     if deleted.rows_affected() != winners.len() as u64 || inserted.len() != winners.len() {
@@ -91,8 +91,7 @@ async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early]) -> Re
         .execute(&mut *conn)
         .await?;
     sqlx::query(
-        "update rejects r
-         set first_line = t.new, message = replace(r.message, format('line %s of', t.old), format('line %s of', t.new))
+        "update rejects r set first_line = t.new
          from unnest($2::bigint[], $3::bigint[]) as t (new, old)
          where r.upload_id = $1 and r.code = 'duplicate' and r.first_upload_id = $1 and r.first_line = t.old",
     )

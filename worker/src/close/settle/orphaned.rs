@@ -7,7 +7,7 @@ use gristmill_queue::JobError;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{Record, again, recount, stream};
+use super::{Record, again, recount};
 use crate::load::{self, ChunkRecord, Refused, Stage, Winner};
 
 /// Rejects looked at a time.
@@ -62,7 +62,8 @@ async fn take(
         keys.push(record.key);
         first_by_key.entry(record.key).or_insert(record);
     }
-    let stage = Stage::fill(conn, chunk.kind.table(), &stream(first_by_key.values())).await?;
+    let stage =
+        Stage::fill(conn, chunk.kind.table(), first_by_key.values().map(|record| record.tuple.as_slice())).await?;
     stage.insert(conn).await?;
     stage.empty(conn).await?;
 

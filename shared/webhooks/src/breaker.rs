@@ -1,0 +1,130 @@
+//! An endpoint that does not answer is left alone for a while: its deliveries wait without being tried, and without holding
+//! a place that another's could have.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rand::RngExt as _;
+use uuid::Uuid;
+
+/// Failures in a row after which an endpoint is left alone, and for how long: twice as long with each further one.
+const FAILURES: u32 = 5;
+const FIRST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(300);
+/// While the last call failed, one is made at a time.
+const IN_DOUBT: Duration = Duration::from_secs(1);
+
+/// What this process knows of endpoints that fail. Another one finds out by itself, with a few calls.
+#[derive(Default)]
+pub(crate) struct Breakers(Mutex<HashMap<Uuid, Breaker>>);
+
+#[derive(Default)]
+struct Breaker {
+    failures: u32,
+    closed_until: Option<Instant>,
+    /// Since when one call is made, to see.
+    trying: Option<Instant>,
+}
+
+/// How a call was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// Answered as it should be, or refused by an endpoint that is well.
+    Well,
+    /// Not answered, or answered with a fault.
+    Unwell,
+    /// It wants to be left alone for so long.
+    Asks(Duration),
+}
+
+impl Breakers {
+    /// `Some`: not now, but after about so long.
+    pub(crate) fn wait(&self, endpoint: Uuid) -> Option<Duration> {
+        let now = Instant::now();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let breaker = all.get_mut(&endpoint)?;
+        if let Some(left) = breaker.closed_until.and_then(|until| until.checked_duration_since(now)) {
+            // They come back one after another, not all at once.
+            return Some(left + spread(window(breaker.failures)));
+        }
+        match breaker.trying {
+            // One that was dropped in the middle has told nothing.
+            Some(since) if now.duration_since(since) < Duration::from_secs(60) => Some(IN_DOUBT + spread(IN_DOUBT)),
+            _ => {
+                breaker.trying = Some(now);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn told(&self, endpoint: Uuid, health: Health) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if health == Health::Well {
+            all.remove(&endpoint);
+            return;
+        }
+        let breaker = all.entry(endpoint).or_default();
+        breaker.trying = None;
+        let pause = match health {
+            Health::Asks(pause) => Some(pause),
+            _ => {
+                breaker.failures += 1;
+                (breaker.failures >= FAILURES).then(|| window(breaker.failures))
+            }
+        };
+        if let Some(pause) = pause {
+            breaker.closed_until = Some(Instant::now() + pause);
+        }
+    }
+}
+
+fn window(failures: u32) -> Duration {
+    FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(FAILURES).min(16))).min(LONGEST)
+}
+
+fn spread(over: Duration) -> Duration {
+    over.mul_f64(rand::rng().random_range(0.0..1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_failures_close_it_and_a_success_opens_it() {
+        let (breakers, endpoint) = (Breakers::default(), Uuid::nil());
+        for _ in 0..FAILURES {
+            assert_eq!(breakers.wait(endpoint), None);
+            breakers.told(endpoint, Health::Unwell);
+        }
+        assert!(breakers.wait(endpoint).is_some_and(|wait| wait > Duration::from_secs(4)));
+        assert_eq!(breakers.wait(Uuid::max()), None, "others are not held");
+        breakers.told(endpoint, Health::Well);
+        assert_eq!(breakers.wait(endpoint), None);
+    }
+
+    #[test]
+    fn in_doubt_there_is_one_call_at_a_time() {
+        let (breakers, endpoint) = (Breakers::default(), Uuid::nil());
+        breakers.told(endpoint, Health::Unwell);
+        assert_eq!(breakers.wait(endpoint), None);
+        assert!(breakers.wait(endpoint).is_some());
+        breakers.told(endpoint, Health::Unwell);
+        assert_eq!(breakers.wait(endpoint), None);
+    }
+
+    #[test]
+    fn who_asks_to_be_left_alone_is() {
+        let (breakers, endpoint) = (Breakers::default(), Uuid::nil());
+        breakers.told(endpoint, Health::Asks(Duration::from_secs(100)));
+        assert!(breakers.wait(endpoint).is_some_and(|wait| wait > Duration::from_secs(99)));
+    }
+
+    #[test]
+    fn windows_double_up_to_their_limit() {
+        assert_eq!((window(5), window(6), window(40)), (FIRST, FIRST * 2, LONGEST));
+    }
+}

@@ -1,0 +1,14 @@
+use gristmill_queue::{Context, JobError};
+use gristmill_webhooks::{Delivered, jobs::Deliver};
+
+use crate::Env;
+
+/// Delivers one event to one endpoint. A delivery that has failed for good has not failed as a job: its own row says so,
+/// and from there it is replayed.
+pub(super) async fn deliver(env: Env, context: Context, job: Deliver) -> Result<(), JobError> {
+    match env.deliverer.deliver(job.delivery_id, context.attempt).await {
+        Delivered::Ended => Ok(()),
+        Delivered::Later(wait) => Err(JobError::Snooze(wait)),
+        Delivered::Failed(wait, error) => Err(JobError::RetryAfter(wait, error.into())),
+    }
+}

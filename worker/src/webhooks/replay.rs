@@ -1,0 +1,39 @@
+use std::time::Duration;
+
+use gristmill_queue::{Completion, Context, Fence, JobError, Options};
+use gristmill_webhooks::{
+    deliveries::{self, Which},
+    jobs::ReplayDeliveries,
+};
+
+use crate::Env;
+
+/// Deliveries a slice.
+const SLICE: i64 = 500;
+/// With so many deliveries before it, a client gets no more of them for now.
+const PENDING: i64 = 10_000;
+const FULL: Duration = Duration::from_secs(1);
+
+/// Sends the oldest of them again, and leaves the others to a job like this one.
+pub(super) async fn replay(env: Env, context: Context, job: ReplayDeliveries) -> Result<(), JobError> {
+    if gristmill_webhooks::pending(&env.pool, job.client_id, PENDING).await? >= PENDING {
+        return Err(JobError::Snooze(FULL));
+    }
+    let which = Which { state: job.state, since: job.since, until: job.until, after: job.after };
+    let mut tx = env.pool.begin().await?;
+    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
+        return Ok(());
+    }
+    let (mut jobs, last) =
+        deliveries::replay_some(&mut tx, &env.queue, job.client_id, job.endpoint_id, &which, SLICE).await?;
+    if let Some(after) = last {
+        let options = Options { client_id: Some(job.client_id), ..Options::default() };
+        jobs.merge(env.queue.enqueue(&mut tx, &ReplayDeliveries { after, ..job }, &options).await?);
+    }
+    if let Completion::Done(more) = env.queue.complete(&mut tx, &context.claim).await? {
+        tx.commit().await?;
+        jobs.merge(more);
+        env.queue.push(jobs).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,338 @@
+//! Webhooks, against endpoints that are real servers and do what endpoints do.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use gristmill_webhooks::{
+    Event, EventType, Merchant, NormalizationCompleted, Scheme,
+    deliveries::{self, Replayed, State},
+    endpoints::{self, Change, Endpoint, NewEndpoint},
+    publish, publish_all,
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::mill::{self, Mill};
+
+/// What arrived.
+#[derive(Clone, Debug)]
+struct Call {
+    headers: HashMap<String, String>,
+    body: String,
+}
+
+/// An endpoint: answers the n-th call, from 0, with what it is told to.
+#[derive(Clone)]
+struct Sink {
+    url: String,
+    calls: Arc<Mutex<Vec<Call>>>,
+}
+
+impl Sink {
+    async fn new(answer: impl Fn(u64) -> &'static str + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hooks", listener.local_addr().unwrap());
+        let sink = Self { url, calls: Arc::default() };
+        let (calls, answer, count) = (Arc::clone(&sink.calls), Arc::new(answer), Arc::new(AtomicU64::new(0)));
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let (calls, answer, count) = (Arc::clone(&calls), Arc::clone(&answer), Arc::clone(&count));
+                tokio::spawn(async move { serve(socket, &calls, &*answer, &count).await });
+            }
+        });
+        sink
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    fn ids(&self) -> HashSet<String> {
+        self.calls().iter().map(|call| call.headers["webhook-id"].clone()).collect()
+    }
+}
+
+/// Keep-alive HTTP/1.1, as far as a sink needs it. An empty answer cuts the connection.
+async fn serve(
+    socket: TcpStream,
+    calls: &Mutex<Vec<Call>>,
+    answer: &(dyn Fn(u64) -> &'static str + Send + Sync),
+    count: &AtomicU64,
+) -> Option<()> {
+    let mut socket = BufReader::new(socket);
+    loop {
+        let (mut headers, mut line) = (HashMap::new(), String::new());
+        socket.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+        loop {
+            line.clear();
+            socket.read_line(&mut line).await.ok()?;
+            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+            headers.insert(name.to_ascii_lowercase(), value.to_owned());
+        }
+        let mut body = vec![0; headers["content-length"].parse().ok()?];
+        socket.read_exact(&mut body).await.ok()?;
+        calls.lock().unwrap().push(Call { headers, body: String::from_utf8(body).ok()? });
+        let said = answer(count.fetch_add(1, Ordering::SeqCst));
+        if said.is_empty() {
+            return None;
+        }
+        socket.write_all(said.as_bytes()).await.ok()?;
+    }
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\noops";
+const GONE: &str = "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n";
+const LATER: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
+
+impl Mill {
+    async fn hook(&self, url: &str, events: &[EventType]) -> (Endpoint, String) {
+        let new = NewEndpoint {
+            url: url.to_owned(),
+            events: events.to_vec(),
+            description: None,
+            scheme: Scheme::Hmac,
+            old_callback: false,
+        };
+        endpoints::create(&self.stack.pool, self.client_id, &new).await.unwrap()
+    }
+
+    async fn happen(&self, events: &[Event]) {
+        let mut tx = self.stack.pool.begin().await.unwrap();
+        let jobs = publish_all(&mut tx, &self.env.queue, self.client_id, events).await.unwrap();
+        tx.commit().await.unwrap();
+        self.env.queue.push(jobs).await;
+    }
+
+    async fn only(&self, endpoint: &Endpoint) -> deliveries::Delivery {
+        let mut all = deliveries::list(&self.stack.pool, endpoint.id, None, None, 10).await.unwrap();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    }
+
+    async fn endpoint(&self, id: Uuid) -> Endpoint {
+        endpoints::find(&self.stack.pool, self.client_id, id).await.unwrap().unwrap()
+    }
+
+    /// Nobody waits in a test: what is to be tried again is due now.
+    async fn hurry(&self) {
+        sqlx::query("update jobs set run_at = now() where state = 'scheduled'")
+            .execute(&self.stack.pool)
+            .await
+            .unwrap();
+    }
+}
+
+fn netflix() -> Event {
+    Event::NormalizationCompleted(NormalizationCompleted {
+        request_id: Uuid::now_v7(),
+        merchant: Merchant { name: "Netflix".into(), rule: None, score: None, category: None, wikidata_id: None },
+    })
+}
+
+#[tokio::test]
+async fn an_event_arrives_signed_once() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| OK).await;
+    let (endpoint, _) = mill.hook(&sink.url, &[EventType::NormalizationCompleted]).await;
+    let (deaf, _) = mill.hook(&sink.url, &[EventType::BillPaid]).await;
+    mill.happen(&[netflix()]).await;
+    mill.drain().await;
+    let calls = sink.calls();
+    assert_eq!(calls.len(), 1);
+    let told: serde_json::Value = serde_json::from_str(&calls[0].body).unwrap();
+    assert_eq!(
+        (&told["type"], &told["data"]["merchant"]["name"]),
+        (&"normalization.completed".into(), &"Netflix".into())
+    );
+    assert!(calls[0].headers["webhook-signature"].starts_with("v1,"));
+    let delivery = mill.only(&endpoint).await;
+    assert_eq!((delivery.state, &delivery.message_id), (State::Delivered, &calls[0].headers["webhook-id"]));
+    assert_eq!((delivery.attempts[0].status, delivery.attempts[0].answer.as_deref()), (Some(200), Some("ok")));
+    assert!(deliveries::list(&mill.stack.pool, deaf.id, None, None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn who_rolls_back_tells_nobody() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| OK).await;
+    mill.hook(&sink.url, EventType::ALL).await;
+    let mut tx = mill.stack.pool.begin().await.unwrap();
+    let jobs = publish(&mut tx, &mill.env.queue, mill.client_id, &netflix()).await.unwrap();
+    tx.rollback().await.unwrap();
+    mill.env.queue.push(jobs).await;
+    mill.drain().await;
+    assert!(sink.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_after_its_wait_under_the_same_id() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|n| if n == 0 { BROKEN } else { OK }).await;
+    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
+    mill.happen(&[netflix()]).await;
+    mill.drain().await;
+    assert_eq!((sink.calls().len(), mill.only(&endpoint).await.state), (1, State::Pending));
+    let wait =
+        mill.count("select extract(epoch from min(run_at) - now())::bigint from jobs where state = 'scheduled'").await;
+    assert!((2..=6).contains(&wait), "{wait} s");
+    assert!(mill.endpoint(endpoint.id).await.failing_since.is_some());
+    mill.hurry().await;
+    mill.drain().await;
+    assert_eq!((sink.calls().len(), sink.ids().len()), (2, 1));
+    let delivery = mill.only(&endpoint).await;
+    let statuses: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.status).collect();
+    assert_eq!((delivery.state, statuses), (State::Delivered, vec![Some(500), Some(200)]));
+    assert!(mill.endpoint(endpoint.id).await.failing_since.is_none());
+}
+
+#[tokio::test]
+async fn after_eight_attempts_it_has_failed_and_can_be_replayed() {
+    let mill = Mill::new(1 << 20).await;
+    // Not a fault of the endpoint's health: it is refused, so nobody is left alone.
+    let sink = Sink::new(|n| if n < 8 { "HTTP/1.1 422 No\r\ncontent-length: 0\r\n\r\n" } else { OK }).await;
+    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
+    mill.happen(&[netflix()]).await;
+    for _ in 0..8 {
+        mill.drain().await;
+        mill.hurry().await;
+    }
+    let delivery = mill.only(&endpoint).await;
+    assert_eq!((delivery.state, delivery.attempts.len()), (State::Failed, 8));
+    let mut tx = mill.stack.pool.begin().await.unwrap();
+    let replayed =
+        deliveries::replay(&mut tx, &mill.env.queue, mill.client_id, endpoint.id, delivery.id).await.unwrap();
+    tx.commit().await.unwrap();
+    let Replayed::Again(jobs) = replayed else { panic!("{replayed:?}") };
+    mill.env.queue.push(jobs).await;
+    mill.drain().await;
+    assert_eq!(mill.only(&endpoint).await.state, State::Delivered);
+    assert_eq!(sink.ids().len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_gone_is_disabled() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| GONE).await;
+    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
+    mill.happen(&[netflix()]).await;
+    mill.drain().await;
+    assert_eq!(mill.endpoint(endpoint.id).await.disabled_reason.as_deref(), Some("gone"));
+    assert_eq!(mill.only(&endpoint).await.state, State::Failed);
+    mill.happen(&[netflix()]).await;
+    mill.drain().await;
+    assert_eq!(sink.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn five_days_of_failure_disable_it() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| BROKEN).await;
+    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
+    mill.happen(&[netflix(), netflix()]).await;
+    mill.drain().await;
+    assert!(mill.endpoint(endpoint.id).await.enabled);
+    sqlx::query("update webhook_endpoints set failing_since = now() - interval '121 hours'")
+        .execute(&mill.stack.pool)
+        .await
+        .unwrap();
+    mill.hurry().await;
+    mill.drain().await;
+    assert_eq!(mill.endpoint(endpoint.id).await.disabled_reason.as_deref(), Some("failing"));
+    mill.hurry().await;
+    mill.drain().await;
+    let left = mill.count("select count(*) from webhook_deliveries where state = 'pending'").await;
+    assert_eq!(left, 0, "what waited is cancelled");
+    let enable = Change { enabled: Some(true), ..Change::default() };
+    let enabled = endpoints::change(&mill.stack.pool, mill.client_id, endpoint.id, &enable).await.unwrap().unwrap();
+    assert!(enabled.enabled && enabled.failing_since.is_none());
+}
+
+#[tokio::test]
+async fn who_asks_for_an_hour_gets_it() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| LATER).await;
+    mill.hook(&sink.url, EventType::ALL).await;
+    mill.happen(&[netflix()]).await;
+    mill.drain().await;
+    mill.happen(&[netflix()]).await;
+    mill.drain().await;
+    assert_eq!(sink.calls().len(), 1, "the second one waits too");
+    let soonest =
+        mill.count("select extract(epoch from min(run_at) - now())::bigint from jobs where state = 'scheduled'").await;
+    assert!(soonest > 3_500, "{soonest} s");
+}
+
+#[tokio::test]
+async fn a_new_secret_signs_beside_the_old_one() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| OK).await;
+    let (endpoint, first) = mill.hook(&sink.url, EventType::ALL).await;
+    let (_, second) = endpoints::rotate(&mill.stack.pool, mill.client_id, endpoint.id).await.unwrap().unwrap();
+    assert_ne!(first, second);
+    mill.happen(&[netflix()]).await;
+    mill.drain().await;
+    assert_eq!(sink.calls()[0].headers["webhook-signature"].split(' ').count(), 2);
+}
+
+#[tokio::test]
+async fn an_upload_tells_of_its_end() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| OK).await;
+    mill.hook(&sink.url, EventType::ALL).await;
+    let good = mill.grind(mill::file(1..=3)).await;
+    let mut new = mill.new_upload(gristmill_uploads::Policy::Atomic);
+    new.force = true;
+    let bad = mill::accepted(mill.receive(new, format!("{}{}x\n", mill::HEADER, mill::row(9))).await);
+    mill.drain().await;
+    let told: Vec<(String, String)> = sink
+        .calls()
+        .iter()
+        .map(|call| serde_json::from_str::<serde_json::Value>(&call.body).unwrap())
+        .map(|told| (told["type"].as_str().unwrap().to_owned(), told["data"]["id"].as_str().unwrap().to_owned()))
+        .collect();
+    let wanted =
+        [("upload.completed".to_owned(), good.id.to_string()), ("upload.failed".to_owned(), bad.id.to_string())];
+    assert_eq!(told, wanted);
+}
+
+/// A third of the calls fail, one way or another, and workers come and go; each event is accepted all the same.
+#[tokio::test]
+async fn nothing_is_lost_with_an_endpoint_that_fails_at_random() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|n| match n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60 {
+        0..=2 => BROKEN,
+        3..=4 => "",
+        _ => OK,
+    })
+    .await;
+    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
+    let events: Vec<Event> = (0..200).map(|_| netflix()).collect();
+    mill.happen(&events).await;
+    let left = "select count(*) from webhook_deliveries where state <> 'delivered'";
+    for _ in 0..60 {
+        let stop = CancellationToken::new();
+        let running = mill.start(1, &stop);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        mill.hurry().await;
+        // Dropped in mid-call, as far as a task can be: what it had begun is delivered again.
+        running.abort();
+        stop.cancel();
+        if mill.count(left).await == 0 {
+            break;
+        }
+    }
+    assert_eq!(mill.count(left).await, 0);
+    assert_eq!(sink.ids().len(), 200);
+    assert!(mill.endpoint(endpoint.id).await.enabled);
+}
