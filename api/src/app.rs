@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use gristmill_platform::config::ApiConfig;
 use gristmill_uploads::Receiver;
+use gristmill_webhooks::outbound::Outbound;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,8 @@ pub(crate) struct App(Arc<Parts>);
 pub(crate) struct Parts {
     /// Takes uploads in and away; its pool and events serve the reads too.
     pub(crate) receiver: Receiver,
+    /// Knows which addresses may be called.
+    pub(crate) outbound: Outbound,
     pub(crate) keys: Keys,
     pub(crate) hub: Hub,
     /// One permit an upload that is being received.
@@ -27,11 +30,12 @@ pub(crate) struct Parts {
 }
 
 impl App {
-    pub(crate) fn new(receiver: Receiver, hub: Hub, config: &ApiConfig) -> Self {
+    pub(crate) fn new(receiver: Receiver, hub: Hub, outbound: Outbound, config: &ApiConfig) -> Self {
         Self(Arc::new(Parts {
             keys: Keys::default(),
             receiving: Arc::new(Semaphore::new(receiver.limits.max_receiving)),
             receiver,
+            outbound,
             hub,
             config: config.clone(),
             stop_bodies: CancellationToken::new(),

@@ -16,6 +16,8 @@ pub(crate) type Debts = Cursor<'d'>;
 pub(crate) type UploadDebts = Cursor<'p'>;
 /// The cursor of `GET /v1/mail`.
 pub(crate) type Mails = Cursor<'m'>;
+/// The cursor of a webhook's deliveries.
+pub(crate) type Deliveries = Cursor<'w'>;
 /// The cursor of an upload's rejects.
 pub(crate) type Rejects = Cursor<'r'>;
 /// The cursor of `GET /v1/jobs`.

@@ -1,9 +1,11 @@
 //! The frame of the OpenAPI document; the routes fill it in.
 
 mod examples;
+mod hooks;
 
 use std::collections::BTreeMap;
 
+use gristmill_webhooks::{BillChange, NormalizationCompleted, UploadEnd};
 use utoipa::{
     IntoResponses, OpenApi,
     openapi::{
@@ -22,7 +24,7 @@ use crate::problem::{Code, ProblemBody};
         title = "Gristmill",
         description = "Bulk files in; settled rows out, each exactly once.\n\nEvery error is a problem (RFC 9457) with a stable `type`.",
     ),
-    components(schemas(ProblemBody)),
+    components(schemas(ProblemBody, NormalizationCompleted, UploadEnd, BillChange)),
     tags(
         (name = "uploads", description = "Files in, and what became of them"),
         (name = "debts", description = "The rows of completed uploads"),
@@ -33,6 +35,7 @@ use crate::problem::{Code, ProblemBody};
         (name = "workers", description = "Operators only: who works on what"),
         (name = "schedules", description = "Operators only: jobs by the clock"),
         (name = "mail", description = "What was sent, and to whom nothing is"),
+        (name = "webhooks", description = "Where you are told of what happens, and what became of it"),
         (name = "about", description = "The server itself"),
     ),
 )]
@@ -64,6 +67,7 @@ pub(crate) fn with_examples(mut document: Document) -> Document {
         }
     }
     examples::add(&mut document);
+    hooks::add(&mut document);
     document
 }
 

@@ -16,6 +16,7 @@ mod schedules;
 mod settings;
 mod transactions;
 mod uploads;
+mod webhooks;
 mod workers;
 
 use std::time::Duration;
@@ -99,6 +100,16 @@ fn tree(
         .routes(routes!(mail::suppressions, mail::lift))
         .routes(routes!(mail::one))
         .routes(routes!(mail::eml))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::one, webhooks::change, webhooks::delete))
+        .routes(routes!(webhooks::enable))
+        .routes(routes!(webhooks::disable))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay_one))
+        .routes(routes!(webhooks::replay_many))
+        .routes(routes!(webhooks::create_old))
         .routes(routes!(health::metrics))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::one))

@@ -1,10 +1,11 @@
 use anyhow::Context;
 use gristmill_platform::{
-    config::{ApiConfig, LimitsConfig, RoleConfig},
+    config::{ApiConfig, LimitsConfig, OutboundConfig, RoleConfig},
     database, store, telemetry,
 };
 use gristmill_queue::{Queue, QueueConfig};
 use gristmill_uploads::{Receiver, events::Events};
+use gristmill_webhooks::outbound::Outbound;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -19,6 +20,9 @@ pub struct Config {
     /// What it takes.
     #[command(flatten)]
     pub limits: LimitsConfig,
+    /// Where clients may have it call.
+    #[command(flatten)]
+    pub outbound: OutboundConfig,
     /// What every role needs.
     #[command(flatten)]
     pub role: RoleConfig,
@@ -43,7 +47,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     // Recorded from here on, also where nobody set up logs.
     telemetry::metrics();
     crate::observe::describe();
-    let Config { api, limits, role: RoleConfig { database, redis, store, .. } } = config;
+    let Config { api, limits, outbound, role: RoleConfig { database, redis, store, .. } } = config;
     let listener = TcpListener::bind(api.addr)
         .await
         .with_context(|| format!("cannot listen on {}: choose another address with --addr", api.addr))?;
@@ -54,7 +58,12 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let queue = Queue::connect(pool.clone(), queue).await.context("the queue cannot be opened")?;
     let store = store::open(&store)?;
     let hub = Hub::new(events.clone());
-    let app = App::new(Receiver { pool, queue, store, events, limits }, hub, &api);
+    let app = App::new(
+        Receiver { pool, queue, store, events, limits },
+        hub,
+        Outbound::new(&outbound).context("no TLS to be had")?,
+        &api,
+    );
     let tasks = TaskTracker::new();
     tasks.spawn(app.hub.clone().listen(app.stop_events.clone()));
     Ok(Server {

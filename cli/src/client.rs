@@ -11,6 +11,7 @@ mod groups;
 mod health;
 mod human;
 mod jobs;
+mod mail;
 mod meter;
 mod queues;
 mod receipt;
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Schedules(schedules::Schedules),
     Bills(bills::Bills),
     BillRun(bill_run::BillRun),
+    Mail(mail::Mail),
     Generate(generate::Generate),
     Health(health::Health),
 }
@@ -67,6 +69,7 @@ impl Command {
             Self::Schedules(command) => command.run().await,
             Self::Bills(command) => command.run().await,
             Self::BillRun(command) => command.run().await,
+            Self::Mail(command) => command.run().await,
             Self::Generate(command) => command.run(),
             Self::Health(command) => command.run().await,
         }

@@ -19,9 +19,9 @@ use clap::Subcommand;
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     Up(up::Up),
-    Api(api::Api),
-    Worker(worker::Worker),
-    Scheduler(scheduler::Scheduler),
+    Api(Box<api::Api>),
+    Worker(Box<worker::Worker>),
+    Scheduler(Box<scheduler::Scheduler>),
     Monitor(monitor::Monitor),
     Migrate(migrate::Migrate),
     Keys(keys::Keys),

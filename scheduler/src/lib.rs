@@ -74,7 +74,7 @@ pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationTok
         every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
         gauge(&env.queue, &shutdown),
         every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),
-        every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, config.keep_jobs)),
+        every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, config)),
     );
 }
 

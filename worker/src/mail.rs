@@ -1,11 +1,13 @@
 //! Mails: one, or those of a slice of bills. What was sent is in the table `mails`, so a job that runs again sends the rest.
 
 mod bills;
+mod dunning;
 mod run;
 mod uploads;
 
 use std::time::Duration;
 
+use gristmill_billing::jobs::DunningTick;
 use gristmill_mail::{
     Kind, Letter, Report, Turn,
     jobs::{SendBills, SendMail},
@@ -22,10 +24,11 @@ const PUT_OFF: Duration = Duration::from_secs(60);
 const HELD: Duration = Duration::from_secs(5);
 
 pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    let (one, many) = (env.clone(), env.clone());
+    let (one, many, tick) = (env.clone(), env.clone(), env.clone());
     builder
         .register::<SendMail>(move |context, job| send(one.clone(), context, job))
         .register::<SendBills>(move |context, job| send_bills(many.clone(), context, job))
+        .register::<DunningTick>(move |context, job| dunning::tick(tick.clone(), context, job))
 }
 
 async fn send(env: Env, context: Context, job: SendMail) -> Result<(), JobError> {

@@ -46,12 +46,13 @@ pub(super) fn problem(code: Code) -> Value {
     json!(body)
 }
 
-fn all() -> [(&'static str, Value); 6] {
+fn all() -> [(&'static str, Value); 7] {
     [
         ("Upload", upload()),
         ("UploadList", json!({ "items": [upload()], "next_cursor": "u19a4b1e8c5d7e309a415f6d2c7b8e90" })),
         ("RejectList", json!({ "items": rejects(), "next_cursor": null })),
         ("DebtList", json!({ "items": [debt()], "next_cursor": null })),
+        ("MailList", json!({ "items": [mail()], "next_cursor": null })),
         ("Receipt", receipt()),
         ("Problem", wrong_header()),
     ]
@@ -121,6 +122,22 @@ fn debt() -> Value {
         "email": "janet95@example.com",
         "amount": { "minor": 781_150, "currency": "BRL", "decimal": "7811.50" },
         "due_date": "2026-01-19",
+    })
+}
+
+fn mail() -> Value {
+    json!({
+        "id": "019a4b21-07d3-7b42-8c19-6e2f5a0d9b74",
+        "kind": "bill_new",
+        "ref": "00000001-0000-8000-8000-000000000007",
+        "recipient": "janet95@example.com",
+        "subject": "Bill 7 from Acme, due on 02/28/2026",
+        "message_id": "<5f6d2c7b8e90a41c94f7b2d6a8035e17@acme.example>",
+        "state": "sent",
+        "attempts": 1,
+        "kept": false,
+        "created_at": "2026-01-31T09:14:02.118204Z",
+        "sent_at": "2026-01-31T09:14:02.377519Z",
     })
 }
 

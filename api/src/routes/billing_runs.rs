@@ -53,6 +53,10 @@ pub(crate) struct BillingRun {
     bills: i64,
     /// What they come to.
     amount: Money,
+    /// How many of its bills are mailed to their payers, once it is completed. Without a mail server it is the first 1,000
+    /// at most, which are kept to be looked at; with one it is none as long as `issuer` is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mails: Option<i64>,
     /// Of a dry run: the first bills there would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     sample: Option<serde_json::Value>,
@@ -77,6 +81,7 @@ impl From<Row> for BillingRun {
             planned: row.planned,
             bills: row.bills,
             amount: Money::of(row.amount_minor, row.currency),
+            mails: row.mails,
             sample: row.sample,
             created_at: row.created_at.to_jiff(),
             started_at: row.started_at.map(jiff_sqlx::Timestamp::to_jiff),

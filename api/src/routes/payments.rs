@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use gristmill_billing::{
     BillId, bills,
-    payments::{self, Balance, Notice, PaymentError},
+    payments::{self, Balance, Credited, Notice, PaymentError},
     settings,
 };
 use gristmill_mail::{Kind, jobs::SendMail};
@@ -150,12 +150,16 @@ pub(crate) async fn create(
     })?;
     let queue = &app.receiver.queue;
     let mut jobs = Enqueued::default();
-    let receipt = async |conn: &mut PgConnection, number: i64| {
-        let reference = BillId { client_id: caller.id(), number }.to_string();
+    let receipt = async |conn: &mut PgConnection, credited: Credited| {
+        let bill = BillId { client_id: caller.id(), number: credited.bill };
+        // One of the bill when it is settled, and before that one a payment.
+        let reference = if credited.settled { bill.to_string() } else { format!("{bill}/{}", credited.payment_id) };
         let job = SendMail { client_id: caller.id(), kind: Kind::PaymentReceipt, reference };
         let options = Options { client_id: Some(caller.id()), ..Options::default() };
         jobs = queue.enqueue(conn, &job, &options).await.map_err(ledger)?;
-        jobs.merge(paid(conn, queue, BillId { client_id: caller.id(), number }, &settings.time_zone).await?);
+        if credited.settled {
+            jobs.merge(paid(conn, queue, bill, &settings.time_zone).await?);
+        }
         Ok(())
     };
     let recorded = match payments::record(&app.receiver.pool, caller.id(), &notice, receipt).await {

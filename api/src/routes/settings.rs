@@ -1,7 +1,7 @@
 //! `/v1/settings`: what a client wants to be known by, and how it bills.
 
 use axum::{Json, extract::State};
-use gristmill_billing::{issue, settings};
+use gristmill_billing::{dunning, issue, settings};
 use http::Uri;
 
 pub(crate) use gristmill_billing::settings::Settings;
@@ -47,6 +47,9 @@ pub(crate) async fn put(
         let detail = format!("{}: {}.", first.field, first.detail);
         return Err(Problem::new(Code::InvalidSettings, detail).errors(errors));
     }
-    settings::put(&app.receiver.pool, caller.id(), &new).await?;
+    let mut tx = app.receiver.pool.begin().await?;
+    settings::put(&mut *tx, caller.id(), &new).await?;
+    dunning::rearrange(&mut tx, caller.id(), &new).await?;
+    tx.commit().await?;
     Ok(Json(new))
 }

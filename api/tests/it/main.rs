@@ -16,3 +16,4 @@ mod operators;
 mod robust;
 mod support;
 mod uploads;
+mod webhooks;

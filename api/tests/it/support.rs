@@ -2,7 +2,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use gristmill_api::{Config, build};
 use gristmill_platform::{
-    config::{ApiConfig, LimitsConfig, RoleConfig},
+    config::{ApiConfig, LimitsConfig, OutboundConfig, RoleConfig},
     keys,
     testing::{Stack, stack},
 };
@@ -46,6 +46,7 @@ pub(crate) async fn api_on(stack: Stack, change: impl FnOnce(&mut Config)) -> Ap
             ..ApiConfig::default()
         },
         limits: LimitsConfig::default(),
+        outbound: OutboundConfig::default(),
         role: RoleConfig {
             database: stack.database(),
             redis: stack.redis(),

@@ -85,7 +85,15 @@ fn tell(run: &Value) {
     let id = text(&run["id"]);
     match run["state"].as_str() {
         Some("completed") if run["dry_run"] == true => println!("it would make {bills} bills of {amount} in all"),
-        Some("completed") => println!("{bills} bills of {amount} in all  run {id}"),
+        Some("completed") => {
+            println!("{bills} bills of {amount} in all  run {id}");
+            if let (Some(mails), Some(made)) = (run["mails"].as_u64(), run["bills"].as_u64())
+                && mails < made
+            {
+                let kept = "without a mail server the first 1,000 of a run; a sample's never go to one";
+                println!("{} of them become mails: {kept}", count(mails));
+            }
+        }
         Some(state) => println!("{state}: {}  {bills} bills so far  run {id}", text(&run["detail"])),
         None => println!("{run}"),
     }

@@ -89,7 +89,7 @@ impl Bills {
     async fn list(self) -> anyhow::Result<()> {
         let Self { status, run, limit, json, server, .. } = self;
         let api = Api::open(server)?;
-        let (status, run) = (status.map(word), run.map(|run| run.to_string()));
+        let (status, run) = (status.map(Status::as_str), run.map(|run| run.to_string()));
         let mut bills = Vec::new();
         let mut total = 0;
         let mut cursor = None::<String>;
@@ -116,15 +116,6 @@ impl Bills {
             eprintln!("{} of {}", count(bills.len() as u64), count(total));
         }
         Ok(())
-    }
-}
-
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::Open => "open",
-        Status::Paid => "paid",
-        Status::Overdue => "overdue",
-        Status::Cancelled => "cancelled",
     }
 }
 

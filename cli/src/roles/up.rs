@@ -77,7 +77,8 @@ impl Up {
         let key_file = key::development(&pool, &sources.data_dir).await?;
         pool.close().await;
 
-        let mut api_config: gristmill_api::Config = config::read(&flags)?;
+        let api_flags = flags.iter().cloned().chain(sources::outbound_flags());
+        let mut api_config: gristmill_api::Config = config::read(api_flags)?;
         api_config.api.addr = self.addr;
         let mut scheduler_config: gristmill_scheduler::Config = config::read(&flags)?;
         if let Some((_, often)) = sources::for_trying().into_iter().find(|(name, _)| name == sources::BILLING_SCHEDULE)

@@ -10,6 +10,7 @@ mod crash;
 mod docs;
 mod generate;
 mod leftovers;
+mod mail;
 mod mill;
 mod outage;
 #[cfg(debug_assertions)]

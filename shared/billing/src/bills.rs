@@ -23,6 +23,19 @@ pub enum Status {
     Cancelled,
 }
 
+impl Status {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Paid => "paid",
+            Self::Overdue => "overdue",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Not a status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is none of open, paid, overdue, cancelled")]
@@ -193,7 +206,8 @@ pub async fn find(on: impl PgExecutor<'_>, id: BillId, today: Date) -> Result<Op
     sql.build_query_as().fetch_optional(on).await
 }
 
-/// The bills of a client with these numbers, both inclusive, in their order.
+/// The bills of a client with these numbers, both inclusive, in their order; with `payable_on` those that are payable on
+/// that day (see [`crate::dunning`]) and not paid.
 ///
 /// # Errors
 /// The database's.
@@ -202,10 +216,15 @@ pub async fn numbered(
     client_id: i32,
     from: i64,
     to: i64,
+    payable_on: Option<Date>,
     today: Date,
 ) -> Result<Vec<Bill>, sqlx::Error> {
     let mut sql = select(today);
     Filter::default().add(&mut sql, client_id, today);
-    sql.push(" and b.number between ").push_bind(from).push(" and ").push_bind(to).push(" order by b.number");
+    sql.push(" and b.number between ").push_bind(from).push(" and ").push_bind(to);
+    if let Some(day) = payable_on {
+        sql.push(" and b.state = 'open' and greatest(b.due_on, b.issued_on) = ").push_bind(day.to_sqlx());
+    }
+    sql.push(" order by b.number");
     sql.build_query_as().fetch_all(pool).await
 }

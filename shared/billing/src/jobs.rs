@@ -19,6 +19,17 @@ impl Job for BillingTick {
     const PRIORITY: u8 = 3;
 }
 
+/// The schedule's other tick: has the payers reminded whose bills are due soon, or were.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DunningTick {}
+
+impl Job for DunningTick {
+    const NAME: &'static str = "billing.dunning";
+    const QUEUE: &'static str = "billing";
+    const PRIORITY: u8 = 3;
+    const TIMEOUT: Duration = Duration::from_secs(600);
+}
+
 /// Decides what a run bills, and cuts it into shards.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlanRun {

@@ -1,9 +1,10 @@
 //! Bills: runs that make them from debts, payments that settle them, and what a client wants of them.
 //!
 //! The scheduler (or a request) creates a [`runs::Run`]; the worker's bodies plan it, make the bills shard by shard, and
-//! close it (its bodies use [`jobs`]); everybody reads ([`bills`], [`runs`]); a notice of payment goes through [`payments`].
+//! close it (its bodies use [`jobs`]); its payers are reminded ([`dunning`]); everybody reads ([`bills`], [`runs`]); a notice of payment goes through [`payments`].
 
 pub mod bills;
+pub mod dunning;
 pub mod issue;
 pub mod jobs;
 pub mod payments;

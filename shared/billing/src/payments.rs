@@ -61,6 +61,17 @@ impl Recorded {
     }
 }
 
+/// A bill that a new payment went to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credited {
+    /// Its number.
+    pub bill: i64,
+    /// Whether that settled it; else something is still to be paid.
+    pub settled: bool,
+    /// The payment's id.
+    pub payment_id: String,
+}
+
 /// Why a notice is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum PaymentError {
@@ -87,14 +98,14 @@ struct Told {
     paid_by: String,
 }
 
-/// Records a notice, once, and settles the debt's bill when it is paid. `follow` does in the same transaction what a
-/// settled bill is followed by, given its number.
+/// Records a notice, once, and settles the debt's bill when it is paid. `follow` does in the same transaction what a new
+/// payment of a bill is followed by.
 ///
 /// # Errors
 /// When the notice cannot be, or the database's.
 pub async fn record<F>(pool: &PgPool, client_id: i32, notice: &Notice, follow: F) -> Result<Recorded, PaymentError>
 where
-    F: AsyncFnOnce(&mut sqlx::PgConnection, i64) -> Result<(), sqlx::Error>,
+    F: AsyncFnOnce(&mut sqlx::PgConnection, Credited) -> Result<(), sqlx::Error>,
 {
     let payment_id = notice.payment_id.clone().unwrap_or_else(|| content_id(notice));
     let mut tx = pool.begin().await?;
@@ -147,34 +158,38 @@ where
     .bind(added)
     .fetch_one(&mut *tx)
     .await?;
-    let settled_bill = settle(&mut tx, client_id, notice.debt_id, paid_minor).await?;
-    if let Some(number) = settled_bill {
-        follow(&mut tx, number).await?;
+    let credited = settle(&mut tx, client_id, notice.debt_id, paid_minor).await?;
+    let settled_bill = credited.and_then(|(number, settled)| settled.then_some(number));
+    if let Some((bill, settled)) = credited
+        && (settled || !repeated)
+    {
+        follow(&mut tx, Credited { bill, settled, payment_id: payment_id.clone() }).await?;
     }
     tx.commit().await?;
     Ok(Recorded { payment_id, repeated, debt_minor, paid_minor, settled_bill })
 }
 
-/// The debt's bill shows what was paid, and is paid when that is enough. Returns its number if that is new.
+/// The debt's bill shows what was paid, and is paid when that is enough. Returns its number unless it was paid before,
+/// and whether it is now.
 async fn settle(
     conn: &mut sqlx::PgConnection,
     client_id: i32,
     debt_id: Uuid,
     paid_minor: i64,
-) -> Result<Option<i64>, sqlx::Error> {
-    let settled: Vec<(i64, bool)> = sqlx::query_as(
+) -> Result<Option<(i64, bool)>, sqlx::Error> {
+    let credited: Vec<(i64, bool, bool)> = sqlx::query_as(
         "update bills b set paid_minor = $3, state = case when $3 >= b.amount_minor then 'paid' else b.state end
          from (select number, state from bills where client_id = $1 and debt_id = $2 and state <> 'cancelled'
                order by number for update) o
          where b.client_id = $1 and b.number = o.number
-         returning b.number, b.state = 'paid' and o.state <> 'paid'",
+         returning b.number, b.state = 'paid', o.state = 'paid'",
     )
     .bind(client_id)
     .bind(debt_id)
     .bind(paid_minor)
     .fetch_all(conn)
     .await?;
-    Ok(settled.into_iter().find(|(_, settled)| *settled).map(|(number, _)| number))
+    Ok(credited.into_iter().find(|(_, _, before)| !before).map(|(number, paid, _)| (number, paid)))
 }
 
 /// Two notices with the same content are the same payment.

@@ -67,6 +67,8 @@ pub struct Run {
     pub amount_minor: i64,
     /// ISO 4217.
     pub currency: String,
+    /// How many of its bills are mailed, once it has ended.
+    pub mails: Option<i64>,
     /// Of a dry run: the first bills there would be.
     pub sample: Option<serde_json::Value>,
     /// When it was wanted.
@@ -78,7 +80,7 @@ pub struct Run {
 }
 
 const COLUMNS: &str = "id, client_id, cause, dry_run, state, detail, issued_on, cutoff, group_id, planned, bills,
-    amount_minor::bigint as amount_minor, sample,
+    amount_minor::bigint as amount_minor, mails, sample,
     coalesce((select currency from client_settings s where s.client_id = billing_runs.client_id), 'BRL') as currency, created_at, started_at, finished_at";
 
 /// Makes a run and enqueues its planning. Push what it returns after the commit.

@@ -112,7 +112,7 @@ impl Settings {
                 faults.push(BadSetting { field, detail: detail.to_owned() });
             }
         };
-        let days = |days: &[i32]| days.len() <= 10 && days.iter().all(|day| (0..=365).contains(day));
+        let days = |days: &[i32], from| days.len() <= 10 && days.iter().all(|day| (from..=365).contains(day));
         check(["pt-BR", "en", "es"].contains(&self.language.as_str()), "language", "is none of pt-BR, en, es");
         check(TimeZone::get(&self.time_zone).is_ok(), "time_zone", "is not in the IANA database, as Europe/Lisbon is");
         let currency = self.currency.as_bytes();
@@ -128,8 +128,8 @@ impl Settings {
         check((0..=3_650).contains(&self.days_ahead), "days_ahead", "is not from 0 to 3650");
         let factor = self.safety_factor.is_finite() && self.safety_factor > 0.0;
         check(factor, "safety_factor", "is not a number above 0");
-        check(days(&self.reminder_days), "reminder_days", "has more than 10, or one that is not from 0 to 365");
-        check(days(&self.overdue_days), "overdue_days", "has more than 10, or one that is not from 0 to 365");
+        check(days(&self.reminder_days, 0), "reminder_days", "has more than 10, or one that is not from 0 to 365");
+        check(days(&self.overdue_days, 1), "overdue_days", "has more than 10, or one that is not from 1 to 365");
         let address = self.heuristic_url.as_deref();
         check(
             self.heuristic == Heuristic::BuiltIn || address.is_some(),

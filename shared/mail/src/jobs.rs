@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gristmill_queue::Job;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
@@ -14,7 +15,7 @@ pub struct SendMail {
     pub client_id: i32,
     /// What it is about.
     pub kind: Kind,
-    /// About which: an upload's id, or a bill's, with `/` and the step where there are several.
+    /// About which: an upload's id, or a bill's, with `/` and the step, or the payment, where there are several.
     #[serde(rename = "ref")]
     pub reference: String,
 }
@@ -43,6 +44,9 @@ pub struct SendBills {
     /// Which step of reminding or dunning: a bill has one mail a kind and step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u16>,
+    /// Only those that are payable on this day, and not paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payable_on: Option<Date>,
 }
 
 impl Job for SendBills {

@@ -23,7 +23,7 @@ pub mod suppress;
 
 pub use deliver::{DeliverError, Report, Turn};
 pub use dkim::DkimError;
-pub use keep::eml;
+pub use keep::{DropError, eml, prune};
 pub use kind::{Kind, State, UnknownWord};
 pub use letter::{Attachment, BillFacts, Content, Dun, Letter, Payment, UploadFacts};
 pub use mailer::{ConfigError, Mailer};

@@ -19,9 +19,9 @@ use crate::Env;
 const WAIT: Duration = Duration::from_millis(300);
 /// Blocks of 8 KiB in a shard: enough for its rows, sorted by key, to share pages of the key's index, and few enough for
 /// workers to share a run, and to hold the debts of one in memory (some 60 bytes each).
-const BLOCKS: (i64, i64) = (1_024, 6_144);
+const BLOCKS: (i64, i64) = (1_024, 4_096);
 /// Shards that a run of a middling size is cut into.
-const SHARDS: i64 = 4;
+const SHARDS: i64 = 8;
 /// A run of fewer bills is never held.
 const HARMLESS: i64 = 1_000;
 /// Bills that a dry run shows.

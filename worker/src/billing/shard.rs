@@ -5,6 +5,8 @@
 //! writes a row. When one is billed already (which the run's watermarks rule out, and the key
 //! proves), the shard leaves out what is there.
 
+use std::collections::BTreeMap;
+
 use gristmill_billing::{jobs::BillShard, settings::Numbering};
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use jiff_sqlx::Date;
@@ -116,9 +118,9 @@ async fn make(env: &Env, tx: &mut PgConnection, job: &BillShard, run: &Run, due:
         Numbering::Gapless => allocate(tx, run.client_id, due).await?,
     };
     sqlx::raw_sql("savepoint hope").execute(&mut *tx).await?;
-    let made = match hope(tx, job, run, first).await {
+    let made = match hope(tx, job, run, (first, due)).await {
         Ok(made) => {
-            if made < due.unsigned_abs() {
+            if made < due {
                 // Some were paid since they were counted.
                 correct(tx, job).await?;
             }
@@ -126,7 +128,7 @@ async fn make(env: &Env, tx: &mut PgConnection, job: &BillShard, run: &Run, due:
         }
         Err(Failed::Taken) => {
             sqlx::raw_sql("rollback to savepoint hope").execute(&mut *tx).await?;
-            let made = insert(tx, job, run, first).await?;
+            let made = insert(tx, job, run, (first, due)).await?;
             correct(tx, job).await?;
             made
         }
@@ -216,7 +218,7 @@ struct Debt {
 }
 
 /// Reads the debts, sorts them, and copies their bills in the hope that none is billed yet.
-async fn hope(conn: &mut PgConnection, job: &BillShard, run: &Run, first: i64) -> Result<u64, Failed> {
+async fn hope(conn: &mut PgConnection, job: &BillShard, run: &Run, (first, due): (i64, i64)) -> Result<i64, Failed> {
     let debts = debts(conn, job, run).await?;
     let debts = on_rayon(move || {
         let mut debts = debts;
@@ -243,10 +245,44 @@ async fn hope(conn: &mut PgConnection, job: &BillShard, run: &Run, first: i64) -
     })
     .await;
     match copied {
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(Failed::Taken),
-        other => Ok(other?),
-    }
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Err(Failed::Taken),
+        copied => copied?,
+    };
+    note_days(conn, run, (first, due), &debts).await?;
+    Ok(i64::try_from(debts.len()).map_err(JobError::from)?)
 }
+
+/// Notes on which days the new bills are payable, for their reminders.
+async fn note_days(
+    conn: &mut PgConnection,
+    run: &Run,
+    (first, due): (i64, i64),
+    debts: &[Debt],
+) -> Result<(), sqlx::Error> {
+    let issued_on = days(run.issued_on);
+    let mut bills: BTreeMap<i32, i64> = BTreeMap::new();
+    for debt in debts {
+        *bills.entry(debt.due.max(issued_on)).or_default() += 1;
+    }
+    let (payable_on, bills): (Vec<i32>, Vec<i64>) = bills.into_iter().unzip();
+    sqlx::query(
+        "insert into bill_days (client_id, from_number, to_number, payable_on, bills, looked_on, next_on)
+         select $1, $2, $2 - 1 + $3, date '2000-01-01' + d.payable_on, d.bills, $4, $4::date + 1
+         from unnest($5::int[], $6::bigint[]) as d (payable_on, bills)",
+    )
+    .bind(run.client_id)
+    .bind(first)
+    .bind(due)
+    .bind(run.issued_on)
+    .bind(payable_on)
+    .bind(bills)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ids, uploads, due dates, amounts, what was paid.
+type Columns = (Vec<Uuid>, Vec<Uuid>, Vec<i32>, Vec<i64>, Vec<i64>);
 
 /// As one row of arrays: a row a debt costs more than the rest of the way.
 async fn debts(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<Vec<Debt>, JobError> {
@@ -256,15 +292,14 @@ async fn debts(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<Ve
                 coalesce(array_agg(amount_minor), '{{}}'), coalesce(array_agg(paid), '{{}}') from ({}) d",
         due(run)
     );
-    let (ids, uploads, due, amounts, paid): (Vec<Uuid>, Vec<Uuid>, Vec<i32>, Vec<i64>, Vec<i64>) =
-        sqlx::query_as(AssertSqlSafe(sql))
-            .bind(job.run_id)
-            .bind(job.from_block)
-            .bind(job.to_block)
-            .bind(run.client_id)
-            .bind(run.cutoff)
-            .fetch_one(conn)
-            .await?;
+    let (ids, uploads, due, amounts, paid): Columns = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(job.run_id)
+        .bind(job.from_block)
+        .bind(job.to_block)
+        .bind(run.client_id)
+        .bind(run.cutoff)
+        .fetch_one(conn)
+        .await?;
     let facts = uploads.into_iter().zip(due).zip(amounts).zip(paid);
     Ok(ids
         .into_iter()
@@ -280,15 +315,26 @@ fn days(date: Date) -> i32 {
 }
 
 /// The same for a shard of which some are billed: those are left out.
-async fn insert(conn: &mut PgConnection, job: &BillShard, run: &Run, first: i64) -> Result<u64, sqlx::Error> {
+async fn insert(
+    conn: &mut PgConnection,
+    job: &BillShard,
+    run: &Run,
+    (first, due): (i64, i64),
+) -> Result<i64, sqlx::Error> {
+    let debts = self::due(run);
     let sql = format!(
-        "insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, paid_minor, currency)
+        "with made as (
+         insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, paid_minor, currency)
          select $4, $6 - 1 + row_number() over (), debt_id, upload_id, $1, $7, $8, due_date, amount_minor, paid, $9
-         from ({} order by d.debt_id) d
-         on conflict (debt_id, client_id, period) do nothing",
-        due(run)
+         from ({debts} order by d.debt_id) d
+         on conflict (debt_id, client_id, period) do nothing returning greatest(due_on, issued_on) as payable_on
+         ), days as (
+         insert into bill_days (client_id, from_number, to_number, payable_on, bills, looked_on, next_on)
+         select $4, $6, $6 - 1 + $10, payable_on, count(*), $8, $8::date + 1 from made group by payable_on
+         )
+         select count(*) from made"
     );
-    Ok(sqlx::query(AssertSqlSafe(sql))
+    sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(job.run_id)
         .bind(job.from_block)
         .bind(job.to_block)
@@ -298,7 +344,7 @@ async fn insert(conn: &mut PgConnection, job: &BillShard, run: &Run, first: i64)
         .bind(run.period)
         .bind(run.issued_on)
         .bind(&run.currency)
-        .execute(conn)
-        .await?
-        .rows_affected())
+        .bind(due)
+        .fetch_one(conn)
+        .await
 }

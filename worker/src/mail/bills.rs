@@ -37,17 +37,20 @@ pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, 
     }
     let Some(sender) = sender(env, job.client_id).await? else { return Ok(None) };
     let Some(bill) = bills::find(&env.pool, id, sender.today).await? else { return Ok(None) };
-    let paid_on = match job.kind {
-        Kind::PaymentReceipt => paid_on(env, &bill, &sender.zone).await?,
+    let payment = match job.kind {
+        // It is settled by now: the mail about that says it.
+        Kind::PaymentReceipt if step.is_some() && bill.status == Status::Paid => return Ok(None),
+        Kind::PaymentReceipt => payment(env, &bill, step, &sender.zone).await?,
         _ => None,
     };
-    sender.letter(bill, job.kind, step, paid_on)
+    sender.letter(bill, job.kind, step, payment)
 }
 
 /// The mails about a slice of a client's bills.
 pub(super) async fn letters(env: &Env, job: &SendBills) -> Result<Vec<Letter>, JobError> {
     let Some(sender) = sender(env, job.client_id).await? else { return Ok(Vec::new()) };
-    let found = bills::numbered(&env.pool, job.client_id, job.from_number, job.to_number, sender.today).await?;
+    let found =
+        bills::numbered(&env.pool, job.client_id, job.from_number, job.to_number, job.payable_on, sender.today).await?;
     let step = job.step.map(|step| step.to_string());
     let letters = found.into_iter().map(|bill| sender.letter(bill, job.kind, step.as_deref(), None));
     letters.filter_map(Result::transpose).collect()
@@ -61,11 +64,12 @@ async fn sender(env: &Env, client_id: i32) -> Result<Option<Sender>, JobError> {
         return Ok(None);
     }
     let zone = TimeZone::get(&settings.time_zone)?;
+    let now: SqlTimestamp = sqlx::query_scalar("select now()").fetch_one(&env.pool).await?;
     Ok(Some(Sender {
         issuer: issue::issuer(&settings)?,
         branding: Arc::new(issue::branding(&settings)),
         language: settings.language.parse()?,
-        today: jiff::Timestamp::now().to_zoned(zone.clone()).date(),
+        today: now.to_jiff().to_zoned(zone.clone()).date(),
         zone,
     }))
 }
@@ -76,10 +80,11 @@ impl Sender {
         bill: Bill,
         kind: Kind,
         step: Option<&str>,
-        paid_on: Option<Date>,
+        payment: Option<(i64, Date)>,
     ) -> Result<Option<Letter>, JobError> {
         let due = match kind {
-            Kind::BillNew | Kind::BillReminder => matches!(bill.status, Status::Open | Status::Overdue),
+            Kind::BillNew => matches!(bill.status, Status::Open | Status::Overdue),
+            Kind::BillReminder => bill.status == Status::Open,
             Kind::BillOverdue => bill.status == Status::Overdue,
             Kind::PaymentReceipt => bill.paid_minor > 0,
             Kind::UploadCompleted | Kind::UploadFailed => false,
@@ -104,8 +109,8 @@ impl Sender {
             Kind::BillOverdue => Content::Dun(Dun::Overdue, facts),
             Kind::PaymentReceipt => {
                 let rest = (open > 0).then(|| money(open));
-                let on = paid_on.unwrap_or(self.today);
-                Content::Receipt(Payment { amount: money(bill.paid_minor), on, rest }, facts)
+                let (amount, on) = payment.unwrap_or((bill.paid_minor, self.today));
+                Content::Receipt(Payment { amount: money(amount), on, rest }, facts)
             }
             _ => Content::Bill(facts),
         };
@@ -135,13 +140,21 @@ impl Sender {
     }
 }
 
-/// The day of the last payment, by the client's calendar.
-async fn paid_on(env: &Env, bill: &Bill, zone: &TimeZone) -> Result<Option<Date>, JobError> {
-    let last: Option<SqlTimestamp> =
-        sqlx::query_scalar("select max(paid_at) from payments where client_id = $1 and debt_id = $2")
-            .bind(bill.client_id)
-            .bind(bill.debt_id)
-            .fetch_one(&env.pool)
-            .await?;
-    Ok(last.map(|last| last.to_jiff().to_zoned(zone.clone()).date()))
+/// What was paid and when, by the client's calendar: this payment, or all of them and the day of the last one.
+async fn payment(
+    env: &Env,
+    bill: &Bill,
+    payment_id: Option<&str>,
+    zone: &TimeZone,
+) -> Result<Option<(i64, Date)>, JobError> {
+    let (amount, last): (Option<i64>, Option<SqlTimestamp>) = sqlx::query_as(
+        "select sum(amount_minor)::bigint, max(paid_at) from payments
+         where client_id = $1 and debt_id = $2 and ($3::text is null or payment_id = $3)",
+    )
+    .bind(bill.client_id)
+    .bind(bill.debt_id)
+    .bind(payment_id)
+    .fetch_one(&env.pool)
+    .await?;
+    Ok(amount.zip(last).map(|(amount, last)| (amount, last.to_jiff().to_zoned(zone.clone()).date())))
 }

@@ -1,5 +1,6 @@
 //! The mails of a billing run.
 
+use gristmill_billing::{issue, settings};
 use gristmill_mail::{Kind, jobs::SendBills};
 use gristmill_queue::{Enqueued, JobError, Options};
 use sqlx::PgConnection;
@@ -8,9 +9,9 @@ use uuid::Uuid;
 use crate::Env;
 
 /// Bills a job: some seconds of work.
-const SLICE: i64 = 200;
+pub(super) const SLICE: i64 = 200;
 /// Without a mail server nobody gets them, so that the first bills of a run are enough to look at.
-const KEPT: i64 = 1_000;
+pub(super) const KEPT: i64 = 1_000;
 
 /// Has the bills of a run mailed to their payers, in the transaction that closes it.
 pub(crate) async fn of_run(
@@ -24,7 +25,12 @@ pub(crate) async fn of_run(
             .bind(run_id)
             .fetch_all(&mut *conn)
             .await?;
-    let limit = if env.mailer.sends() { i64::MAX } else { KEPT };
+    let settings = settings::find(&mut *conn, client_id).await?;
+    let limit = match (env.mailer.sends(), issue::is_sample(&settings)) {
+        (false, _) => KEPT,
+        (true, false) => i64::MAX,
+        (true, true) => 0,
+    };
     let jobs: Vec<SendBills> = slices(&ranges, limit)
         .into_iter()
         .map(|(from_number, to_number)| SendBills {
@@ -33,8 +39,14 @@ pub(crate) async fn of_run(
             from_number,
             to_number,
             step: None,
+            payable_on: None,
         })
         .collect();
+    sqlx::query("update billing_runs set mails = least(bills, $2) where id = $1")
+        .bind(run_id)
+        .bind(limit)
+        .execute(&mut *conn)
+        .await?;
     let options = Options { client_id: Some(client_id), ..Options::default() };
     Ok(env.queue.enqueue_all(conn, &jobs, &options).await?)
 }

@@ -48,7 +48,7 @@ pub(super) async fn announce(env: Env, context: Context, job: AnnounceBills) -> 
     let zone = TimeZone::get(&settings::find(&env.pool, job.client_id).await?.time_zone)?;
     let today = jiff::Timestamp::now().to_zoned(zone).date();
     let last = job.to_number.min(job.from_number + SLICE - 1);
-    let bills = bills::numbered(&env.pool, job.client_id, job.from_number, last, today).await?;
+    let bills = bills::numbered(&env.pool, job.client_id, job.from_number, last, None, today).await?;
     let events: Vec<Event> = bills.iter().map(|bill| Event::BillCreated(bill.into())).collect();
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {

@@ -23,7 +23,7 @@ impl Mill {
         self.run(id).await
     }
 
-    async fn begin(&self, cause: Cause, dry_run: bool) -> Uuid {
+    pub(crate) async fn begin(&self, cause: Cause, dry_run: bool) -> Uuid {
         let mut tx = self.stack.pool.begin().await.unwrap();
         let (run, jobs) = runs::create(&mut tx, &self.env.queue, self.client_id, cause, dry_run, 0).await.unwrap();
         tx.commit().await.unwrap();
@@ -35,13 +35,13 @@ impl Mill {
         runs::find(&self.stack.pool, self.client_id, id).await.unwrap().unwrap()
     }
 
-    async fn enqueue<J: Job>(&self, job: &J) {
+    pub(crate) async fn enqueue<J: Job>(&self, job: &J) {
         let mut conn = self.stack.pool.acquire().await.unwrap();
         let jobs = self.env.queue.enqueue(&mut conn, job, &Options::default()).await.unwrap();
         self.env.queue.push(jobs).await;
     }
 
-    async fn tick(&self) -> Vec<Run> {
+    pub(crate) async fn tick(&self) -> Vec<Run> {
         self.enqueue(&jobs::BillingTick { settle_seconds: 0 }).await;
         self.drain().await;
         runs::list(&self.stack.pool, self.client_id, None, 100).await.unwrap()
@@ -52,7 +52,7 @@ impl Mill {
         bills::list(&self.stack.pool, self.client_id, &filter, date(2026, 1, 1), None, 1_000).await.unwrap()
     }
 
-    async fn set(&self, settings: Settings) {
+    pub(crate) async fn set(&self, settings: Settings) {
         assert_eq!(settings.faults(), []);
         settings::put(&self.stack.pool, self.client_id, &settings).await.unwrap();
     }

@@ -1,9 +1,13 @@
 //! Mails as jobs: the operator hears of uploads, the payers of bills.
 
+use std::time::Duration;
+
 use gristmill_billing::{
+    payments::{self, Notice},
     runs::{self, Cause},
     settings::{self, Settings},
 };
+use gristmill_mail::{Kind, jobs::SendMail};
 use gristmill_platform::{
     config::MailConfig,
     testing::smtp::{Act, Moment, SmtpServer},
@@ -23,7 +27,7 @@ impl Mill {
     }
 
     /// Sends by this server from now on.
-    fn post_to(&mut self, server: &SmtpServer) {
+    pub(crate) fn post_to(&mut self, server: &SmtpServer) {
         let config = MailConfig { smtp_url: Some(server.url().into()), ..MailConfig::default() };
         self.env.mailer = mailer(&self.stack, &config);
     }
@@ -130,6 +134,7 @@ async fn sample_bills_reach_nobody() {
         from_number: 1,
         to_number: 3,
         step: None,
+        payable_on: None,
     };
     let mut conn = mill.stack.pool.acquire().await.unwrap();
     let jobs = mill.env.queue.enqueue(&mut conn, &job, &gristmill_queue::Options::default()).await.unwrap();
@@ -137,4 +142,74 @@ async fn sample_bills_reach_nobody() {
     mill.env.queue.push(jobs).await;
     mill.drain().await;
     assert_eq!((server.count(), mill.mails("bill_new").await.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_payments_receipt_says_what_remains() {
+    let mill = Mill::new(10_000).await;
+    mill.settings(Settings { language: "en".into(), ..Settings::default() }).await;
+    mill.grind(debts(1)).await;
+    mill.bill_all().await;
+    let pay = async |id: &str, amount| {
+        let notice = Notice {
+            debt_id: Uuid::from_u128(1),
+            payment_id: Some(id.to_owned()),
+            amount_minor: amount,
+            paid_at: "2026-06-09T15:00:00Z".parse().unwrap(),
+            paid_by: "Ana".into(),
+        };
+        let mut credited = None;
+        payments::record(&mill.stack.pool, mill.client_id, &notice, async |_, bill| {
+            credited = Some(bill);
+            Ok(())
+        })
+        .await
+        .unwrap();
+        credited
+    };
+    let part = pay("a/1", 4_050).await.unwrap();
+    assert!(!part.settled && part.bill == 1);
+    assert_eq!(pay("a/1", 4_050).await, None, "told again");
+    let id = gristmill_billing::BillId { client_id: mill.client_id, number: 1 };
+    let receipt = |reference| SendMail { client_id: mill.client_id, kind: Kind::PaymentReceipt, reference };
+    mill.enqueue(&receipt(format!("{id}/{}", part.payment_id))).await;
+    mill.drain().await;
+    let texts = async || -> Vec<String> {
+        sqlx::query_scalar("select text from mails where kind = 'payment_receipt' order by id")
+            .fetch_all(&mill.stack.pool)
+            .await
+            .unwrap()
+    };
+    let said = texts().await;
+    assert!(said.len() == 1 && said[0].contains("40.50") && said[0].contains("Still to be paid: "), "{said:?}");
+    assert!(said[0].contains("60.00"), "{said:?}");
+    assert!(pay("b", 6_000).await.unwrap().settled);
+    mill.enqueue(&receipt(format!("{id}/b"))).await;
+    mill.enqueue(&receipt(id.to_string())).await;
+    mill.drain().await;
+    let said = texts().await;
+    assert!(said.len() == 2 && said[1].contains("The bill is settled."), "{said:?}");
+    assert_eq!(pay("c", 1).await, None, "nothing was to be paid any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_mails_are_dropped_when_they_are_old() {
+    let mill = Mill::new(10_000).await;
+    mill.grind(debts(2)).await;
+    mill.bill_all().await;
+    let mailed: Option<i64> =
+        sqlx::query_scalar("select mails from billing_runs").fetch_one(&mill.stack.pool).await.unwrap();
+    assert_eq!(mailed, Some(2));
+    let id: Uuid =
+        sqlx::query_scalar("update mails set created_at = now() - interval '31 days' where ref like '%1' returning id")
+            .fetch_one(&mill.stack.pool)
+            .await
+            .unwrap();
+    let prune =
+        async || gristmill_mail::prune(&mill.stack.pool, &*mill.stack.store, Duration::from_secs(30 * 86_400)).await;
+    assert!(gristmill_mail::eml(&*mill.stack.store, id).await.unwrap().is_some());
+    assert_eq!((prune().await.unwrap(), prune().await.unwrap()), (1, 0));
+    assert!(gristmill_mail::eml(&*mill.stack.store, id).await.unwrap().is_none());
+    assert_eq!(mill.count("select count(*) from mails where kept and text is not null").await, 1);
+    assert_eq!(mill.mails("bill_new").await.len(), 2, "that they were sent stays known");
 }

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod billing;
+mod calendar;
 mod close;
+mod dunning;
 mod duplicates;
 mod ends;
 mod mail;

@@ -122,11 +122,27 @@ impl Sources {
 /// The variable of the schedule of bills.
 pub(super) const BILLING_SCHEDULE: &str = "GRISTMILL_BILLING_SCHEDULE";
 
-/// What is set otherwise than in production, unless the user has set it: bills come within a minute, not tomorrow.
+/// What is set otherwise than in production, unless the user has set it: bills come within a minute, not tomorrow, and
+/// webhooks may be on this machine.
 pub(super) fn for_trying() -> Vec<(String, String)> {
     let set = config::set_by_environment();
-    let often = (BILLING_SCHEDULE.to_owned(), "* * * * *".to_owned());
-    if set.iter().any(|(name, _)| name == BILLING_SCHEDULE) { Vec::new() } else { vec![often] }
+    let all = [
+        (BILLING_SCHEDULE, "* * * * *"),
+        ("GRISTMILL_OUTBOUND_HTTP", "true"),
+        ("GRISTMILL_OUTBOUND_PORTS", "any"),
+        ("GRISTMILL_OUTBOUND_NETWORKS", "127.0.0.0/8,::1/128"),
+    ];
+    let unset = all.into_iter().filter(|(name, _)| !set.iter().any(|(given, _)| given == name));
+    unset.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The same of what the API reads, as flags.
+pub(super) fn outbound_flags() -> Vec<String> {
+    let flag = |(name, value): (String, String)| {
+        let flag = name.strip_prefix("GRISTMILL_OUTBOUND_")?.to_ascii_lowercase();
+        Some(format!("--outbound-{flag}={value}"))
+    };
+    for_trying().into_iter().filter_map(flag).collect()
 }
 
 fn store_url(data_dir: &Path) -> anyhow::Result<String> {

@@ -29,6 +29,10 @@ pub(super) fn print(workers: usize, sources: &Sources, api: SocketAddr, monitor:
         ("metrics", format!("{}/metrics", url(monitor))),
         ("engines", engines),
         ("workers", workers),
+        (
+            "webhooks",
+            "may be on this machine and without TLS here, unless GRISTMILL_OUTBOUND_… say otherwise".to_owned(),
+        ),
         ("data", short(&sources.data_dir)),
         ("key", format!("{} (client {CLIENT})", short(key))),
         ("log", short(&sources.data_dir.join("gristmill.log"))),

@@ -91,6 +91,10 @@ pub struct SchedulerConfig {
     #[arg(long, env = "GRISTMILL_KEEP_JOBS", default_value = "7d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_jobs: Duration,
 
+    /// How long mails that are kept in the object store stay there
+    #[arg(long, env = "GRISTMILL_KEEP_MAILS", default_value = "30d", value_parser = parse_duration, value_name = "TIME")]
+    pub keep_mails: Duration,
+
     /// When bills are made, as a cron expression in UTC; `off` for never [default of `up`: every minute]
     #[arg(long, env = "GRISTMILL_BILLING_SCHEDULE", default_value = "0 9 * * *", value_name = "CRON")]
     pub billing_schedule: String,
@@ -98,6 +102,10 @@ pub struct SchedulerConfig {
     /// How long a completed upload can surely be undone: only then the schedule bills it
     #[arg(long, env = "GRISTMILL_BILLING_SETTLE", default_value = "2m", value_parser = parse_duration, value_name = "TIME")]
     pub billing_settle: Duration,
+
+    /// When it is looked whose payers are to be reminded of bills, as a cron expression in UTC (mails go out from nine in the morning by each client's clock); `off` for never
+    #[arg(long, env = "GRISTMILL_DUNNING_SCHEDULE", default_value = "*/10 * * * *", value_name = "CRON")]
+    pub dunning_schedule: String,
 }
 
 /// `/metrics`, `/healthz` and `/readyz` of a role.

@@ -1,0 +1,231 @@
+//! `/v1/webhooks`: where you are told of what happens, and what became of it.
+
+mod deliveries;
+mod old;
+
+use axum::{Json, extract::State};
+use gristmill_webhooks::{
+    EventType, Scheme,
+    endpoints::{self, Change, Endpoint, EndpointError, NewEndpoint},
+};
+use http::{HeaderValue, StatusCode, Uri, header};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    auth::Caller,
+    json::Body,
+    openapi::{Absent, Denied, Faults, NotNow, Unreadable},
+    params::{Named, Params},
+    problem::{Code, Problem, Result},
+};
+
+// The documentation macros make an item beside each handler.
+pub(crate) use deliveries::*;
+pub(crate) use old::*;
+
+/// Your webhooks, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WebhookList {
+    items: Vec<Endpoint>,
+}
+
+/// A webhook to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewWebhook {
+    /// What is called: https, a public address, no user's name in it.
+    #[schema(example = "https://example.com/hooks")]
+    url: String,
+    /// What it is told of.
+    events: Vec<EventType>,
+    /// A note of yours.
+    description: Option<String>,
+    /// How its deliveries are signed; `hmac` unless given.
+    #[serde(default)]
+    signature: Scheme,
+}
+
+/// A webhook with what its deliveries are verified with.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WebhookSecret {
+    #[serde(flatten)]
+    webhook: Endpoint,
+    /// The secret, `whsec_…`, which is not shown again; or the public key, `whpk_…`.
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    secret: String,
+}
+
+/// What is to be changed; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookChange {
+    /// What is called.
+    url: Option<String>,
+    /// What it is told of.
+    events: Option<Vec<EventType>>,
+    /// A note of yours.
+    description: Option<String>,
+    /// Whether it is called. What waits for a webhook that is not is cancelled; it can be replayed.
+    enabled: Option<bool>,
+}
+
+const LIST: &str = "/v1/webhooks";
+
+/// Be told of what happens
+///
+/// The deliveries are those of [Standard Webhooks](https://www.standardwebhooks.com): verify them with one of its libraries.
+#[utoipa::path(post, path = "/v1/webhooks", tag = "webhooks", request_body = NewWebhook, security(("key" = [])),
+    responses((status = 201, description = "Made; the secret is shown this once", body = WebhookSecret), Unreadable, Denied, NotNow, Faults))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    uri: Uri,
+    Body(new): Body<NewWebhook>,
+) -> Result<(StatusCode, [(header::HeaderName, HeaderValue); 1], Json<WebhookSecret>)> {
+    Params::of(&uri).finish()?;
+    let url = check_url(&app, &new.url)?;
+    let events = check_events(new.events)?;
+    let description = check_description(new.description)?;
+    let new = NewEndpoint { url, events, description, scheme: new.signature, old_callback: false };
+    let (webhook, secret) = endpoints::create(&app.receiver.pool, caller.id(), &new).await?;
+    let place = HeaderValue::try_from(format!("{LIST}/{}", webhook.id)).map_err(Problem::internal)?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(WebhookSecret { webhook, secret })))
+}
+
+/// Your webhooks, newest first
+#[utoipa::path(get, path = "/v1/webhooks", tag = "webhooks", security(("key" = [])),
+    responses((status = 200, description = "All of them", body = WebhookList), Denied, Faults))]
+pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<WebhookList>> {
+    Params::of(&uri).finish()?;
+    Ok(Json(WebhookList { items: endpoints::list(&app.receiver.pool, caller.id()).await? }))
+}
+
+/// One webhook
+#[utoipa::path(get, path = "/v1/webhooks/{id}", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
+    security(("key" = [])), responses((status = 200, description = "The webhook", body = Endpoint), Denied, Absent, Faults))]
+pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
+    Params::of(&uri).finish()?;
+    Ok(Json(find(&app, &caller, &name).await?))
+}
+
+/// Change a webhook
+#[utoipa::path(put, path = "/v1/webhooks/{id}", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
+    request_body = WebhookChange, security(("key" = [])),
+    responses((status = 200, description = "As it is now", body = Endpoint), Unreadable, Denied, Absent, Faults))]
+pub(crate) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    name: Named,
+    uri: Uri,
+    Body(wanted): Body<WebhookChange>,
+) -> Result<Json<Endpoint>> {
+    Params::of(&uri).finish()?;
+    let wanted = Change {
+        url: wanted.url.map(|url| check_url(&app, &url)).transpose()?,
+        events: wanted.events.map(check_events).transpose()?,
+        description: check_description(wanted.description)?,
+        enabled: wanted.enabled,
+    };
+    changed(&app, &caller, &name, &wanted).await
+}
+
+/// Call a webhook no more
+///
+/// What waits for it is cancelled, and can be replayed.
+#[utoipa::path(post, path = "/v1/webhooks/{id}/disable", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
+    security(("key" = [])), responses((status = 200, description = "As it is now", body = Endpoint), Denied, Absent, Faults))]
+pub(crate) async fn disable(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
+    Params::of(&uri).finish()?;
+    changed(&app, &caller, &name, &Change { enabled: Some(false), ..Change::default() }).await
+}
+
+/// Call a webhook again
+///
+/// What happened meanwhile was not kept for it.
+#[utoipa::path(post, path = "/v1/webhooks/{id}/enable", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
+    security(("key" = [])), responses((status = 200, description = "As it is now", body = Endpoint), Denied, Absent, Faults))]
+pub(crate) async fn enable(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
+    Params::of(&uri).finish()?;
+    changed(&app, &caller, &name, &Change { enabled: Some(true), ..Change::default() }).await
+}
+
+/// Give a webhook another secret
+///
+/// For 24 hours deliveries are signed with both.
+#[utoipa::path(post, path = "/v1/webhooks/{id}/rotate", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
+    security(("key" = [])),
+    responses((status = 200, description = "The new secret, shown this once", body = WebhookSecret), Denied, Absent, Faults))]
+pub(crate) async fn rotate(
+    State(app): State<App>,
+    caller: Caller,
+    name: Named,
+    uri: Uri,
+) -> Result<Json<WebhookSecret>> {
+    Params::of(&uri).finish()?;
+    let rotated = endpoints::rotate(&app.receiver.pool, caller.id(), id(&name)?).await?;
+    let (webhook, secret) = rotated.ok_or_else(|| none(&name))?;
+    Ok(Json(WebhookSecret { webhook, secret }))
+}
+
+/// Take a webhook away
+#[utoipa::path(delete, path = "/v1/webhooks/{id}", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
+    security(("key" = [])), responses((status = 204, description = "It is gone"), Denied, Absent, Faults))]
+pub(crate) async fn delete(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {
+    Params::of(&uri).finish()?;
+    match endpoints::delete(&app.receiver.pool, caller.id(), id(&name)?).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(none(&name)),
+    }
+}
+
+fn none(name: &Named) -> Problem {
+    Problem::not_found("webhook", &name.0, LIST)
+}
+
+fn id(name: &Named) -> Result<Uuid> {
+    name.id("webhook", LIST)
+}
+
+/// The client's webhook; another client's is not there.
+async fn find(app: &App, caller: &Caller, name: &Named) -> Result<Endpoint> {
+    endpoints::find(&app.receiver.pool, caller.id(), id(name)?).await?.ok_or_else(|| none(name))
+}
+
+async fn changed(app: &App, caller: &Caller, name: &Named, change: &Change) -> Result<Json<Endpoint>> {
+    let changed = endpoints::change(&app.receiver.pool, caller.id(), id(name)?, change).await?;
+    changed.map(Json).ok_or_else(|| none(name))
+}
+
+fn check_url(app: &App, url: &str) -> Result<String> {
+    app.outbound.check(url.trim()).map(Into::into).map_err(|error| Problem::bad_field("url", error))
+}
+
+fn check_events(mut events: Vec<EventType>) -> Result<Vec<EventType>> {
+    events.sort_unstable();
+    events.dedup();
+    if events.is_empty() {
+        return Err(Problem::bad_field("events", "is empty: what is it to be told of?"));
+    }
+    Ok(events)
+}
+
+fn check_description(description: Option<String>) -> Result<Option<String>> {
+    let wrong = |text: &String| text.chars().count() > 500 || text.contains('\0');
+    match description.as_ref().is_some_and(wrong) {
+        true => Err(Problem::bad_field("description", "is longer than 500 characters, or holds a NUL")),
+        false => Ok(description),
+    }
+}
+
+impl From<EndpointError> for Problem {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::TooMany => Self::new(Code::WrongState, format!("{error}.")),
+            EndpointError::Secret(error) => Self::internal(error),
+            EndpointError::Database(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use gristmill_queue::Options;
+use gristmill_webhooks::{
+    deliveries::{self, Delivery, Replayed, State as DeliveryState},
+    jobs::ReplayDeliveries,
+};
+use http::{StatusCode, Uri};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::{LIST, find};
+use crate::{
+    app::App,
+    auth::Caller,
+    cursor,
+    openapi::{Absent, Denied, Faults, NotNow},
+    params::{Named, Params},
+    problem::{Code, Problem, Result},
+};
+
+/// A page of deliveries, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DeliveryList {
+    items: Vec<Delivery>,
+    /// Pass it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// Which deliveries, and how many of them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct DeliveriesQuery {
+    /// Only those that stand like this.
+    state: Option<DeliveryState>,
+    /// Items a page, 1 to 200; 50 unless given.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// What became of a webhook's deliveries, newest first
+///
+/// Each with its attempts: what was answered, after how long, and the first KiB of it.
+#[utoipa::path(get, path = "/v1/webhooks/{id}/deliveries", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook"), DeliveriesQuery), security(("key" = [])),
+    responses((status = 200, description = "A page", body = DeliveryList), Denied, Absent, Faults))]
+pub(crate) async fn deliveries(
+    State(app): State<App>,
+    caller: Caller,
+    name: Named,
+    uri: Uri,
+) -> Result<Json<DeliveryList>> {
+    let mut query = Params::of(&uri);
+    let limit = query.limit();
+    let state = query.take("state");
+    let before = query.take::<cursor::Deliveries>("cursor").map(cursor::Deliveries::id);
+    query.finish()?;
+    let webhook = find(&app, &caller, &name).await?;
+    let found = deliveries::list(&app.receiver.pool, webhook.id, state, before, limit + 1).await?;
+    let (items, next_cursor) = cursor::Deliveries::page(found, limit, |last| cursor::Deliveries::after_id(last.id));
+    Ok(Json(DeliveryList { items, next_cursor }))
+}
+
+/// A delivery that will be made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DeliveryBegun {
+    delivery_id: Uuid,
+}
+
+/// Send a webhook something to try it with
+///
+/// An event of the type `webhook.test`. `…/deliveries` shows what became of it.
+#[utoipa::path(post, path = "/v1/webhooks/{id}/test", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
+    security(("key" = [])), responses((status = 202, description = "It will be sent", body = DeliveryBegun), Denied, Absent, NotNow, Faults))]
+pub(crate) async fn test(
+    State(app): State<App>,
+    caller: Caller,
+    name: Named,
+    uri: Uri,
+) -> Result<(StatusCode, Json<DeliveryBegun>)> {
+    Params::of(&uri).finish()?;
+    let webhook = find(&app, &caller, &name).await?;
+    let mut tx = app.receiver.pool.begin().await?;
+    let sent = gristmill_webhooks::test(&mut tx, &app.receiver.queue, caller.id(), webhook.id).await?;
+    let disabled = || Problem::new(Code::WrongState, "The webhook is disabled: enable it first.");
+    let (delivery_id, jobs) = sent.ok_or_else(disabled)?;
+    tx.commit().await?;
+    app.receiver.queue.push(jobs).await;
+    Ok((StatusCode::ACCEPTED, Json(DeliveryBegun { delivery_id })))
+}
+
+/// Send a delivery once more
+///
+/// It carries the same `webhook-id`, and has all its attempts before it.
+#[utoipa::path(post, path = "/v1/webhooks/{id}/deliveries/{delivery_id}/replay", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook"), ("delivery_id" = Uuid, Path, description = "The delivery")),
+    security(("key" = [])), responses((status = 202, description = "It will be sent", body = DeliveryBegun), Denied, Absent, NotNow, Faults))]
+pub(crate) async fn replay_one(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, delivery)): Path<(String, String)>,
+    uri: Uri,
+) -> Result<(StatusCode, Json<DeliveryBegun>)> {
+    Params::of(&uri).finish()?;
+    let webhook = find(&app, &caller, &Named(name)).await?;
+    let none = || Problem::not_found("delivery", &delivery, &format!("{LIST}/{}/deliveries", webhook.id));
+    let delivery_id: Uuid = delivery.parse().map_err(|_| none())?;
+    let mut tx = app.receiver.pool.begin().await?;
+    let queue = &app.receiver.queue;
+    match deliveries::replay(&mut tx, queue, caller.id(), webhook.id, delivery_id).await? {
+        Replayed::Again(jobs) => {
+            tx.commit().await?;
+            queue.push(jobs).await;
+            Ok((StatusCode::ACCEPTED, Json(DeliveryBegun { delivery_id })))
+        }
+        Replayed::Pending => Err(Problem::new(Code::WrongState, "The delivery has not ended: it is being tried.")),
+        Replayed::None => Err(none()),
+    }
+}
+
+/// Which deliveries are sent again.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct ReplayQuery {
+    /// Those that stand like this: `failed` unless given; not `pending`.
+    status: Option<DeliveryState>,
+    /// Of events from then on.
+    since: Option<Timestamp>,
+    /// Of events before then.
+    until: Option<Timestamp>,
+}
+
+/// A replay that has begun.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ReplayBegun {
+    /// The job that does it: `GET /v1/jobs/{id}`.
+    job_id: Uuid,
+}
+
+/// Send many deliveries once more, the oldest first
+#[utoipa::path(post, path = "/v1/webhooks/{id}/replay", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook"), ReplayQuery), security(("key" = [])),
+    responses((status = 202, description = "It will be done", body = ReplayBegun), Denied, Absent, Faults))]
+pub(crate) async fn replay_many(
+    State(app): State<App>,
+    caller: Caller,
+    name: Named,
+    uri: Uri,
+) -> Result<(StatusCode, Json<ReplayBegun>)> {
+    let mut query = Params::of(&uri);
+    let state = query.take("status").unwrap_or(DeliveryState::Failed);
+    let since = query.time("since");
+    // What happens from now on is not sent twice.
+    let until = query.time("until").or_else(|| Some(Timestamp::now()));
+    if state == DeliveryState::Pending {
+        query.fail("status", "what is pending is sent anyhow: it may be failed, cancelled or delivered".to_owned());
+    }
+    query.finish()?;
+    let webhook = find(&app, &caller, &name).await?;
+    let (client_id, after) = (caller.id(), Uuid::nil());
+    let job = ReplayDeliveries { client_id, endpoint_id: webhook.id, state, since, until, after };
+    let options = Options { client_id: Some(client_id), ..Options::default() };
+    let mut tx = app.receiver.pool.begin().await?;
+    let jobs = app.receiver.queue.enqueue(&mut tx, &job, &options).await?;
+    tx.commit().await?;
+    let job_id = jobs.ids().first().copied().unwrap_or_default();
+    app.receiver.queue.push(jobs).await;
+    Ok((StatusCode::ACCEPTED, Json(ReplayBegun { job_id })))
+}

@@ -1,0 +1,72 @@
+//! `POST /create_webhook`, as clients of the old API know it.
+
+use axum::{Json, extract::State};
+use gristmill_webhooks::{
+    EventType, Scheme,
+    endpoints::{self, NewEndpoint},
+};
+use http::{StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::check_url;
+use crate::{
+    app::App,
+    auth::Caller,
+    json::Body,
+    openapi::{Denied, Faults, NotNow, Unreadable},
+    params::Params,
+    problem::{Problem, Result},
+};
+
+/// A webhook of the old API.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct OldWebhook {
+    /// What is called.
+    #[schema(example = "https://example.com/hooks")]
+    url: String,
+    /// You: the name or the number of the key's client.
+    #[schema(value_type = String)]
+    client_id: serde_json::Value,
+}
+
+/// A webhook of the old API that was made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OldWebhookMade {
+    webhook_id: Uuid,
+    url: String,
+    /// What deliveries are verified with; it is not shown again.
+    secret: String,
+}
+
+/// Be called with the merchant's name, as the old API does it
+///
+/// The body is `{"merchant": {"name": …}, "request_id": …}`; it is signed like any other delivery.
+#[utoipa::path(post, path = "/create_webhook", tag = "webhooks", request_body = OldWebhook, security(("key" = [])),
+    responses((status = 201, description = "Made", body = OldWebhookMade), Unreadable, Denied, NotNow, Faults))]
+pub(crate) async fn create_old(
+    State(app): State<App>,
+    caller: Caller,
+    uri: Uri,
+    Body(new): Body<OldWebhook>,
+) -> Result<(StatusCode, Json<OldWebhookMade>)> {
+    Params::of(&uri).finish()?;
+    let named = match &new.client_id {
+        serde_json::Value::String(text) => text.trim().to_owned(),
+        serde_json::Value::Number(number) => number.to_string(),
+        _ => return Err(Problem::bad_field("client_id", "is neither a name nor a number")),
+    };
+    if named != caller.name() && named != caller.id().to_string() {
+        return Err(Problem::bad_field("client_id", "is not the client that the key belongs to"));
+    }
+    let new = NewEndpoint {
+        url: check_url(&app, &new.url)?,
+        events: vec![EventType::NormalizationCompleted],
+        description: None,
+        scheme: Scheme::Hmac,
+        old_callback: true,
+    };
+    let (webhook, secret) = endpoints::create(&app.receiver.pool, caller.id(), &new).await?;
+    Ok((StatusCode::CREATED, Json(OldWebhookMade { webhook_id: webhook.id, url: webhook.url, secret })))
+}

@@ -1,0 +1,172 @@
+//! Mails: the list, one, as it was sent; and addresses that take none.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use gristmill_mail::{Kind, State};
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    api::{Api, Page},
+    human::{short, table},
+    server::Server,
+};
+
+/// See mails and what became of them; tell of those that came back
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  gristmill mail list --kind bill_new --limit 5\n  \
+    gristmill mail bounce janet95@example.com --hard --reason '550 no such user'\n  \
+    gristmill mail suppressions")]
+pub(crate) struct Mail {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// The newest first
+    List {
+        /// Only of this kind, such as bill_new or payment_receipt
+        #[arg(long)]
+        kind: Option<Kind>,
+        /// Only those that stand like this: sending, sent, failed or suppressed
+        #[arg(long)]
+        state: Option<State>,
+        /// Only those to this address
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+        /// A line of JSON for each
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// One of them, as JSON with its text
+    Show {
+        /// The mail
+        id: Uuid,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Save one as it was sent, where it was kept
+    Eml {
+        /// The mail
+        id: Uuid,
+        /// Where to
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Tell of a mail that came back
+    Bounce {
+        /// The address it was sent to
+        address: String,
+        /// It will never take mail: no more is sent there
+        #[arg(long)]
+        hard: bool,
+        /// Which mail it was: its header Message-ID
+        #[arg(long, value_name = "ID")]
+        message_id: Option<String>,
+        /// What was said
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// The addresses that no mail goes to
+    Suppressions {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Let mails go to an address again
+    Lift {
+        /// The address
+        address: String,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+impl Mail {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::List { kind, state, to, limit, json, server } => {
+                let mut query = Vec::new();
+                query.extend(kind.map(|kind| ("kind", kind.to_string())));
+                query.extend(state.map(|state| ("state", state.to_string())));
+                query.extend(to.map(|to| ("recipient", to)));
+                let mails = Api::open(server)?.list("v1/mail", &query, limit).await?;
+                if json {
+                    mails.iter().for_each(|mail| println!("{mail}"));
+                } else if mails.is_empty() {
+                    eprintln!("no mails");
+                } else {
+                    print(&mails);
+                }
+            }
+            What::Show { id, server } => {
+                let mail: Value = Api::open(server)?.get(&format!("v1/mail/{id}"), &[]).await?;
+                println!("{}", serde_json::to_string_pretty(&mail)?);
+            }
+            What::Eml { id, output, server } => eml(&Api::open(server)?, id, output).await?,
+            What::Bounce { address, hard, message_id, reason, server } => {
+                let kind = if hard { "hard" } else { "soft" };
+                let body = json!({ "recipient": address, "kind": kind, "message_id": message_id, "reason": reason });
+                let answer: Value = Api::open(server)?.change(Method::POST, "v1/mail/bounces", Some(&body)).await?;
+                let known = answer["mail_id"].as_str().map_or_else(String::new, |id| format!("  mail {id}"));
+                let what = if hard { "no more mail goes to" } else { "noted for" };
+                println!("{what} {address}{known}");
+            }
+            What::Suppressions { server } => suppressions(&Api::open(server)?).await?,
+            What::Lift { address, server } => {
+                let api = Api::open(server)?;
+                let query = [("address", address.as_str())];
+                api.send(api.request(Method::DELETE, "v1/mail/suppressions", &query)).await?;
+                println!("mails go to {address} again");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn print(mails: &[Value]) {
+    const HEAD: [&str; 4] = ["ID", "STATE", "TO", "SUBJECT"];
+    let rows = mails.iter().map(|mail| {
+        let state = if mail["bounce"].is_string() { "bounced".to_owned() } else { text(&mail["state"]) };
+        [text(&mail["id"]), state, short(&text(&mail["recipient"]), 32), short(&text(&mail["subject"]), 64)]
+    });
+    print!("{}", table(HEAD, [false; 4], &rows.collect::<Vec<_>>()));
+}
+
+async fn eml(api: &Api, id: Uuid, output: PathBuf) -> anyhow::Result<()> {
+    let response = api.send(api.request(Method::GET, &format!("v1/mail/{id}/eml"), &[])).await?;
+    let raw = response.bytes().await.map_err(|error| api.failed(error))?;
+    std::fs::write(&output, &raw).with_context(|| format!("{} cannot be written", output.display()))?;
+    println!("{}", output.display());
+    Ok(())
+}
+
+async fn suppressions(api: &Api) -> anyhow::Result<()> {
+    let mut cursor = None::<String>;
+    loop {
+        let mut query = vec![("limit", "200")];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page: Page<Value> = api.get("v1/mail/suppressions", &query).await?;
+        page.items.iter().for_each(|item| println!("{}  {}", text(&item["address"]), text(&item["reason"])));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Mails by command, of bills that were made by one.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{
+    stack::{stack, text},
+    stderr, stdout,
+};
+
+#[test]
+fn the_mails_of_a_run_are_listed_shown_and_saved_and_bounces_told() {
+    let stack = stack();
+    let said = |args: &[&str]| {
+        let output = stack.run(args);
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let file = stack.debts("mailed.csv", 20, "0", "0", 401);
+    said(&["upload", text(&file), "--follow"]);
+    said(&["bill-run"]);
+    let list = ["mail", "list", "--kind", "bill_new", "--state", "sent", "--limit", "3", "--json"];
+    let since = Instant::now();
+    let mails: Vec<Value> = loop {
+        let mails: Vec<Value> = said(&list).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        if mails.len() == 3 {
+            break mails;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "{mails:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    let (id, to) = (mails[0]["id"].as_str().unwrap(), mails[0]["recipient"].as_str().unwrap());
+    let table = said(&["mail", "list", "--to", to, "--limit", "1"]);
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["ID", "STATE", "TO", "SUBJECT"]);
+    let subject = mails[0]["subject"].as_str().unwrap();
+    assert_eq!((&rows[1][1..3], rows.len()), (&["sent", to][..], 2), "{table}");
+    assert!(subject.starts_with(&rows[1][3..5].join(" ")), "{table}");
+    let shown: Value = serde_json::from_str(&said(&["mail", "show", id])).unwrap();
+    assert_eq!((shown["recipient"].as_str(), shown["kept"].as_bool()), (Some(to), Some(true)));
+    let eml = stack.folder.path().join("mail.eml");
+    said(&["mail", "eml", id, "--output", text(&eml)]);
+    assert!(std::fs::read_to_string(&eml).unwrap().contains("application/pdf"));
+
+    let message_id = shown["message_id"].as_str().unwrap();
+    let address = to.to_lowercase();
+    let told = said(&["mail", "bounce", to, "--hard", "--message-id", message_id, "--reason", "550 no such user"]);
+    assert_eq!(told, format!("no more mail goes to {to}  mail {id}\n"));
+    assert!(said(&["mail", "suppressions"]).contains(&format!("{address}  550 no such user\n")));
+    assert_eq!(said(&["mail", "lift", to]), format!("mails go to {to} again\n"));
+    assert!(!said(&["mail", "suppressions"]).contains(&address));
+    assert!(!stack.run(&["mail", "lift", to]).status.success());
+}
