@@ -27,6 +27,11 @@ pub(crate) type Groups = Cursor<'g'>;
 /// The cursor of a schedule's ticks.
 pub(crate) type Ticks = Cursor<'t'>;
 
+/// The cursor of `GET /v1/transactions`.
+pub(crate) type Transactions = Cursor<'T'>;
+/// The cursor of `GET /v1/normalizations`.
+pub(crate) type Normalizations = Cursor<'n'>;
+
 /// The cursor of `GET /v1/bills`.
 pub(crate) type Bills = Cursor<'b'>;
 /// The cursor of `GET /v1/billing-runs`.

@@ -28,6 +28,7 @@ use crate::problem::{Code, ProblemBody};
     tags(
         (name = "uploads", description = "Files in, and what became of them"),
         (name = "debts", description = "The rows of completed uploads"),
+        (name = "normalizations", description = "Which merchants transactions name"),
         (name = "jobs", description = "The work in the queue: yours, or with an operator's key everybody's"),
         (name = "groups", description = "Jobs with one end"),
         (name = "queues", description = "Operators only: pause, drain and limit queues"),

@@ -8,11 +8,13 @@ mod groups;
 mod health;
 mod jobs;
 mod mail;
+mod normalizations;
 mod payments;
 mod problems;
 mod queues;
 mod schedules;
 mod settings;
+mod transactions;
 mod uploads;
 mod webhooks;
 mod workers;
@@ -85,6 +87,13 @@ fn tree(
         .routes(routes!(billing_runs::one, billing_runs::cancel))
         .routes(routes!(billing_runs::approve))
         .routes(routes!(payments::create))
+        .routes(routes!(transactions::list))
+        .routes(routes!(normalizations::list, normalizations::create))
+        .routes(routes!(normalizations::batch))
+        .routes(routes!(normalizations::one))
+        .routes(routes!(normalizations::normalize_merchant))
+        .routes(routes!(normalizations::list_rules, normalizations::create_rule))
+        .routes(routes!(normalizations::one_rule, normalizations::put_rule, normalizations::delete_rule))
         .routes(routes!(settings::get, settings::put))
         .routes(routes!(mail::list))
         .routes(routes!(mail::bounce))

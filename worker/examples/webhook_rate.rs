@@ -10,6 +10,7 @@ use std::{
 };
 
 use gristmill_mail::{Mailer, Rate};
+use gristmill_normalization::Merchants;
 use gristmill_platform::{
     config::{LimitsConfig, MailConfig, OutboundConfig, Ports, WorkerConfig},
     testing::{self, Stack},
@@ -80,6 +81,7 @@ async fn env(stack: &Stack) -> Result<Env, Failure> {
         store: stack.store.clone(),
         events: Events::connect(&stack.redis_url, &stack.namespace)?,
         mailer: Mailer::new(&MailConfig::default(), stack.pool.clone(), stack.store.clone(), rate)?,
+        merchants: Merchants::connect(&stack.redis_url, &stack.namespace)?,
         deliverer: Deliverer::new(&outbound, stack.pool.clone())?,
         rules: Arc::new(rules(&LimitsConfig::default())),
         keep_objects: Duration::ZERO,

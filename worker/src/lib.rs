@@ -7,6 +7,7 @@ mod billing;
 mod close;
 mod load;
 mod mail;
+mod normalization;
 mod purge;
 mod rows;
 mod webhooks;
@@ -15,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use gristmill_mail::{Mailer, Rate};
+use gristmill_normalization::Merchants;
 use gristmill_pipelines::Rules;
 use gristmill_platform::config::{LimitsConfig, MailConfig, OutboundConfig, RoleConfig, WorkerConfig};
 pub use gristmill_queue::WorkerHealth;
@@ -60,6 +62,8 @@ pub struct Env {
     pub mailer: Mailer,
     /// Delivers webhooks, and calls what else clients name.
     pub deliverer: Deliverer,
+    /// What is remembered of merchants.
+    pub merchants: Merchants,
     /// How records are checked.
     pub rules: Arc<Rules>,
     /// How long the objects of a closed upload are kept.
@@ -71,6 +75,7 @@ pub fn rules(limits: &LimitsConfig) -> Rules {
     Rules {
         check_government_id: limits.check_government_id,
         max_record_bytes: usize::try_from(limits.max_record_bytes).unwrap_or(usize::MAX),
+        ..Rules::default()
     }
 }
 
@@ -103,6 +108,7 @@ pub async fn run_with(
         events: Events::connect(redis_url, namespace).context("no Redis to tell events to")?,
         mailer: Mailer::new(&config.mail, pool.clone(), store.clone(), rate).context("mails cannot be sent")?,
         deliverer: Deliverer::new(&config.outbound, pool.clone()).context("webhooks cannot be delivered")?,
+        merchants: Merchants::connect(redis_url, namespace).context("no Redis to remember merchants in")?,
         store,
         rules: Arc::new(rules(&config.limits)),
         keep_objects: config.role.store.keep_objects,
@@ -132,6 +138,9 @@ pub fn worker(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> Worker {
     builder(env, config, mail).build()
 }
 
+/// Normalizations that a process works on at the same time: clients' own heuristics are waited for.
+const NORMALIZATIONS: usize = 32;
+
 /// Deliveries that a process makes at the same time. They wait for others' servers; of one endpoint, only so many as the
 /// queue's limit says.
 const WEBHOOKS: usize = 64;
@@ -149,6 +158,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .queue("billing", 2)
         .queue("mail", mail.mail_concurrency)
         .queue("webhooks", WEBHOOKS)
+        .queue("normalizations", NORMALIZATIONS)
         .own_jobs()
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
         .register_lost::<jobs::LoadChunk>(move |context, job| load::suspect_chunk(suspect.clone(), context, job))
@@ -158,7 +168,8 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
         .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job));
-    webhooks::register(mail::register(billing::register(builder, env), env), env)
+    let builder = webhooks::register(mail::register(billing::register(builder, env), env), env);
+    normalization::register(builder, env)
 }
 
 /// What the metrics of the bodies mean.

@@ -39,7 +39,7 @@ static ALONE: RwLock<()> = RwLock::const_new(());
 /// Loads one chunk; see the module.
 pub(crate) async fn load_chunk(env: Env, context: Context, job: LoadChunk) -> Result<(), JobError> {
     let _shared = ALONE.read().await;
-    let Some(chunk) = ChunkRecord::find(&env.pool, job.upload_id, job.no).await? else {
+    let Some(chunk) = ChunkRecord::find(&env, job.upload_id, job.no).await? else {
         return Err(JobError::Cancelled);
     };
     let chunk = Arc::new(chunk);
@@ -58,7 +58,7 @@ async fn fetch(env: &Env, chunk: &Arc<ChunkRecord>) -> Result<Bytes, JobError> {
 /// Loads these records of the chunk: all, or a part.
 async fn load(env: &Env, context: &Context, chunk: &Arc<ChunkRecord>, records: Bytes) -> Result<(), JobError> {
     let prepared = {
-        let (chunk, rules) = (chunk.clone(), env.rules.clone());
+        let (chunk, rules) = (chunk.clone(), chunk.rules.clone());
         on_rayon(move || prepare::prepare(&chunk, &records, &rules)).await?
     };
     let suspects = Suspects::none(&prepared);

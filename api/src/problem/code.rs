@@ -84,6 +84,10 @@ codes! {
         "`errors` names each setting at fault and what it may be. Nothing was changed.";
     InvalidPayment = UNPROCESSABLE_ENTITY "invalid-payment", "The notice of payment cannot be read",
         "`errors` names each field at fault and what it may be. Nothing was recorded.";
+    InvalidTransaction = UNPROCESSABLE_ENTITY "invalid-transaction", "The transaction cannot be read",
+        "`errors` names each field at fault and what it may be. Nothing was taken.";
+    InvalidRule = UNPROCESSABLE_ENTITY "invalid-rule", "The rule cannot be",
+        "`errors` names the field at fault and what it may be: an expression must compile, within limits, and must not match every descriptor. Nothing was changed.";
     Unavailable = SERVICE_UNAVAILABLE "unavailable", "The service cannot do this right now",
         "Something that the server needs is away. Wait as long as `Retry-After` says, then try again.";
     Busy = SERVICE_UNAVAILABLE "busy", "Too many files arrive at the same time",

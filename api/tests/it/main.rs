@@ -11,6 +11,7 @@ mod jobs;
 mod keys;
 mod lists;
 mod mail;
+mod normalizations;
 mod operators;
 mod robust;
 mod support;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use gristmill_pipelines::generate::{self, Counts, Options};
+use gristmill_pipelines::generate::{self, Counts};
 use serde_json::json;
 
 use super::human::{bytes, count, duration};
@@ -25,14 +25,17 @@ pub(crate) struct Generate {
 
 #[derive(Subcommand, Debug)]
 enum Kind {
-    Debts(Debts),
+    /// Debts: the distribution of real files, the same bytes for the same options on every machine
+    Debts(Options),
+    /// Transactions: descriptors with the noise of statements, the same bytes for the same options on every machine
+    #[command(after_help = "Example:\n  gristmill generate transactions --rows 1000000 -o card.csv")]
+    Transactions(Options),
 }
 
-/// Debts: the distribution of real files, the same bytes for the same options on every machine
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill generate debts --rows 1100000 -o debts.csv\n  \
     gristmill generate debts --rows 1000 --bad 0.01 --duplicates 0.01 --seed 7 | gristmill upload -")]
-struct Debts {
+struct Options {
     /// Records, without the header
     #[arg(long, value_name = "N")]
     rows: u64,
@@ -61,37 +64,41 @@ struct Debts {
 impl Generate {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.kind {
-            Kind::Debts(debts) => debts.run(),
+            Kind::Debts(options) => options.run(|options, out| generate::debts(options, out)),
+            Kind::Transactions(options) => options.run(|options, out| generate::transactions(options, out)),
         }
     }
 }
 
-impl Debts {
-    fn run(self) -> anyhow::Result<ExitCode> {
+impl Options {
+    fn run(
+        self,
+        write: impl Fn(&generate::Options, &mut dyn Write) -> std::io::Result<Counts>,
+    ) -> anyhow::Result<ExitCode> {
         if self.bad + self.duplicates > 1.0 {
             let what =
                 format!("--bad {} and --duplicates {} are more than all rows together", self.bad, self.duplicates);
             return Err(Advice::new(what, "shares add up to 1 at most: 0.01 is one row in a hundred").into());
         }
-        let options = Options {
+        let options = generate::Options {
             rows: self.rows,
             bad: self.bad,
             duplicates: self.duplicates,
             seed: self.seed,
-            ..Options::default()
+            ..generate::Options::default()
         };
         let started = Instant::now();
         let output = self.output.as_deref().filter(|path| *path != Path::new("-"));
         let counts = match output {
             Some(path) => {
-                let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-                generate::debts(&options, file).with_context(|| format!("cannot write {}", path.display()))?
+                let mut file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+                write(&options, &mut file).with_context(|| format!("cannot write {}", path.display()))?
             }
             None if std::io::stdout().is_terminal() && self.rows > 1000 => {
                 let what = format!("{} rows would flood the terminal", count(self.rows));
                 return Err(Advice::new(what, "name a file with -o FILE, or pipe it on").into());
             }
-            None => match generate::debts(&options, std::io::stdout().lock()) {
+            None => match write(&options, &mut std::io::stdout().lock()) {
                 // Whoever reads it has seen enough.
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
                 written => written.context("cannot write to standard output")?,

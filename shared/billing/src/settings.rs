@@ -17,6 +17,17 @@ pub enum Numbering {
     Gapless,
 }
 
+/// Who says which merchant a transaction names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Heuristic {
+    /// The dictionary that is built in.
+    BuiltIn,
+    /// An endpoint of the client's own, `heuristic_url`. Files are normalized by the dictionary all the same.
+    External,
+}
+
 /// A client's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, FromRow, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -52,6 +63,11 @@ pub struct Settings {
     #[sqlx(json)]
     #[schema(value_type = Object)]
     pub issuer: serde_json::Value,
+    /// Who normalizes single transactions, where no rule of the client's holds.
+    pub heuristic: Heuristic,
+    /// Where the external heuristic is: it is posted a transaction and answers `{"merchant":{"name":…}}` within 60 s.
+    #[schema(example = "https://example.com/normalize")]
+    pub heuristic_url: Option<String>,
 }
 
 impl Default for Settings {
@@ -70,6 +86,8 @@ impl Default for Settings {
             reminder_days: vec![3],
             overdue_days: vec![1, 7, 30],
             issuer: serde_json::json!({}),
+            heuristic: Heuristic::BuiltIn,
+            heuristic_url: None,
         }
     }
 }
@@ -112,6 +130,18 @@ impl Settings {
         check(factor, "safety_factor", "is not a number above 0");
         check(days(&self.reminder_days, 0), "reminder_days", "has more than 10, or one that is not from 0 to 365");
         check(days(&self.overdue_days, 1), "overdue_days", "has more than 10, or one that is not from 1 to 365");
+        let address = self.heuristic_url.as_deref();
+        check(
+            self.heuristic == Heuristic::BuiltIn || address.is_some(),
+            "heuristic_url",
+            "is needed for an external heuristic",
+        );
+        let web = |address: &str| address.starts_with("https://") || address.starts_with("http://");
+        check(
+            address.is_none_or(|address| web(address) && address.len() <= 2_048),
+            "heuristic_url",
+            "is no address such as https://example.com/normalize of at most 2,048 characters",
+        );
         check(self.issuer.is_object(), "issuer", "is not an object");
         faults
     }
@@ -132,7 +162,7 @@ impl Settings {
 pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, sqlx::Error> {
     let found = sqlx::query_as(
         "select language, time_zone, currency, operator_email, automatic, cycle, cycle_day, days_ahead, numbering,
-                safety_factor, reminder_days, overdue_days, issuer
+                safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url
          from client_settings where client_id = $1",
     )
     .bind(client_id)
@@ -148,14 +178,15 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, s
 pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into client_settings (client_id, language, time_zone, currency, operator_email, automatic, cycle, cycle_day,
-             days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+             days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          on conflict (client_id) do update set
              language = excluded.language, time_zone = excluded.time_zone, currency = excluded.currency,
              operator_email = excluded.operator_email, automatic = excluded.automatic, cycle = excluded.cycle,
              cycle_day = excluded.cycle_day, days_ahead = excluded.days_ahead, numbering = excluded.numbering,
              safety_factor = excluded.safety_factor, reminder_days = excluded.reminder_days,
-             overdue_days = excluded.overdue_days, issuer = excluded.issuer, updated_at = now()",
+             overdue_days = excluded.overdue_days, issuer = excluded.issuer, heuristic = excluded.heuristic, heuristic_url = excluded.heuristic_url,
+             updated_at = now()",
     )
     .bind(client_id)
     .bind(&settings.language)
@@ -171,6 +202,8 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
     .bind(&settings.reminder_days)
     .bind(&settings.overdue_days)
     .bind(Json(&settings.issuer))
+    .bind(settings.heuristic)
+    .bind(&settings.heuristic_url)
     .execute(on)
     .await?;
     Ok(())

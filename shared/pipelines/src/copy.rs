@@ -30,6 +30,11 @@ impl Template {
     }
 }
 
+/// Adds a field that is null.
+pub(crate) fn push_null(out: &mut Vec<u8>) {
+    out.extend_from_slice(&(-1_i32).to_be_bytes());
+}
+
 /// Adds a field that is not null.
 pub(crate) fn push_field(out: &mut Vec<u8>, value: &[u8]) {
     let len = i32::try_from(value.len()).expect("a field is far shorter than 2 GiB");

@@ -48,6 +48,28 @@ impl<'r> Field<'r> {
         })
     }
 
+    /// An amount of any sign in the currency's major unit; returned in hundredths.
+    pub(crate) fn signed_amount(self) -> Result<i64, Fault> {
+        let (sign, digits) = match self.bytes {
+            [b'-', digits @ ..] => (-1, digits),
+            [b'+', digits @ ..] | digits => (1, digits),
+        };
+        unsigned(digits).map(|amount| sign * amount).ok_or_else(|| {
+            self.fault(
+                ReasonCode::BadAmount,
+                "an amount with at most two decimals after a point and no separators of thousands, like 12.99 or -4.50",
+            )
+        })
+    }
+
+    /// Three capital letters.
+    pub(crate) fn currency(self) -> Result<&'r [u8], Fault> {
+        match self.bytes {
+            code if code.len() == 3 && code.iter().all(u8::is_ascii_uppercase) => Ok(code),
+            _ => Err(self.fault(ReasonCode::BadCurrency, "three capital letters of ISO 4217, like BRL")),
+        }
+    }
+
     /// A date of the Gregorian calendar, from 0001-01-01 on; returned in days since 2000-01-01.
     pub(crate) fn date(self) -> Result<i32, Fault> {
         date(self.bytes)
@@ -98,6 +120,10 @@ fn storable(bytes: &[u8]) -> bool {
 }
 
 fn amount(bytes: &[u8]) -> Option<i64> {
+    unsigned(bytes).filter(|amount| *amount > 0)
+}
+
+fn unsigned(bytes: &[u8]) -> Option<i64> {
     let (units, hundredths) = match bytes {
         [units @ .., b'.', tenths] => (units, 10 * digit(*tenths)?),
         [units @ .., b'.', tenths, hundredths] => (units, 10 * digit(*tenths)? + digit(*hundredths)?),
@@ -107,7 +133,7 @@ fn amount(bytes: &[u8]) -> Option<i64> {
         return None;
     }
     let units = units.iter().try_fold(0_i64, |sum, byte| sum.checked_mul(10)?.checked_add(digit(*byte)?))?;
-    units.checked_mul(100)?.checked_add(hundredths).filter(|amount| *amount > 0)
+    units.checked_mul(100)?.checked_add(hundredths)
 }
 
 fn digit(byte: u8) -> Option<i64> {

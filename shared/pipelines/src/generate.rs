@@ -5,9 +5,14 @@
 
 mod debts;
 mod numbers;
+mod transactions;
 mod words;
 
 pub use debts::debts;
+pub use transactions::transactions;
+
+/// Rows are gathered to this size before they are written.
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// What to generate. The default has good rows only.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,4 +56,9 @@ impl Counts {
     pub fn read(&self) -> u64 {
         self.accepted + self.rejected + self.duplicate
     }
+}
+
+/// Of 2⁶⁴ equally likely lots, how many are drawn with this probability.
+fn threshold(probability: f64) -> u128 {
+    (probability.clamp(0.0, 1.0) * 2_f64.powi(64)) as u128
 }

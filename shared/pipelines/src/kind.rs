@@ -9,6 +9,7 @@ use crate::{
     debts::{self, Debts},
     layout::{HeaderError, Layout, Limits},
     parse::{self, Owner, Parsed, Rules},
+    transactions::{self, Transactions},
 };
 
 /// Which pipeline reads a file.
@@ -17,6 +18,8 @@ use crate::{
 pub enum Kind {
     /// Debts to be billed: `name,governmentId,email,debtAmount,debtDueDate,debtId`.
     Debts,
+    /// Card transactions, whose merchants are named: `date,description,amount[,currency,id]`.
+    Transactions,
 }
 
 /// The table that a kind's rows go to.
@@ -32,12 +35,13 @@ pub struct Table {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Debts];
+    pub const ALL: &'static [Self] = &[Self::Debts, Self::Transactions];
 
     /// The word in the API and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Debts => "debts",
+            Self::Transactions => "transactions",
         }
     }
 
@@ -45,13 +49,23 @@ impl Kind {
     pub fn table(self) -> &'static Table {
         match self {
             Self::Debts => &debts::TABLE,
+            Self::Transactions => &transactions::TABLE,
         }
     }
 
-    /// The columns that a file must have, by their own names and in their usual order.
+    /// The columns that a file has, by their own names and in their usual order.
     pub fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Debts => debts::COLUMNS,
+            Self::Transactions => transactions::COLUMNS,
+        }
+    }
+
+    /// How many of the columns, the last ones, a file may leave out.
+    pub fn optional_columns(self) -> usize {
+        match self {
+            Self::Debts => 0,
+            Self::Transactions => transactions::OPTIONAL,
         }
     }
 
@@ -59,6 +73,7 @@ impl Kind {
     pub fn key_column(self) -> &'static str {
         match self {
             Self::Debts => "debtId",
+            Self::Transactions => "id",
         }
     }
 
@@ -66,13 +81,14 @@ impl Kind {
     pub fn samples(self) -> Samples {
         match self {
             Self::Debts => debts::SAMPLES,
+            Self::Transactions => transactions::SAMPLES,
         }
     }
 
     /// Reads the header record (without its line end, with or without a byte order mark): columns are found by name,
     /// in any order and capitalisation; those that the kind does not know are ignored.
     pub fn read_header(self, record: &[u8], limits: &Limits) -> Result<Layout, HeaderError> {
-        Layout::read(self.columns(), record, limits)
+        Layout::read(self.columns(), self.optional_columns(), record, limits)
     }
 
     /// Parses and checks a chunk of whole records, on the current rayon pool; the last one may lack its line end.
@@ -83,6 +99,7 @@ impl Kind {
     pub fn parse(self, chunk: &[u8], first_line: u64, layout: &Layout, owner: &Owner, rules: &Rules) -> Parsed {
         match self {
             Self::Debts => parse::parse(&Debts::new(owner, rules), chunk, first_line, layout, rules),
+            Self::Transactions => parse::parse(&Transactions::new(owner, rules), chunk, first_line, layout, rules),
         }
     }
 }
@@ -95,7 +112,7 @@ impl fmt::Display for Kind {
 
 /// A word that names no kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no kind of file; the kinds are: debts")]
+#[error("{0:?} is no kind of file; the kinds are: debts, transactions")]
 pub struct UnknownKind(pub String);
 
 impl FromStr for Kind {

@@ -68,7 +68,17 @@ pub enum Over {
 }
 
 impl Layout {
-    pub(crate) fn read(expected: &'static [&'static str], record: &[u8], limits: &Limits) -> Result<Self, HeaderError> {
+    /// The place of a column that the file does not have, and need not.
+    pub(crate) const ABSENT: usize = usize::MAX;
+
+    /// The last `optional` of the columns need not be there.
+    pub(crate) fn read(
+        columns: &'static [&'static str],
+        optional: usize,
+        record: &[u8],
+        limits: &Limits,
+    ) -> Result<Self, HeaderError> {
+        let expected = &columns[..columns.len() - optional];
         let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
         let mut error = HeaderError { missing: vec![], duplicate: vec![], found: vec![], over: None, expected };
         if record.len() > limits.max_record_bytes {
@@ -85,11 +95,12 @@ impl Layout {
         if width > limits.max_columns {
             error.over = Some(Over::Columns { found: width, limit: limits.max_columns });
         }
-        let mut places = Vec::with_capacity(expected.len());
-        for column in expected {
+        let mut places = Vec::with_capacity(columns.len());
+        for (n, column) in columns.iter().enumerate() {
             let mut found = (0..width).filter(|&place| names[place].eq_ignore_ascii_case(column));
             match found.next() {
                 Some(place) => places.push(place),
+                None if n >= expected.len() => places.push(Self::ABSENT),
                 None => error.missing.push(column),
             }
             if found.next().is_some() {

@@ -15,6 +15,7 @@ pub mod generate;
 mod kind;
 mod layout;
 mod lines;
+pub mod merchants;
 mod parse;
 mod places;
 pub mod records;
@@ -22,6 +23,7 @@ mod reject;
 mod samples;
 mod scan;
 mod splitter;
+mod transactions;
 
 pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter};
 

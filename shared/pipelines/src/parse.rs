@@ -2,7 +2,7 @@
 
 use std::{
     ops::Range,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use memchr::memchr;
@@ -13,6 +13,7 @@ use crate::{
     Layout, ReasonCode, Reject,
     fields::Field,
     lines::line_ends,
+    merchants,
     records::{Record, Records},
     reject::Fault,
     scan::{Scan, Stop},
@@ -31,17 +32,19 @@ pub struct Owner {
 }
 
 /// What is checked beyond the form of the fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// Whether a government id with the length of a CPF or CNPJ must have right check digits.
     pub check_government_id: bool,
     /// The longest record, without its line end.
     pub max_record_bytes: usize,
+    /// The client's own rules for merchants.
+    pub merchants: Arc<merchants::Rules>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { check_government_id: false, max_record_bytes: 1 << 20 }
+        Self { check_government_id: false, max_record_bytes: 1 << 20, merchants: Arc::default() }
     }
 }
 
@@ -89,6 +92,11 @@ pub(crate) struct Fields<'r> {
 }
 
 impl<'r> Fields<'r> {
+    /// Whether the file has the column.
+    pub(crate) fn has(&self, place: usize) -> bool {
+        self.layout.places[place] != Layout::ABSENT
+    }
+
     /// The field of a column, without blanks at its ends.
     #[inline]
     pub(crate) fn get(&self, place: usize, column: &'static str) -> Field<'r> {

@@ -106,7 +106,7 @@ reason_codes! {
     FieldTooLong = "field_too_long",
     /// Not a UUID of the form 8-4-4-4-12 hexadecimal digits.
     BadUuid = "bad_uuid",
-    /// Not an amount greater than 0 with at most two decimals after a point.
+    /// Not an amount with at most two decimals after a point; of a debt, not one greater than 0.
     BadAmount = "bad_amount",
     /// Not a date of the calendar in the form YYYY-MM-DD.
     BadDate = "bad_date",
@@ -114,6 +114,8 @@ reason_codes! {
     BadEmail = "bad_email",
     /// A CPF or CNPJ whose check digits are wrong (checked only when switched on).
     BadGovernmentId = "bad_government_id",
+    /// Not a currency of three capital letters (ISO 4217).
+    BadCurrency = "bad_currency",
     /// The key was there before: in this file, or in one loaded earlier.
     Duplicate = "duplicate",
     /// Whoever read the record died of it; found by halving its chunk again and again, it alone is left out.

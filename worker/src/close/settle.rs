@@ -66,12 +66,12 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
     if others.iter().any(|other| !other.stays() && !other.purged) {
         return Ok(Outcome::Wait);
     }
-    let Some(chunk) = ChunkRecord::find(&env.pool, upload_id, 0).await? else {
+    let Some(chunk) = ChunkRecord::find(env, upload_id, 0).await? else {
         return Err(JobError::Cancelled);
     };
     sqlx::query("delete from upload_waits where upload_id = $1").bind(upload_id).execute(&mut *tx).await?;
     let gone: Vec<Uuid> = others.iter().filter(|other| !other.stays()).map(|other| other.id).collect();
-    let still_open = orphaned::settle(&mut tx, &chunk, &env.rules, &gone).await?;
+    let still_open = orphaned::settle(&mut tx, &chunk, &chunk.rules, &gone).await?;
     // Second, as an orphan may come before a line that took its key meanwhile.
     displaced::settle(env, &mut tx, &chunk).await?;
     if !still_open {

@@ -52,7 +52,7 @@ pub(crate) async fn wait_anew(env: Env, context: Context, job: LoadPart) -> Resu
 
 /// Loads a part, or halves it, or leaves it out; see the module.
 pub(crate) async fn load_part(env: Env, context: Context, job: LoadPart) -> Result<(), JobError> {
-    let Some(mut chunk) = ChunkRecord::find(&env.pool, job.upload_id, job.no).await? else {
+    let Some(mut chunk) = ChunkRecord::find(&env, job.upload_id, job.no).await? else {
         return Err(JobError::Cancelled);
     };
     let _alone = ALONE.write().await;
@@ -78,7 +78,7 @@ pub(crate) async fn load_part(env: Env, context: Context, job: LoadPart) -> Resu
         [_] if part.deaths < DEADLY => load(&env, &context, &chunk, bytes).await,
         [Place { line, bytes: Range { start, end } }] => {
             tracing::error!(upload_id = %job.upload_id, line, "a record that takes its workers down is left out");
-            let prepared = prepare::poison(&chunk, *line, &bytes[*start..*end], &env.rules);
+            let prepared = prepare::poison(&chunk, *line, &bytes[*start..*end], &chunk.rules);
             let suspects = Suspects::none(&prepared);
             finish(&env, &context, &chunk, prepared, suspects).await
         }

@@ -1,12 +1,15 @@
 //! A chunk's row: what its job has to know, and where it counts.
 
-use gristmill_pipelines::{Kind, Layout, Limits, Owner};
+use std::sync::Arc;
+
+use gristmill_pipelines::{Kind, Layout, Limits, Owner, Rules};
 use gristmill_queue::JobError;
 use gristmill_uploads::{OversizeNote, Policy};
-use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+use sqlx::{FromRow, PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::prepare::Counts;
+use crate::Env;
 
 /// A chunk with what its upload says of it.
 pub(crate) struct ChunkRecord {
@@ -18,6 +21,8 @@ pub(crate) struct ChunkRecord {
     pub(crate) policy: Policy,
     pub(crate) layout: Layout,
     pub(crate) owner: Owner,
+    /// How its records are checked, with the client's own rules.
+    pub(crate) rules: Arc<Rules>,
     pub(crate) first_line: u64,
     pub(crate) sha256: Vec<u8>,
     pub(crate) oversize: Vec<OversizeNote>,
@@ -45,7 +50,7 @@ struct Columns {
 
 impl ChunkRecord {
     /// The chunk, if its upload still wants it.
-    pub(crate) async fn find(pool: &PgPool, upload_id: Uuid, no: i32) -> Result<Option<Self>, JobError> {
+    pub(crate) async fn find(env: &Env, upload_id: Uuid, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(
             "select u.client_id, u.kind, u.policy, u.header, c.first_line, c.sha256, c.oversize, p.rejected, p.careful,
                     p.duplicate > p.rows_read / 2 as mostly_known
@@ -54,10 +59,17 @@ impl ChunkRecord {
         )
         .bind(upload_id)
         .bind(no)
-        .fetch_optional(pool)
+        .fetch_optional(&env.pool)
         .await?;
         let Some(columns) = columns else { return Ok(None) };
         let kind: Kind = columns.kind.parse()?;
+        let rules = match kind {
+            Kind::Debts => env.rules.clone(),
+            Kind::Transactions => {
+                let (_, merchants) = env.merchants.rules(&env.pool, columns.client_id).await?;
+                Arc::new(Rules { merchants, ..(*env.rules).clone() })
+            }
+        };
         Ok(Some(Self {
             upload_id,
             no,
@@ -66,6 +78,7 @@ impl ChunkRecord {
             policy: columns.policy.parse()?,
             layout: kind.read_header(&columns.header, &Limits::unbounded())?,
             owner: Owner { client_id: columns.client_id, upload_id },
+            rules,
             first_line: columns.first_line.cast_unsigned(),
             sha256: columns.sha256,
             oversize: columns.oversize.map(|Json(notes)| notes).unwrap_or_default(),

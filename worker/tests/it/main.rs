@@ -10,6 +10,7 @@ mod duplicates;
 mod ends;
 mod mail;
 mod mill;
+mod normalization;
 mod parts;
 mod policies;
 mod webhooks;

@@ -5,6 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::{Stream, stream};
 use gristmill_mail::{Mailer, Rate};
+use gristmill_normalization::Merchants;
 use gristmill_pipelines::Kind;
 use gristmill_platform::{
     config::{LimitsConfig, MailConfig, OutboundConfig, Ports, WorkerConfig},
@@ -53,6 +54,7 @@ impl Mill {
             store: stack.store.clone(),
             events,
             mailer: mailer(&stack, &MailConfig::default()),
+            merchants: Merchants::connect(&stack.redis_url, &stack.namespace).unwrap(),
             deliverer: Deliverer::new(&outbound(), stack.pool.clone()).unwrap(),
             rules: Arc::new(rules(&limits)),
             keep_objects: Duration::ZERO,

@@ -26,20 +26,20 @@ use crate::mill::{self, Mill};
 
 /// What arrived.
 #[derive(Clone, Debug)]
-struct Call {
+pub(crate) struct Call {
     headers: HashMap<String, String>,
-    body: String,
+    pub(crate) body: String,
 }
 
 /// An endpoint: answers the n-th call, from 0, with what it is told to.
 #[derive(Clone)]
-struct Sink {
-    url: String,
+pub(crate) struct Sink {
+    pub(crate) url: String,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
 impl Sink {
-    async fn new(answer: impl Fn(u64) -> &'static str + Send + Sync + 'static) -> Self {
+    pub(crate) async fn new(answer: impl Fn(u64) -> &'static str + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hooks", listener.local_addr().unwrap());
         let sink = Self { url, calls: Arc::default() };
@@ -53,7 +53,7 @@ impl Sink {
         sink
     }
 
-    fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap().clone()
     }
 

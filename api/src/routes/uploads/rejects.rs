@@ -119,12 +119,12 @@ pub(crate) async fn rejects(
     Ok(([(header::VARY, vary())], Json(page)).into_response())
 }
 
-fn vary() -> HeaderValue {
+pub(crate) fn vary() -> HeaderValue {
     HeaderValue::from_static("accept")
 }
 
 /// `text/csv` is asked for, and JSON not before it.
-fn prefers_csv(headers: &HeaderMap) -> bool {
+pub(crate) fn prefers_csv(headers: &HeaderMap) -> bool {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut kinds = accepts
         .flat_map(|value| value.split(','))

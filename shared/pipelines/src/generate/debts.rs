@@ -1,14 +1,12 @@
 use std::io;
 
 use super::{
-    Counts, Options,
+    BUFFER_BYTES, Counts, Options,
     numbers::Numbers,
+    threshold,
     words::{FIRST_NAMES, LAST_NAMES, MAIL_DOMAINS, MAILBOXES},
 };
 use crate::{Kind, ReasonCode};
-
-/// Rows are gathered to this size before they are written.
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Writes a file of debts.
 pub fn debts(options: &Options, mut out: impl io::Write) -> io::Result<Counts> {
@@ -52,15 +50,10 @@ pub fn debts(options: &Options, mut out: impl io::Write) -> io::Result<Counts> {
     Ok(counts)
 }
 
-/// Of 2⁶⁴ equally likely lots, how many are drawn with this probability.
-fn threshold(probability: f64) -> u128 {
-    (probability.clamp(0.0, 1.0) * 2_f64.powi(64)) as u128
-}
-
-/// What can be wrong with a record by itself; `duplicate` cannot, and nothing is known to be `poison`.
+/// What can be wrong with a record by itself; `duplicate` cannot, nothing is known to be `poison`, and debts have no currency.
 fn faults(options: &Options) -> Vec<ReasonCode> {
     let possible = |code: &ReasonCode| match code {
-        ReasonCode::Duplicate | ReasonCode::Poison => false,
+        ReasonCode::Duplicate | ReasonCode::Poison | ReasonCode::BadCurrency => false,
         ReasonCode::BadGovernmentId => options.check_government_id,
         ReasonCode::RecordTooLong => options.max_record_bytes.is_some(),
         _ => true,

@@ -23,7 +23,8 @@ fn fields(mut tuple: &[u8]) -> Vec<Vec<u8>> {
     tuple = &tuple[2..];
     let fields = (0..count).map(|_| {
         let (len, rest) = tuple.split_first_chunk::<4>().unwrap();
-        let (field, rest) = rest.split_at(usize::try_from(i32::from_be_bytes(*len)).unwrap());
+        // null has no bytes and the length −1
+        let (field, rest) = rest.split_at(usize::try_from(i32::from_be_bytes(*len)).unwrap_or_default());
         tuple = rest;
         field.to_vec()
     });

@@ -19,7 +19,7 @@ fn files_hold_what_they_promise() {
     let counts = generate::debts(&options, &mut file).unwrap();
     assert_eq!((counts.read(), counts.bytes), (20_000, file.len() as u64));
 
-    let rules = Rules { check_government_id: true, max_record_bytes: 2000 };
+    let rules = Rules { check_government_id: true, max_record_bytes: 2000, ..Rules::default() };
     let (header, chunks) = sort_out(split(&file, SplitLimits { chunk_bytes: 50_000, max_record_bytes: 2000 }, &[]));
     let layout = Kind::Debts.read_header(&header.unwrap().0, &Limits::default()).unwrap();
     let owner = Owner { client_id: 1, upload_id: Uuid::nil() };
@@ -37,7 +37,9 @@ fn files_hold_what_they_promise() {
     assert_eq!((keys.len() as u64, duplicates), (counts.accepted, counts.duplicate));
     assert_eq!(codes.values().sum::<u64>(), counts.rejected);
     assert!((800..1200).contains(&counts.rejected) && (1800..2200).contains(&counts.duplicate), "{counts:?}");
-    let possible = ReasonCode::ALL.iter().filter(|code| !matches!(code, ReasonCode::Duplicate | ReasonCode::Poison));
+    let possible = ReasonCode::ALL
+        .iter()
+        .filter(|code| !matches!(code, ReasonCode::Duplicate | ReasonCode::Poison | ReasonCode::BadCurrency));
     let fewest = possible.map(|code| codes.get(code).copied().unwrap_or_default()).min();
     assert!(fewest >= Some(counts.rejected / 12), "each in turn: {codes:?}");
 }
@@ -56,4 +58,19 @@ fn rows_are_as_long_as_real_ones() {
     let mean = counts.bytes as f64 / 10_000.0;
     assert!((94.0..96.5).contains(&mean), "{mean}");
     assert_eq!(counts.accepted, 10_000);
+}
+
+#[test]
+fn transactions_hold_what_they_promise() {
+    let options = generate::Options { rows: 3_000, bad: 0.05, duplicates: 0.1, seed: 3, ..Default::default() };
+    let mut file = Vec::new();
+    let counts = generate::transactions(&options, &mut file).unwrap();
+    assert_eq!((counts.read(), counts.bytes), (3_000, file.len() as u64));
+    let (header, records) = file.split_at(file.iter().position(|byte| *byte == b'\n').unwrap());
+    let layout = Kind::Transactions.read_header(header, &Limits::default()).unwrap();
+    let owner = Owner { client_id: 1, upload_id: Uuid::nil() };
+    let parsed = Kind::Transactions.parse(&records[1..], 2, &layout, &owner, &Rules::default());
+    let keys: HashSet<u128> = parsed.rows.iter().map(|row| row.key).collect();
+    assert_eq!((keys.len() as u64, parsed.rejects.len() as u64), (counts.accepted, counts.rejected));
+    assert_eq!(parsed.rows.len() as u64, counts.accepted + counts.duplicate);
 }

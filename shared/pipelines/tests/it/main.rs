@@ -7,5 +7,6 @@ mod debts;
 mod generate;
 mod header;
 mod laws;
+mod merchants;
 mod oracle;
 mod splitter;

@@ -38,7 +38,7 @@ pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &ChunkReco
     }
     let winners: Vec<Record> = early
         .iter()
-        .map(|early| again(chunk, &env.rules, &early.raw, early.line.cast_unsigned()))
+        .map(|early| again(chunk, &chunk.rules, &early.raw, early.line.cast_unsigned()))
         .collect::<Result<_, _>>()?;
     replace(conn, chunk, winners).await?;
 
@@ -129,9 +129,9 @@ async fn late_records(
     let mut found = BTreeMap::new();
     for same_chunk in places.chunk_by(|a, b| a.0 == b.0) {
         let no = same_chunk[0].0;
-        let record = ChunkRecord::find(&env.pool, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
+        let record = ChunkRecord::find(env, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
         let object = env.store.get(&objects::chunk(chunk.upload_id, no)).await?.bytes().await?;
-        let rules = env.rules.clone();
+        let rules = chunk.rules.clone();
         let wanted: Vec<i64> = same_chunk.iter().map(|place| place.1).collect();
         if poisoned.contains(&no) {
             // Not to be parsed as a whole.

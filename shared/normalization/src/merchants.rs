@@ -1,0 +1,123 @@
+//! What is remembered: compiled rules in the process, answers in Redis.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use gristmill_pipelines::merchants::{Rules, clean};
+use redis::{
+    AsyncCommands, Client, RedisError,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+
+use crate::{Answer, rules};
+
+/// How long an answer is remembered.
+const REMEMBERED: u64 = 24 * 3_600;
+/// An answer that is not there at once is found anew.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Clients whose compiled rules are kept.
+const CLIENTS: usize = 1_000;
+
+/// Rules and answers that were needed before. Cheap to clone.
+#[derive(Clone)]
+pub struct Merchants {
+    connection: ConnectionManager,
+    namespace: String,
+    compiled: Arc<Mutex<HashMap<i32, (i64, Arc<Rules>)>>>,
+}
+
+/// What an answer depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Whose.
+    pub client_id: i32,
+    /// The version of its rules.
+    pub version: i64,
+    /// Its own heuristic, where that is asked.
+    pub external: Option<&'a str>,
+    /// The descriptor.
+    pub description: &'a str,
+}
+
+impl Merchants {
+    /// Needs no Redis yet.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn connect(redis_url: &str, namespace: &str) -> Result<Self, RedisError> {
+        metrics::describe_counter!(
+            "gristmill_normalization_cache_total",
+            "Answers looked for among those remembered, by whether they were there"
+        );
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(PATIENCE))
+            .set_number_of_retries(0);
+        let connection = Client::open(redis_url)?.get_connection_manager_lazy(config)?;
+        Ok(Self { connection, namespace: namespace.to_owned(), compiled: Arc::default() })
+    }
+
+    /// A client's rules and their version, compiled once a version.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rules(&self, pool: &PgPool, client_id: i32) -> Result<(i64, Arc<Rules>), sqlx::Error> {
+        let version = rules::version(pool, client_id).await?;
+        if version == 0 {
+            return Ok((0, Arc::default()));
+        }
+        let known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(&client_id).cloned();
+        if let Some(known) = known.filter(|known| known.0 == version) {
+            return Ok(known);
+        }
+        let kept = rules::list(pool, client_id).await?;
+        let compiled = kept.iter().filter_map(|rule| {
+            // Rules are checked when they are made; one that an older release took must not stop the others.
+            rule.compile().inspect_err(|error| tracing::error!(rule_id = %rule.id, %error, "a rule is left out")).ok()
+        });
+        let found = (version, Arc::new(Rules::new(compiled.collect())));
+        let mut known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= CLIENTS {
+            known.clear();
+        }
+        known.insert(client_id, found.clone());
+        Ok(found)
+    }
+
+    /// The answer to the same question, if it was asked lately.
+    pub async fn remembered(&self, asked: &Asked<'_>) -> Option<Answer> {
+        let found: Result<Option<Vec<u8>>, RedisError> = self.connection.clone().get(self.key(asked)).await;
+        let found = found.unwrap_or_else(|error| {
+            tracing::warn!(%error, "remembered answers cannot be reached");
+            None
+        });
+        let answer = found.and_then(|text| serde_json::from_slice(&text).ok());
+        let outcome = if answer.is_some() { "hit" } else { "miss" };
+        metrics::counter!("gristmill_normalization_cache_total", "outcome" => outcome).increment(1);
+        answer
+    }
+
+    /// Remembers an answer for a day. What is lost here is found anew.
+    pub async fn remember(&self, asked: &Asked<'_>, answer: &Answer) {
+        let Ok(text) = serde_json::to_vec(answer) else { return };
+        let set: Result<(), RedisError> = self.connection.clone().set_ex(self.key(asked), text, REMEMBERED).await;
+        if let Err(error) = set {
+            tracing::warn!(%error, "an answer cannot be remembered");
+        }
+    }
+
+    /// Hashed: descriptors are personal, and may be long.
+    fn key(&self, asked: &Asked<'_>) -> String {
+        let Asked { client_id, version, external, description } = asked;
+        let cleaned = clean(description);
+        let text = format!("{client_id}\0{version}\0{}\0{cleaned}", external.unwrap_or_default());
+        let hash = Sha256::digest(text);
+        let (head, _) = hash.split_first_chunk::<16>().expect("SHA-256 has 32 bytes");
+        format!("{}:normalization:{:032x}", self.namespace, u128::from_be_bytes(*head))
+    }
+}

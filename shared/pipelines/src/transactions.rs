@@ -1,0 +1,9 @@
+//! The kind `transactions`: what a card's statement says, and which merchant that is. With a column `id` that is the key, and
+//! the same transaction sent again is a duplicate; without one the line in the upload is.
+
+mod record;
+mod rules;
+mod samples;
+
+pub(crate) use record::{COLUMNS, OPTIONAL, TABLE, Transactions};
+pub(crate) use samples::SAMPLES;
