@@ -22,6 +22,7 @@ mod sse;
 mod upload;
 mod uploads;
 mod watch;
+mod webhooks;
 mod workers;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ pub(crate) enum Command {
     Schedules(schedules::Schedules),
     Bills(bills::Bills),
     BillRun(bill_run::BillRun),
+    Webhooks(webhooks::Webhooks),
     Mail(mail::Mail),
     Generate(generate::Generate),
     Health(health::Health),
@@ -69,6 +71,7 @@ impl Command {
             Self::Schedules(command) => command.run().await,
             Self::Bills(command) => command.run().await,
             Self::BillRun(command) => command.run().await,
+            Self::Webhooks(command) => command.run().await,
             Self::Mail(command) => command.run().await,
             Self::Generate(command) => command.run(),
             Self::Health(command) => command.run().await,

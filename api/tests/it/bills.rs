@@ -81,6 +81,8 @@ async fn a_run_is_wanted_and_stopped() {
 async fn a_payment_is_told_once_or_more_often() {
     let api = api().await;
     billed(&api).await;
+    let hook = json!({ "url": "https://example.com/hooks", "events": ["bill.paid"] });
+    let hook = body(api.post("/v1/webhooks").json(&hook).send().await.unwrap(), StatusCode::CREATED).await;
     let notice =
         json!({ "debtId": DEBT, "paidAt": "2022-06-09 10:00:00", "paidAmount": 1240.20, "paidBy": "John Doe" });
     let tell = async |notice: &Value| api.post("/v1/payments").json(notice).send().await.unwrap();
@@ -90,6 +92,9 @@ async fn a_payment_is_told_once_or_more_often() {
     assert_eq!((bill["status"].as_str(), bill["number"].as_i64()), (Some("paid"), Some(7)));
     let again = body(tell(&notice).await, StatusCode::OK).await;
     assert_eq!(again["paid"]["minor"], 124_020);
+    let told = api.json(&format!("/v1/webhooks/{}/deliveries", hook["id"].as_str().unwrap())).await;
+    let types: Vec<&Value> = told["items"].as_array().unwrap().iter().map(|delivery| &delivery["type"]).collect();
+    assert_eq!(types, ["bill.paid"], "once");
     let wrong = json!({ "debtId": "x", "paidAt": "yesterday", "paidAmount": 1.005, "paidBy": "" });
     let told = problem(tell(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();

@@ -21,6 +21,7 @@ mod stack;
 mod steering;
 mod traces;
 mod up;
+mod webhooks;
 
 use std::{
     path::Path,

@@ -37,6 +37,10 @@ pub(crate) struct Mill {
 pub(crate) struct Process(Child);
 
 impl Process {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
     /// Asks it to stop, as a deployment does, and waits for that.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let pid = Pid::from_raw(self.0.id().try_into().unwrap()).unwrap();
@@ -79,7 +83,7 @@ impl Mill {
     }
 
     pub(crate) fn start(&self, role: &str) -> Process {
-        Process(self.command(role).spawn().unwrap())
+        Process::of(&mut self.command(role))
     }
 
     pub(crate) fn command(&self, role: &str) -> Command {

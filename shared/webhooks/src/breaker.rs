@@ -25,8 +25,8 @@ pub(crate) struct Breakers(Mutex<HashMap<Uuid, Breaker>>);
 struct Breaker {
     failures: u32,
     closed_until: Option<Instant>,
-    /// Since when one call is made, to see.
-    trying: Option<Instant>,
+    /// One call is made, to see.
+    trying: bool,
 }
 
 /// How a call was taken.
@@ -40,34 +40,37 @@ pub(crate) enum Health {
     Asks(Duration),
 }
 
+/// A call that may be made.
+pub(crate) struct Call<'a> {
+    breakers: &'a Breakers,
+    endpoint: Uuid,
+    /// Of those that are made to see.
+    tries: bool,
+}
+
 impl Breakers {
-    /// `Some`: not now, but after about so long.
-    pub(crate) fn wait(&self, endpoint: Uuid) -> Option<Duration> {
-        let now = Instant::now();
+    /// A call, or about how long to wait before one.
+    pub(crate) fn call(&self, endpoint: Uuid) -> Result<Call<'_>, Duration> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let breaker = all.get_mut(&endpoint)?;
-        if let Some(left) = breaker.closed_until.and_then(|until| until.checked_duration_since(now)) {
+        let Some(breaker) = all.get_mut(&endpoint) else { return Ok(Call { breakers: self, endpoint, tries: false }) };
+        if let Some(left) = breaker.closed_until.and_then(|until| until.checked_duration_since(Instant::now())) {
             // They come back one after another, not all at once.
-            return Some(left + spread(window(breaker.failures)));
+            return Err(left + spread(window(breaker.failures)));
         }
-        match breaker.trying {
-            // One that was dropped in the middle has told nothing.
-            Some(since) if now.duration_since(since) < Duration::from_secs(60) => Some(IN_DOUBT + spread(IN_DOUBT)),
-            _ => {
-                breaker.trying = Some(now);
-                None
-            }
+        if breaker.trying {
+            return Err(IN_DOUBT + spread(IN_DOUBT));
         }
+        breaker.trying = true;
+        Ok(Call { breakers: self, endpoint, tries: true })
     }
 
-    pub(crate) fn told(&self, endpoint: Uuid, health: Health) {
+    fn told(&self, endpoint: Uuid, health: Health) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if health == Health::Well {
             all.remove(&endpoint);
             return;
         }
         let breaker = all.entry(endpoint).or_default();
-        breaker.trying = None;
         let pause = match health {
             Health::Asks(pause) => Some(pause),
             _ => {
@@ -77,6 +80,23 @@ impl Breakers {
         };
         if let Some(pause) = pause {
             breaker.closed_until = Some(Instant::now() + pause);
+        }
+    }
+}
+
+impl Call<'_> {
+    /// How it went.
+    pub(crate) fn told(self, health: Health) {
+        self.breakers.told(self.endpoint, health);
+    }
+}
+
+impl Drop for Call<'_> {
+    /// Also of one that was broken off and has told nothing.
+    fn drop(&mut self) {
+        let mut all = self.breakers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(breaker) = all.get_mut(&self.endpoint).filter(|_| self.tries) {
+            breaker.trying = false;
         }
     }
 }
@@ -93,33 +113,47 @@ fn spread(over: Duration) -> Duration {
 mod tests {
     use super::*;
 
+    impl Breakers {
+        fn fails(&self, endpoint: Uuid, health: Health) {
+            match self.call(endpoint) {
+                Ok(call) => call.told(health),
+                Err(wait) => panic!("left alone for {wait:?}"),
+            }
+        }
+
+        fn wait(&self, endpoint: Uuid) -> Option<Duration> {
+            self.call(endpoint).err()
+        }
+    }
+
     #[test]
     fn five_failures_close_it_and_a_success_opens_it() {
         let (breakers, endpoint) = (Breakers::default(), Uuid::nil());
+        let early = breakers.call(endpoint);
         for _ in 0..FAILURES {
-            assert_eq!(breakers.wait(endpoint), None);
-            breakers.told(endpoint, Health::Unwell);
+            breakers.fails(endpoint, Health::Unwell);
         }
         assert!(breakers.wait(endpoint).is_some_and(|wait| wait > Duration::from_secs(4)));
         assert_eq!(breakers.wait(Uuid::max()), None, "others are not held");
-        breakers.told(endpoint, Health::Well);
+        // One that was on its way before is answered.
+        early.ok().unwrap().told(Health::Well);
         assert_eq!(breakers.wait(endpoint), None);
     }
 
     #[test]
     fn in_doubt_there_is_one_call_at_a_time() {
         let (breakers, endpoint) = (Breakers::default(), Uuid::nil());
-        breakers.told(endpoint, Health::Unwell);
-        assert_eq!(breakers.wait(endpoint), None);
-        assert!(breakers.wait(endpoint).is_some());
-        breakers.told(endpoint, Health::Unwell);
-        assert_eq!(breakers.wait(endpoint), None);
+        breakers.fails(endpoint, Health::Unwell);
+        let trying = breakers.call(endpoint);
+        assert!(trying.is_ok() && breakers.wait(endpoint).is_some());
+        drop(trying);
+        assert_eq!(breakers.wait(endpoint), None, "it was broken off");
     }
 
     #[test]
     fn who_asks_to_be_left_alone_is() {
         let (breakers, endpoint) = (Breakers::default(), Uuid::nil());
-        breakers.told(endpoint, Health::Asks(Duration::from_secs(100)));
+        breakers.fails(endpoint, Health::Asks(Duration::from_secs(100)));
         assert!(breakers.wait(endpoint).is_some_and(|wait| wait > Duration::from_secs(99)));
     }
 

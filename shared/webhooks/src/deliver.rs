@@ -82,9 +82,10 @@ impl Deliverer {
             self.attempts.ask(cancelled).await;
             return Delivered::Ended;
         };
-        if let Some(wait) = self.breakers.wait(due.endpoint_id) {
-            return Delivered::Later(wait);
-        }
+        let call = match self.breakers.call(due.endpoint_id) {
+            Ok(call) => call,
+            Err(wait) => return Delivered::Later(wait),
+        };
         let id = message_id(due.event_id);
         let now = Timestamp::now().as_second();
         let keys = std::iter::once(endpoint.secret.as_slice()).chain(endpoint.old_secret.as_deref());
@@ -102,7 +103,7 @@ impl Deliverer {
         let started = Instant::now();
         let result = self.outbound.post(&endpoint.url, headers, due.payload.clone()).await;
         let latency = started.elapsed();
-        self.breakers.told(due.endpoint_id, health(&result));
+        call.told(health(&result));
         let error = fault(&result);
         metrics::counter!("gristmill_webhooks_total", "outcome" => if error.is_none() { "delivered" } else { "failed" })
             .increment(1);

@@ -18,7 +18,7 @@ use crate::mill::{HEADER, Mill, file, row};
 
 impl Mill {
     /// A run by request, to its end.
-    async fn bill(&self, dry_run: bool) -> Run {
+    pub(crate) async fn bill(&self, dry_run: bool) -> Run {
         let id = self.begin(Cause::Request, dry_run).await;
         self.drain().await;
         self.run(id).await

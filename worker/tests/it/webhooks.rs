@@ -306,6 +306,26 @@ async fn an_upload_tells_of_its_end() {
     assert_eq!(told, wanted);
 }
 
+/// More bills than a slice has, from several shards: each is told of once.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bill_of_a_run_is_told_of() {
+    const BILLS: u64 = 1_201;
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| OK).await;
+    mill.grind(mill::file(1..=BILLS)).await;
+    mill.hook(&sink.url, &[EventType::BillCreated]).await;
+    let run = mill.bill(false).await;
+    assert_eq!(run.bills, BILLS.cast_signed());
+    let numbers: Vec<i64> = sink
+        .calls()
+        .iter()
+        .map(|call| serde_json::from_str::<serde_json::Value>(&call.body).unwrap())
+        .map(|told| told["data"]["number"].as_i64().unwrap())
+        .collect();
+    assert_eq!(numbers.len() as u64, BILLS);
+    assert_eq!(numbers.into_iter().collect::<HashSet<_>>().len() as u64, BILLS);
+}
+
 /// A third of the calls fail, one way or another, and workers come and go; each event is accepted all the same.
 #[tokio::test]
 async fn nothing_is_lost_with_an_endpoint_that_fails_at_random() {
@@ -335,4 +355,56 @@ async fn nothing_is_lost_with_an_endpoint_that_fails_at_random() {
     assert_eq!(mill.count(left).await, 0);
     assert_eq!(sink.ids().len(), 200);
     assert!(mill.endpoint(endpoint.id).await.enabled);
+}
+
+/// Runs a command that is there on most machines; none where it is not, or where it fails.
+fn ran(folder: &std::path::Path, program: &str, arguments: &[&str]) -> Option<String> {
+    let output = std::process::Command::new(program).args(arguments).current_dir(folder).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if !output.status.success() {
+        eprintln!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    output.status.success().then_some(said)
+}
+
+/// What we sign is what the published libraries of the specification verify. They come from PyPI and npm: without those,
+/// the vectors in `signature.rs` have to do.
+#[tokio::test]
+async fn the_published_libraries_verify_what_is_sent() {
+    let mill = Mill::new(1 << 20).await;
+    let sink = Sink::new(|_| OK).await;
+    let (endpoint, old) = mill.hook(&sink.url, EventType::ALL).await;
+    let (_, new) = endpoints::rotate(&mill.stack.pool, mill.client_id, endpoint.id).await.unwrap().unwrap();
+    mill.happen(&[netflix()]).await;
+    mill.drain().await;
+    let call = sink.calls().remove(0);
+    let folder = &mill.stack.dir;
+    for (name, secret) in [("old", &old), ("new", &new)] {
+        let case = serde_json::json!({ "secret": secret, "headers": call.headers, "body": call.body });
+        std::fs::write(folder.join(format!("{name}.json")), case.to_string()).unwrap();
+    }
+    let python = "import json, sys; from standardwebhooks import Webhook; case = json.load(open(sys.argv[1])); \
+                  print(Webhook(case['secret']).verify(case['body'], case['headers'])['data']['merchant']['name'])";
+    let node = "const { Webhook } = require('standardwebhooks'); const c = JSON.parse(require('fs').readFileSync(process.argv[1])); \
+                console.log(new Webhook(c.secret).verify(c.body, c.headers).data.merchant.name)";
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "standardwebhooks==1.1.0"];
+    let with_python =
+        ran(folder, "python3", &["-m", "venv", "venv"]).and_then(|_| ran(folder, "venv/bin/python", &pip));
+    let npm = ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "standardwebhooks@1.1.1"];
+    let with_node = ran(folder, "npm", &npm);
+    let tampered = call.body.replace("Netflix", "Nyetflix");
+    let case = serde_json::json!({ "secret": new, "headers": call.headers, "body": tampered });
+    std::fs::write(folder.join("tampered.json"), case.to_string()).unwrap();
+    for (there, program, flag, script) in
+        [(with_python, "venv/bin/python", "-c", python), (with_node, "node", "-e", node)]
+    {
+        if there.is_none() {
+            eprintln!("{program}: the library cannot be had here");
+            continue;
+        }
+        for name in ["old.json", "new.json"] {
+            assert_eq!(ran(folder, program, &[flag, script, name]).as_deref(), Some("Netflix"), "{program} {name}");
+        }
+        assert_eq!(ran(folder, program, &[flag, script, "tampered.json"]), None, "{program} takes what was changed");
+    }
 }

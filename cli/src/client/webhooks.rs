@@ -1,0 +1,245 @@
+//! Webhooks: made, looked at, tried, replayed.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use gristmill_webhooks::{EventType, deliveries::State};
+use jiff::Timestamp;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    api::Api,
+    confirm::confirm,
+    human::{short, table},
+    server::Server,
+};
+
+/// Be told of what happens: list, make, try and change webhooks, see what became of deliveries, send them again
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  gristmill webhooks list\n  \
+    gristmill webhooks create https://example.com/hooks --events upload.completed,bill.paid\n  \
+    gristmill webhooks test 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55\n  \
+    gristmill webhooks deliveries 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55 --state failed\n  \
+    gristmill webhooks replay 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55 --since 2026-01-31T09:00:00Z")]
+pub(crate) struct Webhooks {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// All of them, the newest first
+    List {
+        /// A line of JSON for each
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Make one; prints it with its secret, which is not shown again
+    Create {
+        /// What is called
+        url: String,
+        /// What it is told of, with commas between
+        #[arg(long, value_delimiter = ',', required = true, value_name = "EVENTS")]
+        events: Vec<EventType>,
+        /// A note
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+        /// Sign with a key of its own (Ed25519) instead of a secret that both sides have
+        #[arg(long)]
+        ed25519: bool,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Show one, as JSON
+    Show(One),
+    /// Change one; what is not given stays
+    Update {
+        #[command(flatten)]
+        one: One,
+        /// What is called
+        #[arg(long)]
+        url: Option<String>,
+        /// What it is told of, with commas between
+        #[arg(long, value_delimiter = ',', value_name = "EVENTS")]
+        events: Option<Vec<EventType>>,
+        /// A note
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+    },
+    /// Give one another secret; for 24 hours deliveries are signed with both
+    Rotate(One),
+    /// Call it no more; what waits for it is cancelled
+    Disable(One),
+    /// Call it again
+    Enable(One),
+    /// Send it something to try it with
+    Test(One),
+    /// What became of its deliveries, the newest first
+    Deliveries {
+        #[command(flatten)]
+        one: One,
+        /// Only those that stand like this: pending, delivered, failed or cancelled
+        #[arg(long)]
+        state: Option<State>,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+        /// A line of JSON for each, with its attempts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send deliveries once more: one, or all that have failed
+    Replay {
+        #[command(flatten)]
+        one: One,
+        /// This one only
+        #[arg(long, value_name = "ID", conflicts_with_all = ["status", "since", "until"])]
+        delivery: Option<Uuid>,
+        /// Those that stand like this: failed, cancelled or delivered
+        #[arg(long, default_value_t = State::Failed)]
+        status: State,
+        /// Of events from then on
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// Of events before then
+        #[arg(long, value_name = "TIME")]
+        until: Option<Timestamp>,
+    },
+    /// Take it away
+    Delete {
+        #[command(flatten)]
+        one: One,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+struct One {
+    /// The webhook
+    id: Uuid,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Webhooks {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::List { json, server } => list(&Api::open(server)?, json).await?,
+            What::Create { url, events, description, ed25519, server } => {
+                let signature = if ed25519 { "ed25519" } else { "hmac" };
+                let body = json!({ "url": url, "events": events, "description": description, "signature": signature });
+                show(&Api::open(server)?.change(Method::POST, "v1/webhooks", Some(&body)).await?)?;
+            }
+            What::Show(one) => one.ask(Method::GET, "", None).await?,
+            What::Update { one, url, events, description } => {
+                let body = json!({ "url": url, "events": events, "description": description });
+                one.ask(Method::PUT, "", Some(body)).await?;
+            }
+            What::Rotate(one) => one.ask(Method::POST, "/rotate", None).await?,
+            What::Disable(one) => one.ask(Method::POST, "/disable", None).await?,
+            What::Enable(one) => one.ask(Method::POST, "/enable", None).await?,
+            What::Test(one) => one.ask(Method::POST, "/test", None).await?,
+            What::Deliveries { one, state, limit, json } => deliveries(one, state, limit, json).await?,
+            What::Replay { one, delivery: Some(delivery), .. } => {
+                one.ask(Method::POST, &format!("/deliveries/{delivery}/replay"), None).await?;
+            }
+            What::Replay { one, delivery: None, status, since, until } => {
+                let mut query = vec![("status", status.to_string())];
+                query.extend(since.map(|since| ("since", since.to_string())));
+                query.extend(until.map(|until| ("until", until.to_string())));
+                let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let path = one.path("/replay");
+                let api = Api::open(one.server)?;
+                let answer = api.send(api.request(Method::POST, &path, &query)).await?;
+                show(&api.json(answer).await?)?;
+            }
+            What::Delete { one, yes } => return delete(one, yes).await,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl One {
+    fn path(&self, rest: &str) -> String {
+        format!("v1/webhooks/{}{rest}", self.id)
+    }
+
+    /// Does it, and prints the answer.
+    async fn ask(self, method: Method, rest: &str, body: Option<Value>) -> anyhow::Result<()> {
+        let path = self.path(rest);
+        show(&Api::open(self.server)?.change(method, &path, body.as_ref()).await?)
+    }
+}
+
+fn show(value: &Value) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned)
+}
+
+async fn list(api: &Api, json: bool) -> anyhow::Result<()> {
+    let answer: Value = api.get("v1/webhooks", &[]).await?;
+    let webhooks = answer["items"].as_array().cloned().unwrap_or_default();
+    if json {
+        webhooks.iter().for_each(|webhook| println!("{webhook}"));
+        return Ok(());
+    }
+    if webhooks.is_empty() {
+        eprintln!("no webhooks: `gristmill webhooks create URL --events …` makes one");
+        return Ok(());
+    }
+    let rows = webhooks.iter().map(|webhook| {
+        let state = if webhook["enabled"] == true { "enabled".to_owned() } else { text(&webhook["disabled_reason"]) };
+        let events = webhook["events"].as_array().map_or(0, Vec::len).to_string();
+        [text(&webhook["id"]), state, events, short(&text(&webhook["url"]), 60)]
+    });
+    print!("{}", table(["ID", "STATE", "EVENTS", "URL"], [false, false, true, false], &rows.collect::<Vec<_>>()));
+    Ok(())
+}
+
+async fn deliveries(one: One, state: Option<State>, limit: usize, json: bool) -> anyhow::Result<()> {
+    let query: Vec<(&str, String)> = state.map(|state| ("state", state.to_string())).into_iter().collect();
+    let path = one.path("/deliveries");
+    let found = Api::open(one.server)?.list(&path, &query, limit).await?;
+    if json {
+        found.iter().for_each(|delivery| println!("{delivery}"));
+        return Ok(());
+    }
+    if found.is_empty() {
+        eprintln!("no deliveries");
+        return Ok(());
+    }
+    let rows = found.iter().map(|delivery| {
+        let attempts = delivery["attempts"].as_array().map_or(&[][..], Vec::as_slice);
+        let last = attempts.last().map_or_else(String::new, |last| match last["status"].as_i64() {
+            Some(status) => format!("{status} in {} ms", last["latency_ms"]),
+            None => short(&text(&last["error"]), 50),
+        });
+        [text(&delivery["id"]), text(&delivery["type"]), text(&delivery["state"]), attempts.len().to_string(), last]
+    });
+    let head = ["ID", "TYPE", "STATE", "ATTEMPTS", "LAST"];
+    print!("{}", table(head, [false, false, false, true, false], &rows.collect::<Vec<_>>()));
+    Ok(())
+}
+
+async fn delete(one: One, yes: bool) -> anyhow::Result<ExitCode> {
+    let what = format!("the webhook {} goes, and what waits for it is not sent", one.id);
+    if !yes && !confirm(&what, "Remove it?")? {
+        eprintln!("left as it is");
+        return Ok(ExitCode::FAILURE);
+    }
+    let path = one.path("");
+    let api = Api::open(one.server)?;
+    let _gone: Response = api.send(api.request(Method::DELETE, &path, &[])).await?;
+    println!("deleted");
+    Ok(ExitCode::SUCCESS)
+}

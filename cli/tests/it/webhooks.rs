@@ -1,0 +1,131 @@
+//! Webhooks while workers are killed, to an endpoint that fails at random.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+};
+
+use gristmill_queue::{Queue, QueueConfig};
+use gristmill_webhooks::{
+    Event, EventType, Merchant, NormalizationCompleted, Scheme,
+    endpoints::{self, NewEndpoint},
+    publish_all,
+};
+use uuid::Uuid;
+
+use crate::mill::{Mill, Process};
+
+/// How often each message was accepted.
+type Accepted = Arc<Mutex<HashMap<String, usize>>>;
+
+/// Takes two calls of three; of the others one is answered 500, and one never: its line is cut.
+async fn sink() -> (String, Accepted) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (url, accepted) = (format!("http://{}/", listener.local_addr().unwrap()), Accepted::default());
+    let seen = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(serve(socket, Arc::clone(&seen)));
+        }
+    });
+    (url, accepted)
+}
+
+async fn serve(socket: TcpStream, accepted: Accepted) -> Option<()> {
+    let mut socket = BufReader::new(socket);
+    loop {
+        let (mut id, mut length, mut line) = (String::new(), 0, String::new());
+        loop {
+            line.clear();
+            socket.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+            match line.trim_end().split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
+                Some((name, value)) if name.eq_ignore_ascii_case("webhook-id") => value.clone_into(&mut id),
+                None if line.trim_end().is_empty() => break,
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        socket.read_exact(&mut body).await.ok()?;
+        // So long that a killed worker has calls on their way.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        match Uuid::new_v4().as_u128() % 6 {
+            0 => {
+                socket.write_all(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n").await.ok()?;
+                continue;
+            }
+            1 => return None,
+            _ => {}
+        }
+        *accepted.lock().unwrap().entry(id).or_default() += 1;
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.ok()?;
+    }
+}
+
+fn worker(mill: &Mill) -> Process {
+    let mut command = mill.command("worker");
+    command
+        .env("GRISTMILL_OUTBOUND_HTTP", "true")
+        .env("GRISTMILL_OUTBOUND_PORTS", "any")
+        .env("GRISTMILL_OUTBOUND_NETWORKS", "127.0.0.0/8");
+    Process::of(&mut command)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_is_accepted_though_workers_are_killed() {
+    const EVENTS: usize = 400;
+    let mill = Mill::with(1).await;
+    let (url, accepted) = sink().await;
+    let pool = &mill.stack.pool;
+    let client: i32 = sqlx::query_scalar("select id from clients").fetch_one(pool).await.unwrap();
+    let new = NewEndpoint {
+        url,
+        events: EventType::ALL.to_vec(),
+        description: None,
+        scheme: Scheme::Hmac,
+        old_callback: false,
+    };
+    endpoints::create(pool, client, &new).await.unwrap();
+    let _scheduler = mill.start("scheduler");
+    let mut workers = [worker(&mill), worker(&mill)];
+    let config = QueueConfig { namespace: mill.stack.namespace.clone(), ..QueueConfig::new(&mill.stack.redis_url) };
+    let queue = Queue::connect(pool.clone(), config).await.unwrap();
+    let merchant = Merchant { name: "n/a".into(), rule: None, score: None, category: None, wikidata_id: None };
+    let events: Vec<Event> = (0..EVENTS)
+        .map(|_| {
+            let (request_id, merchant) = (Uuid::now_v7(), merchant.clone());
+            Event::NormalizationCompleted(NormalizationCompleted { request_id, merchant })
+        })
+        .collect();
+    let mut tx = pool.begin().await.unwrap();
+    let jobs = publish_all(&mut tx, &queue, client, &events).await.unwrap();
+    tx.commit().await.unwrap();
+    queue.push(jobs).await;
+    let begun = Instant::now();
+    let mut killed = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        // Nobody waits for hours in a test.
+        sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(pool).await.unwrap();
+        if killed < 4 && accepted.lock().unwrap().len() > killed * EVENTS / 8 {
+            workers[killed % 2].kill();
+            workers[killed % 2] = worker(&mill);
+            killed += 1;
+        }
+        if mill.count("select count(*) from webhook_deliveries where state <> 'delivered'").await == 0 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "not all are delivered");
+    }
+    assert!(killed > 0, "no worker was killed");
+    let accepted = accepted.lock().unwrap();
+    assert_eq!(accepted.len(), EVENTS);
+    let twice = accepted.values().filter(|times| **times > 1).count();
+    assert!(twice < EVENTS / 4, "{twice} came more than once: more than were on their way when a worker was killed");
+}
