@@ -54,6 +54,3 @@ create table webhook_attempts (
     answer      bytea,
     primary key (delivery_id, no)
 );
-
--- Deliveries take turns by endpoint: so many at a time to one, by all workers.
-insert into queues (name, key_concurrency) values ('webhooks', 16) on conflict do nothing;

@@ -20,7 +20,7 @@ use gristmill_normalization::Merchants;
 use gristmill_pipelines::Rules;
 use gristmill_platform::config::{LimitsConfig, MailConfig, OutboundConfig, RoleConfig, WorkerConfig};
 pub use gristmill_queue::WorkerHealth;
-use gristmill_queue::{Queue, QueueConfig, Worker, WorkerBuilder};
+use gristmill_queue::{Limits, Queue, QueueConfig, Worker, WorkerBuilder};
 use gristmill_uploads::{events::Events, jobs};
 use gristmill_webhooks::Deliverer;
 use object_store::ObjectStore;
@@ -115,6 +115,9 @@ pub async fn run_with(
         pool,
         queue,
     };
+    // A slow endpoint takes so many places, whatever waits for it.
+    let turns = Limits { key_concurrency: Some(CALLS_AN_ENDPOINT), ..Limits::default() };
+    env.queue.queues().default_limits("webhooks", &turns).await.context("the queue of webhooks has no limits")?;
     more(builder(&env, &config.worker, &config.mail))
         .health(health)
         .build()
@@ -144,6 +147,8 @@ const NORMALIZATIONS: usize = 32;
 /// Deliveries that a process makes at the same time. They wait for others' servers; of one endpoint, only so many as the
 /// queue's limit says.
 const WEBHOOKS: usize = 64;
+/// And that all workers make at a time to one endpoint.
+const CALLS_AN_ENDPOINT: u32 = 16;
 
 fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder {
     describe();

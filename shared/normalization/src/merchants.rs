@@ -23,12 +23,15 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Clients whose compiled rules are kept.
 const CLIENTS: usize = 1_000;
 
+/// A client's rules as of their version, by client.
+type Compiled = HashMap<i32, (i64, Arc<Rules>)>;
+
 /// Rules and answers that were needed before. Cheap to clone.
 #[derive(Clone)]
 pub struct Merchants {
     connection: ConnectionManager,
     namespace: String,
-    compiled: Arc<Mutex<HashMap<i32, (i64, Arc<Rules>)>>>,
+    compiled: Arc<Mutex<Compiled>>,
 }
 
 /// What an answer depends on.

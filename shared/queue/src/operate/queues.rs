@@ -96,6 +96,23 @@ impl Queues {
         .await
     }
 
+    /// Holds it to these limits unless somebody has said something of this queue before. Workers see them within seconds.
+    ///
+    /// # Errors
+    /// As [`Queues::set_limits`].
+    pub async fn default_limits(&self, name: &str, limits: &Limits) -> Result<(), LimitsError> {
+        view::check(limits)?;
+        let known: bool = sqlx::query_scalar("select exists (select from queues where name = $1)")
+            .bind(name)
+            .fetch_one(self.queue.pool())
+            .await
+            .map_err(QueueError::from)?;
+        if !known {
+            self.set_limits(name, limits).await?;
+        }
+        Ok(())
+    }
+
     /// Holds it to these limits, over all its workers, in place of those it had. They count for what starts from now
     /// on: what runs is left to run.
     ///
