@@ -135,7 +135,7 @@ pub(crate) fn to(client_id: i32, endpoint_id: Uuid) -> Options {
     Options { client_id: Some(client_id), fair_key: Some(endpoint_id.to_string()), ..Options::default() }
 }
 
-/// The type of [`test`]'s event.
+/// The type of [`test()`]'s event.
 pub const TEST: &str = "webhook.test";
 
 /// Sends an endpoint something to try it with, whatever it is told of. Returns the delivery, and what to push after the
