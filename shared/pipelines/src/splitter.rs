@@ -31,7 +31,7 @@ pub struct SplitLimits {
 
 impl Default for SplitLimits {
     fn default() -> Self {
-        Self { chunk_bytes: 6 << 20, max_record_bytes: 1 << 20 }
+        Self { chunk_bytes: 5 << 20, max_record_bytes: 1 << 20 }
     }
 }
 
