@@ -58,8 +58,8 @@ async fn fetch(env: &Env, chunk: &Arc<ChunkRecord>) -> Result<Bytes, JobError> {
 /// Loads these records of the chunk: all, or a part.
 async fn load(env: &Env, context: &Context, chunk: &Arc<ChunkRecord>, records: Bytes) -> Result<(), JobError> {
     let prepared = {
-        let (chunk, rules) = (chunk.clone(), chunk.rules.clone());
-        on_rayon(move || prepare::prepare(&chunk, &records, &rules)).await?
+        let chunk = chunk.clone();
+        on_rayon(move || prepare::prepare(&chunk, &records)).await?
     };
     let suspects = Suspects::none(&prepared);
     if !chunk.careful {

@@ -118,22 +118,16 @@ async fn make(env: &Env, tx: &mut PgConnection, job: &BillShard, run: &Run, due:
         Numbering::Gapless => allocate(tx, run.client_id, due).await?,
     };
     sqlx::raw_sql("savepoint hope").execute(&mut *tx).await?;
-    let made = match hope(tx, job, run, (first, due)).await {
-        Ok(made) => {
-            if made < due {
-                // Some were paid since they were counted.
-                correct(tx, job).await?;
-            }
-            made
-        }
-        Err(Failed::Taken) => {
+    let made = match hope(tx, job, run, (first, due)).await? {
+        Some(made) => made,
+        None => {
             sqlx::raw_sql("rollback to savepoint hope").execute(&mut *tx).await?;
-            let made = insert(tx, job, run, (first, due)).await?;
-            correct(tx, job).await?;
-            made
+            insert(tx, job, run, (first, due)).await?
         }
-        Err(Failed::Otherwise(error)) => return Err(error),
     };
+    if made < due {
+        correct(tx, job).await?;
+    }
     if made == 0 {
         return Ok(());
     }
@@ -146,7 +140,7 @@ async fn make(env: &Env, tx: &mut PgConnection, job: &BillShard, run: &Run, due:
     Ok(())
 }
 
-/// What was noted before counts bills that were there already: count those of this shard.
+/// What was noted before counts debts that were billed already, or paid since: count this shard's bills.
 async fn correct(conn: &mut PgConnection, job: &BillShard) -> Result<(), sqlx::Error> {
     let sql = format!(
         "update billing_shards s set bills = coalesce(m.bills, 0), amount_minor = coalesce(m.amount, 0)
@@ -179,8 +173,8 @@ async fn allocate(conn: &mut PgConnection, client_id: i32, many: i64) -> Result<
     .await
 }
 
-/// The debts to be billed, `d` without `$6` and what comes after: what of them a bill needs.
-fn due(run: &Run) -> String {
+/// Selects the debts to be billed with what their bills need of them; its parameters are `$1` to `$5`.
+fn debts_due(run: &Run) -> String {
     let wanted = wanted(run);
     let (paid, payments) = if run.some_paid {
         (
@@ -194,19 +188,6 @@ fn due(run: &Run) -> String {
     format!("select d.debt_id, d.upload_id, d.due_date, d.amount_minor, {paid} as paid {due} and {wanted}")
 }
 
-/// Why bills did not go in at once.
-enum Failed {
-    /// A debt of the shard is billed already.
-    Taken,
-    Otherwise(JobError),
-}
-
-impl<E: Into<JobError>> From<E> for Failed {
-    fn from(error: E) -> Self {
-        Self::Otherwise(error.into())
-    }
-}
-
 /// What a bill needs of its debt.
 struct Debt {
     id: Uuid,
@@ -217,8 +198,13 @@ struct Debt {
     paid: i64,
 }
 
-/// Reads the debts, sorts them, and copies their bills in the hope that none is billed yet.
-async fn hope(conn: &mut PgConnection, job: &BillShard, run: &Run, (first, due): (i64, i64)) -> Result<i64, Failed> {
+/// Reads the debts, sorts them, and copies their bills in the hope that none is billed yet. `None`: one is.
+async fn hope(
+    conn: &mut PgConnection,
+    job: &BillShard,
+    run: &Run,
+    (first, due): (i64, i64),
+) -> Result<Option<i64>, JobError> {
     let debts = debts(conn, job, run).await?;
     let debts = on_rayon(move || {
         let mut debts = debts;
@@ -245,11 +231,11 @@ async fn hope(conn: &mut PgConnection, job: &BillShard, run: &Run, (first, due):
     })
     .await;
     match copied {
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Err(Failed::Taken),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(None),
         copied => copied?,
     };
     note_days(conn, run, (first, due), &debts).await?;
-    Ok(i64::try_from(debts.len()).map_err(JobError::from)?)
+    Ok(Some(i64::try_from(debts.len())?))
 }
 
 /// Notes on which days the new bills are payable, for their reminders.
@@ -290,7 +276,7 @@ async fn debts(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<Ve
         "select coalesce(array_agg(debt_id), '{{}}'), coalesce(array_agg(upload_id), '{{}}'),
                 coalesce(array_agg(due_date - date '2000-01-01'), '{{}}'),
                 coalesce(array_agg(amount_minor), '{{}}'), coalesce(array_agg(paid), '{{}}') from ({}) d",
-        due(run)
+        debts_due(run)
     );
     let (ids, uploads, due, amounts, paid): Columns = sqlx::query_as(AssertSqlSafe(sql))
         .bind(job.run_id)
@@ -321,7 +307,7 @@ async fn insert(
     run: &Run,
     (first, due): (i64, i64),
 ) -> Result<i64, sqlx::Error> {
-    let debts = self::due(run);
+    let debts = debts_due(run);
     let sql = format!(
         "with made as (
          insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, paid_minor, currency)

@@ -71,7 +71,7 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
     };
     sqlx::query("delete from upload_waits where upload_id = $1").bind(upload_id).execute(&mut *tx).await?;
     let gone: Vec<Uuid> = others.iter().filter(|other| !other.stays()).map(|other| other.id).collect();
-    let still_open = orphaned::settle(&mut tx, &chunk, &chunk.rules, &gone).await?;
+    let still_open = orphaned::settle(&mut tx, &chunk, &gone).await?;
     // Second, as an orphan may come before a line that took its key meanwhile.
     displaced::settle(env, &mut tx, &chunk).await?;
     if !still_open {
@@ -91,8 +91,8 @@ struct Record {
 }
 
 /// Parses the raw text of a record that was good when its chunk was loaded.
-fn again(chunk: &ChunkRecord, rules: &gristmill_pipelines::Rules, raw: &[u8], line: u64) -> Result<Record, JobError> {
-    let Parsed { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, rules);
+fn again(chunk: &ChunkRecord, raw: &[u8], line: u64) -> Result<Record, JobError> {
+    let Parsed { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, &chunk.rules);
     let row =
         rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
     Ok(Record { key: row.key, tuple: tuples[row.start as usize..(row.start + row.len) as usize].to_vec() })

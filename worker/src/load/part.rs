@@ -78,7 +78,7 @@ pub(crate) async fn load_part(env: Env, context: Context, job: LoadPart) -> Resu
         [_] if part.deaths < DEADLY => load(&env, &context, &chunk, bytes).await,
         [Place { line, bytes: Range { start, end } }] => {
             tracing::error!(upload_id = %job.upload_id, line, "a record that takes its workers down is left out");
-            let prepared = prepare::poison(&chunk, *line, &bytes[*start..*end], &chunk.rules);
+            let prepared = prepare::poison(&chunk, *line, &bytes[*start..*end]);
             let suspects = Suspects::none(&prepared);
             finish(&env, &context, &chunk, prepared, suspects).await
         }

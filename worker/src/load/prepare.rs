@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gristmill_pipelines::{Parsed, ReasonCode, Reject, Row, Rules};
+use gristmill_pipelines::{Parsed, ReasonCode, Reject, Row};
 use gristmill_queue::JobError;
 use gristmill_uploads::read::duplicate_message;
 use rayon::slice::ParallelSliceMut;
@@ -95,26 +95,26 @@ pub(super) fn verify(chunk: &ChunkRecord, object: &[u8]) -> Result<(), JobError>
 }
 
 /// The one record of a part that takes down who reads it: unread, a reject.
-pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8], rules: &Rules) -> Prepared {
+pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8]) -> Prepared {
     let poison = std::iter::once(Reject::poison(line, raw));
-    let refused: Vec<Refused> = poison.chain(too_long(chunk, rules)).map(Refused::from).collect();
+    let refused: Vec<Refused> = poison.chain(too_long(chunk)).map(Refused::from).collect();
     let read = refused.len() as u64;
     Prepared { object: bytes::Bytes::new(), rows: Vec::new(), tuples: Vec::new(), refused, read, lost: 0 }
 }
 
-fn too_long(chunk: &ChunkRecord, rules: &Rules) -> impl Iterator<Item = Reject> {
-    let limit = rules.max_record_bytes;
+fn too_long(chunk: &ChunkRecord) -> impl Iterator<Item = Reject> {
+    let limit = chunk.rules.max_record_bytes;
     chunk.oversize.iter().map(move |note| Reject::record_too_long(note.line, note.bytes, &note.head, limit))
 }
 
 /// Parses the records of a chunk or of a part, sorts the rows by key and takes out those whose key came earlier in it.
-pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes, rules: &Rules) -> Prepared {
+pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
     #[cfg(debug_assertions)]
     die_of_test_poison(object);
     let Parsed { mut rows, tuples, rejects, read } =
-        chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, rules);
+        chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, &chunk.rules);
     rows.par_sort_unstable_by_key(|row| (row.key, row.line));
-    let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long(chunk, rules)).map(Refused::from).collect();
+    let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long(chunk)).map(Refused::from).collect();
     rows.dedup_by(|row, first| {
         let repeated = row.key == first.key;
         if repeated {

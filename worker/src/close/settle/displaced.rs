@@ -36,10 +36,8 @@ pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &ChunkReco
     if early.is_empty() {
         return Ok(());
     }
-    let winners: Vec<Record> = early
-        .iter()
-        .map(|early| again(chunk, &chunk.rules, &early.raw, early.line.cast_unsigned()))
-        .collect::<Result<_, _>>()?;
+    let winners: Vec<Record> =
+        early.iter().map(|early| again(chunk, &early.raw, early.line.cast_unsigned())).collect::<Result<_, _>>()?;
     replace(conn, chunk, winners).await?;
 
     let late = late_records(env, conn, chunk, &early).await?;
@@ -131,7 +129,6 @@ async fn late_records(
         let no = same_chunk[0].0;
         let record = ChunkRecord::find(env, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
         let object = env.store.get(&objects::chunk(chunk.upload_id, no)).await?.bytes().await?;
-        let rules = chunk.rules.clone();
         let wanted: Vec<i64> = same_chunk.iter().map(|place| place.1).collect();
         if poisoned.contains(&no) {
             // Not to be parsed as a whole.
@@ -142,7 +139,7 @@ async fn late_records(
             continue;
         }
         let records = load::on_rayon(move || {
-            let parsed = record.kind.parse(&object, record.first_line, &record.layout, &record.owner, &rules);
+            let parsed = record.kind.parse(&object, record.first_line, &record.layout, &record.owner, &record.rules);
             let raw = |start: u32, len: u32| object[start as usize..][..len as usize].to_vec();
             let rows = parsed.rows.iter().filter(|row| wanted.contains(&row.line.cast_signed()));
             rows.map(|row| (row.line.cast_signed(), (no, raw(row.raw_start, row.raw_len)))).collect::<Vec<_>>()

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use gristmill_pipelines::Rules;
 use gristmill_queue::JobError;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -21,12 +20,7 @@ struct Orphan {
 }
 
 /// Takes the orphans of `gone` uploads. `true`: some lost again, to a file that is not closed either.
-pub(super) async fn settle(
-    conn: &mut PgConnection,
-    chunk: &ChunkRecord,
-    rules: &Rules,
-    gone: &[Uuid],
-) -> Result<bool, JobError> {
+pub(super) async fn settle(conn: &mut PgConnection, chunk: &ChunkRecord, gone: &[Uuid]) -> Result<bool, JobError> {
     let mut still_open = false;
     let mut after = 0;
     while !gone.is_empty() {
@@ -43,22 +37,17 @@ pub(super) async fn settle(
         .await?;
         let Some(last) = orphans.last() else { break };
         after = last.line;
-        still_open |= take(conn, chunk, rules, orphans).await?;
+        still_open |= take(conn, chunk, orphans).await?;
     }
     Ok(still_open)
 }
 
-async fn take(
-    conn: &mut PgConnection,
-    chunk: &ChunkRecord,
-    rules: &Rules,
-    orphans: Vec<Orphan>,
-) -> Result<bool, JobError> {
+async fn take(conn: &mut PgConnection, chunk: &ChunkRecord, orphans: Vec<Orphan>) -> Result<bool, JobError> {
     // By key, as rows go in in the order of their key; of each key the first line of the file.
     let mut first_by_key: BTreeMap<u128, Record> = BTreeMap::new();
     let mut keys = Vec::with_capacity(orphans.len());
     for orphan in &orphans {
-        let record = again(chunk, rules, &orphan.raw, orphan.line.cast_unsigned())?;
+        let record = again(chunk, &orphan.raw, orphan.line.cast_unsigned())?;
         keys.push(record.key);
         first_by_key.entry(record.key).or_insert(record);
     }
