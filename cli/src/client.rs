@@ -1,5 +1,6 @@
 //! The tools: subcommands that talk to a running API over HTTP, as any other client would.
 
+mod all;
 mod api;
 mod bill_run;
 mod bills;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     NOT_COMPLETED,
     api::{Api, Page},
-    human::{count, table},
+    human::{count, table, text},
     server::Server,
 };
 
@@ -73,10 +73,6 @@ impl BillRun {
             ExitCode::from(NOT_COMPLETED)
         })
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn tell(run: &Value) {

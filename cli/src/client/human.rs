@@ -3,6 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
+
+/// A string without its quotes, and anything else as JSON.
+pub(super) fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
 
 /// `1100000` → `1,100,000`.
 pub(super) fn count(number: impl TryInto<u64>) -> String {

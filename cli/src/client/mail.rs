@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    api::{Api, Page},
-    human::{short, table},
+    api::Api,
+    human::{short, table, text},
     server::Server,
 };
 
@@ -136,10 +136,6 @@ impl Mail {
     }
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
 fn print(mails: &[Value]) {
     const HEAD: [&str; 4] = ["ID", "STATE", "TO", "SUBJECT"];
     let rows = mails.iter().map(|mail| {
@@ -158,15 +154,7 @@ async fn eml(api: &Api, id: Uuid, output: PathBuf) -> anyhow::Result<()> {
 }
 
 async fn suppressions(api: &Api) -> anyhow::Result<()> {
-    let mut cursor = None::<String>;
-    loop {
-        let mut query = vec![("limit", "200")];
-        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let page: Page<Value> = api.get("v1/mail/suppressions", &query).await?;
-        page.items.iter().for_each(|item| println!("{}  {}", text(&item["address"]), text(&item["reason"])));
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return Ok(());
-        }
-    }
+    let suppressions = api.list("v1/mail/suppressions", &[], usize::MAX).await?;
+    suppressions.iter().for_each(|item| println!("{}  {}", text(&item["address"]), text(&item["reason"])));
+    Ok(())
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    all::All,
     api::{Api, segment},
     human::{count, duration, short, table},
     server::Server,
@@ -28,13 +29,7 @@ pub(crate) struct Queues {
 #[derive(Subcommand, Debug)]
 enum What {
     /// Every queue that has jobs to do, a worker, or something that was said of it
-    List {
-        /// A line of JSON for each
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        server: Server,
-    },
+    List(All),
     /// One of them
     Show(One),
     /// Start no job of it any more; what runs goes on
@@ -76,14 +71,8 @@ struct One {
 impl Queues {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { json, server } => {
-                let answer: Value = Api::open(server)?.get("v1/queues", &[]).await?;
-                let queues = answer["items"].as_array().cloned().unwrap_or_default();
-                if json {
-                    queues.iter().for_each(|queue| println!("{queue}"));
-                } else {
-                    print!("{}", queue_table(&queues)?);
-                }
+            What::List(all) => {
+                all.show("v1/queues", None, queue_table).await?;
             }
             What::Show(one) => one.ask(Method::GET, "", None).await?,
             What::Pause(one) => one.ask(Method::POST, "/pause", None).await?,

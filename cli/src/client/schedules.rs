@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    all::All,
     api::{Api, segment},
     confirm::confirm,
     human::{count, short, table},
@@ -32,13 +33,7 @@ pub(crate) struct Schedules {
 #[derive(Subcommand, Debug)]
 enum What {
     /// All of them, by name
-    List {
-        /// A line of JSON for each
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        server: Server,
-    },
+    List(All),
     /// One of them, with its next ticks
     Show(One),
     /// What it has fired and missed, the newest first
@@ -115,16 +110,9 @@ enum CatchUp {
 impl Schedules {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { json, server } => {
-                let answer: Value = Api::open(server)?.get("v1/schedules", &[]).await?;
-                let schedules = answer["items"].as_array().cloned().unwrap_or_default();
-                if json {
-                    schedules.iter().for_each(|schedule| println!("{schedule}"));
-                } else if schedules.is_empty() {
-                    eprintln!("no schedules: `gristmill schedules put NAME` makes one");
-                } else {
-                    print!("{}", schedule_table(&schedules)?);
-                }
+            What::List(all) => {
+                let none = Some("no schedules: `gristmill schedules put NAME` makes one");
+                all.show("v1/schedules", none, schedule_table).await?;
             }
             What::Show(one) => one.ask(Method::GET, "", None).await?,
             What::Ticks { one, limit } => ticks(one, limit).await?,

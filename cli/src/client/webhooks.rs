@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    all::All,
     api::Api,
     confirm::confirm,
     human::{short, table},
@@ -31,13 +32,7 @@ pub(crate) struct Webhooks {
 #[derive(Subcommand, Debug)]
 enum What {
     /// All of them, the newest first
-    List {
-        /// A line of JSON for each
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        server: Server,
-    },
+    List(All),
     /// Make one; prints it with its secret, which is not shown again
     Create {
         /// What is called
@@ -130,7 +125,10 @@ struct One {
 impl Webhooks {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { json, server } => list(&Api::open(server)?, json).await?,
+            What::List(all) => {
+                let none = Some("no webhooks: `gristmill webhooks create URL --events …` makes one");
+                all.show("v1/webhooks", none, |webhooks| Ok(webhook_table(webhooks))).await?;
+            }
             What::Create { url, events, description, ed25519, server } => {
                 let signature = if ed25519 { "ed25519" } else { "hmac" };
                 let body = json!({ "url": url, "events": events, "description": description, "signature": signature });
@@ -186,24 +184,13 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned)
 }
 
-async fn list(api: &Api, json: bool) -> anyhow::Result<()> {
-    let answer: Value = api.get("v1/webhooks", &[]).await?;
-    let webhooks = answer["items"].as_array().cloned().unwrap_or_default();
-    if json {
-        webhooks.iter().for_each(|webhook| println!("{webhook}"));
-        return Ok(());
-    }
-    if webhooks.is_empty() {
-        eprintln!("no webhooks: `gristmill webhooks create URL --events …` makes one");
-        return Ok(());
-    }
+fn webhook_table(webhooks: &[Value]) -> String {
     let rows = webhooks.iter().map(|webhook| {
         let state = if webhook["enabled"] == true { "enabled".to_owned() } else { text(&webhook["disabled_reason"]) };
         let events = webhook["events"].as_array().map_or(0, Vec::len).to_string();
         [text(&webhook["id"]), state, events, short(&text(&webhook["url"]), 60)]
     });
-    print!("{}", table(["ID", "STATE", "EVENTS", "URL"], [false, false, true, false], &rows.collect::<Vec<_>>()));
-    Ok(())
+    table(["ID", "STATE", "EVENTS", "URL"], [false, false, true, false], &rows.collect::<Vec<_>>())
 }
 
 async fn deliveries(one: One, state: Option<State>, limit: usize, json: bool) -> anyhow::Result<()> {

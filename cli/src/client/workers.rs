@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
+    all::All,
     api::Api,
     human::{age, bytes, short},
     server::Server,
@@ -31,13 +32,7 @@ pub(crate) struct Workers {
 #[derive(Subcommand, Debug)]
 enum What {
     /// The workers heard of in the last half minute, and what they run
-    List {
-        /// A line of JSON for each
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        server: Server,
-    },
+    List(All),
     /// Have a worker take no more jobs; it finishes what it runs
     Drain {
         /// The worker
@@ -53,18 +48,11 @@ enum What {
 impl Workers {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { json, server } => {
-                let answer: Value = Api::open(server)?.get("v1/workers", &[]).await?;
-                let workers = answer["items"].as_array().cloned().unwrap_or_default();
-                if json {
-                    workers.iter().for_each(|worker| println!("{worker}"));
-                } else if workers.is_empty() {
-                    eprintln!("no workers: `gristmill worker` starts one");
-                } else {
-                    for worker in &workers {
-                        print!("{}", worker_lines(&WorkerView::deserialize(worker)?));
-                    }
-                }
+            What::List(all) => {
+                let lines = |workers: &[Value]| {
+                    workers.iter().map(|worker| Ok(worker_lines(&WorkerView::deserialize(worker)?))).collect()
+                };
+                all.show("v1/workers", Some("no workers: `gristmill worker` starts one"), lines).await?;
             }
             What::Drain { id, json, server } => {
                 let path = format!("v1/workers/{id}/drain");
