@@ -101,24 +101,26 @@ async fn measure(database: &str, redis: &str, args: &[String]) -> Result<(), Err
         .collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
 
+    let mut commits = Vec::new();
     for _ in 0..500 {
+        let since = Instant::now();
         let mut tx = queue.pool().begin().await?;
         let at = u64::try_from(epoch.elapsed().as_nanos())?;
         let enqueued = queue.enqueue(&mut tx, &Ping { at }, &Options::default()).await?;
         tx.commit().await?;
+        commits.push(since.elapsed());
         queue.push(enqueued).await;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
     if let Ok(mut waits) = waits.lock() {
-        waits.sort_unstable();
-        let at = |percent: usize| waits[(waits.len() * percent / 100).min(waits.len() - 1)];
-        println!(
-            "idle: enqueue (insert, commit, push) to start: p50 {:?}, p99 {:?}, of {}",
-            at(50),
-            at(99),
-            waits.len()
-        );
+        for (what, times) in
+            [("enqueue (insert, commit, push) to start", &mut *waits), ("insert and commit of it", &mut commits)]
+        {
+            times.sort_unstable();
+            let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
+            println!("idle: {what}: p50 {:?}, p99 {:?}, of {}", at(50), at(99), times.len());
+        }
     }
 
     let started = Instant::now();
