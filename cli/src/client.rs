@@ -14,6 +14,7 @@ mod human;
 mod jobs;
 mod mail;
 mod meter;
+mod normalizations;
 mod queues;
 mod receipt;
 mod rejects;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Schedules(schedules::Schedules),
     Bills(bills::Bills),
     BillRun(bill_run::BillRun),
+    Normalize(normalizations::Normalize),
+    Normalizations(normalizations::Normalizations),
     Webhooks(webhooks::Webhooks),
     Mail(mail::Mail),
     Generate(generate::Generate),
@@ -72,6 +75,8 @@ impl Command {
             Self::Schedules(command) => command.run().await,
             Self::Bills(command) => command.run().await,
             Self::BillRun(command) => command.run().await,
+            Self::Normalize(command) => command.run().await,
+            Self::Normalizations(command) => command.run().await,
             Self::Webhooks(command) => command.run().await,
             Self::Mail(command) => command.run().await,
             Self::Generate(command) => command.run(),

@@ -30,7 +30,14 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
         tracing::info!(mails, "dropped kept mails");
     }
     old_deliveries(env, config.keep_jobs).await?;
+    old_normalizations(env, config.keep_normalizations).await?;
     orphaned_objects(env).await
+}
+
+/// Requests of merchants that were answered long ago.
+async fn old_normalizations(env: &Env, keep: Duration) -> anyhow::Result<()> {
+    while gristmill_normalization::requests::prune(&env.pool, keep, SLICE).await? == SLICE.unsigned_abs() {}
+    Ok(())
 }
 
 /// Deliveries of webhooks that have ended, with their attempts: kept as long as jobs are.

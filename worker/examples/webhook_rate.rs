@@ -82,7 +82,7 @@ async fn env(stack: &Stack) -> Result<Env, Failure> {
         events: Events::connect(&stack.redis_url, &stack.namespace)?,
         mailer: Mailer::new(&MailConfig::default(), stack.pool.clone(), stack.store.clone(), rate)?,
         merchants: Merchants::connect(&stack.redis_url, &stack.namespace)?,
-        deliverer: Deliverer::new(&outbound, stack.pool.clone())?,
+        deliverer: Deliverer::new(&outbound, queue.clone())?,
         rules: Arc::new(rules(&LimitsConfig::default())),
         keep_objects: Duration::ZERO,
     })

@@ -107,7 +107,7 @@ pub async fn run_with(
     let env = Env {
         events: Events::connect(redis_url, namespace).context("no Redis to tell events to")?,
         mailer: Mailer::new(&config.mail, pool.clone(), store.clone(), rate).context("mails cannot be sent")?,
-        deliverer: Deliverer::new(&config.outbound, pool.clone()).context("webhooks cannot be delivered")?,
+        deliverer: Deliverer::new(&config.outbound, queue.clone()).context("webhooks cannot be delivered")?,
         merchants: Merchants::connect(redis_url, namespace).context("no Redis to remember merchants in")?,
         store,
         rules: Arc::new(rules(&config.limits)),

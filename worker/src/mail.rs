@@ -4,6 +4,7 @@ mod bills;
 mod dunning;
 mod run;
 mod uploads;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ async fn send(env: Env, context: Context, job: SendMail) -> Result<(), JobError>
 async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, JobError> {
     match job.kind {
         Kind::UploadCompleted | Kind::UploadFailed => uploads::letter(env, job).await,
+        Kind::WebhookDisabled => webhooks::letter(env, job).await,
         Kind::BillNew | Kind::BillReminder | Kind::BillOverdue | Kind::PaymentReceipt => bills::letter(env, job).await,
     }
 }

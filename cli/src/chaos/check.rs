@@ -1,5 +1,6 @@
 //! What must be true when everything is quiet: asked of the ledger, the data and Redis.
 
+mod bills;
 mod groups;
 mod jobs;
 mod leftovers;
@@ -29,6 +30,10 @@ pub(super) async fn all(stage: &Stage, asked: &Asked) -> anyhow::Result<Vec<Find
         uploads::accepted(asked),
         uploads::conserved(pool, asked).await?,
         uploads::counted(pool).await?,
+        bills::runs(pool, asked).await?,
+        bills::once(pool).await?,
+        bills::mailed(pool).await?,
+        bills::paid(pool, asked).await?,
         leftovers::redis(stage).await?,
         leftovers::invariants(stage).await?,
         leftovers::panics(stage)?,

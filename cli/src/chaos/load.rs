@@ -1,5 +1,6 @@
 //! What is asked of the system meanwhile, and what it has promised.
 
+mod bills;
 mod groups;
 mod jobs;
 mod uploads;
@@ -25,6 +26,19 @@ pub(super) struct Asked {
     pub(super) groups: Mutex<BTreeMap<i64, GroupId>>,
     /// Files by their name.
     pub(super) uploads: Mutex<BTreeMap<String, Sent>>,
+    /// Billing runs that were answered for.
+    pub(super) runs: Mutex<Vec<Uuid>>,
+    /// Payments that were told of, by their ids.
+    pub(super) paid: Mutex<BTreeMap<String, Paid>>,
+}
+
+/// A payment.
+#[derive(Debug, Clone)]
+pub(super) struct Paid {
+    pub(super) debt: Uuid,
+    /// In hundredths.
+    pub(super) amount: i64,
+    pub(super) answered: bool,
 }
 
 /// A file.
@@ -58,5 +72,6 @@ pub(super) async fn load(stage: &Stage, seed: u64, asked: &Asked, stop: &Cancell
         jobs::enqueue(&stage.queue, seed, asked, stop),
         groups::enqueue(&stage.queue, seed, asked, stop),
         futures::future::join_all(clients),
+        bills::bill(&apis, &stage.key, seed, asked, stop),
     );
 }

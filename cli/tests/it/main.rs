@@ -12,6 +12,7 @@ mod generate;
 mod leftovers;
 mod mail;
 mod mill;
+mod normalizations;
 mod outage;
 #[cfg(debug_assertions)]
 mod poison;

@@ -51,6 +51,8 @@ words! {
         UploadCompleted = "upload_completed",
         /// An upload has failed, to the client's operator.
         UploadFailed = "upload_failed",
+        /// A webhook's endpoint has failed for so long that it is disabled, to the client's operator.
+        WebhookDisabled = "webhook_disabled",
     }
 }
 

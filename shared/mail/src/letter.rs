@@ -5,7 +5,7 @@ mod facts;
 mod words;
 
 pub(crate) use compose::{ComposeError, Composed, compose};
-pub use facts::{BillFacts, Content, Dun, Payment, UploadFacts};
+pub use facts::{BillFacts, Content, Dun, EndpointFacts, Payment, UploadFacts};
 
 use std::fmt;
 

@@ -1,5 +1,7 @@
 //! Requests: taken with their jobs in one transaction, answered once.
 
+use std::time::Duration;
+
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -152,4 +154,21 @@ pub async fn answer(conn: &mut PgConnection, id: Uuid, answer: &Result<Answer, S
     .execute(conn)
     .await
     .map(drop)
+}
+
+/// Removes requests that were answered at least `age` ago, at most `slice`; returns how many.
+///
+/// # Errors
+/// The database's.
+pub async fn prune(on: impl PgExecutor<'_>, age: Duration, slice: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "delete from normalizations where id in (
+            select id from normalizations where id < $1 and completed_at < now() - $2 * interval '1 second' order by id limit $3)",
+    )
+    .bind(gristmill_platform::ids::younger_than(age))
+    .bind(age.as_secs_f64())
+    .bind(slice)
+    .execute(on)
+    .await?;
+    Ok(done.rows_affected())
 }

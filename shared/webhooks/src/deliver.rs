@@ -8,11 +8,10 @@ use std::{
 };
 
 use gristmill_platform::config::OutboundConfig;
-use gristmill_queue::Batcher;
+use gristmill_queue::{Batcher, Queue};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
@@ -51,16 +50,16 @@ impl Deliverer {
     ///
     /// # Errors
     /// When there is no TLS to be had.
-    pub fn new(config: &OutboundConfig, pool: PgPool) -> Result<Self, reqwest::Error> {
-        let reading = pool.clone();
+    pub fn new(config: &OutboundConfig, queue: Queue) -> Result<Self, reqwest::Error> {
+        let reading = queue.pool().clone();
         let due = Batcher::new("webhooks.due", BATCH, move |ids: Vec<Uuid>| {
             let pool = reading.clone();
             async move { Ok(rows::due(&pool, &ids).await?) }
         });
         let attempts = Batcher::new("webhooks.attempts", BATCH, move |attempts: Vec<Attempt>| {
-            let pool = pool.clone();
+            let queue = queue.clone();
             async move {
-                rows::record(&pool, &attempts).await?;
+                rows::record(&queue, &attempts).await?;
                 Ok(vec![(); attempts.len()])
             }
         });

@@ -288,15 +288,9 @@ pub async fn prune(pool: &PgPool, keep: std::time::Duration, limit: i64) -> Resu
          )
          delete from webhook_deliveries where id in (select id from old)",
     )
-    .bind(oldest(keep))
+    .bind(gristmill_platform::ids::younger_than(keep))
     .bind(limit)
     .execute(pool)
     .await?;
     Ok(removed.rows_affected())
-}
-
-/// The lowest id of what is younger.
-fn oldest(keep: std::time::Duration) -> Uuid {
-    let millis = Timestamp::now().as_millisecond().unsigned_abs().saturating_sub(keep.as_millis() as u64);
-    Uuid::from_u128(u128::from(millis) << 80)
 }

@@ -87,7 +87,7 @@ impl Sender {
             Kind::BillReminder => bill.status == Status::Open,
             Kind::BillOverdue => bill.status == Status::Overdue,
             Kind::PaymentReceipt => bill.paid_minor > 0,
-            Kind::UploadCompleted | Kind::UploadFailed => false,
+            Kind::UploadCompleted | Kind::UploadFailed | Kind::WebhookDisabled => false,
         };
         if !due {
             return Ok(None);

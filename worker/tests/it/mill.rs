@@ -55,7 +55,7 @@ impl Mill {
             events,
             mailer: mailer(&stack, &MailConfig::default()),
             merchants: Merchants::connect(&stack.redis_url, &stack.namespace).unwrap(),
-            deliverer: Deliverer::new(&outbound(), stack.pool.clone()).unwrap(),
+            deliverer: Deliverer::new(&outbound(), queue.clone()).unwrap(),
             rules: Arc::new(rules(&limits)),
             keep_objects: Duration::ZERO,
         };

@@ -176,3 +176,20 @@ async fn a_heuristic_that_never_answers_is_given_up_and_said() {
     assert!(request.detail.unwrap().contains("500"));
     assert_eq!(sink.calls().len(), usize::from(Normalize::MAX_ATTEMPTS));
 }
+
+/// Answers can be read for a time; what is not answered yet is not dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_answers_are_dropped() {
+    let mill = Mill::new(1 << 20).await;
+    let answered = ask(&mill, "NETFLIX.COM").await;
+    let new = New { date: answered.date.to_jiff(), description: "X".into(), amount_minor: 1, currency: None };
+    let mut tx = mill.stack.pool.begin().await.unwrap();
+    let (waiting, _) = requests::create(&mut tx, &mill.env.queue, mill.client_id, &[new]).await.unwrap();
+    tx.commit().await.unwrap();
+    let prune = async |keep| requests::prune(&mill.stack.pool, keep, 10).await.unwrap();
+    assert_eq!(prune(std::time::Duration::from_secs(3_600)).await, 0, "it is young");
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    assert_eq!(prune(std::time::Duration::ZERO).await, 1);
+    assert!(requests::find(&mill.stack.pool, answered.id).await.unwrap().is_none());
+    assert!(requests::find(&mill.stack.pool, waiting[0]).await.unwrap().is_some());
+}

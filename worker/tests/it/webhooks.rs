@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use gristmill_billing::settings::{self, Settings};
 use gristmill_webhooks::{
     Event, EventType, Merchant, NormalizationCompleted, Scheme,
     deliveries::{self, Replayed, State},
@@ -235,8 +236,10 @@ async fn an_endpoint_that_is_gone_is_disabled() {
 }
 
 #[tokio::test]
-async fn five_days_of_failure_disable_it() {
+async fn five_days_of_failure_disable_it_and_tell_the_operator() {
     let mill = Mill::new(1 << 20).await;
+    let heard = Settings { operator_email: Some("ops@acme.example".into()), ..Settings::default() };
+    settings::put(&mill.stack.pool, mill.client_id, &heard).await.unwrap();
     let sink = Sink::new(|_| BROKEN).await;
     let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
     mill.happen(&[netflix(), netflix()]).await;
@@ -249,6 +252,13 @@ async fn five_days_of_failure_disable_it() {
     mill.hurry().await;
     mill.drain().await;
     assert_eq!(mill.endpoint(endpoint.id).await.disabled_reason.as_deref(), Some("failing"));
+    let told: Vec<(String, String, String)> = sqlx::query_as("select recipient, state, text from mails")
+        .fetch_all(&mill.stack.pool)
+        .await
+        .unwrap();
+    let [(recipient, state, text)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((&**recipient, &**state), ("ops@acme.example", "sent"));
+    assert!(text.contains(&sink.url) && text.contains("500") && text.contains(": 2\n"), "{text}");
     mill.hurry().await;
     mill.drain().await;
     let left = mill.count("select count(*) from webhook_deliveries where state = 'pending'").await;
@@ -304,6 +314,24 @@ async fn an_upload_tells_of_its_end() {
     let wanted =
         [("upload.completed".to_owned(), good.id.to_string()), ("upload.failed".to_owned(), bad.id.to_string())];
     assert_eq!(told, wanted);
+}
+
+/// Deliveries that have ended are kept for a time, with their attempts; those that wait are never dropped.
+#[tokio::test]
+async fn old_deliveries_are_dropped_when_they_have_ended() {
+    let mill = Mill::new(1 << 20).await;
+    let (good, bad) = (Sink::new(|_| OK).await, Sink::new(|_| BROKEN).await);
+    mill.hook(&good.url, EventType::ALL).await;
+    let (waiting, _) = mill.hook(&bad.url, EventType::ALL).await;
+    mill.happen(&[netflix()]).await;
+    mill.drain().await;
+    let prune = async |keep| deliveries::prune(&mill.stack.pool, keep, 1).await.unwrap();
+    assert_eq!(prune(Duration::from_secs(3_600)).await, 0, "they are young");
+    assert_eq!([prune(Duration::ZERO).await, prune(Duration::ZERO).await], [1, 0]);
+    let left = "select count(*) from webhook_deliveries";
+    assert_eq!(mill.count(left).await, 1);
+    assert_eq!(mill.only(&waiting).await.state, State::Pending);
+    assert_eq!(mill.count("select count(distinct delivery_id) from webhook_attempts").await, 1);
 }
 
 /// More bills than a slice has, from several shards: each is told of once.

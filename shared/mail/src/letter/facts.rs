@@ -17,6 +17,8 @@ pub enum Content {
     Completed(UploadFacts),
     /// An upload has failed.
     Failed(UploadFacts),
+    /// A webhook's endpoint is disabled.
+    Disabled(EndpointFacts),
 }
 
 /// Why a payer is reminded.
@@ -75,6 +77,21 @@ pub struct UploadFacts {
     pub detail: Option<String>,
 }
 
+/// A webhook's endpoint that is disabled, as far as its mail shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointFacts {
+    /// Its id.
+    pub id: Uuid,
+    /// Where it is called.
+    pub url: String,
+    /// The day of the first failure that no success has followed.
+    pub failing_since: Date,
+    /// What went wrong last.
+    pub error: Option<String>,
+    /// Deliveries that have failed or were not tried any more.
+    pub undelivered: i64,
+}
+
 impl Content {
     /// What it is about.
     #[must_use]
@@ -86,6 +103,7 @@ impl Content {
             Self::Receipt(..) => Kind::PaymentReceipt,
             Self::Completed(_) => Kind::UploadCompleted,
             Self::Failed(_) => Kind::UploadFailed,
+            Self::Disabled(_) => Kind::WebhookDisabled,
         }
     }
 }

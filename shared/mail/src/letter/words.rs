@@ -7,7 +7,7 @@ mod pt_br;
 use gristmill_bills::{Language, Money, dates, rails::Payment};
 use jiff::civil::Date;
 
-use super::{BillFacts, Content, UploadFacts};
+use super::{BillFacts, Content, EndpointFacts, UploadFacts};
 
 /// What a mail says, in the order in which it does.
 pub(super) struct Page {
@@ -75,6 +75,20 @@ fn upload_facts(language: Language, upload: &UploadFacts, labels: [&'static str;
     let counts = [upload.read, upload.accepted, upload.rejected, upload.duplicate];
     let values = counts.map(|count| integer(language, count.unsigned_abs())).into_iter().chain([upload.id.to_string()]);
     labels.into_iter().zip(values).collect()
+}
+
+/// What is known of an endpoint under these labels: failing since, last error, not delivered, id.
+fn endpoint_facts(
+    language: Language,
+    endpoint: &EndpointFacts,
+    labels: [&'static str; 4],
+) -> Vec<(&'static str, String)> {
+    let [since, error, undelivered, id] = labels;
+    let mut facts = vec![(since, date(language, endpoint.failing_since))];
+    facts.extend(endpoint.error.clone().map(|text| (error, text)));
+    facts.push((undelivered, integer(language, endpoint.undelivered.unsigned_abs())));
+    facts.push((id, endpoint.id.to_string()));
+    facts
 }
 
 /// The file's name, or the upload's id where it has none.

@@ -1,7 +1,7 @@
 use gristmill_bills::{Language, Money};
-use gristmill_mail::{Attachment, Content, Dun, Letter, Payment, UploadFacts};
+use gristmill_mail::{Attachment, Content, Dun, EndpointFacts, Letter, Payment, UploadFacts};
 use gristmill_platform::testing::smtp::SmtpServer;
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 use uuid::Uuid;
 
 use crate::support::{Post, facts, letter};
@@ -51,6 +51,13 @@ async fn every_kind_in_every_language() {
         Content::Receipt(paid(Some(Money::brl(281_150))), facts(7)),
         Content::Completed(upload(None)),
         Content::Failed(upload(Some("a chunk could not be loaded"))),
+        Content::Disabled(EndpointFacts {
+            id: Uuid::from_u128(7),
+            url: "https://acme.example/hooks".to_owned(),
+            failing_since: date(2026, 11, 22),
+            error: Some("answered 500 Internal Server Error".to_owned()),
+            undelivered: 1_234,
+        }),
     ];
     let mut letters = Vec::new();
     for language in Language::ALL {
@@ -66,7 +73,7 @@ async fn every_kind_in_every_language() {
             });
         }
     }
-    assert_eq!(post.mailer().deliver(&post.turn(), letters).await.unwrap().sent, 21);
+    assert_eq!(post.mailer().deliver(&post.turn(), letters).await.unwrap().sent, 24);
     let texts: Vec<(String, String)> =
         sqlx::query_as("select subject, text from mails order by split_part(ref, '-', -1), ref")
             .fetch_all(&post.stack.pool)

@@ -95,6 +95,10 @@ pub struct SchedulerConfig {
     #[arg(long, env = "GRISTMILL_KEEP_MAILS", default_value = "30d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_mails: Duration,
 
+    /// How long the answers to requests of `POST /v1/normalizations` can be read
+    #[arg(long, env = "GRISTMILL_KEEP_NORMALIZATIONS", default_value = "30d", value_parser = parse_duration, value_name = "TIME")]
+    pub keep_normalizations: Duration,
+
     /// When bills are made, as a cron expression in UTC; `off` for never [default of `up`: every minute]
     #[arg(long, env = "GRISTMILL_BILLING_SCHEDULE", default_value = "0 9 * * *", value_name = "CRON")]
     pub billing_schedule: String,

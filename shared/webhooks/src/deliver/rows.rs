@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use gristmill_mail::{Kind, jobs::SendMail, operator};
+use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -137,13 +139,14 @@ impl Attempt {
     }
 }
 
-pub(super) async fn record(pool: &PgPool, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
+pub(super) async fn record(queue: &Queue, attempts: &[Attempt]) -> Result<(), QueueError> {
     let of = |says| {
         let endpoints = attempts.iter().filter(move |attempt| attempt.says == says);
         endpoints.map(|attempt| attempt.endpoint_id).collect::<Vec<_>>()
     };
     let (recovered, failing, gone) = (of(Says::Recovered), of(Says::Failing), of(Says::Gone));
-    let mut tx = pool.begin().await?;
+    let mut tx = queue.pool().begin().await?;
+    let mut mails = Enqueued::default();
     enter(&mut tx, attempts).await?;
     if !recovered.is_empty() {
         sqlx::query(
@@ -158,12 +161,16 @@ pub(super) async fn record(pool: &PgPool, attempts: &[Attempt]) -> Result<(), sq
             .bind(&failing)
             .execute(&mut *tx)
             .await?;
-        disable(&mut tx, &failing, "failing").await?;
+        for (endpoint_id, client_id) in disable(&mut tx, &failing, "failing").await? {
+            mails.merge(tell(&mut tx, queue, endpoint_id, client_id).await?);
+        }
     }
     if !gone.is_empty() {
         disable(&mut tx, &gone, "gone").await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    queue.push(mails).await;
+    Ok(())
 }
 
 async fn enter(conn: &mut PgConnection, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
@@ -192,8 +199,12 @@ async fn enter(conn: &mut PgConnection, attempts: &[Attempt]) -> Result<(), sqlx
     Ok(())
 }
 
-/// Disables endpoints that are gone, or have failed for five days.
-async fn disable(conn: &mut PgConnection, endpoints: &[Uuid], reason: &str) -> Result<(), sqlx::Error> {
+/// Disables endpoints that are gone, or have failed for five days; returns which, and whose they are.
+async fn disable(
+    conn: &mut PgConnection,
+    endpoints: &[Uuid],
+    reason: &str,
+) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
     let disabled: Vec<(Uuid, i32)> = sqlx::query_as(
         "update webhook_endpoints set disabled_at = now(), disabled_reason = $2, updated_at = now()
          where id = any($1) and disabled_at is null and ($2 = 'gone' or failing_since < now() - interval '5 days')
@@ -203,9 +214,25 @@ async fn disable(conn: &mut PgConnection, endpoints: &[Uuid], reason: &str) -> R
     .bind(reason)
     .fetch_all(conn)
     .await?;
-    for (endpoint_id, client_id) in disabled {
+    for (endpoint_id, client_id) in &disabled {
         tracing::warn!(%endpoint_id, client_id, reason, "a webhook's endpoint is disabled");
         metrics::counter!("gristmill_webhook_endpoints_disabled_total", "reason" => reason.to_owned()).increment(1);
     }
-    Ok(())
+    Ok(disabled)
+}
+
+/// Has the client's operator told by mail, where the client has named one. Each time that the endpoint is disabled is a
+/// mail of its own.
+async fn tell(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    endpoint_id: Uuid,
+    client_id: i32,
+) -> Result<Enqueued, QueueError> {
+    if operator::find(conn, client_id).await?.is_none() {
+        return Ok(Enqueued::default());
+    }
+    let reference = format!("{endpoint_id}/{}", Timestamp::now().as_second());
+    let job = SendMail { client_id, kind: Kind::WebhookDisabled, reference };
+    queue.enqueue(conn, &job, &Options { client_id: Some(client_id), ..Options::default() }).await
 }

@@ -1,9 +1,10 @@
-use super::{Language::English, Page, bill_codes, bill_facts, date, file, money, upload_facts};
+use super::{Language::English, Page, bill_codes, bill_facts, date, endpoint_facts, file, money, upload_facts};
 use crate::{Content, Dun};
 
 const BILL: [&str; 3] = ["Bill", "Amount", "Due on"];
 const CODES: [&str; 3] = ["Boleto", "PIX, to copy and paste", "Transfer"];
 const UPLOAD: [&str; 5] = ["Records", "Accepted", "Rejected", "Duplicate", "Upload"];
+const ENDPOINT: [&str; 4] = ["Failing since", "Last error", "Not delivered", "Endpoint"];
 
 pub(super) fn page(content: &Content) -> Page {
     let (subject, greeting, paragraphs) = match content {
@@ -50,6 +51,14 @@ pub(super) fn page(content: &Content) -> Page {
                 .chain(upload.detail.clone())
                 .collect(),
         ),
+        Content::Disabled(endpoint) => (
+            format!("Webhook disabled: {}", endpoint.url),
+            "Hello,".to_owned(),
+            vec![
+                format!("Your endpoint {} has failed for five days, so nothing is sent to it any more.", endpoint.url),
+                "Once it answers again, enable it, and have what it missed sent again by a replay.".to_owned(),
+            ],
+        ),
     };
     let (facts, codes, closing) = match content {
         Content::Bill(bill) | Content::Dun(_, bill) => {
@@ -58,6 +67,9 @@ pub(super) fn page(content: &Content) -> Page {
         Content::Receipt(_, bill) => (bill_facts(English, bill, BILL), Vec::new(), bill.issuer.clone()),
         Content::Completed(upload) | Content::Failed(upload) => {
             (upload_facts(English, upload, UPLOAD), Vec::new(), "Gristmill".to_owned())
+        }
+        Content::Disabled(endpoint) => {
+            (endpoint_facts(English, endpoint, ENDPOINT), Vec::new(), "Gristmill".to_owned())
         }
     };
     Page { subject, greeting, paragraphs, facts, codes, closing }

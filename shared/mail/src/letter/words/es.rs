@@ -1,9 +1,10 @@
-use super::{Language::Spanish, Page, bill_codes, bill_facts, date, file, money, upload_facts};
+use super::{Language::Spanish, Page, bill_codes, bill_facts, date, endpoint_facts, file, money, upload_facts};
 use crate::{Content, Dun};
 
 const BILL: [&str; 3] = ["Factura", "Importe", "Vencimiento"];
 const CODES: [&str; 3] = ["Línea digitable del boleto", "PIX para copiar y pegar", "Transferencia"];
 const UPLOAD: [&str; 5] = ["Registros", "Aceptados", "Rechazados", "Duplicados", "Envío"];
+const ENDPOINT: [&str; 4] = ["Falla desde", "Último error", "Sin entregar", "Destino"];
 
 pub(super) fn page(content: &Content) -> Page {
     let (subject, greeting, paragraphs) = match content {
@@ -50,6 +51,14 @@ pub(super) fn page(content: &Content) -> Page {
                 .chain(upload.detail.clone())
                 .collect(),
         ),
+        Content::Disabled(endpoint) => (
+            format!("Webhook desactivado: {}", endpoint.url),
+            "Hola:".to_owned(),
+            vec![
+                format!("Su destino {} ha fallado durante cinco días; ya no se le envía nada.", endpoint.url),
+                "Cuando vuelva a responder, actívelo y pida que se le reenvíe lo que no recibió.".to_owned(),
+            ],
+        ),
     };
     let (facts, codes, closing) = match content {
         Content::Bill(bill) | Content::Dun(_, bill) => {
@@ -58,6 +67,9 @@ pub(super) fn page(content: &Content) -> Page {
         Content::Receipt(_, bill) => (bill_facts(Spanish, bill, BILL), Vec::new(), bill.issuer.clone()),
         Content::Completed(upload) | Content::Failed(upload) => {
             (upload_facts(Spanish, upload, UPLOAD), Vec::new(), "Gristmill".to_owned())
+        }
+        Content::Disabled(endpoint) => {
+            (endpoint_facts(Spanish, endpoint, ENDPOINT), Vec::new(), "Gristmill".to_owned())
         }
     };
     Page { subject, greeting, paragraphs, facts, codes, closing }

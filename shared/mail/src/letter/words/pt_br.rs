@@ -1,9 +1,10 @@
-use super::{Language::Portuguese, Page, bill_codes, bill_facts, date, file, money, upload_facts};
+use super::{Language::Portuguese, Page, bill_codes, bill_facts, date, endpoint_facts, file, money, upload_facts};
 use crate::{Content, Dun};
 
 const BILL: [&str; 3] = ["Fatura", "Valor", "Vencimento"];
 const CODES: [&str; 3] = ["Linha digitável do boleto", "PIX copia e cola", "Transferência"];
 const UPLOAD: [&str; 5] = ["Registros", "Aceitos", "Rejeitados", "Duplicados", "Envio"];
+const ENDPOINT: [&str; 4] = ["Falhando desde", "Último erro", "Não entregues", "Destino"];
 
 pub(super) fn page(content: &Content) -> Page {
     let (subject, greeting, paragraphs) = match content {
@@ -50,6 +51,14 @@ pub(super) fn page(content: &Content) -> Page {
                 .chain(upload.detail.clone())
                 .collect(),
         ),
+        Content::Disabled(endpoint) => (
+            format!("Webhook desativado: {}", endpoint.url),
+            "Olá,".to_owned(),
+            vec![
+                format!("Seu destino {} falhou por cinco dias; nada mais é enviado a ele.", endpoint.url),
+                "Quando ele voltar a responder, ative-o e peça o reenvio do que não chegou.".to_owned(),
+            ],
+        ),
     };
     let (facts, codes, closing) = match content {
         Content::Bill(bill) | Content::Dun(_, bill) => {
@@ -58,6 +67,9 @@ pub(super) fn page(content: &Content) -> Page {
         Content::Receipt(_, bill) => (bill_facts(Portuguese, bill, BILL), Vec::new(), bill.issuer.clone()),
         Content::Completed(upload) | Content::Failed(upload) => {
             (upload_facts(Portuguese, upload, UPLOAD), Vec::new(), "Gristmill".to_owned())
+        }
+        Content::Disabled(endpoint) => {
+            (endpoint_facts(Portuguese, endpoint, ENDPOINT), Vec::new(), "Gristmill".to_owned())
         }
     };
     Page { subject, greeting, paragraphs, facts, codes, closing }
