@@ -75,14 +75,15 @@ async fn env(stack: &Stack) -> Result<Env, Failure> {
         outbound_networks: vec!["127.0.0.0/8".parse()?],
     };
     let rate = Rate::connect(&stack.redis_url, &stack.namespace, 0.0)?;
+    let queue = Queue::connect(stack.pool.clone(), config).await?;
     Ok(Env {
         pool: stack.pool.clone(),
-        queue: Queue::connect(stack.pool.clone(), config).await?,
+        queue: queue.clone(),
         store: stack.store.clone(),
         events: Events::connect(&stack.redis_url, &stack.namespace)?,
         mailer: Mailer::new(&MailConfig::default(), stack.pool.clone(), stack.store.clone(), rate)?,
         merchants: Merchants::connect(&stack.redis_url, &stack.namespace)?,
-        deliverer: Deliverer::new(&outbound, queue.clone())?,
+        deliverer: Deliverer::new(&outbound, queue)?,
         rules: Arc::new(rules(&LimitsConfig::default())),
         keep_objects: Duration::ZERO,
     })

@@ -84,7 +84,8 @@ fn line(answer: &Value) -> String {
         Some("completed") => {
             let of = [("matched by", "matched"), ("score", "score"), ("category", "mcc"), ("Wikidata", "wikidata_id")];
             let known = of.iter().filter(|(_, field)| !merchant[field].is_null());
-            let facts: Vec<String> = known.map(|(label, field)| format!("{label} {}", text(&merchant[field]))).collect();
+            let facts: Vec<String> =
+                known.map(|(label, field)| format!("{label} {}", text(&merchant[field]))).collect();
             format!("{}  ({})", text(&merchant["name"]), facts.join(", "))
         }
         Some("failed") => format!("failed: {}", text(&answer["detail"])),

@@ -42,8 +42,14 @@ fn every_command_of_the_readme_is_understood() {
         let command = line[at..].split(['#', '|', '>', ')', ';']).next().unwrap().trim();
         let command = command.replace("$ID", "0195b3a4-7c1e-7000-8000-2f6c3f1a9d55");
         let command = command.replace("$BILL", "00000001-0000-8000-8000-000000000007");
+        // What stands in quotes is one word.
+        let words: Vec<&str> = command
+            .split('\'')
+            .enumerate()
+            .flat_map(|(n, part)| if n % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
+            .collect();
         // Clap checks what stands before `--help`.
-        let output = gristmill(folder.path()).args(command.split(' ').skip(1)).arg("--help").output().unwrap();
+        let output = gristmill(folder.path()).args(&words[1..]).arg("--help").output().unwrap();
         assert!(output.status.success(), "{line}\n{}", stderr(&output));
         seen += 1;
     }

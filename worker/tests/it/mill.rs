@@ -50,12 +50,12 @@ impl Mill {
         };
         let env = Env {
             pool: stack.pool.clone(),
-            queue,
+            queue: queue.clone(),
             store: stack.store.clone(),
             events,
             mailer: mailer(&stack, &MailConfig::default()),
             merchants: Merchants::connect(&stack.redis_url, &stack.namespace).unwrap(),
-            deliverer: Deliverer::new(&outbound(), queue.clone()).unwrap(),
+            deliverer: Deliverer::new(&outbound(), queue).unwrap(),
             rules: Arc::new(rules(&limits)),
             keep_objects: Duration::ZERO,
         };

@@ -252,10 +252,8 @@ async fn five_days_of_failure_disable_it_and_tell_the_operator() {
     mill.hurry().await;
     mill.drain().await;
     assert_eq!(mill.endpoint(endpoint.id).await.disabled_reason.as_deref(), Some("failing"));
-    let told: Vec<(String, String, String)> = sqlx::query_as("select recipient, state, text from mails")
-        .fetch_all(&mill.stack.pool)
-        .await
-        .unwrap();
+    let told: Vec<(String, String, String)> =
+        sqlx::query_as("select recipient, state, text from mails").fetch_all(&mill.stack.pool).await.unwrap();
     let [(recipient, state, text)] = &told[..] else { panic!("{told:?}") };
     assert_eq!((&**recipient, &**state), ("ops@acme.example", "sent"));
     assert!(text.contains(&sink.url) && text.contains("500") && text.contains(": 2\n"), "{text}");

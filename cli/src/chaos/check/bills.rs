@@ -78,6 +78,13 @@ pub(super) async fn paid(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding
     let rows: Vec<(String, Uuid, i64)> =
         sqlx::query_as("select payment_id, debt_id, amount_minor from payments").fetch_all(pool).await?;
     let rows: BTreeMap<String, (Uuid, i64)> = rows.into_iter().map(|(id, debt, amount)| (id, (debt, amount))).collect();
+    let uneven: i64 = sqlx::query_scalar(
+        "select count(*) from bills b left join (select client_id, debt_id, sum(amount_minor)::bigint as paid from payments group by 1, 2) p
+             using (client_id, debt_id)
+         where b.paid_minor <> coalesce(p.paid, 0)",
+    )
+    .fetch_one(pool)
+    .await?;
     let told = lock(&asked.paid);
     let right = |id: &String, paid: &Paid| match rows.get(id) {
         Some(row) => *row == (paid.debt, paid.amount),
@@ -88,13 +95,6 @@ pub(super) async fn paid(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding
         .filter(|(id, paid)| !right(id, paid))
         .map(|(id, paid)| format!("payment {id} of {}: {:?} is there", paid.amount, rows.get(id)))
         .collect();
-    let uneven: i64 = sqlx::query_scalar(
-        "select count(*) from bills b left join (select client_id, debt_id, sum(amount_minor)::bigint as paid from payments group by 1, 2) p
-             using (client_id, debt_id)
-         where b.paid_minor <> coalesce(p.paid, 0)",
-    )
-    .fetch_one(pool)
-    .await?;
     wrong.extend((uneven > 0).then(|| format!("{uneven} bills do not say what was paid of them")));
     Ok(Finding {
         promise: "every payment counts once",

@@ -200,11 +200,7 @@ async fn enter(conn: &mut PgConnection, attempts: &[Attempt]) -> Result<(), sqlx
 }
 
 /// Disables endpoints that are gone, or have failed for five days; returns which, and whose they are.
-async fn disable(
-    conn: &mut PgConnection,
-    endpoints: &[Uuid],
-    reason: &str,
-) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
+async fn disable(conn: &mut PgConnection, endpoints: &[Uuid], reason: &str) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
     let disabled: Vec<(Uuid, i32)> = sqlx::query_as(
         "update webhook_endpoints set disabled_at = now(), disabled_reason = $2, updated_at = now()
          where id = any($1) and disabled_at is null and ($2 = 'gone' or failing_since < now() - interval '5 days')
