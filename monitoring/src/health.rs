@@ -90,6 +90,13 @@ impl Health {
     }
 }
 
+impl Readiness {
+    /// What was asked, and how it is: `ok`, or what is wrong.
+    pub(crate) fn checks(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.checks.iter().map(|(name, outcome)| (*name, outcome.as_str()))
+    }
+}
+
 #[derive(Serialize)]
 pub(crate) struct Readiness {
     role: &'static str,

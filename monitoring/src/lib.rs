@@ -1,5 +1,6 @@
-//! What every role answers about itself: `/metrics`, `/healthz` and `/readyz`.
+//! What every role answers about itself, `/metrics`, `/healthz` and `/readyz`; and the [`dashboard`].
 
+pub mod dashboard;
 mod health;
 mod server;
 

@@ -70,7 +70,13 @@ impl Server {
 
     /// Answers until `shutdown`.
     pub async fn serve(self, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let served = axum::serve(self.listener, routes(health)).with_graceful_shutdown(shutdown.cancelled_owned());
+        self.serve_beside(Router::new(), health, shutdown).await
+    }
+
+    /// The same, with more routes.
+    pub async fn serve_beside(self, more: Router, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let router = routes(health).merge(more);
+        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
         served.await.context("the monitoring port failed")
     }
 }

@@ -3,7 +3,6 @@
 mod create;
 mod events;
 mod rejects;
-mod rejects_csv;
 
 use axum::{
     Json,

@@ -30,8 +30,11 @@ enum What {
         #[arg(long, value_name = "NAME")]
         client: String,
         /// The key of somebody who runs the server: it sees and steers the jobs of every client, and the queues
-        #[arg(long)]
+        #[arg(long, conflicts_with = "viewer")]
         operator: bool,
+        /// The key of somebody who looks at the dashboard and steers nothing; the API refuses it
+        #[arg(long)]
+        viewer: bool,
     },
     /// List the keys, newest first
     List,
@@ -47,7 +50,7 @@ impl Keys {
         self.running.complete(&mut self.database, None, None);
         let pool = database::connect(&self.database).await?;
         let done = match &self.what {
-            What::Create { client, operator } => create(&pool, client, *operator, self.json).await,
+            What::Create { client, operator, viewer } => create(&pool, client, *operator, *viewer, self.json).await,
             What::List => list(&pool, self.json).await,
             What::Revoke { key } => revoke(&pool, key).await,
         };
@@ -58,19 +61,27 @@ impl Keys {
 
 const UNREADY: &str = "the keys cannot be used: is the schema up to date (`gristmill migrate`)?";
 
-async fn create(pool: &PgPool, client: &str, operator: bool, json: bool) -> anyhow::Result<()> {
-    let made = if operator { keys::create_operator(pool, client).await } else { keys::create(pool, client).await };
+async fn create(pool: &PgPool, client: &str, operator: bool, viewer: bool, json: bool) -> anyhow::Result<()> {
+    let made = match (operator, viewer) {
+        (true, _) => keys::create_operator(pool, client).await,
+        (_, true) => keys::create_viewer(pool, client).await,
+        _ => keys::create(pool, client).await,
+    };
     let key = made.context(UNREADY)?;
     let secret = key.secret.expose_secret();
     if json {
         println!(
             "{}",
-            serde_json::json!({ "id": key.id, "client": key.client.name, "operator": operator, "key": secret })
+            serde_json::json!({ "id": key.id, "client": key.client.name, "operator": operator, "viewer": viewer, "key": secret })
         );
         return Ok(());
     }
     // the key alone on standard output, so that a script can take it
-    let whose = if operator { "An operator's key of" } else { "A key for" };
+    let whose = match (operator, viewer) {
+        (true, _) => "An operator's key of",
+        (_, true) => "A key for looking, of",
+        _ => "A key for",
+    };
     eprintln!("{whose} the client `{}`; it is not shown again:", key.client.name);
     println!("{secret}");
     Ok(())
@@ -82,10 +93,10 @@ async fn list(pool: &PgPool, json: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&keys)?);
         return Ok(());
     }
-    println!("{:<12} {:<20} {:<9} {:<20} {:<20} id", "prefix", "client", "operator", "created", "revoked");
+    println!("{:<12} {:<20} {:<9} {:<20} {:<20} id", "prefix", "client", "of", "created", "revoked");
     for key in keys {
         let revoked = key.revoked_at.as_deref().unwrap_or("-");
-        let operator = if key.operator { "yes" } else { "-" };
+        let operator = key.role();
         let (prefix, client) = (key.prefix, key.client);
         println!("{prefix:<12} {client:<20} {operator:<9} {:<20} {revoked:<20} {}", key.created_at, key.id);
     }

@@ -1,32 +1,33 @@
 use clap::Args;
-use gristmill_platform::config::{DatabaseConfig, MonitorConfig, RedisConfig, TelemetryConfig};
+use gristmill_monitoring::dashboard::Dashboard;
+use gristmill_platform::config::{LimitsConfig, RoleConfig};
 use gristmill_platform::telemetry;
 
 use super::role;
 use crate::shutdown;
 
-/// Answer for the health of Postgres and Redis
+/// Serve the web dashboard, and answer for the health of Postgres and Redis
+///
+/// It listens where GRISTMILL_MONITOR_ADDR says. Log in with the key of an operator or a viewer: `gristmill keys create
+/// --client NAME --operator`.
 #[derive(Args, Debug)]
 pub(crate) struct Monitor {
     #[command(flatten)]
-    monitor: MonitorConfig,
+    role: RoleConfig,
     #[command(flatten)]
-    database: DatabaseConfig,
-    #[command(flatten)]
-    redis: RedisConfig,
-    #[command(flatten)]
-    telemetry: TelemetryConfig,
+    limits: LimitsConfig,
 }
 
 impl Monitor {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        telemetry::init(&self.telemetry)?;
+        telemetry::init(&self.role.telemetry)?;
         let shutdown = shutdown::on_signal()?;
-        let health = role::health("monitor", &self.database, &self.redis)?;
+        let health = role::health("monitor", &self.role.database, &self.role.redis)?;
+        let dashboard = Dashboard::open(&self.role, &self.limits, health.clone()).await?;
         let work = async {
             shutdown.cancelled().await;
             Ok(())
         };
-        role::beside(health, &self.monitor, work).await
+        role::beside(health, dashboard.routes(), &self.role.monitor, work).await
     }
 }

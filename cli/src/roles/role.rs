@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use axum::Router;
 use gristmill_monitoring::{Health, Server};
 use gristmill_platform::config::{DatabaseConfig, MonitorConfig, RedisConfig, RoleConfig};
 use gristmill_platform::{database, telemetry};
@@ -24,12 +25,13 @@ pub(crate) async fn run<F: Future<Output = anyhow::Result<()>>>(
         shutdown::with_parent(&shutdown)?;
     }
     let health = health(name, &config.database, &config.redis)?.with_life(unwell);
-    beside(health, &config.monitor, work(shutdown)).await
+    beside(health, Router::new(), &config.monitor, work(shutdown)).await
 }
 
-/// Does `work` beside the port that answers for a role's health.
+/// Does `work` beside the port that answers for a role's health, and to `more`.
 pub(super) async fn beside(
     health: Health,
+    more: Router,
     monitor: &MonitorConfig,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
@@ -37,7 +39,7 @@ pub(super) async fn beside(
     tracing::info!(addr = %server.addr(), "metrics and health");
     // the port answers until the work has drained
     let drained = CancellationToken::new();
-    let serve = tokio::spawn(server.serve(health, drained.clone()));
+    let serve = tokio::spawn(server.serve_beside(more, health, drained.clone()));
     let result = work.await;
     drained.cancel();
     let served = serve.await;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use gristmill_monitoring::Server;
+use gristmill_monitoring::{Server, dashboard::Dashboard};
 use gristmill_platform::config::{self, DEFAULT_DATA_DIR, MonitorConfig, TelemetryConfig};
 use gristmill_platform::engines::Hold;
 use gristmill_platform::{database, telemetry};
@@ -92,13 +92,15 @@ impl Up {
         let monitor_addr = monitor.addr();
 
         let drained = CancellationToken::new();
-        let monitor = tokio::spawn(monitor.serve(health, drained.clone()));
+        let dashboard = Dashboard::open(&scheduler_config.role, &config::read(NO_FLAGS)?, health.clone()).await?;
+        let link = dashboard.link("up").await?;
+        let monitor = tokio::spawn(monitor.serve_beside(dashboard.routes(), health, drained.clone()));
         let mut api = tokio::spawn(api.serve(shutdown.clone()));
         let mut scheduler = tokio::spawn(gristmill_scheduler::run(scheduler_config, shutdown.clone()));
         let workers = Workers::start(self.workers, sources, shutdown)?;
 
         let up = file::UpFile::write(sources, api_addr, monitor_addr)?;
-        summary::print(self.workers, sources, api_addr, monitor_addr, &key_file);
+        summary::print(self.workers, sources, api_addr, (monitor_addr, &link), &key_file);
         let early = tokio::select! {
             // after a shutdown the others end too: that is not early
             biased;

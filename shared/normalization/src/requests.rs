@@ -26,6 +26,16 @@ pub enum State {
     Failed,
 }
 
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        })
+    }
+}
+
 /// A transaction whose merchant is wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct New {

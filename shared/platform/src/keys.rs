@@ -38,23 +38,60 @@ pub struct Key {
     pub client: String,
     /// Whether it is an operator's.
     pub operator: bool,
+    /// Whether it is for looking at the dashboard, and nothing else.
+    pub viewer: bool,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// When it was revoked, RFC 3339.
     pub revoked_at: Option<String>,
 }
 
+impl Key {
+    /// Whose it is: `client`, `viewer` or `operator`.
+    #[must_use]
+    pub fn role(&self) -> &'static str {
+        match (self.operator, self.viewer) {
+            (true, _) => "operator",
+            (_, true) => "viewer",
+            _ => "client",
+        }
+    }
+}
+
+/// Somebody who may come to the dashboard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// The key that says so.
+    pub key_id: Uuid,
+    /// The name of the client that the key is of.
+    pub client: String,
+    /// May steer; else only look.
+    pub operator: bool,
+}
+
 /// Makes a key for the client of this name, and the client if there is none.
 pub async fn create(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> {
-    make(pool, client, false).await
+    make(pool, client, Role::Client).await
 }
 
 /// As [`create`], for an operator: the key also sees and steers the jobs of every client, and the queues.
 pub async fn create_operator(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> {
-    make(pool, client, true).await
+    make(pool, client, Role::Operator).await
 }
 
-async fn make(pool: &PgPool, client: &str, operator: bool) -> Result<NewKey, sqlx::Error> {
+/// As [`create`], for somebody who looks at the dashboard: the API refuses the key.
+pub async fn create_viewer(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> {
+    make(pool, client, Role::Viewer).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Client,
+    Viewer,
+    Operator,
+}
+
+async fn make(pool: &PgPool, client: &str, role: Role) -> Result<NewKey, sqlx::Error> {
     let secret = format!("gm_{}", hex(&rand::random::<[u8; 32]>()));
     let mut transaction = pool.begin().await?;
     // an update that changes nothing, so that the row is returned when the name is known
@@ -62,15 +99,17 @@ async fn make(pool: &PgPool, client: &str, operator: bool) -> Result<NewKey, sql
         "insert into clients (name) values ($1) on conflict (name) do update set name = excluded.name returning id";
     let client_id: i32 = sqlx::query_scalar(upsert).bind(client).fetch_one(&mut *transaction).await?;
     let id = Uuid::now_v7();
-    sqlx::query("insert into api_keys (id, client_id, prefix, hash, operator) values ($1, $2, $3, $4, $5)")
+    sqlx::query("insert into api_keys (id, client_id, prefix, hash, operator, viewer) values ($1, $2, $3, $4, $5, $6)")
         .bind(id)
         .bind(client_id)
         .bind(&secret[..PREFIX])
         .bind(hash(&secret))
-        .bind(operator)
+        .bind(role == Role::Operator)
+        .bind(role == Role::Viewer)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
+    let operator = role == Role::Operator;
     Ok(NewKey { id, client: Client { id: client_id, name: client.to_owned(), operator }, secret: secret.into() })
 }
 
@@ -78,12 +117,29 @@ async fn make(pool: &PgPool, client: &str, operator: bool) -> Result<NewKey, sql
 pub async fn authenticate(pool: &PgPool, presented: &str) -> Result<Option<Client>, sqlx::Error> {
     let found: Option<(i32, String, bool)> = sqlx::query_as(
         "select clients.id, clients.name, api_keys.operator from api_keys join clients on clients.id = api_keys.client_id
-         where api_keys.hash = $1 and api_keys.revoked_at is null",
+         where api_keys.hash = $1 and api_keys.revoked_at is null and not api_keys.viewer",
     )
     .bind(hash(presented))
     .fetch_optional(pool)
     .await?;
     Ok(found.map(|(id, name, operator)| Client { id, name, operator }))
+}
+
+/// Who comes to the dashboard with this key; `None` when it is a client's, nobody's or revoked.
+pub async fn visitor(pool: &PgPool, presented: &str) -> Result<Option<Visitor>, sqlx::Error> {
+    let found: Option<(Uuid, String, bool)> = sqlx::query_as(
+        "select api_keys.id, clients.name, api_keys.operator from api_keys join clients on clients.id = api_keys.client_id
+         where api_keys.hash = $1 and api_keys.revoked_at is null and (api_keys.operator or api_keys.viewer)",
+    )
+    .bind(hash(presented))
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.map(|(key_id, client, operator)| Visitor { key_id, client, operator }))
+}
+
+/// Every client: its number and its name, by name.
+pub async fn clients(pool: &PgPool) -> Result<Vec<(i32, String)>, sqlx::Error> {
+    sqlx::query_as("select id, name from clients order by name").fetch_all(pool).await
 }
 
 /// The names of these clients, with their numbers.
@@ -99,7 +155,7 @@ pub async fn client_id(pool: &PgPool, name: &str) -> Result<Option<i32>, sqlx::E
 /// Every key, newest first.
 pub async fn list(pool: &PgPool) -> Result<Vec<Key>, sqlx::Error> {
     sqlx::query_as(
-        r#"select api_keys.id, prefix, clients.name as client, operator,
+        r#"select api_keys.id, prefix, clients.name as client, operator, viewer,
                   to_char(api_keys.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as created_at,
                   to_char(revoked_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as revoked_at
            from api_keys join clients on clients.id = api_keys.client_id order by api_keys.id desc"#,

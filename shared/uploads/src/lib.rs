@@ -8,6 +8,7 @@ pub mod jobs;
 pub mod objects;
 pub mod read;
 mod receive;
+pub mod rejects_csv;
 mod remove;
 pub mod state;
 mod upload;

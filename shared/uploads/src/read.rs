@@ -132,6 +132,31 @@ pub async fn list(db: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> R
     records.into_iter().map(Upload::try_from).collect()
 }
 
+/// Everybody's uploads, newest first, each with the name of its client.
+pub async fn recent(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec<(String, Upload)>, sqlx::Error> {
+    #[derive(FromRow)]
+    struct Named {
+        client: String,
+        #[sqlx(flatten)]
+        record: Record,
+    }
+    let records: Vec<Named> = sqlx::query_as(concat!(
+        "select n.name as client, r.* from (",
+        select_upload!(
+            "where ($1::text is null or u.state = $1) and ($2::text is null or u.kind = $2) and ($3::uuid is null or u.id < $3)
+             order by u.id desc limit $4"
+        ),
+        ") r join uploads o on o.id = r.id join clients n on n.id = o.client_id order by r.id desc"
+    ))
+    .bind(filter.state.map(State::as_str))
+    .bind(filter.kind.map(|kind| kind.to_string()))
+    .bind(filter.before)
+    .bind(i64::from(filter.limit))
+    .fetch_all(db)
+    .await?;
+    records.into_iter().map(|named| Ok((named.client, named.record.try_into()?))).collect()
+}
+
 /// A record that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct RejectRow {

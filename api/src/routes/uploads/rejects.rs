@@ -4,13 +4,16 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use gristmill_uploads::read::{self, RejectRow};
+use gristmill_uploads::{
+    read::{self, RejectRow},
+    rejects_csv,
+};
 use http::{HeaderMap, HeaderValue, Uri, header};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{find, rejects_csv};
+use super::find;
 use crate::{
     app::App,
     auth::Caller,

@@ -32,12 +32,15 @@ struct Row {
 /// What was answered with 202 ends as its file says; what was not has ended too; of what failed no row is left.
 pub(super) async fn conserved(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select u.id, u.filename, u.state, u.purged_at is not null as purged,
+        "with there as (select upload_id, count(*) as n from debts group by upload_id),
+            refused as (select upload_id, count(*) as n from rejects group by upload_id),
+            closed as (select payload->>'upload_id' as upload_id, count(*) as n from jobs where name = 'uploads.close' group by 1)
+         select u.id, u.filename, u.state, u.purged_at is not null as purged,
                 array[p.rows_read, p.accepted, p.rejected, p.duplicate] as rows,
-                (select count(*) from debts where upload_id = u.id) as there,
-                (select count(*) from rejects where upload_id = u.id) as rejects,
-                (select count(*) from jobs where name = 'uploads.close' and payload->>'upload_id' = u.id::text) as closes
-         from uploads u join upload_progress p on p.upload_id = u.id order by u.id",
+                coalesce(t.n, 0) as there, coalesce(r.n, 0) as rejects, coalesce(c.n, 0) as closes
+         from uploads u join upload_progress p on p.upload_id = u.id
+         left join there t on t.upload_id = u.id left join refused r on r.upload_id = u.id
+         left join closed c on c.upload_id = u.id::text order by u.id",
     )
     .fetch_all(pool)
     .await?;

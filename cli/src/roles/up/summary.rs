@@ -8,7 +8,7 @@ use super::file::url;
 use super::key::CLIENT;
 use super::sources::Sources;
 
-pub(super) fn print(workers: usize, sources: &Sources, api: SocketAddr, monitor: SocketAddr, key: &Path) {
+pub(super) fn print(workers: usize, sources: &Sources, api: SocketAddr, (monitor, link): (SocketAddr, &str), key: &Path) {
     let (bold, plain) = if std::io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let short = |path: &Path| {
         let here = std::env::current_dir().ok();
@@ -26,6 +26,7 @@ pub(super) fn print(workers: usize, sources: &Sources, api: SocketAddr, monitor:
     let lines = [
         ("API", url(api)),
         ("docs", format!("{}/docs", url(api))),
+        ("dashboard", format!("{}/login?token={link} (logs in once, within the hour)", url(monitor))),
         ("metrics", format!("{}/metrics", url(monitor))),
         ("engines", engines),
         ("workers", workers),
@@ -39,7 +40,7 @@ pub(super) fn print(workers: usize, sources: &Sources, api: SocketAddr, monitor:
     ];
     let mut text = format!("\n{bold}Gristmill is up.{plain}\n\n");
     for (name, value) in lines {
-        text.push_str(&format!("  {bold}{name:<8}{plain} {value}\n"));
+        text.push_str(&format!("  {bold}{name:<9}{plain} {value}\n"));
     }
     text.push_str("\n  gristmill upload FILE --follow     sends a file\n  Ctrl-C                             stops everything\n\n");
     // whoever started us may not listen

@@ -78,6 +78,12 @@ fn first_version() -> u16 {
 }
 
 impl JobSpec {
+    /// What it does.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The given job with its own consts.
     ///
     /// # Errors

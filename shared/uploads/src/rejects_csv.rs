@@ -1,14 +1,17 @@
+//! Rejects as a file: what is wrong, and the record as it came, under the columns of the file.
+
 use bytes::Bytes;
 use futures::{Stream, stream};
-use gristmill_uploads::read::{self, RejectRow};
 use sqlx::PgPool;
 use uuid::Uuid;
+
+use crate::read::{self, RejectRow};
 
 /// Rejects read at a time.
 const PAGE: i64 = 500;
 
 /// All rejects of an upload as a CSV file, page by page as it is read.
-pub(super) fn file(
+pub fn file(
     pool: PgPool,
     upload_id: Uuid,
     header: &[u8],

@@ -1,0 +1,115 @@
+// What templates and htmx cannot do: theme, keys, ages, toasts, ticks, and files that are dropped. No dependency.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const kept = localStorage.getItem("theme");
+  if (kept) root.dataset.theme = kept;
+
+  const $ = (selector, from = document) => from.querySelector(selector);
+  const all = (selector) => [...document.querySelectorAll(selector)];
+
+  // Ages are counted here, so that a page that does not change is not sent again.
+  const span = (seconds) => {
+    const past = Math.abs(seconds);
+    if (past < 60) return `${Math.floor(past)} s`;
+    if (past < 3600) return `${Math.floor(past / 60)} min`;
+    if (past < 172800) return `${Math.floor(past / 3600)} h`;
+    return `${Math.floor(past / 86400)} d`;
+  };
+  const ages = () => {
+    for (const time of all("time[data-ago], time[data-for]")) {
+      const at = Date.parse(time.dateTime);
+      if (Number.isNaN(at)) continue;
+      const seconds = (Date.now() - at) / 1000;
+      const text = "for" in time.dataset ? span(Math.max(seconds, 0)) : seconds < 0 ? `in ${span(seconds)}` : `${span(seconds)} ago`;
+      if (time.textContent !== text) time.textContent = text;
+      time.title = new Date(at).toLocaleString();
+    }
+  };
+
+  let fading;
+  const say = (text, bad) => {
+    const said = $("#said");
+    if (!said || !text) return;
+    said.textContent = text;
+    said.className = bad ? "shown bad" : "shown";
+    clearTimeout(fading);
+    fading = setTimeout(() => (said.className = ""), bad ? 9000 : 4000);
+  };
+
+  const places = { o: "/", u: "/uploads", j: "/jobs", q: "/queues", w: "/workers", s: "/schedules", d: "/dead" };
+  let going = 0;
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest?.("input, select, textarea, dialog")) return;
+    if (event.key === "g") { going = Date.now(); return; }
+    if (Date.now() - going < 1500 && places[event.key]) { location.href = places[event.key]; return; }
+    if (event.key === "/") { const field = $("[data-search]") ?? $(".filter input, .filter select"); if (field) { event.preventDefault(); field.focus(); } }
+    if (event.key === "?") $("#keys-help")?.showModal();
+  });
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-theme-switch]")) {
+      const dark = getComputedStyle(root).colorScheme.includes("dark");
+      root.dataset.theme = dark ? "light" : "dark";
+      localStorage.setItem("theme", root.dataset.theme);
+    }
+    const menu = event.target.closest("[data-menu]");
+    if (menu) menu.setAttribute("aria-expanded", String(document.body.classList.toggle("menu-open")));
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submit]")) event.target.form.submit();
+    if (event.target.matches("[data-all]")) for (const pick of all("[data-pick]")) pick.checked = event.target.checked;
+    if (event.target.matches("[data-file]") && event.target.files[0]) send(event.target.files[0]);
+  });
+
+  // A file on its way survives the page's being rendered again: what moves is found anew each time.
+  const send = (file) => {
+    const form = $("[data-drop]");
+    const chosen = (name) => $(`[data-${name}]`, form).value;
+    const query = new URLSearchParams({ client: chosen("client"), kind: chosen("kind"), policy: chosen("policy"), filename: file.name });
+    const request = new XMLHttpRequest();
+    const bar = () => $("[data-sending]");
+    request.open("POST", `/uploads?${query}`);
+    request.setRequestHeader("X-CSRF-Token", document.body.dataset.csrf);
+    request.upload.onprogress = (event) => { const it = bar(); if (it) { it.classList.remove("hidden"); it.value = (100 * event.loaded) / event.total; } };
+    const over = () => bar()?.classList.add("hidden");
+    request.onload = () => {
+      over();
+      if (request.status < 300) location.href = `/uploads/${request.responseText}`;
+      else say(request.responseText, true);
+    };
+    request.onerror = () => { over(); say("The connection broke: nothing of the file was kept. Send it again.", true); };
+    request.send(file);
+    say(`${file.name} is being sent`);
+  };
+  document.addEventListener("dragover", (event) => { if ($("[data-drop]")) { event.preventDefault(); document.body.classList.add("dragging"); } });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dragging"); });
+  document.addEventListener("drop", (event) => {
+    document.body.classList.remove("dragging");
+    const file = event.dataTransfer?.files[0];
+    if (file && $("[data-drop]")) { event.preventDefault(); send(file); }
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    ages();
+    setInterval(ages, 1000);
+    // What somebody has ticked, typed or is sending stays as it is when the page is rendered again.
+    if (window.Idiomorph) {
+      const kept = new Set(["checked", "value", "class", "open"]);
+      Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+        !(kept.has(name) && node.matches?.("[data-pick], [data-all], [data-sending], form input, form select, details"));
+      Idiomorph.defaults.callbacks.beforeNodeMorphed = (from) => !from.matches?.("[data-drop]");
+    }
+    const body = document.body;
+    body.addEventListener("htmx:afterSwap", ages);
+    body.addEventListener("htmx:afterRequest", ({ detail }) => {
+      if (detail.xhr?.getResponseHeader("hx-redirect")) return;
+      if (detail.successful) say(detail.xhr.responseText);
+      else say(detail.xhr?.responseText || "The server does not answer. Try again.", true);
+    });
+    const pulse = (on) => $("[data-pulse]")?.classList.toggle("off", !on);
+    body.addEventListener("htmx:sseOpen", () => pulse(true));
+    body.addEventListener("htmx:sseError", () => pulse(false));
+  });
+})();

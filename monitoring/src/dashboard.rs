@@ -1,0 +1,54 @@
+//! The web dashboard: what everything does, live, and the buttons that steer it.
+//!
+//! Pages are rendered here, by typed templates; what moves is rendered again while somebody looks, once for all who look
+//! at the same, and morphed into place. Reads go through the functions that the API uses.
+
+mod act;
+mod app;
+mod assets;
+mod audit;
+mod chart;
+mod history;
+mod live;
+mod login;
+mod page;
+mod pages;
+mod say;
+mod secure;
+mod session;
+mod uploads;
+
+pub use app::Dashboard;
+
+use std::sync::Arc;
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use tower_http::compression::CompressionLayer;
+
+use app::App;
+
+impl Dashboard {
+    /// Its routes. Looks at the queues from now on, until the runtime ends.
+    pub fn routes(self) -> Router {
+        let app: App = Arc::new(self);
+        tokio::spawn(history::sample(Arc::clone(&app)));
+        let inside = Router::new()
+            .route("/live", get(live::live))
+            .route("/act/{*what}", post(act::act))
+            .route("/uploads", get(page::page).post(uploads::receive))
+            .route("/uploads/{id}/rejects.csv", get(uploads::rejects))
+            .route("/logout", post(login::logout))
+            .fallback(get(page::page))
+            .layer(middleware::from_fn_with_state(Arc::clone(&app), session::require));
+        Router::new()
+            .route("/login", get(login::form).post(login::login))
+            .route("/assets/{name}", get(assets::asset))
+            .merge(inside)
+            .layer(CompressionLayer::new())
+            .layer(middleware::map_response(secure::headers))
+            .with_state(app)
+    }
+}

@@ -1,0 +1,202 @@
+//! The buttons. Each says what it did, and the audit log keeps it.
+
+use std::time::{Duration, Instant};
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    response::{IntoResponse as _, Response},
+};
+use gristmill_platform::keys;
+use gristmill_queue::{GroupId, JobAction, JobFilter};
+use gristmill_uploads::{RemoveError, Removed};
+use gristmill_webhooks::endpoints::{self, Change};
+use http::StatusCode;
+use uuid::Uuid;
+
+use super::{
+    app::App,
+    audit,
+    page::{Asked, Fault, Target},
+    pages, say,
+    session::Session,
+};
+
+/// What came of it: for who pressed the button, and what it was done to.
+struct Done {
+    said: String,
+    /// Else it cannot be done, and that is said.
+    done: bool,
+}
+
+/// Jobs are acted on for so long at most; what is left can be asked for again.
+const LONGEST: Duration = Duration::from_secs(20);
+
+pub(super) async fn act(
+    State(app): State<App>,
+    session: Session,
+    Path(what): Path<String>,
+    body: Bytes,
+) -> Response {
+    if !session.operator {
+        return (StatusCode::FORBIDDEN, "A viewer may look, not act. Log in with the key of an operator.").into_response();
+    }
+    let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    let segments: Vec<&str> = what.split('/').collect();
+    match run(&app, &segments, &form).await {
+        Ok(Some(Done { said, done: false })) => (StatusCode::CONFLICT, said).into_response(),
+        Ok(Some(Done { said, done: true })) => {
+            let (verb, target) = (segments.last().copied().unwrap_or_default(), target(&segments));
+            let action = format!("{}.{verb}", segments[0]);
+            if let Err(error) = audit::enter(&app.pool, &session.who, &action, &target, &said).await {
+                tracing::error!(%error, who = session.who, action, target, "what was done is not in the audit log");
+            }
+            tracing::info!(who = session.who, action, target, said, "done on the dashboard");
+            said.into_response()
+        }
+        Ok(None) => (StatusCode::NOT_FOUND, "It is gone, or cannot be done any more. Load the page again.").into_response(),
+        Err(error) => {
+            tracing::error!(%error, what, "an action of the dashboard failed");
+            (StatusCode::SERVICE_UNAVAILABLE, format!("It was not done: {error}")).into_response()
+        }
+    }
+}
+
+/// What stands between the first segment and the verb.
+fn target(segments: &[&str]) -> String {
+    let inner = segments.get(1..segments.len().saturating_sub(1)).unwrap_or_default();
+    if inner.is_empty() { "many".to_owned() } else { inner.join("/") }
+}
+
+async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<Option<Done>, Fault> {
+    let said = match segments {
+        ["jobs", verb] => return many_jobs(app, verb, form).await,
+        ["jobs", id, verb] => {
+            let Ok(id) = id.parse() else { return Ok(None) };
+            return jobs(app, verb, &JobFilter::ids([id])).await;
+        }
+        ["queues", name, verb] => {
+            let queues = app.queue.queues();
+            match *verb {
+                "pause" => queues.pause(name).await?,
+                "resume" => queues.resume(name).await?,
+                "drain" => queues.drain(name).await?,
+                _ => return Ok(None),
+            };
+            format!("The queue {name}: {verb}")
+        }
+        ["workers", id, "drain"] => {
+            let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
+            if !app.queue.drain_worker(id).await? {
+                return Ok(None);
+            }
+            "The worker finishes what it has and takes no more".to_owned()
+        }
+        ["schedules", name, verb] => {
+            let schedules = app.queue.schedules();
+            match *verb {
+                "pause" => drop(schedules.pause(name).await?),
+                "resume" => drop(schedules.resume(name).await?),
+                "run" => drop(schedules.run_now(name).await?),
+                _ => return Ok(None),
+            }
+            format!("The schedule {name}: {verb}")
+        }
+        ["groups", id, "cancel"] => {
+            let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
+            let mut tx = app.pool.begin().await?;
+            let jobs = app.queue.cancel_group(&mut tx, id).await?;
+            tx.commit().await?;
+            format!("The group is cancelled, with {} jobs", say::count(jobs))
+        }
+        ["uploads", id, "cancel" | "undo"] => {
+            let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
+            let owner: Option<i32> =
+                sqlx::query_scalar("select client_id from uploads where id = $1").bind(id).fetch_optional(&app.pool).await?;
+            let Some(owner) = owner else { return Ok(None) };
+            match app.receiver.remove(owner, id).await {
+                Ok(Removed::Cancelled(_)) => "The upload is cancelled".to_owned(),
+                Ok(Removed::Undone(_)) => "The upload is undone: its rows are being removed".to_owned(),
+                Err(RemoveError::NotFound) => return Ok(None),
+                Err(error @ (RemoveError::Over { .. } | RemoveError::Billed)) => return Ok(Some(Done { said: error.to_string(), done: false })),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        ["keys", id, "revoke"] => match keys::revoke(&app.pool, id).await? {
+            0 => return Ok(None),
+            _ => "The key works no more".to_owned(),
+        },
+        ["webhooks", client, id, verb @ ("enable" | "disable")] => {
+            let (Ok(client), Ok(id)) = (client.parse(), id.parse()) else { return Ok(None) };
+            let change = Change { enabled: Some(*verb == "enable"), ..Change::default() };
+            if endpoints::change(&app.pool, client, id, &change).await?.is_none() {
+                return Ok(None);
+            }
+            format!("The webhook: {verb}")
+        }
+        ["deliveries", client, endpoint, id, "replay"] => {
+            let (Ok(client), Ok(endpoint), Ok(id)) = (client.parse(), endpoint.parse(), id.parse()) else {
+                return Ok(None);
+            };
+            let mut tx = app.pool.begin().await?;
+            let replayed = gristmill_webhooks::deliveries::replay(&mut tx, &app.queue, client, endpoint, id).await?;
+            let gristmill_webhooks::deliveries::Replayed::Again(jobs) = replayed else { return Ok(None) };
+            tx.commit().await?;
+            app.queue.push(jobs).await;
+            "It is sent again".to_owned()
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(Done { said, done: true }))
+}
+
+/// Those that are ticked, or all that a question finds.
+async fn many_jobs(app: &App, verb: &str, form: &[(String, String)]) -> Result<Option<Done>, Fault> {
+    let ids: Vec<Uuid> = form.iter().filter(|(name, _)| name == "id").filter_map(|(_, id)| id.parse().ok()).collect();
+    let question = form.iter().find(|(name, _)| name == "matching").map(|(_, query)| query.as_str());
+    let filter = match (ids.is_empty(), question) {
+        (false, _) => JobFilter::ids(ids),
+        (true, Some(query)) => {
+            let asked = Target::parse(&format!("/jobs?{query}")).map_or_else(Asked::default, Target::into_query);
+            match pages::job_filter(app, &asked).await? {
+                Some(filter) if !filter.is_empty() => filter,
+                _ => return Ok(None),
+            }
+        }
+        (true, None) => return Ok(Some(Done { said: "No job is ticked: nothing was done".to_owned(), done: false })),
+    };
+    jobs(app, verb, &filter).await
+}
+
+async fn jobs(app: &App, verb: &str, filter: &JobFilter) -> Result<Option<Done>, Fault> {
+    let action = match verb {
+        "cancel" => JobAction::Cancel,
+        "redrive" => JobAction::Redrive { per_second: None },
+        "discard" => JobAction::Discard,
+        _ => return Ok(None),
+    };
+    let begun = Instant::now();
+    let (mut changed, mut requested, mut place) = (0, 0, None);
+    loop {
+        let acted = app.queue.jobs().act(action, filter, place, Duration::from_secs(2)).await?;
+        changed += acted.changed;
+        requested += acted.requested;
+        place = acted.next;
+        if place.is_none() || begun.elapsed() > LONGEST {
+            break;
+        }
+    }
+    let past = match action {
+        JobAction::Cancel => "cancelled",
+        JobAction::Redrive { .. } => "brought back",
+        JobAction::Discard => "discarded",
+    };
+    let mut said = format!("{} {past}", say::count(changed));
+    if requested > 0 {
+        said += &format!(", {} told to stop", say::count(requested));
+    }
+    if place.is_some() {
+        said += "; there are more: press again";
+    }
+    Ok(Some(Done { said, done: true }))
+}

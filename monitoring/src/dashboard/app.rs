@@ -1,0 +1,69 @@
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use gristmill_platform::{
+    config::{LimitsConfig, RoleConfig},
+    database, store,
+};
+use gristmill_queue::{Queue, QueueConfig};
+use gristmill_uploads::{Receiver, events::Events};
+use sqlx::PgPool;
+
+use super::{history::History, live::Live, login::Attempts, session};
+use crate::Health;
+
+/// What the pages are made from. Cheap to make; [`Dashboard::routes`] begins its work.
+pub struct Dashboard {
+    pub(super) pool: PgPool,
+    pub(super) queue: Queue,
+    /// Takes dropped files in, and uploads away.
+    pub(super) receiver: Receiver,
+    pub(super) health: Health,
+    pub(super) live: Live,
+    pub(super) history: History,
+    pub(super) attempts: Attempts,
+}
+
+pub(super) type App = Arc<Dashboard>;
+
+impl Dashboard {
+    /// Opens what it needs; connects to Postgres when it is first asked.
+    ///
+    /// # Errors
+    /// When a setting is unusable.
+    pub async fn open(role: &RoleConfig, limits: &LimitsConfig, health: Health) -> anyhow::Result<Self> {
+        let (url, namespace) = (role.redis.url()?, &role.redis.redis_namespace);
+        let pool = database::connect_lazily(&role.database)?;
+        let config = QueueConfig { namespace: namespace.clone(), ..QueueConfig::new(url) };
+        let receiver = Receiver {
+            queue: Queue::connect(pool.clone(), config).await.context("the queue cannot be opened")?,
+            pool,
+            store: store::open(&role.store)?,
+            events: Events::connect(url, namespace).context("REDIS_URL is not a Redis URL")?,
+            limits: limits.clone(),
+        };
+        Ok(Self::new(receiver, health))
+    }
+
+    /// On the ledger that `receiver` is on; `health` is asked for the engines.
+    #[must_use]
+    pub fn new(receiver: Receiver, health: Health) -> Self {
+        Self {
+            pool: receiver.pool.clone(),
+            queue: receiver.queue.clone(),
+            receiver,
+            health,
+            live: Live::default(),
+            history: History::default(),
+            attempts: Attempts::default(),
+        }
+    }
+
+    /// A token for `/login?token=…` that logs somebody in as an operator, once, within the hour.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn link(&self, who: &str) -> Result<String, sqlx::Error> {
+        session::link(&self.pool, who).await
+    }
+}

@@ -1,0 +1,76 @@
+//! The last hour, as this process has seen it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use gristmill_platform::ids;
+
+use super::{app::App, page::Fault};
+
+/// Between two samples.
+const EVERY: Duration = Duration::from_secs(5);
+/// Samples of an hour.
+pub(super) const SLOTS: usize = 720;
+
+/// Samples, the oldest first. Lost with the process: Prometheus remembers longer.
+#[derive(Default)]
+pub(super) struct History(Mutex<VecDeque<Sample>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sample {
+    pub(super) jobs_per_second: f64,
+    pub(super) rows_per_second: f64,
+    pub(super) backlog: u64,
+}
+
+impl History {
+    pub(super) fn all(&self) -> Vec<Sample> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    fn push(&self, sample: Sample) {
+        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if samples.len() == SLOTS {
+            samples.pop_front();
+        }
+        samples.push_back(sample);
+    }
+}
+
+pub(super) async fn sample(app: App) {
+    let mut rows: Option<(Instant, i64)> = None;
+    let mut clock = tokio::time::interval(EVERY);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        clock.tick().await;
+        match look(&app, &mut rows).await {
+            Ok(sample) => app.history.push(sample),
+            Err(error) => tracing::warn!(%error, "the dashboard cannot look at the queues"),
+        }
+    }
+}
+
+async fn look(app: &App, last: &mut Option<(Instant, i64)>) -> Result<Sample, Fault> {
+    let queues = app.queue.queues().list().await?;
+    let read = rows_read(app).await?;
+    let now = Instant::now();
+    let rows_per_second = last.replace((now, read)).map_or(0.0, |(then, before)| {
+        (read - before).max(0) as f64 / now.duration_since(then).as_secs_f64().max(0.001)
+    });
+    Ok(Sample {
+        jobs_per_second: queues.iter().filter_map(|queue| queue.acked_per_second).sum(),
+        rows_per_second,
+        backlog: queues.iter().map(|queue| queue.available).sum(),
+    })
+}
+
+/// Of the uploads of the last two days.
+async fn rows_read(app: &App) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select coalesce(sum(rows_read), 0)::bigint from upload_progress where upload_id >= $1")
+        .bind(ids::younger_than(Duration::from_secs(172_800)))
+        .fetch_one(&app.pool)
+        .await
+}

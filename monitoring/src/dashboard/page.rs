@@ -1,0 +1,158 @@
+//! From an address to a page.
+
+use std::{collections::BTreeMap, error::Error, fmt::Display};
+
+use askama::Template;
+use axum::{
+    extract::State,
+    response::{Html, IntoResponse as _, Response},
+};
+use http::{StatusCode, Uri};
+
+use super::{app::App, assets::VERSION, pages, session::Session};
+
+/// Why a page cannot be made.
+pub(super) type Fault = Box<dyn Error + Send + Sync>;
+
+/// A page's inside: what moves.
+pub(super) struct Inside {
+    pub(super) title: String,
+    pub(super) html: String,
+}
+
+impl Inside {
+    pub(super) fn of(title: impl Into<String>, template: &impl Template) -> Result<Option<Self>, Fault> {
+        Ok(Some(Self { title: title.into(), html: template.render()? }))
+    }
+}
+
+/// Which page.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    path: String,
+    query: Asked,
+}
+
+/// What stands behind the `?`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked(BTreeMap<String, String>);
+
+impl Asked {
+    /// A value that is not blank.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The same as text, for a field of a form.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.get(name).unwrap_or("")
+    }
+
+    pub(super) fn parse<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// The same question with one thing changed, as a query.
+    pub(super) fn with(&self, name: &str, value: &str) -> String {
+        let mut pairs = self.0.clone();
+        pairs.insert(name.to_owned(), value.to_owned());
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
+        query.finish()
+    }
+}
+
+impl Target {
+    /// `/jobs?state=dead`; none when it is no such thing.
+    pub(super) fn parse(to: &str) -> Option<Self> {
+        let uri: Uri = to.parse().ok()?;
+        let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let query = Asked(query.map(|(name, value)| (name.into_owned(), value.into_owned())).collect());
+        uri.path().starts_with('/').then(|| Self { path: uri.path().to_owned(), query })
+    }
+
+    /// What stands behind its `?`.
+    pub(super) fn into_query(self) -> Asked {
+        self.query
+    }
+
+    /// What it shows; none: there is no such page.
+    pub(super) async fn inside(&self, app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
+        let segments: Vec<&str> = self.path.split('/').filter(|segment| !segment.is_empty()).collect();
+        pages::inside(app, operator, &segments, &self.query).await
+    }
+}
+
+#[derive(Template)]
+#[template(path = "frame.html")]
+struct Frame<'a> {
+    version: &'a str,
+    title: &'a str,
+    session: &'a Session,
+    /// The page's address, as the live part asks for it.
+    live: Option<String>,
+    section: &'a str,
+    inside: &'a str,
+}
+
+impl Frame<'_> {
+    const SECTIONS: &'static [(&'static str, &'static [(&'static str, &'static str)])] = &[
+        ("", &[("", "Overview"), ("uploads", "Uploads")]),
+        (
+            "Queue",
+            &[
+                ("jobs", "Jobs"),
+                ("groups", "Groups"),
+                ("queues", "Queues"),
+                ("workers", "Workers"),
+                ("schedules", "Schedules"),
+                ("dead", "Dead letters"),
+            ],
+        ),
+        (
+            "Back office",
+            &[
+                ("bills", "Bills"),
+                ("mail", "Mail"),
+                ("webhooks", "Webhooks"),
+                ("normalizations", "Normalizations"),
+            ],
+        ),
+        ("Access", &[("keys", "Clients and keys"), ("audit", "Audit")]),
+    ];
+}
+
+pub(super) async fn page(State(app): State<App>, session: Session, uri: Uri) -> Response {
+    let to = uri.path_and_query().map_or("/", |to| to.as_str());
+    let Some(target) = Target::parse(to) else { return missing(&session) };
+    match target.inside(&app, session.operator).await {
+        Ok(Some(inside)) => frame(StatusCode::OK, &session, to, &inside),
+        Ok(None) => missing(&session),
+        Err(error) => broken(&error),
+    }
+}
+
+fn frame(status: StatusCode, session: &Session, to: &str, inside: &Inside) -> Response {
+    let live = form_urlencoded::Serializer::new(String::new()).append_pair("to", to).finish();
+    // What is missing does not come while one waits.
+    let live = status.is_success().then_some(live);
+    let section = to.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();
+    let frame = Frame { version: VERSION, title: &inside.title, session, live, section, inside: &inside.html };
+    match frame.render() {
+        Ok(page) => (status, Html(page)).into_response(),
+        Err(error) => broken(&error),
+    }
+}
+
+fn missing(session: &Session) -> Response {
+    let html = "<h1>Nothing is here</h1><p class=\"empty\">The page does not exist, or what it showed is gone. \
+                <a href=\"/\">Back to the overview</a></p>";
+    frame(StatusCode::NOT_FOUND, session, "/", &Inside { title: "Nothing is here".into(), html: html.into() })
+}
+
+/// A page that could not be made: what happened is in the log.
+pub(super) fn broken(error: &(impl Display + ?Sized)) -> Response {
+    tracing::error!(%error, "a page of the dashboard failed");
+    let text = "Postgres or Redis did not answer, so this page cannot be shown. Load it again in a moment; the log says more.";
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}

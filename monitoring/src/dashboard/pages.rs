@@ -1,0 +1,55 @@
+//! The pages' insides.
+
+mod audit;
+mod bills;
+mod clients;
+mod dead;
+mod groups;
+mod jobs;
+mod keys;
+mod mail;
+mod normalizations;
+mod overview;
+mod queues;
+mod schedules;
+mod uploads;
+mod webhooks;
+mod workers;
+
+pub(super) use jobs::filter as job_filter;
+
+use super::{
+    app::App,
+    page::{Asked, Fault, Inside},
+};
+
+/// What stands below an address; none: nothing does.
+pub(super) async fn inside(
+    app: &App,
+    operator: bool,
+    segments: &[&str],
+    asked: &Asked,
+) -> Result<Option<Inside>, Fault> {
+    match segments {
+        [] => overview::page(app).await,
+        ["uploads"] => uploads::list(app, operator, asked).await,
+        ["uploads", id] => uploads::one(app, operator, id).await,
+        ["jobs"] => jobs::list(app, operator, asked).await,
+        ["jobs", id] => jobs::one(app, operator, id).await,
+        ["groups"] => groups::list(app, asked).await,
+        ["groups", id] => groups::one(app, operator, id).await,
+        ["queues"] => queues::page(app, operator).await,
+        ["workers"] => workers::page(app, operator).await,
+        ["schedules"] => schedules::page(app, operator).await,
+        ["dead"] => dead::page(app, operator).await,
+        ["bills"] => bills::page(app, asked).await,
+        ["mail"] => mail::list(app, asked).await,
+        ["mail", id] => mail::one(app, asked, id).await,
+        ["webhooks"] => webhooks::list(app, operator, asked).await,
+        ["webhooks", id] => webhooks::one(app, operator, asked, id).await,
+        ["normalizations"] => normalizations::page(app, asked).await,
+        ["keys"] => keys::page(app, operator).await,
+        ["audit"] => audit::page(app, asked).await,
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,165 @@
+//! Jobs: found, looked at, acted on.
+
+use std::time::Duration;
+
+use askama::Template;
+use gristmill_platform::keys;
+use gristmill_queue::{JobCount, JobDetail, JobFilter, JobState, JobView};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use crate::dashboard::{
+    app::App,
+    page::{Asked, Fault, Inside},
+    say,
+};
+
+const PAGE: u16 = 50;
+/// Counting what matches may take so long.
+const COUNTING: Duration = Duration::from_millis(20);
+
+#[derive(Template)]
+#[template(path = "jobs.html")]
+struct List<'a> {
+    asked: &'a Asked,
+    jobs: Vec<JobView>,
+    count: JobCount,
+    states: Vec<&'static str>,
+    queues: Vec<String>,
+    names: Vec<String>,
+    clients: Vec<(i32, String)>,
+    /// The same question, for acting on all that match.
+    query: String,
+    next: Option<String>,
+    operator: bool,
+    acts: Vec<(&'static str, &'static str)>,
+}
+
+/// What a question means; none when it asks for what cannot be.
+pub(in crate::dashboard) async fn filter(app: &App, asked: &Asked) -> Result<Option<JobFilter>, Fault> {
+    let mut filter = JobFilter {
+        queue: asked.get("queue").map(str::to_owned),
+        name: asked.get("name").map(str::to_owned),
+        error: asked.get("error").map(str::to_owned),
+        ..JobFilter::default()
+    };
+    if let Some(state) = asked.get("state") {
+        let Ok(state) = state.parse() else { return Ok(None) };
+        filter.states = vec![state];
+    }
+    if let Some(client) = asked.get("client") {
+        let Some(id) = keys::client_id(&app.pool, client).await? else { return Ok(None) };
+        filter.client_id = Some(id);
+    }
+    if let Some(group) = asked.get("group") {
+        let Ok(group) = group.parse() else { return Ok(None) };
+        filter.group = Some(gristmill_queue::GroupId(group));
+    }
+    if let Some(minutes) = asked.get("minutes") {
+        let Ok(minutes) = minutes.parse::<i64>() else { return Ok(None) };
+        filter.created_after = Some(Timestamp::now() - SignedDuration::from_mins(minutes.clamp(0, 5_000_000)));
+    }
+    Ok(Some(filter))
+}
+
+pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Option<Inside>, Fault> {
+    let (jobs, next, count) = match filter(app, asked).await? {
+        Some(filter) => {
+            let page = app.queue.jobs().list(&filter, asked.parse("before"), PAGE).await?;
+            (page.jobs, page.next, app.queue.jobs().count_within(&filter, COUNTING).await?)
+        }
+        None => (Vec::new(), None, JobCount { jobs: 0, exact: true }),
+    };
+    let page = List {
+        asked,
+        jobs,
+        count,
+        states: JobState::ALL.iter().map(|state| state.as_str()).collect(),
+        queues: app.queue.queues().list().await?.into_iter().map(|queue| queue.name).collect(),
+        names: names(app).await?,
+        clients: keys::clients(&app.pool).await?,
+        query: asked.with("before", ""),
+        next: next.map(|next| asked.with("before", &next.to_string())),
+        operator,
+        acts: acts(asked.text("state")),
+    };
+    Inside::of("Jobs", &page)
+}
+
+/// What can be done to jobs of this state, and how that is called.
+fn acts(state: &str) -> Vec<(&'static str, &'static str)> {
+    match state {
+        "available" | "scheduled" => vec![("cancel", "Cancel")],
+        "dead" | "parked" => vec![("redrive", "Redrive"), ("discard", "Discard")],
+        "cancelled" => vec![("redrive", "Redrive")],
+        _ => Vec::new(),
+    }
+}
+
+/// Names among the newest jobs, to complete what is typed.
+async fn names(app: &App) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("select distinct name from (select name from jobs order by id desc limit 500) n order by name")
+        .fetch_all(&app.pool)
+        .await
+}
+
+#[derive(Template)]
+#[template(path = "job.html")]
+struct One {
+    job: JobDetail,
+    payload: String,
+    result: Option<String>,
+    client: Option<String>,
+    source: Option<Source>,
+    running: Option<(String, u64)>,
+    operator: bool,
+}
+
+/// The part of a file that a chunk's job is about.
+#[derive(sqlx::FromRow)]
+struct Source {
+    upload_id: Uuid,
+    no: i32,
+    first_line: i64,
+    first_byte: i64,
+    bytes: i64,
+}
+
+pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
+    let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
+    let Some(job) = app.queue.jobs().get(id).await? else { return Ok(None) };
+    let client = match job.job.client_id {
+        Some(client) => keys::client_names(&app.pool, &[client]).await?.pop().map(|(_, name)| name),
+        None => None,
+    };
+    let source = sqlx::query_as(
+        "select c.upload_id, c.no, c.first_line, c.first_byte, c.bytes
+         from jobs j join chunks c on c.upload_id::text = j.payload->>'upload_id' and c.no::text = j.payload->>'no'
+         where j.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(&app.pool)
+    .await?;
+    let pretty = |value: &serde_json::Value| serde_json::to_string_pretty(value);
+    let page = One {
+        payload: pretty(&job.payload)?,
+        result: job.result.as_ref().map(pretty).transpose()?,
+        client,
+        source,
+        running: running(app, id).await,
+        operator,
+        job,
+    };
+    let title = format!("{} {}", page.job.job.name, say::short(id));
+    Inside::of(title, &page)
+}
+
+/// Who runs it, and which delivery that is. While Redis is silent nobody knows.
+async fn running(app: &App, id: Uuid) -> Option<(String, u64)> {
+    let workers = app.queue.workers().await.ok()?;
+    let id = id.to_string();
+    workers.iter().find_map(|worker| {
+        let running = worker.lines.iter().flat_map(|line| &line.running).find(|running| running.id == id)?;
+        Some((worker.label.clone(), running.delivery))
+    })
+}

@@ -1,0 +1,50 @@
+//! Mails: what was sent, and what became of it.
+
+use askama::Template;
+use gristmill_mail::read::{self, Filter, Mail};
+use uuid::Uuid;
+
+use super::clients::Clients;
+use crate::dashboard::{
+    app::App,
+    page::{Asked, Fault, Inside},
+    say,
+};
+
+#[derive(Template)]
+#[template(path = "mail.html")]
+struct List {
+    clients: Clients,
+    mails: Vec<Mail>,
+    next: Option<String>,
+}
+
+const PAGE: u32 = 50;
+
+pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
+    let clients = Clients::of(app, asked).await?;
+    let mails = match clients.chosen {
+        Some(client) => {
+            let filter = Filter { before: asked.parse("before"), limit: PAGE, ..Filter::default() };
+            read::list(&app.pool, client, &filter).await?
+        }
+        None => Vec::new(),
+    };
+    let full = mails.len() == PAGE as usize;
+    let next = mails.last().filter(|_| full).map(|last| asked.with("before", &last.id.to_string()));
+    Inside::of("Mail", &List { clients, mails, next })
+}
+
+#[derive(Template)]
+#[template(path = "one_mail.html")]
+struct One {
+    mail: Mail,
+    text: Option<String>,
+}
+
+pub(super) async fn one(app: &App, asked: &Asked, id: &str) -> Result<Option<Inside>, Fault> {
+    let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
+    let Some(client) = Clients::of(app, asked).await?.chosen else { return Ok(None) };
+    let Some((mail, text)) = read::find(&app.pool, client, id).await? else { return Ok(None) };
+    Inside::of(mail.subject.clone(), &One { mail, text })
+}

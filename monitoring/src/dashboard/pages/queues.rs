@@ -1,0 +1,27 @@
+//! Queues: how they stand, and the brakes.
+
+use askama::Template;
+use gristmill_queue::{JobFilter, JobState, QueueView};
+
+use crate::dashboard::{
+    app::App,
+    page::{Fault, Inside},
+    say,
+};
+
+#[derive(Template)]
+#[template(path = "queues.html")]
+struct Page {
+    queues: Vec<(QueueView, u64)>,
+    operator: bool,
+}
+
+pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
+    let mut queues = Vec::new();
+    for queue in app.queue.queues().list().await? {
+        let dead = JobFilter { states: vec![JobState::Dead], queue: Some(queue.name.clone()), ..JobFilter::default() };
+        let dead = app.queue.jobs().count_within(&dead, std::time::Duration::from_millis(5)).await?.jobs;
+        queues.push((queue, dead));
+    }
+    Inside::of("Queues", &Page { queues, operator })
+}

@@ -1,0 +1,201 @@
+//! Files: the list, and one with its map of chunks.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use gristmill_platform::keys;
+use gristmill_uploads::{State, Upload, read};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::dashboard::{
+    app::App,
+    page::{Asked, Fault, Inside},
+    say,
+};
+
+const PAGE: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "uploads.html")]
+struct List<'a> {
+    uploads: Vec<(String, Upload)>,
+    state: &'a str,
+    next: Option<String>,
+    operator: bool,
+    clients: Vec<(i32, String)>,
+    kinds: Vec<&'static str>,
+}
+
+pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Option<Inside>, Fault> {
+    let filter = read::Filter {
+        state: asked.parse("state"),
+        before: asked.parse("before"),
+        limit: PAGE + 1,
+        ..read::Filter::default()
+    };
+    let mut uploads = read::recent(&app.pool, &filter).await?;
+    let more = uploads.len() > PAGE as usize;
+    uploads.truncate(PAGE as usize);
+    let next = uploads.last().filter(|_| more).map(|(_, last)| asked.with("before", &last.id.to_string()));
+    let page = List {
+        uploads,
+        state: asked.text("state"),
+        next,
+        operator,
+        clients: keys::clients(&app.pool).await?,
+        kinds: gristmill_pipelines::Kind::ALL.iter().map(|kind| kind.as_str()).collect(),
+    };
+    Inside::of("Uploads", &page)
+}
+
+#[derive(Template)]
+#[template(path = "upload.html")]
+struct One {
+    upload: Upload,
+    client: String,
+    operator: bool,
+    cells: Vec<Cell>,
+    rate: Option<f64>,
+    left: Option<f64>,
+    reasons: Vec<Reason>,
+    last_row_at: Option<Timestamp>,
+}
+
+/// A chunk on the map.
+struct Cell {
+    tone: &'static str,
+    title: String,
+    job: Option<Uuid>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Chunk {
+    no: i32,
+    first_line: i64,
+    bytes: i64,
+    rows_read: Option<i64>,
+    rejected: Option<i64>,
+    duplicate: Option<i64>,
+    done_at: Option<jiff_sqlx::Timestamp>,
+}
+
+/// Why records were not taken, with an example.
+#[derive(sqlx::FromRow)]
+struct Reason {
+    code: String,
+    n: i64,
+    line: i64,
+    /// As it came: any bytes.
+    example: Vec<u8>,
+}
+
+impl Reason {
+    fn example(&self) -> String {
+        String::from_utf8_lossy(&self.example).into_owned()
+    }
+}
+
+/// Of that many rejects reasons are counted.
+const LOOKED_AT: i64 = 20_000;
+
+pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
+    let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
+    let Some(upload) = read::by_id(&app.pool, id).await? else { return Ok(None) };
+    let client: String = sqlx::query_scalar("select c.name from uploads u join clients c on c.id = u.client_id where u.id = $1")
+        .bind(id)
+        .fetch_one(&app.pool)
+        .await?;
+    let chunks: Vec<Chunk> = sqlx::query_as(
+        "select no, first_line, bytes, rows_read, rejected, duplicate, done_at from chunks where upload_id = $1 order by no",
+    )
+    .bind(id)
+    .fetch_all(&app.pool)
+    .await?;
+    let last_row_at = chunks.iter().filter_map(|chunk| chunk.done_at).map(jiff_sqlx::Timestamp::to_jiff).max();
+    let jobs = jobs(app, &upload).await?;
+    let cells = chunks.iter().map(|chunk| cell(chunk, jobs.get(&chunk.no))).collect();
+    let (rate, left) = pace(&upload, last_row_at);
+    let title = upload.filename.clone().unwrap_or_else(|| say::short(upload.id));
+    let page = One { client, operator, cells, rate, left, reasons: reasons(app, id).await?, last_row_at, upload };
+    Inside::of(title, &page)
+}
+
+/// What is known of a chunk that is not done.
+struct Work {
+    job: Uuid,
+    state: String,
+    worker: Option<String>,
+}
+
+/// The jobs of chunks that are not done, by the chunk's number.
+async fn jobs(app: &App, upload: &Upload) -> Result<HashMap<i32, Work>, Fault> {
+    if !matches!(upload.state, State::Receiving | State::Processing) {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<(Uuid, i32, String)> = sqlx::query_as(
+        "select j.id, (j.payload->>'no')::int, j.state
+         from jobs j join uploads u on u.group_id = j.group_id
+         where u.id = $1 and j.state <> 'completed' and j.payload ? 'no'",
+    )
+    .bind(upload.id)
+    .fetch_all(&app.pool)
+    .await?;
+    let workers = app.queue.workers().await.unwrap_or_default();
+    let running: HashMap<&str, &str> = workers
+        .iter()
+        .flat_map(|worker| worker.lines.iter().map(move |line| (worker.label.as_str(), line)))
+        .flat_map(|(label, line)| line.running.iter().map(move |running| (running.id.as_str(), label)))
+        .collect();
+    let work = |job: Uuid, state| Work {
+        worker: running.get(job.to_string().as_str()).map(|worker| (*worker).to_owned()),
+        job,
+        state,
+    };
+    Ok(found.into_iter().map(|(job, no, state)| (no, work(job, state))).collect())
+}
+
+fn cell(chunk: &Chunk, work: Option<&Work>) -> Cell {
+    let place = format!("chunk {} · line {} · {}", chunk.no, say::count(chunk.first_line), say::bytes(chunk.bytes));
+    let (tone, what) = match (chunk.done_at.and(chunk.rows_read), work) {
+        (Some(rows), _) => {
+            let bad = chunk.rejected.unwrap_or(0) + chunk.duplicate.unwrap_or(0);
+            let bad_rows = if bad > 0 { format!(", {} of them not taken", say::count(bad)) } else { String::new() };
+            (if bad > 0 { "rejects" } else { "done" }, format!("{} rows{bad_rows}", say::count(rows)))
+        }
+        (None, Some(Work { state, .. })) if state == "dead" || state == "parked" => ("dead", state.clone()),
+        (None, Some(Work { worker: Some(worker), .. })) => ("running", format!("run by {worker}")),
+        (None, Some(_)) => ("waiting", "waiting".to_owned()),
+        (None, None) => ("calm", "not taken".to_owned()),
+    };
+    Cell { tone, title: format!("{place} · {what}"), job: work.map(|work| work.job) }
+}
+
+/// Rows a second since the first one, and how long the rest takes.
+fn pace(upload: &Upload, last: Option<Timestamp>) -> (Option<f64>, Option<f64>) {
+    let running = matches!(upload.state, State::Receiving | State::Processing);
+    let end = if running { Some(Timestamp::now()) } else { last };
+    let Some((first, end)) = Some(upload.created_at).zip(end) else { return (None, None) };
+    let took = end.duration_since(first).as_secs_f64();
+    if took <= 0.0 || upload.rows.read == 0 {
+        return (None, None);
+    }
+    let rate = upload.rows.read as f64 / took;
+    let chunks = upload.chunks;
+    let left = (running && chunks.done > 0).then(|| took * (chunks.total - chunks.done).max(0) as f64 / chunks.done as f64);
+    // While it runs both change with every look; whole steps keep the page still.
+    (Some(if running { (rate / 1_000.0).round() * 1_000.0 } else { rate }), left.map(f64::ceil))
+}
+
+async fn reasons(app: &App, id: Uuid) -> Result<Vec<Reason>, sqlx::Error> {
+    sqlx::query_as(
+        "select code, count(*) as n, min(line) as line,
+                (array_agg(substring(raw from 1 for 120) order by line))[1] as example
+         from (select code, line, raw from rejects where upload_id = $1 limit $2) r
+         group by code order by count(*) desc",
+    )
+    .bind(id)
+    .bind(LOOKED_AT)
+    .fetch_all(&app.pool)
+    .await
+}

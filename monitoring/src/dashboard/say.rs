@@ -1,0 +1,184 @@
+//! Numbers and times for people.
+
+use jiff::Timestamp;
+
+/// Templates hand over what they show by reference, in whatever type it has.
+pub(super) trait Whole {
+    fn whole(&self) -> i128;
+}
+
+macro_rules! whole {
+    ($($type:ty),+) => { $(impl Whole for $type {
+        fn whole(&self) -> i128 {
+            i128::try_from(*self).unwrap_or(i128::MAX)
+        }
+    })+ };
+}
+whole!(i32, i64, u32, u64, usize);
+
+impl<T: Whole> Whole for &T {
+    fn whole(&self) -> i128 {
+        (*self).whole()
+    }
+}
+
+/// A number that may have a fraction.
+pub(super) trait Real {
+    fn real(&self) -> f64;
+}
+
+impl Real for f64 {
+    fn real(&self) -> f64 {
+        *self
+    }
+}
+
+impl<T: Real> Real for &T {
+    fn real(&self) -> f64 {
+        (*self).real()
+    }
+}
+
+/// A time that may not have come.
+pub(super) trait Moment {
+    fn moment(&self) -> Option<Timestamp>;
+}
+
+impl Moment for Timestamp {
+    fn moment(&self) -> Option<Timestamp> {
+        Some(*self)
+    }
+}
+
+impl Moment for jiff_sqlx::Timestamp {
+    fn moment(&self) -> Option<Timestamp> {
+        Some(self.to_jiff())
+    }
+}
+
+impl<T: Moment> Moment for Option<T> {
+    fn moment(&self) -> Option<Timestamp> {
+        self.as_ref().and_then(Moment::moment)
+    }
+}
+
+impl<T: Moment> Moment for &T {
+    fn moment(&self) -> Option<Timestamp> {
+        (*self).moment()
+    }
+}
+
+/// Milliseconds since 1970, the same.
+pub(super) fn millis(since: &u64) -> String {
+    at(i64::try_from(*since).ok().and_then(|since| Timestamp::from_millisecond(since).ok()))
+}
+
+/// Whether a choice is the one that was made.
+pub(super) fn same(one: impl AsRef<str>, other: impl AsRef<str>) -> bool {
+    one.as_ref() == other.as_ref()
+}
+
+/// As a page's `datetime` wants it.
+pub(super) fn at(time: impl Moment) -> String {
+    time.moment().map_or_else(String::new, |time| time.to_string())
+}
+
+/// `1,100,000`.
+pub(super) fn count(number: impl Whole) -> String {
+    let number = number.whole();
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if number < 0 { "−" } else { "" });
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `104.6 MB`.
+pub(super) fn bytes(number: impl Whole) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = number.whole() as f64;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1_000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{value:.0} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// `4 ms`, `2.1 s`, `3 min`, `5 h`, `8 d`.
+pub(super) fn seconds(seconds: impl Real) -> String {
+    match seconds.real() {
+        s if !s.is_finite() => "∞".to_owned(),
+        s if s < 0.001 => "0 ms".to_owned(),
+        s if s < 1.0 => format!("{:.0} ms", s * 1_000.0),
+        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 3_600.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
+        s => format!("{:.0} d", s / 86_400.0),
+    }
+}
+
+/// How long from one to the other.
+pub(super) fn between(from: impl Moment, to: impl Moment) -> String {
+    from.moment().zip(to.moment()).map_or_else(String::new, |(from, to)| seconds(to.duration_since(from).as_secs_f64().max(0.0)))
+}
+
+/// `12,345` or `0.4`.
+pub(super) fn rate(per_second: impl Real) -> String {
+    let per_second = per_second.real();
+    if per_second >= 10.0 || per_second == 0.0 { count(per_second.round() as i64) } else { format!("{per_second:.1}") }
+}
+
+/// A number in hundredths as an amount.
+pub(super) fn money(minor: impl Whole, currency: &str) -> String {
+    let minor = minor.whole();
+    let sign = if minor < 0 { "−" } else { "" };
+    let minor = minor.unsigned_abs();
+    format!("{sign}{}.{:02} {currency}", count(u64::try_from(minor / 100).unwrap_or(u64::MAX)), minor % 100)
+}
+
+/// The share of a whole, in percent from 0 to 100.
+pub(super) fn percent(part: impl Whole, whole: impl Whole) -> i128 {
+    let (part, whole) = (part.whole(), whole.whole());
+    if whole > 0 { (part * 100 / whole).clamp(0, 100) } else { 0 }
+}
+
+/// The beginning of an id, for tables: the end of one of version 7 is what tells two of a moment apart.
+pub(super) fn short(id: impl ToString) -> String {
+    let id = id.to_string();
+    match (id.get(..8), id.get(id.len().saturating_sub(6)..)) {
+        (Some(head), Some(tail)) if id.len() > 16 => format!("{head}…{tail}"),
+        _ => id,
+    }
+}
+
+/// `debts · 1,100,000`: what a state means for its colour.
+pub(super) fn tone(state: impl ToString) -> &'static str {
+    match state.to_string().as_str() {
+        "completed" | "delivered" | "sent" | "paid" | "done" | "ok" => "good",
+        "dead" | "failed" | "failing" | "panicked" | "timed_out" | "lost_worker" => "bad",
+        "parked" | "held" | "overdue" | "suppressed" | "retried" | "paused" | "rejects" => "warn",
+        "available" | "running" | "receiving" | "processing" | "open" | "sending" | "pending" | "queued" => "live",
+        _ => "calm",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(count(1_100_000), "1,100,000");
+        assert_eq!(count(-1_234), "−1,234");
+        assert_eq!([bytes(999), bytes(104_600_000)], ["999 B", "104.6 MB"]);
+        let times = [0.0042, 2.13, 200.0, 18_000.0, 700_000.0, f64::INFINITY];
+        assert_eq!(times.map(seconds).join(" · "), "4 ms · 2.1 s · 3 min · 5 h · 8 d · ∞");
+        assert_eq!([money(-123_456, "BRL"), money(5, "EUR")], ["−1,234.56 BRL", "0.05 EUR"]);
+        assert_eq!([percent(1, 3), percent(3, 3), percent(1, 0)], [33, 100, 0]);
+    }
+}

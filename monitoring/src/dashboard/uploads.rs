@@ -1,0 +1,67 @@
+//! Files that are dropped on the page, and rejects that are taken away from it.
+
+use axum::{
+    body::Body,
+    extract::{Path, Query, State},
+    response::{IntoResponse as _, Response},
+};
+use gristmill_pipelines::Kind;
+use gristmill_platform::keys;
+use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, read, rejects_csv};
+use http::{StatusCode, header};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{app::App, audit, page::broken, session::Session};
+
+#[derive(Deserialize)]
+pub(super) struct Sent {
+    client: i32,
+    kind: Kind,
+    policy: Policy,
+    filename: Option<String>,
+}
+
+/// Takes a file in, as the API does; answers with the upload's id.
+pub(super) async fn receive(State(app): State<App>, session: Session, Query(sent): Query<Sent>, body: Body) -> Response {
+    if !session.operator {
+        return (StatusCode::FORBIDDEN, "A viewer may look, not send files. Log in with the key of an operator.").into_response();
+    }
+    match keys::client_names(&app.pool, &[sent.client]).await {
+        Ok(names) if names.is_empty() => return (StatusCode::NOT_FOUND, "There is no such client.").into_response(),
+        Ok(_) => {}
+        Err(error) => return broken(&error),
+    }
+    let new = NewUpload {
+        client_id: sent.client,
+        kind: sent.kind,
+        policy: sent.policy,
+        filename: sent.filename.filter(|name| name.chars().count() <= 200 && !name.chars().any(char::is_control)),
+        force: false,
+        idempotency_key: None,
+    };
+    match app.receiver.receive(new, body.into_data_stream()).await {
+        Ok(Received::Accepted(upload) | Received::Same(upload) | Received::Replayed(upload)) => {
+            let id = upload.id.to_string();
+            let detail = upload.filename.unwrap_or_default();
+            if let Err(error) = audit::enter(&app.pool, &session.who, "uploads.send", &id, &detail).await {
+                tracing::error!(%error, id, "a file that was dropped is not in the audit log");
+            }
+            (StatusCode::ACCEPTED, id).into_response()
+        }
+        Err(error @ (ReceiveError::Store(_) | ReceiveError::Database(_) | ReceiveError::Queue(_))) => broken(&error),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("The file was not taken: {error}")).into_response(),
+    }
+}
+
+/// All rejects of an upload, as the API gives them.
+pub(super) async fn rejects(State(app): State<App>, _: Session, Path(id): Path<Uuid>) -> Response {
+    let header = match read::header(&app.pool, id).await {
+        Ok(Some(header)) => header,
+        Ok(None) => return (StatusCode::NOT_FOUND, "There is no such upload.").into_response(),
+        Err(error) => return broken(&error),
+    };
+    let name = format!("attachment; filename=\"rejects-{id}.csv\"");
+    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    (headers, Body::from_stream(rejects_csv::file(app.pool.clone(), id, &header))).into_response()
+}
