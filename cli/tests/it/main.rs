@@ -7,6 +7,7 @@ mod chaos;
 mod client;
 mod compose;
 mod crash;
+mod dashboard;
 mod docs;
 mod generate;
 mod leftovers;

@@ -1,0 +1,277 @@
+//! The dashboard in a real browser: Chromium, steered by its driver.
+
+mod browser;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
+
+use self::browser::{Browser, dashboard};
+use super::{
+    stack::{Stack, stack, text},
+    stderr, stdout,
+};
+
+const PAGES: [&str; 15] = [
+    "/",
+    "/uploads",
+    "/jobs",
+    "/groups",
+    "/queues",
+    "/workers",
+    "/schedules",
+    "/dead",
+    "/bills",
+    "/mail",
+    "/webhooks",
+    "/normalizations",
+    "/keys",
+    "/audit",
+    "/nothing-here",
+];
+
+async fn database(stack: &Stack) -> PgConnection {
+    let told = std::fs::read(stack.folder.path().join(".gristmill/up.json")).unwrap();
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    PgConnection::connect(told["database_url"].as_str().unwrap()).await.unwrap()
+}
+
+/// A job that no worker can read, put into the ledger as an old binary would have.
+async fn unreadable_job(stack: &Stack, name: &str) -> String {
+    let id: (String,) = sqlx::query_as(
+        "insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, last_error, finished_at)
+         values (gen_random_uuid(), $1, 'default', 4, '{}', 'dead', 8, now(), 'boom', now()) returning id::text",
+    )
+    .bind(name)
+    .fetch_one(&mut database(stack).await)
+    .await
+    .unwrap();
+    id.0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_shown_without_a_complaint() {
+    let stack = stack();
+    let file = stack.debts("shown.csv", 2_000, "0.02", "0.01", 801);
+    assert!(stack.run(&["upload", text(&file), "--follow"]).status.success());
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    for page in PAGES {
+        browser.go(page).await;
+        assert!(!browser.text("h1").await.is_empty(), "{page} has no heading");
+        assert!(browser.complaints().await.is_empty(), "{page}: {:?}", browser.complaints().await);
+        let elsewhere = browser
+            .ask("return performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith(location.origin))")
+            .await;
+        assert_eq!(elsewhere, serde_json::json!([]), "{page} asks another host");
+        let jumps = browser.ask("return document.documentElement.scrollWidth > window.innerWidth").await;
+        assert_eq!(jumps, false, "{page} is wider than the window");
+    }
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_accessible() {
+    let stack = stack();
+    let Some(axe) = browser::axe() else {
+        eprintln!("axe-core cannot be had here: npm or the network is missing");
+        return;
+    };
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    for theme in ["light", "dark"] {
+        for page in PAGES {
+            browser.go(page).await;
+            browser.ask(&format!("document.documentElement.dataset.theme = '{theme}'; return 1")).await;
+            browser.ask(&format!("{axe}; return 1")).await;
+            let found = browser
+                .ask_later(
+                    "axe.run().then(r => done(r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html).join(' '))))",
+                )
+                .await;
+            assert_eq!(found, serde_json::json!([]), "{page} in {theme}");
+        }
+    }
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_sent_from_the_page_and_its_map_fills() {
+    let stack = stack();
+    let file = stack.debts("dropped.csv", 30_000, "0.01", "0", 802);
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    browser.go("/uploads").await;
+    browser.find("[data-file]").await.send_keys(text(&file)).await.unwrap();
+    browser.until("the upload's page", "return location.pathname.startsWith('/uploads/')").await;
+    browser.until("the end", "return document.querySelector('h1 .state')?.textContent === 'completed'").await;
+    let cells = browser.ask("return document.querySelectorAll('.map > *').length").await.as_u64().unwrap();
+    let done = browser.ask("return document.querySelectorAll('.map .done, .map .rejects').length").await.as_u64().unwrap();
+    assert!(cells > 3 && cells == done, "{done} of {cells}");
+    assert!(browser.text(".receipt").await.contains("30,000 read ="), "{}", browser.text(".receipt").await);
+    let rejects = browser.fetch("GET", &format!("{}/rejects.csv", browser.path().await), "").await;
+    assert!(rejects.1.starts_with("line,column,reason,message,"), "{}", rejects.1);
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_dies_and_its_chunks_go_on() {
+    let stack = stack();
+    let file = stack.debts("killed.csv", 60_000, "0", "0", 803);
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    browser.go("/uploads").await;
+    browser.find("[data-file]").await.send_keys(text(&file)).await.unwrap();
+    browser.until("the upload's page", "return location.pathname.startsWith('/uploads/')").await;
+    let workers = stdout(&stack.run(&["workers", "--json"]));
+    let worker: Value = serde_json::from_str(workers.lines().next().unwrap()).unwrap();
+    let killed = std::process::Command::new("kill").args(["-9", &worker["pid"].to_string()]).status().unwrap();
+    assert!(killed.success());
+    browser.until("the end", "return document.querySelector('h1 .state')?.textContent === 'completed'").await;
+    assert!(browser.text(".receipt").await.contains("60,000 read = 60,000 accepted"));
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_is_paused_and_that_is_in_the_audit_log() {
+    let stack = stack();
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    browser.go("/queues").await;
+    browser.click("#qgristmill button").await;
+    browser.until("the pause", "return document.querySelector('#qgristmill .state')?.textContent === 'paused'").await;
+    let shown: Value = serde_json::from_str(&stdout(&stack.run(&["queues", "show", "gristmill"]))).unwrap();
+    assert_eq!(shown["paused"], true);
+    browser.click("#qgristmill button").await;
+    browser.until("the end of it", "return !document.querySelector('#qgristmill .state')").await;
+    browser.go("/audit").await;
+    let log = browser.text("main").await;
+    assert!(log.contains("queues.pause") && log.contains("queues.resume") && log.contains("gristmill"), "{log}");
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_redriven_one_by_one_and_by_what_they_died_of() {
+    let stack = stack();
+    let one = unreadable_job(&stack, "nobody.one").await;
+    let two = unreadable_job(&stack, "nobody.two").await;
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    browser.go(&format!("/jobs/{one}")).await;
+    browser.click("main .actions .primary").await;
+    // No worker knows it: it is parked, which is another state.
+    browser.until("another state", "return document.querySelector('h1 .state')?.textContent !== 'dead'").await;
+    browser.go("/dead").await;
+    browser.until("both causes", "return document.querySelector('main').textContent.includes('nobody.two')").await;
+    browser
+        .ask("window.confirm = () => true; [...document.querySelectorAll('tr')].find(r => r.textContent.includes('nobody.two')).querySelector('.primary').click(); return 1")
+        .await;
+    let redriven = "select redriven from jobs where id = $1::uuid";
+    for id in [one, two] {
+        for _ in 0..100 {
+            let (n,): (i32,) = sqlx::query_as(redriven).bind(&id).fetch_one(&mut database(&stack).await).await.unwrap();
+            if n == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let (n,): (i32,) = sqlx::query_as(redriven).bind(&id).fetch_one(&mut database(&stack).await).await.unwrap();
+        assert_eq!(n, 1, "{id}");
+    }
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_is_run_now() {
+    let stack = stack();
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    browser.go("/schedules").await;
+    let name = browser.ask("return document.querySelector('section.card').id.slice(1)").await;
+    let before: i64 = ran(&stack, name.as_str().unwrap()).await;
+    browser.click("section.card .primary").await;
+    browser.until("the word", "return document.querySelector('#said').textContent.includes('run')").await;
+    assert_eq!(ran(&stack, name.as_str().unwrap()).await, before + 1);
+    browser.quit().await;
+}
+
+async fn ran(stack: &Stack, schedule: &str) -> i64 {
+    sqlx::query_scalar("select count(*) from schedule_ticks where schedule = $1 and cause = 'run_now'")
+        .bind(schedule)
+        .fetch_one(&mut database(stack).await)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_comes_in_without_a_key_and_a_viewer_only_looks() {
+    let stack = stack();
+    let browser = Browser::open(&stack).await;
+    browser.go("/jobs").await;
+    assert_eq!(browser.path().await, "/login");
+    browser.enter_key("gm_0123").await;
+    assert!(browser.text(".fault").await.contains("not the key"), "{}", browser.text(".fault").await);
+    let clients = stdout(&stack.run(&["keys", "create", "--client", "somebody"]));
+    browser.enter_key(clients.trim()).await;
+    assert!(browser.text(".fault").await.contains("not the key"), "a client's key is not enough");
+
+    let made = stack.run(&["keys", "create", "--client", "somebody", "--viewer"]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let key = stdout(&made);
+    browser.enter_key(key.trim()).await;
+    assert_eq!(browser.path().await, "/");
+    browser.go("/queues").await;
+    assert_eq!(browser.ask("return document.querySelectorAll('main button').length").await, 0);
+    let token = browser.ask("return document.body.dataset.csrf").await;
+    let pause = "/act/queues/gristmill/pause";
+    assert_eq!(browser.fetch("POST", pause, token.as_str().unwrap()).await.0, 403);
+    assert_eq!(browser.fetch("POST", pause, "wrong").await.0, 403);
+    let refused = reqwest_status(&stack, key.trim()).await;
+    assert_eq!(refused, 401, "the API does not know a viewer's key");
+
+    sqlx::query("delete from dashboard_sessions where who = 'somebody'").execute(&mut database(&stack).await).await.unwrap();
+    assert_eq!(browser.fetch("POST", pause, token.as_str().unwrap()).await.0, 401);
+    browser.go("/jobs").await;
+    assert_eq!(browser.path().await, "/login", "the session has ended");
+    browser.quit().await;
+}
+
+async fn reqwest_status(stack: &Stack, key: &str) -> u16 {
+    let url = format!("{}/v1/uploads", stack.api);
+    reqwest::Client::new().get(url).bearer_auth(key).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_on_the_page_soon() {
+    let stack = stack();
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    browser.go("/queues").await;
+    browser.until("a live page", "return document.querySelector('[data-pulse]') && !document.querySelector('.pulse.off')").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(stack.run(&["queues", "pause", "webhooks"]).status.success());
+    browser.until("the pause", "return document.querySelector('#qwebhooks .state')?.textContent === 'paused'").await;
+    assert!(stack.run(&["queues", "resume", "webhooks"]).status.success());
+    browser.until("its end", "return !document.querySelector('#qwebhooks .state')").await;
+    browser.quit().await;
+}
+
+/// A link logs in once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_does_not_work_twice() {
+    let stack = stack();
+    let browser = Browser::open(&stack).await;
+    let token = "used-in-a-test";
+    sqlx::query("insert into dashboard_links values (sha256($1::bytea), 'tester', now() + interval '1 hour')")
+        .bind(token.as_bytes())
+        .execute(&mut database(&stack).await)
+        .await
+        .unwrap();
+    browser.go(&format!("/login?token={token}")).await;
+    assert_eq!(browser.path().await, "/");
+    browser.go(&format!("/login?token={token}")).await;
+    assert!(browser.text(".fault").await.contains("has been used"));
+    assert!(dashboard(&stack).starts_with("http://127.0.0.1:"));
+    browser.quit().await;
+}
