@@ -29,6 +29,8 @@ pub(super) fn dashboard(stack: &Stack) -> String {
 
 impl Browser {
     pub(super) async fn open(stack: &Stack) -> Self {
+        // An error says that another test was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new("chromedriver")
             .arg(format!("--port={port}"))
