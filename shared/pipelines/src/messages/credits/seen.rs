@@ -85,10 +85,9 @@ fn place(start: usize, end: usize) -> (u32, u32) {
 /// The first eight bytes of a word, zeros behind a shorter one.
 #[inline]
 fn head(text: &[u8], start: usize, end: usize) -> u64 {
-    let length = end - start;
+    let length = (end - start).min(8);
     match text[start..].first_chunk::<8>() {
-        Some(eight) if length >= 8 => u64::from_le_bytes(*eight),
-        Some(eight) => u64::from_le_bytes(*eight) & ((1 << (8 * length)) - 1),
+        Some(eight) => u64::from_le_bytes(*eight) & (u64::MAX >> (64 - 8 * length)),
         None => {
             let mut eight = [0; 8];
             eight[..length].copy_from_slice(&text[start..end]);
