@@ -28,6 +28,9 @@ create table reports (
     check (source = 'upstream' or name is not null)
 );
 
+-- What is old upstream is removed.
+create index reports_upstream on reports (updated_at) where source = 'upstream';
+
 -- What the reports cost that an upload's messages name, as it was when the first of its chunks met them: that is billed,
 -- whatever becomes of the reports. A report that was unknown then has neither name nor cost, and its messages' texts count.
 create table upload_reports (

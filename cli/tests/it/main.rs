@@ -11,6 +11,7 @@ mod docs;
 mod generate;
 mod leftovers;
 mod mail;
+mod messages;
 mod mill;
 mod outage;
 #[cfg(debug_assertions)]
