@@ -122,8 +122,12 @@ impl fmt::Display for Kind {
 
 /// A word that names no kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no kind of file; the kinds are: debts, transactions, messages")]
+#[error("{0:?} is no kind of file; the kinds are: {all}", all = words())]
 pub struct UnknownKind(pub String);
+
+fn words() -> String {
+    Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+}
 
 impl FromStr for Kind {
     type Err = UnknownKind;
