@@ -151,9 +151,9 @@ impl Settings {
             "is no address such as https://example.com/normalize of at most 2,048 characters",
         );
         check(
-            self.reports_url.as_deref().is_none_or(|address| {
-                web(address) && address.len() <= 1_024 && address.matches("{id}").count() == 1
-            }),
+            self.reports_url
+                .as_deref()
+                .is_none_or(|address| web(address) && address.len() <= 1_024 && address.matches("{id}").count() == 1),
             "reports_url",
             "is no address of at most 1,024 characters with {id} in it, such as https://example.com/reports/{id}",
         );

@@ -12,82 +12,15 @@ const ODDITIES: [&str; 4] = [
     "What did the façade cost, à propos? Très cher!",
     "orbital latibro",
 ];
-const WORDS: &[&str] = &[
-    "the",
-    "a",
-    "of",
-    "is",
-    "in",
-    "to",
-    "are",
-    "what",
-    "any",
-    "for",
-    "and",
-    "on",
-    "if",
-    "there",
-    "who",
-    "when",
-    "which",
-    "lease",
-    "rent",
-    "term",
-    "property",
-    "tenant",
-    "landlord",
-    "sold",
-    "during",
-    "happens",
-    "clause",
-    "notice",
-    "break",
-    "restrictions",
-    "alterations",
-    "improvements",
-    "indemnity",
-    "provisions",
-    "obligations",
-    "commercial",
-    "operating",
-    "hours",
-    "related",
-    "service",
-    "charge",
-    "insurance",
-    "repair",
-    "covenant",
-    "assignment",
-    "subletting",
-    "tenant's",
-    "guarantor",
-    "deposit",
-    "review",
-    "renewal",
-    "pre-emption",
-    "rights",
-    "access",
-    "parking",
-    "schedule",
-    "report",
-    "summarise",
-    "Generate",
-    "What",
-    "Are",
-    "Does",
-    "Explain",
-    "the",
-    "the",
-    "of",
-    "is",
-    "under",
-    "with",
-    "by",
-    "new",
-];
+const WORDS: &str = "the a of is in to are what any for and on if there who when which lease rent term property tenant \
+    landlord sold during happens clause notice break restrictions alterations improvements indemnity \
+    provisions obligations commercial operating hours related service charge insurance repair covenant \
+    assignment subletting tenant's guarantor deposit review renewal pre-emption rights access parking \
+    schedule report summarise Generate What Are Does Explain the the of is under with by new";
 
 /// Writes a file of messages, a few of which name a report; bad ones have a bad time.
 pub fn messages(options: &Options, mut out: impl io::Write) -> io::Result<Counts> {
+    let words: Vec<&str> = WORDS.split(' ').collect();
     let mut numbers = Numbers::new(options.seed, 4);
     let (bad, repeated) = (threshold(options.bad), threshold(options.bad + options.duplicates));
     let mut counts = Counts::default();
@@ -106,7 +39,7 @@ pub fn messages(options: &Options, mut out: impl io::Write) -> io::Result<Counts
             (counts.accepted - 1, n / 3600 % 24)
         };
         let (day, minute, second) = (1 + n / 86_400 % 28, n / 60 % 60, n % 60);
-        let (text, millis) = (text(&mut numbers), numbers.below(1000));
+        let (text, millis) = (text(&mut numbers, &words), numbers.below(1000));
         let report = match numbers.below(20) {
             0 => (1 + numbers.below(500)).to_string(),
             _ => String::new(),
@@ -129,15 +62,15 @@ pub fn messages(options: &Options, mut out: impl io::Write) -> io::Result<Counts
 }
 
 /// A question, without quotes in it.
-fn text(numbers: &mut Numbers) -> String {
+fn text(numbers: &mut Numbers, words: &[&str]) -> String {
     if numbers.below(ODD) == 0 {
         return numbers.pick(&ODDITIES).to_owned();
     }
     let length = LENGTHS.0 + numbers.below(LENGTHS.1 - LENGTHS.0);
-    let mut text = numbers.pick(WORDS).to_owned();
+    let mut text = numbers.pick(words).to_owned();
     while (text.len() as u64) < length {
         text.push_str(if numbers.below(12) == 0 { ", " } else { " " });
-        text.push_str(numbers.pick(WORDS));
+        text.push_str(numbers.pick(words));
     }
     text.push('?');
     text
