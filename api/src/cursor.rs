@@ -1,6 +1,9 @@
 //! Opaque cursors: where the next page of a list begins.
 
-use std::str::FromStr;
+use std::{
+    fmt::{self, Display},
+    str::FromStr,
+};
 
 use uuid::Uuid;
 
@@ -31,6 +34,11 @@ pub(crate) type Ticks = Cursor<'t'>;
 pub(crate) type Transactions = Cursor<'T'>;
 /// The cursor of `GET /v1/normalizations`.
 pub(crate) type Normalizations = Cursor<'n'>;
+
+/// The cursor of `GET /v1/reports`.
+pub(crate) type Reports = TextCursor<'R'>;
+/// The cursor of `GET /v1/usage`.
+pub(crate) type Usage = TextCursor<'U'>;
 
 /// The cursor of `GET /v1/bills`.
 pub(crate) type Bills = Cursor<'b'>;
@@ -67,13 +75,55 @@ impl<const LIST: char> Cursor<LIST> {
         i64::try_from(self.0).unwrap_or(i64::MAX)
     }
 
-    /// The page as it is shown, of one item more than were asked for: that one tells that there is a next page.
-    pub(crate) fn page<T>(mut found: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> Self) -> (Vec<T>, Option<String>) {
-        let limit = limit as usize;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|last| cursor(last).to_string());
-        (found, next)
+    pub(crate) fn page<T>(found: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> Self) -> (Vec<T>, Option<String>) {
+        page(found, limit, cursor)
+    }
+}
+
+/// The page as it is shown, of one item more than were asked for: that one tells that there is a next page.
+pub(crate) fn page<T, C: Display>(
+    mut found: Vec<T>,
+    limit: u32,
+    cursor: impl FnOnce(&T) -> C,
+) -> (Vec<T>, Option<String>) {
+    let limit = limit as usize;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|last| cursor(last).to_string());
+    (found, next)
+}
+
+/// A cursor of a list that is ordered by a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TextCursor<const LIST: char>(String);
+
+impl<const LIST: char> TextCursor<LIST> {
+    pub(crate) fn after(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn text(self) -> String {
+        self.0
+    }
+}
+
+impl<const LIST: char> Display for TextCursor<LIST> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{LIST}")?;
+        self.0.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl<const LIST: char> FromStr for TextCursor<LIST> {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let digits = text.strip_prefix(LIST).ok_or(BadCursor)?;
+        let (pairs, odd) = digits.as_bytes().as_chunks::<2>();
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
+        let text = bytes.filter(|_| odd.is_empty()).and_then(|bytes| String::from_utf8(bytes).ok());
+        text.filter(|text| !text.contains('\0')).map(Self).ok_or(BadCursor)
     }
 }
 
@@ -108,6 +158,17 @@ mod tests {
         assert_eq!(Rejects::after_line(7).to_string().parse::<Rejects>().unwrap().line(), 7);
         for bad in ["", "u", "u+1", "uxyz", "ü1", &format!("u{}", "f".repeat(33))] {
             assert_eq!(bad.parse::<Uploads>(), Err(BadCursor), "{bad}");
+        }
+    }
+
+    #[test]
+    fn texts_come_back_as_they_went() {
+        for text in ["", "5392", "-1 relatório/é"] {
+            assert_eq!(Reports::after(text.to_owned()).to_string().parse::<Reports>().unwrap().text(), text);
+        }
+        assert_eq!(Reports::after("5".to_owned()).to_string().parse::<Usage>(), Err(BadCursor));
+        for bad in ["", "R1", "R+1", "Rff", "R00", "Rü1"] {
+            assert_eq!(bad.parse::<Reports>(), Err(BadCursor), "{bad}");
         }
     }
 

@@ -29,6 +29,7 @@ use crate::problem::{Code, ProblemBody};
         (name = "uploads", description = "Files in, and what became of them"),
         (name = "debts", description = "The rows of completed uploads"),
         (name = "normalizations", description = "Which merchants transactions name"),
+        (name = "usage", description = "What messages cost, and the reports that say so"),
         (name = "jobs", description = "The work in the queue: yours, or with an operator's key everybody's"),
         (name = "groups", description = "Jobs with one end"),
         (name = "queues", description = "Operators only: pause, drain and limit queues"),
@@ -132,6 +133,7 @@ answers! {
     NoDebt: NotFound;
     BadPayment: InvalidPayment, PaymentReused;
     BadSettings: InvalidSettings;
+    BadReport: InvalidReport;
     /// Of every route that takes JSON.
     Unreadable: InvalidBody;
     /// Of every route.

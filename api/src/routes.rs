@@ -12,10 +12,12 @@ mod normalizations;
 mod payments;
 mod problems;
 mod queues;
+mod reports;
 mod schedules;
 mod settings;
 mod transactions;
 mod uploads;
+mod usage;
 mod webhooks;
 mod workers;
 
@@ -88,6 +90,11 @@ fn tree(
         .routes(routes!(billing_runs::approve))
         .routes(routes!(payments::create))
         .routes(routes!(transactions::list))
+        .routes(routes!(usage::list))
+        .routes(routes!(usage::daily))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::batch))
+        .routes(routes!(reports::one, reports::put, reports::delete))
         .routes(routes!(normalizations::list, normalizations::create))
         .routes(routes!(normalizations::batch))
         .routes(routes!(normalizations::one))

@@ -31,6 +31,7 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
     }
     old_deliveries(env, config.keep_jobs).await?;
     old_normalizations(env, config.keep_normalizations).await?;
+    old_reports(env).await?;
     orphaned_objects(env).await
 }
 
@@ -44,6 +45,25 @@ async fn old_normalizations(env: &Env, keep: Duration) -> anyhow::Result<()> {
 async fn old_deliveries(env: &Env, keep: Duration) -> anyhow::Result<()> {
     while gristmill_webhooks::deliveries::prune(&env.pool, keep, SLICE).await? == SLICE.unsigned_abs() {}
     Ok(())
+}
+
+/// What was said upstream of clients' reports, a day after it was too old to count: a file may name any number of reports.
+async fn old_reports(env: &Env) -> anyhow::Result<()> {
+    loop {
+        let removed = sqlx::query(
+            "delete from reports where (client_id, id) in (
+                select r.client_id, r.id from reports r left join client_settings s on s.client_id = r.client_id
+                where r.source = 'upstream'
+                  and r.updated_at < now() - interval '1 day' - make_interval(secs => coalesce(s.reports_max_age, 0))
+                limit $1)",
+        )
+        .bind(SLICE)
+        .execute(&env.pool)
+        .await?;
+        if removed.rows_affected() < SLICE.unsigned_abs() {
+            return Ok(());
+        }
+    }
 }
 
 /// Objects of uploads that have ended and were purged, or never were: a chunk that was being written when its upload

@@ -1,4 +1,4 @@
-//! One chunk's way: get → parse and check → sort by key → tell the keys → COPY → count → commit, all in one transaction that the
+//! One chunk's way: get → parse and check → sort by key → look up what its rows mention → tell the keys → COPY → count → commit, all in one transaction that the
 //! job's ledger row fences.
 
 mod copy;
@@ -6,6 +6,7 @@ mod duplicates;
 mod part;
 mod prepare;
 mod record;
+mod reports;
 mod suspects;
 
 use std::{sync::Arc, time::Duration};
@@ -61,6 +62,7 @@ async fn load(env: &Env, context: &Context, chunk: &Arc<ChunkRecord>, records: B
         let chunk = chunk.clone();
         on_rayon(move || prepare::prepare(&chunk, &records)).await?
     };
+    reports::settle(env, chunk, &prepared.mentions).await?;
     let suspects = Suspects::none(&prepared);
     if !chunk.careful {
         suspects.tell(&env.pool, chunk, prepared.has_repeats()).await?;

@@ -46,7 +46,7 @@ pub(super) fn problem(code: Code) -> Value {
     json!(body)
 }
 
-fn all() -> [(&'static str, Value); 7] {
+fn all() -> [(&'static str, Value); 11] {
     [
         ("Upload", upload()),
         ("UploadList", json!({ "items": [upload()], "next_cursor": "u19a4b1e8c5d7e309a415f6d2c7b8e90" })),
@@ -54,8 +54,40 @@ fn all() -> [(&'static str, Value); 7] {
         ("DebtList", json!({ "items": [debt()], "next_cursor": null })),
         ("MailList", json!({ "items": [mail()], "next_cursor": null })),
         ("Receipt", receipt()),
+        ("Usage", json!({ "usage": usage(), "next_cursor": null })),
+        (
+            "DailyUsage",
+            json!({ "time_zone": "America/Sao_Paulo", "days": [
+                { "date": "2026-01-30", "messages": 0, "credits": 0 },
+                { "date": "2026-01-31", "messages": 2, "credits": 84.7 },
+            ] }),
+        ),
+        ("Report", report()),
+        ("ReportList", json!({ "items": [report()], "next_cursor": null })),
         ("Problem", wrong_header()),
     ]
+}
+
+fn usage() -> Value {
+    json!([
+        { "message_id": "1000", "timestamp": "2026-01-31T09:12:44.381Z", "credits_used": 5.2 },
+        {
+            "message_id": "1001",
+            "timestamp": "2026-01-31T09:14:02.118Z",
+            "report_name": "Tenant Obligations Report",
+            "credits_used": 79.5,
+        },
+    ])
+}
+
+fn report() -> Value {
+    json!({
+        "id": "5392",
+        "name": "Tenant Obligations Report",
+        "credit_cost": 79.5,
+        "source": "client",
+        "updated_at": "2026-01-31T09:10:07.552013Z",
+    })
 }
 
 fn rows(read: i64, rejected: i64, duplicate: i64) -> Value {

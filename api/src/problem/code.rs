@@ -53,7 +53,7 @@ codes! {
     UploadTooSlow = REQUEST_TIMEOUT "upload-too-slow", "The body arrives too slowly",
         "Less of the body arrived than the server's setting asks for, so the upload has failed and nothing of it stays. Send the file compressed, or over a better line.";
     WrongHeader = UNPROCESSABLE_ENTITY "wrong-header", "The file's header is wrong",
-        "The first record must name the kind's columns, in any order and capitalisation. `errors` names the columns at fault.";
+        "The first record must name the kind's columns, in any order and capitalisation; or every line is a JSON object, the first one too. `errors` names the columns at fault.";
     EmptyFile = UNPROCESSABLE_ENTITY "empty-file", "The file is empty",
         "A file has at least a header record. Check what was sent: an empty body is often a wrong path in a script.";
     TooLarge = PAYLOAD_TOO_LARGE "too-large", "The file is larger than this server takes",
@@ -88,6 +88,8 @@ codes! {
         "`errors` names each field at fault and what it may be. Nothing was taken.";
     InvalidRule = UNPROCESSABLE_ENTITY "invalid-rule", "The rule cannot be",
         "`errors` names the field at fault and what it may be: an expression must compile, within limits, and must not match every descriptor. Nothing was changed.";
+    InvalidReport = UNPROCESSABLE_ENTITY "invalid-report", "The report cannot be",
+        "`errors` names each field at fault and what it may be: a cost in credits is a multiple of 0.05. Nothing was changed.";
     Unavailable = SERVICE_UNAVAILABLE "unavailable", "The service cannot do this right now",
         "Something that the server needs is away. Wait as long as `Retry-After` says, then try again.";
     Busy = SERVICE_UNAVAILABLE "busy", "Too many files arrive at the same time",

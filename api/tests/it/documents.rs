@@ -111,6 +111,13 @@ async fn the_document_describes_what_is_there() {
         "put /v1/schedules/{name}",
         "put /v1/settings",
         "put /v1/webhooks/{id}",
+        "delete /v1/reports/{id}",
+        "get /v1/reports",
+        "get /v1/reports/{id}",
+        "get /v1/usage",
+        "get /v1/usage/daily",
+        "post /v1/reports/batch",
+        "put /v1/reports/{id}",
     ];
     assert_eq!(described, expected.into_iter().map(str::to_owned).collect());
 }

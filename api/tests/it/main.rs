@@ -11,6 +11,7 @@ mod jobs;
 mod keys;
 mod lists;
 mod mail;
+mod messages;
 mod normalizations;
 mod operators;
 mod robust;

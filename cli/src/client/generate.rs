@@ -30,6 +30,9 @@ enum Kind {
     /// Transactions: descriptors with the noise of statements, the same bytes for the same options on every machine
     #[command(after_help = "Example:\n  gristmill generate transactions --rows 1000000 -o card.csv")]
     Transactions(Options),
+    /// Messages: questions that cost credits, the same bytes for the same options on every machine
+    #[command(after_help = "Example:\n  gristmill generate messages --rows 1000000 -o messages.csv")]
+    Messages(Options),
 }
 
 #[derive(Args, Debug)]
@@ -66,6 +69,7 @@ impl Generate {
         match self.kind {
             Kind::Debts(options) => options.run(|options, out| generate::debts(options, out)),
             Kind::Transactions(options) => options.run(|options, out| generate::transactions(options, out)),
+            Kind::Messages(options) => options.run(|options, out| generate::messages(options, out)),
         }
     }
 }

@@ -24,10 +24,11 @@ use super::{
 /// Send a file and follow it until every row is loaded
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill upload debts.csv\n  gristmill upload debts.csv.gz --policy atomic\n  \
+    gristmill upload messages.ndjson --kind messages\n  \
     zstdcat debts.csv.zst | gristmill upload - --kind debts --json\n\n\
     Exit code: 0 completed (without --follow: accepted), 3 failed or cancelled, 1 error.")]
 pub(crate) struct Upload {
-    /// The file, plain, gzip or zstd; `-` reads standard input
+    /// The file, CSV or lines of JSON, plain, gzip or zstd; `-` reads standard input
     file: PathBuf,
 
     /// What kind of file it is

@@ -109,7 +109,8 @@ async fn a_file_is_sent_from_the_page_and_its_map_fills() {
     browser.until("the upload's page", "return location.pathname.startsWith('/uploads/')").await;
     browser.until("the end", "return document.querySelector('h1 .state')?.textContent === 'completed'").await;
     let cells = browser.ask("return document.querySelectorAll('.map > *').length").await.as_u64().unwrap();
-    let done = browser.ask("return document.querySelectorAll('.map .done, .map .rejects').length").await.as_u64().unwrap();
+    let done =
+        browser.ask("return document.querySelectorAll('.map .done, .map .rejects').length").await.as_u64().unwrap();
     assert!(cells > 3 && cells == done, "{done} of {cells}");
     assert!(browser.text(".receipt").await.contains("30,000 read ="), "{}", browser.text(".receipt").await);
     let rejects = browser.fetch("GET", &format!("{}/rejects.csv", browser.path().await), "").await;
@@ -236,7 +237,10 @@ async fn nobody_comes_in_without_a_key_and_a_viewer_only_looks() {
     let refused = reqwest_status(&stack, key.trim()).await;
     assert_eq!(refused, 401, "the API does not know a viewer's key");
 
-    sqlx::query("delete from dashboard_sessions where who = 'somebody'").execute(&mut database(&stack).await).await.unwrap();
+    sqlx::query("delete from dashboard_sessions where who = 'somebody'")
+        .execute(&mut database(&stack).await)
+        .await
+        .unwrap();
     assert_eq!(browser.fetch("POST", pause, token.as_str().unwrap()).await.0, 401);
     browser.go("/jobs").await;
     assert_eq!(browser.path().await, "/login", "the session has ended");
@@ -254,7 +258,9 @@ async fn an_event_is_on_the_page_soon() {
     let browser = Browser::open(&stack).await;
     browser.log_in(&stack).await;
     browser.go("/queues").await;
-    browser.until("a live page", "return document.querySelector('[data-pulse]') && !document.querySelector('.pulse.off')").await;
+    browser
+        .until("a live page", "return document.querySelector('[data-pulse]') && !document.querySelector('.pulse.off')")
+        .await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(stack.run(&["queues", "pause", "webhooks"]).status.success());
     browser.until("the pause", "return document.querySelector('#qwebhooks .state')?.textContent === 'paused'").await;

@@ -12,6 +12,7 @@ mod docs;
 mod generate;
 mod leftovers;
 mod mail;
+mod messages;
 mod mill;
 mod normalizations;
 mod outage;

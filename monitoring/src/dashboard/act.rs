@@ -32,14 +32,10 @@ struct Done {
 /// Jobs are acted on for so long at most; what is left can be asked for again.
 const LONGEST: Duration = Duration::from_secs(20);
 
-pub(super) async fn act(
-    State(app): State<App>,
-    session: Session,
-    Path(what): Path<String>,
-    body: Bytes,
-) -> Response {
+pub(super) async fn act(State(app): State<App>, session: Session, Path(what): Path<String>, body: Bytes) -> Response {
     if !session.operator {
-        return (StatusCode::FORBIDDEN, "A viewer may look, not act. Log in with the key of an operator.").into_response();
+        return (StatusCode::FORBIDDEN, "A viewer may look, not act. Log in with the key of an operator.")
+            .into_response();
     }
     let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let segments: Vec<&str> = what.split('/').collect();
@@ -54,7 +50,9 @@ pub(super) async fn act(
             tracing::info!(who = session.who, action, target, said, "done on the dashboard");
             said.into_response()
         }
-        Ok(None) => (StatusCode::NOT_FOUND, "It is gone, or cannot be done any more. Load the page again.").into_response(),
+        Ok(None) => {
+            (StatusCode::NOT_FOUND, "It is gone, or cannot be done any more. Load the page again.").into_response()
+        }
         Err(error) => {
             tracing::error!(%error, what, "an action of the dashboard failed");
             (StatusCode::SERVICE_UNAVAILABLE, format!("It was not done: {error}")).into_response()
@@ -111,14 +109,18 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         }
         ["uploads", id, "cancel" | "undo"] => {
             let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
-            let owner: Option<i32> =
-                sqlx::query_scalar("select client_id from uploads where id = $1").bind(id).fetch_optional(&app.pool).await?;
+            let owner: Option<i32> = sqlx::query_scalar("select client_id from uploads where id = $1")
+                .bind(id)
+                .fetch_optional(&app.pool)
+                .await?;
             let Some(owner) = owner else { return Ok(None) };
             match app.receiver.remove(owner, id).await {
                 Ok(Removed::Cancelled(_)) => "The upload is cancelled".to_owned(),
                 Ok(Removed::Undone(_)) => "The upload is undone: its rows are being removed".to_owned(),
                 Err(RemoveError::NotFound) => return Ok(None),
-                Err(error @ (RemoveError::Over { .. } | RemoveError::Billed)) => return Ok(Some(Done { said: error.to_string(), done: false })),
+                Err(error @ (RemoveError::Over { .. } | RemoveError::Billed)) => {
+                    return Ok(Some(Done { said: error.to_string(), done: false }));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

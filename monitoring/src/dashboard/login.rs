@@ -73,7 +73,9 @@ pub(super) async fn form(State(app): State<App>, Query(link): Query<Link>) -> Re
         },
         Ok(None) => show(
             StatusCode::UNAUTHORIZED,
-            Some("This link has been used, or is older than an hour. Log in with a key, or start `gristmill up` again."),
+            Some(
+                "This link has been used, or is older than an hour. Log in with a key, or start `gristmill up` again.",
+            ),
         ),
         Err(error) => broken(&error),
     }
@@ -103,7 +105,9 @@ pub(super) async fn login(State(app): State<App>, Form(given): Form<Given>) -> R
 
 pub(super) async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
     match session::end(&app.pool, &headers).await {
-        Ok(cookie) => ([(header::SET_COOKIE, cookie)], [("hx-redirect", "/login")], StatusCode::NO_CONTENT).into_response(),
+        Ok(cookie) => {
+            ([(header::SET_COOKIE, cookie)], [("hx-redirect", "/login")], StatusCode::NO_CONTENT).into_response()
+        }
         Err(error) => broken(&error),
     }
 }

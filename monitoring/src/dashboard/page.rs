@@ -111,12 +111,7 @@ impl Frame<'_> {
         ),
         (
             "Back office",
-            &[
-                ("bills", "Bills"),
-                ("mail", "Mail"),
-                ("webhooks", "Webhooks"),
-                ("normalizations", "Normalizations"),
-            ],
+            &[("bills", "Bills"), ("mail", "Mail"), ("webhooks", "Webhooks"), ("normalizations", "Normalizations")],
         ),
         ("Access", &[("keys", "Clients and keys"), ("audit", "Audit")]),
     ];
@@ -153,6 +148,7 @@ fn missing(session: &Session) -> Response {
 /// A page that could not be made: what happened is in the log.
 pub(super) fn broken(error: &(impl Display + ?Sized)) -> Response {
     tracing::error!(%error, "a page of the dashboard failed");
-    let text = "Postgres or Redis did not answer, so this page cannot be shown. Load it again in a moment; the log says more.";
+    let text =
+        "Postgres or Redis did not answer, so this page cannot be shown. Load it again in a moment; the log says more.";
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }

@@ -124,7 +124,9 @@ pub(super) fn seconds(seconds: impl Real) -> String {
 
 /// How long from one to the other.
 pub(super) fn between(from: impl Moment, to: impl Moment) -> String {
-    from.moment().zip(to.moment()).map_or_else(String::new, |(from, to)| seconds(to.duration_since(from).as_secs_f64().max(0.0)))
+    from.moment()
+        .zip(to.moment())
+        .map_or_else(String::new, |(from, to)| seconds(to.duration_since(from).as_secs_f64().max(0.0)))
 }
 
 /// `12,345` or `0.4`.

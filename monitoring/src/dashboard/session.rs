@@ -135,7 +135,9 @@ pub(super) async fn require(State(app): State<App>, mut request: Request, next: 
         }
     };
     let Some(session) = session else { return to_login(&request) };
-    if request.method() != Method::GET && request.headers().get("x-csrf-token") != HeaderValue::try_from(&session.csrf).ok().as_ref() {
+    if request.method() != Method::GET
+        && request.headers().get("x-csrf-token") != HeaderValue::try_from(&session.csrf).ok().as_ref()
+    {
         return (StatusCode::FORBIDDEN, "This page is of another session. Load it again.").into_response();
     }
     request.extensions_mut().insert(session);
@@ -145,7 +147,11 @@ pub(super) async fn require(State(app): State<App>, mut request: Request, next: 
 /// A page is shown after the login; for anything else the answer says what is missing.
 fn to_login(request: &Request) -> Response {
     let page = request.method() == Method::GET
-        && request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+        && request
+            .headers()
+            .get(header::ACCEPT)
+            .and_then(|accept| accept.to_str().ok())
+            .is_some_and(|accept| accept.contains("text/html"));
     if page {
         return Redirect::to("/login").into_response();
     }

@@ -23,9 +23,15 @@ pub(super) struct Sent {
 }
 
 /// Takes a file in, as the API does; answers with the upload's id.
-pub(super) async fn receive(State(app): State<App>, session: Session, Query(sent): Query<Sent>, body: Body) -> Response {
+pub(super) async fn receive(
+    State(app): State<App>,
+    session: Session,
+    Query(sent): Query<Sent>,
+    body: Body,
+) -> Response {
     if !session.operator {
-        return (StatusCode::FORBIDDEN, "A viewer may look, not send files. Log in with the key of an operator.").into_response();
+        return (StatusCode::FORBIDDEN, "A viewer may look, not send files. Log in with the key of an operator.")
+            .into_response();
     }
     match keys::client_names(&app.pool, &[sent.client]).await {
         Ok(names) if names.is_empty() => return (StatusCode::NOT_FOUND, "There is no such client.").into_response(),

@@ -28,7 +28,10 @@ impl Job for Knell {
 
 /// A scheduler in the background, and what it works with.
 async fn scheduler() -> (Env, CancellationToken, AbortOnDropHandle<()>, testing::Stack) {
-    let stack = testing::stack().await;
+    scheduler_on(testing::stack().await).await
+}
+
+async fn scheduler_on(stack: testing::Stack) -> (Env, CancellationToken, AbortOnDropHandle<()>, testing::Stack) {
     let config = QueueConfig { namespace: stack.namespace.clone(), ..QueueConfig::new(&stack.redis_url) };
     let env = Env {
         queue: Queue::connect(stack.pool.clone(), config).await.unwrap(),
@@ -91,6 +94,35 @@ async fn the_gauges_follow_the_backlog_and_every_invariant_is_counted_from_zero(
         let sample = format!(r#"gristmill_invariant_violations_total{{invariant="{invariant}"}} 0"#);
         assert!(text.contains(&sample), "{text}");
     }
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_upstream_said_long_ago_is_removed() {
+    let stack = testing::stack().await;
+    let client_id: i32 = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
+        .fetch_one(&stack.pool)
+        .await
+        .unwrap();
+    sqlx::query(
+        "insert into reports (client_id, id, source, name, credit_cost, updated_at)
+         values ($1, 'own', 'client', 'Own', 1, now() - interval '3 days'),
+                ($1, 'old', 'upstream', 'Old', 1, now() - interval '3 days'),
+                ($1, 'none', 'upstream', null, null, now() - interval '3 days'),
+                ($1, 'kept', 'upstream', 'Kept', 1, now() - interval '1 hour')",
+    )
+    .bind(client_id)
+    .execute(&stack.pool)
+    .await
+    .unwrap();
+    let (env, stop, serving, _stack) = scheduler_on(stack).await;
+    until("the old ones to go", || async {
+        let left: Vec<String> =
+            sqlx::query_scalar("select id from reports order by id").fetch_all(&env.pool).await.unwrap();
+        left == ["kept", "own"]
+    })
+    .await;
     stop.cancel();
     serving.await.unwrap();
 }

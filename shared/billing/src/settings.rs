@@ -68,6 +68,12 @@ pub struct Settings {
     /// Where the external heuristic is: it is posted a transaction and answers `{"merchant":{"name":…}}` within 60 s.
     #[schema(example = "https://example.com/normalize")]
     pub heuristic_url: Option<String>,
+    /// Where your reports are that messages name, with `{id}` for the report's: a GET answers
+    /// `{"name":…,"credit_cost":…}` or `404` within 10 s.
+    #[schema(example = "https://example.com/reports/{id}")]
+    pub reports_url: Option<String>,
+    /// For how many seconds what was answered there is not asked again.
+    pub reports_max_age: i32,
 }
 
 impl Default for Settings {
@@ -88,6 +94,8 @@ impl Default for Settings {
             issuer: serde_json::json!({}),
             heuristic: Heuristic::BuiltIn,
             heuristic_url: None,
+            reports_url: None,
+            reports_max_age: 3_600,
         }
     }
 }
@@ -142,6 +150,15 @@ impl Settings {
             "heuristic_url",
             "is no address such as https://example.com/normalize of at most 2,048 characters",
         );
+        check(
+            self.reports_url
+                .as_deref()
+                .is_none_or(|address| web(address) && address.len() <= 1_024 && address.matches("{id}").count() == 1),
+            "reports_url",
+            "is no address of at most 1,024 characters with {id} in it, such as https://example.com/reports/{id}",
+        );
+        let year = 0..=31_536_000;
+        check(year.contains(&self.reports_max_age), "reports_max_age", "is not from 0 to 31536000 seconds");
         check(self.issuer.is_object(), "issuer", "is not an object");
         faults
     }
@@ -162,7 +179,8 @@ impl Settings {
 pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, sqlx::Error> {
     let found = sqlx::query_as(
         "select language, time_zone, currency, operator_email, automatic, cycle, cycle_day, days_ahead, numbering,
-                safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url
+                safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url, reports_url,
+                reports_max_age
          from client_settings where client_id = $1",
     )
     .bind(client_id)
@@ -178,14 +196,16 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, s
 pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into client_settings (client_id, language, time_zone, currency, operator_email, automatic, cycle, cycle_day,
-             days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+             days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url,
+             reports_url, reports_max_age)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
          on conflict (client_id) do update set
              language = excluded.language, time_zone = excluded.time_zone, currency = excluded.currency,
              operator_email = excluded.operator_email, automatic = excluded.automatic, cycle = excluded.cycle,
              cycle_day = excluded.cycle_day, days_ahead = excluded.days_ahead, numbering = excluded.numbering,
              safety_factor = excluded.safety_factor, reminder_days = excluded.reminder_days,
              overdue_days = excluded.overdue_days, issuer = excluded.issuer, heuristic = excluded.heuristic, heuristic_url = excluded.heuristic_url,
+             reports_url = excluded.reports_url, reports_max_age = excluded.reports_max_age,
              updated_at = now()",
     )
     .bind(client_id)
@@ -204,6 +224,8 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
     .bind(Json(&settings.issuer))
     .bind(settings.heuristic)
     .bind(&settings.heuristic_url)
+    .bind(&settings.reports_url)
+    .bind(settings.reports_max_age)
     .execute(on)
     .await?;
     Ok(())

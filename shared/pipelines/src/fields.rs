@@ -31,6 +31,14 @@ impl<'r> Field<'r> {
         Ok(bytes)
     }
 
+    /// Text that Postgres can store, empty or not.
+    pub(crate) fn any_text(self) -> Result<&'r str, Fault> {
+        match std::str::from_utf8(self.bytes) {
+            Ok(text) if self.plain || memchr(0, self.bytes).is_none() => Ok(text),
+            _ => Err(self.fault(ReasonCode::NulByte, "")),
+        }
+    }
+
     /// Of the form 8-4-4-4-12, in either case.
     pub(crate) fn uuid(self) -> Result<Uuid, Fault> {
         let parsed = if self.bytes.len() == 36 { Uuid::try_parse_ascii(self.bytes).ok() } else { None };
@@ -74,6 +82,13 @@ impl<'r> Field<'r> {
     pub(crate) fn date(self) -> Result<i32, Fault> {
         date(self.bytes)
             .ok_or_else(|| self.fault(ReasonCode::BadDate, "a date of the calendar as YYYY-MM-DD, like 2024-01-19"))
+    }
+
+    /// A moment as RFC 3339 writes it, with a blank for the `T` if need be; without an offset it is UTC. Returned in
+    /// microseconds since 2000-01-01; what is finer is cut off.
+    pub(crate) fn timestamp(self) -> Result<i64, Fault> {
+        timestamp(self.bytes)
+            .ok_or_else(|| self.fault(ReasonCode::BadTimestamp, "a date and time like 2024-04-29T02:08:29.375Z"))
     }
 
     /// Something, one `@`, and a domain with a dot in it; no blanks and no control characters.
@@ -162,6 +177,34 @@ fn date(bytes: &[u8]) -> Option<i32> {
     /// 2000-01-01 by the same count.
     const EPOCH: i32 = 1999 * 365 + 1999 / 4 - 1999 / 100 + 1999 / 400 + (153 * 10 + 2) / 5 + 1;
     Some(days - EPOCH)
+}
+
+fn timestamp(bytes: &[u8]) -> Option<i64> {
+    // what other libraries can show in any time zone
+    const DAYS: std::ops::RangeInclusive<i32> = -730_000..=2_921_000;
+    let (day, time) = bytes.split_at_checked(10)?;
+    let [b'T' | b't' | b' ', h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = time else { return None };
+    let two = |tens: &u8, ones: &u8, below: i64| Some(10 * digit(*tens)? + digit(*ones)?).filter(|n| *n < below);
+    let seconds = two(h1, h2, 24)? * 3600 + two(m1, m2, 60)? * 60 + two(s1, s2, 60)?;
+    let (micros, offset) = match rest {
+        [b'.', rest @ ..] => {
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let (fraction, offset) = rest.split_at(digits);
+            let micros = (0..6).map(|n| fraction.get(n).map_or(0, |digit| i64::from(digit - b'0')));
+            ((1..=9).contains(&digits).then(|| micros.fold(0, |sum, digit| sum * 10 + digit))?, offset)
+        }
+        offset => (0, offset),
+    };
+    let offset = match offset {
+        [] | [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let minutes = two(h1, h2, 24)? * 60 + two(m1, m2, 60)?;
+            if *sign == b'-' { -minutes } else { minutes }
+        }
+        _ => return None,
+    };
+    let days = date(day).filter(|days| DAYS.contains(days))?;
+    Some(((i64::from(days) * 86_400) + seconds - offset * 60) * 1_000_000 + micros)
 }
 
 /// `text` is UTF-8.

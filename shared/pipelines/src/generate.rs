@@ -4,11 +4,13 @@
 //! of `rand`, whose distributions may change between versions.
 
 mod debts;
+mod messages;
 mod numbers;
 mod transactions;
 mod words;
 
 pub use debts::debts;
+pub use messages::messages;
 pub use transactions::transactions;
 
 /// Rows are gathered to this size before they are written.

@@ -8,6 +8,7 @@ use crate::{
     Samples,
     debts::{self, Debts},
     layout::{HeaderError, Layout, Limits},
+    messages::{self, Messages},
     parse::{self, Owner, Parsed, Rules},
     transactions::{self, Transactions},
 };
@@ -20,6 +21,8 @@ pub enum Kind {
     Debts,
     /// Card transactions, whose merchants are named: `date,description,amount[,currency,id]`.
     Transactions,
+    /// Messages that cost credits: `id,timestamp,text[,report_id]`.
+    Messages,
 }
 
 /// The table that a kind's rows go to.
@@ -35,13 +38,14 @@ pub struct Table {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Debts, Self::Transactions];
+    pub const ALL: &'static [Self] = &[Self::Debts, Self::Transactions, Self::Messages];
 
     /// The word in the API and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Debts => "debts",
             Self::Transactions => "transactions",
+            Self::Messages => "messages",
         }
     }
 
@@ -50,6 +54,7 @@ impl Kind {
         match self {
             Self::Debts => &debts::TABLE,
             Self::Transactions => &transactions::TABLE,
+            Self::Messages => &messages::TABLE,
         }
     }
 
@@ -58,6 +63,7 @@ impl Kind {
         match self {
             Self::Debts => debts::COLUMNS,
             Self::Transactions => transactions::COLUMNS,
+            Self::Messages => messages::COLUMNS,
         }
     }
 
@@ -66,6 +72,7 @@ impl Kind {
         match self {
             Self::Debts => 0,
             Self::Transactions => transactions::OPTIONAL,
+            Self::Messages => messages::OPTIONAL,
         }
     }
 
@@ -73,7 +80,7 @@ impl Kind {
     pub fn key_column(self) -> &'static str {
         match self {
             Self::Debts => "debtId",
-            Self::Transactions => "id",
+            Self::Transactions | Self::Messages => "id",
         }
     }
 
@@ -82,11 +89,13 @@ impl Kind {
         match self {
             Self::Debts => debts::SAMPLES,
             Self::Transactions => transactions::SAMPLES,
+            Self::Messages => messages::SAMPLES,
         }
     }
 
     /// Reads the header record (without its line end, with or without a byte order mark): columns are found by name,
-    /// in any order and capitalisation; those that the kind does not know are ignored.
+    /// in any order and capitalisation; those that the kind does not know are ignored. An empty one is that of a file
+    /// without a header: lines of JSON, whose objects name the columns themselves.
     pub fn read_header(self, record: &[u8], limits: &Limits) -> Result<Layout, HeaderError> {
         Layout::read(self.columns(), self.optional_columns(), record, limits)
     }
@@ -100,6 +109,7 @@ impl Kind {
         match self {
             Self::Debts => parse::parse(&Debts::new(owner, rules), chunk, first_line, layout, rules),
             Self::Transactions => parse::parse(&Transactions::new(owner, rules), chunk, first_line, layout, rules),
+            Self::Messages => parse::parse(&Messages::new(owner), chunk, first_line, layout, rules),
         }
     }
 }
@@ -112,8 +122,12 @@ impl fmt::Display for Kind {
 
 /// A word that names no kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no kind of file; the kinds are: debts, transactions")]
+#[error("{0:?} is no kind of file; the kinds are: {all}", all = words())]
 pub struct UnknownKind(pub String);
+
+fn words() -> String {
+    Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+}
 
 impl FromStr for Kind {
     type Err = UnknownKind;

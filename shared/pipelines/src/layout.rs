@@ -4,9 +4,21 @@ use std::fmt;
 
 use crate::records::Records;
 
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A header, then records with commas between their fields.
+    Csv,
+    /// Lines of JSON, an object each.
+    Ndjson,
+}
+
 /// Where a file has the columns of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
+    pub(crate) format: Format,
+    /// The kind's columns.
+    pub(crate) columns: &'static [&'static str],
     /// For each column of the kind, in the kind's order: its place in the file.
     pub(crate) places: Vec<usize>,
     /// Columns of the file.
@@ -79,6 +91,10 @@ impl Layout {
         limits: &Limits,
     ) -> Result<Self, HeaderError> {
         let expected = &columns[..columns.len() - optional];
+        if record.is_empty() {
+            let places = (0..columns.len()).collect();
+            return Ok(Self { format: Format::Ndjson, columns, places, width: columns.len() });
+        }
         let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
         let mut error = HeaderError { missing: vec![], duplicate: vec![], found: vec![], over: None, expected };
         if record.len() > limits.max_record_bytes {
@@ -108,10 +124,15 @@ impl Layout {
             }
         }
         if error.over.is_none() && error.missing.is_empty() && error.duplicate.is_empty() {
-            return Ok(Self { places, width });
+            return Ok(Self { format: Format::Csv, columns, places, width });
         }
         error.found = names.iter().take(50).map(|name| name.chars().take(60).collect()).collect();
         Err(error)
+    }
+
+    /// How the file is written.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Columns of the file, those that are ignored included.
@@ -148,6 +169,12 @@ impl fmt::Display for HeaderError {
              capitalisation; further columns are ignored.",
             self.found.join(", "),
             self.expected.join(", "),
-        )
+        )?;
+        match self.found.first() {
+            Some(first) if first.starts_with('[') => f.write_str(
+                " A file of JSON has one object a line, without brackets around them and commas between them.",
+            ),
+            _ => Ok(()),
+        }
     }
 }

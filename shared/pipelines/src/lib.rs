@@ -3,7 +3,9 @@
 //! A file arrives as bytes cut anywhere. The [`Splitter`] cuts them into chunks of whole records while they arrive;
 //! [`Kind::read_header`] learns from the first record where the columns are; [`Kind::parse`] turns a chunk into rows,
 //! encoded for Postgres' `COPY`, and rejects, with the lines they came from. What a record and a field are is what the
-//! `csv` crate says with its default settings and `flexible(true)`: the tests hold it to that.
+//! `csv` crate says with its default settings and `flexible(true)`: the tests hold it to that. A file that begins with
+//! `{` is lines of JSON instead, whatever its kind: a record is a line, its fields are those of its object that are
+//! columns of the kind, and what `serde_json` says of the line is what is read.
 //!
 //! Lines are counted as an editor shows them: `\n`, `\r\n` and a lone `\r` each end one. A record's line is that of its
 //! first byte, so no two records of a file have the same.
@@ -12,10 +14,12 @@ mod copy;
 mod debts;
 mod fields;
 pub mod generate;
+mod key;
 mod kind;
 mod layout;
 mod lines;
 pub mod merchants;
+pub mod messages;
 mod parse;
 mod places;
 pub mod records;
@@ -28,7 +32,7 @@ mod transactions;
 pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter};
 
 pub use kind::{Kind, Table, UnknownKind};
-pub use layout::{HeaderError, Layout, Limits, Over};
+pub use layout::{Format, HeaderError, Layout, Limits, Over};
 
 pub use parse::{Owner, Parsed, Row, Rules};
 pub use places::{Place, places};

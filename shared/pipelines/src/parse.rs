@@ -1,6 +1,7 @@
 //! A chunk to rows and rejects, in parallel and in the order of the file.
 
 use std::{
+    collections::BTreeSet,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -10,11 +11,11 @@ use rayon::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    Layout, ReasonCode, Reject,
+    Format, Layout, ReasonCode, Reject,
     fields::Field,
     lines::line_ends,
     merchants,
-    records::{Record, Records},
+    records::{Objects, Record, Records},
     reject::Fault,
     scan::{Scan, Stop},
 };
@@ -59,6 +60,8 @@ pub struct Parsed {
     pub rejects: Vec<Reject>,
     /// Records in the chunk.
     pub read: u64,
+    /// What the rows mention that is kept elsewhere, by its id: it is looked up once a chunk.
+    pub mentions: BTreeSet<String>,
 }
 
 /// One accepted record.
@@ -82,6 +85,11 @@ pub struct Row {
 pub(crate) trait Pipeline: Sync {
     /// Checks a record and appends its tuple; what is appended on a fault does not count. Returns the row's key.
     fn encode(&self, fields: &Fields<'_>, line: u64, out: &mut Vec<u8>) -> Result<u128, Fault>;
+
+    /// What a good record mentions that is kept elsewhere: UTF-8.
+    fn mention<'r>(&self, _fields: &Fields<'r>) -> Option<&'r [u8]> {
+        None
+    }
 }
 
 /// A record's fields by the kind's own order of columns.
@@ -92,9 +100,15 @@ pub(crate) struct Fields<'r> {
 }
 
 impl<'r> Fields<'r> {
-    /// Whether the file has the column.
+    /// Whether the file, or the object of a file of JSON, has the column.
     pub(crate) fn has(&self, place: usize) -> bool {
-        self.layout.places[place] != Layout::ABSENT
+        self.record.field(self.layout.places[place]).is_some()
+    }
+
+    /// The field of a column with the blanks at its ends.
+    pub(crate) fn exact(&self, place: usize, column: &'static str) -> Field<'r> {
+        let bytes = self.record.field(self.layout.places[place]).unwrap_or_default();
+        Field { column, bytes, plain: self.plain }
     }
 
     /// The field of a column, without blanks at its ends.
@@ -121,7 +135,7 @@ pub(crate) fn parse<P: Pipeline>(
     if chunk.len() <= BLOCK_BYTES {
         return job.block(Parsed::default(), 0..chunk.len(), first_line);
     }
-    let blocks = blocks(chunk);
+    let blocks = blocks(chunk, layout.format);
     let lines: Vec<u64> = blocks.par_iter().map(|block| line_ends(&chunk[block.clone()])).collect();
     let starts = lines.iter().scan(first_line, |next, lines| {
         let line = *next;
@@ -134,9 +148,9 @@ pub(crate) fn parse<P: Pipeline>(
 }
 
 /// Cuts a chunk at record ends.
-fn blocks(chunk: &[u8]) -> Vec<Range<usize>> {
+fn blocks(chunk: &[u8], format: Format) -> Vec<Range<usize>> {
     let mut blocks = Vec::with_capacity(chunk.len() / BLOCK_BYTES + 1);
-    let mut scan = Scan::new();
+    let mut scan = Scan::new(format);
     let mut start = 0;
     while let Some(Stop::End { next, .. }) = scan.advance(chunk, start + BLOCK_BYTES, usize::MAX, true) {
         blocks.push(start..next);
@@ -154,12 +168,14 @@ fn join(parts: Vec<Parsed>) -> Parsed {
         tuples: Vec::with_capacity(parts.iter().map(|part| part.tuples.len()).sum()),
         rejects: Vec::with_capacity(parts.iter().map(|part| part.rejects.len()).sum()),
         read: 0,
+        mentions: BTreeSet::new(),
     };
     for mut part in parts {
         let base = offset(all.tuples.len());
         all.rows.extend(part.rows.drain(..).map(|row| Row { start: row.start + base, ..row }));
         all.tuples.extend_from_slice(&part.tuples);
         all.rejects.append(&mut part.rejects);
+        all.mentions.append(&mut part.mentions);
         all.read += part.read;
         put_back(part);
     }
@@ -204,42 +220,71 @@ impl<P: Pipeline> Job<'_, P> {
         parsed.tuples.reserve(block.len() * 3 / 2);
         let bytes = &self.chunk[block.clone()];
         let plain = bytes.is_ascii() && memchr(0, bytes).is_none();
-        let mut records = Records::new(bytes, first_line);
-        while let Some(record) = records.next_record() {
-            parsed.read += 1;
-            let tuple = parsed.tuples.len();
-            match self.record(&record, plain, &mut parsed.tuples) {
-                Ok(key) => parsed.rows.push(Row {
-                    key,
-                    line: record.line,
-                    start: offset(tuple),
-                    len: offset(parsed.tuples.len() - tuple),
-                    raw_start: offset(block.start + record.start),
-                    raw_len: offset(record.raw.len()),
-                }),
-                Err(reject) => {
-                    parsed.tuples.truncate(tuple);
-                    parsed.rejects.push(*reject);
+        match self.layout.format {
+            Format::Csv => {
+                let mut records = Records::new(bytes, first_line);
+                while let Some(record) = records.next_record() {
+                    self.take(&mut parsed, block.start, &record, Ok(plain));
+                }
+            }
+            Format::Ndjson => {
+                let mut objects = Objects::new(bytes, first_line, self.layout.columns);
+                while let Some((record, read)) = objects.next_record() {
+                    self.take(&mut parsed, block.start, &record, read.map(|escapes| plain && !escapes));
                 }
             }
         }
         parsed
     }
 
-    fn record(&self, record: &Record<'_>, plain: bool, out: &mut Vec<u8>) -> Result<u128, Box<Reject>> {
+    /// Adds a record of the block that starts at `block`; `read`: whether its fields are plain, if it can be read.
+    #[inline]
+    fn take(&self, parsed: &mut Parsed, block: usize, record: &Record<'_>, read: Result<bool, Fault>) {
+        parsed.read += 1;
+        let tuple = parsed.tuples.len();
+        match self.record(record, read, parsed) {
+            Ok(key) => parsed.rows.push(Row {
+                key,
+                line: record.line,
+                start: offset(tuple),
+                len: offset(parsed.tuples.len() - tuple),
+                raw_start: offset(block + record.start),
+                raw_len: offset(record.raw.len()),
+            }),
+            Err(reject) => {
+                parsed.tuples.truncate(tuple);
+                parsed.rejects.push(*reject);
+            }
+        }
+    }
+
+    fn record(&self, record: &Record<'_>, read: Result<bool, Fault>, parsed: &mut Parsed) -> Result<u128, Box<Reject>> {
         let (line, width) = (record.line, self.layout.width);
         let max = self.rules.max_record_bytes;
         if record.raw.len() > max {
             return Err(Box::new(Reject::record_too_long(line, record.raw.len() as u64, record.raw, max)));
         }
-        let outcome = if record.columns() == width {
-            self.pipeline.encode(&Fields { record, layout: self.layout, plain }, line, out)
-        } else {
-            Err(wrong_width(record.columns(), width))
+        let outcome = match read {
+            Ok(plain) if record.columns() == width => {
+                self.encode(&Fields { record, layout: self.layout, plain }, line, parsed)
+            }
+            Ok(_) => Err(wrong_width(record.columns(), width)),
+            Err(fault) => Err(fault),
         };
         outcome.map_err(|Fault { column, code, message }| {
             Box::new(Reject { line, column, code, message, raw: record.raw.to_vec() })
         })
+    }
+
+    #[inline]
+    fn encode(&self, fields: &Fields<'_>, line: u64, parsed: &mut Parsed) -> Result<u128, Fault> {
+        let key = self.pipeline.encode(fields, line, &mut parsed.tuples)?;
+        if let Some(Ok(mentioned)) = self.pipeline.mention(fields).map(std::str::from_utf8)
+            && !parsed.mentions.contains(mentioned)
+        {
+            parsed.mentions.insert(mentioned.to_owned());
+        }
+        Ok(key)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::{
+    Format,
     lines::line_ends,
     scan::{Scan, Stop},
 };
@@ -18,9 +19,9 @@ pub struct Place {
 
 /// The places of all records of a chunk, found as the [`Splitter`](crate::Splitter) finds them: slower than parsing, but
 /// a chunk whose records take down who parses them has come through that already.
-pub fn places(chunk: &[u8], first_line: u64) -> Vec<Place> {
+pub fn places(chunk: &[u8], first_line: u64, format: Format) -> Vec<Place> {
     let mut places = Vec::new();
-    let mut scan = Scan::new();
+    let mut scan = Scan::new(format);
     let (mut start, mut line) = (0, first_line);
     while let Some(Stop::End { record, next }) = scan.advance(chunk, start + 1, usize::MAX, true) {
         // an empty line is no record

@@ -3,7 +3,11 @@
 //! A quote is special only as the first byte of a field; inside quotes `""` is a quote; what follows a closing quote
 //! is taken as it stands; `\n`, `\r` and `\r\n` end a record; empty lines are none.
 
+mod objects;
+
 use memchr::{memchr, memchr3};
+
+pub(crate) use objects::Objects;
 
 /// Reads the records of a run of bytes that starts at the start of a record or of a line.
 #[derive(Debug)]
@@ -36,6 +40,11 @@ struct Span {
     start: u32,
     end: u32,
     unescaped: bool,
+}
+
+impl Span {
+    /// Of a field that the record does not have, as only an object may.
+    const ABSENT: Self = Self { start: u32::MAX, end: u32::MAX, unescaped: false };
 }
 
 impl<'a> Records<'a> {
@@ -162,7 +171,7 @@ impl<'r> Record<'r> {
 
     /// The field at a place, unquoted and unescaped.
     pub fn field(&self, place: usize) -> Option<&'r [u8]> {
-        let span = self.spans.get(place)?;
+        let span = self.spans.get(place).filter(|span| span.start != Span::ABSENT.start)?;
         let bytes = if span.unescaped { self.unescaped } else { self.data };
         Some(&bytes[span.start as usize..span.end as usize])
     }

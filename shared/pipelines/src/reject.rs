@@ -92,6 +92,8 @@ macro_rules! reason_codes {
 reason_codes! {
     /// The record is longer than the limit; only its beginning is kept.
     RecordTooLong = "record_too_long",
+    /// The line of a file of JSON is not an object, or a field of it is neither a text nor a number nor null.
+    BadJson = "bad_json",
     /// The record has fewer columns than the header.
     TooFewColumns = "too_few_columns",
     /// The record has more columns than the header.
@@ -110,6 +112,8 @@ reason_codes! {
     BadAmount = "bad_amount",
     /// Not a date of the calendar in the form YYYY-MM-DD.
     BadDate = "bad_date",
+    /// Not a date and time as RFC 3339 writes them; without an offset it is UTC.
+    BadTimestamp = "bad_timestamp",
     /// Not an e-mail address.
     BadEmail = "bad_email",
     /// A CPF or CNPJ whose check digits are wrong (checked only when switched on).

@@ -5,6 +5,8 @@
 
 use memchr::{memchr, memchr2, memrchr2};
 
+use crate::Format;
+
 /// So much is searched for a quote at a time: what lies behind the record end that is wanted is searched in vain.
 const WINDOW: usize = 64 * 1024;
 
@@ -18,6 +20,8 @@ pub(crate) struct Scan {
     /// The byte before the first one.
     pub(crate) before: u8,
     quoted: bool,
+    /// In JSON a quote hides no line end.
+    format: Format,
 }
 
 /// Why the walk stopped.
@@ -31,8 +35,8 @@ pub(crate) enum Stop {
 
 impl Scan {
     /// At the start of a file or of a record.
-    pub(crate) fn new() -> Self {
-        Self { pos: 0, last_end: 0, before: b'\n', quoted: false }
+    pub(crate) fn new(format: Format) -> Self {
+        Self { pos: 0, last_end: 0, before: b'\n', quoted: false, format }
     }
 
     /// Walks on until a record ends whose end is at or behind `from`, a record is longer than `max_record`, or there
@@ -88,6 +92,9 @@ impl Scan {
     }
 
     fn opening_quote(&self, data: &[u8]) -> Option<usize> {
+        if self.format == Format::Ndjson {
+            return None;
+        }
         let mut from = self.pos;
         loop {
             let quote = from + memchr(b'"', &data[from..])?;

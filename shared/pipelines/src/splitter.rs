@@ -1,6 +1,7 @@
 //! Cutting a file into chunks of whole records while it arrives.
 
 use crate::{
+    Format,
     lines::line_ends,
     scan::{Scan, Stop},
 };
@@ -44,12 +45,13 @@ impl SplitLimits {
     }
 }
 
-/// What comes out of the [`Splitter`]: the header, then chunks.
+/// What comes out of the [`Splitter`]: the header, then chunks. A file that begins with `{` has none: it is lines of
+/// JSON, and its header is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// The first record.
     Header {
-        /// Without byte order mark and line end. One byte longer than allowed when it is too long.
+        /// Without byte order mark and line end; empty: lines of JSON follow. One byte longer than allowed when it is too long.
         raw: Vec<u8>,
         /// Bytes of the file up to the end of its line: all that the chunks do not cover.
         bytes: u64,
@@ -92,6 +94,7 @@ pub struct Oversize {
 pub struct Splitter {
     limits: SplitLimits,
     block_bytes: usize,
+    format: Format,
     mode: Mode,
     /// Bytes not given away yet.
     data: Vec<u8>,
@@ -117,7 +120,8 @@ impl Splitter {
         // A record that lies within a block is then never too long, and moving what is behind a cut costs no more than
         // the chunk did.
         let block_bytes = BLOCK_BYTES.min(limits.chunk_bytes).min(limits.max_record_bytes).max(1);
-        Self { limits, block_bytes, mode: Mode::Start, data: Vec::new(), line: 1, byte: 0, scan: Scan::new() }
+        let (format, mode) = (Format::Csv, Mode::Start);
+        Self { limits, block_bytes, format, mode, data: Vec::new(), line: 1, byte: 0, scan: Scan::new(format) }
     }
 
     /// Takes the next bytes, and emits the pieces that are complete.
@@ -154,6 +158,11 @@ impl Splitter {
             let (from, max_record) = match self.mode {
                 Mode::Start | Mode::Header => {
                     self.drop_empty_lines();
+                    if self.data.first() == Some(&b'{') {
+                        self.format = Format::Ndjson;
+                        self.emit_header(0, 0, emit);
+                        continue;
+                    }
                     (0, self.limits.max_record_bytes)
                 }
                 Mode::Rows => (self.limits.chunk_bytes_at(self.byte), self.limits.max_record_bytes),
@@ -184,7 +193,7 @@ impl Splitter {
     fn emit_header(&mut self, record: usize, next: usize, emit: &mut impl FnMut(Piece)) {
         let raw = self.data[..record].to_vec();
         self.drop_front(next);
-        self.scan = Scan::new();
+        self.scan = Scan::new(self.format);
         self.mode = Mode::Rows;
         // the header came into a small buffer: from here on there is room for a chunk
         let mut roomy = self.chunk_buffer(self.byte);
@@ -203,7 +212,7 @@ impl Splitter {
 
     fn emit_chunk(&mut self, end: usize, emit: &mut impl FnMut(Piece)) {
         let chunk = self.take_chunk(end);
-        self.scan = Scan::new();
+        self.scan = Scan::new(self.format);
         emit(Piece::Chunk(chunk));
     }
 
@@ -233,7 +242,7 @@ impl Splitter {
 
     fn end_skipping(&mut self, record: usize, next: usize, emit: &mut impl FnMut(Piece)) {
         self.skip(record, next);
-        self.scan = Scan::new();
+        self.scan = Scan::new(self.format);
         if let Mode::Skipping(chunk) = std::mem::replace(&mut self.mode, Mode::Rows) {
             emit(Piece::Chunk(chunk));
         }

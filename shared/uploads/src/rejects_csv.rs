@@ -11,12 +11,11 @@ use crate::read::{self, RejectRow};
 const PAGE: i64 = 500;
 
 /// All rejects of an upload as a CSV file, page by page as it is read.
-pub fn file(
-    pool: PgPool,
-    upload_id: Uuid,
-    header: &[u8],
-) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + use<> {
+pub fn file(pool: PgPool, upload_id: Uuid, header: &[u8]) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + use<> {
+    // without a header the file is lines of JSON
+    let whole = header.is_empty();
     let mut first = b"line,column,reason,message,".to_vec();
+    let header = if whole { b"record" } else { header };
     push_record(&mut first, header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header));
     stream::try_unfold((Some(0), first), move |(after, mut text)| {
         let pool = pool.clone();
@@ -26,21 +25,27 @@ pub fn file(
                 // The answer has begun: all that is left is to break it off, and the client sees that.
                 tracing::error!(%upload_id, %error, "rejects broken off");
             })?;
-            page.iter().for_each(|reject| push(&mut text, reject));
+            page.iter().for_each(|reject| push(&mut text, reject, whole));
             let next = page.last().filter(|_| page.len() as i64 == PAGE).map(|last| last.line);
             Ok(Some((Bytes::from(text), (next, Vec::new()))))
         }
     })
 }
 
-fn push(text: &mut Vec<u8>, reject: &RejectRow) {
+/// `whole`: the record is one field.
+fn push(text: &mut Vec<u8>, reject: &RejectRow, whole: bool) {
     let line = reject.line.to_string();
     let column = reject.column_name.as_deref().unwrap_or_default();
     for field in [&line, column, &reject.code, &reject.message()] {
         push_field(text, field.as_bytes());
         text.push(b',');
     }
-    push_record(text, &reject.raw);
+    if whole {
+        push_field(text, &reject.raw);
+        text.push(b'\n');
+    } else {
+        push_record(text, &reject.raw);
+    }
 }
 
 fn push_field(text: &mut Vec<u8>, field: &[u8]) {
@@ -83,7 +88,7 @@ mod tests {
 
     fn rows(rejects: &[RejectRow]) -> Vec<Vec<String>> {
         let mut text = b"line,column,reason,message,a,b\n".to_vec();
-        rejects.iter().for_each(|reject| push(&mut text, reject));
+        rejects.iter().for_each(|reject| push(&mut text, reject, false));
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(&text[..]);
         reader
             .byte_records()

@@ -204,7 +204,20 @@ impl Outbound {
         body: impl Into<reqwest::Body>,
     ) -> Result<Answer, CallError> {
         let url = self.check(address)?;
-        let sending = self.http.post(url).headers(headers).body(body).timeout(self.limits.timeout).send();
+        self.call(self.http.post(url).headers(headers).body(body)).await
+    }
+
+    /// Gets what is there.
+    ///
+    /// # Errors
+    /// Why there is no answer. Any status is one.
+    pub async fn get(&self, address: &str) -> Result<Answer, CallError> {
+        let url = self.check(address)?;
+        self.call(self.http.get(url)).await
+    }
+
+    async fn call(&self, request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+        let sending = request.timeout(self.limits.timeout).send();
         let mut answer = sending.await.map_err(|error| self.failed(error))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let (mut body, mut cut) = (Vec::new(), false);

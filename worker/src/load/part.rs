@@ -71,8 +71,8 @@ pub(crate) async fn load_part(env: Env, context: Context, job: LoadPart) -> Resu
     if part.deaths == 0 {
         return load(&env, &context, &chunk, bytes).await;
     }
-    let (records, line) = (bytes.clone(), chunk.first_line);
-    let records = on_rayon(move || places(&records, line)).await?;
+    let (records, line, format) = (bytes.clone(), chunk.first_line, chunk.layout.format());
+    let records = on_rayon(move || places(&records, line, format)).await?;
     match &records[..] {
         [] => Err(JobError::discard("a part without a record took its worker down")),
         [_] if part.deaths < DEADLY => load(&env, &context, &chunk, bytes).await,

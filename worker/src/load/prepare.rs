@@ -1,6 +1,6 @@
 //! The part of a chunk's way that is pure CPU: bytes in, sorted tuples and rejects out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use gristmill_pipelines::{Parsed, ReasonCode, Reject, Row};
 use gristmill_queue::JobError;
@@ -62,6 +62,8 @@ pub(crate) struct Prepared {
     tuples: Vec<u8>,
     pub(crate) refused: Vec<Refused>,
     read: u64,
+    /// What its rows mention that is kept elsewhere.
+    pub(super) mentions: BTreeSet<String>,
     /// Rows of `rows` that the table had already; they are among `refused` too.
     lost: u64,
 }
@@ -99,7 +101,15 @@ pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8]) -> Prepared {
     let poison = std::iter::once(Reject::poison(line, raw));
     let refused: Vec<Refused> = poison.chain(too_long(chunk)).map(Refused::from).collect();
     let read = refused.len() as u64;
-    Prepared { object: bytes::Bytes::new(), rows: Vec::new(), tuples: Vec::new(), refused, read, lost: 0 }
+    Prepared {
+        object: bytes::Bytes::new(),
+        rows: Vec::new(),
+        tuples: Vec::new(),
+        refused,
+        read,
+        mentions: BTreeSet::new(),
+        lost: 0,
+    }
 }
 
 fn too_long(chunk: &ChunkRecord) -> impl Iterator<Item = Reject> {
@@ -111,7 +121,7 @@ fn too_long(chunk: &ChunkRecord) -> impl Iterator<Item = Reject> {
 pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
     #[cfg(debug_assertions)]
     die_of_test_poison(object);
-    let Parsed { mut rows, tuples, rejects, read } =
+    let Parsed { mut rows, tuples, rejects, read, mentions } =
         chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, &chunk.rules);
     rows.par_sort_unstable_by_key(|row| (row.key, row.line));
     let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long(chunk)).map(Refused::from).collect();
@@ -123,7 +133,7 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
         repeated
     });
     let read = read + chunk.oversize.len() as u64;
-    Prepared { object: object.clone(), rows, tuples, refused, read, lost: 0 }
+    Prepared { object: object.clone(), rows, tuples, refused, read, mentions, lost: 0 }
 }
 
 /// What a test of the search for poison needs: a text that kills.

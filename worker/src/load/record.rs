@@ -64,7 +64,7 @@ impl ChunkRecord {
         let Some(columns) = columns else { return Ok(None) };
         let kind: Kind = columns.kind.parse()?;
         let rules = match kind {
-            Kind::Debts => env.rules.clone(),
+            Kind::Debts | Kind::Messages => env.rules.clone(),
             Kind::Transactions => {
                 let (_, merchants) = env.merchants.rules(&env.pool, columns.client_id).await?;
                 Arc::new(Rules { merchants, ..(*env.rules).clone() })

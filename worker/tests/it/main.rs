@@ -9,6 +9,7 @@ mod dunning;
 mod duplicates;
 mod ends;
 mod mail;
+mod messages;
 mod mill;
 mod normalization;
 mod parts;

@@ -59,14 +59,14 @@ pub(crate) struct UploadForm {
 
 /// Send a file
 ///
-/// The body is the file, or multipart with a part `file`. It is split while it arrives and workers load its first rows
+/// The body is the file, or multipart with a part `file`: CSV, or, when it begins with `{`, lines of JSON. It is split while it arrives and workers load its first rows
 /// before its last are sent. `202`: everything is stored and will be done.
 #[utoipa::path(post, path = "/v1/uploads", tag = "uploads", security(("key" = [])),
     params(CreateQuery,
         ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`, once, when the file is compressed so")),
     request_body(content(
-        (RawFile = "text/csv"), (RawFile = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
+        (RawFile = "text/csv"), (RawFile = "application/x-ndjson"), (RawFile = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses(
         (status = 202, description = "It is stored and will be done", body = Upload, headers(("Location" = String, description = "The upload"))),
         (status = 200, description = "You sent the same file before and it was completed: this is that upload, nothing was done", body = Upload, headers(("Location" = String, description = "The upload"))),

@@ -89,7 +89,7 @@ struct RejectsQuery {
 /// The records of an upload that were not taken
 ///
 /// JSON, by pages; or with `Accept: text/csv` all of them as a file: line, column, reason and message, then the record
-/// as it came under the header of the original file.
+/// as it came under the header of the original file; of a file of lines of JSON, the line as one field.
 #[utoipa::path(get, path = "/v1/uploads/{id}/rejects", tag = "uploads", security(("key" = [])),
     params(("id" = Uuid, Path, description = "The upload"), RejectsQuery),
     responses((status = 200, description = "A page, or the file", content((RejectList = "application/json"), (String = "text/csv"))),
@@ -126,13 +126,17 @@ pub(crate) fn vary() -> HeaderValue {
     HeaderValue::from_static("accept")
 }
 
-/// `text/csv` is asked for, and JSON not before it.
 pub(crate) fn prefers_csv(headers: &HeaderMap) -> bool {
+    prefers(headers, "text/csv")
+}
+
+/// This type is asked for, and JSON not before it.
+pub(crate) fn prefers(headers: &HeaderMap, wanted: &str) -> bool {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut kinds = accepts
         .flat_map(|value| value.split(','))
         .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     kinds
-        .find(|kind| matches!(kind.as_str(), "text/csv" | "application/json" | "application/*" | "*/*"))
-        .is_some_and(|kind| kind == "text/csv")
+        .find(|kind| kind == wanted || matches!(kind.as_str(), "application/json" | "application/*" | "*/*"))
+        .is_some_and(|kind| kind == wanted)
 }

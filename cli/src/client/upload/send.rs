@@ -94,7 +94,7 @@ impl Sending<'_> {
         let mut request = api
             .request(Method::POST, "v1/uploads", &self.query())
             .header("idempotency-key", key)
-            .header(header::CONTENT_TYPE, "text/csv");
+            .header(header::CONTENT_TYPE, self.source.media_type());
         if let Some(encoding) = self.source.encoding() {
             request = request.header(header::CONTENT_ENCODING, encoding);
         }

@@ -85,6 +85,13 @@ impl Source {
         self.name.as_deref()
     }
 
+    /// As its name says; the server looks at its bytes.
+    pub(super) fn media_type(&self) -> &'static str {
+        let name = self.name().unwrap_or_default();
+        let plain = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(name);
+        if plain.ends_with(".ndjson") || plain.ends_with(".jsonl") { "application/x-ndjson" } else { "text/csv" }
+    }
+
     /// The word for `Content-Encoding`.
     pub(super) fn encoding(&self) -> Option<&'static str> {
         self.encoding
@@ -144,7 +151,7 @@ fn once(error: io::Error) -> impl Stream<Item = io::Result<Bytes>> {
     futures::stream::once(std::future::ready(Err(error)))
 }
 
-/// How it is compressed, by its first bytes: a pipe has no name, and names lie. No CSV file begins like this.
+/// How it is compressed, by its first bytes: a pipe has no name, and names lie. No file of ours begins like this.
 fn encoding(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x1f, 0x8b, ..] => Some("gzip"),

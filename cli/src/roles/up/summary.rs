@@ -8,7 +8,13 @@ use super::file::url;
 use super::key::CLIENT;
 use super::sources::Sources;
 
-pub(super) fn print(workers: usize, sources: &Sources, api: SocketAddr, (monitor, link): (SocketAddr, &str), key: &Path) {
+pub(super) fn print(
+    workers: usize,
+    sources: &Sources,
+    api: SocketAddr,
+    (monitor, link): (SocketAddr, &str),
+    key: &Path,
+) {
     let (bold, plain) = if std::io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let short = |path: &Path| {
         let here = std::env::current_dir().ok();

@@ -149,7 +149,12 @@ pub(super) fn axe() -> Option<&'static str> {
     AXE.get_or_init(|| {
         let folder = tempfile::tempdir().ok()?;
         let npm = ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "axe-core@4.14.1"];
-        Command::new("npm").args(npm).current_dir(folder.path()).output().ok().filter(|output| output.status.success())?;
+        Command::new("npm")
+            .args(npm)
+            .current_dir(folder.path())
+            .output()
+            .ok()
+            .filter(|output| output.status.success())?;
         std::fs::read_to_string(folder.path().join("node_modules/axe-core/axe.min.js")).ok()
     })
     .as_deref()

@@ -43,7 +43,8 @@ struct One {
 pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
     let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
     let Some(detail) = app.queue.groups().get(id).await? else { return Ok(None) };
-    let upload = sqlx::query_scalar("select id from uploads where group_id = $1").bind(id).fetch_optional(&app.pool).await?;
+    let upload =
+        sqlx::query_scalar("select id from uploads where group_id = $1").bind(id).fetch_optional(&app.pool).await?;
     let title = detail.group.name.clone().unwrap_or_else(|| format!("Group {}", say::short(id)));
     Inside::of(title, &One { detail, upload, operator })
 }

@@ -24,9 +24,7 @@ struct Page {
 pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
     let clients = Clients::of(app, asked).await?;
     let (requests, rules) = match clients.chosen {
-        Some(client) => {
-            (requests::list(&app.pool, client, None, 50).await?, rules::list(&app.pool, client).await?)
-        }
+        Some(client) => (requests::list(&app.pool, client, None, 50).await?, rules::list(&app.pool, client).await?),
         None => (Vec::new(), Vec::new()),
     };
     Inside::of("Normalizations", &Page { clients, requests, rules })

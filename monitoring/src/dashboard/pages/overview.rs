@@ -93,10 +93,20 @@ async fn attention(app: &App, queues: &[QueueView]) -> Result<Vec<Attention>, Fa
         app.queue.jobs().count_within(&filter, Duration::from_millis(20)).await.map(|count| count.jobs)
     };
     tell(counted(vec![JobState::Dead]).await?, "job is dead", "jobs are dead", "/dead");
-    tell(counted(vec![JobState::Parked]).await?, "job cannot be read by these workers", "jobs cannot be read by these workers", "/jobs?state=parked");
+    tell(
+        counted(vec![JobState::Parked]).await?,
+        "job cannot be read by these workers",
+        "jobs cannot be read by these workers",
+        "/jobs?state=parked",
+    );
     let failing = GroupFilter { states: vec![GroupState::Failing], ..GroupFilter::default() };
     let failing = app.queue.groups().list(&failing, None, 100).await?.groups.len() as u64;
-    tell(failing, "group has a failed member and is stopping", "groups have failed members and are stopping", "/groups?state=failing");
+    tell(
+        failing,
+        "group has a failed member and is stopping",
+        "groups have failed members and are stopping",
+        "/groups?state=failing",
+    );
     let paused = queues.iter().filter(|queue| queue.paused && queue.available > 0).count() as u64;
     tell(paused, "paused queue has jobs waiting", "paused queues have jobs waiting", "/queues");
     let idle = queues.iter().filter(|queue| queue.available > 0 && queue.slots == 0).count() as u64;
@@ -109,7 +119,12 @@ async fn attention(app: &App, queues: &[QueueView]) -> Result<Vec<Attention>, Fa
     .fetch_one(&app.pool)
     .await?;
     let count = |n: i64| n.unsigned_abs();
-    tell(count(stuck), "upload does not add up and is not closed", "uploads do not add up and are not closed", "/uploads?state=processing");
+    tell(
+        count(stuck),
+        "upload does not add up and is not closed",
+        "uploads do not add up and are not closed",
+        "/uploads?state=processing",
+    );
     tell(count(hooks), "webhook fails", "webhooks fail", "/webhooks");
     tell(count(missed), "tick was missed today", "ticks were missed today", "/schedules");
     Ok(found)

@@ -102,10 +102,11 @@ const LOOKED_AT: i64 = 20_000;
 pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
     let Some(upload) = read::by_id(&app.pool, id).await? else { return Ok(None) };
-    let client: String = sqlx::query_scalar("select c.name from uploads u join clients c on c.id = u.client_id where u.id = $1")
-        .bind(id)
-        .fetch_one(&app.pool)
-        .await?;
+    let client: String =
+        sqlx::query_scalar("select c.name from uploads u join clients c on c.id = u.client_id where u.id = $1")
+            .bind(id)
+            .fetch_one(&app.pool)
+            .await?;
     let chunks: Vec<Chunk> = sqlx::query_as(
         "select no, first_line, bytes, rows_read, rejected, duplicate, done_at from chunks where upload_id = $1 order by no",
     )
@@ -182,7 +183,8 @@ fn pace(upload: &Upload, last: Option<Timestamp>) -> (Option<f64>, Option<f64>) 
     }
     let rate = upload.rows.read as f64 / took;
     let chunks = upload.chunks;
-    let left = (running && chunks.done > 0).then(|| took * (chunks.total - chunks.done).max(0) as f64 / chunks.done as f64);
+    let left =
+        (running && chunks.done > 0).then(|| took * (chunks.total - chunks.done).max(0) as f64 / chunks.done as f64);
     // While it runs both change with every look; whole steps keep the page still.
     (Some(if running { (rate / 1_000.0).round() * 1_000.0 } else { rate }), left.map(f64::ceil))
 }

@@ -53,10 +53,10 @@ pub fn debts(options: &Options, mut out: impl io::Write) -> io::Result<Counts> {
 /// What can be wrong with a record by itself; `duplicate` cannot, nothing is known to be `poison`, and debts have no currency.
 fn faults(options: &Options) -> Vec<ReasonCode> {
     let possible = |code: &ReasonCode| match code {
-        ReasonCode::Duplicate | ReasonCode::Poison | ReasonCode::BadCurrency => false,
         ReasonCode::BadGovernmentId => options.check_government_id,
         ReasonCode::RecordTooLong => options.max_record_bytes.is_some(),
-        _ => true,
+        // those that a record of the kind can have by itself
+        code => Kind::Debts.samples().bad.iter().any(|bad| bad.code == *code),
     };
     ReasonCode::ALL.iter().copied().filter(possible).collect()
 }

@@ -1,6 +1,7 @@
 use crate::{
     Owner, Rules, Table,
     copy::{Template, push_field, push_null},
+    key::key_of_id,
     merchants::{Matched, Normalizer},
     parse::{Fields, Pipeline},
     reject::Fault,
@@ -72,7 +73,7 @@ impl Pipeline for Transactions<'_> {
         };
         let id = if fields.has(4) { Some(field(4).text(rules::MAX_ID)?) } else { None };
         let key = match id {
-            Some(id) => rules::key_of_id(id),
+            Some(id) => key_of_id(id),
             None => rules::key_of_line(self.owner.upload_id, line),
         };
 

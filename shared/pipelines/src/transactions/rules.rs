@@ -1,19 +1,11 @@
 //! What a transaction's fields must satisfy beyond their form, and what its key is.
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// Characters of a descriptor.
 pub(crate) const MAX_DESCRIPTION: usize = 500;
 /// Characters of a client's id.
 pub(crate) const MAX_ID: usize = 128;
-
-/// The key of a transaction with an id of the client's: 122 bits of its SHA-256, as a UUID of version 8.
-pub(crate) fn key_of_id(id: &[u8]) -> Uuid {
-    let hash = Sha256::digest(id);
-    let (bytes, _) = hash.split_first_chunk::<16>().expect("SHA-256 has 32 bytes");
-    uuid::Builder::from_custom_bytes(*bytes).into_uuid()
-}
 
 /// The key of a line of an upload, in the form of a UUID of version 7, so never one of version 8: the time of the upload's
 /// id, 34 of its random bits, and the line. So rows without ids go in in the order of their keys.
@@ -30,6 +22,7 @@ pub(crate) fn key_of_line(upload_id: Uuid, line: u64) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::key_of_id;
 
     #[test]
     fn keys_of_lines_are_in_their_order_and_never_those_of_ids() {

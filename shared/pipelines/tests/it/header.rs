@@ -1,4 +1,4 @@
-use gristmill_pipelines::{HeaderError, Kind, Layout, Limits, Over};
+use gristmill_pipelines::{Format, HeaderError, Kind, Layout, Limits, Over};
 
 fn read(header: &[u8]) -> Result<Layout, HeaderError> {
     Kind::Debts.read_header(header, &Limits { max_columns: 8, max_record_bytes: 200 })
@@ -16,7 +16,14 @@ fn missing_columns_are_named() {
 fn a_file_without_a_header_is_told_so() {
     let error = read(b"Elijah Santos,9558,janet95@example.com,7811,2024-01-19,ea23f2ca-663a-4266-a742-9da4c9f4fcb3");
     assert_eq!(error.unwrap_err().missing, Kind::Debts.columns());
-    assert_eq!(read(b"").unwrap_err().missing, Kind::Debts.columns());
+    assert_eq!(read(b"\"\"").unwrap_err().missing, Kind::Debts.columns());
+}
+
+#[test]
+fn what_is_no_line_of_json_is_told_so() {
+    assert_eq!(read(b"").unwrap().format(), Format::Ndjson, "without a header the lines are JSON");
+    let error = read(br#"[{"name":"Elijah Santos"}"#).unwrap_err();
+    assert!(error.to_string().ends_with("one object a line, without brackets around them and commas between them."));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Any bytes, cut anywhere, into chunks of any size: always what the `csv` crate sees in one pass over the whole.
 
 use gristmill_pipelines::{
-    Kind, Limits, Oversize, Owner, Parsed, Place, Rules, SplitLimits, generate, places, records::Records,
+    Format, Kind, Limits, Oversize, Owner, Parsed, Place, Rules, SplitLimits, generate, places, records::Records,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -58,7 +58,7 @@ proptest! {
         while let Some(record) = records.next_record() {
             read.push(Place { line: record.line, bytes: record.start..record.start + record.raw.len() });
         }
-        prop_assert_eq!(places(&file, 3), read);
+        prop_assert_eq!(places(&file, 3, Format::Csv), read);
     }
 
     #[test]

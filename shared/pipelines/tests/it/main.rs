@@ -8,5 +8,7 @@ mod generate;
 mod header;
 mod laws;
 mod merchants;
+mod messages;
+mod ndjson;
 mod oracle;
 mod splitter;

@@ -99,3 +99,15 @@ fn the_first_chunks_are_small_and_grow() {
     let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.data.len() >> 20).collect();
     assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 4, 0]);
 }
+
+#[test]
+fn a_file_that_begins_with_an_object_is_lines_of_json() {
+    let file = b"\xef\xbb\xbf\r\n{\"a\":\"x,\"}\r\n\n{\"b\":\"\\\"\"}\r\"\n{}";
+    for cuts in [&[][..], &[1, 4, 6, 12], &(0..40).collect::<Vec<_>>()] {
+        let (header, chunks) = sort_out(split(file, LIMITS, cuts));
+        assert_eq!(header, Some((vec![], 5)));
+        let expected =
+            [chunk(2, 5, b"{\"a\":\"x,\"}\r\n"), chunk(3, 17, b"\n{\"b\":\"\\\"\"}\r"), chunk(5, 29, b"\"\n{}")];
+        assert_eq!(chunks, expected, "{cuts:?}");
+    }
+}
