@@ -27,6 +27,35 @@
     }
   };
 
+  // The page's inside, as it changes. Nobody looks at a page that is hidden, and a browser has six connections for all pages
+  // of one place: one that is not seen gives its own back.
+  const live = () => {
+    const inside = $("#inside");
+    if (!inside?.dataset.live) return;
+    const pulse = (on) => $("[data-pulse]")?.classList.toggle("off", !on);
+    let source;
+    const close = () => { source?.close(); source = undefined; };
+    const open = () => {
+      if (source || document.hidden) return;
+      source = new EventSource(inside.dataset.live);
+      source.onopen = () => pulse(true);
+      source.onmessage = ({ data }) => {
+        Idiomorph.morph(inside, data, { morphStyle: "innerHTML" });
+        htmx.process(inside);
+        ages();
+      };
+      source.onerror = () => {
+        pulse(false);
+        // Refused for good: the session has ended, and loading the page again says so.
+        if (source?.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
+      };
+    };
+    document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+    addEventListener("pagehide", close);
+    addEventListener("pageshow", open);
+    open();
+  };
+
   let fading;
   const say = (text, bad) => {
     const said = $("#said");
@@ -101,15 +130,12 @@
         !(kept.has(name) && node.matches?.("[data-pick], [data-all], [data-sending], form input, form select, details"));
       Idiomorph.defaults.callbacks.beforeNodeMorphed = (from) => !from.matches?.("[data-drop]");
     }
+    live();
     const body = document.body;
-    body.addEventListener("htmx:afterSwap", ages);
     body.addEventListener("htmx:afterRequest", ({ detail }) => {
       if (detail.xhr?.getResponseHeader("hx-redirect")) return;
       if (detail.successful) say(detail.xhr.responseText);
       else say(detail.xhr?.responseText || "The server does not answer. Try again.", true);
     });
-    const pulse = (on) => $("[data-pulse]")?.classList.toggle("off", !on);
-    body.addEventListener("htmx:sseOpen", () => pulse(true));
-    body.addEventListener("htmx:sseError", () => pulse(false));
   });
 })();

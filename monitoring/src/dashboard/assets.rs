@@ -17,8 +17,7 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
         "app.css" => ("text/css; charset=utf-8", include_bytes!("../../assets/app.css")),
         "app.js" => (SCRIPT, include_bytes!("../../assets/app.js")),
         "htmx.min.js" => (SCRIPT, include_bytes!("../../assets/htmx.min.js")),
-        "sse.min.js" => (SCRIPT, include_bytes!("../../assets/sse.min.js")),
-        "idiomorph-ext.min.js" => (SCRIPT, include_bytes!("../../assets/idiomorph-ext.min.js")),
+        "idiomorph.min.js" => (SCRIPT, include_bytes!("../../assets/idiomorph.min.js")),
         "mark.svg" => ("image/svg+xml", include_bytes!("../../assets/mark.svg")),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
