@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Samples,
+    claims::{self, Claims},
     debts::{self, Debts},
     layout::{HeaderError, Layout, Limits},
     parse::{self, Owner, Parsed, Rules},
@@ -18,6 +19,8 @@ use crate::{
 pub enum Kind {
     /// Debts to be billed: `name,governmentId,email,debtAmount,debtDueDate,debtId`.
     Debts,
+    /// Lines of dental claims: `service date,submitted procedure,…,provider fees,Allowed fees,member coinsurance,member copay`.
+    Claims,
     /// Card transactions, whose merchants are named: `date,description,amount[,currency,id]`.
     Transactions,
 }
@@ -35,12 +38,13 @@ pub struct Table {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Debts, Self::Transactions];
+    pub const ALL: &'static [Self] = &[Self::Debts, Self::Claims, Self::Transactions];
 
     /// The word in the API and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Debts => "debts",
+            Self::Claims => "claims",
             Self::Transactions => "transactions",
         }
     }
@@ -49,6 +53,7 @@ impl Kind {
     pub fn table(self) -> &'static Table {
         match self {
             Self::Debts => &debts::TABLE,
+            Self::Claims => &claims::TABLE,
             Self::Transactions => &transactions::TABLE,
         }
     }
@@ -57,6 +62,7 @@ impl Kind {
     pub fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Debts => debts::COLUMNS,
+            Self::Claims => claims::COLUMNS,
             Self::Transactions => transactions::COLUMNS,
         }
     }
@@ -64,15 +70,17 @@ impl Kind {
     /// How many of the columns, the last ones, a file may leave out.
     pub fn optional_columns(self) -> usize {
         match self {
-            Self::Debts => 0,
+            Self::Debts | Self::Claims => 0,
             Self::Transactions => transactions::OPTIONAL,
         }
     }
 
-    /// The column of a file that holds [`Row::key`](crate::Row::key).
+    /// What duplicates are said to have in common: the column of a file that [`Row::key`](crate::Row::key) is made of.
     pub fn key_column(self) -> &'static str {
         match self {
             Self::Debts => "debtId",
+            // A line's key is its own: there are no duplicates.
+            Self::Claims => "line",
             Self::Transactions => "id",
         }
     }
@@ -81,6 +89,7 @@ impl Kind {
     pub fn samples(self) -> Samples {
         match self {
             Self::Debts => debts::SAMPLES,
+            Self::Claims => claims::SAMPLES,
             Self::Transactions => transactions::SAMPLES,
         }
     }
@@ -98,6 +107,7 @@ impl Kind {
     /// When the chunk is so large that its tuples exceed 4 GiB.
     pub fn parse(self, chunk: &[u8], first_line: u64, layout: &Layout, owner: &Owner, rules: &Rules) -> Parsed {
         match self {
+            Self::Claims => parse::parse(&Claims::new(owner, rules), chunk, first_line, layout, rules),
             Self::Debts => parse::parse(&Debts::new(owner, rules), chunk, first_line, layout, rules),
             Self::Transactions => parse::parse(&Transactions::new(owner, rules), chunk, first_line, layout, rules),
         }
@@ -112,7 +122,7 @@ impl fmt::Display for Kind {
 
 /// A word that names no kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no kind of file; the kinds are: debts, transactions")]
+#[error("{0:?} is no kind of file; the kinds are: debts, claims, transactions")]
 pub struct UnknownKind(pub String);
 
 impl FromStr for Kind {
