@@ -1,5 +1,6 @@
 //! What a client wants to be known by, and how it bills.
 
+use gristmill_pipelines::claims;
 use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
@@ -26,6 +27,43 @@ pub enum Heuristic {
     BuiltIn,
     /// An endpoint of the client's own, `heuristic_url`. Files are normalized by the dictionary all the same.
     External,
+}
+
+/// Which lines of a file make a claim.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimGrouping {
+    /// Those of one subscriber, provider and day.
+    #[default]
+    Visit,
+    /// Each one.
+    Line,
+}
+
+/// How a client's claims are read. A change reaches the chunks that are loaded after it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClaimSettings {
+    /// Optional rules that every line must satisfy too: `npi_luhn`, `quadrant_known`, `fees_not_negative`,
+    /// `allowed_within_provider_fees`.
+    #[schema(example = json!(["npi_luhn"]))]
+    pub rules: Vec<String>,
+    /// Which lines of a file make a claim.
+    pub grouping: ClaimGrouping,
+}
+
+impl ClaimSettings {
+    /// The same, as the pipeline takes it.
+    ///
+    /// # Errors
+    /// When a rule is none, or none that is optional.
+    pub fn options(&self) -> Result<claims::Options, claims::UnknownRule> {
+        let grouping = match self.grouping {
+            ClaimGrouping::Visit => claims::Grouping::Visit,
+            ClaimGrouping::Line => claims::Grouping::Line,
+        };
+        Ok(claims::Options { switches: claims::Switches::on(&self.rules)?, grouping })
+    }
 }
 
 /// A client's settings.
@@ -68,6 +106,9 @@ pub struct Settings {
     /// Where the external heuristic is: it is posted a transaction and answers `{"merchant":{"name":…}}` within 60 s.
     #[schema(example = "https://example.com/normalize")]
     pub heuristic_url: Option<String>,
+    /// How its claims are read.
+    #[sqlx(json)]
+    pub claims: ClaimSettings,
 }
 
 impl Default for Settings {
@@ -88,6 +129,7 @@ impl Default for Settings {
             issuer: serde_json::json!({}),
             heuristic: Heuristic::BuiltIn,
             heuristic_url: None,
+            claims: ClaimSettings::default(),
         }
     }
 }
@@ -142,6 +184,9 @@ impl Settings {
             "heuristic_url",
             "is no address such as https://example.com/normalize of at most 2,048 characters",
         );
+        if let Err(unknown) = self.claims.options() {
+            check(false, "claims.rules", &unknown.to_string());
+        }
         check(self.issuer.is_object(), "issuer", "is not an object");
         faults
     }
@@ -162,7 +207,7 @@ impl Settings {
 pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, sqlx::Error> {
     let found = sqlx::query_as(
         "select language, time_zone, currency, operator_email, automatic, cycle, cycle_day, days_ahead, numbering,
-                safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url
+                safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url, claims
          from client_settings where client_id = $1",
     )
     .bind(client_id)
@@ -178,14 +223,15 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, s
 pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into client_settings (client_id, language, time_zone, currency, operator_email, automatic, cycle, cycle_day,
-             days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+             days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url, claims)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
          on conflict (client_id) do update set
              language = excluded.language, time_zone = excluded.time_zone, currency = excluded.currency,
              operator_email = excluded.operator_email, automatic = excluded.automatic, cycle = excluded.cycle,
              cycle_day = excluded.cycle_day, days_ahead = excluded.days_ahead, numbering = excluded.numbering,
              safety_factor = excluded.safety_factor, reminder_days = excluded.reminder_days,
              overdue_days = excluded.overdue_days, issuer = excluded.issuer, heuristic = excluded.heuristic, heuristic_url = excluded.heuristic_url,
+             claims = excluded.claims,
              updated_at = now()",
     )
     .bind(client_id)
@@ -204,6 +250,7 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
     .bind(Json(&settings.issuer))
     .bind(settings.heuristic)
     .bind(&settings.heuristic_url)
+    .bind(Json(&settings.claims))
     .execute(on)
     .await?;
     Ok(())

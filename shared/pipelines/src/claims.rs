@@ -11,7 +11,7 @@ use crate::ReasonCode;
 
 pub use id::{Grouping, ids_of_upload, line_id, line_ids};
 pub(crate) use record::{COLUMNS, Claims, TABLE};
-pub use record::{Line, check};
+pub use record::{Line, Values, check};
 pub use rules::{RULES, Rule, Switches, UnknownRule};
 pub(crate) use samples::SAMPLES;
 
