@@ -32,6 +32,11 @@ pub(crate) type Transactions = Cursor<'T'>;
 /// The cursor of `GET /v1/normalizations`.
 pub(crate) type Normalizations = Cursor<'n'>;
 
+/// The cursor of `GET /v1/claims`.
+pub(crate) type Claims = Cursor<'c'>;
+/// The cursor of `GET /v1/plan-accounts`.
+pub(crate) type PlanAccounts = Cursor<'a'>;
+
 /// The cursor of `GET /v1/bills`.
 pub(crate) type Bills = Cursor<'b'>;
 /// The cursor of `GET /v1/billing-runs`.

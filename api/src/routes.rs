@@ -2,6 +2,7 @@
 
 mod billing_runs;
 mod bills;
+mod claims;
 mod debts;
 mod docs;
 mod groups;
@@ -10,6 +11,7 @@ mod jobs;
 mod mail;
 mod normalizations;
 mod payments;
+mod plan_accounts;
 mod problems;
 mod queues;
 mod schedules;
@@ -94,6 +96,12 @@ fn tree(
         .routes(routes!(normalizations::normalize_merchant))
         .routes(routes!(normalizations::list_rules, normalizations::create_rule))
         .routes(routes!(normalizations::one_rule, normalizations::put_rule, normalizations::delete_rule))
+        .routes(routes!(claims::list, claims::create))
+        .routes(routes!(claims::top))
+        .routes(routes!(claims::one))
+        .routes(routes!(claims::void))
+        .routes(routes!(plan_accounts::list))
+        .routes(routes!(plan_accounts::put))
         .routes(routes!(settings::get, settings::put))
         .routes(routes!(mail::list))
         .routes(routes!(mail::bounce))
