@@ -5,6 +5,7 @@ mod api;
 mod bill_run;
 mod bills;
 mod cancel;
+mod claims;
 mod confirm;
 mod failure;
 mod generate;
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Schedules(schedules::Schedules),
     Bills(bills::Bills),
     BillRun(bill_run::BillRun),
+    Claims(claims::Claims),
     Webhooks(webhooks::Webhooks),
     Mail(mail::Mail),
     Generate(generate::Generate),
@@ -72,6 +74,7 @@ impl Command {
             Self::Schedules(command) => command.run().await,
             Self::Bills(command) => command.run().await,
             Self::BillRun(command) => command.run().await,
+            Self::Claims(command) => command.run().await,
             Self::Webhooks(command) => command.run().await,
             Self::Mail(command) => command.run().await,
             Self::Generate(command) => command.run(),

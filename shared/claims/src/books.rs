@@ -251,7 +251,7 @@ pub struct Disagreement {
     pub balance_minor: i64,
 }
 
-/// Claims posted lately whose entries do not add up to zero, or whose provider is not owed what the claim's state says: the
+/// Claims posted within the last ten minutes whose entries do not add up to zero, or whose provider is not owed what the claim's state says: the
 /// net fee when it is posted, nothing when it is void or gone. At most a hundred.
 ///
 /// # Errors
@@ -259,7 +259,7 @@ pub struct Disagreement {
 pub async fn disagreements(on: impl PgExecutor<'_>) -> Result<Vec<Disagreement>, sqlx::Error> {
     sqlx::query_as(
         "with lately as (
-             select distinct claim_id from ledger_postings where posted_at > now() - interval '1 hour'
+             select distinct claim_id from ledger_postings where posted_at > now() - interval '10 minutes'
          ), sums as (
              select l.claim_id, coalesce(sum(e.amount_minor), 0)::bigint as balance_minor,
                     coalesce(sum(e.amount_minor) filter (where a.kind = 'provider'), 0)::bigint as owed_minor
@@ -276,19 +276,6 @@ pub async fn disagreements(on: impl PgExecutor<'_>) -> Result<Vec<Disagreement>,
                 -- a slice of an upload that is being undone comes later
                 and (u.id is null or u.state = 'completed'))
          limit 100",
-    )
-    .fetch_all(on)
-    .await
-}
-
-/// Clients whose books do not add up to zero.
-///
-/// # Errors
-/// The database's.
-pub async fn unbalanced(on: impl PgExecutor<'_>) -> Result<Vec<(i32, i64)>, sqlx::Error> {
-    sqlx::query_as(
-        "select a.client_id, sum(e.amount_minor)::bigint from ledger_accounts a join ledger_entries e on e.account_id = a.id
-         group by a.client_id having sum(e.amount_minor) <> 0",
     )
     .fetch_all(on)
     .await

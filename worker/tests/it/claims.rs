@@ -63,7 +63,7 @@ async fn entries(mill: &Mill) -> Vec<(String, String, i64)> {
 /// What the auditor looks for is nowhere.
 async fn in_order(mill: &Mill) {
     assert_eq!(books::disagreements(&mill.stack.pool).await.unwrap(), []);
-    assert_eq!(books::unbalanced(&mill.stack.pool).await.unwrap(), []);
+    assert_eq!(mill.count("select coalesce(sum(amount_minor), 0)::bigint from ledger_entries").await, 0);
     assert_eq!(providers::miscounted(&mill.stack.pool, 1_000).await.unwrap(), []);
 }
 
