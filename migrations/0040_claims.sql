@@ -1,5 +1,6 @@
 -- Rows of the kind `claims`, and the lines of claims that came by themselves. They count when their upload is completed. A
--- line's id begins like its claim's: the key finds the lines of a claim, and those of an upload.
+-- line's id begins like its claim's: the key finds the lines of a claim, and those of an upload. Numbers of members and providers
+-- are compared as bytes here: a language's order would cost an upload's close most of its time.
 create table claim_lines (
     line_id             uuid    not null,
     client_id           integer not null,
@@ -14,9 +15,9 @@ create table claim_lines (
     service_date        date    not null,
     procedure_code      text    not null,
     quadrant            text,
-    plan_group          text    not null,
-    subscriber          text    not null,
-    provider_npi        text    not null,
+    plan_group          text collate "C" not null,
+    subscriber          text collate "C" not null,
+    provider_npi        text collate "C" not null,
     primary key (line_id, client_id)
 );
 
@@ -25,8 +26,8 @@ create table claims (
     id            uuid        primary key, -- begins with a time, as one of version 7 does
     client_id     integer     not null,
     upload_id     uuid,
-    subscriber    text        not null,
-    provider_npi  text        not null,
+    subscriber    text collate "C" not null,
+    provider_npi  text collate "C" not null,
     service_date  date        not null,
     lines         bigint      not null,
     net_fee_minor bigint      not null,
@@ -47,7 +48,7 @@ create table provider_spans (
     client_id     integer  not null,
     level         smallint not null,
     span          integer  not null,
-    provider_npi  text     not null,
+    provider_npi  text collate "C" not null,
     claims        bigint   not null,
     lines         bigint   not null,
     net_fee_minor bigint   not null,
@@ -60,7 +61,7 @@ create table ledger_accounts (
     id         bigint      generated always as identity primary key,
     client_id  integer     not null references clients (id),
     kind       text        not null check (kind in ('plan', 'provider')),
-    reference  text        not null, -- the plan's group, or the provider's number
+    reference  text collate "C" not null, -- the plan's group, or the provider's number
     -- nothing is paid from it until somebody says so
     frozen     boolean     not null default false,
     reason     text,

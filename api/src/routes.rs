@@ -77,7 +77,7 @@ fn tree(
 ) -> OpenApiRouter<App> {
     let small = OpenApiRouter::new()
         .routes(routes!(uploads::list))
-        .routes(routes!(uploads::one, uploads::remove))
+        .routes(routes!(uploads::one))
         .routes(routes!(uploads::rejects))
         .routes(routes!(uploads::receipt))
         .routes(routes!(uploads::events))
@@ -144,8 +144,10 @@ fn tree(
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run));
     let small = once(small).route_layer(from_fn(bounded));
+    // An undoing takes as long as the upload has claims to take back.
+    let long = OpenApiRouter::new().routes(routes!(uploads::remove));
     let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());
-    let keyed = lock(small.merge(writes));
+    let keyed = lock(small.merge(writes).merge(long));
     let open = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

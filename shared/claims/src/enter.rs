@@ -23,6 +23,8 @@ pub async fn upload(
     client_id: i32,
     upload_id: Uuid,
 ) -> Result<Enqueued, QueueError> {
+    // The lines of a large file are grouped in memory.
+    sqlx::raw_sql("set local work_mem = '128MB'").execute(&mut *conn).await?;
     let (first, last) = ids_of_upload(upload_id);
     let entered = sqlx::query(
         "insert into claims (id, client_id, upload_id, subscriber, provider_npi, service_date, lines, net_fee_minor)

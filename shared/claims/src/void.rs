@@ -61,6 +61,7 @@ pub async fn upload(
     client_id: i32,
     upload_id: Uuid,
 ) -> Result<Enqueued, QueueError> {
+    sqlx::raw_sql("set local work_mem = '128MB'").execute(&mut *conn).await?;
     providers::add_upload(&mut *conn, upload_id, Turn::Cease).await?;
     queue.enqueue(conn, &VoidUpload { client_id, upload_id }, &of(client_id)).await
 }
