@@ -180,7 +180,7 @@ async fn the_auditor_finds_books_and_sums_that_are_wrong() {
          insert into claims (id, client_id, subscriber, provider_npi, service_date, lines, net_fee_minor, state)
          values (gen_random_uuid(), 1, '1', '1497775530', '2018-03-28', 1, 100, 'posted');
          insert into ledger_postings (claim_id, purpose, client_id) select id, 'payment', 1 from claims;
-         insert into provider_spans values (1, 31, 0, '1497775530', 1, 1, 99)",
+         insert into provider_totals values (1, '1497775530', 1, 1, 99)",
     )
     .execute(&env.pool)
     .await

@@ -45,8 +45,10 @@ async fn main() -> Result<(), Error> {
     drop(void::upload(&mut tx, &queue, 1, last).await?);
     println!("the last upload would cease to count in {:.1} s", begun.elapsed().as_secs_f64());
     tx.rollback().await?;
-    sqlx::raw_sql("vacuum analyze provider_spans").execute(&stack.pool).await?;
-    for table in ["claim_lines", "claims", "provider_spans"] {
+    for table in ["provider_spans", "provider_totals"] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("vacuum analyze {table}"))).execute(&stack.pool).await?;
+    }
+    for table in ["claim_lines", "claims", "provider_spans", "provider_totals"] {
         let (rows, bytes): (i64, i64) = sqlx::query_as(sqlx::AssertSqlSafe(format!(
             "select (select count(*) from {table}), pg_total_relation_size('{table}')"
         )))

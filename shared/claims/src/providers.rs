@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::spans::{self, ALL, HIGHEST};
+use crate::spans::{self, HIGHEST};
 
 /// A provider and what its claims add up to.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -22,10 +22,9 @@ pub struct Provider {
     pub net_fee_minor: i64,
 }
 
-/// How rows that are there already take the change.
-const ADD: &str =
-    "on conflict (client_id, level, span, provider_npi) do update set claims = s.claims + excluded.claims,
-    lines = s.lines + excluded.lines, net_fee_minor = s.net_fee_minor + excluded.net_fee_minor";
+/// How rows that are there already take a change.
+const ADD: &str = "do update set claims = s.claims + excluded.claims, lines = s.lines + excluded.lines,
+    net_fee_minor = s.net_fee_minor + excluded.net_fee_minor";
 
 /// What one claim changes.
 pub(crate) struct Change<'a> {
@@ -42,7 +41,8 @@ pub(crate) async fn add(conn: &mut PgConnection, change: &Change<'_>) -> Result<
     let (levels, spans): (Vec<i16>, Vec<i32>) = spans::around(days(change.service_date)).unzip();
     let sql = format!(
         "insert into provider_spans as s (client_id, level, span, provider_npi, claims, lines, net_fee_minor)
-         select $1, level, span, $2, $3, $4, $5 from unnest($6::smallint[], $7::int[]) as t (level, span) order by 2, 3 {ADD}"
+         select $1, level, span, $2, $3, $4, $5 from unnest($6::smallint[], $7::int[]) as t (level, span) order by 2, 3
+         on conflict (client_id, level, span, provider_npi) {ADD}"
     );
     sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(change.client_id)
@@ -52,6 +52,18 @@ pub(crate) async fn add(conn: &mut PgConnection, change: &Change<'_>) -> Result<
         .bind(change.net_fee_minor)
         .bind(&levels)
         .bind(&spans)
+        .execute(&mut *conn)
+        .await?;
+    let sql = format!(
+        "insert into provider_totals as s (client_id, provider_npi, claims, lines, net_fee_minor) values ($1, $2, $3, $4, $5)
+         on conflict (client_id, provider_npi) {ADD}"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(change.client_id)
+        .bind(change.provider_npi)
+        .bind(change.claims)
+        .bind(change.lines)
+        .bind(change.net_fee_minor)
         .execute(conn)
         .await?;
     Ok(())
@@ -90,24 +102,29 @@ pub(crate) async fn add_upload(conn: &mut PgConnection, upload_id: Uuid, turn: T
     .bind(sign)
     .execute(&mut *conn)
     .await?;
-    for (level, above, shift) in (0..HIGHEST).map(|level| (level, level + 1, 1)).chain([(HIGHEST, ALL, 31)]) {
-        // All days are one span, those before 2000 too.
+    for level in 0..HIGHEST {
         sqlx::query(
             "insert into stage_provider_spans
-             select client_id, $2, case when $2 = $4 then 0 else span >> $3 end, provider_npi, sum(claims), sum(lines), sum(net_fee_minor)
+             select client_id, $1 + 1, span >> 1, provider_npi, sum(claims), sum(lines), sum(net_fee_minor)
              from stage_provider_spans where level = $1 group by 1, 3, 4",
         )
         .bind(level)
-        .bind(above)
-        .bind(shift)
-        .bind(ALL)
         .execute(&mut *conn)
         .await?;
     }
-    let sql = format!(
-        "insert into provider_spans as s select * from stage_provider_spans order by client_id, level, span, provider_npi {ADD}"
+    let spans = format!(
+        "insert into provider_spans as s select * from stage_provider_spans order by client_id, level, span, provider_npi
+         on conflict (client_id, level, span, provider_npi) {ADD}"
     );
-    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *conn).await?;
+    let totals = format!(
+        "insert into provider_totals as s
+         select client_id, provider_npi, sum(claims), sum(lines), sum(net_fee_minor)
+         from stage_provider_spans where level = {HIGHEST} group by 1, 2 order by 1, 2
+         on conflict (client_id, provider_npi) {ADD}"
+    );
+    for sql in [spans, totals] {
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *conn).await?;
+    }
     sqlx::raw_sql("truncate stage_provider_spans").execute(conn).await?;
     Ok(())
 }
@@ -125,8 +142,8 @@ pub async fn top(
 ) -> Result<Vec<Provider>, sqlx::Error> {
     if from.is_none() && to.is_none() {
         return sqlx::query_as(
-            "select provider_npi, claims, lines, net_fee_minor from provider_spans
-             where client_id = $1 and level = 31 and claims > 0
+            "select provider_npi, claims, lines, net_fee_minor from provider_totals
+             where client_id = $1 and claims > 0
              order by net_fee_minor desc, provider_npi limit $2",
         )
         .bind(client_id)
@@ -184,7 +201,7 @@ pub struct Miscounted {
 pub async fn miscounted(on: impl PgExecutor<'_>, sample: i64) -> Result<Vec<Miscounted>, sqlx::Error> {
     sqlx::query_as(
         "select s.client_id, s.provider_npi, s.net_fee_minor as kept_minor, c.net as counted_minor
-         from (select * from provider_spans where level = 31 order by random() limit $1) s
+         from (select * from provider_totals order by random() limit $1) s
          cross join lateral (
              select count(*) as claims, coalesce(sum(c.lines), 0)::bigint as lines, coalesce(sum(c.net_fee_minor), 0)::bigint as net
              from claims c left join uploads u on u.id = c.upload_id

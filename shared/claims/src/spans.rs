@@ -1,13 +1,11 @@
 //! Ranges of days as few spans. A span of level `l` is 2^l days that begin at a multiple of 2^l, counted from 2000-01-01.
 
-/// The level that is all days.
-pub(crate) const ALL: i16 = 31;
-/// The highest of the others: some 90 years.
+/// The highest level: some 90 years.
 pub(crate) const HIGHEST: i16 = 15;
 
 /// Every level that a day counts at, with its span there.
 pub(crate) fn around(day: i32) -> impl Iterator<Item = (i16, i32)> {
-    (0..=HIGHEST).map(move |level| (level, day >> level)).chain([(ALL, 0)])
+    (0..=HIGHEST).map(move |level| (level, day >> level))
 }
 
 /// Spans that are these days, both inclusive, and no others.

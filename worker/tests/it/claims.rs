@@ -137,7 +137,7 @@ async fn an_atomic_file_with_a_bad_line_leaves_no_claim() {
     mill.drain().await;
     assert_eq!(mill.find(upload.id).await.state, UploadState::Failed);
     assert_eq!((all(&mill).await, entries(&mill).await, top(&mill, None, None).await), (vec![], vec![], vec![]));
-    for table in ["select count(*) from claim_lines", "select count(*) from provider_spans"] {
+    for table in ["select count(*) from claim_lines", "select count(*) from provider_totals"] {
         assert_eq!(mill.count(table).await, 0, "{table}");
     }
     let whole = accept(&mill, Policy::Atomic, format!("{DIRTY}{VISIT}")).await;
