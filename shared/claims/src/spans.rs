@@ -10,12 +10,12 @@ pub(crate) fn around(day: i32) -> impl Iterator<Item = (i16, i32)> {
 
 /// Spans that are these days, both inclusive, and no others.
 pub(crate) fn cover(from: i32, to: i32) -> Vec<(i16, i32)> {
-    let (mut day, end) = (i64::from(from), i64::from(to) + 1);
+    let (mut day, end) = (from, to + 1);
     let mut spans = Vec::new();
     while day < end {
         let fits = |level: i16| day % (1 << level) == 0 && day + (1 << level) <= end;
         let level = (0..=HIGHEST).rev().find(|level| fits(*level)).unwrap_or(0);
-        spans.extend(i32::try_from(day >> level).map(|span| (level, span)));
+        spans.push((level, day >> level));
         day += 1 << level;
     }
     spans

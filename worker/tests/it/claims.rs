@@ -346,3 +346,34 @@ async fn sums_of_any_days_are_those_of_the_lines() {
     }
     in_order(&mill).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_the_same_providers_that_close_at_once_add_up() {
+    let mill = Mill::new(1 << 20).await;
+    let mut uploads = Vec::new();
+    for seed in 0..6 {
+        let mut file = Vec::new();
+        generate::claims(&generate::Options { rows: 2_000, seed, ..Default::default() }, &mut file).unwrap();
+        uploads.push(accept(&mill, Policy::Partial, &file).await);
+    }
+    let stop = CancellationToken::new();
+    let workers = [mill.start(2, &stop), mill.start(2, &stop)];
+    for upload in &uploads {
+        assert_eq!(mill.ended(upload.id).await.state, UploadState::Completed);
+    }
+    // And are undone at once.
+    let undoings = uploads[..3].iter().map(|upload| mill.receiver.remove(mill.client_id, upload.id));
+    for undone in futures::future::join_all(undoings).await {
+        assert!(matches!(undone.unwrap(), Removed::Undone(_)));
+    }
+    in_order(&mill).await;
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
+    mill.drain().await;
+    in_order(&mill).await;
+    assert_eq!(mill.count("select sum(lines)::bigint from provider_totals").await, 6_000);
+    assert_eq!(mill.count("select sum(lines)::bigint from provider_spans where level = 7").await, 6_000);
+    assert_eq!(mill.count("select count(*) from jobs where state = 'dead'").await, 0);
+}
