@@ -6,7 +6,7 @@ use gristmill_webhooks::outbound::Outbound;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth::Keys, hub::Hub};
+use crate::{auth::Keys, hub::Hub, quota::Quotas};
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub(crate) struct Parts {
     pub(crate) receiver: Receiver,
     /// Knows which addresses may be called.
     pub(crate) outbound: Outbound,
+    /// Counts what may not be asked for too often.
+    pub(crate) quotas: Quotas,
     pub(crate) keys: Keys,
     pub(crate) hub: Hub,
     /// One permit an upload that is being received.
@@ -30,12 +32,13 @@ pub(crate) struct Parts {
 }
 
 impl App {
-    pub(crate) fn new(receiver: Receiver, hub: Hub, outbound: Outbound, config: &ApiConfig) -> Self {
+    pub(crate) fn new(receiver: Receiver, hub: Hub, outbound: Outbound, quotas: Quotas, config: &ApiConfig) -> Self {
         Self(Arc::new(Parts {
             keys: Keys::default(),
             receiving: Arc::new(Semaphore::new(receiver.limits.max_receiving)),
             receiver,
             outbound,
+            quotas,
             hub,
             config: config.clone(),
             stop_bodies: CancellationToken::new(),

@@ -39,6 +39,10 @@ pub(crate) type Normalizations = Cursor<'n'>;
 pub(crate) type Reports = TextCursor<'R'>;
 /// The cursor of `GET /v1/usage`.
 pub(crate) type Usage = TextCursor<'U'>;
+/// The cursor of `GET /v1/claims`.
+pub(crate) type Claims = Cursor<'c'>;
+/// The cursor of `GET /v1/plan-accounts`.
+pub(crate) type PlanAccounts = Cursor<'a'>;
 
 /// The cursor of `GET /v1/bills`.
 pub(crate) type Bills = Cursor<'b'>;

@@ -15,6 +15,7 @@ mod observe;
 mod openapi;
 mod params;
 mod problem;
+mod quota;
 mod routes;
 mod run;
 mod server;

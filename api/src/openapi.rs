@@ -30,6 +30,7 @@ use crate::problem::{Code, ProblemBody};
         (name = "debts", description = "The rows of completed uploads"),
         (name = "normalizations", description = "Which merchants transactions name"),
         (name = "usage", description = "What messages cost, and the reports that say so"),
+        (name = "claims", description = "Claims, their payments, and what each provider's add up to"),
         (name = "jobs", description = "The work in the queue: yours, or with an operator's key everybody's"),
         (name = "groups", description = "Jobs with one end"),
         (name = "queues", description = "Operators only: pause, drain and limit queues"),
@@ -134,6 +135,10 @@ answers! {
     BadPayment: InvalidPayment, PaymentReused;
     BadSettings: InvalidSettings;
     BadReport: InvalidReport;
+    /// Of a claim.
+    BadClaim: InvalidClaim;
+    /// Of what may not be asked for too often.
+    Limited: TooManyRequests;
     /// Of every route that takes JSON.
     Unreadable: InvalidBody;
     /// Of every route.
@@ -162,7 +167,7 @@ fn answer(codes: &[Code]) -> Response {
     if codes.contains(&Code::Unauthorized) {
         response = response.header("WWW-Authenticate", header("`Bearer`"));
     }
-    if codes.contains(&Code::Unavailable) {
+    if codes.iter().any(|code| matches!(code, Code::Unavailable | Code::TooManyRequests)) {
         response = response.header("Retry-After", header("Seconds to wait"));
     }
     response.build()

@@ -2,6 +2,7 @@
 
 mod billing_runs;
 mod bills;
+mod claims;
 mod debts;
 mod docs;
 mod groups;
@@ -10,6 +11,7 @@ mod jobs;
 mod mail;
 mod normalizations;
 mod payments;
+mod plan_accounts;
 mod problems;
 mod queues;
 mod reports;
@@ -77,7 +79,7 @@ fn tree(
 ) -> OpenApiRouter<App> {
     let small = OpenApiRouter::new()
         .routes(routes!(uploads::list))
-        .routes(routes!(uploads::one, uploads::remove))
+        .routes(routes!(uploads::one))
         .routes(routes!(uploads::rejects))
         .routes(routes!(uploads::receipt))
         .routes(routes!(uploads::events))
@@ -101,6 +103,12 @@ fn tree(
         .routes(routes!(normalizations::normalize_merchant))
         .routes(routes!(normalizations::list_rules, normalizations::create_rule))
         .routes(routes!(normalizations::one_rule, normalizations::put_rule, normalizations::delete_rule))
+        .routes(routes!(claims::list, claims::create))
+        .routes(routes!(claims::top))
+        .routes(routes!(claims::one))
+        .routes(routes!(claims::void))
+        .routes(routes!(plan_accounts::list))
+        .routes(routes!(plan_accounts::put))
         .routes(routes!(settings::get, settings::put))
         .routes(routes!(mail::list))
         .routes(routes!(mail::bounce))
@@ -143,8 +151,10 @@ fn tree(
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run));
     let small = once(small).route_layer(from_fn(bounded));
+    // An undoing takes as long as the upload has claims to take back.
+    let long = OpenApiRouter::new().routes(routes!(uploads::remove));
     let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());
-    let keyed = lock(small.merge(writes));
+    let keyed = lock(small.merge(writes).merge(long));
     let open = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

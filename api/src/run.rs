@@ -9,7 +9,7 @@ use gristmill_webhooks::outbound::Outbound;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{app::App, hub::Hub, routes, server::Server};
+use crate::{app::App, hub::Hub, quota::Quotas, routes, server::Server};
 
 /// What the API needs to know.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -53,6 +53,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
         .with_context(|| format!("cannot listen on {}: choose another address with --addr", api.addr))?;
     let url = redis.url()?;
     let events = Events::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
+    let quotas = Quotas::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
     let pool = database::connect(&database).await?;
     let queue = QueueConfig { namespace: redis.redis_namespace.clone(), ..QueueConfig::new(url) };
     let queue = Queue::connect(pool.clone(), queue).await.context("the queue cannot be opened")?;
@@ -62,6 +63,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
         Receiver { pool, queue, store, events, limits },
         hub,
         Outbound::new(&outbound).context("no TLS to be had")?,
+        quotas,
         &api,
     );
     let tasks = TaskTracker::new();

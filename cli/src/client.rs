@@ -5,6 +5,7 @@ mod api;
 mod bill_run;
 mod bills;
 mod cancel;
+mod claims;
 mod confirm;
 mod failure;
 mod generate;
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     BillRun(bill_run::BillRun),
     Normalize(normalizations::Normalize),
     Normalizations(normalizations::Normalizations),
+    Claims(claims::Claims),
     Webhooks(webhooks::Webhooks),
     Mail(mail::Mail),
     Generate(generate::Generate),
@@ -77,6 +79,7 @@ impl Command {
             Self::BillRun(command) => command.run().await,
             Self::Normalize(command) => command.run().await,
             Self::Normalizations(command) => command.run().await,
+            Self::Claims(command) => command.run().await,
             Self::Webhooks(command) => command.run().await,
             Self::Mail(command) => command.run().await,
             Self::Generate(command) => command.run(),

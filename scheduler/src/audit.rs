@@ -12,7 +12,7 @@ use crate::Env;
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 /// What is looked at: each is counted from zero, so that the first finding is seen as a change.
-const INVARIANTS: [&str; 3] = ["group_members", "upload_progress", "upload_unclosed"];
+const INVARIANTS: [&str; 5] = ["group_members", "upload_progress", "upload_unclosed", "books", "provider_sums"];
 
 pub(crate) fn describe() {
     metrics::describe_counter!("gristmill_invariant_violations_total", "What cannot be and was found, by what it is");
@@ -24,7 +24,9 @@ pub(crate) fn describe() {
 pub(crate) async fn audit(env: &Env) -> anyhow::Result<()> {
     groups(env).await?;
     progress(env).await?;
-    unclosed(env).await
+    unclosed(env).await?;
+    books(env).await?;
+    providers(env).await
 }
 
 /// Groups against their members.
@@ -93,6 +95,37 @@ async fn unclosed(env: &Env) -> anyhow::Result<()> {
     for (upload_id, detail) in stuck {
         violation("upload_unclosed");
         tracing::error!(%upload_id, detail, "every chunk is done and the upload is still open");
+    }
+    Ok(())
+}
+
+/// The books of claims: what was posted lately against what the claims say. Older postings were looked at when they were new,
+/// and are not changed.
+async fn books(env: &Env) -> anyhow::Result<()> {
+    for wrong in gristmill_claims::books::disagreements(&env.pool).await? {
+        violation("books");
+        tracing::error!(
+            claim_id = %wrong.claim_id, state = wrong.state, owed = wrong.owed_minor, balance = wrong.balance_minor,
+            "the books of a claim do not add up, or are not what its state says"
+        );
+    }
+    Ok(())
+}
+
+/// Providers whose sums are compared with their claims each time.
+const PROVIDERS: i64 = 20;
+
+/// Some providers' sums against their claims.
+async fn providers(env: &Env) -> anyhow::Result<()> {
+    for wrong in gristmill_claims::providers::miscounted(&env.pool, PROVIDERS).await? {
+        violation("provider_sums");
+        tracing::error!(
+            client_id = wrong.client_id,
+            provider = wrong.provider_npi,
+            kept = wrong.kept_minor,
+            counted = wrong.counted_minor,
+            "a provider's sum is not what its claims say"
+        );
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 //! receiver died, retention and audits. Any number of schedulers may run: each thing they do is safe when done twice.
 
 mod audit;
-mod billing;
 mod retention;
+mod schedules;
 mod stale;
 
 use std::{
@@ -59,7 +59,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let events = Events::connect(redis_url, namespace).context("no Redis to tell events to")?;
     let store = gristmill_platform::store::open(&config.role.store)?;
     let env = Env { pool, queue, store, events };
-    billing::arrange(&env.queue, &config.scheduler).await?;
+    schedules::arrange(&env.queue, &config.scheduler).await?;
     serve(env, &config.scheduler, shutdown).await;
     Ok(())
 }

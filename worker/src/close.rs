@@ -7,7 +7,9 @@ mod settle;
 
 use std::time::Duration;
 
+use gristmill_claims::enter;
 use gristmill_mail::Kind;
+use gristmill_pipelines::Kind as FileKind;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_uploads::{
     Policy, State, Upload,
@@ -64,19 +66,24 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     if !violations.is_empty() {
         return Err(refuse(env, tx, upload_id, &violations).await);
     }
-    let closed: Option<i32> = sqlx::query_scalar(
+    let closed: Option<(i32, String)> = sqlx::query_as(
         "update uploads set state = 'completed', completed_at = clock_timestamp(), detail = null
-         where id = $1 and state = 'processing' returning client_id",
+         where id = $1 and state = 'processing' returning client_id, kind",
     )
     .bind(upload_id)
     .fetch_optional(&mut *tx)
     .await?;
-    let client_id = closed.ok_or(JobError::Cancelled)?;
+    let (client_id, kind) = closed.ok_or(JobError::Cancelled)?;
     let options = Options { delay: Some(env.keep_objects), client_id: Some(client_id), ..Options::default() };
     let mut jobs = env.queue.enqueue(&mut tx, &DropObjects { upload_id }, &options).await?;
     let told = state::tell(&mut tx, &env.queue, client_id, upload_id, Kind::UploadCompleted).await?;
     jobs.merge(told);
     jobs.merge(state::publish(&mut tx, &env.queue, client_id, upload_id, EventType::UploadCompleted).await?);
+    // What a kind's rows bring about begins with their counting.
+    match kind.parse()? {
+        FileKind::Claims => jobs.merge(enter::upload(&mut tx, &env.queue, client_id, upload_id).await?),
+        FileKind::Debts | FileKind::Transactions | FileKind::Messages => {}
+    }
     let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
     tx.commit().await?;
     env.events.publish_state(&upload).await;

@@ -4,6 +4,7 @@
 //! module of its name; how a job lives is the queue's business.
 
 mod billing;
+mod claims;
 mod close;
 mod load;
 mod mail;
@@ -144,6 +145,9 @@ pub fn worker(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> Worker {
 /// Normalizations that a process works on at the same time: clients' own heuristics are waited for.
 const NORMALIZATIONS: usize = 32;
 
+/// Payments of claims that a process posts at the same time: each is a few short statements.
+const PAYMENTS: usize = 4;
+
 /// Deliveries that a process makes at the same time. They wait for others' servers; of one endpoint, only so many as the
 /// queue's limit says.
 const WEBHOOKS: usize = 64;
@@ -164,6 +168,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .queue("mail", mail.mail_concurrency)
         .queue("webhooks", WEBHOOKS)
         .queue("normalizations", NORMALIZATIONS)
+        .queue("payments", PAYMENTS)
         .own_jobs()
         .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
         .register_lost::<jobs::LoadChunk>(move |context, job| load::suspect_chunk(suspect.clone(), context, job))
@@ -174,7 +179,7 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
         .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job));
     let builder = webhooks::register(mail::register(billing::register(builder, env), env), env);
-    normalization::register(builder, env)
+    claims::register(normalization::register(builder, env), env)
 }
 
 /// What the metrics of the bodies mean.
@@ -182,4 +187,6 @@ fn describe() {
     metrics::describe_counter!("gristmill_rows_total", "Rows of files, by what became of them");
     metrics::describe_counter!("gristmill_invariant_violations_total", "What cannot be and was found, by what it is");
     metrics::counter!("gristmill_invariant_violations_total", "invariant" => "conservation").increment(0);
+    metrics::describe_counter!("gristmill_payments_total", "Payments of claims that were posted");
+    metrics::counter!("gristmill_payments_total").increment(0);
 }

@@ -1,5 +1,6 @@
 //! Whole answers, as examples in the document. A test holds them against the schemas that they are examples of.
 
+mod claims;
 mod steering;
 
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ const FILE: &str = "9f2c4e1b7a6d8035c1e94f7b2d6a8035e17c9b4f2a6d8e03b5c1f9472d6a
 
 /// Gives each schema that is a whole answer its example, and the answer to a file what it says of it at that time.
 pub(super) fn add(document: &mut OpenApi) {
-    for (name, example) in all().into_iter().chain(steering::all()) {
+    for (name, example) in all().into_iter().chain(claims::all()).chain(steering::all()) {
         let schemas = document.components.as_mut().map(|components| &mut components.schemas);
         match schemas.and_then(|schemas| schemas.get_mut(name)) {
             Some(RefOr::T(Schema::Object(schema))) => schema.examples = vec![example],

@@ -90,6 +90,10 @@ codes! {
         "`errors` names the field at fault and what it may be: an expression must compile, within limits, and must not match every descriptor. Nothing was changed.";
     InvalidReport = UNPROCESSABLE_ENTITY "invalid-report", "The report cannot be",
         "`errors` names each field at fault and what it may be: a cost in credits is a multiple of 0.05. Nothing was changed.";
+    InvalidClaim = UNPROCESSABLE_ENTITY "invalid-claim", "The claim breaks rules",
+        "`errors` names each line and field at fault, and the rule it breaks. Nothing of the claim was entered.";
+    TooManyRequests = TOO_MANY_REQUESTS "too-many-requests", "This is asked for too often",
+        "The headers `RateLimit-Policy` and `RateLimit` say how often it may be. Wait as long as `Retry-After` says, then ask again.";
     Unavailable = SERVICE_UNAVAILABLE "unavailable", "The service cannot do this right now",
         "Something that the server needs is away. Wait as long as `Retry-After` says, then try again.";
     Busy = SERVICE_UNAVAILABLE "busy", "Too many files arrive at the same time",

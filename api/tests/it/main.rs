@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bills;
+mod claims;
 mod documents;
 mod encodings;
 mod events;

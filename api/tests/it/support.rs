@@ -35,8 +35,8 @@ pub(crate) async fn api_with(change: impl FnOnce(&mut Config)) -> Api {
     api_on(stack().await, change).await
 }
 
-pub(crate) async fn api_on(stack: Stack, change: impl FnOnce(&mut Config)) -> Api {
-    let mut config = Config {
+fn config(stack: &Stack) -> Config {
+    Config {
         api: ApiConfig {
             addr: "127.0.0.1:0".parse().unwrap(),
             body_timeout: Duration::from_millis(700),
@@ -53,7 +53,11 @@ pub(crate) async fn api_on(stack: Stack, change: impl FnOnce(&mut Config)) -> Ap
             store: stack.store_config(),
             ..RoleConfig::default()
         },
-    };
+    }
+}
+
+pub(crate) async fn api_on(stack: Stack, change: impl FnOnce(&mut Config)) -> Api {
+    let mut config = config(&stack);
     change(&mut config);
     let server = build(config).await.expect("the API starts");
     let addr = server.addr().unwrap();
@@ -74,6 +78,19 @@ impl Api {
 
     pub(crate) fn bare(&self, method: &str, path: &str) -> RequestBuilder {
         self.http.request(method.parse().unwrap(), self.url(path))
+    }
+
+    /// A request to another process of the API.
+    pub(crate) fn at(&self, addr: SocketAddr, method: &str, path: &str) -> RequestBuilder {
+        self.http.request(method.parse().unwrap(), format!("http://{addr}{path}"))
+    }
+
+    /// Starts another one on the same engines, which stops with this one.
+    pub(crate) async fn second(&self) -> SocketAddr {
+        let server = build(config(&self.stack)).await.expect("another API starts");
+        let addr = server.addr().unwrap();
+        tokio::spawn(server.serve(self.shutdown.clone()));
+        addr
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {

@@ -27,6 +27,9 @@ pub(crate) struct Generate {
 enum Kind {
     /// Debts: the distribution of real files, the same bytes for the same options on every machine
     Debts(Options),
+    /// Claims: lines of dental visits with the dirt of real files, the same bytes for the same options on every machine
+    #[command(after_help = "Example:\n  gristmill generate claims --rows 1000000 -o claims.csv")]
+    Claims(Options),
     /// Transactions: descriptors with the noise of statements, the same bytes for the same options on every machine
     #[command(after_help = "Example:\n  gristmill generate transactions --rows 1000000 -o card.csv")]
     Transactions(Options),
@@ -68,6 +71,11 @@ impl Generate {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.kind {
             Kind::Debts(options) => options.run(|options, out| generate::debts(options, out)),
+            Kind::Claims(options) if options.duplicates > 0.0 => {
+                let what = "lines of claims have no id that could be repeated";
+                Err(Advice::new(what, "leave --duplicates out").into())
+            }
+            Kind::Claims(options) => options.run(|options, out| generate::claims(options, out)),
             Kind::Transactions(options) => options.run(|options, out| generate::transactions(options, out)),
             Kind::Messages(options) => options.run(|options, out| generate::messages(options, out)),
         }

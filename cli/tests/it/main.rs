@@ -4,6 +4,7 @@
 
 mod alone;
 mod chaos;
+mod claims;
 mod client;
 mod compose;
 mod crash;

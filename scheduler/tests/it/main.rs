@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use gristmill_platform::{config::SchedulerConfig, telemetry, testing};
-use gristmill_queue::{Job, JobSpec, NewSchedule, Options, Queue, QueueConfig};
+use gristmill_queue::{Context, Job, JobError, JobSpec, NewSchedule, Options, Queue, QueueConfig, Worker};
 use gristmill_scheduler::{Env, serve};
 use gristmill_uploads::events::Events;
 use serde::{Deserialize, Serialize};
@@ -27,11 +27,14 @@ impl Job for Knell {
 }
 
 /// A scheduler in the background, and what it works with.
-async fn scheduler() -> (Env, CancellationToken, AbortOnDropHandle<()>, testing::Stack) {
-    scheduler_on(testing::stack().await).await
+async fn scheduler(config: SchedulerConfig) -> (Env, CancellationToken, AbortOnDropHandle<()>, testing::Stack) {
+    scheduler_on(testing::stack().await, config).await
 }
 
-async fn scheduler_on(stack: testing::Stack) -> (Env, CancellationToken, AbortOnDropHandle<()>, testing::Stack) {
+async fn scheduler_on(
+    stack: testing::Stack,
+    scheduled: SchedulerConfig,
+) -> (Env, CancellationToken, AbortOnDropHandle<()>, testing::Stack) {
     let config = QueueConfig { namespace: stack.namespace.clone(), ..QueueConfig::new(&stack.redis_url) };
     let env = Env {
         queue: Queue::connect(stack.pool.clone(), config).await.unwrap(),
@@ -42,7 +45,7 @@ async fn scheduler_on(stack: testing::Stack) -> (Env, CancellationToken, AbortOn
     let stop = CancellationToken::new();
     let serving = AbortOnDropHandle::new(tokio::spawn({
         let (env, stop) = (env.clone(), stop.clone());
-        async move { serve(env, &SchedulerConfig::default(), stop).await }
+        async move { serve(env, &scheduled, stop).await }
     }));
     (env, stop, serving, stack)
 }
@@ -58,7 +61,7 @@ async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schedules_fire() {
-    let (env, stop, serving, _stack) = scheduler().await;
+    let (env, stop, serving, _stack) = scheduler(SchedulerConfig::default()).await;
     let schedules = env.queue.schedules();
     schedules.put(&NewSchedule::new("chime", "* * * * * *", JobSpec::of(&Chime).unwrap())).await.unwrap();
     until("a tick", || async { schedules.get("chime").await.unwrap().last.is_some() }).await;
@@ -69,7 +72,7 @@ async fn schedules_fire() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gauges_follow_the_backlog_and_every_invariant_is_counted_from_zero() {
     let metrics = telemetry::metrics();
-    let (env, stop, serving, _stack) = scheduler().await;
+    let (env, stop, serving, _stack) = scheduler(SchedulerConfig::default()).await;
     let mut tx = env.pool.begin().await.unwrap();
     let enqueued = env.queue.enqueue_all(&mut tx, &[Knell, Knell, Knell], &Options::default()).await.unwrap();
     tx.commit().await.unwrap();
@@ -94,6 +97,109 @@ async fn the_gauges_follow_the_backlog_and_every_invariant_is_counted_from_zero(
         let sample = format!(r#"gristmill_invariant_violations_total{{invariant="{invariant}"}} 0"#);
         assert!(text.contains(&sample), "{text}");
     }
+    // Another test has some of these found.
+    for invariant in ["books", "provider_sums"] {
+        assert!(
+            text.contains(&format!(r#"gristmill_invariant_violations_total{{invariant="{invariant}"}} "#)),
+            "{text}"
+        );
+    }
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+/// A job of one of the queues that workers are scaled by.
+#[derive(Serialize, Deserialize)]
+struct Chunk;
+
+impl Job for Chunk {
+    const NAME: &'static str = "chunk";
+    const QUEUE: &'static str = "chunks";
+}
+
+#[derive(Serialize, Deserialize)]
+struct Payment;
+
+impl Job for Payment {
+    const NAME: &'static str = "payment";
+    const QUEUE: &'static str = "payments";
+}
+
+async fn done<J: Job>(_: Context, _: J) -> Result<(), JobError> {
+    Ok(())
+}
+
+/// The selectors of a query: each metric with its labels.
+fn selectors(query: &str) -> Vec<(&str, Vec<&str>)> {
+    let starts = query.match_indices("gristmill_").map(|(at, _)| &query[at..]);
+    let parsed = starts.map(|text| {
+        let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+        let labels = text[end..].strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        (&text[..end], labels.map_or(Vec::new(), |(labels, _)| labels.split(',').collect()))
+    });
+    parsed.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_workers_are_scaled_by_is_among_the_metrics() {
+    let metrics = telemetry::metrics();
+    let (env, stop, serving, _stack) = scheduler(SchedulerConfig::default()).await;
+    let worker = Worker::builder(&env.queue).queue("payments", 1).queue("chunks", 1);
+    let worker = worker.register::<Payment>(done).register::<Chunk>(done).build();
+    let mut tx = env.pool.begin().await.unwrap();
+    let mut jobs = env.queue.enqueue(&mut tx, &Chunk, &Options::default()).await.unwrap();
+    jobs.merge(env.queue.enqueue_all(&mut tx, &[Payment, Payment], &Options::default()).await.unwrap());
+    tx.commit().await.unwrap();
+    env.queue.push(jobs).await;
+    // Counted while they wait, and when they are done.
+    env.queue.depths().await.unwrap();
+    env.queue.drain(&worker, Duration::from_secs(30)).await.unwrap();
+    env.queue.depths().await.unwrap();
+
+    let text = metrics.render();
+    let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../monitoring/keda/worker.yaml")).unwrap();
+    let queries: Vec<&str> = file.lines().filter_map(|line| line.trim().strip_prefix("query: ")).collect();
+    assert_eq!(queries.len(), 4, "{file}");
+    for query in queries {
+        let used = selectors(query);
+        assert!(!used.is_empty(), "{query}");
+        for (name, labels) in used {
+            let sample = text.lines().find(|line| {
+                line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                    && labels.iter().all(|label| line.contains(label))
+            });
+            assert!(sample.is_some(), "{name} with {labels:?} is not in:\n{text}");
+        }
+    }
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_auditor_finds_books_and_sums_that_are_wrong() {
+    let metrics = telemetry::metrics();
+    let config = SchedulerConfig { audit_every: Duration::from_millis(200), ..SchedulerConfig::default() };
+    let (env, stop, serving, _stack) = scheduler(config).await;
+    // A claim that is said to be paid, of which the books know nothing but that; and a provider that nobody counted.
+    sqlx::raw_sql(
+        "insert into clients (name) values ('acme');
+         insert into claims (id, client_id, subscriber, provider_npi, service_date, lines, net_fee_minor, state)
+         values (gen_random_uuid(), 1, '1', '1497775530', '2018-03-28', 1, 100, 'posted');
+         insert into ledger_postings (claim_id, purpose, client_id) select id, 'payment', 1 from claims;
+         insert into provider_totals values (1, '1497775530', 1, 1, 99)",
+    )
+    .execute(&env.pool)
+    .await
+    .unwrap();
+    for invariant in ["books", "provider_sums"] {
+        let sample = format!(r#"gristmill_invariant_violations_total{{invariant="{invariant}"}} "#);
+        let found = || {
+            let text = metrics.render();
+            let count = text.lines().find_map(|line| line.strip_prefix(&sample)?.parse::<u64>().ok());
+            async move { count.is_some_and(|count| count > 0) }
+        };
+        until(invariant, found).await;
+    }
     stop.cancel();
     serving.await.unwrap();
 }
@@ -116,7 +222,7 @@ async fn what_upstream_said_long_ago_is_removed() {
     .execute(&stack.pool)
     .await
     .unwrap();
-    let (env, stop, serving, _stack) = scheduler_on(stack).await;
+    let (env, stop, serving, _stack) = scheduler_on(stack, SchedulerConfig::default()).await;
     until("the old ones to go", || async {
         let left: Vec<String> =
             sqlx::query_scalar("select id from reports order by id").fetch_all(&env.pool).await.unwrap();

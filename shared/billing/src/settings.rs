@@ -1,5 +1,6 @@
 //! What a client wants to be known by, and how it bills.
 
+use gristmill_pipelines::claims;
 use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
@@ -26,6 +27,43 @@ pub enum Heuristic {
     BuiltIn,
     /// An endpoint of the client's own, `heuristic_url`. Files are normalized by the dictionary all the same.
     External,
+}
+
+/// Which lines of a file make a claim.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimGrouping {
+    /// Those of one subscriber, provider and day.
+    #[default]
+    Visit,
+    /// Each one.
+    Line,
+}
+
+/// How a client's claims are read. A change reaches the chunks that are loaded after it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClaimSettings {
+    /// Optional rules that every line must satisfy too: `npi_luhn`, `quadrant_known`, `fees_not_negative`,
+    /// `allowed_within_provider_fees`.
+    #[schema(example = json!(["npi_luhn"]))]
+    pub rules: Vec<String>,
+    /// Which lines of a file make a claim.
+    pub grouping: ClaimGrouping,
+}
+
+impl ClaimSettings {
+    /// The same, as the pipeline takes it.
+    ///
+    /// # Errors
+    /// When a rule is none, or none that is optional.
+    pub fn options(&self) -> Result<claims::Options, claims::UnknownRule> {
+        let grouping = match self.grouping {
+            ClaimGrouping::Visit => claims::Grouping::Visit,
+            ClaimGrouping::Line => claims::Grouping::Line,
+        };
+        Ok(claims::Options { switches: claims::Switches::on(&self.rules)?, grouping })
+    }
 }
 
 /// A client's settings.
@@ -74,6 +112,9 @@ pub struct Settings {
     pub reports_url: Option<String>,
     /// For how many seconds what was answered there is not asked again.
     pub reports_max_age: i32,
+    /// How its claims are read.
+    #[sqlx(json)]
+    pub claims: ClaimSettings,
 }
 
 impl Default for Settings {
@@ -96,6 +137,7 @@ impl Default for Settings {
             heuristic_url: None,
             reports_url: None,
             reports_max_age: 3_600,
+            claims: ClaimSettings::default(),
         }
     }
 }
@@ -159,6 +201,9 @@ impl Settings {
         );
         let year = 0..=31_536_000;
         check(year.contains(&self.reports_max_age), "reports_max_age", "is not from 0 to 31536000 seconds");
+        if let Err(unknown) = self.claims.options() {
+            check(false, "claims.rules", &unknown.to_string());
+        }
         check(self.issuer.is_object(), "issuer", "is not an object");
         faults
     }
@@ -180,7 +225,7 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, s
     let found = sqlx::query_as(
         "select language, time_zone, currency, operator_email, automatic, cycle, cycle_day, days_ahead, numbering,
                 safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url, reports_url,
-                reports_max_age
+                reports_max_age, claims
          from client_settings where client_id = $1",
     )
     .bind(client_id)
@@ -197,8 +242,8 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
     sqlx::query(
         "insert into client_settings (client_id, language, time_zone, currency, operator_email, automatic, cycle, cycle_day,
              days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url,
-             reports_url, reports_max_age)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+             reports_url, reports_max_age, claims)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
          on conflict (client_id) do update set
              language = excluded.language, time_zone = excluded.time_zone, currency = excluded.currency,
              operator_email = excluded.operator_email, automatic = excluded.automatic, cycle = excluded.cycle,
@@ -206,6 +251,7 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
              safety_factor = excluded.safety_factor, reminder_days = excluded.reminder_days,
              overdue_days = excluded.overdue_days, issuer = excluded.issuer, heuristic = excluded.heuristic, heuristic_url = excluded.heuristic_url,
              reports_url = excluded.reports_url, reports_max_age = excluded.reports_max_age,
+             claims = excluded.claims,
              updated_at = now()",
     )
     .bind(client_id)
@@ -226,6 +272,7 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
     .bind(&settings.heuristic_url)
     .bind(&settings.reports_url)
     .bind(settings.reports_max_age)
+    .bind(Json(&settings.claims))
     .execute(on)
     .await?;
     Ok(())

@@ -160,7 +160,11 @@ fn date(bytes: &[u8]) -> Option<i32> {
     let number = |digits: &[u8]| {
         digits.iter().try_fold(0, |sum, byte| Some(sum * 10 + byte.is_ascii_digit().then(|| i32::from(byte - b'0'))?))
     };
-    let (year, month, day) = (number(&[*y1, *y2, *y3, *y4])?, number(&[*m1, *m2])?, number(&[*d1, *d2])?);
+    days_of(number(&[*y1, *y2, *y3, *y4])?, number(&[*m1, *m2])?, number(&[*d1, *d2])?)
+}
+
+/// Days since 2000-01-01, if the calendar has the date.
+pub(crate) fn days_of(year: i32, month: i32, day: i32) -> Option<i32> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,

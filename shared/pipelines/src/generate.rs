@@ -3,12 +3,14 @@
 //! The numbers come from PCG (`rand_pcg`'s `Lcg128Xsl64`), whose output is specified and seeded here without the help
 //! of `rand`, whose distributions may change between versions.
 
+mod claims;
 mod debts;
 mod messages;
 mod numbers;
 mod transactions;
 mod words;
 
+pub use claims::claims;
 pub use debts::debts;
 pub use messages::messages;
 pub use transactions::transactions;

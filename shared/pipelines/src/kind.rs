@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Samples,
+    claims::{self, Claims},
     debts::{self, Debts},
     layout::{HeaderError, Layout, Limits},
     messages::{self, Messages},
@@ -19,6 +20,8 @@ use crate::{
 pub enum Kind {
     /// Debts to be billed: `name,governmentId,email,debtAmount,debtDueDate,debtId`.
     Debts,
+    /// Lines of dental claims: `service date,submitted procedure,…,provider fees,Allowed fees,member coinsurance,member copay`.
+    Claims,
     /// Card transactions, whose merchants are named: `date,description,amount[,currency,id]`.
     Transactions,
     /// Messages that cost credits: `id,timestamp,text[,report_id]`.
@@ -38,12 +41,13 @@ pub struct Table {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Debts, Self::Transactions, Self::Messages];
+    pub const ALL: &'static [Self] = &[Self::Debts, Self::Claims, Self::Transactions, Self::Messages];
 
     /// The word in the API and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Debts => "debts",
+            Self::Claims => "claims",
             Self::Transactions => "transactions",
             Self::Messages => "messages",
         }
@@ -53,6 +57,7 @@ impl Kind {
     pub fn table(self) -> &'static Table {
         match self {
             Self::Debts => &debts::TABLE,
+            Self::Claims => &claims::TABLE,
             Self::Transactions => &transactions::TABLE,
             Self::Messages => &messages::TABLE,
         }
@@ -62,6 +67,7 @@ impl Kind {
     pub fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Debts => debts::COLUMNS,
+            Self::Claims => claims::COLUMNS,
             Self::Transactions => transactions::COLUMNS,
             Self::Messages => messages::COLUMNS,
         }
@@ -70,17 +76,19 @@ impl Kind {
     /// How many of the columns, the last ones, a file may leave out.
     pub fn optional_columns(self) -> usize {
         match self {
-            Self::Debts => 0,
+            Self::Debts | Self::Claims => 0,
             Self::Transactions => transactions::OPTIONAL,
             Self::Messages => messages::OPTIONAL,
         }
     }
 
-    /// The column of a file that holds [`Row::key`](crate::Row::key).
+    /// What duplicates are said to have in common: the column of a file that [`Row::key`](crate::Row::key) is made of.
     pub fn key_column(self) -> &'static str {
         match self {
             Self::Debts => "debtId",
             Self::Transactions | Self::Messages => "id",
+            // A line's key is its own: there are no duplicates.
+            Self::Claims => "line",
         }
     }
 
@@ -88,6 +96,7 @@ impl Kind {
     pub fn samples(self) -> Samples {
         match self {
             Self::Debts => debts::SAMPLES,
+            Self::Claims => claims::SAMPLES,
             Self::Transactions => transactions::SAMPLES,
             Self::Messages => messages::SAMPLES,
         }
@@ -107,6 +116,7 @@ impl Kind {
     /// When the chunk is so large that its tuples exceed 4 GiB.
     pub fn parse(self, chunk: &[u8], first_line: u64, layout: &Layout, owner: &Owner, rules: &Rules) -> Parsed {
         match self {
+            Self::Claims => parse::parse(&Claims::new(owner, rules), chunk, first_line, layout, rules),
             Self::Debts => parse::parse(&Debts::new(owner, rules), chunk, first_line, layout, rules),
             Self::Transactions => parse::parse(&Transactions::new(owner, rules), chunk, first_line, layout, rules),
             Self::Messages => parse::parse(&Messages::new(owner), chunk, first_line, layout, rules),

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    Format, Layout, ReasonCode, Reject,
+    Format, Layout, ReasonCode, Reject, claims,
     fields::Field,
     lines::line_ends,
     merchants,
@@ -41,11 +41,18 @@ pub struct Rules {
     pub max_record_bytes: usize,
     /// The client's own rules for merchants.
     pub merchants: Arc<merchants::Rules>,
+    /// How the client wants its claims read.
+    pub claims: claims::Options,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { check_government_id: false, max_record_bytes: 1 << 20, merchants: Arc::default() }
+        Self {
+            check_government_id: false,
+            max_record_bytes: 1 << 20,
+            merchants: Arc::default(),
+            claims: claims::Options::default(),
+        }
     }
 }
 

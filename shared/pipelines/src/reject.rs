@@ -110,7 +110,7 @@ reason_codes! {
     BadUuid = "bad_uuid",
     /// Not an amount with at most two decimals after a point; of a debt, not one greater than 0.
     BadAmount = "bad_amount",
-    /// Not a date of the calendar in the form YYYY-MM-DD.
+    /// Not a date of the calendar in the form YYYY-MM-DD; of a claim, M/D/YY.
     BadDate = "bad_date",
     /// Not a date and time as RFC 3339 writes them; without an offset it is UTC.
     BadTimestamp = "bad_timestamp",
@@ -120,6 +120,14 @@ reason_codes! {
     BadGovernmentId = "bad_government_id",
     /// Not a currency of three capital letters (ISO 4217).
     BadCurrency = "bad_currency",
+    /// Not the letter D and four digits (claims).
+    BadProcedure = "bad_procedure",
+    /// Not the ten digits of a provider, or their check digit is wrong (claims; the digit is checked only when switched on).
+    BadNpi = "bad_npi",
+    /// Not a quadrant of the mouth (claims; checked only when switched on).
+    BadQuadrant = "bad_quadrant",
+    /// Amounts of a line contradict each other (claims; checked only when switched on).
+    AmountsDisagree = "amounts_disagree",
     /// The key was there before: in this file, or in one loaded earlier.
     Duplicate = "duplicate",
     /// Whoever read the record died of it; found by halving its chunk again and again, it alone is left out.

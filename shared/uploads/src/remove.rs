@@ -1,3 +1,5 @@
+use gristmill_claims::void;
+use gristmill_pipelines::Kind;
 use gristmill_queue::QueueError;
 use uuid::Uuid;
 
@@ -47,7 +49,7 @@ impl Receiver {
         let cancelled =
             state::end(&mut tx, &self.queue, id, &running, State::Cancelled, "cancelled", "cancelled by its client")
                 .await?;
-        let (jobs, undone) = match cancelled {
+        let (mut jobs, undone) = match cancelled {
             Some(jobs) => (jobs, false),
             None => {
                 let completed = [State::Completed];
@@ -72,6 +74,13 @@ impl Receiver {
             .await?;
         if undone && billed {
             return Err(RemoveError::Billed);
+        }
+        if undone {
+            // What a kind's rows have brought about goes with them.
+            match found.kind {
+                Kind::Claims => jobs.merge(void::upload(&mut tx, &self.queue, client_id, id).await?),
+                Kind::Debts | Kind::Transactions | Kind::Messages => {}
+            }
         }
         let upload = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
         tx.commit().await?;

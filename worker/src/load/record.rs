@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gristmill_billing::settings;
 use gristmill_pipelines::{Kind, Layout, Limits, Owner, Rules};
 use gristmill_queue::JobError;
 use gristmill_uploads::{OversizeNote, Policy};
@@ -65,6 +66,10 @@ impl ChunkRecord {
         let kind: Kind = columns.kind.parse()?;
         let rules = match kind {
             Kind::Debts | Kind::Messages => env.rules.clone(),
+            Kind::Claims => {
+                let claims = settings::find(&env.pool, columns.client_id).await?.claims.options()?;
+                Arc::new(Rules { claims, ..(*env.rules).clone() })
+            }
             Kind::Transactions => {
                 let (_, merchants) = env.merchants.rules(&env.pool, columns.client_id).await?;
                 Arc::new(Rules { merchants, ..(*env.rules).clone() })

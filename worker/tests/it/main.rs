@@ -4,6 +4,7 @@
 
 mod billing;
 mod calendar;
+mod claims;
 mod close;
 mod dunning;
 mod duplicates;

@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use gristmill_pipelines::{Kind, Limits, Owner, ReasonCode, Rules, SplitLimits, generate};
+use gristmill_pipelines::{Kind, Limits, Owner, ReasonCode, Rules, SplitLimits, claims, generate};
 use uuid::Uuid;
 
 use crate::oracle::{sort_out, split};
@@ -88,4 +88,21 @@ fn messages_hold_what_they_promise() {
     assert_eq!((keys.len() as u64, parsed.rejects.len() as u64), (counts.accepted, counts.rejected));
     assert_eq!(parsed.rows.len() as u64, counts.accepted + counts.duplicate);
     assert!((50..=500).contains(&parsed.mentions.len()), "reports: {:?}", parsed.mentions);
+}
+
+#[test]
+fn claims_hold_what_they_promise() {
+    let options = generate::Options { rows: 3_000, bad: 0.05, seed: 3, ..Default::default() };
+    let mut file = Vec::new();
+    let counts = generate::claims(&options, &mut file).unwrap();
+    assert_eq!((counts.read(), counts.bytes), (3_000, file.len() as u64));
+    let (header, records) = file.split_at(file.iter().position(|byte| *byte == b'\n').unwrap());
+    let layout = Kind::Claims.read_header(header, &Limits::default()).unwrap();
+    let owner = Owner { client_id: 1, upload_id: Uuid::nil() };
+    let every = claims::RULES.iter().filter(|rule| rule.optional).map(|rule| rule.name);
+    let claims = claims::Options { switches: claims::Switches::on(every).unwrap(), ..Default::default() };
+    let rules = Rules { claims, ..Rules::default() };
+    let parsed = Kind::Claims.parse(&records[1..], 2, &layout, &owner, &rules);
+    assert_eq!((parsed.rows.len() as u64, parsed.rejects.len() as u64), (counts.accepted, counts.rejected));
+    assert!(parsed.rejects.iter().all(|reject| reject.code == ReasonCode::BadNpi) && counts.rejected > 100);
 }

@@ -110,6 +110,10 @@ pub struct SchedulerConfig {
     /// When it is looked whose payers are to be reminded of bills, as a cron expression in UTC (mails go out from nine in the morning by each client's clock); `off` for never
     #[arg(long, env = "GRISTMILL_DUNNING_SCHEDULE", default_value = "*/10 * * * *", value_name = "CRON")]
     pub dunning_schedule: String,
+
+    /// When payments of claims that have failed for good are tried anew, as a cron expression in UTC; `off` for never
+    #[arg(long, env = "GRISTMILL_PAYMENTS_REDRIVE_SCHEDULE", default_value = "*/10 * * * *", value_name = "CRON")]
+    pub payments_redrive_schedule: String,
 }
 
 /// `/metrics`, `/healthz` and `/readyz` of a role.

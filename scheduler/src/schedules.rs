@@ -1,7 +1,8 @@
-//! The schedules of billing: bills, and reminders of them.
+//! The schedules that come along: bills, reminders of them, and payments of claims that are tried anew.
 
 use anyhow::Context as _;
 use gristmill_billing::jobs::{BillingTick, DunningTick};
+use gristmill_claims::jobs as claims;
 use gristmill_platform::config::SchedulerConfig;
 use gristmill_queue::{CatchUp, JobSpec, NewSchedule, Queue, ScheduleError};
 
@@ -18,7 +19,10 @@ pub(crate) async fn arrange(queue: &Queue, config: &SchedulerConfig) -> anyhow::
         .context("GRISTMILL_BILLING_SCHEDULE: `off`, or a cron expression as `0 9 * * *`")?;
     put(queue, "dunning", &config.dunning_schedule, JobSpec::of(&DunningTick {})?)
         .await
-        .context("GRISTMILL_DUNNING_SCHEDULE: `off`, or a cron expression as `*/10 * * * *`")
+        .context("GRISTMILL_DUNNING_SCHEDULE: `off`, or a cron expression as `*/10 * * * *`")?;
+    put(queue, "payments-redrive", &config.payments_redrive_schedule, JobSpec::of(&claims::redrive())?)
+        .await
+        .context("GRISTMILL_PAYMENTS_REDRIVE_SCHEDULE: `off`, or a cron expression as `*/10 * * * *`")
 }
 
 async fn put(queue: &Queue, name: &str, cron: &str, tick: JobSpec) -> Result<(), ScheduleError> {

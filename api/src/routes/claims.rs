@@ -1,0 +1,241 @@
+//! `/v1/claims`: what lines of files, or requests, add up to, and how its payment stands.
+
+mod given;
+mod top;
+
+use axum::{Json, extract::State};
+use gristmill_billing::settings;
+use gristmill_claims::{
+    CURRENCY,
+    claims::{self, Filter, State as ClaimState},
+    enter, void as voiding,
+};
+use gristmill_uploads::state;
+use http::{HeaderValue, StatusCode, Uri, header};
+use jiff::{Timestamp, civil::Date};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use self::given::NewClaim;
+pub(crate) use self::top::*;
+use crate::{
+    app::App,
+    auth::Caller,
+    cursor,
+    json::Body,
+    money::Money,
+    openapi::{Absent, BadClaim, Denied, Faults, Unreadable},
+    params::{Named, Params},
+    problem::{Problem, Result},
+};
+
+/// A page of claims, the newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ClaimList {
+    items: Vec<Claim>,
+    /// Pass it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// A claim.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Claim {
+    id: Uuid,
+    /// The upload it came with; null when it came by itself.
+    upload_id: Option<Uuid>,
+    #[schema(example = "3730189502")]
+    subscriber: String,
+    #[schema(example = "1497775530")]
+    provider_npi: String,
+    #[schema(value_type = String, format = Date, example = "2018-03-28")]
+    service_date: Date,
+    /// How many lines it has.
+    #[schema(example = 4)]
+    line_count: i64,
+    /// Provider's fees + coinsurance + copay − allowed fees, over its lines; may be negative.
+    net_fee: Money,
+    payment: Payment,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+/// How a claim's payment stands.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Payment {
+    state: ClaimState,
+    /// Why it is not posted yet, when that was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// A claim with its lines.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WholeClaim {
+    #[serde(flatten)]
+    claim: Claim,
+    /// In the order of its file, or of the request.
+    lines: Vec<Line>,
+}
+
+/// A line of a claim.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Line {
+    /// In the upload's file; of a claim that came by itself, in the request, from 1.
+    line: i64,
+    #[schema(example = "D4211")]
+    procedure: String,
+    #[schema(example = "UR")]
+    quadrant: Option<String>,
+    #[schema(example = "GRP-1000")]
+    plan_group: String,
+    provider_fees: Money,
+    allowed_fees: Money,
+    member_coinsurance: Money,
+    member_copay: Money,
+    net_fee: Money,
+}
+
+impl From<claims::Claim> for Claim {
+    fn from(row: claims::Claim) -> Self {
+        Self {
+            id: row.id,
+            upload_id: row.upload_id,
+            subscriber: row.subscriber,
+            provider_npi: row.provider_npi,
+            service_date: row.service_date.to_jiff(),
+            line_count: row.lines,
+            net_fee: Money::of(row.net_fee_minor, CURRENCY),
+            payment: Payment { state: row.state, detail: row.detail },
+            created_at: row.created_at.to_jiff(),
+        }
+    }
+}
+
+impl From<claims::Line> for Line {
+    fn from(row: claims::Line) -> Self {
+        Self {
+            line: row.line,
+            procedure: row.procedure_code,
+            quadrant: row.quadrant,
+            plan_group: row.plan_group,
+            provider_fees: Money::of(row.provider_fees_minor, CURRENCY),
+            allowed_fees: Money::of(row.allowed_fees_minor, CURRENCY),
+            member_coinsurance: Money::of(row.coinsurance_minor, CURRENCY),
+            member_copay: Money::of(row.copay_minor, CURRENCY),
+            net_fee: Money::of(row.net_fee_minor, CURRENCY),
+        }
+    }
+}
+
+/// Which claims, and how many of them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
+struct ClaimsQuery {
+    /// Only those of this provider.
+    provider: Option<String>,
+    /// Only those of this member.
+    subscriber: Option<String>,
+    /// Only those of this day or later.
+    #[param(value_type = Option<String>, format = Date)]
+    from: Option<Date>,
+    /// Only those of this day or earlier.
+    #[param(value_type = Option<String>, format = Date)]
+    to: Option<Date>,
+    /// Only those whose payment stands like this.
+    state: Option<ClaimState>,
+    /// How many at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Your claims
+///
+/// Those that came by themselves, and those of completed uploads.
+#[utoipa::path(get, path = "/v1/claims", tag = "claims", params(ClaimsQuery), security(("key" = [])),
+    responses((status = 200, description = "A page of claims, the newest first", body = ClaimList), Denied, Faults))]
+pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<ClaimList>> {
+    let mut query = Params::of(&uri);
+    let limit = query.limit();
+    let filter = Filter {
+        provider: query.take("provider"),
+        subscriber: query.take("subscriber"),
+        from: query.take("from"),
+        to: query.take("to"),
+        state: query.take("state"),
+    };
+    let before = query.take::<cursor::Claims>("cursor").map(cursor::Claims::id);
+    query.finish()?;
+    let found = claims::list(&app.receiver.pool, caller.id(), &filter, before, limit + 1).await?;
+    let (rows, next_cursor) = cursor::Claims::page(found, limit, |last| cursor::Claims::after_id(last.id));
+    Ok(Json(ClaimList { items: rows.into_iter().map(Claim::from).collect(), next_cursor }))
+}
+
+/// Enter a claim
+///
+/// With all its lines or not at all. It is paid as soon as a worker gets to it.
+#[utoipa::path(post, path = "/v1/claims", tag = "claims", request_body = NewClaim, security(("key" = [])),
+    responses((status = 201, description = "It is entered, and will be paid", body = WholeClaim, headers(("Location", description = "The claim"))),
+        Unreadable, BadClaim, Denied, Faults))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    uri: Uri,
+    Body(given): Body<NewClaim>,
+) -> Result<(StatusCode, [(header::HeaderName, HeaderValue); 1], Json<WholeClaim>)> {
+    Params::of(&uri).finish()?;
+    let pool = &app.receiver.pool;
+    let options = settings::find(pool, caller.id()).await?.claims.options().map_err(Problem::internal)?;
+    let new = given.checked(options.switches)?;
+    let mut tx = pool.begin().await?;
+    let (id, jobs) = enter::single(&mut tx, &app.receiver.queue, caller.id(), &new).await?;
+    tx.commit().await?;
+    app.receiver.queue.push(jobs).await;
+    let location = HeaderValue::try_from(format!("/v1/claims/{id}")).map_err(Problem::internal)?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(whole(&app, &caller, id).await?)))
+}
+
+/// One claim, with its lines
+#[utoipa::path(get, path = "/v1/claims/{id}", tag = "claims", params(("id" = Uuid, Path, description = "The claim")),
+    security(("key" = [])), responses((status = 200, description = "The claim", body = WholeClaim), Denied, Absent, Faults))]
+pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<WholeClaim>> {
+    Params::of(&uri).finish()?;
+    Ok(Json(whole(&app, &caller, name.id("claim", LIST)?).await?))
+}
+
+/// Void a claim
+///
+/// It does not count any more; what was posted for it is taken back by counter-entries. A claim that is void stays so.
+#[utoipa::path(post, path = "/v1/claims/{id}/void", tag = "claims", params(("id" = Uuid, Path, description = "The claim")),
+    security(("key" = [])), responses((status = 200, description = "It is void", body = WholeClaim), Denied, Absent, Faults))]
+pub(crate) async fn void(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<WholeClaim>> {
+    Params::of(&uri).finish()?;
+    let id = name.id("claim", LIST)?;
+    let mut tx = app.receiver.pool.begin().await?;
+    let found = claims::find(&mut *tx, caller.id(), id).await?.ok_or_else(|| none(id))?;
+    if let Some(upload_id) = found.upload_id {
+        // Against an undoing of its upload at this moment: one of the two comes first, and the other sees that.
+        state::hold(&mut tx, upload_id).await?;
+        claims::find(&mut *tx, caller.id(), id).await?.ok_or_else(|| none(id))?;
+    }
+    voiding::one(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(whole(&app, &caller, id).await?))
+}
+
+/// Where claims are listed.
+const LIST: &str = "/v1/claims";
+
+async fn whole(app: &App, caller: &Caller, id: Uuid) -> Result<WholeClaim> {
+    let pool = &app.receiver.pool;
+    let claim = claims::find(pool, caller.id(), id).await?.ok_or_else(|| none(id))?;
+    let lines = claims::lines(pool, id).await?;
+    Ok(WholeClaim { claim: claim.into(), lines: lines.into_iter().map(Line::from).collect() })
+}
+
+fn none(id: Uuid) -> Problem {
+    Problem::not_found("claim", id, LIST)
+}

@@ -1,0 +1,187 @@
+//! Claims, as they are read.
+
+use gristmill_pipelines::claims::line_ids;
+use jiff::civil::Date;
+use jiff_sqlx::{Date as SqlDate, Timestamp, ToSqlx as _};
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, PgExecutor, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+/// How a claim's payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = ClaimState)]
+pub enum State {
+    /// It will be posted.
+    Pending,
+    /// It is in the books.
+    Posted,
+    /// It does not count; what was posted is taken back.
+    Void,
+}
+
+impl State {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Posted => "posted",
+            Self::Void => "void",
+        }
+    }
+}
+
+/// Not a state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is none of pending, posted, void")]
+pub struct NoState(String);
+
+impl std::str::FromStr for State {
+    type Err = NoState;
+
+    fn from_str(text: &str) -> Result<Self, NoState> {
+        let states = [Self::Pending, Self::Posted, Self::Void];
+        states.into_iter().find(|state| state.as_str() == text).ok_or_else(|| NoState(text.into()))
+    }
+}
+
+/// A claim.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Claim {
+    /// Begins with the time at which it, or its upload, came.
+    pub id: Uuid,
+    /// The upload it came with.
+    pub upload_id: Option<Uuid>,
+    /// The member.
+    pub subscriber: String,
+    /// Who did it.
+    pub provider_npi: String,
+    /// When.
+    pub service_date: SqlDate,
+    /// How many lines it has.
+    pub lines: i64,
+    /// In cents; may be negative.
+    pub net_fee_minor: i64,
+    /// How its payment stands.
+    pub state: State,
+    /// Why it is not posted yet, when that was tried.
+    pub detail: Option<String>,
+    /// When it was entered.
+    pub created_at: Timestamp,
+}
+
+/// A line of a claim; amounts in cents.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Line {
+    /// In its file, or in the claim that came by itself.
+    pub line: i64,
+    /// What was done.
+    pub procedure_code: String,
+    /// Where.
+    pub quadrant: Option<String>,
+    /// The plan that pays.
+    pub plan_group: String,
+    /// What the provider asks.
+    pub provider_fees_minor: i64,
+    /// What the plan allows.
+    pub allowed_fees_minor: i64,
+    /// The member's share.
+    pub coinsurance_minor: i64,
+    /// The member's fixed part.
+    pub copay_minor: i64,
+    /// Provider's fees + coinsurance + copay − allowed fees.
+    pub net_fee_minor: i64,
+}
+
+/// Which claims.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this provider.
+    pub provider: Option<String>,
+    /// Of this member.
+    pub subscriber: Option<String>,
+    /// Of this day or later.
+    pub from: Option<Date>,
+    /// Of this day or earlier.
+    pub to: Option<Date>,
+    /// That stand like this.
+    pub state: Option<State>,
+}
+
+/// The claims of `$1` that count, those of an upload that is being undone do not.
+fn select(client_id: i32) -> QueryBuilder<Postgres> {
+    let mut sql = QueryBuilder::new(
+        "select c.id, c.upload_id, c.subscriber, c.provider_npi, c.service_date, c.lines, c.net_fee_minor, c.state, c.detail,
+                c.created_at
+         from claims c where c.client_id = ",
+    );
+    sql.push_bind(client_id).push(
+        " and (c.upload_id is null or exists (select from uploads u where u.id = c.upload_id and u.state = 'completed'))",
+    );
+    sql
+}
+
+/// A client's claims before this one, the newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    on: impl PgExecutor<'_>,
+    client_id: i32,
+    filter: &Filter,
+    before: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<Claim>, sqlx::Error> {
+    let mut sql = select(client_id);
+    if let Some(provider) = &filter.provider {
+        sql.push(" and c.provider_npi = ").push_bind(provider.as_str());
+    }
+    if let Some(subscriber) = &filter.subscriber {
+        sql.push(" and c.subscriber = ").push_bind(subscriber.as_str());
+    }
+    if let Some(from) = filter.from {
+        sql.push(" and c.service_date >= ").push_bind(from.to_sqlx());
+    }
+    if let Some(to) = filter.to {
+        sql.push(" and c.service_date <= ").push_bind(to.to_sqlx());
+    }
+    if let Some(state) = filter.state {
+        // Not bound, so that the planner sees whether the index on those that are not posted serves.
+        sql.push(" and c.state = '").push(state.as_str()).push("'");
+    }
+    if let Some(before) = before {
+        sql.push(" and c.id < ").push_bind(before);
+    }
+    sql.push(" order by c.id desc limit ").push_bind(i64::from(limit));
+    sql.build_query_as().fetch_all(on).await
+}
+
+/// A client's claim.
+///
+/// # Errors
+/// The database's.
+pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Claim>, sqlx::Error> {
+    let mut sql = select(client_id);
+    sql.push(" and c.id = ").push_bind(id);
+    sql.build_query_as().fetch_optional(on).await
+}
+
+/// The lines of a claim, in their order.
+///
+/// # Errors
+/// The database's.
+pub async fn lines(on: impl PgExecutor<'_>, claim_id: Uuid) -> Result<Vec<Line>, sqlx::Error> {
+    let (first, last) = line_ids(claim_id);
+    sqlx::query_as(
+        "select line, procedure_code, quadrant, plan_group, provider_fees_minor, allowed_fees_minor, coinsurance_minor, copay_minor,
+                net_fee_minor
+         from claim_lines where line_id between $1 and $2 and claim_id = $3 order by line",
+    )
+    .bind(first)
+    .bind(last)
+    .bind(claim_id)
+    .fetch_all(on)
+    .await
+}

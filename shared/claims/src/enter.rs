@@ -1,0 +1,169 @@
+//! Claims that begin to count: those of an upload that closes, or one that came by itself.
+
+use gristmill_pipelines::claims::{Values, ids_of_upload, line_id};
+use gristmill_queue::{Enqueued, Options, Queue, QueueError};
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx as _;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    jobs::{PayUpload, ProcessPayment},
+    providers::{self, Change, Turn},
+};
+
+/// Enters the claims that an upload's lines make, in the transaction that completes it, and has them paid. Two claims of
+/// one id are refused by the key: all that makes a claim is grouped by.
+///
+/// # Errors
+/// The ledger's.
+pub async fn upload(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    upload_id: Uuid,
+) -> Result<Enqueued, QueueError> {
+    // The lines of a large file are grouped in memory.
+    sqlx::raw_sql("set local work_mem = '128MB'").execute(&mut *conn).await?;
+    let (first, last) = ids_of_upload(upload_id);
+    let entered = sqlx::query(
+        "insert into claims (id, client_id, upload_id, subscriber, provider_npi, service_date, lines, net_fee_minor)
+         select l.claim_id, l.client_id, l.upload_id, min(l.subscriber), min(l.provider_npi), min(l.service_date),
+                count(*), sum(l.net_fee_minor)
+         from claim_lines l
+         where l.line_id between $1 and $2 and l.client_id = $3 and l.upload_id = $4
+         group by l.claim_id, l.client_id, l.upload_id, l.subscriber, l.provider_npi, l.service_date
+         order by l.claim_id",
+    )
+    .bind(first)
+    .bind(last)
+    .bind(client_id)
+    .bind(upload_id)
+    .execute(&mut *conn)
+    .await?;
+    if entered.rows_affected() == 0 {
+        return Ok(Enqueued::default());
+    }
+    providers::add_upload(&mut *conn, upload_id, Turn::Begin).await?;
+    queue.enqueue(conn, &PayUpload { client_id, upload_id, after: None }, &of(client_id)).await
+}
+
+/// A claim that came by itself.
+#[derive(Debug, Clone)]
+pub struct NewClaim {
+    /// The member.
+    pub subscriber: String,
+    /// Who did it.
+    pub provider_npi: String,
+    /// When.
+    pub service_date: Date,
+    /// The plan that pays.
+    pub plan_group: String,
+    /// What was done; not empty.
+    pub lines: Vec<NewLine>,
+}
+
+/// A line of it.
+#[derive(Debug, Clone)]
+pub struct NewLine {
+    /// What was done.
+    pub procedure: String,
+    /// Where.
+    pub quadrant: Option<String>,
+    /// What it costs; the day is the claim's.
+    pub values: Values,
+}
+
+/// Enters one claim with its lines, and has it paid. Push what it returns after the commit.
+///
+/// # Errors
+/// The ledger's.
+pub async fn single(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    new: &NewClaim,
+) -> Result<(Uuid, Enqueued), QueueError> {
+    let id = Uuid::now_v7();
+    let net_fee_minor = new.lines.iter().map(|line| line.values.net_fee()).sum::<i64>();
+    let lines = i64::try_from(new.lines.len()).unwrap_or(i64::MAX);
+    sqlx::query(
+        "insert into claims (id, client_id, subscriber, provider_npi, service_date, lines, net_fee_minor)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(id)
+    .bind(client_id)
+    .bind(&new.subscriber)
+    .bind(&new.provider_npi)
+    .bind(new.service_date.to_sqlx())
+    .bind(lines)
+    .bind(net_fee_minor)
+    .execute(&mut *conn)
+    .await?;
+    insert_lines(conn, client_id, id, new).await?;
+    let (provider_npi, service_date) = (new.provider_npi.as_str(), new.service_date);
+    let change = Change { client_id, provider_npi, service_date, claims: 1, lines, net_fee_minor };
+    providers::add(&mut *conn, &change).await?;
+    let jobs = queue.enqueue(conn, &ProcessPayment { claim_id: id }, &of(client_id)).await?;
+    Ok((id, jobs))
+}
+
+async fn insert_lines(conn: &mut PgConnection, client_id: i32, id: Uuid, new: &NewClaim) -> Result<(), sqlx::Error> {
+    let amounts = |of: fn(&Values) -> i64| new.lines.iter().map(|line| of(&line.values)).collect::<Vec<i64>>();
+    let numbers = 1..=new.lines.len() as u64;
+    sqlx::query(
+        "insert into claim_lines (line_id, client_id, line, claim_id, provider_fees_minor, allowed_fees_minor, coinsurance_minor,
+             copay_minor, net_fee_minor, service_date, procedure_code, quadrant, plan_group, subscriber, provider_npi)
+         select l.id, $1, l.line, $2, l.fees, l.allowed, l.coinsurance, l.copay, l.net, $3, l.procedure_code, l.quadrant, $4, $5, $6
+         from unnest($7::uuid[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::text[])
+              with ordinality as l (id, fees, allowed, coinsurance, copay, net, procedure_code, quadrant, line)",
+    )
+    .bind(client_id)
+    .bind(id)
+    .bind(new.service_date.to_sqlx())
+    .bind(&new.plan_group)
+    .bind(&new.subscriber)
+    .bind(&new.provider_npi)
+    .bind(numbers.map(|line| line_id(id, line)).collect::<Vec<Uuid>>())
+    .bind(amounts(|values| values.provider_fees))
+    .bind(amounts(|values| values.allowed_fees))
+    .bind(amounts(|values| values.coinsurance))
+    .bind(amounts(|values| values.copay))
+    .bind(amounts(Values::net_fee))
+    .bind(new.lines.iter().map(|line| line.procedure.as_str()).collect::<Vec<_>>())
+    .bind(new.lines.iter().map(|line| line.quadrant.as_deref()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Claims whose payments are enqueued at a time.
+const SLICE: i64 = 1_000;
+
+/// Enqueues the payments of an upload's next claims, and a successor where there are more.
+///
+/// # Errors
+/// The ledger's.
+pub async fn pay_next(conn: &mut PgConnection, queue: &Queue, job: &PayUpload) -> Result<Enqueued, QueueError> {
+    let (first, last) = ids_of_upload(job.upload_id);
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "select id from claims where id > $1 and id <= $2 and upload_id = $3 and state = 'pending' order by id limit $4",
+    )
+    .bind(job.after.unwrap_or(first))
+    .bind(last)
+    .bind(job.upload_id)
+    .bind(SLICE)
+    .fetch_all(&mut *conn)
+    .await?;
+    let payments: Vec<ProcessPayment> = ids.iter().map(|&claim_id| ProcessPayment { claim_id }).collect();
+    let mut jobs = queue.enqueue_all(&mut *conn, &payments, &of(job.client_id)).await?;
+    if ids.len() as i64 == SLICE {
+        let rest = PayUpload { after: ids.last().copied(), ..job.clone() };
+        jobs.merge(queue.enqueue(conn, &rest, &of(job.client_id)).await?);
+    }
+    Ok(jobs)
+}
+
+pub(crate) fn of(client_id: i32) -> Options {
+    Options { client_id: Some(client_id), ..Options::default() }
+}

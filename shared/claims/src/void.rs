@@ -1,0 +1,95 @@
+//! Claims that cease to count: one by request, or all of an upload that is undone. What they have in the books is taken back by
+//! counter-entries.
+
+use gristmill_pipelines::claims::ids_of_upload;
+use gristmill_queue::{Enqueued, Queue, QueueError};
+use jiff_sqlx::Date as SqlDate;
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    books,
+    claims::State,
+    enter::of,
+    jobs::VoidUpload,
+    providers::{self, Change, Turn},
+};
+
+#[derive(FromRow)]
+struct Found {
+    client_id: i32,
+    state: State,
+    provider_npi: String,
+    service_date: SqlDate,
+    lines: i64,
+    net_fee_minor: i64,
+}
+
+/// Voids a claim; one that is void stays so. Whoever calls this holds the claim's upload, where it has one, so that it is not
+/// undone meanwhile.
+///
+/// # Errors
+/// The database's.
+pub async fn one(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    let found: Option<Found> = sqlx::query_as(
+        "select client_id, state, provider_npi, service_date, lines, net_fee_minor from claims where id = $1 for update",
+    )
+    .bind(id)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(claim) = found.filter(|claim| claim.state != State::Void) else { return Ok(()) };
+    books::reverse(&mut *conn, &[id]).await?;
+    sqlx::query("update claims set state = 'void', detail = null where id = $1").bind(id).execute(&mut *conn).await?;
+    let change = Change {
+        client_id: claim.client_id,
+        provider_npi: &claim.provider_npi,
+        service_date: claim.service_date.to_jiff(),
+        claims: -1,
+        lines: -claim.lines,
+        net_fee_minor: -claim.net_fee_minor,
+    };
+    providers::add(conn, &change).await
+}
+
+/// The claims of an upload that is undone cease to count, in that very transaction; the books follow slice by slice.
+///
+/// # Errors
+/// The ledger's.
+pub async fn upload(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    upload_id: Uuid,
+) -> Result<Enqueued, QueueError> {
+    sqlx::raw_sql("set local work_mem = '128MB'").execute(&mut *conn).await?;
+    providers::add_upload(&mut *conn, upload_id, Turn::Cease).await?;
+    queue.enqueue(conn, &VoidUpload { client_id, upload_id }, &of(client_id)).await
+}
+
+/// Claims that are taken back at a time.
+const SLICE: i64 = 2_000;
+
+/// Takes back the next claims of an undone upload, and enqueues a successor where there are more. The claims go, as their
+/// lines do; what was posted for them stays in the books with its reversal.
+///
+/// # Errors
+/// The ledger's.
+pub async fn next(conn: &mut PgConnection, queue: &Queue, job: &VoidUpload) -> Result<Enqueued, QueueError> {
+    let (first, last) = ids_of_upload(job.upload_id);
+    // Held, so that none is paid between here and the commit.
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "select id from claims where id between $1 and $2 and upload_id = $3 order by id limit $4 for update",
+    )
+    .bind(first)
+    .bind(last)
+    .bind(job.upload_id)
+    .bind(SLICE)
+    .fetch_all(&mut *conn)
+    .await?;
+    books::reverse(&mut *conn, &ids).await?;
+    sqlx::query("delete from claims where id = any($1)").bind(&ids).execute(&mut *conn).await?;
+    if (ids.len() as i64) < SLICE {
+        return Ok(Enqueued::default());
+    }
+    queue.enqueue(conn, job, &of(job.client_id)).await
+}

@@ -1,0 +1,218 @@
+//! What the texts of a line mean: money and dates as clinics write them.
+
+use crate::fields::days_of;
+
+/// A hundred million dollars, in cents: sums of a hundred million such amounts still fit.
+const MOST: i64 = 10_000_000_000;
+
+/// An amount in cents: `$` and commas between thousands are allowed, at most two decimals; negative by a `-`, or in
+/// parentheses as accountants write it.
+pub(super) fn money(text: &[u8]) -> Option<i64> {
+    let (negative, text) = match text {
+        [b'(', inner @ .., b')'] => (true, inner.trim_ascii()),
+        [b'-', rest @ ..] => (true, rest.trim_ascii_start()),
+        text => (false, text),
+    };
+    let (negative, text) = match text {
+        [b'$', b'-', rest @ ..] if !negative => (true, rest),
+        [b'$', rest @ ..] => (negative, rest.trim_ascii_start()),
+        text => (negative, text),
+    };
+    let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let (units, decimals) = text.split_at(point);
+    let hundredths = match decimals {
+        [] => 0,
+        [b'.', tenths] => 10 * digit(*tenths)?,
+        [b'.', tenths, hundredths] => 10 * digit(*tenths)? + digit(*hundredths)?,
+        _ => return None,
+    };
+    let cents = whole(units)?.checked_mul(100)?.checked_add(hundredths)?;
+    (cents <= MOST).then_some(if negative { -cents } else { cents })
+}
+
+/// A whole number, plain or with a comma before every three digits.
+fn whole(text: &[u8]) -> Option<i64> {
+    let mut groups = text.split(|byte| *byte == b',');
+    let first = groups.next().filter(|first| !first.is_empty())?;
+    let mut sum = 0_i64;
+    let mut add = |digits: &[u8]| {
+        for byte in digits {
+            sum = sum.checked_mul(10)?.checked_add(digit(*byte)?)?;
+        }
+        Some(())
+    };
+    add(first)?;
+    for group in groups {
+        if group.len() != 3 || first.len() > 3 {
+            return None;
+        }
+        add(group)?;
+    }
+    Some(sum)
+}
+
+/// Days since 2000-01-01 of `M/D/YY`, `M/D/YYYY` or `YYYY-MM-DD`, with or without a time of day, which is checked and
+/// left out. Of two digits, 00 to 68 are years of this century, as POSIX has it.
+pub(super) fn day(text: &[u8]) -> Option<i32> {
+    let end = text.iter().position(|byte| matches!(byte, b' ' | b'T')).unwrap_or(text.len());
+    let (date, time) = text.split_at(end);
+    if !(time.is_empty() || is_time(time[1..].trim_ascii_start())) {
+        return None;
+    }
+    let iso = date.contains(&b'-');
+    let mut parts = date.split(|byte| *byte == if iso { b'-' } else { b'/' });
+    let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    match iso {
+        true => days_of(number(first, 4..=4)?, number(second, 2..=2)?, number(third, 2..=2)?),
+        false => days_of(year(third)?, number(first, 1..=2)?, number(second, 1..=2)?),
+    }
+}
+
+fn year(text: &[u8]) -> Option<i32> {
+    match (text.len(), number(text, 2..=4)?) {
+        (2, year @ 0..=68) => Some(2000 + year),
+        (2, year) => Some(1900 + year),
+        (4, year) => Some(year),
+        _ => None,
+    }
+}
+
+/// `H:MM` or `H:MM:SS`, of 24 hours, or of 12 with `AM` or `PM` behind them.
+fn is_time(text: &[u8]) -> bool {
+    let (clock, half) = match text.len().checked_sub(2).map(|at| text.split_at(at)) {
+        Some((clock, half)) if half.eq_ignore_ascii_case(b"am") || half.eq_ignore_ascii_case(b"pm") => {
+            (clock.trim_ascii_end(), true)
+        }
+        _ => (text, false),
+    };
+    let mut parts = clock.split(|byte| *byte == b':');
+    let hours = if half { 1..=12 } else { 0..=23 };
+    let hour = parts.next().and_then(|part| number(part, 1..=2)).is_some_and(|hour| hours.contains(&hour));
+    let rest: Vec<Option<i32>> = parts.map(|part| number(part, 2..=2).filter(|number| *number < 60)).collect();
+    hour && (1..=2).contains(&rest.len()) && rest.iter().all(Option::is_some)
+}
+
+fn number(digits: &[u8], length: std::ops::RangeInclusive<usize>) -> Option<i32> {
+    if !length.contains(&digits.len()) {
+        return None;
+    }
+    digits.iter().try_fold(0, |sum, byte| Some(sum * 10 + i32::try_from(digit(*byte)?).ok()?))
+}
+
+fn digit(byte: u8) -> Option<i64> {
+    byte.is_ascii_digit().then(|| i64::from(byte - b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{MOST, day, money};
+
+    #[test]
+    fn money_is_exact() {
+        for (text, cents) in [
+            ("$100.00", 10_000),
+            ("$16.25", 1_625),
+            ("19.99", 1_999),
+            ("$1,234,567.8", 123_456_780),
+            ("0", 0),
+            ("-$5.00", -500),
+            ("$-5", -500),
+            ("- $5", -500),
+            ("($5.00)", -500),
+            ("(1,000.05)", -100_005),
+            ("$100,000,000.00", MOST),
+        ] {
+            assert_eq!(money(text.as_bytes()), Some(cents), "{text}");
+        }
+        for text in [
+            "",
+            "$",
+            "-",
+            "()",
+            "$$1",
+            "1.999",
+            "1.",
+            ".50",
+            "1,00",
+            "1,0000",
+            "1000,000",
+            ",100",
+            "1,",
+            "--1",
+            "-(1)",
+            "(-1)",
+            "($-1)",
+            "1e3",
+            "€5",
+            "5 USD",
+            "1 000",
+            "100,000,000.01",
+            "99999999999999999999",
+        ] {
+            assert_eq!(money(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn days_are_of_the_calendar() {
+        for (text, days) in [
+            ("3/28/18 0:00", 6_661),
+            ("03/28/2018", 6_661),
+            ("2018-03-28", 6_661),
+            ("2018-03-28T00:00:00", 6_661),
+            ("3/28/18 11:59:59 pm", 6_661),
+            ("1/1/00", 0),
+            ("12/31/99", -1),
+            ("2/29/2024 23:59", 8_825),
+        ] {
+            assert_eq!(day(text.as_bytes()), Some(days), "{text}");
+        }
+        for text in [
+            "",
+            "28/3/18",
+            "2/30/18",
+            "3/28",
+            "3/28/018",
+            "3/28/18 24:00",
+            "3/28/18 0",
+            "3/28/18 13:00 PM",
+            "3/28/18 x",
+            "2018-3-28",
+            "3-28-18",
+            "3/28/18/1",
+        ] {
+            assert_eq!(day(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    fn with_commas(units: i64) -> String {
+        let digits = units.to_string();
+        let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group).into_owned());
+        groups.collect::<Vec<_>>().join(",")
+    }
+
+    proptest! {
+        #[test]
+        fn every_way_to_write_an_amount_is_the_amount(cents in -MOST..=MOST, commas: bool, dollar: bool, parentheses: bool) {
+            let absolute = cents.abs();
+            let units = if commas { with_commas(absolute / 100) } else { (absolute / 100).to_string() };
+            let text = format!("{}{units}.{:02}", if dollar { "$" } else { "" }, absolute % 100);
+            let text = match (cents < 0, parentheses) {
+                (false, _) => text,
+                (true, true) => format!("({text})"),
+                (true, false) => format!("-{text}"),
+            };
+            prop_assert_eq!(money(text.as_bytes()), Some(cents), "{}", text);
+        }
+
+        #[test]
+        fn no_text_is_a_panic(text in ".{0,24}") {
+            let _ = (money(text.as_bytes()), day(text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Payments of claims, one at a time; and what an upload's close or undoing leaves to be done for its claims, slice by slice.
+
+use std::time::Duration;
+
+use gristmill_claims::{
+    books::{self, Paid},
+    enter,
+    jobs::{PayUpload, ProcessPayment, VoidUpload},
+    void,
+};
+use gristmill_queue::{Completion, Context, Enqueued, Fence, Job as _, JobError, WorkerBuilder};
+use sqlx::{Postgres, Transaction};
+
+use crate::Env;
+
+/// With so many payments ready in Redis, the next slice of an upload's waits: what waits there must stay small.
+const READY: u64 = 10_000;
+const FULL: Duration = Duration::from_secs(1);
+
+/// The bodies of claims.
+pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
+    let (pay, slice, void) = (env.clone(), env.clone(), env.clone());
+    builder
+        .register::<ProcessPayment>(move |context, job| process(pay.clone(), context, job))
+        .register::<PayUpload>(move |context, job| pay_upload(slice.clone(), context, job))
+        .register::<VoidUpload>(move |context, job| void_upload(void.clone(), context, job))
+}
+
+async fn process(env: Env, context: Context, job: ProcessPayment) -> Result<(), JobError> {
+    let Some(mut tx) = begin(&env, &context).await? else { return Ok(()) };
+    match books::pay(&mut tx, job.claim_id).await? {
+        Paid::Posted => {
+            commit(&env, &context, tx, Enqueued::default()).await?;
+            metrics::counter!("gristmill_payments_total").increment(1);
+            Ok(())
+        }
+        Paid::Nothing => commit(&env, &context, tx, Enqueued::default()).await,
+        Paid::Frozen { plan, reason } => {
+            tx.rollback().await?;
+            let why = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let detail = format!("the account of the plan {plan} is frozen{why}");
+            books::put_off(&env.pool, job.claim_id, &detail).await?;
+            Err(JobError::retry(detail))
+        }
+    }
+}
+
+async fn pay_upload(env: Env, context: Context, job: PayUpload) -> Result<(), JobError> {
+    if env.queue.broker_depth(ProcessPayment::QUEUE).await?.0 >= READY {
+        return Err(JobError::Snooze(FULL));
+    }
+    let Some(mut tx) = begin(&env, &context).await? else { return Ok(()) };
+    let jobs = enter::pay_next(&mut tx, &env.queue, &job).await?;
+    commit(&env, &context, tx, jobs).await
+}
+
+async fn void_upload(env: Env, context: Context, job: VoidUpload) -> Result<(), JobError> {
+    let Some(mut tx) = begin(&env, &context).await? else { return Ok(()) };
+    let jobs = void::next(&mut tx, &env.queue, &job).await?;
+    commit(&env, &context, tx, jobs).await
+}
+
+/// A transaction that holds the job's row; `None`: the job is done.
+async fn begin(env: &Env, context: &Context) -> Result<Option<Transaction<'static, Postgres>>, JobError> {
+    let mut tx = env.pool.begin().await?;
+    let fence = env.queue.lock(&mut tx, &context.claim).await?;
+    Ok((fence == Fence::Held).then_some(tx))
+}
+
+async fn commit(
+    env: &Env,
+    context: &Context,
+    mut tx: Transaction<'static, Postgres>,
+    mut jobs: Enqueued,
+) -> Result<(), JobError> {
+    if let Completion::Done(more) = env.queue.complete(&mut tx, &context.claim).await? {
+        jobs.merge(more);
+        tx.commit().await?;
+        env.queue.push(jobs).await;
+    }
+    Ok(())
+}

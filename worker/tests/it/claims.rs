@@ -1,0 +1,379 @@
+//! Claims: of files, their payments, and what becomes of both when they are taken back.
+
+use std::time::Duration;
+
+use gristmill_billing::settings::{self, ClaimGrouping, ClaimSettings, Settings};
+use gristmill_claims::{
+    books,
+    claims::{self, Claim, Filter, State},
+    jobs::{self, ProcessPayment},
+    providers, void,
+};
+use gristmill_pipelines::{Kind, generate};
+use gristmill_queue::{Job as _, JobSpec, NewSchedule, Options};
+use gristmill_uploads::{NewUpload, Policy, Received, Removed, State as UploadState, Upload};
+use jiff::civil::{Date, date};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::mill::{Mill, accepted};
+
+const DIRTY: &str = "\u{feff}Service Date ,\"SUBMITTED procedure \",Quadrant,\"plan/group #\",subscriber#,\"provider npi\",\"PROVIDER fees\",\"allowed Fees\",\"Member Coinsurance\",\"member COPAY\"\r\n";
+
+/// A visit as real files have it: 0, 0, 81.25 and 35.60.
+const VISIT: &str = "3/28/18 0:00,D0180,,GRP-1000,3730189502,1497775530,$100.00 ,$100.00 ,$0.00 ,$0.00 \r\n\
+    3/28/18 0:00,D0210,,GRP-1000,3730189502,1497775530,$108.00 ,$108.00 ,$0.00 ,$0.00 \r\n\
+    3/28/18 0:00,D4346,,GRP-1000,3730189502,1497775530,$130.00 ,$65.00 ,$16.25 ,$0.00 \r\n\
+    3/28/18 0:00,D4211,UR,GRP-1000,3730189502,1497775530,$178.00 ,$178.00 ,$35.60 ,$0.00 \r\n";
+
+fn new_upload(mill: &Mill, policy: Policy) -> NewUpload {
+    NewUpload { kind: Kind::Claims, ..mill.new_upload(policy) }
+}
+
+async fn accept(mill: &Mill, policy: Policy, file: impl AsRef<[u8]>) -> Upload {
+    accepted(mill.receive(new_upload(mill, policy), file).await)
+}
+
+async fn grind(mill: &Mill, file: impl AsRef<[u8]>) -> Upload {
+    let upload = accept(mill, Policy::Partial, file).await;
+    mill.drain().await;
+    mill.find(upload.id).await
+}
+
+async fn all(mill: &Mill) -> Vec<Claim> {
+    claims::list(&mill.stack.pool, mill.client_id, &Filter::default(), None, 100).await.unwrap()
+}
+
+async fn top(mill: &Mill, from: Option<Date>, to: Option<Date>) -> Vec<(String, i64)> {
+    let found = providers::top(&mill.stack.pool, mill.client_id, from, to, 10).await.unwrap();
+    found.into_iter().map(|provider| (provider.provider_npi, provider.net_fee_minor)).collect()
+}
+
+/// Account, purpose and amount of everything in the books.
+async fn entries(mill: &Mill) -> Vec<(String, String, i64)> {
+    sqlx::query_as(
+        "select a.kind || ' ' || a.reference, e.purpose, e.amount_minor
+         from ledger_entries e join ledger_accounts a on a.id = e.account_id order by 2, 1",
+    )
+    .fetch_all(&mill.stack.pool)
+    .await
+    .unwrap()
+}
+
+/// What the auditor looks for is nowhere.
+async fn in_order(mill: &Mill) {
+    assert_eq!(books::disagreements(&mill.stack.pool).await.unwrap(), []);
+    assert_eq!(mill.count("select coalesce(sum(amount_minor), 0)::bigint from ledger_entries").await, 0);
+    assert_eq!(providers::miscounted(&mill.stack.pool, 1_000).await.unwrap(), []);
+}
+
+fn entry(account: &str, purpose: &str, amount: i64) -> (String, String, i64) {
+    (account.to_owned(), purpose.to_owned(), amount)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dirty_file_becomes_claims_that_are_paid() {
+    let mill = Mill::new(1 << 20).await;
+    let bad = "3/28/18 0:00,X4211,UR,GRP-1000,3730189502,1497775530,$178.00 ,$178.00 ,$35.60 ,$0.00 \n";
+    let other = "3/29/18 0:00,D2740,,GRP-2000,1,1234567893,\"$1,250.00 \",\"$1,300.00\",($10.00),-1\n";
+    let upload = grind(&mill, format!("{DIRTY}{VISIT}{bad}{other}\n\n")).await;
+    assert_eq!(
+        (upload.state, upload.rows.accepted, upload.rows.rejected, upload.rows.duplicate),
+        (UploadState::Completed, 5, 1, 0)
+    );
+    let rejects = mill.rejects(upload.id).await;
+    assert_eq!((rejects[0].line, rejects[0].column_name.as_deref()), (6, Some("submitted procedure")));
+    let message = rejects[0].message.as_deref().unwrap();
+    assert!(message.ends_with("(rule procedure_starts_with_d)"), "{message}");
+
+    let found = all(&mill).await;
+    let facts: Vec<_> = found.iter().map(|claim| (claim.lines, claim.net_fee_minor, claim.state)).collect();
+    assert_eq!(facts.len(), 2);
+    assert!(facts.contains(&(4, 11_685, State::Posted)) && facts.contains(&(1, -6_100, State::Posted)), "{facts:?}");
+    let visit = found.iter().find(|claim| claim.lines == 4).unwrap();
+    let lines = claims::lines(&mill.stack.pool, visit.id).await.unwrap();
+    let fees: Vec<_> = lines.iter().map(|line| (line.line, line.net_fee_minor)).collect();
+    assert_eq!(fees, [(2, 0), (3, 0), (4, 8_125), (5, 3_560)]);
+    assert_eq!(lines[3].quadrant.as_deref(), Some("UR"));
+    assert_eq!(
+        entries(&mill).await,
+        [
+            entry("plan GRP-1000", "payment", -11_685),
+            entry("plan GRP-2000", "payment", 6_100),
+            entry("provider 1234567893", "payment", -6_100),
+            entry("provider 1497775530", "payment", 11_685),
+        ]
+    );
+    let both = vec![("1497775530".to_owned(), 11_685), ("1234567893".to_owned(), -6_100)];
+    assert_eq!(top(&mill, None, None).await, both);
+    assert_eq!(top(&mill, Some(date(2018, 3, 29)), None).await, both[1..]);
+    assert_eq!(top(&mill, None, Some(date(2018, 3, 28))).await, both[..1]);
+    in_order(&mill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_over_chunks_that_run_at_once_is_one() {
+    let mill = Mill::new(150).await;
+    let stop = CancellationToken::new();
+    let workers = [mill.start(4, &stop), mill.start(4, &stop)];
+    let upload = accept(&mill, Policy::Partial, format!("{DIRTY}{}", VISIT.repeat(10))).await;
+    let upload = mill.ended(upload.id).await;
+    assert!(upload.chunks.total > 10, "{upload:?}");
+    let found = all(&mill).await;
+    assert_eq!((found.len(), found[0].lines, found[0].net_fee_minor), (1, 40, 116_850));
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
+    mill.drain().await;
+    assert_eq!(all(&mill).await[0].state, State::Posted);
+    in_order(&mill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_atomic_file_with_a_bad_line_leaves_no_claim() {
+    let mill = Mill::new(150).await;
+    let upload = accept(&mill, Policy::Atomic, format!("{DIRTY}{VISIT}3/28/18,,,,,,,,,\n")).await;
+    mill.drain().await;
+    assert_eq!(mill.find(upload.id).await.state, UploadState::Failed);
+    assert_eq!((all(&mill).await, entries(&mill).await, top(&mill, None, None).await), (vec![], vec![], vec![]));
+    for table in ["select count(*) from claim_lines", "select count(*) from provider_totals"] {
+        assert_eq!(mill.count(table).await, 0, "{table}");
+    }
+    let whole = accept(&mill, Policy::Atomic, format!("{DIRTY}{VISIT}")).await;
+    mill.drain().await;
+    assert_eq!(mill.find(whole.id).await.state, UploadState::Completed);
+    assert_eq!(all(&mill).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clients_settings_change_what_is_checked_and_what_a_claim_is() {
+    let mill = Mill::new(1 << 20).await;
+    let claims = ClaimSettings { rules: vec!["npi_luhn".to_owned()], grouping: ClaimGrouping::Line };
+    settings::put(&mill.stack.pool, mill.client_id, &Settings { claims, ..Settings::default() }).await.unwrap();
+    let wrong = VISIT.replace("1497775530", "1497775531");
+    let upload = grind(&mill, format!("{DIRTY}{VISIT}{wrong}")).await;
+    assert_eq!((upload.rows.accepted, upload.rows.rejected), (4, 4));
+    assert_eq!(mill.rejects(upload.id).await[0].code, "bad_npi");
+    assert_eq!(all(&mill).await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_file_again_is_known_and_by_force_makes_new_claims() {
+    let mill = Mill::new(1 << 20).await;
+    let file = format!("{DIRTY}{VISIT}");
+    let first = grind(&mill, &file).await;
+    let again = mill.receive(new_upload(&mill, Policy::Partial), &file).await.unwrap();
+    assert!(matches!(again, Received::Same(same) if same.id == first.id));
+    assert_eq!(all(&mill).await.len(), 1);
+    accepted(mill.receive(NewUpload { force: true, ..new_upload(&mill, Policy::Partial) }, &file).await);
+    mill.drain().await;
+    assert_eq!(all(&mill).await.len(), 2);
+    assert_eq!(top(&mill, None, None).await, [("1497775530".to_owned(), 2 * 11_685)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undoing_an_upload_takes_back_sums_and_books() {
+    let mill = Mill::new(400).await;
+    let kept = grind(&mill, format!("{DIRTY}{VISIT}")).await;
+    let mut file = Vec::new();
+    generate::claims(&generate::Options { rows: 60, seed: 1, ..Default::default() }, &mut file).unwrap();
+    let undone = grind(&mill, &file).await;
+    // One of them is void already, and must not be subtracted twice.
+    let one = all(&mill).await.into_iter().find(|claim| claim.upload_id == Some(undone.id)).unwrap();
+    let mut tx = mill.stack.pool.begin().await.unwrap();
+    void::one(&mut tx, one.id).await.unwrap();
+    tx.commit().await.unwrap();
+    in_order(&mill).await;
+
+    let removed = mill.receiver.remove(mill.client_id, undone.id).await.unwrap();
+    assert!(matches!(removed, Removed::Undone(_)));
+    // At once, before any job has run.
+    let only = vec![("1497775530".to_owned(), 11_685)];
+    assert_eq!(top(&mill, None, None).await, only);
+    assert_eq!(top(&mill, Some(date(2018, 1, 1)), Some(date(2030, 1, 1))).await, only);
+    assert_eq!(all(&mill).await.iter().map(|claim| claim.upload_id).collect::<Vec<_>>(), [Some(kept.id)]);
+    in_order(&mill).await;
+    mill.drain().await;
+    let balance: Vec<(String, i64)> = sqlx::query_as(
+        "select a.kind, sum(e.amount_minor)::bigint from ledger_entries e join ledger_accounts a on a.id = e.account_id
+         group by a.id, a.kind having sum(e.amount_minor) <> 0 order by 1",
+    )
+    .fetch_all(&mill.stack.pool)
+    .await
+    .unwrap();
+    assert_eq!(balance, [("plan".to_owned(), -11_685), ("provider".to_owned(), 11_685)]);
+    assert_eq!(mill.count("select count(*) from claims").await, 1);
+    assert_eq!(mill.count("select count(*) from claim_lines").await, 4);
+    assert!(mill.count("select count(*) from ledger_postings where purpose = 'reversal'").await > 10);
+    in_order(&mill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_and_a_second_job_post_once() {
+    let mill = Mill::new(1 << 20).await;
+    let mut file = Vec::new();
+    let counts = generate::claims(&generate::Options { rows: 600, seed: 2, ..Default::default() }, &mut file).unwrap();
+    let upload = accept(&mill, Policy::Partial, &file).await;
+    let stop = CancellationToken::new();
+    let workers = [mill.start(2, &stop), mill.start(2, &stop)];
+    mill.ended(upload.id).await;
+    // What a redelivery after a lost acknowledgement comes to, for each claim.
+    let ids: Vec<Uuid> = sqlx::query_scalar("select id from claims").fetch_all(&mill.stack.pool).await.unwrap();
+    let again: Vec<ProcessPayment> = ids.iter().map(|&claim_id| ProcessPayment { claim_id }).collect();
+    let mut tx = mill.stack.pool.begin().await.unwrap();
+    let jobs = mill.env.queue.enqueue_all(&mut tx, &again, &Options::default()).await.unwrap();
+    tx.commit().await.unwrap();
+    mill.env.queue.push(jobs).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
+    mill.drain().await;
+    assert_eq!(mill.count("select count(*) from claims where state = 'posted'").await, ids.len() as i64);
+    assert_eq!(mill.count("select count(*) from ledger_postings").await, ids.len() as i64);
+    assert_eq!(mill.count("select sum(lines)::bigint from claims").await, counts.accepted as i64);
+    let owed = mill.count(
+        "select sum(e.amount_minor)::bigint from ledger_entries e join ledger_accounts a on a.id = e.account_id
+         where a.kind = 'provider'",
+    );
+    assert_eq!(owed.await, mill.count("select sum(net_fee_minor)::bigint from claim_lines").await);
+    in_order(&mill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_is_voided_once() {
+    let mill = Mill::new(1 << 20).await;
+    grind(&mill, format!("{DIRTY}{VISIT}")).await;
+    let claim = all(&mill).await.remove(0);
+    for _ in 0..2 {
+        let mut tx = mill.stack.pool.begin().await.unwrap();
+        void::one(&mut tx, claim.id).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(all(&mill).await[0].state, State::Void);
+    assert_eq!(
+        entries(&mill).await,
+        [
+            entry("plan GRP-1000", "payment", -11_685),
+            entry("provider 1497775530", "payment", 11_685),
+            entry("plan GRP-1000", "reversal", 11_685),
+            entry("provider 1497775530", "reversal", -11_685),
+        ]
+    );
+    assert_eq!(top(&mill, None, None).await, []);
+    // A payment that comes late finds nothing to pay.
+    let mut tx = mill.stack.pool.begin().await.unwrap();
+    assert_eq!(books::pay(&mut tx, claim.id).await.unwrap(), books::Paid::Nothing);
+    tx.commit().await.unwrap();
+    in_order(&mill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_books_are_not_changed_and_add_up() {
+    let mill = Mill::new(1 << 20).await;
+    grind(&mill, format!("{DIRTY}{VISIT}")).await;
+    for forbidden in [
+        "update ledger_entries set amount_minor = 1",
+        "delete from ledger_entries",
+        "delete from ledger_postings",
+        "insert into ledger_entries select claim_id, purpose, account_id + 100, 5 from ledger_entries limit 1",
+    ] {
+        let refused = sqlx::raw_sql(forbidden).execute(&mill.stack.pool).await;
+        assert!(refused.is_err(), "{forbidden}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_from_a_frozen_plan_dies_and_the_schedule_brings_it_back() {
+    let mill = Mill::new(1 << 20).await;
+    let pool = &mill.stack.pool;
+    books::freeze(pool, mill.client_id, "GRP-1000", true, Some("audit")).await.unwrap();
+    grind(&mill, format!("{DIRTY}{VISIT}")).await;
+    for _ in 0..ProcessPayment::MAX_ATTEMPTS {
+        sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(pool).await.unwrap();
+        mill.drain().await;
+    }
+    assert_eq!(mill.count("select count(*) from jobs where name = 'payments.process' and state = 'dead'").await, 1);
+    let claim = all(&mill).await.remove(0);
+    assert_eq!(
+        (claim.state, claim.detail.as_deref()),
+        (State::Pending, Some("the account of the plan GRP-1000 is frozen (audit)"))
+    );
+    assert_eq!(entries(&mill).await, []);
+
+    // The scheduler's own, as a tick of it runs.
+    let spec = JobSpec::of(&jobs::redrive()).unwrap();
+    mill.env.queue.schedules().put(&NewSchedule::new("payments-redrive", "*/10 * * * *", spec)).await.unwrap();
+    books::freeze(pool, mill.client_id, "GRP-1000", false, None).await.unwrap();
+    mill.env.queue.schedules().run_now("payments-redrive").await.unwrap();
+    mill.drain().await;
+    let claim = all(&mill).await.remove(0);
+    assert_eq!((claim.state, claim.detail), (State::Posted, None));
+    assert_eq!(mill.count("select count(*) from jobs where state = 'dead'").await, 0);
+    in_order(&mill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_of_any_days_are_those_of_the_lines() {
+    let mill = Mill::new(64 << 10).await;
+    let mut file = Vec::new();
+    let options = generate::Options { rows: 4_000, bad: 0.02, seed: 9, ..Default::default() };
+    let counts = generate::claims(&options, &mut file).unwrap();
+    let upload = grind(&mill, &file).await;
+    assert_eq!((upload.rows.accepted as u64, upload.rows.rejected as u64), (counts.accepted, counts.rejected));
+    for (from, to) in [
+        (None, None),
+        (Some(date(2024, 1, 1)), Some(date(2024, 1, 31))),
+        (Some(date(2024, 3, 5)), Some(date(2025, 7, 9))),
+        (Some(date(2025, 2, 2)), None),
+        (None, Some(date(2024, 2, 2))),
+        (Some(date(2024, 5, 5)), Some(date(2024, 5, 5))),
+        (Some(date(2030, 1, 1)), None),
+    ] {
+        let expected: Vec<(String, i64)> = sqlx::query_as(
+            "select provider_npi, sum(net_fee_minor)::bigint from claim_lines
+             where ($1::text is null or service_date >= $1::date) and ($2::text is null or service_date <= $2::date)
+             group by 1 order by 2 desc, 1 limit 10",
+        )
+        .bind(from.map(|day| day.to_string()))
+        .bind(to.map(|day| day.to_string()))
+        .fetch_all(&mill.stack.pool)
+        .await
+        .unwrap();
+        assert_eq!(top(&mill, from, to).await, expected, "{from:?} to {to:?}");
+    }
+    in_order(&mill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_the_same_providers_that_close_at_once_add_up() {
+    let mill = Mill::new(1 << 20).await;
+    let mut uploads = Vec::new();
+    for seed in 0..6 {
+        let mut file = Vec::new();
+        generate::claims(&generate::Options { rows: 2_000, seed, ..Default::default() }, &mut file).unwrap();
+        uploads.push(accept(&mill, Policy::Partial, &file).await);
+    }
+    let stop = CancellationToken::new();
+    let workers = [mill.start(2, &stop), mill.start(2, &stop)];
+    for upload in &uploads {
+        assert_eq!(mill.ended(upload.id).await.state, UploadState::Completed);
+    }
+    // And are undone at once.
+    let undoings = uploads[..3].iter().map(|upload| mill.receiver.remove(mill.client_id, upload.id));
+    for undone in futures::future::join_all(undoings).await {
+        assert!(matches!(undone.unwrap(), Removed::Undone(_)));
+    }
+    in_order(&mill).await;
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
+    mill.drain().await;
+    in_order(&mill).await;
+    assert_eq!(mill.count("select sum(lines)::bigint from provider_totals").await, 6_000);
+    assert_eq!(mill.count("select sum(lines)::bigint from provider_spans where level = 7").await, 6_000);
+    assert_eq!(mill.count("select count(*) from jobs where state = 'dead'").await, 0);
+}
