@@ -37,7 +37,7 @@ async fn uploads_come_newest_first_page_by_page() {
 #[tokio::test]
 async fn wrong_questions_are_answered_with_what_would_be_right() {
     let api = api().await;
-    for query in ["limit=201", "limit=0", "limit=x", "state=done", "kind=claims", "cursor=abc", "sort=name"] {
+    for query in ["limit=201", "limit=0", "limit=x", "state=done", "kind=rumours", "cursor=abc", "sort=name"] {
         let response = api.get(&format!("/v1/uploads?{query}")).send().await.unwrap();
         let name = query.split('=').next().unwrap();
         assert_eq!(problem(response, StatusCode::BAD_REQUEST).await["errors"][0]["field"], name);
