@@ -8,9 +8,8 @@ use gristmill_billing::settings;
 use gristmill_claims::{
     CURRENCY,
     claims::{self, Filter, State as ClaimState},
-    enter, void as voiding,
+    enter,
 };
-use gristmill_uploads::state;
 use http::{HeaderValue, StatusCode, Uri, header};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
@@ -214,15 +213,9 @@ pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri
 pub(crate) async fn void(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<WholeClaim>> {
     Params::of(&uri).finish()?;
     let id = name.id("claim", LIST)?;
-    let mut tx = app.receiver.pool.begin().await?;
-    let found = claims::find(&mut *tx, caller.id(), id).await?.ok_or_else(|| none(id))?;
-    if let Some(upload_id) = found.upload_id {
-        // Against an undoing of its upload at this moment: one of the two comes first, and the other sees that.
-        state::hold(&mut tx, upload_id).await?;
-        claims::find(&mut *tx, caller.id(), id).await?.ok_or_else(|| none(id))?;
+    if !app.receiver.void_claim(caller.id(), id).await? {
+        return Err(none(id));
     }
-    voiding::one(&mut tx, id).await?;
-    tx.commit().await?;
     Ok(Json(whole(&app, &caller, id).await?))
 }
 

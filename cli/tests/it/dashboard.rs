@@ -13,7 +13,7 @@ use super::{
     stderr, stdout,
 };
 
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 17] = [
     "/",
     "/uploads",
     "/jobs",
@@ -26,6 +26,8 @@ const PAGES: [&str; 15] = [
     "/mail",
     "/webhooks",
     "/normalizations",
+    "/claims",
+    "/usage",
     "/keys",
     "/audit",
     "/nothing-here",

@@ -124,6 +124,13 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
                 Err(error) => return Err(error.into()),
             }
         }
+        ["claims", client, id, "void"] => {
+            let (Ok(client), Ok(id)) = (client.parse(), id.parse::<Uuid>()) else { return Ok(None) };
+            if !app.receiver.void_claim(client, id).await? {
+                return Ok(None);
+            }
+            "The claim is void".to_owned()
+        }
         ["keys", id, "revoke"] => match keys::revoke(&app.pool, id).await? {
             0 => return Ok(None),
             _ => "The key works no more".to_owned(),

@@ -111,7 +111,14 @@ impl Frame<'_> {
         ),
         (
             "Back office",
-            &[("bills", "Bills"), ("mail", "Mail"), ("webhooks", "Webhooks"), ("normalizations", "Normalizations")],
+            &[
+                ("bills", "Bills"),
+                ("mail", "Mail"),
+                ("webhooks", "Webhooks"),
+                ("normalizations", "Normalizations"),
+                ("claims", "Claims"),
+                ("usage", "Usage"),
+            ],
         ),
         ("Access", &[("keys", "Clients and keys"), ("audit", "Audit")]),
     ];

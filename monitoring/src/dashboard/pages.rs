@@ -2,6 +2,7 @@
 
 mod audit;
 mod bills;
+mod claims;
 mod clients;
 mod dead;
 mod groups;
@@ -13,6 +14,7 @@ mod overview;
 mod queues;
 mod schedules;
 mod uploads;
+mod usage;
 mod webhooks;
 mod workers;
 
@@ -47,6 +49,9 @@ pub(super) async fn inside(
         ["mail", id] => mail::one(app, asked, id).await,
         ["webhooks"] => webhooks::list(app, operator, asked).await,
         ["webhooks", id] => webhooks::one(app, operator, asked, id).await,
+        ["claims"] => claims::list(app, asked).await,
+        ["claims", id] => claims::one(app, operator, asked, id).await,
+        ["usage"] => usage::page(app, asked).await,
         ["normalizations"] => normalizations::page(app, asked).await,
         ["keys"] => keys::page(app, operator).await,
         ["audit"] => audit::page(app, asked).await,

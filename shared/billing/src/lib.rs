@@ -10,6 +10,7 @@ pub mod jobs;
 pub mod payments;
 pub mod runs;
 pub mod settings;
+pub mod usage;
 
 mod cycle;
 mod id;

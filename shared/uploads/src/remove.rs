@@ -1,4 +1,4 @@
-use gristmill_claims::void;
+use gristmill_claims::{claims, void};
 use gristmill_pipelines::Kind;
 use gristmill_queue::QueueError;
 use uuid::Uuid;
@@ -87,5 +87,25 @@ impl Receiver {
         self.queue.push(jobs).await;
         self.events.publish_state(&upload).await;
         Ok(if undone { Removed::Undone(upload) } else { Removed::Cancelled(upload) })
+    }
+
+    /// Voids a claim: it does not count any more, and what was posted for it is taken back. One that is void stays so. False:
+    /// the client has no such claim.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn void_claim(&self, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        let Some(found) = claims::find(&mut *tx, client_id, id).await? else { return Ok(false) };
+        if let Some(upload_id) = found.upload_id {
+            // Against an undoing of its upload at this moment: one of the two comes first, and the other sees that.
+            state::hold(&mut tx, upload_id).await?;
+            if claims::find(&mut *tx, client_id, id).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        void::one(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }

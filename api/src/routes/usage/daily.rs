@@ -1,11 +1,9 @@
 use axum::{Json, extract::State};
-use gristmill_billing::settings;
+use gristmill_billing::{settings, usage};
 use gristmill_pipelines::messages::Credits;
 use http::Uri;
 use jiff::{ToSpan as _, civil::Date};
-use jiff_sqlx::ToSqlx as _;
 use serde::Serialize;
-use sqlx::FromRow;
 use utoipa::{IntoParams, ToSchema};
 
 use super::period::day;
@@ -44,13 +42,6 @@ pub(crate) struct UsageDay {
     credits: Credits,
 }
 
-#[derive(FromRow)]
-struct Row {
-    day: jiff_sqlx::Date,
-    messages: i64,
-    credits: i64,
-}
-
 /// Which days.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -76,28 +67,7 @@ pub(crate) async fn daily(State(app): State<App>, caller: Caller, uri: Uri) -> R
     let mut query = Params::of(&uri);
     let (from, to) = days(&mut query, today);
     query.finish()?;
-    let rows: Vec<Row> = sqlx::query_as(
-        "select d.day::date as day, coalesce(u.messages, 0) as messages, coalesce(u.credits, 0) as credits
-         from generate_series($2::date, $3::date, interval '1 day') as d (day)
-         left join (
-             select (m.sent_at at time zone $4)::date as day, count(*) as messages,
-                    sum(coalesce(r.credit_cost, m.text_credits))::bigint as credits
-             from messages m
-             left join upload_reports r on r.upload_id = m.upload_id and r.report_id = m.report_id
-             where m.client_id = $1
-               and m.sent_at >= $2::date::timestamp at time zone $4
-               and m.sent_at < ($3::date + 1)::timestamp at time zone $4
-               and exists (select from uploads u where u.id = m.upload_id and u.state = 'completed')
-             group by 1
-         ) u on u.day = d.day::date
-         order by d.day",
-    )
-    .bind(caller.id())
-    .bind(from.to_sqlx())
-    .bind(to.to_sqlx())
-    .bind(&settings.time_zone)
-    .fetch_all(pool)
-    .await?;
+    let rows = usage::daily(pool, caller.id(), &settings.time_zone, from, to).await?;
     let days = rows.into_iter().map(|row| UsageDay {
         date: row.day.to_jiff(),
         messages: row.messages,
