@@ -28,13 +28,14 @@ test:
 test-chaos: setup
 	cargo run --release --package gristmill -- chaos --minutes 3
 
-## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies
+## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts
 check: tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 	cargo deny check bans licenses sources
 	cargo machete
+	@sh scripts/rules
 
 ## audit   known vulnerabilities among the dependencies (needs the network)
 audit: tools

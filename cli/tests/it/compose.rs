@@ -98,7 +98,7 @@ fn every_command_is_one_of_ours() {
         }
         seen.push(command[0].as_str());
     }
-    assert_eq!(seen, ["api", "migrate", "scheduler", "worker"]);
+    assert_eq!(seen, ["api", "migrate", "monitor", "scheduler", "worker"]);
     let dockerfile = read("Dockerfile");
     assert!(
         dockerfile.contains(r#"CMD ["gristmill", "health", "#) && dockerfile.contains(r#"ENTRYPOINT ["gristmill"]"#)

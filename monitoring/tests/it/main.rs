@@ -1,6 +1,8 @@
 //! A role's port, asked over HTTP.
 #![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+mod names;
+
 use gristmill_monitoring::{Health, Server};
 use gristmill_platform::config::RedisConfig;
 use gristmill_platform::testing;
