@@ -1,12 +1,19 @@
 use std::sync::Arc;
 
 use gristmill_platform::config::ApiConfig;
+use gristmill_queue::Batcher;
 use gristmill_uploads::Receiver;
 use gristmill_webhooks::outbound::Outbound;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::{auth::Keys, hub::Hub, quota::Quotas};
+use crate::{
+    auth::Keys,
+    hub::Hub,
+    quota::Quotas,
+    routes::{Asked, gathering},
+};
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +26,8 @@ pub(crate) struct Parts {
     pub(crate) outbound: Outbound,
     /// Counts what may not be asked for too often.
     pub(crate) quotas: Quotas,
+    /// Enters single requests for merchants.
+    pub(crate) normalizing: Batcher<Asked, Uuid>,
     pub(crate) keys: Keys,
     pub(crate) hub: Hub,
     /// One permit an upload that is being received.
@@ -34,6 +43,7 @@ pub(crate) struct Parts {
 impl App {
     pub(crate) fn new(receiver: Receiver, hub: Hub, outbound: Outbound, quotas: Quotas, config: &ApiConfig) -> Self {
         Self(Arc::new(Parts {
+            normalizing: gathering(receiver.queue.clone()),
             keys: Keys::default(),
             receiving: Arc::new(Semaphore::new(receiver.limits.max_receiving)),
             receiver,

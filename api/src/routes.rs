@@ -23,6 +23,8 @@ mod usage;
 mod webhooks;
 mod workers;
 
+pub(crate) use normalizations::{Asked, gathering};
+
 use std::time::Duration;
 
 use axum::{

@@ -1,5 +1,6 @@
 //! `/v1/normalizations`: single transactions whose merchant is wanted; answered by webhook, or when asked again.
 
+mod gather;
 mod rules;
 mod wanted;
 
@@ -11,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-pub(crate) use self::rules::*;
 use self::wanted::NewNormalization;
+pub(crate) use self::{
+    gather::{Asked, gathering},
+    rules::*,
+};
 use super::transactions::Merchant;
 use crate::{
     app::App,
@@ -172,8 +176,11 @@ async fn one_accepted(
     caller: &Caller,
     new: &NewNormalization,
 ) -> Result<(StatusCode, HeaderMap, Json<Accepted>)> {
-    let ids = accept(app, caller, std::slice::from_ref(new)).await?;
-    let request_id = ids[0];
+    let asked = wanted::check(std::slice::from_ref(new))?.into_iter().map(|new| Asked::here(caller.id(), new));
+    let mut request_id = Uuid::nil();
+    for asked in asked {
+        request_id = app.normalizing.ask(asked).await;
+    }
     let location = HeaderValue::try_from(format!("/v1/normalizations/{request_id}")).map_err(Problem::internal)?;
     Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(Accepted { request_id })))
 }
@@ -181,7 +188,7 @@ async fn one_accepted(
 async fn accept(app: &App, caller: &Caller, new: &[NewNormalization]) -> Result<Vec<Uuid>> {
     let new = wanted::check(new)?;
     let mut tx = app.receiver.pool.begin().await?;
-    let (ids, enqueued) = requests::create(&mut tx, &app.receiver.queue, caller.id(), &new).await?;
+    let (ids, enqueued) = requests::create(&mut tx, &app.receiver.queue, caller.id(), None, &new).await?;
     tx.commit().await?;
     app.receiver.queue.push(enqueued).await;
     Ok(ids)

@@ -81,7 +81,7 @@ const SELECT: &str =
     "select id, client_id, date, description, amount_minor, currency, state, detail, created_at, completed_at,
     merchant, matched, rule_id, score, mcc, category, wikidata from normalizations";
 
-/// Takes requests, each with its job. Push what it returns after the commit.
+/// Takes requests, each with its job; the trace is the one that runs here unless another one is given. Push what it returns after the commit.
 ///
 /// # Errors
 /// The ledger's.
@@ -89,6 +89,7 @@ pub async fn create(
     conn: &mut PgConnection,
     queue: &Queue,
     client_id: i32,
+    trace_parent: Option<String>,
     new: &[New],
 ) -> Result<(Vec<Uuid>, Enqueued), QueueError> {
     let jobs: Vec<Normalize> = new.iter().map(|_| Normalize { request_id: Uuid::now_v7() }).collect();
@@ -107,7 +108,7 @@ pub async fn create(
     .bind(new.iter().map(|new| new.currency.as_deref()).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?;
-    let options = Options { client_id: Some(client_id), ..Options::default() };
+    let options = Options { client_id: Some(client_id), trace_parent, ..Options::default() };
     let enqueued = queue.enqueue_all(conn, &jobs, &options).await?;
     Ok((ids, enqueued))
 }

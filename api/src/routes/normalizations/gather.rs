@@ -1,0 +1,54 @@
+//! Single requests that come at the same time are entered by one commit: its flush is what a request costs.
+
+use std::collections::BTreeMap;
+
+use gristmill_normalization::requests::{self, New};
+use gristmill_queue::{Batcher, Queue, QueueError, trace};
+use uuid::Uuid;
+
+/// Requests of one commit.
+const BATCH: usize = 256;
+
+/// A request, whose it is, and the trace that it is part of.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    client_id: i32,
+    trace_parent: Option<String>,
+    new: New,
+}
+
+impl Asked {
+    /// By this client, in the trace that runs here.
+    pub(super) fn here(client_id: i32, new: New) -> Self {
+        Self { client_id, trace_parent: trace::current(), new }
+    }
+}
+
+/// Takes requests, and answers with their ids when they are committed. Needs a runtime.
+pub(crate) fn gathering(queue: Queue) -> Batcher<Asked, Uuid> {
+    Batcher::new("normalizations.enter", BATCH, move |asked: Vec<Asked>| {
+        let queue = queue.clone();
+        async move { enter(&queue, asked).await }
+    })
+}
+
+async fn enter(queue: &Queue, asked: Vec<Asked>) -> Result<Vec<Uuid>, QueueError> {
+    // What goes into one statement: a client's requests of one trace, mostly none.
+    let mut alike: BTreeMap<(i32, Option<String>), (Vec<usize>, Vec<New>)> = BTreeMap::new();
+    let mut ids = vec![Uuid::nil(); asked.len()];
+    for (place, Asked { client_id, trace_parent, new }) in asked.into_iter().enumerate() {
+        let (places, requests) = alike.entry((client_id, trace_parent)).or_default();
+        places.push(place);
+        requests.push(new);
+    }
+    let mut tx = queue.pool().begin().await?;
+    let mut jobs = gristmill_queue::Enqueued::default();
+    for ((client_id, trace_parent), (places, requests)) in alike {
+        let (made, enqueued) = requests::create(&mut tx, queue, client_id, trace_parent, &requests).await?;
+        places.into_iter().zip(made).for_each(|(place, id)| ids[place] = id);
+        jobs.merge(enqueued);
+    }
+    tx.commit().await?;
+    queue.push(jobs).await;
+    Ok(ids)
+}
