@@ -107,7 +107,7 @@ async fn a_file_is_sent_from_the_page_and_its_map_fills() {
     let browser = Browser::open(&stack).await;
     browser.log_in(&stack).await;
     browser.go("/uploads").await;
-    browser.find("[data-file]").await.send_keys(text(&file)).await.unwrap();
+    browser.type_into("[data-file]", text(&file)).await;
     browser.until("the upload's page", "return location.pathname.startsWith('/uploads/')").await;
     browser.until("the end", "return document.querySelector('h1 .state')?.textContent === 'completed'").await;
     let cells = browser.ask("return document.querySelectorAll('.map > *').length").await.as_u64().unwrap();
@@ -128,7 +128,7 @@ async fn a_worker_dies_and_its_chunks_go_on() {
     let browser = Browser::open(&stack).await;
     browser.log_in(&stack).await;
     browser.go("/uploads").await;
-    browser.find("[data-file]").await.send_keys(text(&file)).await.unwrap();
+    browser.type_into("[data-file]", text(&file)).await;
     browser.until("the upload's page", "return location.pathname.startsWith('/uploads/')").await;
     let workers = stdout(&stack.run(&["workers", "list", "--json"]));
     let worker: Value = serde_json::from_str(workers.lines().next().unwrap()).unwrap();

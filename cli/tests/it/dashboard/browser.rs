@@ -1,4 +1,5 @@
-//! Chromium and its driver, started for one test.
+//! Chromium and its driver, started for one test. What is wanted of the driver is a handful of requests (W3C WebDriver), so
+//! they are made here: the client libraries turn on `serde_json`'s `preserve_order`, for the whole workspace.
 
 use std::{
     process::{Child, Command, Stdio},
@@ -6,8 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-use thirtyfour::prelude::*;
+use serde_json::{Value, json};
 
 use crate::stack::Stack;
 
@@ -15,7 +15,9 @@ use crate::stack::Stack;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Browser {
-    driver: WebDriver,
+    http: reqwest::Client,
+    /// The driver's address of this session.
+    session: String,
     process: Child,
     base: String,
     _profile: tempfile::TempDir,
@@ -39,20 +41,37 @@ impl Browser {
             .spawn()
             .expect("chromedriver is missing: `make test` installs it");
         let profile = tempfile::tempdir().unwrap();
-        let mut wanted = DesiredCapabilities::chrome();
-        for flag in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1440,900"] {
-            wanted.add_arg(flag).unwrap();
-        }
-        wanted.add_arg(&format!("--user-data-dir={}", profile.path().display())).unwrap();
+        let folder = format!("--user-data-dir={}", profile.path().display());
+        let flags = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1440,900", &folder];
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": { "args": flags } } } });
+        let http = reqwest::Client::new();
+        let driver = format!("http://127.0.0.1:{port}/session");
         let since = Instant::now();
-        let driver = loop {
-            match WebDriver::new(format!("http://127.0.0.1:{port}"), wanted.clone()).await {
-                Ok(driver) => break driver,
-                Err(error) if since.elapsed() > PATIENCE => panic!("the browser does not start: {error}"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        let id = loop {
+            let answer = http.post(&driver).json(&wanted).send().await;
+            if let Ok(answer) = answer
+                && let Ok(answer) = answer.json::<Value>().await
+                && let Some(id) = answer["value"]["sessionId"].as_str()
+            {
+                break id.to_owned();
             }
+            assert!(since.elapsed() < PATIENCE, "the browser does not start");
+            tokio::time::sleep(Duration::from_millis(200)).await;
         };
-        Self { driver, process, base: dashboard(stack), _profile: profile }
+        Self { http, session: format!("{driver}/{id}"), process, base: dashboard(stack), _profile: profile }
+    }
+
+    /// Tells the driver to do something; what it says is wrong is an error.
+    async fn tell(&self, what: &str, with: Value) -> Result<Value, String> {
+        let request = self.http.post(format!("{}/{what}", self.session)).json(&with);
+        let answer = request.send().await.map_err(|error| error.to_string())?;
+        let (good, mut said) =
+            (answer.status().is_success(), answer.json::<Value>().await.map_err(|error| error.to_string())?);
+        if good { Ok(said["value"].take()) } else { Err(said["value"]["message"].to_string()) }
+    }
+
+    async fn asked(&self, how: &str, script: &str) -> Result<Value, String> {
+        self.tell(&format!("execute/{how}"), json!({ "script": script, "args": [] })).await
     }
 
     /// With the operator's key of the stack.
@@ -64,13 +83,13 @@ impl Browser {
     }
 
     pub(super) async fn enter_key(&self, key: &str) {
-        self.find("#key").await.send_keys(key).await.unwrap();
+        self.type_into("#key", key).await;
         self.click(".login button").await;
         self.until("the answer", "return document.readyState === 'complete'").await;
     }
 
     pub(super) async fn go(&self, path: &str) {
-        self.driver.goto(format!("{}{path}", self.base)).await.unwrap();
+        self.tell("url", json!({ "url": format!("{}{path}", self.base) })).await.unwrap();
         // What goes wrong in scripts from here on is kept, and what the page's policy forbids.
         let listen = "window.complaints ??= []; addEventListener('error', e => complaints.push(e.message)); \
                       document.addEventListener('securitypolicyviolation', e => complaints.push(e.violatedDirective + ' ' + e.blockedURI)); \
@@ -84,14 +103,31 @@ impl Browser {
         serde_json::from_value(self.ask("return window.complaints").await).unwrap()
     }
 
-    pub(super) async fn find(&self, selector: &str) -> WebElement {
-        self.driver.query(By::Css(selector)).wait(PATIENCE, Duration::from_millis(100)).first().await.unwrap()
+    /// An element's name at the driver; waits until it is there.
+    async fn find(&self, selector: &str) -> String {
+        let since = Instant::now();
+        loop {
+            let found = self.tell("element", json!({ "using": "css selector", "value": selector })).await;
+            let name = found.ok().and_then(|found| found.as_object()?.values().next()?.as_str().map(str::to_owned));
+            if let Some(name) = name {
+                return name;
+            }
+            assert!(since.elapsed() < PATIENCE, "there is no {selector}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Types, or chooses a file.
+    pub(super) async fn type_into(&self, selector: &str, text: &str) {
+        let element = self.find(selector).await;
+        self.tell(&format!("element/{element}/value"), json!({ "text": text })).await.unwrap();
     }
 
     pub(super) async fn click(&self, selector: &str) {
         // The page may be rendered anew between finding and clicking.
         for _ in 0..20 {
-            if self.find(selector).await.click().await.is_ok() {
+            let element = self.find(selector).await;
+            if self.tell(&format!("element/{element}/click"), json!({})).await.is_ok() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -100,7 +136,8 @@ impl Browser {
     }
 
     pub(super) async fn text(&self, selector: &str) -> String {
-        self.find(selector).await.text().await.unwrap()
+        self.find(selector).await;
+        self.ask(&format!("return document.querySelector('{selector}').innerText")).await.as_str().unwrap().to_owned()
     }
 
     pub(super) async fn path(&self) -> String {
@@ -108,13 +145,13 @@ impl Browser {
     }
 
     pub(super) async fn ask(&self, script: &str) -> Value {
-        self.driver.execute(script, Vec::new()).await.unwrap().json().clone()
+        self.asked("sync", script).await.unwrap()
     }
 
     /// A script that calls `done` with its answer.
     pub(super) async fn ask_later(&self, script: &str) -> Value {
         let script = format!("const done = arguments[arguments.length - 1]; {script}");
-        self.driver.execute_async(&script, Vec::new()).await.unwrap().json().clone()
+        self.asked("async", &script).await.unwrap()
     }
 
     /// Status and body of a request from the page, with this token.
@@ -130,14 +167,14 @@ impl Browser {
     pub(super) async fn until(&self, what: &str, script: &str) {
         let since = Instant::now();
         // In the middle of a change of pages nothing can be asked.
-        while !self.driver.execute(script, Vec::new()).await.is_ok_and(|answer| answer.json() == &Value::Bool(true)) {
+        while self.asked("sync", script).await != Ok(Value::Bool(true)) {
             assert!(since.elapsed() < PATIENCE, "waited for {what} in vain");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     pub(super) async fn quit(mut self) {
-        let _ = self.driver.clone().quit().await;
+        let _ = self.http.delete(&self.session).send().await;
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
