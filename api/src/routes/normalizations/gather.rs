@@ -32,18 +32,25 @@ pub(crate) fn gathering(queue: Queue) -> Batcher<Asked, Uuid> {
     })
 }
 
+/// Requests of one statement, and where their ids go.
+#[derive(Default)]
+struct Alike {
+    places: Vec<usize>,
+    requests: Vec<New>,
+}
+
 async fn enter(queue: &Queue, asked: Vec<Asked>) -> Result<Vec<Uuid>, QueueError> {
     // What goes into one statement: a client's requests of one trace, mostly none.
-    let mut alike: BTreeMap<(i32, Option<String>), (Vec<usize>, Vec<New>)> = BTreeMap::new();
+    let mut alike: BTreeMap<(i32, Option<String>), Alike> = BTreeMap::new();
     let mut ids = vec![Uuid::nil(); asked.len()];
     for (place, Asked { client_id, trace_parent, new }) in asked.into_iter().enumerate() {
-        let (places, requests) = alike.entry((client_id, trace_parent)).or_default();
-        places.push(place);
-        requests.push(new);
+        let together = alike.entry((client_id, trace_parent)).or_default();
+        together.places.push(place);
+        together.requests.push(new);
     }
     let mut tx = queue.pool().begin().await?;
     let mut jobs = gristmill_queue::Enqueued::default();
-    for ((client_id, trace_parent), (places, requests)) in alike {
+    for ((client_id, trace_parent), Alike { places, requests }) in alike {
         let (made, enqueued) = requests::create(&mut tx, queue, client_id, trace_parent, &requests).await?;
         places.into_iter().zip(made).for_each(|(place, id)| ids[place] = id);
         jobs.merge(enqueued);
