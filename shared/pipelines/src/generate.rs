@@ -10,6 +10,10 @@ mod numbers;
 mod transactions;
 mod words;
 
+use std::io;
+
+use self::numbers::Numbers;
+
 pub use claims::claims;
 pub use debts::debts;
 pub use messages::messages;
@@ -60,6 +64,41 @@ impl Counts {
     pub fn read(&self) -> u64 {
         self.accepted + self.rejected + self.duplicate
     }
+
+    /// Counts the next record of a kind whose keys are numbers: its number, and whether it is bad. A duplicate has an
+    /// earlier record's, a bad one none of the file's.
+    fn draw(&mut self, lot: u128, lots: &Lots, numbers: &mut Numbers) -> (u64, bool) {
+        if lot < lots.bad {
+            self.rejected += 1;
+            (u64::MAX - self.rejected, true)
+        } else if lot < lots.repeated && self.accepted > 0 {
+            self.duplicate += 1;
+            (numbers.below(self.accepted), false)
+        } else {
+            self.accepted += 1;
+            (self.accepted - 1, false)
+        }
+    }
+}
+
+/// Below which lots a record is bad, or repeats an earlier key.
+struct Lots {
+    bad: u128,
+    repeated: u128,
+}
+
+impl Lots {
+    fn of(options: &Options) -> Self {
+        Self { bad: threshold(options.bad), repeated: threshold(options.bad + options.duplicates) }
+    }
+}
+
+/// Writes what has gathered.
+fn spill(buffer: &mut Vec<u8>, out: &mut impl io::Write, counts: &mut Counts) -> io::Result<()> {
+    counts.bytes += buffer.len() as u64;
+    out.write_all(buffer)?;
+    buffer.clear();
+    Ok(())
 }
 
 /// Of 2⁶⁴ equally likely lots, how many are drawn with this probability.

@@ -1,6 +1,6 @@
 use std::io;
 
-use super::{BUFFER_BYTES, Counts, Options, numbers::Numbers, threshold};
+use super::{BUFFER_BYTES, Counts, Options, numbers::Numbers, spill, threshold};
 
 /// What clinics do, and what they ask for it, in dollars.
 const PROCEDURES: [(&str, u64); 8] = [
@@ -58,13 +58,10 @@ pub fn claims(options: &Options, mut out: impl io::Write) -> io::Result<Counts> 
         let line = format!("{date} 0:00,{procedure},{quadrant},{member},{provider},{}\n", fields.join(","));
         buffer.extend_from_slice(line.as_bytes());
         if buffer.len() >= BUFFER_BYTES {
-            counts.bytes += buffer.len() as u64;
-            out.write_all(&buffer)?;
-            buffer.clear();
+            spill(&mut buffer, &mut out, &mut counts)?;
         }
     }
-    counts.bytes += buffer.len() as u64;
-    out.write_all(&buffer)?;
+    spill(&mut buffer, &mut out, &mut counts)?;
     out.flush()?;
     Ok(counts)
 }

@@ -1,9 +1,9 @@
 use std::io;
 
 use super::{
-    BUFFER_BYTES, Counts, Options,
+    BUFFER_BYTES, Counts, Lots, Options,
     numbers::Numbers,
-    threshold,
+    spill,
     words::{FIRST_NAMES, LAST_NAMES, MAIL_DOMAINS, MAILBOXES},
 };
 use crate::{Kind, ReasonCode};
@@ -18,17 +18,17 @@ pub fn debts(options: &Options, mut out: impl io::Write) -> io::Result<Counts> {
         buffer: Vec::with_capacity(BUFFER_BYTES + 1024),
     };
     let faults = faults(options);
-    let (bad, repeated) = (threshold(options.bad), threshold(options.bad + options.duplicates));
+    let lots = Lots::of(options);
     let mut counts = Counts::default();
     file.buffer.extend_from_slice(Kind::Debts.samples().header.as_bytes());
     file.buffer.push(b'\n');
     for _ in 0..options.rows {
         let lot = u128::from(file.numbers.next());
-        if lot < bad {
+        if lot < lots.bad {
             let fault = faults[(counts.rejected % faults.len() as u64) as usize];
             file.bad(fault, options.max_record_bytes.unwrap_or_default());
             counts.rejected += 1;
-        } else if lot < repeated && counts.accepted > 0 {
+        } else if lot < lots.repeated && counts.accepted > 0 {
             let earlier = file.numbers.below(counts.accepted);
             let id = file.all_ids.peek_uuid(earlier);
             file.good(id);
@@ -39,41 +39,22 @@ pub fn debts(options: &Options, mut out: impl io::Write) -> io::Result<Counts> {
             counts.accepted += 1;
         }
         if file.buffer.len() >= BUFFER_BYTES {
-            counts.bytes += file.buffer.len() as u64;
-            out.write_all(&file.buffer)?;
-            file.buffer.clear();
+            spill(&mut file.buffer, &mut out, &mut counts)?;
         }
     }
-    counts.bytes += file.buffer.len() as u64;
-    out.write_all(&file.buffer)?;
+    spill(&mut file.buffer, &mut out, &mut counts)?;
     out.flush()?;
     Ok(counts)
 }
 
-/// What can be wrong with a debt by itself; `duplicate` cannot, and nothing is known to be `poison`.
-const FAULTS: [ReasonCode; 12] = [
-    ReasonCode::RecordTooLong,
-    ReasonCode::TooFewColumns,
-    ReasonCode::TooManyColumns,
-    ReasonCode::NotUtf8,
-    ReasonCode::NulByte,
-    ReasonCode::MissingField,
-    ReasonCode::FieldTooLong,
-    ReasonCode::BadUuid,
-    ReasonCode::BadAmount,
-    ReasonCode::BadDate,
-    ReasonCode::BadEmail,
-    ReasonCode::BadGovernmentId,
-];
-
+/// What can be wrong with a debt by itself: what its samples show, and what depends on the options.
 fn faults(options: &Options) -> Vec<ReasonCode> {
     let possible = |code: &ReasonCode| match code {
         ReasonCode::BadGovernmentId => options.check_government_id,
         ReasonCode::RecordTooLong => options.max_record_bytes.is_some(),
-        // those that a record of the kind can have by itself
         code => Kind::Debts.samples().bad.iter().any(|bad| bad.code == *code),
     };
-    FAULTS.into_iter().filter(possible).collect()
+    ReasonCode::ALL.iter().copied().filter(possible).collect()
 }
 
 /// Every day from 2022-10-01 to 2024-10-31.

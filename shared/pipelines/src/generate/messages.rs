@@ -1,6 +1,6 @@
 use std::io;
 
-use super::{BUFFER_BYTES, Counts, Options, numbers::Numbers, threshold};
+use super::{BUFFER_BYTES, Counts, Lots, Options, numbers::Numbers, spill};
 
 /// Characters of a text: the shortest and the longest but for its last word.
 const LENGTHS: (u64, u64) = (20, 190);
@@ -22,22 +22,14 @@ const WORDS: &str = "the a of is in to are what any for and on if there who when
 pub fn messages(options: &Options, mut out: impl io::Write) -> io::Result<Counts> {
     let words: Vec<&str> = WORDS.split(' ').collect();
     let mut numbers = Numbers::new(options.seed, 4);
-    let (bad, repeated) = (threshold(options.bad), threshold(options.bad + options.duplicates));
+    let lots = Lots::of(options);
     let mut counts = Counts::default();
     let mut buffer = Vec::with_capacity(BUFFER_BYTES + 1024);
     buffer.extend_from_slice(b"id,timestamp,text,report_id\n");
     for n in 0..options.rows {
         let lot = u128::from(numbers.next());
-        let (id, hour) = if lot < bad {
-            counts.rejected += 1;
-            (u64::MAX - counts.rejected, 24)
-        } else if lot < repeated && counts.accepted > 0 {
-            counts.duplicate += 1;
-            (numbers.below(counts.accepted), n / 3600 % 24)
-        } else {
-            counts.accepted += 1;
-            (counts.accepted - 1, n / 3600 % 24)
-        };
+        let (id, bad) = counts.draw(lot, &lots, &mut numbers);
+        let hour = if bad { 24 } else { n / 3600 % 24 };
         let (day, minute, second) = (1 + n / 86_400 % 28, n / 60 % 60, n % 60);
         let (text, millis) = (text(&mut numbers, &words), numbers.below(1000));
         let report = match numbers.below(20) {
@@ -50,13 +42,10 @@ pub fn messages(options: &Options, mut out: impl io::Write) -> io::Result<Counts
         );
         buffer.extend_from_slice(line.as_bytes());
         if buffer.len() >= BUFFER_BYTES {
-            counts.bytes += buffer.len() as u64;
-            out.write_all(&buffer)?;
-            buffer.clear();
+            spill(&mut buffer, &mut out, &mut counts)?;
         }
     }
-    counts.bytes += buffer.len() as u64;
-    out.write_all(&buffer)?;
+    spill(&mut buffer, &mut out, &mut counts)?;
     out.flush()?;
     Ok(counts)
 }

@@ -1,6 +1,6 @@
 use std::io;
 
-use super::{BUFFER_BYTES, Counts, Options, numbers::Numbers, threshold};
+use super::{BUFFER_BYTES, Counts, Lots, Options, numbers::Numbers, spill};
 use crate::merchants::{Dictionary, noise};
 
 /// Descriptors that a file draws from: like statements, it names the same merchants again and again.
@@ -10,23 +10,15 @@ const DESCRIPTORS: usize = 20_000;
 pub fn transactions(options: &Options, mut out: impl io::Write) -> io::Result<Counts> {
     let labelled = noise::descriptors(Dictionary::built_in(), options.seed, DESCRIPTORS);
     let mut numbers = Numbers::new(options.seed, 3);
-    let (bad, repeated) = (threshold(options.bad), threshold(options.bad + options.duplicates));
+    let lots = Lots::of(options);
     let mut counts = Counts::default();
     let mut buffer = Vec::with_capacity(BUFFER_BYTES + 1024);
     buffer.extend_from_slice(b"date,description,amount,currency,id\n");
     for _ in 0..options.rows {
         let lot = u128::from(numbers.next());
         let month = 1 + numbers.below(12);
-        let (id, day) = if lot < bad {
-            counts.rejected += 1;
-            (u64::MAX - counts.rejected, 32)
-        } else if lot < repeated && counts.accepted > 0 {
-            counts.duplicate += 1;
-            (numbers.below(counts.accepted), 1 + numbers.below(28))
-        } else {
-            counts.accepted += 1;
-            (counts.accepted - 1, 1 + numbers.below(28))
-        };
+        let (id, bad) = counts.draw(lot, &lots, &mut numbers);
+        let day = if bad { 32 } else { 1 + numbers.below(28) };
         let descriptor = &labelled[numbers.below(DESCRIPTORS as u64) as usize].descriptor;
         let cents = 100 + numbers.below(50_000);
         let line = format!(
@@ -38,13 +30,10 @@ pub fn transactions(options: &Options, mut out: impl io::Write) -> io::Result<Co
         );
         buffer.extend_from_slice(line.as_bytes());
         if buffer.len() >= BUFFER_BYTES {
-            counts.bytes += buffer.len() as u64;
-            out.write_all(&buffer)?;
-            buffer.clear();
+            spill(&mut buffer, &mut out, &mut counts)?;
         }
     }
-    counts.bytes += buffer.len() as u64;
-    out.write_all(&buffer)?;
+    spill(&mut buffer, &mut out, &mut counts)?;
     out.flush()?;
     Ok(counts)
 }
