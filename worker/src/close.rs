@@ -8,7 +8,7 @@ mod settle;
 use std::time::Duration;
 
 use gristmill_claims::enter;
-use gristmill_mail::Kind;
+use gristmill_mail::{Kind, operator};
 use gristmill_pipelines::Kind as FileKind;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_uploads::{
@@ -76,7 +76,7 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     let (client_id, kind) = closed.ok_or(JobError::Cancelled)?;
     let options = Options { delay: Some(env.keep_objects), client_id: Some(client_id), ..Options::default() };
     let mut jobs = env.queue.enqueue(&mut tx, &DropObjects { upload_id }, &options).await?;
-    let told = state::tell(&mut tx, &env.queue, client_id, upload_id, Kind::UploadCompleted).await?;
+    let told = operator::tell(&mut tx, &env.queue, client_id, Kind::UploadCompleted, upload_id.to_string()).await?;
     jobs.merge(told);
     jobs.merge(state::publish(&mut tx, &env.queue, client_id, upload_id, EventType::UploadCompleted).await?);
     // What a kind's rows bring about begins with their counting.

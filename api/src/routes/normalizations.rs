@@ -176,11 +176,8 @@ async fn one_accepted(
     caller: &Caller,
     new: &NewNormalization,
 ) -> Result<(StatusCode, HeaderMap, Json<Accepted>)> {
-    let asked = wanted::check(std::slice::from_ref(new))?.into_iter().map(|new| Asked::here(caller.id(), new));
-    let mut request_id = Uuid::nil();
-    for asked in asked {
-        request_id = app.normalizing.ask(asked).await;
-    }
+    let new = wanted::check(std::slice::from_ref(new))?.remove(0);
+    let request_id = app.normalizing.ask(Asked::here(caller.id(), new)).await;
     let location = HeaderValue::try_from(format!("/v1/normalizations/{request_id}")).map_err(Problem::internal)?;
     Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(Accepted { request_id })))
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     api::Api,
-    human::{count, table},
+    human::{count, pretty, table},
     server::Server,
 };
 
@@ -121,7 +121,7 @@ impl Bills {
 
 async fn show(api: &Api, id: Uuid) -> anyhow::Result<()> {
     let bill: Value = api.get(&format!("v1/bills/{id}"), &[]).await?;
-    println!("{}", serde_json::to_string_pretty(&bill)?);
+    pretty(&bill)?;
     Ok(())
 }
 

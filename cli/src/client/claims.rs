@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     api::Api,
     confirm::confirm,
-    human::{count, table},
+    human::{count, pretty, table},
     server::Server,
 };
 
@@ -135,7 +135,7 @@ fn days(from: Option<Date>, to: Option<Date>) -> Vec<(&'static str, String)> {
 
 async fn show(api: &Api, id: Uuid) -> anyhow::Result<()> {
     let claim: Value = api.get(&format!("v1/claims/{id}"), &[]).await?;
-    println!("{}", serde_json::to_string_pretty(&claim)?);
+    pretty(&claim)?;
     Ok(())
 }
 

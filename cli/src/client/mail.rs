@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     api::Api,
-    human::{short, table, text},
+    human::{pretty, short, table, text},
     server::Server,
 };
 
@@ -113,7 +113,7 @@ impl Mail {
             }
             What::Show { id, server } => {
                 let mail: Value = Api::open(server)?.get(&format!("v1/mail/{id}"), &[]).await?;
-                println!("{}", serde_json::to_string_pretty(&mail)?);
+                pretty(&mail)?;
             }
             What::Eml { id, output, server } => eml(&Api::open(server)?, id, output).await?,
             What::Bounce { address, hard, message_id, reason, server } => {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     all::All,
     api::Api,
-    human::{short, table, text},
+    human::{pretty, short, table, text},
     server::Server,
 };
 
@@ -157,7 +157,7 @@ impl Normalizations {
         match self.what {
             What::List { limit, json, server } => list(&Api::open(server)?, limit, json).await?,
             What::Show { id, server } => {
-                show(&Api::open(server)?.get(&format!("v1/normalizations/{id}"), &[]).await?)?;
+                pretty(&Api::open(server)?.get(&format!("v1/normalizations/{id}"), &[]).await?)?;
             }
             What::Rules(all) => {
                 let none = Some("no rules: `gristmill normalizations add-rule contains WORDS NAME` makes one");
@@ -166,7 +166,7 @@ impl Normalizations {
             What::AddRule { test, pattern, name, server } => {
                 let test = if matches!(test, Test::Contains) { "contains" } else { "regex" };
                 let body = json!({ "test": test, "pattern": pattern, "name": name });
-                show(&Api::open(server)?.change(Method::POST, "v1/normalization-rules", Some(&body)).await?)?;
+                pretty(&Api::open(server)?.change(Method::POST, "v1/normalization-rules", Some(&body)).await?)?;
             }
             What::DeleteRule { id, server } => {
                 let api = Api::open(server)?;
@@ -177,11 +177,6 @@ impl Normalizations {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn show(value: &Value) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
 }
 
 async fn list(api: &Api, limit: usize, json: bool) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ use super::{
     all::All,
     api::Api,
     confirm::confirm,
-    human::{short, table},
+    human::{pretty, short, table},
     server::Server,
 };
 
@@ -132,7 +132,7 @@ impl Webhooks {
             What::Create { url, events, description, ed25519, server } => {
                 let signature = if ed25519 { "ed25519" } else { "hmac" };
                 let body = json!({ "url": url, "events": events, "description": description, "signature": signature });
-                show(&Api::open(server)?.change(Method::POST, "v1/webhooks", Some(&body)).await?)?;
+                pretty(&Api::open(server)?.change(Method::POST, "v1/webhooks", Some(&body)).await?)?;
             }
             What::Show(one) => one.ask(Method::GET, "", None).await?,
             What::Update { one, url, events, description } => {
@@ -155,7 +155,7 @@ impl Webhooks {
                 let path = one.path("/replay");
                 let api = Api::open(one.server)?;
                 let answer = api.send(api.request(Method::POST, &path, &query)).await?;
-                show(&api.json(answer).await?)?;
+                pretty(&api.json(answer).await?)?;
             }
             What::Delete { one, yes } => return delete(one, yes).await,
         }
@@ -171,13 +171,8 @@ impl One {
     /// Does it, and prints the answer.
     async fn ask(self, method: Method, rest: &str, body: Option<Value>) -> anyhow::Result<()> {
         let path = self.path(rest);
-        show(&Api::open(self.server)?.change(method, &path, body.as_ref()).await?)
+        pretty(&Api::open(self.server)?.change(method, &path, body.as_ref()).await?)
     }
-}
-
-fn show(value: &Value) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
 }
 
 fn text(value: &Value) -> String {

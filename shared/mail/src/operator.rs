@@ -1,8 +1,10 @@
-//! Who is told of a client's uploads.
-
-use sqlx::PgConnection;
+//! Who is told of what happens to a client's uploads and webhooks.
 
 use gristmill_bills::Language;
+use gristmill_queue::{Enqueued, Options, Queue, QueueError};
+use sqlx::PgConnection;
+
+use crate::{Kind, jobs::SendMail};
 
 /// A client's operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,4 +29,23 @@ pub async fn find(on: &mut PgConnection, client_id: i32) -> Result<Option<Operat
     let Some((address, language)) = found else { return Ok(None) };
     let language = language.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     Ok(Some(Operator { address, language }))
+}
+
+/// Has a client's operator told by mail, where its settings name one: what of, and about which. Push what it returns after
+/// the commit.
+///
+/// # Errors
+/// The ledger's.
+pub async fn tell(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    kind: Kind,
+    reference: String,
+) -> Result<Enqueued, QueueError> {
+    if find(conn, client_id).await?.is_none() {
+        return Ok(Enqueued::default());
+    }
+    let job = SendMail { client_id, kind, reference };
+    queue.enqueue(conn, &job, &Options { client_id: Some(client_id), ..Options::default() }).await
 }

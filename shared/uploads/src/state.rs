@@ -1,7 +1,7 @@
 //! The changes of state that more than one role makes. Each is one statement that asks for the state it starts from,
 //! so that of two racing changes one wins and the other sees that it came too late.
 
-use gristmill_mail::{Kind, jobs::SendMail, operator};
+use gristmill_mail::{Kind, operator};
 use gristmill_queue::{Enqueued, GroupId, Options, Queue, QueueError};
 use gristmill_webhooks::{Event, EventType, Rows, UploadEnd};
 use sqlx::PgConnection;
@@ -61,25 +61,10 @@ pub async fn end(
     let options = Options { client_id: Some(client_id), ..Options::default() };
     let mut jobs = queue.enqueue(conn, &PurgeUpload { upload_id }, &options).await?;
     if to == State::Failed {
-        jobs.merge(tell(conn, queue, client_id, upload_id, Kind::UploadFailed).await?);
+        jobs.merge(operator::tell(conn, queue, client_id, Kind::UploadFailed, upload_id.to_string()).await?);
         jobs.merge(publish(conn, queue, client_id, upload_id, EventType::UploadFailed).await?);
     }
     Ok(Some(jobs))
-}
-
-/// Has the client's operator told by mail how an upload has ended, where the client has named one.
-pub async fn tell(
-    conn: &mut PgConnection,
-    queue: &Queue,
-    client_id: i32,
-    upload_id: Uuid,
-    kind: Kind,
-) -> Result<Enqueued, QueueError> {
-    if operator::find(conn, client_id).await?.is_none() {
-        return Ok(Enqueued::default());
-    }
-    let job = SendMail { client_id, kind, reference: upload_id.to_string() };
-    queue.enqueue(conn, &job, &Options { client_id: Some(client_id), ..Options::default() }).await
 }
 
 /// Tells the client's webhooks how an upload has ended, in the transaction that ends it.

@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use gristmill_mail::{Kind, jobs::SendMail, operator};
-use gristmill_queue::{Enqueued, Options, Queue, QueueError};
+use gristmill_mail::{Kind, operator};
+use gristmill_queue::{Enqueued, Queue, QueueError};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -162,7 +162,9 @@ pub(super) async fn record(queue: &Queue, attempts: &[Attempt]) -> Result<(), Qu
             .execute(&mut *tx)
             .await?;
         for (endpoint_id, client_id) in disable(&mut tx, &failing, "failing").await? {
-            mails.merge(tell(&mut tx, queue, endpoint_id, client_id).await?);
+            // Each time that the endpoint is disabled is a mail of its own.
+            let reference = format!("{endpoint_id}/{}", Timestamp::now().as_second());
+            mails.merge(operator::tell(&mut tx, queue, client_id, Kind::WebhookDisabled, reference).await?);
         }
     }
     if !gone.is_empty() {
@@ -215,20 +217,4 @@ async fn disable(conn: &mut PgConnection, endpoints: &[Uuid], reason: &str) -> R
         metrics::counter!("gristmill_webhook_endpoints_disabled_total", "reason" => reason.to_owned()).increment(1);
     }
     Ok(disabled)
-}
-
-/// Has the client's operator told by mail, where the client has named one. Each time that the endpoint is disabled is a
-/// mail of its own.
-async fn tell(
-    conn: &mut PgConnection,
-    queue: &Queue,
-    endpoint_id: Uuid,
-    client_id: i32,
-) -> Result<Enqueued, QueueError> {
-    if operator::find(conn, client_id).await?.is_none() {
-        return Ok(Enqueued::default());
-    }
-    let reference = format!("{endpoint_id}/{}", Timestamp::now().as_second());
-    let job = SendMail { client_id, kind: Kind::WebhookDisabled, reference };
-    queue.enqueue(conn, &job, &Options { client_id: Some(client_id), ..Options::default() }).await
 }
