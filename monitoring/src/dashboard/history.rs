@@ -2,22 +2,31 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use gristmill_platform::ids;
 
 use super::{app::App, page::Fault};
+use crate::health::Readiness;
 
 /// Between two samples.
 const EVERY: Duration = Duration::from_secs(5);
 /// Samples of an hour.
 pub(super) const SLOTS: usize = 720;
 
-/// Samples, the oldest first. Lost with the process: Prometheus remembers longer.
+/// What was seen. Lost with the process: Prometheus remembers longer.
 #[derive(Default)]
-pub(super) struct History(Mutex<VecDeque<Sample>>);
+pub(super) struct History(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    /// The oldest first.
+    samples: VecDeque<Sample>,
+    queues: Vec<String>,
+    engines: Option<Arc<Readiness>>,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sample {
@@ -27,16 +36,31 @@ pub(super) struct Sample {
 }
 
 impl History {
-    pub(super) fn all(&self) -> Vec<Sample> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, sample: Sample) {
-        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if samples.len() == SLOTS {
-            samples.pop_front();
+    pub(super) fn all(&self) -> Vec<Sample> {
+        self.seen().samples.iter().copied().collect()
+    }
+
+    /// The names of the queues, as of the last look: to choose from, they need no look of their own.
+    pub(super) fn queues(&self) -> Vec<String> {
+        self.seen().queues.clone()
+    }
+
+    /// How Postgres and Redis were at the last look; none: there was none yet. Each look takes connections of its own.
+    pub(super) fn engines(&self) -> Option<Arc<Readiness>> {
+        self.seen().engines.clone()
+    }
+
+    fn push(&self, sample: Sample, queues: Vec<String>) {
+        let mut seen = self.seen();
+        if seen.samples.len() == SLOTS {
+            seen.samples.pop_front();
         }
-        samples.push_back(sample);
+        seen.samples.push_back(sample);
+        seen.queues = queues;
     }
 }
 
@@ -46,25 +70,28 @@ pub(super) async fn sample(app: App) {
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         clock.tick().await;
+        let engines = Arc::new(app.health.examine().await);
+        app.history.seen().engines = Some(engines);
         match look(&app, &mut rows).await {
-            Ok(sample) => app.history.push(sample),
+            Ok((sample, queues)) => app.history.push(sample, queues),
             Err(error) => tracing::warn!(%error, "the dashboard cannot look at the queues"),
         }
     }
 }
 
-async fn look(app: &App, last: &mut Option<(Instant, i64)>) -> Result<Sample, Fault> {
+async fn look(app: &App, last: &mut Option<(Instant, i64)>) -> Result<(Sample, Vec<String>), Fault> {
     let queues = app.queue.queues().list().await?;
     let read = rows_read(app).await?;
     let now = Instant::now();
     let rows_per_second = last.replace((now, read)).map_or(0.0, |(then, before)| {
         (read - before).max(0) as f64 / now.duration_since(then).as_secs_f64().max(0.001)
     });
-    Ok(Sample {
+    let sample = Sample {
         jobs_per_second: queues.iter().filter_map(|queue| queue.acked_per_second).sum(),
         rows_per_second,
         backlog: queues.iter().map(|queue| queue.available).sum(),
-    })
+    };
+    Ok((sample, queues.into_iter().map(|queue| queue.name).collect()))
 }
 
 /// Of the uploads of the last two days.

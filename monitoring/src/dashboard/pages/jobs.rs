@@ -75,7 +75,7 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
         jobs,
         count,
         states: JobState::ALL.iter().map(|state| state.as_str()).collect(),
-        queues: app.queue.queues().list().await?.into_iter().map(|queue| queue.name).collect(),
+        queues: app.history.queues(),
         names: names(app).await?,
         clients: keys::clients(&app.pool).await?,
         query: asked.with("before", ""),

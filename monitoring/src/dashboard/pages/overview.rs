@@ -1,6 +1,6 @@
 //! What everything does, and what needs attention.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use gristmill_platform::ids;
@@ -32,7 +32,8 @@ struct Page {
     latency: Latency,
     queues: Vec<QueueView>,
     workers: Vec<WorkerView>,
-    engines: Readiness,
+    /// None: nobody has looked yet.
+    engines: Option<Arc<Readiness>>,
     uploads: Vec<(String, Upload)>,
 }
 
@@ -74,7 +75,7 @@ pub(super) async fn page(app: &App) -> Result<Option<Inside>, Fault> {
             tracing::warn!(%error, "the workers cannot be listed");
             Vec::new()
         }),
-        engines: app.health.examine().await,
+        engines: app.history.engines(),
         uploads: read::recent(&app.pool, &read::Filter { limit: 6, ..read::Filter::default() }).await?,
         queues,
     };
