@@ -1,5 +1,6 @@
 //! Numbers and times for people.
 
+use gristmill_platform::human;
 use jiff::Timestamp;
 
 /// Templates hand over what they show by reference, in whatever type it has.
@@ -86,27 +87,13 @@ pub(super) fn at(time: impl Moment) -> String {
 /// `1,100,000`.
 pub(super) fn count(number: impl Whole) -> String {
     let number = number.whole();
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::from(if number < 0 { "−" } else { "" });
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let size = human::count(u64::try_from(number.unsigned_abs()).unwrap_or(u64::MAX));
+    if number < 0 { format!("−{size}") } else { size }
 }
 
 /// `104.6 MB`.
 pub(super) fn bytes(number: impl Whole) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = number.whole() as f64;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1_000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{value:.0} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    human::bytes(u64::try_from(number.whole()).unwrap_or_default())
 }
 
 /// `4 ms`, `2.1 s`, `3 min`, `5 h`, `8 d`.
