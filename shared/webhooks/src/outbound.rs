@@ -10,6 +10,7 @@ mod tests;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use gristmill_platform::config::OutboundConfig;
+use gristmill_queue::JobError;
 use jiff::Timestamp;
 use reqwest::{
     StatusCode, Url,
@@ -245,6 +246,15 @@ impl Outbound {
 }
 
 impl Answer {
+    /// The error of a job that was answered wrongly: it asks again, not before the receiver wants it.
+    #[must_use]
+    pub fn again(&self, what: String) -> JobError {
+        match self.retry_after() {
+            Some(wait) => JobError::RetryAfter(wait, what.into()),
+            None => JobError::Retry(what.into()),
+        }
+    }
+
     /// How long its sender wants to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

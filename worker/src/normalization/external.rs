@@ -38,10 +38,7 @@ pub(super) async fn ask(outbound: &Outbound, address: &str, request: &Request) -
     let json =
         http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"))]);
     let answer = outbound.with_limits(LIMITS).post(address, json, body.to_string()).await?;
-    let wrong = |what: String| match answer.retry_after() {
-        Some(wait) => JobError::RetryAfter(wait, what.into()),
-        None => JobError::Retry(what.into()),
-    };
+    let wrong = |what: String| answer.again(what);
     if !answer.status.is_success() {
         return Err(wrong(format!("the client's heuristic answered {}", answer.status)));
     }

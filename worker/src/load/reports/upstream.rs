@@ -73,10 +73,7 @@ async fn ask(outbound: &Outbound, address: &str, id: String) -> Result<Answer, J
         return Ok(Answer { id, report: None });
     }
     let answer = outbound.get(&address.replace("{id}", &segment(&id))).await?;
-    let wrong = |what: String| match answer.retry_after() {
-        Some(wait) => JobError::RetryAfter(wait, what.into()),
-        None => JobError::Retry(what.into()),
-    };
+    let wrong = |what: String| answer.again(what);
     match answer.status {
         StatusCode::NOT_FOUND => return Ok(Answer { id, report: None }),
         StatusCode::OK if answer.cut => return Err(wrong(format!("report {id}: more than 64 KiB were answered"))),
