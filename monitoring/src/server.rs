@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
 use axum::extract::State;
@@ -46,6 +46,9 @@ async fn readyz(State(asked): State<Asked>) -> Response {
     (status, Json(readiness)).into_response()
 }
 
+/// For answers that are on their way when a role stops. A dashboard that is looked at never ends of itself.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A port on which a role answers the three routes.
 pub struct Server {
     listener: TcpListener,
@@ -68,7 +71,7 @@ impl Server {
         self.addr
     }
 
-    /// Answers until `shutdown`.
+    /// Answers until `shutdown`, and what was asked before for a second after it.
     pub async fn serve(self, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
         self.serve_beside(Router::new(), health, shutdown).await
     }
@@ -76,7 +79,14 @@ impl Server {
     /// The same, with more routes.
     pub async fn serve_beside(self, more: Router, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
         let router = routes(health).merge(more);
-        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
-        served.await.context("the monitoring port failed")
+        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let late = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            served = served => served.context("the monitoring port failed"),
+            () = late => Ok(()),
+        }
     }
 }

@@ -96,7 +96,7 @@ async fn drain(env: &Env, sink: &Sink) -> Result<f64, Failure> {
     for number in 0..SHARING {
         let client = client(env, &format!("fast{number}"), &sink.url).await?;
         let events: Vec<Event> = (0..DELIVERIES / SHARING).map(|_| event()).collect();
-        jobs.push(publish_all(&mut tx, &env.queue, client, &events).await?);
+        jobs.push(publish_all(&mut tx, &env.queue, client, &events, &[]).await?);
     }
     tx.commit().await?;
     sink.take();
@@ -122,7 +122,7 @@ async fn steady(env: &Env, sink: &Sink, dead: usize) -> Result<Vec<f64>, Failure
         let next = Instant::now() + BETWEEN;
         for client in &clients {
             let mut tx = env.pool.begin().await?;
-            let jobs = publish_all(&mut tx, &env.queue, *client, &[event()]).await?;
+            let jobs = publish_all(&mut tx, &env.queue, *client, &[event()], &[]).await?;
             tx.commit().await?;
             env.queue.push(jobs).await;
         }

@@ -119,6 +119,9 @@ pub async fn run_with(
     // A slow endpoint takes so many places, whatever waits for it.
     let turns = Limits { key_concurrency: Some(CALLS_AN_ENDPOINT), ..Limits::default() };
     env.queue.queues().default_limits("webhooks", &turns).await.context("the queue of webhooks has no limits")?;
+    let turns = Limits { key_concurrency: Some(REQUESTS_A_CLIENT), ..Limits::default() };
+    let named = "the queue of normalizations has no limits";
+    env.queue.queues().default_limits("normalizations", &turns).await.context(named)?;
     more(builder(&env, &config.worker, &config.mail))
         .health(health)
         .build()
@@ -143,7 +146,9 @@ pub fn worker(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> Worker {
 }
 
 /// Normalizations that a process works on at the same time: clients' own heuristics are waited for.
-const NORMALIZATIONS: usize = 32;
+const NORMALIZATIONS: usize = 256;
+/// And that all workers work on at a time for one client: a slow heuristic of its own leaves room for the others.
+const REQUESTS_A_CLIENT: u32 = 128;
 
 /// Payments of claims that a process posts at the same time: each is a few short statements.
 const PAYMENTS: usize = 4;

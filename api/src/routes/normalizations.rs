@@ -185,7 +185,7 @@ async fn one_accepted(
 async fn accept(app: &App, caller: &Caller, new: &[NewNormalization]) -> Result<Vec<Uuid>> {
     let new = wanted::check(new)?;
     let mut tx = app.receiver.pool.begin().await?;
-    let (ids, enqueued) = requests::create(&mut tx, &app.receiver.queue, caller.id(), None, &new).await?;
+    let (ids, enqueued) = requests::create(&mut tx, &app.receiver.queue, caller.id(), &new, Vec::new()).await?;
     tx.commit().await?;
     app.receiver.queue.push(enqueued).await;
     Ok(ids)

@@ -104,7 +104,7 @@ async fn every_event_is_accepted_though_workers_are_killed() {
         })
         .collect();
     let mut tx = pool.begin().await.unwrap();
-    let jobs = publish_all(&mut tx, &queue, client, &events).await.unwrap();
+    let jobs = publish_all(&mut tx, &queue, client, &events, &[]).await.unwrap();
     tx.commit().await.unwrap();
     queue.push(jobs).await;
     let begun = Instant::now();

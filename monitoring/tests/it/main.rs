@@ -85,3 +85,17 @@ async fn a_taken_port_is_named() {
     let error = Server::bind(server.addr()).await.err().unwrap();
     assert!(format!("{error:#}").contains("GRISTMILL_MONITOR_ADDR"), "{error:#}");
 }
+
+#[tokio::test]
+async fn who_looks_at_what_never_ends_does_not_hold_up_the_end() {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let (url, shutdown) = (format!("http://{}/for-ever", server.addr()), CancellationToken::new());
+    let endless = || async { axum::body::Body::from_stream(futures::stream::repeat(Ok::<_, std::io::Error>("tick\n"))) };
+    let more = axum::Router::new().route("/for-ever", axum::routing::get(endless));
+    let served = tokio::spawn(server.serve_beside(more, Health::of("monitor"), shutdown.clone()));
+    let mut answer = reqwest::get(url).await.unwrap();
+    assert!(answer.chunk().await.unwrap().is_some());
+
+    shutdown.cancel();
+    tokio::time::timeout(std::time::Duration::from_secs(10), served).await.unwrap().unwrap().unwrap();
+}

@@ -65,30 +65,37 @@ impl Merchants {
         Ok(Self { connection, namespace: namespace.to_owned(), compiled: Arc::default() })
     }
 
-    /// A client's rules and their version, compiled once a version.
+    /// A client's rules as they are now, compiled once a version.
     ///
     /// # Errors
     /// The database's.
-    pub async fn rules(&self, pool: &PgPool, client_id: i32) -> Result<(i64, Arc<Rules>), sqlx::Error> {
-        let version = rules::version(pool, client_id).await?;
+    pub async fn rules(&self, pool: &PgPool, client_id: i32) -> Result<Arc<Rules>, sqlx::Error> {
+        self.rules_of(pool, client_id, rules::version(pool, client_id).await?).await
+    }
+
+    /// The same, when it is known which version that is.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rules_of(&self, pool: &PgPool, client_id: i32, version: i64) -> Result<Arc<Rules>, sqlx::Error> {
         if version == 0 {
-            return Ok((0, Arc::default()));
+            return Ok(Arc::default());
         }
         let known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(&client_id).cloned();
-        if let Some(known) = known.filter(|known| known.0 == version) {
-            return Ok(known);
+        if let Some((_, rules)) = known.filter(|known| known.0 == version) {
+            return Ok(rules);
         }
         let kept = rules::list(pool, client_id).await?;
         let compiled = kept.iter().filter_map(|rule| {
             // Rules are checked when they are made; one that an older release took must not stop the others.
             rule.compile().inspect_err(|error| tracing::error!(rule_id = %rule.id, %error, "a rule is left out")).ok()
         });
-        let found = (version, Arc::new(Rules::new(compiled.collect())));
+        let found = Arc::new(Rules::new(compiled.collect()));
         let mut known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= CLIENTS {
             known.clear();
         }
-        known.insert(client_id, found.clone());
+        known.insert(client_id, (version, Arc::clone(&found)));
         Ok(found)
     }
 

@@ -81,7 +81,8 @@ const SELECT: &str =
     "select id, client_id, date, description, amount_minor, currency, state, detail, created_at, completed_at,
     merchant, matched, rule_id, score, mcc, category, wikidata from normalizations";
 
-/// Takes requests, each with its job; the trace is the one that runs here unless another one is given. Push what it returns after the commit.
+/// Takes requests, each with its job, which follows the trace that runs here unless one is given for it. Push what it returns
+/// after the commit.
 ///
 /// # Errors
 /// The ledger's.
@@ -89,8 +90,8 @@ pub async fn create(
     conn: &mut PgConnection,
     queue: &Queue,
     client_id: i32,
-    trace_parent: Option<String>,
     new: &[New],
+    trace_parents: Vec<Option<String>>,
 ) -> Result<(Vec<Uuid>, Enqueued), QueueError> {
     let jobs: Vec<Normalize> = new.iter().map(|_| Normalize { request_id: Uuid::now_v7() }).collect();
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.request_id).collect();
@@ -108,7 +109,7 @@ pub async fn create(
     .bind(new.iter().map(|new| new.currency.as_deref()).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?;
-    let options = Options { client_id: Some(client_id), trace_parent, ..Options::default() };
+    let options = Options { client_id: Some(client_id), trace_parents, ..Options::default() };
     let enqueued = queue.enqueue_all(conn, &jobs, &options).await?;
     Ok((ids, enqueued))
 }
@@ -136,32 +137,65 @@ pub async fn list(
     sqlx::query_as(sqlx::AssertSqlSafe(page)).bind(client_id).bind(before).bind(limit).fetch_all(on).await
 }
 
-/// Answers a request, or says why there is no answer.
+/// A request that is to be answered, and how its client wants that done.
+#[derive(Debug, Clone, FromRow)]
+pub struct Wanted {
+    /// The request.
+    #[sqlx(flatten)]
+    pub request: Request,
+    /// The version of the client's rules.
+    pub rules_version: i64,
+    /// The client's own heuristic, where that is to be asked.
+    pub heuristic_url: Option<String>,
+}
+
+/// Those of these requests that there are, in any order.
 ///
 /// # Errors
 /// The database's.
-pub async fn answer(conn: &mut PgConnection, id: Uuid, answer: &Result<Answer, String>) -> Result<(), sqlx::Error> {
-    let (state, detail) = match answer {
-        Ok(_) => (State::Completed, None),
-        Err(detail) => (State::Failed, Some(detail)),
-    };
+pub async fn wanted(on: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Wanted>, sqlx::Error> {
+    let these = format!(
+        "select n.*, coalesce(v.version, 0) as rules_version,
+                case when s.heuristic = 'external' then s.heuristic_url end as heuristic_url
+         from ({SELECT} where id = any($1)) n
+         left join normalization_versions v on v.client_id = n.client_id
+         left join client_settings s on s.client_id = n.client_id"
+    );
+    // Planned anew each time: a plan that was made while the table was small reads all of it.
+    sqlx::query_as(sqlx::AssertSqlSafe(these)).persistent(false).bind(ids).fetch_all(on).await
+}
+
+/// Answers requests, or says why there is no answer, by one statement.
+///
+/// # Errors
+/// The database's.
+pub async fn answer(
+    conn: &mut PgConnection,
+    answers: &[(Uuid, &Result<Answer, String>)],
+) -> Result<(), sqlx::Error> {
     let nobody = Answer::default();
-    let found = answer.as_ref().unwrap_or(&nobody);
+    let found: Vec<&Answer> = answers.iter().map(|(_, answer)| answer.as_ref().unwrap_or(&nobody)).collect();
+    let state = |answer: &Result<_, _>| if answer.is_ok() { State::Completed } else { State::Failed };
     sqlx::query(
-        "update normalizations set state = $2, detail = $3, merchant = $4, matched = $5, rule_id = $6, score = $7, mcc = $8,
-             category = $9, wikidata = $10, completed_at = now()
-         where id = $1",
+        "update normalizations n set state = a.state, detail = a.detail, merchant = a.merchant, matched = a.matched,
+             rule_id = a.rule_id, score = a.score, mcc = a.mcc, category = a.category, wikidata = a.wikidata,
+             completed_at = now()
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::real[], $8::text[],
+                     $9::text[], $10::text[])
+              as a (id, state, detail, merchant, matched, rule_id, score, mcc, category, wikidata)
+         where n.id = any($1) and n.id = a.id",
     )
-    .bind(id)
-    .bind(state)
-    .bind(detail)
-    .bind(&found.merchant)
-    .bind(&found.matched)
-    .bind(found.rule_id)
-    .bind(found.score)
-    .bind(&found.mcc)
-    .bind(&found.category)
-    .bind(&found.wikidata)
+    .persistent(false)
+    .bind(answers.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(_, answer)| state(answer).to_string()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(_, answer)| answer.as_ref().err()).collect::<Vec<_>>())
+    .bind(found.iter().map(|answer| answer.merchant.as_ref()).collect::<Vec<_>>())
+    .bind(found.iter().map(|answer| answer.matched.as_ref()).collect::<Vec<_>>())
+    .bind(found.iter().map(|answer| answer.rule_id).collect::<Vec<_>>())
+    .bind(found.iter().map(|answer| answer.score).collect::<Vec<_>>())
+    .bind(found.iter().map(|answer| answer.mcc.as_ref()).collect::<Vec<_>>())
+    .bind(found.iter().map(|answer| answer.category.as_ref()).collect::<Vec<_>>())
+    .bind(found.iter().map(|answer| answer.wikidata.as_ref()).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map(drop)

@@ -125,8 +125,9 @@ pub struct Options {
     pub fair_key: Option<String>,
     /// The same, for a time or in other states. Beside a `unique_key`, both must be free.
     pub unique: Option<Unique>,
-    /// The W3C `traceparent` it follows: what enqueues it ([`crate::trace::current`]), unless given.
-    pub trace_parent: Option<String>,
+    /// The W3C `traceparent` that each of the jobs follows, in their order: where there is none, what enqueues it
+    /// ([`crate::trace::current`]).
+    pub trace_parents: Vec<Option<String>>,
     /// Failed attempts until the job is dead.
     pub max_attempts: Option<u16>,
 }
@@ -336,7 +337,18 @@ impl Queue {
     /// # Errors
     /// The ledger's.
     pub async fn lock(&self, conn: &mut PgConnection, claim: &Claim) -> Result<Fence, QueueError> {
-        Ok(fence::lock(conn, claim.id).await?)
+        let held = fence::lock(conn, &[claim.id]).await?;
+        Ok(if held.is_empty() { Fence::AlreadyDone } else { Fence::Held })
+    }
+
+    /// The same for many jobs whose effects share a transaction, in the order given. Complete those that are held.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn lock_all(&self, conn: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Fence>, QueueError> {
+        let ids: Vec<Uuid> = claims.iter().map(|claim| claim.id).collect();
+        let held = fence::lock(conn, &ids).await?;
+        Ok(ids.iter().map(|id| if held.contains(id) { Fence::Held } else { Fence::AlreadyDone }).collect())
     }
 
     /// Finishes the job in the transaction of its effect. Make it the last statement before the commit: it also
@@ -345,9 +357,21 @@ impl Queue {
     /// # Errors
     /// The ledger's.
     pub async fn complete(&self, conn: &mut PgConnection, claim: &Claim) -> Result<Completion, QueueError> {
-        let (done, joins) = complete::complete(conn, claim.worker(), &[claim.finished()]).await?;
-        claim.set_completed();
-        Ok(if done.is_empty() { Completion::AlreadyDone } else { Completion::Done(joins) })
+        self.complete_all(conn, std::slice::from_ref(claim)).await
+    }
+
+    /// The same for many jobs whose effects share a transaction. When one of them is done already, roll all of it back:
+    /// [`Queue::lock_all`] tells which ones to leave out.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn complete_all(&self, conn: &mut PgConnection, claims: &[Claim]) -> Result<Completion, QueueError> {
+        let mut jobs: Vec<_> = claims.iter().map(Claim::finished).collect();
+        jobs.sort_unstable_by_key(|job| job.id);
+        let worker = claims.iter().find_map(Claim::worker);
+        let (done, joins) = complete::complete(conn, worker, &jobs).await?;
+        claims.iter().for_each(Claim::set_completed);
+        Ok(if done.len() < jobs.len() { Completion::AlreadyDone } else { Completion::Done(joins) })
     }
 
     /// Finishes the job and enqueues others in its stead, in the caller's transaction: on behalf of the same client, in the

@@ -54,10 +54,11 @@ pub async fn publish(
     client_id: i32,
     event: &Event,
 ) -> Result<Enqueued, QueueError> {
-    publish_all(conn, queue, client_id, std::slice::from_ref(event)).await
+    publish_all(conn, queue, client_id, std::slice::from_ref(event), &[]).await
 }
 
-/// The same for many events of one client, by two statements for each endpoint.
+/// The same for many events of one client, by two statements for each endpoint. The deliveries of each event follow the
+/// trace that runs here, unless one is given for it.
 ///
 /// # Errors
 /// The ledger's.
@@ -66,6 +67,7 @@ pub async fn publish_all(
     queue: &Queue,
     client_id: i32,
     events: &[Event],
+    trace_parents: &[Option<String>],
 ) -> Result<Enqueued, QueueError> {
     let mut kinds: Vec<&str> = events.iter().map(|event| event.kind().as_str()).collect();
     kinds.sort_unstable();
@@ -82,7 +84,8 @@ pub async fn publish_all(
         return Ok(Enqueued::default());
     }
     let now = Timestamp::now();
-    let events: Vec<(Uuid, &Event)> = events.iter().map(|event| (Uuid::now_v7(), event)).collect();
+    let traces = trace_parents.iter().cloned().chain(std::iter::repeat(None));
+    let events: Vec<_> = events.iter().zip(traces).map(|(event, trace)| (Uuid::now_v7(), event, trace)).collect();
     let mut enqueued = Enqueued::default();
     for subscriber in subscribers {
         enqueued.merge(enter(conn, queue, client_id, &subscriber, &events, now).await?);
@@ -95,11 +98,12 @@ async fn enter(
     queue: &Queue,
     client_id: i32,
     subscriber: &Subscriber,
-    events: &[(Uuid, &Event)],
+    events: &[(Uuid, &Event, Option<String>)],
     now: Timestamp,
 ) -> Result<Enqueued, QueueError> {
     let (mut jobs, mut ids, mut kinds, mut bodies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (id, event) in events {
+    let mut trace_parents = Vec::new();
+    for (id, event, trace_parent) in events {
         let kind = event.kind().as_str();
         if !subscriber.events.iter().any(|wanted| wanted == kind) {
             continue;
@@ -110,6 +114,7 @@ async fn enter(
         jobs.push(Deliver { delivery_id: Uuid::now_v7() });
         ids.push(*id);
         kinds.push(kind);
+        trace_parents.push(trace_parent.clone());
     }
     if jobs.is_empty() {
         return Ok(Enqueued::default());
@@ -127,7 +132,8 @@ async fn enter(
     .bind(&bodies)
     .execute(&mut *conn)
     .await?;
-    queue.enqueue_all(conn, &jobs, &to(client_id, subscriber.id)).await
+    let options = Options { trace_parents, ..to(client_id, subscriber.id) };
+    queue.enqueue_all(conn, &jobs, &options).await
 }
 
 /// Deliveries take turns by endpoint, so that none waits for another's.

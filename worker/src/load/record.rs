@@ -71,7 +71,7 @@ impl ChunkRecord {
                 Arc::new(Rules { claims, ..(*env.rules).clone() })
             }
             Kind::Transactions => {
-                let (_, merchants) = env.merchants.rules(&env.pool, columns.client_id).await?;
+                let merchants = env.merchants.rules(&env.pool, columns.client_id).await?;
                 Arc::new(Rules { merchants, ..(*env.rules).clone() })
             }
         };

@@ -54,7 +54,7 @@ pub(super) async fn announce(env: Env, context: Context, job: AnnounceBills) -> 
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
-    let mut jobs = gristmill_webhooks::publish_all(&mut tx, &env.queue, job.client_id, &events).await?;
+    let mut jobs = gristmill_webhooks::publish_all(&mut tx, &env.queue, job.client_id, &events, &[]).await?;
     if last < job.to_number {
         let rest = AnnounceBills { from_number: last + 1, ..job };
         jobs.merge(env.queue.enqueue(&mut tx, &rest, &of(job.client_id)).await?);

@@ -42,7 +42,7 @@ async fn ask(mill: &Mill, description: &str) -> requests::Request {
         currency: Some("USD".to_owned()),
     };
     let mut tx = mill.stack.pool.begin().await.unwrap();
-    let (ids, enqueued) = requests::create(&mut tx, &mill.env.queue, mill.client_id, None, &[new]).await.unwrap();
+    let (ids, enqueued) = requests::create(&mut tx, &mill.env.queue, mill.client_id, &[new], vec![]).await.unwrap();
     tx.commit().await.unwrap();
     mill.env.queue.push(enqueued).await;
     mill.drain().await;
@@ -184,7 +184,7 @@ async fn old_answers_are_dropped() {
     let answered = ask(&mill, "NETFLIX.COM").await;
     let new = New { date: answered.date.to_jiff(), description: "X".into(), amount_minor: 1, currency: None };
     let mut tx = mill.stack.pool.begin().await.unwrap();
-    let (waiting, _) = requests::create(&mut tx, &mill.env.queue, mill.client_id, None, &[new]).await.unwrap();
+    let (waiting, _) = requests::create(&mut tx, &mill.env.queue, mill.client_id, &[new], vec![]).await.unwrap();
     tx.commit().await.unwrap();
     let prune = async |keep| requests::prune(&mill.stack.pool, keep, 10).await.unwrap();
     assert_eq!(prune(std::time::Duration::from_secs(3_600)).await, 0, "it is young");

@@ -110,7 +110,7 @@ impl Mill {
 
     async fn happen(&self, events: &[Event]) {
         let mut tx = self.stack.pool.begin().await.unwrap();
-        let jobs = publish_all(&mut tx, &self.env.queue, self.client_id, events).await.unwrap();
+        let jobs = publish_all(&mut tx, &self.env.queue, self.client_id, events, &[]).await.unwrap();
         tx.commit().await.unwrap();
         self.env.queue.push(jobs).await;
     }

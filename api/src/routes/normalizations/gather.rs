@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gristmill_normalization::requests::{self, New};
-use gristmill_queue::{Batcher, Queue, QueueError, trace};
+use gristmill_queue::{Batcher, Enqueued, Queue, QueueError, trace};
 use uuid::Uuid;
 
 /// Requests of one commit.
@@ -32,26 +32,27 @@ pub(crate) fn gathering(queue: Queue) -> Batcher<Asked, Uuid> {
     })
 }
 
-/// Requests of one statement, and where their ids go.
+/// A client's requests, and where their ids go.
 #[derive(Default)]
-struct Alike {
+struct Of {
     places: Vec<usize>,
     requests: Vec<New>,
+    trace_parents: Vec<Option<String>>,
 }
 
 async fn enter(queue: &Queue, asked: Vec<Asked>) -> Result<Vec<Uuid>, QueueError> {
-    // What goes into one statement: a client's requests of one trace, mostly none.
-    let mut alike: BTreeMap<(i32, Option<String>), Alike> = BTreeMap::new();
+    let mut clients: BTreeMap<i32, Of> = BTreeMap::new();
     let mut ids = vec![Uuid::nil(); asked.len()];
     for (place, Asked { client_id, trace_parent, new }) in asked.into_iter().enumerate() {
-        let together = alike.entry((client_id, trace_parent)).or_default();
-        together.places.push(place);
-        together.requests.push(new);
+        let of = clients.entry(client_id).or_default();
+        of.places.push(place);
+        of.requests.push(new);
+        of.trace_parents.push(trace_parent);
     }
     let mut tx = queue.pool().begin().await?;
-    let mut jobs = gristmill_queue::Enqueued::default();
-    for ((client_id, trace_parent), Alike { places, requests }) in alike {
-        let (made, enqueued) = requests::create(&mut tx, queue, client_id, trace_parent, &requests).await?;
+    let mut jobs = Enqueued::default();
+    for (client_id, Of { places, requests, trace_parents }) in clients {
+        let (made, enqueued) = requests::create(&mut tx, queue, client_id, &requests, trace_parents).await?;
         places.into_iter().zip(made).for_each(|(place, id)| ids[place] = id);
         jobs.merge(enqueued);
     }

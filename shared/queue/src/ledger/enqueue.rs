@@ -22,8 +22,8 @@ with gate as (
                       trace_parent, fair_key, version, retain_seconds)
     select i.id, $3, $4, $5, i.payload::jsonb,
            case when coalesce($8, now()) + $15 * interval '1 millisecond' > now() then 'scheduled' else 'available' end,
-           $6, coalesce($8, now()) + $15 * interval '1 millisecond', $7, $9, $10, $11, $12, $13, $14
-    from unnest($1::uuid[], $2::text[]) as i (id, payload)
+           $6, coalesce($8, now()) + $15 * interval '1 millisecond', $7, $9, $10, i.trace_parent, $12, $13, $14
+    from unnest($1::uuid[], $2::text[], $11::text[]) as i (id, payload, trace_parent)
     where $7 is null or exists (select from gate)
     on conflict (unique_key) where unique_key is not null and state in ('available', 'scheduled') do nothing
     returning id, state = 'available' as ready
@@ -80,7 +80,9 @@ async fn insert_all<J: Job>(
     let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
     let payloads = jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
     let fair_key = options.fair_key.clone().or_else(|| options.client_id.map(|client| client.to_string()));
-    let trace_parent = options.trace_parent.clone().or_else(crate::trace::current);
+    let here = crate::trace::current();
+    let given = options.trace_parents.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+    let trace_parents: Vec<Option<&String>> = given.take(ids.len()).map(|given| given.or(here.as_ref())).collect();
     let priority = options.priority.unwrap_or(J::PRIORITY).min(9);
     let rows: Vec<(Option<Uuid>, Option<bool>, bool)> = sqlx::query_as(INSERT)
         .bind(&ids)
@@ -93,7 +95,7 @@ async fn insert_all<J: Job>(
         .bind(options.run_at.map(Timestamp::to_sqlx))
         .bind(&options.unique_key)
         .bind(options.client_id)
-        .bind(&trace_parent)
+        .bind(&trace_parents)
         .bind(&fair_key)
         .bind(i16::try_from(J::VERSION).unwrap_or(i16::MAX))
         .bind(crate::job::retain_seconds::<J>())
@@ -113,7 +115,7 @@ async fn insert_all<J: Job>(
     }
     let ready: std::collections::HashMap<Uuid, bool> =
         rows.into_iter().filter_map(|(id, ready, _)| Some((id?, ready?))).collect();
-    for (id, payload) in ids.into_iter().zip(payloads) {
+    for ((id, payload), trace_parent) in ids.into_iter().zip(payloads).zip(trace_parents) {
         let Some(&ready) = ready.get(&id) else { continue };
         enqueued.ids.push(id);
         if ready {
@@ -121,7 +123,7 @@ async fn insert_all<J: Job>(
             let envelope = Envelope {
                 name: J::NAME.into(),
                 due: now_millis(),
-                trace_parent: trace_parent.clone(),
+                trace_parent: trace_parent.cloned(),
                 client_id: options.client_id,
                 version: J::VERSION,
                 payload: &payload,

@@ -1,11 +1,9 @@
 //! Is it still to be done?
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-
-use crate::Fence;
 
 /// What the ledger says about a job that is about to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +16,14 @@ pub(crate) enum Standing {
     Done,
 }
 
-/// Locks the job's row until the end of the transaction, when it is still to be done.
-pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Fence, sqlx::Error> {
-    let row: Option<(Uuid,)> = sqlx::query_as("select id from jobs where id = $1 and state = 'available' for update")
-        .bind(id)
-        .fetch_optional(conn)
-        .await?;
-    Ok(if row.is_some() { Fence::Held } else { Fence::AlreadyDone })
+/// Locks the rows of those jobs that are still to be done until the end of the transaction, in the order of their ids.
+pub(crate) async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let held: Vec<Uuid> =
+        sqlx::query_scalar("select id from jobs where id = any($1) and state = 'available' order by id for update")
+            .bind(ids)
+            .fetch_all(conn)
+            .await?;
+    Ok(held.into_iter().collect())
 }
 
 /// Asks for many at once, without locks.

@@ -30,7 +30,8 @@ pub(crate) async fn replace<J: Job>(
     .fetch_optional(&mut *conn)
     .await?;
     let Some(Estate { group_id: group, client_id, fair_key, trace_parent }) = estate else { return Ok(None) };
-    let options = Options { group, client_id, fair_key, trace_parent, ..Options::default() };
+    let trace_parents = vec![trace_parent; jobs.len()];
+    let options = Options { group, client_id, fair_key, trace_parents, ..Options::default() };
     let finished = claim.finished();
     if finished.nested {
         complete::lock_roots(conn, &[claim.id]).await?;

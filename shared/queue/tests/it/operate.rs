@@ -157,7 +157,7 @@ async fn one_job_tells_its_whole_story() {
     let group = NewGroup { name: Some("import".into()), client_id: Some(7), ..NewGroup::new(GroupPolicy::Continue) };
     let group = bench.queue.create_group(&mut bench.pool.acquire().await.unwrap(), group).await.unwrap();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let options = Options { group: Some(group), trace_parent: Some(trace.into()), ..Options::default() };
+    let options = Options { group: Some(group), trace_parents: vec![Some(trace.into())], ..Options::default() };
     let id = bench.dead(&["Disk full"], &options).await[0];
     let detail = bench.queue.jobs().get(id).await.unwrap().unwrap();
     assert_eq!((detail.job.id, detail.job.state, detail.job.attempt), (id, JobState::Dead, 1));

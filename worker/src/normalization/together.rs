@@ -1,0 +1,113 @@
+//! Requests of jobs that run at the same time are read by one statement, and answered by one commit.
+
+use std::collections::{BTreeMap, HashMap};
+
+use gristmill_normalization::{
+    Answer,
+    requests::{self, Wanted},
+};
+use gristmill_queue::{Batcher, Claim, Completion, Enqueued, Fence, Queue, QueueError, trace};
+use gristmill_webhooks::{Event, Merchant, NormalizationCompleted, publish_all};
+use uuid::Uuid;
+
+/// Requests of one statement.
+const BATCH: usize = 256;
+
+/// What was found for a request, by which job, in which trace.
+#[derive(Clone)]
+pub(super) struct Found {
+    claim: Claim,
+    request_id: Uuid,
+    client_id: i32,
+    trace_parent: Option<String>,
+    answer: Result<Answer, String>,
+}
+
+/// The ledger, as the bodies of normalizations ask it.
+#[derive(Clone)]
+pub(super) struct Together {
+    wanted: Batcher<Uuid, Option<Wanted>>,
+    found: Batcher<Found, ()>,
+}
+
+impl Together {
+    /// Needs a runtime.
+    pub(super) fn new(queue: &Queue) -> Self {
+        let pool = queue.pool().clone();
+        let wanted = Batcher::new("normalizations.wanted", BATCH, move |ids: Vec<Uuid>| {
+            let pool = pool.clone();
+            async move {
+                let there = requests::wanted(&pool, &ids).await?;
+                let mut there: HashMap<Uuid, Wanted> = there.into_iter().map(|one| (one.request.id, one)).collect();
+                Ok(ids.iter().map(|id| there.remove(id)).collect())
+            }
+        });
+        let queue = queue.clone();
+        let found = Batcher::new("normalizations.answer", BATCH, move |found: Vec<Found>| {
+            let queue = queue.clone();
+            async move {
+                let ended = vec![(); found.len()];
+                answer(&queue, found).await?;
+                Ok(ended)
+            }
+        });
+        Self { wanted, found }
+    }
+
+    /// The request, unless it is gone.
+    pub(super) async fn wanted(&self, request_id: Uuid) -> Option<Wanted> {
+        self.wanted.ask(request_id).await
+    }
+
+    /// Answers a request, tells its client, and ends the job, unless another run did.
+    pub(super) async fn answer(&self, claim: &Claim, wanted: &Wanted, answer: Result<Answer, String>) {
+        let (request_id, client_id) = (wanted.request.id, wanted.request.client_id);
+        let found = Found { claim: claim.clone(), request_id, client_id, trace_parent: trace::current(), answer };
+        self.found.ask(found).await;
+    }
+}
+
+async fn answer(queue: &Queue, mut found: Vec<Found>) -> Result<(), QueueError> {
+    let mut tx = queue.pool().begin().await?;
+    let claims: Vec<Claim> = found.iter().map(|one| one.claim.clone()).collect();
+    let mut fences = queue.lock_all(&mut tx, &claims).await?.into_iter();
+    found.retain(|_| fences.next() == Some(Fence::Held));
+    if found.is_empty() {
+        return Ok(());
+    }
+    let answers: Vec<_> = found.iter().map(|one| (one.request_id, &one.answer)).collect();
+    requests::answer(&mut tx, &answers).await?;
+    let mut enqueued = tell(&mut tx, queue, &found).await?;
+    let claims: Vec<Claim> = found.into_iter().map(|one| one.claim).collect();
+    if let Completion::Done(joins) = queue.complete_all(&mut tx, &claims).await? {
+        enqueued.merge(joins);
+        tx.commit().await?;
+        queue.push(enqueued).await;
+    }
+    Ok(())
+}
+
+async fn tell(conn: &mut sqlx::PgConnection, queue: &Queue, found: &[Found]) -> Result<Enqueued, QueueError> {
+    let mut clients: BTreeMap<i32, (Vec<Event>, Vec<Option<String>>)> = BTreeMap::new();
+    for one in found {
+        let merchant = merchant(one.answer.clone().unwrap_or_default());
+        let (events, traces) = clients.entry(one.client_id).or_default();
+        events.push(Event::NormalizationCompleted(NormalizationCompleted { request_id: one.request_id, merchant }));
+        traces.push(one.trace_parent.clone());
+    }
+    let mut enqueued = Enqueued::default();
+    for (client_id, (events, traces)) in clients {
+        enqueued.merge(publish_all(conn, queue, client_id, &events, &traces).await?);
+    }
+    Ok(enqueued)
+}
+
+fn merchant(answer: Answer) -> Merchant {
+    Merchant {
+        name: answer.merchant.unwrap_or_else(|| "n/a".to_owned()),
+        rule: answer.rule_id.map(|id| id.to_string()).or(answer.matched),
+        score: answer.score.map(f64::from),
+        category: answer.category,
+        wikidata_id: answer.wikidata,
+    }
+}
