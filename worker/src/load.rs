@@ -3,6 +3,7 @@
 
 mod copy;
 mod duplicates;
+mod order;
 mod part;
 mod prepare;
 mod record;
@@ -113,6 +114,7 @@ async fn commit(
     if !doomed {
         let loaded = copy::load(&mut tx, chunk, &prepared, suspects).await?;
         surprised = loaded.surprised;
+        order::keep(&mut tx, chunk.upload_id, &prepared).await?;
         unsettled = duplicates::refuse(&mut tx, chunk, &mut prepared, loaded.lost).await?;
     }
     prepared.refused.sort_unstable_by_key(|refused| refused.line);

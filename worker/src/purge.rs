@@ -37,6 +37,7 @@ pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -
         }
         sqlx::query("delete from upload_waits where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         sqlx::query("delete from upload_reports where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
+        sqlx::query("delete from file_order where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         sqlx::query("delete from chunk_parts where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         load::forget(&mut *tx, job.upload_id).await?;
         tracing::info!(upload_id = %job.upload_id, rows, "purged");

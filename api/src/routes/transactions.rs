@@ -8,9 +8,9 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use gristmill_normalization::transactions;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use serde::Serialize;
-use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -71,39 +71,22 @@ pub(crate) struct Merchant {
     pub(super) wikidata_id: Option<String>,
 }
 
-#[derive(FromRow)]
-pub(super) struct Row {
-    id: Option<String>,
-    upload_id: Uuid,
-    line: i64,
-    date: String,
-    description: String,
-    amount_minor: i64,
-    currency: Option<String>,
-    merchant: Option<String>,
-    matched: Option<String>,
-    rule_id: Option<Uuid>,
-    score: Option<f32>,
-    mcc: Option<String>,
-    wikidata: Option<String>,
-}
-
-impl From<Row> for Transaction {
-    fn from(row: Row) -> Self {
+impl From<transactions::Transaction> for Transaction {
+    fn from(row: transactions::Transaction) -> Self {
         Self {
             id: row.id,
             upload_id: row.upload_id,
             line: row.line,
-            date: row.date,
+            date: row.date.to_jiff().to_string(),
             description: row.description,
             amount: Money::of(row.amount_minor, row.currency.unwrap_or_else(|| "XXX".to_owned())),
             merchant: Merchant {
-                name: row.merchant.unwrap_or_else(|| "n/a".to_owned()),
-                matched: row.matched,
-                rule_id: row.rule_id,
-                score: row.score,
-                mcc: row.mcc,
-                wikidata_id: row.wikidata,
+                name: row.answer.merchant.unwrap_or_else(|| "n/a".to_owned()),
+                matched: row.answer.matched,
+                rule_id: row.answer.rule_id,
+                score: row.answer.score,
+                mcc: row.answer.mcc,
+                wikidata_id: row.answer.wikidata,
             },
         }
     }
@@ -152,29 +135,19 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri, heade
         if !completed {
             return Err(Problem::new(Code::NotCompleted, "Its transactions are there when the upload is completed."));
         }
-        let file = Body::from_stream(csv::file(pool.clone(), upload_id));
+        let file = Body::from_stream(csv::file(pool.clone(), caller.id(), upload_id));
         let name = HeaderValue::try_from(format!("attachment; filename=\"transactions-{upload_id}.csv\""));
         let name = name.map_err(Problem::internal)?;
         let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
         return Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name), (header::VARY, vary())], file)
             .into_response());
     }
-    let found = if completed { page(pool, upload_id, after, i64::from(limit) + 1).await? } else { Vec::new() };
+    let found = match completed {
+        true => transactions::page(pool, caller.id(), upload_id, after, limit as usize + 1).await?,
+        false => Vec::new(),
+    };
     let (rows, next_cursor) =
         cursor::Transactions::page(found, limit, |last| cursor::Transactions::after_line(last.line));
     let page = TransactionList { items: rows.into_iter().map(Transaction::from).collect(), next_cursor };
     Ok(([(header::VARY, vary())], Json(page)).into_response())
-}
-
-async fn page(pool: &PgPool, upload_id: Uuid, after: i64, limit: i64) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(
-        "select id, upload_id, line, to_char(date, 'YYYY-MM-DD') as date, description, amount_minor, currency, merchant,
-                matched, rule_id, score, mcc, wikidata
-         from transactions where upload_id = $1 and line > $2 order by line limit $3",
-    )
-    .bind(upload_id)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(pool)
-    .await
 }

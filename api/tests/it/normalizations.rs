@@ -105,15 +105,23 @@ async fn transactions_are_read_by_pages_and_as_a_file() {
     let upload = body(sent, StatusCode::ACCEPTED).await;
     let id = upload["id"].as_str().unwrap();
     assert_eq!(api.json(&format!("/v1/transactions?upload_id={id}")).await["items"], json!([]));
+    let keys = [uuid::Uuid::now_v7(), uuid::Uuid::now_v7()];
+    sqlx::query("insert into file_order (upload_id, last_line, lines, keys) values ($1::uuid, 3, '{2,3}', $2)")
+        .bind(id)
+        .bind(keys)
+        .execute(&api.stack.pool)
+        .await
+        .unwrap();
     for (line, description) in [(2_i64, "Payment, \"Netflix\""), (3, "nobody")] {
         sqlx::query(
             "insert into transactions (transaction_id, client_id, upload_id, line, amount_minor, date, description, merchant, score)
-             values (gen_random_uuid(), $1, $2::uuid, $3, -1299, '2021-04-01', $4, case when $3 = 2 then 'Netflix' end, case when $3 = 2 then 1 end)",
+             values (($5::uuid[])[$3 - 1], $1, $2::uuid, $3, -1299, '2021-04-01', $4, case when $3 = 2 then 'Netflix' end, case when $3 = 2 then 1 end)",
         )
         .bind(api.client_id)
         .bind(id)
         .bind(line)
         .bind(description)
+        .bind(keys)
         .execute(&api.stack.pool)
         .await
         .unwrap();

@@ -3,6 +3,7 @@
 
 mod names;
 
+use futures::StreamExt as _;
 use gristmill_monitoring::{Health, Server};
 use gristmill_platform::config::RedisConfig;
 use gristmill_platform::testing;
@@ -90,7 +91,8 @@ async fn a_taken_port_is_named() {
 async fn who_looks_at_what_never_ends_does_not_hold_up_the_end() {
     let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let (url, shutdown) = (format!("http://{}/for-ever", server.addr()), CancellationToken::new());
-    let endless = || async { axum::body::Body::from_stream(futures::stream::repeat(Ok::<_, std::io::Error>("tick\n"))) };
+    let endless =
+        || async { axum::body::Body::from_stream(futures::stream::repeat("tick\n").map(Ok::<_, std::io::Error>)) };
     let more = axum::Router::new().route("/for-ever", axum::routing::get(endless));
     let served = tokio::spawn(server.serve_beside(more, Health::of("monitor"), shutdown.clone()));
     let mut answer = reqwest::get(url).await.unwrap();

@@ -8,6 +8,7 @@ mod merchants;
 pub mod jobs;
 pub mod requests;
 pub mod rules;
+pub mod transactions;
 
 pub use answer::Answer;
 pub use merchants::{Asked, Merchants};

@@ -169,10 +169,7 @@ pub async fn wanted(on: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Wanted>
 ///
 /// # Errors
 /// The database's.
-pub async fn answer(
-    conn: &mut PgConnection,
-    answers: &[(Uuid, &Result<Answer, String>)],
-) -> Result<(), sqlx::Error> {
+pub async fn answer(conn: &mut PgConnection, answers: &[(Uuid, &Result<Answer, String>)]) -> Result<(), sqlx::Error> {
     let nobody = Answer::default();
     let found: Vec<&Answer> = answers.iter().map(|(_, answer)| answer.as_ref().unwrap_or(&nobody)).collect();
     let state = |answer: &Result<_, _>| if answer.is_ok() { State::Completed } else { State::Failed };

@@ -37,6 +37,8 @@ pub struct Table {
     pub columns: &'static [&'static str],
     /// The primary key. Its first column is [`Row::key`](crate::Row::key).
     pub key: &'static [&'static str],
+    /// Whether its rows are read in the order of their file: then that order is kept beside them.
+    pub in_file_order: bool,
 }
 
 impl Kind {

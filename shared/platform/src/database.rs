@@ -87,7 +87,10 @@ fn pool(config: &DatabaseConfig, options: PgConnectOptions) -> PgPool {
             Box::pin(async move {
                 // A client that dies while its statement waits for a lock must not keep its locks. Not every platform's
                 // server can look; it is no reason to do without the connection.
-                let _ = sqlx::query("set client_connection_check_interval = '2s'").execute(connection).await;
+                let _ = sqlx::query("set client_connection_check_interval = '2s'").execute(&mut *connection).await;
+                // Statements over a chunk's thousands of keys look dear to the planner; compiling them costs more than it
+                // saves.
+                sqlx::query("set jit = off").execute(connection).await?;
                 Ok(())
             })
         })

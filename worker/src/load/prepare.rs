@@ -61,6 +61,8 @@ pub(crate) struct Prepared {
     pub(crate) rows: Vec<Row>,
     tuples: Vec<u8>,
     pub(crate) refused: Vec<Refused>,
+    /// Lines and keys in the order of the file, where that is kept.
+    pub(super) in_order: Vec<(u64, u128)>,
     read: u64,
     /// What its rows mention that is kept elsewhere.
     pub(super) mentions: BTreeSet<String>,
@@ -106,6 +108,7 @@ pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8]) -> Prepared {
         rows: Vec::new(),
         tuples: Vec::new(),
         refused,
+        in_order: Vec::new(),
         read,
         mentions: BTreeSet::new(),
         lost: 0,
@@ -123,6 +126,11 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
     die_of_test_poison(object);
     let Parsed { mut rows, tuples, rejects, read, mentions } =
         chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, &chunk.rules);
+    let in_order = match chunk.kind.table().in_file_order {
+        true => rows.iter().map(|row| (row.line, row.key)).collect(),
+        false => Vec::new(),
+    };
+    debug_assert!(in_order.is_sorted());
     rows.par_sort_unstable_by_key(|row| (row.key, row.line));
     let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long(chunk)).map(Refused::from).collect();
     rows.dedup_by(|row, first| {
@@ -133,7 +141,7 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
         repeated
     });
     let read = read + chunk.oversize.len() as u64;
-    Prepared { object: object.clone(), rows, tuples, refused, read, mentions, lost: 0 }
+    Prepared { object: object.clone(), rows, tuples, refused, in_order, read, mentions, lost: 0 }
 }
 
 /// What a test of the search for poison needs: a text that kills.

@@ -35,6 +35,7 @@ pub(crate) static TABLE: Table = Table {
         "provider_npi",
     ],
     key: &["line_id", "client_id"],
+    in_file_order: false,
 };
 
 pub(crate) const COLUMNS: &[&str] = &[

@@ -22,6 +22,7 @@ pub(crate) static TABLE: Table = Table {
         "email",
     ],
     key: &["debt_id", "client_id"],
+    in_file_order: false,
 };
 
 pub(crate) const COLUMNS: &[&str] = &["name", "governmentId", "email", "debtAmount", "debtDueDate", "debtId"];

@@ -13,6 +13,7 @@ pub(crate) static TABLE: Table = Table {
     // those of fixed width first: see `Template`
     columns: &["message_key", "client_id", "upload_id", "line", "sent_at", "text_credits", "id", "report_id"],
     key: &["message_key", "client_id"],
+    in_file_order: false,
 };
 
 pub(crate) const COLUMNS: &[&str] = &["id", "timestamp", "text", "report_id"];

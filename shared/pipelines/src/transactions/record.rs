@@ -30,6 +30,7 @@ pub(crate) static TABLE: Table = Table {
         "wikidata",
     ],
     key: &["transaction_id", "client_id"],
+    in_file_order: true,
 };
 
 pub(crate) const COLUMNS: &[&str] = &["date", "description", "amount", "currency", "id"];

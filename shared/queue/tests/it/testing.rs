@@ -71,8 +71,12 @@ async fn one_job_runs_here_and_now_and_the_ledger_says_how_it_ended() {
 async fn what_is_enqueued_can_be_asked_for() {
     let bench = bench().await;
     let trace_parent = trace::begin(&tracing::Span::none());
-    let options =
-        Options { priority: Some(1), client_id: Some(7), trace_parents: vec![trace_parent.clone()], ..Options::default() };
+    let options = Options {
+        priority: Some(1),
+        client_id: Some(7),
+        trace_parents: vec![trace_parent.clone()],
+        ..Options::default()
+    };
     bench.enqueue(&Effect::many(3), &options).await;
     let later = Options { delay: Some(Duration::from_secs(3_600)), ..Options::default() };
     let id = bench.enqueue(&[Whim { what: "later".into() }], &later).await[0];
