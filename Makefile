@@ -1,7 +1,7 @@
 # `make help` prints the lines that begin with two hashes.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help setup tools run demo test test-chaos check audit bench up down
+.PHONY: help setup tools run demo test test-chaos check pictures audit bench up down
 
 ## help    this page
 help:
@@ -36,6 +36,11 @@ check: tools
 	cargo deny check bans licenses sources
 	cargo machete
 	@sh scripts/rules
+
+## pictures  draws the pictures of the dashboard in docs/ anew
+pictures:
+	@sh scripts/setup --tests
+	cargo test --package gristmill --test it -- --ignored pictures
 
 ## audit   known vulnerabilities among the dependencies (needs the network)
 audit: tools

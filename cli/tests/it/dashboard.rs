@@ -289,3 +289,29 @@ async fn a_link_does_not_work_twice() {
     assert!(dashboard(&stack).starts_with("http://127.0.0.1:"));
     browser.quit().await;
 }
+
+/// Not a test: draws the README's pictures (`make pictures`) of what it has sent.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "draws the README's pictures"]
+async fn pictures() {
+    let stack = Stack::start_with(&[]);
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    for (name, rows, seed) in [("march.csv", 40_000, 11), ("april.csv", 60_000, 12), ("may.csv", 90_000, 13)] {
+        let file = stack.debts(name, rows, "0.01", "0.01", seed);
+        assert!(stack.run(&["upload", text(&file), "--follow"]).status.success());
+    }
+    for _ in 0..3 {
+        unreadable_job(&stack, "reports.nightly").await;
+    }
+    let file = stack.debts("june.csv", 400_000, "0.005", "0.01", 14);
+    let sent = stack.run(&["--json", "upload", text(&file)]);
+    let upload: Value = serde_json::from_slice(&sent.stdout).unwrap();
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    for (page, name) in [(format!("/uploads/{}", upload["id"].as_str().unwrap()), "upload"), ("/".into(), "dashboard")] {
+        browser.go(&page).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        std::fs::write(folder.join(format!("{name}.png")), browser.picture().await).unwrap();
+    }
+    browser.quit().await;
+}

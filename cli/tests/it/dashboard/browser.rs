@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::stack::Stack;
@@ -171,6 +172,13 @@ impl Browser {
             assert!(since.elapsed() < PATIENCE, "waited for {what} in vain");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What is seen, as a PNG file.
+    pub(super) async fn picture(&self) -> Vec<u8> {
+        let answer = self.http.get(format!("{}/screenshot", self.session)).send().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        base64::engine::general_purpose::STANDARD.decode(answer["value"].as_str().unwrap()).unwrap()
     }
 
     pub(super) async fn quit(mut self) {
