@@ -40,7 +40,8 @@ check: tools
 ## pictures  draws the pictures of the dashboard in docs/ anew
 pictures:
 	@sh scripts/setup --tests
-	cargo test --package gristmill --test it -- --ignored pictures
+	cargo build --release --package gristmill
+	PICTURED_BINARY=$(abspath target/release/gristmill) cargo test --package gristmill --test it -- --ignored pictures
 
 ## audit   known vulnerabilities among the dependencies (needs the network)
 audit: tools

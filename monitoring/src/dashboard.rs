@@ -7,6 +7,7 @@ mod act;
 mod app;
 mod assets;
 mod audit;
+mod bill;
 mod chart;
 mod history;
 mod live;
@@ -40,6 +41,7 @@ impl Dashboard {
             .route("/act/{*what}", post(act::act))
             .route("/uploads", get(page::page).post(uploads::receive))
             .route("/uploads/{id}/rejects.csv", get(uploads::rejects))
+            .route("/bills/{name}", get(bill::page))
             .route("/logout", post(login::logout))
             .fallback(get(page::page))
             .layer(middleware::from_fn_with_state(Arc::clone(&app), session::require));

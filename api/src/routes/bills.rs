@@ -8,10 +8,10 @@ use axum::{
 use gristmill_billing::{
     BillId,
     bills::{self, Bill as Row, Filter, Status},
-    issue,
+    issue::{self, PageError},
     settings::{self, Settings},
 };
-use gristmill_bills::{Language, pdf, rails::Payment};
+use gristmill_bills::rails::Payment;
 use http::{HeaderValue, Uri, header};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -216,12 +216,12 @@ pub(crate) async fn page(State(app): State<App>, caller: Caller, Path(id): Path<
 }
 
 fn render(row: &Row, settings: &Settings) -> Result<Vec<u8>> {
-    let not_payable =
-        |error: String| Problem::new(Code::NotPayable, format!("Bill {} has no page: {error}.", row.number));
-    let issuer = issue::issuer(settings).map_err(|error| not_payable(error.to_string()))?;
-    let bill = issue::issue(row, &issuer).map_err(|error| not_payable(error.to_string()))?;
-    let language: Language = settings.language.parse().map_err(Problem::internal)?;
-    pdf::render(&bill, &issue::branding(settings), language).map_err(Problem::internal)
+    issue::page(row, settings).map_err(|error| match error {
+        PageError::Unpayable(error) => {
+            Problem::new(Code::NotPayable, format!("Bill {} has no page: {error}.", row.number))
+        }
+        error => Problem::internal(error),
+    })
 }
 
 /// A client's settings, and the date that it has now.

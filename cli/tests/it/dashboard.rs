@@ -271,6 +271,44 @@ async fn an_event_is_on_the_page_soon() {
     browser.quit().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_set_and_wrong_ones_refused() {
+    let stack = stack();
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    browser.go("/queues/payments").await;
+    browser.type_into("[name=concurrency]", "7").await;
+    browser.click("main form .primary").await;
+    browser.until("the answer", "return document.querySelector('#said').textContent.includes('these limits')").await;
+    let kept =
+        || -> Value { serde_json::from_str(&stdout(&stack.run(&["queues", "show", "payments", "--json"]))).unwrap() };
+    assert_eq!(kept()["limits"]["concurrency"], 7);
+    let refused = "fetch('/act/queues/payments/limits', { method: 'POST', body: 'concurrency=many', \
+                   headers: { 'X-CSRF-Token': document.body.dataset.csrf } }).then(async r => done([r.status, await r.text()]))";
+    let refused = browser.ask_later(refused).await;
+    assert_eq!(refused[0], 409, "{refused}");
+    assert!(refused[1].as_str().unwrap().contains("`concurrency` cannot be many"), "{refused}");
+    assert_eq!(kept()["limits"]["concurrency"], 7);
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bill_is_shown_as_it_is_mailed() {
+    let stack = stack();
+    let file = stack.debts("billed.csv", 200, "0", "0", 804);
+    assert!(stack.run(&["upload", text(&file), "--follow"]).status.success());
+    let run = stack.run(&["bill-run"]);
+    assert!(run.status.success(), "{}", stderr(&run));
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    browser.go("/bills").await;
+    let page = browser.ask("return document.querySelector('td a[href$=\".pdf\"]').getAttribute('href')").await;
+    let (status, body) = browser.fetch("GET", page.as_str().unwrap(), "").await;
+    assert!(status == 200 && body.starts_with("%PDF-"), "{status}");
+    assert_eq!(browser.fetch("GET", "/bills/00000000-0000-8000-8000-000000000000.pdf", "").await.0, 404);
+    browser.quit().await;
+}
+
 /// A link logs in once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_does_not_work_twice() {
@@ -296,19 +334,21 @@ async fn a_link_does_not_work_twice() {
 async fn pictures() {
     let stack = Stack::start_with(&[]);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    for (name, rows, seed) in [("march.csv", 40_000, 11), ("april.csv", 60_000, 12), ("may.csv", 90_000, 13)] {
+    for (name, rows, seed) in [("march.csv", 400_000, 11), ("april.csv", 600_000, 12), ("may.csv", 900_000, 13)] {
         let file = stack.debts(name, rows, "0.01", "0.01", seed);
         assert!(stack.run(&["upload", text(&file), "--follow"]).status.success());
+        tokio::time::sleep(Duration::from_secs(12)).await;
     }
     for _ in 0..3 {
         unreadable_job(&stack, "reports.nightly").await;
     }
-    let file = stack.debts("june.csv", 400_000, "0.005", "0.01", 14);
-    let sent = stack.run(&["--json", "upload", text(&file)]);
+    let file = stack.debts("june.csv", 6_000_000, "0.005", "0.01", 14);
+    let sent = stack.run(&["upload", text(&file), "--json"]);
     let upload: Value = serde_json::from_slice(&sent.stdout).unwrap();
     let browser = Browser::open(&stack).await;
     browser.log_in(&stack).await;
-    for (page, name) in [(format!("/uploads/{}", upload["id"].as_str().unwrap()), "upload"), ("/".into(), "dashboard")] {
+    for (page, name) in [(format!("/uploads/{}", upload["id"].as_str().unwrap()), "upload"), ("/".into(), "dashboard")]
+    {
         browser.go(&page).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         std::fs::write(folder.join(format!("{name}.png")), browser.picture().await).unwrap();

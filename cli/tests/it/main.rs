@@ -32,9 +32,14 @@ use std::{
     process::{Command, Output},
 };
 
+/// What is tested; `make pictures` names the one in release.
+fn binary() -> std::ffi::OsString {
+    std::env::var_os("PICTURED_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_gristmill").into())
+}
+
 /// The binary, in a folder and with nothing in its environment that configures it.
 fn gristmill(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
+    let mut command = Command::new(binary());
     command.current_dir(folder);
     let ours = |name: &str| {
         name.starts_with("GRISTMILL_") || name.starts_with("OTEL_") || matches!(name, "DATABASE_URL" | "REDIS_URL")

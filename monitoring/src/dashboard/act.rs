@@ -1,6 +1,9 @@
 //! The buttons. Each says what it did, and the audit log keeps it.
 
-use std::time::{Duration, Instant};
+use std::{
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Bytes,
@@ -8,9 +11,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use gristmill_platform::keys;
-use gristmill_queue::{GroupId, JobAction, JobFilter};
+use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError, Options};
 use gristmill_uploads::{RemoveError, Removed};
-use gristmill_webhooks::endpoints::{self, Change};
+use gristmill_webhooks::{
+    deliveries,
+    endpoints::{self, Change},
+    jobs::ReplayDeliveries,
+};
 use http::StatusCode;
 use uuid::Uuid;
 
@@ -73,6 +80,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             let Ok(id) = id.parse() else { return Ok(None) };
             return jobs(app, verb, &JobFilter::ids([id])).await;
         }
+        ["queues", name, "limits"] => return limits(app, name, form).await,
         ["queues", name, verb] => {
             let queues = app.queue.queues();
             match *verb {
@@ -106,6 +114,18 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             let jobs = app.queue.cancel_group(&mut tx, id).await?;
             tx.commit().await?;
             format!("The group is cancelled, with {} jobs", say::count(jobs))
+        }
+        ["groups", id, "retry"] => {
+            let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
+            let mut tx = app.pool.begin().await?;
+            let jobs = app.queue.retry_group(&mut tx, id).await?;
+            if jobs.is_empty() || pages::upload_of(&mut tx, id).await?.is_some() {
+                return Ok(None);
+            }
+            tx.commit().await?;
+            let many = jobs.ids().len() as u64;
+            app.queue.push(jobs).await;
+            format!("{} failed members run again", say::count(many))
         }
         ["uploads", id, "cancel" | "undo"] => {
             let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
@@ -143,13 +163,33 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             }
             format!("The webhook: {verb}")
         }
+        ["webhooks", client, id, "replay"] => {
+            let (Ok(client_id), Ok(endpoint_id)) = (client.parse(), id.parse()) else { return Ok(None) };
+            if endpoints::find(&app.pool, client_id, endpoint_id).await?.is_none() {
+                return Ok(None);
+            }
+            let job = ReplayDeliveries {
+                client_id,
+                endpoint_id,
+                state: deliveries::State::Failed,
+                since: None,
+                until: None,
+                after: Uuid::nil(),
+            };
+            let mut tx = app.pool.begin().await?;
+            let options = Options { client_id: Some(client_id), ..Options::default() };
+            let jobs = app.queue.enqueue(&mut tx, &job, &options).await?;
+            tx.commit().await?;
+            app.queue.push(jobs).await;
+            "What had failed is sent again".to_owned()
+        }
         ["deliveries", client, endpoint, id, "replay"] => {
             let (Ok(client), Ok(endpoint), Ok(id)) = (client.parse(), endpoint.parse(), id.parse()) else {
                 return Ok(None);
             };
             let mut tx = app.pool.begin().await?;
-            let replayed = gristmill_webhooks::deliveries::replay(&mut tx, &app.queue, client, endpoint, id).await?;
-            let gristmill_webhooks::deliveries::Replayed::Again(jobs) = replayed else { return Ok(None) };
+            let replayed = deliveries::replay(&mut tx, &app.queue, client, endpoint, id).await?;
+            let deliveries::Replayed::Again(jobs) = replayed else { return Ok(None) };
             tx.commit().await?;
             app.queue.push(jobs).await;
             "It is sent again".to_owned()
@@ -157,6 +197,37 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         _ => return Ok(None),
     };
     Ok(Some(Done { said, done: true }))
+}
+
+/// Sets all limits of a queue: what is left empty is none.
+async fn limits(app: &App, name: &str, form: &[(String, String)]) -> Result<Option<Done>, Fault> {
+    let limits = match given_limits(form) {
+        Ok(limits) => limits,
+        Err(said) => return Ok(Some(Done { said, done: false })),
+    };
+    match app.queue.queues().set_limits(name, &limits).await {
+        Ok(_) => Ok(Some(Done { said: format!("The queue {name} has these limits within a second"), done: true })),
+        Err(LimitsError::Queue(error)) => Err(error.into()),
+        Err(error) => Ok(Some(Done { said: error.to_string(), done: false })),
+    }
+}
+
+fn given_limits(form: &[(String, String)]) -> Result<Limits, String> {
+    Ok(Limits {
+        concurrency: given(form, "concurrency")?,
+        rate_per_second: given(form, "rate_per_second")?,
+        burst: given(form, "burst")?,
+        key_concurrency: given(form, "key_concurrency")?,
+    })
+}
+
+/// A number of a form, unless its field is empty.
+fn given<T: FromStr>(form: &[(String, String)], field: &str) -> Result<Option<T>, String> {
+    let text = form.iter().find(|(name, _)| name == field).map_or("", |(_, value)| value.trim());
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| format!("`{field}` cannot be {text}: the limits stay as they were"))
 }
 
 /// Those that are ticked, or all that a question finds.

@@ -11,10 +11,13 @@ pub(super) struct Chart {
     pub(super) area: String,
     /// The highest value.
     pub(super) top: f64,
+    /// What it covers.
+    pub(super) minutes: usize,
 }
 
-/// Values that are as far apart in time as in the list; `slots` of them fill the width, the last one stands at its end.
-pub(super) fn chart(values: &[f64], slots: usize) -> Chart {
+/// Values of so many minutes, of which `a_minute` make one; the last one stands at the end.
+pub(super) fn chart(values: &[f64], minutes: usize, a_minute: usize) -> Chart {
+    let slots = minutes * a_minute;
     let top = values.iter().copied().fold(0.0, f64::max);
     let step = WIDTH / (slots.max(2) - 1) as f64;
     let start = WIDTH - step * values.len().saturating_sub(1) as f64;
@@ -26,7 +29,7 @@ pub(super) fn chart(values: &[f64], slots: usize) -> Chart {
         .collect();
     let line = points.join(" ");
     let area = if points.is_empty() { String::new() } else { format!("{start:.1},{HEIGHT} {line} {WIDTH},{HEIGHT}") };
-    Chart { line, area, top }
+    Chart { line, area, top, minutes }
 }
 
 #[cfg(test)]
@@ -35,8 +38,8 @@ mod tests {
 
     #[test]
     fn the_last_value_stands_at_the_end() {
-        let drawn = chart(&[0.0, 2.0], 3);
+        let drawn = chart(&[0.0, 2.0], 1, 3);
         assert_eq!((drawn.line.as_str(), drawn.top), ("300.0,79.0 600.0,3.0", 2.0));
-        assert_eq!(chart(&[], 3).area, "");
+        assert_eq!(chart(&[], 1, 3).area, "");
     }
 }

@@ -14,7 +14,9 @@ use crate::health::Readiness;
 /// Between two samples.
 const EVERY: Duration = Duration::from_secs(5);
 /// Samples of an hour.
-pub(super) const SLOTS: usize = 720;
+const SLOTS: usize = 720;
+/// Samples of a minute.
+pub(super) const A_MINUTE: usize = 12;
 
 /// What was seen. Lost with the process: Prometheus remembers longer.
 #[derive(Default)]
@@ -42,6 +44,12 @@ impl History {
 
     pub(super) fn all(&self) -> Vec<Sample> {
         self.seen().samples.iter().copied().collect()
+    }
+
+    /// How many minutes a chart of so many samples covers: it is not left empty after a start.
+    pub(super) fn minutes(samples: usize) -> usize {
+        let covers = |minutes: &usize| samples <= minutes * A_MINUTE;
+        [5, 10, 20, 30].into_iter().find(covers).unwrap_or(SLOTS / A_MINUTE)
     }
 
     /// The names of the queues, as of the last look: to choose from, they need no look of their own.

@@ -18,6 +18,7 @@ mod usage;
 mod webhooks;
 mod workers;
 
+pub(super) use groups::upload_of;
 pub(super) use jobs::filter as job_filter;
 
 use super::{
@@ -41,6 +42,7 @@ pub(super) async fn inside(
         ["groups"] => groups::list(app, asked).await,
         ["groups", id] => groups::one(app, operator, id).await,
         ["queues"] => queues::page(app, operator).await,
+        ["queues", name] => queues::one(app, operator, name).await,
         ["workers"] => workers::page(app, operator).await,
         ["schedules"] => schedules::page(app, operator).await,
         ["dead"] => dead::page(app, operator).await,

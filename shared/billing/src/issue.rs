@@ -1,6 +1,11 @@
 //! From a bill's row to the bill that a payer sees.
 
-use gristmill_bills::{BillFacts, Currency, Money, Party, money::NotACurrency, pdf::Branding, rails::RailError};
+use gristmill_bills::{
+    BillFacts, Currency, Language, Money, Party,
+    money::NotACurrency,
+    pdf::{self, Branding, PdfError},
+    rails::RailError,
+};
 use serde_json::json;
 
 use crate::{bills::Bill, settings::Settings};
@@ -73,6 +78,30 @@ pub fn branding(settings: &Settings) -> Branding {
         "SAMPLE · AMOSTRA · MUESTRA — set the issuer with PUT /v1/settings before you bill anybody".to_owned()
     });
     Branding { note, ..Branding::default() }
+}
+
+/// Why a bill has no page.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// It cannot be paid.
+    #[error(transparent)]
+    Unpayable(#[from] IssueError),
+    /// The page cannot be drawn.
+    #[error(transparent)]
+    Page(#[from] PdfError),
+    /// The client's language is none that pages are in.
+    #[error("pages are not in the language {0}")]
+    Language(String),
+}
+
+/// The bill as a PDF of one page, in the client's language. Takes some milliseconds of CPU.
+///
+/// # Errors
+/// When the settings do not fit it.
+pub fn page(bill: &Bill, settings: &Settings) -> Result<Vec<u8>, PageError> {
+    let issued = issue(bill, &issuer(settings).map_err(IssueError::from)?)?;
+    let language: Language = settings.language.parse().map_err(|_| PageError::Language(settings.language.clone()))?;
+    Ok(pdf::render(&issued, &branding(settings), language)?)
 }
 
 #[cfg(test)]

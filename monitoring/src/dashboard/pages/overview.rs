@@ -11,7 +11,7 @@ use crate::{
     dashboard::{
         app::App,
         chart::{Chart, chart},
-        history::SLOTS,
+        history::{A_MINUTE, History},
         page::{Fault, Inside},
         say,
     },
@@ -57,7 +57,7 @@ pub(super) async fn page(app: &App) -> Result<Option<Inside>, Fault> {
     let samples = app.history.all();
     let now = samples.last().copied().unwrap_or_default();
     let line = |value: fn(&crate::dashboard::history::Sample) -> f64| {
-        chart(&samples.iter().map(value).collect::<Vec<_>>(), SLOTS)
+        chart(&samples.iter().map(value).collect::<Vec<_>>(), History::minutes(samples.len()), A_MINUTE)
     };
     let queues = app.queue.queues().list().await?;
     let left: Vec<f64> = queues.iter().filter_map(|queue| queue.seconds_left).collect();

@@ -25,3 +25,15 @@ pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fa
     }
     Inside::of("Queues", &Page { queues, operator })
 }
+
+#[derive(Template)]
+#[template(path = "queue.html")]
+struct One {
+    queue: QueueView,
+    operator: bool,
+}
+
+pub(super) async fn one(app: &App, operator: bool, name: &str) -> Result<Option<Inside>, Fault> {
+    let known = app.queue.queues().list().await?.into_iter().find(|queue| queue.name == name);
+    known.map_or(Ok(None), |queue| Inside::of(format!("Queue {name}"), &One { queue, operator }))
+}
