@@ -58,8 +58,10 @@ async fn every_metric_of_the_readme_is_there_described_and_says_what_happened() 
 
     // One worker is lost with the long job: another one is handed it.
     let lost = work(&worker(&bench));
-    until("the first two", LONG, || async {
-        bench.count("select count(*) from jobs where finished_at is not null").await >= 2
+    until("the first two to be counted", LONG, || async {
+        let text = metrics.render();
+        let counted = |outcome| sample(&text, &["gristmill_jobs_total{", "moody", outcome]).is_some();
+        counted("completed") && counted("dead")
     })
     .await;
     drop(lost);

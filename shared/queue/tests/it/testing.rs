@@ -74,7 +74,7 @@ async fn what_is_enqueued_can_be_asked_for() {
     let options = Options {
         priority: Some(1),
         client_id: Some(7),
-        trace_parents: vec![trace_parent.clone()],
+        trace_parents: vec![None, None, trace_parent.clone()],
         ..Options::default()
     };
     bench.enqueue(&Effect::many(3), &options).await;
@@ -84,6 +84,7 @@ async fn what_is_enqueued_can_be_asked_for() {
     let one = assert_enqueued::<Effect>(&bench.queue, |waiting| waiting.job.n == 2).await;
     assert_eq!((&*one.queue, one.priority, one.client_id, one.scheduled), ("default", 1, Some(7), false));
     assert_eq!(one.trace_parent, trace_parent);
+    assert_enqueued::<Effect>(&bench.queue, |waiting| waiting.job.n == 1 && waiting.trace_parent.is_none()).await;
     let whim = assert_enqueued::<Whim>(&bench.queue, |waiting| waiting.scheduled && waiting.queue == "whims").await;
     assert!(whim.id == id && whim.run_at > one.run_at + Duration::from_secs(3_500));
     refute_enqueued::<Effect>(&bench.queue, |waiting| waiting.job.n == 3).await;
