@@ -33,13 +33,14 @@ use std::{
 };
 
 /// What is tested; `make pictures` names the one in release.
-fn binary() -> std::ffi::OsString {
-    std::env::var_os("PICTURED_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_gristmill").into())
-}
+const BINARY: &str = match option_env!("PICTURED_BINARY") {
+    Some(pictured) => pictured,
+    None => env!("CARGO_BIN_EXE_gristmill"),
+};
 
 /// The binary, in a folder and with nothing in its environment that configures it.
 fn gristmill(folder: &Path) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(BINARY);
     command.current_dir(folder);
     let ours = |name: &str| {
         name.starts_with("GRISTMILL_") || name.starts_with("OTEL_") || matches!(name, "DATABASE_URL" | "REDIS_URL")

@@ -1,6 +1,6 @@
 //! One trace from a request to its last job: W3C trace context, kept in the ledger beside each job.
 //!
-//! What is enqueued without [`crate::Options::trace_parent`] follows what enqueues it. With the feature `opentelemetry`,
+//! What is enqueued without [`crate::Options::trace_parents`] follows what enqueues it. With the feature `opentelemetry`,
 //! and a layer of `tracing-opentelemetry` among the process's subscribers, that is the current span; without, the trace
 //! that the request or the job at hand is part of. So a trace stays one even where a process on its way exports no spans.
 
