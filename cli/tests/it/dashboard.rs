@@ -332,7 +332,7 @@ async fn a_link_does_not_work_twice() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "draws the README's pictures"]
 async fn pictures() {
-    let stack = Stack::start_with(&[]);
+    let stack = Stack::start_with(&[("GRISTMILL_CHUNK_BYTES", "2MiB")]);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     for (name, rows, seed) in [("march.csv", 400_000, 11), ("april.csv", 600_000, 12), ("may.csv", 900_000, 13)] {
         let file = stack.debts(name, rows, "0.01", "0.01", seed);
