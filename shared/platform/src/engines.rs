@@ -97,6 +97,11 @@ impl Engines {
         self.postgres.url("gristmill").into()
     }
 
+    /// The same for processes on this machine, by a socket where that is possible: it is faster than TCP.
+    pub fn local_database_url(&self) -> SecretString {
+        self.postgres.local_url("gristmill").into()
+    }
+
     /// How to reach another database of the same Postgres.
     pub fn database_url_of(&self, database: &str) -> SecretString {
         self.postgres.url(database).into()

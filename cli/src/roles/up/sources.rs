@@ -65,7 +65,7 @@ impl Sources {
         let engines = Engines::start(data_dir).await?;
         let data_dir = engines.data_dir().to_path_buf();
         let store_url = store_url(&data_dir)?;
-        let (database_url, redis_url) = (engines.database_url(), engines.redis_url());
+        let (database_url, redis_url) = (engines.local_database_url(), engines.redis_url());
         let private = Some(engines.postgres_dir().to_path_buf());
         let stop = CancellationToken::new();
         let watch = tokio::spawn(watch(engines, stop.clone()));
