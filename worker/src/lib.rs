@@ -117,11 +117,11 @@ pub async fn run_with(
         queue,
     };
     // A slow endpoint takes so many places, whatever waits for it.
-    let turns = Limits { key_concurrency: Some(CALLS_AN_ENDPOINT), ..Limits::default() };
-    env.queue.queues().default_limits("webhooks", &turns).await.context("the queue of webhooks has no limits")?;
-    let turns = Limits { key_concurrency: Some(REQUESTS_A_CLIENT), ..Limits::default() };
-    let named = "the queue of normalizations has no limits";
-    env.queue.queues().default_limits("normalizations", &turns).await.context(named)?;
+    for (name, places) in [("webhooks", CALLS_AN_ENDPOINT), ("normalizations", REQUESTS_A_CLIENT)] {
+        let turns = Limits { key_concurrency: Some(places), ..Limits::default() };
+        let doing = || format!("the queue of {name} has no limits");
+        env.queue.queues().default_limits(name, &turns).await.with_context(doing)?;
+    }
     more(builder(&env, &config.worker, &config.mail))
         .health(health)
         .build()

@@ -6,6 +6,7 @@ use axum::{
 };
 use gristmill_platform::keys;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView, JobSpec};
+use gristmill_uploads::read;
 use http::{Uri, request::Parts};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -170,16 +171,7 @@ impl AboutGroup {
     /// The group, unless it is an upload's: its end is more than the end of its jobs.
     async fn steerable(&self) -> Result<GroupView> {
         let group = self.find().await?.group;
-        let millis = self.id.0.as_u128() >> 80;
-        let around = |millis: u128| Uuid::from_u128(millis << 80);
-        // They are made together, so there is no need of an index.
-        let upload: Option<Uuid> =
-            sqlx::query_scalar("select id from uploads where group_id = $1 and id between $2 and $3")
-                .bind(self.id)
-                .bind(around(millis.saturating_sub(60_000)))
-                .bind(around(millis.saturating_add(60_000)))
-                .fetch_optional(&self.app.receiver.pool)
-                .await?;
+        let upload = read::of_group(&self.app.receiver.pool, self.id).await?;
         match upload {
             None => Ok(group),
             Some(upload) => {

@@ -11,8 +11,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use gristmill_platform::keys;
-use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError, Options};
-use gristmill_uploads::{RemoveError, Removed};
+use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError};
+use gristmill_uploads::{RemoveError, Removed, read};
 use gristmill_webhooks::{
     deliveries,
     endpoints::{self, Change},
@@ -117,9 +117,13 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         }
         ["groups", id, "retry"] => {
             let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
+            // An upload's end is more than the end of its jobs.
+            if read::of_group(&app.pool, id).await?.is_some() {
+                return Ok(None);
+            }
             let mut tx = app.pool.begin().await?;
             let jobs = app.queue.retry_group(&mut tx, id).await?;
-            if jobs.is_empty() || pages::upload_of(&mut tx, id).await?.is_some() {
+            if jobs.is_empty() {
                 return Ok(None);
             }
             tx.commit().await?;
@@ -177,8 +181,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
                 after: Uuid::nil(),
             };
             let mut tx = app.pool.begin().await?;
-            let options = Options { client_id: Some(client_id), ..Options::default() };
-            let jobs = app.queue.enqueue(&mut tx, &job, &options).await?;
+            let jobs = deliveries::replay_all(&mut tx, &app.queue, &job).await?;
             tx.commit().await?;
             app.queue.push(jobs).await;
             "What had failed is sent again".to_owned()

@@ -7,11 +7,12 @@ use axum::{
 use gristmill_billing::{
     BillId,
     bills::{self, Bill},
+    dunning,
     issue::{self, PageError},
     settings::{self, Settings},
 };
 use http::{HeaderName, StatusCode, header};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 
 use super::{
     app::App,
@@ -51,6 +52,6 @@ pub(super) async fn page(State(app): State<App>, _: Session, Path(name): Path<St
 
 async fn find(app: &App, id: BillId) -> Result<Option<(Bill, Settings)>, Fault> {
     let settings = settings::find(&app.pool, id.client_id).await?;
-    let today = Timestamp::now().to_zoned(TimeZone::get(&settings.time_zone)?).date();
+    let today = dunning::today(&settings, Timestamp::now())?;
     Ok(bills::find(&app.pool, id, today).await?.map(|bill| (bill, settings)))
 }

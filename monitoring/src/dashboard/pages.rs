@@ -18,7 +18,6 @@ mod usage;
 mod webhooks;
 mod workers;
 
-pub(super) use groups::upload_of;
 pub(super) use jobs::filter as job_filter;
 
 use super::{

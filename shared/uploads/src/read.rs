@@ -1,5 +1,6 @@
 //! What is known of uploads: the reads that the API, the worker and the dashboard share.
 
+use gristmill_queue::GroupId;
 use jiff_sqlx::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
@@ -87,6 +88,18 @@ pub async fn find(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<O
         .await?
         .map(Upload::try_from)
         .transpose()
+}
+
+/// The upload whose group of jobs this is. They are made together, so there is no need of an index.
+pub async fn of_group(db: impl PgExecutor<'_>, group: GroupId) -> Result<Option<Uuid>, sqlx::Error> {
+    let millis = group.0.as_u128() >> 80;
+    let around = |millis: u128| Uuid::from_u128(millis << 80);
+    sqlx::query_scalar("select id from uploads where group_id = $1 and id between $2 and $3")
+        .bind(group)
+        .bind(around(millis.saturating_sub(60_000)))
+        .bind(around(millis.saturating_add(60_000)))
+        .fetch_optional(db)
+        .await
 }
 
 /// The upload, whoever owns it: for the roles behind the API.

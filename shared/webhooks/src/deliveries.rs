@@ -2,14 +2,18 @@
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
-use gristmill_queue::{Enqueued, Queue, QueueError};
+use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{deliver::message_id, jobs::Deliver, publish::to};
+use crate::{
+    deliver::message_id,
+    jobs::{Deliver, ReplayDeliveries},
+    publish::to,
+};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
@@ -210,6 +214,19 @@ pub async fn replay(
             .fetch_one(conn)
             .await?;
     Ok(if there { Replayed::Pending } else { Replayed::None })
+}
+
+/// Begins to send these deliveries again, slice by slice. Push what it returns after the commit.
+///
+/// # Errors
+/// The ledger's.
+pub async fn replay_all(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    job: &ReplayDeliveries,
+) -> Result<Enqueued, QueueError> {
+    let options = Options { client_id: Some(job.client_id), ..Options::default() };
+    queue.enqueue(conn, job, &options).await
 }
 
 /// Which deliveries are sent again.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use gristmill_queue::{Completion, Context, Fence, JobError, Options};
+use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_webhooks::{
     deliveries::{self, Which},
     jobs::ReplayDeliveries,
@@ -27,8 +27,7 @@ pub(super) async fn replay(env: Env, context: Context, job: ReplayDeliveries) ->
     let (mut jobs, last) =
         deliveries::replay_some(&mut tx, &env.queue, job.client_id, job.endpoint_id, &which, SLICE).await?;
     if let Some(after) = last {
-        let options = Options { client_id: Some(job.client_id), ..Options::default() };
-        jobs.merge(env.queue.enqueue(&mut tx, &ReplayDeliveries { after, ..job }, &options).await?);
+        jobs.merge(deliveries::replay_all(&mut tx, &env.queue, &ReplayDeliveries { after, ..job }).await?);
     }
     if let Completion::Done(more) = env.queue.complete(&mut tx, &context.claim).await? {
         tx.commit().await?;

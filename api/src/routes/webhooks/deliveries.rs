@@ -2,7 +2,6 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use gristmill_queue::Options;
 use gristmill_webhooks::{
     deliveries::{self, Delivery, Replayed, State as DeliveryState},
     jobs::ReplayDeliveries,
@@ -167,9 +166,8 @@ pub(crate) async fn replay_many(
     let webhook = find(&app, &caller, &name).await?;
     let (client_id, after) = (caller.id(), Uuid::nil());
     let job = ReplayDeliveries { client_id, endpoint_id: webhook.id, state, since, until, after };
-    let options = Options { client_id: Some(client_id), ..Options::default() };
     let mut tx = app.receiver.pool.begin().await?;
-    let jobs = app.receiver.queue.enqueue(&mut tx, &job, &options).await?;
+    let jobs = deliveries::replay_all(&mut tx, &app.receiver.queue, &job).await?;
     tx.commit().await?;
     let job_id = jobs.ids().first().copied().unwrap_or_default();
     app.receiver.queue.push(jobs).await;

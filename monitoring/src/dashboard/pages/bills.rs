@@ -3,10 +3,11 @@
 use askama::Template;
 use gristmill_billing::{
     bills::{self, Bill},
+    dunning,
     runs::{self, Run},
     settings,
 };
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 
 use super::clients::Clients;
 use crate::dashboard::{
@@ -28,8 +29,7 @@ pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
     let (runs, bills) = match clients.chosen {
         Some(client) => {
             let settings = settings::find(&app.pool, client).await?;
-            let zone = TimeZone::get(&settings.time_zone)?;
-            let today = Timestamp::now().to_zoned(zone).date();
+            let today = dunning::today(&settings, Timestamp::now())?;
             let newest = bills::list(&app.pool, client, &bills::Filter::default(), today, None, 30).await?;
             (runs::list(&app.pool, client, None, 20).await?, newest)
         }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView};
-use sqlx::PgConnection;
+use gristmill_uploads::read;
 use uuid::Uuid;
 
 use crate::dashboard::{
@@ -44,19 +44,7 @@ struct One {
 pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
     let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
     let Some(detail) = app.queue.groups().get(id).await? else { return Ok(None) };
-    let upload = upload_of(&mut *app.pool.acquire().await?, id).await?;
+    let upload = read::of_group(&app.pool, id).await?;
     let title = detail.group.name.clone().unwrap_or_else(|| format!("Group {}", say::short(id)));
     Inside::of(title, &One { detail, upload, operator })
-}
-
-/// The upload whose group it is. They are made together, so there is no need of an index.
-pub(in crate::dashboard) async fn upload_of(conn: &mut PgConnection, id: GroupId) -> Result<Option<Uuid>, sqlx::Error> {
-    let millis = id.0.as_u128() >> 80;
-    let around = |millis: u128| Uuid::from_u128(millis << 80);
-    sqlx::query_scalar("select id from uploads where group_id = $1 and id between $2 and $3")
-        .bind(id)
-        .bind(around(millis.saturating_sub(60_000)))
-        .bind(around(millis.saturating_add(60_000)))
-        .fetch_optional(conn)
-        .await
 }
