@@ -17,10 +17,11 @@ async fn billed(api: &Api) -> Uuid {
     sqlx::query(
         "with d as (insert into debts (debt_id, client_id, upload_id, line, amount_minor, due_date, name, government_id, email)
                     values ($1::uuid, $2, $3::uuid, 2, 124020, '2040-11-01', 'Ana Lima', '1234', 'ana@example.com')),
-              r as (insert into billing_runs (id, client_id, cause, state, bills, amount_minor)
-                    values ($4, $2, 'schedule', 'completed', 1, 124020))
-         insert into bills (client_id, number, debt_id, upload_id, run_id, period, issued_on, due_on, amount_minor, currency)
-         values ($2, 7, $1::uuid, $3::uuid, $4, '2026-01-01', '2026-01-15', '2040-11-01', 124020, 'BRL')",
+              r as (insert into billing_runs (id, client_id, cause, state, bills, amount_minor, issued_on, currency)
+                    values ($4, $2, 'schedule', 'completed', 1, 124020, '2026-01-15', 'BRL')),
+              u as (insert into billing_run_uploads (run_id, upload_id, rows) values ($4, $3::uuid, 1))
+         insert into bills (client_id, number, debt_id, run_id, period, due_on, amount_minor)
+         values ($2, 7, $1::uuid, $4, '2026-01-01', '2040-11-01', 124020)",
     )
     .bind(DEBT)
     .bind(api.client_id)

@@ -15,7 +15,7 @@ const GROWTH: u64 = 4;
 /// …up to this size: enough for a file of a hundred megabytes, of which every worker is to have some chunks.
 const MIDDLE_CHUNK_BYTES: usize = 4 << 20;
 /// From there on they grow slowly: the larger a table's index, the more rows at a time have to share its pages.
-const SLOW_GROWTH: u64 = 32;
+const SLOW_GROWTH: u64 = 24;
 /// How much of a record too long is kept.
 pub(crate) const HEAD_BYTES: usize = 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -32,7 +32,7 @@ pub struct SplitLimits {
 
 impl Default for SplitLimits {
     fn default() -> Self {
-        Self { chunk_bytes: 5 << 20, max_record_bytes: 1 << 20 }
+        Self { chunk_bytes: 10 << 20, max_record_bytes: 1 << 20 }
     }
 }
 

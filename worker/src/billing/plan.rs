@@ -66,11 +66,14 @@ pub(super) async fn plan(env: Env, context: Context, job: PlanRun) -> Result<(),
     let today = settings.date_of(now.to_jiff())?;
     let cutoff = today.checked_add(jiff::Span::new().days(settings.days_ahead))?;
     let uploads = take(&mut tx, &run, job.run_id, job.settle_seconds, cutoff).await?;
-    sqlx::query("update billing_runs set issued_on = $2, period = $3, cutoff = $4, started_at = now() where id = $1")
+    sqlx::query(
+        "update billing_runs set issued_on = $2, period = $3, cutoff = $4, currency = $5, started_at = now() where id = $1",
+    )
         .bind(job.run_id)
         .bind(today.to_sqlx())
         .bind(settings.cycle.period(today).to_sqlx())
         .bind(cutoff.to_sqlx())
+        .bind(&settings.currency)
         .execute(&mut *tx)
         .await?;
     let mut jobs = if run.dry_run {

@@ -146,6 +146,8 @@ impl Place {
         if durable {
             settings.push(format!("shared_buffers={}MB", (memory_megabytes() / 4).clamp(128, 2048)));
             settings.push("max_connections=200".to_owned());
+            // loads write more than 16 MB between two rounds of the WAL writer, and would have to write it themselves
+            settings.push("wal_buffers=64MB".to_owned());
         } else {
             // the folder does not outlive the process: a crash of the machine cannot lose anything
             settings.extend(
