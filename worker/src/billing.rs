@@ -2,6 +2,7 @@
 //! has none; any number of workers share the shards; the join adds up.
 
 mod close;
+mod debts;
 mod plan;
 mod shard;
 mod tick;

@@ -10,35 +10,32 @@ use std::collections::{BTreeMap, HashSet};
 use gristmill_billing::{jobs::BillShard, settings::Numbering};
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use jiff_sqlx::Date;
-use rayon::slice::ParallelSliceMut as _;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::debts::{self, Debt, Upload};
 use crate::{
     Env,
-    load::{copy, field, on_rayon},
+    load::{copy, field},
 };
 
 #[derive(FromRow)]
-struct Run {
-    client_id: i32,
+pub(super) struct Run {
+    pub(super) client_id: i32,
     issued_on: Date,
     period: Date,
-    cutoff: Date,
+    pub(super) cutoff: Date,
     numbering: Numbering,
-    some_paid: bool,
+    /// A debt of the client was paid.
+    pub(super) some_paid: bool,
     /// A run of this client has ended in the middle: what it billed is known by its bills only.
-    interrupted: bool,
+    pub(super) interrupted: bool,
 }
 
 /// As when chunks are loaded: the run's close flushes every commit before it, and one that a crash of Postgres takes
 /// back runs again.
 const SETTINGS: &str =
     "set local synchronous_commit = off; set local lock_timeout = '10s'; set local work_mem = '128MB'";
-
-/// The rows of the run's uploads in the shard: `$1` run, `$2` first block, `$3` block after the last, `$4` client.
-const ROWS: &str = "from debts d join billing_run_uploads u on u.run_id = $1 and u.upload_id = d.upload_id
-     where d.ctid >= format('(%s,0)', $2::bigint)::tid and d.ctid < format('(%s,0)', $3::bigint)::tid and d.client_id = $4";
 
 /// Bills one shard; see the module.
 pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(), JobError> {
@@ -59,101 +56,31 @@ pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(
     .fetch_optional(&mut *tx)
     .await?;
     let Some(run) = run else { return Err(JobError::Cancelled) };
-    let debts = look(&mut tx, &job, &run).await?;
-    let due = debts.len() as u64;
-    if due > 0 {
-        make(&env, &mut tx, &job, &run, debts).await?;
-    }
+    let found = debts::find(&mut tx, &job, &run).await?;
+    let made = match found.debts.is_empty() {
+        true => Vec::new(),
+        false => make(&env, &mut tx, &job, &run, found.debts).await?,
+    };
+    note_uploads(&mut tx, &job, &found.uploads, &made).await?;
     match env.queue.complete(&mut tx, &context.claim).await? {
         Completion::AlreadyDone => Ok(()),
         Completion::Done(join) => {
             tx.commit().await?;
             env.queue.push(join).await;
-            metrics::counter!("gristmill_bills_total").increment(due);
+            metrics::counter!("gristmill_bills_total").increment(made.len() as u64);
             Ok(())
         }
     }
 }
 
-/// What a bill needs of its debt.
-struct Debt {
-    id: Uuid,
-    /// Days since 2000-01-01, as Postgres counts them.
-    due: i32,
-    amount: i64,
-    paid: i64,
-}
-
-/// Of one upload: ids, due dates, amounts, what was paid.
-type Columns = (Vec<Uuid>, Vec<i32>, Vec<i64>, Vec<i64>);
-
-/// Writes down what the shard has of each upload, and returns the debts that are to be billed, in the order of their ids.
-async fn look(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<Vec<Debt>, JobError> {
-    let wanted = wanted(run);
-    let (paid, payments) = if run.some_paid {
-        (
-            format!("coalesce(array_agg(coalesce(p.paid_minor, 0)) filter (where {wanted}), '{{}}')"),
-            "left join debt_payments p on p.debt_id = d.debt_id and p.client_id = d.client_id",
-        )
-    } else {
-        ("'{}'::bigint[]".to_owned(), "")
-    };
-    let rows = ROWS.replace("where", &format!("{payments} where"));
-    // As arrays: a row a debt costs more than the rest of the way.
-    let sql = format!(
-        "with seen as (
-            select d.upload_id, count(*) as seen, min(d.due_date) filter (where d.due_date > $5) as next_due,
-                   coalesce(sum(d.amount_minor) filter (where {wanted}), 0) as amount,
-                   coalesce(array_agg(d.debt_id) filter (where {wanted}), '{{}}') as ids,
-                   coalesce(array_agg(d.due_date - date '2000-01-01') filter (where {wanted}), '{{}}') as due,
-                   coalesce(array_agg(d.amount_minor) filter (where {wanted}), '{{}}') as amounts,
-                   {paid} as paid
-            {rows} group by d.upload_id
-         ), noted as (
-            insert into billing_shards (run_id, upload_id, from_block, seen, bills, amount_minor, next_due)
-            select $1, upload_id, $2, seen, cardinality(ids), amount, next_due from seen
-         )
-         select ids, due, amounts, paid from seen where ids <> '{{}}'"
-    );
-    let uploads: Vec<Columns> = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(job.run_id)
-        .bind(job.from_block)
-        .bind(job.to_block)
-        .bind(run.client_id)
-        .bind(run.cutoff)
-        .fetch_all(conn)
-        .await?;
-    on_rayon(move || {
-        let mut debts: Vec<Debt> = uploads.into_iter().flat_map(debts).collect();
-        debts.par_sort_unstable_by_key(|debt| debt.id.as_u128());
-        debts
-    })
-    .await
-}
-
-fn debts((ids, due, amounts, paid): Columns) -> impl Iterator<Item = Debt> {
-    // none: no debt of the client has been paid
-    let paid = paid.into_iter().chain(std::iter::repeat(0));
-    let facts = due.into_iter().zip(amounts).zip(paid);
-    ids.into_iter().zip(facts).map(|(id, ((due, amount), paid))| Debt { id, due, amount, paid })
-}
-
-/// Due within the run's days, not looked at by an earlier run, and not paid before it was billed. `$5` is the cutoff.
-fn wanted(run: &Run) -> String {
-    let unpaid = if run.some_paid { "and coalesce(p.paid_minor, 0) < d.amount_minor" } else { "" };
-    let unbilled = "and not exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id
-                                    and b.state <> 'cancelled')";
-    let unbilled = if run.interrupted { unbilled } else { "" };
-    format!("d.due_date <= $5 and (u.after is null or d.due_date > u.after) {unpaid} {unbilled}")
-}
-
+/// Bills these debts, and returns those whose bills are the shard's: not what was billed already.
 async fn make(
     env: &Env,
     tx: &mut PgConnection,
     job: &BillShard,
     run: &Run,
     debts: Vec<Debt>,
-) -> Result<(), JobError> {
+) -> Result<Vec<Debt>, JobError> {
     let due = i64::try_from(debts.len())?;
     let first = match run.numbering {
         // Committed at once, so that no shard waits for another.
@@ -165,12 +92,10 @@ async fn make(
         debts
     } else {
         sqlx::raw_sql("rollback to savepoint hope").execute(&mut *tx).await?;
-        let made = insert(tx, job, run, first, debts).await?;
-        correct(tx, job, run).await?;
-        made
+        insert(tx, job, run, first, debts).await?
     };
     if made.is_empty() {
-        return Ok(());
+        return Ok(made);
     }
     note_days(tx, run, (first, due), &made).await?;
     sqlx::query("insert into billing_numbers (run_id, from_number, to_number) values ($1, $2, $3)")
@@ -179,7 +104,7 @@ async fn make(
         .bind(first + due - 1)
         .execute(tx)
         .await?;
-    Ok(())
+    Ok(made)
 }
 
 /// The first of so many numbers that are this caller's alone.
@@ -251,26 +176,34 @@ async fn insert(
     Ok(debts)
 }
 
-/// What was noted before counts debts that were billed already: count this shard's bills.
-async fn correct(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<(), sqlx::Error> {
-    let sql = format!(
-        "update billing_shards s set bills = coalesce(m.bills, 0), amount_minor = coalesce(m.amount, 0)
-         from billing_shards o left join (
-            select d.upload_id, count(*) as bills, sum(b.amount_minor) as amount
-            from bills b join (select d.upload_id, d.debt_id {ROWS}) d using (debt_id)
-            where b.run_id = $1 and b.client_id = $4
-            group by d.upload_id
-         ) m on m.upload_id = o.upload_id
-         where o.run_id = $1 and o.from_block = $2
-           and s.run_id = o.run_id and s.from_block = o.from_block and s.upload_id = o.upload_id"
-    );
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(job.run_id)
-        .bind(job.from_block)
-        .bind(job.to_block)
-        .bind(run.client_id)
-        .execute(conn)
-        .await?;
+/// Writes down what the shard has of each upload, and which bills it made.
+async fn note_uploads(
+    conn: &mut PgConnection,
+    job: &BillShard,
+    uploads: &[Upload],
+    made: &[Debt],
+) -> Result<(), sqlx::Error> {
+    let mut bills = vec![(0_i64, 0_i128); uploads.len()];
+    for debt in made {
+        let (number, amount) = &mut bills[debt.upload];
+        *number += 1;
+        *amount += i128::from(debt.amount);
+    }
+    sqlx::query(
+        "insert into billing_shards (run_id, upload_id, from_block, seen, bills, amount_minor, next_due)
+         select $1, upload_id, $2, seen, bills, amount::numeric, date '2000-01-01' + next_due
+         from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::int[]) as u (upload_id, seen, bills, amount, next_due)
+         where seen > 0",
+    )
+    .bind(job.run_id)
+    .bind(job.from_block)
+    .bind(uploads.iter().map(|upload| upload.id).collect::<Vec<_>>())
+    .bind(uploads.iter().map(|upload| upload.seen).collect::<Vec<_>>())
+    .bind(bills.iter().map(|(number, _)| *number).collect::<Vec<_>>())
+    .bind(bills.iter().map(|(_, amount)| amount.to_string()).collect::<Vec<_>>())
+    .bind(uploads.iter().map(|upload| upload.next_due).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -304,7 +237,7 @@ async fn note_days(
 }
 
 /// A date as Postgres sends it: days since 2000-01-01.
-fn days(date: Date) -> i32 {
+pub(super) fn days(date: Date) -> i32 {
     let epoch = jiff::civil::date(2000, 1, 1);
     (date.to_jiff() - epoch).get_days()
 }

@@ -36,7 +36,10 @@ async fn bills_on_the_right_day(zone: &str, cycle: Cycle, cycle_day: i32, days: 
         }
     }
     let bills: Vec<(jiff_sqlx::Date, jiff_sqlx::Date)> =
-        sqlx::query_as("select due_on, issued_on from bills b join billing_runs r on r.id = b.run_id").fetch_all(&mill.stack.pool).await.unwrap();
+        sqlx::query_as("select due_on, issued_on from bills b join billing_runs r on r.id = b.run_id")
+            .fetch_all(&mill.stack.pool)
+            .await
+            .unwrap();
     let found: BTreeMap<Date, Date> = bills.iter().map(|(due, issued)| (due.to_jiff(), issued.to_jiff())).collect();
     assert_eq!(found.len(), bills.len(), "each once");
     let billed = |day: Date| match cycle {
