@@ -3,6 +3,8 @@
 # One binary, one image: `docker run gristmill api`, `… worker`, `… scheduler`, `… migrate`.
 
 FROM rust:1.95-slim-bookworm AS build
+# jemalloc is built with it
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make
 WORKDIR /src
 COPY . .
 # The caches live outside of the image's layers: a changed line compiles what depends on it, not 400 crates.

@@ -11,6 +11,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use gristmill_platform::telemetry;
 
+/// Chunks come and go by megabytes: glibc keeps twice as much of them.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Bulk files in; settled rows out, each exactly once.
 #[derive(Parser, Debug)]
 #[command(name = "gristmill", version, max_term_width = 120, arg_required_else_help = true)]

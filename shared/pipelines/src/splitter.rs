@@ -32,7 +32,7 @@ pub struct SplitLimits {
 
 impl Default for SplitLimits {
     fn default() -> Self {
-        Self { chunk_bytes: 10 << 20, max_record_bytes: 1 << 20 }
+        Self { chunk_bytes: 12 << 20, max_record_bytes: 1 << 20 }
     }
 }
 
