@@ -162,15 +162,14 @@ const CALLS_AN_ENDPOINT: u32 = 16;
 fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder {
     describe();
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
-    // database, not more parsing, and more of a run's shards than processors slow each other down; joins are few, and
-    // must not wait behind chunks.
+    // database, not more parsing; joins are few, and must not wait behind chunks.
     let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
     let (suspect, part, wait) = (env.clone(), env.clone(), env.clone());
     let builder = Worker::builder(&env.queue)
         .label(&config.worker_label)
         .queue("chunks", config.worker_concurrency)
         .queue("uploads", 2)
-        .queue("billing", config.worker_concurrency)
+        .queue("billing", 2)
         .queue("mail", mail.mail_concurrency)
         .queue("webhooks", WEBHOOKS)
         .queue("normalizations", NORMALIZATIONS)

@@ -51,9 +51,9 @@ pub(super) async fn find(conn: &mut PgConnection, job: &BillShard, run: &Run) ->
             .bind(job.run_id)
             .fetch_all(&mut *conn)
             .await?;
-    let uploads =
+    let uploads: Vec<Upload> =
         uploads.into_iter().map(|(id, after)| Upload { id, after: after.map(days), seen: 0, next_due: None }).collect();
-    let tuples = copied(conn, &rows(job, run)).await?;
+    let tuples = copied(conn, &rows(job, run, &uploads)).await?;
     let cutoff = days(run.cutoff);
     on_rayon(move || {
         let mut found = Found { uploads, debts: Vec::new() };
@@ -65,8 +65,9 @@ pub(super) async fn find(conn: &mut PgConnection, job: &BillShard, run: &Run) ->
 }
 
 /// The shard's rows of the run's uploads. What was paid of a debt, and whether it is billed, is asked only when it can be.
-fn rows(job: &BillShard, run: &Run) -> String {
-    let BillShard { run_id, from_block, to_block } = job;
+fn rows(job: &BillShard, run: &Run, uploads: &[Upload]) -> String {
+    let BillShard { from_block, to_block, .. } = job;
+    let uploads: Vec<String> = uploads.iter().map(|upload| upload.id.to_string()).collect();
     let (paid, payments) = match run.some_paid {
         true => ("p.paid_minor", "left join debt_payments p on p.debt_id = d.debt_id and p.client_id = d.client_id"),
         false => ("null::bigint", ""),
@@ -80,10 +81,10 @@ fn rows(job: &BillShard, run: &Run) -> String {
     let more = if run.some_paid || run.interrupted { format!(", {paid}, {billed}") } else { String::new() };
     format!(
         "copy (select d.debt_id, d.upload_id, d.due_date, d.amount_minor{more}
-               from debts d join billing_run_uploads u on u.run_id = '{run_id}' and u.upload_id = d.upload_id {payments}
-               where d.ctid >= '({from_block},0)' and d.ctid < '({to_block},0)' and d.client_id = {client_id})
+               from debts d {payments}
+               where d.ctid >= '({from_block},0)' and d.ctid < '({to_block},0)' and d.upload_id = any('{{{uploads}}}'))
          to stdout (format binary)",
-        client_id = run.client_id
+        uploads = uploads.join(",")
     )
 }
 

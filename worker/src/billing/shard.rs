@@ -11,6 +11,7 @@ use gristmill_billing::{jobs::BillShard, settings::Numbering};
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use jiff_sqlx::Date;
 use sqlx::{FromRow, PgConnection};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::debts::{self, Debt, Upload};
@@ -37,6 +38,9 @@ pub(super) struct Run {
 const SETTINGS: &str =
     "set local synchronous_commit = off; set local lock_timeout = '10s'; set local work_mem = '128MB'";
 
+/// A process writes the bills of one shard, and meanwhile reads the next: two that write wait for each other in Postgres.
+static WRITING: Semaphore = Semaphore::const_new(1);
+
 /// Bills one shard; see the module.
 pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
@@ -57,6 +61,7 @@ pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(
     .await?;
     let Some(run) = run else { return Err(JobError::Cancelled) };
     let found = debts::find(&mut tx, &job, &run).await?;
+    let _writing = WRITING.acquire().await;
     let made = match found.debts.is_empty() {
         true => Vec::new(),
         false => make(&env, &mut tx, &job, &run, found.debts).await?,

@@ -58,7 +58,7 @@ pub struct ApiConfig {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Worker")]
 pub struct WorkerConfig {
-    /// Chunks that a process loads at the same time, and shards of billing runs that it bills
+    /// Chunks that a process loads at the same time
     #[arg(long, env = "GRISTMILL_WORKER_CONCURRENCY", default_value_t = 1, value_name = "N")]
     pub worker_concurrency: usize,
 
