@@ -39,7 +39,10 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Cli::parse().command {
         Command::Role(command) => command.run().await,
-        Command::Client(command) => command.run().await,
+        Command::Client(command) => {
+            end_with_the_reader();
+            command.run().await
+        }
         Command::Chaos(command) => command.run().await,
         Command::ChaosRole(command) => command.run().await,
     };
@@ -48,4 +51,18 @@ async fn main() -> ExitCode {
         eprint!("{}", report::report(&error));
         ExitCode::FAILURE
     })
+}
+
+/// Who reads the output may have seen enough (`| head`): that ends a command as it ends others, without a word. `println!`
+/// says it by a panic only.
+fn end_with_the_reader() {
+    /// Of a process that SIGPIPE has ended, as a shell gives it.
+    const SIGPIPE: i32 = 128 + 13;
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|message| message.starts_with("failed printing to stdout: Broken pipe")) {
+            std::process::exit(SIGPIPE);
+        }
+        hook(panic);
+    }));
 }

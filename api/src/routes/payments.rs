@@ -4,13 +4,13 @@ use axum::{Json, extract::State};
 use gristmill_billing::{
     BillId, bills,
     payments::{self, Balance, Credited, Notice, PaymentError},
-    settings,
+    settings::{self, Settings},
 };
 use gristmill_mail::{Kind, jobs::SendMail};
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use gristmill_webhooks::{Event, EventType};
 use http::{StatusCode, Uri};
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{Timestamp, civil::DateTime};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -111,13 +111,12 @@ async fn paid(
     conn: &mut PgConnection,
     queue: &Queue,
     id: BillId,
-    zone: &str,
+    settings: &Settings,
 ) -> std::result::Result<Enqueued, sqlx::Error> {
     if !gristmill_webhooks::wanted(&mut *conn, id.client_id, EventType::BillPaid).await? {
         return Ok(Enqueued::default());
     }
-    let zone = TimeZone::get(zone).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    let today = Timestamp::now().to_zoned(zone).date();
+    let today = settings.date_of(Timestamp::now()).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     let Some(bill) = bills::find(&mut *conn, id, today).await? else { return Ok(Enqueued::default()) };
     let event = Event::BillPaid((&bill).into());
     gristmill_webhooks::publish(conn, queue, id.client_id, &event).await.map_err(ledger)
@@ -158,7 +157,7 @@ pub(crate) async fn create(
         let options = Options { client_id: Some(caller.id()), ..Options::default() };
         jobs = queue.enqueue(conn, &job, &options).await.map_err(ledger)?;
         if credited.settled {
-            jobs.merge(paid(conn, queue, bill, &settings.time_zone).await?);
+            jobs.merge(paid(conn, queue, bill, &settings).await?);
         }
         Ok(())
     };

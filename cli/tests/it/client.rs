@@ -49,6 +49,16 @@ fn a_file_and_the_same_file_again() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_ends_a_command_without_a_word() {
+    let stack = stack();
+    let mut child =
+        gristmill(stack.folder.path()).arg("uploads").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(141), ""));
+}
+
+#[test]
 fn a_dirty_file_by_a_pipe_and_what_is_known_of_it() {
     let stack = stack();
     let file = stack.debts("dirty.csv", 8_000, "0.01", "0.01", 102);

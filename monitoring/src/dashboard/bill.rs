@@ -7,7 +7,6 @@ use axum::{
 use gristmill_billing::{
     BillId,
     bills::{self, Bill},
-    dunning,
     issue::{self, PageError},
     settings::{self, Settings},
 };
@@ -52,6 +51,6 @@ pub(super) async fn page(State(app): State<App>, _: Session, Path(name): Path<St
 
 async fn find(app: &App, id: BillId) -> Result<Option<(Bill, Settings)>, Fault> {
     let settings = settings::find(&app.pool, id.client_id).await?;
-    let today = dunning::today(&settings, Timestamp::now())?;
+    let today = settings.date_of(Timestamp::now())?;
     Ok(bills::find(&app.pool, id, today).await?.map(|bill| (bill, settings)))
 }

@@ -173,9 +173,7 @@ fn select(today: Date) -> QueryBuilder<Postgres> {
                 b.paid_minor, r.currency, d.name, d.government_id, d.email,
                 case when b.state = 'open' and b.due_on < ",
     );
-    sql.push_bind(today.to_sqlx())
-        .push(" then 'overdue' else b.state end as status")
-        .push(FROM);
+    sql.push_bind(today.to_sqlx()).push(" then 'overdue' else b.state end as status").push(FROM);
     sql
 }
 

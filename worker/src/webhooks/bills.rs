@@ -6,7 +6,6 @@ use std::time::Duration;
 use gristmill_billing::{bills, settings};
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_webhooks::{Event, EventType, jobs::AnnounceBills};
-use jiff::tz::TimeZone;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -45,8 +44,7 @@ pub(super) async fn announce(env: Env, context: Context, job: AnnounceBills) -> 
     if gristmill_webhooks::pending(&env.pool, job.client_id, PENDING).await? >= PENDING {
         return Err(JobError::Snooze(FULL));
     }
-    let zone = TimeZone::get(&settings::find(&env.pool, job.client_id).await?.time_zone)?;
-    let today = jiff::Timestamp::now().to_zoned(zone).date();
+    let today = settings::find(&env.pool, job.client_id).await?.date_of(jiff::Timestamp::now())?;
     let last = job.to_number.min(job.from_number + SLICE - 1);
     let bills = bills::numbered(&env.pool, job.client_id, job.from_number, last, None, today).await?;
     let events: Vec<Event> = bills.iter().map(|bill| Event::BillCreated(bill.into())).collect();

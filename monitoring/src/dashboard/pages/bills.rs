@@ -3,7 +3,6 @@
 use askama::Template;
 use gristmill_billing::{
     bills::{self, Bill},
-    dunning,
     runs::{self, Run},
     settings,
 };
@@ -29,7 +28,7 @@ pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
     let (runs, bills) = match clients.chosen {
         Some(client) => {
             let settings = settings::find(&app.pool, client).await?;
-            let today = dunning::today(&settings, Timestamp::now())?;
+            let today = settings.date_of(Timestamp::now())?;
             let newest = bills::list(&app.pool, client, &bills::Filter::default(), today, None, 30).await?;
             (runs::list(&app.pool, client, None, 20).await?, newest)
         }
