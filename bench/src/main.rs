@@ -85,7 +85,7 @@ async fn uploads(bench: &Bench, wants: &dyn Fn(&str) -> bool, report: &mut Repor
         scenarios::watchers(&stack, &files, bench.watchers, report).await?;
     }
     if wants("large") {
-        scenarios::large(&stack, &files, report).await?;
+        scenarios::large(&stack, &files, bench.runs, report).await?;
     }
     stack.stop().await
 }

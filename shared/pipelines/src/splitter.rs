@@ -14,8 +14,10 @@ const FIRST_CHUNK_BYTES: usize = 1 << 20;
 const GROWTH: u64 = 4;
 /// …up to this size: enough for a file of a hundred megabytes, of which every worker is to have some chunks.
 const MIDDLE_CHUNK_BYTES: usize = 4 << 20;
-/// From there on they grow slowly: the larger a table's index, the more rows at a time have to share its pages.
-const SLOW_GROWTH: u64 = 24;
+/// Behind so many bytes they grow again: the larger a table's index, the more rows at a time have to share its pages…
+const LARGE_FILE_BYTES: u64 = 64 << 20;
+/// …by this share of what came since.
+const LARGE_GROWTH: u64 = 8;
 /// How much of a record too long is kept.
 pub(crate) const HEAD_BYTES: usize = 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -32,15 +34,16 @@ pub struct SplitLimits {
 
 impl Default for SplitLimits {
     fn default() -> Self {
-        Self { chunk_bytes: 12 << 20, max_record_bytes: 1 << 20 }
+        Self { chunk_bytes: 16 << 20, max_record_bytes: 1 << 20 }
     }
 }
 
 impl SplitLimits {
     /// The size of the chunk that starts at this byte of the file.
     fn chunk_bytes_at(&self, byte: u64) -> usize {
-        let share = |of: u64| usize::try_from(byte / of).unwrap_or(usize::MAX);
-        let grown = share(GROWTH).min(MIDDLE_CHUNK_BYTES).max(share(SLOW_GROWTH));
+        let share = |bytes: u64, of: u64| usize::try_from(bytes / of).unwrap_or(usize::MAX);
+        let large = share(byte.saturating_sub(LARGE_FILE_BYTES), LARGE_GROWTH);
+        let grown = share(byte, GROWTH).min(MIDDLE_CHUNK_BYTES).max(large);
         self.chunk_bytes.min(grown.max(FIRST_CHUNK_BYTES))
     }
 }

@@ -19,7 +19,7 @@ pub struct LimitsConfig {
     pub max_columns: usize,
 
     /// The largest size at which a file is cut into chunks, each a job; a file's first chunks are smaller
-    #[arg(long, env = "GRISTMILL_CHUNK_BYTES", default_value = "12MiB", value_parser = parse_bytes, value_name = "BYTES")]
+    #[arg(long, env = "GRISTMILL_CHUNK_BYTES", default_value = "16MiB", value_parser = parse_bytes, value_name = "BYTES")]
     pub chunk_bytes: u64,
 
     /// Uploads that may be received at the same time by one API process; more are answered 503
