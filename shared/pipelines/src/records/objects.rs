@@ -47,6 +47,7 @@ impl<'a> Objects<'a> {
                 columns: self.columns,
                 spans: &mut lines.spans,
                 texts: &mut lines.unescaped,
+                seen: 0,
                 escapes: false,
                 fault: None,
             },
@@ -84,6 +85,8 @@ struct Object<'o> {
     columns: &'static [&'static str],
     spans: &'o mut [Span],
     texts: &'o mut Vec<u8>,
+    /// A bit a column that was named, with a null too.
+    seen: u64,
     escapes: bool,
     fault: Option<Fault>,
 }
@@ -100,6 +103,7 @@ impl<'de> Visitor<'de> for &mut Object<'_> {
             match place {
                 None => drop(map.next_value::<IgnoredAny>()?),
                 Some(place) => {
+                    self.name(place);
                     let value: &RawValue = map.next_value()?;
                     self.field(place, value.get()).map_err(serde::de::Error::custom)?;
                 }
@@ -127,12 +131,19 @@ impl Object<'_> {
                 self.fault.get_or_insert(Fault { column: Some(column), code: ReasonCode::BadJson, message });
             }
         }
-        if self.spans[place].start != Span::ABSENT.start {
+        self.spans[place] = Span { start: offset(start), end: offset(self.texts.len()), unescaped: true };
+        Ok(())
+    }
+
+    /// A name twice has no answer to which of them counts, not even where one is null.
+    fn name(&mut self, place: usize) {
+        let bit = 1_u64 << place;
+        if self.seen & bit != 0 {
+            let column = self.columns[place];
             let message = format!("{column} stands in the object twice");
             self.fault.get_or_insert(Fault { column: Some(column), code: ReasonCode::BadJson, message });
         }
-        self.spans[place] = Span { start: offset(start), end: offset(self.texts.len()), unescaped: true };
-        Ok(())
+        self.seen |= bit;
     }
 }
 

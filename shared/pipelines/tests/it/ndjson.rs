@@ -192,3 +192,19 @@ fn every_kind_reads_lines_of_json() {
         }
     }
 }
+
+#[test]
+fn a_name_twice_is_refused_whatever_it_says() {
+    let kind = Kind::Messages;
+    let layout = kind.read_header(b"", &Limits::default()).unwrap();
+    for pair in ["1,\"id\":2", "1,\"ID\":null", "null,\"i\\u0064\":1", "null,\"id\":null"] {
+        let line = format!("{{\"id\":{pair},\"timestamp\":\"2024-04-29T02:08:29Z\",\"text\":\"a\"}}");
+        let parsed = kind.parse(line.as_bytes(), 1, &layout, &OWNER, &Rules::default());
+        let reject = &parsed.rejects[0];
+        assert_eq!(
+            (reject.code, reject.message.as_str()),
+            (ReasonCode::BadJson, "id stands in the object twice"),
+            "{line}"
+        );
+    }
+}
