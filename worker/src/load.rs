@@ -19,7 +19,7 @@ use object_store::ObjectStoreExt;
 use tokio::sync::RwLock;
 
 pub(crate) use self::{
-    copy::{Stage, copy, field, refuse},
+    copy::{Stage, copy_unless_taken, field, refuse},
     duplicates::{Winner, find_winners, wait_for},
     part::{load_part, suspect_chunk, wait_anew},
     prepare::Refused,

@@ -97,18 +97,17 @@ fn watch() {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current();
         metrics::counter!("gristmill_panics_total").increment(1);
-        tracing::error!(place, thread = thread.name().unwrap_or_default(), message = message(panic), "panic");
+        tracing::error!(
+            place,
+            thread = thread.name().unwrap_or_default(),
+            message = panic.payload_as_str().unwrap_or_default(),
+            "panic"
+        );
         // a panic of the main thread ends the process: it must be seen even when the log is not
         if thread.id() == logged {
             default(panic);
         }
     }));
-}
-
-fn message(panic: &std::panic::PanicHookInfo<'_>) -> String {
-    let payload = panic.payload();
-    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 /// The process's metrics.

@@ -104,7 +104,8 @@ impl Found {
         let mut tuples = Tuples(tuples.strip_prefix(COPY_HEADER).ok_or_else(torn)?);
         let mut place = 0;
         while let Some(fields) = tuples.next_tuple().ok_or_else(torn)? {
-            let [id, upload_id] = [(); 2].map(|()| tuples.field::<16>().flatten().map(Uuid::from_bytes));
+            let id = tuples.field().flatten().map(Uuid::from_bytes);
+            let upload_id = tuples.field().flatten().map(Uuid::from_bytes);
             let due = tuples.field().flatten().map(i32::from_be_bytes);
             let amount = tuples.field().flatten().map(i64::from_be_bytes);
             let (Some(id), Some(upload_id), Some(due), Some(amount)) = (id, upload_id, due, amount) else {
@@ -112,7 +113,11 @@ impl Found {
             };
             let (paid, billed) = match fields {
                 4 => (None, false),
-                _ => (tuples.field().ok_or_else(torn)?.map(i64::from_be_bytes), tuples.field() == Some(Some([1]))),
+                _ => {
+                    let paid = tuples.field().ok_or_else(torn)?;
+                    let billed = tuples.field().flatten().ok_or_else(torn)?;
+                    (paid.map(i64::from_be_bytes), billed == [1])
+                }
             };
             // Neighbours are mostly of one upload.
             if self.uploads.get(place).is_none_or(|upload| upload.id != upload_id) {

@@ -67,15 +67,16 @@ pub(super) async fn plan(env: Env, context: Context, job: PlanRun) -> Result<(),
     let cutoff = today.checked_add(jiff::Span::new().days(settings.days_ahead))?;
     let uploads = take(&mut tx, &run, job.run_id, job.settle_seconds, cutoff).await?;
     sqlx::query(
-        "update billing_runs set issued_on = $2, period = $3, cutoff = $4, currency = $5, started_at = now() where id = $1",
+        "update billing_runs set issued_on = $2, period = $3, cutoff = $4, currency = $5, started_at = now()
+         where id = $1",
     )
-        .bind(job.run_id)
-        .bind(today.to_sqlx())
-        .bind(settings.cycle.period(today).to_sqlx())
-        .bind(cutoff.to_sqlx())
-        .bind(&settings.currency)
-        .execute(&mut *tx)
-        .await?;
+    .bind(job.run_id)
+    .bind(today.to_sqlx())
+    .bind(settings.cycle.period(today).to_sqlx())
+    .bind(cutoff.to_sqlx())
+    .bind(&settings.currency)
+    .execute(&mut *tx)
+    .await?;
     let mut jobs = if run.dry_run {
         preview(&mut tx, job.run_id).await?;
         Enqueued::default()

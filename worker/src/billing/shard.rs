@@ -2,8 +2,8 @@
 //!
 //! Rows are inserted in the order of the debts' ids: the key that keeps a debt from being billed twice is random like
 //! they are, and sorted rows share its pages. They go in by `COPY`, which writes a page at a time where `insert … select`
-//! writes a row. When one is billed already (which the run's watermarks rule out, and the key
-//! proves), the shard leaves out what is there.
+//! writes a row. When one is billed already (which the run's watermarks rule out, and the key proves), the shard leaves
+//! out what is there.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,13 +11,13 @@ use gristmill_billing::{jobs::BillShard, settings::Numbering};
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use jiff_sqlx::Date;
 use sqlx::{FromRow, PgConnection};
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::debts::{self, Debt, Upload};
 use crate::{
     Env,
-    load::{copy, field},
+    load::{copy_unless_taken, field},
 };
 
 #[derive(FromRow)]
@@ -39,7 +39,7 @@ const SETTINGS: &str =
     "set local synchronous_commit = off; set local lock_timeout = '10s'; set local work_mem = '128MB'";
 
 /// A process writes the bills of one shard, and meanwhile reads the next: two that write wait for each other in Postgres.
-static WRITING: Semaphore = Semaphore::const_new(1);
+static WRITING: Mutex<()> = Mutex::const_new(());
 
 /// Bills one shard; see the module.
 pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(), JobError> {
@@ -61,7 +61,7 @@ pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(
     .await?;
     let Some(run) = run else { return Err(JobError::Cancelled) };
     let found = debts::find(&mut tx, &job, &run).await?;
-    let _writing = WRITING.acquire().await;
+    let _writing = WRITING.lock().await;
     let made = match found.debts.is_empty() {
         true => Vec::new(),
         false => make(&env, &mut tx, &job, &run, found.debts).await?,
@@ -92,13 +92,8 @@ async fn make(
         Numbering::Ranges => allocate(&mut *env.pool.acquire().await?, run.client_id, due).await?,
         Numbering::Gapless => allocate(tx, run.client_id, due).await?,
     };
-    sqlx::raw_sql("savepoint hope").execute(&mut *tx).await?;
-    let made = if hope(tx, job, run, first, &debts).await? {
-        debts
-    } else {
-        sqlx::raw_sql("rollback to savepoint hope").execute(&mut *tx).await?;
-        insert(tx, job, run, first, debts).await?
-    };
+    let made =
+        if hope(tx, job, run, first, &debts).await? { debts } else { insert(tx, job, run, first, debts).await? };
     if made.is_empty() {
         return Ok(made);
     }
@@ -130,10 +125,10 @@ async fn hope(
     run: &Run,
     first: i64,
     debts: &[Debt],
-) -> Result<bool, JobError> {
+) -> Result<bool, sqlx::Error> {
     let (run_id, client_id, period) = (job.run_id, run.client_id.to_be_bytes(), days(run.period).to_be_bytes());
     let into = "bills (client_id, period, number, debt_id, run_id, amount_minor, paid_minor, due_on)";
-    let copied = copy(conn, into, (first..).zip(debts), |piece, (number, debt): (i64, &Debt)| {
+    let copied = copy_unless_taken(conn, into, (first..).zip(debts), |piece, (number, debt): (i64, &Debt)| {
         piece.extend_from_slice(&8_i16.to_be_bytes());
         field(piece, Some(&client_id));
         field(piece, Some(&period));
@@ -144,12 +139,8 @@ async fn hope(
         field(piece, Some(&debt.paid.to_be_bytes()));
         field(piece, Some(&debt.due.to_be_bytes()));
     })
-    .await;
-    match copied {
-        Ok(_) => Ok(true),
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    .await?;
+    Ok(copied.is_some())
 }
 
 /// The same for a shard of which some are billed: returns the debts whose bills went in.

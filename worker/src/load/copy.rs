@@ -79,31 +79,42 @@ async fn hope(
     let table = chunk.kind.table();
     let sure = |row: usize| !suspects.has(row);
     let sent = (0..prepared.rows.len()).filter(|row| sure(*row)).count() as u64;
-    sqlx::raw_sql("savepoint hope").execute(&mut *conn).await?;
-    match copy_rows(conn, table.name, table, prepared.tuples(sure)).await {
-        Ok(rows) if rows == sent => Ok(true),
-        Ok(rows) => Err(JobError::Retry(format!("{rows} rows were copied where {sent} were sent").into())),
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-            sqlx::raw_sql("rollback to savepoint hope").execute(conn).await?;
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
+    match copy_unless_taken(conn, &columns(table.name, table), prepared.tuples(sure), push_whole).await? {
+        Some(rows) if rows == sent => Ok(true),
+        Some(rows) => Err(JobError::Retry(format!("{rows} rows were copied where {sent} were sent").into())),
+        None => Ok(false),
     }
 }
 
-async fn copy_rows<'a>(
+/// What rows of a kind's table are copied into.
+fn columns(into: &str, table: &Table) -> String {
+    format!("{into} ({})", table.columns.join(", "))
+}
+
+fn push_whole(piece: &mut Vec<u8>, tuple: &[u8]) {
+    piece.extend_from_slice(tuple);
+}
+
+/// The same as [`copy`], in the hope that every key is new. `None`: the table had one of them, and none went in.
+pub(crate) async fn copy_unless_taken<T>(
     conn: &mut PgConnection,
     into: &str,
-    table: &Table,
-    tuples: impl Iterator<Item = &'a [u8]> + Send,
-) -> Result<u64, sqlx::Error> {
-    let into = format!("{into} ({})", table.columns.join(", "));
-    copy(conn, &into, tuples, |piece, tuple| piece.extend_from_slice(tuple)).await
+    items: impl Iterator<Item = T> + Send,
+    push: impl Fn(&mut Vec<u8>, T) + Send,
+) -> Result<Option<u64>, sqlx::Error> {
+    sqlx::raw_sql("savepoint hope").execute(&mut *conn).await?;
+    match copy(conn, into, items, push).await {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            sqlx::raw_sql("rollback to savepoint hope").execute(conn).await?;
+            Ok(None)
+        }
+        copied => copied.map(Some),
+    }
 }
 
 /// `COPY … FROM STDIN (FORMAT BINARY)` into a table's columns, of what `push` writes for each item: a tuple. Returns how
 /// many rows went in. See <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT>.
-pub(crate) async fn copy<T>(
+async fn copy<T>(
     conn: &mut PgConnection,
     into: &str,
     items: impl Iterator<Item = T> + Send,
@@ -143,7 +154,7 @@ impl Stage {
         let name = Self::name(table);
         let create = format!("create temporary table if not exists {name} (like {}) on commit delete rows", table.name);
         sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *conn).await?;
-        copy_rows(conn, &name, table, tuples).await?;
+        copy(conn, &columns(&name, table), tuples, push_whole).await?;
         Ok(Self { table })
     }
 
