@@ -15,6 +15,7 @@ mod human;
 mod jobs;
 mod mail;
 mod meter;
+mod newest;
 mod normalizations;
 mod queues;
 mod receipt;

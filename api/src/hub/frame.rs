@@ -20,7 +20,7 @@ pub(crate) struct Frame {
 
 impl Frame {
     pub(super) fn new(id: &str, name: &str, data: &str) -> Self {
-        let last = [Name::Completed, Name::Failed, Name::Cancelled].iter().any(|end| end.as_str() == name);
+        let last = [Name::Completed, Name::Failed, Name::Cancelled].iter().any(|end| <&str>::from(end) == name);
         // JSON has no bare line ends, so one `data` line holds it.
         Self { order: order(id), last, bytes: format!("id: {id}\nevent: {name}\ndata: {data}\n\n").into() }
     }
@@ -42,7 +42,7 @@ impl Frame {
 pub(super) fn snapshot(upload: &Upload, id: Option<&str>) -> Bytes {
     let data = serde_json::to_string(upload).expect("an upload is plain data");
     let id = id.map_or_else(String::new, |id| format!("id: {id}\n"));
-    format!("{id}event: {}\ndata: {data}\n\n", Name::of(upload.state).as_str()).into()
+    format!("{id}event: {}\ndata: {data}\n\n", <&str>::from(Name::of(upload.state))).into()
 }
 
 /// History that was asked for is gone: what is known is asked for anew.

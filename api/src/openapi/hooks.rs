@@ -12,7 +12,7 @@ use utoipa::openapi::{
 pub(super) fn add(document: &mut OpenApi) {
     let mut paths = Paths::new();
     for event in EventType::ALL {
-        paths.paths.insert(event.as_str().to_owned(), PathItem::new(HttpMethod::Post, operation(*event)));
+        paths.paths.insert(event.to_string(), PathItem::new(HttpMethod::Post, operation(*event)));
     }
     document.webhooks = Some(paths);
 }
@@ -27,7 +27,7 @@ fn operation(event: EventType) -> OperationBuilder {
     };
     let moment = SchemaFormat::KnownFormat(KnownFormat::DateTime);
     let schema = ObjectBuilder::new()
-        .property("type", ObjectBuilder::new().schema_type(Type::String).enum_values(Some([event.as_str()])))
+        .property("type", ObjectBuilder::new().schema_type(Type::String).enum_values(Some([<&str>::from(event)])))
         .property("timestamp", ObjectBuilder::new().schema_type(Type::String).format(Some(moment)))
         .property("data", Ref::from_schema_name(data))
         .required("type")

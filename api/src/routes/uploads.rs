@@ -8,7 +8,6 @@ use axum::{
     Json,
     extract::{FromRequestParts, State},
 };
-use gristmill_pipelines::Kind;
 use gristmill_queue::trace;
 use gristmill_uploads::{RemoveError, Removed, State as UploadState, Upload, read};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
@@ -65,7 +64,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     let limit = query.limit();
     let filter = read::Filter {
         state: query.take("state"),
-        kind: kind(&mut query),
+        kind: query.take("kind"),
         idempotency_key: query.take("idempotency_key"),
         before: query.take::<cursor::Uploads>("cursor").map(cursor::Uploads::id),
         limit: limit + 1,
@@ -149,13 +148,6 @@ impl FromRequestParts<App> for About {
 /// The client's upload; another client's is not there.
 async fn find(app: &App, caller: &Caller, id: Uuid) -> Result<Upload> {
     read::find(&app.receiver.pool, caller.id(), id).await?.ok_or_else(|| Problem::no_such_upload(id))
-}
-
-fn kind(query: &mut Params) -> Option<Kind> {
-    query.take_by("kind", |word| {
-        let kinds = || Kind::ALL.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        word.parse().map_err(|_| format!("'{word}' is no kind of file; there are: {}", kinds()))
-    })
 }
 
 fn location(id: Uuid) -> HeaderMap {

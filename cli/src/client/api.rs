@@ -9,6 +9,7 @@ use gristmill_uploads::Upload;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
@@ -34,6 +35,17 @@ pub(super) struct Api {
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
     pub(super) next_cursor: Option<String>,
+    /// Where the list counts.
+    total: Option<Value>,
+}
+
+/// The first items of a list.
+pub(super) struct Listed {
+    pub(super) items: Vec<Value>,
+    /// How many there are, where the list counts.
+    pub(super) total: Option<Value>,
+    /// Whether there are more than these.
+    pub(super) more: bool,
 }
 
 impl Api {
@@ -88,7 +100,7 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        body: Option<&serde_json::Value>,
+        body: Option<&Value>,
     ) -> Result<T, Failure> {
         let mut request = self.request(method, path, &[]).timeout(PATIENCE);
         if let Some(body) = body {
@@ -99,27 +111,21 @@ impl Api {
     }
 
     /// At most `limit` items of a list, of as many pages as that takes.
-    pub(super) async fn list(
-        &self,
-        path: &str,
-        query: &[(&str, String)],
-        limit: usize,
-    ) -> Result<Vec<serde_json::Value>, Failure> {
+    pub(super) async fn list(&self, path: &str, query: &[(&str, String)], limit: usize) -> Result<Listed, Failure> {
         let mut items = Vec::new();
         let mut cursor = None::<String>;
-        while items.len() < limit {
+        loop {
             let size = (limit - items.len()).min(PAGE).to_string();
             let mut query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
             query.push(("limit", &size));
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let page: Page<serde_json::Value> = self.get(path, &query).await?;
+            let page: Page<Value> = self.get(path, &query).await?;
             items.extend(page.items);
             cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
+            if cursor.is_none() || items.len() >= limit {
+                return Ok(Listed { items, total: page.total, more: cursor.is_some() });
             }
         }
-        Ok(items)
     }
 
     /// The body of an answer, as JSON.

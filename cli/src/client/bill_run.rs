@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     NOT_COMPLETED,
-    api::{Api, Page},
+    api::Api,
     human::{count, table, text},
     server::Server,
 };
@@ -98,12 +98,12 @@ fn tell(run: &Value) {
 async fn list(api: &Api, as_json: bool) -> anyhow::Result<ExitCode> {
     const HEAD: [&str; 6] = ["ID", "STATE", "CAUSE", "BILLS", "AMOUNT", "BEGUN (UTC)"];
     let right = [false, false, false, true, true, false];
-    let page: Page<Value> = api.get("v1/billing-runs", &[("limit", "50")]).await?;
+    let runs = api.list("v1/billing-runs", &[], 50).await?;
     if as_json {
-        page.items.iter().for_each(|run| println!("{run}"));
+        runs.items.iter().for_each(|run| println!("{run}"));
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = page.items.iter().map(|run| {
+    let rows = runs.items.iter().map(|run| {
         let state = if run["dry_run"] == true { "dry run".to_owned() } else { text(&run["state"]) };
         [
             text(&run["id"]),
@@ -115,7 +115,7 @@ async fn list(api: &Api, as_json: bool) -> anyhow::Result<ExitCode> {
         ]
     });
     print!("{}", table(HEAD, right, &rows.collect::<Vec<_>>()));
-    if page.next_cursor.is_some() {
+    if runs.more {
         eprintln!("there are more: GET /v1/billing-runs lists all");
     }
     Ok(ExitCode::SUCCESS)

@@ -6,18 +6,15 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use gristmill_billing::bills::Status;
 use reqwest::Method;
-use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
     api::Api,
-    human::{count, pretty, table},
+    human::{pretty, table, text},
+    newest::Newest,
     server::Server,
 };
-
-/// The most that the API lists at a time.
-const PAGE: usize = 200;
 
 /// List bills, the newest first; show one; save its page
 #[derive(Args, Debug)]
@@ -36,16 +33,8 @@ pub(crate) struct Bills {
     #[arg(long, value_name = "ID")]
     run: Option<Uuid>,
 
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    limit: usize,
-
-    /// A line of JSON for each
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    server: Server,
+    newest: Newest,
 }
 
 #[derive(Subcommand, Debug)]
@@ -69,13 +58,6 @@ enum Action {
     },
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    items: Vec<Value>,
-    next_cursor: Option<String>,
-    total: u64,
-}
-
 impl Bills {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.action {
@@ -87,35 +69,11 @@ impl Bills {
     }
 
     async fn list(self) -> anyhow::Result<()> {
-        let Self { status, run, limit, json, server, .. } = self;
-        let api = Api::open(server)?;
-        let (status, run) = (status.map(Status::as_str), run.map(|run| run.to_string()));
-        let mut bills = Vec::new();
-        let mut total = 0;
-        let mut cursor = None::<String>;
-        while bills.len() < limit {
-            let size = (limit - bills.len()).min(PAGE).to_string();
-            let mut query = vec![("limit", size.as_str())];
-            query.extend(status.map(|status| ("status", status)));
-            query.extend(run.as_deref().map(|run| ("run_id", run)));
-            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let page: Listed = api.get("v1/bills", &query).await?;
-            total = page.total;
-            bills.extend(page.items);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        if json {
-            bills.iter().for_each(|bill| println!("{bill}"));
-        } else if bills.is_empty() {
-            eprintln!("no bills: `gristmill bill-run` makes them from the debts that are due");
-        } else {
-            print(&bills);
-            eprintln!("{} of {}", count(bills.len() as u64), count(total));
-        }
-        Ok(())
+        let mut query = Vec::new();
+        query.extend(self.status.map(|status| ("status", status.to_string())));
+        query.extend(self.run.map(|run| ("run_id", run.to_string())));
+        let none = "no bills: `gristmill bill-run` makes them from the debts that are due";
+        self.newest.show("v1/bills", &query, none, |bills| Ok(bill_table(bills))).await
     }
 }
 
@@ -133,10 +91,9 @@ async fn pdf(api: &Api, id: Uuid, output: PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(bills: &[Value]) {
+fn bill_table(bills: &[Value]) -> String {
     const HEAD: [&str; 6] = ["NUMBER", "STATUS", "DUE", "AMOUNT", "PAYER", "ID"];
     let right = [true, false, false, true, false, false];
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows = bills.iter().map(|bill| {
         [
             text(&bill["number"]),
@@ -147,5 +104,5 @@ fn print(bills: &[Value]) {
             text(&bill["id"]),
         ]
     });
-    print!("{}", table(HEAD, right, &rows.collect::<Vec<_>>()));
+    table(HEAD, right, &rows.collect::<Vec<_>>())
 }

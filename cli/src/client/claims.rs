@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::{
     api::Api,
     confirm::confirm,
-    human::{count, pretty, table},
+    human::{count, pretty, table, text},
+    newest::Newest,
     server::Server,
 };
 
@@ -47,16 +48,8 @@ pub(crate) struct Claims {
     #[arg(long, value_name = "DATE")]
     to: Option<Date>,
 
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    limit: usize,
-
-    /// A line of JSON for each
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    server: Server,
+    newest: Newest,
 }
 
 #[derive(Subcommand, Debug)]
@@ -111,20 +104,12 @@ impl Claims {
     }
 
     async fn list(self) -> anyhow::Result<()> {
-        let api = Api::open(self.server)?;
         let mut query = days(self.from, self.to);
         query.extend(self.provider.map(|provider| ("provider", provider)));
         query.extend(self.subscriber.map(|subscriber| ("subscriber", subscriber)));
-        query.extend(self.state.map(|state| ("state", state.as_str().to_owned())));
-        let claims = api.list("v1/claims", &query, self.limit).await?;
-        if self.json {
-            claims.iter().for_each(|claim| println!("{claim}"));
-        } else if claims.is_empty() {
-            eprintln!("no claims: `gristmill upload FILE --kind claims` brings them");
-        } else {
-            print(&claims);
-        }
-        Ok(())
+        query.extend(self.state.map(|state| ("state", state.to_string())));
+        let none = "no claims: `gristmill upload FILE --kind claims` brings them";
+        self.newest.show("v1/claims", &query, none, |claims| Ok(claim_table(claims))).await
     }
 }
 
@@ -182,7 +167,7 @@ async fn top(api: &Api, from: Option<Date>, to: Option<Date>, limit: usize, json
     Ok(())
 }
 
-fn print(claims: &[Value]) {
+fn claim_table(claims: &[Value]) -> String {
     const HEAD: [&str; 7] = ["DATE", "PROVIDER", "SUBSCRIBER", "LINES", "NET FEE", "PAYMENT", "ID"];
     let right = [false, false, false, true, true, false, false];
     let rows = claims.iter().map(|claim| {
@@ -196,11 +181,7 @@ fn print(claims: &[Value]) {
             text(&claim["id"]),
         ]
     });
-    print!("{}", table(HEAD, right, &rows.collect::<Vec<_>>()));
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    table(HEAD, right, &rows.collect::<Vec<_>>())
 }
 
 fn money(value: &Value) -> String {

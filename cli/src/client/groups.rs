@@ -14,6 +14,7 @@ use super::{
     confirm::confirm,
     human::{age, count, short, table},
     jobs::{Job, job_table},
+    newest::Newest,
     server::Server,
 };
 
@@ -40,14 +41,8 @@ enum What {
         /// Only directly inside this group
         #[arg(long, value_name = "ID")]
         parent: Option<Uuid>,
-        /// At most so many
-        #[arg(long, default_value_t = 20, value_name = "N")]
-        limit: usize,
-        /// A line of JSON for each
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        server: Server,
+        newest: Newest,
     },
     /// Show one, with what is inside it
     Show(One),
@@ -95,24 +90,19 @@ struct Detail {
 impl Groups {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { states, client, parent, limit, json, server } => {
-                let states = states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",");
+            What::List { states, client, parent, newest } => {
+                let states = states.iter().map(<&str>::from).collect::<Vec<_>>().join(",");
                 let given = [
                     ("state", (!states.is_empty()).then_some(states)),
                     ("client", client),
                     ("parent", parent.map(|parent| parent.to_string())),
                 ];
                 let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-                let groups = Api::open(server)?.list("v1/groups", &query, limit).await?;
-                if json {
-                    groups.iter().for_each(|group| println!("{group}"));
-                } else if groups.is_empty() {
-                    eprintln!("no such groups");
-                } else {
-                    let groups: Vec<Group> =
-                        groups.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
-                    print!("{}", group_table(&groups));
-                }
+                let table = |groups: &[Value]| {
+                    let groups: Vec<Group> = groups.iter().map(Group::deserialize).collect::<Result<_, _>>()?;
+                    Ok(group_table(&groups))
+                };
+                newest.show("v1/groups", &query, "no such groups", table).await?;
             }
             What::Show(one) => {
                 let group = Api::open(one.server)?.get(&format!("v1/groups/{}", one.id), &[]).await?;

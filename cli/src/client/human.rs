@@ -6,9 +6,13 @@ pub(super) use gristmill_platform::human::bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// A string without its quotes, and anything else as JSON.
+/// A string without its quotes, nothing for null, and anything else as JSON.
 pub(super) fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
 }
 
 /// Prints a thing whole.

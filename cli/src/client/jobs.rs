@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use self::{act::Act, filter::Filter};
-use super::{api::Api, human::count, server::Server};
+use super::{api::Api, newest::Newest, server::Server};
 
 pub(super) use print::{Job, job_table};
 
@@ -45,20 +45,12 @@ struct List {
     #[command(flatten)]
     filter: Filter,
 
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    limit: usize,
-
     /// Only count them, up to 10,000
     #[arg(long)]
     count: bool,
 
-    /// A line of JSON for each
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    server: Server,
+    newest: Newest,
 }
 
 #[derive(Args, Debug)]
@@ -98,28 +90,17 @@ impl Jobs {
 
 impl List {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let api = Api::open(self.server)?;
         let mut query = self.filter.query();
         if self.count {
-            query.extend([("total", "true".to_owned()), ("limit", "1".to_owned())]);
-            let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let page: Value = api.get("v1/jobs", &query).await?;
-            let total = print::Count::of(&page["total"])?;
-            println!("{}", if self.json { page["total"].to_string() } else { total.to_string() });
+            query.push(("total", "true".to_owned()));
+            let api = Api::open(self.newest.server)?;
+            let total = api.list("v1/jobs", &query, 1).await?.total.unwrap_or(Value::Null);
+            let jobs = print::Count::of(&total)?;
+            println!("{}", if self.newest.json { total.to_string() } else { jobs.to_string() });
             return Ok(ExitCode::SUCCESS);
         }
-        let jobs = api.list("v1/jobs", &query, self.limit).await?;
-        if self.json {
-            jobs.iter().for_each(|job| println!("{job}"));
-        } else if jobs.is_empty() {
-            eprintln!("no such jobs");
-        } else {
-            let full = jobs.len() == self.limit;
-            print!("{}", job_table(&jobs.into_iter().map(Job::of).collect::<anyhow::Result<Vec<_>>>()?));
-            if full {
-                eprintln!("the newest {}; more with --limit, all counted with --count", count(self.limit as u64));
-            }
-        }
+        let table = |jobs: &[Value]| Ok(job_table(&jobs.iter().map(Job::of).collect::<anyhow::Result<Vec<_>>>()?));
+        self.newest.show("v1/jobs", &query, "no such jobs", table).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     api::Api,
     human::{pretty, short, table, text},
+    newest::Newest,
     server::Server,
 };
 
@@ -38,14 +39,8 @@ enum What {
         /// Only those to this address
         #[arg(long, value_name = "ADDRESS")]
         to: Option<String>,
-        /// At most so many
-        #[arg(long, default_value_t = 20, value_name = "N")]
-        limit: usize,
-        /// A line of JSON for each
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        server: Server,
+        newest: Newest,
     },
     /// One of them, as JSON with its text
     Show {
@@ -97,19 +92,12 @@ enum What {
 impl Mail {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { kind, state, to, limit, json, server } => {
+            What::List { kind, state, to, newest } => {
                 let mut query = Vec::new();
                 query.extend(kind.map(|kind| ("kind", kind.to_string())));
                 query.extend(state.map(|state| ("state", state.to_string())));
                 query.extend(to.map(|to| ("recipient", to)));
-                let mails = Api::open(server)?.list("v1/mail", &query, limit).await?;
-                if json {
-                    mails.iter().for_each(|mail| println!("{mail}"));
-                } else if mails.is_empty() {
-                    eprintln!("no mails");
-                } else {
-                    print(&mails);
-                }
+                newest.show("v1/mail", &query, "no mails", |mails| Ok(mail_table(mails))).await?;
             }
             What::Show { id, server } => {
                 let mail: Value = Api::open(server)?.get(&format!("v1/mail/{id}"), &[]).await?;
@@ -136,13 +124,13 @@ impl Mail {
     }
 }
 
-fn print(mails: &[Value]) {
+fn mail_table(mails: &[Value]) -> String {
     const HEAD: [&str; 4] = ["ID", "STATE", "TO", "SUBJECT"];
     let rows = mails.iter().map(|mail| {
         let state = if mail["bounce"].is_string() { "bounced".to_owned() } else { text(&mail["state"]) };
         [text(&mail["id"]), state, short(&text(&mail["recipient"]), 32), short(&text(&mail["subject"]), 64)]
     });
-    print!("{}", table(HEAD, [false; 4], &rows.collect::<Vec<_>>()));
+    table(HEAD, [false; 4], &rows.collect::<Vec<_>>())
 }
 
 async fn eml(api: &Api, id: Uuid, output: PathBuf) -> anyhow::Result<()> {
@@ -155,6 +143,6 @@ async fn eml(api: &Api, id: Uuid, output: PathBuf) -> anyhow::Result<()> {
 
 async fn suppressions(api: &Api) -> anyhow::Result<()> {
     let suppressions = api.list("v1/mail/suppressions", &[], usize::MAX).await?;
-    suppressions.iter().for_each(|item| println!("{}  {}", text(&item["address"]), text(&item["reason"])));
+    suppressions.items.iter().for_each(|item| println!("{}  {}", text(&item["address"]), text(&item["reason"])));
     Ok(())
 }

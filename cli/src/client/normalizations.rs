@@ -15,6 +15,7 @@ use super::{
     all::All,
     api::Api,
     human::{pretty, short, table, text},
+    newest::Newest,
     server::Server,
 };
 
@@ -106,14 +107,8 @@ pub(crate) struct Normalizations {
 enum What {
     /// The newest first
     List {
-        /// At most so many
-        #[arg(long, default_value_t = 20, value_name = "N")]
-        limit: usize,
-        /// A line of JSON for each
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        server: Server,
+        newest: Newest,
     },
     /// Show one, as JSON
     Show {
@@ -155,7 +150,10 @@ enum Test {
 impl Normalizations {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { limit, json, server } => list(&Api::open(server)?, limit, json).await?,
+            What::List { newest } => {
+                let none = "nothing was asked: `gristmill normalize DESCRIPTION` asks";
+                newest.show("v1/normalizations", &[], none, |requests| Ok(request_table(requests))).await?;
+            }
             What::Show { id, server } => {
                 pretty(&Api::open(server)?.get(&format!("v1/normalizations/{id}"), &[]).await?)?;
             }
@@ -179,22 +177,12 @@ impl Normalizations {
     }
 }
 
-async fn list(api: &Api, limit: usize, json: bool) -> anyhow::Result<()> {
-    let found = api.list("v1/normalizations", &[], limit).await?;
-    if json {
-        found.iter().for_each(|request| println!("{request}"));
-        return Ok(());
-    }
-    if found.is_empty() {
-        eprintln!("nothing was asked: `gristmill normalize DESCRIPTION` asks");
-        return Ok(());
-    }
-    let rows = found.iter().map(|request| {
-        let merchant = request["merchant"]["name"].as_str().unwrap_or("").to_owned();
+fn request_table(requests: &[Value]) -> String {
+    let rows = requests.iter().map(|request| {
+        let merchant = text(&request["merchant"]["name"]);
         [text(&request["request_id"]), text(&request["state"]), short(&text(&request["description"]), 40), merchant]
     });
-    print!("{}", table(["ID", "STATE", "DESCRIPTION", "MERCHANT"], [false; 4], &rows.collect::<Vec<_>>()));
-    Ok(())
+    table(["ID", "STATE", "DESCRIPTION", "MERCHANT"], [false; 4], &rows.collect::<Vec<_>>())
 }
 
 fn rule_table(rules: &[Value]) -> String {

@@ -3,9 +3,9 @@
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use gristmill_platform::config::parse_duration;
-use gristmill_queue::{ScheduleView, TickView};
+use gristmill_queue::{CatchUp, ScheduleView, TickView};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use super::{
     api::{Api, segment},
     confirm::confirm,
     human::{count, short, table},
+    newest::Newest,
     server::Server,
 };
 
@@ -38,11 +39,10 @@ enum What {
     Show(One),
     /// What it has fired and missed, the newest first
     Ticks {
+        /// The schedule
+        name: String,
         #[command(flatten)]
-        one: One,
-        /// At most so many
-        #[arg(long, default_value_t = 20, value_name = "N")]
-        limit: usize,
+        newest: Newest,
     },
     /// Make one, or make the one of this name be like this
     Put(Box<Put>),
@@ -83,8 +83,8 @@ struct Put {
     /// Whose clocks count, such as America/Sao_Paulo
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     time_zone: String,
-    /// What becomes of ticks that no scheduler was there for
-    #[arg(long, value_enum, default_value_t = CatchUp::Latest)]
+    /// Which ticks that no scheduler was there for run late: all, the latest, or none (skip)
+    #[arg(long, default_value_t = CatchUp::Latest)]
     catch_up: CatchUp,
     /// Jobs start up to this much later than the tick
     #[arg(long, default_value = "0s", value_parser = parse_duration, value_name = "TIME")]
@@ -100,13 +100,6 @@ struct Put {
     payload: String,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum CatchUp {
-    Skip,
-    Latest,
-    All,
-}
-
 impl Schedules {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
@@ -115,7 +108,10 @@ impl Schedules {
                 all.show("v1/schedules", none, schedule_table).await?;
             }
             What::Show(one) => one.ask(Method::GET, "", None).await?,
-            What::Ticks { one, limit } => ticks(one, limit).await?,
+            What::Ticks { name, newest } => {
+                let path = format!("v1/schedules/{}/ticks", segment(&name));
+                newest.show(&path, &[], "no ticks yet", tick_table).await?;
+            }
             What::Put(put) => {
                 let body = put.body()?;
                 put.one.ask(Method::PUT, "", Some(body)).await?;
@@ -169,39 +165,23 @@ impl One {
 impl Put {
     fn body(&self) -> anyhow::Result<Value> {
         let payload: Value = serde_json::from_str(&self.payload).context("--payload is not JSON")?;
-        let catch_up = match self.catch_up {
-            CatchUp::Skip => "skip",
-            CatchUp::Latest => "latest",
-            CatchUp::All => "all",
-        };
         Ok(json!({
-            "cron": self.cron, "time_zone": self.time_zone, "catch_up": catch_up,
+            "cron": self.cron, "time_zone": self.time_zone, "catch_up": self.catch_up,
             "jitter_seconds": self.jitter.as_secs(),
             "job": { "name": self.job, "queue": self.queue, "payload": payload },
         }))
     }
 }
 
-async fn ticks(one: One, limit: usize) -> anyhow::Result<()> {
-    let ticks = one.open()?.list(&one.path("/ticks"), &[], limit).await?;
-    if one.json {
-        ticks.iter().for_each(|tick| println!("{tick}"));
-        return Ok(());
-    }
+fn tick_table(ticks: &[Value]) -> anyhow::Result<String> {
     let mut rows = Vec::new();
     for tick in ticks {
-        let tick: TickView = serde_json::from_value(tick)?;
+        let tick = TickView::deserialize(tick)?;
         let job = tick.job_id.map_or("-".to_owned(), |id| id.to_string());
         let state = tick.job_state.unwrap_or("-".to_owned());
-        rows.push([tick.fire_at.strftime("%Y-%m-%d %H:%M:%S").to_string(), word(&tick.cause)?, job, state]);
+        rows.push([tick.fire_at.strftime("%Y-%m-%d %H:%M:%S").to_string(), tick.cause.to_string(), job, state]);
     }
-    print!("{}", table(["TICK (UTC)", "CAUSE", "JOB", "STATE"], [false; 4], &rows));
-    Ok(())
-}
-
-/// As it stands in JSON.
-fn word(value: &impl serde::Serialize) -> anyhow::Result<String> {
-    Ok(serde_json::to_value(value)?.as_str().unwrap_or_default().to_owned())
+    Ok(table(["TICK (UTC)", "CAUSE", "JOB", "STATE"], [false; 4], &rows))
 }
 
 fn schedule_table(schedules: &[Value]) -> anyhow::Result<String> {
@@ -226,7 +206,7 @@ fn detail(schedule: &ScheduleView) -> anyhow::Result<String> {
     let ScheduleView { name, cron, time_zone, jitter_seconds, missed, .. } = schedule;
     let mut text = format!("schedule   {name}{}\n", if schedule.paused { ", paused" } else { "" });
     let _ = writeln!(text, "fires      {cron} in {time_zone}, up to {jitter_seconds} s later");
-    let _ = writeln!(text, "catches up {}; {} missed", word(&schedule.catch_up)?, count(*missed));
+    let _ = writeln!(text, "catches up {}; {} missed", schedule.catch_up, count(*missed));
     let _ = writeln!(text, "job        {}", serde_json::to_string(&schedule.job)?);
     if let Some(last) = &schedule.last {
         let _ = writeln!(text, "last       {} ({})", last.fire_at, last.job_state.as_deref().unwrap_or("forgotten"));

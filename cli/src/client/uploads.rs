@@ -5,15 +5,13 @@ use std::process::ExitCode;
 use clap::Args;
 use gristmill_pipelines::Kind;
 use gristmill_uploads::{State, Upload};
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::{
-    api::{Api, Page},
     human::{bytes, count, short, table},
-    server::Server,
+    newest::Newest,
 };
-
-/// The most that the API lists at a time.
-const PAGE: usize = 200;
 
 /// List uploads, the newest first
 #[derive(Args, Debug)]
@@ -27,55 +25,25 @@ pub(crate) struct Uploads {
     #[arg(long)]
     kind: Option<Kind>,
 
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    limit: usize,
-
-    /// A line of JSON for each
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    server: Server,
+    newest: Newest,
 }
 
 impl Uploads {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { state, kind, limit, json, server } = self;
-        let uploads = list(&Api::open(server)?, state, kind, limit).await?;
-        if json {
-            for upload in &uploads {
-                println!("{}", serde_json::to_string(upload)?);
-            }
-        } else if uploads.is_empty() {
-            eprintln!("no uploads: `gristmill upload FILE` sends one");
-        } else {
-            print(&uploads);
-        }
+        let mut query = Vec::new();
+        query.extend(self.state.map(|state| ("state", state.to_string())));
+        query.extend(self.kind.map(|kind| ("kind", kind.to_string())));
+        let table = |uploads: &[Value]| {
+            let uploads: Vec<Upload> = uploads.iter().map(Upload::deserialize).collect::<Result<_, _>>()?;
+            Ok(upload_table(&uploads))
+        };
+        self.newest.show("v1/uploads", &query, "no uploads: `gristmill upload FILE` sends one", table).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-async fn list(api: &Api, state: Option<State>, kind: Option<Kind>, limit: usize) -> anyhow::Result<Vec<Upload>> {
-    let mut uploads: Vec<Upload> = Vec::new();
-    let mut cursor = None::<String>;
-    while uploads.len() < limit {
-        let size = (limit - uploads.len()).min(PAGE).to_string();
-        let mut query = vec![("limit", size.as_str())];
-        query.extend(state.map(|state| ("state", state.as_str())));
-        query.extend(kind.map(|kind| ("kind", kind.as_str())));
-        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let page: Page<Upload> = api.get("v1/uploads", &query).await?;
-        uploads.extend(page.items);
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    Ok(uploads)
-}
-
-fn print(uploads: &[Upload]) {
+fn upload_table(uploads: &[Upload]) -> String {
     const HEAD: [&str; 9] = ["ID", "STATE", "KIND", "FILE", "SIZE", "ACCEPTED", "REJECTED", "DUPLICATE", "SENT (UTC)"];
     let right = [false, false, false, false, true, true, true, true, false];
     let rows = uploads.iter().map(|upload| {
@@ -96,5 +64,5 @@ fn print(uploads: &[Upload]) {
             upload.created_at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         ]
     });
-    print!("{}", table(HEAD, right, &rows.collect::<Vec<_>>()));
+    table(HEAD, right, &rows.collect::<Vec<_>>())
 }

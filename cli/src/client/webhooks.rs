@@ -13,7 +13,8 @@ use super::{
     all::All,
     api::Api,
     confirm::confirm,
-    human::{pretty, short, table},
+    human::{pretty, short, table, text},
+    newest::Newest,
     server::Server,
 };
 
@@ -75,17 +76,13 @@ enum What {
     Test(One),
     /// What became of its deliveries, the newest first
     Deliveries {
-        #[command(flatten)]
-        one: One,
+        /// The webhook
+        id: Uuid,
         /// Only those that stand like this: pending, delivered, failed or cancelled
         #[arg(long)]
         state: Option<State>,
-        /// At most so many
-        #[arg(long, default_value_t = 20, value_name = "N")]
-        limit: usize,
-        /// A line of JSON for each, with its attempts
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        newest: Newest,
     },
     /// Send deliveries once more: one, or all that have failed
     Replay {
@@ -143,7 +140,11 @@ impl Webhooks {
             What::Disable(one) => one.ask(Method::POST, "/disable", None).await?,
             What::Enable(one) => one.ask(Method::POST, "/enable", None).await?,
             What::Test(one) => one.ask(Method::POST, "/test", None).await?,
-            What::Deliveries { one, state, limit, json } => deliveries(one, state, limit, json).await?,
+            What::Deliveries { id, state, newest } => {
+                let query: Vec<_> = state.map(|state| ("state", state.to_string())).into_iter().collect();
+                let path = format!("v1/webhooks/{id}/deliveries");
+                newest.show(&path, &query, "no deliveries", |deliveries| Ok(delivery_table(deliveries))).await?;
+            }
             What::Replay { one, delivery: Some(delivery), .. } => {
                 one.ask(Method::POST, &format!("/deliveries/{delivery}/replay"), None).await?;
             }
@@ -175,10 +176,6 @@ impl One {
     }
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned)
-}
-
 fn webhook_table(webhooks: &[Value]) -> String {
     let rows = webhooks.iter().map(|webhook| {
         let state = if webhook["enabled"] == true { "enabled".to_owned() } else { text(&webhook["disabled_reason"]) };
@@ -188,19 +185,8 @@ fn webhook_table(webhooks: &[Value]) -> String {
     table(["ID", "STATE", "EVENTS", "URL"], [false, false, true, false], &rows.collect::<Vec<_>>())
 }
 
-async fn deliveries(one: One, state: Option<State>, limit: usize, json: bool) -> anyhow::Result<()> {
-    let query: Vec<(&str, String)> = state.map(|state| ("state", state.to_string())).into_iter().collect();
-    let path = one.path("/deliveries");
-    let found = Api::open(one.server)?.list(&path, &query, limit).await?;
-    if json {
-        found.iter().for_each(|delivery| println!("{delivery}"));
-        return Ok(());
-    }
-    if found.is_empty() {
-        eprintln!("no deliveries");
-        return Ok(());
-    }
-    let rows = found.iter().map(|delivery| {
+fn delivery_table(deliveries: &[Value]) -> String {
+    let rows = deliveries.iter().map(|delivery| {
         let attempts = delivery["attempts"].as_array().map_or(&[][..], Vec::as_slice);
         let last = attempts.last().map_or_else(String::new, |last| match last["status"].as_i64() {
             Some(status) => format!("{status} in {} ms", last["latency_ms"]),
@@ -209,8 +195,7 @@ async fn deliveries(one: One, state: Option<State>, limit: usize, json: bool) ->
         [text(&delivery["id"]), text(&delivery["type"]), text(&delivery["state"]), attempts.len().to_string(), last]
     });
     let head = ["ID", "TYPE", "STATE", "ATTEMPTS", "LAST"];
-    print!("{}", table(head, [false, false, false, true, false], &rows.collect::<Vec<_>>()));
-    Ok(())
+    table(head, [false, false, false, true, false], &rows.collect::<Vec<_>>())
 }
 
 async fn delete(one: One, yes: bool) -> anyhow::Result<ExitCode> {

@@ -33,7 +33,7 @@ fn no_such_file() {
 fn wrong_words() {
     let (code, said) = run(&["upload", "debts.csv", "--kind", "depts"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("the kinds are: debts"), "{said}");
+    assert!(said.contains("there are: debts"), "{said}");
     let (code, said) = run(&["upload", "debts.csv", "--policy", "strict"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("partial, atomic"), "{said}");

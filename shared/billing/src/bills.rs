@@ -1,63 +1,24 @@
 //! Bills, as they are read.
 
+use gristmill_queue::words;
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, ToSqlx as _};
-use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use crate::BillId;
 
-/// How a bill stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Status {
-    /// To be paid.
-    Open,
-    /// Paid in full.
-    Paid,
-    /// To be paid, and due before today.
-    Overdue,
-    /// Not to be paid.
-    Cancelled,
-}
-
-impl Status {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Paid => "paid",
-            Self::Overdue => "overdue",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Not a status.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is none of open, paid, overdue, cancelled")]
-pub struct NoStatus(String);
-
-impl std::str::FromStr for Status {
-    type Err = NoStatus;
-
-    fn from_str(text: &str) -> Result<Self, NoStatus> {
-        match text {
-            "open" => Ok(Self::Open),
-            "paid" => Ok(Self::Paid),
-            "overdue" => Ok(Self::Overdue),
-            "cancelled" => Ok(Self::Cancelled),
-            other => Err(NoStatus(other.into())),
-        }
+words! {
+    /// How a bill stands.
+    pub enum Status {
+        /// To be paid.
+        Open,
+        /// Paid in full.
+        Paid,
+        /// To be paid, and due before today.
+        Overdue,
+        /// Not to be paid.
+        Cancelled,
     }
 }
 

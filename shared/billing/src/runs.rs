@@ -1,62 +1,37 @@
 //! Billing runs: made by the schedule or by a request, looked at, approved, cancelled.
 
-use gristmill_queue::{Enqueued, GroupId, Options, Queue, QueueError};
+use gristmill_queue::{Enqueued, GroupId, Options, Queue, QueueError, words};
 use jiff_sqlx::{Date, Timestamp};
-use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::jobs::PlanRun;
 
-/// Who wanted a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Cause {
-    /// The clock.
-    Schedule,
-    /// A person or a program, by the API.
-    Request,
-}
-
-/// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum State {
-    /// Waits to be planned, behind the client's earlier runs.
-    Queued,
-    /// It would make far more bills than usual, and asks.
-    Held,
-    /// Its bills are being made.
-    Running,
-    /// All its bills are there.
-    Completed,
-    /// Stopped by its client; what was billed by then stays billed.
-    Cancelled,
-    /// A shard could not be billed; what was billed by then stays billed.
-    Failed,
-}
-
-impl std::fmt::Display for Cause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Schedule => "schedule",
-            Self::Request => "request",
-        })
+words! {
+    /// Who wanted a run.
+    pub enum Cause {
+        /// The clock.
+        Schedule,
+        /// A person or a program, by the API.
+        Request,
     }
 }
 
-impl std::fmt::Display for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Queued => "queued",
-            Self::Held => "held",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Cancelled => "cancelled",
-            Self::Failed => "failed",
-        })
+words! {
+    /// How a run stands.
+    pub enum State {
+        /// Waits to be planned, behind the client's earlier runs.
+        Queued,
+        /// It would make far more bills than usual, and asks.
+        Held,
+        /// Its bills are being made.
+        Running,
+        /// All its bills are there.
+        Completed,
+        /// Stopped by its client; what was billed by then stays billed.
+        Cancelled,
+        /// A shard could not be billed; what was billed by then stays billed.
+        Failed,
     }
 }
 

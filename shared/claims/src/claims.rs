@@ -1,55 +1,22 @@
 //! Claims, as they are read.
 
 use gristmill_pipelines::claims::line_ids;
+use gristmill_queue::words;
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, Timestamp, ToSqlx as _};
-use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-/// How a claim's payment stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[schema(as = ClaimState)]
-pub enum State {
-    /// It will be posted.
-    Pending,
-    /// It is in the books.
-    Posted,
-    /// It does not count; what was posted is taken back.
-    Void,
-}
-
-impl State {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Posted => "posted",
-            Self::Void => "void",
-        }
-    }
-}
-
-impl std::fmt::Display for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Not a state.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is none of pending, posted, void")]
-pub struct NoState(String);
-
-impl std::str::FromStr for State {
-    type Err = NoState;
-
-    fn from_str(text: &str) -> Result<Self, NoState> {
-        let states = [Self::Pending, Self::Posted, Self::Void];
-        states.into_iter().find(|state| state.as_str() == text).ok_or_else(|| NoState(text.into()))
+words! {
+    /// How a claim's payment stands.
+    #[schema(as = ClaimState)]
+    pub enum State {
+        /// It will be posted.
+        Pending,
+        /// It is in the books.
+        Posted,
+        /// It does not count; what was posted is taken back.
+        Void,
     }
 }
 
@@ -155,7 +122,7 @@ pub async fn list(
     }
     if let Some(state) = filter.state {
         // Not bound, so that the planner sees whether the index on those that are not posted serves.
-        sql.push(" and c.state = '").push(state.as_str()).push("'");
+        sql.push(" and c.state = '").push(state).push("'");
     }
     if let Some(before) = before {
         sql.push(" and c.id < ").push_bind(before);

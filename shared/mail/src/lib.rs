@@ -24,7 +24,7 @@ pub mod suppress;
 pub use deliver::{DeliverError, Report, Turn};
 pub use dkim::DkimError;
 pub use keep::{DropError, eml, prune};
-pub use kind::{Kind, State, UnknownWord};
+pub use kind::{Kind, State};
 pub use letter::{Attachment, BillFacts, Content, Dun, EndpointFacts, Letter, Payment, UploadFacts};
 pub use mailer::{ConfigError, Mailer};
 pub use rate::Rate;

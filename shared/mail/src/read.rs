@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::{Kind, State, UnknownWord};
+use crate::{Kind, State};
 
 /// A mail and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -48,17 +48,16 @@ pub struct Mail {
 
 impl FromRow<'_, PgRow> for Mail {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let wrong = |error: UnknownWord| sqlx::Error::Decode(Box::new(error));
         let time =
             |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<SqlTimestamp>, _>(name)?.map(SqlTimestamp::to_jiff));
         Ok(Self {
             id: row.try_get("id")?,
-            kind: row.try_get::<&str, _>("kind")?.parse().map_err(wrong)?,
+            kind: row.try_get("kind")?,
             reference: row.try_get("ref")?,
             recipient: row.try_get("recipient")?,
             subject: row.try_get("subject")?,
             message_id: row.try_get("message_id")?,
-            state: row.try_get::<&str, _>("state")?.parse().map_err(wrong)?,
+            state: row.try_get("state")?,
             attempts: row.try_get("attempts")?,
             last_error: row.try_get("last_error")?,
             bounce: row.try_get("bounce")?,
@@ -97,8 +96,8 @@ pub async fn list(on: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> R
          order by id desc limit $6",
     )
     .bind(client_id)
-    .bind(filter.kind.map(Kind::as_str))
-    .bind(filter.state.map(State::as_str))
+    .bind(filter.kind.map(<&str>::from))
+    .bind(filter.state.map(<&str>::from))
     .bind(&filter.recipient)
     .bind(filter.before)
     .bind(i64::from(filter.limit))

@@ -44,7 +44,7 @@ impl Begun {
 }
 
 fn key(letter: &Letter) -> (String, String) {
-    (letter.kind().as_str().to_owned(), letter.reference.clone())
+    (letter.kind().to_string(), letter.reference.clone())
 }
 
 /// The same for the same mail, whoever sends it and however often.

@@ -1,8 +1,7 @@
 //! The closed set of kinds. A new one does not compile until every `match` here knows it.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
+use strum::VariantNames as _;
 
 use crate::{
     Samples,
@@ -15,8 +14,25 @@ use crate::{
 };
 
 /// Which pipeline reads a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownKind, parse_err_fn = unknown)]
 pub enum Kind {
     /// Debts to be billed: `name,governmentId,email,debtAmount,debtDueDate,debtId`.
     Debts,
@@ -43,17 +59,7 @@ pub struct Table {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Debts, Self::Claims, Self::Transactions, Self::Messages];
-
-    /// The word in the API and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Debts => "debts",
-            Self::Claims => "claims",
-            Self::Transactions => "transactions",
-            Self::Messages => "messages",
-        }
-    }
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Where the rows go.
     pub fn table(self) -> &'static Table {
@@ -126,25 +132,11 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// A word that names no kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no kind of file; the kinds are: {all}", all = words())]
+#[error("'{0}' is no kind of file; there are: {all}", all = Kind::VARIANTS.join(", "))]
 pub struct UnknownKind(pub String);
 
-fn words() -> String {
-    Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-impl FromStr for Kind {
-    type Err = UnknownKind;
-
-    fn from_str(word: &str) -> Result<Self, UnknownKind> {
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == word).ok_or_else(|| UnknownKind(word.to_owned()))
-    }
+fn unknown(word: &str) -> UnknownKind {
+    UnknownKind(word.to_owned())
 }

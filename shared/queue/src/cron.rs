@@ -125,7 +125,7 @@ impl Cron {
                 .record(now.duration_since(tick.fire_at).as_secs_f64().max(0.0));
         }
         for cause in &causes {
-            metrics::counter!("gristmill_cron_ticks_total", "cause" => cause.as_str()).increment(1);
+            metrics::counter!("gristmill_cron_ticks_total", "cause" => <&str>::from(cause)).increment(1);
         }
         debug!(schedules = due.len(), jobs = jobs.len(), "schedules fired");
         Ok((due.len(), Fired { fired: jobs.len() as u64, missed: (causes.len() - jobs.len()) as u64 }))

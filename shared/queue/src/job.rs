@@ -1,8 +1,10 @@
 //! What a user of the queue writes: a payload that is the job, and how one run of it may end.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
+
+use crate::UnknownWord;
 
 /// A job is its payload and these consts. It carries ids, not content, and may run more than once.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -48,11 +50,26 @@ pub(crate) fn retain_seconds<J: Job>() -> Option<i32> {
 
 /// The state of a job in the ledger; a running one is available.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, sqlx::Type,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    sqlx::Type,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
 )]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum JobState {
     /// To be run now, or running.
     Available,
@@ -66,44 +83,6 @@ pub enum JobState {
     Cancelled,
     /// Nobody could read it so far.
     Parked,
-}
-
-impl JobState {
-    /// Every state.
-    pub const ALL: [Self; 6] =
-        [Self::Available, Self::Scheduled, Self::Completed, Self::Dead, Self::Cancelled, Self::Parked];
-
-    /// As the ledger writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Available => "available",
-            Self::Scheduled => "scheduled",
-            Self::Completed => "completed",
-            Self::Dead => "dead",
-            Self::Cancelled => "cancelled",
-            Self::Parked => "parked",
-        }
-    }
-}
-
-impl fmt::Display for JobState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A word that is no [`JobState`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is none of available, scheduled, completed, dead, cancelled, parked")]
-pub struct NoJobState(String);
-
-impl FromStr for JobState {
-    type Err = NoJobState;
-
-    fn from_str(word: &str) -> Result<Self, NoJobState> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| NoJobState(word.into()))
-    }
 }
 
 /// The cause of a failed attempt.

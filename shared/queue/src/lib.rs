@@ -27,16 +27,17 @@ pub mod testing;
 pub mod trace;
 mod watch;
 mod watchdog;
+mod words;
 
 pub use batch::Batcher;
 pub use claim::{Claim, Progress, ResultError};
 pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
 pub use decide::CancelledJobs;
 pub use drain::{DrainError, Drained};
-pub use job::{Job, JobError, JobState, NoJobState, Source};
+pub use job::{Job, JobError, JobState, Source};
 pub use ledger::audit::{Depth, Miscounted, Pruned};
 pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
-pub use operate::groups::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, Groups, NoGroupState};
+pub use operate::groups::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, Groups};
 pub use operate::jobs::{
     Acted, ActionPlace, AttemptView, JobAction, JobCount, JobDetail, JobFilter, JobPage, JobView, Jobs, NoActionPlace,
 };
@@ -46,6 +47,10 @@ pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules
 pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
 pub use redis::{Limits, LineView, RunningView, WorkerView};
 pub use relay::{Sweeper, Swept};
+pub use words::UnknownWord;
+
+#[doc(hidden)]
+pub use strum;
 pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError, WorkerHealth};
 
 /// The README's example is compiled.

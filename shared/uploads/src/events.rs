@@ -29,7 +29,8 @@ static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// What an event says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Name {
     /// A chunk was committed or the file was received; data: the upload.
     Progress,
@@ -44,17 +45,6 @@ pub enum Name {
 }
 
 impl Name {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Progress => "progress",
-            Self::Rejected => "rejected",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
     /// The event that tells of a state.
     pub const fn of(state: State) -> Self {
         match state {
@@ -129,7 +119,7 @@ impl Events {
         };
         let told = PUBLISH
             .key(self.stream(upload_id))
-            .arg(name.as_str())
+            .arg(<&str>::from(name))
             .arg(data)
             .arg(KEEP)
             .arg(LIVES.as_secs())
@@ -138,7 +128,7 @@ impl Events {
             .invoke_async::<String>(&mut self.connection.clone())
             .await;
         if let Err(error) = told {
-            tracing::warn!(%upload_id, event = name.as_str(), %error, "an event was not told");
+            tracing::warn!(%upload_id, event = <&str>::from(name), %error, "an event was not told");
         }
     }
 

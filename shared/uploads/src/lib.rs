@@ -15,4 +15,4 @@ mod upload;
 
 pub use receive::{NewUpload, OversizeNote, ReceiveError, Received, Receiver};
 pub use remove::{RemoveError, Removed};
-pub use upload::{Chunks, ParseWordError, Policy, Rows, State, Upload};
+pub use upload::{Chunks, Policy, Rows, State, Upload};

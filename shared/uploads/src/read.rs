@@ -135,7 +135,7 @@ pub async fn list(db: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> R
          order by u.id desc limit $6"
     ))
     .bind(client_id)
-    .bind(filter.state.map(State::as_str))
+    .bind(filter.state.map(<&str>::from))
     .bind(filter.kind.map(|kind| kind.to_string()))
     .bind(filter.idempotency_key.as_deref())
     .bind(filter.before)
@@ -161,7 +161,7 @@ pub async fn recent(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec<(Str
         ),
         ") r join uploads o on o.id = r.id join clients n on n.id = o.client_id order by r.id desc"
     ))
-    .bind(filter.state.map(State::as_str))
+    .bind(filter.state.map(<&str>::from))
     .bind(filter.kind.map(|kind| kind.to_string()))
     .bind(filter.before)
     .bind(i64::from(filter.limit))

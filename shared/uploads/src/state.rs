@@ -42,7 +42,7 @@ pub async fn end(
     detail: &str,
 ) -> Result<Option<Enqueued>, QueueError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
-    let from: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
+    let from: Vec<&str> = from.iter().map(<&str>::from).collect();
     let ended: Option<(GroupId, i32)> = sqlx::query_as(
         // A file that never arrived whole may be sent again with the same key.
         "update uploads set state = $2, reason = $3, detail = $4, completed_at = null,
@@ -50,7 +50,7 @@ pub async fn end(
          where id = $1 and state = any($5) returning group_id, client_id",
     )
     .bind(upload_id)
-    .bind(to.as_str())
+    .bind(<&str>::from(to))
     .bind(reason)
     .bind(detail)
     .bind(from)

@@ -1,6 +1,5 @@
-use std::{fmt, str::FromStr};
-
 use gristmill_pipelines::Kind;
+use gristmill_queue::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -69,66 +68,30 @@ pub struct Chunks {
     pub done: i64,
 }
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant),+ }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word in the database and on the wire.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ParseWordError;
-
-            fn from_str(word: &str) -> Result<Self, ParseWordError> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    other => Err(ParseWordError { found: other.to_owned(), allowed: &[$($word),+] }),
-                }
-            }
-        }
-    };
-}
-
 words! {
     /// What one bad row does to its upload.
-    Policy {
+    pub enum Policy {
         /// Good rows stay, bad rows are reported.
-        Partial = "partial",
+        Partial,
         /// One bad row and nothing stays.
-        Atomic = "atomic",
+        Atomic,
     }
 }
 
 words! {
     /// Where an upload stands. `receiving` → `processing` → `completed`; from the first two also `failed` and
     /// `cancelled`; an undone upload goes from `completed` to `cancelled`.
-    State {
+    pub enum State {
         /// Bytes still arrive; chunks are worked on already.
-        Receiving = "receiving",
+        Receiving,
         /// Everything is stored and enqueued.
-        Processing = "processing",
+        Processing,
         /// Every row is accounted for and counts.
-        Completed = "completed",
+        Completed,
         /// Nothing of it counts; see `reason`.
-        Failed = "failed",
+        Failed,
         /// Cancelled or undone by its client; nothing of it counts.
-        Cancelled = "cancelled",
+        Cancelled,
     }
 }
 
@@ -137,13 +100,4 @@ impl State {
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
-}
-
-/// A word that is none of those allowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{found}' is none of {}", allowed.join(", "))]
-pub struct ParseWordError {
-    found: String,
-    /// The words that would do.
-    pub allowed: &'static [&'static str],
 }

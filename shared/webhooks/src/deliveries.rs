@@ -1,8 +1,8 @@
 //! What became of deliveries, and sending them again.
 
-use std::{collections::HashMap, fmt, str::FromStr};
+use std::collections::HashMap;
 
-use gristmill_queue::{Enqueued, Options, Queue, QueueError};
+use gristmill_queue::{Enqueued, Options, Queue, QueueError, words};
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use serde::{Deserialize, Serialize};
@@ -15,53 +15,18 @@ use crate::{
     publish::to,
 };
 
-/// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[schema(as = DeliveryState)]
-pub enum State {
-    /// To be tried, for the first time or again.
-    Pending,
-    /// Its endpoint has taken it.
-    Delivered,
-    /// Its endpoint has not taken it, in all attempts.
-    Failed,
-    /// Its endpoint was disabled or deleted before it was taken.
-    Cancelled,
-}
-
-impl State {
-    const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Failed, Self::Cancelled];
-
-    /// The word in the database and on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A word that is no [`State`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is none of pending, delivered, failed, cancelled")]
-pub struct NoState(String);
-
-impl FromStr for State {
-    type Err = NoState;
-
-    fn from_str(word: &str) -> Result<Self, NoState> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| NoState(word.into()))
+words! {
+    /// Where a delivery stands.
+    #[schema(as = DeliveryState)]
+    pub enum State {
+        /// To be tried, for the first time or again.
+        Pending,
+        /// Its endpoint has taken it.
+        Delivered,
+        /// Its endpoint has not taken it, in all attempts.
+        Failed,
+        /// Its endpoint was disabled or deleted before it was taken.
+        Cancelled,
     }
 }
 
@@ -148,7 +113,7 @@ pub async fn list(
          order by id desc limit $4",
     )
     .bind(endpoint_id)
-    .bind(state.map(State::as_str))
+    .bind(state.map(<&str>::from))
     .bind(before)
     .bind(i64::from(limit))
     .fetch_all(pool)
@@ -261,7 +226,7 @@ pub async fn replay_some(
          order by id limit $6",
     )
     .bind(endpoint_id)
-    .bind(which.state.as_str())
+    .bind(<&str>::from(which.state))
     .bind(which.after)
     .bind(which.since.map(Timestamp::to_sqlx))
     .bind(which.until.map(Timestamp::to_sqlx))

@@ -244,5 +244,5 @@ pub async fn delete(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result
 }
 
 fn words(events: &[EventType]) -> Vec<&'static str> {
-    events.iter().map(|event| event.as_str()).collect()
+    events.iter().map(<&str>::from).collect()
 }

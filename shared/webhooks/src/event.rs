@@ -1,8 +1,7 @@
 //! What clients are told: a closed set, each event with its data.
 
-use std::{fmt, str::FromStr};
-
 use gristmill_billing::bills::{Bill, Status};
+use gristmill_queue::UnknownWord;
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,30 +9,12 @@ use uuid::Uuid;
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)?) => {
         /// What has happened.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
-        pub enum EventType { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
-
-        impl EventType {
-            /// Every type.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word in the database and on the wire.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl FromStr for EventType {
-            type Err = UnknownEvent;
-
-            fn from_str(word: &str) -> Result<Self, UnknownEvent> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    other => Err(UnknownEvent { found: other.to_owned() }),
-                }
-            }
-        }
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+            strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames,
+        )]
+        #[strum(parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
+        pub enum EventType { $($(#[$doc])* #[serde(rename = $word)] #[strum(serialize = $word)] $variant),+ }
     };
 }
 
@@ -50,17 +31,9 @@ event_types! {
     BillPaid = "bill.paid",
 }
 
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A word that is no type of event.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{found}' is none of {}", EventType::ALL.iter().map(|event| event.as_str()).collect::<Vec<_>>().join(", "))]
-pub struct UnknownEvent {
-    found: String,
+impl EventType {
+    /// Every type.
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
 /// Something that has happened, with what is told of it.
@@ -333,8 +306,8 @@ mod tests {
     #[test]
     fn words_come_back() {
         for event in EventType::ALL {
-            assert_eq!(event.as_str().parse(), Ok(*event));
-            assert_eq!(serde_json::to_value(event).unwrap(), event.as_str());
+            assert_eq!(<&str>::from(event).parse(), Ok(*event));
+            assert_eq!(serde_json::to_value(event).unwrap(), <&str>::from(event));
         }
         assert!("bill.lost".parse::<EventType>().unwrap_err().to_string().contains("bill.paid"));
     }

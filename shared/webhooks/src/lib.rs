@@ -16,6 +16,6 @@ pub mod jobs;
 pub mod outbound;
 
 pub use deliver::{Delivered, Deliverer};
-pub use event::{BillChange, Event, EventType, Merchant, Money, NormalizationCompleted, Rows, UnknownEvent, UploadEnd};
+pub use event::{BillChange, Event, EventType, Merchant, Money, NormalizationCompleted, Rows, UploadEnd};
 pub use publish::{TEST, pending, publish, publish_all, test, wanted};
 pub use signature::{NoRandomness, Scheme};

@@ -23,7 +23,7 @@ pub async fn wanted(db: impl PgExecutor<'_>, client_id: i32, event: EventType) -
         "select exists (select from webhook_endpoints where client_id = $1 and disabled_at is null and $2 = any(events))",
     )
     .bind(client_id)
-    .bind(event.as_str())
+    .bind(<&str>::from(event))
     .fetch_one(db)
     .await
 }
@@ -69,7 +69,7 @@ pub async fn publish_all(
     events: &[Event],
     trace_parents: &[Option<String>],
 ) -> Result<Enqueued, QueueError> {
-    let mut kinds: Vec<&str> = events.iter().map(|event| event.kind().as_str()).collect();
+    let mut kinds: Vec<&str> = events.iter().map(|event| <&str>::from(event.kind())).collect();
     kinds.sort_unstable();
     kinds.dedup();
     let subscribers: Vec<Subscriber> = sqlx::query_as(
@@ -104,7 +104,7 @@ async fn enter(
     let (mut jobs, mut ids, mut kinds, mut bodies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut trace_parents = Vec::new();
     for (id, event, trace_parent) in events {
-        let kind = event.kind().as_str();
+        let kind = <&str>::from(event.kind());
         if !subscriber.events.iter().any(|wanted| wanted == kind) {
             continue;
         }

@@ -76,7 +76,7 @@ async fn a_file_has_its_merchants_and_its_ids_are_keys() {
     );
     let upload = grind(&mill, &file).await;
     assert_eq!(
-        (upload.state.as_str(), upload.rows.accepted, upload.rows.rejected, upload.rows.duplicate),
+        (<&str>::from(upload.state), upload.rows.accepted, upload.rows.rejected, upload.rows.duplicate),
         ("completed", 3, 1, 1)
     );
     let text = |text: &str| Some(text.to_owned());

@@ -2,9 +2,10 @@ use axum::{Json, body::Body, extract::State};
 use gristmill_pipelines::{HeaderError, Kind};
 use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Upload};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use strum::VariantNames as _;
 use utoipa::IntoParams;
 
-use super::{kind, location};
+use super::location;
 use crate::{
     app::App,
     auth::Caller,
@@ -117,12 +118,12 @@ struct Wanted {
 
 impl Wanted {
     fn take(mut query: Params) -> Result<Self> {
-        let kind = kind(&mut query);
+        let kind = query.take("kind");
         let policy = query.take("policy").unwrap_or(Policy::Partial);
         let filename = query.take_by("filename", |name| check_filename(name).map(|()| name.to_owned()));
         let force = query.flag("force");
-        let kinds = || Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
-        let kind = query.finish_with("kind", kind, || format!("missing; it is one of: {}", kinds()))?;
+        let kind =
+            query.finish_with("kind", kind, || format!("missing; it is one of: {}", Kind::VARIANTS.join(", ")))?;
         Ok(Self { kind, policy, filename, force })
     }
 }

@@ -130,7 +130,6 @@ impl Act {
 }
 
 fn sample(jobs: &Value) -> anyhow::Result<String> {
-    let jobs: Vec<Value> = jobs.as_array().cloned().unwrap_or_default();
-    let jobs: Vec<Job> = jobs.into_iter().map(Job::of).collect::<anyhow::Result<_>>().context("a strange answer")?;
+    let jobs: Vec<Job> = serde_json::from_value(jobs.clone()).context("a strange answer")?;
     Ok(job_table(&jobs))
 }

@@ -80,7 +80,7 @@ impl Filter {
     }
 
     fn words(&self) -> String {
-        self.states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",")
+        self.states.iter().map(<&str>::from).collect::<Vec<_>>().join(",")
     }
 
     fn conditions(&self) -> Vec<(&'static str, String)> {

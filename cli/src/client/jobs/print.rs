@@ -20,8 +20,8 @@ pub(in crate::client) struct Job {
 }
 
 impl Job {
-    pub(in crate::client) fn of(value: Value) -> anyhow::Result<Self> {
-        Ok(serde_json::from_value(value)?)
+    pub(in crate::client) fn of(value: &Value) -> anyhow::Result<Self> {
+        Ok(Self::deserialize(value)?)
     }
 }
 

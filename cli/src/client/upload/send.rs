@@ -112,7 +112,7 @@ impl Sending<'_> {
     }
 
     fn query(&self) -> Vec<(&str, &str)> {
-        let mut query = vec![("kind", self.kind.as_str()), ("policy", self.policy.as_str())];
+        let mut query = vec![("kind", <&str>::from(self.kind)), ("policy", <&str>::from(self.policy))];
         query.extend(self.source.name().map(|name| ("filename", name)));
         query.extend(self.force.then_some(("force", "true")));
         query

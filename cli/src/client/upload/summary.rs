@@ -91,15 +91,13 @@ async fn print_rejects(api: &Api, upload: &Upload) {
     }
     let (path, limit) = (format!("v1/uploads/{}/rejects", upload.id), EXAMPLES.to_string());
     // That they cannot be read just now is no reason to call the upload failed.
-    let page: Page<Reject> = match api.get(&path, &[("limit", &limit)]).await {
-        Ok(page) => page,
-        Err(_) => Page { items: Vec::new(), next_cursor: None },
-    };
-    for reject in &page.items {
+    let rejects: Vec<Reject> =
+        api.get(&path, &[("limit", &limit)]).await.map_or_else(|_| vec![], |page: Page<_>| page.items);
+    for reject in &rejects {
         println!("  {reject}");
     }
-    let more = all.saturating_sub(page.items.len() as u64);
-    if more > 0 || page.items.is_empty() {
+    let more = all.saturating_sub(rejects.len() as u64);
+    if more > 0 || rejects.is_empty() {
         println!("  … {} more: gristmill rejects {} > rejects.csv", count(more), upload.id);
     }
 }

@@ -3,6 +3,7 @@
 use askama::Template;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView};
 use gristmill_uploads::read;
+use strum::VariantNames as _;
 use uuid::Uuid;
 
 use crate::dashboard::{
@@ -15,7 +16,7 @@ use crate::dashboard::{
 #[template(path = "groups.html")]
 struct List<'a> {
     groups: Vec<GroupView>,
-    states: Vec<&'static str>,
+    states: &'static [&'static str],
     state: &'a str,
     next: Option<String>,
 }
@@ -26,7 +27,7 @@ pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
     let page = app.queue.groups().list(&filter, asked.parse("before").map(GroupId), 50).await?;
     let page = List {
         groups: page.groups,
-        states: GroupState::ALL.iter().map(|state| state.as_str()).collect(),
+        states: GroupState::VARIANTS,
         state: asked.text("state"),
         next: page.next.map(|next| asked.with("before", &next.to_string())),
     };

@@ -6,6 +6,7 @@ use askama::Template;
 use gristmill_platform::keys;
 use gristmill_queue::{JobCount, JobDetail, JobFilter, JobState, JobView};
 use jiff::{SignedDuration, Timestamp};
+use strum::VariantNames as _;
 use uuid::Uuid;
 
 use crate::dashboard::{
@@ -24,7 +25,7 @@ struct List<'a> {
     asked: &'a Asked,
     jobs: Vec<JobView>,
     count: JobCount,
-    states: Vec<&'static str>,
+    states: &'static [&'static str],
     queues: Vec<String>,
     names: Vec<String>,
     clients: Vec<(i32, String)>,
@@ -74,7 +75,7 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
         asked,
         jobs,
         count,
-        states: JobState::ALL.iter().map(|state| state.as_str()).collect(),
+        states: JobState::VARIANTS,
         queues: app.history.queues(),
         names: names(app).await?,
         clients: keys::clients(&app.pool).await?,

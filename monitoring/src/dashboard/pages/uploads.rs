@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use askama::Template;
+use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
 use gristmill_uploads::{State, Upload, read};
 use jiff::Timestamp;
+use strum::VariantNames as _;
 use uuid::Uuid;
 
 use crate::dashboard::{
@@ -24,7 +26,7 @@ struct List<'a> {
     next: Option<String>,
     operator: bool,
     clients: Vec<(i32, String)>,
-    kinds: Vec<&'static str>,
+    kinds: &'static [&'static str],
 }
 
 pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Option<Inside>, Fault> {
@@ -44,7 +46,7 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
         next,
         operator,
         clients: keys::clients(&app.pool).await?,
-        kinds: gristmill_pipelines::Kind::ALL.iter().map(|kind| kind.as_str()).collect(),
+        kinds: Kind::VARIANTS,
     };
     Inside::of("Uploads", &page)
 }

@@ -32,7 +32,8 @@ impl Errand {
         if let Fate::Unreachable(_) = fate {
             self.stop.cancel();
         }
-        metrics::counter!("gristmill_mails_total", "kind" => kind.as_str(), "outcome" => fate.as_str()).increment(1);
+        metrics::counter!("gristmill_mails_total", "kind" => <&str>::from(kind), "outcome" => fate.as_str())
+            .increment(1);
         // The recorder outlives every errand.
         let _ = self.tell.send(Told { id: self.row.id, kind, reference, address, fate }).await;
         drop(self.alive);

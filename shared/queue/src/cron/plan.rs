@@ -6,12 +6,27 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
+use crate::UnknownWord;
 
 /// What becomes of ticks that no scheduler was there for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    sqlx::Type,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum CatchUp {
     /// They are missed.
     Skip,
@@ -23,10 +38,13 @@ pub enum CatchUp {
 }
 
 /// Why a tick is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, strum::Display, strum::IntoStaticStr,
+)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
     /// It fired in time.
@@ -37,17 +55,6 @@ pub enum Cause {
     RunNow,
     /// It did not fire.
     Missed,
-}
-
-impl Cause {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Due => "due",
-            Self::CaughtUp => "caught_up",
-            Self::RunNow => "run_now",
-            Self::Missed => "missed",
-        }
-    }
 }
 
 /// A tick that a scheduler comes to within this time is in time: the restart of an engine makes nobody miss anything.

@@ -21,7 +21,8 @@ pub(crate) struct Verdict {
 }
 
 /// As the history names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Outcome {
     Retried,
     TimedOut,
@@ -34,19 +35,6 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Retried => "retried",
-            Self::TimedOut => "timed_out",
-            Self::Panicked => "panicked",
-            Self::LostWorker => "lost_worker",
-            Self::Discarded => "discarded",
-            Self::Cancelled => "cancelled",
-            Self::Snoozed => "snoozed",
-            Self::Parked => "parked",
-        }
-    }
-
     /// Again, as long as there are attempts left.
     pub(crate) fn after(self, delay: Duration, error: String) -> Verdict {
         Verdict { outcome: self, delay, error: Some(error) }
@@ -140,7 +128,7 @@ pub(crate) async fn settle(
     let run = |settle: &Settle| settle.run.clone().unwrap_or_default();
     let rows: Vec<(Uuid, String, Option<Uuid>)> = sqlx::query_as(SETTLE)
         .bind(column(verdicts, |settle| settle.id))
-        .bind(column(verdicts, |settle| settle.verdict.outcome.as_str()))
+        .bind(column(verdicts, |settle| <&str>::from(settle.verdict.outcome)))
         .bind(column(verdicts, |settle| i64::try_from(settle.verdict.delay.as_millis()).unwrap_or(i64::MAX / 2)))
         .bind(column(verdicts, |settle| settle.verdict.error.as_deref().map(storable)))
         .bind(column(verdicts, |settle| settle.run.as_ref().map(|run| run.delivery.cast_signed())))

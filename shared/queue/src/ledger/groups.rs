@@ -11,7 +11,8 @@ use super::{
 use crate::{Enqueued, GroupId, Job, QueueError};
 
 /// What a failed member does to its group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum GroupPolicy {
     /// Every member runs. At the end comes `on_failure` if a member failed and there is such a job,
     /// otherwise `on_complete`.
@@ -19,15 +20,6 @@ pub enum GroupPolicy {
     /// The first final failure cancels the members that have not finished; when the last one has
     /// stopped comes `on_failure`.
     FailFast,
-}
-
-impl GroupPolicy {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Continue => "continue",
-            Self::FailFast => "fail_fast",
-        }
-    }
 }
 
 /// A job to be enqueued later, by the statement that finishes a group.
@@ -207,7 +199,7 @@ pub(crate) async fn create(conn: &mut PgConnection, new: &NewGroup) -> Result<Gr
          values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(id)
-    .bind(new.policy.as_str())
+    .bind(<&str>::from(new.policy))
     .bind(join(&new.on_complete))
     .bind(join(&new.on_failure))
     .bind(new.parent)

@@ -70,7 +70,7 @@ pub(crate) async fn record(conn: &mut PgConnection, ticks: &[NewTick]) -> Result
     )
     .bind(ticks.iter().map(|tick| tick.schedule.as_str()).collect::<Vec<_>>())
     .bind(ticks.iter().map(|tick| tick.fire_at.to_sqlx()).collect::<Vec<_>>())
-    .bind(ticks.iter().map(|tick| tick.cause.as_str()).collect::<Vec<_>>())
+    .bind(ticks.iter().map(|tick| <&str>::from(tick.cause)).collect::<Vec<_>>())
     .bind(&ids)
     .fetch_all(&mut *conn)
     .await?;

@@ -21,7 +21,7 @@ pub(crate) async fn holder(conn: &mut PgConnection, unique: &Unique) -> Result<O
          where k.key = $1 and (k.until > clock_timestamp() or j.state = any($2))",
     )
     .bind(&unique.key)
-    .bind(unique.states.iter().map(|state| state.as_str()).collect::<Vec<_>>())
+    .bind(unique.states.iter().map(<&str>::from).collect::<Vec<_>>())
     .fetch_optional(conn)
     .await
 }

@@ -2,7 +2,7 @@
 
 mod view;
 
-pub use view::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, NoGroupState};
+pub use view::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView};
 
 use std::time::{Duration, Instant};
 
@@ -159,7 +159,7 @@ impl Groups {
         query.push(") select case when (select count(*) from slice) = ").push_bind(SLICE);
         query.push(" then (select id from slice order by id limit 1) end, array(select id from slice where true");
         if !filter.states.is_empty() {
-            let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+            let states: Vec<&str> = filter.states.iter().map(<&str>::from).collect();
             query.push(" and state = any(").push_bind(states).push(")");
         }
         if let Some(client_id) = filter.client_id {

@@ -58,7 +58,7 @@ impl Runner {
         };
         let verdict = match self.attempt(handler, context, queue, &envelope).await {
             End::Done if claim.is_completed() => {
-                attempt::count(queue, &handler.name, Outcome::LostWorker.as_str());
+                attempt::count(queue, &handler.name, Outcome::LostWorker.into());
                 return Ok(());
             }
             End::Done | End::Undecodable(_) => dead,

@@ -107,8 +107,8 @@ impl Runner {
             match settled {
                 Some(Settled::Dead) => "dead",
                 Some(Settled::Cancelled) => "cancelled",
-                Some(Settled::Parked) => Outcome::Parked.as_str(),
-                Some(Settled::Scheduled) => outcome.as_str(),
+                Some(Settled::Parked) => Outcome::Parked.into(),
+                Some(Settled::Scheduled) => outcome.into(),
                 None => "already_done",
             },
         );

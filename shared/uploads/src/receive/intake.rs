@@ -64,7 +64,7 @@ impl Intake {
         .bind(id)
         .bind(new.client_id)
         .bind(new.kind.to_string())
-        .bind(new.policy.as_str())
+        .bind(<&str>::from(new.policy))
         .bind(&new.filename)
         .bind(new.force)
         .bind(&new.idempotency_key)

@@ -1,18 +1,31 @@
 //! What is shown of groups.
 
-use std::{fmt, str::FromStr};
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
-use crate::{GroupId, JobSpec, JobView};
+use crate::{GroupId, JobSpec, JobView, UnknownWord};
 
 /// Where a group stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    sqlx::Type,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 #[non_exhaustive]
 pub enum GroupState {
     /// Members are to be done, or still to come.
@@ -25,42 +38,6 @@ pub enum GroupState {
     Failed,
     /// It was cancelled.
     Cancelled,
-}
-
-impl GroupState {
-    /// Every state.
-    pub const ALL: [Self; 5] = [Self::Open, Self::Failing, Self::Completed, Self::Failed, Self::Cancelled];
-
-    /// The word in the ledger and on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Failing => "failing",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl fmt::Display for GroupState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A word that is no [`GroupState`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is none of open, failing, completed, failed, cancelled")]
-pub struct NoGroupState(String);
-
-impl FromStr for GroupState {
-    type Err = NoGroupState;
-
-    fn from_str(word: &str) -> Result<Self, NoGroupState> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| NoGroupState(word.into()))
-    }
 }
 
 /// Groups that meet all of these conditions; without any, all groups.

@@ -214,7 +214,7 @@ impl Walk {
     fn push_conditions(&self, query: &mut QueryBuilder<Postgres>) {
         let filter = &self.filter;
         if !filter.states.is_empty() {
-            let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+            let states: Vec<&str> = filter.states.iter().map(<&str>::from).collect();
             query.push(" and state = any(").push_bind(states).push(")");
         }
         if let Some(queue) = filter.queue.clone() {
