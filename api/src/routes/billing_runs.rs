@@ -179,7 +179,8 @@ pub(crate) async fn approve(
 
 /// Stop a run
 ///
-/// What it has billed stays billed.
+/// What it has billed stays billed, and is mailed. What it has not is left to a run that you ask for by
+/// `POST /v1/billing-runs`: the schedule does not begin it again.
 #[utoipa::path(delete, path = "/v1/billing-runs/{id}", tag = "bills", params(("id" = Uuid, Path, description = "The run")),
     security(("key" = [])), responses((status = 202, description = "It is stopped", body = BillingRun), Denied, NoRun, Over, Faults))]
 pub(crate) async fn cancel(
@@ -190,11 +191,13 @@ pub(crate) async fn cancel(
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     Params::of(&uri).finish()?;
     let run = find(&app, &caller, &id).await?;
+    let queue = &app.receiver.queue;
     let mut tx = app.receiver.pool.begin().await?;
-    if !runs::cancel(&mut tx, &app.receiver.queue, caller.id(), run.id).await? {
+    let Some(jobs) = runs::cancel(&mut tx, queue, caller.id(), run.id).await? else {
         return Err(Problem::new(Code::RunOver, "The run has ended: there is nothing left to stop."));
-    }
+    };
     tx.commit().await?;
+    queue.push(jobs).await;
     accepted(find(&app, &caller, &id).await?)
 }
 

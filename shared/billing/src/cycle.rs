@@ -1,4 +1,7 @@
-use jiff::civil::{Date, Weekday};
+use jiff::{
+    Span,
+    civil::{Date, Weekday},
+};
 use serde::{Deserialize, Serialize};
 
 /// How often a client bills.
@@ -15,14 +18,24 @@ pub enum Cycle {
 }
 
 impl Cycle {
-    /// Whether `today` is a day to bill. `day` is 1 (Monday) to 7 of a week, or a day of the month; of a shorter month
-    /// the last one.
+    /// The latest day to bill, `today` or before. `day` is 1 (Monday) to 7 of a week, or a day of the month; of a shorter
+    /// month the last one.
     #[must_use]
-    pub fn is_due(self, day: i32, today: Date) -> bool {
+    pub fn latest(self, day: i32, today: Date) -> Date {
         match self {
-            Self::Daily => true,
-            Self::Weekly => i32::from(today.weekday().to_monday_one_offset()) == day.min(7),
-            Self::Monthly => i32::from(today.day()) == day.min(i32::from(today.days_in_month())),
+            Self::Daily => today,
+            Self::Weekly => {
+                let back = i32::from(today.weekday().to_monday_one_offset()) - day.clamp(1, 7);
+                today.saturating_sub(Span::new().days(back.rem_euclid(7)))
+            }
+            Self::Monthly => {
+                let this = of_month(day, today);
+                if this <= today {
+                    this
+                } else {
+                    of_month(day, today.first_of_month().saturating_sub(Span::new().days(1)))
+                }
+            }
         }
     }
 
@@ -33,11 +46,16 @@ impl Cycle {
             Self::Daily => today,
             Self::Weekly => {
                 let back = today.weekday().since(Weekday::Monday);
-                today.checked_sub(jiff::Span::new().days(i64::from(back))).unwrap_or(Date::MIN)
+                today.saturating_sub(Span::new().days(back))
             }
             Self::Monthly => today.first_of_month(),
         }
     }
+}
+
+/// This day of the month that `any` is in, or its last one.
+fn of_month(day: i32, any: Date) -> Date {
+    any.first_of_month().saturating_add(Span::new().days(day.clamp(1, i32::from(any.days_in_month())) - 1))
 }
 
 #[cfg(test)]
@@ -48,19 +66,24 @@ mod tests {
 
     #[test]
     fn a_month_shorter_than_the_day_bills_on_its_last() {
-        let due = |day, month, of| Cycle::Monthly.is_due(day, date(2028, month, of));
-        assert!(due(31, 2, 29) && !due(31, 2, 28), "a leap year");
-        assert!(Cycle::Monthly.is_due(31, date(2027, 2, 28)));
-        assert!(due(31, 4, 30) && due(31, 1, 31) && !due(31, 1, 30) && due(1, 1, 1));
+        let latest = |day, month, of| Cycle::Monthly.latest(day, date(2028, month, of));
+        assert_eq!(latest(31, 2, 29), date(2028, 2, 29), "a leap year");
+        assert_eq!(latest(31, 2, 28), date(2028, 1, 31));
+        assert_eq!(Cycle::Monthly.latest(31, date(2027, 2, 28)), date(2027, 2, 28));
+        assert_eq!((latest(31, 4, 30), latest(31, 1, 30)), (date(2028, 4, 30), date(2027, 12, 31)));
+        assert_eq!((latest(1, 1, 1), latest(2, 1, 1)), (date(2028, 1, 1), date(2027, 12, 2)));
     }
 
     #[test]
     fn a_week_begins_on_monday() {
-        assert!(Cycle::Weekly.is_due(5, date(2026, 11, 27)));
-        assert!(!Cycle::Weekly.is_due(4, date(2026, 11, 27)));
-        assert_eq!(Cycle::Weekly.period(date(2026, 11, 27)), date(2026, 11, 23));
+        let friday = date(2026, 11, 27);
+        assert_eq!(Cycle::Weekly.latest(5, friday), friday);
+        assert_eq!(Cycle::Weekly.latest(4, friday), date(2026, 11, 26));
+        assert_eq!(Cycle::Weekly.latest(6, friday), date(2026, 11, 21));
+        assert_eq!(Cycle::Daily.latest(6, friday), friday);
+        assert_eq!(Cycle::Weekly.period(friday), date(2026, 11, 23));
         assert_eq!(Cycle::Weekly.period(date(2027, 1, 3)), date(2026, 12, 28));
-        assert_eq!(Cycle::Monthly.period(date(2026, 11, 27)), date(2026, 11, 1));
-        assert_eq!(Cycle::Daily.period(date(2026, 11, 27)), date(2026, 11, 27));
+        assert_eq!(Cycle::Monthly.period(friday), date(2026, 11, 1));
+        assert_eq!(Cycle::Daily.period(friday), friday);
     }
 }

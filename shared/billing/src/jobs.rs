@@ -82,7 +82,8 @@ impl Job for CloseRun {
     const TIMEOUT: Duration = Duration::from_secs(600);
 }
 
-/// The join of a group with a dead shard: the run has failed. What it billed stays billed.
+/// The end of a run that did not complete: the join of a group with a dead shard, or a cancel. What it billed stays billed,
+/// so it has the mails sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FailRun {
     /// The run.

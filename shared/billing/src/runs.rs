@@ -5,7 +5,7 @@ use jiff_sqlx::{Date, Timestamp};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::jobs::PlanRun;
+use crate::jobs::{FailRun, PlanRun};
 
 words! {
     /// Who wanted a run.
@@ -78,7 +78,8 @@ pub struct Run {
 
 const COLUMNS: &str = "id, client_id, cause, dry_run, state, detail, issued_on, cutoff, group_id, planned, bills,
     amount_minor::bigint as amount_minor, mails, sample,
-    coalesce((select currency from client_settings s where s.client_id = billing_runs.client_id), 'BRL') as currency, created_at, started_at, finished_at";
+    coalesce(currency, (select currency from client_settings s where s.client_id = billing_runs.client_id), 'BRL') as currency,
+    created_at, started_at, finished_at";
 
 /// Makes a run and enqueues its planning. Push what it returns after the commit.
 ///
@@ -159,11 +160,24 @@ pub async fn approve(
     queue.enqueue(conn, &PlanRun { run_id: id, settle_seconds: 0 }, &options).await.map(Some)
 }
 
-/// Stops a run that has not ended; what it has billed stays billed. `false`: it has ended.
+/// Stops a run that has not ended; what it has billed stays billed, and is told to its payers. What it has not is left to a
+/// run that somebody asks for: the schedule does not begin it again. `None`: it has ended. Push what it returns after the
+/// commit.
 ///
 /// # Errors
 /// The database's or the queue's.
-pub async fn cancel(conn: &mut PgConnection, queue: &Queue, client_id: i32, id: Uuid) -> Result<bool, QueueError> {
+pub async fn cancel(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    id: Uuid,
+) -> Result<Option<Enqueued>, QueueError> {
+    // The shards that are about to commit come before it, so that the next statement sees what they have billed.
+    sqlx::query("select from billing_runs where id = $1 and client_id = $2 for no key update")
+        .bind(id)
+        .bind(client_id)
+        .execute(&mut *conn)
+        .await?;
     let cancelled: Option<Option<Uuid>> = sqlx::query_scalar(
         "update billing_runs r set state = 'cancelled', detail = 'cancelled by its client', finished_at = now(),
                 bills = (select coalesce(sum(bills), 0) from billing_shards where run_id = r.id),
@@ -174,9 +188,17 @@ pub async fn cancel(conn: &mut PgConnection, queue: &Queue, client_id: i32, id: 
     .bind(client_id)
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(group) = cancelled else { return Ok(false) };
-    if let Some(group) = group {
-        queue.cancel_group(conn, GroupId(group)).await?;
-    }
-    Ok(true)
+    let Some(group) = cancelled else { return Ok(None) };
+    // Those of which nothing is billed are free again, to be undone if they were the mistake.
+    sqlx::query(
+        "update uploads u set billed_by = null where billed_by = $1 and billed_through is null
+           and not exists (select from billing_shards s where s.run_id = $1 and s.upload_id = u.id and s.bills > 0)",
+    )
+    .bind(id)
+    .execute(&mut *conn)
+    .await?;
+    let Some(group) = group else { return Ok(Some(Enqueued::default())) };
+    queue.cancel_group(&mut *conn, GroupId(group)).await?;
+    let options = Options { client_id: Some(client_id), ..Options::default() };
+    queue.enqueue(conn, &FailRun { run_id: id }, &options).await.map(Some)
 }

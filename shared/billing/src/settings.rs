@@ -215,6 +215,14 @@ impl Settings {
     pub fn date_of(&self, moment: jiff::Timestamp) -> Result<Date, jiff::Error> {
         Ok(moment.in_tz(&self.time_zone)?.date())
     }
+
+    /// The moment at which this day is over for the client.
+    ///
+    /// # Errors
+    /// When this machine does not know the time zone.
+    pub fn end_of(&self, day: Date) -> Result<jiff::Timestamp, jiff::Error> {
+        Ok(day.tomorrow()?.in_tz(&self.time_zone)?.timestamp())
+    }
 }
 
 /// The settings of a client, the defaults where it has none.

@@ -1,7 +1,14 @@
 //! The join of a run: did the shards see every debt? Then the uploads' watermarks move, and the run has its totals.
 
-use gristmill_billing::jobs::{CloseRun, FailRun};
-use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError};
+use gristmill_billing::{
+    BillId, bills,
+    jobs::{CloseRun, FailRun},
+    runs::State,
+    settings,
+};
+use gristmill_mail::{Kind, jobs::SendMail};
+use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
+use gristmill_webhooks::{Event, EventType};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -24,14 +31,10 @@ pub(super) async fn close(env: Env, context: Context, job: CloseRun) -> Result<(
         finish(&env, &mut tx, job.run_id).await?
     } else if job.everywhere {
         let detail = "some debts of its uploads are not in the table where they should be";
-        sqlx::query("update billing_runs set state = 'failed', detail = $2, finished_at = now() where id = $1")
-            .bind(job.run_id)
-            .bind(detail)
-            .execute(&mut *tx)
-            .await?;
         tracing::error!(run_id = %job.run_id, detail, "a billing run does not add up");
         metrics::counter!("gristmill_invariant_violations_total", "invariant" => "billing").increment(1);
-        Enqueued::default()
+        end(&mut tx, job.run_id, State::Failed, Some(detail)).await?;
+        tell(&env, &mut tx, job.run_id).await?
     } else {
         // Some rows filled gaps that a purge had left: they are before the blocks that were looked at.
         rest(&env, &mut tx, client_id, job.run_id).await?
@@ -81,50 +84,91 @@ async fn finish(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqu
     .bind(run_id)
     .execute(&mut *conn)
     .await?;
-    // What was paid while its bill was being made.
-    sqlx::query(
-        "update bills b set paid_minor = p.paid_minor, state = case when p.paid_minor >= b.amount_minor then 'paid' else b.state end
-         from debt_payments p, billing_runs r
-         where r.id = $1 and b.run_id = r.id and p.client_id = r.client_id and b.client_id = r.client_id
-           and b.debt_id = p.debt_id and b.paid_minor <> p.paid_minor",
-    )
-    .bind(run_id)
-    .execute(&mut *conn)
-    .await?;
-    let (client_id, bills): (i32, i64) = sqlx::query_as(
-        "update billing_runs r set state = 'completed', finished_at = clock_timestamp(), bills = s.bills, amount_minor = s.amount
-         from (select coalesce(sum(bills), 0)::bigint as bills, coalesce(sum(amount_minor), 0) as amount
-               from billing_shards where run_id = $1) s
-         where r.id = $1 returning r.client_id, r.bills",
-    )
-    .bind(run_id)
-    .fetch_one(&mut *conn)
-    .await?;
-    tracing::info!(%run_id, client_id, bills, "billed");
-    let mut jobs = mail::of_run(env, conn, client_id, run_id).await?;
-    jobs.merge(webhooks::of_run(env, conn, client_id, run_id).await?);
-    Ok(jobs)
+    end(conn, run_id, State::Completed, None).await?;
+    tell(env, conn, run_id).await
 }
 
-/// The join of a group with a dead shard.
+/// The join of a group with a dead shard, or what follows a cancel.
 pub(super) async fn fail(env: Env, context: Context, job: FailRun) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
-    sqlx::query(
-        "update billing_runs set state = 'failed', finished_at = now(),
-                detail = 'a shard could not be billed after all its attempts: see the dead jobs of the queue billing',
-                bills = (select coalesce(sum(bills), 0) from billing_shards where run_id = $1),
-                amount_minor = (select coalesce(sum(amount_minor), 0) from billing_shards where run_id = $1)
-         where id = $1 and state = 'running'",
-    )
-    .bind(job.run_id)
-    .execute(&mut *tx)
-    .await?;
+    let detail = "a shard could not be billed after all its attempts: see the dead jobs of the queue billing";
+    end(&mut tx, job.run_id, State::Failed, Some(detail)).await?;
+    let mut jobs = tell(&env, &mut tx, job.run_id).await?;
     if let Completion::Done(join) = env.queue.complete(&mut tx, &context.claim).await? {
         tx.commit().await?;
-        env.queue.push(join).await;
+        jobs.merge(join);
+        env.queue.push(jobs).await;
     }
     Ok(())
+}
+
+/// Ends a run, unless it has ended, with the totals of its shards.
+async fn end(conn: &mut PgConnection, run_id: Uuid, state: State, detail: Option<&str>) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update billing_runs r set state = $2, detail = $3, finished_at = clock_timestamp(), bills = s.bills, amount_minor = s.amount
+         from (select coalesce(sum(bills), 0)::bigint as bills, coalesce(sum(amount_minor), 0) as amount
+               from billing_shards where run_id = $1) s
+         where r.id = $1 and r.state = 'running'",
+    )
+    .bind(run_id)
+    .bind(state)
+    .bind(detail)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Has the payers and the client told of an ended run's bills, once: however it ended, they are to be paid.
+async fn tell(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqueued, JobError> {
+    let run: Option<(i32, i64)> = sqlx::query_as(
+        "select client_id, bills from billing_runs where id = $1 and finished_at is not null and mails is null for update",
+    )
+    .bind(run_id)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((client_id, bills)) = run else { return Ok(Enqueued::default()) };
+    tracing::info!(%run_id, client_id, bills, "billed");
+    let mut jobs = paid_meanwhile(env, conn, client_id, run_id).await?;
+    jobs.merge(mail::of_run(env, conn, client_id, run_id).await?);
+    jobs.merge(webhooks::of_run(env, conn, client_id, run_id).await?);
+    Ok(jobs)
+}
+
+/// The bills whose debts were paid while they were being made: what a payment of a bill is followed by.
+async fn paid_meanwhile(
+    env: &Env,
+    conn: &mut PgConnection,
+    client_id: i32,
+    run_id: Uuid,
+) -> Result<Enqueued, JobError> {
+    let credited: Vec<(i64, bool)> = sqlx::query_as(
+        "update bills b set paid_minor = p.paid_minor, state = case when p.paid_minor >= b.amount_minor then 'paid' else b.state end
+         from debt_payments p
+         where b.run_id = $1 and b.client_id = $2 and p.client_id = $2 and b.debt_id = p.debt_id and b.paid_minor <> p.paid_minor
+         returning b.number, b.state = 'paid'",
+    )
+    .bind(run_id)
+    .bind(client_id)
+    .fetch_all(&mut *conn)
+    .await?;
+    let settled: Vec<BillId> =
+        credited.into_iter().filter(|(_, paid)| *paid).map(|(number, _)| BillId { client_id, number }).collect();
+    let receipts: Vec<SendMail> = settled
+        .iter()
+        .map(|bill| SendMail { client_id, kind: Kind::PaymentReceipt, reference: bill.to_string() })
+        .collect();
+    let options = Options { client_id: Some(client_id), ..Options::default() };
+    let mut jobs = env.queue.enqueue_all(&mut *conn, &receipts, &options).await?;
+    if gristmill_webhooks::wanted(&mut *conn, client_id, EventType::BillPaid).await? {
+        let today = settings::find(&mut *conn, client_id).await?.date_of(jiff::Timestamp::now())?;
+        let mut events = Vec::with_capacity(settled.len());
+        for bill in settled {
+            events.extend(bills::find(&mut *conn, bill, today).await?.map(|bill| Event::BillPaid((&bill).into())));
+        }
+        jobs.merge(gristmill_webhooks::publish_all(conn, &env.queue, client_id, &events, &[]).await?);
+    }
+    Ok(jobs)
 }

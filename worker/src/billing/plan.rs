@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gristmill_billing::{
+    issue,
     jobs::{BillShard, CloseRun, FailRun, PlanRun},
     settings::{self, Settings},
 };
@@ -27,12 +28,26 @@ const HARMLESS: i64 = 1_000;
 /// Bills that a dry run shows.
 const SAMPLE: i64 = 20;
 
+/// Of an upload `u`: its client has cancelled a run since it completed, and has not asked for one since.
+pub(super) const LEFT_TO_A_REQUEST: &str = "exists (
+    select from billing_runs c where c.client_id = u.client_id and c.state = 'cancelled' and not c.dry_run
+      and c.created_at >= u.completed_at
+      and not exists (select from billing_runs r where r.client_id = c.client_id and r.id > c.id and r.state = 'completed'
+                      and r.cause = 'request' and not r.dry_run))";
+
 #[derive(FromRow)]
 pub(super) struct RunRow {
     pub(super) client_id: i32,
     cause: String,
     dry_run: bool,
     approved: bool,
+}
+
+impl RunRow {
+    /// Somebody has asked for it, or let it go on.
+    fn is_wanted(&self) -> bool {
+        self.cause == "request" || self.approved
+    }
 }
 
 #[derive(FromRow)]
@@ -80,7 +95,7 @@ pub(super) async fn plan(env: Env, context: Context, job: PlanRun) -> Result<(),
     let mut jobs = if run.dry_run {
         preview(&mut tx, job.run_id).await?;
         Enqueued::default()
-    } else if let Some(why) = too_many(&mut tx, &run, &settings, job.run_id).await? {
+    } else if let Some(why) = objection(&env, &mut tx, &run, &settings, job.run_id).await? {
         hold(&mut tx, job.run_id, &why).await?;
         tracing::warn!(client_id = run.client_id, run_id = %job.run_id, why, "a billing run is held");
         Enqueued::default()
@@ -120,19 +135,22 @@ async fn take(
     settle_seconds: u32,
     cutoff: Date,
 ) -> Result<Vec<Candidate>, JobError> {
-    let settle = if run.cause == "request" || run.approved { 0 } else { settle_seconds };
-    let candidates: Vec<Candidate> = sqlx::query_as(
+    let settle = if run.is_wanted() { 0 } else { settle_seconds };
+    let sql = format!(
         "select u.id, u.first_block, p.accepted as rows, u.billed_through as after
          from uploads u join upload_progress p on p.upload_id = u.id
          where u.client_id = $1 and u.state = 'completed' and u.kind = 'debts'
            and (u.billed_through is null and u.completed_at <= now() - $2 * interval '1 second' or u.next_due <= $3)
-         order by u.id",
-    )
-    .bind(run.client_id)
-    .bind(f64::from(settle))
-    .bind(cutoff.to_sqlx())
-    .fetch_all(&mut *conn)
-    .await?;
+           and ($4 or not {LEFT_TO_A_REQUEST})
+         order by u.id"
+    );
+    let candidates: Vec<Candidate> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(run.client_id)
+        .bind(f64::from(settle))
+        .bind(cutoff.to_sqlx())
+        .bind(run.is_wanted())
+        .fetch_all(&mut *conn)
+        .await?;
     let mut uploads = Vec::with_capacity(candidates.len());
     for upload in candidates {
         if state::hold(conn, upload.id).await? == Some(State::Completed) {
@@ -195,15 +213,31 @@ async fn preview(conn: &mut PgConnection, run_id: Uuid) -> Result<(), sqlx::Erro
 }
 
 /// Why the run must ask before it goes on. Who asked for a run has said how he wants it.
+async fn objection(
+    env: &Env,
+    conn: &mut PgConnection,
+    run: &RunRow,
+    settings: &Settings,
+    run_id: Uuid,
+) -> Result<Option<String>, sqlx::Error> {
+    if run.is_wanted() {
+        return Ok(None);
+    }
+    if let Some(why) = too_many(conn, run, settings, run_id).await? {
+        return Ok(Some(why));
+    }
+    let samples =
+        "its bills would be samples, which are never mailed: set `issuer` by PUT /v1/settings, then approve it";
+    Ok((env.mailer.sends() && issue::is_sample(settings)).then(|| samples.to_owned()))
+}
+
+/// What is said of a run that would make far more bills than usual.
 async fn too_many(
     conn: &mut PgConnection,
     run: &RunRow,
     settings: &Settings,
     run_id: Uuid,
 ) -> Result<Option<String>, sqlx::Error> {
-    if run.cause == "request" || run.approved {
-        return Ok(None);
-    }
     let usual: Option<f64> = sqlx::query_scalar(
         "select avg(bills)::float8 from (select bills from billing_runs where client_id = $1 and state = 'completed'
             and not dry_run and bills > 0 order by id desc limit 10) r",

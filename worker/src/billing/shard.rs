@@ -54,7 +54,7 @@ pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(
                 exists (select from billing_runs o where o.client_id = r.client_id and o.bills > 0
                         and o.state in ('failed', 'cancelled')) as interrupted
          from billing_runs r join client_settings s on s.client_id = r.client_id
-         where r.id = $1 and r.state = 'running' for key share of r",
+         where r.id = $1 and r.state = 'running'",
     )
     .bind(job.run_id)
     .fetch_optional(&mut *tx)
@@ -67,6 +67,14 @@ pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(
         false => make(&env, &mut tx, &job, &run, found.debts).await?,
     };
     note_uploads(&mut tx, &job, &found.uploads, &made).await?;
+    // Who cancels the run waits for those that came as far as here, and for no others: its totals are theirs.
+    let running: bool = sqlx::query_scalar("select state = 'running' from billing_runs where id = $1 for share")
+        .bind(job.run_id)
+        .fetch_one(&mut *tx)
+        .await?;
+    if !running {
+        return Err(JobError::Cancelled);
+    }
     match env.queue.complete(&mut tx, &context.claim).await? {
         Completion::AlreadyDone => Ok(()),
         Completion::Done(join) => {

@@ -9,6 +9,7 @@ mod close;
 mod dunning;
 mod duplicates;
 mod ends;
+mod interrupted;
 mod mail;
 mod messages;
 mod mill;
