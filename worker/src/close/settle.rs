@@ -27,14 +27,15 @@ pub(super) enum Outcome {
 struct Other {
     id: Uuid,
     state: String,
-    loaded: bool,
+    /// It waits for us as we wait for it, perhaps by way of others, and is as far as we are.
+    mutual: bool,
     purged: bool,
 }
 
 impl Other {
-    /// Its rows will stay: it is closed, or nothing but its own settlement stands before that.
+    /// Its rows will stay: it is closed, or each of the two would wait for the other for ever.
     fn stays(&self) -> bool {
-        self.state == "completed" || (self.state == "processing" && self.loaded)
+        self.state == "completed" || (self.state == "processing" && self.mutual)
     }
 }
 
@@ -51,13 +52,18 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
     if open == 0 {
         return Ok(Outcome::Settled);
     }
-    // Two files that wait for each other both pass here, so neither waits for ever.
+    // Of files that wait for each other the first to look passes here, so none waits for ever.
     sqlx::query("update uploads set loaded_at = coalesce(loaded_at, now()) where id = $1 and state = 'processing'")
         .bind(upload_id)
         .execute(&env.pool)
         .await?;
     let others: Vec<Other> = sqlx::query_as(
-        "select u.id, u.state, u.loaded_at is not null as loaded, u.purged_at is not null as purged
+        "select u.id, u.state, u.purged_at is not null as purged, exists (
+             with recursive behind (id) as (
+                 select u.id union
+                 select w.on_upload_id from behind b join uploads l on l.id = b.id and l.loaded_at is not null
+                 join upload_waits w on w.upload_id = b.id)
+             select from behind where id = $1) as mutual
          from upload_waits w join uploads u on u.id = w.on_upload_id where w.upload_id = $1",
     )
     .bind(upload_id)

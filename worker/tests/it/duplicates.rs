@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gristmill_uploads::{Policy, ReceiveError, State, Upload};
-use tokio::sync::mpsc;
+use gristmill_uploads::{Policy, ReceiveError, Received, State, Upload};
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -68,14 +68,12 @@ async fn overlapping_files_at_once_share_their_keys() {
     assert_eq!(mill.count("select count(*) from debts").await, 3_000);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_that_lost_to_a_file_that_broke_off_are_taken_after_all() {
-    let mill = Mill::new(1_000).await;
-    let stop = CancellationToken::new();
-    let worker = mill.start(2, &stop);
-    // The first file: its first half arrives and is loaded, then the line is silent.
-    let (send, frames) = mpsc::channel::<Result<Bytes, std::io::Error>>(64);
-    let first = tokio::spawn({
+type Frames = mpsc::Sender<Result<Bytes, std::io::Error>>;
+
+/// A file of the keys up to 100 whose first half arrives and is loaded; then the line is silent.
+async fn half(mill: &Mill) -> (Frames, JoinHandle<Result<Received, ReceiveError>>) {
+    let (send, frames) = mpsc::channel(64);
+    let arriving = tokio::spawn({
         let (receiver, new) = (mill.receiver.clone(), mill.new_upload(Policy::Partial));
         let frames = stream::unfold(frames, |mut frames| async { frames.recv().await.map(|f| (f, frames)) }).boxed();
         async move { receiver.receive(new, frames).await }
@@ -87,6 +85,15 @@ async fn rows_that_lost_to_a_file_that_broke_off_are_taken_after_all() {
     while mill.count("select count(*) from debts").await < 50 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    (send, arriving)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_lost_to_a_file_that_broke_off_are_taken_after_all() {
+    let mill = Mill::new(1_000).await;
+    let stop = CancellationToken::new();
+    let worker = mill.start(2, &stop);
+    let (send, first) = half(&mill).await;
     // The second one has the same keys, each twice, and can only be closed when the first one's end is known.
     let second = mill.accept(file((0..100).chain(0..100))).await;
     while mill.find(second.id).await.chunks.done < second.chunks.total {
@@ -104,6 +111,33 @@ async fn rows_that_lost_to_a_file_that_broke_off_are_taken_after_all() {
     assert_eq!(mill.lines(second.id).await, (2..102).collect::<Vec<i64>>());
     let rejects = mill.rejects(second.id).await;
     assert!(rejects.iter().all(|r| r.first_upload_id == Some(second.id) && r.first_line == Some(r.line - 100)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_lost_to_a_file_that_waits_itself_wait_with_it() {
+    let mill = Mill::new(1_000).await;
+    let stop = CancellationToken::new();
+    let worker = mill.start(2, &stop);
+    let (send, first) = half(&mill).await;
+    // The second file lost rows to the one that still arrives, the third lost all of its own to the second.
+    let second = mill.accept(file((0..10).chain(1_000..1_010))).await;
+    while mill.count("select count(*) from uploads where loaded_at is not null").await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let third = mill.accept(file(1_000..1_005)).await;
+    while mill.find(third.id).await.rows.duplicate < 5 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    assert_eq!(mill.find(third.id).await.state, State::Processing, "the second may still be cancelled");
+
+    mill.receiver.remove(mill.client_id, second.id).await.unwrap();
+    let third = mill.ended(third.id).await;
+    assert_eq!((third.state, third.rows.accepted, third.rows.duplicate), (State::Completed, 5, 0), "{third:?}");
+    send.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
+    assert!(first.await.unwrap().is_err());
+    stop.cancel();
+    worker.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
