@@ -51,6 +51,34 @@ async fn the_first_line_wins_in_whatever_order_chunks_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_file_is_told_of_the_line_that_won_in_the_end() {
+    let mill = Mill::new(400).await;
+    let one = mill.accept(file((0..60).chain(0..60))).await;
+    // Its second half is loaded at once, the first one only when the other file has lost to it.
+    sqlx::query(
+        "update jobs set state = 'scheduled', run_at = now() + interval '2 s' * ((payload->>'no')::int < $1 / 2)::int
+         where name = 'uploads.load_chunk'",
+    )
+    .bind(i32::try_from(one.chunks.total).unwrap())
+    .execute(&mill.stack.pool)
+    .await
+    .unwrap();
+    let stop = CancellationToken::new();
+    let worker = mill.start(2, &stop);
+    while mill.count("select count(*) from debts").await < 55 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let other = mill.accept(file(0..60)).await;
+    let (one, other) = (mill.ended(one.id).await, mill.ended(other.id).await);
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+    assert_eq!((one.state, other.state), (State::Completed, State::Completed));
+    let rejects: Vec<_> = mill.rejects(other.id).await;
+    assert!(rejects.len() >= 55 && rejects.iter().all(|reject| reject.first_upload_id == Some(one.id)));
+    assert!(rejects.iter().all(|reject| reject.first_line == Some(reject.line)), "the lines of the first half");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn overlapping_files_at_once_share_their_keys() {
     let mill = Mill::new(2_000).await;
     let stop = CancellationToken::new();

@@ -80,7 +80,8 @@ async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, mut winners: Vec<
     Ok(())
 }
 
-/// The earlier lines are no rejects any more, and who named a later line as first names the earlier one.
+/// The earlier lines are no rejects any more, and who named a later line as first names the earlier one, in the files that
+/// wait for this one too.
 async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early]) -> Result<(), JobError> {
     let (new, old): (Vec<i64>, Vec<i64>) = early.iter().map(|early| (early.line, early.first_line)).unzip();
     sqlx::query("delete from rejects where upload_id = $1 and line = any($2)")
@@ -91,7 +92,8 @@ async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early]) -> Re
     sqlx::query(
         "update rejects r set first_line = t.new
          from unnest($2::bigint[], $3::bigint[]) as t (new, old)
-         where r.upload_id = $1 and r.code = 'duplicate' and r.first_upload_id = $1 and r.first_line = t.old",
+         where r.upload_id = any(array(select upload_id from upload_waits where on_upload_id = $1) || $1)
+           and r.code = 'duplicate' and r.first_upload_id = $1 and r.first_line = t.old",
     )
     .bind(upload_id)
     .bind(&new)
