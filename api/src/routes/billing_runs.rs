@@ -5,9 +5,11 @@ use axum::{
     extract::{Path, State},
 };
 use gristmill_billing::runs::{self, Cause, Run as Row, State as RunState};
+use gristmill_queue::Enqueued;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
+use sqlx::{Postgres, Transaction};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -167,14 +169,10 @@ pub(crate) async fn approve(
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     Params::of(&uri).finish()?;
     let run = find(&app, &caller, &id).await?;
-    let queue = &app.receiver.queue;
     let mut tx = app.receiver.pool.begin().await?;
-    let Some(jobs) = runs::approve(&mut tx, queue, caller.id(), run.id).await? else {
-        return Err(Problem::new(Code::NotHeld, "The run does not wait for an approval."));
-    };
-    tx.commit().await?;
-    queue.push(jobs).await;
-    accepted(find(&app, &caller, &id).await?)
+    let jobs = runs::approve(&mut tx, &app.receiver.queue, caller.id(), run.id).await?;
+    let refused = || Problem::new(Code::NotHeld, "The run does not wait for an approval.");
+    done(&app, tx, run, jobs.ok_or_else(refused)?).await
 }
 
 /// Stop a run
@@ -191,14 +189,23 @@ pub(crate) async fn cancel(
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     Params::of(&uri).finish()?;
     let run = find(&app, &caller, &id).await?;
-    let queue = &app.receiver.queue;
     let mut tx = app.receiver.pool.begin().await?;
-    let Some(jobs) = runs::cancel(&mut tx, queue, caller.id(), run.id).await? else {
-        return Err(Problem::new(Code::RunOver, "The run has ended: there is nothing left to stop."));
-    };
+    let jobs = runs::cancel(&mut tx, &app.receiver.queue, caller.id(), run.id).await?;
+    let refused = || Problem::new(Code::RunOver, "The run has ended: there is nothing left to stop.");
+    done(&app, tx, run, jobs.ok_or_else(refused)?).await
+}
+
+/// What was done to a run takes effect; the answer is the run as it is then.
+async fn done(
+    app: &App,
+    mut tx: Transaction<'_, Postgres>,
+    run: Row,
+    jobs: Enqueued,
+) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
+    let now = runs::find(&mut *tx, run.client_id, run.id).await?.unwrap_or(run);
     tx.commit().await?;
-    queue.push(jobs).await;
-    accepted(find(&app, &caller, &id).await?)
+    app.receiver.queue.push(jobs).await;
+    accepted(now)
 }
 
 fn accepted(run: Row) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
