@@ -1,9 +1,10 @@
 //! The same small POST again, told by its `Idempotency-Key`, gets the same answer and does nothing.
 //!
-//! An answer is kept for a day when it is a success: what was refused has done nothing, so it is asked anew. Uploads have
-//! a way of their own, because their bodies are not held.
+//! An answer is kept for a day when it is a success: what was refused has done nothing, so it is asked anew. After a fault
+//! nobody knows, so the key stays in flight for a minute. What must never be done twice writes its answer down in the
+//! transaction of its effect ([`Once`]). Uploads have a way of their own, because their bodies are not held.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -12,8 +13,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -74,13 +76,44 @@ pub(crate) async fn idempotent(
     if let Some(answer) = run.begin().await? {
         return Ok(answer);
     }
-    let request = Request::from_parts(parts, Body::from(body));
+    let run = Arc::new(run);
+    let mut request = Request::from_parts(parts, Body::from(body));
+    request.extensions_mut().insert(Once(run.clone()));
     // On a task of its own: once begun it is finished and its answer kept, even if the client hangs up.
     let running = async move {
         let response = next.run(request).await;
         run.end(response).await
     };
     tokio::spawn(running.in_current_span()).await.map_err(Problem::internal)?
+}
+
+/// The key of a request, for who writes its answer down in the transaction of its effect.
+#[derive(Clone)]
+pub(crate) struct Once(Arc<Run>);
+
+impl Once {
+    /// Keeps the answer of a success.
+    ///
+    /// # Errors
+    /// When the request has taken so long that another one with the key runs by now: it must have no effect.
+    pub(crate) async fn keep(
+        &self,
+        conn: &mut PgConnection,
+        status: StatusCode,
+        location: &HeaderValue,
+        answer: &impl Serialize,
+    ) -> Result<()> {
+        let body = serde_json::to_vec(answer).map_err(Problem::internal)?;
+        let json = Some("application/json");
+        if self.0.keep(conn, status, json, location.to_str().ok(), &body).await? {
+            return Ok(());
+        }
+        Err(in_flight("Another request with this Idempotency-Key is running meanwhile. Send it again in a moment."))
+    }
+}
+
+fn in_flight(detail: &'static str) -> Problem {
+    Problem::new(Code::KeyInFlight, detail).header(header::RETRY_AFTER, HeaderValue::from_static("2"))
 }
 
 /// One request on its way.
@@ -147,9 +180,7 @@ impl Run {
         }
         let Some(status) = kept.status else {
             let detail = "The first request with this Idempotency-Key is still running. Send it again in a moment.";
-            return Err(
-                Problem::new(Code::KeyInFlight, detail).header(header::RETRY_AFTER, HeaderValue::from_static("2"))
-            );
+            return Err(in_flight(detail));
         };
         let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
         let status = status.ok_or_else(|| Problem::internal("a kept answer has no status"))?;
@@ -165,22 +196,40 @@ impl Run {
         Ok(response)
     }
 
-    /// Keeps a success; forgets a refusal.
+    /// Keeps a success; forgets a refusal, and leaves a fault in flight.
     async fn end(&self, response: Response) -> Result<Response> {
+        if response.status().is_server_error() {
+            return Ok(response);
+        }
         if !response.status().is_success() {
-            let forgotten =
-                sqlx::query("delete from idempotent_requests where client_id = $1 and key = $2 and attempt = $3")
-                    .bind(self.client_id)
-                    .bind(&self.key)
-                    .bind(self.attempt)
-                    .execute(&self.pool)
-                    .await;
+            let forgotten = sqlx::query(
+                "delete from idempotent_requests where client_id = $1 and key = $2 and attempt = $3 and status is null",
+            )
+            .bind(self.client_id)
+            .bind(&self.key)
+            .bind(self.attempt)
+            .execute(&self.pool)
+            .await;
             self.note(forgotten);
             return Ok(response);
         }
         let (parts, body) = response.into_parts();
         let body: Bytes = to_bytes(body, LONGEST_ANSWER).await.map_err(Problem::internal)?;
         let text = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let kept = self.keep(&self.pool, parts.status, text(header::CONTENT_TYPE), text(header::LOCATION), &body);
+        self.note(kept.await);
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
+    /// `false`: it has taken so long that another run has the key.
+    async fn keep(
+        &self,
+        on: impl PgExecutor<'_>,
+        status: StatusCode,
+        content_type: Option<&str>,
+        location: Option<&str>,
+        body: &[u8],
+    ) -> sqlx::Result<bool> {
         let kept = sqlx::query(
             "update idempotent_requests set status = $4, content_type = $5, location = $6, body = $7
              where client_id = $1 and key = $2 and attempt = $3",
@@ -188,14 +237,13 @@ impl Run {
         .bind(self.client_id)
         .bind(&self.key)
         .bind(self.attempt)
-        .bind(i16::try_from(parts.status.as_u16()).unwrap_or(200))
-        .bind(text(header::CONTENT_TYPE))
-        .bind(text(header::LOCATION))
-        .bind(&body[..])
-        .execute(&self.pool)
-        .await;
-        self.note(kept);
-        Ok(Response::from_parts(parts, Body::from(body)))
+        .bind(status.as_u16().cast_signed())
+        .bind(content_type)
+        .bind(location)
+        .bind(body)
+        .execute(on)
+        .await?;
+        Ok(kept.rows_affected() == 1)
     }
 
     /// The work is done: that its answer cannot be kept must not look as if it were not.

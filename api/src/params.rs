@@ -7,6 +7,7 @@ use axum::{
     extract::{FromRequestParts, Path},
 };
 use http::{HeaderName, Uri, request::Parts};
+use jiff::civil::Date;
 use uuid::Uuid;
 
 use crate::problem::{Code, FieldError, Problem, Result};
@@ -36,6 +37,14 @@ impl Params {
         T: FromStr<Err: Display>,
     {
         self.take_by(name, |value| value.parse().map_err(|error: T::Err| error.to_string()))
+    }
+
+    /// A date from the year 1 on: what is before is a date for us, and none for the database.
+    pub(crate) fn day(&mut self, name: &'static str) -> Option<Date> {
+        self.take_by(name, |value| {
+            let date = value.parse().ok().filter(|date: &Date| date.year() > 0);
+            date.ok_or_else(|| format!("'{value}' is not a date of the calendar such as 2026-01-31"))
+        })
     }
 
     pub(crate) fn take_by<T>(

@@ -152,7 +152,8 @@ fn tree(
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run));
-    let small = once(small).route_layer(from_fn(bounded));
+    // Inside too: there the work goes on when its client has been told that it took too long.
+    let small = once(small.route_layer(from_fn(bounded))).route_layer(from_fn(bounded));
     // An undoing takes as long as the upload has claims to take back.
     let long = OpenApiRouter::new().routes(routes!(uploads::remove));
     let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());

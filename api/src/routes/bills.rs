@@ -169,8 +169,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
         upload_id: query.id("upload_id"),
         run_id: query.id("run_id"),
         number: query.take("number"),
-        due_from: query.take("due_from"),
-        due_to: query.take("due_to"),
+        due_from: query.day("due_from"),
+        due_to: query.day("due_to"),
     };
     let before = query.take::<cursor::Bills>("cursor").map(cursor::Bills::line);
     query.finish()?;

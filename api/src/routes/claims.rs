@@ -3,7 +3,7 @@
 mod given;
 mod top;
 
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use gristmill_billing::settings;
 use gristmill_claims::{
     CURRENCY,
@@ -13,6 +13,7 @@ use gristmill_claims::{
 use http::{HeaderValue, StatusCode, Uri, header};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -22,6 +23,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
+    idempotency::Once,
     json::Body,
     money::Money,
     openapi::{Absent, BadClaim, Denied, Faults, Unreadable},
@@ -162,8 +164,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     let filter = Filter {
         provider: query.take("provider"),
         subscriber: query.take("subscriber"),
-        from: query.take("from"),
-        to: query.take("to"),
+        from: query.day("from"),
+        to: query.day("to"),
         state: query.take("state"),
     };
     let before = query.take::<cursor::Claims>("cursor").map(cursor::Claims::id);
@@ -182,6 +184,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Option<Extension<Once>>,
     uri: Uri,
     Body(given): Body<NewClaim>,
 ) -> Result<(StatusCode, [(header::HeaderName, HeaderValue); 1], Json<WholeClaim>)> {
@@ -191,10 +194,14 @@ pub(crate) async fn create(
     let new = given.checked(options.switches)?;
     let mut tx = pool.begin().await?;
     let (id, jobs) = enter::single(&mut tx, &app.receiver.queue, caller.id(), &new).await?;
+    let location = HeaderValue::try_from(format!("/v1/claims/{id}")).map_err(Problem::internal)?;
+    let claim = whole(&mut tx, &caller, id).await?;
+    if let Some(Extension(once)) = once {
+        once.keep(&mut tx, StatusCode::CREATED, &location, &claim).await?;
+    }
     tx.commit().await?;
     app.receiver.queue.push(jobs).await;
-    let location = HeaderValue::try_from(format!("/v1/claims/{id}")).map_err(Problem::internal)?;
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(whole(&app, &caller, id).await?)))
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(claim)))
 }
 
 /// One claim, with its lines
@@ -202,7 +209,8 @@ pub(crate) async fn create(
     security(("key" = [])), responses((status = 200, description = "The claim", body = WholeClaim), Denied, Absent, Faults))]
 pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<WholeClaim>> {
     Params::of(&uri).finish()?;
-    Ok(Json(whole(&app, &caller, name.id("claim", LIST)?).await?))
+    let id = name.id("claim", LIST)?;
+    Ok(Json(whole(&mut *app.receiver.pool.acquire().await?, &caller, id).await?))
 }
 
 /// Void a claim
@@ -216,16 +224,15 @@ pub(crate) async fn void(State(app): State<App>, caller: Caller, name: Named, ur
     if !app.receiver.void_claim(caller.id(), id).await? {
         return Err(none(id));
     }
-    Ok(Json(whole(&app, &caller, id).await?))
+    Ok(Json(whole(&mut *app.receiver.pool.acquire().await?, &caller, id).await?))
 }
 
 /// Where claims are listed.
 const LIST: &str = "/v1/claims";
 
-async fn whole(app: &App, caller: &Caller, id: Uuid) -> Result<WholeClaim> {
-    let pool = &app.receiver.pool;
-    let claim = claims::find(pool, caller.id(), id).await?.ok_or_else(|| none(id))?;
-    let lines = claims::lines(pool, id).await?;
+async fn whole(conn: &mut PgConnection, caller: &Caller, id: Uuid) -> Result<WholeClaim> {
+    let claim = claims::find(&mut *conn, caller.id(), id).await?.ok_or_else(|| none(id))?;
+    let lines = claims::lines(conn, id).await?;
     Ok(WholeClaim { claim: claim.into(), lines: lines.into_iter().map(Line::from).collect() })
 }
 

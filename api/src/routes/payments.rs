@@ -97,13 +97,20 @@ impl NewPayment {
     }
 }
 
+/// Of the year 1, from 1970.
+const FIRST_SECOND: i64 = -62_135_596_800;
+
 fn moment(text: &str, zone: &str) -> Result<Timestamp, String> {
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Ok(moment);
-    }
-    let civil: DateTime =
-        text.parse().map_err(|_| format!("'{text}' is no time such as 2022-06-09T10:00:00Z or 2022-06-09 10:00:00"))?;
-    civil.in_tz(zone).map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
+    let none = || format!("'{text}' is no time such as 2022-06-09T10:00:00Z or 2022-06-09 10:00:00");
+    let moment = match text.parse::<Timestamp>() {
+        Ok(moment) => moment,
+        Err(_) => {
+            let civil: DateTime = text.parse().map_err(|_| none())?;
+            civil.in_tz(zone).map_err(|error| error.to_string())?.timestamp()
+        }
+    };
+    // What is before is a time for us, and none for the database.
+    if moment < Timestamp::constant(FIRST_SECOND, 0) { Err(none()) } else { Ok(moment) }
 }
 
 /// Tells the client's webhooks that a bill is paid.

@@ -4,7 +4,9 @@ use axum::{Json, extract::State};
 use gristmill_claims::{
     CURRENCY,
     books::{self, PlanAccount as Row},
+    jobs::redrive_of,
 };
+use gristmill_queue::{Enqueued, Options};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -88,7 +90,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 
 /// Freeze a plan's account, or free it
 ///
-/// From the answer on nothing is paid from a frozen one. A plan that no claim has named yet gets its account by this.
+/// From the answer on nothing is paid from a frozen one. When one is freed, your payments that have failed for good are tried
+/// again. A plan that no claim has named yet gets its account by this.
 #[utoipa::path(put, path = "/v1/plan-accounts/{name}", tag = "claims", params(("name" = String, Path, description = "The plan's group")),
     request_body = Freezing, security(("key" = [])),
     responses((status = 200, description = "As it is now", body = PlanAccount), BadBody, Denied, Faults))]
@@ -106,8 +109,15 @@ pub(crate) async fn put(
     if reason.as_ref().is_some_and(|reason| reason.contains('\0') || reason.chars().count() > 500) {
         return Err(Problem::bad_field("reason", "has more than 500 characters, or a NUL in it"));
     }
-    let pool = &app.receiver.pool;
-    books::freeze(pool, caller.id(), &plan, frozen, reason.as_deref()).await?;
-    let found = books::plan(pool, caller.id(), &plan).await?;
+    let queue = &app.receiver.queue;
+    let mut tx = app.receiver.pool.begin().await?;
+    books::freeze(&mut *tx, caller.id(), &plan, frozen, reason.as_deref()).await?;
+    let mut jobs = Enqueued::default();
+    if !frozen {
+        jobs = queue.enqueue(&mut tx, &redrive_of(caller.id()), &Options::default()).await?;
+    }
+    let found = books::plan(&mut *tx, caller.id(), &plan).await?;
+    tx.commit().await?;
+    queue.push(jobs).await;
     found.map(|row| Json(row.into())).ok_or_else(|| Problem::not_found("plan account", plan, "/v1/plan-accounts"))
 }

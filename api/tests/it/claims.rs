@@ -76,6 +76,33 @@ async fn a_claim_is_entered_with_its_lines_and_its_payment() {
 }
 
 #[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_entered_once() {
+    let api = api().await;
+    let pool = &api.stack.pool;
+    // What is written after the effect does not arrive.
+    sqlx::raw_sql(
+        "create function lose() returns trigger language plpgsql as $$ begin raise 'lost'; end $$;
+         create trigger lose before update on idempotent_requests for each row
+         when (old.status is not null and new.attempt = old.attempt) execute function lose();",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let send = async || {
+        let request = api.bare("POST", "/v1/claims").bearer_auth(&api.key).header("idempotency-key", "visit-1");
+        body(request.json(&visit()).send().await.unwrap(), StatusCode::CREATED).await
+    };
+    let claim = send().await;
+    sqlx::raw_sql("drop trigger lose on idempotent_requests").execute(pool).await.unwrap();
+    sqlx::query("update idempotent_requests set created_at = now() - interval '2 minutes'")
+        .execute(pool)
+        .await
+        .unwrap();
+    assert_eq!(send().await, claim, "though whoever worked on it seems gone");
+    assert_eq!(count(&api, "select count(*) from claims").await, 1);
+}
+
+#[tokio::test]
 async fn a_claim_with_a_wrong_line_names_line_field_and_rule_and_leaves_nothing() {
     let api = api().await;
     let mut wrong = visit();
@@ -154,7 +181,9 @@ async fn claims_are_listed_by_what_they_are() {
     let page = api.json("/v1/claims?limit=2").await;
     let cursor = page["next_cursor"].as_str().unwrap();
     assert_eq!(listed(&format!("cursor={cursor}")).await, newest[2..]);
-    problem(api.get("/v1/claims?state=paid").send().await.unwrap(), StatusCode::BAD_REQUEST).await;
+    for wrong in ["state=paid", "from=-009999-01-01", "to=2024-02-30"] {
+        problem(api.get(&format!("/v1/claims?{wrong}")).send().await.unwrap(), StatusCode::BAD_REQUEST).await;
+    }
 }
 
 #[tokio::test]
@@ -303,6 +332,8 @@ async fn a_plans_account_is_frozen_and_freed() {
     );
     let freed = body(put("GRP%2F1", json!({ "frozen": false })).await, StatusCode::OK).await;
     assert_eq!((&freed["frozen"], &freed["reason"]), (&json!(false), &Value::Null));
+    let again = "select count(*) from jobs where name = 'gristmill.redrive'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(again).fetch_one(&api.stack.pool).await.unwrap(), 1);
     body(put("GRP-2", json!({ "frozen": true })).await, StatusCode::OK).await;
     let page = api.json("/v1/plan-accounts?limit=1").await;
     let next = api.json(&format!("/v1/plan-accounts?cursor={}", page["next_cursor"].as_str().unwrap())).await;

@@ -17,6 +17,9 @@ async fn post(api: &Api, path: &str, sent: Value) -> reqwest::Response {
 #[tokio::test]
 async fn a_request_is_taken_with_its_job_and_found_again() {
     let api = api().await;
+    let mut before_dates = netflix(json!(1));
+    before_dates["date"] = json!("-009999-01-01");
+    problem(post(&api, "/v1/normalizations", before_dates).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     let mut ids = Vec::new();
     for amount in [json!(12.99), json!("12.99")] {
         let response = post(&api, "/v1/normalizations", netflix(amount)).await;

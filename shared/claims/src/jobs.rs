@@ -25,9 +25,18 @@ impl Job for ProcessPayment {
 /// their failing can be seen to last.
 #[must_use]
 pub fn redrive() -> RedriveJobs {
-    let filter =
-        JobFilter { states: vec![JobState::Dead], name: Some(ProcessPayment::NAME.to_owned()), ..JobFilter::default() };
-    RedriveJobs { filter, per_second: Some(50.0), max_rounds: Some(100) }
+    RedriveJobs { filter: dead(None), per_second: Some(50.0), max_rounds: Some(100) }
+}
+
+/// What brings a client's payments back that have failed for good, when what kept them is over.
+#[must_use]
+pub fn redrive_of(client_id: i32) -> RedriveJobs {
+    RedriveJobs { filter: dead(Some(client_id)), per_second: Some(500.0), max_rounds: None }
+}
+
+fn dead(client_id: Option<i32>) -> JobFilter {
+    let name = Some(ProcessPayment::NAME.to_owned());
+    JobFilter { states: vec![JobState::Dead], name, client_id, ..JobFilter::default() }
 }
 
 /// Enqueue the payments of an upload's claims, a slice after the other.

@@ -1,6 +1,6 @@
 //! Natural batching: one statement for all requests that are waiting; the next ones gather meanwhile.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
@@ -9,8 +9,11 @@ use crate::QueueError;
 
 /// Requests to one batching task. The task ends with its last handle.
 pub struct Batcher<I, O> {
-    requests: mpsc::UnboundedSender<(I, oneshot::Sender<O>)>,
+    requests: mpsc::UnboundedSender<Asked<I, O>>,
 }
+
+/// An input, and where its answer goes.
+type Asked<I, O> = (I, oneshot::Sender<O>);
 
 impl<I, O> Clone for Batcher<I, O> {
     fn clone(&self) -> Self {
@@ -24,16 +27,14 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
     pub fn new<F, Fut>(what: &'static str, limit: usize, run: F) -> Self
     where
         F: Fn(Vec<I>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Vec<O>, QueueError>> + Send,
+        Fut: Future<Output = Result<Vec<O>, QueueError>> + Send + 'static,
     {
-        let (requests, mut waiting) = mpsc::unbounded_channel::<(I, oneshot::Sender<O>)>();
+        let (requests, mut waiting) = mpsc::unbounded_channel();
+        let run = Arc::new(run);
         tokio::spawn(async move {
             let mut batch = Vec::new();
             while waiting.recv_many(&mut batch, limit).await > 0 {
-                let (inputs, replies): (Vec<I>, Vec<_>) = batch.drain(..).unzip();
-                for (reply, answer) in replies.into_iter().zip(insist(what, inputs, &run).await) {
-                    let _ = reply.send(answer);
-                }
+                insist(what, std::mem::take(&mut batch), &run).await;
             }
         });
         Self { requests }
@@ -51,37 +52,65 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
     }
 }
 
-/// Runs a batch until it succeeds. One input that the ledger refuses does not hold up the others: the batch is halved.
-async fn insist<I, O, F, Fut>(what: &'static str, inputs: Vec<I>, run: &F) -> Vec<O>
+/// Runs a batch until it succeeds. One input that the ledger refuses does not hold up the others: the batch is halved, and
+/// who is left is tried again by itself, as long as somebody waits for it.
+async fn insist<I, O, F, Fut>(what: &'static str, batch: Vec<Asked<I, O>>, run: &Arc<F>)
 where
-    I: Clone + Send,
-    F: Fn(Vec<I>) -> Fut + Sync,
-    Fut: Future<Output = Result<Vec<O>, QueueError>>,
+    I: Clone + Send + 'static,
+    O: Send + 'static,
+    F: Fn(Vec<I>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Vec<O>, QueueError>> + Send + 'static,
 {
-    let mut parts = vec![inputs];
-    let mut answers = Vec::new();
+    let mut parts = vec![batch];
     let mut pause = Duration::from_millis(50);
-    while let Some(part) = parts.pop() {
-        match run(part.clone()).await {
-            Ok(answered) => {
-                answers.extend(answered);
+    while let Some(mut part) = parts.pop() {
+        match run(part.iter().map(|(input, _)| input.clone()).collect()).await {
+            Ok(answers) => {
+                reply(part, answers);
                 pause = Duration::from_millis(50);
             }
             Err(error) => {
                 warn!(error = crate::job::chain(&error), waiting = part.len(), what, "the ledger failed; trying again");
-                if part.len() > 1 && !is_transient(&error) {
-                    let (head, tail) = part.split_at(part.len() / 2);
-                    parts.push(tail.to_vec());
-                    parts.push(head.to_vec());
-                } else {
+                if is_transient(&error) {
                     parts.push(part);
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(2));
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                } else if part.len() > 1 {
+                    let tail = part.split_off(part.len() / 2);
+                    parts.push(tail);
+                    parts.push(part);
+                } else {
+                    tokio::spawn(alone(what, part, run.clone()));
                 }
             }
         }
     }
-    answers
+}
+
+/// The longest wait before a batch is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What the ledger refuses may be a fault of the moment that does not look like one: a schema that is being changed.
+async fn alone<I, O, F, Fut>(what: &'static str, one: Vec<Asked<I, O>>, run: Arc<F>)
+where
+    I: Clone,
+    F: Fn(Vec<I>) -> Fut,
+    Fut: Future<Output = Result<Vec<O>, QueueError>>,
+{
+    while one.iter().any(|(_, reply)| !reply.is_closed()) {
+        tokio::time::sleep(LONGEST_PAUSE).await;
+        match run(one.iter().map(|(input, _)| input.clone()).collect()).await {
+            Ok(answers) => return reply(one, answers),
+            Err(error) => warn!(error = crate::job::chain(&error), what, "the ledger refuses this one"),
+        }
+    }
+}
+
+fn reply<I, O>(batch: Vec<Asked<I, O>>, answers: Vec<O>) {
+    for ((_, reply), answer) in batch.into_iter().zip(answers) {
+        // Who asked may be gone.
+        let _ = reply.send(answer);
+    }
 }
 
 /// Whether the same statement may succeed later.
@@ -91,5 +120,71 @@ fn is_transient(error: &QueueError) -> bool {
             .code()
             .is_none_or(|code| ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error, fmt};
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use super::*;
+
+    /// As Postgres says that a date is out of its range.
+    #[derive(Debug)]
+    struct OutOfRange;
+
+    impl fmt::Display for OutOfRange {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("out of range")
+        }
+    }
+
+    impl Error for OutOfRange {}
+
+    impl DatabaseError for OutOfRange {
+        fn message(&self) -> &'static str {
+            "out of range"
+        }
+
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            Some("22008".into())
+        }
+
+        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_is_refused_holds_up_nobody() {
+        let batcher = Batcher::new("test", 16, |inputs: Vec<u32>| async move {
+            match inputs.contains(&7) {
+                true => Err(QueueError::Ledger(sqlx::Error::Database(Box::new(OutOfRange)))),
+                false => Ok(inputs.iter().map(|input| input * 2).collect()),
+            }
+        });
+        let refused = tokio::spawn({
+            let batcher = batcher.clone();
+            async move { batcher.ask(7).await }
+        });
+        for _ in 0..3 {
+            let answers = futures::future::join_all((0..7).chain(8..40).map(|input| batcher.ask(input))).await;
+            assert_eq!(answers, (0..7).chain(8..40).map(|input| input * 2).collect::<Vec<_>>());
+        }
+        assert!(!refused.is_finished());
     }
 }

@@ -42,8 +42,6 @@ pub enum Delivered {
 }
 
 const BATCH: usize = 256;
-/// No endpoint is waited for longer than this, whatever it asks for.
-const LONGEST: Duration = Duration::from_hours(24);
 
 impl Deliverer {
     /// Needs a runtime.
@@ -140,7 +138,7 @@ fn health(called: &Called) -> Health {
     let Ok(answer) = called else { return Health::Unwell };
     let patience = matches!(answer.status.as_u16(), 429 | 503).then(|| answer.retry_after()).flatten();
     match (patience, answer.status.is_server_error() || answer.status.as_u16() == 429) {
-        (Some(patience), _) => Health::Asks(patience.min(LONGEST)),
+        (Some(patience), _) => Health::Asks(patience),
         (None, true) => Health::Unwell,
         (None, false) => Health::Well,
     }
@@ -148,7 +146,7 @@ fn health(called: &Called) -> Health {
 
 /// With jitter, and not before the endpoint wants to hear of it again.
 fn wait_for(wait: Duration, called: &Called) -> Duration {
-    let asked = called.as_ref().ok().and_then(Answer::retry_after).unwrap_or_default().min(LONGEST);
+    let asked = called.as_ref().ok().and_then(Answer::retry_after).unwrap_or_default();
     wait.mul_f64(rand::rng().random_range(0.9..1.2)).max(asked)
 }
 

@@ -125,6 +125,8 @@ const IDLE: usize = 16;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const URL_LIMIT: usize = 2_048;
+/// Nobody is left alone for longer, whatever he asks for.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 impl Outbound {
     /// With the limits of webhooks.
@@ -255,15 +257,19 @@ impl Answer {
         }
     }
 
-    /// How long its sender wants to be left alone.
+    /// How long its sender wants to be left alone, up to a day.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let said = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        if let Ok(seconds) = said.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let at = jiff::fmt::rfc2822::parse(said).ok()?.timestamp();
-        Some(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default())
+        let asked = match said.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => {
+                let at = jiff::fmt::rfc2822::parse(said).ok()?.timestamp();
+                // A moment that is past already.
+                Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
+            }
+        };
+        Some(asked.min(LONGEST_WAIT))
     }
 }
 

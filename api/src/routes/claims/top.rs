@@ -75,7 +75,7 @@ pub(crate) async fn top(State(app): State<App>, caller: Caller, uri: Uri) -> Res
         _ => Err(format!("'{value}' is not a number from 1 to 100")),
     };
     let limit: i64 = query.take_by("limit", limit).unwrap_or(10);
-    let (from, to): (Option<Date>, Option<Date>) = (query.take("from"), query.take("to"));
+    let (from, to) = (query.day("from"), query.day("to"));
     if let (Some(from), Some(to)) = (from, to)
         && from > to
     {

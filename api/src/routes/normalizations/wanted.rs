@@ -50,7 +50,7 @@ pub(super) fn check(given: &[NewNormalization]) -> Result<Vec<New>> {
 
 impl NewNormalization {
     fn checked(&self) -> Result<New, Vec<(&'static str, &'static str)>> {
-        let date: Option<Date> = self.date.parse().ok();
+        let date: Option<Date> = self.date.parse().ok().filter(|date: &Date| date.year() > 0);
         let amount_minor = match &self.amount {
             serde_json::Value::String(text) => minor(text.trim()),
             serde_json::Value::Number(number) => minor(&number.to_string()),
