@@ -247,6 +247,17 @@ async fn nobody_comes_in_without_a_key_and_a_viewer_only_looks() {
     browser.go("/jobs").await;
     assert_eq!(browser.path().await, "/login", "the session has ended");
     browser.quit().await;
+
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let log_in = async |key: &str| {
+        let login = client.post(format!("{}/login", dashboard(&stack)));
+        let login = login.header("content-type", "application/x-www-form-urlencoded").body(format!("key={key}"));
+        login.send().await.unwrap().status().as_u16()
+    };
+    for _ in 0..10 {
+        log_in("gm_0123").await;
+    }
+    assert_eq!((log_in("gm_0123").await, log_in(key.trim()).await), (429, 303), "who tries keys keeps nobody out");
 }
 
 async fn reqwest_status(stack: &Stack, key: &str) -> u16 {

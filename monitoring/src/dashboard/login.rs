@@ -82,9 +82,6 @@ pub(super) async fn form(State(app): State<App>, Query(link): Query<Link>) -> Re
 }
 
 pub(super) async fn login(State(app): State<App>, Form(given): Form<Given>) -> Response {
-    if app.attempts.too_many() {
-        return show(StatusCode::TOO_MANY_REQUESTS, Some("Too many keys were wrong. Wait a minute."));
-    }
     match keys::visitor(&app.pool, given.key.trim()).await {
         Ok(Some(visitor)) => {
             let begun = session::begin(&app.pool, Some(visitor.key_id), &visitor.client, visitor.operator).await;
@@ -92,6 +89,10 @@ pub(super) async fn login(State(app): State<App>, Form(given): Form<Given>) -> R
                 Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
                 Err(error) => broken(&error),
             }
+        }
+        // Only of wrong ones: nobody keeps others from logging in by trying.
+        Ok(None) if app.attempts.too_many() => {
+            show(StatusCode::TOO_MANY_REQUESTS, Some("Too many keys were wrong. Wait a minute."))
         }
         Ok(None) => {
             app.attempts.failed();
