@@ -59,7 +59,8 @@ pub(crate) struct Bill {
     issued_on: Date,
     #[schema(value_type = String, format = Date, example = "2026-01-31")]
     due_date: Date,
-    /// 44 digits, to scan; where the client is paid by boleto.
+    /// 44 digits, to scan; where the client is paid by boleto. Like all codes of a bill it asks for what is still to be
+    /// paid; those of a bill that is paid in full stay those of its amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     barcode: Option<String>,
     /// 47 digits, to type.

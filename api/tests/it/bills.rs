@@ -105,6 +105,30 @@ async fn a_payment_is_told_once_or_more_often() {
 }
 
 #[tokio::test]
+async fn the_codes_of_a_bill_ask_for_what_is_still_to_be_paid() {
+    let api = api().await;
+    billed(&api).await;
+    let codes = async || {
+        let bill = &api.json("/v1/bills").await["items"][0];
+        let text = |field: &str| bill[field].as_str().unwrap().to_owned();
+        // The last ten digits of the line, and digits 10 to 19 of the barcode, are the amount.
+        (text("barcode")[9..19].to_owned(), text("linha_digitavel"), text("pix"))
+    };
+    let pay = async |amount: &str| {
+        let notice = json!({ "debtId": DEBT, "paidAt": "2022-06-09T10:00:00Z", "paidAmount": amount, "paidBy": "J" });
+        body(api.post("/v1/payments").json(&notice).send().await.unwrap(), StatusCode::CREATED).await
+    };
+    let whole = codes().await;
+    assert_eq!(whole.0, "0000124020");
+    assert_eq!(pay("400.10").await["balance"], "underpaid");
+    let rest = codes().await;
+    assert_eq!(rest.0, "0000084010");
+    assert!(rest.1.ends_with("0000084010") && rest.2.contains("5406840.10"), "{rest:?}");
+    assert_eq!(pay("840.10").await["balance"], "settled");
+    assert_eq!(codes().await, whole, "a bill that is paid keeps its codes");
+}
+
+#[tokio::test]
 async fn settings_are_checked_and_kept() {
     let api = api().await;
     let defaults = api.json("/v1/settings").await;

@@ -64,6 +64,7 @@ pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmil
             address: Vec::new(),
         },
         amount: Money { minor: bill.amount_minor, currency },
+        paid_minor: bill.paid_minor,
         issued_on: bill.issued_on.to_jiff(),
         due_on: bill.due_on.to_jiff(),
         reference: Some(bill.debt_id.to_string()),

@@ -100,6 +100,7 @@ impl Sender {
             issuer: self.issuer.beneficiary.name.clone(),
             payer: bill.name.clone(),
             amount: money(bill.amount_minor),
+            paid: (bill.paid_minor > 0).then(|| money(bill.paid_minor)),
             due: bill.due_on.to_jiff(),
             ways: issued.as_ref().map(|issued| issued.payments.clone()).unwrap_or_default(),
         };

@@ -183,6 +183,14 @@ async fn a_part_payments_receipt_says_what_remains() {
     let said = texts().await;
     assert!(said.len() == 1 && said[0].contains("40.50") && said[0].contains("Still to be paid: "), "{said:?}");
     assert!(said[0].contains("60.00"), "{said:?}");
+    mill.enqueue(&SendMail { client_id: mill.client_id, kind: Kind::BillReminder, reference: format!("{id}/3") }).await;
+    mill.drain().await;
+    let reminder: String = sqlx::query_scalar("select text from mails where kind = 'bill_reminder'")
+        .fetch_one(&mill.stack.pool)
+        .await
+        .unwrap();
+    assert!(reminder.contains("We have received R$40.50 of it. Still to be paid: R$60.00."), "{reminder}");
+    assert!(reminder.contains("540560.00"), "its PIX code asks for the rest: {reminder}");
     assert!(pay("b", 6_000).await.unwrap().settled);
     mill.enqueue(&receipt(format!("{id}/b"))).await;
     mill.enqueue(&receipt(id.to_string())).await;

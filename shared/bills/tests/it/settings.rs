@@ -1,5 +1,5 @@
 use gristmill_bills::{
-    Bill, Money, Settings,
+    Bill, BillFacts, Money, Settings,
     rails::{Payment, RailError},
 };
 
@@ -34,6 +34,18 @@ fn a_boletos_page_has_its_numbers() {
     assert_eq!((slip.barcode.as_str(), slip.linha_digitavel.as_str()), (BARCODE, LINE));
     assert_eq!((slip.account.as_str(), slip.wallet.as_str()), ("0448 / 110580", "05"));
     assert_eq!(slip.our_number, "61686237936");
+}
+
+#[test]
+fn the_codes_ask_for_what_is_still_to_be_paid() {
+    let facts = |paid_minor| BillFacts { paid_minor, ..facts() };
+    let codes = |facts: BillFacts| settings().bill(facts).unwrap().payments;
+    let rest = BillFacts { amount: Money::brl(84_020), ..facts(0) };
+    assert_eq!(codes(facts(40_000)), codes(rest), "as those of a bill of the rest");
+    for paid in [124_020, 130_000] {
+        assert_eq!((facts(paid).rest().minor, facts(paid).asked()), (0, facts(0).amount));
+        assert_eq!(codes(facts(paid)), codes(facts(0)), "a bill that is paid keeps its codes");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use gristmill_platform::testing::smtp::SmtpServer;
 use jiff::civil::{Date, date};
 use uuid::Uuid;
 
-use crate::support::{Post, facts, letter};
+use crate::support::{Post, facts, letter, partly_paid};
 
 /// A mail without what differs from one to the next.
 fn stable(raw: &str) -> String {
@@ -47,6 +47,9 @@ async fn every_kind_in_every_language() {
         Content::Bill(facts(7)),
         Content::Dun(Dun::Reminder, facts(7)),
         Content::Dun(Dun::Overdue, facts(7)),
+        Content::Bill(partly_paid(7)),
+        Content::Dun(Dun::Reminder, partly_paid(7)),
+        Content::Dun(Dun::Overdue, partly_paid(7)),
         Content::Receipt(paid(None), facts(7)),
         Content::Receipt(paid(Some(Money::brl(281_150))), facts(7)),
         Content::Completed(upload(None)),
@@ -73,9 +76,9 @@ async fn every_kind_in_every_language() {
             });
         }
     }
-    assert_eq!(post.mailer().deliver(&post.turn(), letters).await.unwrap().sent, 24);
+    assert_eq!(post.mailer().deliver(&post.turn(), letters).await.unwrap().sent, 33);
     let texts: Vec<(String, String)> =
-        sqlx::query_as("select subject, text from mails order by split_part(ref, '-', -1), ref")
+        sqlx::query_as("select subject, text from mails order by split_part(ref, '-', -1)::int, ref")
             .fetch_all(&post.stack.pool)
             .await
             .unwrap();
