@@ -140,6 +140,11 @@ async fn settings_are_checked_and_kept() {
     let told = problem(put(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["language", "time_zone", "cycle_day", "issuer"]);
+    for (currency, why) in [("JPY", "hundredths"), ("KWD", "hundredths"), ("eur", "three letters")] {
+        let told = problem(put(&json!({ "currency": currency })).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+        let error = &told["errors"][0];
+        assert!(error["field"] == "currency" && error["detail"].as_str().unwrap().contains(why), "{told}");
+    }
     assert_eq!(api.json("/v1/settings").await, defaults, "nothing was changed");
     let good = json!({ "language": "en", "cycle": "monthly", "cycle_day": 31, "operator_email": "ops@example.com" });
     let kept = body(put(&good).await, StatusCode::OK).await;

@@ -1,5 +1,6 @@
 //! What a client wants to be known by, and how it bills.
 
+use gristmill_bills::Currency;
 use gristmill_pipelines::claims;
 use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -76,7 +77,7 @@ pub struct Settings {
     /// Its calendar, by its name in the IANA database.
     #[schema(example = "America/Sao_Paulo")]
     pub time_zone: String,
-    /// ISO 4217.
+    /// ISO 4217, of a currency that is divided into hundredths.
     #[schema(example = "BRL")]
     pub currency: String,
     /// Who is told of uploads that ended, and of what needs a person.
@@ -165,12 +166,17 @@ impl Settings {
         let days = |days: &[i32], from| days.len() <= 10 && days.iter().all(|day| (from..=365).contains(day));
         check(["pt-BR", "en", "es"].contains(&self.language.as_str()), "language", "is none of pt-BR, en, es");
         check(TimeZone::get(&self.time_zone).is_ok(), "time_zone", "is not in the IANA database, as Europe/Lisbon is");
-        let currency = self.currency.as_bytes();
-        check(
-            currency.len() == 3 && currency.iter().all(u8::is_ascii_uppercase),
-            "currency",
-            "is not three letters of ISO 4217, as BRL is",
-        );
+        match self.currency.parse::<Currency>() {
+            Err(_) => check(false, "currency", "is not three letters of ISO 4217, as BRL is"),
+            // Files and payments are read in hundredths, whatever the currency.
+            Ok(currency) => check(
+                currency.decimals() == 2,
+                "currency",
+                &format!(
+                    "{currency} is not divided into hundredths, and amounts are read in hundredths: take a currency that is, as BRL, EUR or USD are"
+                ),
+            ),
+        }
         let operator = self.operator_email.as_deref();
         check(operator.is_none_or(|address| address.contains('@')), "operator_email", "is not an address");
         let cycle_day = if self.cycle == Cycle::Weekly { 1..=7 } else { 1..=31 };
