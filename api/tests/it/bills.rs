@@ -105,6 +105,18 @@ async fn a_payment_is_told_once_or_more_often() {
 }
 
 #[tokio::test]
+async fn debts_and_payments_are_in_the_clients_currency() {
+    let api = api().await;
+    billed(&api).await;
+    let settings = api.send(&api.key, "PUT", "/v1/settings", json!({ "currency": "EUR" })).await;
+    body(settings, StatusCode::OK).await;
+    assert_eq!(api.json("/v1/debts").await["items"][0]["amount"]["currency"], "EUR");
+    let notice = json!({ "debtId": DEBT, "paidAt": "2022-06-09T10:00:00Z", "paidAmount": 40, "paidBy": "J" });
+    let told = body(api.post("/v1/payments").json(&notice).send().await.unwrap(), StatusCode::CREATED).await;
+    assert_eq!((told["amount"]["currency"].as_str(), told["paid"]["currency"].as_str()), (Some("EUR"), Some("EUR")));
+}
+
+#[tokio::test]
 async fn the_codes_of_a_bill_ask_for_what_is_still_to_be_paid() {
     let api = api().await;
     billed(&api).await;
