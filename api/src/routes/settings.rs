@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State};
 use gristmill_billing::{dunning, issue, settings};
+use gristmill_mail::is_address;
 use http::Uri;
 
 pub(crate) use gristmill_billing::settings::Settings;
@@ -23,6 +24,10 @@ pub(crate) async fn get(State(app): State<App>, caller: Caller, uri: Uri) -> Res
     Ok(Json(settings::find(&app.receiver.pool, caller.id()).await?))
 }
 
+fn no_address(text: &str) -> String {
+    format!("'{text}' is not an address that mail can go to, as billing@example.com is")
+}
+
 /// Set your settings
 ///
 /// All of them: what is left out has its default.
@@ -40,8 +45,17 @@ pub(crate) async fn put(
         .into_iter()
         .map(|fault| FieldError { field: fault.field.to_owned(), detail: fault.detail })
         .collect();
-    if let Err(error) = issue::issuer(&new) {
-        errors.push(FieldError { field: "issuer".to_owned(), detail: error.to_string() });
+    let mut fail = |field: &str, detail: String| errors.push(FieldError { field: field.to_owned(), detail });
+    match issue::issuer(&new) {
+        Err(error) => fail("issuer", error.to_string()),
+        Ok(issuer) => {
+            if let Some(address) = issuer.beneficiary.email.filter(|address| !is_address(address)) {
+                fail("issuer.beneficiary.email", no_address(&address));
+            }
+        }
+    }
+    if let Some(address) = new.operator_email.as_deref().filter(|address| !is_address(address)) {
+        fail("operator_email", no_address(address));
     }
     if let Some(first) = errors.first() {
         let detail = format!("{}: {}.", first.field, first.detail);

@@ -152,6 +152,11 @@ async fn settings_are_checked_and_kept() {
     let told = problem(put(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["language", "time_zone", "cycle_day", "issuer"]);
+    let issuer = json!({ "beneficiary": { "name": "Acme", "email": "help at acme" } });
+    let wrong = json!({ "issuer": issuer, "operator_email": "ops@acme@example" });
+    let told = problem(put(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+    let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["issuer.beneficiary.email", "operator_email"], "{told}");
     for (currency, why) in [("JPY", "hundredths"), ("KWD", "hundredths"), ("eur", "three letters")] {
         let told = problem(put(&json!({ "currency": currency })).await, StatusCode::UNPROCESSABLE_ENTITY).await;
         let error = &told["errors"][0];

@@ -87,6 +87,24 @@ async fn every_kind_in_every_language() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reply_to_that_is_no_address_is_left_out() {
+    let server = SmtpServer::start().await;
+    let post = Post::to(&server).await;
+    let replies = ["help@acme.example", "help at acme", "", "help@acme.example, all@acme.example"];
+    let letters = replies.iter().zip(1..).map(|(reply_to, n)| {
+        let mut letter = letter(n);
+        letter.reply_to = Some((*reply_to).to_owned());
+        letter
+    });
+    assert_eq!(post.mailer().deliver(&post.turn(), letters.collect()).await.unwrap().sent, 4);
+    let mut found: Vec<(String, bool)> =
+        server.accepted().into_iter().map(|mail| (mail.recipient, mail.raw.contains("Reply-To:"))).collect();
+    found.sort();
+    let wanted: Vec<_> = (1..=4).map(|n| (format!("payer{n}@example.com"), n == 1)).collect();
+    assert_eq!(found, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_cannot_write_headers_or_markup() {
     let server = SmtpServer::start().await;
     let post = Post::to(&server).await;
