@@ -1,7 +1,7 @@
 //! `/v1/settings`: what a client wants to be known by, and how it bills.
 
 use axum::{Json, extract::State};
-use gristmill_billing::{dunning, issue, settings};
+use gristmill_billing::{dunning, issue, issuer, settings};
 use gristmill_mail::is_address;
 use http::Uri;
 
@@ -43,16 +43,14 @@ pub(crate) async fn put(
     let mut errors: Vec<FieldError> = new
         .faults()
         .into_iter()
+        .chain(issuer::faults(&new))
         .map(|fault| FieldError { field: fault.field.to_owned(), detail: fault.detail })
         .collect();
     let mut fail = |field: &str, detail: String| errors.push(FieldError { field: field.to_owned(), detail });
-    match issue::issuer(&new) {
-        Err(error) => fail("issuer", error.to_string()),
-        Ok(issuer) => {
-            if let Some(address) = issuer.beneficiary.email.filter(|address| !is_address(address)) {
-                fail("issuer.beneficiary.email", no_address(&address));
-            }
-        }
+    if let Ok(issuer) = issue::issuer(&new)
+        && let Some(address) = issuer.beneficiary.email.filter(|address| !is_address(address))
+    {
+        fail("issuer.beneficiary.email", no_address(&address));
     }
     if let Some(address) = new.operator_email.as_deref().filter(|address| !is_address(address)) {
         fail("operator_email", no_address(address));

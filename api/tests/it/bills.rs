@@ -105,6 +105,31 @@ async fn a_payment_is_told_once_or_more_often() {
 }
 
 #[tokio::test]
+async fn a_bill_offers_what_can_carry_it_or_says_why_nothing_can() {
+    let api = api().await;
+    billed(&api).await;
+    let large = "update bills set amount_minor = 10000000000";
+    sqlx::query(large).execute(&api.stack.pool).await.unwrap();
+    let bill = &api.json("/v1/bills").await["items"][0];
+    let id = bill["id"].as_str().unwrap();
+    assert!(bill["barcode"].is_null() && bill["not_payable"].is_null(), "{bill}");
+    assert!(bill["pix"].as_str().unwrap().contains("5412100000000.00"), "{bill}");
+    // Stored before it was looked at so closely: it is read all the same.
+    let stored = json!({ "beneficiary": { "name": "Acme" }, "pixx": 1,
+        "epc": { "iban": "DE89370400440532013000", "name": "Acme" } });
+    sqlx::query("insert into client_settings (client_id, issuer) values ($1, $2)")
+        .bind(api.client_id)
+        .bind(stored)
+        .execute(&api.stack.pool)
+        .await
+        .unwrap();
+    let bill = api.json(&format!("/v1/bills/{id}")).await;
+    assert_eq!(bill["not_payable"], "none of the ways to be paid that are set is in BRL, the bill's currency");
+    let told = problem(api.get(&format!("/v1/bills/{id}/pdf")).send().await.unwrap(), StatusCode::CONFLICT).await;
+    assert!(told["detail"].as_str().unwrap().contains("is in BRL"), "{told}");
+}
+
+#[tokio::test]
 async fn debts_and_payments_are_in_the_clients_currency() {
     let api = api().await;
     billed(&api).await;
@@ -157,6 +182,14 @@ async fn settings_are_checked_and_kept() {
     let told = problem(put(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["issuer.beneficiary.email", "operator_email"], "{told}");
+    let pix = json!({ "key": "acme@example.com", "name": "Acme", "city": "Recife" });
+    let paid_by = |way: &str| json!({ "beneficiary": { "name": "Acme" }, way: pix });
+    for (currency, way, why) in [("BRL", "pixx", "`pixx` is not known in issuer"), ("EUR", "pix", "cannot carry EUR")] {
+        let wrong = json!({ "currency": currency, "issuer": paid_by(way) });
+        let told = problem(put(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+        let error = &told["errors"][0];
+        assert!(error["field"] == "issuer" && error["detail"].as_str().unwrap().contains(why), "{told}");
+    }
     for (currency, why) in [("JPY", "hundredths"), ("KWD", "hundredths"), ("eur", "three letters")] {
         let told = problem(put(&json!({ "currency": currency })).await, StatusCode::UNPROCESSABLE_ENTITY).await;
         let error = &told["errors"][0];

@@ -19,7 +19,7 @@ pub enum IssueError {
     /// Its currency is none.
     #[error(transparent)]
     Currency(#[from] NotACurrency),
-    /// A way to pay cannot carry it.
+    /// No way to pay can carry it.
     #[error(transparent)]
     Rail(#[from] RailError),
 }
@@ -40,7 +40,15 @@ pub fn sample() -> serde_json::Value {
 /// # Errors
 /// When its settings do not say it.
 pub fn issuer(settings: &Settings) -> Result<gristmill_bills::Settings, serde_json::Error> {
-    serde_json::from_value(if is_sample(settings) { sample() } else { settings.issuer.clone() })
+    if !is_sample(settings) {
+        return serde_json::from_value(settings.issuer.clone());
+    }
+    let issuer = serde_json::from_value(sample())?;
+    // The sample is paid in reais: in another currency its bills have a page, without codes.
+    if settings.currency == "BRL" {
+        return Ok(issuer);
+    }
+    Ok(gristmill_bills::Settings { boleto: None, pix: None, ..issuer })
 }
 
 /// Whether the client has not said yet how it is paid.

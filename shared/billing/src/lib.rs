@@ -6,6 +6,7 @@
 pub mod bills;
 pub mod dunning;
 pub mod issue;
+pub mod issuer;
 pub mod jobs;
 pub mod payments;
 pub mod runs;

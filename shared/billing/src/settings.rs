@@ -98,7 +98,10 @@ pub struct Settings {
     pub reminder_days: Vec<i32>,
     /// Days after the due date on which the payer is dunned.
     pub overdue_days: Vec<i32>,
-    /// The beneficiary, as its bills show it.
+    /// Who is paid and how: `beneficiary` (`name`; `document`, `email`, which replies to bills go to, `address` by lines) and
+    /// any of `boleto` (`bank`, `agency`, `account`, `wallet`; `bank_name`, `layout`), `pix` (`key`, `name`, `city`) and `epc`
+    /// (`iban`, `name`; `bic`). One of them must be in the `currency`: boleto and PIX carry BRL, EPC carries EUR. Empty: a
+    /// sample.
     #[sqlx(json)]
     #[schema(value_type = Object)]
     pub issuer: serde_json::Value,

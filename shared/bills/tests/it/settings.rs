@@ -2,6 +2,7 @@ use gristmill_bills::{
     Bill, BillFacts, Money, Settings,
     rails::{Payment, RailError},
 };
+use jiff::civil::date;
 
 use crate::support::{BARCODE, LINE, facts, settings};
 
@@ -22,9 +23,26 @@ fn a_bill_offers_the_rails_of_its_currency() {
     facts.amount = Money::eur(124_020);
     assert_eq!(names(&settings.bill(facts.clone()).unwrap()), ["epc"]);
     facts.amount.currency = "CHF".parse().unwrap();
-    assert_eq!(names(&settings.bill(facts.clone()).unwrap()), [""; 0]);
+    assert_eq!(settings.bill(facts.clone()), Err(RailError::NoneIn(facts.amount.currency)));
+    let nothing = Settings { boleto: None, pix: None, epc: None, ..settings.clone() };
+    assert_eq!(names(&nothing.bill(facts.clone()).unwrap()), [""; 0], "the page says to arrange it");
     let rail = settings.rails().next().unwrap();
     assert_eq!(rail.payload(&facts), Err(RailError::Currency { rail: "pix", currency: facts.amount.currency }));
+}
+
+#[test]
+fn a_rail_that_cannot_carry_a_bill_leaves_the_others() {
+    let kinds = |facts: BillFacts| {
+        let ways = settings().payments(&facts)?;
+        Ok::<_, RailError>(ways.iter().map(|way| matches!(way, Payment::Boleto(_))).collect::<Vec<_>>())
+    };
+    // R$ 100,000,000.00 has eleven digits, a boleto ten.
+    assert_eq!(kinds(BillFacts { amount: Money::brl(10_000_000_000), ..facts() }), Ok(vec![false]));
+    assert_eq!(kinds(BillFacts { due_on: date(2050, 1, 1), ..facts() }), Ok(vec![false]));
+    assert_eq!(kinds(facts()), Ok(vec![false, true]));
+    let minor = 1_000_000_000_000;
+    let refused = kinds(BillFacts { amount: Money::brl(minor), ..facts() });
+    assert_eq!(refused, Err(RailError::Amount { rail: "pix", minor }), "no one carries it");
 }
 
 #[test]
