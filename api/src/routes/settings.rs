@@ -40,6 +40,8 @@ pub(crate) async fn put(
     Body(new): Body<Settings>,
 ) -> Result<Json<Settings>> {
     Params::of(&uri).finish()?;
+    let branding = new.branding.clone();
+    let looks = tokio::task::spawn_blocking(move || branding.faults()).await.map_err(Problem::internal)?;
     let mut errors: Vec<FieldError> = new
         .faults()
         .into_iter()
@@ -55,6 +57,7 @@ pub(crate) async fn put(
     if let Some(address) = new.operator_email.as_deref().filter(|address| !is_address(address)) {
         fail("operator_email", no_address(address));
     }
+    looks.into_iter().for_each(|(field, detail)| fail(field, detail));
     if let Some(first) = errors.first() {
         let detail = format!("{}: {}.", first.field, first.detail);
         return Err(Problem::new(Code::InvalidSettings, detail).errors(errors));

@@ -8,6 +8,11 @@ use crate::support::{Api, HEADER, api, json as body, problem};
 
 const DEBT: &str = "ea23f2ca-663a-4266-a742-9da4c9f4fcb3";
 
+/// A red bar, 24 by 8 pixels.
+const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABgAAAAICAIAAABsw6g0AAAAFElEQVR42mPYrCZHFcQwatBINggAy2W5QTc1bA8AAAAASUVORK5CYII=";
+/// A blue one.
+const SVG: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHdpZHRoPSIyNCIgaGVpZ2h0PSI4Ij48cmVjdCB3aWR0aD0iMjQiIGhlaWdodD0iOCIgZmlsbD0iIzFmNGU4YyIvPjwvc3ZnPg==";
+
 /// An upload of one debt that is billed as number 7.
 async fn billed(api: &Api) -> Uuid {
     let upload = api.upload(format!("{HEADER}Ana Lima,1234,ana@example.com,1240.20,2040-11-01,{DEBT}\n")).await;
@@ -127,6 +132,46 @@ async fn a_bill_offers_what_can_carry_it_or_says_why_nothing_can() {
     assert_eq!(bill["not_payable"], "none of the ways to be paid that are set is in BRL, the bill's currency");
     let told = problem(api.get(&format!("/v1/bills/{id}/pdf")).send().await.unwrap(), StatusCode::CONFLICT).await;
     assert!(told["detail"].as_str().unwrap().contains("is in BRL"), "{told}");
+}
+
+#[tokio::test]
+async fn bills_have_the_clients_logo_and_colour() {
+    let api = api().await;
+    billed(&api).await;
+    let id = api.json("/v1/bills").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let put = async |branding: Value| api.send(&api.key, "PUT", "/v1/settings", json!({ "branding": branding })).await;
+    let page = async || {
+        let response = api.get(&format!("/v1/bills/{id}/pdf")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.bytes().await.unwrap()
+    };
+    let mut pages = vec![page().await];
+    for branding in [json!({ "logo": PNG }), json!({ "logo": SVG }), json!({ "logo": SVG, "accent": "#b3261e" })] {
+        let kept = body(put(branding.clone()).await, StatusCode::OK).await;
+        assert_eq!(kept["branding"]["logo"], branding["logo"]);
+        assert_eq!(api.json("/v1/settings").await, kept);
+        pages.push(page().await);
+    }
+    for (at, page) in pages.iter().enumerate() {
+        assert!(page.starts_with(b"%PDF-") && !pages[..at].contains(page), "page {at} is like one before");
+    }
+    for (logo, accent, field, why) in [
+        ("https://example.com/logo.png", "#b3261e", "branding.logo", "is neither data:image/png;base64,"),
+        ("data:image/gif;base64,R0lGODlh", "#b3261e", "branding.logo", "is neither data:image/png;base64,"),
+        ("data:image/png;base64,***", "#b3261e", "branding.logo", "is not base64 behind the comma: "),
+        ("data:image/png;base64,R0lGODlh", "#b3261e", "branding.logo", "the logo cannot be read as PNG: "),
+        ("data:image/svg+xml;base64,R0lGODlh", "#b3261e", "branding.logo", "the logo cannot be read as SVG: "),
+        (PNG, "red", "branding.accent", "is no colour: #rrggbb is"),
+    ] {
+        let told = put(json!({ "logo": logo, "accent": accent })).await;
+        let told = problem(told, StatusCode::UNPROCESSABLE_ENTITY).await;
+        let error = &told["errors"][0];
+        assert!(error["field"] == field && error["detail"].as_str().unwrap().contains(why), "{told}");
+    }
+    let long = put(json!({ "logo": format!("data:image/png;base64,{}", "A".repeat(131_072)) })).await;
+    let told = problem(long, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(told["detail"].as_str().unwrap().contains("at most 131072 are allowed"), "{told}");
+    assert_eq!(page().await, pages[3], "nothing was changed");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use gristmill_bills::{
 };
 use serde_json::json;
 
-use crate::{bills::Bill, settings::Settings};
+use crate::{bills::Bill, branding::BrandingError, settings::Settings};
 
 /// Why a bill cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -80,13 +80,16 @@ pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmil
     })?)
 }
 
-/// How the client's pages look. A sample says so.
-#[must_use]
-pub fn branding(settings: &Settings) -> Branding {
+/// How the client's pages look. A sample says so. A logo may take as long as some pages: keep what this gives.
+///
+/// # Errors
+/// When what is stored is no logo, or no colour.
+pub fn branding(settings: &Settings) -> Result<Branding, BrandingError> {
     let note = is_sample(settings).then(|| {
         "SAMPLE · AMOSTRA · MUESTRA — set the issuer with PUT /v1/settings before you bill anybody".to_owned()
     });
-    Branding { note, ..Branding::default() }
+    let own = &settings.branding;
+    Ok(Branding { logo: own.logo()?, accent: own.accent()?, note })
 }
 
 /// Why a bill has no page.
@@ -95,6 +98,9 @@ pub enum PageError {
     /// It cannot be paid.
     #[error(transparent)]
     Unpayable(#[from] IssueError),
+    /// Its client's logo or colour cannot be put on it.
+    #[error(transparent)]
+    Branding(#[from] BrandingError),
     /// The page cannot be drawn.
     #[error(transparent)]
     Page(#[from] PdfError),
@@ -110,7 +116,7 @@ pub enum PageError {
 pub fn page(bill: &Bill, settings: &Settings) -> Result<Vec<u8>, PageError> {
     let issued = issue(bill, &issuer(settings).map_err(IssueError::from)?)?;
     let language: Language = settings.language.parse().map_err(|_| PageError::Language(settings.language.clone()))?;
-    Ok(pdf::render(&issued, &branding(settings), language)?)
+    Ok(pdf::render(&issued, &branding(settings)?, language)?)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
 
-use crate::Cycle;
+use crate::{Cycle, branding::Branding};
 
 /// How a client's bills are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
@@ -105,6 +105,9 @@ pub struct Settings {
     #[sqlx(json)]
     #[schema(value_type = Object)]
     pub issuer: serde_json::Value,
+    /// How its bills look.
+    #[sqlx(json)]
+    pub branding: Branding,
     /// Who normalizes single transactions, where no rule of the client's holds.
     pub heuristic: Heuristic,
     /// Where the external heuristic is: it is posted a transaction and answers `{"merchant":{"name":…}}` within 60 s.
@@ -137,6 +140,7 @@ impl Default for Settings {
             reminder_days: vec![3],
             overdue_days: vec![1, 7, 30],
             issuer: serde_json::json!({}),
+            branding: Branding::default(),
             heuristic: Heuristic::BuiltIn,
             heuristic_url: None,
             reports_url: None,
@@ -157,7 +161,8 @@ pub struct BadSetting {
 }
 
 impl Settings {
-    /// Every setting that cannot be, but for addresses of mail: whether they are some, the mails know.
+    /// Every setting that cannot be, but for addresses of mail, which the mails know, and for what has checks of its own
+    /// ([`crate::issuer::faults`], [`Branding::faults`]).
     #[must_use]
     pub fn faults(&self) -> Vec<BadSetting> {
         let mut faults = Vec::new();
@@ -232,7 +237,7 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, s
     let found = sqlx::query_as(
         "select language, time_zone, currency, operator_email, automatic, cycle, cycle_day, days_ahead, numbering,
                 safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url, reports_url,
-                reports_max_age, claims
+                reports_max_age, claims, branding
          from client_settings where client_id = $1",
     )
     .bind(client_id)
@@ -249,8 +254,8 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
     sqlx::query(
         "insert into client_settings (client_id, language, time_zone, currency, operator_email, automatic, cycle, cycle_day,
              days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url,
-             reports_url, reports_max_age, claims)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+             reports_url, reports_max_age, claims, branding)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
          on conflict (client_id) do update set
              language = excluded.language, time_zone = excluded.time_zone, currency = excluded.currency,
              operator_email = excluded.operator_email, automatic = excluded.automatic, cycle = excluded.cycle,
@@ -258,7 +263,7 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
              safety_factor = excluded.safety_factor, reminder_days = excluded.reminder_days,
              overdue_days = excluded.overdue_days, issuer = excluded.issuer, heuristic = excluded.heuristic, heuristic_url = excluded.heuristic_url,
              reports_url = excluded.reports_url, reports_max_age = excluded.reports_max_age,
-             claims = excluded.claims,
+             claims = excluded.claims, branding = excluded.branding,
              updated_at = now()",
     )
     .bind(client_id)
@@ -280,6 +285,7 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
     .bind(&settings.reports_url)
     .bind(settings.reports_max_age)
     .bind(Json(&settings.claims))
+    .bind(Json(&settings.branding))
     .execute(on)
     .await?;
     Ok(())

@@ -65,9 +65,14 @@ async fn sender(env: &Env, client_id: i32) -> Result<Option<Sender>, JobError> {
     }
     let zone = TimeZone::get(&settings.time_zone)?;
     let now: SqlTimestamp = sqlx::query_scalar("select now()").fetch_one(&env.pool).await?;
+    let (settings, branding) = tokio::task::spawn_blocking(move || {
+        let branding = issue::branding(&settings);
+        (settings, branding)
+    })
+    .await?;
     Ok(Some(Sender {
         issuer: issue::issuer(&settings)?,
-        branding: Arc::new(issue::branding(&settings)),
+        branding: Arc::new(branding?),
         language: settings.language.parse()?,
         today: now.to_jiff().to_zoned(zone.clone()).date(),
         zone,
