@@ -135,6 +135,41 @@ async fn a_bill_offers_what_can_carry_it_or_says_why_nothing_can() {
 }
 
 #[tokio::test]
+async fn a_bill_is_withdrawn_as_long_as_nothing_was_paid_of_it() {
+    let api = api().await;
+    billed(&api).await;
+    let id = api.json("/v1/bills").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let cancel = async || api.post(&format!("/v1/bills/{id}/cancel")).send().await.unwrap();
+    let pay = async |amount: &str| {
+        let notice = json!({ "debtId": DEBT, "paidAt": "2022-06-09T10:00:00Z", "paidAmount": amount, "paidBy": "J" });
+        body(api.post("/v1/payments").json(&notice).send().await.unwrap(), StatusCode::CREATED).await
+    };
+    let other = api.other_key().await;
+    let hidden = api.bare("POST", &format!("/v1/bills/{id}/cancel")).bearer_auth(other).send().await.unwrap();
+    problem(hidden, StatusCode::NOT_FOUND).await;
+    let cancelled = body(cancel().await, StatusCode::OK).await;
+    assert_eq!(cancelled["status"], "cancelled");
+    assert!(cancelled["barcode"].is_null() && cancelled["pix"].is_null(), "{cancelled}");
+    assert_eq!(cancelled["not_payable"], "it is cancelled, so nothing is to be paid");
+    assert_eq!(body(cancel().await, StatusCode::OK).await, cancelled, "again");
+    assert_eq!(api.json("/v1/bills?status=cancelled").await["items"][0], cancelled);
+    problem(api.get(&format!("/v1/bills/{id}/pdf")).send().await.unwrap(), StatusCode::CONFLICT).await;
+    let paid = pay("1240.20").await;
+    assert!(paid["balance"] == "settled" && paid["settled_bill_id"].is_null(), "of the debt, not of the bill: {paid}");
+    assert_eq!(api.json(&format!("/v1/bills/{id}")).await, cancelled);
+
+    let api = self::api().await;
+    billed(&api).await;
+    let id = api.json("/v1/bills").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let notice = json!({ "debtId": DEBT, "paidAt": "2022-06-09T10:00:00Z", "paidAmount": 400.10, "paidBy": "J" });
+    body(api.post("/v1/payments").json(&notice).send().await.unwrap(), StatusCode::CREATED).await;
+    let refused = api.post(&format!("/v1/bills/{id}/cancel")).send().await.unwrap();
+    let told = problem(refused, StatusCode::CONFLICT).await;
+    assert!(told["type"] == "/problems/has-payment" && told["detail"].as_str().unwrap().contains("bill 7"), "{told}");
+    assert_eq!(api.json(&format!("/v1/bills/{id}")).await["status"], "open");
+}
+
+#[tokio::test]
 async fn bills_have_the_clients_logo_and_colour() {
     let api = api().await;
     billed(&api).await;

@@ -8,11 +8,18 @@ use gristmill_bills::{
 };
 use serde_json::json;
 
-use crate::{bills::Bill, branding::BrandingError, settings::Settings};
+use crate::{
+    bills::{Bill, Status},
+    branding::BrandingError,
+    settings::Settings,
+};
 
-/// Why a bill cannot be shown.
+/// Why a bill cannot be paid.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
+    /// It was withdrawn.
+    #[error("it is cancelled, so nothing is to be paid")]
+    Cancelled,
     /// The client's settings do not say how it is paid.
     #[error("the client's issuer settings cannot be read")]
     Issuer(#[from] serde_json::Error),
@@ -60,8 +67,11 @@ pub fn is_sample(settings: &Settings) -> bool {
 /// The bill with the ways to pay it.
 ///
 /// # Errors
-/// When the settings do not fit it.
+/// When the settings do not fit it, or it is cancelled.
 pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmill_bills::Bill, IssueError> {
+    if bill.status == Status::Cancelled {
+        return Err(IssueError::Cancelled);
+    }
     let currency: Currency = bill.currency.parse()?;
     Ok(issuer.bill(BillFacts {
         number: bill.number.unsigned_abs(),
@@ -112,7 +122,7 @@ pub enum PageError {
 /// The bill as a PDF of one page, in the client's language. Takes some milliseconds of CPU.
 ///
 /// # Errors
-/// When the settings do not fit it.
+/// When the settings do not fit it, or it is cancelled.
 pub fn page(bill: &Bill, settings: &Settings) -> Result<Vec<u8>, PageError> {
     let issued = issue(bill, &issuer(settings).map_err(IssueError::from)?)?;
     let language: Language = settings.language.parse().map_err(|_| PageError::Language(settings.language.clone()))?;
