@@ -204,7 +204,7 @@ pub async fn cancel(on: impl PgExecutor<'_>, id: BillId) -> Result<bool, sqlx::E
 }
 
 /// The bills of a client with these numbers, both inclusive, in their order; with `payable_on` those that are payable on
-/// that day (see [`crate::dunning`]) and not paid.
+/// that day (see [`crate::dunning`]), paid or not.
 ///
 /// # Errors
 /// The database's.
@@ -220,7 +220,7 @@ pub async fn numbered(
     Filter::default().add(&mut sql, client_id, today);
     sql.push(" and b.number between ").push_bind(from).push(" and ").push_bind(to);
     if let Some(day) = payable_on {
-        sql.push(" and b.state = 'open' and greatest(b.due_on, r.issued_on) = ").push_bind(day.to_sqlx());
+        sql.push(" and greatest(b.due_on, r.issued_on) = ").push_bind(day.to_sqlx());
     }
     sql.push(" order by b.number");
     sql.build_query_as().fetch_all(pool).await

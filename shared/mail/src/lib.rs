@@ -11,6 +11,7 @@ mod deliver;
 pub mod jobs;
 mod mailer;
 mod rows;
+mod unwanted;
 
 mod dkim;
 mod keep;
