@@ -126,6 +126,8 @@ answers! {
     NoMail: NotFound;
     /// Of a bill's page.
     NoPage: NotPayable;
+    /// Of a bill's withdrawal.
+    Paid: HasPayment;
     /// Of every route about one billing run.
     NoRun: NotFound;
     /// Of an approval.

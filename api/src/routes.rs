@@ -89,6 +89,7 @@ fn tree(
         .routes(routes!(bills::list))
         .routes(routes!(bills::one))
         .routes(routes!(bills::page))
+        .routes(routes!(bills::cancel))
         .routes(routes!(billing_runs::list, billing_runs::create))
         .routes(routes!(billing_runs::one, billing_runs::cancel))
         .routes(routes!(billing_runs::approve))

@@ -33,7 +33,10 @@ pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
 }
 
 async fn send(env: Env, context: Context, job: SendMail) -> Result<(), JobError> {
-    let Some(letter) = letter(&env, &job).await? else { return Ok(()) };
+    let Some(letter) = letter(&env, &job).await? else {
+        // An earlier attempt may have entered it.
+        return Ok(env.mailer.drop_unwanted(job.client_id, job.kind, &[job.reference]).await?);
+    };
     let report = env.mailer.deliver(&turn(&context, job.client_id), vec![letter]).await?;
     match report.deferred.is_empty() {
         true => rest(&report),
@@ -51,7 +54,8 @@ async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, JobError> {
 }
 
 async fn send_bills(env: Env, context: Context, job: SendBills) -> Result<(), JobError> {
-    let letters = bills::letters(&env, &job).await?;
+    let (letters, unwanted) = bills::letters(&env, &job).await?;
+    env.mailer.drop_unwanted(job.client_id, job.kind, &unwanted).await?;
     let report = env.mailer.deliver(&turn(&context, job.client_id), letters).await?;
     rest(&report)?;
     // A few that were put off do not hold up the others: they become jobs of their own.

@@ -23,7 +23,7 @@ use crate::{
     auth::Caller,
     cursor,
     money::Money,
-    openapi::{Denied, Faults, NoBill, NoPage},
+    openapi::{Denied, Faults, NoBill, NoPage, Paid},
     params::Params,
     problem::{Code, Problem, Result},
 };
@@ -59,7 +59,8 @@ pub(crate) struct Bill {
     issued_on: Date,
     #[schema(value_type = String, format = Date, example = "2026-01-31")]
     due_date: Date,
-    /// 44 digits, to scan; where the client is paid by boleto.
+    /// 44 digits, to scan; where the client is paid by boleto. Like all codes of a bill it asks for what is still to be
+    /// paid; those of a bill that is paid in full stay those of its amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     barcode: Option<String>,
     /// 47 digits, to type.
@@ -71,7 +72,7 @@ pub(crate) struct Bill {
     /// The text of a QR code for a transfer within SEPA (EPC069-12); where the client has an account there.
     #[serde(skip_serializing_if = "Option::is_none")]
     epc: Option<String>,
-    /// Why there is no way to pay it yet.
+    /// Why there is no way to pay it.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_payable: Option<String>,
 }
@@ -213,6 +214,32 @@ pub(crate) async fn page(State(app): State<App>, caller: Caller, Path(id): Path<
         (header::CONTENT_DISPOSITION, disposition),
     ];
     Ok((headers, page).into_response())
+}
+
+/// Withdraw a bill
+///
+/// An open one of which nothing was paid: it loses its codes and its page, nobody is reminded of it, and its debt is not
+/// billed again. What is paid of the debt later is recorded for the debt and settles no bill. Withdrawing it again changes nothing.
+#[utoipa::path(post, path = "/v1/bills/{id}/cancel", tag = "bills", params(("id" = Uuid, Path, description = "The bill")),
+    security(("key" = [])), responses((status = 200, description = "It is cancelled", body = Bill), Paid, Denied, NoBill, Faults))]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<Bill>> {
+    Params::of(&uri).finish()?;
+    let (_, found) = find(&app, &caller, &id).await?;
+    let done = bills::cancel(&app.receiver.pool, found.id()).await?;
+    let (settings, row) = find(&app, &caller, &id).await?;
+    if !done && row.status != Status::Cancelled {
+        let detail = format!(
+            "Something was paid of bill {}, so it is not cancelled. Pay that back yourself, or tell of the rest with POST /v1/payments.",
+            row.number
+        );
+        return Err(Problem::new(Code::HasPayment, detail));
+    }
+    Ok(Json(Bill::of(row, &issue::issuer(&settings))))
 }
 
 fn render(row: &Row, settings: &Settings) -> Result<Vec<u8>> {

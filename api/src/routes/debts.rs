@@ -3,6 +3,7 @@
 mod of_upload;
 
 use axum::{Json, extract::State};
+use gristmill_billing::settings;
 use http::Uri;
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
@@ -39,6 +40,7 @@ pub(crate) struct Debt {
     name: String,
     government_id: String,
     email: String,
+    /// In the currency of your settings.
     amount: Money,
     /// The day it is due.
     #[schema(value_type = String, format = Date, example = "2026-01-31")]
@@ -57,8 +59,8 @@ struct Row {
     due_date: String,
 }
 
-impl From<Row> for Debt {
-    fn from(row: Row) -> Self {
+impl Debt {
+    fn of(row: Row, currency: &str) -> Self {
         Self {
             id: row.debt_id,
             upload_id: row.upload_id,
@@ -66,7 +68,7 @@ impl From<Row> for Debt {
             name: row.name,
             government_id: row.government_id,
             email: row.email,
-            amount: Money::of(row.amount_minor, "BRL"),
+            amount: Money::of(row.amount_minor, currency),
             due_date: row.due_date,
         }
     }
@@ -111,7 +113,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
             cursor::Debts::page(found, limit, |last| cursor::Debts::after_id(last.debt_id))
         }
     };
-    Ok(Json(DebtList { items: rows.into_iter().map(Debt::from).collect(), next_cursor }))
+    let currency = settings::find(pool, caller.id()).await?.currency;
+    Ok(Json(DebtList { items: rows.into_iter().map(|row| Debt::of(row, &currency)).collect(), next_cursor }))
 }
 
 /// By the key, which is the one order that has an index.

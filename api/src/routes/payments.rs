@@ -177,14 +177,15 @@ pub(crate) async fn create(
         Err(PaymentError::Database(error)) => return Err(error.into()),
     };
     queue.push(jobs).await;
+    let currency = settings.currency.as_str();
     let status = if recorded.repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((
         status,
         Json(Payment {
             debt_id: notice.debt_id,
             balance: recorded.balance(),
-            amount: Money::of(recorded.debt_minor, "BRL"),
-            paid: Money::of(recorded.paid_minor, "BRL"),
+            amount: Money::of(recorded.debt_minor, currency),
+            paid: Money::of(recorded.paid_minor, currency),
             settled_bill_id: recorded.settled_bill.map(|number| BillId { client_id: caller.id(), number }.uuid()),
             payment_id: recorded.payment_id,
         }),

@@ -1,7 +1,8 @@
 //! `/v1/settings`: what a client wants to be known by, and how it bills.
 
 use axum::{Json, extract::State};
-use gristmill_billing::{dunning, issue, settings};
+use gristmill_billing::{dunning, issue, issuer, settings};
+use gristmill_mail::is_address;
 use http::Uri;
 
 pub(crate) use gristmill_billing::settings::Settings;
@@ -23,6 +24,10 @@ pub(crate) async fn get(State(app): State<App>, caller: Caller, uri: Uri) -> Res
     Ok(Json(settings::find(&app.receiver.pool, caller.id()).await?))
 }
 
+fn no_address(text: &str) -> String {
+    format!("'{text}' is not an address that mail can go to, as billing@example.com is")
+}
+
 /// Set your settings
 ///
 /// All of them: what is left out has its default.
@@ -35,14 +40,24 @@ pub(crate) async fn put(
     Body(new): Body<Settings>,
 ) -> Result<Json<Settings>> {
     Params::of(&uri).finish()?;
+    let branding = new.branding.clone();
+    let looks = tokio::task::spawn_blocking(move || branding.faults()).await.map_err(Problem::internal)?;
     let mut errors: Vec<FieldError> = new
         .faults()
         .into_iter()
+        .chain(issuer::faults(&new))
         .map(|fault| FieldError { field: fault.field.to_owned(), detail: fault.detail })
         .collect();
-    if let Err(error) = issue::issuer(&new) {
-        errors.push(FieldError { field: "issuer".to_owned(), detail: error.to_string() });
+    let mut fail = |field: &str, detail: String| errors.push(FieldError { field: field.to_owned(), detail });
+    if let Ok(issuer) = issue::issuer(&new)
+        && let Some(address) = issuer.beneficiary.email.filter(|address| !is_address(address))
+    {
+        fail("issuer.beneficiary.email", no_address(&address));
     }
+    if let Some(address) = new.operator_email.as_deref().filter(|address| !is_address(address)) {
+        fail("operator_email", no_address(address));
+    }
+    looks.into_iter().for_each(|(field, detail)| fail(field, detail));
     if let Some(first) = errors.first() {
         let detail = format!("{}: {}.", first.field, first.detail);
         return Err(Problem::new(Code::InvalidSettings, detail).errors(errors));

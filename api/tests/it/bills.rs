@@ -8,6 +8,11 @@ use crate::support::{Api, HEADER, api, json as body, problem};
 
 const DEBT: &str = "ea23f2ca-663a-4266-a742-9da4c9f4fcb3";
 
+/// A red bar, 24 by 8 pixels.
+const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABgAAAAICAIAAABsw6g0AAAAFElEQVR42mPYrCZHFcQwatBINggAy2W5QTc1bA8AAAAASUVORK5CYII=";
+/// A blue one.
+const SVG: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHdpZHRoPSIyNCIgaGVpZ2h0PSI4Ij48cmVjdCB3aWR0aD0iMjQiIGhlaWdodD0iOCIgZmlsbD0iIzFmNGU4YyIvPjwvc3ZnPg==";
+
 /// An upload of one debt that is billed as number 7.
 async fn billed(api: &Api) -> Uuid {
     let upload = api.upload(format!("{HEADER}Ana Lima,1234,ana@example.com,1240.20,2040-11-01,{DEBT}\n")).await;
@@ -105,6 +110,142 @@ async fn a_payment_is_told_once_or_more_often() {
 }
 
 #[tokio::test]
+async fn a_bill_offers_what_can_carry_it_or_says_why_nothing_can() {
+    let api = api().await;
+    billed(&api).await;
+    let large = "update bills set amount_minor = 10000000000";
+    sqlx::query(large).execute(&api.stack.pool).await.unwrap();
+    let bill = &api.json("/v1/bills").await["items"][0];
+    let id = bill["id"].as_str().unwrap();
+    assert!(bill["barcode"].is_null() && bill["not_payable"].is_null(), "{bill}");
+    assert!(bill["pix"].as_str().unwrap().contains("5412100000000.00"), "{bill}");
+    // Stored before it was looked at so closely: it is read all the same.
+    let stored = json!({ "beneficiary": { "name": "Acme" }, "pixx": 1,
+        "epc": { "iban": "DE89370400440532013000", "name": "Acme" } });
+    sqlx::query("insert into client_settings (client_id, issuer) values ($1, $2)")
+        .bind(api.client_id)
+        .bind(stored)
+        .execute(&api.stack.pool)
+        .await
+        .unwrap();
+    let bill = api.json(&format!("/v1/bills/{id}")).await;
+    assert_eq!(bill["not_payable"], "none of the ways to be paid that are set is in BRL, the bill's currency");
+    let told = problem(api.get(&format!("/v1/bills/{id}/pdf")).send().await.unwrap(), StatusCode::CONFLICT).await;
+    assert!(told["detail"].as_str().unwrap().contains("is in BRL"), "{told}");
+}
+
+#[tokio::test]
+async fn a_bill_is_withdrawn_as_long_as_nothing_was_paid_of_it() {
+    let api = api().await;
+    billed(&api).await;
+    let id = api.json("/v1/bills").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let cancel = async || api.post(&format!("/v1/bills/{id}/cancel")).send().await.unwrap();
+    let pay = async |amount: &str| {
+        let notice = json!({ "debtId": DEBT, "paidAt": "2022-06-09T10:00:00Z", "paidAmount": amount, "paidBy": "J" });
+        body(api.post("/v1/payments").json(&notice).send().await.unwrap(), StatusCode::CREATED).await
+    };
+    let other = api.other_key().await;
+    let hidden = api.bare("POST", &format!("/v1/bills/{id}/cancel")).bearer_auth(other).send().await.unwrap();
+    problem(hidden, StatusCode::NOT_FOUND).await;
+    let cancelled = body(cancel().await, StatusCode::OK).await;
+    assert_eq!(cancelled["status"], "cancelled");
+    assert!(cancelled["barcode"].is_null() && cancelled["pix"].is_null(), "{cancelled}");
+    assert_eq!(cancelled["not_payable"], "it is cancelled, so nothing is to be paid");
+    assert_eq!(body(cancel().await, StatusCode::OK).await, cancelled, "again");
+    assert_eq!(api.json("/v1/bills?status=cancelled").await["items"][0], cancelled);
+    problem(api.get(&format!("/v1/bills/{id}/pdf")).send().await.unwrap(), StatusCode::CONFLICT).await;
+    let paid = pay("1240.20").await;
+    assert!(paid["balance"] == "settled" && paid["settled_bill_id"].is_null(), "of the debt, not of the bill: {paid}");
+    assert_eq!(api.json(&format!("/v1/bills/{id}")).await, cancelled);
+
+    let api = self::api().await;
+    billed(&api).await;
+    let id = api.json("/v1/bills").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let notice = json!({ "debtId": DEBT, "paidAt": "2022-06-09T10:00:00Z", "paidAmount": 400.10, "paidBy": "J" });
+    body(api.post("/v1/payments").json(&notice).send().await.unwrap(), StatusCode::CREATED).await;
+    let refused = api.post(&format!("/v1/bills/{id}/cancel")).send().await.unwrap();
+    let told = problem(refused, StatusCode::CONFLICT).await;
+    assert!(told["type"] == "/problems/has-payment" && told["detail"].as_str().unwrap().contains("bill 7"), "{told}");
+    assert_eq!(api.json(&format!("/v1/bills/{id}")).await["status"], "open");
+}
+
+#[tokio::test]
+async fn bills_have_the_clients_logo_and_colour() {
+    let api = api().await;
+    billed(&api).await;
+    let id = api.json("/v1/bills").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let put = async |branding: Value| api.send(&api.key, "PUT", "/v1/settings", json!({ "branding": branding })).await;
+    let page = async || {
+        let response = api.get(&format!("/v1/bills/{id}/pdf")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.bytes().await.unwrap()
+    };
+    let mut pages = vec![page().await];
+    for branding in [json!({ "logo": PNG }), json!({ "logo": SVG }), json!({ "logo": SVG, "accent": "#b3261e" })] {
+        let kept = body(put(branding.clone()).await, StatusCode::OK).await;
+        assert_eq!(kept["branding"]["logo"], branding["logo"]);
+        assert_eq!(api.json("/v1/settings").await, kept);
+        pages.push(page().await);
+    }
+    for (at, page) in pages.iter().enumerate() {
+        assert!(page.starts_with(b"%PDF-") && !pages[..at].contains(page), "page {at} is like one before");
+    }
+    for (logo, accent, field, why) in [
+        ("https://example.com/logo.png", "#b3261e", "branding.logo", "is neither data:image/png;base64,"),
+        ("data:image/gif;base64,R0lGODlh", "#b3261e", "branding.logo", "is neither data:image/png;base64,"),
+        ("data:image/png;base64,***", "#b3261e", "branding.logo", "is not base64 behind the comma: "),
+        ("data:image/png;base64,R0lGODlh", "#b3261e", "branding.logo", "the logo cannot be read as PNG: "),
+        ("data:image/svg+xml;base64,R0lGODlh", "#b3261e", "branding.logo", "the logo cannot be read as SVG: "),
+        (PNG, "red", "branding.accent", "is no colour: #rrggbb is"),
+    ] {
+        let told = put(json!({ "logo": logo, "accent": accent })).await;
+        let told = problem(told, StatusCode::UNPROCESSABLE_ENTITY).await;
+        let error = &told["errors"][0];
+        assert!(error["field"] == field && error["detail"].as_str().unwrap().contains(why), "{told}");
+    }
+    let long = put(json!({ "logo": format!("data:image/png;base64,{}", "A".repeat(131_072)) })).await;
+    let told = problem(long, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(told["detail"].as_str().unwrap().contains("at most 131072 are allowed"), "{told}");
+    assert_eq!(page().await, pages[3], "nothing was changed");
+}
+
+#[tokio::test]
+async fn debts_and_payments_are_in_the_clients_currency() {
+    let api = api().await;
+    billed(&api).await;
+    let settings = api.send(&api.key, "PUT", "/v1/settings", json!({ "currency": "EUR" })).await;
+    body(settings, StatusCode::OK).await;
+    assert_eq!(api.json("/v1/debts").await["items"][0]["amount"]["currency"], "EUR");
+    let notice = json!({ "debtId": DEBT, "paidAt": "2022-06-09T10:00:00Z", "paidAmount": 40, "paidBy": "J" });
+    let told = body(api.post("/v1/payments").json(&notice).send().await.unwrap(), StatusCode::CREATED).await;
+    assert_eq!((told["amount"]["currency"].as_str(), told["paid"]["currency"].as_str()), (Some("EUR"), Some("EUR")));
+}
+
+#[tokio::test]
+async fn the_codes_of_a_bill_ask_for_what_is_still_to_be_paid() {
+    let api = api().await;
+    billed(&api).await;
+    let codes = async || {
+        let bill = &api.json("/v1/bills").await["items"][0];
+        let text = |field: &str| bill[field].as_str().unwrap().to_owned();
+        // The last ten digits of the line, and digits 10 to 19 of the barcode, are the amount.
+        (text("barcode")[9..19].to_owned(), text("linha_digitavel"), text("pix"))
+    };
+    let pay = async |amount: &str| {
+        let notice = json!({ "debtId": DEBT, "paidAt": "2022-06-09T10:00:00Z", "paidAmount": amount, "paidBy": "J" });
+        body(api.post("/v1/payments").json(&notice).send().await.unwrap(), StatusCode::CREATED).await
+    };
+    let whole = codes().await;
+    assert_eq!(whole.0, "0000124020");
+    assert_eq!(pay("400.10").await["balance"], "underpaid");
+    let rest = codes().await;
+    assert_eq!(rest.0, "0000084010");
+    assert!(rest.1.ends_with("0000084010") && rest.2.contains("5406840.10"), "{rest:?}");
+    assert_eq!(pay("840.10").await["balance"], "settled");
+    assert_eq!(codes().await, whole, "a bill that is paid keeps its codes");
+}
+
+#[tokio::test]
 async fn settings_are_checked_and_kept() {
     let api = api().await;
     let defaults = api.json("/v1/settings").await;
@@ -116,6 +257,24 @@ async fn settings_are_checked_and_kept() {
     let told = problem(put(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["language", "time_zone", "cycle_day", "issuer"]);
+    let issuer = json!({ "beneficiary": { "name": "Acme", "email": "help at acme" } });
+    let wrong = json!({ "issuer": issuer, "operator_email": "ops@acme@example" });
+    let told = problem(put(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+    let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["issuer.beneficiary.email", "operator_email"], "{told}");
+    let pix = json!({ "key": "acme@example.com", "name": "Acme", "city": "Recife" });
+    let paid_by = |way: &str| json!({ "beneficiary": { "name": "Acme" }, way: pix });
+    for (currency, way, why) in [("BRL", "pixx", "`pixx` is not known in issuer"), ("EUR", "pix", "cannot carry EUR")] {
+        let wrong = json!({ "currency": currency, "issuer": paid_by(way) });
+        let told = problem(put(&wrong).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+        let error = &told["errors"][0];
+        assert!(error["field"] == "issuer" && error["detail"].as_str().unwrap().contains(why), "{told}");
+    }
+    for (currency, why) in [("JPY", "hundredths"), ("KWD", "hundredths"), ("eur", "three letters")] {
+        let told = problem(put(&json!({ "currency": currency })).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+        let error = &told["errors"][0];
+        assert!(error["field"] == "currency" && error["detail"].as_str().unwrap().contains(why), "{told}");
+    }
     assert_eq!(api.json("/v1/settings").await, defaults, "nothing was changed");
     let good = json!({ "language": "en", "cycle": "monthly", "cycle_day": 31, "operator_email": "ops@example.com" });
     let kept = body(put(&good).await, StatusCode::OK).await;

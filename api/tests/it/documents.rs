@@ -91,6 +91,7 @@ async fn the_document_describes_what_is_there() {
         "put /v1/plan-accounts/{name}",
         "post /v1/billing-runs",
         "post /v1/billing-runs/{id}/approve",
+        "post /v1/bills/{id}/cancel",
         "post /v1/groups/{id}/cancel",
         "post /v1/groups/{id}/retry",
         "post /v1/jobs/actions",

@@ -11,16 +11,18 @@ use uuid::Uuid;
 
 use super::{
     api::Api,
+    confirm::confirm,
     human::{pretty, table, text},
     newest::Newest,
     server::Server,
 };
 
-/// List bills, the newest first; show one; save its page
+/// List bills, the newest first; show one; save its page; cancel it
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill bills --status overdue --limit 5\n  \
     gristmill bills show 00000001-0000-8000-8000-000000000007\n  \
-    gristmill bills pdf 00000001-0000-8000-8000-000000000007 --output bill.pdf")]
+    gristmill bills pdf 00000001-0000-8000-8000-000000000007 --output bill.pdf\n  \
+    gristmill bills cancel 00000001-0000-8000-8000-000000000007 --yes")]
 pub(crate) struct Bills {
     #[command(subcommand)]
     action: Option<Action>,
@@ -56,6 +58,16 @@ enum Action {
         #[command(flatten)]
         server: Server,
     },
+    /// Withdraw an open bill of which nothing was paid: it cannot be opened again, nor its debt billed again
+    Cancel {
+        /// The bill
+        id: Uuid,
+        /// Do not ask before
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        server: Server,
+    },
 }
 
 impl Bills {
@@ -63,6 +75,7 @@ impl Bills {
         match self.action {
             Some(Action::Show { id, server }) => show(&Api::open(server)?, id).await?,
             Some(Action::Pdf { id, output, server }) => pdf(&Api::open(server)?, id, output).await?,
+            Some(Action::Cancel { id, yes, server }) => return cancel(&Api::open(server)?, id, yes).await,
             None => self.list().await?,
         }
         Ok(ExitCode::SUCCESS)
@@ -91,6 +104,23 @@ async fn pdf(api: &Api, id: Uuid, output: PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn cancel(api: &Api, id: Uuid, yes: bool) -> anyhow::Result<ExitCode> {
+    let bill: Value = api.get(&format!("v1/bills/{id}"), &[]).await?;
+    let what = format!("bill {} of {}, {}", text(&bill["number"]), text(&bill["payer"]["name"]), amount(&bill));
+    let again = bill["status"] == "cancelled";
+    if !yes && !again && !confirm(&format!("{what}: a cancelled bill cannot be opened again"), "Cancel it?")? {
+        eprintln!("left as it is");
+        return Ok(ExitCode::FAILURE);
+    }
+    let _: Value = api.change(Method::POST, &format!("v1/bills/{id}/cancel"), None).await?;
+    println!("cancelled: {what}  id {id}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn amount(bill: &Value) -> String {
+    format!("{} {}", text(&bill["amount"]["decimal"]), text(&bill["amount"]["currency"]))
+}
+
 fn bill_table(bills: &[Value]) -> String {
     const HEAD: [&str; 6] = ["NUMBER", "STATUS", "DUE", "AMOUNT", "PAYER", "ID"];
     let right = [true, false, false, true, false, false];
@@ -99,7 +129,7 @@ fn bill_table(bills: &[Value]) -> String {
             text(&bill["number"]),
             text(&bill["status"]),
             text(&bill["due_date"]),
-            format!("{} {}", text(&bill["amount"]["decimal"]), text(&bill["amount"]["currency"])),
+            amount(bill),
             text(&bill["payer"]["name"]).chars().take(24).collect(),
             text(&bill["id"]),
         ]

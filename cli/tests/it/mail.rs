@@ -52,3 +52,28 @@ fn the_mails_of_a_run_are_listed_shown_and_saved_and_bounces_told() {
     assert!(!said(&["mail", "suppressions"]).contains(&address));
     assert!(!stack.run(&["mail", "lift", to]).status.success());
 }
+
+#[test]
+fn a_bill_is_withdrawn_by_command() {
+    let stack = stack();
+    let said = |args: &[&str]| {
+        let output = stack.run(args);
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let file = stack.debts("withdrawn.csv", 3, "0", "0", 402);
+    said(&["upload", text(&file), "--follow"]);
+    said(&["bill-run"]);
+    let bill: Value = serde_json::from_str(said(&["bills", "--limit", "1", "--json"]).lines().next().unwrap()).unwrap();
+    let id = bill["id"].as_str().unwrap();
+    let unasked = stack.run(&["bills", "cancel", id]);
+    assert!(!unasked.status.success() && stderr(&unasked).contains("say --yes"), "{}", stderr(&unasked));
+    let (number, payer) = (&bill["number"], bill["payer"]["name"].as_str().unwrap());
+    for _ in 0..2 {
+        let done = said(&["bills", "cancel", id, "--yes"]);
+        assert!(done.starts_with(&format!("cancelled: bill {number} of {payer}, ")), "{done}");
+    }
+    let shown: Value = serde_json::from_str(&said(&["bills", "show", id])).unwrap();
+    assert_eq!(shown["status"], "cancelled");
+    assert!(said(&["bills", "--status", "cancelled"]).contains(id));
+}

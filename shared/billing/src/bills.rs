@@ -183,8 +183,28 @@ pub async fn find(on: impl PgExecutor<'_>, id: BillId, today: Date) -> Result<Op
     sql.build_query_as().fetch_optional(on).await
 }
 
+/// Withdraws an open bill of which nothing was paid; `false` when it is no such bill. Nobody is mailed about it any more,
+/// and what is paid of its debt later counts for the debt alone.
+///
+/// # Errors
+/// The database's.
+pub async fn cancel(on: impl PgExecutor<'_>, id: BillId) -> Result<bool, sqlx::Error> {
+    // A bill of a run that is not closed yet may not know of its payments.
+    let cancelled = sqlx::query(
+        "update bills b set state = 'cancelled'
+         where b.client_id = $1 and b.number = $2 and b.state = 'open' and b.paid_minor = 0
+           and not exists (select from debt_payments p
+                           where p.debt_id = b.debt_id and p.client_id = b.client_id and p.paid_minor > 0)",
+    )
+    .bind(id.client_id)
+    .bind(id.number)
+    .execute(on)
+    .await?;
+    Ok(cancelled.rows_affected() > 0)
+}
+
 /// The bills of a client with these numbers, both inclusive, in their order; with `payable_on` those that are payable on
-/// that day (see [`crate::dunning`]) and not paid.
+/// that day (see [`crate::dunning`]), paid or not.
 ///
 /// # Errors
 /// The database's.
@@ -200,7 +220,7 @@ pub async fn numbered(
     Filter::default().add(&mut sql, client_id, today);
     sql.push(" and b.number between ").push_bind(from).push(" and ").push_bind(to);
     if let Some(day) = payable_on {
-        sql.push(" and b.state = 'open' and greatest(b.due_on, r.issued_on) = ").push_bind(day.to_sqlx());
+        sql.push(" and greatest(b.due_on, r.issued_on) = ").push_bind(day.to_sqlx());
     }
     sql.push(" order by b.number");
     sql.build_query_as().fetch_all(pool).await

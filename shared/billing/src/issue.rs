@@ -8,18 +8,25 @@ use gristmill_bills::{
 };
 use serde_json::json;
 
-use crate::{bills::Bill, settings::Settings};
+use crate::{
+    bills::{Bill, Status},
+    branding::BrandingError,
+    settings::Settings,
+};
 
-/// Why a bill cannot be shown.
+/// Why a bill cannot be paid.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
+    /// It was withdrawn.
+    #[error("it is cancelled, so nothing is to be paid")]
+    Cancelled,
     /// The client's settings do not say how it is paid.
     #[error("the client's issuer settings cannot be read")]
     Issuer(#[from] serde_json::Error),
     /// Its currency is none.
     #[error(transparent)]
     Currency(#[from] NotACurrency),
-    /// A way to pay cannot carry it.
+    /// No way to pay can carry it.
     #[error(transparent)]
     Rail(#[from] RailError),
 }
@@ -40,7 +47,15 @@ pub fn sample() -> serde_json::Value {
 /// # Errors
 /// When its settings do not say it.
 pub fn issuer(settings: &Settings) -> Result<gristmill_bills::Settings, serde_json::Error> {
-    serde_json::from_value(if is_sample(settings) { sample() } else { settings.issuer.clone() })
+    if !is_sample(settings) {
+        return serde_json::from_value(settings.issuer.clone());
+    }
+    let issuer = serde_json::from_value(sample())?;
+    // The sample is paid in reais: in another currency its bills have a page, without codes.
+    if settings.currency == "BRL" {
+        return Ok(issuer);
+    }
+    Ok(gristmill_bills::Settings { boleto: None, pix: None, ..issuer })
 }
 
 /// Whether the client has not said yet how it is paid.
@@ -52,8 +67,11 @@ pub fn is_sample(settings: &Settings) -> bool {
 /// The bill with the ways to pay it.
 ///
 /// # Errors
-/// When the settings do not fit it.
+/// When the settings do not fit it, or it is cancelled.
 pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmill_bills::Bill, IssueError> {
+    if bill.status == Status::Cancelled {
+        return Err(IssueError::Cancelled);
+    }
     let currency: Currency = bill.currency.parse()?;
     Ok(issuer.bill(BillFacts {
         number: bill.number.unsigned_abs(),
@@ -64,6 +82,7 @@ pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmil
             address: Vec::new(),
         },
         amount: Money { minor: bill.amount_minor, currency },
+        paid_minor: bill.paid_minor,
         issued_on: bill.issued_on.to_jiff(),
         due_on: bill.due_on.to_jiff(),
         reference: Some(bill.debt_id.to_string()),
@@ -71,13 +90,16 @@ pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmil
     })?)
 }
 
-/// How the client's pages look. A sample says so.
-#[must_use]
-pub fn branding(settings: &Settings) -> Branding {
+/// How the client's pages look. A sample says so. A logo may take as long as some pages: keep what this gives.
+///
+/// # Errors
+/// When what is stored is no logo, or no colour.
+pub fn branding(settings: &Settings) -> Result<Branding, BrandingError> {
     let note = is_sample(settings).then(|| {
         "SAMPLE · AMOSTRA · MUESTRA — set the issuer with PUT /v1/settings before you bill anybody".to_owned()
     });
-    Branding { note, ..Branding::default() }
+    let own = &settings.branding;
+    Ok(Branding { logo: own.logo()?, accent: own.accent()?, note })
 }
 
 /// Why a bill has no page.
@@ -86,6 +108,9 @@ pub enum PageError {
     /// It cannot be paid.
     #[error(transparent)]
     Unpayable(#[from] IssueError),
+    /// Its client's logo or colour cannot be put on it.
+    #[error(transparent)]
+    Branding(#[from] BrandingError),
     /// The page cannot be drawn.
     #[error(transparent)]
     Page(#[from] PdfError),
@@ -97,11 +122,11 @@ pub enum PageError {
 /// The bill as a PDF of one page, in the client's language. Takes some milliseconds of CPU.
 ///
 /// # Errors
-/// When the settings do not fit it.
+/// When the settings do not fit it, or it is cancelled.
 pub fn page(bill: &Bill, settings: &Settings) -> Result<Vec<u8>, PageError> {
     let issued = issue(bill, &issuer(settings).map_err(IssueError::from)?)?;
     let language: Language = settings.language.parse().map_err(|_| PageError::Language(settings.language.clone()))?;
-    Ok(pdf::render(&issued, &branding(settings), language)?)
+    Ok(pdf::render(&issued, &branding(settings)?, language)?)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! close it (its bodies use [`jobs`]); its payers are reminded ([`dunning`]); everybody reads ([`bills`], [`runs`]); a notice of payment goes through [`payments`].
 
 pub mod bills;
+pub mod branding;
 pub mod dunning;
 pub mod issue;
+pub mod issuer;
 pub mod jobs;
 pub mod payments;
 pub mod runs;

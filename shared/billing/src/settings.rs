@@ -1,11 +1,12 @@
 //! What a client wants to be known by, and how it bills.
 
+use gristmill_bills::Currency;
 use gristmill_pipelines::claims;
 use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
 
-use crate::Cycle;
+use crate::{Cycle, branding::Branding};
 
 /// How a client's bills are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
@@ -76,7 +77,7 @@ pub struct Settings {
     /// Its calendar, by its name in the IANA database.
     #[schema(example = "America/Sao_Paulo")]
     pub time_zone: String,
-    /// ISO 4217.
+    /// ISO 4217, of a currency that is divided into hundredths.
     #[schema(example = "BRL")]
     pub currency: String,
     /// Who is told of uploads that ended, and of what needs a person.
@@ -97,10 +98,16 @@ pub struct Settings {
     pub reminder_days: Vec<i32>,
     /// Days after the due date on which the payer is dunned.
     pub overdue_days: Vec<i32>,
-    /// The beneficiary, as its bills show it.
+    /// Who is paid and how: `beneficiary` (`name`; `document`, `email`, which replies to bills go to, `address` by lines) and
+    /// any of `boleto` (`bank`, `agency`, `account`, `wallet`; `bank_name`, `layout`), `pix` (`key`, `name`, `city`) and `epc`
+    /// (`iban`, `name`; `bic`). One of them must be in the `currency`: boleto and PIX carry BRL, EPC carries EUR. Empty: a
+    /// sample.
     #[sqlx(json)]
     #[schema(value_type = Object)]
     pub issuer: serde_json::Value,
+    /// How its bills look.
+    #[sqlx(json)]
+    pub branding: Branding,
     /// Who normalizes single transactions, where no rule of the client's holds.
     pub heuristic: Heuristic,
     /// Where the external heuristic is: it is posted a transaction and answers `{"merchant":{"name":…}}` within 60 s.
@@ -133,6 +140,7 @@ impl Default for Settings {
             reminder_days: vec![3],
             overdue_days: vec![1, 7, 30],
             issuer: serde_json::json!({}),
+            branding: Branding::default(),
             heuristic: Heuristic::BuiltIn,
             heuristic_url: None,
             reports_url: None,
@@ -153,7 +161,8 @@ pub struct BadSetting {
 }
 
 impl Settings {
-    /// Every setting that cannot be.
+    /// Every setting that cannot be, but for addresses of mail, which the mails know, and for what has checks of its own
+    /// ([`crate::issuer::faults`], [`Branding::faults`]).
     #[must_use]
     pub fn faults(&self) -> Vec<BadSetting> {
         let mut faults = Vec::new();
@@ -165,14 +174,17 @@ impl Settings {
         let days = |days: &[i32], from| days.len() <= 10 && days.iter().all(|day| (from..=365).contains(day));
         check(["pt-BR", "en", "es"].contains(&self.language.as_str()), "language", "is none of pt-BR, en, es");
         check(TimeZone::get(&self.time_zone).is_ok(), "time_zone", "is not in the IANA database, as Europe/Lisbon is");
-        let currency = self.currency.as_bytes();
-        check(
-            currency.len() == 3 && currency.iter().all(u8::is_ascii_uppercase),
-            "currency",
-            "is not three letters of ISO 4217, as BRL is",
-        );
-        let operator = self.operator_email.as_deref();
-        check(operator.is_none_or(|address| address.contains('@')), "operator_email", "is not an address");
+        match self.currency.parse::<Currency>() {
+            Err(_) => check(false, "currency", "is not three letters of ISO 4217, as BRL is"),
+            // Files and payments are read in hundredths, whatever the currency.
+            Ok(currency) => check(
+                currency.decimals() == 2,
+                "currency",
+                &format!(
+                    "{currency} is not divided into hundredths, and amounts are read in hundredths: take a currency that is, as BRL, EUR or USD are"
+                ),
+            ),
+        }
         let cycle_day = if self.cycle == Cycle::Weekly { 1..=7 } else { 1..=31 };
         check(cycle_day.contains(&self.cycle_day), "cycle_day", "is not 1 to 7 (weekly) or 1 to 31 (monthly)");
         check((0..=3_650).contains(&self.days_ahead), "days_ahead", "is not from 0 to 3650");
@@ -233,7 +245,7 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, s
     let found = sqlx::query_as(
         "select language, time_zone, currency, operator_email, automatic, cycle, cycle_day, days_ahead, numbering,
                 safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url, reports_url,
-                reports_max_age, claims
+                reports_max_age, claims, branding
          from client_settings where client_id = $1",
     )
     .bind(client_id)
@@ -250,8 +262,8 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
     sqlx::query(
         "insert into client_settings (client_id, language, time_zone, currency, operator_email, automatic, cycle, cycle_day,
              days_ahead, numbering, safety_factor, reminder_days, overdue_days, issuer, heuristic, heuristic_url,
-             reports_url, reports_max_age, claims)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+             reports_url, reports_max_age, claims, branding)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
          on conflict (client_id) do update set
              language = excluded.language, time_zone = excluded.time_zone, currency = excluded.currency,
              operator_email = excluded.operator_email, automatic = excluded.automatic, cycle = excluded.cycle,
@@ -259,7 +271,7 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
              safety_factor = excluded.safety_factor, reminder_days = excluded.reminder_days,
              overdue_days = excluded.overdue_days, issuer = excluded.issuer, heuristic = excluded.heuristic, heuristic_url = excluded.heuristic_url,
              reports_url = excluded.reports_url, reports_max_age = excluded.reports_max_age,
-             claims = excluded.claims,
+             claims = excluded.claims, branding = excluded.branding,
              updated_at = now()",
     )
     .bind(client_id)
@@ -281,6 +293,7 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
     .bind(&settings.reports_url)
     .bind(settings.reports_max_age)
     .bind(Json(&settings.claims))
+    .bind(Json(&settings.branding))
     .execute(on)
     .await?;
     Ok(())

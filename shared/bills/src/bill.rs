@@ -12,8 +12,11 @@ pub struct BillFacts {
     pub number: u64,
     /// Who pays.
     pub payer: Party,
-    /// What is to be paid.
+    /// What was billed.
     pub amount: Money,
+    /// What was paid of it before, in the minor unit of the amount.
+    #[serde(default)]
+    pub paid_minor: i64,
     /// The day of the billing run, in the client's time zone.
     pub issued_on: Date,
     /// The last day to pay without being late.
@@ -24,6 +27,18 @@ pub struct BillFacts {
     /// What the payer owes for, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+}
+
+impl BillFacts {
+    /// What is still to be paid: nothing when it was paid in full, or more than that.
+    pub fn rest(&self) -> Money {
+        Money { minor: self.amount.minor.saturating_sub(self.paid_minor).max(0), ..self.amount }
+    }
+
+    /// What the codes ask for: what is still to be paid. Those of a bill that is paid in full stay those of its amount.
+    pub fn asked(&self) -> Money {
+        if self.rest().minor > 0 { self.rest() } else { self.amount }
+    }
 }
 
 /// Who pays or is paid.

@@ -32,12 +32,26 @@ impl Settings {
         [pix, epc, boleto].into_iter().flatten()
     }
 
-    /// The ways to pay a bill: rails of another currency than the bill's offer none.
+    /// The ways to pay a bill, by the rails that can carry it: its currency, its amount, its due date, its number. None
+    /// where no rails are set at all.
     ///
     /// # Errors
-    /// When a rail of the bill's currency cannot carry it: its amount, its due date or its number.
+    /// When rails are set and none can carry it: why the first one cannot that is in its currency.
     pub fn payments(&self, facts: &BillFacts) -> Result<Vec<Payment>, RailError> {
-        self.rails().filter(|rail| rail.currency() == facts.amount.currency).map(|rail| rail.payload(facts)).collect()
+        let currency = facts.amount.currency;
+        let tried = self.rails().filter(|rail| rail.currency() == currency).map(|rail| rail.payload(facts));
+        let (mut ways, mut refused) = (Vec::new(), None);
+        for way in tried {
+            match way {
+                Ok(way) => ways.push(way),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        match refused {
+            _ if !ways.is_empty() || self.rails().next().is_none() => Ok(ways),
+            Some(error) => Err(error),
+            None => Err(RailError::NoneIn(currency)),
+        }
     }
 
     /// The whole bill.

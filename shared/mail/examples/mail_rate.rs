@@ -73,6 +73,7 @@ fn letter(n: usize, plain: bool) -> Letter {
         issuer: party.name.clone(),
         payer: "Ana Lima".to_owned(),
         amount,
+        paid: None,
         due,
         ways: Vec::new(),
     };
@@ -99,6 +100,7 @@ fn page(beneficiary: Party, number: u64, amount: Money) -> Result<Vec<u8>, grist
     }))?;
     let payer = Party { name: "Ana Lima".to_owned(), ..Party::default() };
     let day = date(2026, 12, 31);
-    let facts = Facts { number, payer, amount, issued_on: day, due_on: day, reference: None, description: None };
+    let facts =
+        Facts { number, payer, amount, paid_minor: 0, issued_on: day, due_on: day, reference: None, description: None };
     Ok(pdf::render(&settings.bill(facts)?, &pdf::Branding::default(), Language::Portuguese)?)
 }

@@ -27,7 +27,7 @@ words! {
         Sending,
         /// The server has said that it has it; or it is kept, where there is no server.
         Sent,
-        /// The server does not want it, or all attempts have failed.
+        /// The server does not want it, all attempts are over, or there is nothing to say any more: `last_error` says which.
         Failed,
         /// It was not sent, or was refused, because its address takes no mail.
         Suppressed,

@@ -4,6 +4,7 @@ mod compose;
 mod facts;
 mod words;
 
+pub use compose::is_address;
 pub(crate) use compose::{ComposeError, Composed, compose};
 pub use facts::{BillFacts, Content, Dun, EndpointFacts, Payment, UploadFacts};
 
@@ -24,7 +25,7 @@ pub struct Letter {
     pub name: Option<String>,
     /// What language it is written in.
     pub language: Language,
-    /// Whom replies go to, if not to the sender.
+    /// Whom replies go to, if not to the sender; left out of the mail where it is no address.
     pub reply_to: Option<String>,
     /// What it says.
     pub content: Content,

@@ -11,6 +11,7 @@ mod deliver;
 pub mod jobs;
 mod mailer;
 mod rows;
+mod unwanted;
 
 mod dkim;
 mod keep;
@@ -25,7 +26,7 @@ pub use deliver::{DeliverError, Report, Turn};
 pub use dkim::DkimError;
 pub use keep::{DropError, eml, prune};
 pub use kind::{Kind, State};
-pub use letter::{Attachment, BillFacts, Content, Dun, EndpointFacts, Letter, Payment, UploadFacts};
+pub use letter::{Attachment, BillFacts, Content, Dun, EndpointFacts, Letter, Payment, UploadFacts, is_address};
 pub use mailer::{ConfigError, Mailer};
 pub use rate::Rate;
 pub use smtp::ServerError;

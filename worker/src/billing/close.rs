@@ -148,6 +148,7 @@ async fn paid_meanwhile(
         "update bills b set paid_minor = p.paid_minor, state = case when p.paid_minor >= b.amount_minor then 'paid' else b.state end
          from debt_payments p
          where b.run_id = $1 and b.client_id = $2 and p.client_id = $2 and b.debt_id = p.debt_id and b.paid_minor <> p.paid_minor
+           and b.state <> 'cancelled'
          returning b.number, b.state = 'paid'",
     )
     .bind(run_id)

@@ -73,9 +73,7 @@ fn rows(job: &BillShard, run: &Run, uploads: &[Upload]) -> String {
         false => ("null::bigint", ""),
     };
     let billed = match run.interrupted {
-        true => {
-            "exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id and b.state <> 'cancelled')"
-        }
+        true => "exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id)",
         false => "false",
     };
     let more = if run.some_paid || run.interrupted { format!(", {paid}, {billed}") } else { String::new() };

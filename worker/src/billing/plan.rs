@@ -189,7 +189,7 @@ async fn preview(conn: &mut PgConnection, run_id: Uuid) -> Result<(), sqlx::Erro
             where d.client_id = r.client_id and d.due_date <= r.cutoff and (u.after is null or d.due_date > u.after)
               and not exists (select from debt_payments p where p.debt_id = d.debt_id and p.client_id = d.client_id
                               and p.paid_minor >= d.amount_minor)
-              and not exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id and b.state <> 'cancelled')
+              and not exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id)
          ), first as (select * from due order by upload_id, line limit $2)
          select (select count(*) from due), (select coalesce(sum(amount_minor), 0)::bigint from due),
                 (select jsonb_agg(jsonb_build_object('debt_id', debt_id, 'name', name, 'amount_minor', amount_minor,

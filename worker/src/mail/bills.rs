@@ -46,14 +46,32 @@ pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, 
     sender.letter(bill, job.kind, step, payment)
 }
 
-/// The mails about a slice of a client's bills.
-pub(super) async fn letters(env: &Env, job: &SendBills) -> Result<Vec<Letter>, JobError> {
-    let Some(sender) = sender(env, job.client_id).await? else { return Ok(Vec::new()) };
+/// The mails about a slice of a client's bills, and the references of those that have nothing to say any more.
+pub(super) async fn letters(env: &Env, job: &SendBills) -> Result<(Vec<Letter>, Vec<String>), JobError> {
+    let sender = sender(env, job.client_id).await?;
+    // Without a sender nothing is said, whatever day it is.
+    let today = sender.as_ref().map_or(Date::constant(2000, 1, 1), |sender| sender.today);
     let found =
-        bills::numbered(&env.pool, job.client_id, job.from_number, job.to_number, job.payable_on, sender.today).await?;
+        bills::numbered(&env.pool, job.client_id, job.from_number, job.to_number, job.payable_on, today).await?;
     let step = job.step.map(|step| step.to_string());
-    let letters = found.into_iter().map(|bill| sender.letter(bill, job.kind, step.as_deref(), None));
-    letters.filter_map(Result::transpose).collect()
+    let (mut letters, mut unwanted) = (Vec::with_capacity(found.len()), Vec::new());
+    for bill in found {
+        let id = bill.id();
+        let letter = match &sender {
+            Some(sender) => sender.letter(bill, job.kind, step.as_deref(), None)?,
+            None => None,
+        };
+        match letter {
+            Some(letter) => letters.push(letter),
+            None => unwanted.push(reference(id, step.as_deref())),
+        }
+    }
+    Ok((letters, unwanted))
+}
+
+/// What a mail about a bill is about.
+fn reference(id: BillId, step: Option<&str>) -> String {
+    step.map_or_else(|| id.to_string(), |step| format!("{id}/{step}"))
 }
 
 /// `None`: nobody could pay what this client's bills say, so they must not reach anybody.
@@ -65,9 +83,14 @@ async fn sender(env: &Env, client_id: i32) -> Result<Option<Sender>, JobError> {
     }
     let zone = TimeZone::get(&settings.time_zone)?;
     let now: SqlTimestamp = sqlx::query_scalar("select now()").fetch_one(&env.pool).await?;
+    let (settings, branding) = tokio::task::spawn_blocking(move || {
+        let branding = issue::branding(&settings);
+        (settings, branding)
+    })
+    .await?;
     Ok(Some(Sender {
         issuer: issue::issuer(&settings)?,
-        branding: Arc::new(issue::branding(&settings)),
+        branding: Arc::new(branding?),
         language: settings.language.parse()?,
         today: now.to_jiff().to_zoned(zone.clone()).date(),
         zone,
@@ -100,6 +123,7 @@ impl Sender {
             issuer: self.issuer.beneficiary.name.clone(),
             payer: bill.name.clone(),
             amount: money(bill.amount_minor),
+            paid: (bill.paid_minor > 0).then(|| money(bill.paid_minor)),
             due: bill.due_on.to_jiff(),
             ways: issued.as_ref().map(|issued| issued.payments.clone()).unwrap_or_default(),
         };
@@ -114,9 +138,8 @@ impl Sender {
             }
             _ => Content::Bill(facts),
         };
-        let id = bill.id().to_string();
         Ok(Some(Letter {
-            reference: step.map_or_else(|| id.clone(), |step| format!("{id}/{step}")),
+            reference: reference(bill.id(), step),
             address: bill.email,
             name: Some(bill.name),
             language: self.language,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gristmill_billing::{
-    dunning, issue,
+    BillId, bills, dunning, issue,
     jobs::DunningTick,
     payments::{self, Notice},
     runs::Cause,
@@ -108,11 +108,10 @@ impl Town {
     }
 
     async fn cancel(&self, payer: u128) {
-        sqlx::query("update bills set state = 'cancelled' where debt_id = $1")
-            .bind(Uuid::from_u128(payer))
-            .execute(&self.mill.stack.pool)
-            .await
-            .unwrap();
+        let pool = &self.mill.stack.pool;
+        let number = sqlx::query_scalar("select number from bills where debt_id = $1").bind(Uuid::from_u128(payer));
+        let number = number.fetch_one(pool).await.unwrap();
+        assert!(bills::cancel(pool, BillId { client_id: self.mill.client_id, number }).await.unwrap());
     }
 
     /// What the server has taken, it has taken once.
@@ -145,6 +144,9 @@ async fn each_step_of_an_unpaid_bill_is_mailed_once_on_its_day() {
     town.assert_once();
     let left = town.mill.count("select count(*) from bill_days where next_on is not null").await;
     assert_eq!(left, 1, "only the last one has a step to come");
+    town.mill.begin(Cause::Request, false).await;
+    town.mill.drain().await;
+    assert_eq!(town.mill.count("select count(*) from bills").await, 5, "a cancelled bill's debt is not billed again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,6 +120,55 @@ async fn a_few_that_are_put_off_become_jobs_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_longer_wanted_is_not_left_as_being_sent() {
+    let server = SmtpServer::scripted(|moment| match moment {
+        Moment::Rcpt(_) => Act::say("450 4.2.0 greylisted"),
+        _ => Act::Behave,
+    })
+    .await;
+    let mut mill = Mill::new(10_000).await;
+    mill.post_to(&server);
+    mill.settings(Settings { issuer: gristmill_billing::issue::sample(), ..Settings::default() }).await;
+    mill.grind(debts(3)).await;
+    mill.bill_all().await;
+    let states = async || -> Vec<(String, String)> {
+        sqlx::query_as("select state, coalesce(last_error, '') from mails where kind = 'bill_new' order by ref")
+            .fetch_all(&mill.stack.pool)
+            .await
+            .unwrap()
+    };
+    assert!(states().await.iter().all(|(state, _)| state == "sending"), "{:?}", states().await);
+    for number in [1, 2] {
+        let id = gristmill_billing::BillId { client_id: mill.client_id, number };
+        assert!(gristmill_billing::bills::cancel(&mill.stack.pool, id).await.unwrap());
+    }
+    // The second by itself, the first as one of a slice.
+    let id = gristmill_billing::BillId { client_id: mill.client_id, number: 2 };
+    let one = SendMail { client_id: mill.client_id, kind: Kind::BillNew, reference: id.to_string() };
+    let slice = gristmill_mail::jobs::SendBills {
+        client_id: mill.client_id,
+        kind: Kind::BillNew,
+        from_number: 1,
+        to_number: 1,
+        step: None,
+        payable_on: None,
+    };
+    mill.enqueue(&one).await;
+    mill.enqueue(&slice).await;
+    mill.drain().await;
+    let found = states().await;
+    for (state, error) in &found[..2] {
+        assert!(state == "failed" && error.starts_with("no longer wanted"), "{found:?}");
+    }
+    assert_eq!(found[2].0, "sending");
+    let third = gristmill_billing::BillId { client_id: mill.client_id, number: 3 };
+    let never = SendMail { reference: format!("{third}/never"), kind: Kind::BillOverdue, ..one };
+    mill.enqueue(&never).await;
+    mill.drain().await;
+    assert_eq!(mill.count("select count(*) from mails").await, 3, "what was never begun leaves no trace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sample_bills_reach_nobody() {
     let server = SmtpServer::start().await;
     let mut mill = Mill::new(10_000).await;
@@ -142,6 +191,7 @@ async fn sample_bills_reach_nobody() {
     mill.env.queue.push(jobs).await;
     mill.drain().await;
     assert_eq!((server.count(), mill.mails("bill_new").await.len()), (0, 0));
+    assert_eq!(mill.count("select count(*) from jobs where last_error is not null").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,6 +233,14 @@ async fn a_part_payments_receipt_says_what_remains() {
     let said = texts().await;
     assert!(said.len() == 1 && said[0].contains("40.50") && said[0].contains("Still to be paid: "), "{said:?}");
     assert!(said[0].contains("60.00"), "{said:?}");
+    mill.enqueue(&SendMail { client_id: mill.client_id, kind: Kind::BillReminder, reference: format!("{id}/3") }).await;
+    mill.drain().await;
+    let reminder: String = sqlx::query_scalar("select text from mails where kind = 'bill_reminder'")
+        .fetch_one(&mill.stack.pool)
+        .await
+        .unwrap();
+    assert!(reminder.contains("We have received R$40.50 of it. Still to be paid: R$60.00."), "{reminder}");
+    assert!(reminder.contains("540560.00"), "its PIX code asks for the rest: {reminder}");
     assert!(pay("b", 6_000).await.unwrap().settled);
     mill.enqueue(&receipt(format!("{id}/b"))).await;
     mill.enqueue(&receipt(id.to_string())).await;

@@ -6,7 +6,11 @@ use crate::Language;
 pub(super) struct Words {
     pub(super) title: &'static str,
     pub(super) number: &'static str,
+    /// What is still to be paid.
     pub(super) amount: &'static str,
+    /// What was billed, where that is more.
+    pub(super) total: &'static str,
+    pub(super) paid: &'static str,
     pub(super) due: &'static str,
     pub(super) issued: &'static str,
     pub(super) payer: &'static str,
@@ -40,6 +44,8 @@ static PORTUGUESE: Words = Words {
     title: "Fatura",
     number: "Nº",
     amount: "Valor a pagar",
+    total: "Valor da fatura",
+    paid: "Pago",
     due: "Vencimento",
     issued: "Emissão",
     payer: "Pagador",
@@ -70,6 +76,8 @@ static ENGLISH: Words = Words {
     title: "Bill",
     number: "No.",
     amount: "Amount due",
+    total: "Bill amount",
+    paid: "Paid",
     due: "Due date",
     issued: "Issued",
     payer: "Billed to",
@@ -100,6 +108,8 @@ static SPANISH: Words = Words {
     title: "Aviso de cobro",
     number: "N.º",
     amount: "Importe a pagar",
+    total: "Importe del aviso",
+    paid: "Pagado",
     due: "Vencimiento",
     issued: "Emisión",
     payer: "Pagador",

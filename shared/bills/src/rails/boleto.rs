@@ -123,7 +123,7 @@ impl Rail for Boleto {
         if facts.amount.currency != self.currency() {
             return Err(RailError::Currency { rail: self.name(), currency: facts.amount.currency });
         }
-        let barcode = self.barcode(facts.number, facts.amount.minor, facts.due_on)?;
+        let barcode = self.barcode(facts.number, facts.asked().minor, facts.due_on)?;
         let mut our_number = String::with_capacity(25);
         write!(our_number, "{:0width$}", facts.number, width = self.free_field.number_digits())
             .expect("a String takes everything");

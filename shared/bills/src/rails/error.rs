@@ -17,6 +17,9 @@ pub enum RailError {
         /// The bill's currency.
         currency: Currency,
     },
+    /// Ways to be paid are set, and none of them is in the bill's currency.
+    #[error("none of the ways to be paid that are set is in {0}, the bill's currency")]
+    NoneIn(Currency),
     /// Nothing, less than nothing, or more than the rail's field holds.
     #[error("{rail} does not carry an amount of {minor} minor units")]
     Amount {

@@ -119,6 +119,6 @@ impl Rail for Pix {
         if facts.amount.currency != self.currency() {
             return Err(RailError::Currency { rail: self.name(), currency: facts.amount.currency });
         }
-        Ok(Payment::Pix { code: self.code(Some(facts.number), Some(facts.amount.minor))? })
+        Ok(Payment::Pix { code: self.code(Some(facts.number), Some(facts.asked().minor))? })
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gristmill_bills::{
-    Bill, Language, Money, Party,
+    Bill, BillFacts, Language, Money, Party,
     pdf::{Branding, Logo, LogoError, PdfError, render},
     rails::Payment,
 };
@@ -143,6 +143,7 @@ fn long() -> Bill {
         address: settings.beneficiary.address.clone(),
     };
     facts.amount = Money::brl(9_999_999_999);
+    facts.paid_minor = 1_234_567_890;
     facts.reference = Some("x".repeat(300));
     facts.description = Some("uma descrição que não acaba nunca mais, ".repeat(60));
     settings.bill(facts).unwrap()
@@ -215,6 +216,29 @@ fn each_rail_may_be_missing() {
     let printed = Printed::new(&bill, &branding, Language::Portuguese);
     assert_eq!(printed.codes(150), [""; 0]);
     assert!(printed.text().contains("Como pagar"));
+}
+
+#[test]
+fn a_part_that_was_paid_is_shown_and_not_asked_for_again() {
+    let settings = settings();
+    for (language, words) in [
+        (Language::Portuguese, ["Valor a pagar", "Valor da fatura R$ 1.240,20 · Pago R$ 400,00", "R$ 840,20"]),
+        (Language::English, ["Amount due", "Bill amount R$1,240.20 · Paid R$400.00", "R$840.20"]),
+        (Language::Spanish, ["Importe a pagar", "Importe del aviso 1.240,20 R$ · Pagado 400,00 R$", "840,20 R$"]),
+    ] {
+        let bill = settings.bill(BillFacts { paid_minor: 40_000, ..facts() }).unwrap();
+        let printed = Printed::new(&bill, &Branding::default(), language);
+        let text = printed.text();
+        for word in words {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        let Some(Payment::Boleto(slip)) = bill.payments.last() else { panic!("a boleto: {bill:?}") };
+        assert_eq!(slip.barcode.amount_minor(), 84_020);
+        assert_eq!(printed.codes(150), [format!("I2/5:{}", slip.barcode), format!("QR-Code:{}", code_of(&bill))]);
+    }
+    let bill = settings.bill(BillFacts { paid_minor: 124_020, ..facts() }).unwrap();
+    let text = Printed::new(&bill, &Branding::default(), Language::English).text();
+    assert!(!text.contains("Amount due") && text.contains("Bill amount") && text.contains("Paid R$1,240.20"), "{text}");
 }
 
 #[test]

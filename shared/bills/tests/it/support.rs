@@ -36,6 +36,7 @@ pub(crate) fn facts() -> BillFacts {
             address: vec!["Rua das Laranjeiras, 40, ap. 302".to_owned(), "22240-003 Rio de Janeiro, RJ".to_owned()],
         },
         amount: Money::brl(124_020),
+        paid_minor: 0,
         issued_on: date(2008, 10, 15),
         due_on: DUE,
         reference: Some("1adb6ccf-ff16-467f-bea7-5f05d494280f".to_owned()),

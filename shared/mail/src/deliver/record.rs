@@ -40,7 +40,9 @@ impl Recorder {
 
     async fn write(&self, batch: &[Told]) -> Result<(), sqlx::Error> {
         let tried = |fate: &Fate| !matches!(fate, Fate::Left | Fate::Later(_) | Fate::Suppressed(_));
-        let gave_up = |fate: &Fate| self.last && matches!(fate, Fate::Deferred(_) | Fate::Unreachable(_));
+        // What comes again all the same, for it was only put off, takes its row again.
+        let over = |fate: &Fate| !matches!(fate, Fate::Sent(_) | Fate::Suppressed(_) | Fate::Dead(_) | Fate::Failed(_));
+        let gave_up = |fate: &Fate| self.last && over(fate);
         let state = |fate: &Fate| match fate {
             Fate::Sent(_) => "sent",
             Fate::Suppressed(_) | Fate::Dead(_) => "suppressed",
@@ -54,7 +56,9 @@ impl Recorder {
         sqlx::query(
             // A run that has lost a mail to another one may still say that it was sent, and nothing else.
             "update mails m
-             set state = t.state, last_error = coalesce(t.error, case when t.state = 'sending' then m.last_error end),
+             set state = t.state,
+                 last_error = coalesce(t.error, case when t.state = 'sending' or t.gave_up then m.last_error end,
+                                       case when t.gave_up then 'the last attempt ended before its turn came' end),
                  attempts = m.attempts + t.tried::int, gave_up = t.gave_up, claimed_by = null, claimed_until = null,
                  text = t.text, kept = t.text is not null, sent_at = case when t.state = 'sent' then clock_timestamp() end
              from unnest($2::uuid[], $3::text[], $4::text[], $5::bool[], $6::bool[], $7::text[])

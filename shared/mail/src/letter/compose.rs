@@ -59,9 +59,7 @@ impl Letter {
 /// Writes the mail. Takes its time: call it where that is allowed.
 pub(crate) fn compose(letter: Letter, from: &Mailbox, message_id: &str) -> Result<Composed, ComposeError> {
     let Letter { address, name, language, reply_to, content, attachment, .. } = letter;
-    let parse =
-        |address: &str| address.trim().parse::<Address>().map_err(|_| ComposeError::Address(address.to_owned()));
-    let to = parse(&address)?;
+    let to = parse(&address).ok_or(ComposeError::Address(address))?;
     let page = words::page(language, &content);
     let text = Text { page: &page }.render()?;
     let html = Html { language: language.tag(), page: &page }.render()?;
@@ -75,8 +73,9 @@ pub(crate) fn compose(letter: Letter, from: &Mailbox, message_id: &str) -> Resul
         .date_now()
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("Content-Language", language.tag()));
-    if let Some(reply_to) = reply_to {
-        message = message.reply_to(Mailbox::new(None, parse(&reply_to)?));
+    // The client's mistake must not cost the payer the mail: one without it says as much.
+    if let Some(reply_to) = reply_to.as_deref().and_then(parse) {
+        message = message.reply_to(Mailbox::new(None, reply_to));
     }
     let both = MultiPart::alternative_plain_html(text.clone(), html);
     let message = match attachment {
@@ -89,6 +88,16 @@ pub(crate) fn compose(letter: Letter, from: &Mailbox, message_id: &str) -> Resul
         }
     };
     Ok(Composed { to, raw: message.formatted(), text })
+}
+
+/// Whether mail can go to this address, as far as its form tells.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    parse(text).is_some()
+}
+
+fn parse(address: &str) -> Option<Address> {
+    address.trim().parse().ok()
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {

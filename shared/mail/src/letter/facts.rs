@@ -39,12 +39,23 @@ pub struct BillFacts {
     pub issuer: String,
     /// Who pays.
     pub payer: String,
-    /// What is to be paid.
+    /// What was billed.
     pub amount: Money,
-    /// Until when.
+    /// What was paid of it before, when something was.
+    pub paid: Option<Money>,
+    /// Until when it is to be paid.
     pub due: Date,
     /// How it can be paid.
     pub ways: Vec<rails::Payment>,
+}
+
+impl BillFacts {
+    /// What is still to be paid, when a part of it was paid: that part and the rest.
+    pub(super) fn partly_paid(&self) -> Option<(Money, Money)> {
+        let paid = self.paid?;
+        let rest = Money { minor: self.amount.minor - paid.minor, ..paid };
+        (paid.minor > 0 && rest.minor > 0).then_some((paid, rest))
+    }
 }
 
 /// A payment that has arrived.

@@ -32,10 +32,15 @@ pub(super) fn page(language: Language, content: &Content) -> Page {
     page
 }
 
-/// The facts of a bill under these labels: number, amount, due date.
-fn bill_facts(language: Language, bill: &BillFacts, labels: [&'static str; 3]) -> Vec<(&'static str, String)> {
-    let [number, amount, due] = labels;
-    vec![(number, bill.number.clone()), (amount, money(language, bill.amount)), (due, date(language, bill.due))]
+/// The facts of a bill under these labels: number, amount, and where a part was paid that and the rest, due date.
+fn bill_facts(language: Language, bill: &BillFacts, labels: [&'static str; 5]) -> Vec<(&'static str, String)> {
+    let [number, amount, paid, rest, due] = labels;
+    let mut facts = vec![(number, bill.number.clone()), (amount, money(language, bill.amount))];
+    if let Some((part, open)) = bill.partly_paid() {
+        facts.extend([(paid, money(language, part)), (rest, money(language, open))]);
+    }
+    facts.push((due, date(language, bill.due)));
+    facts
 }
 
 /// How a bill is paid, under these labels: boleto, PIX, transfer.

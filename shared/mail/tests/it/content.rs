@@ -4,7 +4,7 @@ use gristmill_platform::testing::smtp::SmtpServer;
 use jiff::civil::{Date, date};
 use uuid::Uuid;
 
-use crate::support::{Post, facts, letter};
+use crate::support::{Post, facts, letter, partly_paid};
 
 /// A mail without what differs from one to the next.
 fn stable(raw: &str) -> String {
@@ -47,6 +47,9 @@ async fn every_kind_in_every_language() {
         Content::Bill(facts(7)),
         Content::Dun(Dun::Reminder, facts(7)),
         Content::Dun(Dun::Overdue, facts(7)),
+        Content::Bill(partly_paid(7)),
+        Content::Dun(Dun::Reminder, partly_paid(7)),
+        Content::Dun(Dun::Overdue, partly_paid(7)),
         Content::Receipt(paid(None), facts(7)),
         Content::Receipt(paid(Some(Money::brl(281_150))), facts(7)),
         Content::Completed(upload(None)),
@@ -73,14 +76,32 @@ async fn every_kind_in_every_language() {
             });
         }
     }
-    assert_eq!(post.mailer().deliver(&post.turn(), letters).await.unwrap().sent, 24);
+    assert_eq!(post.mailer().deliver(&post.turn(), letters).await.unwrap().sent, 33);
     let texts: Vec<(String, String)> =
-        sqlx::query_as("select subject, text from mails order by split_part(ref, '-', -1), ref")
+        sqlx::query_as("select subject, text from mails order by split_part(ref, '-', -1)::int, ref")
             .fetch_all(&post.stack.pool)
             .await
             .unwrap();
     let all: Vec<String> = texts.into_iter().map(|(subject, text)| format!("# {subject}\n\n{text}")).collect();
     insta::assert_snapshot!(all.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_to_that_is_no_address_is_left_out() {
+    let server = SmtpServer::start().await;
+    let post = Post::to(&server).await;
+    let replies = ["help@acme.example", "help at acme", "", "help@acme.example, all@acme.example"];
+    let letters = replies.iter().zip(1..).map(|(reply_to, n)| {
+        let mut letter = letter(n);
+        letter.reply_to = Some((*reply_to).to_owned());
+        letter
+    });
+    assert_eq!(post.mailer().deliver(&post.turn(), letters.collect()).await.unwrap().sent, 4);
+    let mut found: Vec<(String, bool)> =
+        server.accepted().into_iter().map(|mail| (mail.recipient, mail.raw.contains("Reply-To:"))).collect();
+    found.sort();
+    let wanted: Vec<_> = (1..=4).map(|n| (format!("payer{n}@example.com"), n == 1)).collect();
+    assert_eq!(found, wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

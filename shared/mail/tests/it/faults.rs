@@ -123,6 +123,10 @@ async fn a_server_that_is_away_costs_no_mail() {
     post.mailer().deliver(&last, letters(1)).await.unwrap();
     let (_, state, attempts) = post.states().await.remove(0);
     assert_eq!((state.as_str(), attempts > 0), ("failed", true), "out of attempts");
+    post.mailer().deliver(&last, letters(LETTERS)).await.unwrap();
+    assert_eq!(post.count("failed").await, LETTERS as i64, "those that were not begun too: nobody will try them again");
+    let reasons = "select count(*) from mails where last_error is null";
+    assert_eq!(sqlx::query_scalar::<_, i64>(reasons).fetch_one(&post.stack.pool).await.unwrap(), 0);
     post.config.smtp_url = Some(server.url().into());
     assert_eq!(post.insist(&post.mailer(), || letters(LETTERS)).await.sent, LETTERS, "its job may be redriven");
     assert_eq!(arrived(&server, LETTERS), 1);

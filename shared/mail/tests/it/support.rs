@@ -83,11 +83,17 @@ pub(crate) fn facts(n: usize) -> BillFacts {
         issuer: "Acme Serviços Ltda".to_owned(),
         payer: "Ana Lima".to_owned(),
         amount: Money::brl(781_150),
+        paid: None,
         due: Date::constant(2026, 12, 31),
         ways: vec![Payment::Pix {
             code: "00020126580014br.gov.bcb.pix0136123e4567-e12b-12d1-a456-426655440000".to_owned(),
         }],
     }
+}
+
+/// A bill of which a part was paid before its mail is written.
+pub(crate) fn partly_paid(n: usize) -> BillFacts {
+    BillFacts { paid: Some(Money::brl(500_000)), ..facts(n) }
 }
 
 /// A bill's mail, with something attached.

@@ -2,7 +2,7 @@
 
 use super::{Area, Canvas, LEFT, RIGHT, Sheet, Style, WIDTH};
 use crate::{
-    dates,
+    Money, dates,
     pdf::{canvas::LOGO, color::Color},
 };
 
@@ -45,10 +45,20 @@ fn band(canvas: &mut Canvas, sheet: &Sheet<'_>) {
     canvas.fill(accent, Area { w: 1.2, ..BAND });
 
     let (label, value) = (BAND.y + 7.5, BAND.y + 17.5);
-    let amount = facts.amount.read(sheet.language);
+    let amount = facts.asked().read(sheet.language);
     let style = Style::DISPLAY.shrunk(&amount, 78.0, 8.0).colored(accent.readable());
-    canvas.text(Style::LABEL, LEFT + 7.0, label, words.amount);
+    let settled = facts.rest().minor == 0;
+    canvas.text(Style::LABEL, LEFT + 7.0, label, if settled { words.total } else { words.amount });
     canvas.text(style, LEFT + 7.0, value, &amount);
+    if facts.paid_minor > 0 {
+        let paid = Money { minor: facts.paid_minor, ..facts.amount }.read(sheet.language);
+        let paid = format!("{} {paid}", words.paid);
+        let text = match settled {
+            true => paid,
+            false => format!("{} {} · {paid}", words.total, facts.amount.read(sheet.language)),
+        };
+        canvas.text(Style::LABEL.shrunk(&text, 78.0, 5.0), LEFT + 7.0, BAND.y + 22.0, &text);
+    }
 
     canvas.text(Style::LABEL, LEFT + 92.0, label, words.due);
     canvas.text(Style::TITLE, LEFT + 92.0, value, &dates::short(facts.due_on, sheet.language));

@@ -1,13 +1,13 @@
 use super::{Language::English, Page, bill_codes, bill_facts, date, endpoint_facts, file, money, upload_facts};
 use crate::{Content, Dun};
 
-const BILL: [&str; 3] = ["Bill", "Amount", "Due on"];
+const BILL: [&str; 5] = ["Bill", "Amount", "Paid", "Still to be paid", "Due on"];
 const CODES: [&str; 3] = ["Boleto", "PIX, to copy and paste", "Transfer"];
 const UPLOAD: [&str; 5] = ["Records", "Accepted", "Rejected", "Duplicate", "Upload"];
 const ENDPOINT: [&str; 4] = ["Failing since", "Last error", "Not delivered", "Endpoint"];
 
 pub(super) fn page(content: &Content) -> Page {
-    let (subject, greeting, paragraphs) = match content {
+    let (subject, greeting, mut paragraphs) = match content {
         Content::Bill(bill) => (
             format!("Bill {} from {}, due on {}", bill.number, bill.issuer, date(English, bill.due)),
             format!("Hello {},", bill.payer),
@@ -21,7 +21,13 @@ pub(super) fn page(content: &Content) -> Page {
         Content::Dun(Dun::Overdue, bill) => (
             format!("Bill {} from {} was due on {}", bill.number, bill.issuer, date(English, bill.due)),
             format!("Hello {},", bill.payer),
-            vec!["We have not seen your payment yet. If it is on its way, there is nothing to do.".to_owned()],
+            vec![
+                match bill.partly_paid() {
+                    None => "We have not seen your payment yet. If it is on its way, there is nothing to do.",
+                    Some(_) => "Your bill is not paid in full yet. If the rest is on its way, there is nothing to do.",
+                }
+                .to_owned(),
+            ],
         ),
         Content::Receipt(payment, bill) => (
             format!("Payment of bill {} from {} received", bill.number, bill.issuer),
@@ -60,6 +66,15 @@ pub(super) fn page(content: &Content) -> Page {
             ],
         ),
     };
+    if let Content::Bill(bill) | Content::Dun(_, bill) = content
+        && let Some((paid, rest)) = bill.partly_paid()
+    {
+        paragraphs.push(format!(
+            "We have received {} of it. Still to be paid: {}.",
+            money(English, paid),
+            money(English, rest)
+        ));
+    }
     let (facts, codes, closing) = match content {
         Content::Bill(bill) | Content::Dun(_, bill) => {
             (bill_facts(English, bill, BILL), bill_codes(bill, CODES), bill.issuer.clone())

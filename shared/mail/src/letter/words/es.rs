@@ -1,13 +1,13 @@
 use super::{Language::Spanish, Page, bill_codes, bill_facts, date, endpoint_facts, file, money, upload_facts};
 use crate::{Content, Dun};
 
-const BILL: [&str; 3] = ["Factura", "Importe", "Vencimiento"];
+const BILL: [&str; 5] = ["Factura", "Importe", "Pagado", "Pendiente", "Vencimiento"];
 const CODES: [&str; 3] = ["Línea digitable del boleto", "PIX para copiar y pegar", "Transferencia"];
 const UPLOAD: [&str; 5] = ["Registros", "Aceptados", "Rechazados", "Duplicados", "Envío"];
 const ENDPOINT: [&str; 4] = ["Falla desde", "Último error", "Sin entregar", "Destino"];
 
 pub(super) fn page(content: &Content) -> Page {
-    let (subject, greeting, paragraphs) = match content {
+    let (subject, greeting, mut paragraphs) = match content {
         Content::Bill(bill) => (
             format!("Factura {} de {}, vence el {}", bill.number, bill.issuer, date(Spanish, bill.due)),
             format!("Hola, {}:", bill.payer),
@@ -21,7 +21,15 @@ pub(super) fn page(content: &Content) -> Page {
         Content::Dun(Dun::Overdue, bill) => (
             format!("La factura {} de {} venció el {}", bill.number, bill.issuer, date(Spanish, bill.due)),
             format!("Hola, {}:", bill.payer),
-            vec!["Aún no hemos recibido su pago. Si ya lo hizo, no tiene que hacer nada.".to_owned()],
+            vec![
+                match bill.partly_paid() {
+                    None => "Aún no hemos recibido su pago. Si ya lo hizo, no tiene que hacer nada.",
+                    Some(_) => {
+                        "Su factura aún no está pagada por completo. Si ya pagó el resto, no tiene que hacer nada."
+                    }
+                }
+                .to_owned(),
+            ],
         ),
         Content::Receipt(payment, bill) => (
             format!("Pago recibido de la factura {} de {}", bill.number, bill.issuer),
@@ -60,6 +68,11 @@ pub(super) fn page(content: &Content) -> Page {
             ],
         ),
     };
+    if let Content::Bill(bill) | Content::Dun(_, bill) = content
+        && let Some((paid, rest)) = bill.partly_paid()
+    {
+        paragraphs.push(format!("Ya recibimos {}. Importe pendiente: {}.", money(Spanish, paid), money(Spanish, rest)));
+    }
     let (facts, codes, closing) = match content {
         Content::Bill(bill) | Content::Dun(_, bill) => {
             (bill_facts(Spanish, bill, BILL), bill_codes(bill, CODES), bill.issuer.clone())

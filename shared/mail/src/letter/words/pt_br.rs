@@ -1,13 +1,13 @@
 use super::{Language::Portuguese, Page, bill_codes, bill_facts, date, endpoint_facts, file, money, upload_facts};
 use crate::{Content, Dun};
 
-const BILL: [&str; 3] = ["Fatura", "Valor", "Vencimento"];
+const BILL: [&str; 5] = ["Fatura", "Valor", "Pago", "Em aberto", "Vencimento"];
 const CODES: [&str; 3] = ["Linha digitável do boleto", "PIX copia e cola", "Transferência"];
 const UPLOAD: [&str; 5] = ["Registros", "Aceitos", "Rejeitados", "Duplicados", "Envio"];
 const ENDPOINT: [&str; 4] = ["Falhando desde", "Último erro", "Não entregues", "Destino"];
 
 pub(super) fn page(content: &Content) -> Page {
-    let (subject, greeting, paragraphs) = match content {
+    let (subject, greeting, mut paragraphs) = match content {
         Content::Bill(bill) => (
             format!("Fatura {} de {}, vencimento em {}", bill.number, bill.issuer, date(Portuguese, bill.due)),
             format!("Olá, {},", bill.payer),
@@ -21,7 +21,13 @@ pub(super) fn page(content: &Content) -> Page {
         Content::Dun(Dun::Overdue, bill) => (
             format!("A fatura {} de {} venceu em {}", bill.number, bill.issuer, date(Portuguese, bill.due)),
             format!("Olá, {},", bill.payer),
-            vec!["Ainda não identificamos o seu pagamento. Se você já pagou, desconsidere este aviso.".to_owned()],
+            vec![
+                match bill.partly_paid() {
+                    None => "Ainda não identificamos o seu pagamento. Se você já pagou, desconsidere este aviso.",
+                    Some(_) => "A sua fatura ainda não foi paga por completo. Se você já pagou o restante, desconsidere este aviso.",
+                }
+                .to_owned(),
+            ],
         ),
         Content::Receipt(payment, bill) => (
             format!("Pagamento da fatura {} de {} recebido", bill.number, bill.issuer),
@@ -60,6 +66,15 @@ pub(super) fn page(content: &Content) -> Page {
             ],
         ),
     };
+    if let Content::Bill(bill) | Content::Dun(_, bill) = content
+        && let Some((paid, rest)) = bill.partly_paid()
+    {
+        paragraphs.push(format!(
+            "Já recebemos {}. Valor ainda em aberto: {}.",
+            money(Portuguese, paid),
+            money(Portuguese, rest)
+        ));
+    }
     let (facts, codes, closing) = match content {
         Content::Bill(bill) | Content::Dun(_, bill) => {
             (bill_facts(Portuguese, bill, BILL), bill_codes(bill, CODES), bill.issuer.clone())

@@ -1,0 +1,31 @@
+//! Mails that were to be sent, and have nothing to say any more.
+
+use crate::{Kind, Mailer};
+
+const REASON: &str = "no longer wanted: what it is about has changed";
+
+impl Mailer {
+    /// Writes down that nobody will send these: they have failed, unless somebody is sending them or has sent them. Those
+    /// that were never begun leave no trace.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn drop_unwanted(&self, client_id: i32, kind: Kind, references: &[String]) -> Result<(), sqlx::Error> {
+        if references.is_empty() {
+            return Ok(());
+        }
+        // Should it be wanted once more, it may be taken again.
+        sqlx::query(
+            "update mails set state = 'failed', gave_up = true, last_error = $4, claimed_by = null, claimed_until = null
+             where client_id = $1 and kind = $2 and ref = any($3) and state = 'sending'
+               and (claimed_until is null or claimed_until < now())",
+        )
+        .bind(client_id)
+        .bind(<&str>::from(kind))
+        .bind(references)
+        .bind(REASON)
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+}
