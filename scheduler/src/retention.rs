@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use gristmill_platform::config::SchedulerConfig;
-use gristmill_uploads::objects;
+use gristmill_uploads::{objects, state};
 use object_store::path::Path;
 use uuid::Uuid;
 
@@ -32,6 +32,7 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
     old_deliveries(env, config.keep_jobs).await?;
     old_normalizations(env, config.keep_normalizations).await?;
     old_reports(env).await?;
+    lost_purges(env).await?;
     orphaned_objects(env).await
 }
 
@@ -64,6 +65,32 @@ async fn old_reports(env: &Env) -> anyhow::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Uploads that have ended, are not purged, and of whose purge nothing is left to run: it died, or was cancelled. It is enqueued
+/// anew.
+async fn lost_purges(env: &Env) -> anyhow::Result<()> {
+    let lost: Vec<(Uuid, i32)> = sqlx::query_as(
+        "select u.id, u.client_id from uploads u
+         where u.state in ('failed', 'cancelled') and u.purged_at is null
+           and not exists (select from jobs where unique_key = 'uploads.purge:' || u.id
+                           and state in ('available', 'scheduled'))
+           and not exists (select from jobs where state = 'parked' and name = 'uploads.purge'
+                           and payload->>'upload_id' = u.id::text)
+         order by u.id limit 100",
+    )
+    .fetch_all(&env.pool)
+    .await?;
+    for (id, client_id) in lost {
+        let mut tx = env.pool.begin().await?;
+        let jobs = state::purge(&mut tx, &env.queue, client_id, id).await?;
+        tx.commit().await?;
+        if !jobs.is_empty() {
+            env.queue.push(jobs).await;
+            tracing::warn!(upload_id = %id, "the purge of an ended upload was lost, and is enqueued anew");
+        }
+    }
+    Ok(())
 }
 
 /// Objects of uploads that have ended and were purged, or never were: a chunk that was being written when its upload
