@@ -47,6 +47,17 @@ async fn an_empty_file_is_refused_and_a_header_alone_is_not() {
 }
 
 #[tokio::test]
+async fn a_header_beyond_the_limit_is_refused() {
+    let api = api_with(|config| config.limits.max_record_bytes = 64).await;
+    // What is left of it within the limit has all the columns.
+    let body = format!("{},{}\n{}", HEADER.trim_end(), "comment".repeat(20), rows(3));
+    let response = api.post("/v1/uploads?kind=debts").body(body).send().await.unwrap();
+    let found = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(found["detail"].as_str().unwrap().contains("64 bytes"), "{found}");
+    assert_eq!(api.json("/v1/uploads").await["items"], serde_json::json!([]));
+}
+
+#[tokio::test]
 async fn a_file_beyond_the_limit_is_refused_and_nothing_stays() {
     let api = api_with(|config| {
         config.limits.max_file_bytes = 100_000;

@@ -175,16 +175,17 @@ impl Receiver {
         cutter: &mut Cutter,
         intake: &mut Option<Intake>,
     ) -> Result<(), ReceiveError> {
+        let max_record_bytes = bytes(self.limits.max_record_bytes);
         for piece in std::mem::take(&mut cutter.pieces) {
             match (piece, &mut *intake) {
                 (Piece::Header { raw, bytes }, none @ None) => {
-                    let limits = Limits { max_columns: self.limits.max_columns, ..Limits::default() };
+                    let limits = Limits { max_columns: self.limits.max_columns, max_record_bytes };
                     new.kind.read_header(&raw, &limits)?;
                     *none = Some(Intake::open(self, new, &raw, bytes).await?);
                 }
                 (Piece::Chunk(chunk), Some(intake)) => intake.chunk(chunk).await?,
                 // The splitter gives a header first and once; a first record too long to be one comes as a chunk.
-                _ => return Err(ReceiveError::HeaderTooLong { limit: bytes(self.limits.max_record_bytes) }),
+                _ => return Err(ReceiveError::HeaderTooLong { limit: max_record_bytes }),
             }
         }
         Ok(())
