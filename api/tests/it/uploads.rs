@@ -139,6 +139,34 @@ async fn multipart_is_read_with_its_parameters_before_the_file() {
     problem(request.send().await.unwrap(), StatusCode::BAD_REQUEST).await;
 }
 
+#[tokio::test]
+async fn nothing_comes_behind_the_file_of_a_form() {
+    let api = api_with(|config| config.limits.chunk_bytes = 16 * 1024).await;
+    let part = |head: &str, value: &str| format!("--xx\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n");
+    let form = part("name=\"kind\"", "debts") + &part("name=\"file\"; filename=\"a.csv\"", &file(1_000));
+    let send = async |body: String| {
+        let request = api.post("/v1/uploads").header("content-type", "multipart/form-data; boundary=xx");
+        request.body(body).send().await.unwrap()
+    };
+    for (late, said) in [
+        (part("name=\"policy\"", "atomic"), "the part 'policy' comes behind the part 'file'"),
+        (part("name=\"file\"; filename=\"b.csv\"", &file(3)), "one file an upload"),
+        (part("name=\"more\"; filename=\"b.csv\"", &file(3)), "one file an upload"),
+        ("--xx--\r\n".to_owned() + &"x".repeat(8_000_000), "goes on behind its last part"),
+    ] {
+        let found = problem(send(format!("{form}{late}--xx--\r\n")).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(found["type"], "/problems/invalid-body");
+        assert_eq!(found["upload_id"], "[upload id]");
+        assert!(found["detail"].as_str().unwrap().contains(said), "{found}");
+        let upload = api.newest().await;
+        assert_eq!((&upload["state"], &upload["reason"]), (&Value::from("failed"), &Value::from("incomplete")));
+    }
+    // An end without its line, and a few bytes that mean nothing.
+    json(send(format!("{form}--xx--")).await, StatusCode::ACCEPTED).await;
+    json(send(format!("{form}--xx--\r\nbye")).await, StatusCode::ACCEPTED).await;
+    problem(send(form).await, StatusCode::BAD_REQUEST).await;
+}
+
 async fn multipart(api: &crate::support::Api, fields: &[(&str, &str)], file: Option<&str>) -> reqwest::Response {
     let mut body: String = fields
         .iter()

@@ -94,7 +94,7 @@ pub enum ReceiveError {
     #[error("a request with this idempotency key is being received now")]
     KeyInFlight,
     /// The body broke off or could not be read to its end.
-    #[error("the body ended before the file did")]
+    #[error("the body could not be read to its end")]
     Broken {
         /// The upload that failed, when its header had been accepted.
         upload_id: Option<Uuid>,

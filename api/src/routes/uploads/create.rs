@@ -53,7 +53,7 @@ pub(crate) struct UploadForm {
     filename: Option<String>,
     /// As the query parameter, before `file`.
     force: Option<bool>,
-    /// The file; what comes after it is not read.
+    /// The file: one, and the last part.
     #[schema(content_media_type = "text/csv", value_type = String, format = Binary)]
     file: Vec<u8>,
 }
