@@ -51,6 +51,26 @@ async fn the_same_file_again_is_answered_with_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_rows_were_undone_elsewhere_is_done_anew() {
+    let mill = Mill::new(1_000).await;
+    let text = file(0..100);
+    let first = mill.grind(&text).await;
+    let forced = NewUpload { force: true, ..mill.new_upload(Policy::Partial) };
+    let second = accepted(mill.receive(forced, &text).await);
+    mill.drain().await;
+    assert_eq!(mill.find(second.id).await.rows.duplicate, 100);
+    mill.receiver.remove(mill.client_id, first.id).await.unwrap();
+    mill.drain().await;
+    // The second one is completed, and has no row.
+    let third = mill.grind(&text).await;
+    assert_eq!((third.state, third.rows.accepted), (State::Completed, 100));
+    match mill.receive(mill.new_upload(Policy::Partial), &text).await.unwrap() {
+        Received::Same(same) => assert_eq!(same.id, third.id),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_only_begins_like_another_is_loaded() {
     let mill = Mill::new(1_000).await;
     mill.grind(file(0..100)).await;

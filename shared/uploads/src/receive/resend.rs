@@ -12,6 +12,18 @@ use uuid::Uuid;
 use super::{NewUpload, ReceiveError, Received, Receiver, enter::Stored, patience::patiently};
 use crate::{State, Upload, objects, read};
 
+/// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an upload
+/// that was undone, so that they are nowhere now. Only uploads with duplicates are looked into, by the rejects' key.
+macro_rules! stands {
+    () => {
+        "u.state = 'completed' and not exists (
+            select from upload_progress p join rejects r on r.upload_id = p.upload_id
+            where p.upload_id = u.id and p.duplicate > 0 and r.first_upload_id in (
+                select w.id from uploads w
+                where w.client_id = u.client_id and w.id <> u.id and w.state <> 'completed'))"
+    };
+}
+
 /// The file that this one may be a copy of, and the chunks held back meanwhile.
 pub(super) struct Twin {
     client_id: i32,
@@ -74,12 +86,12 @@ impl Twin {
     }
 
     async fn begins_like(&self, receiver: &Receiver, sha256: &[u8]) -> Result<Option<Uuid>, ReceiveError> {
-        let twin = sqlx::query_scalar(
+        let twin = sqlx::query_scalar(concat!(
             "select u.id from chunks c join uploads u on u.id = c.upload_id
-             where c.no = 0 and c.sha256 = $1 and u.client_id = $2 and u.kind = $3 and u.header = $4
-               and u.state = 'completed'
-             order by u.id limit 1",
-        )
+             where c.no = 0 and c.sha256 = $1 and u.client_id = $2 and u.kind = $3 and u.header = $4 and ",
+            stands!(),
+            " order by u.id limit 1",
+        ))
         .bind(sha256)
         .bind(self.client_id)
         .bind(&self.kind)
@@ -97,7 +109,7 @@ async fn hashes(receiver: &Receiver, upload_id: Uuid, numbers: &[i32]) -> Result
 }
 
 impl Receiver {
-    /// The client's completed upload of the same file, the first one.
+    /// The client's completed upload of the same file, the first one that stands.
     pub(super) async fn completed_before(
         &self,
         client_id: i32,
@@ -105,11 +117,11 @@ impl Receiver {
         sha256: &[u8],
         except: Uuid,
     ) -> Result<Option<Upload>, ReceiveError> {
-        let first: Option<Uuid> = sqlx::query_scalar(
-            "select id from uploads
-             where client_id = $1 and sha256 = $2 and kind = $3 and state = 'completed' and id <> $4
-             order by id limit 1",
-        )
+        let first: Option<Uuid> = sqlx::query_scalar(concat!(
+            "select u.id from uploads u where u.client_id = $1 and u.sha256 = $2 and u.kind = $3 and u.id <> $4 and ",
+            stands!(),
+            " order by u.id limit 1",
+        ))
         .bind(client_id)
         .bind(sha256)
         .bind(kind)
