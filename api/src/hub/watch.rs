@@ -2,7 +2,10 @@ use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use futures::Stream;
-use gristmill_uploads::{Upload, events::Events};
+use gristmill_uploads::{
+    Upload,
+    events::{Events, order},
+};
 use redis::RedisError;
 use sqlx::PgPool;
 use tokio::{
@@ -145,8 +148,15 @@ impl Watch {
             self.reset(history.events.last().map(Frame::stored));
             return Ok(true);
         }
+        let end = history.end.as_deref().map(order);
         for event in &history.events {
-            self.show(&Frame::stored(event));
+            let frame = Frame::stored(event);
+            if frame.last && end.is_some_and(|end| frame.order < end) {
+                // It was undone since: not the end any more, and nobody is told that it is.
+                self.seen = self.seen.max(frame.order);
+            } else {
+                self.show(&frame);
+            }
         }
         Ok(false)
     }
@@ -202,10 +212,10 @@ impl Watch {
     }
 }
 
-/// Whether the last event of an upload is this one or before it.
+/// Whether the last event of an upload is this one or before it. That an undone upload was completed is not its last one.
 pub(crate) async fn seen_the_end(events: &Events, upload_id: Uuid, after: (u64, u64)) -> Result<bool, RedisError> {
-    let history = events.since(upload_id, "0").await?;
-    Ok(history.events.iter().map(Frame::stored).any(|frame| frame.last && frame.order <= after))
+    let end = events.newest_end(upload_id).await?;
+    Ok(end.is_some_and(|end| order(&end) <= after))
 }
 
 fn stream_id((ms, n): (u64, u64)) -> String {

@@ -162,6 +162,35 @@ async fn a_watcher_goes_on_after_the_last_event_it_has_seen() {
 }
 
 #[tokio::test]
+async fn an_undone_upload_ends_as_cancelled() {
+    let api = api().await;
+    let (id, events) = watched(&api).await;
+    events.publish(id, Name::Progress, &json!({"n": 0})).await;
+    api.pretend(&id.to_string(), "completed").await;
+    events.publish(id, Name::Completed, &json!({"n": 1})).await;
+    let before = Stream::open(&api, id, None).await.rest().await;
+    assert_eq!(before.last().unwrap().name, "completed");
+    let seen = before.last().unwrap().id.clone().unwrap();
+    let status = async |seen: &str| {
+        let request = api.get(&format!("/v1/uploads/{id}/events")).header("last-event-id", seen);
+        request.send().await.unwrap().status()
+    };
+    assert_eq!(status(&seen).await, StatusCode::NO_CONTENT);
+
+    let undone = api.bare("DELETE", &format!("/v1/uploads/{id}")).bearer_auth(&api.key).send().await.unwrap();
+    assert_eq!(undone.status(), StatusCode::ACCEPTED);
+    // Told late, it is no news.
+    events.publish(id, Name::Completed, &json!({"n": 2})).await;
+    let names = |events: &[Event]| events.iter().map(|event| event.name.clone()).collect::<Vec<_>>();
+    let anew = Stream::open(&api, id, None).await.rest().await;
+    assert_eq!(names(&anew), ["progress", "cancelled"], "{anew:?}");
+    let rest = Stream::open(&api, id, Some(&seen)).await.rest().await;
+    assert_eq!(names(&rest), ["cancelled"]);
+    assert_eq!(rest[0].data["reason"], "undone");
+    assert_eq!(status(rest[0].id.as_deref().unwrap()).await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn trimmed_history_resets_the_watcher() {
     let api = api().await;
     let (id, events) = watched(&api).await;
