@@ -122,17 +122,14 @@ impl Watch {
         }
     }
 
-    /// Reads what was missed. While Redis does not answer, what is known comes from the database.
+    /// Reads what was missed, a page of it: the next one when this one was taken. While Redis does not answer, what is known
+    /// comes from the database.
     async fn catch_up(&mut self) {
         let mut age = Duration::from_secs(1);
         match self.read_history().await {
-            Ok(trimmed) => {
-                self.behind = false;
-                if trimmed {
-                    // It stands for events that are not shown, so it must not be older than they are.
-                    age = Duration::ZERO;
-                }
-            }
+            // It stands for events that are not shown, so it must not be older than they are.
+            Ok(true) => age = Duration::ZERO,
+            Ok(false) => {}
             Err(error) => tracing::warn!(%error, "history cannot be read"),
         }
         if !self.ended {
@@ -140,12 +137,13 @@ impl Watch {
         }
     }
 
-    /// Whether history was trimmed.
+    /// Whether history was trimmed. Afterwards `behind` says whether there is more of it.
     async fn read_history(&mut self) -> Result<bool, RedisError> {
         let upload_id = self.start.upload_id;
         let history = self.watcher.hub.0.events.since(upload_id, &stream_id(self.seen)).await?;
         if history.trimmed {
-            self.reset(history.events.last().map(Frame::stored));
+            self.reset(history.newest.as_ref().map(Frame::stored));
+            self.behind = false;
             return Ok(true);
         }
         let end = history.end.as_deref().map(order);
@@ -158,6 +156,7 @@ impl Watch {
                 self.show(&frame);
             }
         }
+        self.behind = history.more;
         Ok(false)
     }
 
@@ -197,7 +196,7 @@ impl Watch {
         if let Err(error) = self.read_history().await {
             tracing::warn!(%error, "history cannot be read");
         }
-        if self.ended {
+        if self.ended || self.behind {
             return;
         }
         match self.watcher.upload(&self.start.pool, Duration::ZERO).await {

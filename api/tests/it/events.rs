@@ -282,6 +282,31 @@ async fn a_watcher_that_falls_behind_misses_nothing() {
 }
 
 #[tokio::test]
+async fn a_long_past_is_read_in_pages() {
+    let api = api().await;
+    let (id, events) = watched(&api).await;
+    for n in 0..250 {
+        events.publish(id, Name::Progress, &json!({"n": n})).await;
+    }
+    let page = events.since(id, "0").await.unwrap();
+    assert_eq!((page.events.len(), page.more), (100, true));
+    assert_eq!(page.newest.unwrap().data, r#"{"n":249}"#);
+    let stream = Stream::open(&api, id, None).await;
+    for n in 250..300 {
+        events.publish(id, Name::Progress, &json!({"n": n})).await;
+    }
+    events.publish(id, Name::Completed, &json!({"n": 300})).await;
+    assert_eq!(numbers(&stream.rest().await), (0..=300).collect::<Vec<_>>());
+    // Exactly so many as pages hold.
+    let (id, events) = watched(&api).await;
+    for n in 0..200 {
+        let name = if n == 199 { Name::Failed } else { Name::Progress };
+        events.publish(id, name, &json!({"n": n})).await;
+    }
+    assert_eq!(numbers(&Stream::open(&api, id, None).await.rest().await), (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn answers_are_compressed_and_events_are_not() {
     let api = api().await;
     let (id, _) = watched(&api).await;

@@ -14,6 +14,8 @@ use crate::{Upload, upload::State};
 
 /// Events kept an upload, about; a watcher who asks for older ones is told that history was trimmed.
 const KEEP: usize = 2_000;
+/// Events read at a time: watchers, of whom there may be many, hold no more of the past than that.
+const PAGE: usize = 100;
 /// How long a stream lives after its last event.
 const LIVES: Duration = Duration::from_secs(3_600);
 
@@ -77,11 +79,15 @@ pub struct Events {
     namespace: String,
 }
 
-/// The past of one upload.
+/// A page of the past of one upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// In their order.
     pub events: Vec<StoredEvent>,
+    /// There may be more behind them.
+    pub more: bool,
+    /// The newest event of all.
+    pub newest: Option<StoredEvent>,
     /// Events after the one asked for are gone.
     pub trimmed: bool,
     /// The id of the newest event that tells an end.
@@ -158,7 +164,7 @@ impl Events {
         self.publish(upload.id, Name::of(upload.state), upload).await;
     }
 
-    /// The events after `last_id` (`"0"`: from the beginning).
+    /// The events after `last_id` (`"0"`: from the beginning), the first hundred of them.
     ///
     /// # Errors
     /// When Redis does not answer, or `last_id` is not a stream id.
@@ -166,15 +172,18 @@ impl Events {
         let mut connection = self.connection.clone();
         let stream = self.stream(upload_id);
         let mut all = redis::pipe();
-        all.cmd("XRANGE").arg(&stream).arg(format!("({last_id}")).arg("+");
+        all.cmd("XRANGE").arg(&stream).arg(format!("({last_id}")).arg("+").arg("COUNT").arg(PAGE);
         // The entry asked for, or the oldest if it is gone: that is how trimming shows.
         all.cmd("XRANGE").arg(&stream).arg("-").arg("+").arg("COUNT").arg(1);
+        all.cmd("XREVRANGE").arg(&stream).arg("+").arg("-").arg("COUNT").arg(1);
         all.cmd("GET").arg(self.end(upload_id));
-        let (after, oldest, end): (StreamRangeReply, StreamRangeReply, Option<String>) =
+        let (after, oldest, newest, end): (StreamRangeReply, StreamRangeReply, StreamRangeReply, Option<String>) =
             all.query_async(&mut connection).await?;
         let trimmed = last_id != "0" && oldest.ids.first().is_none_or(|first| order(&first.id) > order(last_id));
+        let more = after.ids.len() == PAGE;
         let events = after.ids.into_iter().filter_map(|entry| stored(entry.id, entry.map)).collect();
-        Ok(History { events, trimmed, end })
+        let newest = newest.ids.into_iter().find_map(|entry| stored(entry.id, entry.map));
+        Ok(History { events, more, newest, trimmed, end })
     }
 
     /// The id of the newest event that tells an end.
