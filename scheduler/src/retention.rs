@@ -25,6 +25,13 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
     )
     .execute(&env.pool)
     .await?;
+    // Those of uploads that were answered with another upload.
+    sqlx::query(
+        "delete from upload_keys where (client_id, key) in (
+            select client_id, key from upload_keys where created_at < now() - interval '1 day' limit 10000)",
+    )
+    .execute(&env.pool)
+    .await?;
     let mails = gristmill_mail::prune(&env.pool, &*env.store, config.keep_mails).await?;
     if mails > 0 {
         tracing::info!(mails, "dropped kept mails");

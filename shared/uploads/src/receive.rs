@@ -131,8 +131,8 @@ impl Receiver {
     {
         let receiver = self.clone();
         let running = tokio::spawn(trace::carry(async move {
-            if let Some(first) = receiver.keyed(&new).await? {
-                return receiver.replay(&new, first, body).await;
+            if let Some(earlier) = receiver.keyed(&new).await? {
+                return receiver.replay(&new, earlier, body).await;
             }
             receiver.take(new, body).await
         }));

@@ -92,6 +92,34 @@ async fn an_idempotency_key_answers_as_before() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(mill.receive(keyed(), file(0..11)).await, Err(ReceiveError::KeyReused)));
+    for other in [
+        NewUpload { force: false, ..keyed() },
+        NewUpload { policy: Policy::Atomic, ..keyed() },
+        NewUpload { filename: Some("other.csv".to_owned()), ..keyed() },
+    ] {
+        assert!(matches!(mill.receive(other, file(0..10)).await, Err(ReceiveError::KeyReused)));
+    }
+    let mut small = mill.receiver.clone();
+    small.limits.max_file_bytes = 100;
+    let large = small.receive(keyed(), body(file(0..10).as_bytes(), 64)).await;
+    assert!(matches!(large, Err(ReceiveError::TooLarge { limit: 100, .. })), "{large:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_answered_with_an_earlier_upload_is_used() {
+    let mill = Mill::new(1_000).await;
+    let first = mill.grind(file(0..10)).await;
+    let keyed = || NewUpload { idempotency_key: Some("k1".to_owned()), ..mill.new_upload(Policy::Partial) };
+    for _ in 0..2 {
+        match mill.receive(keyed(), file(0..10)).await.unwrap() {
+            Received::Same(upload) => assert_eq!(upload.id, first.id),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(mill.receive(keyed(), file(0..11)).await, Err(ReceiveError::KeyReused)));
+    let forced = NewUpload { force: true, ..keyed() };
+    assert!(matches!(mill.receive(forced, file(0..10)).await, Err(ReceiveError::KeyReused)));
+    assert_eq!(mill.count("select count(*) from uploads").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

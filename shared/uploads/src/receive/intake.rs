@@ -21,11 +21,9 @@ const ALIVE_EVERY: Duration = Duration::from_secs(3);
 
 pub(super) struct Intake {
     receiver: Receiver,
+    new: NewUpload,
     id: Uuid,
-    client_id: i32,
     header_bytes: u64,
-    force: bool,
-    kind: String,
     next: i32,
     chunks: Option<mpsc::Sender<(i32, Chunk)>>,
     ledger: JoinHandle<Result<Option<Twin>, ReceiveError>>,
@@ -91,11 +89,9 @@ impl Intake {
             ledger: tokio::spawn(trace::carry(enter::enter(receiver.clone(), members, twin, cut))),
             alive: tokio::spawn(stay_alive(receiver.clone(), id)),
             receiver: receiver.clone(),
+            new: new.clone(),
             id,
-            client_id: new.client_id,
             header_bytes,
-            force: new.force,
-            kind: new.kind.to_string(),
             next: 0,
             chunks: Some(chunks),
         })
@@ -137,7 +133,7 @@ impl Intake {
     }
 
     async fn settle(&self, twin: Option<Twin>, bytes: u64, sha256: [u8; 32]) -> Result<Received, ReceiveError> {
-        if !self.force
+        if !self.new.force
             && let Some(first) = patiently(|_| self.same_file(&sha256)).await?
         {
             return Ok(Received::Same(first));
@@ -155,13 +151,14 @@ impl Intake {
     }
 
     fn members(&self, group: GroupId) -> Members {
-        Members { upload_id: self.id, client_id: self.client_id, group }
+        Members { upload_id: self.id, client_id: self.new.client_id, group }
     }
 
     /// The upload of the same file, when there is one; then this one is cancelled.
     async fn same_file(&self, sha256: &[u8]) -> Result<Option<Upload>, ReceiveError> {
-        let first = self.receiver.completed_before(self.client_id, &self.kind, sha256, self.id).await?;
+        let first = self.receiver.completed_before(&self.new, sha256, self.id).await?;
         if let Some(first) = &first {
+            self.receiver.remember(&self.new, first.id).await?;
             self.end(State::Cancelled, "same_file", &format!("the same file as upload {}", first.id)).await?;
             self.receiver.forget(self.id).await?;
         }

@@ -34,6 +34,22 @@ pub(super) struct Twin {
     held: Vec<Stored>,
 }
 
+/// A request with the same idempotency key, and the upload that it was answered with.
+pub(super) struct Earlier {
+    upload: Upload,
+    row: KeyRow,
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    upload_id: Uuid,
+    /// The request made it; else its file had been there already.
+    made: bool,
+    policy: String,
+    filename: Option<String>,
+    forced: bool,
+}
+
 enum Suspicion {
     /// The first chunk has not come yet.
     Open,
@@ -112,8 +128,7 @@ impl Receiver {
     /// The client's completed upload of the same file, the first one that stands.
     pub(super) async fn completed_before(
         &self,
-        client_id: i32,
-        kind: &str,
+        new: &NewUpload,
         sha256: &[u8],
         except: Uuid,
     ) -> Result<Option<Upload>, ReceiveError> {
@@ -122,14 +137,14 @@ impl Receiver {
             stands!(),
             " order by u.id limit 1",
         ))
-        .bind(client_id)
+        .bind(new.client_id)
         .bind(sha256)
-        .bind(kind)
+        .bind(new.kind.to_string())
         .bind(except)
         .fetch_optional(&self.pool)
         .await?;
         match first {
-            Some(id) => Ok(read::find(&self.pool, client_id, id).await?),
+            Some(id) => Ok(read::find(&self.pool, new.client_id, id).await?),
             None => Ok(None),
         }
     }
@@ -144,39 +159,75 @@ impl Receiver {
         Ok(())
     }
 
-    /// The upload that this idempotency key made, if it did.
-    pub(super) async fn keyed(&self, new: &NewUpload) -> Result<Option<Upload>, ReceiveError> {
+    /// Writes down that this request is answered with an upload that it has not made.
+    pub(super) async fn remember(&self, new: &NewUpload, upload_id: Uuid) -> Result<(), ReceiveError> {
+        let Some(key) = &new.idempotency_key else { return Ok(()) };
+        sqlx::query(
+            "insert into upload_keys (client_id, key, upload_id, policy, filename) values ($1, $2, $3, $4, $5)
+             on conflict (client_id, key) do nothing",
+        )
+        .bind(new.client_id)
+        .bind(key)
+        .bind(upload_id)
+        .bind(<&str>::from(new.policy))
+        .bind(&new.filename)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The request made before with this idempotency key, if there was one.
+    pub(super) async fn keyed(&self, new: &NewUpload) -> Result<Option<Earlier>, ReceiveError> {
         let Some(key) = &new.idempotency_key else { return Ok(None) };
-        let filter = read::Filter { idempotency_key: Some(key.clone()), limit: 1, ..read::Filter::default() };
-        Ok(read::list(&self.pool, new.client_id, &filter).await?.pop())
+        let found: Option<KeyRow> = sqlx::query_as(
+            "select id as upload_id, true as made, policy, filename, forced from uploads
+             where client_id = $1 and idempotency_key = $2
+             union all
+             select upload_id, false, policy, filename, false from upload_keys where client_id = $1 and key = $2
+             limit 1",
+        )
+        .bind(new.client_id)
+        .bind(key)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = found else { return Ok(None) };
+        let Some(upload) = read::find(&self.pool, new.client_id, row.upload_id).await? else { return Ok(None) };
+        Ok(Some(Earlier { upload, row }))
     }
 
     /// Answers a request made before: reads the body to its end to see that it is the same.
     pub(super) async fn replay<S, E>(
         &self,
         new: &NewUpload,
-        first: Upload,
+        earlier: Earlier,
         mut body: S,
     ) -> Result<Received, ReceiveError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::error::Error + Send + Sync + 'static,
     {
+        let Earlier { upload: first, row } = earlier;
         if first.state == State::Receiving {
             return Err(ReceiveError::KeyInFlight);
         }
-        if (first.kind, first.policy) != (new.kind, new.policy) {
+        let said = (row.policy.as_str(), row.forced, row.filename.as_deref());
+        if first.kind != new.kind || said != (<&str>::from(new.policy), new.force, new.filename.as_deref()) {
             return Err(ReceiveError::KeyReused);
         }
+        let mut bytes = 0;
         let mut hash = Sha256::new();
         while let Some(frame) = body.next().await {
             let frame = frame.map_err(|source| ReceiveError::Broken { upload_id: None, source: source.into() })?;
+            bytes += frame.len() as u64;
+            if bytes > self.limits.max_file_bytes {
+                return Err(ReceiveError::TooLarge { limit: self.limits.max_file_bytes, upload_id: None });
+            }
             hash.update(&frame);
         }
         let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         if first.sha256.as_ref().is_some_and(|known| *known != sha256) {
             return Err(ReceiveError::KeyReused);
         }
-        Ok(Received::Replayed(first))
+        Ok(if row.made { Received::Replayed(first) } else { Received::Same(first) })
     }
 }
