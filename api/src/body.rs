@@ -31,6 +31,8 @@ pub(crate) enum BodyError {
     Stopping,
     #[error("the {0} stream is damaged or ends too early")]
     Corrupt(Encoding, #[source] io::Error),
+    #[error("the zstd stream asks for a window of more than 8 MiB; compress the file without --long and --ultra")]
+    Window(#[source] io::Error),
     #[error("the multipart body is damaged or ends too early")]
     Form(#[source] multer::Error),
     #[error("the part '{0}' comes behind the part 'file': parts that set parameters come before it")]

@@ -16,10 +16,12 @@ impl BodyError {
             Self::Slow { .. } => Code::UploadTooSlow,
             Self::Stopping => Code::ShuttingDown,
             Self::Corrupt(..) => Code::CorruptEncoding,
+            Self::Window(_) => Code::UnsupportedEncoding,
             Self::LatePart(_) | Self::SecondFile(_) | Self::Behind => Code::InvalidBody,
         };
         let what = match code {
             Code::InvalidBody => "The body is not as it should be",
+            Code::UnsupportedEncoding => "The body is not decompressed",
             _ => "The body did not come to its end",
         };
         let problem = Problem::new(code, format!("{what}: {self}. {after}"));

@@ -1,4 +1,8 @@
-use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
+use async_compression::{
+    Level,
+    tokio::bufread::{GzipEncoder, ZstdEncoder},
+    zstd::CParameter,
+};
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
@@ -72,6 +76,24 @@ async fn a_damaged_stream_fails_the_upload() {
         assert_eq!((&upload["state"], &upload["reason"]), (&Value::from("failed"), &Value::from("incomplete")));
     }
     let found = problem(send(&api, "gzip", plain).await, StatusCode::BAD_REQUEST).await;
+    insta::assert_json_snapshot!(found);
+}
+
+#[tokio::test]
+async fn a_window_that_is_too_large_is_said() {
+    let api = api().await;
+    let plain = file(3_000).into_bytes();
+    let packed = async |log: u32| {
+        let mut packed = Vec::new();
+        let params = [CParameter::window_log(log)];
+        ZstdEncoder::with_quality_and_params(plain.as_slice(), Level::Default, &params)
+            .read_to_end(&mut packed)
+            .await
+            .unwrap();
+        packed
+    };
+    json(send(&api, "zstd", packed(23).await).await, StatusCode::ACCEPTED).await;
+    let found = problem(send(&api, "zstd", packed(24).await).await, StatusCode::UNSUPPORTED_MEDIA_TYPE).await;
     insta::assert_json_snapshot!(found);
 }
 
