@@ -1,5 +1,7 @@
 -- Uploads that have ended and are still to be purged: few, unless their purges are lost.
 create index uploads_unpurged on uploads (id) where purged_at is null and state in ('failed', 'cancelled');
+-- Those that were purged, by when: what a late chunk has left behind a purge is removed.
+create index uploads_purged on uploads (purged_at) where purged_at is not null;
 
 -- Idempotency keys whose request was answered with an upload that it did not make: the file had been there already. Kept for a day.
 create table upload_keys (

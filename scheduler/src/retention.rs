@@ -40,6 +40,7 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
     old_normalizations(env, config.keep_normalizations).await?;
     old_reports(env).await?;
     lost_purges(env).await?;
+    behind_purges(env).await?;
     orphaned_objects(env).await
 }
 
@@ -97,6 +98,24 @@ async fn lost_purges(env: &Env) -> anyhow::Result<()> {
             tracing::warn!(upload_id = %id, "the purge of an ended upload was lost, and is enqueued anew");
         }
     }
+    Ok(())
+}
+
+/// What a chunk writes before its transaction, and may have written after its upload was purged: what its keys hash to, and what
+/// reports cost. Hashes are of no use either once their upload is completed.
+async fn behind_purges(env: &Env) -> anyhow::Result<()> {
+    sqlx::query(
+        "delete from chunk_keys k using uploads u
+         where u.id = k.upload_id and least(u.purged_at, u.completed_at) < now() - interval '1 minute'",
+    )
+    .execute(&env.pool)
+    .await?;
+    sqlx::query(
+        "delete from upload_reports where upload_id in (
+            select id from uploads where purged_at between now() - interval '7 days' and now() - interval '1 minute')",
+    )
+    .execute(&env.pool)
+    .await?;
     Ok(())
 }
 

@@ -249,6 +249,31 @@ async fn a_purge_that_was_lost_is_enqueued_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_late_chunk_leaves_behind_a_purge_is_removed() {
+    let stack = testing::stack().await;
+    let ago = "now() - interval '2 minutes'";
+    let [purged, fresh, processing] =
+        uploads(&stack, [("cancelled", ago), ("cancelled", "now()"), ("processing", "null")]).await;
+    for insert in [
+        "insert into chunk_keys (upload_id, no, repeated, hashes) select id, 0, false, '' from uploads",
+        "insert into upload_reports (upload_id, report_id) select id, 'r' from uploads",
+    ] {
+        sqlx::query(insert).execute(&stack.pool).await.unwrap();
+    }
+    let (env, stop, serving, _stack) = scheduler_on(stack, SchedulerConfig::default()).await;
+    for left in ["select upload_id from chunk_keys", "select upload_id from upload_reports"] {
+        until("the purged one's to go", || async {
+            let left: Vec<Uuid> = sqlx::query_scalar(left).fetch_all(&env.pool).await.unwrap();
+            assert!([fresh, processing].iter().all(|id| left.contains(id)), "{left:?}");
+            !left.contains(&purged)
+        })
+        .await;
+    }
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_upstream_said_long_ago_is_removed() {
     let stack = testing::stack().await;
     let client_id: i32 = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
