@@ -4,6 +4,7 @@ mod enter;
 mod intake;
 mod patience;
 mod resend;
+mod room;
 
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use self::enter::OversizeNote;
 use self::intake::Intake;
+pub use self::{enter::OversizeNote, room::Room};
 use crate::{Policy, Upload, events::Events};
 
 /// Takes files in. Cheap to clone.
@@ -34,6 +35,8 @@ pub struct Receiver {
     pub events: Events,
     /// How large a file, a record, a chunk may be.
     pub limits: LimitsConfig,
+    /// How many chunks of all files together may be in memory.
+    pub room: Room,
 }
 
 /// A file to take in.

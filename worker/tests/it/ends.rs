@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Removed, State};
+use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Removed, Room, State};
 
 use crate::mill::{HEADER, Mill, accepted, body, file};
 
@@ -26,6 +26,20 @@ async fn a_file_that_breaks_off_leaves_nothing() {
         assert_eq!((upload.state, upload.reason.as_deref()), (State::Failed, Some("incomplete")));
         assert_eq!(mill.count("select count(*) from debts").await, 0);
         assert_eq!(mill.count("select count(*) from rejects").await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_take_turns_where_there_is_room_for_one_chunk() {
+    let mut mill = Mill::new(1_000).await;
+    mill.receiver.room = Room::of(1_000);
+    let files = (0..8).map(|n| mill.accept(file(n * 100..n * 100 + 100)));
+    let uploads = futures::future::join_all(files).await;
+    mill.drain().await;
+    for upload in uploads {
+        let upload = mill.find(upload.id).await;
+        assert_eq!((upload.state, upload.rows.accepted), (State::Completed, 100));
+        assert!(upload.chunks.total > 5);
     }
 }
 

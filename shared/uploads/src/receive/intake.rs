@@ -7,7 +7,12 @@ use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup, trace};
 use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
-use super::{NewUpload, ReceiveError, Received, Receiver, enter, enter::Members, patience::patiently, resend::Twin};
+use super::{
+    NewUpload, ReceiveError, Received, Receiver, enter,
+    enter::{Cut, Members},
+    patience::patiently,
+    resend::Twin,
+};
 use crate::{
     State, Upload,
     jobs::{CloseUpload, FailUpload},
@@ -25,7 +30,7 @@ pub(super) struct Intake {
     id: Uuid,
     header_bytes: u64,
     next: i32,
-    chunks: Option<mpsc::Sender<(i32, Chunk)>>,
+    chunks: Option<mpsc::Sender<Cut>>,
     ledger: JoinHandle<Result<Option<Twin>, ReceiveError>>,
     alive: JoinHandle<()>,
 }
@@ -97,12 +102,15 @@ impl Intake {
         })
     }
 
-    /// Takes the next chunk; waits while enough are under way.
+    /// Takes the next chunk; waits while enough are under way, of this upload or of all of them.
     pub(super) async fn chunk(&mut self, chunk: Chunk) -> Result<(), ReceiveError> {
         let no = self.next;
         self.next += 1;
         let sent = match &self.chunks {
-            Some(chunks) => chunks.send((no, chunk)).await.is_ok(),
+            Some(chunks) => {
+                let room = self.receiver.room.take(chunk.data.len()).await;
+                chunks.send(Cut { no, chunk, room }).await.is_ok()
+            }
             None => false,
         };
         if sent {
