@@ -18,7 +18,7 @@ pub(crate) use patient::Patient;
 /// The bytes of a file.
 pub(crate) type Bytestream = BoxStream<'static, Result<Bytes, BodyError>>;
 
-/// Why a body did not come to its end.
+/// Why a body did not come to its end, or not as it should.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the connection broke off")]
@@ -31,8 +31,16 @@ pub(crate) enum BodyError {
     Stopping,
     #[error("the {0} stream is damaged or ends too early")]
     Corrupt(Encoding, #[source] io::Error),
+    #[error("the zstd stream asks for a window of more than 8 MiB; compress the file without --long and --ultra")]
+    Window(#[source] io::Error),
     #[error("the multipart body is damaged or ends too early")]
     Form(#[source] multer::Error),
+    #[error("the part '{0}' comes behind the part 'file': parts that set parameters come before it")]
+    LatePart(String),
+    #[error("the part '{0}' is a second file: one file an upload")]
+    SecondFile(String),
+    #[error("the multipart body goes on behind its last part")]
+    Behind,
 }
 
 impl BodyError {

@@ -4,7 +4,7 @@ use gristmill_platform::{
     database, store, telemetry,
 };
 use gristmill_queue::{Queue, QueueConfig};
-use gristmill_uploads::{Receiver, events::Events};
+use gristmill_uploads::{Receiver, Room, events::Events};
 use gristmill_webhooks::outbound::Outbound;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -60,7 +60,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let store = store::open(&store)?;
     let hub = Hub::new(events.clone());
     let app = App::new(
-        Receiver { pool, queue, store, events, limits },
+        Receiver { pool, queue, store, events, room: Room::new(&limits), limits },
         hub,
         Outbound::new(&outbound).context("no TLS to be had")?,
         quotas,

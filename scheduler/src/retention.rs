@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use gristmill_platform::config::SchedulerConfig;
-use gristmill_uploads::objects;
+use gristmill_uploads::{objects, state};
 use object_store::path::Path;
 use uuid::Uuid;
 
@@ -25,6 +25,13 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
     )
     .execute(&env.pool)
     .await?;
+    // Those of uploads that were answered with another upload.
+    sqlx::query(
+        "delete from upload_keys where (client_id, key) in (
+            select client_id, key from upload_keys where created_at < now() - interval '1 day' limit 10000)",
+    )
+    .execute(&env.pool)
+    .await?;
     let mails = gristmill_mail::prune(&env.pool, &*env.store, config.keep_mails).await?;
     if mails > 0 {
         tracing::info!(mails, "dropped kept mails");
@@ -32,6 +39,8 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
     old_deliveries(env, config.keep_jobs).await?;
     old_normalizations(env, config.keep_normalizations).await?;
     old_reports(env).await?;
+    lost_purges(env).await?;
+    behind_purges(env).await?;
     orphaned_objects(env).await
 }
 
@@ -64,6 +73,50 @@ async fn old_reports(env: &Env) -> anyhow::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Uploads that have ended, are not purged, and of whose purge nothing is left to run: it died, or was cancelled. It is enqueued
+/// anew.
+async fn lost_purges(env: &Env) -> anyhow::Result<()> {
+    let lost: Vec<(Uuid, i32)> = sqlx::query_as(
+        "select u.id, u.client_id from uploads u
+         where u.state in ('failed', 'cancelled') and u.purged_at is null
+           and not exists (select from jobs where unique_key = 'uploads.purge:' || u.id
+                           and state in ('available', 'scheduled'))
+           and not exists (select from jobs where state = 'parked' and name = 'uploads.purge'
+                           and payload->>'upload_id' = u.id::text)
+         order by u.id limit 100",
+    )
+    .fetch_all(&env.pool)
+    .await?;
+    for (id, client_id) in lost {
+        let mut tx = env.pool.begin().await?;
+        let jobs = state::purge(&mut tx, &env.queue, client_id, id).await?;
+        tx.commit().await?;
+        if !jobs.is_empty() {
+            env.queue.push(jobs).await;
+            tracing::warn!(upload_id = %id, "the purge of an ended upload was lost, and is enqueued anew");
+        }
+    }
+    Ok(())
+}
+
+/// What a chunk writes before its transaction, and may have written after its upload was purged: what its keys hash to, and what
+/// reports cost. Hashes are of no use either once their upload is completed.
+async fn behind_purges(env: &Env) -> anyhow::Result<()> {
+    sqlx::query(
+        "delete from chunk_keys k using uploads u
+         where u.id = k.upload_id and least(u.purged_at, u.completed_at) < now() - interval '1 minute'",
+    )
+    .execute(&env.pool)
+    .await?;
+    sqlx::query(
+        "delete from upload_reports where upload_id in (
+            select id from uploads where purged_at between now() - interval '7 days' and now() - interval '1 minute')",
+    )
+    .execute(&env.pool)
+    .await?;
+    Ok(())
 }
 
 /// Objects of uploads that have ended and were purged, or never were: a chunk that was being written when its upload

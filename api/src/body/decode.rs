@@ -81,10 +81,16 @@ pub(crate) fn decode(
     ReaderStream::with_capacity(plain, FRAME).map_err(move |error| wire_error(error, encoding)).boxed()
 }
 
-/// An error of the connection stays one; what the decoder itself dislikes is damage.
+/// What zstd says of a frame whose window is larger than it may hold. It has a number for it, which does not come this far.
+const WINDOW_TOO_LARGE: &str = "Frame requires too much memory for decoding";
+
+/// An error of the connection stays one; what the decoder itself dislikes is damage, or more than it may hold.
 fn wire_error(error: io::Error, encoding: Encoding) -> BodyError {
     match error.downcast::<BodyError>() {
         Ok(ours) => ours,
+        Err(error) if encoding == Encoding::Zstd && error.to_string().contains(WINDOW_TOO_LARGE) => {
+            BodyError::Window(error)
+        }
         Err(error) => BodyError::Corrupt(encoding, error),
     }
 }

@@ -1,10 +1,11 @@
 use std::{
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, header};
 
 use super::{BodyError, Bytestream};
@@ -14,6 +15,8 @@ use crate::problem::{Code, Problem, Result};
 const SMALL: usize = 4 * 1024;
 /// Parts before the file.
 const FEW: usize = 16;
+/// Bytes behind the last part, which nobody sends, and behind what the parser has read of them.
+const BEHIND: usize = 64 * 1024;
 
 /// A multipart body, read up to its part `file`.
 pub(crate) struct Form {
@@ -21,7 +24,7 @@ pub(crate) struct Form {
     pub(crate) fields: Vec<(String, String)>,
     /// What the client calls the file.
     pub(crate) filename: Option<String>,
-    /// The file.
+    /// The file. It ends well only if nothing that matters comes behind it, and where the body does.
     pub(crate) file: Bytestream,
 }
 
@@ -38,7 +41,8 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Result<Option<String>> {
 
 impl Form {
     pub(crate) async fn read(body: Bytestream, boundary: String) -> Result<Self> {
-        let mut parts = multer::Multipart::new(OneByOne { body, gave: false }, boundary);
+        let body = Shared(Arc::new(Mutex::new(body)));
+        let mut parts = multer::Multipart::new(OneByOne { body: body.clone(), gave: false }, boundary);
         let mut fields = Vec::new();
         loop {
             let part = parts.next_field().await.map_err(unreadable)?;
@@ -46,7 +50,8 @@ impl Form {
             let name = part.name().unwrap_or_default().to_owned();
             if name == "file" {
                 let filename = part.file_name().map(str::to_owned);
-                return Ok(Self { fields, filename, file: part.map_err(BodyError::Form).boxed() });
+                let behind = stream::once(end(parts, body)).try_filter_map(async |()| Ok(None));
+                return Ok(Self { fields, filename, file: part.map_err(BodyError::Form).chain(behind).boxed() });
             }
             if fields.len() == FEW {
                 return Err(bad(format!("there are more than {FEW} parts before the file")));
@@ -55,6 +60,24 @@ impl Form {
             fields.push((name, value));
         }
     }
+}
+
+/// Reads on behind the file, to the end of the body. What is sent there was meant to count, and it is too late for that.
+async fn end(mut parts: multer::Multipart<'static>, mut body: Shared) -> Result<(), BodyError> {
+    if let Some(part) = parts.next_field().await.map_err(BodyError::Form)? {
+        let name = part.name().unwrap_or_default().to_owned();
+        let is_file = name == "file" || part.file_name().is_some();
+        return Err(if is_file { BodyError::SecondFile(name) } else { BodyError::LatePart(name) });
+    }
+    // The last part is not yet the end: a compressed body has its checksum there.
+    let mut behind = 0;
+    while let Some(bytes) = body.next().await {
+        behind += bytes?.len();
+        if behind > BEHIND {
+            return Err(BodyError::Behind);
+        }
+    }
+    Ok(())
 }
 
 async fn small(mut part: multer::Field<'static>, name: &str) -> Result<String> {
@@ -84,9 +107,21 @@ fn unreadable(error: multer::Error) -> Problem {
     }
 }
 
+/// The body, for the parser and for who reads what the parser leaves.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Bytestream>>);
+
+impl Stream for Shared {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).poll_next_unpin(cx)
+    }
+}
+
 /// The parser takes all that is ready before it gives anything: one frame at a time keeps what it holds small.
 struct OneByOne {
-    body: Bytestream,
+    body: Shared,
     gave: bool,
 }
 

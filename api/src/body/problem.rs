@@ -16,8 +16,15 @@ impl BodyError {
             Self::Slow { .. } => Code::UploadTooSlow,
             Self::Stopping => Code::ShuttingDown,
             Self::Corrupt(..) => Code::CorruptEncoding,
+            Self::Window(_) => Code::UnsupportedEncoding,
+            Self::LatePart(_) | Self::SecondFile(_) | Self::Behind => Code::InvalidBody,
         };
-        let problem = Problem::new(code, format!("The body did not come to its end: {self}. {after}"));
+        let what = match code {
+            Code::InvalidBody => "The body is not as it should be",
+            Code::UnsupportedEncoding => "The body is not decompressed",
+            _ => "The body did not come to its end",
+        };
+        let problem = Problem::new(code, format!("{what}: {self}. {after}"));
         match upload_id {
             Some(upload_id) => problem.about(upload_id),
             None => problem,

@@ -13,7 +13,7 @@ pub(crate) const END: &str = "end";
 pub(crate) struct Frame {
     /// The stream's id, to compare by.
     pub(super) order: (u64, u64),
-    /// Nothing comes after it.
+    /// Nothing comes after it, unless the upload is undone.
     pub(super) last: bool,
     pub(super) bytes: Bytes,
 }

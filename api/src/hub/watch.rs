@@ -2,7 +2,10 @@ use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use futures::Stream;
-use gristmill_uploads::{Upload, events::Events};
+use gristmill_uploads::{
+    Upload,
+    events::{Events, order},
+};
 use redis::RedisError;
 use sqlx::PgPool;
 use tokio::{
@@ -119,17 +122,14 @@ impl Watch {
         }
     }
 
-    /// Reads what was missed. While Redis does not answer, what is known comes from the database.
+    /// Reads what was missed, a page of it: the next one when this one was taken. While Redis does not answer, what is known
+    /// comes from the database.
     async fn catch_up(&mut self) {
         let mut age = Duration::from_secs(1);
         match self.read_history().await {
-            Ok(trimmed) => {
-                self.behind = false;
-                if trimmed {
-                    // It stands for events that are not shown, so it must not be older than they are.
-                    age = Duration::ZERO;
-                }
-            }
+            // It stands for events that are not shown, so it must not be older than they are.
+            Ok(true) => age = Duration::ZERO,
+            Ok(false) => {}
             Err(error) => tracing::warn!(%error, "history cannot be read"),
         }
         if !self.ended {
@@ -137,17 +137,26 @@ impl Watch {
         }
     }
 
-    /// Whether history was trimmed.
+    /// Whether history was trimmed. Afterwards `behind` says whether there is more of it.
     async fn read_history(&mut self) -> Result<bool, RedisError> {
         let upload_id = self.start.upload_id;
         let history = self.watcher.hub.0.events.since(upload_id, &stream_id(self.seen)).await?;
         if history.trimmed {
-            self.reset(history.events.last().map(Frame::stored));
+            self.reset(history.newest.as_ref().map(Frame::stored));
+            self.behind = false;
             return Ok(true);
         }
+        let end = history.end.as_deref().map(order);
         for event in &history.events {
-            self.show(&Frame::stored(event));
+            let frame = Frame::stored(event);
+            if frame.last && end.is_some_and(|end| frame.order < end) {
+                // It was undone since: not the end any more, and nobody is told that it is.
+                self.seen = self.seen.max(frame.order);
+            } else {
+                self.show(&frame);
+            }
         }
+        self.behind = history.more;
         Ok(false)
     }
 
@@ -187,7 +196,7 @@ impl Watch {
         if let Err(error) = self.read_history().await {
             tracing::warn!(%error, "history cannot be read");
         }
-        if self.ended {
+        if self.ended || self.behind {
             return;
         }
         match self.watcher.upload(&self.start.pool, Duration::ZERO).await {
@@ -202,10 +211,10 @@ impl Watch {
     }
 }
 
-/// Whether the last event of an upload is this one or before it.
+/// Whether the last event of an upload is this one or before it. That an undone upload was completed is not its last one.
 pub(crate) async fn seen_the_end(events: &Events, upload_id: Uuid, after: (u64, u64)) -> Result<bool, RedisError> {
-    let history = events.since(upload_id, "0").await?;
-    Ok(history.events.iter().map(Frame::stored).any(|frame| frame.last && frame.order <= after))
+    let end = events.newest_end(upload_id).await?;
+    Ok(end.is_some_and(|end| order(&end) <= after))
 }
 
 fn stream_id((ms, n): (u64, u64)) -> String {

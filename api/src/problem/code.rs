@@ -41,9 +41,9 @@ codes! {
     InvalidParameter = BAD_REQUEST "invalid-parameter", "A parameter is wrong",
         "`errors` names each query parameter or header at fault and what it may be.";
     InvalidBody = BAD_REQUEST "invalid-body", "The body cannot be read",
-        "A JSON body is what `/docs` says of the route, and at most 1 MiB; `errors` names the field at fault. A multipart body needs one part named `file`; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
+        "A JSON body is what `/docs` says of the route, and at most 1 MiB; `errors` names the field at fault. A multipart body needs one part named `file`, the last one; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
     UnsupportedEncoding = UNSUPPORTED_MEDIA_TYPE "unsupported-encoding", "This content encoding is not supported",
-        "Send the file plain, or with one `Content-Encoding`: `gzip` or `zstd`.";
+        "Send the file plain, or with one `Content-Encoding`: `gzip` or `zstd`, the latter with a window of 8 MiB at most (that is, without `--long` and `--ultra`).";
     CorruptEncoding = BAD_REQUEST "corrupt-encoding", "The compressed body is damaged",
         "The body does not decompress, or ends too early. The upload has failed and nothing of it stays. Check that the file is what `Content-Encoding` says, compress it again and send it again.";
     IncompleteUpload = BAD_REQUEST "incomplete-upload", "The body broke off",

@@ -1,4 +1,8 @@
-use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
+use async_compression::{
+    Level,
+    tokio::bufread::{GzipEncoder, ZstdEncoder},
+    zstd::CParameter,
+};
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
@@ -73,4 +77,47 @@ async fn a_damaged_stream_fails_the_upload() {
     }
     let found = problem(send(&api, "gzip", plain).await, StatusCode::BAD_REQUEST).await;
     insta::assert_json_snapshot!(found);
+}
+
+#[tokio::test]
+async fn a_window_that_is_too_large_is_said() {
+    let api = api().await;
+    let plain = file(3_000).into_bytes();
+    let packed = async |log: u32| {
+        let mut packed = Vec::new();
+        let params = [CParameter::window_log(log)];
+        ZstdEncoder::with_quality_and_params(plain.as_slice(), Level::Default, &params)
+            .read_to_end(&mut packed)
+            .await
+            .unwrap();
+        packed
+    };
+    json(send(&api, "zstd", packed(23).await).await, StatusCode::ACCEPTED).await;
+    let found = problem(send(&api, "zstd", packed(24).await).await, StatusCode::UNSUPPORTED_MEDIA_TYPE).await;
+    insta::assert_json_snapshot!(found);
+}
+
+#[tokio::test]
+async fn the_checksum_behind_a_form_is_looked_at() {
+    let api = api().await;
+    let form = format!(
+        "--xx\r\nContent-Disposition: form-data; name=\"kind\"\r\n\r\ndebts\r\n\
+         --xx\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n{}\r\n--xx--\r\n",
+        file(3_000)
+    );
+    let packed = gzip(form.as_bytes()).await;
+    let send = async |body: Vec<u8>| {
+        let request = api.post("/v1/uploads?force=1").header("content-encoding", "gzip");
+        request.header("content-type", "multipart/form-data; boundary=xx").body(body).send().await.unwrap()
+    };
+    json(send(packed.clone()).await, StatusCode::ACCEPTED).await;
+    let mut wrong = packed.clone();
+    let checksum = wrong.len() - 8;
+    wrong[checksum] ^= 1;
+    for body in [wrong, packed[..packed.len() - 8].to_vec()] {
+        let found = problem(send(body).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(found["type"], "/problems/corrupt-encoding", "{found}");
+    }
+    let taken = api.json("/v1/uploads?state=processing").await;
+    assert_eq!(taken["items"].as_array().unwrap().len(), 1);
 }

@@ -162,6 +162,35 @@ async fn a_watcher_goes_on_after_the_last_event_it_has_seen() {
 }
 
 #[tokio::test]
+async fn an_undone_upload_ends_as_cancelled() {
+    let api = api().await;
+    let (id, events) = watched(&api).await;
+    events.publish(id, Name::Progress, &json!({"n": 0})).await;
+    api.pretend(&id.to_string(), "completed").await;
+    events.publish(id, Name::Completed, &json!({"n": 1})).await;
+    let before = Stream::open(&api, id, None).await.rest().await;
+    assert_eq!(before.last().unwrap().name, "completed");
+    let seen = before.last().unwrap().id.clone().unwrap();
+    let status = async |seen: &str| {
+        let request = api.get(&format!("/v1/uploads/{id}/events")).header("last-event-id", seen);
+        request.send().await.unwrap().status()
+    };
+    assert_eq!(status(&seen).await, StatusCode::NO_CONTENT);
+
+    let undone = api.bare("DELETE", &format!("/v1/uploads/{id}")).bearer_auth(&api.key).send().await.unwrap();
+    assert_eq!(undone.status(), StatusCode::ACCEPTED);
+    // Told late, it is no news.
+    events.publish(id, Name::Completed, &json!({"n": 2})).await;
+    let names = |events: &[Event]| events.iter().map(|event| event.name.clone()).collect::<Vec<_>>();
+    let anew = Stream::open(&api, id, None).await.rest().await;
+    assert_eq!(names(&anew), ["progress", "cancelled"], "{anew:?}");
+    let rest = Stream::open(&api, id, Some(&seen)).await.rest().await;
+    assert_eq!(names(&rest), ["cancelled"]);
+    assert_eq!(rest[0].data["reason"], "undone");
+    assert_eq!(status(rest[0].id.as_deref().unwrap()).await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn trimmed_history_resets_the_watcher() {
     let api = api().await;
     let (id, events) = watched(&api).await;
@@ -250,6 +279,31 @@ async fn a_watcher_that_falls_behind_misses_nothing() {
     }
     events.publish(id, Name::Completed, &json!({"n": 1_500})).await;
     assert_eq!(numbers(&stream.rest().await), (0..=1_500).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_long_past_is_read_in_pages() {
+    let api = api().await;
+    let (id, events) = watched(&api).await;
+    for n in 0..250 {
+        events.publish(id, Name::Progress, &json!({"n": n})).await;
+    }
+    let page = events.since(id, "0").await.unwrap();
+    assert_eq!((page.events.len(), page.more), (100, true));
+    assert_eq!(page.newest.unwrap().data, r#"{"n":249}"#);
+    let stream = Stream::open(&api, id, None).await;
+    for n in 250..300 {
+        events.publish(id, Name::Progress, &json!({"n": n})).await;
+    }
+    events.publish(id, Name::Completed, &json!({"n": 300})).await;
+    assert_eq!(numbers(&stream.rest().await), (0..=300).collect::<Vec<_>>());
+    // Exactly so many as pages hold.
+    let (id, events) = watched(&api).await;
+    for n in 0..200 {
+        let name = if n == 199 { Name::Failed } else { Name::Progress };
+        events.publish(id, name, &json!({"n": n})).await;
+    }
+    assert_eq!(numbers(&Stream::open(&api, id, None).await.rest().await), (0..200).collect::<Vec<_>>());
 }
 
 #[tokio::test]

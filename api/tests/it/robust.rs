@@ -177,6 +177,27 @@ async fn more_uploads_than_allowed_wait() {
 }
 
 #[tokio::test]
+async fn an_upload_counts_until_it_has_ended_even_if_its_client_is_gone() {
+    let api = api_with(|config| config.limits.max_receiving = 1).await;
+    let head = head(&api, "content-length: 10000000\r\n");
+    let gone = connect(&api, &(head + HEADER + &rows(10))).await;
+    eventually("the upload begins", async || api.json("/v1/uploads").await["items"].get(0).cloned()).await;
+    // As long as this is held the upload cannot be failed.
+    let mut held = api.stack.pool.begin().await.unwrap();
+    sqlx::query("lock table uploads in exclusive mode").execute(&mut *held).await.unwrap();
+    drop(gone);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let response = api.post("/v1/uploads?kind=debts").body(file(1)).send().await.unwrap();
+    assert_eq!(problem(response, StatusCode::SERVICE_UNAVAILABLE).await["type"], "/problems/busy");
+    held.commit().await.unwrap();
+    eventually("the next one is taken", async || {
+        let response = api.post("/v1/uploads?kind=debts").body(file(1)).send().await.unwrap();
+        (response.status() == StatusCode::ACCEPTED).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_fault_of_the_server_is_opaque() {
     let api = api().await;
     sqlx::query("alter table uploads rename to gone").execute(&api.stack.pool).await.unwrap();

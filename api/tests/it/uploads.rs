@@ -47,6 +47,17 @@ async fn an_empty_file_is_refused_and_a_header_alone_is_not() {
 }
 
 #[tokio::test]
+async fn a_header_beyond_the_limit_is_refused() {
+    let api = api_with(|config| config.limits.max_record_bytes = 64).await;
+    // What is left of it within the limit has all the columns.
+    let body = format!("{},{}\n{}", HEADER.trim_end(), "comment".repeat(20), rows(3));
+    let response = api.post("/v1/uploads?kind=debts").body(body).send().await.unwrap();
+    let found = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(found["detail"].as_str().unwrap().contains("64 bytes"), "{found}");
+    assert_eq!(api.json("/v1/uploads").await["items"], serde_json::json!([]));
+}
+
+#[tokio::test]
 async fn a_file_beyond_the_limit_is_refused_and_nothing_stays() {
     let api = api_with(|config| {
         config.limits.max_file_bytes = 100_000;
@@ -126,6 +137,34 @@ async fn multipart_is_read_with_its_parameters_before_the_file() {
     insta::assert_json_snapshot!(problem(response, StatusCode::BAD_REQUEST).await);
     let request = api.post("/v1/uploads?kind=debts").header("content-type", "multipart/form-data").body(rows(1));
     problem(request.send().await.unwrap(), StatusCode::BAD_REQUEST).await;
+}
+
+#[tokio::test]
+async fn nothing_comes_behind_the_file_of_a_form() {
+    let api = api_with(|config| config.limits.chunk_bytes = 16 * 1024).await;
+    let part = |head: &str, value: &str| format!("--xx\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n");
+    let form = part("name=\"kind\"", "debts") + &part("name=\"file\"; filename=\"a.csv\"", &file(1_000));
+    let send = async |body: String| {
+        let request = api.post("/v1/uploads").header("content-type", "multipart/form-data; boundary=xx");
+        request.body(body).send().await.unwrap()
+    };
+    for (late, said) in [
+        (part("name=\"policy\"", "atomic"), "the part 'policy' comes behind the part 'file'"),
+        (part("name=\"file\"; filename=\"b.csv\"", &file(3)), "one file an upload"),
+        (part("name=\"more\"; filename=\"b.csv\"", &file(3)), "one file an upload"),
+        ("--xx--\r\n".to_owned() + &"x".repeat(8_000_000), "goes on behind its last part"),
+    ] {
+        let found = problem(send(format!("{form}{late}--xx--\r\n")).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(found["type"], "/problems/invalid-body");
+        assert_eq!(found["upload_id"], "[upload id]");
+        assert!(found["detail"].as_str().unwrap().contains(said), "{found}");
+        let upload = api.newest().await;
+        assert_eq!((&upload["state"], &upload["reason"]), (&Value::from("failed"), &Value::from("incomplete")));
+    }
+    // An end without its line, and a few bytes that mean nothing.
+    json(send(format!("{form}--xx--")).await, StatusCode::ACCEPTED).await;
+    json(send(format!("{form}--xx--\r\nbye")).await, StatusCode::ACCEPTED).await;
+    problem(send(form).await, StatusCode::BAD_REQUEST).await;
 }
 
 async fn multipart(api: &crate::support::Api, fields: &[(&str, &str)], file: Option<&str>) -> reqwest::Response {

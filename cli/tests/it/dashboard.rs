@@ -205,6 +205,34 @@ async fn a_schedule_is_run_now() {
     browser.quit().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_not_ended_by_its_jobs() {
+    let stack = stack();
+    let file = stack.debts("whole.csv", 2_000, "0", "0", 803);
+    assert!(stack.run(&["upload", text(&file), "--follow"]).status.success());
+    // As if it were still being done.
+    let (group, job): (String, String) = sqlx::query_as(
+        "with open as (update groups set state = 'open', finished_at = null
+                       where id = (select group_id from uploads) returning id)
+         update jobs set state = 'dead' from open where name = 'uploads.load_chunk' and group_id = open.id
+         returning open.id::text, jobs.id::text",
+    )
+    .fetch_one(&mut database(&stack).await)
+    .await
+    .unwrap();
+    let browser = Browser::open(&stack).await;
+    browser.log_in(&stack).await;
+    let token = browser.ask("return document.body.dataset.csrf").await;
+    for (page, verb) in [(format!("groups/{group}"), "cancel"), (format!("jobs/{job}"), "discard")] {
+        browser.go(&format!("/{page}")).await;
+        assert_eq!(browser.ask("return document.querySelectorAll('main button.danger').length").await, 0, "{page}");
+        let (status, said) = browser.fetch("POST", &format!("/act/{page}/{verb}"), token.as_str().unwrap()).await;
+        assert_eq!(status, 409, "{said}");
+        assert!(said.contains("cancel the upload instead"), "{said}");
+    }
+    browser.quit().await;
+}
+
 async fn ran(stack: &Stack, schedule: &str) -> i64 {
     sqlx::query_scalar("select count(*) from schedule_ticks where schedule = $1 and cause = 'run_now'")
         .bind(schedule)

@@ -12,7 +12,7 @@ use axum::{
 };
 use gristmill_platform::keys;
 use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError};
-use gristmill_uploads::{RemoveError, Removed, read};
+use gristmill_uploads::{RemoveError, Removed, jobs as uploads, read};
 use gristmill_webhooks::{
     deliveries,
     endpoints::{self, Change},
@@ -78,7 +78,12 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         ["jobs", verb] => return many_jobs(app, verb, form).await,
         ["jobs", id, verb] => {
             let Ok(id) = id.parse() else { return Ok(None) };
-            return jobs(app, verb, &JobFilter::ids([id])).await;
+            let Some(found) = app.queue.jobs().get(id).await? else { return Ok(None) };
+            if job_action(verb).is_some_and(uploads::ends) && uploads::is_needed(&found) {
+                let said = "The job is an upload's, which cannot do without it: cancel the upload instead";
+                return Ok(Some(Done { said: said.to_owned(), done: false }));
+            }
+            return jobs(app, verb, JobFilter::ids([id])).await;
         }
         ["queues", name, "limits"] => return limits(app, name, form).await,
         ["queues", name, verb] => {
@@ -110,6 +115,11 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         }
         ["groups", id, "cancel"] => {
             let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
+            // An upload's end is more than the end of its jobs, here and below.
+            if read::of_group(&app.pool, id).await?.is_some() {
+                let said = "The group is an upload's: cancel the upload instead";
+                return Ok(Some(Done { said: said.to_owned(), done: false }));
+            }
             let mut tx = app.pool.begin().await?;
             let jobs = app.queue.cancel_group(&mut tx, id).await?;
             tx.commit().await?;
@@ -117,7 +127,6 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         }
         ["groups", id, "retry"] => {
             let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
-            // An upload's end is more than the end of its jobs.
             if read::of_group(&app.pool, id).await?.is_some() {
                 return Ok(None);
             }
@@ -248,20 +257,25 @@ async fn many_jobs(app: &App, verb: &str, form: &[(String, String)]) -> Result<O
         }
         (true, None) => return Ok(Some(Done { said: "No job is ticked: nothing was done".to_owned(), done: false })),
     };
-    jobs(app, verb, &filter).await
+    jobs(app, verb, filter).await
 }
 
-async fn jobs(app: &App, verb: &str, filter: &JobFilter) -> Result<Option<Done>, Fault> {
-    let action = match verb {
-        "cancel" => JobAction::Cancel,
-        "redrive" => JobAction::Redrive { per_second: None },
-        "discard" => JobAction::Discard,
-        _ => return Ok(None),
-    };
+fn job_action(verb: &str) -> Option<JobAction> {
+    match verb {
+        "cancel" => Some(JobAction::Cancel),
+        "redrive" => Some(JobAction::Redrive { per_second: None }),
+        "discard" => Some(JobAction::Discard),
+        _ => None,
+    }
+}
+
+async fn jobs(app: &App, verb: &str, filter: JobFilter) -> Result<Option<Done>, Fault> {
+    let Some(action) = job_action(verb) else { return Ok(None) };
+    let filter = uploads::spared(action, filter);
     let begun = Instant::now();
     let (mut changed, mut requested, mut place) = (0, 0, None);
     loop {
-        let acted = app.queue.jobs().act(action, filter, place, Duration::from_secs(2)).await?;
+        let acted = app.queue.jobs().act(action, &filter, place, Duration::from_secs(2)).await?;
         changed += acted.changed;
         requested += acted.requested;
         place = acted.next;

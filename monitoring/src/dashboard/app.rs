@@ -6,7 +6,7 @@ use gristmill_platform::{
     database, store,
 };
 use gristmill_queue::{Queue, QueueConfig};
-use gristmill_uploads::{Receiver, events::Events};
+use gristmill_uploads::{Receiver, Room, events::Events};
 use sqlx::PgPool;
 
 use super::{history::History, live::Live, login::Attempts, session};
@@ -41,6 +41,7 @@ impl Dashboard {
             store: store::open(&role.store)?,
             events: Events::connect(url, namespace).context("REDIS_URL is not a Redis URL")?,
             limits: limits.clone(),
+            room: Room::new(limits),
         };
         Ok(Self::new(receiver, health))
     }

@@ -10,6 +10,7 @@ use gristmill_scheduler::{Env, serve};
 use gristmill_uploads::events::Events;
 use serde::{Deserialize, Serialize};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use uuid::Uuid;
 
 #[derive(Serialize, Deserialize)]
 struct Chime;
@@ -199,6 +200,74 @@ async fn the_auditor_finds_books_and_sums_that_are_wrong() {
             async move { count.is_some_and(|count| count > 0) }
         };
         until(invariant, found).await;
+    }
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+/// Uploads in these states, `purged_at` given as SQL.
+async fn uploads<const N: usize>(stack: &testing::Stack, uploads: [(&str, &str); N]) -> [Uuid; N] {
+    sqlx::query("insert into clients (name) values ('acme')").execute(&stack.pool).await.unwrap();
+    let mut ids = [Uuid::nil(); N];
+    for (id, (state, purged_at)) in ids.iter_mut().zip(uploads) {
+        let insert = format!(
+            "insert into uploads (id, client_id, kind, policy, state, group_id, first_block, purged_at)
+             values (gen_random_uuid(), 1, 'debts', 'partial', '{state}', gen_random_uuid(), 0, {purged_at}) returning id"
+        );
+        *id = sqlx::query_scalar(sqlx::AssertSqlSafe(insert)).fetch_one(&stack.pool).await.unwrap();
+    }
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_that_was_lost_is_enqueued_anew() {
+    let stack = testing::stack().await;
+    let [lost, ..] =
+        uploads(&stack, [("cancelled", "null"), ("failed", "now()"), ("completed", "null"), ("processing", "null")])
+            .await;
+    let (env, stop, serving, _stack) = scheduler_on(stack, SchedulerConfig::default()).await;
+    let purges = || async {
+        let found: Vec<String> =
+            sqlx::query_scalar("select payload->>'upload_id' from jobs where name = 'uploads.purge'")
+                .fetch_all(&env.pool)
+                .await
+                .unwrap();
+        found
+    };
+    until("the purge", || async { !purges().await.is_empty() }).await;
+    assert_eq!(purges().await, [lost.to_string()]);
+    stop.cancel();
+    serving.await.unwrap();
+    // While it waits it is not enqueued again: the first thing a scheduler does is to look.
+    let (stop, again) = (CancellationToken::new(), env.clone());
+    let (told, config) = (stop.clone(), SchedulerConfig::default());
+    let serving = AbortOnDropHandle::new(tokio::spawn(async move { serve(again, &config, told).await }));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(purges().await.len(), 1);
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_late_chunk_leaves_behind_a_purge_is_removed() {
+    let stack = testing::stack().await;
+    let ago = "now() - interval '2 minutes'";
+    let [purged, fresh, processing] =
+        uploads(&stack, [("cancelled", ago), ("cancelled", "now()"), ("processing", "null")]).await;
+    for insert in [
+        "insert into chunk_keys (upload_id, no, repeated, hashes) select id, 0, false, '' from uploads",
+        "insert into upload_reports (upload_id, report_id) select id, 'r' from uploads",
+    ] {
+        sqlx::query(insert).execute(&stack.pool).await.unwrap();
+    }
+    let (env, stop, serving, _stack) = scheduler_on(stack, SchedulerConfig::default()).await;
+    for left in ["select upload_id from chunk_keys", "select upload_id from upload_reports"] {
+        until("the purged one's to go", || async {
+            let left: Vec<Uuid> = sqlx::query_scalar(left).fetch_all(&env.pool).await.unwrap();
+            assert!([fresh, processing].iter().all(|id| left.contains(id)), "{left:?}");
+            !left.contains(&purged)
+        })
+        .await;
     }
     stop.cancel();
     serving.await.unwrap();

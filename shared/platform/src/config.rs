@@ -6,6 +6,7 @@
 mod limits;
 mod mail;
 mod outbound;
+mod range;
 mod roles;
 mod sources;
 mod table;

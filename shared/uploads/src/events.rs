@@ -14,15 +14,21 @@ use crate::{Upload, upload::State};
 
 /// Events kept an upload, about; a watcher who asks for older ones is told that history was trimmed.
 const KEEP: usize = 2_000;
+/// Events read at a time: watchers, of whom there may be many, hold no more of the past than that.
+const PAGE: usize = 100;
 /// How long a stream lives after its last event.
 const LIVES: Duration = Duration::from_secs(3_600);
 
-/// KEYS stream; ARGV name, data, keep, seconds to live, channel, upload id. One script: who hears of an event on the
-/// channel finds it in the stream.
+/// KEYS stream, end; ARGV name, data, keep, seconds to live, channel, upload id, what sort of an end. One script: who hears of
+/// an event on the channel finds it in the stream, and which event is the newest end. A completed upload may be undone, so a
+/// second end counts; that it was completed, told late, is no news behind any end.
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        r"local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'e', ARGV[1], 'd', ARGV[2])
+        r"if ARGV[7] == 'first' and redis.call('EXISTS', KEYS[2]) == 1 then return '' end
+          local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'e', ARGV[1], 'd', ARGV[2])
           redis.call('EXPIRE', KEYS[1], ARGV[4])
+          if ARGV[7] ~= '' then redis.call('SET', KEYS[2], id) end
+          redis.call('EXPIRE', KEYS[2], ARGV[4])
           redis.call('PUBLISH', ARGV[5], ARGV[6] .. ' ' .. id .. ' ' .. ARGV[1] .. ' ' .. ARGV[2])
           return id",
     )
@@ -36,7 +42,7 @@ pub enum Name {
     Progress,
     /// Records of a chunk were not taken; data: how many, and examples.
     Rejected,
-    /// Closed; data: the upload. The last event.
+    /// Closed; data: the upload. The last event, unless the upload is undone.
     Completed,
     /// Failed; data: the upload. The last event.
     Failed,
@@ -54,6 +60,15 @@ impl Name {
             State::Cancelled => Self::Cancelled,
         }
     }
+
+    /// What sort of an end it tells, in the words of the script.
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Progress | Self::Rejected => "",
+            Self::Completed => "first",
+            Self::Failed | Self::Cancelled => "any",
+        }
+    }
 }
 
 /// The events of all uploads.
@@ -64,13 +79,19 @@ pub struct Events {
     namespace: String,
 }
 
-/// The past of one upload.
+/// A page of the past of one upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// In their order.
     pub events: Vec<StoredEvent>,
+    /// There may be more behind them.
+    pub more: bool,
+    /// The newest event of all.
+    pub newest: Option<StoredEvent>,
     /// Events after the one asked for are gone.
     pub trimmed: bool,
+    /// The id of the newest event that tells an end.
+    pub end: Option<String>,
 }
 
 /// One event as stored.
@@ -108,6 +129,10 @@ impl Events {
         format!("{}:events:{upload_id}", self.namespace)
     }
 
+    fn end(&self, upload_id: Uuid) -> String {
+        format!("{}:end", self.stream(upload_id))
+    }
+
     /// Tells an event. Never fails: the truth is in the database, so a lost event is logged, not retried.
     pub async fn publish(&self, upload_id: Uuid, name: Name, data: &impl Serialize) {
         let data = match serde_json::to_string(data) {
@@ -119,12 +144,14 @@ impl Events {
         };
         let told = PUBLISH
             .key(self.stream(upload_id))
+            .key(self.end(upload_id))
             .arg(<&str>::from(name))
             .arg(data)
             .arg(KEEP)
             .arg(LIVES.as_secs())
             .arg(self.channel())
             .arg(upload_id.to_string())
+            .arg(name.end())
             .invoke_async::<String>(&mut self.connection.clone())
             .await;
         if let Err(error) = told {
@@ -137,21 +164,34 @@ impl Events {
         self.publish(upload.id, Name::of(upload.state), upload).await;
     }
 
-    /// The events after `last_id` (`"0"`: from the beginning).
+    /// The events after `last_id` (`"0"`: from the beginning), the first hundred of them.
     ///
     /// # Errors
     /// When Redis does not answer, or `last_id` is not a stream id.
     pub async fn since(&self, upload_id: Uuid, last_id: &str) -> Result<History, RedisError> {
         let mut connection = self.connection.clone();
         let stream = self.stream(upload_id);
-        let mut both = redis::pipe();
-        both.cmd("XRANGE").arg(&stream).arg(format!("({last_id}")).arg("+");
+        let mut all = redis::pipe();
+        all.cmd("XRANGE").arg(&stream).arg(format!("({last_id}")).arg("+").arg("COUNT").arg(PAGE);
         // The entry asked for, or the oldest if it is gone: that is how trimming shows.
-        both.cmd("XRANGE").arg(&stream).arg("-").arg("+").arg("COUNT").arg(1);
-        let (after, oldest): (StreamRangeReply, StreamRangeReply) = both.query_async(&mut connection).await?;
+        all.cmd("XRANGE").arg(&stream).arg("-").arg("+").arg("COUNT").arg(1);
+        all.cmd("XREVRANGE").arg(&stream).arg("+").arg("-").arg("COUNT").arg(1);
+        all.cmd("GET").arg(self.end(upload_id));
+        let (after, oldest, newest, end): (StreamRangeReply, StreamRangeReply, StreamRangeReply, Option<String>) =
+            all.query_async(&mut connection).await?;
         let trimmed = last_id != "0" && oldest.ids.first().is_none_or(|first| order(&first.id) > order(last_id));
+        let more = after.ids.len() == PAGE;
         let events = after.ids.into_iter().filter_map(|entry| stored(entry.id, entry.map)).collect();
-        Ok(History { events, trimmed })
+        let newest = newest.ids.into_iter().find_map(|entry| stored(entry.id, entry.map));
+        Ok(History { events, more, newest, trimmed, end })
+    }
+
+    /// The id of the newest event that tells an end.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn newest_end(&self, upload_id: Uuid) -> Result<Option<String>, RedisError> {
+        redis::cmd("GET").arg(self.end(upload_id)).query_async(&mut self.connection.clone()).await
     }
 }
 

@@ -13,6 +13,6 @@ mod remove;
 pub mod state;
 mod upload;
 
-pub use receive::{NewUpload, OversizeNote, ReceiveError, Received, Receiver};
+pub use receive::{NewUpload, OversizeNote, ReceiveError, Received, Receiver, Room};
 pub use remove::{RemoveError, Removed};
 pub use upload::{Chunks, Policy, Rows, State, Upload};

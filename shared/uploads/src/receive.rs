@@ -4,6 +4,7 @@ mod enter;
 mod intake;
 mod patience;
 mod resend;
+mod room;
 
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use self::enter::OversizeNote;
 use self::intake::Intake;
+pub use self::{enter::OversizeNote, room::Room};
 use crate::{Policy, Upload, events::Events};
 
 /// Takes files in. Cheap to clone.
@@ -34,6 +35,8 @@ pub struct Receiver {
     pub events: Events,
     /// How large a file, a record, a chunk may be.
     pub limits: LimitsConfig,
+    /// How many chunks of all files together may be in memory.
+    pub room: Room,
 }
 
 /// A file to take in.
@@ -94,7 +97,7 @@ pub enum ReceiveError {
     #[error("a request with this idempotency key is being received now")]
     KeyInFlight,
     /// The body broke off or could not be read to its end.
-    #[error("the body ended before the file did")]
+    #[error("the body could not be read to its end")]
     Broken {
         /// The upload that failed, when its header had been accepted.
         upload_id: Option<Uuid>,
@@ -131,8 +134,8 @@ impl Receiver {
     {
         let receiver = self.clone();
         let running = tokio::spawn(trace::carry(async move {
-            if let Some(first) = receiver.keyed(&new).await? {
-                return receiver.replay(&new, first, body).await;
+            if let Some(earlier) = receiver.keyed(&new).await? {
+                return receiver.replay(&new, earlier, body).await;
             }
             receiver.take(new, body).await
         }));
@@ -175,16 +178,17 @@ impl Receiver {
         cutter: &mut Cutter,
         intake: &mut Option<Intake>,
     ) -> Result<(), ReceiveError> {
+        let max_record_bytes = bytes(self.limits.max_record_bytes);
         for piece in std::mem::take(&mut cutter.pieces) {
             match (piece, &mut *intake) {
                 (Piece::Header { raw, bytes }, none @ None) => {
-                    let limits = Limits { max_columns: self.limits.max_columns, ..Limits::default() };
+                    let limits = Limits { max_columns: self.limits.max_columns, max_record_bytes };
                     new.kind.read_header(&raw, &limits)?;
                     *none = Some(Intake::open(self, new, &raw, bytes).await?);
                 }
                 (Piece::Chunk(chunk), Some(intake)) => intake.chunk(chunk).await?,
                 // The splitter gives a header first and once; a first record too long to be one comes as a chunk.
-                _ => return Err(ReceiveError::HeaderTooLong { limit: bytes(self.limits.max_record_bytes) }),
+                _ => return Err(ReceiveError::HeaderTooLong { limit: max_record_bytes }),
             }
         }
         Ok(())

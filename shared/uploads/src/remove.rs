@@ -40,8 +40,8 @@ pub enum RemoveError {
 impl Receiver {
     /// Cancels an upload that is running, undoes one that is completed.
     ///
-    /// Rows that other uploads reported as duplicates of an undone one stay reported: sending those files again
-    /// with `force` brings them in.
+    /// Rows that other uploads reported as duplicates of an undone one stay reported: sending those files again brings them
+    /// in.
     pub async fn remove(&self, client_id: i32, id: Uuid) -> Result<Removed, RemoveError> {
         let mut tx = self.pool.begin().await?;
         let found = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;

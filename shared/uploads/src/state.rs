@@ -2,7 +2,7 @@
 //! so that of two racing changes one wins and the other sees that it came too late.
 
 use gristmill_mail::{Kind, operator};
-use gristmill_queue::{Enqueued, GroupId, Options, Queue, QueueError};
+use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError};
 use gristmill_webhooks::{Event, EventType, Rows, UploadEnd};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -58,13 +58,27 @@ pub async fn end(
     .await?;
     let Some((group, client_id)) = ended else { return Ok(None) };
     queue.cancel_group(conn, group).await?;
-    let options = Options { client_id: Some(client_id), ..Options::default() };
-    let mut jobs = queue.enqueue(conn, &PurgeUpload { upload_id }, &options).await?;
+    let mut jobs = purge(conn, queue, client_id, upload_id).await?;
     if to == State::Failed {
         jobs.merge(operator::tell(conn, queue, client_id, Kind::UploadFailed, upload_id.to_string()).await?);
         jobs.merge(publish(conn, queue, client_id, upload_id, EventType::UploadFailed).await?);
     }
     Ok(Some(jobs))
+}
+
+/// Has the rows and objects of an ended upload removed, unless that waits to be done already.
+///
+/// # Errors
+/// The ledger's.
+pub async fn purge(
+    conn: &mut PgConnection,
+    queue: &Queue,
+    client_id: i32,
+    upload_id: Uuid,
+) -> Result<Enqueued, QueueError> {
+    let unique_key = Some(format!("{}:{upload_id}", PurgeUpload::NAME));
+    let options = Options { client_id: Some(client_id), unique_key, ..Options::default() };
+    queue.enqueue(conn, &PurgeUpload { upload_id }, &options).await
 }
 
 /// Tells the client's webhooks how an upload has ended, in the transaction that ends it.

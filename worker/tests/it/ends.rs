@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Removed, State};
+use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Removed, Room, State};
 
 use crate::mill::{HEADER, Mill, accepted, body, file};
 
@@ -30,6 +30,20 @@ async fn a_file_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_take_turns_where_there_is_room_for_one_chunk() {
+    let mut mill = Mill::new(1_000).await;
+    mill.receiver.room = Room::of(1_000);
+    let files = (0..8).map(|n| mill.accept(file(n * 100..n * 100 + 100)));
+    let uploads = futures::future::join_all(files).await;
+    mill.drain().await;
+    for upload in uploads {
+        let upload = mill.find(upload.id).await;
+        assert_eq!((upload.state, upload.rows.accepted), (State::Completed, 100));
+        assert!(upload.chunks.total > 5);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_file_again_is_answered_with_the_first() {
     let mill = Mill::new(1_000).await;
     let text = file(0..100);
@@ -48,6 +62,26 @@ async fn the_same_file_again_is_answered_with_the_first() {
     let again = mill.find(again.id).await;
     assert_eq!((again.state, again.rows.duplicate, again.rows.accepted), (State::Completed, 100, 0));
     assert!(mill.rejects(again.id).await.iter().all(|r| r.first_upload_id == Some(first.id)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_rows_were_undone_elsewhere_is_done_anew() {
+    let mill = Mill::new(1_000).await;
+    let text = file(0..100);
+    let first = mill.grind(&text).await;
+    let forced = NewUpload { force: true, ..mill.new_upload(Policy::Partial) };
+    let second = accepted(mill.receive(forced, &text).await);
+    mill.drain().await;
+    assert_eq!(mill.find(second.id).await.rows.duplicate, 100);
+    mill.receiver.remove(mill.client_id, first.id).await.unwrap();
+    mill.drain().await;
+    // The second one is completed, and has no row.
+    let third = mill.grind(&text).await;
+    assert_eq!((third.state, third.rows.accepted), (State::Completed, 100));
+    match mill.receive(mill.new_upload(Policy::Partial), &text).await.unwrap() {
+        Received::Same(same) => assert_eq!(same.id, third.id),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +106,34 @@ async fn an_idempotency_key_answers_as_before() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(mill.receive(keyed(), file(0..11)).await, Err(ReceiveError::KeyReused)));
+    for other in [
+        NewUpload { force: false, ..keyed() },
+        NewUpload { policy: Policy::Atomic, ..keyed() },
+        NewUpload { filename: Some("other.csv".to_owned()), ..keyed() },
+    ] {
+        assert!(matches!(mill.receive(other, file(0..10)).await, Err(ReceiveError::KeyReused)));
+    }
+    let mut small = mill.receiver.clone();
+    small.limits.max_file_bytes = 100;
+    let large = small.receive(keyed(), body(file(0..10).as_bytes(), 64)).await;
+    assert!(matches!(large, Err(ReceiveError::TooLarge { limit: 100, .. })), "{large:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_answered_with_an_earlier_upload_is_used() {
+    let mill = Mill::new(1_000).await;
+    let first = mill.grind(file(0..10)).await;
+    let keyed = || NewUpload { idempotency_key: Some("k1".to_owned()), ..mill.new_upload(Policy::Partial) };
+    for _ in 0..2 {
+        match mill.receive(keyed(), file(0..10)).await.unwrap() {
+            Received::Same(upload) => assert_eq!(upload.id, first.id),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(mill.receive(keyed(), file(0..11)).await, Err(ReceiveError::KeyReused)));
+    let forced = NewUpload { force: true, ..keyed() };
+    assert!(matches!(mill.receive(forced, file(0..10)).await, Err(ReceiveError::KeyReused)));
+    assert_eq!(mill.count("select count(*) from uploads").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use gristmill_platform::{
 };
 use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
 use gristmill_uploads::{
-    NewUpload, Policy, ReceiveError, Received, Receiver, Upload, events::Events, read, read::RejectRow,
+    NewUpload, Policy, ReceiveError, Received, Receiver, Room, Upload, events::Events, read, read::RejectRow,
 };
 use gristmill_webhooks::Deliverer;
 use gristmill_worker::{Env, rules, worker};
@@ -47,6 +47,7 @@ impl Mill {
             store: stack.store.clone(),
             events: events.clone(),
             limits: limits.clone(),
+            room: Room::new(&limits),
         };
         let env = Env {
             pool: stack.pool.clone(),

@@ -1,4 +1,5 @@
 use axum::{Json, body::Body, extract::State};
+use futures::StreamExt as _;
 use gristmill_pipelines::{HeaderError, Kind};
 use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Upload};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -53,7 +54,7 @@ pub(crate) struct UploadForm {
     filename: Option<String>,
     /// As the query parameter, before `file`.
     force: Option<bool>,
-    /// The file; what comes after it is not read.
+    /// The file: one, and the last part.
     #[schema(content_media_type = "text/csv", value_type = String, format = Binary)]
     file: Vec<u8>,
 }
@@ -84,7 +85,7 @@ pub(crate) async fn create(
     let idempotency_key = idempotency_key(&headers)?;
     // A raw body has no parameters in it: what is wrong with them is said before it is read.
     let early = boundary.is_none().then(|| Wanted::take(Params::of(&uri))).transpose()?;
-    let _permit = app.receiving.clone().try_acquire_owned().map_err(|_| busy(&app))?;
+    let permit = app.receiving.clone().try_acquire_owned().map_err(|_| busy(&app))?;
 
     let patient = Patient::new(body, &app.config, app.stop_bodies.clone());
     let plain = body::decode(patient, encoding);
@@ -99,6 +100,10 @@ pub(crate) async fn create(
             (wanted, form.file)
         }
     };
+    // An upload is received to its end even if its client hangs up, and counts until then: the permit goes with its file.
+    let file = file.inspect(move |_| {
+        let _held = &permit;
+    });
     let Wanted { kind, policy, filename, force } = wanted;
     let new = NewUpload { client_id: caller.id(), kind, policy, filename, force, idempotency_key };
     let (status, upload) = match app.receiver.receive(new, file).await.map_err(problem)? {

@@ -18,7 +18,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Watch an upload
 ///
-/// Server-Sent Events: `progress`, `rejected`, and one of `completed`, `failed`, `cancelled` at the end. Data is JSON:
+/// Server-Sent Events: `progress`, `rejected`, and one of `completed`, `failed`, `cancelled` at the end. (An upload that is undone
+/// after it was completed ends with `cancelled`, also for who has seen `completed` and asks again.) Data is JSON:
 /// the upload, and of `rejected` how many records of a chunk were not taken and examples. With `Last-Event-ID` it goes on
 /// after that event; `reset` says that some of what was missed is gone, and the upload as it stands follows.
 #[utoipa::path(get, path = "/v1/uploads/{id}/events", tag = "uploads", security(("key" = [])),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use gristmill_platform::keys;
 use gristmill_queue::{JobCount, JobDetail, JobFilter, JobState, JobView};
+use gristmill_uploads::jobs as uploads;
 use jiff::{SignedDuration, Timestamp};
 use strum::VariantNames as _;
 use uuid::Uuid;
@@ -114,6 +115,8 @@ struct One {
     source: Option<Source>,
     running: Option<(String, u64)>,
     operator: bool,
+    /// By its upload: then it is not ended alone.
+    needed: bool,
 }
 
 /// The part of a file that a chunk's job is about.
@@ -149,6 +152,7 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<In
         source,
         running: running(app, id).await,
         operator,
+        needed: uploads::is_needed(&job),
         job,
     };
     let title = format!("{} {}", page.job.job.name, say::short(id));

@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::{default_by_clap, parse_bytes};
+use super::{default_by_clap, parse_bytes, range::held_bytes};
 
 /// What is refused, and how files are cut.
 #[derive(Args, Clone, Debug)]
@@ -10,16 +10,16 @@ pub struct LimitsConfig {
     #[arg(long, env = "GRISTMILL_MAX_FILE_BYTES", default_value = "64GiB", value_parser = parse_bytes, value_name = "BYTES")]
     pub max_file_bytes: u64,
 
-    /// The longest record; a longer one is rejected, the others of its file are not
-    #[arg(long, env = "GRISTMILL_MAX_RECORD_BYTES", default_value = "1MiB", value_parser = parse_bytes, value_name = "BYTES")]
+    /// The longest record, 1 KiB to 256 MiB; a longer one is rejected, the others of its file are not
+    #[arg(long, env = "GRISTMILL_MAX_RECORD_BYTES", default_value = "1MiB", value_parser = held_bytes, value_name = "BYTES")]
     pub max_record_bytes: u64,
 
     /// The most columns a header may have
     #[arg(long, env = "GRISTMILL_MAX_COLUMNS", default_value_t = 256, value_name = "N")]
     pub max_columns: usize,
 
-    /// The largest size at which a file is cut into chunks, each a job; a file's first chunks are smaller
-    #[arg(long, env = "GRISTMILL_CHUNK_BYTES", default_value = "16MiB", value_parser = parse_bytes, value_name = "BYTES")]
+    /// The largest size at which a file is cut into chunks, each a job, 1 KiB to 256 MiB; a file's first chunks are smaller
+    #[arg(long, env = "GRISTMILL_CHUNK_BYTES", default_value = "16MiB", value_parser = held_bytes, value_name = "BYTES")]
     pub chunk_bytes: u64,
 
     /// Uploads that may be received at the same time by one API process; more are answered 503

@@ -4,7 +4,7 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
-use super::{default_by_clap, parse_duration};
+use super::{default_by_clap, range::some_time};
 
 /// How mail is sent.
 #[derive(Args, Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct MailConfig {
     pub smtp_connections: usize,
 
     /// How long the mail server may take for an answer; for the one that a mail ends with, ten times as long
-    #[arg(long, env = "GRISTMILL_SMTP_TIMEOUT", default_value = "60s", value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, env = "GRISTMILL_SMTP_TIMEOUT", default_value = "60s", value_parser = some_time, value_name = "TIME")]
     pub smtp_timeout: Duration,
 
     /// Whom mails come from; its domain is also in their Message-ID

@@ -3,7 +3,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{DatabaseConfig, RedisConfig, StoreConfig, TelemetryConfig, default_by_clap, parse_bytes, parse_duration};
+use super::{
+    DatabaseConfig, RedisConfig, StoreConfig, TelemetryConfig, default_by_clap, parse_bytes, parse_duration,
+    range::some_time,
+};
 
 /// What every role needs, whatever it does: where the truth, the speed and the chunks are, and how it tells of itself.
 #[derive(Args, Clone, Debug)]
@@ -34,7 +37,7 @@ pub struct ApiConfig {
     pub addr: SocketAddr,
 
     /// How long the client of an upload may be silent before its upload is given up
-    #[arg(long, env = "GRISTMILL_BODY_TIMEOUT", default_value = "60s", value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, env = "GRISTMILL_BODY_TIMEOUT", default_value = "60s", value_parser = some_time, value_name = "TIME")]
     pub body_timeout: Duration,
 
     /// The bytes a second that must arrive of an upload, over 30 s of waiting for its client; 0 for any
@@ -42,7 +45,7 @@ pub struct ApiConfig {
     pub body_min_rate: u64,
 
     /// How long a client may take to send a request's header, or leave a connection idle
-    #[arg(long, env = "GRISTMILL_HEADER_TIMEOUT", default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, env = "GRISTMILL_HEADER_TIMEOUT", default_value = "30s", value_parser = some_time, value_name = "TIME")]
     pub header_timeout: Duration,
 
     /// How long running requests may take to end when the API is told to stop
@@ -50,7 +53,7 @@ pub struct ApiConfig {
     pub api_grace: Duration,
 
     /// How often a silent stream of events says that it is alive, and checks the database for the end
-    #[arg(long, env = "GRISTMILL_HEARTBEAT", default_value = "15s", value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, env = "GRISTMILL_HEARTBEAT", default_value = "15s", value_parser = some_time, value_name = "TIME")]
     pub heartbeat: Duration,
 }
 
@@ -71,7 +74,7 @@ pub struct WorkerConfig {
     pub worker_grace: Duration,
 
     /// How long a silent worker keeps its jobs; they run elsewhere after this and a second
-    #[arg(long, env = "GRISTMILL_LEASE", default_value = "6s", value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, env = "GRISTMILL_LEASE", default_value = "6s", value_parser = some_time, value_name = "TIME")]
     pub lease: Duration,
 
     /// Workers that a job may take down with it; after that a chunk is searched for the record that does it, any other job is dead
@@ -84,7 +87,7 @@ pub struct WorkerConfig {
 #[command(next_help_heading = "Scheduler")]
 pub struct SchedulerConfig {
     /// How often the invariants are audited
-    #[arg(long, env = "GRISTMILL_AUDIT_EVERY", default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, env = "GRISTMILL_AUDIT_EVERY", default_value = "30s", value_parser = some_time, value_name = "TIME")]
     pub audit_every: Duration,
 
     /// How long completed and cancelled jobs stay in the ledger; dead ones stay until somebody decides

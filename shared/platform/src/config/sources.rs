@@ -3,7 +3,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{default_by_clap, parse_duration};
+use super::{default_by_clap, parse_duration, range::some_time};
 
 /// Postgres: the truth.
 #[derive(Args, Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct DatabaseConfig {
     pub database_pool: u32,
 
     /// How long to wait for a free connection, and for a server that is starting
-    #[arg(long, env = "GRISTMILL_DATABASE_TIMEOUT", default_value = "30s", value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, env = "GRISTMILL_DATABASE_TIMEOUT", default_value = "30s", value_parser = some_time, value_name = "TIME")]
     pub database_timeout: Duration,
 }
 

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, types::Json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{ReceiveError, Receiver, patience::patiently, resend::Twin};
+use super::{ReceiveError, Receiver, patience::patiently, resend::Twin, room::Taken};
 use crate::{State, jobs::LoadChunk, objects, state};
 
 /// Chunks being written to the store at a time.
@@ -36,6 +36,13 @@ pub(super) struct Members {
     pub(super) group: GroupId,
 }
 
+/// A chunk on its way, with the room that it takes until it is stored.
+pub(super) struct Cut {
+    pub(super) no: i32,
+    pub(super) chunk: Chunk,
+    pub(super) room: Taken,
+}
+
 /// A chunk whose object is written.
 pub(super) struct Stored {
     pub(super) no: i32,
@@ -52,15 +59,11 @@ pub(super) async fn enter(
     receiver: Receiver,
     members: Members,
     twin: Twin,
-    cut: mpsc::Receiver<(i32, Chunk)>,
+    cut: mpsc::Receiver<Cut>,
 ) -> Result<Option<Twin>, ReceiveError> {
     let mut twin = Some(twin);
     let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
-    let mut stored = cut
-        .map(|(no, chunk)| store(&receiver, members.upload_id, no, chunk))
-        .buffered(STORING)
-        .ready_chunks(64)
-        .boxed();
+    let mut stored = cut.map(|cut| store(&receiver, members.upload_id, cut)).buffered(STORING).ready_chunks(64).boxed();
     while let Some(batch) = stored.next().await {
         let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(mut suspect) = twin.take()
@@ -74,10 +77,12 @@ pub(super) async fn enter(
     Ok(twin)
 }
 
-async fn store(receiver: &Receiver, id: Uuid, no: i32, chunk: Chunk) -> Result<Stored, ReceiveError> {
+async fn store(receiver: &Receiver, id: Uuid, cut: Cut) -> Result<Stored, ReceiveError> {
+    let Cut { no, chunk, room } = cut;
     let sha256 = Sha256::digest(&chunk.data).to_vec();
     let oversize = (!chunk.oversize.is_empty()).then(|| Json(chunk.oversize.into_iter().map(note).collect()));
     receiver.store.put(&objects::chunk(id, no), chunk.data.into()).await?;
+    drop(room);
     Ok(Stored {
         no,
         first_line: chunk.first_line.cast_signed(),

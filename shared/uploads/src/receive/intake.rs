@@ -7,7 +7,12 @@ use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup, trace};
 use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
-use super::{NewUpload, ReceiveError, Received, Receiver, enter, enter::Members, patience::patiently, resend::Twin};
+use super::{
+    NewUpload, ReceiveError, Received, Receiver, enter,
+    enter::{Cut, Members},
+    patience::patiently,
+    resend::Twin,
+};
 use crate::{
     State, Upload,
     jobs::{CloseUpload, FailUpload},
@@ -21,13 +26,11 @@ const ALIVE_EVERY: Duration = Duration::from_secs(3);
 
 pub(super) struct Intake {
     receiver: Receiver,
+    new: NewUpload,
     id: Uuid,
-    client_id: i32,
     header_bytes: u64,
-    force: bool,
-    kind: String,
     next: i32,
-    chunks: Option<mpsc::Sender<(i32, Chunk)>>,
+    chunks: Option<mpsc::Sender<Cut>>,
     ledger: JoinHandle<Result<Option<Twin>, ReceiveError>>,
     alive: JoinHandle<()>,
 }
@@ -91,22 +94,23 @@ impl Intake {
             ledger: tokio::spawn(trace::carry(enter::enter(receiver.clone(), members, twin, cut))),
             alive: tokio::spawn(stay_alive(receiver.clone(), id)),
             receiver: receiver.clone(),
+            new: new.clone(),
             id,
-            client_id: new.client_id,
             header_bytes,
-            force: new.force,
-            kind: new.kind.to_string(),
             next: 0,
             chunks: Some(chunks),
         })
     }
 
-    /// Takes the next chunk; waits while enough are under way.
+    /// Takes the next chunk; waits while enough are under way, of this upload or of all of them.
     pub(super) async fn chunk(&mut self, chunk: Chunk) -> Result<(), ReceiveError> {
         let no = self.next;
         self.next += 1;
         let sent = match &self.chunks {
-            Some(chunks) => chunks.send((no, chunk)).await.is_ok(),
+            Some(chunks) => {
+                let room = self.receiver.room.take(chunk.data.len()).await;
+                chunks.send(Cut { no, chunk, room }).await.is_ok()
+            }
             None => false,
         };
         if sent {
@@ -137,7 +141,7 @@ impl Intake {
     }
 
     async fn settle(&self, twin: Option<Twin>, bytes: u64, sha256: [u8; 32]) -> Result<Received, ReceiveError> {
-        if !self.force
+        if !self.new.force
             && let Some(first) = patiently(|_| self.same_file(&sha256)).await?
         {
             return Ok(Received::Same(first));
@@ -155,13 +159,14 @@ impl Intake {
     }
 
     fn members(&self, group: GroupId) -> Members {
-        Members { upload_id: self.id, client_id: self.client_id, group }
+        Members { upload_id: self.id, client_id: self.new.client_id, group }
     }
 
     /// The upload of the same file, when there is one; then this one is cancelled.
     async fn same_file(&self, sha256: &[u8]) -> Result<Option<Upload>, ReceiveError> {
-        let first = self.receiver.completed_before(self.client_id, &self.kind, sha256, self.id).await?;
+        let first = self.receiver.completed_before(&self.new, sha256, self.id).await?;
         if let Some(first) = &first {
+            self.receiver.remember(&self.new, first.id).await?;
             self.end(State::Cancelled, "same_file", &format!("the same file as upload {}", first.id)).await?;
             self.receiver.forget(self.id).await?;
         }

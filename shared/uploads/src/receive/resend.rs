@@ -12,6 +12,18 @@ use uuid::Uuid;
 use super::{NewUpload, ReceiveError, Received, Receiver, enter::Stored, patience::patiently};
 use crate::{State, Upload, objects, read};
 
+/// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an upload
+/// that was undone, so that they are nowhere now. Only uploads with duplicates are looked into, by the rejects' key.
+macro_rules! stands {
+    () => {
+        "u.state = 'completed' and not exists (
+            select from upload_progress p join rejects r on r.upload_id = p.upload_id
+            where p.upload_id = u.id and p.duplicate > 0 and r.first_upload_id in (
+                select w.id from uploads w
+                where w.client_id = u.client_id and w.id <> u.id and w.state <> 'completed'))"
+    };
+}
+
 /// The file that this one may be a copy of, and the chunks held back meanwhile.
 pub(super) struct Twin {
     client_id: i32,
@@ -20,6 +32,22 @@ pub(super) struct Twin {
     group: GroupId,
     suspicion: Suspicion,
     held: Vec<Stored>,
+}
+
+/// A request with the same idempotency key, and the upload that it was answered with.
+pub(super) struct Earlier {
+    upload: Upload,
+    row: KeyRow,
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    upload_id: Uuid,
+    /// The request made it; else its file had been there already.
+    made: bool,
+    policy: String,
+    filename: Option<String>,
+    forced: bool,
 }
 
 enum Suspicion {
@@ -74,12 +102,12 @@ impl Twin {
     }
 
     async fn begins_like(&self, receiver: &Receiver, sha256: &[u8]) -> Result<Option<Uuid>, ReceiveError> {
-        let twin = sqlx::query_scalar(
+        let twin = sqlx::query_scalar(concat!(
             "select u.id from chunks c join uploads u on u.id = c.upload_id
-             where c.no = 0 and c.sha256 = $1 and u.client_id = $2 and u.kind = $3 and u.header = $4
-               and u.state = 'completed'
-             order by u.id limit 1",
-        )
+             where c.no = 0 and c.sha256 = $1 and u.client_id = $2 and u.kind = $3 and u.header = $4 and ",
+            stands!(),
+            " order by u.id limit 1",
+        ))
         .bind(sha256)
         .bind(self.client_id)
         .bind(&self.kind)
@@ -97,27 +125,26 @@ async fn hashes(receiver: &Receiver, upload_id: Uuid, numbers: &[i32]) -> Result
 }
 
 impl Receiver {
-    /// The client's completed upload of the same file, the first one.
+    /// The client's completed upload of the same file, the first one that stands.
     pub(super) async fn completed_before(
         &self,
-        client_id: i32,
-        kind: &str,
+        new: &NewUpload,
         sha256: &[u8],
         except: Uuid,
     ) -> Result<Option<Upload>, ReceiveError> {
-        let first: Option<Uuid> = sqlx::query_scalar(
-            "select id from uploads
-             where client_id = $1 and sha256 = $2 and kind = $3 and state = 'completed' and id <> $4
-             order by id limit 1",
-        )
-        .bind(client_id)
+        let first: Option<Uuid> = sqlx::query_scalar(concat!(
+            "select u.id from uploads u where u.client_id = $1 and u.sha256 = $2 and u.kind = $3 and u.id <> $4 and ",
+            stands!(),
+            " order by u.id limit 1",
+        ))
+        .bind(new.client_id)
         .bind(sha256)
-        .bind(kind)
+        .bind(new.kind.to_string())
         .bind(except)
         .fetch_optional(&self.pool)
         .await?;
         match first {
-            Some(id) => Ok(read::find(&self.pool, client_id, id).await?),
+            Some(id) => Ok(read::find(&self.pool, new.client_id, id).await?),
             None => Ok(None),
         }
     }
@@ -132,39 +159,75 @@ impl Receiver {
         Ok(())
     }
 
-    /// The upload that this idempotency key made, if it did.
-    pub(super) async fn keyed(&self, new: &NewUpload) -> Result<Option<Upload>, ReceiveError> {
+    /// Writes down that this request is answered with an upload that it has not made.
+    pub(super) async fn remember(&self, new: &NewUpload, upload_id: Uuid) -> Result<(), ReceiveError> {
+        let Some(key) = &new.idempotency_key else { return Ok(()) };
+        sqlx::query(
+            "insert into upload_keys (client_id, key, upload_id, policy, filename) values ($1, $2, $3, $4, $5)
+             on conflict (client_id, key) do nothing",
+        )
+        .bind(new.client_id)
+        .bind(key)
+        .bind(upload_id)
+        .bind(<&str>::from(new.policy))
+        .bind(&new.filename)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The request made before with this idempotency key, if there was one.
+    pub(super) async fn keyed(&self, new: &NewUpload) -> Result<Option<Earlier>, ReceiveError> {
         let Some(key) = &new.idempotency_key else { return Ok(None) };
-        let filter = read::Filter { idempotency_key: Some(key.clone()), limit: 1, ..read::Filter::default() };
-        Ok(read::list(&self.pool, new.client_id, &filter).await?.pop())
+        let found: Option<KeyRow> = sqlx::query_as(
+            "select id as upload_id, true as made, policy, filename, forced from uploads
+             where client_id = $1 and idempotency_key = $2
+             union all
+             select upload_id, false, policy, filename, false from upload_keys where client_id = $1 and key = $2
+             limit 1",
+        )
+        .bind(new.client_id)
+        .bind(key)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = found else { return Ok(None) };
+        let Some(upload) = read::find(&self.pool, new.client_id, row.upload_id).await? else { return Ok(None) };
+        Ok(Some(Earlier { upload, row }))
     }
 
     /// Answers a request made before: reads the body to its end to see that it is the same.
     pub(super) async fn replay<S, E>(
         &self,
         new: &NewUpload,
-        first: Upload,
+        earlier: Earlier,
         mut body: S,
     ) -> Result<Received, ReceiveError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::error::Error + Send + Sync + 'static,
     {
+        let Earlier { upload: first, row } = earlier;
         if first.state == State::Receiving {
             return Err(ReceiveError::KeyInFlight);
         }
-        if (first.kind, first.policy) != (new.kind, new.policy) {
+        let said = (row.policy.as_str(), row.forced, row.filename.as_deref());
+        if first.kind != new.kind || said != (<&str>::from(new.policy), new.force, new.filename.as_deref()) {
             return Err(ReceiveError::KeyReused);
         }
+        let mut bytes = 0;
         let mut hash = Sha256::new();
         while let Some(frame) = body.next().await {
             let frame = frame.map_err(|source| ReceiveError::Broken { upload_id: None, source: source.into() })?;
+            bytes += frame.len() as u64;
+            if bytes > self.limits.max_file_bytes {
+                return Err(ReceiveError::TooLarge { limit: self.limits.max_file_bytes, upload_id: None });
+            }
             hash.update(&frame);
         }
         let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         if first.sha256.as_ref().is_some_and(|known| *known != sha256) {
             return Err(ReceiveError::KeyReused);
         }
-        Ok(Received::Replayed(first))
+        Ok(if row.made { Received::Replayed(first) } else { Received::Same(first) })
     }
 }

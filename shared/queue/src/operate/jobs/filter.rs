@@ -20,6 +20,9 @@ pub struct JobFilter {
     /// Of this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Of none of these names, but for members of groups that have ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spared: Vec<String>,
     /// On behalf of this client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<i32>,

@@ -201,11 +201,12 @@ impl Walk {
     }
 
     fn has_conditions(&self) -> bool {
-        let JobFilter { states, queue, name, client_id, group, error, redriven_less_than, .. } = &self.filter;
+        let JobFilter { states, queue, name, spared, client_id, group, error, redriven_less_than, .. } = &self.filter;
         (self.source != Source::States && !states.is_empty())
             || (self.source != Source::Members && group.is_some())
             || queue.is_some()
             || name.is_some()
+            || !spared.is_empty()
             || client_id.is_some()
             || error.is_some()
             || redriven_less_than.is_some()
@@ -222,6 +223,10 @@ impl Walk {
         }
         if let Some(name) = filter.name.clone() {
             query.push(" and name = ").push_bind(name);
+        }
+        if !filter.spared.is_empty() {
+            query.push(" and (name <> all(").push_bind(filter.spared.clone());
+            query.push(") or exists (select from groups g where g.id = group_id and g.finished_at is not null))");
         }
         if let Some(client_id) = filter.client_id {
             query.push(" and client_id = ").push_bind(client_id);
