@@ -6,7 +6,7 @@ use axum::{
 };
 use gristmill_platform::keys;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView, JobSpec};
-use gristmill_uploads::read;
+use gristmill_uploads::owner::Owner;
 use http::{Uri, request::Parts};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -168,19 +168,12 @@ impl AboutGroup {
         seen.ok_or_else(|| Problem::not_found("group", self.id, "/v1/groups"))
     }
 
-    /// The group, unless it is an upload's: its end is more than the end of its jobs.
+    /// The group, unless it is an upload's or a billing run's: the end of one is more than the end of its jobs.
     async fn steerable(&self) -> Result<GroupView> {
         let group = self.find().await?.group;
-        let upload = read::of_group(&self.app.receiver.pool, self.id).await?;
-        match upload {
-            None => Ok(group),
-            Some(upload) => {
-                let detail = format!(
-                    "The group is upload {upload}'s. DELETE /v1/uploads/{upload} cancels it; one that has failed is sent again."
-                );
-                Err(Problem::new(Code::WrongState, detail).about(upload))
-            }
-        }
+        let Some(owner) = Owner::of_group(&self.app.receiver.pool, self.id).await? else { return Ok(group) };
+        let detail = format!("The group is {owner}'s. {} cancels it; one that has failed is made anew.", owner.end());
+        Err(Problem::new(Code::WrongState, detail).about(owner.id()))
     }
 
     async fn show(&self) -> Result<Json<OneGroup>> {

@@ -74,6 +74,10 @@ async fn a_run_is_wanted_and_stopped() {
     assert_eq!(api.json("/v1/billing-runs").await["items"][0]["id"], id);
     let not_held = api.post(&format!("/v1/billing-runs/{id}/approve")).send().await.unwrap();
     problem(not_held, StatusCode::CONFLICT).await;
+    let plan = api.json("/v1/jobs?name=billing.plan").await["items"][0]["id"].clone();
+    let behind = api.post(&format!("/v1/jobs/{}/cancel", plan.as_str().unwrap())).send().await.unwrap();
+    let told = problem(behind, StatusCode::CONFLICT).await;
+    assert!(told["detail"].as_str().unwrap().contains(&format!("DELETE /v1/billing-runs/{id}")), "{told}");
     let stopped = api.bare("DELETE", &format!("/v1/billing-runs/{id}")).bearer_auth(&api.key).send().await.unwrap();
     assert_eq!(body(stopped, StatusCode::ACCEPTED).await["state"], "cancelled");
     let again = api.bare("DELETE", &format!("/v1/billing-runs/{id}")).bearer_auth(&api.key).send().await.unwrap();

@@ -12,7 +12,10 @@ use axum::{
 };
 use gristmill_platform::keys;
 use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError};
-use gristmill_uploads::{RemoveError, Removed, jobs as uploads, read};
+use gristmill_uploads::{
+    RemoveError, Removed,
+    owner::{self, Owner},
+};
 use gristmill_webhooks::{
     deliveries,
     endpoints::{self, Change},
@@ -24,7 +27,7 @@ use uuid::Uuid;
 use super::{
     app::App,
     audit,
-    page::{Asked, Fault, Target},
+    page::{Asked, Fault, Target, broken},
     pages, say,
     session::Session,
 };
@@ -45,15 +48,26 @@ pub(super) async fn act(State(app): State<App>, session: Session, Path(what): Pa
             .into_response();
     }
     let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    // On a task of its own: once begun it is finished and in the audit log, even if the browser goes away.
+    match tokio::spawn(logged(app, session, what, form)).await {
+        Ok(response) => response,
+        Err(error) => broken(&error),
+    }
+}
+
+async fn logged(app: App, session: Session, what: String, form: Vec<(String, String)>) -> Response {
     let segments: Vec<&str> = what.split('/').collect();
+    let (verb, target) = (segments.last().copied().unwrap_or_default(), target(&segments));
+    let action = format!("{}.{verb}", segments[0]);
+    let note = async |said: &str| {
+        if let Err(error) = audit::enter(&app.pool, &session.who, &action, &target, said).await {
+            tracing::error!(%error, who = session.who, action, target, "what was done is not in the audit log");
+        }
+    };
     match run(&app, &segments, &form).await {
         Ok(Some(Done { said, done: false })) => (StatusCode::CONFLICT, said).into_response(),
         Ok(Some(Done { said, done: true })) => {
-            let (verb, target) = (segments.last().copied().unwrap_or_default(), target(&segments));
-            let action = format!("{}.{verb}", segments[0]);
-            if let Err(error) = audit::enter(&app.pool, &session.who, &action, &target, &said).await {
-                tracing::error!(%error, who = session.who, action, target, "what was done is not in the audit log");
-            }
+            note(&said).await;
             tracing::info!(who = session.who, action, target, said, "done on the dashboard");
             said.into_response()
         }
@@ -62,9 +76,14 @@ pub(super) async fn act(State(app): State<App>, session: Session, Path(what): Pa
         }
         Err(error) => {
             tracing::error!(%error, what, "an action of the dashboard failed");
+            note(&format!("It failed, perhaps in the middle: {error}")).await;
             (StatusCode::SERVICE_UNAVAILABLE, format!("It was not done: {error}")).into_response()
         }
     }
+}
+
+fn needed(what: &str, owner: Owner) -> String {
+    format!("The {what} is {owner}'s, which cannot do without it: cancel that instead")
 }
 
 /// What stands between the first segment and the verb.
@@ -79,9 +98,8 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         ["jobs", id, verb] => {
             let Ok(id) = id.parse() else { return Ok(None) };
             let Some(found) = app.queue.jobs().get(id).await? else { return Ok(None) };
-            if job_action(verb).is_some_and(uploads::ends) && uploads::is_needed(&found) {
-                let said = "The job is an upload's, which cannot do without it: cancel the upload instead";
-                return Ok(Some(Done { said: said.to_owned(), done: false }));
+            if let Some(owner) = Owner::of_job(&found).filter(|_| job_action(verb).is_some_and(owner::ends)) {
+                return Ok(Some(Done { said: needed("job", owner), done: false }));
             }
             return jobs(app, verb, JobFilter::ids([id])).await;
         }
@@ -115,10 +133,9 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         }
         ["groups", id, "cancel"] => {
             let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
-            // An upload's end is more than the end of its jobs, here and below.
-            if read::of_group(&app.pool, id).await?.is_some() {
-                let said = "The group is an upload's: cancel the upload instead";
-                return Ok(Some(Done { said: said.to_owned(), done: false }));
+            // Its end is more than the end of its jobs, here and below.
+            if let Some(owner) = Owner::of_group(&app.pool, id).await? {
+                return Ok(Some(Done { said: needed("group", owner), done: false }));
             }
             let mut tx = app.pool.begin().await?;
             let jobs = app.queue.cancel_group(&mut tx, id).await?;
@@ -127,7 +144,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         }
         ["groups", id, "retry"] => {
             let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
-            if read::of_group(&app.pool, id).await?.is_some() {
+            if Owner::of_group(&app.pool, id).await?.is_some() {
                 return Ok(None);
             }
             let mut tx = app.pool.begin().await?;
@@ -271,7 +288,7 @@ fn job_action(verb: &str) -> Option<JobAction> {
 
 async fn jobs(app: &App, verb: &str, filter: JobFilter) -> Result<Option<Done>, Fault> {
     let Some(action) = job_action(verb) else { return Ok(None) };
-    let filter = uploads::spared(action, filter);
+    let filter = owner::spared(action, filter);
     let begun = Instant::now();
     let (mut changed, mut requested, mut place) = (0, 0, None);
     loop {

@@ -135,6 +135,14 @@ pub async fn list(
     sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(client_id).bind(before).bind(i64::from(limit)).fetch_all(on).await
 }
 
+/// The run whose group of shards this is.
+///
+/// # Errors
+/// The database's.
+pub async fn of_group(on: impl PgExecutor<'_>, group: GroupId) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("select id from billing_runs where group_id = $1").bind(group.0).fetch_optional(on).await
+}
+
 /// Lets a held run go on. `None`: it is not held.
 ///
 /// # Errors

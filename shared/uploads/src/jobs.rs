@@ -2,37 +2,9 @@
 
 use std::time::Duration;
 
-use gristmill_queue::{Job, JobAction, JobDetail, JobFilter};
+use gristmill_queue::Job;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// Nobody cancels or gives up one of these jobs alone: its upload would wait for it for ever, or keep what should be removed.
-/// What ends is the upload. (A chunk that failed may be given up once its group has ended.)
-const OF_AN_UPLOAD: [&str; 6] =
-    [LoadChunk::NAME, LoadPart::NAME, CloseUpload::NAME, FailUpload::NAME, PurgeUpload::NAME, DropObjects::NAME];
-
-/// Whether its upload still needs this job, so that it is not ended alone.
-pub fn is_needed(job: &JobDetail) -> bool {
-    let over = job.group.as_ref().is_some_and(|group| group.finished_at.is_some());
-    OF_AN_UPLOAD.contains(&job.job.name.as_str()) && !over
-}
-
-/// Whether the action ends jobs.
-pub fn ends(action: JobAction) -> bool {
-    match action {
-        JobAction::Cancel | JobAction::Discard => true,
-        JobAction::Redrive { .. } => false,
-    }
-}
-
-/// The filter without the jobs that uploads still need, if the action would end them.
-#[must_use]
-pub fn spared(action: JobAction, mut filter: JobFilter) -> JobFilter {
-    if ends(action) {
-        filter.spared.extend(OF_AN_UPLOAD.map(str::to_owned));
-    }
-    filter
-}
 
 /// Parse, check and load one chunk.
 #[derive(Debug, Clone, Serialize, Deserialize)]

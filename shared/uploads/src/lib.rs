@@ -6,6 +6,7 @@
 pub mod events;
 pub mod jobs;
 pub mod objects;
+pub mod owner;
 pub mod read;
 mod receive;
 pub mod rejects_csv;

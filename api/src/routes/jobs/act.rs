@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
-use gristmill_queue::{Acted, ActionPlace, JobAction, JobCount, JobDetail, JobFilter};
-use gristmill_uploads::jobs as uploads;
+use gristmill_queue::{Acted, ActionPlace, JobAction, JobCount, JobFilter};
+use gristmill_uploads::owner::{self, Owner};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -100,7 +100,7 @@ pub(crate) async fn act(
         Err(_) => return Err(Problem::bad_field("cursor", "not a cursor of an action: pass `next_cursor` as it came")),
     };
     let what = action.with(per_second);
-    let filter = uploads::spared(what, filter.seen_by(&caller, &app.receiver.pool).await?);
+    let filter = owner::spared(what, filter.seen_by(&caller, &app.receiver.pool).await?);
     let mut answer = ActionAnswer {
         action,
         dry_run,
@@ -130,7 +130,7 @@ pub(crate) async fn act(
 /// Cancel a job
 ///
 /// One that waits is cancelled at once; one that runs is told to stop and cancelled when it has: `cancel_requested_at` says so.
-/// (What an upload still needs is cancelled with it: `DELETE /v1/uploads/{id}`.)
+/// (What an upload or a billing run still needs is cancelled with it: `DELETE /v1/uploads/{id}`, `/v1/billing-runs/{id}`.)
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", security(("key" = [])),
     params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The job as it is now", body = OneJob), Denied, Absent, NotNow, Faults))]
@@ -150,8 +150,8 @@ pub(crate) async fn redrive(about: About) -> Result<Json<OneJob>> {
 
 /// Give a job up that has ended badly
 ///
-/// It is cancelled, its error kept, and waits for no decision any more. (What an upload still needs is not:
-/// `DELETE /v1/uploads/{id}` ends it.)
+/// It is cancelled, its error kept, and waits for no decision any more. (What an upload or a billing
+/// run still needs is not: `DELETE /v1/uploads/{id}` or `/v1/billing-runs/{id}` ends it.)
 #[utoipa::path(post, path = "/v1/jobs/{id}/discard", tag = "jobs", security(("key" = [])),
     params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The job as it is now", body = OneJob), Denied, Absent, NotNow, Faults))]
@@ -161,8 +161,12 @@ pub(crate) async fn discard(about: About) -> Result<Json<OneJob>> {
 
 async fn one(about: About, action: Action) -> Result<Json<OneJob>> {
     let found = about.find().await?;
-    if uploads::ends(action.with(None)) && uploads::is_needed(&found) {
-        return Err(of_an_upload(&found));
+    if let Some(owner) = Owner::of_job(&found).filter(|_| owner::ends(action.with(None))) {
+        let detail = format!(
+            "The job is {owner}'s, which cannot do without it: {} ends that, and a job of it that has failed can run again.",
+            owner.end()
+        );
+        return Err(Problem::new(Code::WrongState, detail).about(owner.id()));
     }
     let job = found.job;
     // Of one job its state is no condition: a cancelled one, too, may run again.
@@ -179,20 +183,6 @@ async fn one(about: About, action: Action) -> Result<Json<OneJob>> {
         return Err(Problem::new(Code::WrongState, format!("The job is {}: {detail}.", job.state)));
     }
     about.show().await
-}
-
-/// An upload's end is more than the end of one of its jobs.
-fn of_an_upload(found: &JobDetail) -> Problem {
-    let upload: Option<Uuid> = found.payload["upload_id"].as_str().and_then(|id| id.parse().ok());
-    let id = upload.map_or_else(|| "{id}".to_owned(), |upload| upload.to_string());
-    let detail = format!(
-        "The job is an upload's, which cannot do without it: DELETE /v1/uploads/{id} ends the upload, and a job of it that has failed can run again."
-    );
-    let problem = Problem::new(Code::WrongState, detail);
-    match upload {
-        Some(upload) => problem.about(upload),
-        None => problem,
-    }
 }
 
 /// On a task of its own: once begun it is finished, even if the client hangs up.

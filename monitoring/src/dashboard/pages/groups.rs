@@ -2,9 +2,8 @@
 
 use askama::Template;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView};
-use gristmill_uploads::read;
+use gristmill_uploads::owner::Owner;
 use strum::VariantNames as _;
-use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
@@ -38,14 +37,14 @@ pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
 #[template(path = "group.html")]
 struct One {
     detail: GroupDetail,
-    upload: Option<Uuid>,
+    owner: Option<Owner>,
     operator: bool,
 }
 
 pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
     let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
     let Some(detail) = app.queue.groups().get(id).await? else { return Ok(None) };
-    let upload = read::of_group(&app.pool, id).await?;
+    let owner = Owner::of_group(&app.pool, id).await?;
     let title = detail.group.name.clone().unwrap_or_else(|| format!("Group {}", say::short(id)));
-    Inside::of(title, &One { detail, upload, operator })
+    Inside::of(title, &One { detail, owner, operator })
 }

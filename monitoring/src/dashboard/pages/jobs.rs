@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use gristmill_platform::keys;
 use gristmill_queue::{JobCount, JobDetail, JobFilter, JobState, JobView};
-use gristmill_uploads::jobs as uploads;
+use gristmill_uploads::owner::Owner;
 use jiff::{SignedDuration, Timestamp};
 use strum::VariantNames as _;
 use uuid::Uuid;
@@ -152,7 +152,7 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<In
         source,
         running: running(app, id).await,
         operator,
-        needed: uploads::is_needed(&job),
+        needed: Owner::of_job(&job).is_some(),
         job,
     };
     let title = format!("{} {}", page.job.job.name, say::short(id));
