@@ -228,7 +228,7 @@ async fn an_upload_is_not_ended_by_its_jobs() {
         assert_eq!(browser.ask("return document.querySelectorAll('main button.danger').length").await, 0, "{page}");
         let (status, said) = browser.fetch("POST", &format!("/act/{page}/{verb}"), token.as_str().unwrap()).await;
         assert_eq!(status, 409, "{said}");
-        assert!(said.contains("cancel the upload instead"), "{said}");
+        assert!(said.contains("cancel that instead"), "{said}");
     }
     browser.quit().await;
 }
