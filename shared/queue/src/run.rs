@@ -94,6 +94,11 @@ impl Runner {
             End::Undecodable(error) => {
                 self.park(&claim, queue, &body.name, format!("the payload does not decode: {error}")).await
             }
+            // The ledger told the body, or the watch, that the job is not this run's to end: another run's end of it stands.
+            End::Done | End::Failed(_) if claim.is_fenced_off() => {
+                attempt::count(queue, &body.name, "already_done");
+                Ok(())
+            }
             End::Done if claim.is_completed() => {
                 attempt::count(queue, &body.name, "completed");
                 Ok(())
