@@ -121,6 +121,7 @@ impl Claim {
             delivery: self.delivery,
             worker: self.run.as_ref().map(|run| Arc::clone(&run.worker)),
             started: self.run.as_ref().map(|run| run.started),
+            attempt: None,
         }
     }
 

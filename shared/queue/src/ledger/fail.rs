@@ -68,6 +68,8 @@ pub(crate) struct Run {
     pub(crate) delivery: u64,
     pub(crate) worker: Option<std::sync::Arc<str>>,
     pub(crate) started: Option<Instant>,
+    /// Failed attempts before it; another number by now means that another run has failed since, and this one does not count.
+    pub(crate) attempt: Option<i32>,
 }
 
 /// What became of a job.
@@ -82,11 +84,13 @@ pub(crate) enum Settled {
 /// A job that somebody wants cancelled has no further attempt.
 const SETTLE: &str = "
 with input as (
-    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[])
-                  as i (id, outcome, delay, error, delivery, worker, ran)
+    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
+                         $9::int[])
+                  as i (id, outcome, delay, error, delivery, worker, ran, seen)
 ), held as (
     select j.id, j.attempt, j.max_attempts, j.cancel_requested_at is not null as unwanted
-    from jobs j join input i on i.id = j.id where j.state = 'available' order by j.id for update of j
+    from jobs j join input i on i.id = j.id where j.state = 'available' and j.attempt = coalesce(i.seen, j.attempt)
+    order by j.id for update of j
 ), verdicts as (
     select i.*, h.attempt, (i.outcome in ('retried', 'timed_out', 'panicked', 'lost_worker', 'discarded'))::int as failures,
            clock_timestamp() - i.ran * interval '1 microsecond' as started_at,
@@ -135,6 +139,7 @@ pub(crate) async fn settle(
         .bind(column(verdicts, |settle| run(settle).worker.map(|worker| worker.to_string())))
         .bind(column(verdicts, |settle| run(settle).started.map(micros_since)))
         .bind(version)
+        .bind(column(verdicts, |settle| settle.run.as_ref().and_then(|run| run.attempt)))
         .fetch_all(&mut *conn)
         .await?;
 
