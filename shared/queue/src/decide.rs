@@ -88,8 +88,9 @@ impl Queue {
     }
 
     /// Makes dead, cancelled and parked jobs available again, with all their attempts before them and their history
-    /// kept. A finished group of theirs is open again, and its join comes again when it has ended again. Passed over is
-    /// what has not ended so, whose unique key another job holds by now, or whose group is still stopping.
+    /// kept. A finished group of theirs is open again, and its join comes again when it has ended again; where a failure
+    /// among them has stopped a group, what it stopped is run again with it. Passed over is what has not ended so, whose
+    /// unique key another job holds by now, or whose group is still stopping.
     ///
     /// # Errors
     /// The ledger's.
