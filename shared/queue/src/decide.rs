@@ -117,10 +117,10 @@ impl Queue {
         redrive::redrive(conn, &ids).await
     }
 
-    /// Tries a slice of the jobs that another version has parked.
-    pub(crate) async fn unpark(&self, queues: &[String], names: &[&str]) -> Result<u64, QueueError> {
+    /// Tries a slice of the jobs that another version has parked; the patient leave alone what was parked a moment ago.
+    pub(crate) async fn unpark(&self, queues: &[String], names: &[&str], patient: bool) -> Result<u64, QueueError> {
         let mut conn = self.pool().acquire().await?;
-        let rows = park::unpark(&mut conn, &self.config().version, queues, names, 500).await?;
+        let rows = park::unpark(&mut conn, &self.config().version, queues, names, 500, patient).await?;
         drop(conn);
         let jobs = rows.len() as u64;
         self.push(enqueued(rows)).await;
