@@ -453,7 +453,7 @@ impl Queue {
         self.broker(queue).depth(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
     }
 
-    /// Removes jobs and groups that finished at least `age` ago, in slices.
+    /// Removes jobs and groups that finished at least `age` ago, and ticks that old, in slices.
     ///
     /// # Errors
     /// The ledger's.
