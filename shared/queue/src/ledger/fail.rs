@@ -81,7 +81,8 @@ pub(crate) enum Settled {
     Cancelled,
 }
 
-/// A job that somebody wants cancelled has no further attempt.
+/// A job that somebody wants cancelled has no further attempt. The snoozes of one attempt are one line of the history, from
+/// the first to the last: a join that waits for hours comes back every moment.
 const SETTLE: &str = "
 with input as (
     select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
@@ -112,10 +113,15 @@ with input as (
         parked_by = case when v.state = 'parked' then $8 end
     from verdicts v where j.id = v.id
     returning j.id, j.state, j.group_id
+), snoozed_again as (
+    update job_attempts a set delivery = v.delivery, worker = v.worker, ended_at = clock_timestamp()
+    from verdicts v where v.outcome = 'snoozed' and v.delivery is not null
+      and a.job_id = v.id and a.attempt = v.attempt + 1 and a.outcome = 'snoozed'
+    returning a.job_id
 ), history as (
     insert into job_attempts (job_id, attempt, delivery, outcome, error, worker, started_at, ended_at)
     select v.id, v.attempt + 1, v.delivery, v.outcome, v.error, v.worker, v.started_at, clock_timestamp()
-    from verdicts v where v.delivery is not null
+    from verdicts v where v.delivery is not null and v.id not in (select job_id from snoozed_again)
 )
 select * from settled";
 
