@@ -15,8 +15,8 @@ const SLICE: i64 = 10_000;
 /// Removes finished jobs, ended deliveries and kept mails that are old enough, and what uploads left behind.
 pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
     let pruned = env.queue.prune(config.keep_jobs).await?;
-    if pruned.jobs + pruned.groups > 0 {
-        tracing::info!(jobs = pruned.jobs, groups = pruned.groups, "pruned the ledger");
+    if pruned.jobs + pruned.groups + pruned.ticks > 0 {
+        tracing::info!(jobs = pruned.jobs, groups = pruned.groups, ticks = pruned.ticks, "pruned the ledger");
     }
     // The answers to small requests that came with an `Idempotency-Key`: whoever repeats one does so within a day.
     sqlx::query(

@@ -38,6 +38,7 @@ struct Running {
 #[derive(Debug, Default)]
 struct Said {
     completed: AtomicBool,
+    fenced_off: AtomicBool,
     result: Mutex<Option<String>>,
     done: AtomicU64,
     total: AtomicU64,
@@ -91,6 +92,15 @@ impl Claim {
         self.said.completed.store(true, Ordering::Release);
     }
 
+    /// The ledger said last that the job is not this run's to finish: no verdict of it counts.
+    pub(crate) fn is_fenced_off(&self) -> bool {
+        self.said.fenced_off.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_fenced_off(&self, fenced_off: bool) {
+        self.said.fenced_off.store(fenced_off, Ordering::Release);
+    }
+
     pub(crate) fn worker(&self) -> Option<&str> {
         self.run.as_ref().map(|run| &*run.worker)
     }
@@ -111,6 +121,7 @@ impl Claim {
             delivery: self.delivery,
             worker: self.run.as_ref().map(|run| Arc::clone(&run.worker)),
             started: self.run.as_ref().map(|run| run.started),
+            attempt: None,
         }
     }
 

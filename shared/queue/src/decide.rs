@@ -88,8 +88,9 @@ impl Queue {
     }
 
     /// Makes dead, cancelled and parked jobs available again, with all their attempts before them and their history
-    /// kept. A finished group of theirs is open again, and its join comes again when it has ended again. Passed over is
-    /// what has not ended so, whose unique key another job holds by now, or whose group is still stopping.
+    /// kept. A finished group of theirs is open again, and its join comes again when it has ended again; where a failure
+    /// among them has stopped a group, what it stopped is run again with it. Passed over is what has not ended so, whose
+    /// unique key another job holds by now, or whose group is still stopping.
     ///
     /// # Errors
     /// The ledger's.
@@ -116,10 +117,10 @@ impl Queue {
         redrive::redrive(conn, &ids).await
     }
 
-    /// Tries a slice of the jobs that another version has parked.
-    pub(crate) async fn unpark(&self, queues: &[String], names: &[&str]) -> Result<u64, QueueError> {
+    /// Tries a slice of the jobs that another version has parked; the patient leave alone what was parked a moment ago.
+    pub(crate) async fn unpark(&self, queues: &[String], names: &[&str], patient: bool) -> Result<u64, QueueError> {
         let mut conn = self.pool().acquire().await?;
-        let rows = park::unpark(&mut conn, &self.config().version, queues, names, 500).await?;
+        let rows = park::unpark(&mut conn, &self.config().version, queues, names, 500, patient).await?;
         drop(conn);
         let jobs = rows.len() as u64;
         self.push(enqueued(rows)).await;

@@ -1,7 +1,7 @@
 //! The handle: enqueue, push, groups, and the fence and completion that make an effect happen once.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
@@ -338,7 +338,7 @@ impl Queue {
     /// The ledger's.
     pub async fn lock(&self, conn: &mut PgConnection, claim: &Claim) -> Result<Fence, QueueError> {
         let held = fence::lock(conn, &[claim.id]).await?;
-        Ok(if held.is_empty() { Fence::AlreadyDone } else { Fence::Held })
+        Ok(fenced(claim, &held))
     }
 
     /// The same for many jobs whose effects share a transaction, in the order given. Complete those that are held.
@@ -348,7 +348,7 @@ impl Queue {
     pub async fn lock_all(&self, conn: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Fence>, QueueError> {
         let ids: Vec<Uuid> = claims.iter().map(|claim| claim.id).collect();
         let held = fence::lock(conn, &ids).await?;
-        Ok(ids.iter().map(|id| if held.contains(id) { Fence::Held } else { Fence::AlreadyDone }).collect())
+        Ok(claims.iter().map(|claim| fenced(claim, &held)).collect())
     }
 
     /// Finishes the job in the transaction of its effect. Make it the last statement before the commit: it also
@@ -370,7 +370,10 @@ impl Queue {
         jobs.sort_unstable_by_key(|job| job.id);
         let worker = claims.iter().find_map(Claim::worker);
         let (done, joins) = complete::complete(conn, worker, &jobs).await?;
-        claims.iter().for_each(Claim::set_completed);
+        for claim in claims {
+            claim.set_completed();
+            claim.set_fenced_off(!done.contains(&claim.id));
+        }
         Ok(if done.len() < jobs.len() { Completion::AlreadyDone } else { Completion::Done(joins) })
     }
 
@@ -388,6 +391,7 @@ impl Queue {
     ) -> Result<Completion, QueueError> {
         let enqueued = replace::replace(conn, claim, jobs).await?;
         claim.set_completed();
+        claim.set_fenced_off(enqueued.is_none());
         Ok(enqueued.map_or(Completion::AlreadyDone, Completion::Done))
     }
 
@@ -449,7 +453,7 @@ impl Queue {
         self.broker(queue).depth(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
     }
 
-    /// Removes jobs and groups that finished at least `age` ago, in slices.
+    /// Removes jobs and groups that finished at least `age` ago, and ticks that old, in slices.
     ///
     /// # Errors
     /// The ledger's.
@@ -483,4 +487,11 @@ impl Queue {
         self.inner.brokers.write().unwrap_or_else(PoisonError::into_inner).insert(queue.into(), broker.clone());
         broker
     }
+}
+
+/// The run hears of it, and so does its end: what was fenced off once is neither completed nor failed by its body's answer.
+fn fenced(claim: &Claim, held: &HashSet<Uuid>) -> Fence {
+    let is_held = held.contains(&claim.id);
+    claim.set_fenced_off(!is_held);
+    if is_held { Fence::Held } else { Fence::AlreadyDone }
 }

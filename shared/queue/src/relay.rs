@@ -71,10 +71,10 @@ impl Sweeper {
     /// # Errors
     /// The ledger's, or the broker's silence.
     pub async fn sweep(&mut self) -> Result<Swept, QueueError> {
-        self.renew_epoch().await?;
         self.queue.restore_limits().await?;
         let promoted = self.promote().await?;
         let healed = self.heal_all(Duration::ZERO).await?;
+        self.begin_epoch().await?;
         Ok(Swept { promoted, healed })
     }
 
@@ -87,9 +87,11 @@ impl Sweeper {
         }
         self.promote().await?;
         if heals {
-            if self.renew_epoch().await? {
+            if self.has_no_epoch().await? {
                 self.queue.restore_limits().await?;
                 let healed = self.heal_all(Duration::ZERO).await?;
+                // Only now: who dies before leaves the rest to whoever looks next.
+                self.begin_epoch().await?;
                 info!(jobs = healed, "the broker had lost its data: everything that waits was pushed again");
             } else {
                 self.heal_some().await?;
@@ -118,16 +120,28 @@ impl Sweeper {
         }
     }
 
-    /// Whether the broker had none, which is how it tells that its data is gone.
-    async fn renew_epoch(&self) -> Result<bool, QueueError> {
-        let key = format!("{{{}}}:epoch", self.queue.config().namespace);
+    fn epoch_key(&self) -> String {
+        format!("{{{}}}:epoch", self.queue.config().namespace)
+    }
+
+    /// Which is how the broker tells that its data is gone, and not all of it pushed again.
+    async fn has_no_epoch(&self) -> Result<bool, QueueError> {
+        ::redis::cmd("EXISTS")
+            .arg(self.epoch_key())
+            .query_async::<bool>(&mut self.queue.conn())
+            .await
+            .map(|exists| !exists)
+            .map_err(QueueError::Silent)
+    }
+
+    async fn begin_epoch(&self) -> Result<(), QueueError> {
         ::redis::cmd("SET")
-            .arg(key)
+            .arg(self.epoch_key())
             .arg(Uuid::new_v4().to_string())
             .arg("NX")
             .query_async::<Option<String>>(&mut self.queue.conn())
             .await
-            .map(|set| set.is_some())
+            .map(drop)
             .map_err(QueueError::Silent)
     }
 

@@ -18,9 +18,9 @@ use crate::{
     batch::Batcher,
     envelope::Envelope,
     ledger::complete::Finished,
-    ledger::fail::{Outcome, Settle, Settled, Verdict},
+    ledger::fail::{Outcome, Run, Settle, Settled, Verdict},
     ledger::fence::Standing,
-    redis::HandBack,
+    redis::{HandBack, Hold},
     watch::Watch,
     worker::Registered,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Delivery {
     pub(crate) number: u64,
     pub(crate) body: Vec<u8>,
     pub(crate) lost: CancellationToken,
+    /// None: not by a broker.
+    pub(crate) hold: Option<Hold>,
 }
 
 impl Runner {
@@ -94,6 +96,11 @@ impl Runner {
             End::Undecodable(error) => {
                 self.park(&claim, queue, &body.name, format!("the payload does not decode: {error}")).await
             }
+            // The ledger told the body, or the watch, that the job is not this run's to end: another run's end of it stands.
+            End::Done | End::Failed(_) if claim.is_fenced_off() => {
+                attempt::count(queue, &body.name, "already_done");
+                Ok(())
+            }
             End::Done if claim.is_completed() => {
                 attempt::count(queue, &body.name, "completed");
                 Ok(())
@@ -101,8 +108,24 @@ impl Runner {
             End::Done => self.complete(&claim, queue, &body.name).await,
             // Its effects are fenced off and its acknowledgement is void: another worker has the job.
             End::Failed(_) if delivery.lost.is_cancelled() => Ok(()),
-            End::Failed(verdict) => self.settle(id, Some(claim.run()), queue, &body.name, verdict).await,
+            End::Failed(verdict) => match self.is_ours(&delivery).await? {
+                Some(true) => {
+                    let run = Run { attempt: Some(attempt), ..claim.run() };
+                    self.settle(id, Some(run), queue, &body.name, verdict).await
+                }
+                Some(false) => Ok(()),
+                // Nobody knows whose it is: the lease decides, once the broker is back.
+                None => Err(HandBack),
+            },
             End::OutOfGrace => Err(HandBack),
+        }
+    }
+
+    /// A failure of somebody who no longer has the job must not use up its attempts.
+    async fn is_ours(&self, delivery: &Delivery) -> Result<Option<bool>, HandBack> {
+        match &delivery.hold {
+            Some(hold) => self.within_grace(hold.is_ours()).await,
+            None => Ok(Some(true)),
         }
     }
 

@@ -68,7 +68,7 @@ impl Watch {
                 continue;
             }
             match fence::standings(queue.pool(), &ids).await {
-                Ok(standings) => self.cancel(&ids, &standings),
+                Ok(standings) => self.end(&ids, &standings),
                 Err(error) => debug!(%error, "the ledger cannot say which running jobs are cancelled"),
             }
         }
@@ -88,17 +88,22 @@ impl Watch {
         }
     }
 
-    fn cancel(&self, ids: &[Uuid], standings: &HashMap<Uuid, Standing>) {
+    fn end(&self, ids: &[Uuid], standings: &HashMap<Uuid, Standing>) {
         let running = self.table();
         for id in ids {
-            if matches!(standings.get(id), Some(Standing::Due { .. })) {
-                continue;
-            }
+            let standing = standings.get(id).copied().unwrap_or(Standing::Done);
             // A body that has completed its job since may still have something to say to the world.
-            if let Some(running) = running.get(id).filter(|running| !running.claim.is_completed()) {
-                info!(job = %id, "a running job is cancelled");
-                running.cancel.cancel();
+            let Some(running) = running.get(id).filter(|running| !running.claim.is_completed()) else { continue };
+            match standing {
+                Standing::Due { .. } => continue,
+                Standing::Stopped => info!(job = %id, "a running job is cancelled"),
+                // Nobody wished this: another run had the job, and its verdict stands.
+                Standing::Done => {
+                    info!(job = %id, "a running job is no longer to be done: it is ended");
+                    running.claim.set_fenced_off(true);
+                }
             }
+            running.cancel.cancel();
         }
     }
 }

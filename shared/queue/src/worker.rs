@@ -278,13 +278,18 @@ impl Worker {
         Ok(())
     }
 
-    /// What other versions could not read, this one may: tried once, when it starts.
+    /// What other versions could not read, this one may: tried when it starts, and then again and again, as a worker of
+    /// another version may have parked it since.
     async fn unpark(self) {
         let queues: Vec<String> = self.queues.iter().map(|(name, _)| name.clone()).collect();
         let names: Vec<&str> = self.bodies.keys().copied().collect();
+        let mut patient = false;
         loop {
-            match self.queue.unpark(&queues, &names).await {
-                Ok(0) => return,
+            match self.queue.unpark(&queues, &names, patient).await {
+                Ok(0) => {
+                    patient = true;
+                    tokio::time::sleep(UNPARK_EVERY).await;
+                }
                 Ok(jobs) => info!(jobs, "jobs that another version has parked are tried again"),
                 Err(error) => {
                     warn!(error = crate::job::chain(&error), "parked jobs cannot be looked at; trying again");
@@ -294,6 +299,8 @@ impl Worker {
         }
     }
 }
+
+const UNPARK_EVERY: Duration = Duration::from_secs(30);
 
 /// One queue of a worker: one apalis worker.
 struct Line {

@@ -42,6 +42,8 @@ pub struct Pruned {
     pub jobs: u64,
     /// Closed groups.
     pub groups: u64,
+    /// Ticks of schedules.
+    pub ticks: u64,
 }
 
 pub(crate) async fn depths(pool: &PgPool) -> Result<Vec<Depth>, QueueError> {
@@ -93,7 +95,8 @@ pub(crate) async fn not_due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, Qu
 }
 
 /// Removes jobs and groups that finished at least `age` ago, in slices of `slice` rows. Members go with their group;
-/// dead jobs stay until somebody redrives or discards them, and keep their group. A nested group goes with the outermost.
+/// dead jobs stay until somebody redrives or discards them, and keep their group. A nested group goes with the outermost. Ticks
+/// go too, but for each schedule's last one and its last one that became a job.
 pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pruned, QueueError> {
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2);
     let mut pruned = Pruned::default();
@@ -156,6 +159,17 @@ pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pr
               and (g.root_id is null or r.finished_at <= now() - $2 * interval '1 millisecond')
               and not exists (select from jobs j where j.group_id = g.id)
               and not exists (select from groups i where i.parent_id = g.id) limit $1)",
+        slice,
+        Some(millis),
+    )
+    .await?;
+    pruned.ticks = in_slices(
+        pool,
+        "delete from schedule_ticks where (schedule, fire_at) in (
+            select t.schedule, t.fire_at from schedule_ticks t
+            where t.created_at <= now() - $2 * interval '1 millisecond' and exists (
+                select from schedule_ticks l where l.schedule = t.schedule and l.fire_at > t.fire_at
+                  and (l.cause <> 'missed' or t.cause = 'missed')) limit $1)",
         slice,
         Some(millis),
     )

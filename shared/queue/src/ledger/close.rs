@@ -42,7 +42,7 @@ const CLOSE: &str = concat!(
         select id from groups where id = any($1) and sealed and finished_at is null and completed + failed + cancelled = total
         order by id for no key update
      ), ended as (
-        update groups g set state = case when g.failed > 0 then 'failed' else 'completed' end,
+        update groups g set state = case when g.failed > 0 or g.state = 'failing' then 'failed' else 'completed' end,
             completions = g.completions + 1, finished_at = now()
         from ready where g.id = ready.id
         returning g.*

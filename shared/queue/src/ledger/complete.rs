@@ -36,7 +36,7 @@ const COMPLETE: &str = concat!(
         update groups g set
             completed = g.completed + m.n,
             state = case when not (g.sealed and g.finished_at is null and g.completed + m.n + g.failed + g.cancelled = g.total) then g.state
-                         when g.failed > 0 then 'failed' else 'completed' end,
+                         when g.failed > 0 or g.state = 'failing' then 'failed' else 'completed' end,
             completions = g.completions +
                 (g.sealed and g.finished_at is null and g.completed + m.n + g.failed + g.cancelled = g.total)::int,
             finished_at = case when g.sealed and g.completed + m.n + g.failed + g.cancelled = g.total then coalesce(g.finished_at, now())

@@ -71,6 +71,8 @@ pub(crate) struct Run {
     pub(crate) delivery: u64,
     pub(crate) worker: Option<std::sync::Arc<str>>,
     pub(crate) started: Option<Instant>,
+    /// Failed attempts before it; another number by now means that another run has failed since, and this one does not count.
+    pub(crate) attempt: Option<i32>,
 }
 
 /// What became of a job.
@@ -82,14 +84,17 @@ pub(crate) enum Settled {
     Cancelled,
 }
 
-/// A job that somebody wants cancelled has no further attempt.
+/// A job that somebody wants cancelled has no further attempt. The snoozes of one attempt are one line of the history, from
+/// the first to the last: a join that waits for hours comes back every moment.
 const SETTLE: &str = "
 with input as (
-    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[])
-                  as i (id, outcome, delay, error, delivery, worker, ran)
+    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
+                         $9::int[])
+                  as i (id, outcome, delay, error, delivery, worker, ran, seen)
 ), held as (
     select j.id, j.attempt, j.max_attempts, j.cancel_requested_at is not null as unwanted
-    from jobs j join input i on i.id = j.id where j.state = 'available' order by j.id for update of j
+    from jobs j join input i on i.id = j.id where j.state = 'available' and j.attempt = coalesce(i.seen, j.attempt)
+    order by j.id for update of j
 ), verdicts as (
     select i.*, h.attempt, (i.outcome in ('retried', 'timed_out', 'panicked', 'lost_worker', 'discarded'))::int as failures,
            clock_timestamp() - i.ran * interval '1 microsecond' as started_at,
@@ -111,10 +116,15 @@ with input as (
         parked_by = case when v.state = 'parked' then $8 end
     from verdicts v where j.id = v.id
     returning j.id, j.state, j.group_id
+), snoozed_again as (
+    update job_attempts a set delivery = v.delivery, worker = v.worker, ended_at = clock_timestamp()
+    from verdicts v where v.outcome = 'snoozed' and v.delivery is not null
+      and a.job_id = v.id and a.attempt = v.attempt + 1 and a.outcome = 'snoozed'
+    returning a.job_id
 ), history as (
     insert into job_attempts (job_id, attempt, delivery, outcome, error, worker, started_at, ended_at)
     select v.id, v.attempt + 1, v.delivery, v.outcome, v.error, v.worker, v.started_at, clock_timestamp()
-    from verdicts v where v.delivery is not null
+    from verdicts v where v.delivery is not null and v.id not in (select job_id from snoozed_again)
 )
 select * from settled";
 
@@ -138,6 +148,7 @@ pub(crate) async fn settle(
         .bind(column(verdicts, |settle| run(settle).worker.map(|worker| worker.to_string())))
         .bind(column(verdicts, |settle| run(settle).started.map(micros_since)))
         .bind(version)
+        .bind(column(verdicts, |settle| settle.run.as_ref().and_then(|run| run.attempt)))
         .fetch_all(&mut *conn)
         .await?;
 

@@ -4,19 +4,27 @@ use sqlx::PgConnection;
 
 use crate::envelope::JobRow;
 
-/// Makes a slice of those available that another version has parked and that this one has a body for.
+/// Makes a slice of those available that another version has parked and that this one has a body for; of those with one
+/// unique key the oldest. `patient`: each only so long after it was parked, twice as long every time, so that versions
+/// which run side by side do not park a job for each other all day.
 pub(crate) async fn unpark(
     conn: &mut PgConnection,
     version: &str,
     queues: &[String],
     names: &[&str],
     limit: i64,
+    patient: bool,
 ) -> Result<Vec<JobRow>, sqlx::Error> {
     sqlx::query_as(
         "with readable as (
             select id from jobs j
             where state = 'parked' and parked_by <> $1 and queue = any($2) and name = any($3)
               and not exists (select from jobs o where o.unique_key = j.unique_key and o.state in ('available', 'scheduled'))
+              and not exists (select from jobs o where o.unique_key = j.unique_key and o.id < j.id and o.state = 'parked'
+                              and o.parked_by <> $1 and o.queue = any($2) and o.name = any($3))
+              and (not $5 or not exists (
+                select from job_attempts a where a.job_id = j.id and a.outcome = 'parked'
+                having max(a.ended_at) + least(power(2, count(*)), 1024) * interval '10 seconds' > now()))
             order by id limit $4 for update of j skip locked
          )
          update jobs j set state = 'available', parked_by = null, run_at = now() from readable where j.id = readable.id
@@ -27,6 +35,7 @@ pub(crate) async fn unpark(
     .bind(queues)
     .bind(names)
     .bind(limit)
+    .bind(patient)
     .fetch_all(conn)
     .await
 }

@@ -35,9 +35,12 @@ returning id, name, queue, priority, payload::text, version, client_id, trace_pa
           (extract(epoch from run_at) * 1000)::bigint as due";
 
 /// Makes dead, cancelled and parked jobs available again, with all their attempts. Finished groups of theirs are
-/// open again. Members of a group that is still stopping are left alone.
+/// open again; where one of them has failed fast, what its failure stopped comes back with it. Members of a group that is
+/// still stopping are left alone.
 pub(crate) async fn redrive(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Enqueued, QueueError> {
-    let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES).bind(ids).fetch_all(&mut *conn).await?;
+    let mut ids = ids.to_vec();
+    ids.extend(stopped_by(conn, &ids).await?);
+    let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES).bind(&ids).fetch_all(&mut *conn).await?;
     let groups: Vec<Uuid> = candidates.iter().filter_map(|job| job.group_id).collect();
     let stopping = if groups.is_empty() { HashSet::new() } else { lock_around(conn, &groups).await? };
     let revived: Vec<Candidate> =
@@ -53,6 +56,31 @@ pub(crate) async fn redrive(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Enq
     let ids: Vec<Uuid> = revived.iter().map(|job| job.id).collect();
     let rows: Vec<JobRow> = sqlx::query_as(REVIVE).bind(&ids).fetch_all(conn).await?;
     Ok(enqueued(rows))
+}
+
+/// The members that were stopped because of these failures: without them a group that failed fast would end well although
+/// they never ran. Where the failure has been given up since, any other member of the group stands for it. A group that is
+/// still stopping is asked too: it may have stopped by the time that its row is locked.
+async fn stopped_by(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        "with recursive failed as (
+            select g.id, g.parent_id, g.policy from jobs j join groups g on g.id = j.group_id
+            where j.id = any($1) and g.state in ('failed', 'failing')
+              and (j.state = 'dead' or (j.state = 'cancelled' and g.failed = 0))
+            union
+            select g.id, g.parent_id, g.policy from failed f join groups g on g.id = f.parent_id
+            where g.state in ('failed', 'failing')
+         ), stopped as (
+            select id from failed where policy = 'fail_fast'
+            union
+            select g.id from stopped s join groups g on g.parent_id = s.id where g.state = 'cancelled'
+         )
+         select j.id from stopped s join jobs j on j.group_id = s.id
+         where j.state = 'cancelled' and j.cancel_requested_at is null and not j.id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await
 }
 
 /// Locks these groups and all around them. Returns those that are stopping, or are inside one that is.

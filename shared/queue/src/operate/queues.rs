@@ -10,6 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{Depth, Queue, QueueError, ledger::audit, redis::Limits};
 use copy::QueueRow;
 
+macro_rules! set_limits {
+    () => {
+        "insert into queues (name, concurrency, rate_per_second, burst, key_concurrency, limits_said, updated_at)
+         values ($1, $2, $3, $4, $5, true, clock_timestamp())
+         on conflict (name) do update set
+            concurrency = excluded.concurrency, rate_per_second = excluded.rate_per_second, burst = excluded.burst,
+            key_concurrency = excluded.key_concurrency, limits_said = true, updated_at = excluded.updated_at"
+    };
+}
+
 /// All queues: see [`Queue::queues`].
 #[derive(Clone)]
 pub struct Queues {
@@ -96,20 +106,12 @@ impl Queues {
         .await
     }
 
-    /// Holds it to these limits unless somebody has said something of this queue before. Workers see them within seconds.
+    /// Holds it to these limits unless somebody has said before what it is held to. Workers see them within seconds.
     ///
     /// # Errors
     /// As [`Queues::set_limits`].
     pub async fn default_limits(&self, name: &str, limits: &Limits) -> Result<(), LimitsError> {
-        view::check(limits)?;
-        let known: bool = sqlx::query_scalar("select exists (select from queues where name = $1)")
-            .bind(name)
-            .fetch_one(self.queue.pool())
-            .await
-            .map_err(QueueError::from)?;
-        if !known {
-            self.set_limits(name, limits).await?;
-        }
+        self.write_limits(name, limits, concat!(set_limits!(), " where not queues.limits_said returning *")).await?;
         Ok(())
     }
 
@@ -119,26 +121,26 @@ impl Queues {
     /// # Errors
     /// [`LimitsError::Unusable`] for a limit of zero or a rate that is none, else the ledger's.
     pub async fn set_limits(&self, name: &str, limits: &Limits) -> Result<QueueView, LimitsError> {
+        self.write_limits(name, limits, concat!(set_limits!(), " returning *")).await?;
+        Ok(self.get(name).await?)
+    }
+
+    async fn write_limits(&self, name: &str, limits: &Limits, sql: &'static str) -> Result<(), LimitsError> {
         view::check(limits)?;
         let number = |number: Option<u32>| number.map(|number| i32::try_from(number).unwrap_or(i32::MAX));
-        let row: QueueRow = sqlx::query_as(
-            "insert into queues (name, concurrency, rate_per_second, burst, key_concurrency, updated_at)
-             values ($1, $2, $3, $4, $5, clock_timestamp())
-             on conflict (name) do update set
-                concurrency = excluded.concurrency, rate_per_second = excluded.rate_per_second, burst = excluded.burst,
-                key_concurrency = excluded.key_concurrency, updated_at = excluded.updated_at
-             returning *",
-        )
-        .bind(name)
-        .bind(number(limits.concurrency))
-        .bind(limits.rate_per_second)
-        .bind(number(limits.burst))
-        .bind(number(limits.key_concurrency))
-        .fetch_one(self.queue.pool())
-        .await
-        .map_err(QueueError::from)?;
-        self.queue.copy_soon(&row).await;
-        Ok(self.get(name).await?)
+        let written: Option<QueueRow> = sqlx::query_as(sql)
+            .bind(name)
+            .bind(number(limits.concurrency))
+            .bind(limits.rate_per_second)
+            .bind(number(limits.burst))
+            .bind(number(limits.key_concurrency))
+            .fetch_optional(self.queue.pool())
+            .await
+            .map_err(QueueError::from)?;
+        if let Some(row) = written {
+            self.queue.copy_soon(&row).await;
+        }
+        Ok(())
     }
 
     async fn say(&self, sql: &'static str, name: &str) -> Result<QueueView, QueueError> {

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Broker, Graveyard, LeaseLayer, ListGraveyard, Process, Roster,
+    Broker, Graveyard, Hold, Lease, LeaseLayer, ListGraveyard, Process, Roster,
     acks::{self, Answer, Note, Verdict},
     fetch::{Claims, Fetched, Fetcher, Naming},
     keeper::Keeper,
@@ -167,6 +167,17 @@ impl<Args, C> RedisBackend<Args, C> {
         self
     }
 
+    fn hold(&self, claims: &Arc<Claims>, lease: &Lease) -> Hold {
+        Hold {
+            broker: self.broker.clone(),
+            conn: self.conn.clone(),
+            claims: Arc::clone(claims),
+            lease: self.settings.lease,
+            id: lease.id.clone(),
+            number: lease.number,
+        }
+    }
+
     fn link(&self) -> RedisResult<Link> {
         Link::new(self.client.clone(), Arc::clone(&self.reconnects))
     }
@@ -205,12 +216,14 @@ impl<Args, C> Backend for RedisBackend<Args, C> {
         let Some(receiver) = fetched.as_mut() else { return Poll::Pending };
         match receiver.poll_recv(cx) {
             Poll::Ready(Some(Fetched { lease, lost })) => {
+                let hold = self.claims.as_ref().map(|claims| self.hold(claims, &lease));
                 let task = TaskBuilder::new(lease.payload)
                     .task_id(TaskId::from_string(lease.id))
                     .attempt(usize::try_from(lease.number - 1).unwrap_or(usize::MAX))
                     .priority(lease.priority.into())
                     .data(LeaseLost(lost))
                     .data(FairKey(lease.key))
+                    .data(hold)
                     .build();
                 Poll::Ready(Some(Ok(task)))
             }

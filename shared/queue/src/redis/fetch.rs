@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use ::redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
@@ -28,6 +28,8 @@ pub(super) struct Claims {
     room: AtomicUsize,
     freed: Notify,
     notes: mpsc::UnboundedSender<Note>,
+    /// When the last call began that kept the leases.
+    kept: Mutex<Instant>,
 }
 
 struct Held {
@@ -40,7 +42,22 @@ struct Held {
 
 impl Claims {
     pub(super) fn new(concurrency: usize, notes: mpsc::UnboundedSender<Note>) -> Self {
-        Self { held: Mutex::default(), room: AtomicUsize::new(concurrency), freed: Notify::new(), notes }
+        Self {
+            held: Mutex::default(),
+            room: AtomicUsize::new(concurrency),
+            freed: Notify::new(),
+            notes,
+            kept: Mutex::new(Instant::now()),
+        }
+    }
+
+    pub(super) fn set_kept(&self, at: Instant) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// No lease that this process holds can have run out before it is older than this.
+    pub(super) fn kept_for(&self) -> Duration {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, HashMap<String, Held>> {

@@ -79,6 +79,7 @@ impl Keeper {
                 renewed = Instant::now();
                 if tell(self.renew(link.conn()).await).is_some() {
                     kept = renewed;
+                    self.claims.set_kept(renewed.into_std());
                 }
             }
             if reaped.elapsed() >= reaping {

@@ -57,6 +57,7 @@ impl Runner {
             trace_parent: envelope.trace_parent.clone(),
         };
         let verdict = match self.attempt(handler, context, queue, &envelope).await {
+            End::Done | End::Failed(_) if claim.is_fenced_off() => return Ok(()),
             End::Done if claim.is_completed() => {
                 attempt::count(queue, &handler.name, Outcome::LostWorker.into());
                 return Ok(());

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use gristmill_queue::{
-    CancelledJobs, Context, GroupId, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options, Queue, QueueConfig, Worker,
+    CancelledJobs, Claim, Completion, Context, Fence, GroupId, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options,
+    Queue, QueueConfig, Worker, testing,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -254,6 +255,71 @@ async fn the_failed_members_of_a_group_are_run_again_and_it_joins_again() {
         assert_eq!(joins(&bench).await, (1, 1));
         worker.stop().await;
         sweeper.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_is_run_again_alone_takes_along_what_it_stopped() {
+    let bench = bench().await;
+    let outer = group(&bench, GroupPolicy::FailFast).await;
+    let mut conn = bench.pool.acquire().await.unwrap();
+    let new = NewGroup { parent: Some(outer), ..NewGroup::new(GroupPolicy::FailFast) };
+    let inner = bench.queue.create_group(&mut conn, new).await.unwrap();
+    let of = |group| Options { group: Some(group), priority: Some(9), ..Options::default() };
+    bench.enqueue(&Effect::many(20), &of(outer)).await;
+    bench.enqueue(&Effect::many(10), &of(inner)).await;
+    let broken = bench.enqueue(&[Deed::Breaks], &Options { priority: Some(0), ..of(inner) }).await[0];
+    assert!(bench.queue.seal_group(&mut conn, outer).await.unwrap().is_empty());
+    let one = Worker::builder(&bench.queue)
+        .queue("default", 1)
+        .register::<Deed>(deed)
+        .register::<Effect>(effect)
+        .register::<Join>(join)
+        .build();
+    let (worker, sweeper) = (work(&one), sweep(&bench.queue));
+    until("the first join", LONG, || async { joins(&bench).await == (0, 1) }).await;
+    assert!(bench.count("select count(*) from jobs where state = 'cancelled'").await > 0, "nothing was stopped");
+    table(&bench, "create table fixed ()").await;
+    redrive(&bench, &[broken]).await;
+    until("the second join", LONG, || async { joins(&bench).await.0 == 1 }).await;
+    worker.stop().await;
+    sweeper.stop().await;
+    assert_eq!(bench.count("select count(*) from jobs where state <> 'completed'").await, 0);
+    let seen = bench.queue.group(outer).await.unwrap().unwrap();
+    assert_eq!((seen.completed, seen.failed, seen.cancelled, seen.state.as_str()), (21, 0, 0, "completed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_has_failed_fast_ends_as_failed_although_its_failure_was_given_up() {
+    for completes in [true, false] {
+        let bench = bench().await;
+        let group = group(&bench, GroupPolicy::FailFast).await;
+        let members = Options { group: Some(group), ..Options::default() };
+        let mut tx = bench.pool.begin().await.unwrap();
+        let busy = bench.queue.enqueue(&mut tx, &Effect::new(1), &members).await.unwrap().ids()[0];
+        tx.commit().await.unwrap();
+        bench.enqueue(&[Effect::new(2), Effect::new(3)], &Options { delay: Some(LONG), ..members.clone() }).await;
+        let broken = bench.enqueue(&[Deed::Breaks], &members).await[0];
+        // About to finish when the failure stops the group.
+        let mut tx = bench.pool.begin().await.unwrap();
+        let claim = Claim::new(busy, 1);
+        assert_eq!(bench.queue.lock(&mut tx, &claim).await.unwrap(), Fence::Held);
+        let worker = work(&Worker::builder(&bench.queue).queue("default", 1).register::<Deed>(deed).build());
+        until("the failure", LONG, || async { bench.state(broken).await.0 == "dead" }).await;
+        worker.stop().await;
+        assert_eq!(bench.queue.discard(&mut bench.pool.acquire().await.unwrap(), &[broken]).await.unwrap(), 1);
+        if completes {
+            assert!(matches!(bench.queue.complete(&mut tx, &claim).await.unwrap(), Completion::Done(_)));
+        }
+        tx.commit().await.unwrap();
+        if !completes {
+            assert_eq!(bench.queue.cancel_jobs(&[busy]).await.unwrap().cancelled, 1);
+        }
+        let seen = bench.queue.group(group).await.unwrap().unwrap();
+        assert_eq!((seen.state.as_str(), seen.failed, seen.unfinished()), ("failed", 0, 0));
+        let failed: Vec<bool> =
+            testing::waiting::<Join>(&bench.queue).await.unwrap().iter().map(|w| w.job.failed).collect();
+        assert_eq!(failed, [true]);
     }
 }
 

@@ -191,3 +191,20 @@ async fn limits_that_hold_everything_for_ever_are_refused() {
     }
     assert_eq!(bench.queue.queues().list().await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn default_limits_hold_until_somebody_says_others_whatever_else_was_said() {
+    let bench = bench().await;
+    let queues = bench.queue.queues();
+    let of = |places| Limits { key_concurrency: Some(places), ..Limits::default() };
+    let limits = async || queues.get("default").await.unwrap().limits;
+    queues.pause("default").await.unwrap();
+    queues.default_limits("default", &of(2)).await.unwrap();
+    assert_eq!(limits().await, of(2));
+    assert!(queues.get("default").await.unwrap().paused, "a pause is no matter of limits");
+    queues.default_limits("default", &of(3)).await.unwrap();
+    assert_eq!(limits().await, of(2), "it has some");
+    queues.set_limits("default", &Limits::default()).await.unwrap();
+    queues.default_limits("default", &of(3)).await.unwrap();
+    assert_eq!(limits().await, Limits::default(), "that there are none was said too");
+}

@@ -12,6 +12,7 @@ mod effects;
 mod engines;
 mod examples;
 mod fairness;
+mod fenced;
 mod groups;
 mod limits;
 mod lost;

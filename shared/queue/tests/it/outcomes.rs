@@ -104,6 +104,22 @@ async fn a_snooze_is_no_attempt() {
 }
 
 #[tokio::test]
+async fn snoozes_are_one_line_of_the_history() {
+    let bench = bench().await;
+    let id = bench.enqueue(&[Try { how: "snooze".into() }], &Options::default()).await[0];
+    let (worker, sweeper) = (work(&worker(&bench)), sweep(&bench.queue));
+    until("the end of the job", LONG, || async { bench.state(id).await.0 == "completed" }).await;
+    worker.stop().await;
+    sweeper.stop().await;
+    assert_eq!(bench.effects().await, (6, 1), "it was snoozed five times");
+    let attempts = bench.queue.jobs().get(id).await.unwrap().unwrap().attempts;
+    let seen: Vec<_> = attempts.iter().map(|attempt| (attempt.attempt, attempt.outcome.as_str())).collect();
+    assert_eq!(seen, [(1, "snoozed")]);
+    let snoozed = attempts[0].ended_at.duration_since(attempts[0].started_at.unwrap());
+    assert!(snoozed.as_millis() >= 4 * 20, "from the first to the last: {snoozed}");
+}
+
+#[tokio::test]
 async fn what_no_worker_can_run_is_parked_with_the_reason() {
     let bench = bench().await;
     let unknown = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];

@@ -98,3 +98,24 @@ async fn a_parked_job_waits_for_a_worker_that_knows_its_name() {
     assert_eq!(parked_by(&bench, id).await, None);
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_parked_while_a_worker_runs_is_tried_too_and_of_one_key_one_at_a_time() {
+    let bench = bench().await;
+    let v2 = queue(&bench, "2.0").await;
+    let options = Options { unique_key: Some("one".into()), ..Options::default() };
+    let worker = work(&Worker::builder(&v2).queue("default", 2).register::<Effect>(effect).build());
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    for n in [1, 2] {
+        let mut tx = bench.pool.begin().await.unwrap();
+        let parked = bench.queue.enqueue(&mut tx, &Effect::new(n), &options).await.unwrap();
+        sqlx::query("update jobs set state = 'parked', parked_by = '1.0' where id = any($1)")
+            .bind(parked.ids())
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+    until("both", LONG * 2, || async { bench.effects().await == (2, 2) }).await;
+    worker.stop().await;
+}

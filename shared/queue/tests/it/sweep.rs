@@ -45,3 +45,22 @@ async fn many_sweepers_push_nothing_twice() {
     assert_eq!(healed, 3_000);
     assert_eq!(bench.queue.broker_depth("default").await.unwrap(), (3_000, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_healing_that_was_interrupted_is_taken_up_by_the_next_sweeper() {
+    let bench = bench().await;
+    bench.enqueue_and_die(&Effect::many(20_000)).await;
+    let pushed = async || bench.queue.broker_depth("default").await.unwrap().0;
+    let first = sweep(&bench.queue);
+    while pushed().await == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    first.task.abort();
+    let _ = first.task.await;
+    assert!(pushed().await < 20_000, "it was interrupted too late");
+    assert!(!bench.keys().await.iter().any(|key| key.ends_with(":epoch")), "it said that all was well");
+    let second = sweep(&bench.queue);
+    until("all to be pushed", LONG, || async { pushed().await == 20_000 }).await;
+    until("the epoch", LONG, || async { bench.keys().await.iter().any(|key| key.ends_with(":epoch")) }).await;
+    second.stop().await;
+}

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use gristmill_queue::{GroupPolicy, NewGroup, Options};
 
-use crate::support::{Effect, LONG, bench, until, work};
+use crate::{
+    cron::every,
+    support::{Effect, LONG, bench, until, work},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_jobs_leave_redis_empty() {
@@ -65,6 +68,47 @@ async fn finished_jobs_and_groups_are_pruned_by_age() {
     assert_eq!((pruned.jobs, pruned.groups), (5_030, 1));
     assert_eq!(bench.count("select count(*) from jobs").await, 1);
     assert_eq!(bench.state(waiting).await.0, "available");
+}
+
+#[tokio::test]
+async fn old_ticks_are_pruned_but_for_the_last_of_each_schedule() {
+    let bench = bench().await;
+    for name in ["busy", "asleep", "young"] {
+        bench.put(&every(name, "@daily")).await;
+    }
+    let at = |hours: &'static str, cause: &'static str, schedule: &'static str| {
+        sqlx::query(
+            "insert into schedule_ticks (schedule, fire_at, created_at, cause)
+             select $1, now() - h * interval '1 hour', now() - h * interval '1 hour', $2
+             from unnest(string_to_array($3, ' ')::int[]) as h",
+        )
+        .bind(schedule)
+        .bind(cause)
+        .bind(hours)
+        .execute(&bench.pool)
+    };
+    at("50 40 30", "due", "busy").await.unwrap();
+    at("50 40", "due", "asleep").await.unwrap();
+    at("30 29 28", "missed", "asleep").await.unwrap();
+    at("3 2", "due", "young").await.unwrap();
+    let pruned = bench.queue.prune(Duration::from_secs(24 * 3_600)).await.unwrap();
+    assert_eq!(pruned.ticks, 5);
+    let left: Vec<(String, i32, String)> = sqlx::query_as(
+        "select schedule, (extract(epoch from now() - fire_at) / 3600)::int, cause from schedule_ticks
+         order by schedule, fire_at",
+    )
+    .fetch_all(&bench.pool)
+    .await
+    .unwrap();
+    let left: Vec<_> = left.iter().map(|(name, hours, cause)| (name.as_str(), *hours, cause.as_str())).collect();
+    let kept = [
+        ("asleep", 40, "due"),
+        ("asleep", 28, "missed"),
+        ("busy", 30, "due"),
+        ("young", 3, "due"),
+        ("young", 2, "due"),
+    ];
+    assert_eq!(left, kept);
 }
 
 #[tokio::test]

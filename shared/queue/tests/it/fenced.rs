@@ -1,0 +1,166 @@
+//! Who no longer has a job decides nothing about it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use gristmill_platform::{engines::Engine, testing};
+use gristmill_queue::{Context, Fence, Job, JobError, Options, Worker};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::support::{Bench, LONG, bench, on, once, sweep, until, work};
+
+/// Its first run is overtaken by another one, its second run has the effect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Overtaken;
+
+impl Job for Overtaken {
+    const NAME: &'static str = "overtaken";
+    const MAX_ATTEMPTS: u16 = 2;
+}
+
+/// As the failure of another run, and the sweep after it, leave the row.
+async fn set_state(ctx: &Context, state: &str) -> Result<(), JobError> {
+    sqlx::query(
+        "update jobs set state = $2, run_at = now() + case $2 when 'scheduled' then interval '1 hour' else '0' end
+         where id = $1",
+    )
+    .bind(ctx.claim.id)
+    .bind(state)
+    .execute(ctx.queue.pool())
+    .await?;
+    Ok(())
+}
+
+/// The first run does `first`; the second one takes a while.
+fn worker<F, Fut>(bench: &Bench, first: F) -> Worker
+where
+    F: Fn(Context) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), JobError>> + Send + 'static,
+{
+    let runs = Arc::new(AtomicU32::new(0));
+    let body = move |ctx: Context, _| {
+        let (is_first, first) = (runs.fetch_add(1, Ordering::Relaxed) == 0, first.clone());
+        async move {
+            if is_first {
+                return first(ctx).await;
+            }
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            once(&ctx, 1).await
+        }
+    };
+    Worker::builder(&bench.queue).queue("default", 2).register::<Overtaken>(body).build()
+}
+
+/// Runs one job, whose first run does `first`, until its end.
+async fn run<F, Fut>(bench: &Bench, first: F) -> Uuid
+where
+    F: Fn(Context) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), JobError>> + Send + 'static,
+{
+    let id = bench.enqueue(&[Overtaken], &Options::default()).await[0];
+    let (worker, sweeper) = (work(&worker(bench, first)), sweep(&bench.queue));
+    until("the end of the job", LONG, || async {
+        !["available", "scheduled"].contains(&bench.state(id).await.0.as_str())
+    })
+    .await;
+    worker.stop().await;
+    sweeper.stop().await;
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_overtaken_cancels_no_job_that_nobody_wanted_cancelled() {
+    for cancelled in [true, false] {
+        let bench = bench().await;
+        let id = run(&bench, move |ctx| async move {
+            set_state(&ctx, "scheduled").await?;
+            ctx.cancel.cancelled().await;
+            set_state(&ctx, "available").await?;
+            Err(if cancelled { JobError::Cancelled } else { JobError::retry("told to stop") })
+        })
+        .await;
+        assert_eq!(bench.state(id).await, ("completed".into(), 0, None));
+        assert_eq!(bench.effects().await, (1, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_found_the_job_done_completes_none_that_is_to_be_done_again() {
+    let bench = bench().await;
+    let id = run(&bench, |ctx| async move {
+        set_state(&ctx, "scheduled").await?;
+        let mut tx = ctx.queue.pool().begin().await?;
+        assert_eq!(ctx.queue.lock(&mut tx, &ctx.claim).await?, Fence::AlreadyDone);
+        tx.rollback().await?;
+        set_state(&ctx, "available").await
+    })
+    .await;
+    assert_eq!(bench.state(id).await, ("completed".into(), 0, None));
+    assert_eq!(bench.effects().await, (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_failure_of_a_run_whose_lease_was_lost_uses_up_no_attempt() {
+    let bench = bench().await;
+    let (tag, redis) = (format!("{{{}:default}}", bench.stack.namespace), bench.redis().await);
+    let id = run(&bench, move |ctx| {
+        let (tag, mut redis, id) = (tag.clone(), redis.clone(), ctx.claim.id.to_string());
+        async move {
+            // As after a silence: the lease runs out, and the job is given to another run, before this one hears of it.
+            let mut reaped = false;
+            while !reaped {
+                let _: i64 = redis::cmd("ZADD")
+                    .arg(format!("{tag}:leases"))
+                    .arg("XX")
+                    .arg(0)
+                    .arg(&id)
+                    .query_async(&mut redis)
+                    .await?;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                reaped = redis::cmd("HEXISTS").arg(format!("{tag}:claims")).arg(&id).query_async(&mut redis).await?;
+            }
+            Err(JobError::retry("too late"))
+        }
+    })
+    .await;
+    assert_eq!(bench.state(id).await, ("completed".into(), 0, None));
+    assert_eq!(bench.effects().await, (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_nobody_knows_whose_the_job_is_its_failure_does_not_count() {
+    let mut engines = testing::engines().await;
+    let bench = on(testing::stack_on(&engines).await).await;
+    let id = bench.enqueue(&[Overtaken], &Options::default()).await[0];
+    let (began, may_fail) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (begins, waits) = (Arc::clone(&began), Arc::clone(&may_fail));
+    let first = move |_| {
+        let (begins, waits) = (Arc::clone(&begins), Arc::clone(&waits));
+        async move {
+            begins.store(true, Ordering::Release);
+            while !waits.load(Ordering::Acquire) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(JobError::retry("cut off"))
+        }
+    };
+    let (worker, sweeper) = (work(&worker(&bench, first)), sweep(&bench.queue));
+    until("the first run", LONG, || async { began.load(Ordering::Acquire) }).await;
+    engines.kill(Engine::Redis).await.unwrap();
+    // Longer than the lease.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    may_fail.store(true, Ordering::Release);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(bench.state(id).await, ("available".into(), 0, None));
+    engines.restart(Engine::Redis).await.unwrap();
+    until("the second run", LONG, || async { bench.state(id).await.0 == "completed" }).await;
+    assert_eq!(bench.state(id).await.1, 0);
+    worker.stop().await;
+    sweeper.stop().await;
+}
