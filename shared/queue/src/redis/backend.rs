@@ -97,6 +97,8 @@ pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
     claims: Option<Arc<Claims>>,
     /// No more claims.
     stop: CancellationToken,
+    /// Nothing is being claimed any more, and what was claimed and not started is given back.
+    claimed: CancellationToken,
     /// No more renewals.
     end: CancellationToken,
     // Only for `Sync`: nobody ever waits for this lock.
@@ -147,6 +149,7 @@ impl<Args, C> RedisBackend<Args, C> {
             fetched: Fetching::default(),
             claims: None,
             stop: CancellationToken::new(),
+            claimed: CancellationToken::new(),
             end: CancellationToken::new(),
             closing: None,
             args: PhantomData,
@@ -235,13 +238,17 @@ impl<Args, C> Backend for RedisBackend<Args, C> {
     fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), RedisError>> {
         let closing = self.closing.get_or_insert_with(|| {
             let (stop, end) = (self.stop.clone(), self.end.clone());
-            let (fetched, claims) = (Arc::clone(&self.fetched), self.claims.clone());
+            let (claimed, claims) = (self.claimed.clone(), self.claims.clone());
             Mutex::new(Box::pin(async move {
                 stop.cancel();
                 if let Some(claims) = claims {
-                    take_back(&fetched, &claims);
-                    let (sender, flushed) = oneshot::channel();
-                    claims.note(Note::Flush(sender));
+                    let flushed = async {
+                        // A claim on its way is given back too, before the flush.
+                        claimed.cancelled().await;
+                        let (sender, flushed) = oneshot::channel();
+                        claims.note(Note::Flush(sender));
+                        let _ = flushed.await;
+                    };
                     // With Redis away the leases run out by themselves.
                     let _ = tokio::time::timeout(Duration::from_secs(5), flushed).await;
                 }
@@ -315,8 +322,9 @@ where
             flaw: Box::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
             graveyard: Arc::clone(&self.graveyard),
         };
-        let (fetched, own) = (Arc::clone(&self.fetched), Arc::clone(claims));
+        let (fetched, own, claimed) = (Arc::clone(&self.fetched), Arc::clone(claims), self.claimed.clone());
         tokio::spawn(async move {
+            let _claimed = claimed.drop_guard();
             fetcher.run().await;
             take_back(&fetched, &own);
         });
@@ -351,6 +359,7 @@ where
             // Without renewals every job would run twice: rather run none.
             tracing::error!(%error, "the broker's client cannot be started: this worker takes no jobs");
             self.stop.cancel();
+            self.claimed.cancel();
         }
         LeaseLayer { claims, backoff: self.settings.backoff }
     }

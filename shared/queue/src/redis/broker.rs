@@ -301,12 +301,14 @@ impl Broker {
         Ok(known)
     }
 
-    /// Which of these jobs are leased.
+    /// Which of these jobs are leased. Where a queue's last worker is gone, nobody reaps what has run out: it does not count.
     pub(crate) async fn are_leased<C: ConnectionLike + Send>(
         &self,
         conn: &mut C,
         ids: &[uuid::Uuid],
     ) -> RedisResult<Vec<bool>> {
+        let (seconds, micros): (f64, f64) = ::redis::cmd("TIME").query_async(conn).await?;
+        let now = seconds * 1_000.0 + micros / 1_000.0;
         let mut leased = Vec::with_capacity(ids.len());
         for slice in ids.chunks(SLICE) {
             let mut call = ::redis::cmd("ZMSCORE");
@@ -314,8 +316,8 @@ impl Broker {
             for id in slice {
                 call.arg(id.to_string());
             }
-            let scores: Vec<Option<f64>> = call.query_async(conn).await?;
-            leased.extend(scores.iter().map(Option::is_some));
+            let ends: Vec<Option<f64>> = call.query_async(conn).await?;
+            leased.extend(ends.iter().map(|end| end.is_some_and(|end| end > now)));
         }
         Ok(leased)
     }

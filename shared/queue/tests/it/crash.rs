@@ -159,7 +159,7 @@ async fn a_graceful_stop_finishes_what_runs_and_hands_back_the_rest() {
     tokio::time::sleep(Duration::from_millis(450)).await;
     let started = Instant::now();
     worker.stop().await;
-    assert!(started.elapsed() < Duration::from_secs(1), "took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
     let (effects, jobs) = bench.effects().await;
     assert_eq!(effects, jobs);
     // Those of the first round, and as many of the second as had begun.
@@ -180,7 +180,7 @@ async fn what_outlasts_the_grace_period_is_handed_back_too() {
     until("a claim", LONG, || async { leased(&bench).await == 1 }).await;
     let started = Instant::now();
     worker.stop().await;
-    assert!(started.elapsed() < Duration::from_secs(1), "took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
     assert_eq!(bench.queue.broker_depth("default").await.unwrap(), (1, 0));
     assert_eq!(bench.state(id).await, ("available".into(), 0, None));
 }
