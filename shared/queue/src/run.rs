@@ -49,7 +49,7 @@ pub(crate) struct Delivery {
     pub(crate) body: Vec<u8>,
     pub(crate) lost: CancellationToken,
     /// None: not by a broker.
-    pub(crate) hold: Option<Hold>,
+    pub(crate) hold: Option<Arc<Hold>>,
 }
 
 impl Runner {
@@ -124,7 +124,7 @@ impl Runner {
     /// A failure of somebody who no longer has the job must not use up its attempts.
     async fn is_ours(&self, delivery: &Delivery) -> Result<Option<bool>, HandBack> {
         match &delivery.hold {
-            Some(hold) => self.within_grace(hold.is_ours()).await,
+            Some(hold) => self.within_grace(hold.is_ours(delivery.id, delivery.number)).await,
             None => Ok(Some(true)),
         }
     }

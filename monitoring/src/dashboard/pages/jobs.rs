@@ -115,7 +115,7 @@ struct One {
     source: Option<Source>,
     running: Option<(String, u64)>,
     operator: bool,
-    /// By its upload: then it is not ended alone.
+    /// By its owner: then it is not ended alone.
     needed: bool,
 }
 

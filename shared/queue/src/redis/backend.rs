@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Broker, Graveyard, Hold, Lease, LeaseLayer, ListGraveyard, Process, Roster,
+    Broker, Graveyard, Hold, LeaseLayer, ListGraveyard, Process, Roster,
     acks::{self, Answer, Note, Verdict},
     fetch::{Claims, Fetched, Fetcher, Naming},
     keeper::Keeper,
@@ -95,6 +95,7 @@ pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
     reconnects: Arc<AtomicU64>,
     fetched: Fetching,
     claims: Option<Arc<Claims>>,
+    hold: Option<Arc<Hold>>,
     /// No more claims.
     stop: CancellationToken,
     /// Nothing is being claimed any more, and what was claimed and not started is given back.
@@ -148,6 +149,7 @@ impl<Args, C> RedisBackend<Args, C> {
             outgoing: Outgoing::default(),
             fetched: Fetching::default(),
             claims: None,
+            hold: None,
             stop: CancellationToken::new(),
             claimed: CancellationToken::new(),
             end: CancellationToken::new(),
@@ -168,17 +170,6 @@ impl<Args, C> RedisBackend<Args, C> {
     pub fn naming(mut self, name: impl Fn(&[u8]) -> Option<String> + Send + Sync + 'static) -> Self {
         self.name = Arc::new(name);
         self
-    }
-
-    fn hold(&self, claims: &Arc<Claims>, lease: &Lease) -> Hold {
-        Hold {
-            broker: self.broker.clone(),
-            conn: self.conn.clone(),
-            claims: Arc::clone(claims),
-            lease: self.settings.lease,
-            id: lease.id.clone(),
-            number: lease.number,
-        }
     }
 
     fn link(&self) -> RedisResult<Link> {
@@ -219,14 +210,13 @@ impl<Args, C> Backend for RedisBackend<Args, C> {
         let Some(receiver) = fetched.as_mut() else { return Poll::Pending };
         match receiver.poll_recv(cx) {
             Poll::Ready(Some(Fetched { lease, lost })) => {
-                let hold = self.claims.as_ref().map(|claims| self.hold(claims, &lease));
                 let task = TaskBuilder::new(lease.payload)
                     .task_id(TaskId::from_string(lease.id))
                     .attempt(usize::try_from(lease.number - 1).unwrap_or(usize::MAX))
                     .priority(lease.priority.into())
                     .data(LeaseLost(lost))
                     .data(FairKey(lease.key))
-                    .data(hold)
+                    .data(self.hold.clone())
                     .build();
                 Poll::Ready(Some(Ok(task)))
             }
@@ -354,6 +344,12 @@ where
         let claims = Arc::new(Claims::new(self.settings.concurrency.max(1), notes));
         *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
         self.claims = Some(Arc::clone(&claims));
+        self.hold = Some(Arc::new(Hold {
+            broker: self.broker.clone(),
+            conn: self.conn.clone(),
+            claims: Arc::clone(&claims),
+            lease: self.settings.lease,
+        }));
 
         if let Err(error) = self.start(&claims, answers, out) {
             // Without renewals every job would run twice: rather run none.

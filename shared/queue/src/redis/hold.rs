@@ -4,18 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use ::redis::aio::ConnectionManager;
 use tracing::debug;
+use uuid::Uuid;
 
 use super::{Broker, fetch::Claims};
 
-/// One delivery, and whom to ask about it. Every task carries one in its data.
-#[derive(Clone)]
+/// Whom to ask about the deliveries of a worker. Every task carries it in its data.
 pub(crate) struct Hold {
     pub(super) broker: Broker,
     pub(super) conn: ConnectionManager,
     pub(super) claims: Arc<Claims>,
     pub(super) lease: Duration,
-    pub(super) id: String,
-    pub(super) number: u64,
 }
 
 /// Nobody waits longer for a broker that does not answer.
@@ -23,12 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Hold {
     /// Whether nobody else has the job, or will get it. None: the broker is silent, and the lease may have run out.
-    pub(crate) async fn is_ours(&self) -> Option<bool> {
-        let (mut conn, held) = (self.conn.clone(), [(self.id.clone(), self.number)]);
+    pub(crate) async fn is_ours(&self, id: Uuid, number: u64) -> Option<bool> {
+        let (mut conn, held) = (self.conn.clone(), [(id.to_string(), number)]);
         match tokio::time::timeout(PATIENCE, self.broker.renew(&mut conn, self.lease, &held)).await {
             Ok(Ok(lost)) => return Some(lost.is_empty()),
-            Ok(Err(error)) => debug!(job = self.id, %error, "the broker cannot be asked whose job this is"),
-            Err(_) => debug!(job = self.id, "the broker is too slow to say whose job this is"),
+            Ok(Err(error)) => debug!(job = %id, %error, "the broker cannot be asked whose job this is"),
+            Err(_) => debug!(job = %id, "the broker is too slow to say whose job this is"),
         }
         (self.claims.kept_for() < self.lease).then_some(true)
     }

@@ -66,7 +66,7 @@ impl tower::Service<Task<Vec<u8>>> for Service {
                 return Ok(());
             };
             let lost = task.data().get::<LeaseLost>().map_or_else(CancellationToken::new, |lost| lost.0.clone());
-            let hold = task.data().get::<Option<Hold>>().cloned().flatten();
+            let hold = task.data().get::<Option<Arc<Hold>>>().cloned().flatten();
             let delivery = Delivery { queue, id, number, lost, hold, body: task.args };
             runner.run(delivery).await.map_err(|HandBack| HandBack.into())
         })
