@@ -10,7 +10,7 @@ mod values;
 use crate::ReasonCode;
 
 pub use id::{Grouping, ids_of_upload, line_id, line_ids};
-pub(crate) use record::{COLUMNS, Claims, TABLE};
+pub(crate) use record::{AMOUNTS, COLUMNS, Claims, TABLE};
 pub use record::{Line, Values, check};
 pub use rules::{RULES, Rule, Switches, UnknownRule};
 pub(crate) use samples::SAMPLES;

@@ -5,5 +5,5 @@ mod record;
 mod rules;
 mod samples;
 
-pub(crate) use record::{COLUMNS, Debts, TABLE};
+pub(crate) use record::{AMOUNTS, COLUMNS, Debts, TABLE};
 pub(crate) use samples::SAMPLES;

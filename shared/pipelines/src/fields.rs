@@ -1,5 +1,7 @@
 //! Checks of single fields that kinds share. Each takes a trimmed field and says what is wrong with it.
 
+mod amount;
+
 use memchr::memchr;
 use uuid::Uuid;
 
@@ -7,6 +9,9 @@ use crate::{
     ReasonCode,
     reject::{Fault, excerpt},
 };
+
+pub use amount::MAX_AMOUNT_MINOR;
+pub(crate) use amount::{decimals, within, without_exponent};
 
 /// A trimmed field and the kind's name for its column.
 #[derive(Clone, Copy)]
@@ -47,11 +52,12 @@ impl<'r> Field<'r> {
 
     /// A positive amount in the currency's major unit; returned in hundredths.
     pub(crate) fn amount(self) -> Result<i64, Fault> {
-        amount(self.bytes).ok_or_else(|| {
+        let digits = self.bytes.strip_prefix(b"+").unwrap_or(self.bytes);
+        amount::unsigned(digits).filter(|amount| *amount > 0).ok_or_else(|| {
             self.fault(
                 ReasonCode::BadAmount,
-                "an amount greater than 0 with at most two decimals after a point and no separators of thousands, \
-                 like 7811 or 1000.50",
+                "an amount greater than 0 and up to 9999999999.99, with at most two decimals after a point and no \
+                 separators of thousands, like 7811 or 1000.50",
             )
         })
     }
@@ -62,10 +68,11 @@ impl<'r> Field<'r> {
             [b'-', digits @ ..] => (-1, digits),
             [b'+', digits @ ..] | digits => (1, digits),
         };
-        unsigned(digits).map(|amount| sign * amount).ok_or_else(|| {
+        amount::unsigned(digits).map(|amount| sign * amount).ok_or_else(|| {
             self.fault(
                 ReasonCode::BadAmount,
-                "an amount with at most two decimals after a point and no separators of thousands, like 12.99 or -4.50",
+                "an amount up to 9999999999.99, with at most two decimals after a point and no separators of thousands, \
+                 like 12.99 or -4.50",
             )
         })
     }
@@ -132,23 +139,6 @@ impl<'r> Field<'r> {
 /// UTF-8 without NULs.
 fn storable(bytes: &[u8]) -> bool {
     memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok()
-}
-
-fn amount(bytes: &[u8]) -> Option<i64> {
-    unsigned(bytes).filter(|amount| *amount > 0)
-}
-
-fn unsigned(bytes: &[u8]) -> Option<i64> {
-    let (units, hundredths) = match bytes {
-        [units @ .., b'.', tenths] => (units, 10 * digit(*tenths)?),
-        [units @ .., b'.', tenths, hundredths] => (units, 10 * digit(*tenths)? + digit(*hundredths)?),
-        units => (units, 0),
-    };
-    if units.is_empty() {
-        return None;
-    }
-    let units = units.iter().try_fold(0_i64, |sum, byte| sum.checked_mul(10)?.checked_add(digit(*byte)?))?;
-    units.checked_mul(100)?.checked_add(hundredths)
 }
 
 fn digit(byte: u8) -> Option<i64> {

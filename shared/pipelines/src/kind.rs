@@ -90,6 +90,16 @@ impl Kind {
         }
     }
 
+    /// Which of the columns are amounts.
+    fn amounts(self) -> &'static [usize] {
+        match self {
+            Self::Debts => debts::AMOUNTS,
+            Self::Claims => claims::AMOUNTS,
+            Self::Transactions => transactions::AMOUNTS,
+            Self::Messages => &[],
+        }
+    }
+
     /// What duplicates are said to have in common: the column of a file that [`Row::key`](crate::Row::key) is made of.
     pub fn key_column(self) -> &'static str {
         match self {
@@ -114,7 +124,7 @@ impl Kind {
     /// in any order and capitalisation; those that the kind does not know are ignored. An empty one is that of a file
     /// without a header: lines of JSON, whose objects name the columns themselves.
     pub fn read_header(self, record: &[u8], limits: &Limits) -> Result<Layout, HeaderError> {
-        Layout::read(self.columns(), self.optional_columns(), record, limits)
+        Layout::read(self.columns(), self.amounts(), self.optional_columns(), record, limits)
     }
 
     /// Parses and checks a chunk of whole records, on the current rayon pool; the last one may lack its line end.

@@ -19,6 +19,8 @@ pub struct Layout {
     pub(crate) format: Format,
     /// The kind's columns.
     pub(crate) columns: &'static [&'static str],
+    /// Which of them are amounts.
+    pub(crate) amounts: &'static [usize],
     /// For each column of the kind, in the kind's order: its place in the file.
     pub(crate) places: Vec<usize>,
     /// Columns of the file.
@@ -86,6 +88,7 @@ impl Layout {
     /// The last `optional` of the columns need not be there.
     pub(crate) fn read(
         columns: &'static [&'static str],
+        amounts: &'static [usize],
         optional: usize,
         record: &[u8],
         limits: &Limits,
@@ -93,7 +96,7 @@ impl Layout {
         let expected = &columns[..columns.len() - optional];
         if record.is_empty() {
             let places = (0..columns.len()).collect();
-            return Ok(Self { format: Format::Ndjson, columns, places, width: columns.len() });
+            return Ok(Self { format: Format::Ndjson, columns, amounts, places, width: columns.len() });
         }
         let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
         let mut error = HeaderError { missing: vec![], duplicate: vec![], found: vec![], over: None, expected };
@@ -124,7 +127,7 @@ impl Layout {
             }
         }
         if error.over.is_none() && error.missing.is_empty() && error.duplicate.is_empty() {
-            return Ok(Self { format: Format::Csv, columns, places, width });
+            return Ok(Self { format: Format::Csv, columns, amounts, places, width });
         }
         error.found = names.iter().take(50).map(|name| name.chars().take(60).collect()).collect();
         Err(error)

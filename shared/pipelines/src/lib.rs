@@ -32,6 +32,7 @@ mod transactions;
 
 pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter};
 
+pub use fields::MAX_AMOUNT_MINOR;
 pub use kind::{Kind, Table, UnknownKind};
 pub use layout::{Format, HeaderError, Layout, Limits, Over};
 

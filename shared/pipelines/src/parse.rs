@@ -235,7 +235,7 @@ impl<P: Pipeline> Job<'_, P> {
                 }
             }
             Format::Ndjson => {
-                let mut objects = Objects::new(bytes, first_line, self.layout.columns);
+                let mut objects = Objects::new(bytes, first_line, self.layout);
                 while let Some((record, read)) = objects.next_record() {
                     self.take(&mut parsed, block.start, &record, read.map(|escapes| plain && !escapes));
                 }

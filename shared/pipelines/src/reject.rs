@@ -108,7 +108,7 @@ reason_codes! {
     FieldTooLong = "field_too_long",
     /// Not a UUID of the form 8-4-4-4-12 hexadecimal digits.
     BadUuid = "bad_uuid",
-    /// Not an amount with at most two decimals after a point; of a debt, not one greater than 0.
+    /// Not an amount up to 9,999,999,999.99 with at most two decimals after a point; of a debt, not one greater than 0.
     BadAmount = "bad_amount",
     /// Not a date of the calendar in the form YYYY-MM-DD; of a claim, M/D/YY.
     BadDate = "bad_date",

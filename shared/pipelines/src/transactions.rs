@@ -5,5 +5,5 @@ mod record;
 mod rules;
 mod samples;
 
-pub(crate) use record::{COLUMNS, OPTIONAL, TABLE, Transactions};
+pub(crate) use record::{AMOUNTS, COLUMNS, OPTIONAL, TABLE, Transactions};
 pub(crate) use samples::SAMPLES;

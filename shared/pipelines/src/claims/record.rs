@@ -60,6 +60,8 @@ pub(super) const PROVIDER_FEES: usize = 6;
 pub(super) const ALLOWED_FEES: usize = 7;
 pub(super) const COINSURANCE: usize = 8;
 pub(super) const COPAY: usize = 9;
+/// Which of them are amounts.
+pub(crate) const AMOUNTS: &[usize] = &[PROVIDER_FEES, ALLOWED_FEES, COINSURANCE, COPAY];
 
 /// A line as it came: its trimmed fields, in the order of a file's columns.
 #[derive(Debug, Clone, Copy)]

@@ -53,9 +53,9 @@ pub static RULES: &[Rule] = &[
     rule(
         "money_is_money",
         ReasonCode::BadAmount,
-        MONEY,
+        AMOUNTS,
         money_is_money,
-        "dollars with at most two decimals, up to 100,000,000.00, like $1,234.50, -5 or (5.00)",
+        "dollars with at most two decimals, up to 9,999,999,999.99, like $1,234.50, -5 or (5.00)",
     ),
     optional(
         "npi_luhn",
@@ -71,7 +71,7 @@ pub static RULES: &[Rule] = &[
         quadrant_known,
         "a quadrant of the mouth: UR, UL, LR or LL, or nothing",
     ),
-    optional("fees_not_negative", ReasonCode::BadAmount, MONEY, fees_not_negative, "no negative amount"),
+    optional("fees_not_negative", ReasonCode::BadAmount, AMOUNTS, fees_not_negative, "no negative amount"),
     optional(
         "allowed_within_provider_fees",
         ReasonCode::AmountsDisagree,
@@ -105,7 +105,6 @@ const REQUIRED: &[usize] =
     &[SERVICE_DATE, PROCEDURE, PLAN_GROUP, SUBSCRIBER, PROVIDER, PROVIDER_FEES, ALLOWED_FEES, COINSURANCE, COPAY];
 /// Those of free form.
 const TEXTS: &[usize] = &[QUADRANT, PLAN_GROUP, SUBSCRIBER];
-const MONEY: &[usize] = &[PROVIDER_FEES, ALLOWED_FEES, COINSURANCE, COPAY];
 
 fn is_there(field: &[u8], _: &Line<'_>) -> bool {
     !field.is_empty()

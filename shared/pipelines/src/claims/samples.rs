@@ -37,7 +37,7 @@ pub(crate) const SAMPLES: Samples = Samples {
         bad(b"3/28/18,D0180,,G,1,1497775530,free,1,0,0", Some("provider fees"), ReasonCode::BadAmount),
         bad(b"3/28/18,D0180,,G,1,1497775530,1,1.999,0,0", Some("Allowed fees"), ReasonCode::BadAmount),
         bad(b"3/28/18,D0180,,G,1,1497775530,1,1,\"1,00\",0", Some("member coinsurance"), ReasonCode::BadAmount),
-        bad(b"3/28/18,D0180,,G,1,1497775530,1,1,0,100000000.01", Some("member copay"), ReasonCode::BadAmount),
+        bad(b"3/28/18,D0180,,G,1,1497775530,1,1,0,10000000000", Some("member copay"), ReasonCode::BadAmount),
         bad(
             b"3/28/18,D0180,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,G,1,1497775530,1,1,0,0",
             Some("quadrant"),

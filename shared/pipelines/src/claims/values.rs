@@ -1,9 +1,6 @@
 //! What the texts of a line mean: money and dates as clinics write them.
 
-use crate::fields::days_of;
-
-/// A hundred million dollars, in cents: sums of a hundred million such amounts still fit.
-const MOST: i64 = 10_000_000_000;
+use crate::fields::{days_of, decimals, within};
 
 /// An amount in cents: `$` and commas between thousands are allowed, at most two decimals; negative by a `-`, or in
 /// parentheses as accountants write it.
@@ -19,15 +16,9 @@ pub(super) fn money(text: &[u8]) -> Option<i64> {
         text => (negative, text),
     };
     let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
-    let (units, decimals) = text.split_at(point);
-    let hundredths = match decimals {
-        [] => 0,
-        [b'.', tenths] => 10 * digit(*tenths)?,
-        [b'.', tenths, hundredths] => 10 * digit(*tenths)? + digit(*hundredths)?,
-        _ => return None,
-    };
-    let cents = whole(units)?.checked_mul(100)?.checked_add(hundredths)?;
-    (cents <= MOST).then_some(if negative { -cents } else { cents })
+    let (units, behind) = text.split_at(point);
+    let cents = within(whole(units)?.checked_mul(100)?.checked_add(decimals(behind)?)?)?;
+    Some(if negative { -cents } else { cents })
 }
 
 /// A whole number, plain or with a comma before every three digits.
@@ -110,7 +101,8 @@ fn digit(byte: u8) -> Option<i64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{MOST, day, money};
+    use super::{day, money};
+    use crate::MAX_AMOUNT_MINOR;
 
     #[test]
     fn money_is_exact() {
@@ -125,7 +117,8 @@ mod tests {
             ("- $5", -500),
             ("($5.00)", -500),
             ("(1,000.05)", -100_005),
-            ("$100,000,000.00", MOST),
+            ("$9,999,999,999.99", MAX_AMOUNT_MINOR),
+            ("$100.000", 10_000),
         ] {
             assert_eq!(money(text.as_bytes()), Some(cents), "{text}");
         }
@@ -151,7 +144,8 @@ mod tests {
             "€5",
             "5 USD",
             "1 000",
-            "100,000,000.01",
+            "10,000,000,000.00",
+            "1,000.001",
             "99999999999999999999",
         ] {
             assert_eq!(money(text.as_bytes()), None, "{text}");
@@ -198,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_way_to_write_an_amount_is_the_amount(cents in -MOST..=MOST, commas: bool, dollar: bool, parentheses: bool) {
+        fn every_way_to_write_an_amount_is_the_amount(cents in -MAX_AMOUNT_MINOR..=MAX_AMOUNT_MINOR, commas: bool, dollar: bool, parentheses: bool) {
             let absolute = cents.abs();
             let units = if commas { with_commas(absolute / 100) } else { (absolute / 100).to_string() };
             let text = format!("{}{units}.{:02}", if dollar { "$" } else { "" }, absolute % 100);

@@ -1,5 +1,6 @@
 //! From lines of JSON to records. A record's fields are the kind's columns in their order: what the line's object has
-//! under these names, in any capitalisation. A text is the field as it says, a number as it is written, null is none.
+//! under these names, in any capitalisation. A text is the field as it says, a number as it is written
+//! (an amount's exponent is worked out), null is none.
 
 use std::fmt;
 
@@ -9,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::{Record, Records, Span};
 use crate::{
-    ReasonCode,
+    Layout, ReasonCode,
+    fields::without_exponent,
     reject::{Fault, excerpt},
 };
 
@@ -17,13 +19,13 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Objects<'a> {
     lines: Records<'a>,
-    columns: &'static [&'static str],
+    layout: &'a Layout,
 }
 
 impl<'a> Objects<'a> {
     /// `first_line`: the line of the first byte.
-    pub(crate) fn new(data: &'a [u8], first_line: u64, columns: &'static [&'static str]) -> Self {
-        Self { lines: Records::new(data, first_line), columns }
+    pub(crate) fn new(data: &'a [u8], first_line: u64, layout: &'a Layout) -> Self {
+        Self { lines: Records::new(data, first_line), layout }
     }
 
     /// The next record, and whether there are escapes in it, or what is wrong with the line.
@@ -39,12 +41,13 @@ impl<'a> Objects<'a> {
         lines.pos = start + raw.len();
         lines.end_line();
         lines.spans.clear();
-        lines.spans.resize(self.columns.len(), Span::ABSENT);
+        lines.spans.resize(self.layout.columns.len(), Span::ABSENT);
         lines.unescaped.clear();
         let read = read(
             raw,
             Object {
-                columns: self.columns,
+                columns: self.layout.columns,
+                amounts: self.layout.amounts,
                 spans: &mut lines.spans,
                 texts: &mut lines.unescaped,
                 seen: 0,
@@ -83,6 +86,7 @@ fn broken(raw: &[u8], error: &serde_json::Error) -> Fault {
 /// Where the fields of an object go.
 struct Object<'o> {
     columns: &'static [&'static str],
+    amounts: &'static [usize],
     spans: &'o mut [Span],
     texts: &'o mut Vec<u8>,
     /// A bit a column that was named, with a null too.
@@ -125,7 +129,10 @@ impl Object<'_> {
                 self.escapes = true;
                 self.texts.extend_from_slice(serde_json::from_str::<String>(value)?.as_bytes());
             }
-            number @ [b'-' | b'0'..=b'9', ..] => self.texts.extend_from_slice(number),
+            number @ [b'-' | b'0'..=b'9', ..] => match without_exponent(value) {
+                Some(amount) if self.amounts.contains(&place) => self.texts.extend_from_slice(amount.as_bytes()),
+                _ => self.texts.extend_from_slice(number),
+            },
             _ => {
                 let message = format!("{column} is {}, expected a text or a number", excerpt(value.as_bytes()));
                 self.fault.get_or_insert(Fault { column: Some(column), code: ReasonCode::BadJson, message });

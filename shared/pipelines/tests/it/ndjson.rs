@@ -209,3 +209,37 @@ fn a_name_twice_is_refused_whatever_it_says() {
         );
     }
 }
+
+#[test]
+fn numbers_with_an_exponent_are_exact_amounts() {
+    for (kind, line) in [
+        (
+            Kind::Debts,
+            r#"{"name":"A","governmentId":"1","email":"a@b.c","debtAmount":AMOUNT,"debtDueDate":"2030-01-01","debtId":"29f7f568-5350-4e8e-bc1c-a22e56826dce"}"#,
+        ),
+        (Kind::Transactions, r#"{"date":"2030-01-01","description":"x","amount":AMOUNT,"id":"1"}"#),
+        (
+            Kind::Claims,
+            r#"{"service date":"2024-01-01","submitted procedure":"D0180","Plan/Group #":"G","Subscriber#":"1","Provider NPI":"1497775530","provider fees":AMOUNT,"Allowed fees":1,"member coinsurance":0,"member copay":0}"#,
+        ),
+    ] {
+        let layout = kind.read_header(b"", &Limits::default()).unwrap();
+        let parse = |amount: &str| {
+            let line = line.replace("AMOUNT", amount);
+            kind.parse(line.as_bytes(), 1, &layout, &OWNER, &Rules::default())
+        };
+        for (number, plain) in [("1E2", "100"), ("1.2345e3", "1234.50"), ("19990e-3", "19.99"), ("1e0", "1")] {
+            let parsed = parse(number);
+            assert_eq!(parsed.rejects, [], "{kind}: {number}");
+            assert_eq!(parsed.tuples, parse(plain).tuples, "{kind}: {number}");
+        }
+        for number in ["1e-3", "1e10", "1e400", "0.30000000000000004", "\"1E2\""] {
+            assert_eq!(parse(number).rejects[0].code, ReasonCode::BadAmount, "{kind}: {number}");
+        }
+    }
+    // an id is no amount: how it was shortened is not known
+    let layout = Kind::Transactions.read_header(b"", &Limits::default()).unwrap();
+    let line = br#"{"date":"2030-01-01","description":"x","amount":1,"id":1E2}"#;
+    let parsed = Kind::Transactions.parse(line, 1, &layout, &OWNER, &Rules::default());
+    assert!(!parsed.tuples.windows(3).any(|bytes| bytes == b"100"));
+}
