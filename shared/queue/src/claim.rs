@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     Context, Queue, QueueError,
     ledger::{complete::Finished, fail::Run},
+    redis::tell_progress,
 };
 
 /// The right to finish one delivery of a job.
@@ -182,11 +183,10 @@ impl Queue {
     }
 
     pub(crate) async fn tell_progress(&self, said: &[(Uuid, Progress)]) -> ::redis::RedisResult<()> {
-        let mut pipe = ::redis::pipe();
-        for (id, progress) in said {
+        let texts = said.iter().map(|(id, progress)| {
             let json = format!("{{\"done\":{},\"total\":{}}}", progress.done, progress.total);
-            pipe.cmd("SET").arg(self.progress_key(*id)).arg(json).arg("EX").arg(PROGRESS_SECONDS).ignore();
-        }
-        pipe.query_async(&mut self.conn()).await
+            (self.progress_key(*id), json)
+        });
+        tell_progress(&mut self.conn(), PROGRESS_SECONDS, texts).await
     }
 }

@@ -63,7 +63,7 @@ impl Queue {
         }
         let mut idle = HashSet::new();
         for (queue, ids) in queues {
-            match self.broker(queue).are_leased(&mut self.conn(), &ids).await {
+            match self.broker(queue).are_leased(&mut self.conn(), self.config().lease, &ids).await {
                 Ok(leased) => idle.extend(ids.into_iter().zip(leased).filter(|(_, leased)| !leased).map(|(id, _)| id)),
                 Err(error) => debug!(%error, "the broker cannot say which jobs run; their workers will see"),
             }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::redis::aio::ConnectionManager;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -31,70 +30,69 @@ pub(super) enum Note {
     Flush(oneshot::Sender<()>),
 }
 
-/// Runs until the worker is gone; the tasks that hold senders may live longer than it.
-pub(super) async fn send(
-    broker: Broker,
-    mut link: Link,
-    vitals: Arc<Vitals>,
-    claims: Arc<Claims>,
-    graveyard: Arc<dyn Graveyard>,
-    mut notes: mpsc::UnboundedReceiver<Note>,
-    end: CancellationToken,
-) {
-    let mut batch = Vec::new();
-    loop {
-        tokio::select! {
-            biased;
-            received = notes.recv_many(&mut batch, 500) => if received == 0 { return },
-            () = end.cancelled() => return,
-        }
-        let (mut done, mut back, mut buried, mut flushes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for note in batch.drain(..) {
-            match note {
-                Note::Flush(reply) => flushes.push(reply),
-                Note::Answer(Answer { id, number, verdict }) => match verdict {
-                    Verdict::Done => done.push((id, number)),
-                    Verdict::Release(delay) => back.push((id, number, delay)),
-                    Verdict::Bury(error) => buried.push((id, number, error)),
-                },
-            }
-        }
-        for (id, number, error) in buried {
-            let job = Buried { payload: claims.payload(&id), id, reason: Reason::Aborted(error) };
-            tokio::spawn(bury(Arc::clone(&claims), Arc::clone(&graveyard), job, number));
-        }
-        let mut pause = Duration::from_millis(20);
-        while let Err(error) = deliver(&broker, link.conn(), &done, &back).await {
-            if pause > Duration::from_secs(1) {
-                warn!(%error, waiting = done.len() + back.len(), "the broker does not take our answers; trying on");
-            } else {
-                debug!(%error, "the broker does not take our answers; trying again");
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = end.cancelled() => return,
-            }
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
-        if !done.is_empty() || !back.is_empty() {
-            vitals.progress();
-        }
-        let answered = done.iter().map(|(id, number)| (id, *number));
-        claims.forget(answered.chain(back.iter().map(|(id, number, _)| (id, *number))));
-        for reply in flushes {
-            let _ = reply.send(());
-        }
-    }
+/// Tells Redis how leases end.
+pub(super) struct Answers {
+    pub(super) broker: Broker,
+    pub(super) link: Link,
+    pub(super) lease: Duration,
+    pub(super) vitals: Arc<Vitals>,
+    pub(super) claims: Arc<Claims>,
+    pub(super) graveyard: Arc<dyn Graveyard>,
 }
 
-async fn deliver(
-    broker: &Broker,
-    conn: &mut ConnectionManager,
-    done: &[(String, u64)],
-    back: &[(String, u64, Duration)],
-) -> ::redis::RedisResult<()> {
-    broker.ack(conn, done).await?;
-    broker.release(conn, back).await
+impl Answers {
+    /// Runs until the worker is gone; the tasks that hold senders may live longer than it.
+    pub(super) async fn send(mut self, mut notes: mpsc::UnboundedReceiver<Note>, end: CancellationToken) {
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                received = notes.recv_many(&mut batch, 500) => if received == 0 { return },
+                () = end.cancelled() => return,
+            }
+            let (mut done, mut back, mut buried, mut flushes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            for note in batch.drain(..) {
+                match note {
+                    Note::Flush(reply) => flushes.push(reply),
+                    Note::Answer(Answer { id, number, verdict }) => match verdict {
+                        Verdict::Done => done.push((id, number)),
+                        Verdict::Release(delay) => back.push((id, number, delay)),
+                        Verdict::Bury(error) => buried.push((id, number, error)),
+                    },
+                }
+            }
+            for (id, number, error) in buried {
+                let job = Buried { payload: self.claims.payload(&id), id, reason: Reason::Aborted(error) };
+                tokio::spawn(bury(Arc::clone(&self.claims), Arc::clone(&self.graveyard), job, number));
+            }
+            let mut pause = Duration::from_millis(20);
+            while let Err(error) = self.deliver(&done, &back).await {
+                if pause > Duration::from_secs(1) {
+                    warn!(%error, waiting = done.len() + back.len(), "the broker does not take our answers; trying on");
+                } else {
+                    debug!(%error, "the broker does not take our answers; trying again");
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = end.cancelled() => return,
+                }
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+            if !done.is_empty() || !back.is_empty() {
+                self.vitals.progress();
+            }
+            let answered = done.iter().map(|(id, number)| (id, *number));
+            self.claims.forget(answered.chain(back.iter().map(|(id, number, _)| (id, *number))));
+            for reply in flushes {
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    async fn deliver(&mut self, done: &[(String, u64)], back: &[(String, u64, Duration)]) -> ::redis::RedisResult<()> {
+        self.broker.ack(self.link.conn(), done).await?;
+        self.broker.release(self.link.conn(), self.lease, back).await
+    }
 }
 
 /// Asks until the graveyard takes the job; only then is it acknowledged.

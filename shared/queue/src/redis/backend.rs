@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use super::{
     Broker, Graveyard, Hold, LeaseLayer, ListGraveyard, Process, Roster,
-    acks::{self, Answer, Note, Verdict},
+    acks::{Answer, Answers, Note, Verdict},
     fetch::{Claims, Fetched, Fetcher, Naming},
     keeper::Keeper,
     link::Link,
@@ -290,15 +290,15 @@ where
         };
         keeper.start()?;
         let vitals = process.line(queue, Arc::clone(&self.reconnects));
-        tokio::spawn(acks::send(
-            self.broker.clone(),
-            self.link().map_err(std::io::Error::other)?,
-            Arc::clone(&vitals),
-            Arc::clone(claims),
-            Arc::clone(&self.graveyard),
-            answers,
-            self.end.clone(),
-        ));
+        let sender = Answers {
+            broker: self.broker.clone(),
+            link: self.link().map_err(std::io::Error::other)?,
+            lease,
+            vitals: Arc::clone(&vitals),
+            claims: Arc::clone(claims),
+            graveyard: Arc::clone(&self.graveyard),
+        };
+        tokio::spawn(sender.send(answers, self.end.clone()));
         let codec = self.codec.clone();
         let fetcher = Fetcher {
             broker: self.broker.clone(),

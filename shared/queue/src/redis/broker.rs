@@ -20,13 +20,14 @@ script!(ACK, "ack.lua");
 script!(RELEASE, "release.lua");
 script!(REAP, "reap.lua");
 script!(LIMIT, "limit.lua");
+script!(LEASED, "leased.lua");
 
 /// Ids in one call: Lua unpacks them, so there is a bound.
 const SLICE: usize = 500;
 /// In the order of `scripts/queue.lua`; behind them come the rings `turns:0` to `turns:9`.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "jobs", "leases", "delayed", "claims", "strikes", "running", "counts", "parked", "limits", "bucket", "acked",
-    "wake",
+    "wake", "clock",
 ];
 const MESSAGES: usize = 0;
 const LEASES: usize = 1;
@@ -259,10 +260,12 @@ impl Broker {
     pub(super) async fn release<C: ConnectionLike + Send>(
         &self,
         conn: &mut C,
+        lease: Duration,
         back: &[(String, u64, Duration)],
     ) -> RedisResult<()> {
         for slice in back.chunks(SLICE) {
             let mut call = self.call(&RELEASE);
+            call.arg(millis(lease));
             for (id, number, delay) in slice {
                 call.arg(id).arg(number).arg(millis(*delay));
             }
@@ -305,19 +308,17 @@ impl Broker {
     pub(crate) async fn are_leased<C: ConnectionLike + Send>(
         &self,
         conn: &mut C,
+        lease: Duration,
         ids: &[uuid::Uuid],
     ) -> RedisResult<Vec<bool>> {
-        let (seconds, micros): (f64, f64) = ::redis::cmd("TIME").query_async(conn).await?;
-        let now = seconds * 1_000.0 + micros / 1_000.0;
         let mut leased = Vec::with_capacity(ids.len());
         for slice in ids.chunks(SLICE) {
-            let mut call = ::redis::cmd("ZMSCORE");
-            call.arg(&self.keys[LEASES]);
+            let mut call = self.call(&LEASED);
+            call.arg(millis(lease));
             for id in slice {
                 call.arg(id.to_string());
             }
-            let ends: Vec<Option<f64>> = call.query_async(conn).await?;
-            leased.extend(ends.iter().map(|end| end.is_some_and(|end| end > now)));
+            leased.extend(call.invoke_async::<Vec<bool>>(conn).await?);
         }
         Ok(leased)
     }
@@ -351,7 +352,8 @@ impl Broker {
         let (known, running, acked, (seconds, micros)) = answer;
         // Slots of ten seconds, by number; the first of them tells since when there is work.
         let now = seconds as f64 + micros as f64 / 1e6;
-        let recent = acked.iter().filter(|(slot, _)| slot * 10 + 70 > seconds);
+        // (One of the future is from before the clock stepped back.)
+        let recent = acked.iter().filter(|(slot, _)| slot * 10 + 70 > seconds && slot * 10 <= seconds);
         let (first, count) =
             recent.fold((seconds, 0), |(first, sum), (slot, count)| (first.min(slot * 10), sum + count));
         let acked_per_second = count as f64 / (now - first as f64).max(1.0);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 static FAREWELL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/farewell.lua")));
+static BEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/beat.lua")));
 static DRAIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/drain.lua")));
 
 /// A worker that has not been heard of for this long is gone.
@@ -166,27 +167,9 @@ impl Roster {
         told: &Told,
         line: (&Uuid, &LineView),
     ) -> RedisResult<bool> {
-        let (now, _): (u64, u64) = ::redis::cmd("TIME").query_async(conn).await?;
-        let key = self.worker(id);
-        let seconds = HEARD.as_secs().cast_signed();
-        let (asked,): (Option<String>,) = ::redis::pipe()
-            .atomic()
-            .zadd(&self.workers, id.to_string(), now)
-            .ignore()
-            .zrembyscore(&self.workers, "-inf", now.saturating_sub(HEARD.as_secs()))
-            .ignore()
-            .expire(&self.workers, seconds)
-            .ignore()
-            .hset(&key, "told", json(told))
-            .ignore()
-            .hset(&key, format!("line:{}", line.0), json(line.1))
-            .ignore()
-            .expire(&key, seconds)
-            .ignore()
-            .hget(&key, "drain")
-            .query_async(conn)
-            .await?;
-        Ok(asked.is_some())
+        let mut call = BEAT.key(&self.workers);
+        call.key(self.worker(id)).arg(id.to_string()).arg(json(told)).arg(HEARD.as_secs());
+        call.arg(format!("line:{}", line.0)).arg(json(line.1)).invoke_async(conn).await
     }
 
     /// Removes one line of a worker, and with the last one the worker.

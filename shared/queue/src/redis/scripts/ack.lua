@@ -1,5 +1,6 @@
 -- ARGV (id number)...
 -- What is acknowledged by its last owner leaves nothing behind but a count, for a minute.
+when_full_too()
 local ids, own = {}, {}
 for i = 1, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
 local before = redis.call('HMGET', claims, unpack(ids))
@@ -23,4 +24,5 @@ if redis.call('HINCRBY', acked, slot, #own) == #own then
   end
 end
 redis.call('EXPIRE', acked, 60)
+forget_the_clock_of_an_empty_queue()
 return #own

@@ -1,7 +1,7 @@
 -- ARGV lease_ms count from_lowest
 -- Returns { hold, stuck, { id, claims before this one, message, ... } }. Hold: 0 none, -1 paused, -2 a limit is reached,
 -- else the milliseconds until the next start is allowed. Stuck: jobs wait and no reason was found not to give them out.
-local at = now()
+local at, shows = now(ARGV[1])
 local asked = tonumber(ARGV[2])
 local want = asked
 local paused, concurrency, rate, burst, per_key
@@ -18,7 +18,11 @@ local tokens
 if rate then
   local last = redis.call('HMGET', bucket, 'tokens', 'at')
   tokens = burst
-  if last[1] then tokens = math.min(burst, tonumber(last[1]) + math.max(0, at - tonumber(last[2])) * rate / 1000) end
+  if last[1] then
+    tokens = math.min(burst, tonumber(last[1]) + math.max(0, at - tonumber(last[2])) * rate / 1000)
+    -- the clock has stepped back while the queue was empty
+    if at < tonumber(last[2]) then redis.call('HSET', bucket, 'at', at) end
+  end
   -- what is missing by rounding is there
   want = math.min(want, math.floor(tokens + 1e-6))
   if want <= 0 then return { math.max(1, math.ceil((1 - tokens) * 1000 / rate)), 0, {} } end
@@ -71,7 +75,10 @@ if #ids > 0 then
       end
     end
   end
-  if #new > 0 then redis.call('ZADD', leases, unpack(new)) end
+  if #new > 0 then
+    redis.call('ZADD', leases, unpack(new))
+    redis.call('SET', clock, string.format('%.0f %.0f', shows, at), 'NX')
+  end
   if #runs > 0 then redis.call('HSET', running, unpack(runs)) end
   for key, count in pairs(by_key) do redis.call('HINCRBY', counts, key, count) end
   if tokens and #new > 0 then

@@ -1,5 +1,6 @@
 -- ARGV version paused concurrency rate burst key_concurrency; an empty one is none
 -- Makes the copy of what is said of this queue be this, unless a later word is here already.
+when_full_too()
 local known = redis.call('HGET', limits, 'version')
 if known and tonumber(known) > tonumber(ARGV[1]) then return 0 end
 local names = { 'version', 'paused', 'concurrency', 'rate', 'burst', 'key_concurrency' }

@@ -1,14 +1,34 @@
 -- What stands before every script: its keys, always the same ones, and what several of them do.
 -- One line a fair key and priority, <turns:N>:<key>: its name is computed, within the hash tag and so in this slot.
 -- turns:N is the ring of those keys of priority N that have a line, but for the parked ones, whose limit is reached.
-local messages, leases, delayed, claims, strikes, running, counts, parked, limits, bucket, acked, wake =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local function turns(priority) return KEYS[13 + priority] end
+local messages, leases, delayed, claims, strikes, running, counts, parked, limits, bucket, acked, wake, clock =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local function turns(priority) return KEYS[14 + priority] end
 local function line(priority, key) return turns(priority) .. ':' .. key end
 
-local function now()
+-- Goes first in every script but push.lua. A Redis that is full refuses what needs memory, but only as the first
+-- write of a script; this one needs none. So a push is refused, and whoever holds a job keeps it and ends it.
+local function when_full_too() redis.call('ZREM', leases, '') end
+
+-- Milliseconds, as this queue counts them: Redis' clock may step, and no lease may end, or last, because of that. The
+-- queue's goes on by what has passed since it was last asked, by a third of a lease at most, and never back. Workers
+-- ask all the time; a silence longer than that is a step, or nobody could have renewed a lease in it.
+-- clock: what Redis' clock showed, and what this one did; there is one as long as the queue has jobs.
+local function now(lease)
+  when_full_too()
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  local shows = time[1] * 1000 + math.floor(time[2] / 1000)
+  local known = redis.call('GET', clock)
+  if not known then return shows, shows end
+  local showed, counted = string.match(known, '^(%d+) (%d+)$')
+  local passed = shows - showed
+  local at = counted + math.max(0, math.min(passed, math.floor(lease / 3)))
+  if passed < 0 or passed >= 100 then redis.call('SET', clock, string.format('%.0f %.0f', shows, at)) end
+  return at, shows
+end
+
+local function forget_the_clock_of_an_empty_queue()
+  if redis.call('EXISTS', messages) == 0 then redis.call('DEL', clock) end
 end
 
 local function wake_one()

@@ -1,7 +1,7 @@
 -- ARGV limit max_strikes lease_ms
 -- Leases and delays that ran out: back to the front of the line, and those that killed too many owners to the caller
 -- (id, claims before, message, ...), under a lease of its own until it has buried them.
-local at = now()
+local at = now(ARGV[3])
 local back, out = 0, {}
 for _, ended in ipairs({ leases, delayed }) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', ended, '-inf', at, 'LIMIT', 0, ARGV[1])) do
@@ -26,4 +26,5 @@ for _, ended in ipairs({ leases, delayed }) do
   end
 end
 if back > 0 then wake_one() end
+forget_the_clock_of_an_empty_queue()
 return { back, out }

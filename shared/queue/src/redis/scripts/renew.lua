@@ -1,6 +1,6 @@
 -- ARGV lease_ms (id number)...
 -- Returns the ids that somebody else has or will get: the caller lost them.
-local deadline = now() + ARGV[1]
+local deadline = now(ARGV[1]) + ARGV[1]
 local ids, lost = {}, {}
 for i = 2, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
 local before = redis.call('HMGET', claims, unpack(ids))
