@@ -6,6 +6,7 @@ mod duplicates;
 mod order;
 mod part;
 mod prepare;
+mod reasons;
 mod record;
 mod reports;
 mod suspects;

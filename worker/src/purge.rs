@@ -34,6 +34,7 @@ pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -
             .await?;
         if reason.as_deref() != Some("rejected_rows") {
             sqlx::query("delete from rejects where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
+            sqlx::query("delete from chunk_reasons where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         }
         sqlx::query("delete from upload_waits where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         sqlx::query("delete from upload_reports where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     duplicates,
     prepare::{Lost, Prepared, Refused},
+    reasons,
     record::ChunkRecord,
     suspects::Suspects,
 };
@@ -177,7 +178,7 @@ impl Stage {
     }
 }
 
-/// Puts the records that were not taken into `rejects`.
+/// Puts the records that were not taken into `rejects`, and counts their reasons.
 pub(crate) async fn refuse(
     conn: &mut PgConnection,
     upload_id: Uuid,
@@ -188,8 +189,8 @@ pub(crate) async fn refuse(
         return Ok(());
     }
     let into = "rejects (upload_id, line, chunk_no, column_name, code, message, raw, first_upload_id, first_line)";
-    copy(conn, into, refused.iter(), |piece, record| push_tuple(piece, upload_id, chunk_no, record)).await?;
-    Ok(())
+    copy(&mut *conn, into, refused.iter(), |piece, record| push_tuple(piece, upload_id, chunk_no, record)).await?;
+    reasons::count(conn, upload_id, chunk_no, refused).await
 }
 
 fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Refused) {

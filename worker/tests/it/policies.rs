@@ -77,6 +77,11 @@ async fn a_generated_file_is_counted_as_generated() {
         assert_eq!(upload.rows, expected, "chunks of {chunk_bytes}");
         assert_eq!(mill.lines(upload.id).await.len() as u64, counts.accepted);
         assert_eq!(mill.count("select count(*) from jobs where state in ('available', 'dead')").await, 0);
+        let reasons = "select count(*) from (
+            select code, sum(n)::bigint, min(first_line) from chunk_reasons group by code
+            except select code, count(*), min(line) from rejects where code <> 'duplicate' group by code) differ";
+        assert_eq!(mill.count(reasons).await, 0, "each reject is in a count of its reason");
+        assert_eq!(mill.count("select sum(n)::bigint from chunk_reasons").await, upload.rows.rejected);
     }
 }
 

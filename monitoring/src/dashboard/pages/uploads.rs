@@ -1,5 +1,7 @@
 //! Files: the list, and one with its map of chunks.
 
+mod reasons;
+
 use std::collections::HashMap;
 
 use askama::Template;
@@ -60,7 +62,7 @@ struct One {
     cells: Vec<Cell>,
     rate: Option<f64>,
     left: Option<f64>,
-    reasons: Vec<Reason>,
+    reasons: Vec<reasons::Reason>,
     last_row_at: Option<Timestamp>,
 }
 
@@ -82,25 +84,6 @@ struct Chunk {
     done_at: Option<jiff_sqlx::Timestamp>,
 }
 
-/// Why records were not taken, with an example.
-#[derive(sqlx::FromRow)]
-struct Reason {
-    code: String,
-    n: i64,
-    line: i64,
-    /// As it came: any bytes.
-    example: Vec<u8>,
-}
-
-impl Reason {
-    fn example(&self) -> String {
-        String::from_utf8_lossy(&self.example).into_owned()
-    }
-}
-
-/// Of that many rejects reasons are counted.
-const LOOKED_AT: i64 = 20_000;
-
 pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
     let Some(upload) = read::by_id(&app.pool, id).await? else { return Ok(None) };
@@ -120,7 +103,16 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<In
     let cells = chunks.iter().map(|chunk| cell(chunk, jobs.get(&chunk.no))).collect();
     let (rate, left) = pace(&upload, last_row_at);
     let title = upload.filename.clone().unwrap_or_else(|| say::short(upload.id));
-    let page = One { client, operator, cells, rate, left, reasons: reasons(app, id).await?, last_row_at, upload };
+    let page = One {
+        client,
+        operator,
+        cells,
+        rate,
+        left,
+        reasons: reasons::of(&app.pool, &upload).await?,
+        last_row_at,
+        upload,
+    };
     Inside::of(title, &page)
 }
 
@@ -189,17 +181,4 @@ fn pace(upload: &Upload, last: Option<Timestamp>) -> (Option<f64>, Option<f64>) 
         (running && chunks.done > 0).then(|| took * (chunks.total - chunks.done).max(0) as f64 / chunks.done as f64);
     // While it runs both change with every look; whole steps keep the page still.
     (Some(if running { (rate / 1_000.0).round() * 1_000.0 } else { rate }), left.map(f64::ceil))
-}
-
-async fn reasons(app: &App, id: Uuid) -> Result<Vec<Reason>, sqlx::Error> {
-    sqlx::query_as(
-        "select code, count(*) as n, min(line) as line,
-                (array_agg(substring(raw from 1 for 120) order by line))[1] as example
-         from (select code, line, raw from rejects where upload_id = $1 limit $2) r
-         group by code order by count(*) desc",
-    )
-    .bind(id)
-    .bind(LOOKED_AT)
-    .fetch_all(&app.pool)
-    .await
 }

@@ -1,0 +1,77 @@
+//! Why an upload's rows were not taken: of all of them, not of a sample.
+
+use gristmill_uploads::Upload;
+use sqlx::PgPool;
+
+/// So many bytes of a record are shown.
+const SHOWN: i32 = 120;
+/// So many rejects are looked through for an example of a duplicate.
+const LOOKED_AT: i64 = 20_000;
+
+/// Why records were not taken, with an example.
+#[derive(sqlx::FromRow)]
+pub(super) struct Reason {
+    pub(super) code: String,
+    pub(super) n: i64,
+    pub(super) line: Option<i64>,
+    /// As it came: any bytes.
+    example: Option<Vec<u8>>,
+}
+
+impl Reason {
+    pub(super) fn example(&self) -> String {
+        self.example.as_deref().map(|raw| String::from_utf8_lossy(raw).into_owned()).unwrap_or_default()
+    }
+}
+
+/// The most frequent one first; they add up to what was rejected and what was duplicate.
+pub(super) async fn of(pool: &PgPool, upload: &Upload) -> Result<Vec<Reason>, sqlx::Error> {
+    let mut reasons: Vec<Reason> = sqlx::query_as(
+        "select c.code, c.n, c.line, substring(r.raw from 1 for $2) as example
+         from (select code, sum(n)::bigint as n, min(first_line) as line
+               from chunk_reasons where upload_id = $1 group by code) c
+         left join rejects r on r.upload_id = $1 and r.line = c.line",
+    )
+    .bind(upload.id)
+    .bind(SHOWN)
+    .fetch_all(pool)
+    .await?;
+    let counted: i64 = reasons.iter().map(|reason| reason.n).sum();
+    // Of a time when chunks did not count them.
+    if upload.state.is_final() && counted != upload.rows.rejected {
+        reasons = counted_anew(pool, upload).await?;
+    }
+    if upload.rows.duplicate > 0 {
+        reasons.push(duplicates(pool, upload).await?);
+    }
+    reasons.sort_by(|one, other| other.n.cmp(&one.n).then_with(|| one.code.cmp(&other.code)));
+    Ok(reasons)
+}
+
+async fn counted_anew(pool: &PgPool, upload: &Upload) -> Result<Vec<Reason>, sqlx::Error> {
+    sqlx::query_as(
+        "select c.code, c.n, c.line, substring(r.raw from 1 for $2) as example
+         from (select code, count(*) as n, min(line) as line
+               from rejects where upload_id = $1 and code <> 'duplicate' group by code) c
+         left join rejects r on r.upload_id = $1 and r.line = c.line",
+    )
+    .bind(upload.id)
+    .bind(SHOWN)
+    .fetch_all(pool)
+    .await
+}
+
+async fn duplicates(pool: &PgPool, upload: &Upload) -> Result<Reason, sqlx::Error> {
+    let example: Option<(i64, Vec<u8>)> = sqlx::query_as(
+        "select line, substring(raw from 1 for $2)
+         from (select line, code, raw from rejects where upload_id = $1 order by line limit $3) r
+         where code = 'duplicate' order by line limit 1",
+    )
+    .bind(upload.id)
+    .bind(SHOWN)
+    .bind(LOOKED_AT)
+    .fetch_optional(pool)
+    .await?;
+    let (line, example) = example.unzip();
+    Ok(Reason { code: "duplicate".to_owned(), n: upload.rows.duplicate, line, example })
+}
