@@ -58,7 +58,7 @@ fn upload_table(uploads: &[Upload]) -> String {
             // One of 255 characters would push the numbers off the screen.
             short(upload.filename.as_deref().unwrap_or("-"), 32),
             bytes(upload.bytes.unsigned_abs()),
-            count(upload.rows.accepted),
+            count(upload.kept()),
             count(upload.rows.rejected),
             count(upload.rows.duplicate),
             upload.created_at.strftime("%Y-%m-%d %H:%M:%S").to_string(),

@@ -46,12 +46,19 @@ pub struct Upload {
     pub completed_at: Option<Timestamp>,
 }
 
+impl Upload {
+    /// The rows that are there because of it, or will be if it goes on as now: of one that has failed or was cancelled, none.
+    pub const fn kept(&self) -> i64 {
+        if matches!(self.state, State::Failed | State::Cancelled) { 0 } else { self.rows.accepted }
+    }
+}
+
 /// What became of the records: `read = accepted + rejected + duplicate`, always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rows {
     /// Records looked at.
     pub read: i64,
-    /// Good ones.
+    /// Good ones; they count from when the upload is `completed` on, and not at all when it failed or was cancelled.
     pub accepted: i64,
     /// Bad ones, each with a reject.
     pub rejected: i64,

@@ -4,6 +4,8 @@ use crate::{Content, Dun};
 const BILL: [&str; 5] = ["Bill", "Amount", "Paid", "Still to be paid", "Due on"];
 const CODES: [&str; 3] = ["Boleto", "PIX, to copy and paste", "Transfer"];
 const UPLOAD: [&str; 5] = ["Records", "Accepted", "Rejected", "Duplicate", "Upload"];
+/// Of one that failed: nothing was accepted.
+const FAILED: [&str; 5] = ["Records", "Valid, not kept", "Rejected", "Duplicate", "Upload"];
 const ENDPOINT: [&str; 4] = ["Failing since", "Last error", "Not delivered", "Endpoint"];
 
 pub(super) fn page(content: &Content) -> Page {
@@ -80,9 +82,8 @@ pub(super) fn page(content: &Content) -> Page {
             (bill_facts(English, bill, BILL), bill_codes(bill, CODES), bill.issuer.clone())
         }
         Content::Receipt(_, bill) => (bill_facts(English, bill, BILL), Vec::new(), bill.issuer.clone()),
-        Content::Completed(upload) | Content::Failed(upload) => {
-            (upload_facts(English, upload, UPLOAD), Vec::new(), "Gristmill".to_owned())
-        }
+        Content::Completed(upload) => (upload_facts(English, upload, UPLOAD), Vec::new(), "Gristmill".to_owned()),
+        Content::Failed(upload) => (upload_facts(English, upload, FAILED), Vec::new(), "Gristmill".to_owned()),
         Content::Disabled(endpoint) => {
             (endpoint_facts(English, endpoint, ENDPOINT), Vec::new(), "Gristmill".to_owned())
         }

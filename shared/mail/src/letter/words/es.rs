@@ -4,6 +4,8 @@ use crate::{Content, Dun};
 const BILL: [&str; 5] = ["Factura", "Importe", "Pagado", "Pendiente", "Vencimiento"];
 const CODES: [&str; 3] = ["Línea digitable del boleto", "PIX para copiar y pegar", "Transferencia"];
 const UPLOAD: [&str; 5] = ["Registros", "Aceptados", "Rechazados", "Duplicados", "Envío"];
+/// Of one that failed: nothing was accepted.
+const FAILED: [&str; 5] = ["Registros", "Válidos, no conservados", "Rechazados", "Duplicados", "Envío"];
 const ENDPOINT: [&str; 4] = ["Falla desde", "Último error", "Sin entregar", "Destino"];
 
 pub(super) fn page(content: &Content) -> Page {
@@ -78,9 +80,8 @@ pub(super) fn page(content: &Content) -> Page {
             (bill_facts(Spanish, bill, BILL), bill_codes(bill, CODES), bill.issuer.clone())
         }
         Content::Receipt(_, bill) => (bill_facts(Spanish, bill, BILL), Vec::new(), bill.issuer.clone()),
-        Content::Completed(upload) | Content::Failed(upload) => {
-            (upload_facts(Spanish, upload, UPLOAD), Vec::new(), "Gristmill".to_owned())
-        }
+        Content::Completed(upload) => (upload_facts(Spanish, upload, UPLOAD), Vec::new(), "Gristmill".to_owned()),
+        Content::Failed(upload) => (upload_facts(Spanish, upload, FAILED), Vec::new(), "Gristmill".to_owned()),
         Content::Disabled(endpoint) => {
             (endpoint_facts(Spanish, endpoint, ENDPOINT), Vec::new(), "Gristmill".to_owned())
         }

@@ -4,6 +4,8 @@ use crate::{Content, Dun};
 const BILL: [&str; 5] = ["Fatura", "Valor", "Pago", "Em aberto", "Vencimento"];
 const CODES: [&str; 3] = ["Linha digitável do boleto", "PIX copia e cola", "Transferência"];
 const UPLOAD: [&str; 5] = ["Registros", "Aceitos", "Rejeitados", "Duplicados", "Envio"];
+/// Of one that failed: nothing was accepted.
+const FAILED: [&str; 5] = ["Registros", "Válidos, não mantidos", "Rejeitados", "Duplicados", "Envio"];
 const ENDPOINT: [&str; 4] = ["Falhando desde", "Último erro", "Não entregues", "Destino"];
 
 pub(super) fn page(content: &Content) -> Page {
@@ -80,9 +82,8 @@ pub(super) fn page(content: &Content) -> Page {
             (bill_facts(Portuguese, bill, BILL), bill_codes(bill, CODES), bill.issuer.clone())
         }
         Content::Receipt(_, bill) => (bill_facts(Portuguese, bill, BILL), Vec::new(), bill.issuer.clone()),
-        Content::Completed(upload) | Content::Failed(upload) => {
-            (upload_facts(Portuguese, upload, UPLOAD), Vec::new(), "Gristmill".to_owned())
-        }
+        Content::Completed(upload) => (upload_facts(Portuguese, upload, UPLOAD), Vec::new(), "Gristmill".to_owned()),
+        Content::Failed(upload) => (upload_facts(Portuguese, upload, FAILED), Vec::new(), "Gristmill".to_owned()),
         Content::Disabled(endpoint) => {
             (endpoint_facts(Portuguese, endpoint, ENDPOINT), Vec::new(), "Gristmill".to_owned())
         }
