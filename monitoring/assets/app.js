@@ -32,24 +32,45 @@
   const live = () => {
     const inside = $("#inside");
     if (!inside?.dataset.live) return;
-    const pulse = (on) => $("[data-pulse]")?.classList.toggle("off", !on);
+    // When the page was as it is shown, when the server was last heard of, and what it says keeps the page from being renewed.
+    let seen = Date.now(), heard = Date.now(), fault = "";
+    const tell = () => {
+      const fresh = $("[data-fresh]");
+      if (!fresh) return;
+      const past = Math.max(0, Math.floor((Date.now() - seen) / 1000));
+      const silent = Date.now() - heard > 6000;
+      const stale = silent || Boolean(fault) || past > 12;
+      const why = silent ? "the server is silent" : fault;
+      const age = past < 2 ? "updated just now" : `updated ${span(past)} ago`;
+      const text = stale ? `stale${why ? `: ${why}` : ""}, ${age}` : age;
+      if (fresh.textContent !== text) fresh.textContent = text;
+      fresh.classList.toggle("stale", stale);
+    };
     let source;
     const close = () => { source?.close(); source = undefined; };
     const open = () => {
       if (source || document.hidden) return;
       source = new EventSource(inside.dataset.live);
-      source.onopen = () => pulse(true);
       source.onmessage = ({ data }) => {
         Idiomorph.morph(inside, data, { morphStyle: "innerHTML" });
         htmx.process(inside);
         ages();
+        seen = heard = Date.now();
+        tell();
       };
+      source.addEventListener("beat", ({ data }) => {
+        const beat = JSON.parse(data);
+        heard = Date.now();
+        seen = Math.max(seen, heard - beat.age);
+        fault = beat.fault ?? "";
+        tell();
+      });
       source.onerror = () => {
-        pulse(false);
-        // Refused for good: the session has ended, and loading the page again says so.
+        // Refused for good: the session has ended, or nobody can say who asks. Loading the page again says which.
         if (source?.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
       };
     };
+    setInterval(tell, 1000);
     document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
     addEventListener("pagehide", close);
     addEventListener("pageshow", open);

@@ -36,6 +36,7 @@ impl Dashboard {
     pub fn routes(self) -> Router {
         let app: App = Arc::new(self);
         tokio::spawn(history::sample(Arc::clone(&app)));
+        tokio::spawn(history::examine(Arc::clone(&app)));
         let inside = Router::new()
             .route("/live", get(live::live))
             .route("/act/{*what}", post(act::act))

@@ -4,6 +4,7 @@
 mod audit;
 mod retention;
 mod schedules;
+mod sign;
 mod stale;
 
 use std::{
@@ -67,10 +68,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// The scheduler's tasks, until `shutdown`: what [`run`] runs, and what tests run on their own engines.
 pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationToken) {
     audit::describe();
-    let (audited, stale, kept) = (env.clone(), env.clone(), env.clone());
+    let (audited, stale, kept, there) = (env.clone(), env.clone(), env.clone(), env.pool.clone());
     tokio::join!(
         Sweeper::new(&env.queue).run(shutdown.clone()),
         Cron::new(&env.queue).run(shutdown.clone()),
+        every("sign of life", Duration::from_secs(5), &shutdown, || sign::leave(&there)),
         every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
         gauge(&env.queue, &shutdown),
         every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),

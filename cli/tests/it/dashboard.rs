@@ -300,7 +300,10 @@ async fn an_event_is_on_the_page_soon() {
     browser.log_in(&stack).await;
     browser.go("/queues").await;
     browser
-        .until("a live page", "return document.querySelector('[data-pulse]') && !document.querySelector('.pulse.off')")
+        .until(
+            "a live page",
+            "return document.querySelector('[data-fresh]') && !document.querySelector('.fresh.stale')",
+        )
         .await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(stack.run(&["queues", "pause", "webhooks"]).status.success());

@@ -11,6 +11,8 @@ use gristmill_platform::ids;
 use super::{app::App, page::Fault};
 use crate::health::Readiness;
 
+/// Between two looks at the engines: with the patience of a look, an engine that is back is seen to be within 5 s.
+const ENGINES_EVERY: Duration = Duration::from_secs(2);
 /// Between two samples.
 const EVERY: Duration = Duration::from_secs(5);
 /// Samples of an hour.
@@ -57,9 +59,20 @@ impl History {
         self.seen().queues.clone()
     }
 
-    /// How Postgres and Redis were at the last look; none: there was none yet. Each look takes connections of its own.
+    /// How Postgres and Redis were at the last look; none: there was none yet.
     pub(super) fn engines(&self) -> Option<Arc<Readiness>> {
         self.seen().engines.clone()
+    }
+
+    /// Which engine it is that keeps a page from being shown, as far as the last look knows.
+    pub(super) fn unreachable(&self) -> &'static str {
+        let engines = self.engines();
+        let mut wrong = engines.iter().flat_map(|engines| engines.checks()).filter(|(_, outcome)| *outcome != "ok");
+        match wrong.next() {
+            Some(("postgres", _)) => "Postgres is unreachable",
+            Some(("redis", _)) => "Redis is unreachable",
+            _ => "The database does not answer in time",
+        }
     }
 
     fn push(&self, sample: Sample, queues: Vec<String>) {
@@ -72,14 +85,23 @@ impl History {
     }
 }
 
+/// Looks at the engines, also while a look at the queues waits for one of them.
+pub(super) async fn examine(app: App) {
+    let mut clock = tokio::time::interval(ENGINES_EVERY);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let engines = Arc::new(app.health.examine().await);
+        app.history.seen().engines = Some(engines);
+    }
+}
+
 pub(super) async fn sample(app: App) {
     let mut rows: Option<(Instant, i64)> = None;
     let mut clock = tokio::time::interval(EVERY);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         clock.tick().await;
-        let engines = Arc::new(app.health.examine().await);
-        app.history.seen().engines = Some(engines);
         match look(&app, &mut rows).await {
             Ok((sample, queues)) => app.history.push(sample, queues),
             Err(error) => tracing::warn!(%error, "the dashboard cannot look at the queues"),

@@ -1,5 +1,6 @@
 //! What moves: a page's inside, rendered again while somebody looks, and sent when it has changed. However many look at
-//! the same page, it is rendered once.
+//! the same page, it is rendered once. Each browser also hears every second how old what it shows is, and what keeps it
+//! from being renewed.
 
 use std::{
     collections::HashMap,
@@ -12,29 +13,57 @@ use axum::{
     extract::{Query, State},
     response::{
         IntoResponse as _, Response,
-        sse::{Event, KeepAlive, Sse},
+        sse::{Event, Sse},
     },
 };
 use futures::{StreamExt as _, stream};
 use http::StatusCode;
-use serde::Deserialize;
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
 
-use super::{app::App, page::Target, session::Session};
+use super::{
+    app::App,
+    page::{self, Target},
+    session::Session,
+};
 
-/// Between two looks; longer where a look takes long, so that it never costs more than a tenth of a processor.
+/// Between two looks; longer where a look takes long, so that it costs about a tenth of a processor…
 const EVERY: Duration = Duration::from_millis(200);
+/// …but never longer than this: what was out of order is seen to be well again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// After a look that failed.
+const ANEW: Duration = Duration::from_millis(500);
+/// How often a browser hears how old its page is.
+const BEAT: Duration = Duration::from_secs(1);
 /// Then the browser connects anew, and whether it still may is asked again.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// Pages that somebody looks at, by what they show to whom.
 #[derive(Default)]
-pub(super) struct Live(Mutex<HashMap<Shown, Arc<watch::Sender<Arc<str>>>>>);
+pub(super) struct Live(Mutex<HashMap<Shown, Arc<Watched>>>);
 
 type Shown = (String, bool);
 
+struct Watched {
+    sender: watch::Sender<Look>,
+    /// Somebody has come who waits for a look of now.
+    wanted: Notify,
+}
+
+/// The last look at a page.
+#[derive(Clone)]
+struct Look {
+    html: Arc<str>,
+    /// Counts the changes of `html`; 0: there was no look yet that succeeded.
+    change: u64,
+    /// When the last look that succeeded began.
+    begun: Instant,
+    /// Why there was none since.
+    fault: Option<&'static str>,
+}
+
 impl Live {
-    fn pages(&self) -> std::sync::MutexGuard<'_, HashMap<Shown, Arc<watch::Sender<Arc<str>>>>> {
+    fn pages(&self) -> std::sync::MutexGuard<'_, HashMap<Shown, Arc<Watched>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -44,55 +73,105 @@ pub(super) struct Wanted {
     to: String,
 }
 
-pub(super) async fn live(State(app): State<App>, session: Session, Query(wanted): Query<Wanted>) -> Response {
-    let Some(target) = Target::parse(&wanted.to) else { return StatusCode::NOT_FOUND.into_response() };
-    let shown = watch_page(&app, wanted.to, session.operator, target);
-    let looks = stream::unfold((shown, true), |(mut shown, first)| async move {
-        if !first && shown.changed().await.is_err() {
-            return None;
-        }
-        let html = Arc::clone(&shown.borrow_and_update());
-        // What was not rendered yet comes with the first change.
-        let event = (!html.is_empty()).then(|| Ok::<_, Infallible>(Event::default().data(&*html)));
-        Some((event, (shown, false)))
-    });
-    let looks = looks.filter_map(std::future::ready).take_until(tokio::time::sleep(LONGEST));
-    Sse::new(looks).keep_alive(KeepAlive::default()).into_response()
+/// What a browser hears every second.
+#[derive(Serialize)]
+struct Beat {
+    /// Milliseconds since the page was as it is shown.
+    age: u64,
+    fault: Option<&'static str>,
 }
 
-fn watch_page(app: &App, to: String, operator: bool, target: Target) -> watch::Receiver<Arc<str>> {
+pub(super) async fn live(State(app): State<App>, session: Session, Query(wanted): Query<Wanted>) -> Response {
+    let Some(target) = Target::parse(&wanted.to) else { return StatusCode::NOT_FOUND.into_response() };
+    let viewing = Viewing {
+        looks: watch_page(&app, wanted.to, session.operator, target),
+        // The browser shows what was rendered a moment ago: what was seen before that is older.
+        since: Instant::now(),
+        has: 0,
+        clock: tokio::time::interval(BEAT),
+    };
+    let events = stream::unfold(viewing, |mut viewing| async move {
+        let event = viewing.next().await?;
+        Some((Ok::<_, Infallible>(event), viewing))
+    });
+    Sse::new(events.take_until(tokio::time::sleep(LONGEST))).into_response()
+}
+
+/// One browser that looks at a page.
+struct Viewing {
+    looks: watch::Receiver<Look>,
+    since: Instant,
+    /// The change that the browser has; 0: what came with the page.
+    has: u64,
+    clock: tokio::time::Interval,
+}
+
+impl Viewing {
+    /// The page when it has changed, else once a second how old it is; none: nobody looks any more.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            tokio::select! {
+                _ = self.clock.tick() => {
+                    let look = self.looks.borrow();
+                    let seen = if look.begun < self.since { self.since } else { look.begun };
+                    let age = u64::try_from(seen.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    return Event::default().event("beat").json_data(Beat { age, fault: look.fault }).ok();
+                }
+                looked = self.looks.changed() => {
+                    looked.ok()?;
+                    let look = self.looks.borrow_and_update();
+                    if look.change != self.has && look.begun >= self.since {
+                        self.has = look.change;
+                        return Some(Event::default().data(&*look.html));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn watch_page(app: &App, to: String, operator: bool, target: Target) -> watch::Receiver<Look> {
     let mut pages = app.live.pages();
     let shown = (to, operator);
-    if let Some(sender) = pages.get(&shown) {
-        return sender.subscribe();
+    if let Some(watched) = pages.get(&shown) {
+        watched.wanted.notify_one();
+        return watched.sender.subscribe();
     }
-    let (sender, receiver) = watch::channel(Arc::from(""));
-    let sender = Arc::new(sender);
-    pages.insert(shown.clone(), Arc::clone(&sender));
-    tokio::spawn(look(Arc::clone(app), shown, target, sender));
+    let look = Look { html: Arc::from(""), change: 0, begun: Instant::now(), fault: None };
+    let watched = Arc::new(Watched { sender: watch::Sender::new(look), wanted: Notify::new() });
+    let receiver = watched.sender.subscribe();
+    pages.insert(shown.clone(), Arc::clone(&watched));
+    tokio::spawn(keep_looking(Arc::clone(app), shown, target, watched));
     receiver
 }
 
-async fn look(app: App, shown: Shown, target: Target, sender: Arc<watch::Sender<Arc<str>>>) {
+async fn keep_looking(app: App, shown: Shown, target: Target, watched: Arc<Watched>) {
     loop {
         let begun = Instant::now();
-        match target.inside(&app, shown.1).await {
-            Ok(Some(inside)) => {
-                sender.send_if_modified(|last| {
-                    let changed = **last != *inside.html;
-                    if changed {
-                        *last = Arc::from(inside.html.as_str());
-                    }
-                    changed
-                });
+        let found = page::render(&app, &target, shown.1).await;
+        let failed = found.is_err();
+        watched.sender.send_modify(|look| match found {
+            Ok(inside) => {
+                look.begun = begun;
+                look.fault = None;
+                // None: it was there when the page was shown, and is gone. What is shown stays.
+                if let Some(inside) = inside.filter(|inside| *look.html != *inside.html || look.change == 0) {
+                    look.html = Arc::from(inside.html);
+                    look.change += 1;
+                }
             }
-            // It was there when the page was shown, and is gone: what is shown stays.
-            Ok(None) => {}
-            Err(error) => tracing::warn!(error = %error, page = shown.0, "cannot be rendered"),
+            Err(fault) => {
+                tracing::warn!(%fault, page = shown.0, "cannot be rendered");
+                look.fault = Some(app.history.unreachable());
+            }
+        });
+        let pause = if failed { ANEW } else { EVERY.max(begun.elapsed() * 9).min(LONGEST_PAUSE) };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = watched.wanted.notified() => {}
         }
-        tokio::time::sleep(EVERY.max(begun.elapsed() * 9)).await;
         let mut pages = app.live.pages();
-        if sender.receiver_count() == 0 {
+        if watched.sender.receiver_count() == 0 {
             pages.remove(&shown);
             return;
         }

@@ -1,6 +1,6 @@
 //! From an address to a page.
 
-use std::{collections::BTreeMap, error::Error, fmt::Display};
+use std::{collections::BTreeMap, error::Error, fmt::Display, sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -9,7 +9,11 @@ use axum::{
 };
 use http::{StatusCode, Uri};
 
-use super::{app::App, assets::VERSION, pages, session::Session};
+use super::{app::App, assets::VERSION, pages, say, session::Session};
+use crate::health::Readiness;
+
+/// How long a page may take. All are made in a fraction of it; where an engine hangs, that is told instead.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a page cannot be made.
 pub(super) type Fault = Box<dyn Error + Send + Sync>;
@@ -83,14 +87,25 @@ impl Target {
     }
 }
 
+/// A page's inside, unless an engine keeps it waiting.
+pub(super) async fn render(app: &App, target: &Target, operator: bool) -> Result<Option<Inside>, Fault> {
+    match tokio::time::timeout(PATIENCE, target.inside(app, operator)).await {
+        Ok(found) => found,
+        Err(_) => Err(format!("nothing came within {} s", PATIENCE.as_secs()).into()),
+    }
+}
+
 #[derive(Template)]
 #[template(path = "frame.html")]
 struct Frame<'a> {
     version: &'a str,
     title: &'a str,
-    session: &'a Session,
+    /// None: who asks is not known, as Postgres does not say it.
+    session: Option<&'a Session>,
     /// The page's address, as the live part asks for it.
     live: Option<String>,
+    /// Whether the browser is to ask again by itself.
+    retry: bool,
     section: &'a str,
     inside: &'a str,
 }
@@ -127,19 +142,30 @@ impl Frame<'_> {
 pub(super) async fn page(State(app): State<App>, session: Session, uri: Uri) -> Response {
     let to = uri.path_and_query().map_or("/", |to| to.as_str());
     let Some(target) = Target::parse(to) else { return missing(&session) };
-    match target.inside(&app, session.operator).await {
-        Ok(Some(inside)) => frame(StatusCode::OK, &session, to, &inside),
+    match render(&app, &target, session.operator).await {
+        Ok(Some(inside)) => frame(StatusCode::OK, Some(&session), to, &inside),
         Ok(None) => missing(&session),
-        Err(error) => broken(&error),
+        Err(fault) => {
+            tracing::error!(%fault, page = to, "a page of the dashboard failed");
+            unreachable(&app, Some(&session), to)
+        }
     }
 }
 
-fn frame(status: StatusCode, session: &Session, to: &str, inside: &Inside) -> Response {
+fn frame(status: StatusCode, session: Option<&Session>, to: &str, inside: &Inside) -> Response {
     let live = form_urlencoded::Serializer::new(String::new()).append_pair("to", to).finish();
     // What is missing does not come while one waits.
     let live = status.is_success().then_some(live);
     let section = to.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();
-    let frame = Frame { version: VERSION, title: &inside.title, session, live, section, inside: &inside.html };
+    let frame = Frame {
+        version: VERSION,
+        title: &inside.title,
+        session,
+        live,
+        retry: status == StatusCode::SERVICE_UNAVAILABLE,
+        section,
+        inside: &inside.html,
+    };
     match frame.render() {
         Ok(page) => (status, Html(page)).into_response(),
         Err(error) => broken(&error),
@@ -149,13 +175,33 @@ fn frame(status: StatusCode, session: &Session, to: &str, inside: &Inside) -> Re
 fn missing(session: &Session) -> Response {
     let html = "<h1>Nothing is here</h1><p class=\"empty\">The page does not exist, or what it showed is gone. \
                 <a href=\"/\">Back to the overview</a></p>";
-    frame(StatusCode::NOT_FOUND, session, "/", &Inside { title: "Nothing is here".into(), html: html.into() })
+    let inside = Inside { title: "Nothing is here".into(), html: html.into() };
+    frame(StatusCode::NOT_FOUND, Some(session), "/", &inside)
 }
 
-/// A page that could not be made: what happened is in the log.
+#[derive(Template)]
+#[template(path = "unreachable.html")]
+struct Unreachable {
+    what: &'static str,
+    /// None: nobody has looked yet.
+    engines: Option<Arc<Readiness>>,
+}
+
+/// What stands in a page's place while an engine does not answer: it says which, and asks again by itself.
+pub(super) fn unreachable(app: &App, session: Option<&Session>, to: &str) -> Response {
+    let told = Unreachable { what: app.history.unreachable(), engines: app.history.engines() };
+    match told.render() {
+        Ok(html) => {
+            let inside = Inside { title: told.what.to_owned(), html };
+            frame(StatusCode::SERVICE_UNAVAILABLE, session, to, &inside)
+        }
+        Err(error) => broken(&error),
+    }
+}
+
+/// What could not be done: what happened is in the log.
 pub(super) fn broken(error: &(impl Display + ?Sized)) -> Response {
-    tracing::error!(%error, "a page of the dashboard failed");
-    let text =
-        "Postgres or Redis did not answer, so this page cannot be shown. Load it again in a moment; the log says more.";
+    tracing::error!(%error, "a request of the dashboard failed");
+    let text = "Postgres or Redis did not answer, so this cannot be shown. Try again in a moment; the log says more.";
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }

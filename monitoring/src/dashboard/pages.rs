@@ -1,5 +1,6 @@
 //! The pages' insides.
 
+mod attention;
 mod audit;
 mod bills;
 mod claims;

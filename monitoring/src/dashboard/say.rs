@@ -145,7 +145,12 @@ pub(super) fn short(id: impl ToString) -> String {
     }
 }
 
-/// `debts · 1,100,000`: what a state means for its colour.
+/// How an engine is, in a word where there is one.
+pub(super) fn engine(outcome: &str) -> &str {
+    if outcome.starts_with("does not answer") { "unreachable" } else { outcome }
+}
+
+/// What a state means for its colour.
 pub(super) fn tone(state: impl ToString) -> &'static str {
     match state.to_string().as_str() {
         "completed" | "delivered" | "sent" | "paid" | "done" | "ok" => "good",

@@ -1,5 +1,7 @@
 //! Who has logged in.
 
+use std::time::Duration;
+
 use axum::{
     extract::{FromRequestParts, Request, State},
     middleware::Next,
@@ -11,11 +13,13 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::app::App;
+use super::{app::App, page};
 
 const COOKIE: &str = "gristmill_session";
 /// Hours that a login lasts.
 const LASTS: i32 = 12;
+/// How long to wait for Postgres to say who asks.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Minutes that a link works.
 const LINK_LASTS: i32 = 60;
 
@@ -127,10 +131,17 @@ pub(super) async fn redeem(db: impl PgExecutor<'_>, token: &str) -> Result<Optio
 
 /// Lets in who has logged in, and what changes something only with the session's token.
 pub(super) async fn require(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let session = match find(&app.pool, request.headers()).await {
-        Ok(session) => session,
-        Err(error) => {
-            tracing::error!(%error, "sessions cannot be looked up");
+    let found = tokio::time::timeout(PATIENCE, find(&app.pool, request.headers())).await;
+    let session = match found {
+        Ok(Ok(session)) => session,
+        failed => {
+            let late = failed.is_err();
+            let error = failed.ok().and_then(Result::err).map(|error| error.to_string());
+            tracing::error!(error, late, "sessions cannot be looked up");
+            // A page has a frame, whoever asks: it shows nothing.
+            if is_page(&request) {
+                return page::unreachable(&app, None, request.uri().path());
+            }
             return (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer. Try again.").into_response();
         }
     };
@@ -144,15 +155,15 @@ pub(super) async fn require(State(app): State<App>, mut request: Request, next: 
     next.run(request).await
 }
 
+/// Whether somebody looks at what comes, and not a script.
+fn is_page(request: &Request) -> bool {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    request.method() == Method::GET && accepts.is_some_and(|accept| accept.contains("text/html"))
+}
+
 /// A page is shown after the login; for anything else the answer says what is missing.
 fn to_login(request: &Request) -> Response {
-    let page = request.method() == Method::GET
-        && request
-            .headers()
-            .get(header::ACCEPT)
-            .and_then(|accept| accept.to_str().ok())
-            .is_some_and(|accept| accept.contains("text/html"));
-    if page {
+    if is_page(request) {
         return Redirect::to("/login").into_response();
     }
     (StatusCode::UNAUTHORIZED, [("hx-redirect", "/login")], "Your session has ended. Log in again.").into_response()

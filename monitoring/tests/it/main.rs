@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 mod names;
+mod pages;
+mod site;
 
 use futures::StreamExt as _;
 use gristmill_monitoring::{Health, Server};

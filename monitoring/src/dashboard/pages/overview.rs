@@ -1,12 +1,13 @@
-//! What everything does, and what needs attention.
+//! What everything does; what needs attention is found in `attention`.
 
 use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use gristmill_platform::ids;
-use gristmill_queue::{GroupFilter, GroupState, JobFilter, JobState, QueueView, WorkerView};
+use gristmill_queue::{QueueView, WorkerView};
 use gristmill_uploads::{Upload, read};
 
+use super::attention::{self, Attention};
 use crate::{
     dashboard::{
         app::App,
@@ -31,16 +32,11 @@ struct Page {
     seconds_left: Option<f64>,
     latency: Latency,
     queues: Vec<QueueView>,
-    workers: Vec<WorkerView>,
+    /// None: Redis does not say it.
+    workers: Option<Vec<WorkerView>>,
     /// None: nobody has looked yet.
     engines: Option<Arc<Readiness>>,
     uploads: Vec<(String, Upload)>,
-}
-
-/// Something that somebody should look at.
-struct Attention {
-    what: String,
-    to: &'static str,
 }
 
 /// Of the newest jobs that have ended.
@@ -61,8 +57,10 @@ pub(super) async fn page(app: &App) -> Result<Option<Inside>, Fault> {
     };
     let queues = app.queue.queues().list().await?;
     let left: Vec<f64> = queues.iter().filter_map(|queue| queue.seconds_left).collect();
+    let workers = workers(app).await;
+    let engines = app.history.engines();
     let page = Page {
-        attention: attention(app, &queues).await?,
+        attention: attention::find(app, &queues, workers.as_deref(), engines.as_deref()).await?,
         jobs: line(|sample| sample.jobs_per_second),
         jobs_now: queues.iter().filter_map(|queue| queue.acked_per_second).sum(),
         rows: line(|sample| sample.rows_per_second),
@@ -71,64 +69,26 @@ pub(super) async fn page(app: &App) -> Result<Option<Inside>, Fault> {
         waiting: queues.iter().map(|queue| queue.available).sum(),
         seconds_left: left.into_iter().reduce(f64::max),
         latency: latency(app).await?,
-        workers: app.queue.workers().await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the workers cannot be listed");
-            Vec::new()
-        }),
-        engines: app.history.engines(),
+        workers,
+        engines,
         uploads: read::recent(&app.pool, &read::Filter { limit: 6, ..read::Filter::default() }).await?,
         queues,
     };
     Inside::of("Overview", &page)
 }
 
-async fn attention(app: &App, queues: &[QueueView]) -> Result<Vec<Attention>, Fault> {
-    let mut found = Vec::new();
-    let mut tell = |n: u64, one: &str, many: &str, to| {
-        if n > 0 {
-            found.push(Attention { what: format!("{} {}", say::count(n), if n == 1 { one } else { many }), to });
+/// How long Redis may take to say who works.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+async fn workers(app: &App) -> Option<Vec<WorkerView>> {
+    match tokio::time::timeout(PATIENCE, app.queue.workers()).await {
+        Ok(Ok(workers)) => Some(workers),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the workers cannot be listed");
+            None
         }
-    };
-    let counted = async |states: Vec<JobState>| {
-        let filter = JobFilter { states, ..JobFilter::default() };
-        app.queue.jobs().count_within(&filter, Duration::from_millis(20)).await.map(|count| count.jobs)
-    };
-    tell(counted(vec![JobState::Dead]).await?, "job is dead", "jobs are dead", "/dead");
-    tell(
-        counted(vec![JobState::Parked]).await?,
-        "job cannot be read by these workers",
-        "jobs cannot be read by these workers",
-        "/jobs?state=parked",
-    );
-    let failing = GroupFilter { states: vec![GroupState::Failing], ..GroupFilter::default() };
-    let failing = app.queue.groups().list(&failing, None, 100).await?.groups.len() as u64;
-    tell(
-        failing,
-        "group has a failed member and is stopping",
-        "groups have failed members and are stopping",
-        "/groups?state=failing",
-    );
-    let paused = queues.iter().filter(|queue| queue.paused && queue.available > 0).count() as u64;
-    tell(paused, "paused queue has jobs waiting", "paused queues have jobs waiting", "/queues");
-    let idle = queues.iter().filter(|queue| queue.available > 0 && queue.slots == 0).count() as u64;
-    tell(idle, "queue has jobs and no worker", "queues have jobs and no worker", "/workers");
-    let (stuck, hooks, missed): (i64, i64, i64) = sqlx::query_as(
-        "select (select count(*) from uploads where state = 'processing' and detail is not null),
-                (select count(*) from webhook_endpoints where failing_since is not null or disabled_reason in ('gone', 'failing')),
-                (select count(*) from schedule_ticks where cause = 'missed' and created_at > now() - interval '1 day')",
-    )
-    .fetch_one(&app.pool)
-    .await?;
-    let count = |n: i64| n.unsigned_abs();
-    tell(
-        count(stuck),
-        "upload does not add up and is not closed",
-        "uploads do not add up and are not closed",
-        "/uploads?state=processing",
-    );
-    tell(count(hooks), "webhook fails", "webhooks fail", "/webhooks");
-    tell(count(missed), "tick was missed today", "ticks were missed today", "/schedules");
-    Ok(found)
+        Err(_) => None,
+    }
 }
 
 /// Of the jobs among the newest five thousand that have ended within the hour.
