@@ -6,6 +6,7 @@
 mod acks;
 mod backend;
 mod broker;
+mod company;
 mod fetch;
 mod graveyard;
 mod hold;
@@ -14,13 +15,14 @@ mod layer;
 mod link;
 mod process;
 mod progress;
+mod quiet;
 mod roster;
 mod sink;
 mod usage;
 
 pub(crate) use backend::connection_config;
 pub use backend::{FairKey, LeaseLost, RedisBackend, Settings};
-pub use broker::{Broker, Incoming, Lease, Limits, Load};
+pub use broker::{Broker, Incoming, Lease, Limits, Load, LostDelivery, Strikes};
 pub use graveyard::{Buried, Graveyard, ListGraveyard, Reason};
 pub(crate) use hold::Hold;
 pub use layer::{HandBack, LeaseLayer, LeaseService};

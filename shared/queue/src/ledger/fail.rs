@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
@@ -171,6 +171,28 @@ pub(crate) async fn settle(
     }
     cancel_waiting_of_stopped(conn, &waiting, &mut counts, &mut settled).await?;
     Ok((settled, close::count(conn, counts).await?))
+}
+
+/// Lines of the history for deliveries (job, number, why) whose worker was lost, once for each: no verdict on the attempt,
+/// which another delivery goes on with.
+pub(crate) async fn lost(pool: &PgPool, ids: &[Uuid], numbers: &[i64], errors: &[&str]) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    // Who finds one tells of it, and so does whoever gets the job next: one after the other.
+    sqlx::query("select pg_advisory_xact_lock(hashtext('gristmill lost deliveries'))").execute(&mut *tx).await?;
+    sqlx::query(
+        "insert into job_attempts (job_id, attempt, delivery, outcome, error)
+         select j.id, j.attempt + (j.state = 'available')::int, i.delivery, 'lost_worker', i.error
+         from (select distinct on (1, 2) * from unnest($1::uuid[], $2::bigint[], $3::text[]) as i (id, delivery, error)) i
+              join jobs j on j.id = i.id
+         where not exists (select from job_attempts a where a.job_id = i.id and a.delivery = i.delivery
+                                                        and a.error = i.error)",
+    )
+    .bind(ids)
+    .bind(numbers)
+    .bind(errors)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
 }
 
 /// A member may not wait for another attempt in a group that has stopped meanwhile. The lock on the

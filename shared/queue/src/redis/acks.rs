@@ -6,7 +6,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Broker, Buried, Graveyard, Reason, fetch::Claims, link::Link, process::Vitals};
+use super::{
+    Broker, Buried, Graveyard, LostDelivery, Reason, broker::Back, fetch::Claims, link::Link, process::Vitals,
+};
 
 /// How a lease ends.
 #[derive(Debug)]
@@ -19,8 +21,10 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Verdict {
     Done,
-    /// Back in line after this long.
-    Release(Duration),
+    /// Back in line after this long; nobody has failed.
+    Back(Duration),
+    /// Back in line after this long; its service failed.
+    Failed(Duration),
     Bury(String),
 }
 
@@ -35,6 +39,7 @@ pub(super) struct Answers {
     pub(super) broker: Broker,
     pub(super) link: Link,
     pub(super) lease: Duration,
+    pub(super) max_deliveries: u32,
     pub(super) vitals: Arc<Vitals>,
     pub(super) claims: Arc<Claims>,
     pub(super) graveyard: Arc<dyn Graveyard>,
@@ -56,7 +61,8 @@ impl Answers {
                     Note::Flush(reply) => flushes.push(reply),
                     Note::Answer(Answer { id, number, verdict }) => match verdict {
                         Verdict::Done => done.push((id, number)),
-                        Verdict::Release(delay) => back.push((id, number, delay)),
+                        Verdict::Back(delay) => back.push(Back { id, number, delay, failed: false }),
+                        Verdict::Failed(delay) => back.push(Back { id, number, delay, failed: true }),
                         Verdict::Bury(error) => buried.push((id, number, error)),
                     },
                 }
@@ -82,16 +88,16 @@ impl Answers {
                 self.vitals.progress();
             }
             let answered = done.iter().map(|(id, number)| (id, *number));
-            self.claims.forget(answered.chain(back.iter().map(|(id, number, _)| (id, *number))));
+            self.claims.forget(answered.chain(back.iter().map(|back| (&back.id, back.number))));
             for reply in flushes {
                 let _ = reply.send(());
             }
         }
     }
 
-    async fn deliver(&mut self, done: &[(String, u64)], back: &[(String, u64, Duration)]) -> ::redis::RedisResult<()> {
+    async fn deliver(&mut self, done: &[(String, u64)], back: &[Back]) -> ::redis::RedisResult<()> {
         self.broker.ack(self.link.conn(), done).await?;
-        self.broker.release(self.link.conn(), self.lease, back).await
+        self.broker.release(self.link.conn(), self.lease, self.max_deliveries, back).await
     }
 }
 
@@ -105,4 +111,17 @@ pub(super) async fn bury(claims: Arc<Claims>, graveyard: Arc<dyn Graveyard>, job
         pause = (pause * 2).min(Duration::from_secs(10));
     }
     claims.note(Note::Answer(Answer { id: job.id, number, verdict: Verdict::Done }));
+}
+
+/// Asks until the graveyard has heard of these.
+pub(super) async fn record(graveyard: Arc<dyn Graveyard>, lost: Vec<LostDelivery>) {
+    if lost.is_empty() {
+        return;
+    }
+    let mut pause = Duration::from_millis(100);
+    while let Err(error) = graveyard.lost(lost.clone()).await {
+        debug!(%error, "lost deliveries cannot be written down; trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(10));
+    }
 }

@@ -26,9 +26,11 @@ use uuid::Uuid;
 use super::{
     Broker, Graveyard, Hold, LeaseLayer, ListGraveyard, Process, Roster,
     acks::{Answer, Answers, Note, Verdict},
+    company::Company,
     fetch::{Claims, Fetched, Fetcher, Naming},
     keeper::Keeper,
     link::Link,
+    quiet::Quiet,
     sink::Outgoing,
 };
 
@@ -43,7 +45,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// How long a silent worker keeps its jobs.
     pub lease: Duration,
-    /// Deliveries that may end without an answer.
+    /// Deliveries that may end without success. After two (or one fewer than this) whose worker was lost, a job runs
+    /// alone in its process, and only what happens to it there counts further.
     pub max_deliveries: u32,
     /// First and longest wait before a failed task is delivered again.
     pub backoff: (Duration, Duration),
@@ -216,6 +219,7 @@ impl<Args, C> Backend for RedisBackend<Args, C> {
                     .priority(lease.priority.into())
                     .data(LeaseLost(lost))
                     .data(FairKey(lease.key))
+                    .data(lease.strikes)
                     .data(self.hold.clone())
                     .build();
                 Poll::Ready(Some(Ok(task)))
@@ -254,7 +258,7 @@ fn take_back(fetched: &Fetching, claims: &Claims) {
     let Some(receiver) = fetched.as_mut() else { return };
     receiver.close();
     while let Ok(Fetched { lease, .. }) = receiver.try_recv() {
-        claims.answer(Answer { id: lease.id, number: lease.number, verdict: Verdict::Release(Duration::ZERO) });
+        claims.answer(Answer { id: lease.id, number: lease.number, verdict: Verdict::Back(Duration::ZERO) });
     }
 }
 
@@ -294,6 +298,7 @@ where
             broker: self.broker.clone(),
             link: self.link().map_err(std::io::Error::other)?,
             lease,
+            max_deliveries: self.settings.max_deliveries,
             vitals: Arc::clone(&vitals),
             claims: Arc::clone(claims),
             graveyard: Arc::clone(&self.graveyard),
@@ -307,6 +312,7 @@ where
             vitals,
             lease,
             claims: Arc::clone(claims),
+            quiet: Quiet::of(&self.settings.namespace),
             stop: self.stop.clone(),
             out,
             flaw: Box::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
@@ -357,7 +363,17 @@ where
             self.stop.cancel();
             self.claimed.cancel();
         }
-        LeaseLayer { claims, backoff: self.settings.backoff }
+        LeaseLayer {
+            claims,
+            backoff: self.settings.backoff,
+            company: Company {
+                broker: self.broker.clone(),
+                conn: self.conn.clone(),
+                quiet: Quiet::of(&self.settings.namespace),
+                max_deliveries: self.settings.max_deliveries,
+                stop: self.stop.clone(),
+            },
+        }
     }
 }
 

@@ -21,13 +21,14 @@ script!(RELEASE, "release.lua");
 script!(REAP, "reap.lua");
 script!(LIMIT, "limit.lua");
 script!(LEASED, "leased.lua");
+script!(ALONE, "alone.lua");
 
 /// Ids in one call: Lua unpacks them, so there is a bound.
 const SLICE: usize = 500;
 /// In the order of `scripts/queue.lua`; behind them come the rings `turns:0` to `turns:9`.
-const KEYS: [&str; 13] = [
-    "jobs", "leases", "delayed", "claims", "strikes", "running", "counts", "parked", "limits", "bucket", "acked",
-    "wake", "clock",
+const KEYS: [&str; 14] = [
+    "jobs", "leases", "delayed", "claims", "struck", "running", "counts", "parked", "limits", "bucket", "acked",
+    "wake", "clock", "alone",
 ];
 const MESSAGES: usize = 0;
 const LEASES: usize = 1;
@@ -65,6 +66,73 @@ pub struct Lease {
     pub priority: u8,
     /// Whose turn it is; may be empty.
     pub key: String,
+    /// Its deliveries that ended without success, as far as the broker counts them.
+    pub strikes: Strikes,
+}
+
+/// Deliveries of a job that ended without success, each by its number and how it ended: see `scripts/queue.lua`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strikes(Vec<(u64, char)>);
+
+impl Strikes {
+    fn read(text: &str) -> Self {
+        let each = text.split_inclusive(|c: char| c.is_ascii_alphabetic());
+        Self(each.filter_map(|one| one.split_at_checked(one.len() - 1)).filter_map(strike).collect())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the job may be what takes its workers down: then it runs alone.
+    pub(super) fn suspect(&self, max_deliveries: u32) -> bool {
+        let lost = |with: char| self.0.iter().filter(|(_, how)| *how == with).count();
+        lost('a') > 0 || lost('b') >= max_deliveries.saturating_sub(1).clamp(1, 2) as usize
+    }
+
+    /// Those whose worker was lost, of job `id`.
+    pub(super) fn lost(&self, id: &str) -> Vec<LostDelivery> {
+        let lost = self.0.iter().filter(|(_, how)| *how != 'f');
+        lost.map(|(number, how)| LostDelivery { id: id.to_owned(), number: *number, alone: *how == 'a' }).collect()
+    }
+}
+
+fn strike((number, how): (&str, &str)) -> Option<(u64, char)> {
+    Some((number.parse().ok()?, how.chars().next()?))
+}
+
+/// A delivery whose worker was not heard of for as long as a lease lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LostDelivery {
+    /// The job.
+    pub id: String,
+    /// Which delivery, from 1.
+    pub number: u64,
+    /// Nothing else ran in that process.
+    pub alone: bool,
+}
+
+/// What a reaper found.
+pub(super) struct Reaped {
+    /// Jobs that are in line again.
+    pub(super) back: u64,
+    /// Those that have used up their deliveries, leased to the caller.
+    pub(super) worn_out: Vec<Lease>,
+    pub(super) lost: Vec<LostDelivery>,
+}
+
+/// A job that is given back.
+#[derive(Debug, Clone)]
+pub(super) struct Back {
+    pub(super) id: String,
+    pub(super) number: u64,
+    /// Until it is in line again.
+    pub(super) delay: Duration,
+    /// Its service failed.
+    pub(super) failed: bool,
 }
 
 /// The answer to a claim.
@@ -261,31 +329,44 @@ impl Broker {
         &self,
         conn: &mut C,
         lease: Duration,
-        back: &[(String, u64, Duration)],
+        max_deliveries: u32,
+        back: &[Back],
     ) -> RedisResult<()> {
         for slice in back.chunks(SLICE) {
             let mut call = self.call(&RELEASE);
-            call.arg(millis(lease));
-            for (id, number, delay) in slice {
-                call.arg(id).arg(number).arg(millis(*delay));
+            call.arg(millis(lease)).arg(max_deliveries);
+            for Back { id, number, delay, failed } in slice {
+                call.arg(id).arg(number).arg(millis(*delay)).arg(u8::from(*failed));
             }
             call.invoke_async::<u64>(conn).await?;
         }
         Ok(())
     }
 
-    /// Puts one slice of the jobs whose lease ran out back in line. Returns how many there were, and those
-    /// that have used up their deliveries, leased to the caller.
+    /// Notes that nothing runs beside this delivery. False: it has another owner by now.
+    pub(super) async fn alone<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        id: &str,
+        number: u64,
+    ) -> RedisResult<bool> {
+        let mut call = self.call(&ALONE);
+        call.arg(id).arg(number);
+        call.invoke_async(conn).await
+    }
+
+    /// Puts one slice of the jobs whose lease ran out back in line.
     pub(super) async fn reap<C: ConnectionLike + Send>(
         &self,
         conn: &mut C,
         max_deliveries: u32,
         lease: Duration,
-    ) -> RedisResult<(u64, Vec<Lease>)> {
+    ) -> RedisResult<Reaped> {
         let mut call = self.call(&REAP);
         call.arg(100).arg(max_deliveries).arg(millis(lease));
-        let (back, worn_out): (u64, ::redis::Value) = call.invoke_async(conn).await?;
-        Ok((back, leases(worn_out)?))
+        let (back, worn_out, lost): (u64, ::redis::Value, Vec<(String, u64, bool)>) = call.invoke_async(conn).await?;
+        let lost = lost.into_iter().map(|(id, number, alone)| LostDelivery { id, number, alone }).collect();
+        Ok(Reaped { back, worn_out: leases(worn_out)?, lost })
     }
 
     /// Which of these ids the broker knows, waiting or running.
@@ -362,12 +443,13 @@ impl Broker {
 }
 
 fn leases(rows: ::redis::Value) -> RedisResult<Vec<Lease>> {
-    let rows: Vec<(String, u64, Vec<u8>)> = ::redis::FromRedisValue::from_redis_value(rows)?;
+    let rows: Vec<(String, u64, String, Vec<u8>)> = ::redis::FromRedisValue::from_redis_value(rows)?;
     Ok(rows
         .into_iter()
-        .map(|(id, before, message)| {
+        .map(|(id, before, strikes, message)| {
             let (priority, key, payload) = address(&message);
-            Lease { id, number: before + 1, payload: payload.to_vec(), priority, key }
+            let strikes = Strikes::read(&strikes);
+            Lease { id, number: before + 1, payload: payload.to_vec(), priority, key, strikes }
         })
         .collect())
 }
@@ -387,4 +469,24 @@ fn address(message: &[u8]) -> (u8, String, &[u8]) {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_suspect_after_two_lost_leases_or_when_it_was_alone() {
+        let suspect = |text: &str, max| Strikes::read(text).suspect(max);
+        for (text, max) in [("", 10), ("3b", 10), ("1f2f3f", 10), ("12b13f", 10)] {
+            assert!(!suspect(text, max), "{text}");
+        }
+        for (text, max) in [("3b4b", 10), ("7a", 10), ("1f20b", 2), ("1b", 1)] {
+            assert!(suspect(text, max), "{text}");
+        }
+        let strikes = Strikes::read("1b12f30a");
+        let lost = |number, alone| LostDelivery { id: "x".into(), number, alone };
+        assert_eq!((strikes.count(), strikes.lost("x")), (3, vec![lost(1, false), lost(30, true)]));
+        assert_eq!(Strikes::read("3").count(), 0);
+    }
 }

@@ -16,10 +16,11 @@ use tracing::{info, warn};
 
 use super::{
     Broker, Buried, Graveyard, Lease, Reason, RunningView,
-    acks::{Answer, Note, Verdict, bury},
+    acks::{Answer, Note, Verdict, bury, record},
     broker::{Claimed, Hold},
     link::Link,
     process::Vitals,
+    quiet::Quiet,
 };
 
 /// What this process holds of one queue.
@@ -30,6 +31,8 @@ pub(super) struct Claims {
     notes: mpsc::UnboundedSender<Note>,
     /// When the last call began that kept the leases.
     kept: Mutex<Instant>,
+    /// Deliveries that this process itself overtook: it lives, and nobody else can say so.
+    overtaken: Mutex<Vec<(String, u64)>>,
 }
 
 struct Held {
@@ -48,6 +51,7 @@ impl Claims {
             freed: Notify::new(),
             notes,
             kept: Mutex::new(Instant::now()),
+            overtaken: Mutex::default(),
         }
     }
 
@@ -62,6 +66,10 @@ impl Claims {
 
     fn table(&self) -> std::sync::MutexGuard<'_, HashMap<String, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn overtaken(&self) -> std::sync::MutexGuard<'_, Vec<(String, u64)>> {
+        self.overtaken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends a lease. There is room for the next job now; the lease is renewed until Redis has the answer.
@@ -129,7 +137,11 @@ impl Claims {
             .map(|lease| {
                 let lost = CancellationToken::new();
                 let payload = lease.payload.clone();
-                held.insert(lease.id.clone(), Held { number: lease.number, since, payload, lost: lost.clone() });
+                let new = Held { number: lease.number, since, payload, lost: lost.clone() };
+                if let Some(old) = held.insert(lease.id.clone(), new) {
+                    old.lost.cancel();
+                    self.overtaken().push((lease.id.clone(), old.number));
+                }
                 lost
             })
             .collect()
@@ -154,6 +166,7 @@ pub(super) struct Fetcher {
     pub(super) vitals: Arc<Vitals>,
     pub(super) lease: Duration,
     pub(super) claims: Arc<Claims>,
+    pub(super) quiet: Quiet,
     pub(super) stop: CancellationToken,
     pub(super) out: mpsc::UnboundedSender<Fetched>,
     /// Why a payload cannot be handed to the service.
@@ -173,6 +186,15 @@ impl Fetcher {
                 self.vitals.set_content(true);
                 tokio::select! {
                     () = self.claims.freed.notified() => {}
+                    () = self.stop.cancelled() => {}
+                }
+                self.vitals.set_content(false);
+                continue;
+            }
+            if self.quiet.has_suspect() {
+                self.vitals.set_content(true);
+                tokio::select! {
+                    () = self.quiet.open() => {}
                     () = self.stop.cancelled() => {}
                 }
                 self.vitals.set_content(false);
@@ -211,6 +233,11 @@ impl Fetcher {
     fn hand_out(&self, leases: Vec<Lease>) -> bool {
         self.claims.room.fetch_sub(leases.len(), Ordering::AcqRel);
         let tokens = self.claims.hold(&leases);
+        // Whoever found that out may have been lost too before it was written down.
+        let lost: Vec<_> = leases.iter().flat_map(|lease| lease.strikes.lost(&lease.id)).collect();
+        if !lost.is_empty() {
+            tokio::spawn(record(Arc::clone(&self.graveyard), lost));
+        }
         for (lease, lost) in leases.into_iter().zip(tokens) {
             if lease.number > 1 {
                 metrics::counter!("gristmill_redeliveries_total").increment(1);
@@ -223,7 +250,7 @@ impl Fetcher {
             }
             if let Err(back) = self.out.send(Fetched { lease, lost }) {
                 let Lease { id, number, .. } = back.0.lease;
-                self.claims.answer(Answer { id, number, verdict: Verdict::Release(Duration::ZERO) });
+                self.claims.answer(Answer { id, number, verdict: Verdict::Back(Duration::ZERO) });
                 return false;
             }
         }

@@ -4,7 +4,7 @@ use ::redis::aio::ConnectionManager;
 use apalis_core::error::BoxDynError;
 use futures::future::BoxFuture;
 
-use super::Broker;
+use super::{Broker, LostDelivery};
 
 /// Why a job is not delivered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ use super::Broker;
 pub enum Reason {
     /// Its workers were lost, or failed, this often.
     LostWorker {
-        /// Deliveries that ended without an answer.
+        /// Deliveries that ended without success.
         deliveries: u64,
     },
     /// Its payload does not decode.
@@ -36,6 +36,12 @@ pub struct Buried {
 pub trait Graveyard: Send + Sync + 'static {
     /// Keeps, reports or settles the job elsewhere. Is asked again when it fails.
     fn bury(&self, job: Buried) -> BoxFuture<'_, Result<(), BoxDynError>>;
+
+    /// Hears of deliveries whose workers were lost, for a history: of each at least once. Is asked again when it fails.
+    fn lost(&self, deliveries: Vec<LostDelivery>) -> BoxFuture<'_, Result<(), BoxDynError>> {
+        drop(deliveries);
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// The default: a list in Redis beside the queue, the last thousand, for a week.

@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use super::{
     Broker, Buried, Graveyard, LineView, Process, Reason, Roster,
-    acks::bury,
+    acks::{bury, record},
+    broker::Reaped,
     fetch::{Claims, Naming},
     link::Link,
     roster::Told,
@@ -127,6 +128,10 @@ impl Keeper {
     }
 
     async fn renew(&self, conn: &mut ConnectionManager) -> RedisResult<()> {
+        let overtaken = std::mem::take(&mut *self.claims.overtaken());
+        if !overtaken.is_empty() {
+            self.broker.renew(conn, self.lease, &overtaken).await?;
+        }
         let held = self.claims.held();
         if held.is_empty() {
             return Ok(());
@@ -143,16 +148,24 @@ impl Keeper {
 
     async fn reap(&self, conn: &mut ConnectionManager, burials: &Handle) -> RedisResult<()> {
         loop {
-            let (back, worn_out) = self.broker.reap(conn, self.max_deliveries, self.lease).await?;
+            let Reaped { back, worn_out, lost } = self.broker.reap(conn, self.max_deliveries, self.lease).await?;
             let found = back + worn_out.len() as u64;
             if back > 0 {
-                warn!(jobs = back, "leases ran out: their jobs are delivered again");
-                metrics::counter!("gristmill_leases_expired_total").increment(back);
+                warn!(jobs = back, "leases or delays ran out: their jobs are delivered again");
+            }
+            if !lost.is_empty() {
+                metrics::counter!("gristmill_leases_expired_total").increment(lost.len() as u64);
+                burials.spawn(record(Arc::clone(&self.graveyard), lost));
             }
             for lease in worn_out {
-                let reason = Reason::LostWorker { deliveries: lease.number - 1 };
+                let reason = Reason::LostWorker { deliveries: lease.strikes.count() as u64 };
+                let lost = lease.strikes.lost(&lease.id);
                 let job = Buried { id: lease.id, payload: lease.payload, reason };
-                burials.spawn(bury(Arc::clone(&self.claims), Arc::clone(&self.graveyard), job, lease.number));
+                let (claims, graveyard) = (Arc::clone(&self.claims), Arc::clone(&self.graveyard));
+                burials.spawn(async move {
+                    record(Arc::clone(&graveyard), lost).await;
+                    bury(claims, graveyard, job, lease.number).await;
+                });
             }
             if found < 100 {
                 return Ok(());

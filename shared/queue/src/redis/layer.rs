@@ -14,8 +14,12 @@ use apalis_core::{
 use futures::future::BoxFuture;
 use tower::{Layer, Service};
 
-use super::acks::{Answer, Verdict};
-use super::fetch::Claims;
+use super::{
+    LeaseLost, Strikes,
+    acks::{Answer, Verdict},
+    company::{Company, Later},
+    fetch::Claims,
+};
 
 /// A service answers with this error to give the job back to another worker, at once and not as a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +32,7 @@ pub struct LeaseLayer {
     pub(super) claims: Arc<Claims>,
     /// First and longest wait of a failed task.
     pub(super) backoff: (Duration, Duration),
+    pub(super) company: Company,
 }
 
 impl<S> Layer<S> for LeaseLayer {
@@ -63,10 +68,19 @@ where
     fn call(&mut self, task: Task<Args>) -> Self::Future {
         let id = task.task_id().map(ToString::to_string).unwrap_or_default();
         let number = task.attempt() as u64 + 1;
-        let held = Held { claims: Arc::clone(&self.layer.claims), id: Some(id), number };
-        let backoff = self.layer.backoff;
+        let held = Held { claims: Arc::clone(&self.layer.claims), id: Some(id.clone()), number };
+        let strikes = task.data().get::<Strikes>().cloned().unwrap_or_default();
+        let lost = task.data().get::<LeaseLost>().map(|lost| lost.0.clone()).unwrap_or_default();
+        let (backoff, company) = (self.layer.backoff, self.layer.company.clone());
         let answer = self.inner.call(task);
         Box::pin(async move {
+            let _place = match company.place(&id, number, &strikes, &lost).await {
+                Ok(place) => place,
+                Err(Later(delay)) => {
+                    held.end(Verdict::Back(delay));
+                    return Err(HandBack.into());
+                }
+            };
             let result = answer.await.map_err(Into::into);
             held.end(match &result {
                 Ok(_) => Verdict::Done,
@@ -95,20 +109,20 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            self.claims.answer(Answer { id, number: self.number, verdict: Verdict::Release(Duration::ZERO) });
+            self.claims.answer(Answer { id, number: self.number, verdict: Verdict::Back(Duration::ZERO) });
         }
     }
 }
 
 fn verdict(error: &BoxDynError, number: u64, (first, longest): (Duration, Duration)) -> Verdict {
     if error.is::<HandBack>() {
-        Verdict::Release(Duration::ZERO)
+        Verdict::Back(Duration::ZERO)
     } else if error.is::<AbortError>() {
         Verdict::Bury(error.to_string())
     } else if let Some(retry) = error.downcast_ref::<RetryAfterError>() {
-        Verdict::Release(retry.get_duration().max(Duration::from_millis(1)))
+        Verdict::Failed(retry.get_duration().max(Duration::from_millis(1)))
     } else {
         let exponent = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX).min(20);
-        Verdict::Release((first * 2_u32.pow(exponent)).min(longest).max(Duration::from_millis(1)))
+        Verdict::Failed((first * 2_u32.pow(exponent)).min(longest).max(Duration::from_millis(1)))
     }
 }

@@ -14,10 +14,10 @@ use crate::{
     Claim, Context,
     envelope::Envelope,
     ledger::{
-        fail::{Outcome, Run, Verdict},
+        fail::{self, Outcome, Run, Verdict},
         fence::Standing,
     },
-    redis::HandBack,
+    redis::{HandBack, LostDelivery},
 };
 
 /// A job that the broker gives up after so many lost workers.
@@ -69,4 +69,17 @@ impl Runner {
         };
         Ok(self.settle(id, Some(unheard), queue, &handler.name, verdict).await?)
     }
+
+    /// A line of its job's history for each of these.
+    pub(super) async fn remember_lost(&self, deliveries: &[LostDelivery]) -> Result<(), sqlx::Error> {
+        // (Other ids than ours are not in the ledger.)
+        let known = deliveries.iter().filter_map(|lost| Some((lost.id.parse::<Uuid>().ok()?, lost)));
+        let (ids, lost): (Vec<Uuid>, Vec<&LostDelivery>) = known.unzip();
+        let numbers: Vec<i64> = lost.iter().map(|lost| lost.number.cast_signed()).collect();
+        let errors: Vec<&str> = lost.iter().map(|lost| if lost.alone { ALONE } else { BESIDE }).collect();
+        fail::lost(self.queue.pool(), &ids, &numbers, &errors).await
+    }
 }
+
+const ALONE: &str = "its worker was lost while it ran alone";
+const BESIDE: &str = "its worker was lost; others may have run beside it";

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Delivery, Runner, lost::Lost};
 use crate::{
     ledger::fail::{Outcome, Run},
-    redis::{Buried, Graveyard, HandBack, Hold, LeaseLost, Reason},
+    redis::{Buried, Graveyard, HandBack, Hold, LeaseLost, LostDelivery, Reason},
 };
 
 /// Payloads go through the broker as they are: the runner decodes, because the ledger must know when that fails.
@@ -99,5 +99,9 @@ impl Graveyard for LedgerGraveyard {
             };
             self.runner.settle(id, Some(Run::default()), &self.queue, "", verdict).await.map_err(Into::into)
         })
+    }
+
+    fn lost(&self, deliveries: Vec<LostDelivery>) -> BoxFuture<'_, Result<(), BoxDynError>> {
+        Box::pin(async move { Ok(self.runner.remember_lost(&deliveries).await?) })
     }
 }

@@ -19,6 +19,7 @@ mod limits;
 mod lost;
 mod metrics;
 mod model;
+mod neighbours;
 mod nested;
 mod operate;
 mod outcomes;

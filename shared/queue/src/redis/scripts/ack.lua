@@ -13,6 +13,7 @@ redis.call('ZREM', delayed, unpack(own))
 redis.call('HDEL', messages, unpack(own))
 redis.call('HDEL', claims, unpack(own))
 redis.call('HDEL', strikes, unpack(own))
+redis.call('HDEL', alone, unpack(own))
 if redis.call('EXISTS', running) == 1 then
   for _, id in ipairs(own) do leave(id) end
 end

@@ -1,5 +1,5 @@
 -- ARGV lease_ms count from_lowest
--- Returns { hold, stuck, { id, claims before this one, message, ... } }. Hold: 0 none, -1 paused, -2 a limit is reached,
+-- Returns { hold, stuck, { id, claims before this one, strikes, message, ... } }. Hold: 0 none, -1 paused, -2 a limit is reached,
 -- else the milliseconds until the next start is allowed. Stuck: jobs wait and no reason was found not to give them out.
 local at, shows = now(ARGV[1])
 local asked = tonumber(ARGV[2])
@@ -60,6 +60,7 @@ if #ids > 0 then
   local found = redis.call('HMGET', messages, unpack(ids))
   local before = redis.call('HMGET', claims, unpack(ids))
   local leased = redis.call('ZMSCORE', leases, unpack(ids))
+  local struck = redis.call('HMGET', strikes, unpack(ids))
   local new, runs, by_key = {}, {}, {}
   for i, id in ipairs(ids) do
     if found[i] and not leased[i] then
@@ -67,6 +68,7 @@ if #ids > 0 then
       new[#new + 1] = id
       out[#out + 1] = id
       out[#out + 1] = tonumber(before[i] or 0)
+      out[#out + 1] = struck[i] or ''
       out[#out + 1] = found[i]
       if keys[i] ~= '' then
         runs[#runs + 1] = id

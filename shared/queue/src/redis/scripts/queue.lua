@@ -1,9 +1,9 @@
 -- What stands before every script: its keys, always the same ones, and what several of them do.
 -- One line a fair key and priority, <turns:N>:<key>: its name is computed, within the hash tag and so in this slot.
 -- turns:N is the ring of those keys of priority N that have a line, but for the parked ones, whose limit is reached.
-local messages, leases, delayed, claims, strikes, running, counts, parked, limits, bucket, acked, wake, clock =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
-local function turns(priority) return KEYS[14 + priority] end
+local messages, leases, delayed, claims, strikes, running, counts, parked, limits, bucket, acked, wake, clock, alone =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local function turns(priority) return KEYS[15 + priority] end
 local function line(priority, key) return turns(priority) .. ':' .. key end
 
 -- Goes first in every script but push.lua. A Redis that is full refuses what needs memory, but only as the first
@@ -63,5 +63,43 @@ local function leave(id)
     unpark(key, priorities)
     wake_one()
   end
+end
+
+-- strikes: of a job the deliveries that ended without success, each a number and how: b, its worker was lost with other
+-- jobs beside it; a, with this one alone; f, it failed. Those beside others may be others' doing, so only the first two
+-- count (or fewer, where fewer deliveries are enough): from then on the job runs alone.
+local function company(max) return math.max(1, math.min(2, max - 1)) end
+
+local function count(struck)
+  local beside, own = 0, 0
+  for how in string.gmatch(struck, '%a') do
+    if how == 'b' then beside = beside + 1 else own = own + 1 end
+  end
+  return beside, own
+end
+
+local function worn_out(struck, max)
+  local beside, own = count(struck)
+  return own > 0 and beside + own >= max
+end
+
+local function strike(id, struck, number, how, max)
+  if how ~= 'b' or count(struck) < company(max) then
+    struck = struck .. number .. how
+    redis.call('HSET', strikes, id, struck)
+  end
+  return struck
+end
+
+-- Whoever had this delivery lives.
+local function forgive(id, number)
+  local struck = redis.call('HGET', strikes, id)
+  if not struck then return end
+  local left = ''
+  for one, how in string.gmatch(struck, '(%d+)(%a)') do
+    if how == 'f' or tonumber(one) ~= number then left = left .. one .. how end
+  end
+  if left == '' then redis.call('HDEL', strikes, id)
+  elseif left ~= struck then redis.call('HSET', strikes, id, left) end
 end
 

@@ -1,8 +1,10 @@
--- ARGV limit max_strikes lease_ms
--- Leases and delays that ran out: back to the front of the line, and those that killed too many owners to the caller
--- (id, claims before, message, ...), under a lease of its own until it has buried them.
+-- ARGV limit max_deliveries lease_ms
+-- Leases and delays that ran out: back to the front of the line, and those that have used up their deliveries to the
+-- caller (id, claims before, strikes, message, ...), under a lease of its own until it has buried them. Returns how many
+-- went back, these, and the deliveries that were lost (id, number, whether it was alone, ...).
 local at = now(ARGV[3])
-local back, out = 0, {}
+local max = tonumber(ARGV[2])
+local back, out, gone = 0, {}, {}
 for _, ended in ipairs({ leases, delayed }) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', ended, '-inf', at, 'LIMIT', 0, ARGV[1])) do
     redis.call('ZREM', ended, id)
@@ -11,12 +13,24 @@ for _, ended in ipairs({ leases, delayed }) do
     if not message then
       redis.call('HDEL', claims, id)
       redis.call('HDEL', strikes, id)
+      redis.call('HDEL', alone, id)
     else
-      local before = redis.call('HINCRBY', claims, id, 1)
-      if redis.call('HINCRBY', strikes, id, 1) >= tonumber(ARGV[2]) then
+      local number = redis.call('HINCRBY', claims, id, 1)
+      local struck = redis.call('HGET', strikes, id) or ''
+      -- a burial may outlast its lease: that is no delivery
+      if ended == leases and not worn_out(struck, max) then
+        local was_alone = redis.call('HGET', alone, id) == tostring(number)
+        gone[#gone + 1] = id
+        gone[#gone + 1] = number
+        gone[#gone + 1] = was_alone and 1 or 0
+        struck = strike(id, struck, number, was_alone and 'a' or 'b', max)
+      end
+      redis.call('HDEL', alone, id)
+      if worn_out(struck, max) then
         redis.call('ZADD', leases, at + ARGV[3], id)
         out[#out + 1] = id
-        out[#out + 1] = before
+        out[#out + 1] = number
+        out[#out + 1] = struck
         out[#out + 1] = message
       else
         put_back(id, message)
@@ -27,4 +41,4 @@ for _, ended in ipairs({ leases, delayed }) do
 end
 if back > 0 then wake_one() end
 forget_the_clock_of_an_empty_queue()
-return { back, out }
+return { back, out, gone }

@@ -1,14 +1,19 @@
--- ARGV lease_ms (id number delay_ms)...
--- Gives back what this owner holds: at once to the front of its line, or when the delay is over, by the reaper.
+-- ARGV lease_ms max_deliveries (id number delay_ms failed)...
+-- Gives back what this owner holds: at once to the front of its line, or when the delay is over, by the reaper. A failure
+-- is a strike, a mere wait is none.
 local at = now(ARGV[1])
 local released = 0
-for i = 2, #ARGV, 3 do
-  local id, delay = ARGV[i], tonumber(ARGV[i + 2])
+for i = 3, #ARGV, 4 do
+  local id, number, delay = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local before = tonumber(redis.call('HGET', claims, id) or 0)
-  if before + 1 == tonumber(ARGV[i + 1]) and redis.call('ZREM', leases, id) == 1 then
+  if before + 1 == number and redis.call('ZREM', leases, id) == 1 then
     released = released + 1
     leave(id)
+    redis.call('HDEL', alone, id)
     local message = redis.call('HGET', messages, id)
+    if message and ARGV[i + 3] == '1' then
+      strike(id, redis.call('HGET', strikes, id) or '', number, 'f', tonumber(ARGV[2]))
+    end
     if message and delay > 0 then
       redis.call('ZADD', delayed, at + delay, id)
     elseif message then

@@ -1,5 +1,5 @@
 -- ARGV lease_ms (id number)...
--- Returns the ids that somebody else has or will get: the caller lost them.
+-- Returns the ids that somebody else has or will get: the caller lost them. It lives, so that was not their doing.
 local deadline = now(ARGV[1]) + ARGV[1]
 local ids, lost = {}, {}
 for i = 2, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
@@ -11,6 +11,7 @@ for i, id in ipairs(ids) do
     renewed[#renewed + 1] = id
   elseif redis.call('HEXISTS', messages, id) == 1 then
     lost[#lost + 1] = id
+    forgive(id, tonumber(ARGV[2 * i + 1]))
   end
 end
 if #renewed > 0 then redis.call('ZADD', leases, 'XX', unpack(renewed)) end

@@ -3,7 +3,7 @@
 //! Anything may be lost, late or repeated, a process may die between any two steps, Redis may lose everything or come
 //! back as it was before, Postgres may forget commits that it had not flushed: as often as `faults` allows, at any
 //! moment. Time is not modelled: a lease may run out whenever it likes, under a living worker too (that is a fault).
-//! Not modelled either: the number of deliveries after which a job is given up.
+//! Not modelled either: strikes, which decide beside what a job runs and after how many deliveries it is given up.
 
 mod broker;
 mod ledger;

@@ -1,0 +1,170 @@
+//! Jobs that run beside one that takes its process down.
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use gristmill_queue::{Context, Job, JobError, Options, Queue, QueueConfig, Worker};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::support::{Bench, Effect, LONG, bench, config, once, until, work};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Poison;
+
+impl Job for Poison {
+    const NAME: &'static str = "poison";
+    const QUEUE: &'static str = "other";
+}
+
+/// Not a test: a worker process of two queues, for the next one.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by neighbours_of_a_poisonous_job_live"]
+#[expect(clippy::disallowed_methods, reason = "the parent test tells its child where the engines are")]
+async fn process() {
+    let Ok(url) = std::env::var("NEIGHBOURS_DATABASE_URL") else { return };
+    let config = QueueConfig {
+        namespace: std::env::var("NEIGHBOURS_NAMESPACE").unwrap(),
+        lease: Duration::from_millis(1_500),
+        max_deliveries: 4,
+        ..QueueConfig::new(std::env::var("NEIGHBOURS_REDIS_URL").unwrap())
+    };
+    let queue = Queue::connect(PgPool::connect(&url).await.unwrap(), config).await.unwrap();
+    let running = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&running);
+    let innocent = move |ctx: Context, job: Effect| {
+        let running = Arc::clone(&running);
+        async move {
+            running.fetch_add(1, SeqCst);
+            // Beside the poisonous one it does not live to its end.
+            let long = if ctx.claim.delivery <= 2 { 3_600 } else { 0 };
+            tokio::time::sleep(Duration::from_secs(long)).await;
+            once(&ctx, job.n).await
+        }
+    };
+    let poison = move |ctx: Context, _: Poison| {
+        let running = Arc::clone(&seen);
+        async move {
+            while ctx.claim.delivery <= 2 && running.load(SeqCst) < 3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            std::process::abort()
+        }
+    };
+    let worker = Worker::builder(&queue)
+        .queue("default", 4)
+        .queue("other", 1)
+        .register::<Effect>(innocent)
+        .register::<Poison>(poison)
+        .build();
+    worker.run(Default::default()).await.unwrap();
+}
+
+fn start(bench: &Bench) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "neighbours::process", "--include-ignored"])
+        .env("NEIGHBOURS_DATABASE_URL", &bench.stack.database_url)
+        .env("NEIGHBOURS_REDIS_URL", &bench.stack.redis_url)
+        .env("NEIGHBOURS_NAMESPACE", &bench.stack.namespace)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neighbours_of_a_poisonous_job_live() {
+    let bench = bench().await;
+    let innocent = bench.enqueue(&Effect::many(3), &Options::default()).await;
+    let poison = bench.enqueue(&[Poison], &Options::default()).await[0];
+    let mut child = start(&bench);
+    let mut processes = 1;
+    until("all to have an end", LONG * 3, || {
+        if child.try_wait().unwrap().is_some() {
+            child = start(&bench);
+            processes += 1;
+        }
+        bench_is_done(&bench)
+    })
+    .await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(bench.state(poison).await.2.unwrap(), "lost_worker: 4 workers were lost with it");
+    assert_eq!(processes, 5, "two beside the others, two alone, and the last one");
+    for id in innocent {
+        assert_eq!(bench.state(id).await.0, "completed");
+        assert_eq!(history(&bench, id).await, [(1, BESIDE.into()), (2, BESIDE.into())]);
+    }
+    let history = history(&bench, poison).await;
+    let told: Vec<&str> = history.iter().map(|(_, error)| error.as_str()).collect();
+    assert_eq!(told[..4], [BESIDE, BESIDE, ALONE, ALONE], "{history:?}");
+}
+
+const BESIDE: &str = "its worker was lost; others may have run beside it";
+const ALONE: &str = "its worker was lost while it ran alone";
+
+async fn bench_is_done(bench: &Bench) -> bool {
+    let sql = "select count(*) from jobs where state in ('completed', 'dead')";
+    bench.count(sql).await == 4 && bench.count("select count(*) from job_attempts").await == 11
+}
+
+async fn history(bench: &Bench, id: Uuid) -> Vec<(i64, String)> {
+    let sql = "select delivery, error from job_attempts where job_id = $1 and outcome = 'lost_worker' order by seq";
+    sqlx::query_as(sql).bind(id).fetch_all(&bench.pool).await.unwrap()
+}
+
+impl Bench {
+    async fn strikes(&self, id: Uuid) -> Option<String> {
+        let key = format!("{{{}:default}}:struck", self.stack.namespace);
+        redis::cmd("HGET").arg(key).arg(id.to_string()).query_async(&mut self.redis().await).await.unwrap()
+    }
+
+    /// As if its lease had run out.
+    async fn end_lease(&self, id: Uuid) {
+        let key = format!("{{{}:default}}:leases", self.stack.namespace);
+        let mut call = redis::cmd("ZADD");
+        let () = call.arg(key).arg("XX").arg(1).arg(id.to_string()).query_async(&mut self.redis().await).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_heard_of_again_was_not_lost() {
+    let bench = bench().await;
+    let (runs, go) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
+    let body = {
+        let (runs, go) = (Arc::clone(&runs), Arc::clone(&go));
+        move |ctx: Context, job: Effect| {
+            let (runs, go) = (Arc::clone(&runs), Arc::clone(&go));
+            async move {
+                runs.fetch_add(1, SeqCst);
+                tokio::select! {
+                    permit = go.acquire() => permit.unwrap().forget(),
+                    () = ctx.cancel.cancelled() => return Err(JobError::Cancelled),
+                }
+                once(&ctx, job.n).await
+            }
+        }
+    };
+    let worker = || Worker::builder(&bench.queue).queue("default", 1).register::<Effect>(body.clone()).build();
+    let (one, other) = (work(&worker()), work(&worker()));
+    let id = bench.enqueue(&Effect::many(1), &Options::default()).await[0];
+    until("the job to run", LONG, || async { runs.load(SeqCst) >= 1 }).await;
+    for _ in 1..=6 {
+        let before = runs.load(SeqCst);
+        bench.end_lease(id).await;
+        until("another delivery", LONG, || async { runs.load(SeqCst) > before }).await;
+        until("no strike to be left", LONG, || async { bench.strikes(id).await.is_none() }).await;
+    }
+    go.add_permits(1);
+    until("its effect", LONG, || async { bench.effects().await == (1, 1) }).await;
+    one.stop().await;
+    other.stop().await;
+    assert_eq!(config(&bench.stack).max_deliveries, 3, "it was delivered oftener than that");
+}
