@@ -190,8 +190,8 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, [(header::HeaderName, HeaderValue); 1], Json<WholeClaim>)> {
     Params::of(&uri).finish()?;
     let pool = &app.receiver.pool;
-    let options = settings::find(pool, caller.id()).await?.claims.options().map_err(Problem::internal)?;
-    let new = given.checked(options.switches)?;
+    let settings = settings::find(pool, caller.id()).await?;
+    let new = given.checked(&settings.claims_of(Timestamp::now()).map_err(Problem::internal)?)?;
     let mut tx = pool.begin().await?;
     let (id, jobs) = enter::single(&mut tx, &app.receiver.queue, caller.id(), &new).await?;
     let location = HeaderValue::try_from(format!("/v1/claims/{id}")).map_err(Problem::internal)?;

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use gristmill_billing::{dunning, issue, issuer, settings};
-use gristmill_mail::is_address;
+use gristmill_pipelines::values::{is_address, trim};
 use http::Uri;
 
 pub(crate) use gristmill_billing::settings::Settings;
@@ -50,11 +50,11 @@ pub(crate) async fn put(
         .collect();
     let mut fail = |field: &str, detail: String| errors.push(FieldError { field: field.to_owned(), detail });
     if let Ok(issuer) = issue::issuer(&new)
-        && let Some(address) = issuer.beneficiary.email.filter(|address| !is_address(address))
+        && let Some(address) = issuer.beneficiary.email.filter(|address| !is_address(trim(address)))
     {
         fail("issuer.beneficiary.email", no_address(&address));
     }
-    if let Some(address) = new.operator_email.as_deref().filter(|address| !is_address(address)) {
+    if let Some(address) = new.operator_email.as_deref().filter(|address| !is_address(trim(address))) {
         fail("operator_email", no_address(address));
     }
     looks.into_iter().for_each(|(field, detail)| fail(field, detail));

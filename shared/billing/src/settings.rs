@@ -1,7 +1,7 @@
 //! What a client wants to be known by, and how it bills.
 
 use gristmill_bills::Currency;
-use gristmill_pipelines::claims;
+use gristmill_pipelines::{claims, values};
 use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
@@ -54,7 +54,7 @@ pub struct ClaimSettings {
 }
 
 impl ClaimSettings {
-    /// The same, as the pipeline takes it.
+    /// The same, as the pipeline takes it, of a day that is not known.
     ///
     /// # Errors
     /// When a rule is none, or none that is optional.
@@ -63,7 +63,7 @@ impl ClaimSettings {
             ClaimGrouping::Visit => claims::Grouping::Visit,
             ClaimGrouping::Line => claims::Grouping::Line,
         };
-        Ok(claims::Options { switches: claims::Switches::on(&self.rules)?, grouping })
+        Ok(claims::Options { switches: claims::Switches::on(&self.rules)?, grouping, today: None })
     }
 }
 
@@ -228,6 +228,16 @@ impl Settings {
         Ok(moment.in_tz(&self.time_zone)?.date())
     }
 
+    /// How claims that came at this moment are read.
+    ///
+    /// # Errors
+    /// When this machine does not know the time zone, or a rule is none.
+    pub fn claims_of(&self, moment: jiff::Timestamp) -> Result<claims::Options, ClaimsError> {
+        let date = self.date_of(moment)?;
+        let today = values::days_of(date.year().into(), date.month().into(), date.day().into());
+        Ok(claims::Options { today, ..self.claims.options()? })
+    }
+
     /// The moment at which this day is over for the client.
     ///
     /// # Errors
@@ -235,6 +245,17 @@ impl Settings {
     pub fn end_of(&self, day: Date) -> Result<jiff::Timestamp, jiff::Error> {
         Ok(day.tomorrow()?.in_tz(&self.time_zone)?.timestamp())
     }
+}
+
+/// Settings by which no claim can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimsError {
+    /// The calendar.
+    #[error("the time zone is not known here")]
+    TimeZone(#[from] jiff::Error),
+    /// The rules.
+    #[error(transparent)]
+    Rule(#[from] claims::UnknownRule),
 }
 
 /// The settings of a client, the defaults where it has none.

@@ -4,7 +4,6 @@ mod compose;
 mod facts;
 mod words;
 
-pub use compose::is_address;
 pub(crate) use compose::{ComposeError, Composed, compose};
 pub use facts::{BillFacts, Content, Dun, EndpointFacts, Payment, UploadFacts};
 

@@ -26,7 +26,7 @@ pub use deliver::{DeliverError, Report, Turn};
 pub use dkim::DkimError;
 pub use keep::{DropError, eml, prune};
 pub use kind::{Kind, State};
-pub use letter::{Attachment, BillFacts, Content, Dun, EndpointFacts, Letter, Payment, UploadFacts, is_address};
+pub use letter::{Attachment, BillFacts, Content, Dun, EndpointFacts, Letter, Payment, UploadFacts};
 pub use mailer::{ConfigError, Mailer};
 pub use rate::Rate;
 pub use smtp::ServerError;

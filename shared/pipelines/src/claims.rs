@@ -22,6 +22,9 @@ pub struct Options {
     pub switches: Switches,
     /// Which lines make a claim.
     pub grouping: Grouping,
+    /// The day on which the claims came, where the client is, in days since 2000-01-01: no service is later, and years of
+    /// two digits are none that come after it. `None`: any day, and 00 to 68 are years of this century, as POSIX has it.
+    pub today: Option<i32>,
 }
 
 /// A field of a line that breaks a rule.

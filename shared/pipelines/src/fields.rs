@@ -1,6 +1,10 @@
 //! Checks of single fields that kinds share. Each takes a trimmed field and says what is wrong with it.
 
 mod amount;
+mod blank;
+mod date;
+mod email;
+mod identifier;
 
 use memchr::memchr;
 use uuid::Uuid;
@@ -12,6 +16,12 @@ use crate::{
 
 pub use amount::MAX_AMOUNT_MINOR;
 pub(crate) use amount::{decimals, within, without_exponent};
+pub use blank::trim;
+pub(crate) use blank::trim_bytes;
+pub use date::days_of;
+pub(crate) use date::{clock, date};
+pub use email::is_address;
+pub(crate) use identifier::shortened as is_shortened;
 
 /// A trimmed field and the kind's name for its column.
 #[derive(Clone, Copy)]
@@ -64,11 +74,7 @@ impl<'r> Field<'r> {
 
     /// An amount of any sign in the currency's major unit; returned in hundredths.
     pub(crate) fn signed_amount(self) -> Result<i64, Fault> {
-        let (sign, digits) = match self.bytes {
-            [b'-', digits @ ..] => (-1, digits),
-            [b'+', digits @ ..] | digits => (1, digits),
-        };
-        amount::unsigned(digits).map(|amount| sign * amount).ok_or_else(|| {
+        signed(self.bytes).ok_or_else(|| {
             self.fault(
                 ReasonCode::BadAmount,
                 "an amount up to 9999999999.99, with at most two decimals after a point and no separators of thousands, \
@@ -77,12 +83,17 @@ impl<'r> Field<'r> {
         })
     }
 
-    /// Three capital letters.
-    pub(crate) fn currency(self) -> Result<&'r [u8], Fault> {
-        match self.bytes {
-            code if code.len() == 3 && code.iter().all(u8::is_ascii_uppercase) => Ok(code),
-            _ => Err(self.fault(ReasonCode::BadCurrency, "three capital letters of ISO 4217, like BRL")),
-        }
+    /// Three letters; returned in capitals.
+    pub(crate) fn currency(self) -> Result<[u8; 3], Fault> {
+        currency(self.bytes).ok_or_else(|| self.fault(ReasonCode::BadCurrency, "three letters of ISO 4217, like BRL"))
+    }
+
+    /// A text of at most `max` characters that is somebody's name for something; refused with `code` where a spreadsheet
+    /// has shortened it.
+    #[inline]
+    pub(crate) fn identifier(self, max: usize, code: ReasonCode) -> Result<&'r [u8], Fault> {
+        let id = self.text(max)?;
+        if is_shortened(id) { Err(self.shortened(code)) } else { Ok(id) }
     }
 
     /// A date of the Gregorian calendar, from 0001-01-01 on; returned in days since 2000-01-01.
@@ -91,18 +102,21 @@ impl<'r> Field<'r> {
             .ok_or_else(|| self.fault(ReasonCode::BadDate, "a date of the calendar as YYYY-MM-DD, like 2024-01-19"))
     }
 
-    /// A moment as RFC 3339 writes it, with a blank for the `T` if need be; without an offset it is UTC. Returned in
-    /// microseconds since 2000-01-01; what is finer is cut off.
+    /// A moment as RFC 3339 or a database writes it; without an offset it is UTC. Returned in microseconds since
+    /// 2000-01-01; what is finer is cut off.
     pub(crate) fn timestamp(self) -> Result<i64, Fault> {
-        timestamp(self.bytes)
+        date::timestamp(self.bytes)
             .ok_or_else(|| self.fault(ReasonCode::BadTimestamp, "a date and time like 2024-04-29T02:08:29.375Z"))
     }
 
-    /// Something, one `@`, and a domain with a dot in it; no blanks and no control characters.
+    /// What [`is_address`] is.
     pub(crate) fn email(self) -> Result<&'r [u8], Fault> {
-        const MAX: usize = 254;
-        let text = self.text(MAX)?;
-        if email(text) { Ok(text) } else { Err(self.fault(ReasonCode::BadEmail, "an address like name@example.com")) }
+        let text = self.text(email::MAX_ADDRESS)?;
+        if email::is_form(text) {
+            Ok(text)
+        } else {
+            Err(self.fault(ReasonCode::BadEmail, "an address like name@example.com"))
+        }
     }
 
     /// `code`, unless there is something more basic to say about the field.
@@ -121,6 +135,18 @@ impl<'r> Field<'r> {
         Fault { column: Some(column), code, message }
     }
 
+    /// What to say of an identifier that is [`is_shortened`].
+    #[cold]
+    pub(crate) fn shortened(self, code: ReasonCode) -> Fault {
+        let message = format!(
+            "{} is {}: a spreadsheet has shortened it and its digits are lost; format the column as text there, and \
+             export it again",
+            self.column,
+            excerpt(self.bytes)
+        );
+        Fault { column: Some(self.column), code, message }
+    }
+
     #[cold]
     fn not_utf8(self) -> Fault {
         let message =
@@ -136,92 +162,24 @@ impl<'r> Field<'r> {
     }
 }
 
+/// An amount of any sign, in hundredths.
+pub(crate) fn signed(bytes: &[u8]) -> Option<i64> {
+    let (sign, digits) = match bytes {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] | digits => (1, digits),
+    };
+    amount::unsigned(digits).map(|amount| sign * amount)
+}
+
+/// Three letters, in capitals.
+pub(crate) fn currency(bytes: &[u8]) -> Option<[u8; 3]> {
+    let code: [u8; 3] = bytes.try_into().ok()?;
+    code.iter().all(u8::is_ascii_alphabetic).then(|| code.map(|letter| letter.to_ascii_uppercase()))
+}
+
 /// UTF-8 without NULs.
 fn storable(bytes: &[u8]) -> bool {
     memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok()
-}
-
-fn digit(byte: u8) -> Option<i64> {
-    byte.is_ascii_digit().then(|| i64::from(byte - b'0'))
-}
-
-fn date(bytes: &[u8]) -> Option<i32> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = bytes else { return None };
-    let number = |digits: &[u8]| {
-        digits.iter().try_fold(0, |sum, byte| Some(sum * 10 + byte.is_ascii_digit().then(|| i32::from(byte - b'0'))?))
-    };
-    days_of(number(&[*y1, *y2, *y3, *y4])?, number(&[*m1, *m2])?, number(&[*d1, *d2])?)
-}
-
-/// Days since 2000-01-01, if the calendar has the date.
-pub(crate) fn days_of(year: i32, month: i32, day: i32) -> Option<i32> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + i32::from(leap),
-        _ => return None,
-    };
-    if year == 0 || !(1..=days).contains(&day) {
-        return None;
-    }
-    // Years that start in March: the leap day is their last. 153 days are five months from March or August on.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
-    /// 2000-01-01 by the same count.
-    const EPOCH: i32 = 1999 * 365 + 1999 / 4 - 1999 / 100 + 1999 / 400 + (153 * 10 + 2) / 5 + 1;
-    Some(days - EPOCH)
-}
-
-fn timestamp(bytes: &[u8]) -> Option<i64> {
-    // what other libraries can show in any time zone
-    const DAYS: std::ops::RangeInclusive<i32> = -730_000..=2_921_000;
-    let (day, time) = bytes.split_at_checked(10)?;
-    let [b'T' | b't' | b' ', h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = time else { return None };
-    let two = |tens: &u8, ones: &u8, below: i64| Some(10 * digit(*tens)? + digit(*ones)?).filter(|n| *n < below);
-    let seconds = two(h1, h2, 24)? * 3600 + two(m1, m2, 60)? * 60 + two(s1, s2, 60)?;
-    let (micros, offset) = match rest {
-        [b'.', rest @ ..] => {
-            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let (fraction, offset) = rest.split_at(digits);
-            let micros = (0..6).map(|n| fraction.get(n).map_or(0, |digit| i64::from(digit - b'0')));
-            ((1..=9).contains(&digits).then(|| micros.fold(0, |sum, digit| sum * 10 + digit))?, offset)
-        }
-        offset => (0, offset),
-    };
-    let offset = match offset {
-        [] | [b'Z' | b'z'] => 0,
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            let minutes = two(h1, h2, 24)? * 60 + two(m1, m2, 60)?;
-            if *sign == b'-' { -minutes } else { minutes }
-        }
-        _ => return None,
-    };
-    let days = date(day).filter(|days| DAYS.contains(days))?;
-    Some(((i64::from(days) * 86_400) + seconds - offset * 60) * 1_000_000 + micros)
-}
-
-/// `text` is UTF-8.
-fn email(text: &[u8]) -> bool {
-    let (mut at, mut dot) = (None, None);
-    for (place, byte) in text.iter().enumerate() {
-        match byte {
-            b'@' if at.is_none() => at = Some(place),
-            b'@' | ..=b' ' | 0x7f => return false,
-            // labels between dots are not empty
-            b'.' if at.is_some() => {
-                if dot.or(at) == Some(place - 1) {
-                    return false;
-                }
-                dot = Some(place);
-            }
-            _ => {}
-        }
-    }
-    let blank = |char: char| char.is_whitespace() || char.is_control();
-    at.is_some_and(|at| at > 0)
-        && dot.is_some_and(|dot| dot + 1 < text.len())
-        && (text.is_ascii() || !String::from_utf8_lossy(text).contains(blank))
 }
 
 #[cfg(test)]

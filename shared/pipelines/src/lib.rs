@@ -29,6 +29,7 @@ mod samples;
 mod scan;
 mod splitter;
 mod transactions;
+pub mod values;
 
 pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter};
 

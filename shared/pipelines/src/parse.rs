@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     Format, Layout, ReasonCode, Reject, claims,
-    fields::Field,
+    fields::{Field, trim_bytes},
     lines::line_ends,
     merchants,
     records::{Objects, Record, Records},
@@ -118,16 +118,11 @@ impl<'r> Fields<'r> {
         Field { column, bytes, plain: self.plain }
     }
 
-    /// The field of a column, without blanks at its ends.
+    /// The field of a column, without what nobody sees at its ends.
     #[inline]
     pub(crate) fn get(&self, place: usize, column: &'static str) -> Field<'r> {
         let field = self.record.field(self.layout.places[place]).unwrap_or_default();
-        let bytes = match field {
-            // nothing to trim: all but a few
-            [b'!'..=b'\xff', .., b'!'..=b'\xff'] => field,
-            _ => field.trim_ascii(),
-        };
-        Field { column, bytes, plain: self.plain }
+        Field { column, bytes: trim_bytes(field), plain: self.plain }
     }
 }
 

@@ -102,7 +102,7 @@ reason_codes! {
     NotUtf8 = "not_utf8",
     /// The field holds a NUL character, which the database cannot store.
     NulByte = "nul_byte",
-    /// The field is empty, or blanks only.
+    /// The field is empty, or holds only blanks and characters that nobody sees.
     MissingField = "missing_field",
     /// The field is longer than its column allows.
     FieldTooLong = "field_too_long",
@@ -110,15 +110,17 @@ reason_codes! {
     BadUuid = "bad_uuid",
     /// Not an amount up to 9,999,999,999.99 with at most two decimals after a point; of a debt, not one greater than 0.
     BadAmount = "bad_amount",
-    /// Not a date of the calendar in the form YYYY-MM-DD; of a claim, M/D/YY.
+    /// An id that a spreadsheet has shortened, like 1.23E+10: its digits are lost.
+    BadId = "bad_id",
+    /// Not a date of the calendar in the form YYYY-MM-DD; of a claim, M/D/YY, or one after the day on which it came.
     BadDate = "bad_date",
-    /// Not a date and time as RFC 3339 writes them; without an offset it is UTC.
+    /// Not a date and time as RFC 3339 or a database writes them; without an offset it is UTC.
     BadTimestamp = "bad_timestamp",
-    /// Not an e-mail address.
+    /// Not an address that mail can go to.
     BadEmail = "bad_email",
-    /// A CPF or CNPJ whose check digits are wrong (checked only when switched on).
+    /// A number that a spreadsheet has shortened, or a CPF or CNPJ whose check digits are wrong (checked only when switched on).
     BadGovernmentId = "bad_government_id",
-    /// Not a currency of three capital letters (ISO 4217).
+    /// Not a currency of three letters (ISO 4217).
     BadCurrency = "bad_currency",
     /// Not the letter D and four digits (claims).
     BadProcedure = "bad_procedure",

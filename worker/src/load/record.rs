@@ -6,6 +6,7 @@ use gristmill_billing::settings;
 use gristmill_pipelines::{Kind, Layout, Limits, Owner, Rules};
 use gristmill_queue::JobError;
 use gristmill_uploads::{OversizeNote, Policy};
+use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -67,7 +68,7 @@ impl ChunkRecord {
         let rules = match kind {
             Kind::Debts | Kind::Messages => env.rules.clone(),
             Kind::Claims => {
-                let claims = settings::find(&env.pool, columns.client_id).await?.claims.options()?;
+                let claims = settings::find(&env.pool, columns.client_id).await?.claims_of(moment_of(upload_id)?)?;
                 Arc::new(Rules { claims, ..(*env.rules).clone() })
             }
             Kind::Transactions => {
@@ -104,6 +105,15 @@ impl ChunkRecord {
             self.oversize.clear();
         }
     }
+}
+
+/// When the upload was made, which its id says: every attempt at a chunk, on whatever day, reads it alike.
+fn moment_of(upload_id: Uuid) -> Result<Timestamp, JobError> {
+    let Some(time) = upload_id.get_timestamp() else {
+        return Err(JobError::discard(format!("upload {upload_id} has an id without a time")));
+    };
+    let (seconds, nanos) = time.to_unix();
+    Ok(Timestamp::new(seconds.cast_signed(), nanos.cast_signed())?)
 }
 
 /// Adds the counts of a chunk, or of a part of it, to the chunk's and the upload's. A chunk without further parts is done.

@@ -12,7 +12,10 @@ use gristmill_claims::{
 use gristmill_pipelines::{Kind, generate};
 use gristmill_queue::{Job as _, JobSpec, NewSchedule, Options};
 use gristmill_uploads::{NewUpload, Policy, Received, Removed, State as UploadState, Upload};
-use jiff::civil::{Date, date};
+use jiff::{
+    ToSpan as _,
+    civil::{Date, date},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -156,6 +159,24 @@ async fn a_clients_settings_change_what_is_checked_and_what_a_claim_is() {
     assert_eq!((upload.rows.accepted, upload.rows.rejected), (4, 4));
     assert_eq!(mill.rejects(upload.id).await[0].code, "bad_npi");
     assert_eq!(all(&mill).await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_still_to_come_is_not_paid() {
+    let mill = Mill::new(1 << 20).await;
+    let next_week = jiff::Zoned::now().checked_add(7.days()).unwrap().date();
+    let file = format!(
+        "{DIRTY}{next_week},D0180,,G,1,1497775530,1,1,0,0\r\n\
+         {month}/{day}/{year},D0180,,G,2,1497775530,1,1,0,0\r\n\
+         12/31/99,D0180,,G,3,1497775530,1,1,0,0\r\n",
+        month = next_week.month(),
+        day = next_week.day(),
+        year = next_week.year(),
+    );
+    let upload = grind(&mill, file).await;
+    assert_eq!((upload.rows.accepted, upload.rows.rejected), (1, 2));
+    assert!(mill.rejects(upload.id).await.iter().all(|reject| reject.code == "bad_date"));
+    assert_eq!(all(&mill).await[0].service_date.to_jiff(), date(1999, 12, 31));
 }
 
 #[tokio::test(flavor = "multi_thread")]

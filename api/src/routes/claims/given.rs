@@ -1,7 +1,10 @@
 //! A claim, as a client gives it.
 
 use gristmill_claims::enter;
-use gristmill_pipelines::claims::{Broken, Line, Switches, Values, check};
+use gristmill_pipelines::{
+    claims::{Broken, Line, Options, Values, check},
+    values::trim,
+};
 use jiff::ToSpan as _;
 use serde::Deserialize;
 use serde_json::Value;
@@ -50,7 +53,7 @@ pub(crate) struct NewLine {
 
 impl NewClaim {
     /// What it says, or everything that is wrong with it: each line, field and rule.
-    pub(super) fn checked(&self, switches: Switches) -> Result<enter::NewClaim> {
+    pub(super) fn checked(&self, options: &Options) -> Result<enter::NewClaim> {
         if !(1..=LINES).contains(&self.lines.len()) {
             let detail = format!("it has {}, and a claim has 1 to {LINES}", self.lines.len());
             return Err(refusal(vec![FieldError { field: "lines".to_owned(), detail }]));
@@ -58,7 +61,7 @@ impl NewClaim {
         let mut errors = Vec::new();
         let mut lines = Vec::with_capacity(self.lines.len());
         for (n, line) in self.lines.iter().enumerate() {
-            match self.line(line, switches) {
+            match self.line(line, options) {
                 Ok(values) => lines.push((line, values)),
                 Err(broken) => errors.extend(broken.into_iter().filter_map(|broken| error(n, broken))),
             }
@@ -80,31 +83,34 @@ impl NewClaim {
         })
     }
 
-    fn line(&self, line: &NewLine, switches: Switches) -> Result<Values, Vec<Broken>> {
+    fn line(&self, line: &NewLine, options: &Options) -> Result<Values, Vec<Broken>> {
         let amounts =
             [&line.provider_fees, &line.allowed_fees, &line.member_coinsurance, &line.member_copay].map(amount);
-        let [fees, allowed, coinsurance, copay] = amounts.each_ref().map(|amount| amount.trim().as_bytes());
+        let [fees, allowed, coinsurance, copay] = amounts.each_ref().map(|amount| trim(amount).as_bytes());
         let field = |given| text(given).as_bytes();
         check(
-            &Line::new([
-                field(&self.service_date),
-                field(&line.procedure),
-                field(&line.quadrant),
-                field(&self.plan_group),
-                field(&self.subscriber),
-                field(&self.provider_npi),
-                fees,
-                allowed,
-                coinsurance,
-                copay,
-            ]),
-            switches,
+            &Line::new(
+                [
+                    field(&self.service_date),
+                    field(&line.procedure),
+                    field(&line.quadrant),
+                    field(&self.plan_group),
+                    field(&self.subscriber),
+                    field(&self.provider_npi),
+                    fees,
+                    allowed,
+                    coinsurance,
+                    copay,
+                ],
+                options.today,
+            ),
+            options.switches,
         )
     }
 }
 
 fn text(given: &Option<String>) -> &str {
-    given.as_deref().unwrap_or_default().trim()
+    trim(given.as_deref().unwrap_or_default())
 }
 
 /// As it is written; what is neither a number nor a text is no money, and the rule says so.

@@ -1,7 +1,8 @@
 //! A transaction, as a client describes it.
 
 use gristmill_normalization::requests::{MAX_DESCRIPTION, New};
-use jiff::civil::Date;
+use gristmill_pipelines::values;
+use jiff::ToSpan as _;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -50,20 +51,21 @@ pub(super) fn check(given: &[NewNormalization]) -> Result<Vec<New>> {
 
 impl NewNormalization {
     fn checked(&self) -> Result<New, Vec<(&'static str, &'static str)>> {
-        let date: Option<Date> = self.date.parse().ok().filter(|date: &Date| date.year() > 0);
+        let epoch = jiff::civil::date(2000, 1, 1);
+        let date = values::day(&self.date).and_then(|days| epoch.checked_add(days.days()).ok());
         let amount_minor = match &self.amount {
-            serde_json::Value::String(text) => minor(text.trim()),
-            serde_json::Value::Number(number) => minor(&number.to_string()),
+            serde_json::Value::String(text) => values::amount(text),
+            serde_json::Value::Number(number) => values::amount(&number.to_string()),
             _ => None,
         };
-        let description = self.description.trim();
+        let description = values::trim(&self.description);
         let length = description.chars().count();
         let described = (1..=MAX_DESCRIPTION).contains(&length) && !description.contains('\0');
-        let three = |code: &String| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+        let currency = self.currency.as_deref().map(values::currency);
         match (date, amount_minor) {
-            (Some(date), Some(amount_minor)) if described && self.currency.as_ref().is_none_or(three) => {
-                let (description, currency) = (description.to_owned(), self.currency.clone());
-                Ok(New { date, description, amount_minor, currency })
+            (Some(date), Some(amount_minor)) if described && currency != Some(None) => {
+                let currency = currency.flatten().map(|code| String::from_utf8_lossy(&code).into_owned());
+                Ok(New { date, description: description.to_owned(), amount_minor, currency })
             }
             _ => Err([
                 (date.is_none(), "date", "is not a date of the calendar such as 2021-04-01"),
@@ -71,50 +73,14 @@ impl NewNormalization {
                 (
                     amount_minor.is_none(),
                     "amount",
-                    "is not an amount with at most two decimals, such as 12.99 or \"12.99\"",
+                    "is not an amount up to 9999999999.99 with at most two decimals, such as 12.99 or \"12.99\"",
                 ),
-                (
-                    !self.currency.as_ref().is_none_or(three),
-                    "currency",
-                    "is not three capital letters of ISO 4217, as BRL is",
-                ),
+                (currency == Some(None), "currency", "is not three letters of ISO 4217, as BRL is"),
             ]
             .into_iter()
             .filter(|(wrong, ..)| *wrong)
             .map(|(_, field, detail)| (field, detail))
             .collect()),
-        }
-    }
-}
-
-/// Of a decimal number with at most two decimals that are not 0.
-fn minor(text: &str) -> Option<i64> {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
-    let (major, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
-    if !number(major)
-        || !number(decimals)
-        || decimals.get(2..).is_some_and(|rest| rest.bytes().any(|byte| byte != b'0'))
-    {
-        return None;
-    }
-    let cents: i64 = format!("{decimals:0<2}").get(..2)?.parse().ok()?;
-    Some(sign * major.parse::<i64>().ok()?.checked_mul(100)?.checked_add(cents)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::minor;
-
-    #[test]
-    fn amounts_are_exact() {
-        for (text, cents) in
-            [("12.99", 1299), ("-4.5", -450), ("7", 700), ("19.990", 1999), ("0", 0), ("1000.0", 100_000)]
-        {
-            assert_eq!(minor(text), Some(cents), "{text}");
-        }
-        for text in ["", "-", "1.999", "1e3", "1,000.00", ".5", "5.", "99999999999999999999", "+1"] {
-            assert_eq!(minor(text), None, "{text}");
         }
     }
 }

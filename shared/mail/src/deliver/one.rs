@@ -63,10 +63,9 @@ impl Errand {
         }
         match self.written(letter).await {
             Ok(mail) => self.sent(mail).await,
-            Err(ComposeError::Address(address)) => {
-                Fate::Failed(format!("`{address}` is not an address that mail can go to"))
-            }
-            Err(error) => Fate::Deferred(said(&error)),
+            Err(error @ ComposeError::Stopped(_)) => Fate::Deferred(said(&error)),
+            // The same letter will not be written by a later attempt either.
+            Err(error) => Fate::Failed(said(&error)),
         }
     }
 
@@ -79,7 +78,7 @@ impl Errand {
             }
             Ok(mail)
         });
-        writing.await.unwrap_or_else(|error| Err(ComposeError::Attachment(Box::new(error))))
+        writing.await.unwrap_or_else(|error| Err(ComposeError::Stopped(error)))
     }
 
     async fn sent(&self, mail: Composed) -> Fate {

@@ -1,6 +1,7 @@
 //! A letter becomes a message (RFC 5322): text and HTML of the same, and what is attached.
 
 use askama::Template;
+use gristmill_pipelines::values::{is_address, trim};
 use gristmill_queue::Source;
 use lettre::{
     Address, Message,
@@ -20,13 +21,15 @@ pub(crate) struct Composed {
     pub(crate) text: String,
 }
 
-/// Why a letter cannot be written; no later attempt can either.
+/// Why a letter cannot be written; no later attempt can either, unless the writer was stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ComposeError {
-    #[error("`{0}` is not an address that mail can go to")]
+    #[error("{0:?} is not an address that mail can go to")]
     Address(String),
     #[error("what is to be attached cannot be made")]
     Attachment(#[source] Source),
+    #[error("who wrote the mail was stopped")]
+    Stopped(#[source] tokio::task::JoinError),
     #[error("the mail cannot be written")]
     Message(#[from] lettre::error::Error),
     #[error("the template cannot be filled in")]
@@ -90,16 +93,47 @@ pub(crate) fn compose(letter: Letter, from: &Mailbox, message_id: &str) -> Resul
     Ok(Composed { to, raw: message.formatted(), text })
 }
 
-/// Whether mail can go to this address, as far as its form tells.
-#[must_use]
-pub fn is_address(text: &str) -> bool {
-    parse(text).is_some()
-}
-
+/// By the check that addresses in files must pass, so that whom a debt may be sent to a mail can be sent to.
 fn parse(address: &str) -> Option<Address> {
-    address.trim().parse().ok()
+    let address = trim(address);
+    address.parse().ok().filter(|_| is_address(address))
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use lettre::address::Envelope;
+    use proptest::prelude::*;
+
+    use super::{Address, is_address};
+
+    /// Pieces of which addresses and what is none are made.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "a", "Z", "7", "é", "例", "ß", "ﬁ", "-", "_", ".", "+", "@", "[", "]", "(", ")", "<", ">", "\"", "\\", ":",
+            ";", ",", " ", "\u{200b}", "\u{200d}", "\u{ad}", "\u{301}", "。", "xn--", "example", "com", "127", "%0a",
+            "mailto:", "{", "!", "'",
+        ]);
+        let pieces = |most| prop::collection::vec(piece.clone(), 0..most).prop_map(|pieces| pieces.concat());
+        prop_oneof![
+            4 => (pieces(5), pieces(4), pieces(3)).prop_map(|(local, name, top)| format!("a{local}@e{name}.c{top}")),
+            1 => pieces(12),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_a_debt_may_have_the_mailer_can_send_to(text in text()) {
+            if is_address(&text) {
+                let address: Result<Address, _> = text.parse();
+                prop_assert!(address.is_ok(), "{text:?}");
+                prop_assert!(Envelope::new(None, vec![address.unwrap()]).is_ok(), "{text:?}");
+            }
+        }
+    }
 }

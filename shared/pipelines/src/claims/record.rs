@@ -63,26 +63,33 @@ pub(super) const COPAY: usize = 9;
 /// Which of them are amounts.
 pub(crate) const AMOUNTS: &[usize] = &[PROVIDER_FEES, ALLOWED_FEES, COINSURANCE, COPAY];
 
-/// A line as it came: its trimmed fields, in the order of a file's columns.
+/// A line as it came: its trimmed fields, in the order of a file's columns, and the day on which it came.
 #[derive(Debug, Clone, Copy)]
-pub struct Line<'r>([&'r [u8]; 10]);
+pub struct Line<'r> {
+    fields: [&'r [u8]; 10],
+    today: Option<i32>,
+}
 
 impl<'r> Line<'r> {
     /// Service date, procedure, quadrant, plan, subscriber, provider, and the four amounts: provider's fees, allowed fees,
-    /// coinsurance, copay.
-    pub const fn new(fields: [&'r [u8]; 10]) -> Self {
-        Self(fields)
+    /// coinsurance, copay. The day: as in [`Options::today`].
+    pub const fn new(fields: [&'r [u8]; 10], today: Option<i32>) -> Self {
+        Self { fields, today }
     }
 
     pub(super) fn field(&self, column: usize) -> &'r [u8] {
-        self.0[column]
+        self.fields[column]
+    }
+
+    pub(super) fn today(&self) -> Option<i32> {
+        self.today
     }
 
     /// Its amounts and its day; `None` where they are none, which rules say first.
     fn values(&self) -> Option<Values> {
         let money = |column| values::money(self.field(column));
         Some(Values {
-            day: values::day(self.field(SERVICE_DATE))?,
+            day: values::day(self.field(SERVICE_DATE), self.today)?,
             provider_fees: money(PROVIDER_FEES)?,
             allowed_fees: money(ALLOWED_FEES)?,
             coinsurance: money(COINSURANCE)?,
@@ -124,7 +131,10 @@ pub fn check(line: &Line<'_>, switches: Switches) -> Result<Values, Vec<Broken>>
 
 fn told(line: &Line<'_>, rule: &'static rules::Rule, column: usize) -> Broken {
     let field = Field { column: COLUMNS[column], bytes: line.field(column), plain: false };
-    let Fault { code, message, .. } = field.fault(rule.code, rule.expects);
+    let Fault { code, message, .. } = match rule.code {
+        ReasonCode::BadId => field.shortened(rule.code),
+        code => field.fault(code, rule.expects),
+    };
     Broken { column: COLUMNS[column], rule: rule.name, code, message }
 }
 
@@ -163,7 +173,8 @@ impl Claims {
 
 impl Pipeline for Claims {
     fn encode(&self, fields: &Fields<'_>, number: u64, out: &mut Vec<u8>) -> Result<u128, Fault> {
-        let line = Line(std::array::from_fn(|column| fields.get(column, COLUMNS[column]).bytes));
+        let texts = std::array::from_fn(|column| fields.get(column, COLUMNS[column]).bytes);
+        let line = Line::new(texts, self.options.today);
         if let Some((rule, column)) = rules::broken(&line, self.options.switches).next() {
             let Broken { column, rule, code, message } = told(&line, rule, column);
             return Err(Fault { column: Some(column), code, message: format!("{message} (rule {rule})") });

@@ -5,7 +5,7 @@ use std::fmt;
 use memchr::memchr;
 
 use super::{record::*, values};
-use crate::ReasonCode;
+use crate::{ReasonCode, fields::is_shortened};
 
 /// A rule of a line.
 pub struct Rule {
@@ -36,6 +36,13 @@ pub static RULES: &[Rule] = &[
         "a date of the calendar as M/D/YY, M/D/YYYY or YYYY-MM-DD, a time of day may follow, like 3/28/18 0:00",
     ),
     rule(
+        "service_date_not_in_the_future",
+        ReasonCode::BadDate,
+        &[SERVICE_DATE],
+        not_in_the_future,
+        "a day that is not after the one on which the claim came",
+    ),
+    rule(
         "procedure_starts_with_d",
         ReasonCode::BadProcedure,
         &[PROCEDURE],
@@ -49,13 +56,14 @@ pub static RULES: &[Rule] = &[
         procedure_four_digits,
         "four digits behind its first letter, like D0180",
     ),
+    rule("ids_are_whole", ReasonCode::BadId, IDS, ids_are_whole, "an id with all its digits"),
     rule("npi_ten_digits", ReasonCode::BadNpi, &[PROVIDER], npi_ten_digits, "ten digits, like 1497775530"),
     rule(
         "money_is_money",
         ReasonCode::BadAmount,
         AMOUNTS,
         money_is_money,
-        "dollars with at most two decimals, up to 9,999,999,999.99, like $1,234.50, -5 or (5.00)",
+        "dollars with at most two decimals, up to 9,999,999,999.99, like $1,234.50, -5, (5.00) or $(5.00)",
     ),
     optional(
         "npi_luhn",
@@ -105,6 +113,8 @@ const REQUIRED: &[usize] =
     &[SERVICE_DATE, PROCEDURE, PLAN_GROUP, SUBSCRIBER, PROVIDER, PROVIDER_FEES, ALLOWED_FEES, COINSURANCE, COPAY];
 /// Those of free form.
 const TEXTS: &[usize] = &[QUADRANT, PLAN_GROUP, SUBSCRIBER];
+/// Those that stand for somebody or something.
+const IDS: &[usize] = &[PLAN_GROUP, SUBSCRIBER, PROVIDER];
 
 fn is_there(field: &[u8], _: &Line<'_>) -> bool {
     !field.is_empty()
@@ -118,8 +128,20 @@ fn text_of_64_characters(field: &[u8], _: &Line<'_>) -> bool {
     field.len() <= 64 || String::from_utf8_lossy(field).chars().count() <= 64
 }
 
-fn is_a_date(field: &[u8], _: &Line<'_>) -> bool {
-    values::day(field).is_some()
+fn is_a_date(field: &[u8], line: &Line<'_>) -> bool {
+    values::day(field, line.today()).is_some()
+}
+
+fn not_in_the_future(field: &[u8], line: &Line<'_>) -> bool {
+    match (values::day(field, line.today()), line.today()) {
+        (Some(day), Some(today)) => day <= today,
+        // What is no date breaks another rule.
+        _ => true,
+    }
+}
+
+fn ids_are_whole(field: &[u8], _: &Line<'_>) -> bool {
+    !is_shortened(field)
 }
 
 fn procedure_starts_with_d(field: &[u8], _: &Line<'_>) -> bool {
@@ -220,7 +242,7 @@ pub(super) fn broken<'l>(
 mod tests {
     use super::*;
 
-    const NONE: Line<'static> = Line::new([b""; 10]);
+    const NONE: Line<'static> = Line::new([b""; 10], None);
 
     #[test]
     fn npis_have_a_check_digit() {

@@ -1,24 +1,38 @@
 //! What the texts of a line mean: money and dates as clinics write them.
 
-use crate::fields::{days_of, decimals, within};
+use crate::fields::{clock, days_of, decimals, trim_bytes, within};
 
 /// An amount in cents: `$` and commas between thousands are allowed, at most two decimals; negative by a `-`, or in
-/// parentheses as accountants write it.
+/// parentheses as accountants write it, inside of the `$` or around it. A `-` alone is the accountants' zero.
 pub(super) fn money(text: &[u8]) -> Option<i64> {
-    let (negative, text) = match text {
-        [b'(', inner @ .., b')'] => (true, inner.trim_ascii()),
-        [b'-', rest @ ..] => (true, rest.trim_ascii_start()),
-        text => (false, text),
-    };
-    let (negative, text) = match text {
-        [b'$', b'-', rest @ ..] if !negative => (true, rest),
-        [b'$', rest @ ..] => (negative, rest.trim_ascii_start()),
-        text => (negative, text),
+    if trim_bytes(text.strip_prefix(b"$").unwrap_or(text)) == b"-" {
+        return Some(0);
+    }
+    let (mut negative, text) = signed(text);
+    let text = match text {
+        [b'$', rest @ ..] => {
+            let (inner, rest) = signed(trim_bytes(rest));
+            if inner && negative {
+                return None;
+            }
+            negative |= inner;
+            rest
+        }
+        text => text,
     };
     let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
     let (units, behind) = text.split_at(point);
     let cents = within(whole(units)?.checked_mul(100)?.checked_add(decimals(behind)?)?)?;
     Some(if negative { -cents } else { cents })
+}
+
+/// Whether a `-` or parentheses say that what is inside of them is negative.
+fn signed(text: &[u8]) -> (bool, &[u8]) {
+    match text {
+        [b'(', inner @ .., b')'] => (true, trim_bytes(inner)),
+        [b'-', rest @ ..] => (true, trim_bytes(rest)),
+        text => (false, text),
+    }
 }
 
 /// A whole number, plain or with a comma before every three digits.
@@ -43,14 +57,17 @@ fn whole(text: &[u8]) -> Option<i64> {
 }
 
 /// Days since 2000-01-01 of `M/D/YY`, `M/D/YYYY` or `YYYY-MM-DD`, with or without a time of day, which is checked and
-/// left out. Of two digits, 00 to 68 are years of this century, as POSIX has it.
-pub(super) fn day(text: &[u8]) -> Option<i32> {
+/// left out. `today`: as in [`Options::today`](super::Options::today).
+pub(super) fn day(text: &[u8], today: Option<i32>) -> Option<i32> {
     let end = text.iter().position(|byte| matches!(byte, b' ' | b'T')).unwrap_or(text.len());
     let (date, time) = text.split_at(end);
-    if !(time.is_empty() || is_time(time[1..].trim_ascii_start())) {
-        return None;
-    }
     let iso = date.contains(&b'-');
+    if let [_, time @ ..] = time {
+        let time = time.trim_ascii_start();
+        if !(is_time(time) || iso && clock(time).is_some()) {
+            return None;
+        }
+    }
     let mut parts = date.split(|byte| *byte == if iso { b'-' } else { b'/' });
     let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
@@ -58,16 +75,24 @@ pub(super) fn day(text: &[u8]) -> Option<i32> {
     }
     match iso {
         true => days_of(number(first, 4..=4)?, number(second, 2..=2)?, number(third, 2..=2)?),
-        false => days_of(year(third)?, number(first, 1..=2)?, number(second, 1..=2)?),
+        false => days_of(year(third, today)?, number(first, 1..=2)?, number(second, 1..=2)?),
     }
 }
 
-fn year(text: &[u8]) -> Option<i32> {
+fn year(text: &[u8], today: Option<i32>) -> Option<i32> {
     match (text.len(), number(text, 2..=4)?) {
-        (2, year @ 0..=68) => Some(2000 + year),
-        (2, year) => Some(1900 + year),
+        (2, year) if is_to_come(year, today) => Some(1900 + year),
+        (2, year) => Some(2000 + year),
         (4, year) => Some(year),
         _ => None,
+    }
+}
+
+/// Whether this year of this century begins after today.
+fn is_to_come(year: i32, today: Option<i32>) -> bool {
+    match today {
+        Some(today) => days_of(2000 + year, 1, 1).is_some_and(|first| first > today),
+        None => year > 68,
     }
 }
 
@@ -116,6 +141,15 @@ mod tests {
             ("$-5", -500),
             ("- $5", -500),
             ("($5.00)", -500),
+            ("$(5.00)", -500),
+            ("$ (1,234.50)", -123_450),
+            ("$ ( 5 )", -500),
+            ("-", 0),
+            ("$-", 0),
+            ("$ -", 0),
+            ("$\u{a0}-", 0),
+            ("$\u{a0}100.00", 10_000),
+            ("-\u{a0}5", -500),
             ("(1,000.05)", -100_005),
             ("$9,999,999,999.99", MAX_AMOUNT_MINOR),
             ("$100.000", 10_000),
@@ -125,8 +159,16 @@ mod tests {
         for text in [
             "",
             "$",
-            "-",
+            "--",
+            "-$",
+            "-$-",
             "()",
+            "$()",
+            "(-)",
+            "($ -)",
+            "$(-5)",
+            "($(5))",
+            "-$(5)",
             "$$1",
             "1.999",
             "1.",
@@ -159,12 +201,15 @@ mod tests {
             ("03/28/2018", 6_661),
             ("2018-03-28", 6_661),
             ("2018-03-28T00:00:00", 6_661),
+            ("2018-03-28T23:59:59Z", 6_661),
+            ("2018-03-28 00:00:00.000+00", 6_661),
+            ("2018-03-28 00:00:00-0300", 6_661),
             ("3/28/18 11:59:59 pm", 6_661),
             ("1/1/00", 0),
             ("12/31/99", -1),
             ("2/29/2024 23:59", 8_825),
         ] {
-            assert_eq!(day(text.as_bytes()), Some(days), "{text}");
+            assert_eq!(day(text.as_bytes(), None), Some(days), "{text}");
         }
         for text in [
             "",
@@ -179,9 +224,33 @@ mod tests {
             "2018-3-28",
             "3-28-18",
             "3/28/18/1",
+            "3/28/18 0:00+00",
+            "2018-03-28 00:00:00+0",
         ] {
-            assert_eq!(day(text.as_bytes()), None, "{text}");
+            assert_eq!(day(text.as_bytes(), None), None, "{text}");
         }
+    }
+
+    #[test]
+    fn years_of_two_digits_do_not_begin_in_the_future() {
+        let days = |text: &[u8]| day(text, None).unwrap();
+        let today = days(b"2026-11-29");
+        for (text, meant) in [
+            ("1/1/00", "2000-01-01"),
+            ("1/1/25", "2025-01-01"),
+            ("11/29/26", "2026-11-29"),
+            ("12/1/26", "2026-12-01"),
+            ("1/1/27", "1927-01-01"),
+            ("1/1/30", "1930-01-01"),
+            ("1/1/49", "1949-01-01"),
+            ("1/1/68", "1968-01-01"),
+            ("12/31/99", "1999-12-31"),
+            ("1/1/2030", "2030-01-01"),
+        ] {
+            assert_eq!(day(text.as_bytes(), Some(today)), Some(days(meant.as_bytes())), "{text}");
+        }
+        assert_eq!(day(b"1/1/27", Some(days(b"2027-01-01"))), Some(days(b"2027-01-01")));
+        assert_eq!(day(b"1/1/27", Some(days(b"2026-12-31"))), Some(days(b"1927-01-01")));
     }
 
     fn with_commas(units: i64) -> String {
@@ -206,7 +275,7 @@ mod tests {
 
         #[test]
         fn no_text_is_a_panic(text in ".{0,24}") {
-            let _ = (money(text.as_bytes()), day(text.as_bytes()));
+            let _ = (money(text.as_bytes()), day(text.as_bytes(), Some(0)));
         }
     }
 }

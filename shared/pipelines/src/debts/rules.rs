@@ -10,14 +10,17 @@ const MAX_GOVERNMENT_ID: usize = 32;
 /// A short number in test data, a CPF or CNPJ in life; of those two the check digits are checked on demand. Stored as
 /// it came.
 pub(crate) fn government_id(field: Field<'_>, check: bool) -> Result<&[u8], Fault> {
-    let text = field.text(MAX_GOVERNMENT_ID)?;
-    if !check || plausible(text) {
-        return Ok(text);
+    let id = field.identifier(MAX_GOVERNMENT_ID, ReasonCode::BadGovernmentId)?;
+    if !check || plausible(id) {
+        return Ok(id);
     }
-    Err(field.fault(ReasonCode::BadGovernmentId, "a CPF or CNPJ with right check digits"))
+    let expected =
+        "a CPF of 11 or a CNPJ of 14 characters with right check digits: spreadsheets drop zeros at the front";
+    Err(field.fault(ReasonCode::BadGovernmentId, expected))
 }
 
-/// Not an id of the length of a CPF (11) or CNPJ (14) with wrong check digits. Points, dashes and slashes do not count.
+/// Not an id of the length of a CPF (11) or CNPJ (14) with wrong check digits, and not one that has lost its first one or
+/// two zeros. Points, dashes and slashes do not count.
 fn plausible(text: &[u8]) -> bool {
     let mut id = [0; 14];
     let mut len = 0;
@@ -27,6 +30,7 @@ fn plausible(text: &[u8]) -> bool {
         len += 1;
     }
     match len {
+        9 | 10 | 12 | 13 => !id[..len].iter().all(u8::is_ascii_digit),
         11 => cpf(&id[..11]),
         14 => cnpj(&id),
         _ => true,
@@ -85,8 +89,10 @@ pub(super) mod tests {
             "11.222.333/0001-81",
             "00000000000191",
             "9558",
-            "123456789012",
+            "12345678",
+            "123456789012345",
             "some other id",
+            "12A456789",
             "ção",
         ] {
             assert!(plausible(id.as_bytes()), "{id}");
@@ -103,6 +109,10 @@ pub(super) mod tests {
             "00000000000000",
             "11222333000182",
             "12-ABC-34501@E35",
+            "2345678909",
+            "23456789-09",
+            "000000000191",
+            "1222333000181",
             "áéíóú2345",
         ] {
             assert!(!plausible(id.as_bytes()), "{id}");

@@ -13,6 +13,8 @@ pub(crate) const SAMPLES: Samples = Samples {
         "\"He said \"\"no\"\"\",12ABC34501DE35,x@example.com,1,2023-06-01,00000000-0000-4000-8000-000000000004",
         "\"Two\r\nlines\",1,x@example.com,1,2023-06-01,00000000-0000-4000-8000-000000000005",
         "Upper Case,1,X@EXAMPLE.COM,1,2023-06-01,ABCDEF00-0000-4000-8000-00000000000A",
+        "\u{feff}Databases\u{a0},\u{200b}9558\u{3000},x@example.com\u{a0},+10.5000,2024-12-31 00:00:00,\u{a0}00000000-0000-4000-8000-000000000007",
+        "Longest amount,1,x@example.com,9999999999.99,2024-12-31T00:00:00Z,00000000-0000-4000-8000-000000000008",
         "O\"Neil,1,x@example.com,1,2023-06-01,00000000-0000-4000-8000-000000000006",
     ],
     bad: &[
@@ -58,6 +60,33 @@ pub(crate) const SAMPLES: Samples = Samples {
         bad(b"A,1,a@b.c,1,2023-02-29,00000000-0000-4000-8000-000000000000", Some("debtDueDate"), ReasonCode::BadDate),
         bad(b"A,1,a@b.c,1,19/01/2024,00000000-0000-4000-8000-000000000000", Some("debtDueDate"), ReasonCode::BadDate),
         bad(b"A,1,a.b.c,1,2024-01-19,00000000-0000-4000-8000-000000000000", Some("email"), ReasonCode::BadEmail),
+        bad(
+            b"A,1.23E+10,a@b.c,1,2024-01-19,00000000-0000-4000-8000-000000000000",
+            Some("governmentId"),
+            ReasonCode::BadGovernmentId,
+        ),
+        bad(
+            b"A,\"1,23E+10\",a@b.c,1,2024-01-19,00000000-0000-4000-8000-000000000000",
+            Some("governmentId"),
+            ReasonCode::BadGovernmentId,
+        ),
+        bad(
+            b"\xc2\xa0,1,a@b.c,1,2024-01-19,00000000-0000-4000-8000-000000000000",
+            Some("name"),
+            ReasonCode::MissingField,
+        ),
+        bad(b"A,1,<a@b.c>,1,2024-01-19,00000000-0000-4000-8000-000000000000", Some("email"), ReasonCode::BadEmail),
+        bad(b"A,1,a..b@c.d,1,2024-01-19,00000000-0000-4000-8000-000000000000", Some("email"), ReasonCode::BadEmail),
+        bad(
+            b"A,1,a@b.c,10000000000,2024-01-19,00000000-0000-4000-8000-000000000000",
+            Some("debtAmount"),
+            ReasonCode::BadAmount,
+        ),
+        bad(
+            b"A,1,a@b.c,1,2024-01-19 10:00,00000000-0000-4000-8000-000000000000",
+            Some("debtDueDate"),
+            ReasonCode::BadDate,
+        ),
         bad(b"A,1,a b@c.d,1,2024-01-19,00000000-0000-4000-8000-000000000000", Some("email"), ReasonCode::BadEmail),
     ],
 };

@@ -44,7 +44,7 @@ impl Messages {
 
 impl Pipeline for Messages {
     fn encode(&self, fields: &Fields<'_>, line: u64, out: &mut Vec<u8>) -> Result<u128, Fault> {
-        let id = fields.get(0, COLUMNS[0]).text(rules::MAX_ID)?;
+        let id = fields.get(0, COLUMNS[0]).identifier(rules::MAX_ID, ReasonCode::BadId)?;
         let sent_at = fields.get(1, COLUMNS[1]).timestamp()?;
         let text = text(fields)?;
         let report_id = report_id(fields)?;
@@ -83,6 +83,6 @@ fn text<'r>(fields: &Fields<'r>) -> Result<&'r str, Fault> {
 fn report_id<'r>(fields: &Fields<'r>) -> Result<Option<&'r [u8]>, Fault> {
     match fields.get(3, COLUMNS[3]) {
         none if none.bytes.is_empty() => Ok(None),
-        given => given.text(rules::MAX_ID).map(Some),
+        given => given.identifier(rules::MAX_ID, ReasonCode::BadId).map(Some),
     }
 }

@@ -1,5 +1,5 @@
 use crate::{
-    Owner, Rules, Table,
+    Owner, ReasonCode, Rules, Table,
     copy::{Template, push_field, push_null},
     key::key_of_id,
     merchants::{Matched, Normalizer},
@@ -74,7 +74,7 @@ impl Pipeline for Transactions<'_> {
             empty if empty.bytes.is_empty() => None,
             given => Some(given.currency()?),
         };
-        let id = if fields.has(4) { Some(field(4).text(rules::MAX_ID)?) } else { None };
+        let id = if fields.has(4) { Some(field(4).identifier(rules::MAX_ID, ReasonCode::BadId)?) } else { None };
         let key = match id {
             Some(id) => key_of_id(id),
             None => rules::key_of_line(self.owner.upload_id, line),
@@ -88,7 +88,7 @@ impl Pipeline for Transactions<'_> {
         tuple[self.amount..][..8].copy_from_slice(&amount.to_be_bytes());
         tuple[self.date..][..4].copy_from_slice(&date.to_be_bytes());
         push_field(out, description);
-        push(out, currency);
+        push(out, currency.as_ref().map(<[u8; 3]>::as_slice));
         push(out, id);
         let descriptor = String::from_utf8_lossy(description);
         let found = self.normalizer.find_again(&descriptor, &self.rules.merchants);

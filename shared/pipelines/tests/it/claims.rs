@@ -102,7 +102,7 @@ fn messages_name_column_and_rule() {
 
 #[test]
 fn every_fault_of_a_line_is_told() {
-    let line = Line::new([b"yesterday", b"X1", b"", b"G", b"", b"12", b"1", b"1", b"a lot", b"0"]);
+    let line = Line::new([b"yesterday", b"X1", b"", b"G", b"", b"12", b"1", b"1", b"a lot", b"0"], None);
     let broken = check(&line, Switches::default()).unwrap_err();
     let rules: Vec<_> = broken.iter().map(|broken| (broken.column, broken.rule)).collect();
     assert_eq!(
@@ -116,7 +116,27 @@ fn every_fault_of_a_line_is_told() {
             ("member coinsurance", "money_is_money"),
         ]
     );
-    let good = Line::new([b"2018-03-28", b"D0180", b"", b"G", b"1", b"1497775530", b"130", b"65.00", b"16.25", b"0"]);
+    let good =
+        Line::new([b"2018-03-28", b"D0180", b"", b"G", b"1", b"1497775530", b"130", b"65.00", b"16.25", b"0"], None);
     let values = check(&good, Switches::default()).unwrap();
     assert_eq!((values.day, values.net_fee()), (6_661, 8_125));
+}
+
+#[test]
+fn no_service_is_after_the_day_on_which_it_came() {
+    let today = gristmill_pipelines::values::days_of(2026, 11, 29);
+    let rejects = |date: &str| {
+        let parsed = parse(&format!("{date},D0180,,G,1,1497775530,1,1,0,0"), Options { today, ..Options::default() });
+        parsed.rejects.into_iter().map(|reject| (reject.code, reject.message)).collect::<Vec<_>>()
+    };
+    for date in ["11/29/26 23:59", "2026-11-29", "1/1/27", "1/1/30", "1/1/68", "12/31/1999"] {
+        assert_eq!(rejects(date), [], "{date}");
+    }
+    for date in ["11/30/26", "12/1/26", "2026-11-30", "1/1/2027", "9999-12-31"] {
+        let [(code, message)] = &rejects(date)[..] else { panic!("{date}") };
+        assert_eq!(*code, ReasonCode::BadDate, "{date}");
+        let rule =
+            "expected a day that is not after the one on which the claim came (rule service_date_not_in_the_future)";
+        assert!(message.ends_with(rule), "{message}");
+    }
 }
