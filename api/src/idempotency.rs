@@ -24,14 +24,13 @@ use crate::{
     auth::Caller,
     params::{bad_header, text_header},
     problem::{Code, Problem, Result},
+    whole::LONGEST_BODY,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Who worked on a request for longer is gone: requests are bounded to less.
 const IN_FLIGHT: Duration = Duration::from_secs(60);
-/// The longest body of a small request: what axum's extractors take.
-const LONGEST_BODY: usize = 2 * 1024 * 1024;
 /// The longest answer that is kept.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
@@ -59,10 +58,8 @@ pub(crate) async fn idempotent(
     }
     let Some(key) = idempotency_key(request.headers())? else { return Ok(next.run(request).await) };
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, LONGEST_BODY).await.map_err(|error| {
-        Problem::new(Code::InvalidBody, format!("The body broke off, or has more than {LONGEST_BODY} bytes."))
-            .caused_by(error)
-    })?;
+    // It is here already: `whole` has read it.
+    let body = to_bytes(body, LONGEST_BODY).await.map_err(Problem::internal)?;
     let mut hash = Sha256::new();
     hash.update(format!("{} {}\n", parts.method, parts.uri));
     hash.update(&body);

@@ -1,12 +1,14 @@
 //! The HTTP API: routes in, problem+json out.
 //!
-//! A request passes `observe`, the key (`auth`), for small POSTs `idempotency`, and its route (`routes`); a file passes `body` on its way to
-//! [`gristmill_uploads::Receiver`]; watchers hang on the one `hub`. Whatever goes wrong becomes a `problem`.
+//! A request passes `observe`, the `door`, the key (`auth`), for small POSTs `idempotency`, and its route (`routes`); a small body is read
+//! `whole` first, a file passes `body` on its way to [`gristmill_uploads::Receiver`]; watchers hang on the one `hub`. Whatever goes wrong
+//! becomes a `problem`.
 
 mod app;
 mod auth;
 mod body;
 mod cursor;
+mod door;
 mod hub;
 mod idempotency;
 mod json;
@@ -19,6 +21,7 @@ mod quota;
 mod routes;
 mod run;
 mod server;
+mod whole;
 
 pub use problem::{FieldError, ProblemBody};
 pub use run::{Config, build, document, run};

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Money {
     /// In the currency's minor unit: exact.
-    #[schema(example = "781150", value_type = i64)]
+    #[schema(example = 781150, value_type = i64)]
     minor: i64,
     /// ISO 4217.
     #[schema(example = "BRL")]

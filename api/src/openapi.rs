@@ -1,20 +1,21 @@
 //! The frame of the OpenAPI document; the routes fill it in.
 
+mod answers;
 mod examples;
 mod hooks;
 
-use std::collections::BTreeMap;
-
 use gristmill_webhooks::{BillChange, NormalizationCompleted, UploadEnd};
 use utoipa::{
-    IntoResponses, OpenApi,
+    OpenApi,
     openapi::{
-        ContentBuilder, HeaderBuilder, Object, OpenApi as Document, Ref, RefOr, Required, Response, ResponseBuilder,
-        Type,
+        Object, OpenApi as Document, RefOr, Required, SecurityRequirement, Server, Type,
         path::{Parameter, ParameterBuilder, ParameterIn},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
+
+pub(crate) use answers::*;
+use answers::{may_answer, operations};
 
 use crate::problem::{Code, ProblemBody};
 
@@ -30,6 +31,7 @@ use crate::problem::{Code, ProblemBody};
         (name = "debts", description = "The rows of completed uploads"),
         (name = "normalizations", description = "Which merchants transactions name"),
         (name = "usage", description = "What messages cost, and the reports that say so"),
+        (name = "bills", description = "What is billed, how it is paid, and what was paid"),
         (name = "claims", description = "Claims, their payments, and what each provider's add up to"),
         (name = "jobs", description = "The work in the queue: yours, or with an operator's key everybody's"),
         (name = "groups", description = "Jobs with one end"),
@@ -37,6 +39,7 @@ use crate::problem::{Code, ProblemBody};
         (name = "workers", description = "Operators only: who works on what"),
         (name = "schedules", description = "Operators only: jobs by the clock"),
         (name = "mail", description = "What was sent, and to whom nothing is"),
+        (name = "settings", description = "What you want to be known by, and how you bill"),
         (name = "webhooks", description = "Where you are told of what happens, and what became of it"),
         (name = "about", description = "The server itself"),
     ),
@@ -57,28 +60,59 @@ pub(crate) fn frame() -> Document {
     document
 }
 
-/// The document with its routes gets what is the same for many of them, and examples of what they answer.
-pub(crate) fn with_examples(mut document: Document) -> Document {
-    let posts = document.paths.paths.values_mut().filter_map(|item| item.post.as_mut());
-    for post in posts {
-        let parameters = post.parameters.get_or_insert_default();
-        let is_key = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(it) if it.name == IDEMPOTENCY_KEY);
-        // An upload's is described with it.
-        if !parameters.iter().any(is_key) {
-            parameters.push(idempotency_key().into());
+/// The document with its routes gets what is the same for all of them, and examples of what they answer.
+pub(crate) fn finished(document: &mut Document) {
+    document.servers = Some(vec![Server::builder().url("/").description(Some("Where this document is from")).build()]);
+    for (_, path, operation) in operations(document) {
+        may_answer(operation, [Code::InvalidParameter, Code::Internal]);
+        if path.contains('{') {
+            may_answer(operation, [Code::NotFound]);
+        }
+        let optional = operation.operation_id.as_ref().is_some_and(|id| BODY_MAY_LACK.contains(&id.as_str()));
+        if let Some(RefOr::T(body)) = operation.request_body.as_mut().filter(|_| optional) {
+            body.required = Some(Required::False);
         }
     }
-    examples::add(&mut document);
-    hooks::add(&mut document);
-    document
+    examples::add(document);
+    hooks::add(document);
 }
 
-const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+/// Operations that read [`crate::json::Options`].
+const BODY_MAY_LACK: [&str; 1] = ["createBillingRun"];
+
+/// What stands before the routes that need no key.
+pub(crate) fn open(document: &mut Document) {
+    operations(document).for_each(|(.., operation)| operation.security = Some(Vec::new()));
+}
+
+/// What stands before the routes that need a key: `require_key`.
+pub(crate) fn keyed(document: &mut Document) {
+    for (.., operation) in operations(document) {
+        may_answer(operation, [Code::Unauthorized, Code::Unavailable]);
+        operation.security = Some(vec![SecurityRequirement::new("key", <[&str; 0]>::default())]);
+    }
+}
+
+/// What stands before the routes with small bodies or none: `whole`, `bounded` and `idempotent`.
+pub(crate) fn small(document: &mut Document) {
+    for (method, _, operation) in operations(document) {
+        if method != "get" {
+            may_answer(operation, [Code::InvalidBody, Code::BodyTooLarge, Code::BodyTooSlow]);
+        }
+        if operation.request_body.is_some() {
+            may_answer(operation, [Code::NoObject]);
+        }
+        if method == "post" {
+            may_answer(operation, [Code::KeyInFlight, Code::KeyReused]);
+            operation.parameters.get_or_insert_default().push(idempotency_key().into());
+        }
+    }
+}
 
 fn idempotency_key() -> Parameter {
-    let text = Object::builder().schema_type(Type::String).max_length(Some(255)).build();
+    let text = Object::builder().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).build();
     ParameterBuilder::new()
-        .name(IDEMPOTENCY_KEY)
+        .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(
@@ -87,90 +121,4 @@ fn idempotency_key() -> Parameter {
         ))
         .schema(Some(text))
         .build()
-}
-
-/// Answers that several routes give.
-macro_rules! answers {
-    ($($(#[$doc:meta])* $name:ident: $($code:ident),+;)+) => {$(
-        $(#[$doc])*
-        pub(crate) struct $name;
-
-        impl IntoResponses for $name {
-            fn responses() -> BTreeMap<String, RefOr<Response>> {
-                problems(&[$(Code::$code),+])
-            }
-        }
-    )+};
-}
-
-answers! {
-    /// Of every route for operators.
-    NotOperator: Unauthorized, Forbidden;
-    /// Of every route about one thing.
-    Absent: NotFound;
-    /// Of every route that changes what has states.
-    NotNow: WrongState;
-    /// Of every route that takes JSON.
-    BadBody: InvalidBody, InvalidParameter;
-    /// Of every route that needs a key.
-    Denied: Unauthorized;
-    /// Of every route about one upload.
-    NoUpload: NotFound;
-    /// Of the receipt.
-    NoReceipt: NotCompleted;
-    /// Of a removal.
-    Over: AlreadyOver, AlreadyBilled, RunOver;
-    /// Of every route about one bill.
-    NoBill: NotFound;
-    /// Of every route about one mail, or one suppressed address.
-    NoMail: NotFound;
-    /// Of a bill's page.
-    NoPage: NotPayable;
-    /// Of a bill's withdrawal.
-    Paid: HasPayment;
-    /// Of every route about one billing run.
-    NoRun: NotFound;
-    /// Of an approval.
-    NotWaiting: NotHeld;
-    /// Of a notice of payment.
-    NoDebt: NotFound;
-    BadPayment: InvalidPayment, PaymentReused;
-    BadSettings: InvalidSettings;
-    BadReport: InvalidReport;
-    /// Of a claim.
-    BadClaim: InvalidClaim;
-    /// Of what may not be asked for too often.
-    Limited: TooManyRequests;
-    /// Of every route that takes JSON.
-    Unreadable: InvalidBody;
-    /// Of every route.
-    Faults: InvalidParameter, Internal, Unavailable;
-    /// Of a body that is not taken.
-    NotTaken: InvalidParameter, InvalidBody, CorruptEncoding, IncompleteUpload, UploadTimeout, UploadTooSlow, KeyInFlight, UploadCancelled, TooLarge,
-        UnsupportedEncoding, WrongHeader, EmptyFile, KeyReused, ShuttingDown, Busy, Unavailable;
-}
-
-/// One answer a status, naming every problem that comes with it.
-fn problems(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
-    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    for code in codes {
-        by_status.entry(code.status().as_u16()).or_default().push(*code);
-    }
-    by_status.into_iter().map(|(status, codes)| (status.to_string(), answer(&codes).into())).collect()
-}
-
-fn answer(codes: &[Code]) -> Response {
-    let said: Vec<String> = codes.iter().map(|code| format!("{} (`{}`)", code.title(), code.uri())).collect();
-    let schema = Ref::from_schema_name("Problem");
-    let example = codes.first().map(|code| examples::problem(*code));
-    let content = ContentBuilder::new().schema(Some(schema)).example(example).build();
-    let mut response = ResponseBuilder::new().description(said.join("; ")).content("application/problem+json", content);
-    let header = |description: &str| HeaderBuilder::new().description(Some(description)).build();
-    if codes.contains(&Code::Unauthorized) {
-        response = response.header("WWW-Authenticate", header("`Bearer`"));
-    }
-    if codes.iter().any(|code| matches!(code, Code::Unavailable | Code::TooManyRequests)) {
-        response = response.header("Retry-After", header("Seconds to wait"));
-    }
-    response.build()
 }

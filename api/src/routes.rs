@@ -4,6 +4,7 @@ mod billing_runs;
 mod bills;
 mod claims;
 mod debts;
+mod described;
 mod docs;
 mod groups;
 mod health;
@@ -41,11 +42,15 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::App,
     auth::require_key,
+    door::at_the_door,
     idempotency::idempotent,
     observe::observe,
     openapi,
     problem::{Code, Problem, internal, render},
+    whole::whole,
 };
+
+use described::Described;
 
 /// How long a request that only reads may take to find its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,8 +59,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn router(app: App) -> Router {
     let key = from_fn_with_state(app.clone(), require_key);
     let repeat = from_fn_with_state(app.clone(), idempotent);
-    let (router, _) = tree(|small| small.route_layer(repeat), |keyed| keyed.route_layer(key)).split_for_parts();
-    dress(router).with_state(app)
+    let read = from_fn_with_state(app.clone(), whole);
+    let bounded = from_fn(bounded);
+    // Bounded inside too: there the work goes on when its client has been told that it took too long.
+    let around_small = |small: OpenApiRouter<App>| {
+        small.route_layer(bounded.clone()).route_layer(repeat).route_layer(bounded).route_layer(read)
+    };
+    dress(tree(around_small, |keyed| keyed.route_layer(key)).into_router()).with_state(app)
 }
 
 /// What every route wears, and the answers where there is none.
@@ -63,6 +73,7 @@ fn dress<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(from_fn(at_the_door))
         .layer(CatchPanicLayer::custom(internal))
         .layer(from_fn(render))
         .layer(CompressionLayer::new().gzip(true))
@@ -71,15 +82,15 @@ fn dress<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
 
 /// The description of every route.
 pub(crate) fn document() -> OpenApi {
-    openapi::with_examples(tree(|small| small, |keyed| keyed).into_openapi())
+    tree(|small| small, |keyed| keyed).into_document()
 }
 
 /// The routes and their description, from one list: neither has what the other lacks.
 fn tree(
-    once: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
+    around_small: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
     lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
-) -> OpenApiRouter<App> {
-    let small = OpenApiRouter::new()
+) -> Described {
+    let small = Described::default()
         .routes(routes!(uploads::list))
         .routes(routes!(uploads::one))
         .routes(routes!(uploads::rejects))
@@ -153,20 +164,22 @@ fn tree(
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run));
-    // Inside too: there the work goes on when its client has been told that it took too long.
-    let small = once(small.route_layer(from_fn(bounded))).route_layer(from_fn(bounded));
+    let small = small.told(openapi::small).layered(around_small);
     // An undoing takes as long as the upload has claims to take back.
-    let long = OpenApiRouter::new().routes(routes!(uploads::remove));
-    let writes = OpenApiRouter::new().routes(routes!(uploads::create)).route_layer(DefaultBodyLimit::disable());
-    let keyed = lock(small.merge(writes).merge(long));
-    let open = OpenApiRouter::new()
+    let long = Described::default().routes(routes!(uploads::remove));
+    let writes = Described::default()
+        .routes(routes!(uploads::create))
+        .layered(|writes| writes.route_layer(DefaultBodyLimit::disable()));
+    let keyed = small.merge(writes).merge(long).told(openapi::keyed).layered(lock);
+    let open = Described::default()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::page))
         .routes(routes!(docs::asset))
-        .routes(routes!(problems::page));
-    OpenApiRouter::with_openapi(openapi::frame()).merge(keyed).merge(open)
+        .routes(routes!(problems::page))
+        .told(openapi::open);
+    Described::of(openapi::frame()).merge(keyed).merge(open).told(openapi::finished)
 }
 
 /// A database that is gone is waited for, but not for as long as an upload waits.
@@ -202,7 +215,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_problem_that_tells_nothing() {
         let router = dress(Router::new().route("/fault", get(fault)));
-        let request = Request::get("/fault").header("x-request-id", "r1").body(Body::empty()).unwrap();
+        let request =
+            Request::get("/fault").header("host", "x").header("x-request-id", "r1").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -17,6 +17,13 @@ pub(super) fn add(document: &mut OpenApi) {
     document.webhooks = Some(paths);
 }
 
+/// `upload.completed` is `onUploadCompleted`.
+fn operation_id(event: EventType) -> String {
+    let words = <&str>::from(event).split('.');
+    let capital = |word: &str| format!("{}{}", word[..1].to_uppercase(), &word[1..]);
+    format!("on{}", words.map(capital).collect::<String>())
+}
+
 fn operation(event: EventType) -> OperationBuilder {
     let (data, summary) = match event {
         EventType::NormalizationCompleted => ("NormalizationCompleted", "A transaction's merchant is known"),
@@ -57,6 +64,9 @@ fn operation(event: EventType) -> OperationBuilder {
             "`v1,` (HMAC-SHA256) or `v1a,` (Ed25519) and a signature in Base64; several with blanks between.",
         ))
         .request_body(Some(body.build()))
+        // Signatures stand in for a key.
+        .securities(Some([]))
+        .operation_id(Some(operation_id(event)))
         .response(
             "2XX",
             ResponseBuilder::new()

@@ -41,7 +41,13 @@ codes! {
     InvalidParameter = BAD_REQUEST "invalid-parameter", "A parameter is wrong",
         "`errors` names each query parameter or header at fault and what it may be.";
     InvalidBody = BAD_REQUEST "invalid-body", "The body cannot be read",
-        "A JSON body is what `/docs` says of the route, and at most 1 MiB; `errors` names the field at fault. A multipart body needs one part named `file`, the last one; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
+        "A JSON body is what `/docs` says of the route; `errors` names the field at fault. A multipart body needs one part named `file`, the last one; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
+    NoObject = UNPROCESSABLE_ENTITY "no-object", "The body is no JSON object",
+        "The route takes one JSON object, `{ … }`: not nothing, an array, a text or a number. Nothing was changed. Send `{}` where every field may be left out and that is what you mean.";
+    BodyTooLarge = PAYLOAD_TOO_LARGE "body-too-large", "The body is larger than this route takes",
+        "A body that is no file has at most 2 MiB. Send less at once: batches have several requests.";
+    BodyTooSlow = REQUEST_TIMEOUT "body-too-slow", "The body arrives too slowly",
+        "A body that is no file must be whole within the time that the server's setting `GRISTMILL_HEADER_TIMEOUT` says. Nothing was done: send it again.";
     UnsupportedEncoding = UNSUPPORTED_MEDIA_TYPE "unsupported-encoding", "This content encoding is not supported",
         "Send the file plain, or with one `Content-Encoding`: `gzip` or `zstd`, the latter with a window of 8 MiB at most (that is, without `--long` and `--ultra`).";
     CorruptEncoding = BAD_REQUEST "corrupt-encoding", "The compressed body is damaged",

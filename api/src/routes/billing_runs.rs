@@ -17,9 +17,9 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
-    json::Body,
+    json::Options,
     money::Money,
-    openapi::{Denied, Faults, NoRun, NotWaiting, Over, Unreadable},
+    openapi::{NotWaiting, Over},
     params::Params,
     problem::{Code, Problem, Result},
 };
@@ -113,8 +113,8 @@ struct RunsQuery {
 }
 
 /// Your billing runs
-#[utoipa::path(get, path = "/v1/billing-runs", tag = "bills", params(RunsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page of runs, the newest first", body = BillingRunList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/billing-runs", operation_id = "listBillingRuns", tag = "bills", params(RunsQuery),
+    responses((status = 200, description = "A page of runs, the newest first", body = BillingRunList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<BillingRunList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -128,13 +128,13 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 /// Bill all that can be billed now
 ///
 /// Of all completed uploads, whenever they closed; a run under way is waited for. With `dry_run` nothing is billed.
-#[utoipa::path(post, path = "/v1/billing-runs", tag = "bills", request_body = NewBillingRun, security(("key" = [])),
-    responses((status = 202, description = "The run begins", body = BillingRun), Unreadable, Denied, Faults))]
+#[utoipa::path(post, path = "/v1/billing-runs", operation_id = "createBillingRun", tag = "bills", request_body = NewBillingRun,
+    responses((status = 202, description = "The run begins", body = BillingRun)))]
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
     uri: Uri,
-    Body(new): Body<NewBillingRun>,
+    Options(new): Options<NewBillingRun>,
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     Params::of(&uri).finish()?;
     let queue = &app.receiver.queue;
@@ -146,8 +146,8 @@ pub(crate) async fn create(
 }
 
 /// One billing run
-#[utoipa::path(get, path = "/v1/billing-runs/{id}", tag = "bills", params(("id" = Uuid, Path, description = "The run")),
-    security(("key" = [])), responses((status = 200, description = "The run", body = BillingRun), Denied, NoRun, Faults))]
+#[utoipa::path(get, path = "/v1/billing-runs/{id}", operation_id = "getBillingRun", tag = "bills",
+    params(("id" = Uuid, Path, description = "The run")), responses((status = 200, description = "The run", body = BillingRun)))]
 pub(crate) async fn one(
     State(app): State<App>,
     caller: Caller,
@@ -159,8 +159,8 @@ pub(crate) async fn one(
 }
 
 /// Let a held run go on
-#[utoipa::path(post, path = "/v1/billing-runs/{id}/approve", tag = "bills", params(("id" = Uuid, Path, description = "The run")),
-    security(("key" = [])), responses((status = 202, description = "It goes on", body = BillingRun), Denied, NoRun, NotWaiting, Faults))]
+#[utoipa::path(post, path = "/v1/billing-runs/{id}/approve", operation_id = "approveBillingRun", tag = "bills",
+    params(("id" = Uuid, Path, description = "The run")), responses((status = 202, description = "It goes on", body = BillingRun), NotWaiting))]
 pub(crate) async fn approve(
     State(app): State<App>,
     caller: Caller,
@@ -179,8 +179,8 @@ pub(crate) async fn approve(
 ///
 /// What it has billed stays billed, and is mailed. What it has not is left to a run that you ask for by
 /// `POST /v1/billing-runs`: the schedule does not begin it again.
-#[utoipa::path(delete, path = "/v1/billing-runs/{id}", tag = "bills", params(("id" = Uuid, Path, description = "The run")),
-    security(("key" = [])), responses((status = 202, description = "It is stopped", body = BillingRun), Denied, NoRun, Over, Faults))]
+#[utoipa::path(delete, path = "/v1/billing-runs/{id}", operation_id = "cancelBillingRun", tag = "bills",
+    params(("id" = Uuid, Path, description = "The run")), responses((status = 202, description = "It is stopped", body = BillingRun), Over))]
 pub(crate) async fn cancel(
     State(app): State<App>,
     caller: Caller,

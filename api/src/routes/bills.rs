@@ -23,7 +23,7 @@ use crate::{
     auth::Caller,
     cursor,
     money::Money,
-    openapi::{Denied, Faults, NoBill, NoPage, Paid},
+    openapi::{NoPage, Paid},
     params::Params,
     problem::{Code, Problem, Result},
 };
@@ -159,8 +159,8 @@ struct BillsQuery {
 }
 
 /// Your bills
-#[utoipa::path(get, path = "/v1/bills", tag = "bills", params(BillsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page of bills, the newest first", body = BillList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/bills", operation_id = "listBills", tag = "bills", params(BillsQuery),
+    responses((status = 200, description = "A page of bills, the newest first", body = BillList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<BillList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -185,8 +185,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 }
 
 /// One bill
-#[utoipa::path(get, path = "/v1/bills/{id}", tag = "bills", params(("id" = Uuid, Path, description = "The bill")),
-    security(("key" = [])), responses((status = 200, description = "The bill", body = Bill), Denied, NoBill, Faults))]
+#[utoipa::path(get, path = "/v1/bills/{id}", operation_id = "getBill", tag = "bills", params(("id" = Uuid, Path, description = "The bill")),
+    responses((status = 200, description = "The bill", body = Bill)))]
 pub(crate) async fn one(
     State(app): State<App>,
     caller: Caller,
@@ -199,9 +199,8 @@ pub(crate) async fn one(
 }
 
 /// One bill as a page to print
-#[utoipa::path(get, path = "/v1/bills/{id}/pdf", tag = "bills", params(("id" = Uuid, Path, description = "The bill")),
-    security(("key" = [])),
-    responses((status = 200, description = "An A4 page", content_type = "application/pdf", body = Vec<u8>), NoPage, Denied, NoBill, Faults))]
+#[utoipa::path(get, path = "/v1/bills/{id}/pdf", operation_id = "getBillPdf", tag = "bills", params(("id" = Uuid, Path, description = "The bill")),
+    responses((status = 200, description = "An A4 page", content_type = "application/pdf", body = Vec<u8>), NoPage))]
 pub(crate) async fn page(State(app): State<App>, caller: Caller, Path(id): Path<String>, uri: Uri) -> Result<Response> {
     Params::of(&uri).finish()?;
     let (settings, row) = find(&app, &caller, &id).await?;
@@ -220,8 +219,8 @@ pub(crate) async fn page(State(app): State<App>, caller: Caller, Path(id): Path<
 ///
 /// An open one of which nothing was paid: it loses its codes and its page, nobody is reminded of it, and its debt is not
 /// billed again. What is paid of the debt later is recorded for the debt and settles no bill. Withdrawing it again changes nothing.
-#[utoipa::path(post, path = "/v1/bills/{id}/cancel", tag = "bills", params(("id" = Uuid, Path, description = "The bill")),
-    security(("key" = [])), responses((status = 200, description = "It is cancelled", body = Bill), Paid, Denied, NoBill, Faults))]
+#[utoipa::path(post, path = "/v1/bills/{id}/cancel", operation_id = "cancelBill", tag = "bills",
+    params(("id" = Uuid, Path, description = "The bill")), responses((status = 200, description = "It is cancelled", body = Bill), Paid))]
 pub(crate) async fn cancel(
     State(app): State<App>,
     caller: Caller,

@@ -26,7 +26,7 @@ use crate::{
     idempotency::Once,
     json::Body,
     money::Money,
-    openapi::{Absent, BadClaim, Denied, Faults, Unreadable},
+    openapi::BadClaim,
     params::{Named, Params},
     problem::{Problem, Result},
 };
@@ -63,6 +63,7 @@ pub(crate) struct Claim {
 
 /// How a claim's payment stands.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ClaimPayment)]
 pub(crate) struct Payment {
     state: ClaimState,
     /// Why it is not posted yet, when that was tried.
@@ -156,8 +157,8 @@ struct ClaimsQuery {
 /// Your claims
 ///
 /// Those that came by themselves, and those of completed uploads.
-#[utoipa::path(get, path = "/v1/claims", tag = "claims", params(ClaimsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page of claims, the newest first", body = ClaimList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/claims", operation_id = "listClaims", tag = "claims", params(ClaimsQuery),
+    responses((status = 200, description = "A page of claims, the newest first", body = ClaimList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<ClaimList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -178,9 +179,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 /// Enter a claim
 ///
 /// With all its lines or not at all. It is paid as soon as a worker gets to it.
-#[utoipa::path(post, path = "/v1/claims", tag = "claims", request_body = NewClaim, security(("key" = [])),
-    responses((status = 201, description = "It is entered, and will be paid", body = WholeClaim, headers(("Location", description = "The claim"))),
-        Unreadable, BadClaim, Denied, Faults))]
+#[utoipa::path(post, path = "/v1/claims", operation_id = "createClaim", tag = "claims", request_body = NewClaim,
+    responses((status = 201, description = "It is entered, and will be paid", body = WholeClaim, headers(("Location", description = "The claim"))), BadClaim))]
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -205,8 +205,8 @@ pub(crate) async fn create(
 }
 
 /// One claim, with its lines
-#[utoipa::path(get, path = "/v1/claims/{id}", tag = "claims", params(("id" = Uuid, Path, description = "The claim")),
-    security(("key" = [])), responses((status = 200, description = "The claim", body = WholeClaim), Denied, Absent, Faults))]
+#[utoipa::path(get, path = "/v1/claims/{id}", operation_id = "getClaim", tag = "claims", params(("id" = Uuid, Path, description = "The claim")),
+    responses((status = 200, description = "The claim", body = WholeClaim)))]
 pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<WholeClaim>> {
     Params::of(&uri).finish()?;
     let id = name.id("claim", LIST)?;
@@ -216,8 +216,8 @@ pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri
 /// Void a claim
 ///
 /// It does not count any more; what was posted for it is taken back by counter-entries. A claim that is void stays so.
-#[utoipa::path(post, path = "/v1/claims/{id}/void", tag = "claims", params(("id" = Uuid, Path, description = "The claim")),
-    security(("key" = [])), responses((status = 200, description = "It is void", body = WholeClaim), Denied, Absent, Faults))]
+#[utoipa::path(post, path = "/v1/claims/{id}/void", operation_id = "voidClaim", tag = "claims",
+    params(("id" = Uuid, Path, description = "The claim")), responses((status = 200, description = "It is void", body = WholeClaim)))]
 pub(crate) async fn void(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<WholeClaim>> {
     Params::of(&uri).finish()?;
     let id = name.id("claim", LIST)?;

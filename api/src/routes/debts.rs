@@ -11,15 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use self::of_upload::Place;
-use crate::{
-    app::App,
-    auth::Caller,
-    cursor,
-    money::Money,
-    openapi::{Denied, Faults},
-    params::Params,
-    problem::Result,
-};
+use crate::{app::App, auth::Caller, cursor, money::Money, params::Params, problem::Result};
 
 /// A page of debts.
 #[derive(Serialize, ToSchema)]
@@ -93,8 +85,8 @@ struct DebtsQuery {
 /// Your debts, by id
 ///
 /// Those of completed uploads: what is still being loaded, or was cancelled or undone, does not count.
-#[utoipa::path(get, path = "/v1/debts", tag = "debts", params(DebtsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page", body = DebtList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/debts", operation_id = "listDebts", tag = "debts", params(DebtsQuery),
+    responses((status = 200, description = "A page", body = DebtList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<DebtList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();

@@ -5,10 +5,7 @@ use std::sync::LazyLock;
 use axum::{extract::Path, response::IntoResponse};
 use http::{HeaderValue, Uri, header};
 
-use crate::{
-    openapi::Faults,
-    problem::{Code, Problem, Result},
-};
+use crate::problem::{Code, Problem, Result};
 
 /// Only from here. Swagger UI draws its icons by `data:` images.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -30,8 +27,8 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
 ];
 
 /// This document
-#[utoipa::path(get, path = "/openapi.json", tag = "about",
-    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value), Faults))]
+#[utoipa::path(get, path = "/openapi.json", operation_id = "getOpenApi", tag = "about",
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value)))]
 pub(crate) async fn openapi() -> impl IntoResponse {
     static DOCUMENT: LazyLock<String> =
         LazyLock::new(|| super::document().to_json().expect("the document is plain data"));
@@ -39,8 +36,8 @@ pub(crate) async fn openapi() -> impl IntoResponse {
 }
 
 /// This document, for people
-#[utoipa::path(get, path = "/docs", tag = "about",
-    responses((status = 200, description = "A page", body = String, content_type = "text/html"), Faults))]
+#[utoipa::path(get, path = "/docs", operation_id = "getDocs", tag = "about",
+    responses((status = 200, description = "A page", body = String, content_type = "text/html")))]
 pub(crate) async fn page() -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
@@ -52,10 +49,8 @@ pub(crate) async fn page() -> impl IntoResponse {
 }
 
 /// What the page is made of
-#[utoipa::path(get, path = "/docs/{file}", tag = "about", params(("file" = String, Path, description = "The file")),
-    responses((status = 200, description = "The file", body = String, content_type = "text/javascript"),
-        (status = 404, description = "There is no such file", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        Faults))]
+#[utoipa::path(get, path = "/docs/{file}", operation_id = "getDocsFile", tag = "about", params(("file" = String, Path, description = "The file")),
+    responses((status = 200, description = "The file", body = String, content_type = "text/javascript")))]
 pub(crate) async fn asset(Path(file): Path<String>, uri: Uri) -> Result<impl IntoResponse> {
     let known = ASSETS.iter().find(|(name, _, _)| *name == file);
     let &(_, kind, bytes) = known.ok_or_else(|| {

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     auth::{Caller, forbidden},
     cursor,
-    openapi::{Absent, Denied, Faults, NotNow},
+    openapi::{Absent, NotNow, NotOperator},
     params::{Named, Params},
     problem::{Code, Problem, Result},
 };
@@ -70,8 +70,8 @@ struct GroupsQuery {
 /// Groups of jobs, newest first
 ///
 /// A client's key lists the groups on its behalf, an operator's all of them.
-#[utoipa::path(get, path = "/v1/groups", tag = "groups", params(GroupsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page", body = GroupList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/groups", operation_id = "listGroups", tag = "groups", params(GroupsQuery),
+    responses((status = 200, description = "A page", body = GroupList), NotOperator, Absent))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<GroupList>> {
     let mut query = Params::of(&uri);
     let states: Vec<GroupState> = query.list("state");
@@ -100,8 +100,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 }
 
 /// One group, with what is inside it
-#[utoipa::path(get, path = "/v1/groups/{id}", tag = "groups", params(("id" = Uuid, Path, description = "The group")),
-    security(("key" = [])), responses((status = 200, description = "The group", body = OneGroup), Denied, Absent, Faults))]
+#[utoipa::path(get, path = "/v1/groups/{id}", operation_id = "getGroup", tag = "groups", params(("id" = Uuid, Path, description = "The group")),
+    responses((status = 200, description = "The group", body = OneGroup)))]
 pub(crate) async fn one(about: AboutGroup) -> Result<Json<OneGroup>> {
     about.show().await
 }
@@ -109,9 +109,9 @@ pub(crate) async fn one(about: AboutGroup) -> Result<Json<OneGroup>> {
 /// Cancel a group and everything inside it
 ///
 /// No join of it comes any more. (An upload's group is cancelled with its upload: `DELETE /v1/uploads/{id}`.)
-#[utoipa::path(post, path = "/v1/groups/{id}/cancel", tag = "groups", security(("key" = [])),
+#[utoipa::path(post, path = "/v1/groups/{id}/cancel", operation_id = "cancelGroup", tag = "groups",
     params(("id" = Uuid, Path, description = "The group")),
-    responses((status = 200, description = "The group as it is now", body = OneGroup), Denied, Absent, NotNow, Faults))]
+    responses((status = 200, description = "The group as it is now", body = OneGroup), NotNow))]
 pub(crate) async fn cancel(about: AboutGroup) -> Result<Json<OneGroup>> {
     let group = about.steerable().await?;
     if group.finished_at.is_some() {
@@ -133,9 +133,9 @@ pub(crate) async fn cancel(about: AboutGroup) -> Result<Json<OneGroup>> {
 /// Run the failed members of a group again
 ///
 /// Where a failure has stopped the group, those that it stopped too. The join comes again, once.
-#[utoipa::path(post, path = "/v1/groups/{id}/retry", tag = "groups", security(("key" = [])),
+#[utoipa::path(post, path = "/v1/groups/{id}/retry", operation_id = "retryGroup", tag = "groups",
     params(("id" = Uuid, Path, description = "The group")),
-    responses((status = 200, description = "The group as it is now", body = OneGroup), Denied, Absent, NotNow, Faults))]
+    responses((status = 200, description = "The group as it is now", body = OneGroup), NotNow))]
 pub(crate) async fn retry(about: AboutGroup) -> Result<Json<OneGroup>> {
     let group = about.steerable().await?;
     let (queue, id) = (about.app.receiver.queue.clone(), about.id);

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 
 use crate::{
     app::App,
-    openapi::{Denied, Faults},
     problem::{Code, FieldError, Problem, ProblemBody, Result},
 };
 
@@ -28,13 +27,14 @@ pub(crate) struct Health {
 const OK: Json<Health> = Json(Health { status: "ok" });
 
 /// The process lives
-#[utoipa::path(get, path = "/healthz", tag = "about", responses((status = 200, description = "It does", body = Health)))]
+#[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "about", responses((status = 200, description = "It does", body = Health)))]
 pub(crate) async fn healthz() -> Json<Health> {
     OK
 }
 
 /// The server can work: Postgres and Redis answer and the migrations have run
-#[utoipa::path(get, path = "/readyz", tag = "about", responses((status = 200, description = "It can", body = Health),
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "about",
+    responses((status = 200, description = "It can", body = Health),
     (status = 503, description = "`errors` says what is missing", body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>> {
     let (postgres, redis) = tokio::join!(
@@ -62,8 +62,8 @@ async fn ping(app: &App) -> Result<(), RedisError> {
 }
 
 /// What this process has counted, as Prometheus reads it
-#[utoipa::path(get, path = "/metrics", tag = "about", security(("key" = [])),
-    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain"), Denied, Faults))]
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "about",
+    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::metrics().render())
 }

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
-    openapi::{Absent, Denied, Faults},
+    openapi::{Absent, NotOperator},
     params::{Named, Params},
     problem::{Problem, Result},
 };
@@ -31,8 +31,8 @@ use filter::{Filter, JobsQuery};
 ///
 /// A client's key lists the jobs on its behalf, an operator's all of them. However many there are, a page takes
 /// milliseconds.
-#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page", body = JobList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/jobs", operation_id = "listJobs", tag = "jobs", params(JobsQuery),
+    responses((status = 200, description = "A page", body = JobList), NotOperator, Absent))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<JobList>> {
     let mut query = Params::of(&uri);
     let filter = Filter::take(&mut query);
@@ -54,8 +54,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 }
 
 /// One job, with its attempts and its group
-#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
-    security(("key" = [])), responses((status = 200, description = "The job", body = OneJob), Denied, Absent, Faults))]
+#[utoipa::path(get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "The job", body = OneJob)))]
 pub(crate) async fn one(about: About) -> Result<Json<OneJob>> {
     about.show().await
 }

@@ -17,7 +17,6 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
-    openapi::{Denied, Faults, NoMail},
     params::Params,
     problem::{Code, Problem, Result},
 };
@@ -61,8 +60,8 @@ struct MailQuery {
 }
 
 /// Your mails, newest first
-#[utoipa::path(get, path = "/v1/mail", tag = "mail", params(MailQuery), security(("key" = [])),
-    responses((status = 200, description = "A page", body = MailList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/mail", operation_id = "listMails", tag = "mail", params(MailQuery),
+    responses((status = 200, description = "A page", body = MailList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<MailList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -80,8 +79,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 }
 
 /// One mail, and its text where it was kept
-#[utoipa::path(get, path = "/v1/mail/{id}", tag = "mail", params(("id" = Uuid, Path, description = "The mail")),
-    security(("key" = [])), responses((status = 200, description = "The mail", body = MailText), Denied, NoMail, Faults))]
+#[utoipa::path(get, path = "/v1/mail/{id}", operation_id = "getMail", tag = "mail", params(("id" = Uuid, Path, description = "The mail")),
+    responses((status = 200, description = "The mail", body = MailText)))]
 pub(crate) async fn one(
     State(app): State<App>,
     caller: Caller,
@@ -96,9 +95,8 @@ pub(crate) async fn one(
 /// One mail as it was sent, with everything attached
 ///
 /// Mails are kept when there is no mail server, or when the server's setting says so.
-#[utoipa::path(get, path = "/v1/mail/{id}/eml", tag = "mail", params(("id" = Uuid, Path, description = "The mail")),
-    security(("key" = [])),
-    responses((status = 200, description = "The mail", content_type = "message/rfc822", body = Vec<u8>), Denied, NoMail, Faults))]
+#[utoipa::path(get, path = "/v1/mail/{id}/eml", operation_id = "getMailFile", tag = "mail", params(("id" = Uuid, Path, description = "The mail")),
+    responses((status = 200, description = "The mail", content_type = "message/rfc822", body = Vec<u8>)))]
 pub(crate) async fn eml(State(app): State<App>, caller: Caller, Path(id): Path<String>, uri: Uri) -> Result<Response> {
     Params::of(&uri).finish()?;
     let (mail, _) = find(&app, &caller, &id).await?;

@@ -24,7 +24,7 @@ use crate::{
     cursor,
     json::Body,
     money::Money,
-    openapi::{Denied, Faults, Unreadable},
+    openapi::{BadTransaction, NotOperator},
     params::{Named, Params, bad_header, text_header},
     problem::{Code, Problem, Result},
 };
@@ -112,9 +112,8 @@ impl From<Request> for Normalization {
 /// Ask for the merchant of a transaction
 ///
 /// `202`: it will be answered, by the event `normalization.completed` and at `Location`.
-#[utoipa::path(post, path = "/v1/normalizations", tag = "normalizations", request_body = NewNormalization, security(("key" = [])),
-    responses((status = 202, description = "It will be answered", body = Accepted, headers(("Location" = String, description = "The request"))),
-        Unreadable, Denied, Faults))]
+#[utoipa::path(post, path = "/v1/normalizations", operation_id = "createNormalization", tag = "normalizations", request_body = NewNormalization,
+    responses((status = 202, description = "It will be answered", body = Accepted, headers(("Location" = String, description = "The request"))), BadTransaction))]
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -128,8 +127,8 @@ pub(crate) async fn create(
 /// Ask for the merchants of up to 1,000 transactions
 ///
 /// All are taken, or none.
-#[utoipa::path(post, path = "/v1/normalizations/batch", tag = "normalizations", request_body = NewNormalizations, security(("key" = [])),
-    responses((status = 202, description = "All will be answered", body = AcceptedMany), Unreadable, Denied, Faults))]
+#[utoipa::path(post, path = "/v1/normalizations/batch", operation_id = "createNormalizations", tag = "normalizations",
+    request_body = NewNormalizations, responses((status = 202, description = "All will be answered", body = AcceptedMany), BadTransaction))]
 pub(crate) async fn batch(
     State(app): State<App>,
     caller: Caller,
@@ -149,10 +148,9 @@ pub(crate) async fn batch(
 /// Ask for the merchant of a transaction, as clients of old do
 ///
 /// `POST /v1/normalizations` under its old address.
-#[utoipa::path(post, path = "/normalize_merchant", tag = "normalizations", request_body = NewNormalization, security(("key" = [])),
+#[utoipa::path(post, path = "/normalize_merchant", operation_id = "normalizeMerchant", tag = "normalizations", request_body = NewNormalization,
     params(("client-id" = String, Header, description = "The number or the name of the client that the key is of")),
-    responses((status = 202, description = "It will be answered", body = Accepted, headers(("Location" = String, description = "The request"))),
-        Unreadable, Denied, Faults))]
+    responses((status = 202, description = "It will be answered", body = Accepted, headers(("Location" = String, description = "The request"))), BadTransaction, NotOperator))]
 pub(crate) async fn normalize_merchant(
     State(app): State<App>,
     caller: Caller,
@@ -204,8 +202,8 @@ struct NormalizationsQuery {
 }
 
 /// Your normalizations
-#[utoipa::path(get, path = "/v1/normalizations", tag = "normalizations", params(NormalizationsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page, the newest first", body = NormalizationList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/normalizations", operation_id = "listNormalizations", tag = "normalizations", params(NormalizationsQuery),
+    responses((status = 200, description = "A page, the newest first", body = NormalizationList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<NormalizationList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -218,9 +216,9 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 }
 
 /// One normalization
-#[utoipa::path(get, path = "/v1/normalizations/{id}", tag = "normalizations", params(("id" = Uuid, Path, description = "The request")),
-    security(("key" = [])), responses((status = 200, description = "The request", body = Normalization), Denied,
-        (status = 404, description = "There is none of this id", body = crate::problem::ProblemBody, content_type = "application/problem+json"), Faults))]
+#[utoipa::path(get, path = "/v1/normalizations/{id}", operation_id = "getNormalization", tag = "normalizations",
+    params(("id" = Uuid, Path, description = "The request")),
+    responses((status = 200, description = "The request", body = Normalization)))]
 pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Normalization>> {
     Params::of(&uri).finish()?;
     let id = name.id("normalization", "/v1/normalizations")?;

@@ -21,7 +21,7 @@ use crate::{
     auth::Caller,
     json::Body,
     money::{Money, parse_minor},
-    openapi::{BadPayment, Denied, Faults, NoDebt, Unreadable},
+    openapi::{Absent, BadPayment},
     params::Params,
     problem::{Code, FieldError, Problem, Result},
 };
@@ -139,9 +139,8 @@ fn ledger(error: QueueError) -> sqlx::Error {
 /// Tell of a payment
 ///
 /// Telling it again changes nothing: a payment is known by its debt and its id.
-#[utoipa::path(post, path = "/v1/payments", tag = "bills", request_body = NewPayment, security(("key" = [])),
-    responses((status = 201, description = "Recorded", body = Payment), (status = 200, description = "Recorded before", body = Payment),
-        Unreadable, BadPayment, NoDebt, Denied, Faults))]
+#[utoipa::path(post, path = "/v1/payments", operation_id = "createPayment", tag = "bills", request_body = NewPayment,
+    responses((status = 201, description = "Recorded", body = Payment), (status = 200, description = "Recorded before", body = Payment), BadPayment, Absent))]
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,

@@ -17,7 +17,6 @@ use crate::{
     cursor,
     json::Body,
     money::Money,
-    openapi::{BadBody, Denied, Faults},
     params::{Named, Params},
     problem::{Problem, Result},
 };
@@ -75,8 +74,8 @@ struct PlansQuery {
 }
 
 /// The plans that your claims are paid from
-#[utoipa::path(get, path = "/v1/plan-accounts", tag = "claims", params(PlansQuery), security(("key" = [])),
-    responses((status = 200, description = "A page of them", body = PlanAccountList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/plan-accounts", operation_id = "listPlanAccounts", tag = "claims", params(PlansQuery),
+    responses((status = 200, description = "A page of them", body = PlanAccountList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<PlanAccountList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -92,9 +91,9 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 ///
 /// From the answer on nothing is paid from a frozen one. When one is freed, your payments that have failed for good are tried
 /// again. A plan that no claim has named yet gets its account by this.
-#[utoipa::path(put, path = "/v1/plan-accounts/{name}", tag = "claims", params(("name" = String, Path, description = "The plan's group")),
-    request_body = Freezing, security(("key" = [])),
-    responses((status = 200, description = "As it is now", body = PlanAccount), BadBody, Denied, Faults))]
+#[utoipa::path(put, path = "/v1/plan-accounts/{name}", operation_id = "putPlanAccount", tag = "claims",
+    params(("name" = String, Path, description = "The plan's group")), request_body = Freezing,
+    responses((status = 200, description = "As it is now", body = PlanAccount)))]
 pub(crate) async fn put(
     State(app): State<App>,
     caller: Caller,

@@ -3,17 +3,12 @@
 use axum::extract::Path;
 use axum::response::Html;
 
-use crate::{
-    openapi::Faults,
-    problem::{Code, Problem, Result},
-};
+use crate::problem::{Code, Problem, Result};
 
 /// What a problem means
-#[utoipa::path(get, path = "/problems/{code}", tag = "about",
+#[utoipa::path(get, path = "/problems/{code}", operation_id = "getProblem", tag = "about",
     params(("code" = String, Path, description = "The last part of a problem's `type`", example = "wrong-header")),
-    responses((status = 200, description = "A page that explains it", body = String, content_type = "text/html"),
-        (status = 404, description = "There is no such problem", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
-        Faults))]
+    responses((status = 200, description = "A page that explains it", body = String, content_type = "text/html")))]
 pub(crate) async fn page(Path(code): Path<String>) -> Result<Html<String>> {
     let known = Code::ALL.iter().find(|known| known.as_str() == code);
     let code = known.ok_or_else(|| {

@@ -13,7 +13,7 @@ use crate::{
     app::App,
     auth::Operator,
     json::Body,
-    openapi::{BadBody, Faults, NotOperator},
+    openapi::NotOperator,
     params::{Named, Params},
     problem::{Code, Problem, Result},
 };
@@ -27,8 +27,8 @@ pub(crate) struct QueueList {
 /// Every queue
 ///
 /// Those that have jobs to do, a worker, or something that was said of them.
-#[utoipa::path(get, path = "/v1/queues", tag = "queues", security(("key" = [])),
-    responses((status = 200, description = "All of them, by name", body = QueueList), NotOperator, Faults))]
+#[utoipa::path(get, path = "/v1/queues", operation_id = "listQueues", tag = "queues",
+    responses((status = 200, description = "All of them, by name", body = QueueList), NotOperator))]
 pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Result<Json<QueueList>> {
     Params::of(&uri).finish()?;
     Ok(Json(QueueList { items: app.receiver.queue.queues().list().await? }))
@@ -37,8 +37,8 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Resul
 /// One queue
 ///
 /// A queue is there as soon as somebody names it.
-#[utoipa::path(get, path = "/v1/queues/{name}", tag = "queues", params(("name" = String, Path, description = "The queue")),
-    security(("key" = [])), responses((status = 200, description = "The queue", body = QueueView), NotOperator, Faults))]
+#[utoipa::path(get, path = "/v1/queues/{name}", operation_id = "getQueue", tag = "queues",
+    params(("name" = String, Path, description = "The queue")), responses((status = 200, description = "The queue", body = QueueView), NotOperator))]
 pub(crate) async fn one(about: AboutQueue) -> Result<Json<QueueView>> {
     Ok(Json(about.queues.get(&about.name).await?))
 }
@@ -46,9 +46,9 @@ pub(crate) async fn one(about: AboutQueue) -> Result<Json<QueueView>> {
 /// Start no job of a queue any more
 ///
 /// What runs goes on.
-#[utoipa::path(post, path = "/v1/queues/{name}/pause", tag = "queues", security(("key" = [])),
+#[utoipa::path(post, path = "/v1/queues/{name}/pause", operation_id = "pauseQueue", tag = "queues",
     params(("name" = String, Path, description = "The queue")),
-    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Faults))]
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator))]
 pub(crate) async fn pause(about: AboutQueue) -> Result<Json<QueueView>> {
     Ok(Json(about.queues.pause(&about.name).await?))
 }
@@ -56,17 +56,17 @@ pub(crate) async fn pause(about: AboutQueue) -> Result<Json<QueueView>> {
 /// Start the jobs of a queue again
 ///
 /// Also ends a drain.
-#[utoipa::path(post, path = "/v1/queues/{name}/resume", tag = "queues", security(("key" = [])),
+#[utoipa::path(post, path = "/v1/queues/{name}/resume", operation_id = "resumeQueue", tag = "queues",
     params(("name" = String, Path, description = "The queue")),
-    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Faults))]
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator))]
 pub(crate) async fn resume(about: AboutQueue) -> Result<Json<QueueView>> {
     Ok(Json(about.queues.resume(&about.name).await?))
 }
 
 /// Run what is due now, then pause
-#[utoipa::path(post, path = "/v1/queues/{name}/drain", tag = "queues", security(("key" = [])),
+#[utoipa::path(post, path = "/v1/queues/{name}/drain", operation_id = "drainQueue", tag = "queues",
     params(("name" = String, Path, description = "The queue")),
-    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, Faults))]
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator))]
 pub(crate) async fn drain(about: AboutQueue) -> Result<Json<QueueView>> {
     Ok(Json(about.queues.drain(&about.name).await?))
 }
@@ -74,9 +74,9 @@ pub(crate) async fn drain(about: AboutQueue) -> Result<Json<QueueView>> {
 /// Hold a queue to limits
 ///
 /// Over all its workers, in place of those it had: what is not given has no limit.
-#[utoipa::path(put, path = "/v1/queues/{name}/limits", tag = "queues", security(("key" = [])),
+#[utoipa::path(put, path = "/v1/queues/{name}/limits", operation_id = "putQueueLimits", tag = "queues",
     params(("name" = String, Path, description = "The queue")), request_body = Limits,
-    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator, BadBody, Faults))]
+    responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator))]
 pub(crate) async fn limit(about: AboutQueue, Body(limits): Body<Limits>) -> Result<Json<QueueView>> {
     match about.queues.set_limits(&about.name, &limits).await {
         Ok(view) => Ok(Json(view)),

@@ -16,7 +16,7 @@ use crate::{
     auth::Caller,
     cursor,
     json::Body,
-    openapi::{Absent, BadReport, Denied, Faults, Unreadable},
+    openapi::BadReport,
     params::{Named, Params},
     problem::{Code, Problem, Result},
 };
@@ -104,8 +104,8 @@ struct ReportsQuery {
 /// Your reports, by id
 ///
 /// Those that you put here, and what your `reports_url` said of others.
-#[utoipa::path(get, path = "/v1/reports", tag = "usage", params(ReportsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page", body = ReportList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/reports", operation_id = "listReports", tag = "usage", params(ReportsQuery),
+    responses((status = 200, description = "A page", body = ReportList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<ReportList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -125,8 +125,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 }
 
 /// One report
-#[utoipa::path(get, path = "/v1/reports/{id}", tag = "usage", params(("id" = String, Path, description = "The report")),
-    security(("key" = [])), responses((status = 200, description = "The report", body = Report), Denied, Absent, Faults))]
+#[utoipa::path(get, path = "/v1/reports/{id}", operation_id = "getReport", tag = "usage", params(("id" = String, Path, description = "The report")),
+    responses((status = 200, description = "The report", body = Report)))]
 pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Report>> {
     Params::of(&uri).finish()?;
     find(&app.receiver.pool, caller.id(), &name.0).await.map(Json)
@@ -135,9 +135,8 @@ pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri
 /// Put a report
 ///
 /// Messages of uploads that have not met it yet cost this from now on; what earlier ones cost stays as it was.
-#[utoipa::path(put, path = "/v1/reports/{id}", tag = "usage", params(("id" = String, Path, description = "The report")),
-    request_body = PutReport, security(("key" = [])),
-    responses((status = 200, description = "As it is now", body = Report), Unreadable, BadReport, Denied, Faults))]
+#[utoipa::path(put, path = "/v1/reports/{id}", operation_id = "putReport", tag = "usage", params(("id" = String, Path, description = "The report")),
+    request_body = PutReport, responses((status = 200, description = "As it is now", body = Report), BadReport))]
 pub(crate) async fn put(
     State(app): State<App>,
     caller: Caller,
@@ -156,8 +155,8 @@ pub(crate) async fn put(
 /// Put up to 10,000 reports
 ///
 /// All of them or, when one cannot be, none. Others stay as they are.
-#[utoipa::path(post, path = "/v1/reports/batch", tag = "usage", request_body = ReportBatch, security(("key" = [])),
-    responses((status = 200, description = "They are there", body = ReportsPut), Unreadable, BadReport, Denied, Faults))]
+#[utoipa::path(post, path = "/v1/reports/batch", operation_id = "putReports", tag = "usage", request_body = ReportBatch,
+    responses((status = 200, description = "They are there", body = ReportsPut), BadReport))]
 pub(crate) async fn batch(
     State(app): State<App>,
     caller: Caller,
@@ -174,8 +173,8 @@ pub(crate) async fn batch(
 /// Delete a report
 ///
 /// Messages of uploads that have not met it cost what their texts do. One that your `reports_url` knows is asked for again.
-#[utoipa::path(delete, path = "/v1/reports/{id}", tag = "usage", params(("id" = String, Path, description = "The report")),
-    security(("key" = [])), responses((status = 204, description = "It is gone"), Denied, Absent, Faults))]
+#[utoipa::path(delete, path = "/v1/reports/{id}", operation_id = "deleteReport", tag = "usage",
+    params(("id" = String, Path, description = "The report")), responses((status = 204, description = "It is gone")))]
 pub(crate) async fn delete(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {
     Params::of(&uri).finish()?;
     let deleted = sqlx::query("delete from reports where client_id = $1 and id = $2 and name is not null")

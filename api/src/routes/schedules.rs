@@ -15,7 +15,7 @@ use crate::{
     auth::Operator,
     cursor,
     json::Body,
-    openapi::{Absent, BadBody, Faults, NotOperator},
+    openapi::NotOperator,
     params::{Named, Params},
     problem::{Problem, Result},
 };
@@ -68,8 +68,8 @@ struct TicksQuery {
 }
 
 /// Every schedule
-#[utoipa::path(get, path = "/v1/schedules", tag = "schedules", security(("key" = [])),
-    responses((status = 200, description = "All of them, by name", body = ScheduleList), NotOperator, Faults))]
+#[utoipa::path(get, path = "/v1/schedules", operation_id = "listSchedules", tag = "schedules",
+    responses((status = 200, description = "All of them, by name", body = ScheduleList), NotOperator))]
 pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Result<Json<ScheduleList>> {
     Params::of(&uri).finish()?;
     let items = app.receiver.queue.schedules().list().await.map_err(problem)?;
@@ -77,17 +77,17 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Resul
 }
 
 /// One schedule, with its next five ticks and its last one
-#[utoipa::path(get, path = "/v1/schedules/{name}", tag = "schedules", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/schedules/{name}", operation_id = "getSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, description = "The schedule", body = ScheduleView), NotOperator, Absent, Faults))]
+    responses((status = 200, description = "The schedule", body = ScheduleView), NotOperator))]
 pub(crate) async fn one(about: AboutSchedule) -> Result<Json<ScheduleView>> {
     about.schedules.get(&about.name).await.map(Json).map_err(problem)
 }
 
 /// What a schedule has fired and missed, newest first
-#[utoipa::path(get, path = "/v1/schedules/{name}/ticks", tag = "schedules", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/schedules/{name}/ticks", operation_id = "listTicks", tag = "schedules",
     params(("name" = String, Path, description = "The schedule"), TicksQuery),
-    responses((status = 200, description = "A page", body = TickList), NotOperator, Absent, Faults))]
+    responses((status = 200, description = "A page", body = TickList), NotOperator))]
 pub(crate) async fn ticks(State(app): State<App>, _: Operator, Named(name): Named, uri: Uri) -> Result<Json<TickList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -105,9 +105,9 @@ pub(crate) async fn ticks(State(app): State<App>, _: Operator, Named(name): Name
 /// Make a schedule, or make the one of this name be like this
 ///
 /// Takes effect within a second. Whether it is paused, and what it owes, stays; a new expression owes nothing of the past.
-#[utoipa::path(put, path = "/v1/schedules/{name}", tag = "schedules", security(("key" = [])),
+#[utoipa::path(put, path = "/v1/schedules/{name}", operation_id = "putSchedule", tag = "schedules",
     params(("name" = String, Path, description = "Letters, digits and `. _ - :`, at most 100 of them")), request_body = ScheduleBody,
-    responses((status = 200, description = "The schedule", body = ScheduleView), NotOperator, BadBody, Faults))]
+    responses((status = 200, description = "The schedule", body = ScheduleView), NotOperator))]
 pub(crate) async fn put(about: AboutSchedule, Body(body): Body<ScheduleBody>) -> Result<Json<ScheduleView>> {
     let ScheduleBody { cron, time_zone, catch_up, jitter_seconds, job } = body;
     let time_zone = time_zone.unwrap_or_else(|| "UTC".to_owned());
@@ -118,18 +118,17 @@ pub(crate) async fn put(about: AboutSchedule, Body(body): Body<ScheduleBody>) ->
 /// Remove a schedule
 ///
 /// Jobs that it has enqueued stay.
-#[utoipa::path(delete, path = "/v1/schedules/{name}", tag = "schedules", security(("key" = [])),
-    params(("name" = String, Path, description = "The schedule")),
-    responses((status = 204, description = "It is gone"), NotOperator, Absent, Faults))]
+#[utoipa::path(delete, path = "/v1/schedules/{name}", operation_id = "deleteSchedule", tag = "schedules",
+    params(("name" = String, Path, description = "The schedule")), responses((status = 204, description = "It is gone"), NotOperator))]
 pub(crate) async fn delete(about: AboutSchedule) -> Result<StatusCode> {
     about.schedules.delete(&about.name).await.map_err(problem)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Have a schedule not fire any more
-#[utoipa::path(post, path = "/v1/schedules/{name}/pause", tag = "schedules", security(("key" = [])),
+#[utoipa::path(post, path = "/v1/schedules/{name}/pause", operation_id = "pauseSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator, Absent, Faults))]
+    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator))]
 pub(crate) async fn pause(about: AboutSchedule) -> Result<Json<ScheduleView>> {
     about.schedules.pause(&about.name).await.map(Json).map_err(problem)
 }
@@ -137,9 +136,9 @@ pub(crate) async fn pause(about: AboutSchedule) -> Result<Json<ScheduleView>> {
 /// Have a schedule fire again
 ///
 /// What would have fired meanwhile neither runs nor counts as missed.
-#[utoipa::path(post, path = "/v1/schedules/{name}/resume", tag = "schedules", security(("key" = [])),
+#[utoipa::path(post, path = "/v1/schedules/{name}/resume", operation_id = "resumeSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
-    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator, Absent, Faults))]
+    responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator))]
 pub(crate) async fn resume(about: AboutSchedule) -> Result<Json<ScheduleView>> {
     about.schedules.resume(&about.name).await.map(Json).map_err(problem)
 }
@@ -147,9 +146,9 @@ pub(crate) async fn resume(about: AboutSchedule) -> Result<Json<ScheduleView>> {
 /// Run a schedule's job now
 ///
 /// Also while it is paused. The clock's ticks come as ever.
-#[utoipa::path(post, path = "/v1/schedules/{name}/run", tag = "schedules", security(("key" = [])),
+#[utoipa::path(post, path = "/v1/schedules/{name}/run", operation_id = "runSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
-    responses((status = 202, description = "The job is enqueued", body = TickView), NotOperator, Absent, Faults))]
+    responses((status = 202, description = "The job is enqueued", body = TickView), NotOperator))]
 pub(crate) async fn run(about: AboutSchedule) -> Result<(StatusCode, Json<TickView>)> {
     let tick = about.schedules.run_now(&about.name).await.map_err(problem)?;
     Ok((StatusCode::ACCEPTED, Json(tick)))

@@ -11,14 +11,14 @@ use crate::{
     app::App,
     auth::Caller,
     json::Body,
-    openapi::{BadSettings, Denied, Faults, Unreadable},
+    openapi::BadSettings,
     params::Params,
     problem::{Code, FieldError, Problem, Result},
 };
 
 /// Your settings
-#[utoipa::path(get, path = "/v1/settings", tag = "settings", security(("key" = [])),
-    responses((status = 200, description = "All of them, the defaults where nothing was set", body = Settings), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/settings", operation_id = "getSettings", tag = "settings",
+    responses((status = 200, description = "All of them, the defaults where nothing was set", body = Settings)))]
 pub(crate) async fn get(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<Settings>> {
     Params::of(&uri).finish()?;
     Ok(Json(settings::find(&app.receiver.pool, caller.id()).await?))
@@ -31,8 +31,8 @@ fn no_address(text: &str) -> String {
 /// Set your settings
 ///
 /// All of them: what is left out has its default.
-#[utoipa::path(put, path = "/v1/settings", tag = "settings", request_body = Settings, security(("key" = [])),
-    responses((status = 200, description = "As they are now", body = Settings), Unreadable, BadSettings, Denied, Faults))]
+#[utoipa::path(put, path = "/v1/settings", operation_id = "putSettings", tag = "settings", request_body = Settings,
+    responses((status = 200, description = "As they are now", body = Settings), BadSettings))]
 pub(crate) async fn put(
     State(app): State<App>,
     caller: Caller,

@@ -20,7 +20,7 @@ use crate::{
     auth::Caller,
     cursor,
     money::Money,
-    openapi::{Denied, Faults, NoUpload},
+    openapi::{Absent, NoReceipt},
     params::Params,
     problem::{Code, Problem, Result},
 };
@@ -110,9 +110,8 @@ struct TransactionsQuery {
 ///
 /// Of a completed upload, in the order of its file: JSON, by pages; or with `Accept: text/csv` all of them as a file. A
 /// currency that the file did not name is `XXX`.
-#[utoipa::path(get, path = "/v1/transactions", tag = "normalizations", params(TransactionsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page, or the file", content((TransactionList = "application/json"), (String = "text/csv"))),
-        Denied, NoUpload, Faults))]
+#[utoipa::path(get, path = "/v1/transactions", operation_id = "listTransactions", tag = "normalizations", params(TransactionsQuery),
+    responses((status = 200, description = "A page, or the file", content((TransactionList = "application/json"), (String = "text/csv"))), Absent, NoReceipt))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response> {
     let mut query = Params::of(&uri);
     let limit = query.limit();

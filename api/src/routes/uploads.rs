@@ -19,7 +19,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
-    openapi::{Denied, Faults, NoReceipt, NoUpload, Over},
+    openapi::{NoReceipt, Over},
     params::{Params, UploadId},
     problem::{Code, Problem, Result},
 };
@@ -57,8 +57,8 @@ struct ListQuery {
 }
 
 /// Your uploads, newest first
-#[utoipa::path(get, path = "/v1/uploads", tag = "uploads", params(ListQuery), security(("key" = [])),
-    responses((status = 200, description = "A page", body = UploadList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/uploads", operation_id = "listUploads", tag = "uploads", params(ListQuery),
+    responses((status = 200, description = "A page", body = UploadList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<UploadList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -76,17 +76,15 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 }
 
 /// One upload
-#[utoipa::path(get, path = "/v1/uploads/{id}", tag = "uploads", params(("id" = Uuid, Path, description = "The upload")),
-    security(("key" = [])), responses((status = 200, description = "The upload", body = Upload), Denied, NoUpload, Faults))]
+#[utoipa::path(get, path = "/v1/uploads/{id}", operation_id = "getUpload", tag = "uploads", params(("id" = Uuid, Path, description = "The upload")),
+    responses((status = 200, description = "The upload", body = Upload)))]
 pub(crate) async fn one(about: About) -> Result<Json<Upload>> {
     about.find().await.map(Json)
 }
 
 /// The proof that a completed upload adds up
-#[utoipa::path(get, path = "/v1/uploads/{id}/receipt", tag = "uploads",
-    params(("id" = Uuid, Path, description = "The upload")), security(("key" = [])),
-    responses((status = 200, description = "The receipt", body = read::Receipt),
-        Denied, NoUpload, NoReceipt, Faults))]
+#[utoipa::path(get, path = "/v1/uploads/{id}/receipt", operation_id = "getReceipt", tag = "uploads",
+    params(("id" = Uuid, Path, description = "The upload")), responses((status = 200, description = "The receipt", body = read::Receipt), NoReceipt))]
 pub(crate) async fn receipt(about: About) -> Result<Json<read::Receipt>> {
     let upload = about.find().await?;
     let id = upload.id;
@@ -100,10 +98,9 @@ pub(crate) async fn receipt(about: About) -> Result<Json<read::Receipt>> {
 }
 
 /// Cancel a running upload, undo a completed one
-#[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "uploads",
-    params(("id" = Uuid, Path, description = "The upload")), security(("key" = [])),
-    responses((status = 202, description = "It is cancelled: none of its rows counts any more, and they are being removed", body = Upload),
-        Denied, NoUpload, Over, Faults))]
+#[utoipa::path(delete, path = "/v1/uploads/{id}", operation_id = "deleteUpload", tag = "uploads",
+    params(("id" = Uuid, Path, description = "The upload")),
+    responses((status = 202, description = "It is cancelled: none of its rows counts any more, and they are being removed", body = Upload), Over))]
 pub(crate) async fn remove(about: About) -> Result<(StatusCode, HeaderMap, Json<Upload>)> {
     let About { app, caller, id } = about;
     // On a task of its own: once begun it is finished, even if the client hangs up.

@@ -21,14 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use self::period::Period;
 use super::uploads::{prefers, vary};
-use crate::{
-    app::App,
-    auth::Caller,
-    cursor,
-    openapi::{Denied, Faults},
-    params::Params,
-    problem::Result,
-};
+use crate::{app::App, auth::Caller, cursor, params::Params, problem::Result};
 
 // The documentation macros make an item beside each handler.
 pub(crate) use daily::*;
@@ -125,9 +118,8 @@ struct UsageQuery {
 ///
 /// Those of completed uploads, by time and then by id: JSON, by pages; or with `Accept: application/x-ndjson` all of them, a
 /// line each. A message whose report was unknown when it was taken, or that named none, has no `report_name`.
-#[utoipa::path(get, path = "/v1/usage", tag = "usage", params(UsageQuery), security(("key" = [])),
-    responses((status = 200, description = "A page, or all of it", content((Usage = "application/json"), (MessageUsage = "application/x-ndjson"))),
-        Denied, Faults))]
+#[utoipa::path(get, path = "/v1/usage", operation_id = "listUsage", tag = "usage", params(UsageQuery),
+    responses((status = 200, description = "A page, or all of it", content((Usage = "application/json"), (MessageUsage = "application/x-ndjson")))))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response> {
     let pool = &app.receiver.pool;
     let mut query = Params::of(&uri);

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     auth::Caller,
     json::Body,
-    openapi::{Absent, Denied, Faults, NotNow, Unreadable},
+    openapi::NotNow,
     params::{Named, Params},
     problem::{Code, Problem, Result},
 };
@@ -77,8 +77,8 @@ const LIST: &str = "/v1/webhooks";
 /// Be told of what happens
 ///
 /// The deliveries are those of [Standard Webhooks](https://www.standardwebhooks.com): verify them with one of its libraries.
-#[utoipa::path(post, path = "/v1/webhooks", tag = "webhooks", request_body = NewWebhook, security(("key" = [])),
-    responses((status = 201, description = "Made; the secret is shown this once", body = WebhookSecret), Unreadable, Denied, NotNow, Faults))]
+#[utoipa::path(post, path = "/v1/webhooks", operation_id = "createWebhook", tag = "webhooks", request_body = NewWebhook,
+    responses((status = 201, description = "Made; the secret is shown this once", body = WebhookSecret), NotNow))]
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -96,25 +96,25 @@ pub(crate) async fn create(
 }
 
 /// Your webhooks, newest first
-#[utoipa::path(get, path = "/v1/webhooks", tag = "webhooks", security(("key" = [])),
-    responses((status = 200, description = "All of them", body = WebhookList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/webhooks", operation_id = "listWebhooks", tag = "webhooks",
+    responses((status = 200, description = "All of them", body = WebhookList)))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<WebhookList>> {
     Params::of(&uri).finish()?;
     Ok(Json(WebhookList { items: endpoints::list(&app.receiver.pool, caller.id()).await? }))
 }
 
 /// One webhook
-#[utoipa::path(get, path = "/v1/webhooks/{id}", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
-    security(("key" = [])), responses((status = 200, description = "The webhook", body = Endpoint), Denied, Absent, Faults))]
+#[utoipa::path(get, path = "/v1/webhooks/{id}", operation_id = "getWebhook", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook")), responses((status = 200, description = "The webhook", body = Endpoint)))]
 pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
     Params::of(&uri).finish()?;
     Ok(Json(find(&app, &caller, &name).await?))
 }
 
 /// Change a webhook
-#[utoipa::path(put, path = "/v1/webhooks/{id}", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
-    request_body = WebhookChange, security(("key" = [])),
-    responses((status = 200, description = "As it is now", body = Endpoint), Unreadable, Denied, Absent, Faults))]
+#[utoipa::path(put, path = "/v1/webhooks/{id}", operation_id = "changeWebhook", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook")), request_body = WebhookChange,
+    responses((status = 200, description = "As it is now", body = Endpoint)))]
 pub(crate) async fn change(
     State(app): State<App>,
     caller: Caller,
@@ -135,8 +135,8 @@ pub(crate) async fn change(
 /// Call a webhook no more
 ///
 /// What waits for it is cancelled, and can be replayed.
-#[utoipa::path(post, path = "/v1/webhooks/{id}/disable", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
-    security(("key" = [])), responses((status = 200, description = "As it is now", body = Endpoint), Denied, Absent, Faults))]
+#[utoipa::path(post, path = "/v1/webhooks/{id}/disable", operation_id = "disableWebhook", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook")), responses((status = 200, description = "As it is now", body = Endpoint)))]
 pub(crate) async fn disable(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
     Params::of(&uri).finish()?;
     changed(&app, &caller, &name, &Change { enabled: Some(false), ..Change::default() }).await
@@ -145,8 +145,8 @@ pub(crate) async fn disable(State(app): State<App>, caller: Caller, name: Named,
 /// Call a webhook again
 ///
 /// What happened meanwhile was not kept for it.
-#[utoipa::path(post, path = "/v1/webhooks/{id}/enable", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
-    security(("key" = [])), responses((status = 200, description = "As it is now", body = Endpoint), Denied, Absent, Faults))]
+#[utoipa::path(post, path = "/v1/webhooks/{id}/enable", operation_id = "enableWebhook", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook")), responses((status = 200, description = "As it is now", body = Endpoint)))]
 pub(crate) async fn enable(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
     Params::of(&uri).finish()?;
     changed(&app, &caller, &name, &Change { enabled: Some(true), ..Change::default() }).await
@@ -155,9 +155,9 @@ pub(crate) async fn enable(State(app): State<App>, caller: Caller, name: Named, 
 /// Give a webhook another secret
 ///
 /// For 24 hours deliveries are signed with both.
-#[utoipa::path(post, path = "/v1/webhooks/{id}/rotate", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
-    security(("key" = [])),
-    responses((status = 200, description = "The new secret, shown this once", body = WebhookSecret), Denied, Absent, Faults))]
+#[utoipa::path(post, path = "/v1/webhooks/{id}/rotate", operation_id = "rotateWebhookSecret", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook")),
+    responses((status = 200, description = "The new secret, shown this once", body = WebhookSecret)))]
 pub(crate) async fn rotate(
     State(app): State<App>,
     caller: Caller,
@@ -171,8 +171,8 @@ pub(crate) async fn rotate(
 }
 
 /// Take a webhook away
-#[utoipa::path(delete, path = "/v1/webhooks/{id}", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
-    security(("key" = [])), responses((status = 204, description = "It is gone"), Denied, Absent, Faults))]
+#[utoipa::path(delete, path = "/v1/webhooks/{id}", operation_id = "deleteWebhook", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook")), responses((status = 204, description = "It is gone")))]
 pub(crate) async fn delete(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {
     Params::of(&uri).finish()?;
     match endpoints::delete(&app.receiver.pool, caller.id(), id(&name)?).await? {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::Operator,
-    openapi::{Absent, Faults, NotOperator},
+    openapi::NotOperator,
     params::{Named, Params},
     problem::{Problem, Result},
 };
@@ -31,8 +31,8 @@ pub(crate) struct Draining {
 }
 
 /// Every worker, with what it runs
-#[utoipa::path(get, path = "/v1/workers", tag = "workers", security(("key" = [])),
-    responses((status = 200, description = "All of them", body = WorkerList), NotOperator, Faults))]
+#[utoipa::path(get, path = "/v1/workers", operation_id = "listWorkers", tag = "workers",
+    responses((status = 200, description = "All of them", body = WorkerList), NotOperator))]
 pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Result<Json<WorkerList>> {
     Params::of(&uri).finish()?;
     Ok(Json(WorkerList { items: app.receiver.queue.workers().await? }))
@@ -41,9 +41,8 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Resul
 /// Have a worker take no more jobs
 ///
 /// It finishes what it runs, and stays, idle, until its process is stopped.
-#[utoipa::path(post, path = "/v1/workers/{id}/drain", tag = "workers", security(("key" = [])),
-    params(("id" = Uuid, Path, description = "The worker")),
-    responses((status = 200, description = "It is told", body = Draining), NotOperator, Absent, Faults))]
+#[utoipa::path(post, path = "/v1/workers/{id}/drain", operation_id = "drainWorker", tag = "workers",
+    params(("id" = Uuid, Path, description = "The worker")), responses((status = 200, description = "It is told", body = Draining), NotOperator))]
 pub(crate) async fn drain(State(app): State<App>, _: Operator, named: Named, uri: Uri) -> Result<Json<Draining>> {
     Params::of(&uri).finish()?;
     let id = named.id("worker", "/v1/workers")?;

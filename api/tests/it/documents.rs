@@ -258,3 +258,72 @@ async fn health_and_metrics() {
     assert!(text.contains("gristmill_http_requests_total{method=\"GET\",route=\"/readyz\",status=\"200\"}"), "{text}");
     assert!(text.contains("gristmill_http_request_duration_seconds_bucket"));
 }
+
+#[tokio::test]
+async fn every_operation_has_a_name_of_its_own_and_says_what_it_may_answer() {
+    let document = serde_json::to_value(gristmill_api::document()).unwrap();
+    let mut names = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = operation["operationId"].as_str().unwrap();
+            let at = format!("{method} {path} ({name})");
+            assert!(names.insert(name), "{at}: another one has this name");
+            assert!(name.contains(char::is_uppercase) && name.chars().all(char::is_alphanumeric), "{at}");
+            assert!(operation["summary"].is_string(), "{at}");
+            let answers: BTreeSet<&str> =
+                operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
+            let may = |status: &str| assert!(answers.contains(status), "{at} may answer {status}: {answers:?}");
+            let keyed = path.starts_with("/v1/")
+                || ["/metrics", "/create_webhook", "/normalize_merchant"].contains(&path.as_str());
+            assert_eq!(operation["security"].as_array().unwrap().is_empty(), !keyed, "{at}");
+            assert!(answers.iter().any(|status| status.starts_with('2')), "{at}");
+            ["400", "500"].into_iter().for_each(may);
+            if keyed {
+                ["401", "503"].into_iter().for_each(may);
+            }
+            if path.contains('{') {
+                may("404");
+            }
+            if operation["requestBody"].is_object() {
+                ["408", "413", "422"].into_iter().for_each(may);
+                assert!(operation["requestBody"]["required"].is_boolean(), "{at}");
+            }
+            if method == "post" {
+                ["409", "422"].into_iter().for_each(may);
+            }
+            let tag = operation["tags"][0].as_str().unwrap();
+            assert!(document["tags"].as_array().unwrap().iter().any(|known| known["name"] == tag), "{tag} is no tag");
+        }
+    }
+    assert!(names.contains("createUpload") && names.contains("listUploads"));
+}
+
+#[tokio::test]
+async fn words_in_the_document_are_the_words_on_the_wire() {
+    use strum::VariantNames as _;
+
+    let document = serde_json::to_value(gristmill_api::document()).unwrap();
+    for (name, words) in [
+        ("UploadState", gristmill_uploads::State::VARIANTS),
+        ("Policy", gristmill_uploads::Policy::VARIANTS),
+        ("MailState", gristmill_mail::State::VARIANTS),
+        ("MailKind", gristmill_mail::Kind::VARIANTS),
+        ("BillingRunState", gristmill_billing::runs::State::VARIANTS),
+        ("BillingRunCause", gristmill_billing::runs::Cause::VARIANTS),
+        ("BillStatus", gristmill_billing::bills::Status::VARIANTS),
+        ("ClaimState", gristmill_claims::claims::State::VARIANTS),
+        ("DeliveryState", gristmill_webhooks::deliveries::State::VARIANTS),
+        ("EventType", gristmill_webhooks::EventType::VARIANTS),
+    ] {
+        assert_eq!(document["components"]["schemas"][name]["enum"], serde_json::json!(words), "{name}");
+    }
+    let refers = |schema: &str, field: &str, to: &str| {
+        let property = document["components"]["schemas"][schema]["properties"][field].to_string();
+        assert!(property.contains(&format!("schemas/{to}\"")), "{schema}.{field}: {property}");
+    };
+    refers("Upload", "state", "UploadState");
+    refers("Mail", "state", "MailState");
+    refers("BillingRun", "state", "BillingRunState");
+    refers("Normalization", "state", "NormalizationState");
+    refers("Webhook", "events", "EventType");
+}

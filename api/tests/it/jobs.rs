@@ -207,7 +207,7 @@ async fn many_jobs_are_counted_and_then_acted_on() {
     assert_eq!((&counted["matched"], &counted["changed"]), (&json!({ "jobs": 2, "exact": true }), &0.into()));
     // Nobody else's.
     let other = api.other_key().await;
-    let wish = json!({ "action": "redrive", "filter": filter, "per_second": 1 });
+    let wish = json!({ "action": "redrive", "filter": filter, "per_second": 0.001 });
     assert_eq!(json(act(&other, wish.clone()).await, StatusCode::OK).await["changed"], 0);
     insta::assert_json_snapshot!("acted", json(act(&api.key, wish).await, StatusCode::OK).await);
     assert_eq!(api.json("/v1/jobs?state=scheduled&name=apart").await["items"].as_array().unwrap().len(), 1);
@@ -230,5 +230,5 @@ async fn many_jobs_are_counted_and_then_acted_on() {
         assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");
     }
     let response = api.post("/v1/jobs/actions").send().await.unwrap();
-    insta::assert_json_snapshot!("no_body", problem(response, StatusCode::BAD_REQUEST).await);
+    insta::assert_json_snapshot!("no_body", problem(response, StatusCode::UNPROCESSABLE_ENTITY).await);
 }

@@ -5,6 +5,7 @@
 mod bills;
 mod claims;
 mod documents;
+mod doors;
 mod encodings;
 mod events;
 mod idempotency;

@@ -10,6 +10,7 @@ use crate::BillId;
 
 words! {
     /// How a bill stands.
+    #[schema(as = BillStatus)]
     pub enum Status {
         /// To be paid.
         Open,

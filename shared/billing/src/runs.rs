@@ -9,6 +9,7 @@ use crate::jobs::{FailRun, PlanRun};
 
 words! {
     /// Who wanted a run.
+    #[schema(as = BillingRunCause)]
     pub enum Cause {
         /// The clock.
         Schedule,
@@ -19,6 +20,7 @@ words! {
 
 words! {
     /// How a run stands.
+    #[schema(as = BillingRunState)]
     pub enum State {
         /// Waits to be planned, behind the client's earlier runs.
         Queued,

@@ -2,6 +2,7 @@ use gristmill_queue::words;
 
 words! {
     /// What a mail is about.
+    #[schema(as = MailKind)]
     pub enum Kind {
         /// A new bill, to its payer.
         BillNew,
@@ -22,6 +23,7 @@ words! {
 
 words! {
     /// Where a mail stands.
+    #[schema(as = MailState)]
     pub enum State {
         /// Not sent yet, whatever holds it up; it will be tried again.
         Sending,

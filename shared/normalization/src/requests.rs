@@ -16,6 +16,7 @@ pub const MAX_DESCRIPTION: usize = 500;
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = NormalizationState)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum State {
     /// It will be answered.

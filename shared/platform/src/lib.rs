@@ -5,6 +5,7 @@ pub mod config;
 pub mod database;
 pub mod doctor;
 pub mod engines;
+pub mod escapes;
 pub mod human;
 pub mod ids;
 pub mod keys;

@@ -88,6 +88,7 @@ words! {
 words! {
     /// Where an upload stands. `receiving` → `processing` → `completed`; from the first two also `failed` and
     /// `cancelled`; an undone upload goes from `completed` to `cancelled`.
+    #[schema(as = UploadState)]
     pub enum State {
         /// Bytes still arrive; chunks are worked on already.
         Receiving,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 macro_rules! event_types {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)?) => {
+    ($($(#[$doc:meta])* $variant:ident = $word:tt),+ $(,)?) => {
         /// What has happened.
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
@@ -63,6 +63,7 @@ pub struct NormalizationCompleted {
 
 /// A merchant, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = EventMerchant)]
 pub struct Merchant {
     /// Its name; `n/a` when nothing matches.
     #[schema(example = "Netflix")]

@@ -13,15 +13,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{
-    app::App,
-    auth::Caller,
-    money::Money,
-    openapi::{Denied, Faults, Limited},
-    params::Params,
-    problem::Result,
-    quota::Policy,
-};
+use crate::{app::App, auth::Caller, money::Money, openapi::Limited, params::Params, problem::Result, quota::Policy};
 
 /// How often a client may ask.
 const POLICY: Policy = Policy { name: "top-providers", quota: 10, window: Duration::from_secs(60) };
@@ -64,10 +56,10 @@ struct TopQuery {
 /// The providers with the highest net fees
 ///
 /// At most ten times within a minute; the headers `RateLimit` and `RateLimit-Policy` say how many times are left.
-#[utoipa::path(get, path = "/v1/claims/top-providers", tag = "claims", params(TopQuery), security(("key" = [])),
+#[utoipa::path(get, path = "/v1/claims/top-providers", operation_id = "listTopProviders", tag = "claims", params(TopQuery),
     responses((status = 200, description = "The highest first", body = TopProviders,
         headers(("RateLimit", description = "How many requests are left, and when there will be more"), ("RateLimit-Policy", description = "How many there are, within how many seconds"))),
-        Limited, Denied, Faults))]
+        Limited))]
 pub(crate) async fn top(State(app): State<App>, caller: Caller, uri: Uri) -> Result<impl IntoResponse> {
     let mut query = Params::of(&uri);
     let limit = |value: &str| match value.parse() {

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     auth::Caller,
     json::Body,
-    openapi::{Absent, BadBody, Denied, Faults, NotNow},
+    openapi::{Absent, NotNow, NotOperator},
     problem::{Code, Problem, Result},
 };
 
@@ -26,6 +26,7 @@ const SAMPLE: u16 = 5;
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = JobActionName)]
 pub(crate) enum Action {
     /// Those that wait are cancelled, those that run are told to stop.
     Cancel,
@@ -79,8 +80,8 @@ pub(crate) struct ActionAnswer {
 /// A `dry_run` counts them first. Jobs of which nothing of the kind can be done are passed over, and so are those that
 /// an upload still needs, when jobs are cancelled or given up: `DELETE /v1/uploads/{id}` ends an upload. A large number takes
 /// more than one request: repeat it with `next_cursor` until that is null.
-#[utoipa::path(post, path = "/v1/jobs/actions", tag = "jobs", security(("key" = [])), request_body = ActionRequest,
-    responses((status = 200, description = "It is done, or its first part is", body = ActionAnswer), Denied, BadBody, Faults))]
+#[utoipa::path(post, path = "/v1/jobs/actions", operation_id = "actOnJobs", tag = "jobs", request_body = ActionRequest,
+    responses((status = 200, description = "It is done, or its first part is", body = ActionAnswer), NotOperator, Absent))]
 pub(crate) async fn act(
     State(app): State<App>,
     caller: Caller,
@@ -131,9 +132,8 @@ pub(crate) async fn act(
 ///
 /// One that waits is cancelled at once; one that runs is told to stop and cancelled when it has: `cancel_requested_at` says so.
 /// (What an upload or a billing run still needs is cancelled with it: `DELETE /v1/uploads/{id}`, `/v1/billing-runs/{id}`.)
-#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", security(("key" = [])),
-    params(("id" = Uuid, Path, description = "The job")),
-    responses((status = 200, description = "The job as it is now", body = OneJob), Denied, Absent, NotNow, Faults))]
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", operation_id = "cancelJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "The job as it is now", body = OneJob), NotNow))]
 pub(crate) async fn cancel(about: About) -> Result<Json<OneJob>> {
     one(about, Action::Cancel).await
 }
@@ -141,9 +141,8 @@ pub(crate) async fn cancel(about: About) -> Result<Json<OneJob>> {
 /// Run a job again that has ended badly
 ///
 /// With all its attempts before it, and its history kept. A finished group of it is open again, and its join comes again.
-#[utoipa::path(post, path = "/v1/jobs/{id}/redrive", tag = "jobs", security(("key" = [])),
-    params(("id" = Uuid, Path, description = "The job")),
-    responses((status = 200, description = "The job as it is now", body = OneJob), Denied, Absent, NotNow, Faults))]
+#[utoipa::path(post, path = "/v1/jobs/{id}/redrive", operation_id = "redriveJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "The job as it is now", body = OneJob), NotNow))]
 pub(crate) async fn redrive(about: About) -> Result<Json<OneJob>> {
     one(about, Action::Redrive).await
 }
@@ -152,9 +151,8 @@ pub(crate) async fn redrive(about: About) -> Result<Json<OneJob>> {
 ///
 /// It is cancelled, its error kept, and waits for no decision any more. (What an upload or a billing
 /// run still needs is not: `DELETE /v1/uploads/{id}` or `/v1/billing-runs/{id}` ends it.)
-#[utoipa::path(post, path = "/v1/jobs/{id}/discard", tag = "jobs", security(("key" = [])),
-    params(("id" = Uuid, Path, description = "The job")),
-    responses((status = 200, description = "The job as it is now", body = OneJob), Denied, Absent, NotNow, Faults))]
+#[utoipa::path(post, path = "/v1/jobs/{id}/discard", operation_id = "discardJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "The job as it is now", body = OneJob), NotNow))]
 pub(crate) async fn discard(about: About) -> Result<Json<OneJob>> {
     one(about, Action::Discard).await
 }

@@ -9,7 +9,7 @@ use crate::{
     app::App,
     auth::Caller,
     json::Body,
-    openapi::{Denied, Faults, NoMail, Unreadable},
+    openapi::Absent,
     params::Params,
     problem::{Code, FieldError, Problem, Result},
 };
@@ -49,8 +49,8 @@ pub(crate) struct Bounced {
 }
 
 /// Tell of a mail that came back
-#[utoipa::path(post, path = "/v1/mail/bounces", tag = "mail", request_body = NewBounce, security(("key" = [])),
-    responses((status = 200, description = "Noted", body = Bounced), Unreadable, Denied, Faults))]
+#[utoipa::path(post, path = "/v1/mail/bounces", operation_id = "reportBounce", tag = "mail", request_body = NewBounce,
+    responses((status = 200, description = "Noted", body = Bounced)))]
 pub(crate) async fn bounce(
     State(app): State<App>,
     caller: Caller,
@@ -94,8 +94,8 @@ struct SuppressionsQuery {
 /// The addresses that your mails do not go to
 ///
 /// Those that a mail server has called unknown, and those of hard bounces.
-#[utoipa::path(get, path = "/v1/mail/suppressions", tag = "mail", params(SuppressionsQuery), security(("key" = [])),
-    responses((status = 200, description = "A page", body = SuppressionList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/mail/suppressions", operation_id = "listSuppressions", tag = "mail", params(SuppressionsQuery),
+    responses((status = 200, description = "A page", body = SuppressionList)))]
 pub(crate) async fn suppressions(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<SuppressionList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -133,8 +133,8 @@ struct LiftQuery {
 /// Let mails go to an address again
 ///
 /// Those that were not sent meanwhile stay unsent.
-#[utoipa::path(delete, path = "/v1/mail/suppressions", tag = "mail", params(LiftQuery), security(("key" = [])),
-    responses((status = 204, description = "Mails go there again"), Denied, NoMail, Faults))]
+#[utoipa::path(delete, path = "/v1/mail/suppressions", operation_id = "deleteSuppression", tag = "mail", params(LiftQuery),
+    responses((status = 204, description = "Mails go there again"), Absent))]
 pub(crate) async fn lift(State(app): State<App>, caller: Caller, uri: Uri) -> Result<StatusCode> {
     let mut query = Params::of(&uri);
     let address = query.take::<String>("address");

@@ -13,7 +13,7 @@ use crate::{
     app::App,
     auth::Caller,
     json::Body,
-    openapi::{Denied, Faults, Unreadable},
+    openapi::BadRule,
     params::{Named, Params},
     problem::{Code, FieldError, Problem, Result},
 };
@@ -63,8 +63,8 @@ pub(crate) struct NewRule {
 }
 
 /// Your rules, in the order in which they are asked
-#[utoipa::path(get, path = "/v1/normalization-rules", tag = "normalizations", security(("key" = [])),
-    responses((status = 200, description = "All of them", body = RuleList), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/normalization-rules", operation_id = "listNormalizationRules", tag = "normalizations",
+    responses((status = 200, description = "All of them", body = RuleList)))]
 pub(crate) async fn list_rules(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<RuleList>> {
     Params::of(&uri).finish()?;
     let items = rules::list(&app.receiver.pool, caller.id()).await?;
@@ -74,8 +74,8 @@ pub(crate) async fn list_rules(State(app): State<App>, caller: Caller, uri: Uri)
 /// Add a rule
 ///
 /// Behind those that are there, of which there may be 500. The first one that holds wins, over the dictionary too.
-#[utoipa::path(post, path = "/v1/normalization-rules", tag = "normalizations", request_body = NewRule, security(("key" = [])),
-    responses((status = 201, description = "It holds from now on", body = Rule), Unreadable, Denied, Faults))]
+#[utoipa::path(post, path = "/v1/normalization-rules", operation_id = "createNormalizationRule", tag = "normalizations", request_body = NewRule,
+    responses((status = 201, description = "It holds from now on", body = Rule), BadRule))]
 pub(crate) async fn create_rule(
     State(app): State<App>,
     caller: Caller,
@@ -90,8 +90,8 @@ pub(crate) async fn create_rule(
 }
 
 /// One rule
-#[utoipa::path(get, path = "/v1/normalization-rules/{id}", tag = "normalizations", params(("id" = Uuid, Path, description = "The rule")),
-    security(("key" = [])), responses((status = 200, description = "The rule", body = Rule), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/normalization-rules/{id}", operation_id = "getNormalizationRule", tag = "normalizations",
+    params(("id" = Uuid, Path, description = "The rule")), responses((status = 200, description = "The rule", body = Rule)))]
 pub(crate) async fn one_rule(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Rule>> {
     Params::of(&uri).finish()?;
     Ok(Json(find(&app, &caller, id(&name)?).await?))
@@ -100,9 +100,9 @@ pub(crate) async fn one_rule(State(app): State<App>, caller: Caller, name: Named
 /// Change a rule
 ///
 /// It keeps its place.
-#[utoipa::path(put, path = "/v1/normalization-rules/{id}", tag = "normalizations", params(("id" = Uuid, Path, description = "The rule")),
-    request_body = NewRule, security(("key" = [])),
-    responses((status = 200, description = "It holds from now on", body = Rule), Unreadable, Denied, Faults))]
+#[utoipa::path(put, path = "/v1/normalization-rules/{id}", operation_id = "putNormalizationRule", tag = "normalizations",
+    params(("id" = Uuid, Path, description = "The rule")), request_body = NewRule,
+    responses((status = 200, description = "It holds from now on", body = Rule), BadRule))]
 pub(crate) async fn put_rule(
     State(app): State<App>,
     caller: Caller,
@@ -121,8 +121,8 @@ pub(crate) async fn put_rule(
 }
 
 /// Delete a rule
-#[utoipa::path(delete, path = "/v1/normalization-rules/{id}", tag = "normalizations", params(("id" = Uuid, Path, description = "The rule")),
-    security(("key" = [])), responses((status = 204, description = "It is gone"), Denied, Faults))]
+#[utoipa::path(delete, path = "/v1/normalization-rules/{id}", operation_id = "deleteNormalizationRule", tag = "normalizations",
+    params(("id" = Uuid, Path, description = "The rule")), responses((status = 204, description = "It is gone")))]
 pub(crate) async fn delete_rule(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {
     Params::of(&uri).finish()?;
     let id = id(&name)?;

@@ -12,7 +12,7 @@ use crate::{
     auth::Caller,
     body::{self, BodyError, Form, Patient},
     idempotency::idempotency_key,
-    openapi::{Denied, Faults, NotTaken},
+    openapi::NotTaken,
     params::Params,
     problem::{Code, FieldError, Problem, Result},
 };
@@ -63,7 +63,7 @@ pub(crate) struct UploadForm {
 ///
 /// The body is the file, or multipart with a part `file`: CSV, or, when it begins with `{`, lines of JSON. It is split while it arrives and workers load its first rows
 /// before its last are sent. `202`: everything is stored and will be done.
-#[utoipa::path(post, path = "/v1/uploads", tag = "uploads", security(("key" = [])),
+#[utoipa::path(post, path = "/v1/uploads", operation_id = "createUpload", tag = "uploads",
     params(CreateQuery,
         ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`, once, when the file is compressed so")),
@@ -71,8 +71,7 @@ pub(crate) struct UploadForm {
         (RawFile = "text/csv"), (RawFile = "application/x-ndjson"), (RawFile = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses(
         (status = 202, description = "It is stored and will be done", body = Upload, headers(("Location" = String, description = "The upload"))),
-        (status = 200, description = "You sent the same file before and it was completed: this is that upload, nothing was done", body = Upload, headers(("Location" = String, description = "The upload"))),
-        Denied, Faults, NotTaken))]
+        (status = 200, description = "You sent the same file before and it was completed: this is that upload, nothing was done", body = Upload, headers(("Location" = String, description = "The upload"))), NotTaken))]
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,

@@ -9,7 +9,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::About;
 use crate::{
     hub::{END, Start, seen_the_end, watch},
-    openapi::{Denied, Faults, NoUpload},
     params::{bad_header, text_header},
     problem::{Problem, Result},
 };
@@ -22,11 +21,11 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// after it was completed ends with `cancelled`, also for who has seen `completed` and asks again.) Data is JSON:
 /// the upload, and of `rejected` how many records of a chunk were not taken and examples. With `Last-Event-ID` it goes on
 /// after that event; `reset` says that some of what was missed is gone, and the upload as it stands follows.
-#[utoipa::path(get, path = "/v1/uploads/{id}/events", tag = "uploads", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/uploads/{id}/events", operation_id = "watchUpload", tag = "uploads",
     params(("id" = Uuid, Path, description = "The upload"),
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was seen")),
     responses((status = 200, description = "The events, until the last one", body = String, content_type = "text/event-stream"),
-        (status = 204, description = "The last event was seen already: nothing comes any more"), Denied, NoUpload, Faults))]
+        (status = 204, description = "The last event was seen already: nothing comes any more")))]
 pub(crate) async fn events(about: About, headers: HeaderMap) -> Result<Response> {
     let after = last_event_id(&headers)?;
     let upload = about.find().await?;

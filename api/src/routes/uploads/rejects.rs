@@ -18,7 +18,6 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
-    openapi::{Denied, Faults, NoUpload},
     params::{Params, UploadId},
     problem::Result,
 };
@@ -90,10 +89,9 @@ struct RejectsQuery {
 ///
 /// JSON, by pages; or with `Accept: text/csv` all of them as a file: line, column, reason and message, then the record
 /// as it came under the header of the original file; of a file of lines of JSON, the line as one field.
-#[utoipa::path(get, path = "/v1/uploads/{id}/rejects", tag = "uploads", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/uploads/{id}/rejects", operation_id = "listRejects", tag = "uploads",
     params(("id" = Uuid, Path, description = "The upload"), RejectsQuery),
-    responses((status = 200, description = "A page, or the file", content((RejectList = "application/json"), (String = "text/csv"))),
-        Denied, NoUpload, Faults))]
+    responses((status = 200, description = "A page, or the file", content((RejectList = "application/json"), (String = "text/csv")))))]
 pub(crate) async fn rejects(
     State(app): State<App>,
     caller: Caller,

@@ -10,7 +10,6 @@ use super::period::day;
 use crate::{
     app::App,
     auth::Caller,
-    openapi::{Denied, Faults},
     params::Params,
     problem::{Problem, Result},
 };
@@ -58,8 +57,8 @@ struct DailyQuery {
 /// What your messages cost, by days
 ///
 /// Those of completed uploads, by the calendar of the settings' `time_zone`.
-#[utoipa::path(get, path = "/v1/usage/daily", tag = "usage", params(DailyQuery), security(("key" = [])),
-    responses((status = 200, description = "Each day", body = DailyUsage), Denied, Faults))]
+#[utoipa::path(get, path = "/v1/usage/daily", operation_id = "getDailyUsage", tag = "usage", params(DailyQuery),
+    responses((status = 200, description = "Each day", body = DailyUsage)))]
 pub(crate) async fn daily(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<DailyUsage>> {
     let pool = &app.receiver.pool;
     let settings = settings::find(pool, caller.id()).await?;

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
-    openapi::{Absent, Denied, Faults, NotNow},
+    openapi::NotNow,
     params::{Named, Params},
     problem::{Code, Problem, Result},
 };
@@ -47,9 +47,9 @@ struct DeliveriesQuery {
 /// What became of a webhook's deliveries, newest first
 ///
 /// Each with its attempts: what was answered, after how long, and the first KiB of it.
-#[utoipa::path(get, path = "/v1/webhooks/{id}/deliveries", tag = "webhooks",
-    params(("id" = Uuid, Path, description = "The webhook"), DeliveriesQuery), security(("key" = [])),
-    responses((status = 200, description = "A page", body = DeliveryList), Denied, Absent, Faults))]
+#[utoipa::path(get, path = "/v1/webhooks/{id}/deliveries", operation_id = "listDeliveries", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook"), DeliveriesQuery),
+    responses((status = 200, description = "A page", body = DeliveryList)))]
 pub(crate) async fn deliveries(
     State(app): State<App>,
     caller: Caller,
@@ -76,8 +76,9 @@ pub(crate) struct DeliveryBegun {
 /// Send a webhook something to try it with
 ///
 /// An event of the type `webhook.test`. `…/deliveries` shows what became of it.
-#[utoipa::path(post, path = "/v1/webhooks/{id}/test", tag = "webhooks", params(("id" = Uuid, Path, description = "The webhook")),
-    security(("key" = [])), responses((status = 202, description = "It will be sent", body = DeliveryBegun), Denied, Absent, NotNow, Faults))]
+#[utoipa::path(post, path = "/v1/webhooks/{id}/test", operation_id = "testWebhook", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook")),
+    responses((status = 202, description = "It will be sent", body = DeliveryBegun), NotNow))]
 pub(crate) async fn test(
     State(app): State<App>,
     caller: Caller,
@@ -98,9 +99,9 @@ pub(crate) async fn test(
 /// Send a delivery once more
 ///
 /// It carries the same `webhook-id`, and has all its attempts before it.
-#[utoipa::path(post, path = "/v1/webhooks/{id}/deliveries/{delivery_id}/replay", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/webhooks/{id}/deliveries/{delivery_id}/replay", operation_id = "replayDelivery", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The webhook"), ("delivery_id" = Uuid, Path, description = "The delivery")),
-    security(("key" = [])), responses((status = 202, description = "It will be sent", body = DeliveryBegun), Denied, Absent, NotNow, Faults))]
+    responses((status = 202, description = "It will be sent", body = DeliveryBegun), NotNow))]
 pub(crate) async fn replay_one(
     State(app): State<App>,
     caller: Caller,
@@ -145,9 +146,9 @@ pub(crate) struct ReplayBegun {
 }
 
 /// Send many deliveries once more, the oldest first
-#[utoipa::path(post, path = "/v1/webhooks/{id}/replay", tag = "webhooks",
-    params(("id" = Uuid, Path, description = "The webhook"), ReplayQuery), security(("key" = [])),
-    responses((status = 202, description = "It will be done", body = ReplayBegun), Denied, Absent, Faults))]
+#[utoipa::path(post, path = "/v1/webhooks/{id}/replay", operation_id = "replayDeliveries", tag = "webhooks",
+    params(("id" = Uuid, Path, description = "The webhook"), ReplayQuery),
+    responses((status = 202, description = "It will be done", body = ReplayBegun)))]
 pub(crate) async fn replay_many(
     State(app): State<App>,
     caller: Caller,

@@ -15,7 +15,7 @@ use crate::{
     app::App,
     auth::Caller,
     json::Body,
-    openapi::{Denied, Faults, NotNow, Unreadable},
+    openapi::NotNow,
     params::Params,
     problem::{Problem, Result},
 };
@@ -43,8 +43,8 @@ pub(crate) struct OldWebhookMade {
 /// Be called with the merchant's name, as the old API does it
 ///
 /// The body is `{"merchant": {"name": …}, "request_id": …}`; it is signed like any other delivery.
-#[utoipa::path(post, path = "/create_webhook", tag = "webhooks", request_body = OldWebhook, security(("key" = [])),
-    responses((status = 201, description = "Made", body = OldWebhookMade), Unreadable, Denied, NotNow, Faults))]
+#[utoipa::path(post, path = "/create_webhook", operation_id = "createOldWebhook", tag = "webhooks", request_body = OldWebhook,
+    responses((status = 201, description = "Made", body = OldWebhookMade), NotNow))]
 pub(crate) async fn create_old(
     State(app): State<App>,
     caller: Caller,

@@ -44,7 +44,7 @@ pub struct ApiConfig {
     #[arg(long, env = "GRISTMILL_BODY_MIN_RATE", default_value = "1KiB", value_parser = parse_bytes, value_name = "BYTES")]
     pub body_min_rate: u64,
 
-    /// How long a client may take to send a request's header, or leave a connection idle
+    /// How long a client may take to send a request's header, or a body that is no file, or leave a connection idle
     #[arg(long, env = "GRISTMILL_HEADER_TIMEOUT", default_value = "30s", value_parser = some_time, value_name = "TIME")]
     pub header_timeout: Duration,
 
