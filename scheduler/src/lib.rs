@@ -89,6 +89,9 @@ async fn gauge(queue: &Queue, shutdown: &CancellationToken) {
         if let Err(error) = queue.depths().await {
             tracing::warn!(%error, "the backlog cannot be counted");
         }
+        if let Err(error) = queue.broker_memory().await {
+            tracing::warn!(%error, "Redis does not say how full it is");
+        }
         let pause = GAUGED_EVERY.max(begun.elapsed() * 10);
         tokio::select! {
             () = shutdown.cancelled() => return,

@@ -7,6 +7,8 @@ pub(crate) fn describe() {
     describe_gauge!("gristmill_queue_depth", "Jobs by queue and state: available, scheduled, dead or parked");
     describe_gauge!("gristmill_queue_oldest_seconds", "How long the oldest of them is due, or dead, or parked");
     describe_gauge!("gristmill_queue_seconds_left", "How long what is due takes at the pace of the last minute");
+    describe_gauge!("gristmill_broker_memory_bytes", "What Redis uses");
+    describe_gauge!("gristmill_broker_memory_limit_bytes", "What Redis may use, its maxmemory; 0 without a limit");
     describe_counter!("gristmill_jobs_total", "Attempts at jobs, by how they ended");
     describe_histogram!("gristmill_job_wait_seconds", "From when a job was due to its start");
     describe_histogram!("gristmill_job_run_seconds", "How long a job's body ran");

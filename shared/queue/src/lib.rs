@@ -45,7 +45,7 @@ pub use operate::queues::{LimitsError, QueueView, Queues};
 pub use operate::redrive::RedriveJobs;
 pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
 pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
-pub use redis::{Limits, LineView, RunningView, WorkerView};
+pub use redis::{BrokerMemory, Limits, LineView, RunningView, WorkerView};
 pub use relay::{Sweeper, Swept};
 pub use words::UnknownWord;
 

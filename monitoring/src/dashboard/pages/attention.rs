@@ -23,6 +23,9 @@ pub(super) async fn find(
     engines: Option<&Readiness>,
 ) -> Result<Vec<Attention>, Fault> {
     let mut found = engines_in_trouble(engines, workers.is_some());
+    if workers.is_some() {
+        found.extend(a_full_redis(app).await);
+    }
     found.extend(roles_missing(app, queues, workers).await?);
     found.extend(work_in_trouble(app, queues).await?);
     Ok(found)
@@ -42,6 +45,14 @@ fn engines_in_trouble(engines: Option<&Readiness>, redis_answers: bool) -> Vec<A
         found.push("Redis does not say who works".to_owned());
     }
     found.into_iter().map(|what| Attention { what, to: "/workers" }).collect()
+}
+
+/// A Redis that is full takes in no job. None: there is room, or it does not say so in time.
+async fn a_full_redis(app: &App) -> Option<Attention> {
+    let memory = tokio::time::timeout(Duration::from_millis(500), app.queue.broker_memory()).await.ok()?.ok()?;
+    let share = memory.share().filter(|_| memory.is_much())?;
+    let effect = if share >= 1.0 { "no new job is handed out" } else { "when it is full, no new job is handed out" };
+    Some(Attention { what: format!("Redis uses {:.0} % of its memory: {effect}", share * 100.0), to: "/queues" })
 }
 
 /// A scheduler leaves a sign every five seconds.

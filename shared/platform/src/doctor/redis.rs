@@ -47,7 +47,33 @@ async fn look(connection: &mut MultiplexedConnection) -> RedisResult<Vec<Finding
             "config set appendonly yes, and the same in redis.conf",
         ),
     });
+    found.extend(memory(connection).await?);
     Ok(found)
+}
+
+/// From here on somebody should look: a full Redis takes no new jobs.
+const MUCH: f64 = 0.8;
+
+/// None: there is no limit.
+async fn memory(connection: &mut MultiplexedConnection) -> RedisResult<Option<Finding>> {
+    let info: String = cmd("INFO").arg("memory").query_async(connection).await?;
+    let bytes = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().parse::<f64>().ok()
+    };
+    let (Some(used), Some(limit)) = (bytes("used_memory"), bytes("maxmemory").filter(|limit| *limit > 0.0)) else {
+        return Ok(None);
+    };
+    let what =
+        format!("{:.0} % of Redis' memory is in use (maxmemory {:.0} MiB)", used / limit * 100.0, limit / 1_048_576.0);
+    let fix = "find what fills it (redis-cli --bigkeys), or raise maxmemory";
+    Ok(Some(if used >= limit {
+        Finding::fail("redis.memory", format!("{what}: it takes no new jobs"), fix)
+    } else if used >= limit * MUCH {
+        Finding::warn("redis.memory", format!("{what}: when it is full it takes no new jobs"), fix)
+    } else {
+        Finding::ok("redis.memory", what)
+    }))
 }
 
 async fn version(connection: &mut MultiplexedConnection) -> RedisResult<Finding> {

@@ -48,7 +48,7 @@ async fn what_loses_data_is_a_failure_and_what_is_slow_a_warning() {
     sqlx::query("update _sqlx_migrations set checksum = 'x' where version = 1").execute(&stack.pool).await.unwrap();
     let client = redis::Client::open(stack.redis_url.as_str()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    for (name, value) in [("maxmemory-policy", "allkeys-lru"), ("appendonly", "no")] {
+    for (name, value) in [("maxmemory-policy", "allkeys-lru"), ("appendonly", "no"), ("maxmemory", "1mb")] {
         let _: () = redis::cmd("CONFIG").arg("SET").arg(name).arg(value).query_async(&mut connection).await.unwrap();
     }
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
@@ -60,6 +60,7 @@ async fn what_loses_data_is_a_failure_and_what_is_slow_a_warning() {
         "postgres.synchronous_commit",
         "postgres.migrations",
         "redis.maxmemory_policy",
+        "redis.memory",
     ] {
         assert_eq!(level(&findings, check), Level::Fail, "{check}");
     }

@@ -1,10 +1,10 @@
-//! Workers: who there is, and told to go.
+//! Workers: who there is, and told to go; and how full the broker is that they share.
 
 use uuid::Uuid;
 
 use crate::{
     Queue, QueueError,
-    redis::{Roster, WorkerView},
+    redis::{BrokerMemory, Roster, WorkerView},
 };
 
 impl Queue {
@@ -23,6 +23,18 @@ impl Queue {
     /// The broker's silence.
     pub async fn drain_worker(&self, id: Uuid) -> Result<bool, QueueError> {
         self.roster().drain(&mut self.conn(), id).await.map_err(QueueError::Silent)
+    }
+
+    /// How full the broker is; also sets the gauges `gristmill_broker_memory_bytes` and
+    /// `gristmill_broker_memory_limit_bytes` (0: no limit).
+    ///
+    /// # Errors
+    /// The broker's silence.
+    pub async fn broker_memory(&self) -> Result<BrokerMemory, QueueError> {
+        let memory = BrokerMemory::ask(&mut self.conn()).await.map_err(QueueError::Silent)?;
+        metrics::gauge!("gristmill_broker_memory_bytes").set(memory.used as f64);
+        metrics::gauge!("gristmill_broker_memory_limit_bytes").set(memory.limit.unwrap_or(0) as f64);
+        Ok(memory)
     }
 
     fn roster(&self) -> Roster {

@@ -56,6 +56,7 @@ async fn what_runs_goes_on_and_ends() {
 
     limit(&bench, 1).await;
     assert!(refuses_a_write(&bench).await);
+    assert!(bench.queue.broker_memory().await.unwrap().is_much());
     // Committed, and refused by the broker.
     bench.enqueue(&Effect::many(1), &Options::default()).await;
     let since = heard(&bench).await;
@@ -71,6 +72,7 @@ async fn what_runs_goes_on_and_ends() {
     assert!(refuses_a_write(&bench).await);
 
     limit(&bench, 0).await;
+    assert_eq!(bench.queue.broker_memory().await.unwrap().share(), None);
     go.add_permits(1);
     until("the refused one", LONG, || async { bench.effects().await == (4, 4) }).await;
     assert_eq!(runs.load(SeqCst), 4);
