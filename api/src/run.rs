@@ -55,7 +55,8 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let events = Events::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
     let quotas = Quotas::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
     let pool = database::connect(&database).await?;
-    let queue = QueueConfig { namespace: redis.redis_namespace.clone(), ..QueueConfig::new(url) };
+    let queue =
+        QueueConfig { namespace: redis.redis_namespace.clone(), window: redis.redis_window, ..QueueConfig::new(url) };
     let queue = Queue::connect(pool.clone(), queue).await.context("the queue cannot be opened")?;
     let store = store::open(&store)?;
     let hub = Hub::new(events.clone());

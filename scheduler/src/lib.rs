@@ -54,9 +54,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let pool = gristmill_platform::database::connect(&config.role.database).await.context("no ledger to sweep")?;
     let redis_url = config.role.redis.url()?;
     let namespace = &config.role.redis.redis_namespace;
-    let queue =
-        Queue::connect(pool.clone(), QueueConfig { namespace: namespace.clone(), ..QueueConfig::new(redis_url) })
-            .await?;
+    let settings = QueueConfig {
+        namespace: namespace.clone(),
+        window: config.role.redis.redis_window,
+        ..QueueConfig::new(redis_url)
+    };
+    let queue = Queue::connect(pool.clone(), settings).await?;
     let events = Events::connect(redis_url, namespace).context("no Redis to tell events to")?;
     let store = gristmill_platform::store::open(&config.role.store)?;
     let env = Env { pool, queue, store, events };

@@ -133,6 +133,7 @@ pub async fn run_with(
 fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
     QueueConfig {
         namespace: config.role.redis.redis_namespace.clone(),
+        window: config.role.redis.redis_window,
         grace: config.worker.worker_grace,
         lease: config.worker.lease,
         max_deliveries: config.worker.max_deliveries,

@@ -34,7 +34,8 @@ impl Dashboard {
     pub async fn open(role: &RoleConfig, limits: &LimitsConfig, health: Health) -> anyhow::Result<Self> {
         let (url, namespace) = (role.redis.url()?, &role.redis.redis_namespace);
         let pool = database::connect_lazily(&role.database)?;
-        let config = QueueConfig { namespace: namespace.clone(), ..QueueConfig::new(url) };
+        let config =
+            QueueConfig { namespace: namespace.clone(), window: role.redis.redis_window, ..QueueConfig::new(url) };
         let receiver = Receiver {
             queue: Queue::connect(pool.clone(), config).await.context("the queue cannot be opened")?,
             pool,

@@ -46,7 +46,11 @@ impl Stack {
 
     /// The settings to reach Redis.
     pub fn redis(&self) -> RedisConfig {
-        RedisConfig { redis_url: Some(self.redis_url.as_str().into()), redis_namespace: self.namespace.clone() }
+        RedisConfig {
+            redis_url: Some(self.redis_url.as_str().into()),
+            redis_namespace: self.namespace.clone(),
+            ..RedisConfig::default()
+        }
     }
 
     /// The settings to reach the store.

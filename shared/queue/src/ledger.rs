@@ -16,3 +16,4 @@ pub(crate) mod replace;
 pub(crate) mod schedules;
 pub(crate) mod stop;
 pub(crate) mod unique;
+pub(crate) mod waiting_room;

@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::{
     Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned, describe,
     envelope::Message,
-    ledger::{audit, complete, enqueue, fence, groups, replace},
-    redis::{Broker, Incoming, connection_config},
+    ledger::{audit, complete, enqueue, fence, groups, replace, waiting_room},
+    redis::{Broker, Incoming, Window, connection_config},
 };
 
 /// What a [`Queue`] is made of, beside a pool.
@@ -29,6 +29,9 @@ pub struct QueueConfig {
     pub namespace: String,
     /// How long a silent worker keeps its jobs; they run elsewhere after this and a second.
     pub lease: Duration,
+    /// Jobs of one queue that Redis holds; what is beyond waits in the ledger and is pushed by the sweep as there is place.
+    /// Each line (a priority and a fair key) has its share of this in any case, 16 jobs at least.
+    pub window: u64,
     /// Workers that a job may take down with it.
     pub max_deliveries: u32,
     /// Wait before the second attempt; doubles with every further one.
@@ -52,6 +55,7 @@ impl QueueConfig {
             redis_url: redis_url.into(),
             namespace: "gm".into(),
             lease: Duration::from_secs(6),
+            window: 50_000,
             max_deliveries: 10,
             backoff: Duration::from_secs(1),
             backoff_limit: Duration::from_secs(600),
@@ -273,29 +277,54 @@ impl Queue {
         let n = enqueued.messages.len();
         match tokio::time::timeout(Duration::from_secs(3), self.try_push(enqueued.messages)).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => warn!(jobs = n, %error, "the broker takes no jobs; the sweep will push them"),
+            Ok(Err(error)) => {
+                let error = crate::job::chain(&error);
+                warn!(jobs = n, error, "the broker takes no jobs; the sweep will push them");
+            }
             Err(_) => warn!(jobs = n, "the broker is slow; the sweep will push what is missing"),
         }
     }
 
-    /// Pushes, and says how many the broker did not know yet.
-    pub(crate) async fn try_push(&self, messages: Vec<Message>) -> Result<u64, RedisError> {
+    /// Pushes, and says how many the broker did not know yet. Those that it has no place for wait in the ledger.
+    pub(crate) async fn try_push(&self, messages: Vec<Message>) -> Result<u64, QueueError> {
+        let (fresh, away) = self.push_within(messages, false).await?;
+        if !away.is_empty() {
+            waiting_room::enter(self.pool(), &away).await?;
+        }
+        Ok(fresh)
+    }
+
+    /// Pushes what has waited for a place, and says who still has none.
+    pub(crate) async fn refill(&self, messages: Vec<Message>) -> Result<Vec<Uuid>, QueueError> {
+        let (_, away) = self.push_within(messages, true).await?;
+        Ok(away.into_iter().map(|job| job.id).collect())
+    }
+
+    async fn push_within(&self, messages: Vec<Message>, refill: bool) -> Result<(u64, Vec<Message>), QueueError> {
+        let window = Window { jobs: self.config().window, refill };
         let mut lines: BTreeMap<(String, u8), Vec<Message>> = BTreeMap::new();
         for message in messages {
             lines.entry((message.queue.clone(), message.priority)).or_default().push(message);
         }
         let mut conn = self.inner.conn.clone();
-        let mut fresh = 0;
-        for ((queue, priority), jobs) in lines {
-            let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
+        let (mut fresh, mut away) = (0, Vec::new());
+        for ((queue, priority), messages) in lines {
+            let ids: Vec<String> = messages.iter().map(|job| job.id.to_string()).collect();
             let jobs: Vec<_> = ids
                 .iter()
-                .zip(&jobs)
+                .zip(&messages)
                 .map(|(id, job)| Incoming { id, key: &job.fair_key, payload: job.body.as_bytes() })
                 .collect();
-            fresh += self.broker(&queue).push_fairly(&mut conn, priority, &jobs).await?;
+            let pushed = self.broker(&queue).push_within(&mut conn, priority, &jobs, window).await;
+            let pushed = pushed.map_err(QueueError::Silent)?;
+            fresh += pushed.fresh;
+            if !pushed.away.is_empty() {
+                let turned_away: HashSet<String> = pushed.away.into_iter().collect();
+                let kept = ids.iter().map(|id| turned_away.contains(id));
+                away.extend(messages.iter().zip(kept).filter(|(_, away)| *away).map(|(job, _)| job.clone()));
+            }
         }
-        Ok(fresh)
+        Ok((fresh, away))
     }
 
     /// A group that jobs can be enqueued into until it is sealed.

@@ -23,6 +23,7 @@ mod usage;
 
 pub(crate) use backend::connection_config;
 pub use backend::{FairKey, LeaseLost, RedisBackend, Settings};
+pub(crate) use broker::Window;
 pub use broker::{Broker, Incoming, Lease, Limits, Load, LostDelivery, Strikes};
 pub use graveyard::{Buried, Graveyard, ListGraveyard, Reason};
 pub(crate) use hold::Hold;

@@ -1,5 +1,7 @@
 //! From the ledger to the broker, whatever happened in between.
 
+mod refill;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -15,6 +17,7 @@ use crate::{
     envelope::{enqueued, now_millis},
     ledger::relay,
 };
+use refill::Refill;
 
 /// Makes scheduled jobs available when they are due, and pushes again what the broker should know and does not:
 /// after a crash between commit and push, and after a loss of Redis' data. Any number may run.
@@ -22,6 +25,8 @@ pub struct Sweeper {
     queue: Queue,
     cursor: Uuid,
     healed: Option<Instant>,
+    refill: Refill,
+    refilled: Instant,
 }
 
 /// What one sweep did.
@@ -34,6 +39,8 @@ pub struct Swept {
 }
 
 const PAGE: i64 = 1_000;
+/// As long as jobs wait outside the broker.
+const REFILL_EVERY: Duration = Duration::from_millis(200);
 /// A push is surely over, or lost, after this.
 const SETTLED: Duration = Duration::from_secs(2);
 const HEAL_EVERY: Duration = Duration::from_secs(1);
@@ -46,7 +53,13 @@ impl Sweeper {
     /// A sweeper of all queues.
     #[must_use]
     pub fn new(queue: &Queue) -> Self {
-        Self { queue: queue.clone(), cursor: Uuid::nil(), healed: None }
+        Self {
+            queue: queue.clone(),
+            cursor: Uuid::nil(),
+            healed: None,
+            refill: Refill::default(),
+            refilled: Instant::now(),
+        }
     }
 
     /// Sweeps until `shutdown`. No fault of an engine ends it.
@@ -74,6 +87,7 @@ impl Sweeper {
         self.queue.restore_limits().await?;
         let promoted = self.promote().await?;
         let healed = self.heal_all(Duration::ZERO).await?;
+        self.refill().await?;
         self.begin_epoch().await?;
         Ok(Swept { promoted, healed })
     }
@@ -94,12 +108,20 @@ impl Sweeper {
                 self.begin_epoch().await?;
                 info!(jobs = healed, "the broker had lost its data: everything that waits was pushed again");
             } else {
-                self.heal_some().await?;
                 self.queue.cancel_overdue().await?;
+                self.heal_some().await?;
             }
         }
+        let longest = if self.refill().await? { REFILL_EVERY } else { Duration::from_millis(500) };
         let due = relay::until_next_due(self.queue.pool()).await?;
-        Ok(due.unwrap_or(Duration::MAX).clamp(Duration::from_millis(5), Duration::from_millis(500)))
+        Ok(due.unwrap_or(Duration::MAX).clamp(Duration::from_millis(5), longest))
+    }
+
+    /// Whether some wait outside the broker.
+    async fn refill(&mut self) -> Result<bool, QueueError> {
+        let left = self.refill.round(&self.queue).await?;
+        self.refilled = Instant::now();
+        Ok(left)
     }
 
     async fn promote(&self) -> Result<u64, QueueError> {
@@ -171,9 +193,13 @@ impl Sweeper {
         }
     }
 
-    async fn heal_all(&self, age: Duration) -> Result<u64, QueueError> {
+    async fn heal_all(&mut self, age: Duration) -> Result<u64, QueueError> {
         let (mut cursor, mut healed) = (Uuid::nil(), 0);
         loop {
+            // A long backlog takes long to look through, and its first jobs are done by then.
+            if self.refilled.elapsed() >= REFILL_EVERY {
+                self.refill().await?;
+            }
             let (n, last) = self.heal_page(cursor, age).await?;
             healed += n;
             match last {
@@ -205,8 +231,8 @@ impl Sweeper {
             return Ok((0, next));
         }
         // Asked again: what finished while we looked is not pushed.
-        let rows = relay::rows(self.queue.pool(), &unknown).await?;
-        let healed = self.queue.try_push(enqueued(rows).messages).await.map_err(QueueError::Silent)?;
+        let rows = relay::rows_not_waiting(self.queue.pool(), &unknown).await?;
+        let healed = self.queue.try_push(enqueued(rows).messages).await?;
         if healed > 0 {
             debug!(jobs = healed, "pushed what the broker did not know");
             metrics::counter!("gristmill_relay_healed_total").increment(healed);

@@ -33,6 +33,10 @@ pub struct RedisConfig {
     /// Prefix of every key, so that several installations can share one Redis
     #[arg(long, env = "GRISTMILL_REDIS_NAMESPACE", default_value = "gm", value_name = "NAME")]
     pub redis_namespace: String,
+
+    /// Jobs of one queue that Redis holds; a longer backlog waits in Postgres and is refilled from there
+    #[arg(long, env = "GRISTMILL_REDIS_WINDOW", default_value_t = 50_000, value_name = "N")]
+    pub redis_window: u64,
 }
 
 impl RedisConfig {

@@ -61,3 +61,18 @@ pub(crate) async fn rows(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<JobRow>, sql
     .fetch_all(pool)
     .await
 }
+
+/// The rows of these jobs that are still to be done and do not wait for a place in the broker.
+pub(crate) async fn rows_not_waiting(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<JobRow>, sqlx::Error> {
+    sqlx::query_as(
+        "select id, name, queue, priority, payload::text, version, client_id, trace_parent, fair_key,
+                (extract(epoch from run_at) * 1000)::bigint as due
+         from jobs j where id = any($1) and state = 'available' and not exists (
+             select from waiting_room w where w.queue = j.queue and w.priority = j.priority
+                                          and w.fair_key = coalesce(j.fair_key, '') and w.job_id = j.id)
+         order by id",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await
+}

@@ -26,14 +26,16 @@ script!(ALONE, "alone.lua");
 /// Ids in one call: Lua unpacks them, so there is a bound.
 const SLICE: usize = 500;
 /// In the order of `scripts/queue.lua`; behind them come the rings `turns:0` to `turns:9`.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "jobs", "leases", "delayed", "claims", "struck", "running", "counts", "parked", "limits", "bucket", "acked",
-    "wake", "clock", "alone",
+    "wake", "clock", "alone", "outside",
 ];
 const MESSAGES: usize = 0;
 const LEASES: usize = 1;
+const PARKED: usize = 7;
 const ACKED: usize = 10;
 const WAKE: usize = 11;
+const OUTSIDE: usize = 14;
 
 /// One queue in Redis.
 #[derive(Debug, Clone)]
@@ -51,6 +53,27 @@ pub struct Incoming<'a> {
     pub key: &'a str,
     /// What the service gets.
     pub payload: &'a [u8],
+}
+
+/// How many jobs of a queue the broker may hold, but for the shares of short lines.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) jobs: u64,
+    /// They have waited outside: their line is theirs.
+    pub(crate) refill: bool,
+}
+
+impl Window {
+    const NONE: Self = Self { jobs: 1 << 50, refill: true };
+}
+
+/// What became of a push.
+#[derive(Debug, Default)]
+pub(crate) struct Pushed {
+    /// Jobs that were new.
+    pub(crate) fresh: u64,
+    /// Those there was no place for.
+    pub(crate) away: Vec<String>,
 }
 
 /// A job that this process holds until its deadline. `number` is the delivery: it fences every later call.
@@ -236,19 +259,71 @@ impl Broker {
         priority: u8,
         jobs: &[Incoming<'_>],
     ) -> RedisResult<u64> {
+        Ok(self.push_within(conn, priority, jobs, Window::NONE).await?.fresh)
+    }
+
+    /// The same, as far as there is place for them.
+    pub(crate) async fn push_within<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        priority: u8,
+        jobs: &[Incoming<'_>],
+        window: Window,
+    ) -> RedisResult<Pushed> {
         let priority = priority.min(9);
-        let mut fresh = 0;
+        let mut all = Pushed::default();
         for slice in jobs.chunks(SLICE) {
             let mut call = self.call(&PUSH);
-            call.arg(priority);
+            call.arg(priority).arg(window.jobs).arg(u8::from(window.refill));
             for Incoming { id, key, payload } in slice {
                 let mut message = format!("{priority}{}:{key}", key.len()).into_bytes();
                 message.extend_from_slice(payload);
                 call.arg(*id).arg(*key).arg(message);
             }
-            fresh += call.invoke_async::<u64>(conn).await?;
+            let (fresh, away): (u64, Vec<String>) = call.invoke_async(conn).await?;
+            all.fresh += fresh;
+            all.away.extend(away);
         }
-        Ok(fresh)
+        Ok(all)
+    }
+
+    /// These lines (priority, key) have jobs outside, and no others.
+    pub(crate) async fn none_outside_but<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        lines: &[(u8, &str)],
+    ) -> RedisResult<()> {
+        let known: Vec<String> = ::redis::cmd("HKEYS").arg(&self.keys[OUTSIDE]).query_async(conn).await?;
+        let there: std::collections::HashSet<String> =
+            lines.iter().map(|(priority, key)| format!("{priority}:{key}")).collect();
+        let gone: Vec<&String> = known.iter().filter(|line| !there.contains(*line)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        ::redis::cmd("HDEL").arg(&self.keys[OUTSIDE]).arg(gone).query_async(conn).await
+    }
+
+    /// How many more jobs each of these lines (priority, key) may have: see `scripts/push.lua`, which decides.
+    pub(crate) async fn places<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        window: u64,
+        lines: &[(u8, &str)],
+    ) -> RedisResult<Vec<u64>> {
+        let mut pipe = ::redis::pipe();
+        pipe.hlen(&self.keys[MESSAGES]).hlen(&self.keys[PARKED]);
+        for turns in &self.keys[KEYS.len()..] {
+            pipe.llen(turns);
+        }
+        for (priority, key) in lines {
+            pipe.llen(format!("{}:{key}", self.keys[KEYS.len() + usize::from((*priority).min(9))]));
+        }
+        let answer: Vec<u64> = pipe.query_async(conn).await?;
+        let (counts, lengths) = answer.split_at_checked(12).unwrap_or_default();
+        let room = window.saturating_sub(counts.first().copied().unwrap_or(window));
+        let share = (window / (counts.iter().skip(1).sum::<u64>() + 1)).max(16);
+        let room = room / (lines.len() as u64).max(1);
+        Ok(lengths.iter().map(|length| share.saturating_sub(*length).max(room)).collect())
     }
 
     /// Takes up to `count` jobs, the most urgent first, or the least urgent first; those of one priority by turns.

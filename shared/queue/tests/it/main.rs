@@ -34,4 +34,5 @@ mod testing;
 mod tidy;
 mod unique;
 mod watchdog;
+mod window;
 mod workers;

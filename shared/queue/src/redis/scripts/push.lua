@@ -1,20 +1,45 @@
--- ARGV priority (id key message)...
--- A known id is not pushed twice, so a push may be repeated.
-local priority = tonumber(ARGV[1])
-local fresh, last, ids = 0, nil, {}
+-- ARGV priority window refill (id key message)...
+-- A known id is not pushed twice, so a push may be repeated. Returns how many were new, and the ids there was no place for.
+-- A queue has `window` jobs here at most; beyond that each line still gets its share, so that a long one hides no other.
+-- A line of which some had to stay outside lets in none that come later, until those have come in by a refill.
+local priority, window, refill = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+local held = redis.call('HLEN', messages)
+local turned_away = not refill and redis.call('EXISTS', outside) == 1
+local share
+local function has_place(key, coming)
+  if turned_away and redis.call('HEXISTS', outside, priority .. ':' .. key) == 1 then return false end
+  if held < window then return true end
+  if not share then
+    local lines = redis.call('HLEN', parked)
+    for each = 0, 9 do lines = lines + redis.call('LLEN', turns(each)) end
+    share = math.max(16, math.floor(window / (lines + 1)))
+  end
+  return redis.call('LLEN', line(priority, key)) + coming < share
+end
+
+local fresh, last, ids, away = 0, nil, {}, {}
 local function append()
   if #ids == 0 then return end
   if redis.call('RPUSH', line(priority, last), unpack(ids)) == #ids then redis.call('RPUSH', turns(priority), last) end
   fresh = fresh + #ids
   ids = {}
 end
-for i = 2, #ARGV, 3 do
-  if redis.call('HSETNX', messages, ARGV[i], ARGV[i + 2]) == 1 then
-    if ARGV[i + 1] ~= last then append() end
-    last = ARGV[i + 1]
-    ids[#ids + 1] = ARGV[i]
+for i = 4, #ARGV, 3 do
+  local id, key = ARGV[i], ARGV[i + 1]
+  if key ~= last then append() end
+  last = key
+  if redis.call('HEXISTS', messages, id) == 0 then
+    if has_place(key, #ids) then
+      redis.call('HSET', messages, id, ARGV[i + 2])
+      held = held + 1
+      ids[#ids + 1] = id
+    else
+      redis.call('HSET', outside, priority .. ':' .. key, 1)
+      turned_away = not refill
+      away[#away + 1] = id
+    end
   end
 end
 append()
 if fresh > 0 then wake_one() end
-return fresh
+return { fresh, away }

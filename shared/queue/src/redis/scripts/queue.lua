@@ -1,9 +1,9 @@
 -- What stands before every script: its keys, always the same ones, and what several of them do.
 -- One line a fair key and priority, <turns:N>:<key>: its name is computed, within the hash tag and so in this slot.
 -- turns:N is the ring of those keys of priority N that have a line, but for the parked ones, whose limit is reached.
-local messages, leases, delayed, claims, strikes, running, counts, parked, limits, bucket, acked, wake, clock, alone =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
-local function turns(priority) return KEYS[15 + priority] end
+local messages, leases, delayed, claims, strikes, running, counts, parked, limits, bucket, acked, wake, clock, alone, outside =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
+local function turns(priority) return KEYS[16 + priority] end
 local function line(priority, key) return turns(priority) .. ':' .. key end
 
 -- Goes first in every script but push.lua. A Redis that is full refuses what needs memory, but only as the first

@@ -72,7 +72,8 @@ impl<const JOBS: usize> Delivery<JOBS> {
             out.push(Step { name: "a retry becomes due", fair: true, to: Ok(next) });
         }
         if row.is_due() && !state.broker[j].message && !state.pushes[j] && self.mistake != Mistake::NoHealing {
-            // `available_after`, `known` and `rows`; the push arrives later, when all of that may have changed
+            // (A push that finds no place is a lost one here, and the refill is this step, too.)
+            // `available_after`, `known` and `rows_not_waiting`; the push arrives later, when all of that may have changed
             let mut next = state.clone();
             next.pushes[j] = true;
             out.push(Step { name: "the sweep finds a job that the broker does not know", fair: true, to: Ok(next) });
