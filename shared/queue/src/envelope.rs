@@ -96,11 +96,6 @@ impl Envelope<'_> {
     }
 }
 
-/// The name of the job in this body.
-pub(crate) fn name_of(body: &[u8]) -> Option<String> {
-    serde_json::from_slice::<Envelope<'_>>(body).ok().map(|envelope| envelope.name.into_owned())
-}
-
 /// Milliseconds since 1970 by this machine's clock.
 pub(crate) fn now_millis() -> i64 {
     jiff::Timestamp::now().as_millisecond()

@@ -22,7 +22,7 @@ mod sink;
 mod usage;
 
 pub(crate) use backend::connection_config;
-pub use backend::{FairKey, LeaseLost, RedisBackend, Settings};
+pub use backend::{FairKey, LeaseLost, RedisBackend, RunningName, Settings};
 pub(crate) use broker::Window;
 pub use broker::{Broker, Incoming, Lease, Limits, Load, LostDelivery, Strikes};
 pub use graveyard::{Buried, Graveyard, ListGraveyard, Reason};

@@ -20,7 +20,7 @@ use crate::{
     ledger::complete::Finished,
     ledger::fail::{Outcome, Run, Settle, Settled, Verdict},
     ledger::fence::Standing,
-    redis::{HandBack, Hold},
+    redis::{HandBack, Hold, RunningName},
     watch::Watch,
     worker::Registered,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Delivery {
     pub(crate) number: u64,
     pub(crate) body: Vec<u8>,
     pub(crate) lost: CancellationToken,
+    /// For the list of what runs.
+    pub(crate) name: RunningName,
     /// None: not by a broker.
     pub(crate) hold: Option<Arc<Hold>>,
 }
@@ -66,6 +68,8 @@ impl Runner {
         let Some(body) = self.bodies.get(&*envelope.name) else {
             return self.park(&claim, queue, &envelope.name, format!("unknown job `{}`", envelope.name)).await;
         };
+
+        delivery.name.set(&body.name);
 
         let (attempt, max_attempts) = match self.within_grace(self.fence.ask(id)).await? {
             Standing::Due { attempt, max_attempts, nested } => {

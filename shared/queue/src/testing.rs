@@ -156,6 +156,7 @@ pub async fn run_inline<J: Job>(worker: &Worker, job: &J, options: &Options) -> 
             number: 1,
             body: message.body.into_bytes(),
             lost: CancellationToken::new(),
+            name: Default::default(),
             hold: None,
         };
         // An error means that it was given back: the row says so.

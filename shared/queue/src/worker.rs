@@ -326,7 +326,6 @@ impl Line {
             ..Settings::new(&config.namespace, &self.name)
         };
         Ok(RedisBackend::with_codec(self.queue.client().clone(), settings, RawCodec)?
-            .naming(crate::envelope::name_of)
             .graveyard(LedgerGraveyard::new(self.runner.clone(), self.name.as_str().into())))
     }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ::redis::aio::ConnectionManager;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -68,8 +69,12 @@ impl Answers {
                 }
             }
             for (id, number, error) in buried {
-                let job = Buried { payload: self.claims.payload(&id), id, reason: Reason::Aborted(error) };
-                tokio::spawn(bury(Arc::clone(&self.claims), Arc::clone(&self.graveyard), job, number));
+                let (broker, conn) = (self.broker.clone(), self.link.conn().clone());
+                let (claims, graveyard) = (Arc::clone(&self.claims), Arc::clone(&self.graveyard));
+                tokio::spawn(async move {
+                    let payload = payload(&broker, conn, &id).await;
+                    bury(claims, graveyard, Buried { id, payload, reason: Reason::Aborted(error) }, number).await;
+                });
             }
             let mut pause = Duration::from_millis(20);
             while let Err(error) = self.deliver(&done, &back).await {
@@ -98,6 +103,19 @@ impl Answers {
     async fn deliver(&mut self, done: &[(String, u64)], back: &[Back]) -> ::redis::RedisResult<()> {
         self.broker.ack(self.link.conn(), done).await?;
         self.broker.release(self.link.conn(), self.lease, self.max_deliveries, back).await
+    }
+}
+
+/// Asks until Redis says it. It keeps the payload of a job as long as that is leased.
+async fn payload(broker: &Broker, mut conn: ConnectionManager, id: &str) -> Vec<u8> {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match broker.payload(&mut conn, id).await {
+            Ok(payload) => return payload,
+            Err(error) => debug!(job = id, %error, "the broker does not say what is to be put away; trying again"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(10));
     }
 }
 

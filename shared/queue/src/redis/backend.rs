@@ -3,7 +3,7 @@
 
 use std::{
     marker::PhantomData,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,7 +27,7 @@ use super::{
     Broker, Graveyard, Hold, LeaseLayer, ListGraveyard, Process, Roster,
     acks::{Answer, Answers, Note, Verdict},
     company::Company,
-    fetch::{Claims, Fetched, Fetcher, Naming},
+    fetch::{Claims, Fetched, Fetcher},
     keeper::Keeper,
     link::Link,
     quiet::Quiet,
@@ -80,6 +80,22 @@ impl Settings {
 #[derive(Debug, Clone)]
 pub struct LeaseLost(pub CancellationToken);
 
+/// How a running task is called in the list of what runs. Every task carries one in its data, for whoever decodes its
+/// payload to fill in.
+#[derive(Debug, Clone, Default)]
+pub struct RunningName(Arc<OnceLock<Arc<str>>>);
+
+impl RunningName {
+    /// Says it. The first one stays.
+    pub fn set(&self, name: &Arc<str>) {
+        self.0.get_or_init(|| Arc::clone(name));
+    }
+
+    pub(super) fn get(&self) -> Option<String> {
+        self.0.get().map(|name| name.to_string())
+    }
+}
+
 /// Tasks of one priority take turns by this key. Put it in the data of a task that is pushed; every task that runs has
 /// one, which may be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,7 +110,6 @@ pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
     settings: Settings,
     codec: C,
     graveyard: Arc<dyn Graveyard>,
-    name: Arc<Naming>,
     reconnects: Arc<AtomicU64>,
     fetched: Fetching,
     claims: Option<Arc<Claims>>,
@@ -142,7 +157,6 @@ impl<Args, C> RedisBackend<Args, C> {
         let broker = Broker::new(&settings.namespace, &settings.queue);
         Ok(Self {
             graveyard: Arc::new(ListGraveyard::new(conn.clone(), &broker)),
-            name: Arc::new(|_| None),
             reconnects: Arc::default(),
             broker,
             conn,
@@ -165,13 +179,6 @@ impl<Args, C> RedisBackend<Args, C> {
     #[must_use]
     pub fn graveyard(mut self, graveyard: impl Graveyard) -> Self {
         self.graveyard = Arc::new(graveyard);
-        self
-    }
-
-    /// How a payload is called in the list of what runs.
-    #[must_use]
-    pub fn naming(mut self, name: impl Fn(&[u8]) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.name = Arc::new(name);
         self
     }
 
@@ -212,12 +219,13 @@ impl<Args, C> Backend for RedisBackend<Args, C> {
         let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(receiver) = fetched.as_mut() else { return Poll::Pending };
         match receiver.poll_recv(cx) {
-            Poll::Ready(Some(Fetched { lease, lost })) => {
+            Poll::Ready(Some(Fetched { lease, lost, name })) => {
                 let task = TaskBuilder::new(lease.payload)
                     .task_id(TaskId::from_string(lease.id))
                     .attempt(usize::try_from(lease.number - 1).unwrap_or(usize::MAX))
                     .priority(lease.priority.into())
                     .data(LeaseLost(lost))
+                    .data(name)
                     .data(FairKey(lease.key))
                     .data(lease.strikes)
                     .data(self.hold.clone())
@@ -287,7 +295,6 @@ where
             version: self.settings.version.clone(),
             queue: queue.clone(),
             concurrency: self.settings.concurrency,
-            name: Arc::clone(&self.name),
             reconnects: Arc::clone(&self.reconnects),
             stop: self.stop.clone(),
             end: self.end.clone(),

@@ -444,6 +444,12 @@ impl Broker {
         Ok(Reaped { back, worn_out: leases(worn_out)?, lost })
     }
 
+    /// What the job's service gets. Nothing: the broker does not know the job.
+    pub(super) async fn payload<C: ConnectionLike + Send>(&self, conn: &mut C, id: &str) -> RedisResult<Vec<u8>> {
+        let message: Option<Vec<u8>> = ::redis::cmd("HGET").arg(&self.keys[MESSAGES]).arg(id).query_async(conn).await?;
+        Ok(message.map(|message| address(&message).2.to_vec()).unwrap_or_default())
+    }
+
     /// Which of these ids the broker knows, waiting or running.
     ///
     /// # Errors

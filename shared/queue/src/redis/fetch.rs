@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Broker, Buried, Graveyard, Lease, Reason, RunningView,
+    Broker, Buried, Graveyard, Lease, Reason, RunningName, RunningView,
     acks::{Answer, Note, Verdict, bury, record},
     broker::{Claimed, Hold},
     link::Link,
@@ -39,7 +39,7 @@ struct Held {
     number: u64,
     /// Milliseconds since 1970.
     since: u64,
-    payload: Vec<u8>,
+    name: RunningName,
     lost: CancellationToken,
 }
 
@@ -98,22 +98,18 @@ impl Claims {
         }
     }
 
-    pub(super) fn payload(&self, id: &str) -> Vec<u8> {
-        self.table().get_mut(id).map(|held| std::mem::take(&mut held.payload)).unwrap_or_default()
-    }
-
     pub(super) fn held(&self) -> Vec<(String, u64)> {
         self.table().iter().map(|(id, held)| (id.clone(), held.number)).collect()
     }
 
     /// How many jobs there are, and those held longest.
-    pub(super) fn running(&self, limit: usize, name: &Naming) -> (usize, Vec<RunningView>) {
+    pub(super) fn running(&self, limit: usize) -> (usize, Vec<RunningView>) {
         let held = self.table();
         let mut oldest: Vec<_> = held.iter().collect();
         oldest.sort_by(|a, b| (a.1.since, a.0).cmp(&(b.1.since, b.0)));
         oldest.truncate(limit);
         let view =
-            |(id, held): (&String, &Held)| RunningView::new(id.clone(), name(&held.payload), held.number, held.since);
+            |(id, held): (&String, &Held)| RunningView::new(id.clone(), held.name.get(), held.number, held.since);
         (held.len(), oldest.into_iter().map(view).collect())
     }
 
@@ -127,8 +123,8 @@ impl Claims {
         }
     }
 
-    /// Takes note of claims; returns for each the token that tells of its loss.
-    fn hold(&self, leases: &[Lease]) -> Vec<CancellationToken> {
+    /// Takes note of claims; returns for each the token that tells of its loss, and the place for its name.
+    fn hold(&self, leases: &[Lease]) -> Vec<(CancellationToken, RunningName)> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX);
         let mut held = self.table();
@@ -136,13 +132,13 @@ impl Claims {
             .iter()
             .map(|lease| {
                 let lost = CancellationToken::new();
-                let payload = lease.payload.clone();
-                let new = Held { number: lease.number, since, payload, lost: lost.clone() };
+                let name = RunningName::default();
+                let new = Held { number: lease.number, since, name: name.clone(), lost: lost.clone() };
                 if let Some(old) = held.insert(lease.id.clone(), new) {
                     old.lost.cancel();
                     self.overtaken().push((lease.id.clone(), old.number));
                 }
-                lost
+                (lost, name)
             })
             .collect()
     }
@@ -152,12 +148,10 @@ impl Claims {
 pub(super) struct Fetched {
     pub(super) lease: Lease,
     pub(super) lost: CancellationToken,
+    pub(super) name: RunningName,
 }
 
 type Flaw = dyn Fn(&Vec<u8>) -> Option<String> + Send + Sync;
-
-/// What a payload calls its job.
-pub(super) type Naming = dyn Fn(&[u8]) -> Option<String> + Send + Sync;
 
 pub(super) struct Fetcher {
     pub(super) broker: Broker,
@@ -238,7 +232,7 @@ impl Fetcher {
         if !lost.is_empty() {
             tokio::spawn(record(Arc::clone(&self.graveyard), lost));
         }
-        for (lease, lost) in leases.into_iter().zip(tokens) {
+        for (lease, (lost, name)) in leases.into_iter().zip(tokens) {
             if lease.number > 1 {
                 metrics::counter!("gristmill_redeliveries_total").increment(1);
             }
@@ -248,7 +242,7 @@ impl Fetcher {
                 tokio::spawn(bury(Arc::clone(&self.claims), Arc::clone(&self.graveyard), job, lease.number));
                 continue;
             }
-            if let Err(back) = self.out.send(Fetched { lease, lost }) {
+            if let Err(back) = self.out.send(Fetched { lease, lost, name }) {
                 let Lease { id, number, .. } = back.0.lease;
                 self.claims.answer(Answer { id, number, verdict: Verdict::Back(Duration::ZERO) });
                 return false;

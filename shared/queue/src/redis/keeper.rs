@@ -18,7 +18,7 @@ use super::{
     Broker, Buried, Graveyard, LineView, Process, Reason, Roster,
     acks::{bury, record},
     broker::Reaped,
-    fetch::{Claims, Naming},
+    fetch::Claims,
     link::Link,
     roster::Told,
     usage,
@@ -37,7 +37,6 @@ pub(super) struct Keeper {
     pub(super) version: String,
     pub(super) queue: String,
     pub(super) concurrency: usize,
-    pub(super) name: Arc<Naming>,
     pub(super) reconnects: Arc<AtomicU64>,
     /// No more claims: what a drain asks for.
     pub(super) stop: CancellationToken,
@@ -117,7 +116,7 @@ impl Keeper {
             memory_bytes,
             cpu,
         };
-        let (held, running) = self.claims.running(NAMED, &*self.name);
+        let (held, running) = self.claims.running(NAMED);
         let view = LineView::new(&self.queue, self.concurrency, lease_age, held, running);
         if self.roster.beat(conn, self.process.id(), &told, (line, &view)).await? && !told.draining {
             info!(worker = %self.process.id(), "this worker was asked to drain: it takes no more jobs");
