@@ -32,7 +32,7 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
     middleware::{Next, from_fn, from_fn_with_state},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use http::Uri;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
@@ -190,8 +190,13 @@ async fn bounded(request: Request, next: Next) -> Response {
     }
 }
 
-async fn no_route(uri: Uri) -> Problem {
+async fn no_route(uri: Uri) -> Response {
+    // Who opens the address in a browser wants to know what is here.
+    if uri.path() == "/" {
+        return Redirect::temporary("/docs").into_response();
+    }
     Problem::new(Code::NotFound, format!("There is no route {}. GET /docs lists the routes.", uri.path()))
+        .into_response()
 }
 
 async fn no_method(method: http::Method, uri: Uri) -> Problem {

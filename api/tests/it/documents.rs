@@ -6,6 +6,14 @@ use serde_json::Value;
 use crate::support::{api, json, problem};
 
 #[tokio::test]
+async fn who_opens_the_address_comes_to_the_docs() {
+    let api = api().await;
+    let answer = api.bare("GET", "/").send().await.unwrap();
+    assert_eq!((answer.status(), answer.url().path()), (StatusCode::OK, "/docs"));
+    assert!(answer.text().await.unwrap().contains("<html"));
+}
+
+#[tokio::test]
 async fn the_document_describes_what_is_there() {
     let api = api().await;
     let document: Value = api.bare("GET", "/openapi.json").send().await.unwrap().json().await.unwrap();
