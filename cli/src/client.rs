@@ -34,6 +34,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 pub(crate) use failure::Failure;
+pub(crate) use human::table;
 
 /// The subcommands of this module.
 #[derive(Subcommand, Debug)]

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod client;
+mod forms;
 mod report;
 mod roles;
 mod shutdown;
@@ -37,7 +38,7 @@ enum Command {
 async fn main() -> ExitCode {
     // fails only when there is one already
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let outcome = match Cli::parse().command {
+    let outcome = match Cli::parse_from(forms::known(std::env::args_os())).command {
         Command::Role(command) => command.run().await,
         Command::Client(command) => {
             end_with_the_reader();

@@ -1,6 +1,7 @@
 //! The roles: subcommands that run a part of the system, or look after it.
 
 mod api;
+mod dashboard;
 mod doctor;
 mod keys;
 mod migrate;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Worker(Box<worker::Worker>),
     Scheduler(Box<scheduler::Scheduler>),
     Monitor(monitor::Monitor),
+    Dashboard(dashboard::Dashboard),
     Migrate(migrate::Migrate),
     Keys(keys::Keys),
     Doctor(doctor::Doctor),
@@ -36,6 +38,7 @@ impl Command {
             Self::Worker(command) => command.run().await?,
             Self::Scheduler(command) => command.run().await?,
             Self::Monitor(command) => command.run().await?,
+            Self::Dashboard(command) => command.run().await?,
             Self::Migrate(command) => command.run().await?,
             Self::Keys(command) => command.run().await?,
             Self::Doctor(command) => return command.run().await,

@@ -19,7 +19,7 @@ mod secure;
 mod session;
 mod uploads;
 
-pub use app::Dashboard;
+pub use app::{Dashboard, link};
 
 use std::sync::Arc;
 

@@ -187,7 +187,16 @@ fn short(error: reqwest::Error) -> Box<dyn std::error::Error + Send + Sync> {
     while let Some(layer) = cause {
         match layer.downcast_ref::<io::Error>().map(io::Error::kind) {
             None | Some(ErrorKind::Other) => cause = layer.source(),
-            Some(kind) => return io::Error::from(kind).into(),
+            Some(kind) => {
+                let known = io::Error::from(kind).to_string();
+                // A kind that the library has no word for: a name that is not found is one.
+                let said = if known == "uncategorized error" { layer.to_string() } else { known };
+                return if said.contains("failed to lookup address") {
+                    "the name was not found".into()
+                } else {
+                    said.into()
+                };
+            }
         }
     }
     error.into()

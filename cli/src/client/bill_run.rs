@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     NOT_COMPLETED,
     api::Api,
-    human::{count, table, text},
+    human::{amount, count, table, text},
     server::Server,
 };
 
@@ -77,7 +77,7 @@ impl BillRun {
 
 fn tell(run: &Value) {
     let bills = count(run["bills"].as_u64().unwrap_or(0));
-    let amount = format!("{} {}", text(&run["amount"]["decimal"]), text(&run["amount"]["currency"]));
+    let amount = amount(&run["amount"]);
     let id = text(&run["id"]);
     match run["state"].as_str() {
         Some("completed") if run["dry_run"] == true => println!("it would make {bills} bills of {amount} in all"),
@@ -110,7 +110,7 @@ async fn list(api: &Api, as_json: bool) -> anyhow::Result<ExitCode> {
             state,
             text(&run["cause"]),
             count(run["bills"].as_u64().unwrap_or(0)),
-            text(&run["amount"]["decimal"]),
+            amount(&run["amount"]),
             text(&run["created_at"]).chars().take(19).collect(),
         ]
     });

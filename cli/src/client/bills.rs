@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     api::Api,
     confirm::confirm,
-    human::{pretty, table, text},
+    human::{self, pretty, table, text},
     newest::Newest,
     server::Server,
 };
@@ -44,6 +44,7 @@ enum Action {
     /// Show a bill with all its codes, as JSON
     Show {
         /// The bill
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         #[command(flatten)]
         server: Server,
@@ -51,6 +52,7 @@ enum Action {
     /// Save a bill's page
     Pdf {
         /// The bill
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         /// Where to
         #[arg(long, short, value_name = "FILE")]
@@ -61,6 +63,7 @@ enum Action {
     /// Withdraw an open bill of which nothing was paid: it cannot be opened again, nor its debt billed again
     Cancel {
         /// The bill
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         /// Do not ask before
         #[arg(long, short)]
@@ -118,7 +121,7 @@ async fn cancel(api: &Api, id: Uuid, yes: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn amount(bill: &Value) -> String {
-    format!("{} {}", text(&bill["amount"]["decimal"]), text(&bill["amount"]["currency"]))
+    human::amount(&bill["amount"])
 }
 
 fn bill_table(bills: &[Value]) -> String {

@@ -11,9 +11,13 @@ use super::{api::Api, confirm::confirm, human::count, server::Server};
 
 /// Cancel a running upload, or undo a completed one
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  gristmill cancel 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55 --yes")]
+#[command(
+    override_usage = "gristmill cancel [OPTIONS] <ID>",
+    after_help = "Example:\n  gristmill cancel 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55 --yes"
+)]
 pub(crate) struct Cancel {
     /// The upload
+    #[arg(value_parser = super::human::id)]
     id: Uuid,
 
     /// Do not ask before a completed upload is undone

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     api::Api,
     confirm::confirm,
-    human::{count, pretty, table, text},
+    human::{self, count, pretty, table, text},
     newest::Newest,
     server::Server,
 };
@@ -57,6 +57,7 @@ enum Action {
     /// Show a claim with its lines, as JSON
     Show {
         /// The claim
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         #[command(flatten)]
         server: Server,
@@ -64,6 +65,7 @@ enum Action {
     /// Void a claim: it does not count any more, and what was paid is taken back
     Void {
         /// The claim
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         /// Do not ask before
         #[arg(long, short)]
@@ -185,7 +187,7 @@ fn claim_table(claims: &[Value]) -> String {
 }
 
 fn money(value: &Value) -> String {
-    format!("{} {}", text(&value["decimal"]), text(&value["currency"]))
+    human::amount(value)
 }
 
 fn number(value: &Value) -> String {

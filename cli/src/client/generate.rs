@@ -26,21 +26,32 @@ pub(crate) struct Generate {
 #[derive(Subcommand, Debug)]
 enum Kind {
     /// Debts: the distribution of real files, the same bytes for the same options on every machine
-    Debts(Options),
+    Debts(WithDuplicates),
     /// Claims: lines of dental visits with the dirt of real files, the same bytes for the same options on every machine
     #[command(after_help = "Example:\n  gristmill generate claims --rows 1000000 -o claims.csv")]
     Claims(Options),
     /// Transactions: descriptors with the noise of statements, the same bytes for the same options on every machine
     #[command(after_help = "Example:\n  gristmill generate transactions --rows 1000000 -o card.csv")]
-    Transactions(Options),
+    Transactions(WithDuplicates),
     /// Messages: questions that cost credits, the same bytes for the same options on every machine
     #[command(after_help = "Example:\n  gristmill generate messages --rows 1000000 -o messages.csv")]
-    Messages(Options),
+    Messages(WithDuplicates),
 }
 
+/// Of a kind whose records have ids that can be repeated.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill generate debts --rows 1100000 -o debts.csv\n  \
     gristmill generate debts --rows 1000 --bad 0.01 --duplicates 0.01 --seed 7 | gristmill upload -")]
+struct WithDuplicates {
+    #[command(flatten)]
+    options: Options,
+
+    /// Share of records that repeat an earlier id of the file, 0 to 1
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = share)]
+    duplicates: f64,
+}
+
+#[derive(Args, Debug)]
 struct Options {
     /// Records, without the header
     #[arg(long, value_name = "N")]
@@ -49,10 +60,6 @@ struct Options {
     /// Share of bad records, 0 to 1
     #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = share)]
     bad: f64,
-
-    /// Share of records that repeat an earlier id of the file, 0 to 1
-    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = share)]
-    duplicates: f64,
 
     /// Another seed, another file
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -70,14 +77,12 @@ struct Options {
 impl Generate {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.kind {
-            Kind::Debts(options) => options.run(|options, out| generate::debts(options, out)),
-            Kind::Claims(options) if options.duplicates > 0.0 => {
-                let what = "lines of claims have no id that could be repeated";
-                Err(Advice::new(what, "leave --duplicates out").into())
+            Kind::Debts(with) => with.options.run(with.duplicates, |options, out| generate::debts(options, out)),
+            Kind::Claims(options) => options.run(0.0, |options, out| generate::claims(options, out)),
+            Kind::Transactions(with) => {
+                with.options.run(with.duplicates, |options, out| generate::transactions(options, out))
             }
-            Kind::Claims(options) => options.run(|options, out| generate::claims(options, out)),
-            Kind::Transactions(options) => options.run(|options, out| generate::transactions(options, out)),
-            Kind::Messages(options) => options.run(|options, out| generate::messages(options, out)),
+            Kind::Messages(with) => with.options.run(with.duplicates, |options, out| generate::messages(options, out)),
         }
     }
 }
@@ -85,17 +90,17 @@ impl Generate {
 impl Options {
     fn run(
         self,
+        duplicates: f64,
         write: impl Fn(&generate::Options, &mut dyn Write) -> std::io::Result<Counts>,
     ) -> anyhow::Result<ExitCode> {
-        if self.bad + self.duplicates > 1.0 {
-            let what =
-                format!("--bad {} and --duplicates {} are more than all rows together", self.bad, self.duplicates);
+        if self.bad + duplicates > 1.0 {
+            let what = format!("--bad {} and --duplicates {duplicates} are more than all rows together", self.bad);
             return Err(Advice::new(what, "shares add up to 1 at most: 0.01 is one row in a hundred").into());
         }
         let options = generate::Options {
             rows: self.rows,
             bad: self.bad,
-            duplicates: self.duplicates,
+            duplicates,
             seed: self.seed,
             ..generate::Options::default()
         };

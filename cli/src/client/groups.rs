@@ -61,6 +61,7 @@ enum What {
 #[derive(Args, Debug)]
 struct One {
     /// The group
+    #[arg(value_parser = super::human::id)]
     id: Uuid,
     /// As JSON
     #[arg(long)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 pub(super) use gristmill_platform::human::bytes;
 use jiff::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// A string without its quotes, nothing for null, and anything else as JSON.
 pub(super) fn text(value: &Value) -> String {
@@ -48,6 +49,26 @@ pub(super) fn age(since: Timestamp) -> String {
     }
 }
 
+/// An id, as people give it.
+pub(super) fn id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "an id looks like 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55".to_owned())
+}
+
+/// An amount as the API gives it: `1,234.50 BRL`.
+pub(super) fn amount(value: &Value) -> String {
+    format!("{} {}", thousands(&text(&value["decimal"])), text(&value["currency"])).trim_end().to_owned()
+}
+
+/// `-1234567.50` → `-1,234,567.50`.
+fn thousands(decimal: &str) -> String {
+    let (sign, digits) = decimal.strip_prefix('-').map_or(("", decimal), |digits| ("-", digits));
+    let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    match whole.parse::<u64>() {
+        Ok(whole) => format!("{sign}{}{rest}", count(whole)),
+        Err(_) => decimal.to_owned(),
+    }
+}
+
 /// At most so many characters, on one line.
 pub(super) fn short(text: &str, most: usize) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most + 1).collect();
@@ -60,14 +81,26 @@ pub(super) fn rate(number: u64, time: Duration) -> Option<u64> {
     Some(number.saturating_mul(1000) / millis)
 }
 
+/// A text as a terminal may get it: what steers it (control characters, and those that change the direction or cannot be
+/// seen) is shown as a mark.
+pub(crate) fn printable(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// Columns under each other; `right` says which are numbers.
-pub(super) fn table<const N: usize>(head: [&str; N], right: [bool; N], rows: &[[String; N]]) -> String {
+pub(crate) fn table<const N: usize>(head: [&str; N], right: [bool; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
     let widths: [usize; N] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or_default()
     });
     let mut text = String::new();
-    for row in std::iter::once(&head.map(str::to_owned)).chain(rows) {
+    for row in std::iter::once(&head.map(str::to_owned)).chain(&rows) {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             let width = widths[column];
@@ -97,10 +130,30 @@ mod tests {
     }
 
     #[test]
+    fn amounts_and_ids() {
+        let of = |decimal: &str| amount(&serde_json::json!({ "decimal": decimal, "currency": "BRL" }));
+        assert_eq!(
+            [of("5928994365.00"), of("-1234.50"), of("7.00")],
+            ["5,928,994,365.00 BRL", "-1,234.50 BRL", "7.00 BRL"]
+        );
+        assert!(id("foo").unwrap_err().starts_with("an id looks like"));
+        assert!(id("0195b3a4-7c1e-7000-8000-2f6c3f1a9d55").is_ok());
+    }
+
+    #[test]
     fn ages_and_long_texts() {
         let ago = |seconds| age(Timestamp::now() - jiff::SignedDuration::from_secs(seconds));
         assert_eq!([3, 90, 7_200, 864_000].map(ago).join(" "), "3s 1m 2h 10d");
         assert_eq!((short("abc", 3), short("a\nbcd", 4)), ("abc".to_owned(), "a b…".to_owned()));
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_a_mark() {
+        assert_eq!(printable("Ana\u{1b}[31mRed\u{9b}2J"), "Ana\u{fffd}[31mRed\u{fffd}2J");
+        assert_eq!(printable("a\u{202e}b\u{200b}c\nd\u{feff}"), "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}");
+        assert_eq!(printable("José 日本 +5.00 €"), "José 日本 +5.00 €");
+        let rows = [["x\u{1b}]0;owned\u{7}".to_owned()]];
+        assert_eq!(table(["NAME"], [false], &rows), "NAME\nx\u{fffd}]0;owned\u{fffd}\n");
     }
 
     #[test]

@@ -56,6 +56,7 @@ struct List {
 #[derive(Args, Debug)]
 struct Show {
     /// The job
+    #[arg(value_parser = super::human::id)]
     id: Uuid,
 
     /// As JSON

@@ -45,6 +45,7 @@ enum What {
     /// One of them, as JSON with its text
     Show {
         /// The mail
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         #[command(flatten)]
         server: Server,
@@ -52,6 +53,7 @@ enum What {
     /// Save one as it was sent, where it was kept
     Eml {
         /// The mail
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         /// Where to
         #[arg(long, short, value_name = "FILE")]

@@ -11,6 +11,7 @@ use std::{
 
 use gristmill_uploads::{State, Upload};
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
 use tokio::{task::JoinHandle, time::interval};
 use tokio_util::sync::CancellationToken;
 
@@ -87,10 +88,12 @@ impl Meter {
     fn read(&self) -> (Option<f64>, String) {
         let known = self.known();
         let elapsed = self.elapsed();
+        // Who joins late has not seen it begin: its own clock says how long it has been at work.
+        let age = known.upload.as_ref().map_or(elapsed, |upload| elapsed.max(age(upload, Timestamp::now())));
         let received = known.upload.as_ref().is_some_and(|upload| upload.state != State::Receiving);
         let upload = known.upload.as_ref();
         let (done, words) = if known.sent_whole || received {
-            upload.map_or((None, "sent".to_owned()), |upload| working(upload, elapsed))
+            upload.map_or((None, "sent".to_owned()), |upload| working(upload, age))
         } else {
             self.sending(upload, elapsed)
         };
@@ -111,6 +114,13 @@ impl Meter {
         let speed = rate(sent, elapsed).map(|rate| format!("  {}/s", bytes(rate))).unwrap_or_default();
         (done, format!("{}{of}{speed}{}{rows}", bytes(sent), eta(done, elapsed)))
     }
+}
+
+/// How long it has been at work, or was.
+fn age(upload: &Upload, now: Timestamp) -> Duration {
+    let until = upload.completed_at.unwrap_or(now);
+    // A clock that is behind the server's says nothing.
+    Duration::try_from(until.duration_since(upload.created_at)).unwrap_or_default()
 }
 
 fn working(upload: &Upload, elapsed: Duration) -> (Option<f64>, String) {
@@ -280,6 +290,18 @@ mod tests {
             words.contains("1,234 rows") && words.contains("chunks 3/4") && words.contains("1,234 accepted"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn who_joins_late_is_told_the_rate_of_the_upload() {
+        let running = upload("processing", 1_000_000, 2);
+        let hundred_seconds = running.created_at + jiff::SignedDuration::from_secs(100);
+        let at_work = age(&running, hundred_seconds);
+        assert_eq!(at_work, Duration::from_secs(100));
+        let words = working(&running, at_work).1;
+        assert!(words.contains("10,000 rows/s") && words.contains("ETA 1 min 40 s"), "{words}");
+        let behind = running.created_at - jiff::SignedDuration::from_secs(5);
+        assert_eq!(age(&running, behind), Duration::ZERO, "a clock that is behind says nothing");
     }
 
     #[test]

@@ -113,6 +113,7 @@ enum What {
     /// Show one, as JSON
     Show {
         /// The request
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         #[command(flatten)]
         server: Server,
@@ -133,6 +134,7 @@ enum What {
     /// Take a rule away
     DeleteRule {
         /// The rule
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         #[command(flatten)]
         server: Server,

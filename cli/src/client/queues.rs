@@ -43,16 +43,16 @@ enum What {
         #[command(flatten)]
         one: One,
         /// Jobs that run at a time
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", help_heading = "Limits")]
         concurrency: Option<u32>,
         /// Starts a second
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", help_heading = "Limits")]
         rate: Option<f64>,
         /// How many may start at once after a silence
-        #[arg(long, value_name = "N", requires = "rate")]
+        #[arg(long, value_name = "N", requires = "rate", help_heading = "Limits")]
         burst: Option<u32>,
         /// Jobs of one client that run at a time
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", help_heading = "Limits")]
         per_client: Option<u32>,
     },
 }

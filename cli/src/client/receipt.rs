@@ -15,10 +15,14 @@ use super::{
 
 /// Show the proof that a completed upload adds up
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  gristmill receipt 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55\n\n\
-    Exit code: 1 when the sums do not add up.")]
+#[command(
+    override_usage = "gristmill receipt [OPTIONS] <ID>",
+    after_help = "Example:\n  gristmill receipt 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55\n\n\
+    Exit code: 1 when the sums do not add up."
+)]
 pub(crate) struct Receipt {
     /// The upload
+    #[arg(value_parser = super::human::id)]
     id: Uuid,
 
     /// Show every chunk

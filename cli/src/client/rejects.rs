@@ -1,5 +1,7 @@
 //! The records of an upload that were not taken.
 
+mod cells;
+
 use std::{fmt, io::Write, process::ExitCode};
 
 use anyhow::Context;
@@ -10,22 +12,33 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::cells::Cells;
 use super::{
     api::{Api, Page},
+    human::printable,
     server::Server,
 };
 
 /// Get the records of an upload that were not taken, as CSV
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  gristmill rejects 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55 > rejects.csv\n\n\
-    The CSV has line, column, reason and message, then the record as it came.")]
+#[command(
+    override_usage = "gristmill rejects [OPTIONS] <ID>",
+    after_help = "Example:\n  gristmill rejects 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55 > rejects.csv\n\n\
+    The CSV has line, column, reason and message, then the record as it came: what begins with =, +, - or @ is a formula to a\n\
+    spreadsheet, unless --spreadsheet is given. To be corrected and sent again it is better without."
+)]
 pub(crate) struct Rejects {
     /// The upload
+    #[arg(value_parser = super::human::id)]
     id: Uuid,
 
     /// A line of JSON for each record instead
     #[arg(long)]
     json: bool,
+
+    /// For a spreadsheet: an apostrophe before each field that it would run as a formula
+    #[arg(long, conflicts_with = "json")]
+    spreadsheet: bool,
 
     #[command(flatten)]
     server: Server,
@@ -44,9 +57,9 @@ impl fmt::Display for Reject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}  {}", self.line, self.reason)?;
         if let Some(column) = &self.column {
-            write!(f, "  {column}")?;
+            write!(f, "  {}", printable(column))?;
         }
-        write!(f, "  {}", self.message)
+        write!(f, "  {}", printable(&self.message))
     }
 }
 
@@ -55,7 +68,11 @@ impl Rejects {
         let api = Api::open(self.server)?;
         let path = format!("v1/uploads/{}/rejects", self.id);
         let out = std::io::stdout().lock();
-        let written = if self.json { write_json(&api, &path, out).await } else { write_csv(&api, &path, out).await };
+        let written = if self.json {
+            write_json(&api, &path, out).await
+        } else {
+            write_csv(&api, &path, self.spreadsheet, out).await
+        };
         match written {
             // `gristmill rejects ID | head` has seen enough.
             Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
@@ -65,12 +82,13 @@ impl Rejects {
     }
 }
 
-async fn write_csv(api: &Api, path: &str, mut out: impl Write) -> anyhow::Result<()> {
+async fn write_csv(api: &Api, path: &str, spreadsheet: bool, mut out: impl Write) -> anyhow::Result<()> {
     let request = api.request(Method::GET, path, &[]).header(header::ACCEPT, "text/csv");
+    let mut cells = Cells::default();
     let mut body = api.send(request).await?.bytes_stream();
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| api.failed(error)).context("the list is not complete: run it again")?;
-        out.write_all(&piece)?;
+        if spreadsheet { out.write_all(&cells.harmless(&piece))? } else { out.write_all(&piece)? }
     }
     Ok(out.flush()?)
 }

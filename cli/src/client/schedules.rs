@@ -192,9 +192,9 @@ fn schedule_table(schedules: &[Value]) -> anyhow::Result<String> {
         let time = |at: jiff::Timestamp| at.strftime("%m-%d %H:%M:%S").to_string();
         let next = if schedule.paused { Some("paused".to_owned()) } else { schedule.next.first().copied().map(time) };
         rows.push([
-            short(&schedule.name, 14),
-            short(&schedule.cron, 14),
-            short(&job, 18),
+            short(&schedule.name, 32),
+            short(&schedule.cron, 20),
+            short(&job, 32),
             next.unwrap_or("-".to_owned()),
             schedule.last.map_or("-".to_owned(), |last| time(last.fire_at)),
         ]);

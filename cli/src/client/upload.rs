@@ -4,7 +4,7 @@ mod send;
 mod source;
 pub(super) mod summary;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use gristmill_pipelines::Kind;
@@ -26,7 +26,7 @@ use super::{
 #[command(after_help = "Examples:\n  gristmill upload debts.csv\n  gristmill upload debts.csv.gz --policy atomic\n  \
     gristmill upload messages.ndjson --kind messages\n  \
     zstdcat debts.csv.zst | gristmill upload - --kind debts --json\n\n\
-    Exit code: 0 completed (without --follow: accepted), 3 failed or cancelled, 1 error.")]
+    Exit code: 0 completed (with --no-follow: accepted), 3 failed or cancelled, 1 error.")]
 pub(crate) struct Upload {
     /// The file, CSV or lines of JSON, plain, gzip or zstd; `-` reads standard input
     file: PathBuf,
@@ -43,7 +43,7 @@ pub(crate) struct Upload {
     #[arg(long)]
     force: bool,
 
-    /// Stay until the upload has ended [default: when standard error is a terminal]
+    /// Stay until the upload has ended: so it does anyway; with --json, print every change too
     #[arg(long, overrides_with = "no_follow")]
     follow: bool,
 
@@ -51,7 +51,7 @@ pub(crate) struct Upload {
     #[arg(long)]
     no_follow: bool,
 
-    /// Print the upload as JSON, with --follow a line for each change
+    /// Print the upload as JSON when it has ended, with --follow a line for each change
     #[arg(long)]
     json: bool,
 
@@ -61,13 +61,13 @@ pub(crate) struct Upload {
 
 impl Upload {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let follow = self.follow || (!self.no_follow && std::io::stderr().is_terminal());
+        let follow = !self.no_follow;
         let source = Source::open(&self.file).await?;
         let api = Api::open(self.server)?;
         let meter = Meter::new(source.bytes());
         let sending = Sending { source: &source, kind: self.kind, policy: self.policy, force: self.force, follow };
 
-        let screen = Screen::open(&meter, Style::new(self.json));
+        let screen = Screen::open(&meter, Style::new(self.json && self.follow));
         let done = tokio::select! {
             done = sending.run(&api, &meter) => Some(done),
             _ = tokio::signal::ctrl_c() => None,

@@ -20,10 +20,14 @@ use super::{
 
 /// Watch an upload until it ends
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  gristmill watch 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55\n\n\
-    Exit code: 0 completed, 3 failed or cancelled.")]
+#[command(
+    override_usage = "gristmill watch [OPTIONS] <ID>",
+    after_help = "Example:\n  gristmill watch 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55\n\n\
+    Exit code: 0 completed, 3 failed or cancelled."
+)]
 pub(crate) struct Watch {
     /// The upload
+    #[arg(value_parser = super::human::id)]
     id: Uuid,
 
     /// Print each change as a line of JSON

@@ -77,6 +77,7 @@ enum What {
     /// What became of its deliveries, the newest first
     Deliveries {
         /// The webhook
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         /// Only those that stand like this: pending, delivered, failed or cancelled
         #[arg(long)]
@@ -114,6 +115,7 @@ enum What {
 #[derive(Args, Debug)]
 struct One {
     /// The webhook
+    #[arg(value_parser = super::human::id)]
     id: Uuid,
     #[command(flatten)]
     server: Server,

@@ -36,6 +36,7 @@ enum What {
     /// Have a worker take no more jobs; it finishes what it runs
     Drain {
         /// The worker
+        #[arg(value_parser = super::human::id)]
         id: Uuid,
         /// The answer as JSON
         #[arg(long)]

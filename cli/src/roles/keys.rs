@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
 use super::running::Running;
+use crate::client::table;
 use crate::report::Advice;
 
 /// Make, list and revoke API keys
@@ -93,13 +94,12 @@ async fn list(pool: &PgPool, json: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&keys)?);
         return Ok(());
     }
-    println!("{:<12} {:<20} {:<9} {:<20} {:<20} id", "prefix", "client", "of", "created", "revoked");
-    for key in keys {
-        let revoked = key.revoked_at.as_deref().unwrap_or("-");
-        let operator = key.role();
-        let (prefix, client) = (key.prefix, key.client);
-        println!("{prefix:<12} {client:<20} {operator:<9} {:<20} {revoked:<20} {}", key.created_at, key.id);
-    }
+    const HEAD: [&str; 6] = ["PREFIX", "CLIENT", "ROLE", "CREATED (UTC)", "REVOKED (UTC)", "ID"];
+    let rows = keys.into_iter().map(|key| {
+        let (role, revoked) = (key.role().to_owned(), key.revoked_at.unwrap_or_else(|| "-".to_owned()));
+        [key.prefix, key.client, role, key.created_at, revoked, key.id.to_string()]
+    });
+    print!("{}", table(HEAD, [false; 6], &rows.collect::<Vec<_>>()));
     Ok(())
 }
 

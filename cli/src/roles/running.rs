@@ -1,7 +1,7 @@
 //! The stack that `gristmill up` runs here, for the subcommands that look after it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gristmill_platform::config::{DEFAULT_DATA_DIR, DatabaseConfig, RedisConfig, StoreConfig};
@@ -10,16 +10,32 @@ use serde::Deserialize;
 #[derive(Args, Debug)]
 pub(super) struct Running {
     /// The data folder of the `gristmill up` that is meant when no URL is given
-    #[arg(long, env = "GRISTMILL_DATA_DIR", default_value = DEFAULT_DATA_DIR, value_name = "DIR")]
+    #[arg(long, env = "GRISTMILL_DATA_DIR", default_value = DEFAULT_DATA_DIR, value_name = "DIR", global = true)]
     data_dir: PathBuf,
 }
 
 #[derive(Deserialize)]
 struct UpFile {
+    monitor: String,
     env: BTreeMap<String, String>,
 }
 
 impl Running {
+    /// The folder that is meant.
+    pub(super) fn folder(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Where its dashboard is; none: nothing runs on the folder.
+    pub(super) fn monitor(&self) -> Option<String> {
+        self.file().map(|up| up.monitor)
+    }
+
+    fn file(&self) -> Option<UpFile> {
+        let text = std::fs::read(self.data_dir.join("up.json")).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
     /// Fills in what was not given.
     pub(super) fn complete(
         &self,
@@ -27,8 +43,7 @@ impl Running {
         redis: Option<&mut RedisConfig>,
         store: Option<&mut StoreConfig>,
     ) {
-        let text = std::fs::read(self.data_dir.join("up.json")).unwrap_or_default();
-        let Ok(mut up) = serde_json::from_slice::<UpFile>(&text) else { return };
+        let Some(mut up) = self.file() else { return };
         let mut take = |name: &str| up.env.remove(name);
         if database.database_url.is_some() || redis.as_ref().is_some_and(|redis| redis.redis_url.is_some()) {
             return;

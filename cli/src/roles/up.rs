@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use clap::Args;
 use gristmill_monitoring::{Server, dashboard::Dashboard};
 use gristmill_platform::config::{self, DEFAULT_DATA_DIR, MonitorConfig, TelemetryConfig};
-use gristmill_platform::engines::Hold;
+use gristmill_platform::engines::{EngineError, Hold};
 use gristmill_platform::{database, telemetry};
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +57,7 @@ impl Up {
             shutdown::with_parent(&shutdown)?;
         }
         // both before the engines start, which takes longer; the folder first, as it says who holds it
-        drop(Hold::of(&self.data_dir)?);
+        drop(Hold::of(&self.data_dir).map_err(in_use)?);
         free(self.addr)?;
         let sources = tokio::select! {
             sources = Sources::start(&self.data_dir, self.fresh) => sources?,
@@ -88,7 +88,7 @@ impl Up {
         let health = role::health("up", &scheduler_config.role.database, &scheduler_config.role.redis)?;
         let api = gristmill_api::build(api_config).await?;
         let api_addr = api.addr().context("the API has no address")?;
-        let monitor = Server::bind(config::read::<MonitorConfig>(NO_FLAGS)?.monitor_addr).await?;
+        let monitor = self.monitor(api_addr).await?;
         let monitor_addr = monitor.addr();
 
         let drained = CancellationToken::new();
@@ -135,7 +135,34 @@ impl Up {
     }
 }
 
+impl Up {
+    /// The dashboard's port: the one that was asked for, else the one after the API's, so that it can be kept as a bookmark;
+    /// where that one is taken, or no port was asked for of the API either, any.
+    async fn monitor(&self, api: SocketAddr) -> anyhow::Result<Server> {
+        let asked = config::read::<MonitorConfig>(NO_FLAGS)?.monitor_addr;
+        if asked.port() == 0
+            && self.addr.port() != 0
+            && let Some(next) = api.port().checked_add(1)
+            && let Ok(server) = Server::bind(SocketAddr::new(asked.ip(), next)).await
+        {
+            return Ok(server);
+        }
+        Server::bind(asked).await
+    }
+}
+
 const NO_FLAGS: [&str; 0] = [];
+
+/// Who starts it twice may only want to see it.
+fn in_use(error: EngineError) -> anyhow::Error {
+    match error {
+        EngineError::InUse { .. } => {
+            let todo = "`gristmill dashboard` prints a link to it; or stop it, or take another folder with --data-dir";
+            Advice::new(error.to_string(), todo).into()
+        }
+        other => other.into(),
+    }
+}
 
 fn free(addr: SocketAddr) -> anyhow::Result<()> {
     let todo = "stop what listens there, or choose another address with --addr (port 0 takes a free one)";

@@ -40,7 +40,9 @@ fn every_command_of_the_readme_is_understood() {
     for line in blocks.flat_map(str::lines) {
         let Some(at) = line.find("gristmill ").filter(|at| !line[..*at].ends_with(['/', '-'])) else { continue };
         let command = line[at..].split(['#', '|', '>', ')', ';']).next().unwrap().trim();
-        let command = command.replace("$ID", "0195b3a4-7c1e-7000-8000-2f6c3f1a9d55");
+        let id = "0195b3a4-7c1e-7000-8000-2f6c3f1a9d55";
+        let command =
+            ["$ID", "$JOB", "$HOOK"].iter().fold(command.to_owned(), |command, name| command.replace(name, id));
         let command = command.replace("$BILL", "00000001-0000-8000-8000-000000000007");
         // What stands in quotes is one word.
         let words: Vec<&str> = command

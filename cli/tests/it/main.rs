@@ -19,6 +19,7 @@ mod normalizations;
 mod outage;
 #[cfg(debug_assertions)]
 mod poison;
+mod readme;
 mod reconnect;
 mod roles;
 mod stack;

@@ -61,11 +61,19 @@ impl Dashboard {
         }
     }
 
-    /// A token for `/login?token=…` that logs somebody in as an operator, once, within the hour.
+    /// [`link`] to this one.
     ///
     /// # Errors
     /// The database's.
     pub async fn link(&self, who: &str) -> Result<String, sqlx::Error> {
         session::link(&self.pool, who).await
     }
+}
+
+/// A token for `/login?token=…` that logs somebody in as an operator, once, within the hour. `who` is for the audit log.
+///
+/// # Errors
+/// The database's.
+pub async fn link(pool: &PgPool, who: &str) -> Result<String, sqlx::Error> {
+    session::link(pool, who).await
 }

@@ -64,19 +64,25 @@ fn show(status: StatusCode, fault: Option<&str>) -> Response {
     }
 }
 
-pub(super) async fn form(State(app): State<App>, Query(link): Query<Link>) -> Response {
+pub(super) async fn form(State(app): State<App>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
     let Some(token) = link.token else { return show(StatusCode::OK, None) };
     match session::redeem(&app.pool, &token).await {
         Ok(Some(who)) => match session::begin(&app.pool, None, &who, true).await {
             Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
             Err(error) => broken(&error),
         },
-        Ok(None) => show(
-            StatusCode::UNAUTHORIZED,
-            Some(
-                "This link has been used, or is older than an hour. Log in with a key, or start `gristmill up` again.",
+        // Who has come in by it, or otherwise, opens it again: a bookmark does.
+        Ok(None) => match session::find(&app.pool, &headers).await {
+            Ok(Some(_)) => Redirect::to("/").into_response(),
+            Ok(None) => show(
+                StatusCode::UNAUTHORIZED,
+                Some(
+                    "This link has been used, or is older than an hour. `gristmill dashboard` prints a new one; or log in \
+                     with a key.",
+                ),
             ),
-        ),
+            Err(error) => broken(&error),
+        },
         Err(error) => broken(&error),
     }
 }

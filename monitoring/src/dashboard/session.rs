@@ -82,12 +82,18 @@ fn cookie(token: &str, seconds: i32) -> HeaderValue {
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, token)| token)
+    cookie_of(headers, COOKIE)
 }
 
-async fn find(pool: &PgPool, headers: &HeaderMap) -> Result<Option<Session>, sqlx::Error> {
+/// The cookie of this name.
+pub(super) fn cookie_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == wanted).map(|(_, token)| token)
+}
+
+/// Who asks; none: nobody who has logged in.
+pub(super) async fn find(pool: &PgPool, headers: &HeaderMap) -> Result<Option<Session>, sqlx::Error> {
     let Some(token) = token(headers) else { return Ok(None) };
     sqlx::query_as(
         "select s.who, s.operator, s.csrf from dashboard_sessions s left join api_keys k on k.id = s.key_id

@@ -59,13 +59,15 @@ pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// Logs to a file, and only what is wrong to standard error too: for a process that talks to a person there.
+/// Logs to a file, and only errors of our own to standard error too, a line each: for a process that talks to a person
+/// there. Warnings (a slow statement, with all its lines) are for the log.
 pub fn init_to_file(config: &TelemetryConfig, path: &Path) -> Result<(), TelemetryError> {
     let wrong = |source| TelemetryError::File { path: path.into(), source };
     let file = File::options().create(true).append(true).open(path).map_err(wrong)?;
     let to_file = lines(config.log_format, false, file).with_filter(filter(&config.log)?);
     let ansi = std::io::stderr().is_terminal();
-    let to_person = lines(LogFormat::Text, ansi, std::io::stderr).with_filter(LevelFilter::WARN);
+    let ours = EnvFilter::builder().parse_lossy("off,gristmill=error");
+    let to_person = lines(LogFormat::Text, ansi, std::io::stderr).with_filter(ours);
     let spans = spans::layer(config)?;
     tracing_subscriber::registry().with(to_file).with(to_person).with(spans).try_init()?;
     watch();

@@ -32,7 +32,13 @@ pub(super) fn print(
     let lines = [
         ("API", url(api)),
         ("docs", format!("{}/docs", url(api))),
-        ("dashboard", format!("{}/login?token={link} (logs in once, within the hour)", url(monitor))),
+        (
+            "dashboard",
+            format!(
+                "{}/login?token={link} (logs in once, within the hour; `gristmill dashboard` prints another)",
+                url(monitor)
+            ),
+        ),
         ("metrics", format!("{}/metrics", url(monitor))),
         ("engines", engines),
         ("workers", workers),

@@ -174,6 +174,13 @@ impl Browser {
         }
     }
 
+    /// Makes the window this wide and high, as narrow as phones are too.
+    pub(super) async fn size(&self, width: u32, height: u32) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.tell("goog/cdp/execute", command).await.unwrap();
+    }
+
     /// What is seen, as a PNG file.
     pub(super) async fn picture(&self) -> Vec<u8> {
         let answer = self.http.get(format!("{}/screenshot", self.session)).send().await.unwrap();
