@@ -112,7 +112,14 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
                 "drain" => queues.drain(name).await?,
                 _ => return Ok(None),
             };
-            format!("The queue {name}: {verb}")
+            format!(
+                "Queue {name}: {}",
+                match *verb {
+                    "pause" => "paused",
+                    "resume" => "resumed",
+                    _ => "drains, then pauses",
+                }
+            )
         }
         ["workers", id, "drain"] => {
             let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
@@ -129,7 +136,14 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
                 "run" => drop(schedules.run_now(name).await?),
                 _ => return Ok(None),
             }
-            format!("The schedule {name}: {verb}")
+            format!(
+                "Schedule {name}: {}",
+                match *verb {
+                    "pause" => "paused",
+                    "resume" => "resumed",
+                    _ => "a run is started",
+                }
+            )
         }
         ["groups", id, "cancel"] => {
             let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
@@ -191,7 +205,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             if endpoints::change(&app.pool, client, id, &change).await?.is_none() {
                 return Ok(None);
             }
-            format!("The webhook: {verb}")
+            format!("The webhook is {verb}d")
         }
         ["webhooks", client, id, "replay"] => {
             let (Ok(client_id), Ok(endpoint_id)) = (client.parse(), id.parse()) else { return Ok(None) };
@@ -210,7 +224,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             let jobs = deliveries::replay_all(&mut tx, &app.queue, &job).await?;
             tx.commit().await?;
             app.queue.push(jobs).await;
-            "What had failed is sent again".to_owned()
+            "Failed deliveries are retried".to_owned()
         }
         ["deliveries", client, endpoint, id, "replay"] => {
             let (Ok(client), Ok(endpoint), Ok(id)) = (client.parse(), endpoint.parse(), id.parse()) else {
@@ -302,7 +316,7 @@ async fn jobs(app: &App, verb: &str, filter: JobFilter) -> Result<Option<Done>, 
     }
     let past = match action {
         JobAction::Cancel => "cancelled",
-        JobAction::Redrive { .. } => "brought back",
+        JobAction::Redrive { .. } => "will run again",
         JobAction::Discard => "discarded",
     };
     let mut said = format!("{} {past}", say::count(changed));

@@ -50,8 +50,7 @@ impl History {
 
     /// How many minutes a chart of so many samples covers: it is not left empty after a start.
     pub(super) fn minutes(samples: usize) -> usize {
-        let covers = |minutes: &usize| samples <= minutes * A_MINUTE;
-        [5, 10, 20, 30].into_iter().find(covers).unwrap_or(SLOTS / A_MINUTE)
+        samples.div_ceil(A_MINUTE).clamp(5, SLOTS / A_MINUTE)
     }
 
     /// The names of the queues, as of the last look: to choose from, they need no look of their own.

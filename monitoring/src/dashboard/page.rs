@@ -5,11 +5,16 @@ use std::{collections::BTreeMap, error::Error, fmt::Display, sync::Arc, time::Du
 use askama::Template;
 use axum::{
     extract::State,
-    response::{Html, IntoResponse as _, Response},
+    response::{Html, IntoResponse as _, Redirect, Response},
 };
-use http::{StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
-use super::{app::App, assets::VERSION, pages, say, session::Session};
+use super::{
+    app::App,
+    assets::VERSION,
+    pages, say,
+    session::{self, Session},
+};
 use crate::health::Readiness;
 
 /// How long a page may take. All are made in a fraction of it; where an engine hangs, that is told instead.
@@ -63,6 +68,20 @@ impl Asked {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
         query.finish()
+    }
+}
+
+/// Where a list goes on: older ones behind this page, the newest where this is not the first page.
+pub(super) struct Pages {
+    pub(super) older: Option<String>,
+    pub(super) newest: Option<String>,
+}
+
+impl Pages {
+    /// Of the answer to `asked`; `next` is what the next page is asked for with, if there is one.
+    pub(super) fn of(asked: &Asked, next: Option<impl ToString>) -> Self {
+        let older = next.map(|next| asked.with("before", &next.to_string()));
+        Self { older, newest: asked.get("before").map(|_| asked.with("before", "")) }
     }
 }
 
@@ -139,15 +158,56 @@ impl Frame<'_> {
     ];
 }
 
-pub(super) async fn page(State(app): State<App>, session: Session, uri: Uri) -> Response {
+/// Pages about one client.
+const OF_ONE_CLIENT: [&str; 6] = ["/bills", "/mail", "/webhooks", "/normalizations", "/claims", "/usage"];
+/// Which client was chosen last.
+const CHOSEN: &str = "gristmill_client";
+
+/// The client that such a page is about when its address does not say it: the one that was chosen on another one.
+fn chosen_before(target: &Target, headers: &HeaderMap) -> Option<Response> {
+    let left_open = OF_ONE_CLIENT.contains(&target.path.as_str())
+        && target.query.get("client").is_none()
+        && target.query.get("failing").is_none();
+    let client: i32 = session::cookie_of(headers, CHOSEN).filter(|_| left_open)?.parse().ok()?;
+    let query = target.query.with("client", &client.to_string());
+    Some(Redirect::to(&format!("{}?{query}", target.path)).into_response())
+}
+
+/// Keeps the choice that the address says.
+fn keep_choice(target: &Target, response: &mut Response) {
+    if !OF_ONE_CLIENT.contains(&target.path.as_str()) {
+        return;
+    }
+    let kept = match target.query.get("client") {
+        Some("all") => Some("0; Max-Age=0".to_owned()),
+        Some(client) => client.parse::<i32>().ok().map(|client| format!("{client}; Max-Age=43200")),
+        None => None,
+    };
+    let cookie =
+        kept.and_then(|kept| HeaderValue::try_from(format!("{CHOSEN}={kept}; Path=/; HttpOnly; SameSite=Strict")).ok());
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+pub(super) async fn page(State(app): State<App>, session: Session, headers: HeaderMap, uri: Uri) -> Response {
     let to = uri.path_and_query().map_or("/", |to| to.as_str());
     let Some(target) = Target::parse(to) else { return missing(&session) };
-    match render(&app, &target, session.operator).await {
-        Ok(Some(inside)) => frame(StatusCode::OK, Some(&session), to, &inside),
-        Ok(None) => missing(&session),
+    if let Some(elsewhere) = chosen_before(&target, &headers) {
+        return elsewhere;
+    }
+    let mut response = made(&app, &session, &target, to).await;
+    keep_choice(&target, &mut response);
+    response
+}
+
+async fn made(app: &App, session: &Session, target: &Target, to: &str) -> Response {
+    match render(app, target, session.operator).await {
+        Ok(Some(inside)) => frame(StatusCode::OK, Some(session), to, &inside),
+        Ok(None) => missing(session),
         Err(fault) => {
             tracing::error!(%fault, page = to, "a page of the dashboard failed");
-            unreachable(&app, Some(&session), to)
+            unreachable(app, Some(session), to)
         }
     }
 }

@@ -34,6 +34,12 @@ impl Real for f64 {
     }
 }
 
+impl Real for f32 {
+    fn real(&self) -> f64 {
+        f64::from(*self)
+    }
+}
+
 impl<T: Real> Real for &T {
     fn real(&self) -> f64 {
         (*self).real()
@@ -119,7 +125,23 @@ pub(super) fn between(from: impl Moment, to: impl Moment) -> String {
 /// `12,345` or `0.4`.
 pub(super) fn rate(per_second: impl Real) -> String {
     let per_second = per_second.real();
-    if per_second >= 10.0 || per_second == 0.0 { count(per_second.round() as i64) } else { format!("{per_second:.1}") }
+    if (0.05..10.0).contains(&per_second) { format!("{per_second:.1}") } else { count(per_second.round() as i64) }
+}
+
+/// A share of 1 with two decimals.
+pub(super) fn score(score: impl Real) -> String {
+    format!("{:.2}", score.real())
+}
+
+/// Tries of so many, of a job that stands so: one that has succeeded needed one more than those that failed.
+pub(super) fn attempts(state: &gristmill_queue::JobState, failed: &u32, most: &u32) -> String {
+    let made = failed + u32::from(*state == gristmill_queue::JobState::Completed);
+    format!("{made}/{most}")
+}
+
+/// How an attempt ended: after the last one nothing is tried again.
+pub(super) fn outcome<'a>(outcome: &'a str, attempt: &u32, most: &u32) -> &'a str {
+    if outcome == "retried" && attempt >= most { "failed" } else { outcome }
 }
 
 /// A number in hundredths as an amount.
@@ -166,6 +188,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn attempts_are_those_that_were_made() {
+        use gristmill_queue::JobState::{Available, Completed, Dead};
+        let made = [(Completed, 0), (Completed, 2), (Available, 2), (Dead, 8)];
+        assert_eq!(made.map(|(state, failed)| attempts(&state, &failed, &8)), ["1/8", "3/8", "2/8", "8/8"]);
+        assert_eq!(
+            [outcome("retried", &7, &8), outcome("retried", &8, &8), outcome("panicked", &8, &8)],
+            ["retried", "failed", "panicked"]
+        );
+        assert_eq!([score(0.927_523_26_f32), score(1.0_f64)], ["0.93", "1.00"]);
+    }
+
+    #[test]
     fn numbers_for_people() {
         assert_eq!(count(1_100_000), "1,100,000");
         assert_eq!(count(-1_234), "−1,234");
@@ -173,6 +207,7 @@ mod tests {
         let times = [0.0042, 2.13, 200.0, 18_000.0, 700_000.0, f64::INFINITY];
         assert_eq!(times.map(seconds).join(" · "), "4 ms · 2.1 s · 3 min · 5 h · 8 d · ∞");
         assert_eq!([money(-123_456, "BRL"), money(5, "EUR")], ["−1,234.56 BRL", "0.05 EUR"]);
+        assert_eq!([rate(0.0), rate(0.04), rate(0.4), rate(12_345.4)], ["0", "0", "0.4", "12,345"]);
         assert_eq!([percent(1, 3), percent(3, 3), percent(1, 0)], [33, 100, 0]);
     }
 }

@@ -48,6 +48,11 @@ impl Site {
         Self { engines, stack, url, cookie, http, _shutdown: shutdown.drop_guard() }
     }
 
+    /// As a browser does with a cookie.
+    pub(crate) fn remember(&mut self, cookie: &str) {
+        self.cookie = format!("{}; {cookie}", self.cookie);
+    }
+
     pub(crate) async fn ask(&self, path: &str) -> reqwest::Response {
         let asked = self.http.get(format!("{}{path}", self.url)).header("cookie", &self.cookie);
         asked.header("accept", "text/html").send().await.unwrap()

@@ -5,7 +5,7 @@ use askama::Template;
 use crate::dashboard::{
     app::App,
     audit::{Entry, list},
-    page::{Asked, Fault, Inside},
+    page::{Asked, Fault, Inside, Pages},
     say,
 };
 
@@ -15,12 +15,12 @@ const PAGE: i64 = 100;
 #[template(path = "audit.html")]
 struct Page {
     entries: Vec<Entry>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
     let entries = list(&app.pool, asked.parse("before"), PAGE).await?;
     let full = entries.len() as i64 == PAGE;
-    let next = entries.last().filter(|_| full).map(|last| asked.with("before", &last.id.to_string()));
-    Inside::of("Audit", &Page { entries, next })
+    let pages = Pages::of(asked, entries.last().filter(|_| full).map(|last| last.id));
+    Inside::of("Audit", &Page { entries, pages })
 }

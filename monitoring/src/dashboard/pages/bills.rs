@@ -2,16 +2,17 @@
 
 use askama::Template;
 use gristmill_billing::{
-    bills::{self, Bill},
+    bills::{self, Bill, Status},
     runs::{self, Run},
     settings,
 };
 use jiff::Timestamp;
+use strum::VariantNames as _;
 
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside},
+    page::{Asked, Fault, Inside, Pages},
     say,
 };
 
@@ -21,7 +22,12 @@ struct Page {
     clients: Clients,
     runs: Vec<Run>,
     bills: Vec<Bill>,
+    status: String,
+    statuses: &'static [&'static str],
+    pages: Pages,
 }
+
+const PAGE: u32 = 50;
 
 pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
     let clients = Clients::of(app, asked).await?;
@@ -29,10 +35,14 @@ pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
         Some(client) => {
             let settings = settings::find(&app.pool, client).await?;
             let today = settings.date_of(Timestamp::now())?;
-            let newest = bills::list(&app.pool, client, &bills::Filter::default(), today, None, 30).await?;
+            let filter = bills::Filter { status: asked.parse("status"), ..bills::Filter::default() };
+            let newest = bills::list(&app.pool, client, &filter, today, asked.parse("before"), PAGE).await?;
             (runs::list(&app.pool, client, None, 20).await?, newest)
         }
         None => (Vec::new(), Vec::new()),
     };
-    Inside::of("Bills", &Page { clients, runs, bills })
+    let full = bills.len() == PAGE as usize;
+    let pages = Pages::of(asked, bills.last().filter(|_| full).map(|last| last.number));
+    let status = asked.text("status").to_owned();
+    Inside::of("Bills", &Page { clients, runs, bills, status, statuses: Status::VARIANTS, pages })
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside},
+    page::{Asked, Fault, Inside, Pages},
     say,
 };
 
@@ -24,7 +24,7 @@ struct List<'a> {
     state: &'a str,
     claims: Vec<Claim>,
     providers: Vec<Provider>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
@@ -38,8 +38,8 @@ pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
         None => (Vec::new(), Vec::new()),
     };
     let full = claims.len() == PAGE as usize;
-    let next = claims.last().filter(|_| full).map(|last| asked.with("before", &last.id.to_string()));
-    Inside::of("Claims", &List { clients, state: asked.text("state"), claims, providers, next })
+    let pages = Pages::of(asked, claims.last().filter(|_| full).map(|last| last.id));
+    Inside::of("Claims", &List { clients, state: asked.text("state"), claims, providers, pages })
 }
 
 #[derive(Template)]

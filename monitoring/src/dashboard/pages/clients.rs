@@ -11,14 +11,24 @@ use crate::dashboard::{
 pub(super) struct Clients {
     pub(super) all: Vec<(i32, String)>,
     pub(super) chosen: Option<i32>,
+    /// All together can be chosen too.
+    pub(super) or_all: bool,
 }
 
 impl Clients {
+    /// The one that was asked for, else all of them.
+    pub(super) async fn one_or_all(app: &App, asked: &Asked) -> Result<Self, Fault> {
+        let clients = Self::of(app, asked).await?;
+        let chosen = clients.chosen.filter(|id| asked.parse::<i32>("client") == Some(*id));
+        Ok(Self { chosen, or_all: true, ..clients })
+    }
+
     pub(super) async fn of(app: &App, asked: &Asked) -> Result<Self, Fault> {
-        let all = keys::clients(&app.pool).await?;
+        let mut all = keys::clients(&app.pool).await?;
+        all.sort_by_cached_key(|(id, name)| (name.to_lowercase(), *id));
         let wanted = asked.parse::<i32>("client").filter(|id| all.iter().any(|(known, _)| known == id));
         let chosen = wanted.or_else(|| all.first().map(|(id, _)| *id));
-        Ok(Self { all, chosen })
+        Ok(Self { all, chosen, or_all: false })
     }
 
     pub(super) fn is_chosen(&self, id: &i32) -> bool {

@@ -1,13 +1,16 @@
 //! Groups of jobs.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView};
 use gristmill_uploads::owner::Owner;
 use strum::VariantNames as _;
+use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside},
+    page::{Asked, Fault, Inside, Pages},
     say,
 };
 
@@ -17,20 +20,57 @@ struct List<'a> {
     groups: Vec<GroupView>,
     states: &'static [&'static str],
     state: &'a str,
-    next: Option<String>,
+    pages: Pages,
+    /// What groups are of, by their id.
+    owners: HashMap<Uuid, Of>,
 }
 
 pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
     let state: Option<GroupState> = asked.parse("state");
     let filter = GroupFilter { states: state.into_iter().collect(), ..GroupFilter::default() };
     let page = app.queue.groups().list(&filter, asked.parse("before").map(GroupId), 50).await?;
+    let ids: Vec<Uuid> = page.groups.iter().map(|group| group.id.0).collect();
     let page = List {
+        owners: owners(app, &ids).await?,
         groups: page.groups,
         states: GroupState::VARIANTS,
         state: asked.text("state"),
-        next: page.next.map(|next| asked.with("before", &next.to_string())),
+        pages: Pages::of(asked, page.next),
     };
     Inside::of("Groups", &page)
+}
+
+/// What a group is of.
+#[derive(sqlx::FromRow)]
+struct Of {
+    group_id: Uuid,
+    client: String,
+    /// Of an upload.
+    upload_id: Option<Uuid>,
+    filename: Option<String>,
+}
+
+/// The uploads and billing runs whose groups these are. An upload and its group are made together, so that its key finds it.
+async fn owners(app: &App, groups: &[Uuid]) -> Result<HashMap<Uuid, Of>, sqlx::Error> {
+    let around = |id: &Uuid, seconds: i128| {
+        let millis = i128::try_from(id.as_u128() >> 80).unwrap_or(0) + seconds * 1_000;
+        Uuid::from_u128(u128::try_from(millis).unwrap_or(0) << 80)
+    };
+    let (Some(first), Some(last)) = (groups.iter().min(), groups.iter().max()) else { return Ok(HashMap::new()) };
+    let found: Vec<Of> = sqlx::query_as(
+        "select u.group_id, c.name as client, u.id as upload_id, u.filename
+         from uploads u join clients c on c.id = u.client_id
+         where u.id between $2 and $3 and u.group_id = any($1)
+         union all
+         select r.group_id, c.name, null, null from billing_runs r join clients c on c.id = r.client_id
+         where r.group_id = any($1)",
+    )
+    .bind(groups)
+    .bind(around(first, -60))
+    .bind(around(last, 60))
+    .fetch_all(&app.pool)
+    .await?;
+    Ok(found.into_iter().map(|of| (of.group_id, of)).collect())
 }
 
 #[derive(Template)]

@@ -1,6 +1,6 @@
 //! Jobs: found, looked at, acted on.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use askama::Template;
 use gristmill_platform::keys;
@@ -12,13 +12,16 @@ use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside},
+    page::{Asked, Fault, Inside, Pages},
     say,
 };
 
 const PAGE: u16 = 50;
 /// Counting what matches may take so long.
 const COUNTING: Duration = Duration::from_millis(20);
+
+/// Redis may take so long to say what runs.
+const ASKING: Duration = Duration::from_secs(1);
 
 #[derive(Template)]
 #[template(path = "jobs.html")]
@@ -32,9 +35,18 @@ struct List<'a> {
     clients: Vec<(i32, String)>,
     /// The same question, for acting on all that match.
     query: String,
-    next: Option<String>,
+    pages: Pages,
+    /// Those of the page that run.
+    running: HashSet<Uuid>,
     operator: bool,
     acts: Vec<(&'static str, &'static str)>,
+}
+
+impl List<'_> {
+    fn client(&self, job: &JobView) -> &str {
+        let known = self.clients.iter().find(|(id, _)| Some(*id) == job.client_id);
+        known.map_or("", |(_, name)| name)
+    }
 }
 
 /// What a question means; none when it asks for what cannot be.
@@ -45,7 +57,13 @@ pub(in crate::dashboard) async fn filter(app: &App, asked: &Asked) -> Result<Opt
         error: asked.get("error").map(str::to_owned),
         ..JobFilter::default()
     };
-    if let Some(state) = asked.get("state") {
+    if asked.get("state") == Some("running") {
+        // The ledger does not know it: workers do.
+        filter.ids = all_running(app).await;
+        if filter.ids.is_empty() {
+            return Ok(None);
+        }
+    } else if let Some(state) = asked.get("state") {
         let Ok(state) = state.parse() else { return Ok(None) };
         filter.states = vec![state];
     }
@@ -81,7 +99,8 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
         names: names(app).await?,
         clients: keys::clients(&app.pool).await?,
         query: asked.with("before", ""),
-        next: next.map(|next| asked.with("before", &next.to_string())),
+        pages: Pages::of(asked, next),
+        running: HashSet::from_iter(all_running(app).await),
         operator,
         acts: acts(asked.text("state")),
     };
@@ -91,9 +110,9 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
 /// What can be done to jobs of this state, and how that is called.
 fn acts(state: &str) -> Vec<(&'static str, &'static str)> {
     match state {
-        "available" | "scheduled" => vec![("cancel", "Cancel")],
-        "dead" | "parked" => vec![("redrive", "Redrive"), ("discard", "Discard")],
-        "cancelled" => vec![("redrive", "Redrive")],
+        "available" | "scheduled" | "running" => vec![("cancel", "Cancel")],
+        "dead" | "parked" => vec![("redrive", "Retry"), ("discard", "Discard")],
+        "cancelled" => vec![("redrive", "Retry")],
         _ => Vec::new(),
     }
 }
@@ -159,9 +178,16 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<In
     Inside::of(title, &page)
 }
 
+/// All that run now, as far as workers tell: nobody knows it while Redis is silent.
+async fn all_running(app: &App) -> Vec<Uuid> {
+    let Ok(Ok(workers)) = tokio::time::timeout(ASKING, app.queue.workers()).await else { return Vec::new() };
+    let lines = workers.iter().flat_map(|worker| &worker.lines);
+    lines.flat_map(|line| &line.running).filter_map(|running| running.id.parse().ok()).collect()
+}
+
 /// Who runs it, and which delivery that is. While Redis is silent nobody knows.
 async fn running(app: &App, id: Uuid) -> Option<(String, u64)> {
-    let workers = app.queue.workers().await.ok()?;
+    let workers = tokio::time::timeout(ASKING, app.queue.workers()).await.ok()?.ok()?;
     let id = id.to_string();
     workers.iter().find_map(|worker| {
         let running = worker.lines.iter().flat_map(|line| &line.running).find(|running| running.id == id)?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside},
+    page::{Asked, Fault, Inside, Pages},
     say,
 };
 
@@ -16,7 +16,7 @@ use crate::dashboard::{
 struct List {
     clients: Clients,
     mails: Vec<Mail>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 const PAGE: u32 = 50;
@@ -31,8 +31,8 @@ pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
         None => Vec::new(),
     };
     let full = mails.len() == PAGE as usize;
-    let next = mails.last().filter(|_| full).map(|last| asked.with("before", &last.id.to_string()));
-    Inside::of("Mail", &List { clients, mails, next })
+    let pages = Pages::of(asked, mails.last().filter(|_| full).map(|last| last.id));
+    Inside::of("Mail", &List { clients, mails, pages })
 }
 
 #[derive(Template)]

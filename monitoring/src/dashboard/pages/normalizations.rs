@@ -9,7 +9,7 @@ use gristmill_normalization::{
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside},
+    page::{Asked, Fault, Inside, Pages},
     say,
 };
 
@@ -19,13 +19,21 @@ struct Page {
     clients: Clients,
     requests: Vec<Request>,
     rules: Vec<Kept>,
+    pages: Pages,
 }
+
+const PAGE: i64 = 50;
 
 pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
     let clients = Clients::of(app, asked).await?;
     let (requests, rules) = match clients.chosen {
-        Some(client) => (requests::list(&app.pool, client, None, 50).await?, rules::list(&app.pool, client).await?),
+        Some(client) => {
+            let requests = requests::list(&app.pool, client, asked.parse("before"), PAGE).await?;
+            (requests, rules::list(&app.pool, client).await?)
+        }
         None => (Vec::new(), Vec::new()),
     };
-    Inside::of("Normalizations", &Page { clients, requests, rules })
+    let full = requests.len() as i64 == PAGE;
+    let pages = Pages::of(asked, requests.last().filter(|_| full).map(|last| last.id));
+    Inside::of("Normalizations", &Page { clients, requests, rules, pages })
 }

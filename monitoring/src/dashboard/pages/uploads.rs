@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside},
+    page::{Asked, Fault, Inside, Pages},
     say,
 };
 
@@ -25,7 +25,7 @@ const PAGE: u32 = 50;
 struct List<'a> {
     uploads: Vec<(String, Upload)>,
     state: &'a str,
-    next: Option<String>,
+    pages: Pages,
     operator: bool,
     clients: Vec<(i32, String)>,
     kinds: &'static [&'static str],
@@ -41,11 +41,11 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
     let mut uploads = read::recent(&app.pool, &filter).await?;
     let more = uploads.len() > PAGE as usize;
     uploads.truncate(PAGE as usize);
-    let next = uploads.last().filter(|_| more).map(|(_, last)| asked.with("before", &last.id.to_string()));
+    let pages = Pages::of(asked, uploads.last().filter(|_| more).map(|(_, last)| last.id));
     let page = List {
         uploads,
         state: asked.text("state"),
-        next,
+        pages,
         operator,
         clients: keys::clients(&app.pool).await?,
         kinds: Kind::VARIANTS,

@@ -2,49 +2,99 @@
 
 use askama::Template;
 use gristmill_webhooks::{
-    deliveries::{self, Delivery},
+    deliveries::{self, Delivery, State},
     endpoints::{self, Endpoint},
 };
+use strum::VariantNames as _;
 use uuid::Uuid;
 
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside},
+    page::{Asked, Fault, Inside, Pages},
     say,
 };
+
+const PAGE: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "webhooks.html")]
 struct List {
     clients: Clients,
-    endpoints: Vec<Endpoint>,
+    /// Only those that fail are asked for.
+    failing: bool,
+    endpoints: Vec<Owned>,
     operator: bool,
 }
 
+/// An endpoint and whose it is.
+struct Owned {
+    client: i32,
+    name: String,
+    endpoint: Endpoint,
+}
+
 pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Option<Inside>, Fault> {
-    let clients = Clients::of(app, asked).await?;
-    let endpoints = match clients.chosen {
-        Some(client) => endpoints::list(&app.pool, client).await?,
-        None => Vec::new(),
-    };
-    Inside::of("Webhooks", &List { clients, endpoints, operator })
+    let clients = Clients::one_or_all(app, asked).await?;
+    let failing = asked.get("failing").is_some();
+    let mut found = Vec::new();
+    for (client, name) in with_endpoints(app, &clients, failing).await? {
+        for endpoint in endpoints::list(&app.pool, client).await? {
+            if !failing || fails(&endpoint) {
+                found.push(Owned { client, name: name.clone(), endpoint });
+            }
+        }
+    }
+    Inside::of("Webhooks", &List { clients, failing, endpoints: found, operator })
+}
+
+/// It has failed lately, or was disabled because it did.
+fn fails(endpoint: &Endpoint) -> bool {
+    endpoint.failing_since.is_some() || matches!(endpoint.disabled_reason.as_deref(), Some("gone" | "failing"))
+}
+
+/// The chosen client, or all that have endpoints.
+async fn with_endpoints(app: &App, clients: &Clients, failing: bool) -> Result<Vec<(i32, String)>, sqlx::Error> {
+    sqlx::query_as(
+        "select id, name from clients c
+         where ($1::int is null or id = $1) and exists (
+            select from webhook_endpoints e where e.client_id = c.id
+              and (not $2 or e.failing_since is not null or e.disabled_reason in ('gone', 'failing')))
+         order by lower(name), id",
+    )
+    .bind(clients.chosen)
+    .bind(failing)
+    .fetch_all(&app.pool)
+    .await
 }
 
 #[derive(Template)]
 #[template(path = "webhook.html")]
 struct One {
     client: i32,
+    name: String,
     endpoint: Endpoint,
     deliveries: Vec<Delivery>,
+    state: String,
+    states: &'static [&'static str],
+    pages: Pages,
     operator: bool,
 }
 
 pub(super) async fn one(app: &App, operator: bool, asked: &Asked, id: &str) -> Result<Option<Inside>, Fault> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
-    let Some(client) = Clients::of(app, asked).await?.chosen else { return Ok(None) };
+    let owner: Option<(i32, String)> = sqlx::query_as(
+        "select c.id, c.name from webhook_endpoints e join clients c on c.id = e.client_id where e.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(&app.pool)
+    .await?;
+    let Some((client, name)) = owner else { return Ok(None) };
     let Some(endpoint) = endpoints::find(&app.pool, client, id).await? else { return Ok(None) };
-    let deliveries = deliveries::list(&app.pool, id, None, None, 50).await?;
-    let title = endpoint.url.clone();
-    Inside::of(title, &One { client, endpoint, deliveries, operator })
+    let state: Option<State> = asked.parse("state");
+    let deliveries = deliveries::list(&app.pool, id, state, asked.parse("before"), PAGE).await?;
+    let full = deliveries.len() == PAGE as usize;
+    let pages = Pages::of(asked, deliveries.last().filter(|_| full).map(|last| last.id));
+    let (title, state) = (endpoint.url.clone(), asked.text("state").to_owned());
+    Inside::of(title, &One { client, name, endpoint, deliveries, state, states: State::VARIANTS, pages, operator })
 }
