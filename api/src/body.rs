@@ -1,7 +1,9 @@
 //! A file on its way in: from the request's body to a stream of the file's plain bytes. Never more than a frame of it
 //! is held.
 
+mod charset;
 mod decode;
+mod disposition;
 mod form;
 mod patient;
 mod problem;
@@ -11,6 +13,7 @@ use std::{error::Error, io, time::Duration};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
+pub(crate) use charset::charset;
 pub(crate) use decode::{Encoding, decode, encoding};
 pub(crate) use form::{Form, boundary};
 pub(crate) use patient::Patient;

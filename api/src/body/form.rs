@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, header};
 
-use super::{BodyError, Bytestream};
+use super::{BodyError, Bytestream, charset, decode, disposition::filename, encoding};
 use crate::problem::{Code, Problem, Result};
 
 /// Bytes that a part other than the file may have.
@@ -49,9 +49,15 @@ impl Form {
             let Some(part) = part else { return Err(bad("there is no part named 'file'".to_owned())) };
             let name = part.name().unwrap_or_default().to_owned();
             if name == "file" {
-                let filename = part.file_name().map(str::to_owned);
+                charset(part.headers())?;
+                let encoding = encoding(part.headers())?;
+                let filename = filename(part.headers()).or_else(|| part.file_name().map(str::to_owned));
                 let behind = stream::once(end(parts, body)).try_filter_map(async |()| Ok(None));
-                return Ok(Self { fields, filename, file: part.map_err(BodyError::Form).chain(behind).boxed() });
+                return Ok(Self {
+                    fields,
+                    filename,
+                    file: decode(part.map_err(BodyError::Form), encoding).chain(behind).boxed(),
+                });
             }
             if fields.len() == FEW {
                 return Err(bad(format!("there are more than {FEW} parts before the file")));

@@ -58,8 +58,12 @@ codes! {
         "Nothing of the body arrived for too long. The upload has failed and nothing of it stays: send the file again.";
     UploadTooSlow = REQUEST_TIMEOUT "upload-too-slow", "The body arrives too slowly",
         "Less of the body arrived than the server's setting asks for, so the upload has failed and nothing of it stays. Send the file compressed, or over a better line.";
+    UnsupportedCharset = UNSUPPORTED_MEDIA_TYPE "unsupported-charset", "This character set is not supported",
+        "Files are read as UTF-8. Save the file so, and send it with `charset=utf-8` or with none.";
     WrongHeader = UNPROCESSABLE_ENTITY "wrong-header", "The file's header is wrong",
         "The first record must name the kind's columns, in any order and capitalisation; or every line is a JSON object, the first one too. `errors` names the columns at fault.";
+    WrongFormat = UNPROCESSABLE_ENTITY "wrong-format", "The file is not one of rows",
+        "A file is CSV with commas, or lines of JSON, in UTF-8. `detail` says what this one is, and how to make the other of it.";
     EmptyFile = UNPROCESSABLE_ENTITY "empty-file", "The file is empty",
         "A file has at least a header record. Check what was sent: an empty body is often a wrong path in a script.";
     TooLarge = PAYLOAD_TOO_LARGE "too-large", "The file is larger than this server takes",

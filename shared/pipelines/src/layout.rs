@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use crate::records::Records;
+use crate::{
+    fields::trim,
+    hint::hint,
+    names::{nearest, same, shown},
+    records::Records,
+};
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +61,11 @@ pub struct HeaderError {
     pub missing: Vec<&'static str>,
     /// Columns of the kind that the header names more than once.
     pub duplicate: Vec<&'static str>,
-    /// What the header names, trimmed; at most 50 names of at most 60 characters.
+    /// For some of what is missing: the name in the header that may mean it.
+    pub like: Vec<(&'static str, String)>,
+    /// What the file looks like instead, and what to do.
+    pub hint: Option<String>,
+    /// What the header names, trimmed, what nobody sees shown by its number; at most 50 names of at most 60 characters.
     pub found: Vec<String>,
     /// A limit that the header exceeds; the rest was not looked at then.
     pub over: Option<Over>,
@@ -99,7 +108,7 @@ impl Layout {
             return Ok(Self { format: Format::Ndjson, columns, amounts, places, width: columns.len() });
         }
         let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
-        let mut error = HeaderError { missing: vec![], duplicate: vec![], found: vec![], over: None, expected };
+        let mut error = HeaderError::of(expected);
         if record.len() > limits.max_record_bytes {
             error.over = Some(Over::Bytes { limit: limits.max_record_bytes });
             return Err(error);
@@ -109,14 +118,18 @@ impl Layout {
         let width = header.as_ref().map_or(0, |header| header.columns());
         let names: Vec<String> = (0..width)
             .filter_map(|place| header.as_ref()?.field(place))
-            .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+            .map(|name| trim(&String::from_utf8_lossy(name)).to_owned())
             .collect();
         if width > limits.max_columns {
             error.over = Some(Over::Columns { found: width, limit: limits.max_columns });
         }
         let mut places = Vec::with_capacity(columns.len());
         for (n, column) in columns.iter().enumerate() {
-            let mut found = (0..width).filter(|&place| names[place].eq_ignore_ascii_case(column));
+            let exact = (0..width).any(|place| names[place].eq_ignore_ascii_case(column));
+            let mut found = (0..width).filter(|&place| match exact {
+                true => names[place].eq_ignore_ascii_case(column),
+                false => same(column, &names[place]),
+            });
             match found.next() {
                 Some(place) => places.push(place),
                 None if n >= expected.len() => places.push(Self::ABSENT),
@@ -129,7 +142,10 @@ impl Layout {
         if error.over.is_none() && error.missing.is_empty() && error.duplicate.is_empty() {
             return Ok(Self { format: Format::Csv, columns, amounts, places, width });
         }
-        error.found = names.iter().take(50).map(|name| name.chars().take(60).collect()).collect();
+        let short = |name: &str| shown(name).chars().take(60).collect::<String>();
+        let like = |column: &&'static str| Some((*column, short(nearest(column, &names)?)));
+        error.like = error.missing.iter().filter_map(like).collect();
+        error.found = names.iter().take(50).map(|name| short(name)).collect();
         Err(error)
     }
 
@@ -141,6 +157,36 @@ impl Layout {
     /// Columns of the file, those that are ignored included.
     pub fn width(&self) -> usize {
         self.width
+    }
+}
+
+impl HeaderError {
+    fn of(expected: &'static [&'static str]) -> Self {
+        Self { missing: vec![], duplicate: vec![], like: vec![], hint: None, found: vec![], over: None, expected }
+    }
+
+    /// The same, with what the beginning of the file tells of the reason.
+    #[must_use]
+    pub fn explained_by(mut self, head: &[u8]) -> Self {
+        if self.over.is_none() && !self.missing.is_empty() {
+            self.hint = hint(head, self.expected);
+        }
+        self
+    }
+
+    fn lacks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.missing.is_empty() {
+            write!(f, "the header lacks {}", self.missing.join(", "))?;
+        }
+        if !self.duplicate.is_empty() {
+            let also = if self.missing.is_empty() { "the header" } else { " and" };
+            write!(f, "{also} names more than once: {}", self.duplicate.join(", "))?;
+        }
+        write!(f, "; it has: {}.", self.found.join(", "))?;
+        for (n, (column, name)) in self.like.iter().enumerate() {
+            write!(f, "{}{name} for {column}", if n == 0 { " Did you mean " } else { ", " })?;
+        }
+        if self.like.is_empty() { Ok(()) } else { f.write_str("?") }
     }
 }
 
@@ -159,18 +205,14 @@ impl fmt::Display for HeaderError {
             }
             None => {}
         }
-        if !self.missing.is_empty() {
-            write!(f, "the header lacks {}", self.missing.join(", "))?;
-        }
-        if !self.duplicate.is_empty() {
-            let also = if self.missing.is_empty() { "the header" } else { " and" };
-            write!(f, "{also} names more than once: {}", self.duplicate.join(", "))?;
+        match &self.hint {
+            Some(hint) => write!(f, "{hint}.")?,
+            None => self.lacks(f)?,
         }
         write!(
             f,
-            "; it has: {}. The first line must name the columns {}, separated by commas, each once, in any order and \
-             capitalisation; further columns are ignored.",
-            self.found.join(", "),
+            " The first line must name the columns {}, separated by commas, each once, in any order and capitalisation; \
+             further columns are ignored.",
             self.expected.join(", "),
         )?;
         match self.found.first() {

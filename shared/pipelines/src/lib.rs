@@ -13,14 +13,18 @@
 pub mod claims;
 mod copy;
 mod debts;
+mod encoding;
 mod fields;
+mod foreign;
 pub mod generate;
+mod hint;
 mod key;
 mod kind;
 mod layout;
 mod lines;
 pub mod merchants;
 pub mod messages;
+mod names;
 mod parse;
 mod places;
 pub mod records;
@@ -33,7 +37,9 @@ pub mod values;
 
 pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter};
 
+pub use encoding::Encoding;
 pub use fields::MAX_AMOUNT_MINOR;
+pub use foreign::{FEW, Foreign, SOME, foreign};
 pub use kind::{Kind, Table, UnknownKind};
 pub use layout::{Format, HeaderError, Layout, Limits, Over};
 

@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use crate::{
     Format, Layout, ReasonCode, Reject, claims,
-    fields::{Field, trim_bytes},
+    fields::{Field, trim, trim_bytes},
     lines::line_ends,
     merchants,
+    names::same,
     records::{Objects, Record, Records},
     reject::Fault,
     scan::{Scan, Stop},
@@ -93,6 +94,9 @@ pub(crate) trait Pipeline: Sync {
     /// Checks a record and appends its tuple; what is appended on a fault does not count. Returns the row's key.
     fn encode(&self, fields: &Fields<'_>, line: u64, out: &mut Vec<u8>) -> Result<u128, Fault>;
 
+    /// Everything that is wrong with a record, in the order in which `encode` checks it: for the few that it refuses.
+    fn faults(&self, fields: &Fields<'_>) -> Vec<Fault>;
+
     /// What a good record mentions that is kept elsewhere: UTF-8.
     fn mention<'r>(&self, _fields: &Fields<'r>) -> Option<&'r [u8]> {
         None
@@ -110,6 +114,16 @@ impl<'r> Fields<'r> {
     /// Whether the file, or the object of a file of JSON, has the column.
     pub(crate) fn has(&self, place: usize) -> bool {
         self.record.field(self.layout.places[place]).is_some()
+    }
+
+    /// Whether each field is its column's name.
+    fn are_names(&self) -> bool {
+        let columns =
+            self.layout.columns.iter().zip(&self.layout.places).filter(|(_, place)| **place != Layout::ABSENT);
+        columns.into_iter().all(|(column, place)| {
+            let field = self.record.field(*place).and_then(|field| std::str::from_utf8(field).ok());
+            field.is_some_and(|field| same(column, trim(field)))
+        })
     }
 
     /// The field of a column with the blanks at its ends.
@@ -268,7 +282,8 @@ impl<P: Pipeline> Job<'_, P> {
         }
         let outcome = match read {
             Ok(plain) if record.columns() == width => {
-                self.encode(&Fields { record, layout: self.layout, plain }, line, parsed)
+                let fields = Fields { record, layout: self.layout, plain };
+                self.encode(&fields, line, parsed).map_err(|first| self.all_of(first, &fields))
             }
             Ok(_) => Err(wrong_width(record.columns(), width)),
             Err(fault) => Err(fault),
@@ -287,6 +302,24 @@ impl<P: Pipeline> Job<'_, P> {
             parsed.mentions.insert(mentioned.to_owned());
         }
         Ok(key)
+    }
+}
+
+impl<P: Pipeline> Job<'_, P> {
+    /// The first fault of a record, with the others in its message; or that the record is none at all.
+    #[cold]
+    fn all_of(&self, first: Fault, fields: &Fields<'_>) -> Fault {
+        if fields.are_names() {
+            let message = "the line is the header again: only the first line of a file names its columns".to_owned();
+            return Fault { column: None, code: ReasonCode::HeaderAgain, message };
+        }
+        let others = self.pipeline.faults(fields).into_iter().filter(|fault| fault.column != first.column);
+        let mut all = first.clone();
+        for (n, fault) in others.enumerate() {
+            all.message.push_str(if n == 0 { ". Also: " } else { "; " });
+            all.message.push_str(&fault.message);
+        }
+        all
     }
 }
 

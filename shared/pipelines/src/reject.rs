@@ -15,7 +15,8 @@ pub struct Reject {
     pub column: Option<&'static str>,
     /// Why, for machines.
     pub code: ReasonCode,
-    /// Why, for people: what was found and what is expected. Never holds a NUL.
+    /// Why, for people: what was found and what is expected; behind that of `column`, the faults of other columns. Never
+    /// holds a NUL.
     pub message: String,
     /// The record as it came, without its line end; of a record too long only the first bytes.
     pub raw: Vec<u8>,
@@ -94,6 +95,8 @@ reason_codes! {
     RecordTooLong = "record_too_long",
     /// The line of a file of JSON is not an object, or a field of it is neither a text nor a number nor null.
     BadJson = "bad_json",
+    /// The header, once more.
+    HeaderAgain = "header_again",
     /// The record has fewer columns than the header.
     TooFewColumns = "too_few_columns",
     /// The record has more columns than the header.

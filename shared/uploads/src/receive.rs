@@ -2,6 +2,7 @@
 
 mod enter;
 mod intake;
+mod look;
 mod patience;
 mod resend;
 mod room;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use gristmill_pipelines::{HeaderError, Kind, Limits, Piece, SplitLimits, Splitter};
+use gristmill_pipelines::{Foreign, HeaderError, Kind, Limits, Piece, SplitLimits, Splitter};
 use gristmill_platform::config::LimitsConfig;
 use gristmill_queue::{Queue, QueueError, trace};
 use object_store::ObjectStore;
@@ -18,8 +19,8 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use self::intake::Intake;
 pub use self::{enter::OversizeNote, room::Room};
+use self::{intake::Intake, look::Look};
 use crate::{Policy, Upload, events::Events};
 
 /// Takes files in. Cheap to clone.
@@ -73,6 +74,14 @@ pub enum ReceiveError {
     /// The first record is not a header of this kind.
     #[error(transparent)]
     Header(#[from] HeaderError),
+    /// The file is another kind of file, or not in UTF-8.
+    #[error("{what}")]
+    Foreign {
+        /// What it is.
+        what: Foreign,
+        /// The upload that failed, when its header had been accepted.
+        upload_id: Option<Uuid>,
+    },
     /// Not one record.
     #[error("the file is empty: send the header and the records")]
     Empty,
@@ -158,10 +167,14 @@ impl Receiver {
                 cutter.push(&frame)?;
                 self.pass_on(&new, &mut cutter, &mut intake).await?;
             }
-            cutter.finish();
+            cutter.finish()?;
             self.pass_on(&new, &mut cutter, &mut intake).await
         }
         .await;
+        let result = match result {
+            Err(ReceiveError::Header(error)) => Err(cutter.explained(error, &mut body).await),
+            other => other,
+        };
         let Some(intake) = intake else {
             return Err(result.err().unwrap_or(ReceiveError::Empty));
         };
@@ -195,6 +208,12 @@ impl Receiver {
     }
 }
 
+impl From<Foreign> for ReceiveError {
+    fn from(what: Foreign) -> Self {
+        Self::Foreign { what, upload_id: None }
+    }
+}
+
 /// A setting in bytes as a size in memory.
 fn bytes(setting: u64) -> usize {
     usize::try_from(setting).unwrap_or(usize::MAX)
@@ -203,6 +222,7 @@ fn bytes(setting: u64) -> usize {
 /// The splitter, with what is counted and hashed over the whole file.
 struct Cutter {
     splitter: Option<Splitter>,
+    look: Look,
     pieces: Vec<Piece>,
     hash: Sha256,
     bytes: u64,
@@ -217,6 +237,7 @@ impl Cutter {
         });
         Self {
             splitter: Some(splitter),
+            look: Look::default(),
             pieces: Vec::new(),
             hash: Sha256::new(),
             bytes: 0,
@@ -230,16 +251,33 @@ impl Cutter {
             return Err(ReceiveError::TooLarge { limit: self.limit, upload_id: None });
         }
         self.hash.update(frame);
-        if let Some(splitter) = &mut self.splitter {
+        if let (true, Some(splitter)) = (self.look.push(frame)?, &mut self.splitter) {
             splitter.push(frame, |piece| self.pieces.push(piece));
         }
         Ok(())
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self) -> Result<(), ReceiveError> {
+        self.look.finish()?;
         if let Some(splitter) = self.splitter.take() {
             splitter.finish(|piece| self.pieces.push(piece));
         }
+        Ok(())
+    }
+
+    /// Why the header is none, by the lines behind it: they are read for that, if they come.
+    async fn explained<S, E>(&mut self, error: HeaderError, body: &mut S) -> ReceiveError
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
+        while !self.look.is_full()
+            && let Some(Ok(frame)) = body.next().await
+        {
+            if let Err(what) = self.look.push(&frame) {
+                return what.into();
+            }
+        }
+        error.explained_by(self.look.head()).into()
     }
 
     fn sha256(self) -> [u8; 32] {

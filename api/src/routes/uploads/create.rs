@@ -80,10 +80,11 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<(StatusCode, HeaderMap, Json<Upload>)> {
     let encoding = body::encoding(&headers)?;
+    body::charset(&headers)?;
     let boundary = body::boundary(&headers)?;
     let idempotency_key = idempotency_key(&headers)?;
     // A raw body has no parameters in it: what is wrong with them is said before it is read.
-    let early = boundary.is_none().then(|| Wanted::take(Params::of(&uri))).transpose()?;
+    let early = boundary.is_none().then(|| Wanted::take(Params::of(&uri), "")).transpose()?;
     let permit = app.receiving.clone().try_acquire_owned().map_err(|_| busy(&app))?;
 
     let patient = Patient::new(body, &app.config, app.stop_bodies.clone());
@@ -94,7 +95,7 @@ pub(crate) async fn create(
             let form = Form::read(plain, boundary.unwrap_or_default()).await?;
             let mut query = Params::of(&uri);
             form.fields.into_iter().for_each(|(name, value)| query.add(name, value));
-            let mut wanted = Wanted::take(query)?;
+            let mut wanted = Wanted::take(query, " before the part 'file'")?;
             wanted.filename = wanted.filename.or(form.filename.filter(|name| check_filename(name).is_ok()));
             (wanted, form.file)
         }
@@ -121,13 +122,14 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn take(mut query: Params) -> Result<Self> {
+    /// `place`: where in the request the parameters must be.
+    fn take(mut query: Params, place: &str) -> Result<Self> {
         let kind = query.take("kind");
         let policy = query.take("policy").unwrap_or(Policy::Partial);
         let filename = query.take_by("filename", |name| check_filename(name).map(|()| name.to_owned()));
         let force = query.flag("force");
-        let kind =
-            query.finish_with("kind", kind, || format!("missing; it is one of: {}", Kind::VARIANTS.join(", ")))?;
+        let kind = query
+            .finish_with("kind", kind, || format!("missing{place}; it is one of: {}", Kind::VARIANTS.join(", ")))?;
         Ok(Self { kind, policy, filename, force })
     }
 }
@@ -155,6 +157,9 @@ fn problem(error: ReceiveError) -> Problem {
     let said = sentence(&error.to_string());
     match error {
         ReceiveError::Header(error) => wrong_header(&error),
+        ReceiveError::Foreign { upload_id, .. } => {
+            upload_id.into_iter().fold(Problem::new(Code::WrongFormat, said), Problem::about)
+        }
         ReceiveError::HeaderTooLong { .. } => Problem::new(Code::WrongHeader, said),
         ReceiveError::Empty => Problem::new(Code::EmptyFile, said),
         ReceiveError::TooLarge { upload_id, .. } => {
@@ -191,9 +196,12 @@ fn sentence(said: &str) -> String {
 }
 
 fn wrong_header(error: &HeaderError) -> Problem {
-    let missing = error.missing.iter().map(|column| (*column, "missing"));
-    let twice = error.duplicate.iter().map(|column| (*column, "named more than once"));
-    let errors =
-        missing.chain(twice).map(|(column, detail)| FieldError { field: column.to_owned(), detail: detail.to_owned() });
+    let like = |column| error.like.iter().find(|(of, _)| *of == column).map(|(_, name)| name);
+    let missing = error.missing.iter().map(|column| match like(*column) {
+        Some(name) => (*column, format!("missing; did you mean '{name}'?")),
+        None => (*column, "missing".to_owned()),
+    });
+    let twice = error.duplicate.iter().map(|column| (*column, "named more than once".to_owned()));
+    let errors = missing.chain(twice).map(|(column, detail)| FieldError { field: column.to_owned(), detail });
     Problem::new(Code::WrongHeader, sentence(&error.to_string())).errors(errors.collect())
 }

@@ -163,6 +163,10 @@ impl Claims {
         Self { owner: *owner, options: rules.claims, template, key, line, claim, amounts, day }
     }
 
+    fn line<'r>(&self, fields: &Fields<'r>) -> Line<'r> {
+        Line::new(std::array::from_fn(|column| fields.get(column, COLUMNS[column]).bytes), self.options.today)
+    }
+
     fn claim(&self, line: &Line<'_>, day: i32, number: u64) -> Uuid {
         match self.options.grouping {
             Grouping::Visit => id::of_visit(&self.owner, line.field(SUBSCRIBER), line.field(PROVIDER), day),
@@ -171,13 +175,17 @@ impl Claims {
     }
 }
 
+/// As a reject has it.
+fn fault(line: &Line<'_>, rule: &'static rules::Rule, column: usize) -> Fault {
+    let Broken { column, rule, code, message } = told(line, rule, column);
+    Fault { column: Some(column), code, message: format!("{message} (rule {rule})") }
+}
+
 impl Pipeline for Claims {
     fn encode(&self, fields: &Fields<'_>, number: u64, out: &mut Vec<u8>) -> Result<u128, Fault> {
-        let texts = std::array::from_fn(|column| fields.get(column, COLUMNS[column]).bytes);
-        let line = Line::new(texts, self.options.today);
+        let line = self.line(fields);
         if let Some((rule, column)) = rules::broken(&line, self.options.switches).next() {
-            let Broken { column, rule, code, message } = told(&line, rule, column);
-            return Err(Fault { column: Some(column), code, message: format!("{message} (rule {rule})") });
+            return Err(fault(&line, rule, column));
         }
         let Some(values) = line.values() else {
             let message = "its amounts or its date cannot be read though no rule says why".to_owned();
@@ -207,5 +215,10 @@ impl Pipeline for Claims {
             push_field(out, line.field(column));
         }
         Ok(key.as_u128())
+    }
+
+    fn faults(&self, fields: &Fields<'_>) -> Vec<Fault> {
+        let line = self.line(fields);
+        rules::broken(&line, self.options.switches).map(|(rule, column)| fault(&line, rule, column)).collect()
     }
 }

@@ -74,4 +74,19 @@ impl Pipeline for Debts {
         }
         Ok(debt_id.as_u128())
     }
+
+    fn faults(&self, fields: &Fields<'_>) -> Vec<Fault> {
+        let field = |place: usize| fields.get(place, COLUMNS[place]);
+        [
+            field(0).text(rules::MAX_NAME).err(),
+            rules::government_id(field(1), self.check_government_id).err(),
+            field(2).email().err(),
+            field(3).amount().err(),
+            field(4).date().err(),
+            field(5).uuid().err(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
 }

@@ -65,6 +65,18 @@ impl Pipeline for Messages {
         Ok(key.as_u128())
     }
 
+    fn faults(&self, fields: &Fields<'_>) -> Vec<Fault> {
+        [
+            fields.get(0, COLUMNS[0]).identifier(rules::MAX_ID, ReasonCode::BadId).err(),
+            fields.get(1, COLUMNS[1]).timestamp().err(),
+            text(fields).err(),
+            report_id(fields).err(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     fn mention<'r>(&self, fields: &Fields<'r>) -> Option<&'r [u8]> {
         report_id(fields).ok().flatten()
     }

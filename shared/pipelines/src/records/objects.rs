@@ -12,6 +12,7 @@ use super::{Record, Records, Span};
 use crate::{
     Layout, ReasonCode,
     fields::without_exponent,
+    names::same,
     reject::{Fault, excerpt},
 };
 
@@ -178,6 +179,8 @@ impl Visitor<'_> for Name {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|column| column.eq_ignore_ascii_case(name)))
+        // as it stands first: `Id` is `id` though `I-D` would be too
+        let place = self.0.iter().position(|column| column.eq_ignore_ascii_case(name));
+        Ok(place.or_else(|| self.0.iter().position(|column| same(column, name))))
     }
 }

@@ -70,11 +70,8 @@ impl Pipeline for Transactions<'_> {
         let date = field(0).date()?;
         let description = field(1).text(rules::MAX_DESCRIPTION)?;
         let amount = field(2).signed_amount()?;
-        let currency = match field(3) {
-            empty if empty.bytes.is_empty() => None,
-            given => Some(given.currency()?),
-        };
-        let id = if fields.has(4) { Some(field(4).identifier(rules::MAX_ID, ReasonCode::BadId)?) } else { None };
+        let currency = currency(fields)?;
+        let id = id(fields)?;
         let key = match id {
             Some(id) => key_of_id(id),
             None => rules::key_of_line(self.owner.upload_id, line),
@@ -105,6 +102,34 @@ impl Pipeline for Transactions<'_> {
         push(out, found.and_then(|found| found.category).map(|category| category.mcc.as_bytes()));
         push(out, found.and_then(|found| found.wikidata).map(str::as_bytes));
         Ok(key.as_u128())
+    }
+
+    fn faults(&self, fields: &Fields<'_>) -> Vec<Fault> {
+        let field = |place: usize| fields.get(place, COLUMNS[place]);
+        [
+            field(0).date().err(),
+            field(1).text(rules::MAX_DESCRIPTION).err(),
+            field(2).signed_amount().err(),
+            currency(fields).err(),
+            id(fields).err(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+fn currency(fields: &Fields<'_>) -> Result<Option<[u8; 3]>, Fault> {
+    match fields.get(3, COLUMNS[3]) {
+        empty if empty.bytes.is_empty() => Ok(None),
+        given => given.currency().map(Some),
+    }
+}
+
+fn id<'r>(fields: &Fields<'r>) -> Result<Option<&'r [u8]>, Fault> {
+    match fields.has(4) {
+        true => fields.get(4, COLUMNS[4]).identifier(rules::MAX_ID, ReasonCode::BadId).map(Some),
+        false => Ok(None),
     }
 }
 

@@ -78,7 +78,7 @@ fn bad_samples_become_rejects() {
             let [reject] = &parsed.rejects[..] else { panic!("{kind}: {shown:?} is accepted") };
             assert_eq!((reject.code, reject.column), (bad.code, bad.column), "{kind}: {shown:?}");
             assert_eq!((reject.line, &reject.raw[..]), (9, bad.record));
-            assert!(!reject.message.contains('\0') && reject.message.len() < 400, "{}", reject.message);
+            assert!(!reject.message.contains('\0') && reject.message.len() < 2000, "{}", reject.message);
             assert!(parsed.rows.is_empty() && parsed.tuples.is_empty());
             assert!(bad.column.is_none_or(|column| kind.columns().contains(&column)));
         }
@@ -156,4 +156,38 @@ fn copy_frame_is_that_of_postgres() {
     assert_eq!(COPY_HEADER, b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
     assert_eq!(COPY_HEADER.len(), 19);
     assert_eq!(COPY_TRAILER, [0xff, 0xff]);
+}
+
+#[test]
+fn all_that_is_wrong_with_a_record_is_told_at_once() {
+    let rejects = |kind: Kind, record: &str| parse(kind, record.as_bytes(), 2).rejects;
+    let reject = &rejects(Kind::Debts, "Ana,1,not-mail,1.234,31/12/2030,8936d139-5493-474d-acf5-458f1e633171")[0];
+    assert_eq!((reject.code, reject.column), (ReasonCode::BadEmail, Some("email")));
+    assert!(reject.message.starts_with("email is \"not-mail\", expected"), "{}", reject.message);
+    assert!(reject.message.contains(". Also: debtAmount is \"1.234\", expected"), "{}", reject.message);
+    assert!(reject.message.contains("; debtDueDate is \"31/12/2030\", expected"), "{}", reject.message);
+    for (kind, record, others) in [
+        (Kind::Transactions, "x,,free,R$,1.23E+10", ["description is empty", "amount is", "currency is", "id is"]),
+        (
+            Kind::Claims,
+            "x,Y,,,1E+10,1,1,1,0,free",
+            ["service date is", "Subscriber# is", "Provider NPI is", "member copay is"],
+        ),
+        (Kind::Messages, "1E+10,x,a\0b,1E+11", ["timestamp is", "text holds a NUL", "report_id is", ". Also: "]),
+    ] {
+        let reject = &rejects(kind, record)[0];
+        assert!(others.iter().all(|other| reject.message.contains(other)), "{kind}: {}", reject.message);
+    }
+}
+
+#[test]
+fn a_header_in_the_middle_of_a_file_is_told_as_one() {
+    for &kind in Kind::ALL {
+        let samples = kind.samples();
+        for header in [samples.header.to_owned(), samples.header.to_uppercase()] {
+            let reject = &parse(kind, header.as_bytes(), 9).rejects[0];
+            assert_eq!((reject.code, reject.column, reject.line), (ReasonCode::HeaderAgain, None, 9), "{kind}");
+            assert!(reject.message.starts_with("the line is the header again"), "{}", reject.message);
+        }
+    }
 }

@@ -43,3 +43,45 @@ fn limits_are_named() {
     assert_eq!(long.over, Some(Over::Bytes { limit: 200 }));
     assert!(long.to_string().contains("max_record_bytes"), "{long}");
 }
+
+#[test]
+fn names_need_not_be_written_as_we_do() {
+    for header in [
+        "name,government_id,email,debt_amount,debt_due_date,debt_id",
+        "Name,Government ID,E-mail,Debt Amount,DEBT-DUE-DATE,debt id",
+        "\u{200b}n\u{e3}me,governmentId,email\u{a0},debtAmount,\u{feff}debtDueDate,debtId\u{200e}",
+    ] {
+        assert_eq!(read(header.as_bytes()).unwrap().width(), 6, "{header}");
+    }
+    // what is exactly a column's name is the column
+    assert!(read(b"name,governmentId,email,debtAmount,debtDueDate,debtId,debt_id").is_ok());
+    assert_eq!(
+        read(b"name,governmentId,email,debtAmount,debtDueDate,debt_id,debt-id").unwrap_err().duplicate,
+        ["debtId"]
+    );
+}
+
+#[test]
+fn what_is_missing_is_looked_for_among_the_names() {
+    let error = read("nome,cpf,email,valor,vencimento,id".as_bytes()).unwrap_err();
+    let like: Vec<(&str, &str)> = error.like.iter().map(|(column, name)| (*column, name.as_str())).collect();
+    let meant = [
+        ("name", "nome"),
+        ("governmentId", "cpf"),
+        ("debtAmount", "valor"),
+        ("debtDueDate", "vencimento"),
+        ("debtId", "id"),
+    ];
+    assert_eq!(like, meant);
+    insta::assert_snapshot!(error);
+    let error = read("na\u{1b}[31mme\u{200b},x".as_bytes()).unwrap_err();
+    assert!(!error.to_string().contains(|char: char| char.is_control() || char == '\u{200b}'), "{error}");
+}
+
+#[test]
+fn the_beginning_of_the_file_tells_why_there_is_no_header() {
+    let header = b"name;governmentId;email;debtAmount;debtDueDate;debtId";
+    let error = read(header).unwrap_err().explained_by(&[&header[..], b"\nAna;1;a@b.c;1,00;31/12/2030;x"].concat());
+    assert_eq!(error.missing.len(), 6);
+    insta::assert_snapshot!(error);
+}

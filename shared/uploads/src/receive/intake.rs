@@ -215,6 +215,9 @@ impl Intake {
             ReceiveError::TooLarge { limit, .. } => {
                 ("too_large", ReceiveError::TooLarge { limit, upload_id: Some(self.id) })
             }
+            ReceiveError::Foreign { what, .. } => {
+                ("wrong_format", ReceiveError::Foreign { what, upload_id: Some(self.id) })
+            }
             error @ ReceiveError::Cancelled { .. } => return error,
             error => ("not_stored", error),
         };

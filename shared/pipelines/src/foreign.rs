@@ -1,0 +1,133 @@
+//! Files that are none of rows: told by how they begin, or by what is in their first megabyte.
+
+use std::fmt;
+
+/// So many bytes of a file are enough to tell that it is another kind of file…
+pub const FEW: usize = 4;
+/// …and so many, which.
+pub const SOME: usize = 4096;
+
+/// What a file is instead of CSV or lines of JSON in UTF-8. Says what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Foreign {
+    /// A workbook of Excel, as it is since 2007.
+    #[error("the file is an Excel workbook (.xlsx): save it as \"CSV UTF-8 (Comma delimited)\" and send that")]
+    Xlsx,
+    /// A workbook, or a document, as Office wrote it before.
+    #[error("the file is a workbook of an old Excel (.xls): save it as \"CSV UTF-8 (Comma delimited)\" and send that")]
+    Xls,
+    /// A table of LibreOffice.
+    #[error("the file is an OpenDocument spreadsheet (.ods): save it as CSV, in UTF-8 with commas, and send that")]
+    Ods,
+    /// Some other archive.
+    #[error("the file is a {0} archive: unpack it and send the CSV file that is in it")]
+    Archive(&'static str),
+    /// It is compressed, and nothing says so.
+    #[error("the file is compressed by {0}: send it with the header Content-Encoding: {0}, or unpack it")]
+    Compressed(&'static str),
+    /// It is compressed in a way that is not read.
+    #[error(
+        "the file is compressed by {0}: unpack it, or compress it by gzip or zstd and say so with Content-Encoding"
+    )]
+    Packed(&'static str),
+    /// A document.
+    #[error("the file is a PDF document: export the table as CSV in UTF-8 and send that")]
+    Pdf,
+    /// A page.
+    #[error("the file is an HTML or XML page: export the table as CSV in UTF-8 and send that")]
+    Markup,
+    /// Some other table.
+    #[error("the file is {0}: export it as CSV in UTF-8 and send that")]
+    Table(&'static str),
+    /// Two bytes a character.
+    #[error("the file is UTF-16 {0} a byte order mark: save it as UTF-8 (in Excel: \"CSV UTF-8\") and send that")]
+    Utf16(&'static str),
+    /// One byte a character.
+    #[error(
+        "the file is not UTF-8 but Windows-1252 or Latin-1: byte 0x{byte:02X} on line {line}{as_letter}; save it as UTF-8 (in \
+         Excel: \"CSV UTF-8\") and send that",
+        as_letter = Letter(*byte)
+    )]
+    OneByte {
+        /// The first byte that is not UTF-8.
+        byte: u8,
+        /// The line it stands on, from 1.
+        line: u64,
+    },
+}
+
+struct Letter(u8);
+
+impl fmt::Display for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 >= 0xc0 { write!(f, " is their '{}'", char::from(self.0)) } else { Ok(()) }
+    }
+}
+
+/// What the beginning of a file shows it to be; `None`: perhaps rows. With [`FEW`] bytes it is told whether, with
+/// [`SOME`], or all of a shorter file, which.
+#[must_use]
+pub fn foreign(head: &[u8]) -> Option<Foreign> {
+    let has = |word: &[u8]| head.windows(word.len()).any(|bytes| bytes == word);
+    Some(match head {
+        [b'P', b'K', 3 | 5, 4 | 6, ..] if has(b"mimetypeapplication/vnd.oasis") => Foreign::Ods,
+        [b'P', b'K', 3 | 5, 4 | 6, ..] if has(b"[Content_Types].xml") || has(b"xl/") => Foreign::Xlsx,
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => Foreign::Archive("ZIP"),
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => Foreign::Xls,
+        [0x1f, 0x8b, 8, ..] => Foreign::Compressed("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Foreign::Compressed("zstd"),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Foreign::Packed("bzip2"),
+        [0xfd, b'7', b'z', b'X', ..] => Foreign::Packed("xz"),
+        [b'7', b'z', 0xbc, 0xaf, ..] => Foreign::Archive("7z"),
+        [b'R', b'a', b'r', b'!', ..] => Foreign::Archive("RAR"),
+        [b'%', b'P', b'D', b'F', ..] => Foreign::Pdf,
+        [b'P', b'A', b'R', b'1', ..] => Foreign::Table("Parquet"),
+        [b'<', ..] | [0xef, 0xbb, 0xbf, b'<', ..] => Foreign::Markup,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Foreign::Utf16("with"),
+        [b' '..=b'~', 0, b' '..=b'~', 0, ..] | [0, b' '..=b'~', 0, b' '..=b'~', ..] => Foreign::Utf16("without"),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_by_their_first_bytes() {
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+        for (head, what) in [
+            (&b"PK\x03\x04\x14\0\0\0\x08\0......[Content_Types].xml"[..], Foreign::Xlsx),
+            (b"PK\x03\x04\x14\0\0\0\x08\0......debts.csv", Foreign::Archive("ZIP")),
+            (b"PK\x03\x04....mimetypeapplication/vnd.oasis.opendocument.spreadsheet", Foreign::Ods),
+            (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Foreign::Xls),
+            (b"\x1f\x8b\x08\0", Foreign::Compressed("gzip")),
+            (b"\x28\xb5\x2f\xfd", Foreign::Compressed("zstd")),
+            (b"%PDF-1.7", Foreign::Pdf),
+            (b"<!DOCTYPE html>", Foreign::Markup),
+            (b"\xef\xbb\xbf<?xml", Foreign::Markup),
+            (b"\xff\xfen\0", Foreign::Utf16("with")),
+            (&utf16("name,"), Foreign::Utf16("without")),
+            (&big("name,"), Foreign::Utf16("without")),
+            (b"BZh9", Foreign::Packed("bzip2")),
+        ] {
+            assert_eq!(foreign(head), Some(what), "{head:?}");
+            let said = what.to_string();
+            assert!(!said.chars().any(char::is_control) && said.len() < 200, "{said}");
+            // FEW bytes tell whether
+            assert!(foreign(&head[..FEW]).is_some(), "{head:?}");
+        }
+        for head in
+            [&b""[..], b"name,governmentId", b"\xef\xbb\xbfname", b"{\"name\":1}", b"[{", b"PKG,x", b"\0\0\0\0", b"na"]
+        {
+            assert_eq!(foreign(head), None, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn one_byte_a_letter_is_named() {
+        let said = Foreign::OneByte { byte: 0xe3, line: 3 }.to_string();
+        assert!(said.contains("Windows-1252 or Latin-1: byte 0xE3 on line 3 is their 'ã'; save it as UTF-8"), "{said}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Names of columns, as people write them.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::fields::trim;
+
+/// Whether a name in a file is the column's: blanks, `_`, `-`, `#` and `/` do not count, nor do accents and capitals.
+pub(crate) fn same(column: &str, name: &str) -> bool {
+    if column.eq_ignore_ascii_case(name) {
+        return true;
+    }
+    if column.is_ascii() && name.is_ascii() {
+        return letters(column).eq(letters(name));
+    }
+    plain(column) == plain(name)
+}
+
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes()
+        .filter(|byte| !matches!(byte, b' ' | b'\t' | b'_' | b'-' | b'#' | b'/'))
+        .map(|byte| byte.to_ascii_lowercase())
+}
+
+/// A name without what does not count.
+pub(crate) fn plain(name: &str) -> String {
+    let bare = trim(name).nfkd().filter(|char| {
+        let accent = ('\u{300}'..='\u{36f}').contains(char);
+        !accent && !char.is_whitespace() && !matches!(char, '_' | '-' | '#' | '/')
+    });
+    bare.flat_map(char::to_lowercase).collect()
+}
+
+/// A name for people: what nobody sees is shown by its number.
+pub(crate) fn shown(name: &str) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for char in name.chars() {
+        match char {
+            '"' | '\'' | '\\' => shown.push(char),
+            char => shown.extend(char.escape_debug()),
+        }
+    }
+    shown
+}
+
+/// Which of the names is most like the column's, if one is like it, or is a word for it in Portuguese or Spanish.
+pub(crate) fn nearest<'n>(column: &str, names: &'n [String]) -> Option<&'n str> {
+    const ALIKE: f64 = 0.6;
+    let wanted = plain(column);
+    let words = WORDS.iter().find(|(of, _)| *of == column).map_or(&[][..], |(_, words)| words);
+    let likeness = |name: &String| {
+        let name = plain(name);
+        if words.contains(&name.as_str()) { 1.0 } else { strsim::normalized_damerau_levenshtein(&wanted, &name) }
+    };
+    let (best, name) = names.iter().map(|name| (likeness(name), name)).max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (best >= ALIKE).then_some(name.as_str())
+}
+
+/// What statements and systems in Portuguese and Spanish call a column, and their short words for it.
+const WORDS: &[(&str, &[&str])] = &[
+    ("name", &["nome", "nomecompleto", "cliente", "devedor", "pagador", "sacado", "nombre", "fullname"]),
+    ("governmentId", &["cpf", "cnpj", "cpfcnpj", "documento", "taxid", "nif", "rfc"]),
+    ("email", &["mail", "emailaddress", "correio", "correo", "enderecodeemail"]),
+    ("debtAmount", &["valor", "amount", "montante", "importe", "valordivida", "valordadivida"]),
+    ("debtDueDate", &["vencimento", "datavencimento", "datadevencimento", "duedate", "fechadevencimiento"]),
+    ("debtId", &["id", "identificador", "iddivida", "uuid"]),
+    ("date", &["data", "fecha", "postingdate"]),
+    ("description", &["descricao", "titulo", "title", "historico", "lancamento", "descripcion", "memo"]),
+    ("amount", &["valor", "importe", "montante"]),
+    ("timestamp", &["datahora", "createdat", "time", "date"]),
+    ("text", &["texto", "mensagem", "message", "body", "content"]),
+    ("id", &["identificador", "messageid", "transactionid"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{nearest, same, shown};
+
+    #[test]
+    fn names_are_compared_by_their_letters() {
+        for (column, name) in [
+            ("debtAmount", "debt_amount"),
+            ("debtAmount", "Debt Amount"),
+            ("debtAmount", "DEBT-AMOUNT"),
+            ("email", "E-mail"),
+            ("email", "é-mail"),
+            ("Plan/Group #", "plan_group"),
+            ("Subscriber#", "Subscriber #"),
+            ("service date", "ServiceDate"),
+            ("report_id", "reportId"),
+        ] {
+            assert!(same(column, name), "{column} {name}");
+        }
+        for (column, name) in [("debtAmount", "amount"), ("id", "debtId"), ("name", ""), ("name", "n.ame")] {
+            assert!(!same(column, name), "{column} {name}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_found() {
+        let names = |header: &str| header.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let portuguese = names("nome,cpf,email,valor,vencimento,id");
+        let near = |column| nearest(column, &portuguese);
+        assert_eq!(near("name"), Some("nome"));
+        assert_eq!(near("governmentId"), Some("cpf"));
+        assert_eq!(near("debtAmount"), Some("valor"));
+        assert_eq!(near("debtDueDate"), Some("vencimento"));
+        assert_eq!(near("debtId"), Some("id"));
+        assert_eq!(nearest("debtAmount", &names("x,debtAmonut,y")), Some("debtAmonut"));
+        assert_eq!(nearest("debtAmount", &names("colour,size")), None);
+    }
+
+    #[test]
+    fn what_nobody_sees_is_shown() {
+        assert_eq!(shown("a\u{200b}b\u{1b}[31m\0 \"é\""), "a\\u{200b}b\\u{1b}[31m\\0 \"é\"");
+    }
+}
