@@ -10,6 +10,7 @@ mod dictionary;
 mod exact;
 mod fold;
 mod fuzzy;
+mod generic;
 pub mod noise;
 mod normalizer;
 mod rules;

@@ -13,6 +13,7 @@ use super::{
     exact::{self, Name},
     fold::{compact, fold},
     fuzzy::{self, Fuzzy},
+    generic::is_generic,
 };
 
 /// The least score that counts. What is below is not said.
@@ -149,7 +150,7 @@ impl Normalizer {
         let whole = self.exact(&fold(descriptor));
         let Cleaned { words, named, placed } = cleaned(descriptor, |word| self.suffixes.contains(word));
         let whole = whole.or_else(|| self.exact(&named));
-        if words.is_empty() && whole.is_none() {
+        if (words.is_empty() || is_generic(&words)) && (whole.is_none() || is_generic(&named)) {
             return None;
         }
         let best = whole.or_else(|| self.exact(&words)).or_else(|| self.cut_off(&words));
