@@ -135,6 +135,8 @@ impl From<claims::Line> for Line {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
 struct ClaimsQuery {
+    /// Only those that came with this upload.
+    upload_id: Option<Uuid>,
     /// Only those of this provider.
     provider: Option<String>,
     /// Only those of this member.
@@ -163,6 +165,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let filter = Filter {
+        upload_id: query.id("upload_id"),
         provider: query.take("provider"),
         subscriber: query.take("subscriber"),
         from: query.day("from"),

@@ -130,6 +130,8 @@ async fn a_claim_with_a_wrong_line_names_line_field_and_rule_and_leaves_nothing(
             ("lines[3].member_copay", "required_except_quadrant)"),
         ]
     );
+    let future = problem(post(&api, fee("1497775530", "2999-01-01", 10)).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(future["errors"][0]["detail"].as_str().unwrap().ends_with("(rule service_date_not_in_the_future)"), "{future}");
     let empty = json!({ "service_date": "2018-03-28", "lines": [] });
     let refused = problem(post(&api, empty).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert_eq!(refused["errors"][0]["field"], "lines");
@@ -178,6 +180,8 @@ async fn claims_are_listed_by_what_they_are() {
     assert_eq!(listed("from=2024-01-02&to=2024-01-02").await, [ids[1].clone()]);
     assert_eq!(listed("state=pending").await, newest);
     assert_eq!(listed("state=void").await, [] as [Value; 0]);
+    let none = "upload_id=0193aaaa-bbbb-7ccc-8ddd-eeeeffff0001";
+    assert_eq!(listed(none).await, [] as [Value; 0], "they came by themselves");
     let page = api.json("/v1/claims?limit=2").await;
     let cursor = page["next_cursor"].as_str().unwrap();
     assert_eq!(listed(&format!("cursor={cursor}")).await, newest[2..]);

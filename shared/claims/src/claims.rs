@@ -1,6 +1,6 @@
 //! Claims, as they are read.
 
-use gristmill_pipelines::claims::line_ids;
+use gristmill_pipelines::claims::{ids_of_upload, line_ids};
 use gristmill_queue::words;
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, Timestamp, ToSqlx as _};
@@ -71,6 +71,8 @@ pub struct Line {
 /// Which claims.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// That came with this upload.
+    pub upload_id: Option<Uuid>,
     /// Of this provider.
     pub provider: Option<String>,
     /// Of this member.
@@ -108,6 +110,12 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<Claim>, sqlx::Error> {
     let mut sql = select(client_id);
+    if let Some(upload_id) = filter.upload_id {
+        // They stand together in the index on ids, which begin with the time of their upload.
+        let (first, last) = ids_of_upload(upload_id);
+        sql.push(" and c.id between ").push_bind(first).push(" and ").push_bind(last);
+        sql.push(" and c.upload_id = ").push_bind(upload_id);
+    }
     if let Some(provider) = &filter.provider {
         sql.push(" and c.provider_npi = ").push_bind(provider.as_str());
     }

@@ -190,6 +190,9 @@ async fn the_same_file_again_is_known_and_by_force_makes_new_claims() {
     accepted(mill.receive(NewUpload { force: true, ..new_upload(&mill, Policy::Partial) }, &file).await);
     mill.drain().await;
     assert_eq!(all(&mill).await.len(), 2);
+    let of_first = Filter { upload_id: Some(first.id), ..Filter::default() };
+    let listed = claims::list(&mill.stack.pool, mill.client_id, &of_first, None, 100).await.unwrap();
+    assert_eq!(listed.iter().map(|claim| claim.upload_id).collect::<Vec<_>>(), [Some(first.id)]);
     assert_eq!(top(&mill, None, None).await, [("1497775530".to_owned(), 2 * 11_685)]);
 }
 
