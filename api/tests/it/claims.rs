@@ -131,7 +131,10 @@ async fn a_claim_with_a_wrong_line_names_line_field_and_rule_and_leaves_nothing(
         ]
     );
     let future = problem(post(&api, fee("1497775530", "2999-01-01", 10)).await, StatusCode::UNPROCESSABLE_ENTITY).await;
-    assert!(future["errors"][0]["detail"].as_str().unwrap().ends_with("(rule service_date_not_in_the_future)"), "{future}");
+    assert!(
+        future["errors"][0]["detail"].as_str().unwrap().ends_with("(rule service_date_not_in_the_future)"),
+        "{future}"
+    );
     let empty = json!({ "service_date": "2018-03-28", "lines": [] });
     let refused = problem(post(&api, empty).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert_eq!(refused["errors"][0]["field"], "lines");

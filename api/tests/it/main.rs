@@ -8,6 +8,7 @@ mod documents;
 mod doors;
 mod encodings;
 mod events;
+mod foreign;
 mod idempotency;
 mod jobs;
 mod keys;
