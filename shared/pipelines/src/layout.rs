@@ -61,16 +61,23 @@ pub struct HeaderError {
     pub missing: Vec<&'static str>,
     /// Columns of the kind that the header names more than once.
     pub duplicate: Vec<&'static str>,
-    /// For some of what is missing: the name in the header that may mean it.
-    pub like: Vec<(&'static str, String)>,
-    /// What the file looks like instead, and what to do.
-    pub hint: Option<String>,
+    /// What may have been meant.
+    pub guess: Box<Guess>,
     /// What the header names, trimmed, what nobody sees shown by its number; at most 50 names of at most 60 characters.
     pub found: Vec<String>,
     /// A limit that the header exceeds; the rest was not looked at then.
     pub over: Option<Over>,
     /// What the kind needs.
     pub expected: &'static [&'static str],
+}
+
+/// What a header that is none may have meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guess {
+    /// For some of what is missing: the name in the header that may mean it.
+    pub like: Vec<(&'static str, String)>,
+    /// What the file looks like instead, and what to do.
+    pub hint: Option<String>,
 }
 
 /// A limit that is exceeded.
@@ -144,7 +151,7 @@ impl Layout {
         }
         let short = |name: &str| shown(name).chars().take(60).collect::<String>();
         let like = |column: &&'static str| Some((*column, short(nearest(column, &names)?)));
-        error.like = error.missing.iter().filter_map(like).collect();
+        error.guess.like = error.missing.iter().filter_map(like).collect();
         error.found = names.iter().take(50).map(|name| short(name)).collect();
         Err(error)
     }
@@ -162,14 +169,14 @@ impl Layout {
 
 impl HeaderError {
     fn of(expected: &'static [&'static str]) -> Self {
-        Self { missing: vec![], duplicate: vec![], like: vec![], hint: None, found: vec![], over: None, expected }
+        Self { missing: vec![], duplicate: vec![], guess: Box::default(), found: vec![], over: None, expected }
     }
 
     /// The same, with what the beginning of the file tells of the reason.
     #[must_use]
     pub fn explained_by(mut self, head: &[u8]) -> Self {
         if self.over.is_none() && !self.missing.is_empty() {
-            self.hint = hint(head, self.expected);
+            self.guess.hint = hint(head, self.expected);
         }
         self
     }
@@ -183,10 +190,10 @@ impl HeaderError {
             write!(f, "{also} names more than once: {}", self.duplicate.join(", "))?;
         }
         write!(f, "; it has: {}.", self.found.join(", "))?;
-        for (n, (column, name)) in self.like.iter().enumerate() {
+        for (n, (column, name)) in self.guess.like.iter().enumerate() {
             write!(f, "{}{name} for {column}", if n == 0 { " Did you mean " } else { ", " })?;
         }
-        if self.like.is_empty() { Ok(()) } else { f.write_str("?") }
+        if self.guess.like.is_empty() { Ok(()) } else { f.write_str("?") }
     }
 }
 
@@ -205,7 +212,7 @@ impl fmt::Display for HeaderError {
             }
             None => {}
         }
-        match &self.hint {
+        match &self.guess.hint {
             Some(hint) => write!(f, "{hint}.")?,
             None => self.lacks(f)?,
         }

@@ -41,7 +41,7 @@ pub use encoding::Encoding;
 pub use fields::MAX_AMOUNT_MINOR;
 pub use foreign::{FEW, Foreign, SOME, foreign};
 pub use kind::{Kind, Table, UnknownKind};
-pub use layout::{Format, HeaderError, Layout, Limits, Over};
+pub use layout::{Format, Guess, HeaderError, Layout, Limits, Over};
 
 pub use parse::{Owner, Parsed, Row, Rules};
 pub use places::{Place, places};

@@ -196,7 +196,7 @@ fn sentence(said: &str) -> String {
 }
 
 fn wrong_header(error: &HeaderError) -> Problem {
-    let like = |column| error.like.iter().find(|(of, _)| *of == column).map(|(_, name)| name);
+    let like = |column| error.guess.like.iter().find(|(of, _)| *of == column).map(|(_, name)| name);
     let missing = error.missing.iter().map(|column| match like(*column) {
         Some(name) => (*column, format!("missing; did you mean '{name}'?")),
         None => (*column, "missing".to_owned()),

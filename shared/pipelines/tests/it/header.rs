@@ -64,7 +64,7 @@ fn names_need_not_be_written_as_we_do() {
 #[test]
 fn what_is_missing_is_looked_for_among_the_names() {
     let error = read("nome,cpf,email,valor,vencimento,id".as_bytes()).unwrap_err();
-    let like: Vec<(&str, &str)> = error.like.iter().map(|(column, name)| (*column, name.as_str())).collect();
+    let like: Vec<(&str, &str)> = error.guess.like.iter().map(|(column, name)| (*column, name.as_str())).collect();
     let meant = [
         ("name", "nome"),
         ("governmentId", "cpf"),
