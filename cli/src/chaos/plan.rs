@@ -8,6 +8,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fault {
     KillWorker,
+    KillWorkerAgain,
     KillScheduler,
     KillApi,
     StopWorker,
@@ -15,6 +16,8 @@ pub(super) enum Fault {
     StopApi,
     RestartRedis,
     FlushRedis,
+    FillRedis,
+    StepRedis,
     LoseRedis,
     RestartPostgres,
     CutRedis,
@@ -26,8 +29,9 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::KillWorker,
+        Self::KillWorkerAgain,
         Self::KillScheduler,
         Self::KillApi,
         Self::StopWorker,
@@ -35,6 +39,8 @@ impl Fault {
         Self::StopApi,
         Self::RestartRedis,
         Self::FlushRedis,
+        Self::FillRedis,
+        Self::StepRedis,
         Self::LoseRedis,
         Self::RestartPostgres,
         Self::CutRedis,
@@ -49,9 +55,11 @@ impl Fault {
     const fn lasts(self) -> (u64, u64) {
         match self {
             Self::KillWorker | Self::KillScheduler | Self::KillApi => (200, 3_000),
+            Self::KillWorkerAgain => (500, 1_500),
+            Self::FillRedis => (7_000, 11_000),
             Self::StopWorker | Self::StopScheduler | Self::StopApi => (7_000, 11_000),
             Self::RestartRedis | Self::LoseRedis | Self::RestartPostgres => (0, 2_000),
-            Self::FlushRedis | Self::CutRedis | Self::CutPostgres => (0, 1),
+            Self::FlushRedis | Self::StepRedis | Self::CutRedis | Self::CutPostgres => (0, 1),
             Self::StallRedis | Self::StallPostgres => (2_000, 12_000),
             Self::RefuseRedis | Self::RefusePostgres => (1_000, 4_000),
         }
@@ -62,6 +70,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::KillWorker => "`kill -9` of a worker",
+            Self::KillWorkerAgain => "a worker dies with all it runs, three times",
             Self::KillScheduler => "`kill -9` of a scheduler",
             Self::KillApi => "`kill -9` of an API",
             Self::StopWorker => "a worker stopped for longer than its leases",
@@ -69,6 +78,8 @@ impl fmt::Display for Fault {
             Self::StopApi => "an API stopped",
             Self::RestartRedis => "`kill -9` and restart of Redis",
             Self::FlushRedis => "`FLUSHALL`",
+            Self::FillRedis => "Redis at `maxmemory` for longer than a lease",
+            Self::StepRedis => "Redis' clock steps by an hour",
             Self::LoseRedis => "`kill -9` of Redis, its data deleted",
             Self::RestartPostgres => "`kill -9` and restart of Postgres",
             Self::CutRedis => "every connection to Redis cut",
@@ -118,11 +129,11 @@ mod tests {
     #[test]
     fn a_seed_is_a_plan() {
         let minute = Duration::from_secs(60);
+        let long = plan(7, minute * 2);
         assert_eq!(plan(7, minute), plan(7, minute));
         assert_ne!(plan(7, minute), plan(8, minute));
-        let long = plan(7, minute);
         for fault in Fault::ALL {
-            assert!(long.iter().any(|planned| planned.fault == fault), "a minute knows no {fault}");
+            assert!(long.iter().any(|planned| planned.fault == fault), "two minutes know no {fault}");
         }
     }
 }

@@ -33,10 +33,12 @@ pub(super) async fn recoveries(pool: &PgPool, asked: &Asked, struck: &[Struck]) 
     let mut recoveries = Vec::new();
     for Struck { fault, at, whom } in struck {
         let took = match fault {
-            Fault::KillWorker | Fault::StopWorker => match taken_over(pool, whom.as_deref(), *at).await? {
-                None => next(pool, "chaos.effect", *at).await?,
-                took => took,
-            },
+            Fault::KillWorker | Fault::KillWorkerAgain | Fault::StopWorker => {
+                match taken_over(pool, whom.as_deref(), *at).await? {
+                    None => next(pool, "chaos.effect", *at).await?,
+                    took => took,
+                }
+            }
             Fault::KillScheduler | Fault::StopScheduler => next(pool, "chaos.tick", *at).await?,
             Fault::KillApi | Fault::StopApi => {
                 let uploads = lock(&asked.uploads);

@@ -77,6 +77,23 @@ async fn strike(
             lasting().await;
             member.start(&mut process)?;
         }
+        Fault::KillWorkerAgain => {
+            let Some((member, mut process)) = pick(stage, fault, whom) else { return Ok(()) };
+            what(Some(member.label()));
+            for time in 1..=DEATHS {
+                process.kill().await;
+                lasting().await;
+                member.start(&mut process)?;
+                // Long enough for what it ran to be found and, there or elsewhere, taken up again.
+                if time == DEATHS || heal.is_cancelled() {
+                    break;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(BETWEEN_DEATHS) => {}
+                    () = heal.cancelled() => break,
+                }
+            }
+        }
         Fault::StopWorker | Fault::StopScheduler | Fault::StopApi => {
             let Some((member, process)) = pick(stage, fault, whom) else { return Ok(()) };
             what(Some(member.label()));
@@ -103,6 +120,21 @@ async fn strike(
             what(None);
             redis::cmd("FLUSHALL").query_async::<()>(&mut conn).await?;
         }
+        Fault::FillRedis => {
+            let Ok(_engines) = stage.engines.try_lock() else { return Ok(()) };
+            let mut conn = stage.redis.get_multiplexed_async_connection().await?;
+            what(None);
+            limit_memory(&mut conn, 1).await?;
+            lasting().await;
+            limit_memory(&mut conn, 0).await?;
+        }
+        Fault::StepRedis => {
+            let Ok(_engines) = stage.engines.try_lock() else { return Ok(()) };
+            let mut conn = stage.redis.get_multiplexed_async_connection().await?;
+            what(None);
+            let step = if whom.is_multiple_of(2) { HOUR } else { -HOUR };
+            redis::cmd("EVAL").arg(STEP).arg(0).arg(step).query_async::<()>(&mut conn).await?;
+        }
         Fault::CutRedis | Fault::CutPostgres => {
             what(None);
             stage.lines().for_each(|lines| lines.to(engine(fault)).cut());
@@ -127,10 +159,22 @@ async fn strike(
     Ok(())
 }
 
+const DEATHS: u32 = 3;
+const BETWEEN_DEATHS: Duration = Duration::from_secs(8);
+
+/// What the scripts of the queues have written down of Redis' clock says how far that has gone since: to move it is to
+/// move the clock.
+const STEP: &str = "
+for _, clock in ipairs(redis.call('KEYS', '*:clock')) do
+  local showed, counted = string.match(redis.call('GET', clock) or '', '^(%d+) (%d+)$')
+  if showed then redis.call('SET', clock, string.format('%.0f %s', showed - ARGV[1], counted)) end
+end";
+const HOUR: i64 = 3_600_000;
+
 /// One of the role to whom nothing is being done.
 fn pick(stage: &Stage, fault: Fault, whom: usize) -> Option<(&Member, tokio::sync::MutexGuard<'_, Process>)> {
     let role = match fault {
-        Fault::KillWorker | Fault::StopWorker => Role::Worker,
+        Fault::KillWorker | Fault::KillWorkerAgain | Fault::StopWorker => Role::Worker,
         Fault::KillScheduler | Fault::StopScheduler => Role::Scheduler,
         _ => Role::Api,
     };
@@ -144,6 +188,11 @@ const fn engine(fault: Fault) -> Engine {
         Fault::CutRedis | Fault::StallRedis | Fault::RefuseRedis => Engine::Redis,
         _ => Engine::Postgres,
     }
+}
+
+/// In bytes; 0: as much as it likes.
+async fn limit_memory(conn: &mut redis::aio::MultiplexedConnection, bytes: u64) -> redis::RedisResult<()> {
+    redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).query_async(conn).await
 }
 
 /// Starts again what ends although nobody killed it, and says what did, until `stop`.

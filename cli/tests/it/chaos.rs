@@ -15,7 +15,7 @@ fn forty_five_seconds_of_faults_lose_and_double_nothing() {
     let told = std::fs::read_to_string(&report).unwrap();
     assert_eq!(told, stdout(&output));
     assert!(told.contains("Verdict: passed."), "{told}");
-    for fault in ["`kill -9` of a worker", "`FLUSHALL`", "`kill -9` and restart of Postgres"] {
-        assert!(told.contains(&format!("| {fault} | ")), "there was no {fault}: {told}");
-    }
+    let table = told.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let kinds = table.take_while(|line| !line.contains("**all**")).count();
+    assert!(kinds >= 9, "only {kinds} kinds of faults: {told}");
 }
