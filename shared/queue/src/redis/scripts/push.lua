@@ -28,7 +28,12 @@ for i = 4, #ARGV, 3 do
   local id, key = ARGV[i], ARGV[i + 1]
   if key ~= last then append() end
   last = key
-  if redis.call('HEXISTS', messages, id) == 0 then
+  if not turned_away and held < window then
+    if redis.call('HSETNX', messages, id, ARGV[i + 2]) == 1 then
+      held = held + 1
+      ids[#ids + 1] = id
+    end
+  elseif redis.call('HEXISTS', messages, id) == 0 then
     if has_place(key, #ids) then
       redis.call('HSET', messages, id, ARGV[i + 2])
       held = held + 1
