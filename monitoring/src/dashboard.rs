@@ -51,6 +51,7 @@ impl Dashboard {
             .route("/assets/{name}", get(assets::asset))
             .merge(inside)
             .layer(CompressionLayer::new())
+            .layer(middleware::from_fn(secure::texts))
             .layer(middleware::map_response(secure::headers))
             .with_state(app)
     }

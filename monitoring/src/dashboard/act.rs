@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse as _, Response},
 };
-use gristmill_platform::keys;
+use gristmill_platform::{escapes, keys};
 use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError};
 use gristmill_uploads::{
     RemoveError, Removed,
@@ -48,6 +48,11 @@ pub(super) async fn act(State(app): State<App>, session: Session, Path(what): Pa
             .into_response();
     }
     let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    // A field may be a query itself: what a button was pressed for.
+    let fault = form.iter().find_map(|(_, value)| escapes::check(value).err());
+    if let Some(fault) = fault.or_else(|| escapes::check(&String::from_utf8_lossy(&body)).err()) {
+        return (StatusCode::BAD_REQUEST, format!("The form {fault}. Nothing was done.")).into_response();
+    }
     // On a task of its own: once begun it is finished and in the audit log, even if the browser goes away.
     match tokio::spawn(logged(app, session, what, form)).await {
         Ok(response) => response,

@@ -292,3 +292,23 @@ async fn lists_go_on_and_back() {
     let (_, third) = site.page(&format!("/normalizations{}", older(&second))).await;
     assert!(third.contains("SHOP 1<") && !third.contains(">Older<"), "{third}");
 }
+
+#[tokio::test]
+async fn an_address_that_no_text_can_equal_is_refused() {
+    let site = Site::open().await;
+    for path in [
+        "/jobs?error=%00",
+        "/jobs?error=%FF",
+        "/mail?recipient=a%00",
+        "/bills/a%00b",
+        "/live?to=/jobs%3Ferror%3D%2500",
+        "/login?token=%00",
+    ] {
+        let (status, text) = site.page(path).await;
+        assert_eq!(status, 400, "{path}: {text}");
+    }
+    // An escaped escape, and other letters, are texts.
+    for path in ["/jobs?error=%2500", "/jobs?error=%C3%A9"] {
+        assert_eq!(site.page(path).await.0, 200, "{path}");
+    }
+}
