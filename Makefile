@@ -1,7 +1,7 @@
 # `make help` prints the lines that begin with two hashes.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help setup tools run demo test test-chaos check pictures audit bench up down
+.PHONY: help setup tools run demo test test-chaos check document pictures audit bench up down
 
 ## help    this page
 help:
@@ -28,7 +28,7 @@ test:
 test-chaos: setup
 	cargo run --release --package gristmill -- chaos --minutes 3
 
-## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts
+## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts, the API's document
 check: tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
@@ -36,6 +36,13 @@ check: tools
 	cargo deny check bans licenses sources
 	cargo machete
 	@sh scripts/rules
+	@$(MAKE) --no-print-directory document
+
+## document  holds the API's document against linters, clients made of it, and Schemathesis; installs Node.js and Python
+document:
+	@sh scripts/setup --document
+	cargo test --workspace --no-run --quiet
+	@sh scripts/document
 
 ## pictures  draws the pictures of the dashboard in docs/ anew
 pictures:

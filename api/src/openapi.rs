@@ -8,8 +8,9 @@ use gristmill_webhooks::{BillChange, NormalizationCompleted, UploadEnd};
 use utoipa::{
     OpenApi,
     openapi::{
-        Object, OpenApi as Document, RefOr, Required, SecurityRequirement, Server, Type,
+        Object, OpenApi as Document, RefOr, Required, Schema, SecurityRequirement, Server, Type,
         path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::SchemaType,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -68,6 +69,11 @@ pub(crate) fn finished(document: &mut Document) {
         if path.contains('{') {
             may_answer(operation, [Code::NotFound]);
         }
+        for parameter in operation.parameters.iter_mut().flatten() {
+            if let RefOr::T(Parameter { schema: Some(RefOr::T(Schema::Object(schema))), .. }) = parameter {
+                not_null(schema);
+            }
+        }
         let optional = operation.operation_id.as_ref().is_some_and(|id| BODY_MAY_LACK.contains(&id.as_str()));
         if let Some(RefOr::T(body)) = operation.request_body.as_mut().filter(|_| optional) {
             body.required = Some(Required::False);
@@ -75,6 +81,16 @@ pub(crate) fn finished(document: &mut Document) {
     }
     examples::add(document);
     hooks::add(document);
+}
+
+/// A parameter may lack, but nobody can write null in a header.
+fn not_null(schema: &mut Object) {
+    if let SchemaType::Array(types) = &mut schema.schema_type {
+        types.retain(|kind| *kind != Type::Null);
+        if let [kind] = types.as_slice() {
+            schema.schema_type = SchemaType::Type(kind.clone());
+        }
+    }
 }
 
 /// Operations that read [`crate::json::Options`].

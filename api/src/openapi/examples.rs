@@ -13,6 +13,11 @@ const EARLIER: &str = "019a4b02-1f7a-7c66-b0d3-94e1a85c2f47";
 const REQUEST: &str = "019a4b1e-8c5c-7d12-8f0b-3a9c6e5d7b21";
 const FILE: &str = "9f2c4e1b7a6d8035c1e94f7b2d6a8035e17c9b4f2a6d8e03b5c1f9472d6a8e03";
 
+const CSV: &str = "name,governmentId,email,debtAmount,debtDueDate,debtId\n\
+    Elijah Santos,9558,janet95@example.com,7811.50,2026-01-19,ea23f2ca-663a-4266-a742-9da4c9f4fcb3\n";
+const LINES: &str = "{\"name\":\"Elijah Santos\",\"governmentId\":\"9558\",\"email\":\"janet95@example.com\",\"debtAmount\":7811.50,\
+    \"debtDueDate\":\"2026-01-19\",\"debtId\":\"ea23f2ca-663a-4266-a742-9da4c9f4fcb3\"}\n";
+
 /// Gives each schema that is a whole answer its example, and the answer to a file what it says of it at that time.
 pub(super) fn add(document: &mut OpenApi) {
     for (name, example) in all().into_iter().chain(claims::all()).chain(steering::all()) {
@@ -24,7 +29,15 @@ pub(super) fn add(document: &mut OpenApi) {
         }
     }
     let create = document.paths.paths.get_mut("/v1/uploads").and_then(|item| item.post.as_mut());
-    if let Some(RefOr::T(taken)) = create.and_then(|create| create.responses.responses.get_mut("202")) {
+    let Some(create) = create else { return };
+    if let Some(RefOr::T(body)) = create.request_body.as_mut() {
+        for (name, example) in [("text/csv", CSV), ("application/octet-stream", CSV), ("application/x-ndjson", LINES)] {
+            if let Some(RefOr::T(content)) = body.content.get_mut(name) {
+                content.example = Some(json!(example));
+            }
+        }
+    }
+    if let Some(RefOr::T(taken)) = create.responses.responses.get_mut("202") {
         for content in taken.content.values_mut() {
             if let RefOr::T(content) = content {
                 content.example = Some(received());

@@ -155,6 +155,7 @@ struct BillsQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 2, pattern = "^b[0-9a-fA-F]{1,32}$")]
     cursor: Option<String>,
 }
 

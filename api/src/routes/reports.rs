@@ -98,6 +98,7 @@ struct ReportsQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(pattern = "^R([0-9a-fA-F]{2})*$")]
     cursor: Option<String>,
 }
 

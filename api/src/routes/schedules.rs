@@ -64,6 +64,7 @@ struct TicksQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 2, pattern = "^t[0-9a-fA-F]{1,32}$")]
     cursor: Option<String>,
 }
 

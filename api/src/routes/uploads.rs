@@ -9,7 +9,7 @@ use axum::{
     extract::{FromRequestParts, State},
 };
 use gristmill_queue::trace;
-use gristmill_uploads::{RemoveError, Removed, State as UploadState, Upload, read};
+use gristmill_uploads::{FileKind, RemoveError, Removed, State as UploadState, Upload, read};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -45,7 +45,7 @@ struct ListQuery {
     /// Only uploads in this state.
     state: Option<UploadState>,
     /// Only uploads of this kind.
-    #[param(value_type = Option<String>, example = "debts")]
+    #[param(value_type = Option<FileKind>, example = "debts")]
     kind: Option<String>,
     /// Only the upload that was sent with this `Idempotency-Key`.
     idempotency_key: Option<String>,
@@ -53,6 +53,7 @@ struct ListQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 2, pattern = "^u[0-9a-fA-F]{1,32}$")]
     cursor: Option<String>,
 }
 

@@ -111,6 +111,7 @@ struct UsageQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before. Not for NDJSON.
+    #[param(pattern = "^U([0-9a-fA-F]{2})*$")]
     cursor: Option<String>,
 }
 

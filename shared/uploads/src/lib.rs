@@ -16,4 +16,4 @@ mod upload;
 
 pub use receive::{NewUpload, OversizeNote, ReceiveError, Received, Receiver, Room};
 pub use remove::{RemoveError, Removed};
-pub use upload::{Chunks, Policy, Rows, State, Upload};
+pub use upload::{Chunks, FileKind, Policy, Rows, State, Upload};

@@ -2,6 +2,7 @@ use gristmill_pipelines::Kind;
 use gristmill_queue::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
 /// One file of one kind, as the API shows it.
@@ -10,7 +11,7 @@ pub struct Upload {
     /// Version 7: sorted by time of creation.
     pub id: Uuid,
     /// Which pipeline reads the file.
-    #[schema(value_type = String, example = "debts")]
+    #[schema(value_type = FileKind, example = "debts")]
     pub kind: Kind,
     /// What a bad row means.
     pub policy: Policy,
@@ -74,6 +75,19 @@ pub struct Chunks {
     /// Committed.
     pub done: i64,
 }
+
+/// The names of [`Kind`], for the API's document.
+pub struct FileKind;
+
+impl utoipa::PartialSchema for FileKind {
+    fn schema() -> RefOr<Schema> {
+        let words = <Kind as strum::VariantNames>::VARIANTS;
+        let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied()));
+        word.description(Some("What a file has in it: which pipeline reads it.")).into()
+    }
+}
+
+impl utoipa::ToSchema for FileKind {}
 
 words! {
     /// What one bad row does to its upload.

@@ -78,6 +78,7 @@ pub(super) struct JobsQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 2, pattern = "^j[0-9a-fA-F]{1,32}$")]
     cursor: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 use axum::{Json, body::Body, extract::State};
 use futures::StreamExt as _;
 use gristmill_pipelines::{HeaderError, Kind};
-use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Upload};
+use gristmill_uploads::{FileKind, NewUpload, Policy, ReceiveError, Received, Upload};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use strum::VariantNames as _;
 use utoipa::IntoParams;
@@ -23,7 +23,7 @@ use crate::{
 #[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
 struct CreateQuery {
     /// Which pipeline reads the file.
-    #[param(value_type = String, example = "debts")]
+    #[param(value_type = FileKind, example = "debts")]
     kind: String,
     /// What one bad row does: `partial` keeps the good rows, `atomic` keeps nothing. `partial` unless given.
     #[param(default = "partial")]
@@ -65,7 +65,7 @@ pub(crate) struct UploadForm {
 /// before its last are sent. `202`: everything is stored and will be done.
 #[utoipa::path(post, path = "/v1/uploads", operation_id = "createUpload", tag = "uploads",
     params(CreateQuery,
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`, once, when the file is compressed so")),
     request_body(content(
         (RawFile = "text/csv"), (RawFile = "application/x-ndjson"), (RawFile = "application/octet-stream"), (UploadForm = "multipart/form-data"))),

@@ -82,6 +82,7 @@ struct RejectsQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before. Not for CSV.
+    #[param(min_length = 2, pattern = "^r[0-9a-fA-F]{1,32}$")]
     cursor: Option<String>,
 }
 
