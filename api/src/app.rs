@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     auth::Keys,
     hub::Hub,
+    lanes::Lanes,
     quota::Quotas,
     routes::{Asked, gathering},
 };
@@ -26,6 +27,8 @@ pub(crate) struct Parts {
     pub(crate) outbound: Outbound,
     /// Counts what may not be asked for too often.
     pub(crate) quotas: Quotas,
+    /// Who may ask the database at the same time.
+    pub(crate) lanes: Lanes,
     /// Enters single requests for merchants.
     pub(crate) normalizing: Batcher<Asked, Uuid>,
     pub(crate) keys: Keys,
@@ -41,7 +44,14 @@ pub(crate) struct Parts {
 }
 
 impl App {
-    pub(crate) fn new(receiver: Receiver, hub: Hub, outbound: Outbound, quotas: Quotas, config: &ApiConfig) -> Self {
+    pub(crate) fn new(
+        receiver: Receiver,
+        hub: Hub,
+        outbound: Outbound,
+        quotas: Quotas,
+        lanes: Lanes,
+        config: &ApiConfig,
+    ) -> Self {
         Self(Arc::new(Parts {
             normalizing: gathering(receiver.queue.clone()),
             keys: Keys::default(),
@@ -49,6 +59,7 @@ impl App {
             receiver,
             outbound,
             quotas,
+            lanes,
             hub,
             config: config.clone(),
             stop_bodies: CancellationToken::new(),

@@ -12,6 +12,7 @@ mod door;
 mod hub;
 mod idempotency;
 mod json;
+mod lanes;
 mod money;
 mod observe;
 mod openapi;

@@ -102,9 +102,24 @@ impl Problem {
         .caused_by(source)
     }
 
+    /// The database gave up looking for the answer.
+    fn too_slow(source: String) -> Self {
+        Self::new(
+            Code::Unavailable,
+            "The answer was not found in time. Ask for less, by a narrower filter for instance, or try again in a few seconds.",
+        )
+        .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+        .caused_by(source)
+    }
+
     /// A fault that comes from the database, at whatever depth: it may be an outage.
     fn fault(error: impl Error + Send + Sync + 'static) -> Self {
-        if database::is_outage(&error) { Self::unavailable(error) } else { Self::internal(error) }
+        match &error {
+            error if database::is_outage(error) => {}
+            error if database::took_too_long(error) => return Self::too_slow(error.to_string()),
+            _ => return Self::internal(error),
+        }
+        Self::unavailable(error)
     }
 
     pub(crate) fn no_such_upload(id: impl fmt::Display) -> Self {

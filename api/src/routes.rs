@@ -44,6 +44,7 @@ use crate::{
     auth::require_key,
     door::at_the_door,
     idempotency::idempotent,
+    lanes::in_lane,
     observe::observe,
     openapi,
     problem::{Code, Problem, internal, render},
@@ -54,16 +55,20 @@ use described::Described;
 
 /// How long a request that only reads may take to find its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// And a statement of it: what goes on after its request was given up would keep others from a connection.
+pub(crate) const STATEMENT: Duration = Duration::from_secs(8);
 
 /// Every route, in its layers.
 pub(crate) fn router(app: App) -> Router {
     let key = from_fn_with_state(app.clone(), require_key);
     let repeat = from_fn_with_state(app.clone(), idempotent);
     let read = from_fn_with_state(app.clone(), whole);
+    let lane = from_fn_with_state(app.clone(), in_lane);
     let bounded = from_fn(bounded);
     // Bounded inside too: there the work goes on when its client has been told that it took too long.
     let around_small = |small: OpenApiRouter<App>| {
-        small.route_layer(bounded.clone()).route_layer(repeat).route_layer(bounded).route_layer(read)
+        let small = small.route_layer(lane).route_layer(bounded.clone());
+        small.route_layer(repeat).route_layer(bounded).route_layer(read)
     };
     dress(tree(around_small, |keyed| keyed.route_layer(key)).into_router()).with_state(app)
 }

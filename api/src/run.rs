@@ -9,7 +9,7 @@ use gristmill_webhooks::outbound::Outbound;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{app::App, hub::Hub, quota::Quotas, routes, server::Server};
+use crate::{app::App, hub::Hub, lanes::Lanes, quota::Quotas, routes, server::Server};
 
 /// What the API needs to know.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -54,7 +54,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let url = redis.url()?;
     let events = Events::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
     let quotas = Quotas::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
-    let pool = database::connect(&database).await?;
+    let pool = database::connect_for_requests(&database, routes::STATEMENT).await?;
     let queue =
         QueueConfig { namespace: redis.redis_namespace.clone(), window: redis.redis_window, ..QueueConfig::new(url) };
     let queue = Queue::connect(pool.clone(), queue).await.context("the queue cannot be opened")?;
@@ -65,6 +65,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
         hub,
         Outbound::new(&outbound).context("no TLS to be had")?,
         quotas,
+        Lanes::of(database.database_pool),
         &api,
     );
     let tasks = TaskTracker::new();

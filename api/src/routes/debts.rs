@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use gristmill_billing::settings;
 use http::Uri;
 use serde::Serialize;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -119,20 +119,23 @@ async fn by_id(
     after: Option<Uuid>,
     limit: i64,
 ) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(
+    let mut sql = QueryBuilder::<Postgres>::new(
         "select d.debt_id, d.upload_id, d.line, d.name, d.government_id, d.email, d.amount_minor,
                 to_char(d.due_date, 'YYYY-MM-DD') as due_date
-         from debts d join uploads u on u.id = d.upload_id
-         where d.client_id = $1 and u.client_id = $1 and u.state = 'completed'
-           and ($2::uuid is null or d.upload_id = $2) and ($3::uuid is null or d.debt_id = $3)
-           and ($4::uuid is null or d.debt_id > $4)
-         order by d.debt_id limit $5",
-    )
-    .bind(client_id)
-    .bind(upload_id)
-    .bind(debt_id)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(pool)
-    .await
+         from debts d join uploads u on u.id = d.upload_id and u.client_id = d.client_id
+         where u.state = 'completed' and d.client_id = ",
+    );
+    sql.push_bind(client_id);
+    // Only what is asked for, so that the plan is the one of what is asked for.
+    if let Some(upload_id) = upload_id {
+        sql.push(" and d.upload_id = ").push_bind(upload_id);
+    }
+    if let Some(debt_id) = debt_id {
+        sql.push(" and d.debt_id = ").push_bind(debt_id);
+    }
+    if let Some(after) = after {
+        sql.push(" and d.debt_id > ").push_bind(after);
+    }
+    sql.push(" order by d.debt_id limit ").push_bind(limit);
+    sql.build_query_as().fetch_all(pool).await
 }

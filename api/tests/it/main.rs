@@ -17,6 +17,7 @@ mod mail;
 mod messages;
 mod normalizations;
 mod operators;
+mod plans;
 mod robust;
 mod support;
 mod uploads;

@@ -87,9 +87,13 @@ pub struct Filter {
 
 impl Filter {
     fn add(&self, sql: &mut QueryBuilder<Postgres>, client_id: i32, today: Date) {
-        sql.push(" where b.client_id = ").push_bind(client_id);
-        if let Some(debt_id) = self.debt_id {
-            sql.push(" and b.debt_id = ").push_bind(debt_id);
+        match self.debt_id {
+            None => drop(sql.push(" where b.client_id = ").push_bind(client_id)),
+            // No index serves the client, so that the one on the debt does, whatever is believed of how many bills it has.
+            Some(debt_id) => {
+                sql.push(" where b.debt_id = ").push_bind(debt_id);
+                sql.push(" and b.client_id is not distinct from ").push_bind(client_id);
+            }
         }
         if let Some(upload_id) = self.upload_id {
             // Only some runs have looked at the file: this says so without a look at each bill's debt.

@@ -177,11 +177,15 @@ async fn settle(
     debt_id: Uuid,
     paid_minor: i64,
 ) -> Result<Option<(i64, bool)>, sqlx::Error> {
+    // The keys come as data: of a client that the planner's statistics do not know yet it expects one bill, and would go
+    // through all of them, for each of them.
     let credited: Vec<(i64, bool, bool)> = sqlx::query_as(
-        "update bills b set paid_minor = $3, state = case when $3 >= b.amount_minor then 'paid' else b.state end
-         from (select number, state from bills where client_id = $1 and debt_id = $2 and state <> 'cancelled'
-               order by number for update) o
-         where b.client_id = $1 and b.number = o.number
+        "with debt as materialized (select $1::int as client_id, $2::uuid as debt_id),
+              o as materialized (
+             select b.client_id, b.number, b.state from debt d join bills b on b.client_id = d.client_id and b.debt_id = d.debt_id
+             where b.state <> 'cancelled' order by b.number for update of b)
+         update bills b set paid_minor = $3, state = case when $3 >= b.amount_minor then 'paid' else b.state end
+         from o where b.client_id = o.client_id and b.number = o.number
          returning b.number, b.state = 'paid', o.state = 'paid'",
     )
     .bind(client_id)

@@ -85,17 +85,13 @@ pub struct Filter {
     pub state: Option<State>,
 }
 
-/// The claims of `$1` that count, those of an upload that is being undone do not.
-fn select(client_id: i32) -> QueryBuilder<Postgres> {
-    let mut sql = QueryBuilder::new(
+/// The claims that count: those of an upload that is being undone do not.
+fn select() -> QueryBuilder<Postgres> {
+    QueryBuilder::new(
         "select c.id, c.upload_id, c.subscriber, c.provider_npi, c.service_date, c.lines, c.net_fee_minor, c.state, c.detail,
                 c.created_at
-         from claims c where c.client_id = ",
-    );
-    sql.push_bind(client_id).push(
-        " and (c.upload_id is null or exists (select from uploads u where u.id = c.upload_id and u.state = 'completed'))",
-    );
-    sql
+         from claims c where (c.upload_id is null or exists (select from uploads u where u.id = c.upload_id and u.state = 'completed'))",
+    )
 }
 
 /// A client's claims before this one, the newest first.
@@ -109,7 +105,8 @@ pub async fn list(
     before: Option<Uuid>,
     limit: u32,
 ) -> Result<Vec<Claim>, sqlx::Error> {
-    let mut sql = select(client_id);
+    let mut sql = select();
+    sql.push(" and c.client_id = ").push_bind(client_id);
     if let Some(upload_id) = filter.upload_id {
         // They stand together in the index on ids, which begin with the time of their upload.
         let (first, last) = ids_of_upload(upload_id);
@@ -144,8 +141,9 @@ pub async fn list(
 /// # Errors
 /// The database's.
 pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Claim>, sqlx::Error> {
-    let mut sql = select(client_id);
-    sql.push(" and c.id = ").push_bind(id);
+    let mut sql = select();
+    // No index serves the client: the key does, whatever is believed of how many claims it has.
+    sql.push(" and c.id = ").push_bind(id).push(" and c.client_id is not distinct from ").push_bind(client_id);
     sql.build_query_as().fetch_optional(on).await
 }
 

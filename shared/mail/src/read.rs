@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use serde::Serialize;
-use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
+use sqlx::{FromRow, PgExecutor, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use crate::{Kind, State};
@@ -89,20 +89,26 @@ pub struct Filter {
 /// # Errors
 /// The database's.
 pub async fn list(on: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> Result<Vec<Mail>, sqlx::Error> {
-    sqlx::query_as(
-        "select * from mails
-         where client_id = $1 and ($2::text is null or kind = $2) and ($3::text is null or state = $3)
-           and ($4::text is null or lower(recipient) = lower($4)) and ($5::uuid is null or id < $5)
-         order by id desc limit $6",
-    )
-    .bind(client_id)
-    .bind(filter.kind.map(<&str>::from))
-    .bind(filter.state.map(<&str>::from))
-    .bind(&filter.recipient)
-    .bind(filter.before)
-    .bind(i64::from(filter.limit))
-    .fetch_all(on)
-    .await
+    let mut sql = QueryBuilder::<Postgres>::new("select * from mails where client_id = ");
+    sql.push_bind(client_id);
+    if let Some(kind) = filter.kind {
+        sql.push(" and kind = ").push_bind(<&str>::from(kind));
+    }
+    if let Some(state) = filter.state {
+        sql.push(" and state = ").push_bind(<&str>::from(state));
+        if state != State::Sent {
+            // As the index on those says it.
+            sql.push(" and state <> 'sent'");
+        }
+    }
+    if let Some(recipient) = &filter.recipient {
+        sql.push(" and lower(recipient) = lower(").push_bind(recipient).push(")");
+    }
+    if let Some(before) = filter.before {
+        sql.push(" and id < ").push_bind(before);
+    }
+    sql.push(" order by id desc limit ").push_bind(i64::from(filter.limit));
+    sql.build_query_as().fetch_all(on).await
 }
 
 /// One mail of a client, and its text where it was kept.
@@ -114,7 +120,9 @@ pub async fn find(
     client_id: i32,
     id: Uuid,
 ) -> Result<Option<(Mail, Option<String>)>, sqlx::Error> {
-    let row = sqlx::query("select * from mails where client_id = $1 and id = $2").bind(client_id).bind(id);
+    // No index serves the client: the key does, whatever is believed of how many mails it has.
+    let row =
+        sqlx::query("select * from mails where id = $2 and client_id is not distinct from $1").bind(client_id).bind(id);
     let Some(row) = row.fetch_optional(on).await? else { return Ok(None) };
     Ok(Some((Mail::from_row(&row)?, row.try_get("text")?)))
 }

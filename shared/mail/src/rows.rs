@@ -112,9 +112,13 @@ pub(crate) async fn begin(
     let held: i64 = if others == 0 {
         0
     } else {
+        // The client comes as data: of one that the planner's statistics do not know yet it expects one mail, and would
+        // compare all of them with all that are asked for.
         sqlx::query_scalar(
-            "select count(*) from mails m join unnest($2::text[], $3::text[]) as missing (kind, ref) using (kind, ref)
-             where m.client_id = $1 and (m.state = 'sending' or m.gave_up)",
+            "with missing as materialized (
+                 select $1::int as client_id, kind, ref from unnest($2::text[], $3::text[]) as t (kind, ref))
+             select count(*) from missing w join mails m on m.client_id = w.client_id and m.kind = w.kind and m.ref = w.ref
+             where m.state = 'sending' or m.gave_up",
         )
         .bind(client_id)
         .bind(missing().map(|(kind, _)| kind.clone()).collect::<Vec<_>>())

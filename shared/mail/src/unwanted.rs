@@ -16,9 +16,11 @@ impl Mailer {
         }
         // Should it be wanted once more, it may be taken again.
         sqlx::query(
-            "update mails set state = 'failed', gave_up = true, last_error = $4, claimed_by = null, claimed_until = null
-             where client_id = $1 and kind = $2 and ref = any($3) and state = 'sending'
-               and (claimed_until is null or claimed_until < now())",
+            "with unwanted as materialized (select $1::int as client_id, $2::text as kind, unnest($3::text[]) as ref)
+             update mails m set state = 'failed', gave_up = true, last_error = $4, claimed_by = null, claimed_until = null
+             from unwanted w
+             where m.client_id = w.client_id and m.kind = w.kind and m.ref = w.ref and m.state = 'sending'
+               and (m.claimed_until is null or m.claimed_until < now())",
         )
         .bind(client_id)
         .bind(<&str>::from(kind))

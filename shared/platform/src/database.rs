@@ -51,9 +51,19 @@ impl DatabaseError {
 
 /// Opens a pool, and waits up to `database_timeout` for a server that is not up yet.
 pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
+    open(config, None).await
+}
+
+/// The same for who answers requests: no statement runs for longer than `patience`, so that none goes on after its request
+/// was given up. What has to take longer says so (`set local statement_timeout`).
+pub async fn connect_for_requests(config: &DatabaseConfig, patience: Duration) -> Result<PgPool, DatabaseError> {
+    open(config, Some(patience)).await
+}
+
+async fn open(config: &DatabaseConfig, patience: Option<Duration>) -> Result<PgPool, DatabaseError> {
     let url = config.database_url.as_ref().ok_or(DatabaseError::NoUrl)?;
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(DatabaseError::BadUrl)?;
-    let pool = pool(config, options.clone());
+    let pool = pool(config, options.clone(), patience);
     let deadline = Instant::now() + config.database_timeout;
     let mut pause = Duration::from_millis(50);
     loop {
@@ -75,22 +85,28 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
 pub fn connect_lazily(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
     let url = config.database_url.as_ref().ok_or(DatabaseError::NoUrl)?;
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(DatabaseError::BadUrl)?;
-    Ok(pool(config, options))
+    Ok(pool(config, options, None))
 }
 
-fn pool(config: &DatabaseConfig, options: PgConnectOptions) -> PgPool {
+fn pool(config: &DatabaseConfig, options: PgConnectOptions, patience: Option<Duration>) -> PgPool {
     PgPoolOptions::new()
         .max_connections(config.database_pool)
         .acquire_timeout(config.database_timeout)
         .acquire_slow_threshold(Duration::from_secs(5))
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             Box::pin(async move {
                 // A client that dies while its statement waits for a lock must not keep its locks. Not every platform's
                 // server can look; it is no reason to do without the connection.
                 let _ = sqlx::query("set client_connection_check_interval = '2s'").execute(&mut *connection).await;
                 // Statements over a chunk's thousands of keys look dear to the planner; compiling them costs more than it
                 // saves.
-                sqlx::query("set jit = off").execute(connection).await?;
+                sqlx::query("set jit = off").execute(&mut *connection).await?;
+                if let Some(patience) = patience {
+                    sqlx::query("select set_config('statement_timeout', $1, false)")
+                        .bind(patience.as_millis().to_string())
+                        .execute(connection)
+                        .await?;
+                }
                 Ok(())
             })
         })
@@ -123,6 +139,14 @@ pub fn is_outage(error: &(dyn std::error::Error + 'static)) -> bool {
         }),
         _ => false,
     })
+}
+
+/// Whether the database gave a statement up because it ran for longer than it may.
+pub fn took_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes =
+        std::iter::successors(Some(error), |error| error.source()).filter_map(|cause| cause.downcast_ref());
+    // query_canceled
+    causes.any(|error: &sqlx::Error| error.as_database_error().is_some_and(|e| e.code().as_deref() == Some("57014")))
 }
 
 /// Brings the schema up to date. Several processes may do so at once: one works, the others wait.

@@ -44,6 +44,8 @@ impl Receiver {
     /// in.
     pub async fn remove(&self, client_id: i32, id: Uuid) -> Result<Removed, RemoveError> {
         let mut tx = self.pool.begin().await?;
+        // As long as the upload has claims to take back.
+        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
         let found = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
         let running = [State::Receiving, State::Processing];
         let cancelled =

@@ -144,10 +144,13 @@ async fn paid_meanwhile(
     client_id: i32,
     run_id: Uuid,
 ) -> Result<Enqueued, JobError> {
+    // The client comes as data: of one that the planner's statistics do not know yet it expects one bill and one payment, and
+    // would compare all of them with each other.
     let credited: Vec<(i64, bool)> = sqlx::query_as(
-        "update bills b set paid_minor = p.paid_minor, state = case when p.paid_minor >= b.amount_minor then 'paid' else b.state end
-         from debt_payments p
-         where b.run_id = $1 and b.client_id = $2 and p.client_id = $2 and b.debt_id = p.debt_id and b.paid_minor <> p.paid_minor
+        "with paid as materialized (select debt_id, client_id, paid_minor from debt_payments where client_id = $2)
+         update bills b set paid_minor = p.paid_minor, state = case when p.paid_minor >= b.amount_minor then 'paid' else b.state end
+         from paid p
+         where b.debt_id = p.debt_id and b.client_id = p.client_id and b.run_id = $1 and b.paid_minor <> p.paid_minor
            and b.state <> 'cancelled'
          returning b.number, b.state = 'paid'",
     )

@@ -1,0 +1,84 @@
+//! What Postgres says of each statement that it has run.
+
+use std::{fs, path::PathBuf};
+
+use gristmill_platform::testing::Stack;
+use serde_json::Value;
+
+/// Reads the server's log for the plans of this stack's statements.
+pub(super) struct Explained {
+    log: PathBuf,
+    database: String,
+    read: usize,
+}
+
+impl Explained {
+    /// Has every statement of connections made from now on explained.
+    pub(super) async fn of(stack: &Stack) -> Self {
+        let database: String =
+            sqlx::query_scalar("select current_database()").fetch_one(&stack.pool).await.expect("Postgres answers");
+        // `load` makes its settings known; it is preloaded last, so that it never runs without them.
+        let mut connection = stack.pool.acquire().await.expect("Postgres answers");
+        sqlx::query("load 'auto_explain'").execute(&mut *connection).await.expect("Postgres has its contrib modules");
+        for setting in [
+            "auto_explain.log_min_duration = 0",
+            "auto_explain.log_analyze = on",
+            "auto_explain.log_timing = off",
+            "auto_explain.log_format = 'json'",
+            "session_preload_libraries = 'auto_explain'",
+        ] {
+            let sql = format!("alter database \"{database}\" set {setting}");
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await.expect("the setting is known");
+        }
+        drop(connection);
+        let log = stack.dir.parent().expect("among the engines' data").join("postgres.log");
+        let read = fs::read(&log).expect("the server's log").len();
+        Self { log, database, read }
+    }
+
+    /// What ran until now is not looked at.
+    pub(super) fn forget(&mut self) {
+        self.read = fs::read(&self.log).expect("the server's log").len();
+    }
+
+    /// The statements since the last call looked at no more than so many rows each.
+    pub(super) fn at_most(&mut self, rows: f64, what: &str) {
+        let log = fs::read(&self.log).expect("the server's log");
+        let text = String::from_utf8_lossy(&log[self.read..]).into_owned();
+        self.read = log.len();
+        let plans = plans(&text);
+        assert!(!plans.is_empty(), "{what}: nothing of {} is in the log", self.database);
+        for plan in plans {
+            let visited = visited(&plan["Plan"]);
+            let sql = plan["Query Text"].as_str().unwrap_or_default();
+            assert!(visited <= rows, "{what}: {visited} rows, where {rows} are enough\n{sql}\n{:#}", plan["Plan"]);
+        }
+    }
+}
+
+/// The plans in a log: each is a `plan:` and lines that are set in.
+fn plans(log: &str) -> Vec<Value> {
+    let mut plans = Vec::new();
+    let mut lines = log.lines().peekable();
+    while let Some(line) = lines.next() {
+        if !line.ends_with("  plan:") {
+            continue;
+        }
+        let mut json = String::new();
+        while let Some(line) = lines.next_if(|line| line.starts_with('\t')) {
+            json.push_str(line);
+        }
+        plans.push(serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}")));
+    }
+    plans
+}
+
+/// The rows that a plan's nodes have come by, those that they dropped too.
+fn visited(node: &Value) -> f64 {
+    let number = |name: &str| node[name].as_f64().unwrap_or(0.0);
+    let each =
+        ["Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck"];
+    let own: f64 = each.map(number).iter().sum::<f64>() * number("Actual Loops");
+    let below: f64 = node["Plans"].as_array().into_iter().flatten().map(visited).sum();
+    own + below
+}
