@@ -1,5 +1,6 @@
 //! Amounts of money, as every answer shows them.
 
+use gristmill_pipelines::MAX_AMOUNT_MINOR;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -8,7 +9,7 @@ use utoipa::ToSchema;
 pub(crate) struct Money {
     /// In the currency's minor unit: exact.
     #[schema(example = 781150, value_type = i64)]
-    minor: i64,
+    minor: i128,
     /// ISO 4217.
     #[schema(example = "BRL")]
     currency: String,
@@ -19,7 +20,8 @@ pub(crate) struct Money {
 
 impl Money {
     /// Of a currency whose minor unit is a hundredth.
-    pub(crate) fn of(minor: i64, currency: impl Into<String>) -> Self {
+    pub(crate) fn of(minor: impl Into<i128>, currency: impl Into<String>) -> Self {
+        let minor = minor.into();
         let (sign, absolute) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
         let decimal = format!("{sign}{}.{:02}", absolute / 100, absolute % 100);
         Self { minor, currency: currency.into(), decimal }
@@ -31,7 +33,8 @@ impl Money {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn parse_minor(text: &str) -> Result<i64, String> {
-    let wrong = || format!("'{text}' is not an amount above 0 with at most two decimals after a point");
+    let wrong =
+        || format!("'{text}' is not an amount of 0.01 to 9999999999.99 with at most two decimals after a point");
     let (major, minor) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if major.is_empty() || !digits(major) || !digits(minor) || minor.len() > 2 || text.ends_with('.') {
@@ -39,7 +42,7 @@ pub(crate) fn parse_minor(text: &str) -> Result<i64, String> {
     }
     let cents = format!("{minor:0<2}");
     let total = major.parse::<i64>().ok().and_then(|major| major.checked_mul(100)?.checked_add(cents.parse().ok()?));
-    total.filter(|total| *total > 0).ok_or_else(wrong)
+    total.filter(|total| (1..=MAX_AMOUNT_MINOR).contains(total)).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -49,6 +52,11 @@ mod tests {
     #[test]
     fn amounts_read_exactly() {
         let decimal = |minor| Money::of(minor, "BRL").decimal;
+        let widest = Money::of(i128::from(i64::MAX) + 1, "BRL");
+        assert_eq!(
+            serde_json::to_string(&widest).unwrap(),
+            r#"{"minor":9223372036854775808,"currency":"BRL","decimal":"92233720368547758.08"}"#
+        );
         assert_eq!([decimal(0), decimal(5), decimal(781_150), decimal(-7)], ["0.00", "0.05", "7811.50", "-0.07"]);
     }
 
@@ -57,7 +65,21 @@ mod tests {
         assert_eq!(parse_minor("19.99"), Ok(1_999));
         assert_eq!(parse_minor("100000.00"), Ok(10_000_000));
         assert_eq!((parse_minor("7"), parse_minor("0.5")), (Ok(700), Ok(50)));
-        for bad in ["", "0", "0.00", "-1", "1.", ".5", "1.005", "1e3", "1,00", "99999999999999999999"] {
+        assert_eq!(parse_minor("9999999999.99"), Ok(MAX_AMOUNT_MINOR));
+        for bad in [
+            "10000000000",
+            "92233720368547758.07",
+            "",
+            "0",
+            "0.00",
+            "-1",
+            "1.",
+            ".5",
+            "1.005",
+            "1e3",
+            "1,00",
+            "99999999999999999999",
+        ] {
             assert!(parse_minor(bad).is_err(), "{bad}");
         }
     }

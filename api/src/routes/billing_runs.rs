@@ -82,7 +82,7 @@ impl From<Row> for BillingRun {
             cutoff: row.cutoff.map(jiff_sqlx::Date::to_jiff),
             planned: row.planned,
             bills: row.bills,
-            amount: Money::of(row.amount_minor, row.currency),
+            amount: Money::of(row.amount_minor.0, row.currency),
             mails: row.mails,
             sample: row.sample,
             created_at: row.created_at.to_jiff(),

@@ -17,6 +17,12 @@ macro_rules! whole {
 }
 whole!(i32, i64, u32, u64, usize);
 
+impl Whole for gristmill_billing::Sum {
+    fn whole(&self) -> i128 {
+        self.0
+    }
+}
+
 impl<T: Whole> Whole for &T {
     fn whole(&self) -> i128 {
         (*self).whole()

@@ -16,6 +16,8 @@ pub mod usage;
 
 mod cycle;
 mod id;
+mod sum;
 
 pub use cycle::Cycle;
 pub use id::{BillId, NoBillId};
+pub use sum::{NoSum, Sum};

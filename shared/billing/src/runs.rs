@@ -5,7 +5,10 @@ use jiff_sqlx::{Date, Timestamp};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::jobs::{FailRun, PlanRun};
+use crate::{
+    Sum,
+    jobs::{FailRun, PlanRun},
+};
 
 words! {
     /// Who wanted a run.
@@ -63,7 +66,8 @@ pub struct Run {
     /// How many it made; of a dry run, would make.
     pub bills: i64,
     /// What they come to, in the currency's minor unit.
-    pub amount_minor: i64,
+    #[sqlx(try_from = "String")]
+    pub amount_minor: Sum,
     /// ISO 4217.
     pub currency: String,
     /// How many of its bills are mailed, once it has ended.
@@ -79,7 +83,7 @@ pub struct Run {
 }
 
 const COLUMNS: &str = "id, client_id, cause, dry_run, state, detail, issued_on, cutoff, group_id, planned, bills,
-    amount_minor::bigint as amount_minor, mails, sample,
+    amount_minor::text as amount_minor, mails, sample,
     coalesce(currency, (select currency from client_settings s where s.client_id = billing_runs.client_id), 'BRL') as currency,
     created_at, started_at, finished_at";
 

@@ -181,7 +181,7 @@ async fn take(
 
 /// What a dry run has to say: how many, how much, and the first of them.
 async fn preview(conn: &mut PgConnection, run_id: Uuid) -> Result<(), sqlx::Error> {
-    let (bills, amount, sample): (i64, i64, Option<Json<serde_json::Value>>) = sqlx::query_as(
+    let (bills, amount, sample): (i64, String, Option<Json<serde_json::Value>>) = sqlx::query_as(
         "with due as (
             select d.debt_id, d.upload_id, d.line, d.name, d.amount_minor, d.due_date
             from debts d join billing_run_uploads u on u.run_id = $1 and u.upload_id = d.upload_id
@@ -191,7 +191,7 @@ async fn preview(conn: &mut PgConnection, run_id: Uuid) -> Result<(), sqlx::Erro
                               and p.paid_minor >= d.amount_minor)
               and not exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id)
          ), first as (select * from due order by upload_id, line limit $2)
-         select (select count(*) from due), (select coalesce(sum(amount_minor), 0)::bigint from due),
+         select (select count(*) from due), (select coalesce(sum(amount_minor), 0)::text from due),
                 (select jsonb_agg(jsonb_build_object('debt_id', debt_id, 'name', name, 'amount_minor', amount_minor,
                                                      'due_date', due_date)) from first)",
     )
@@ -200,7 +200,7 @@ async fn preview(conn: &mut PgConnection, run_id: Uuid) -> Result<(), sqlx::Erro
     .fetch_one(&mut *conn)
     .await?;
     sqlx::query(
-        "update billing_runs set state = 'completed', planned = $2, bills = $2, amount_minor = $3, sample = $4, finished_at = now()
+        "update billing_runs set state = 'completed', planned = $2, bills = $2, amount_minor = $3::numeric, sample = $4, finished_at = now()
          where id = $1",
     )
     .bind(run_id)

@@ -74,7 +74,7 @@ async fn what_is_due_is_billed_once() {
     let mut numbers: Vec<i64> = bills.iter().map(|bill| bill.number).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
-    assert_eq!(bills.iter().map(|bill| bill.amount_minor).sum::<i64>(), run.amount_minor);
+    assert_eq!(bills.iter().map(|bill| i128::from(bill.amount_minor)).sum::<i128>(), run.amount_minor.0);
     let again = mill.bill(false).await;
     assert_eq!((again.state, again.bills), (State::Completed, 0));
     mill.grind(format!("{HEADER}{}", row(500))).await;
