@@ -83,7 +83,7 @@ codes! {
     AlreadyBilled = CONFLICT "already-billed", "The upload is billed",
         "Bills were made of its debts, or are being made, so it cannot be undone. An upload can be undone until a billing run takes it on.";
     NotPayable = CONFLICT "not-payable", "The bill has no way to pay it",
-        "The bill is cancelled, or the client's settings do not say how it is paid, so it has no page: `not_payable` of the bill says why. Set `issuer` with `PUT /v1/settings`.";
+        "The client's settings do not say how it is paid, or no way to be paid can carry it, so it has no page: `not_payable` of the bill says why. Set `issuer` with `PUT /v1/settings`.";
     HasPayment = CONFLICT "has-payment", "Something was paid of the bill",
         "Only an open bill of which nothing was paid can be cancelled. Pay back yourself what was paid, or have the bill settled: tell of the rest with `POST /v1/payments`.";
     NotHeld = CONFLICT "not-held", "The billing run is not held",

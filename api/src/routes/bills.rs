@@ -59,8 +59,8 @@ pub(crate) struct Bill {
     issued_on: Date,
     #[schema(value_type = String, format = Date, example = "2026-01-31")]
     due_date: Date,
-    /// 44 digits, to scan; where the client is paid by boleto. Like all codes of a bill it asks for what is still to be
-    /// paid; those of a bill that is paid in full stay those of its amount.
+    /// 44 digits, to scan; where the client is paid by boleto, and a bank reads the due date. Like all codes of a bill it asks
+    /// for what is still to be paid; a bill that is paid or cancelled has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     barcode: Option<String>,
     /// 47 digits, to type.
@@ -72,6 +72,9 @@ pub(crate) struct Bill {
     /// The text of a QR code for a transfer within SEPA (EPC069-12); where the client has an account there.
     #[serde(skip_serializing_if = "Option::is_none")]
     epc: Option<String>,
+    /// What was paid beyond the amount, where that was more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overpaid: Option<Money>,
     /// Why there is no way to pay it.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_payable: Option<String>,
@@ -105,6 +108,8 @@ impl Bill {
             linha_digitavel: None,
             pix: None,
             epc: None,
+            overpaid: (row.paid_minor > row.amount_minor)
+                .then(|| Money::of(row.paid_minor - row.amount_minor, &row.currency)),
             not_payable: None,
         };
         let payments = match issuer {
@@ -115,6 +120,12 @@ impl Bill {
             Ok(payments) => payments.into_iter().for_each(|payment| bill.add(payment)),
             Err(error) => bill.not_payable = Some(error),
         }
+        let over = match row.status {
+            Status::Cancelled => Some("it is cancelled, so nothing is to be paid"),
+            Status::Paid => Some("it is paid, so nothing is to be paid any more"),
+            Status::Open | Status::Overdue => None,
+        };
+        bill.not_payable = over.map(str::to_owned).or(bill.not_payable);
         bill
     }
 
@@ -218,7 +229,7 @@ pub(crate) async fn page(State(app): State<App>, caller: Caller, Path(id): Path<
 
 /// Withdraw a bill
 ///
-/// An open one of which nothing was paid: it loses its codes and its page, nobody is reminded of it, and its debt is not
+/// An open one of which nothing was paid: it loses its codes, its page says that it is cancelled, nobody is reminded of it, and its debt is not
 /// billed again. What is paid of the debt later is recorded for the debt and settles no bill. Withdrawing it again changes nothing.
 #[utoipa::path(post, path = "/v1/bills/{id}/cancel", operation_id = "cancelBill", tag = "bills",
     params(("id" = Uuid, Path, description = "The bill")), responses((status = 200, description = "It is cancelled", body = Bill), Paid))]

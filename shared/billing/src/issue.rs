@@ -17,9 +17,6 @@ use crate::{
 /// Why a bill cannot be paid.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// It was withdrawn.
-    #[error("it is cancelled, so nothing is to be paid")]
-    Cancelled,
     /// The client's settings do not say how it is paid.
     #[error("the client's issuer settings cannot be read")]
     Issuer(#[from] serde_json::Error),
@@ -64,14 +61,11 @@ pub fn is_sample(settings: &Settings) -> bool {
     settings.issuer.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
-/// The bill with the ways to pay it.
+/// The bill with the ways to pay it: none when nothing is to be paid any more.
 ///
 /// # Errors
-/// When the settings do not fit it, or it is cancelled.
+/// When the settings do not fit it.
 pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmill_bills::Bill, IssueError> {
-    if bill.status == Status::Cancelled {
-        return Err(IssueError::Cancelled);
-    }
     let currency: Currency = bill.currency.parse()?;
     Ok(issuer.bill(BillFacts {
         number: bill.number.unsigned_abs(),
@@ -83,6 +77,7 @@ pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmil
         },
         amount: Money { minor: bill.amount_minor, currency },
         paid_minor: bill.paid_minor,
+        cancelled: bill.status == Status::Cancelled,
         issued_on: bill.issued_on.to_jiff(),
         due_on: bill.due_on.to_jiff(),
         reference: Some(bill.debt_id.to_string()),
@@ -122,7 +117,7 @@ pub enum PageError {
 /// The bill as a PDF of one page, in the client's language. Takes some milliseconds of CPU.
 ///
 /// # Errors
-/// When the settings do not fit it, or it is cancelled.
+/// When the settings do not fit it.
 pub fn page(bill: &Bill, settings: &Settings) -> Result<Vec<u8>, PageError> {
     let issued = issue(bill, &issuer(settings).map_err(IssueError::from)?)?;
     let language: Language = settings.language.parse().map_err(|_| PageError::Language(settings.language.clone()))?;

@@ -1,5 +1,6 @@
 //! What a client may say of how it is paid. What is stored is read with less severity, so that no bill loses its page.
 
+use gristmill_bills::rails::{boleto, pix};
 use serde_json::Value;
 
 use crate::{
@@ -26,7 +27,11 @@ pub fn faults(settings: &Settings) -> Vec<BadSetting> {
     let mut faults: Vec<_> = unknown(&settings.issuer).into_iter().map(fault).collect();
     match issue::issuer(settings) {
         Err(error) => faults.push(fault(error.to_string())),
-        Ok(issuer) => faults.extend(no_rail(&issuer, &settings.currency).map(fault)),
+        Ok(issuer) => {
+            faults.extend(no_rail(&issuer, &settings.currency).map(fault));
+            faults.extend(no_key(&issuer));
+            faults.extend(no_bank(&issuer));
+        }
     }
     faults
 }
@@ -44,6 +49,36 @@ fn unknown(issuer: &Value) -> Vec<String> {
         }
     }
     found
+}
+
+/// A key that no bank knows would stand in every code.
+fn no_key(issuer: &gristmill_bills::Settings) -> Option<BadSetting> {
+    let key = &issuer.pix.as_ref()?.settings().key;
+    if pix::registered(key).is_some() {
+        return None;
+    }
+    let detail = format!(
+        "'{key}' is no PIX key: it may be a CPF (11 digits) or a CNPJ (14 places) with right check digits, a phone such as \
+         +5511999998888, a mail address, or a random key (a UUID)"
+    );
+    Some(BadSetting { field: "issuer.pix.key", detail })
+}
+
+/// The free field of a bank that is not known is laid out by the client, or wrongly.
+fn no_bank(issuer: &gristmill_bills::Settings) -> Option<BadSetting> {
+    let settings = issuer.boleto.as_ref()?.settings();
+    if settings.layout.is_some() || boleto::SUPPORTED.iter().any(|(code, _)| *code == settings.bank) {
+        return None;
+    }
+    let known: Vec<String> = boleto::SUPPORTED.iter().map(|(code, name)| format!("{code} {name}")).collect();
+    let own = match settings.bank.as_str() {
+        "077" => "Banco Inter gives its boletos their numbers itself, so they cannot be made here".to_owned(),
+        bank => format!(
+            "how bank {bank} lays out its boletos is not known here: write it as `layout`, if it has no check digits"
+        ),
+    };
+    let detail = format!("{own}; known are {}", known.join(", "));
+    Some(BadSetting { field: "issuer.boleto.bank", detail })
 }
 
 /// Bills without any rail ask the payer to arrange the payment; with one they must have a code of it.
@@ -68,7 +103,7 @@ mod tests {
     fn all() -> Value {
         json!({
             "beneficiary": { "name": "Acme", "document": "1", "email": "a@example.com", "address": ["Rua 1"] },
-            "boleto": { "bank": "001", "bank_name": "BB", "agency": "1", "account": "1", "wallet": "17" },
+            "boleto": { "bank": "001", "bank_name": "BB", "agency": "1", "account": "1", "wallet": "17", "layout": boleto::LAYOUT },
             "pix": { "key": "a@example.com", "name": "Acme", "city": "Lisboa" },
             "epc": { "iban": "DE89370400440532013000", "name": "Acme", "bic": "COBADEFFXXX" },
         })
@@ -116,5 +151,29 @@ mod tests {
         (issuer["pix"], issuer["boleto"]) = (Value::Null, Value::Null);
         assert_eq!(details(issuer, "EUR"), [""; 0], "who names no rail arranges it with the payer");
         assert_eq!(details(json!({}), "EUR"), [""; 0], "the sample");
+    }
+
+    #[test]
+    fn a_key_that_no_bank_knows_is_named() {
+        for (key, right) in [("123.456.789-09", true), ("+5511999998888", true), ("11999998888", false), ("x", false)] {
+            let mut issuer = all();
+            issuer["pix"]["key"] = key.into();
+            let settings = Settings { issuer, ..Settings::default() };
+            let fields: Vec<_> = faults(&settings).into_iter().map(|fault| fault.field).collect();
+            assert_eq!(fields.is_empty(), right, "{key}: {fields:?}");
+            assert!(right || fields == ["issuer.pix.key"], "{key}: {fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_bank_that_is_not_known_needs_a_layout() {
+        let mut issuer = all();
+        issuer["boleto"]["bank"] = "422".into();
+        assert_eq!(details(issuer.clone(), "BRL"), [""; 0], "its client has written the layout");
+        issuer["boleto"].as_object_mut().unwrap().remove("layout");
+        let said = details(issuer.clone(), "BRL");
+        assert!(said.len() == 1 && said[0].contains("bank 422") && said[0].contains("341 Itaú"), "{said:?}");
+        issuer["boleto"]["bank"] = "077".into();
+        assert!(details(issuer, "BRL")[0].starts_with("Banco Inter gives its boletos their numbers itself"));
     }
 }

@@ -17,6 +17,9 @@ pub struct BillFacts {
     /// What was paid of it before, in the minor unit of the amount.
     #[serde(default)]
     pub paid_minor: i64,
+    /// It was withdrawn: nothing is to be paid.
+    #[serde(default)]
+    pub cancelled: bool,
     /// The day of the billing run, in the client's time zone.
     pub issued_on: Date,
     /// The last day to pay without being late.
@@ -35,9 +38,14 @@ impl BillFacts {
         Money { minor: self.amount.minor.saturating_sub(self.paid_minor).max(0), ..self.amount }
     }
 
-    /// What the codes ask for: what is still to be paid. Those of a bill that is paid in full stay those of its amount.
-    pub fn asked(&self) -> Money {
-        if self.rest().minor > 0 { self.rest() } else { self.amount }
+    /// What was paid beyond its amount.
+    pub fn overpaid(&self) -> Money {
+        Money { minor: self.paid_minor.saturating_sub(self.amount.minor).max(0), ..self.amount }
+    }
+
+    /// Nothing is to be paid any more: it is paid in full, or cancelled.
+    pub fn is_over(&self) -> bool {
+        self.cancelled || self.rest().minor == 0
     }
 }
 

@@ -33,12 +33,15 @@ impl Settings {
     }
 
     /// The ways to pay a bill, by the rails that can carry it: its currency, its amount, its due date, its number. None
-    /// where no rails are set at all.
+    /// where no rails are set at all, or nothing is to be paid any more.
     ///
     /// # Errors
     /// When rails are set and none can carry it: why the first one cannot that is in its currency.
     pub fn payments(&self, facts: &BillFacts) -> Result<Vec<Payment>, RailError> {
         let currency = facts.amount.currency;
+        if facts.is_over() {
+            return Ok(Vec::new());
+        }
         let tried = self.rails().filter(|rail| rail.currency() == currency).map(|rail| rail.payload(facts));
         let (mut ways, mut refused) = (Vec::new(), None);
         for way in tried {

@@ -100,7 +100,16 @@ fn page(beneficiary: Party, number: u64, amount: Money) -> Result<Vec<u8>, grist
     }))?;
     let payer = Party { name: "Ana Lima".to_owned(), ..Party::default() };
     let day = date(2026, 12, 31);
-    let facts =
-        Facts { number, payer, amount, paid_minor: 0, issued_on: day, due_on: day, reference: None, description: None };
+    let facts = Facts {
+        number,
+        payer,
+        amount,
+        paid_minor: 0,
+        cancelled: false,
+        issued_on: day,
+        due_on: day,
+        reference: None,
+        description: None,
+    };
     Ok(pdf::render(&settings.bill(facts)?, &pdf::Branding::default(), Language::Portuguese)?)
 }

@@ -53,6 +53,7 @@ pub(super) fn draw(canvas: &mut Canvas, bill: &Bill, branding: &Branding, langua
     let y = details::draw(canvas, &sheet, y + 2.0, end - panel) + scan::GAP;
     match (scanned, slip) {
         (Some(payment), _) => scan::draw(canvas, &sheet, payment, y)?,
+        (None, None) if bill.facts.is_over() => scan::over(canvas, &sheet, y),
         (None, None) => scan::none(canvas, &sheet, y),
         (None, Some(_)) => {}
     }

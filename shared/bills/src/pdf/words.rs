@@ -11,6 +11,8 @@ pub(super) struct Words {
     /// What was billed, where that is more.
     pub(super) total: &'static str,
     pub(super) paid: &'static str,
+    /// What was paid beyond the bill.
+    pub(super) overpaid: &'static str,
     pub(super) due: &'static str,
     pub(super) issued: &'static str,
     pub(super) payer: &'static str,
@@ -23,6 +25,10 @@ pub(super) struct Words {
     pub(super) creditor_reference: &'static str,
     pub(super) slip: &'static str,
     pub(super) other: Instructions,
+    /// Nothing is to be paid: it was.
+    pub(super) settled: Instructions,
+    /// Nothing is to be paid: it was withdrawn.
+    pub(super) cancelled: Instructions,
 }
 
 /// How to pay.
@@ -46,6 +52,7 @@ static PORTUGUESE: Words = Words {
     amount: "Valor a pagar",
     total: "Valor da fatura",
     paid: "Pago",
+    overpaid: "Pago a mais",
     due: "Vencimento",
     issued: "Emissão",
     payer: "Pagador",
@@ -70,6 +77,12 @@ static PORTUGUESE: Words = Words {
         text: "Combine a forma de pagamento com o beneficiário e informe o número desta fatura.",
         code: "",
     },
+    settled: Instructions { title: "Paga", text: "Esta fatura está paga. Não pague novamente.", code: "" },
+    cancelled: Instructions {
+        title: "Cancelada",
+        text: "Esta fatura foi cancelada pelo beneficiário. Não há nada a pagar.",
+        code: "",
+    },
 };
 
 static ENGLISH: Words = Words {
@@ -78,6 +91,7 @@ static ENGLISH: Words = Words {
     amount: "Amount due",
     total: "Bill amount",
     paid: "Paid",
+    overpaid: "Overpaid by",
     due: "Due date",
     issued: "Issued",
     payer: "Billed to",
@@ -102,6 +116,12 @@ static ENGLISH: Words = Words {
         text: "Please arrange the payment with the payee and give the number of this bill.",
         code: "",
     },
+    settled: Instructions { title: "Paid", text: "This bill is paid. Nothing is to be paid any more.", code: "" },
+    cancelled: Instructions {
+        title: "Cancelled",
+        text: "This bill was cancelled by the payee. Nothing is to be paid.",
+        code: "",
+    },
 };
 
 static SPANISH: Words = Words {
@@ -110,6 +130,7 @@ static SPANISH: Words = Words {
     amount: "Importe a pagar",
     total: "Importe del aviso",
     paid: "Pagado",
+    overpaid: "Pagado de más",
     due: "Vencimiento",
     issued: "Emisión",
     payer: "Pagador",
@@ -132,6 +153,12 @@ static SPANISH: Words = Words {
     other: Instructions {
         title: "Cómo pagar",
         text: "Acuerde el pago con el beneficiario e indique el número de este aviso.",
+        code: "",
+    },
+    settled: Instructions { title: "Pagado", text: "Este aviso está pagado. No pague de nuevo.", code: "" },
+    cancelled: Instructions {
+        title: "Anulado",
+        text: "El beneficiario anuló este aviso. No hay nada que pagar.",
         code: "",
     },
 };

@@ -103,7 +103,7 @@ impl Rail for Epc {
             return Err(RailError::Currency { rail: self.name(), currency: facts.amount.currency });
         }
         Ok(Payment::Epc {
-            code: self.code(facts.number, facts.asked().minor)?,
+            code: self.code(facts.number, facts.rest().minor)?,
             iban: iban::groups(self.settings.iban.as_str()),
             reference: iban::groups(&reference(facts.number)),
         })

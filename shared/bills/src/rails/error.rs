@@ -31,6 +31,16 @@ pub enum RailError {
     /// Before the first or after the last day that the factor of a boleto stands for.
     #[error("a boleto cannot be due on {0}: its factor covers 2000-07-03 to 2049-10-13")]
     DueDate(Date),
+    /// Whoever reads the factor of a boleto on the day of issue takes it for another day.
+    #[error(
+        "a boleto of {issued_on} cannot be due on {due_on}: banks read its factor as a day from 3000 days before to 5500 days after"
+    )]
+    Unreadable {
+        /// The printed due date.
+        due_on: Date,
+        /// The day of issue.
+        issued_on: Date,
+    },
     /// The bill's number has more digits than the layout leaves for it.
     #[error("bill number {number} has more than the {digits} digits that the boleto's layout leaves for it")]
     Number {
@@ -46,12 +56,14 @@ pub enum RailError {
 #[non_exhaustive]
 pub enum SettingsError {
     /// Something else than digits, or more of them than there is room for.
-    #[error("{field}: {value:?} is not made of 1 to {max} digits")]
+    #[error("{field}: {value:?} is not made of {}", digits(*.min, *.max))]
     Digits {
         /// Its name.
         field: &'static str,
         /// What was given.
         value: String,
+        /// Fewest digits.
+        min: usize,
         /// Most digits.
         max: usize,
     },
@@ -71,6 +83,17 @@ pub enum SettingsError {
     /// Wrong check digits, wrong form or wrong length.
     #[error("{0:?} is no IBAN")]
     Iban(String),
+}
+
+/// Refuses what is not made of so many digits.
+pub(super) fn just_digits(field: &'static str, value: &str, min: usize, max: usize) -> Result<(), SettingsError> {
+    let fits = (min..=max).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
+    if fits { Ok(()) } else { Err(SettingsError::Digits { field, value: value.to_owned(), min, max }) }
+}
+
+/// How many digits there may be, in words.
+fn digits(min: usize, max: usize) -> String {
+    if min == max { format!("{max} digits") } else { format!("{min} to {max} digits") }
 }
 
 /// A code that was read or typed is not right.

@@ -2,6 +2,7 @@
 
 mod code;
 mod crc;
+mod key;
 
 use std::fmt::Write;
 
@@ -12,6 +13,7 @@ use crate::{BillFacts, Currency};
 use super::{Payment, Rail, RailError, SettingsError, ascii::ascii};
 
 pub use code::PixCode;
+pub use key::registered;
 
 const GUI: &str = "br.gov.bcb.pix";
 /// Characters of the field of an amount.
@@ -30,7 +32,8 @@ pub struct Pix {
 /// A client's PIX key and what payers see of the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PixSettings {
-    /// CPF, CNPJ, phone (`+55…`), mail address or random key, at most 77 characters.
+    /// CPF, CNPJ, phone (`+55…`), mail address or random key, at most 77 characters. The codes have it as it is
+    /// [`registered`]; one that is nothing of these stands there as it was given.
     pub key: String,
     /// Of the receiver; accents go, at most 25 characters are kept.
     pub name: String,
@@ -82,7 +85,7 @@ impl TryFrom<PixSettings> for Pix {
 
     fn try_from(settings: PixSettings) -> Result<Self, SettingsError> {
         let text = |field, value: &str| SettingsError::Text { field, value: value.to_owned() };
-        let key = &settings.key;
+        let key = &registered(&settings.key).unwrap_or_else(|| settings.key.clone());
         if key.is_empty() || key.len() > 77 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(text("key", key));
         }
@@ -119,6 +122,6 @@ impl Rail for Pix {
         if facts.amount.currency != self.currency() {
             return Err(RailError::Currency { rail: self.name(), currency: facts.amount.currency });
         }
-        Ok(Payment::Pix { code: self.code(Some(facts.number), Some(facts.asked().minor))? })
+        Ok(Payment::Pix { code: self.code(Some(facts.number), Some(facts.rest().minor))? })
     }
 }

@@ -1,11 +1,11 @@
 use gristmill_bills::rails::{
-    Boleto, CodeError, RailError, SettingsError,
-    boleto::{Barcode, BoletoSettings, LAYOUT, Line},
+    Boleto, CodeError, Payment, Rail as _, RailError, SettingsError,
+    boleto::{Barcode, BoletoSettings, LAYOUT, Line, SUPPORTED},
 };
 use jiff::{ToSpan, civil::date};
 use proptest::prelude::*;
 
-use crate::support::{BARCODE, DUE, LINE, NUMBER};
+use crate::support::{BARCODE, DUE, LINE, NUMBER, facts};
 
 fn account() -> BoletoSettings {
     BoletoSettings {
@@ -14,7 +14,7 @@ fn account() -> BoletoSettings {
         agency: "448".to_owned(),
         account: "110580".to_owned(),
         wallet: "05".to_owned(),
-        layout: LAYOUT.to_owned(),
+        layout: None,
     }
 }
 
@@ -87,7 +87,8 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn banks_lay_out_the_free_field() {
-    let with = |layout: &str| Boleto::try_from(BoletoSettings { layout: layout.to_owned(), ..account() });
+    let with = |layout: &str| Boleto::try_from(BoletoSettings { layout: Some(layout.to_owned()), ..account() });
+    assert_eq!(with(LAYOUT).unwrap().barcode(NUMBER, 124_020, DUE).unwrap().as_str(), BARCODE, "Bradesco's");
     let field = |layout| with(layout).unwrap().barcode(42, 1, DUE).unwrap().free_field().to_owned();
     assert_eq!(field("000000CCCCCCCNNNNNNNNNNWW"), "0000000110580000000004205");
     assert_eq!(field("9NNNNNNNNNNNNNNNNNNNNNNNN"), "9000000000000000000000042");
@@ -107,6 +108,78 @@ fn banks_lay_out_the_free_field() {
     wrong(BoletoSettings { agency: "12345".to_owned(), ..account() });
     wrong(BoletoSettings { account: "11058-0".to_owned(), ..account() });
     wrong(BoletoSettings { wallet: String::new(), ..account() });
+}
+
+/// A bill's slip at a bank: its free field and our number.
+fn slip(bank: &str, (agency, account_number, wallet): (&str, &str, &str), number: u64, year: i16) -> (String, String) {
+    let settings = BoletoSettings {
+        bank: bank.to_owned(),
+        agency: agency.to_owned(),
+        account: account_number.to_owned(),
+        wallet: wallet.to_owned(),
+        ..account()
+    };
+    let day = date(year, 6, 1);
+    let facts = gristmill_bills::BillFacts { number, due_on: day, issued_on: day, ..facts() };
+    match Boleto::try_from(settings).unwrap().payload(&facts).unwrap() {
+        Payment::Boleto(slip) => (slip.barcode.free_field().to_owned(), slip.our_number),
+        other => panic!("a boleto: {other:?}"),
+    }
+}
+
+/// Examples of the banks' manuals and of public libraries' tests.
+#[test]
+fn the_large_banks_find_their_own_check_digits() {
+    for (bank, account, number, year, field, ours) in [
+        ("001", ("4042", "1238798", "18"), 7_777_700_168, 2008, "0000001238798777770016818", "12387987777700168"),
+        ("033", ("0059", "1899775", "102"), 90_000_267, 2011, "9189977500009000026700102", "000090000267-0"),
+        ("033", ("0059", "1899775", "102"), 90_002_720, 2012, "9189977500009000272070102", "000090002720-7"),
+        ("033", ("0059", "282033", "101"), 566_612_457_800, 2012, "9028203356661245780020101", "566612457800-2"),
+        ("104", ("1825", "245274", "14"), 1, 2014, "2452740000100040000000017", "14000000000000001-4"),
+        (
+            "104",
+            ("0001", "005507", "24"),
+            222_333_777_777_777,
+            2014,
+            "0055077222233347777777773",
+            "24222333777777777-1",
+        ),
+        ("237", ("0448", "110580", "05"), NUMBER, 2008, "0448056168623793601105800", "61686237936"),
+        ("341", ("0057", "12345", "110"), 12_345_678, 2002, "1101234567880057123457000", "110/12345678-8"),
+        ("341", ("0810", "53678", "175"), 12_345_678, 2009, "1751234567840810536789000", "175/12345678-4"),
+        ("341", ("0810", "53678", "168"), 258_281, 2004, "1680025828120810536789000", "168/00258281-2"),
+        ("341", ("1248", "02124", "109"), 10_152, 2029, "1090001015271248021246000", "109/00010152-7"),
+        ("748", ("123418", "12345", "31"), 13_871, 2012, "3112213871512341812345100", "12/213871-5"),
+        ("756", ("0001", "19", "1"), 21, 2013, "1000101000001900000218001", "0000021-8"),
+    ] {
+        assert_eq!(slip(bank, account, number, year), (field.to_owned(), ours.to_owned()), "{bank} {number}");
+    }
+    let known: Vec<&str> = SUPPORTED.iter().map(|(code, _)| *code).collect();
+    assert_eq!(known, ["001", "033", "104", "237", "341", "748", "756"]);
+}
+
+#[test]
+fn a_banks_lengths_are_told() {
+    let refused = |bank: &str, agency: &str, wallet: &str| {
+        let (bank, agency, wallet) = (bank.to_owned(), agency.to_owned(), wallet.to_owned());
+        let settings = BoletoSettings { bank, agency, account: "1".to_owned(), wallet, ..account() };
+        Boleto::try_from(settings).unwrap_err().to_string()
+    };
+    assert_eq!(refused("1", "1", "17"), "bank: \"1\" is not made of 3 digits");
+    assert_eq!(refused("341", "1", "09"), "wallet: \"09\" is not made of 3 digits");
+    assert_eq!(refused("341", "12345", "109"), "agency: \"12345\" is not made of 1 to 4 digits");
+    assert_eq!(refused("341", "1", "198"), "wallet: \"198\" cannot be used");
+    assert_eq!(refused("748", "1234", "11"), "agency: \"1234\" is not made of 6 digits");
+    let sicredi = BoletoSettings {
+        bank: "748".to_owned(),
+        agency: "123418".to_owned(),
+        account: "12345".to_owned(),
+        wallet: "11".to_owned(),
+        ..account()
+    };
+    let sicredi = Boleto::try_from(sicredi).unwrap();
+    assert!(sicredi.barcode(799_999, 1, DUE).is_ok());
+    assert_eq!(sicredi.barcode(800_000, 1, DUE), Err(RailError::Number { number: 800_000, digits: 6 }));
 }
 
 #[test]

@@ -236,9 +236,31 @@ fn a_part_that_was_paid_is_shown_and_not_asked_for_again() {
         assert_eq!(slip.barcode.amount_minor(), 84_020);
         assert_eq!(printed.codes(150), [format!("I2/5:{}", slip.barcode), format!("QR-Code:{}", code_of(&bill))]);
     }
-    let bill = settings.bill(BillFacts { paid_minor: 124_020, ..facts() }).unwrap();
-    let text = Printed::new(&bill, &Branding::default(), Language::English).text();
-    assert!(!text.contains("Amount due") && text.contains("Bill amount") && text.contains("Paid R$1,240.20"), "{text}");
+}
+
+#[test]
+fn a_bill_that_is_over_says_so_and_asks_for_nothing() {
+    let settings = settings();
+    let paid = |paid_minor| BillFacts { paid_minor, ..facts() };
+    let cancelled = BillFacts { cancelled: true, ..facts() };
+    for (facts, language, wanted) in [
+        (paid(124_020), Language::English, ["PAID", "Paid R$1,240.20", "This bill is paid."]),
+        (paid(150_000), Language::English, ["PAID", "Paid R$1,500.00 · Overpaid by R$259.80", "This bill is paid."]),
+        (paid(150_000), Language::Portuguese, ["PAGA", "Pago a mais R$ 259,80", "Não pague novamente."]),
+        (paid(124_020), Language::Spanish, ["PAGADO", "Pagado 1.240,20 R$", "No pague de nuevo."]),
+        (cancelled.clone(), Language::English, ["CANCELLED", "Bill amount", "Nothing is to be paid."]),
+        (cancelled, Language::Portuguese, ["CANCELADA", "Valor da fatura", "Não há nada a pagar."]),
+    ] {
+        let printed = Printed::new(&settings.bill(facts).unwrap(), &Branding::default(), language);
+        let text = printed.text();
+        for word in wanted {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        assert_eq!(printed.codes(150), [""; 0], "nothing to scan: {text}");
+        for asks in ["Amount due", "Valor a pagar", "Importe a pagar", "Pay with Pix", "Como pagar", "linha digit"] {
+            assert!(!text.contains(asks), "{asks}: {text}");
+        }
+    }
 }
 
 #[test]

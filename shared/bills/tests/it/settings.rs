@@ -2,7 +2,7 @@ use gristmill_bills::{
     Bill, BillFacts, Money, Settings,
     rails::{Payment, RailError},
 };
-use jiff::civil::date;
+use jiff::{ToSpan as _, civil::date};
 
 use crate::support::{BARCODE, LINE, facts, settings};
 
@@ -60,10 +60,30 @@ fn the_codes_ask_for_what_is_still_to_be_paid() {
     let codes = |facts: BillFacts| settings().bill(facts).unwrap().payments;
     let rest = BillFacts { amount: Money::brl(84_020), ..facts(0) };
     assert_eq!(codes(facts(40_000)), codes(rest), "as those of a bill of the rest");
-    for paid in [124_020, 130_000] {
-        assert_eq!((facts(paid).rest().minor, facts(paid).asked()), (0, facts(0).amount));
-        assert_eq!(codes(facts(paid)), codes(facts(0)), "a bill that is paid keeps its codes");
+    for (paid, over) in [(124_020, 0), (130_000, 5_980)] {
+        assert_eq!((facts(paid).rest().minor, facts(paid).overpaid().minor), (0, over));
+        assert_eq!(codes(facts(paid)), [], "a bill that is paid asks for nothing");
     }
+    assert_eq!(codes(BillFacts { cancelled: true, ..facts(0) }), [], "and neither does one that is cancelled");
+}
+
+#[test]
+fn a_boleto_is_made_only_where_a_bank_reads_its_due_date() {
+    let kinds = |due_on, issued_on| {
+        let ways = settings().payments(&BillFacts { due_on, issued_on, ..facts() }).unwrap();
+        ways.iter().map(|way| matches!(way, Payment::Boleto(_))).collect::<Vec<_>>()
+    };
+    let issued = date(2026, 11, 28);
+    // Its factor, 7026, would be read as 2041-08-23.
+    assert_eq!(kinds(date(2017, 1, 1), issued), [false], "it is left to PIX");
+    for (days, readable) in [(-3001, false), (-3000, true), (0, true), (5500, true), (5501, false)] {
+        let due = issued + days.days();
+        assert_eq!(kinds(due, issued).contains(&true), readable, "{days} days: {due}");
+    }
+    let alone = Settings { pix: None, ..settings() };
+    let facts = BillFacts { due_on: date(2017, 1, 1), issued_on: issued, ..facts() };
+    let refused = alone.payments(&facts);
+    assert_eq!(refused, Err(RailError::Unreadable { due_on: facts.due_on, issued_on: issued }));
 }
 
 #[test]

@@ -45,15 +45,18 @@ fn band(canvas: &mut Canvas, sheet: &Sheet<'_>) {
     canvas.fill(accent, Area { w: 1.2, ..BAND });
 
     let (label, value) = (BAND.y + 7.5, BAND.y + 17.5);
-    let amount = facts.asked().read(sheet.language);
+    let amount = if facts.is_over() { facts.amount } else { facts.rest() }.read(sheet.language);
     let style = Style::DISPLAY.shrunk(&amount, 78.0, 8.0).colored(accent.readable());
-    let settled = facts.rest().minor == 0;
+    let settled = facts.is_over();
     canvas.text(Style::LABEL, LEFT + 7.0, label, if settled { words.total } else { words.amount });
     canvas.text(style, LEFT + 7.0, value, &amount);
     if facts.paid_minor > 0 {
         let paid = Money { minor: facts.paid_minor, ..facts.amount }.read(sheet.language);
         let paid = format!("{} {paid}", words.paid);
         let text = match settled {
+            true if facts.overpaid().minor > 0 => {
+                format!("{paid} · {} {}", words.overpaid, facts.overpaid().read(sheet.language))
+            }
             true => paid,
             false => format!("{} {} · {paid}", words.total, facts.amount.read(sheet.language)),
         };
@@ -61,6 +64,11 @@ fn band(canvas: &mut Canvas, sheet: &Sheet<'_>) {
     }
 
     canvas.text(Style::LABEL, LEFT + 92.0, label, words.due);
+    if facts.is_over() {
+        let stamp = if facts.cancelled { words.cancelled.title } else { words.settled.title };
+        let style = Style::TITLE.sized(20.0).colored(accent.readable());
+        canvas.text_to(style, RIGHT - 70.0, TOP + 14.0, &stamp.to_uppercase());
+    }
     canvas.text(Style::TITLE, LEFT + 92.0, value, &dates::short(facts.due_on, sheet.language));
     canvas.text(Style::LABEL, LEFT + 138.0, label, words.issued);
     canvas.text(Style::TITLE.sized(11.0), LEFT + 138.0, value, &dates::short(facts.issued_on, sheet.language));

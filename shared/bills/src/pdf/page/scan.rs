@@ -46,6 +46,13 @@ pub(super) fn draw(canvas: &mut Canvas, sheet: &Sheet<'_>, payment: &Payment, y:
     Ok(())
 }
 
+/// In place of a panel, when nothing is to be paid any more.
+pub(super) fn over(canvas: &mut Canvas, sheet: &Sheet<'_>, y: f32) {
+    canvas.outline(sheet.branding.accent, 1.2, Area { x: LEFT, y, w: WIDTH, h: PLAIN });
+    let words = if sheet.bill.facts.cancelled { &sheet.words.cancelled } else { &sheet.words.settled };
+    instruct(canvas, sheet, words, LEFT + 6.0, WIDTH - 12.0, y + 7.5);
+}
+
 /// In place of a panel, when nothing can be scanned.
 pub(super) fn none(canvas: &mut Canvas, sheet: &Sheet<'_>, y: f32) {
     canvas.outline(RULE, 0.8, Area { x: LEFT, y, w: WIDTH, h: PLAIN });

@@ -56,7 +56,7 @@ fn head(canvas: &mut Canvas, slip: &Slip) {
 fn rows(canvas: &mut Canvas, sheet: &Sheet<'_>, slip: &Slip, y: f32) -> f32 {
     let (facts, beneficiary) = (&sheet.bill.facts, &sheet.bill.beneficiary);
     let day = |date| dates::short(date, Language::Portuguese);
-    let amount = facts.asked().read(Language::Portuguese);
+    let amount = facts.rest().read(Language::Portuguese);
     let (due, issued, number) = (day(facts.due_on), day(facts.issued_on), facts.number.to_string());
     let wide = SIDE - LEFT;
     let who = named(beneficiary, wide - 2.0);

@@ -1,14 +1,10 @@
 //! What stands where in the free field.
 
 use super::barcode;
-use crate::rails::SettingsError;
+use crate::rails::{SettingsError, error::just_digits};
 
-/// The layout when none is given: agency 4, wallet 2, our number 11, account 7, a zero.
+/// The layout of a bank that is not known, when none is given: agency 4, wallet 2, our number 11, account 7, a zero.
 pub const LAYOUT: &str = "AAAAWWNNNNNNNNNNNCCCCCCC0";
-
-pub(super) fn default() -> String {
-    LAYOUT.to_owned()
-}
 
 /// The free field of a client's boletos, with a gap for the bill's number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +32,7 @@ impl FreeField {
             if span.is_empty() {
                 continue;
             }
-            let fits = (1..=span.len()).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
-            if !fits {
-                return Err(SettingsError::Digits { field, value: value.to_owned(), max: span.len() });
-            }
+            just_digits(field, value, 1, span.len())?;
             let part = &mut digits[span];
             let zeros = part.len() - value.len();
             part[..zeros].fill(b'0');
