@@ -18,10 +18,9 @@ pub const SUPPORTED: [(&str, &str); 7] = [
     ("756", "Sicoob"),
 ];
 
-/// Wallets of Itaú whose boletos are laid out otherwise.
-const ITAU_OTHERWISE: [&str; 8] = ["106", "107", "122", "142", "143", "195", "196", "198"];
-/// And those whose first check digit does without agency and account.
-const ITAU_SHORT: [&str; 5] = ["126", "131", "146", "150", "168"];
+/// Wallets of Itaú whose boletos are laid out otherwise, or whose first check digit does without agency and account.
+const ITAU_OTHERWISE: [&str; 13] =
+    ["106", "107", "122", "126", "131", "142", "143", "146", "150", "168", "195", "196", "198"];
 /// Sicredi: years have so many numbers of each of the bytes 2 to 9, by which a beneficiary tells its own from the bank's.
 const SICREDI_A_BYTE: u64 = 100_000;
 
@@ -140,11 +139,8 @@ impl Account {
                 (field + &check, format!("{ours}-{}", eleven(&ours)))
             }
             Bank::Itau => {
-                let checked = match ITAU_SHORT.contains(&wallet.as_str()) {
-                    true => format!("{wallet}{number}"),
-                    false => format!("{agency}{account}{wallet}{number}"),
-                };
-                let (check, end) = (ten(&checked), ten(&format!("{agency}{account}")));
+                let (check, end) =
+                    (ten(&format!("{agency}{account}{wallet}{number}")), ten(&format!("{agency}{account}")));
                 (format!("{wallet}{number}{check}{agency}{account}{end}000"), format!("{wallet}/{number}-{check}"))
             }
             Bank::Sicredi => {
