@@ -190,7 +190,8 @@ fn mail() -> Value {
 fn receipt() -> Value {
     let chunk = |no: i64, first_line: i64, first_byte: i64, sha256: &str, rows: Value| {
         json!({
-            "no": no, "first_line": first_line, "first_byte": first_byte, "bytes": 4_194_304, "sha256": sha256, "rows": rows,
+            "no": no, "first_line": first_line, "first_byte": first_byte, "bytes": 4_194_304, "lines": 43_206 + i64::from(no == 0) * 3,
+            "blank": 0, "sha256": sha256, "rows": rows,
         })
     };
     json!({
@@ -199,6 +200,7 @@ fn receipt() -> Value {
         "filename": "debts-2026-01.csv",
         "bytes": 8_388_662,
         "header_bytes": 54,
+        "lines": 86_416,
         "sha256": FILE,
         "rows": rows(86_412, 2, 1),
         "chunks": [

@@ -81,6 +81,16 @@ fn print(receipt: &read::Receipt) {
         count(chunks.iter().map(|chunk| chunk.bytes).sum::<i64>()),
         count(chunks.len() as u64)
     );
+    if let (Some(lines), Some(read)) = (receipt.lines, lines_read(receipt)) {
+        let blank: i64 = chunks.iter().filter_map(|chunk| chunk.blank).sum();
+        println!(
+            "lines     {} = {} header + {} in chunks, of which {} without a value",
+            count(lines),
+            count(header_lines(receipt)),
+            count(read),
+            count(blank)
+        );
+    }
     match faults(receipt).as_slice() {
         [] => println!("✓ it adds up"),
         faults => faults.iter().for_each(|fault| println!("✗ {fault}")),
@@ -97,6 +107,16 @@ fn print_chunks(receipt: &read::Receipt) {
         [no, line, byte, bytes, read, accepted, rejected, duplicate, chunk.sha256.clone()]
     });
     print!("\n{}", table(HEAD, right, &rows.collect::<Vec<_>>()));
+}
+
+/// Lines of the chunks, if they were counted.
+fn lines_read(receipt: &read::Receipt) -> Option<i64> {
+    receipt.chunks.iter().map(|chunk| chunk.lines).sum()
+}
+
+/// Lines before the first chunk.
+fn header_lines(receipt: &read::Receipt) -> i64 {
+    receipt.chunks.first().map_or(receipt.lines.unwrap_or(0), |chunk| chunk.first_line - 1)
 }
 
 /// What does not add up: nothing, unless something is very wrong.
@@ -123,6 +143,11 @@ fn faults(receipt: &read::Receipt) -> Vec<String> {
     }
     if next != receipt.bytes {
         faults.push(format!("the chunks end at byte {next} of {}", receipt.bytes));
+    }
+    if let (Some(lines), Some(read)) = (receipt.lines, lines_read(receipt))
+        && header_lines(receipt) + read != lines
+    {
+        faults.push(format!("header and chunks have {} lines, the file has {lines}", header_lines(receipt) + read));
     }
     if sum != receipt.rows {
         faults.push("the chunks' rows are not the upload's".to_owned());

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use crate::{
-    fields::trim,
+    fields::{trim, trim_bytes},
     hint::hint,
     names::{nearest, same, shown},
-    records::Records,
+    records::{Record, Records},
 };
 
 /// How a file is written.
@@ -30,6 +30,10 @@ pub struct Layout {
     pub(crate) places: Vec<usize>,
     /// Columns of the file.
     pub(crate) width: usize,
+    /// Columns up to the last one that has a name.
+    named: usize,
+    /// No column of the kind may be missing: a comma too many inside of a record shows, whatever stands at its end.
+    fixed: bool,
 }
 
 /// What a header may have at most.
@@ -80,7 +84,7 @@ pub struct Guess {
     pub hint: Option<String>,
 }
 
-/// A limit that is exceeded.
+/// What the header exceeds, so that its names were not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
     /// `max_columns`.
@@ -90,6 +94,8 @@ pub enum Over {
         /// How many are allowed.
         limit: usize,
     },
+    /// Its quotes are not where they may be.
+    Quotes,
     /// `max_record_bytes`.
     Bytes {
         /// How many are allowed.
@@ -112,7 +118,8 @@ impl Layout {
         let expected = &columns[..columns.len() - optional];
         if record.is_empty() {
             let places = (0..columns.len()).collect();
-            return Ok(Self { format: Format::Ndjson, columns, amounts, places, width: columns.len() });
+            let width = columns.len();
+            return Ok(Self { format: Format::Ndjson, columns, amounts, places, width, named: width, fixed: false });
         }
         let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
         let mut error = HeaderError::of(expected);
@@ -122,6 +129,10 @@ impl Layout {
         }
         let mut records = Records::new(record, 1);
         let header = records.next_record();
+        if header.as_ref().is_some_and(Record::is_broken) {
+            error.over = Some(Over::Quotes);
+            return Err(error);
+        }
         let width = header.as_ref().map_or(0, |header| header.columns());
         let names: Vec<String> = (0..width)
             .filter_map(|place| header.as_ref()?.field(place))
@@ -147,13 +158,23 @@ impl Layout {
             }
         }
         if error.over.is_none() && error.missing.is_empty() && error.duplicate.is_empty() {
-            return Ok(Self { format: Format::Csv, columns, amounts, places, width });
+            let named = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+            return Ok(Self { format: Format::Csv, columns, amounts, places, width, named, fixed: optional == 0 });
         }
         let short = |name: &str| shown(name).chars().take(60).collect::<String>();
         let like = |column: &&'static str| Some((*column, short(nearest(column, &names)?)));
         error.guess.like = error.missing.iter().filter_map(like).collect();
         error.found = names.iter().take(50).map(|name| short(name)).collect();
         Err(error)
+    }
+
+    /// Whether a record without as many fields as the header has all that are named, and nothing but blanks behind the
+    /// header's: spreadsheets write such fields. Where a column may be missing such a record could have a comma in a field.
+    #[cold]
+    pub(crate) fn has_room_for(&self, record: &Record<'_>) -> bool {
+        let surplus = || record.fields().skip(self.width).all(|field| trim_bytes(field).is_empty());
+        let named = record.columns() >= self.named && (record.columns() <= self.width || self.fixed);
+        self.format == Format::Csv && !record.is_broken() && named && surplus()
     }
 
     /// How the file is written.
@@ -205,6 +226,12 @@ impl fmt::Display for HeaderError {
                     f,
                     "the header is longer than {limit} bytes (max_record_bytes): is the file a CSV file, \
                      and is every quote of its first line closed?"
+                );
+            }
+            Some(Over::Quotes) => {
+                return f.write_str(
+                    "a quote of the header is not closed, or something else than a comma follows the one that closes: \
+                     the first line must name the columns, each in quotes or without any",
                 );
             }
             Some(Over::Columns { found, limit }) => {

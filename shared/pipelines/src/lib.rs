@@ -3,7 +3,8 @@
 //! A file arrives as bytes cut anywhere. The [`Splitter`] cuts them into chunks of whole records while they arrive;
 //! [`Kind::read_header`] learns from the first record where the columns are; [`Kind::parse`] turns a chunk into rows,
 //! encoded for Postgres' `COPY`, and rejects, with the lines they came from. What a record and a field are is what the
-//! `csv` crate says with its default settings and `flexible(true)`: the tests hold it to that. A file that begins with
+//! `csv` crate says with its default settings and `flexible(true)`, as far as quotes are where they may be: the tests hold
+//! it to that. A record whose quotes are not is a reject of one line, and changes no other line's outcome (`quotes`). A file that begins with
 //! `{` is lines of JSON instead, whatever its kind: a record is a line, its fields are those of its object that are
 //! columns of the kind, and what `serde_json` says of the line is what is read.
 //!
@@ -27,6 +28,7 @@ pub mod messages;
 mod names;
 mod parse;
 mod places;
+mod quotes;
 pub mod records;
 mod reject;
 mod samples;
@@ -42,6 +44,7 @@ pub use fields::MAX_AMOUNT_MINOR;
 pub use foreign::{FEW, Foreign, SOME, foreign};
 pub use kind::{Kind, Table, UnknownKind};
 pub use layout::{Format, Guess, HeaderError, Layout, Limits, Over};
+pub use lines::LineCount;
 
 pub use parse::{Owner, Parsed, Row, Rules};
 pub use places::{Place, places};

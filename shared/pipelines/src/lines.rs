@@ -2,6 +2,29 @@
 
 use memchr::{memchr, memchr_iter};
 
+/// Counts the lines of a file while it arrives, whatever is in them.
+#[derive(Debug, Default)]
+pub struct LineCount {
+    ends: u64,
+    last: Option<u8>,
+}
+
+impl LineCount {
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let Some(last) = bytes.last() else { return };
+        // of a pair that was cut
+        let counted = self.last == Some(b'\r') && bytes[0] == b'\n';
+        self.ends += line_ends(bytes) - u64::from(counted);
+        self.last = Some(*last);
+    }
+
+    /// How many there are; a last one without a line end counts.
+    pub fn lines(&self) -> u64 {
+        self.ends + u64::from(self.last.is_some_and(|last| !matches!(last, b'\n' | b'\r')))
+    }
+}
+
 /// How many lines end in `bytes`. A `\r` at the very end counts: whoever goes on with a `\n` takes one off.
 pub(crate) fn line_ends(bytes: &[u8]) -> u64 {
     let feeds = memchr_iter(b'\n', bytes).count();
@@ -32,7 +55,18 @@ fn pairs(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::line_ends;
+    use super::{LineCount, line_ends};
+
+    #[test]
+    fn lines_are_counted_however_they_come() {
+        let file = b"a\r\n\r\n\rb\n\n\"c\r\n\"\r\r\nd";
+        for size in 1..=file.len() {
+            let mut count = LineCount::default();
+            file.chunks(size).for_each(|bytes| count.push(bytes));
+            assert_eq!(count.lines(), 9, "by {size}");
+        }
+        assert_eq!(LineCount::default().lines(), 0);
+    }
 
     #[test]
     fn every_kind_of_line_end_counts_once() {

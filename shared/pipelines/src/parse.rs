@@ -66,8 +66,12 @@ pub struct Parsed {
     pub tuples: Vec<u8>,
     /// The records refused.
     pub rejects: Vec<Reject>,
-    /// Records in the chunk.
+    /// Records in the chunk, without those that are blank.
     pub read: u64,
+    /// Records whose fields are all blank: what a spreadsheet leaves at its end. They are skipped like empty lines.
+    pub blank: u64,
+    /// Lines that were read, those of records and empty ones, as the reader counts them on its way.
+    pub lines: u64,
     /// What the rows mention that is kept elsewhere, by its id: it is looked up once a chunk.
     pub mentions: BTreeSet<String>,
 }
@@ -151,7 +155,7 @@ pub(crate) fn parse<P: Pipeline>(
     if chunk.len() <= BLOCK_BYTES {
         return job.block(Parsed::default(), 0..chunk.len(), first_line);
     }
-    let blocks = blocks(chunk, layout.format);
+    let blocks = blocks(chunk, layout.format, rules.max_record_bytes);
     let lines: Vec<u64> = blocks.par_iter().map(|block| line_ends(&chunk[block.clone()])).collect();
     let starts = lines.iter().scan(first_line, |next, lines| {
         let line = *next;
@@ -164,11 +168,15 @@ pub(crate) fn parse<P: Pipeline>(
 }
 
 /// Cuts a chunk at record ends.
-fn blocks(chunk: &[u8], format: Format) -> Vec<Range<usize>> {
+fn blocks(chunk: &[u8], format: Format, max_record_bytes: usize) -> Vec<Range<usize>> {
     let mut blocks = Vec::with_capacity(chunk.len() / BLOCK_BYTES + 1);
     let mut scan = Scan::new(format);
     let mut start = 0;
-    while let Some(Stop::End { next, .. }) = scan.advance(chunk, start + BLOCK_BYTES, usize::MAX, true) {
+    while let Some(stop) = scan.advance(chunk, start + BLOCK_BYTES, max_record_bytes, true) {
+        let Stop::End { next, .. } = stop else {
+            scan.end_with_line();
+            continue;
+        };
         blocks.push(start..next);
         start = next;
     }
@@ -184,6 +192,8 @@ fn join(parts: Vec<Parsed>) -> Parsed {
         tuples: Vec::with_capacity(parts.iter().map(|part| part.tuples.len()).sum()),
         rejects: Vec::with_capacity(parts.iter().map(|part| part.rejects.len()).sum()),
         read: 0,
+        blank: 0,
+        lines: 0,
         mentions: BTreeSet::new(),
     };
     for mut part in parts {
@@ -193,6 +203,8 @@ fn join(parts: Vec<Parsed>) -> Parsed {
         all.rejects.append(&mut part.rejects);
         all.mentions.append(&mut part.mentions);
         all.read += part.read;
+        all.blank += part.blank;
+        all.lines += part.lines;
         put_back(part);
     }
     all
@@ -211,7 +223,7 @@ fn spare() -> Parsed {
 /// Keeps the buffers of a part that was copied, unless a strange file made them large.
 fn put_back(mut part: Parsed) {
     part.tuples.clear();
-    part.read = 0;
+    (part.read, part.blank, part.lines) = (0, 0, 0);
     let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
     if spare.len() < MOST_SPARE && part.tuples.capacity() < 4 * BLOCK_BYTES {
         spare.push(part);
@@ -238,16 +250,18 @@ impl<P: Pipeline> Job<'_, P> {
         let plain = bytes.is_ascii() && memchr(0, bytes).is_none();
         match self.layout.format {
             Format::Csv => {
-                let mut records = Records::new(bytes, first_line);
+                let mut records = Records::new(bytes, first_line).at_most(self.rules.max_record_bytes);
                 while let Some(record) = records.next_record() {
                     self.take(&mut parsed, block.start, &record, Ok(plain));
                 }
+                parsed.lines = records.lines();
             }
             Format::Ndjson => {
                 let mut objects = Objects::new(bytes, first_line, self.layout);
                 while let Some((record, read)) = objects.next_record() {
                     self.take(&mut parsed, block.start, &record, read.map(|escapes| plain && !escapes));
                 }
+                parsed.lines = objects.lines();
             }
         }
         parsed
@@ -267,10 +281,24 @@ impl<P: Pipeline> Job<'_, P> {
                 raw_start: offset(block + record.start),
                 raw_len: offset(record.raw.len()),
             }),
+            Err(_) if self.is_blank(record) => {
+                parsed.tuples.truncate(tuple);
+                parsed.read -= 1;
+                parsed.blank += 1;
+            }
             Err(reject) => {
                 parsed.tuples.truncate(tuple);
                 parsed.rejects.push(*reject);
             }
+        }
+    }
+
+    /// Whether there is nothing but blanks between its commas.
+    #[cold]
+    fn is_blank(&self, record: &Record<'_>) -> bool {
+        match self.layout.format {
+            Format::Csv => !record.is_broken() && record.fields().all(|field| trim_bytes(field).is_empty()),
+            Format::Ndjson => trim_bytes(record.raw).is_empty(),
         }
     }
 
@@ -280,8 +308,8 @@ impl<P: Pipeline> Job<'_, P> {
         if record.raw.len() > max {
             return Err(Box::new(Reject::record_too_long(line, record.raw.len() as u64, record.raw, max)));
         }
-        let outcome = match read {
-            Ok(plain) if record.columns() == width => {
+        let outcome = match read.and_then(|plain| record.broken.map_or(Ok(plain), |quote| Err(quote.fault(line)))) {
+            Ok(plain) if record.columns() == width || self.layout.has_room_for(record) => {
                 let fields = Fields { record, layout: self.layout, plain };
                 self.encode(&fields, line, parsed).map_err(|first| self.all_of(first, &fields))
             }

@@ -19,11 +19,15 @@ pub struct Place {
 
 /// The places of all records of a chunk, found as the [`Splitter`](crate::Splitter) finds them: slower than parsing, but
 /// a chunk whose records take down who parses them has come through that already.
-pub fn places(chunk: &[u8], first_line: u64, format: Format) -> Vec<Place> {
+pub fn places(chunk: &[u8], first_line: u64, format: Format, max_record_bytes: usize) -> Vec<Place> {
     let mut places = Vec::new();
     let mut scan = Scan::new(format);
     let (mut start, mut line) = (0, first_line);
-    while let Some(Stop::End { record, next }) = scan.advance(chunk, start + 1, usize::MAX, true) {
+    while let Some(stop) = scan.advance(chunk, start + 1, max_record_bytes, true) {
+        let Stop::End { record, next } = stop else {
+            scan.end_with_line();
+            continue;
+        };
         // an empty line is no record
         if record > start {
             places.push(Place { line, bytes: start..record });

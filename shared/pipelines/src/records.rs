@@ -1,13 +1,18 @@
-//! From bytes to records and fields, as the `csv` crate reads them (default settings, `flexible`, no headers).
-//!
-//! A quote is special only as the first byte of a field; inside quotes `""` is a quote; what follows a closing quote
-//! is taken as it stands; `\n`, `\r` and `\r\n` end a record; empty lines are none.
+//! From bytes to records and fields, as the `csv` crate reads them (default settings, `flexible`, no headers), where all
+//! quotes are in their places. `\n`, `\r` and `\r\n` end a record; empty lines are none. What quotes are is in `quotes`:
+//! a record that breaks those rules is its first line, unread, and the next one starts behind that line.
 
 mod objects;
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 pub(crate) use objects::Objects;
+
+use crate::{
+    ReasonCode,
+    quotes::{self, Close, End, Failed},
+    reject::{Fault, excerpt},
+};
 
 /// Reads the records of a run of bytes that starts at the start of a record or of a line.
 #[derive(Debug)]
@@ -15,6 +20,10 @@ pub struct Records<'a> {
     data: &'a [u8],
     pos: usize,
     line: u64,
+    first_line: u64,
+    /// The longest record, without its line end.
+    max_record: usize,
+    failed: Failed,
     /// Fields of the record last read: unquoted and unescaped.
     spans: Vec<Span>,
     /// Fields that do not stand in the file as they are.
@@ -30,6 +39,8 @@ pub struct Record<'r> {
     pub start: usize,
     /// Its bytes, without the line end.
     pub raw: &'r [u8],
+    /// Its quotes are not where they may be, so it is this line, and one field.
+    pub(crate) broken: Option<Broken>,
     data: &'r [u8],
     unescaped: &'r [u8],
     spans: &'r [Span],
@@ -40,6 +51,33 @@ struct Span {
     start: u32,
     end: u32,
     unescaped: bool,
+}
+
+/// A quoted field has no valid end.
+struct Open;
+
+/// What is wrong with the quotes of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// A quoted field goes on behind the line, and never comes to a valid end.
+    Open,
+    /// A quoted field is followed by this byte of the line, and not by a comma.
+    FollowedBy(u8),
+}
+
+impl Broken {
+    #[cold]
+    pub(crate) fn fault(self, line: u64) -> Fault {
+        let message = match self {
+            Self::Open => format!("the quote opened on line {line} is not closed"),
+            Self::FollowedBy(byte) => format!(
+                "a closing quote is followed by {} instead of a comma or the end of the line: a quote inside of quotes \
+                 is written twice",
+                excerpt(&[byte])
+            ),
+        };
+        Fault { column: None, code: ReasonCode::BadQuoting, message }
+    }
 }
 
 impl Span {
@@ -54,7 +92,24 @@ impl<'a> Records<'a> {
     /// When there are 4 GiB or more.
     pub fn new(data: &'a [u8], first_line: u64) -> Self {
         assert!(u32::try_from(data.len()).is_ok(), "a chunk is far smaller than 4 GiB");
-        Self { data, pos: 0, line: first_line, spans: Vec::new(), unescaped: Vec::new() }
+        let max_record = usize::MAX;
+        Self {
+            data,
+            pos: 0,
+            line: first_line,
+            first_line,
+            max_record,
+            failed: Failed::default(),
+            spans: Vec::new(),
+            unescaped: Vec::new(),
+        }
+    }
+
+    /// No quoted field reaches beyond so many bytes of its record: one that is not closed by then is not.
+    #[must_use]
+    pub fn at_most(mut self, max_record_bytes: usize) -> Self {
+        self.max_record = max_record_bytes;
+        self
     }
 
     /// The next record, or `None` at the end.
@@ -67,8 +122,21 @@ impl<'a> Records<'a> {
         self.spans.clear();
         self.unescaped.clear();
         let mut at = start;
+        let mut broken = None;
+        let limit = start.saturating_add(self.max_record);
         let end = loop {
-            let end = if self.data.get(at) == Some(&b'"') { self.quoted(at) } else { self.plain(at) };
+            let end = match self.quote_at(at) {
+                Some(quote) if quote < limit => match self.quoted(quote, limit) {
+                    Ok(end) => end,
+                    Err(Open) => {
+                        let way = self.failed.learn(self.data, start, b'\n', self.max_record, true);
+                        let end = self.first_line(start, line);
+                        broken = Some(self.broken(way, end));
+                        break end;
+                    }
+                },
+                _ => self.plain(at),
+            };
             if self.data.get(end) != Some(&b',') {
                 break end;
             }
@@ -80,10 +148,17 @@ impl<'a> Records<'a> {
             line,
             start,
             raw: &self.data[start..end],
+            broken,
             data: self.data,
             unescaped: &self.unescaped,
             spans: &self.spans,
         })
+    }
+
+    /// How many lines were read, empty ones too, by the reader's own count; a last one without a line end counts.
+    pub fn lines(&self) -> u64 {
+        let open = self.data[..self.pos].last().is_some_and(|last| !matches!(last, b'\n' | b'\r'));
+        self.line - self.first_line + u64::from(open)
     }
 
     fn skip_empty_lines(&mut self) {
@@ -115,35 +190,73 @@ impl<'a> Records<'a> {
         end
     }
 
-    /// Reads the field whose opening quote stands at `quote`.
-    fn quoted(&mut self, quote: usize) -> usize {
+    /// The quote that opens the field that starts here, if one does.
+    #[inline]
+    fn quote_at(&self, at: usize) -> Option<usize> {
+        match self.data.get(at) {
+            Some(b'"') => Some(at),
+            Some(blank) if quotes::is_blank(*blank) => {
+                let quote = at + self.data[at..].iter().position(|byte| !quotes::is_blank(*byte))?;
+                (self.data[quote] == b'"').then_some(quote)
+            }
+            _ => None,
+        }
+    }
+
+    /// Goes back to the record's start, which is a record of one line and one field. Returns its end.
+    #[cold]
+    fn first_line(&mut self, start: usize, line: u64) -> usize {
+        let rest = &self.data[start..];
+        let end = start + memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        self.line = line;
+        self.spans.clear();
+        self.push(start, end, false);
+        end
+    }
+
+    /// What the end of a record's way comes to for its line, which ends at `end`.
+    #[cold]
+    fn broken(&self, way: Option<End>, end: usize) -> Broken {
+        let behind = match way {
+            Some(End::At(quote)) => self.data.get(quote + 1..end).unwrap_or_default(),
+            Some(End::Inside(_)) | None => &[],
+        };
+        behind.iter().find(|byte| !quotes::is_blank(**byte)).map_or(Broken::Open, |byte| Broken::FollowedBy(*byte))
+    }
+
+    /// Reads the field whose opening quote stands at `quote`, and returns what it ends before.
+    fn quoted(&mut self, quote: usize, limit: usize) -> Result<usize, Open> {
+        if !self.failed.is_empty() && self.fails(quote, limit) {
+            return Err(Open);
+        }
         let data = self.data;
         let start = quote + 1;
+        let searched = data.len().min(limit);
         let mut at = start;
         let mut escapes = false;
-        let close = loop {
-            let Some(found) = memchr3(b'"', b'\n', b'\r', &data[at..]) else {
-                break data.len();
+        let (close, end) = loop {
+            let Some(found) = data.get(at..searched).and_then(|rest| memchr3(b'"', b'\n', b'\r', rest)) else {
+                return Err(Open);
             };
             let found = at + found;
-            let next = data.get(found + 1);
             at = found + 1;
-            match (data[found], next) {
-                (b'"', Some(b'"')) => {
-                    escapes = true;
-                    at += 1;
-                }
-                (b'"', _) => break found,
+            match (data[found], data.get(at)) {
+                (b'"', _) => match quotes::close(data, found, limit, true) {
+                    Close::At(end) => break (found, end),
+                    Close::Escape => {
+                        escapes = true;
+                        at += 1;
+                    }
+                    Close::Never | Close::Unclear => return Err(Open),
+                },
                 // the line ends with the `\n` that follows
                 (b'\r', Some(b'\n')) => {}
                 _ => self.line += 1,
             }
         };
-        let behind = data.len().min(close + 1);
-        let end = self.field_end(behind);
-        if !escapes && end == behind {
+        if !escapes {
             self.push(start, close, false);
-            return end;
+            return Ok(end);
         }
         let from = self.unescaped.len();
         let mut rest = &data[start..close];
@@ -152,9 +265,18 @@ impl<'a> Records<'a> {
             rest = &rest[quote + 2..];
         }
         self.unescaped.extend_from_slice(rest);
-        self.unescaped.extend_from_slice(&data[behind..end]);
         self.push(from, self.unescaped.len(), true);
-        end
+        Ok(end)
+    }
+
+    /// Whether an earlier record that was broken came along here, and this one ends no better.
+    #[cold]
+    fn fails(&self, opening: usize, limit: usize) -> bool {
+        match self.failed.end_of(opening) {
+            None => false,
+            Some(End::At(_)) => true,
+            Some(End::Inside(at)) => !quotes::ends_well(self.data, at, limit),
+        }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "`new` has checked that all of the data is below 4 GiB")]
@@ -164,6 +286,11 @@ impl<'a> Records<'a> {
 }
 
 impl<'r> Record<'r> {
+    /// Whether it is a line whose quotes are not where they may be: its fields say nothing.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// How many fields it has; at least one.
     pub fn columns(&self) -> usize {
         self.spans.len()

@@ -97,6 +97,8 @@ reason_codes! {
     BadJson = "bad_json",
     /// The header, once more.
     HeaderAgain = "header_again",
+    /// A quoted field is not closed, or its closing quote is followed by something else than a comma or the line's end.
+    BadQuoting = "bad_quoting",
     /// The record has fewer columns than the header.
     TooFewColumns = "too_few_columns",
     /// The record has more columns than the header.

@@ -84,6 +84,8 @@ pub struct Chunk {
 pub struct Oversize {
     /// Line of its first byte.
     pub line: u64,
+    /// How many lines it covers.
+    pub lines: u64,
     /// Its length, without the line end.
     pub bytes: u64,
     /// Its first bytes, 1 KiB at most.
@@ -113,7 +115,7 @@ enum Mode {
     Start,
     Header,
     Rows,
-    /// Inside a record too long: this chunk goes out when it ends. A header too long is no `Oversize`.
+    /// Inside a record too long, which ends with its line: this chunk goes out then. A header too long is no `Oversize`.
     Skipping(Chunk),
 }
 
@@ -161,6 +163,15 @@ impl Splitter {
             let (from, max_record) = match self.mode {
                 Mode::Start | Mode::Header => {
                     self.drop_empty_lines();
+                    let blanks = self.data.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+                    if blanks <= self.limits.max_record_bytes {
+                        match self.data.get(blanks) {
+                            // lines of JSON may begin with blanks
+                            Some(b'{') => self.drop_front(blanks),
+                            None if !whole => return,
+                            _ => {}
+                        }
+                    }
                     if self.data.first() == Some(&b'{') {
                         self.format = Format::Ndjson;
                         self.emit_header(0, 0, emit);
@@ -210,6 +221,7 @@ impl Splitter {
         let raw = self.data[..=self.limits.max_record_bytes].to_vec();
         self.drop_front(raw.len());
         emit(Piece::Header { raw, bytes: self.byte });
+        self.scan.end_with_line();
         self.mode = Mode::Skipping(self.chunk(0, Vec::new()));
     }
 
@@ -223,12 +235,11 @@ impl Splitter {
         let start = self.scan.last_end;
         let before = self.data[..start].last().copied().unwrap_or(self.scan.before);
         let mut chunk = self.take_chunk(start);
-        self.scan.pos -= start;
-        self.scan.last_end = 0;
-        self.scan.before = before;
+        self.scan.dropped(start, before);
+        self.scan.end_with_line();
         // not one byte more than is there whenever this is found out
         let head = self.data[..HEAD_BYTES.min(self.limits.max_record_bytes.saturating_add(1))].to_vec();
-        chunk.oversize.push(Oversize { line: self.line, bytes: 0, head });
+        chunk.oversize.push(Oversize { line: self.line, lines: 0, bytes: 0, head });
         self.mode = Mode::Skipping(chunk);
     }
 
@@ -245,6 +256,13 @@ impl Splitter {
 
     fn end_skipping(&mut self, record: usize, next: usize, emit: &mut impl FnMut(Piece)) {
         self.skip(record, next);
+        // one that the file ends in has no line end that was counted
+        let open = u64::from(next == record);
+        if let Mode::Skipping(chunk) = &mut self.mode {
+            for oversize in &mut chunk.oversize {
+                oversize.lines = self.line - oversize.line + open;
+            }
+        }
         self.scan = Scan::new(self.format);
         if let Mode::Skipping(chunk) = std::mem::replace(&mut self.mode, Mode::Rows) {
             emit(Piece::Chunk(chunk));
@@ -281,8 +299,6 @@ impl Splitter {
         self.line += line_ends(&self.data[..bytes]) - u64::from(counted_before);
         self.byte += bytes as u64;
         self.data.drain(..bytes);
-        self.scan.before = last;
-        self.scan.pos = self.scan.pos.saturating_sub(bytes);
-        self.scan.last_end = self.scan.last_end.saturating_sub(bytes);
+        self.scan.dropped(bytes, last);
     }
 }

@@ -251,6 +251,9 @@ pub struct Receipt {
     pub bytes: i64,
     /// Bytes up to the first record.
     pub header_bytes: i64,
+    /// Its lines, counted while it arrived: those up to the first record and the chunks' together. Null: it was begun
+    /// before lines were counted.
+    pub lines: Option<i64>,
     /// SHA-256 of the file, decompressed, hexadecimal.
     pub sha256: String,
     /// What became of its records.
@@ -276,6 +279,10 @@ pub struct ChunkReceipt {
     pub first_byte: i64,
     /// Its size in the file.
     pub bytes: i64,
+    /// Its lines, counted by who read it.
+    pub lines: Option<i64>,
+    /// Records that are none, as all their fields are blank: they were skipped, as empty lines are.
+    pub blank: Option<i64>,
     /// SHA-256 of its object, hexadecimal.
     pub sha256: String,
     /// What became of its records.
@@ -288,6 +295,7 @@ struct ReceiptRecord {
     filename: Option<String>,
     bytes: i64,
     header_bytes: i64,
+    lines: Option<i64>,
     sha256: String,
     rows: Json<[i64; 4]>,
     created_at: Timestamp,
@@ -301,6 +309,8 @@ struct ChunkRecord {
     first_line: i64,
     first_byte: i64,
     bytes: i64,
+    lines: Option<i64>,
+    blank: Option<i64>,
     sha256: String,
     rows: Json<[i64; 4]>,
 }
@@ -312,7 +322,7 @@ fn rows(Json([read, accepted, rejected, duplicate]): Json<[i64; 4]>) -> Rows {
 /// The receipt of a completed upload; none for any other.
 pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Receipt>, sqlx::Error> {
     let record: Option<ReceiptRecord> = sqlx::query_as(
-        "select u.kind, u.filename, u.bytes, u.header_bytes, encode(u.sha256, 'hex') as sha256,
+        "select u.kind, u.filename, u.bytes, u.header_bytes, u.lines, encode(u.sha256, 'hex') as sha256,
                 jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate) as rows,
                 u.created_at, u.received_at, u.completed_at
          from uploads u join upload_progress p on p.upload_id = u.id
@@ -323,7 +333,7 @@ pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Rece
     .await?;
     let Some(record) = record else { return Ok(None) };
     let chunks: Vec<ChunkRecord> = sqlx::query_as(
-        "select no, first_line, first_byte, bytes, encode(sha256, 'hex') as sha256,
+        "select no, first_line, first_byte, bytes, lines, blank, encode(sha256, 'hex') as sha256,
                 jsonb_build_array(rows_read, accepted, rejected, duplicate) as rows
          from chunks where upload_id = $1 order by no",
     )
@@ -336,6 +346,7 @@ pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Rece
         filename: record.filename,
         bytes: record.bytes,
         header_bytes: record.header_bytes,
+        lines: record.lines,
         sha256: record.sha256,
         rows: rows(record.rows),
         chunks: chunks
@@ -345,6 +356,8 @@ pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Rece
                 first_line: chunk.first_line,
                 first_byte: chunk.first_byte,
                 bytes: chunk.bytes,
+                lines: chunk.lines,
+                blank: chunk.blank,
                 sha256: chunk.sha256,
                 rows: rows(chunk.rows),
             })

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use gristmill_pipelines::{Foreign, HeaderError, Kind, Limits, Piece, SplitLimits, Splitter};
+use gristmill_pipelines::{Foreign, HeaderError, Kind, Limits, LineCount, Piece, SplitLimits, Splitter};
 use gristmill_platform::config::LimitsConfig;
 use gristmill_queue::{Queue, QueueError, trace};
 use object_store::ObjectStore;
@@ -20,7 +20,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 pub use self::{enter::OversizeNote, room::Room};
-use self::{intake::Intake, look::Look};
+use self::{
+    intake::{Arrived, Intake},
+    look::Look,
+};
 use crate::{Policy, Upload, events::Events};
 
 /// Takes files in. Cheap to clone.
@@ -179,7 +182,7 @@ impl Receiver {
             return Err(result.err().unwrap_or(ReceiveError::Empty));
         };
         match result {
-            Ok(()) => intake.finish(cutter.bytes, cutter.sha256()).await,
+            Ok(()) => intake.finish(cutter.arrived()).await,
             Err(error) => Err(intake.give_up(error).await),
         }
     }
@@ -226,6 +229,8 @@ struct Cutter {
     pieces: Vec<Piece>,
     hash: Sha256,
     bytes: u64,
+    /// Counted apart from the splitter, for who closes the upload.
+    lines: LineCount,
     limit: u64,
 }
 
@@ -241,6 +246,7 @@ impl Cutter {
             pieces: Vec::new(),
             hash: Sha256::new(),
             bytes: 0,
+            lines: LineCount::default(),
             limit: limits.max_file_bytes,
         }
     }
@@ -251,6 +257,7 @@ impl Cutter {
             return Err(ReceiveError::TooLarge { limit: self.limit, upload_id: None });
         }
         self.hash.update(frame);
+        self.lines.push(frame);
         if let (true, Some(splitter)) = (self.look.push(frame)?, &mut self.splitter) {
             splitter.push(frame, |piece| self.pieces.push(piece));
         }
@@ -280,7 +287,7 @@ impl Cutter {
         error.explained_by(self.look.head()).into()
     }
 
-    fn sha256(self) -> [u8; 32] {
-        self.hash.finalize().into()
+    fn arrived(self) -> Arrived {
+        Arrived { bytes: self.bytes, lines: self.lines.lines(), sha256: self.hash.finalize().into() }
     }
 }

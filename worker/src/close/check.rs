@@ -11,6 +11,9 @@ use crate::rows;
 struct Sums {
     kind: String,
     file_bytes: Option<i64>,
+    file_lines: Option<i64>,
+    header_lines: i64,
+    chunk_lines: Option<i64>,
     header_bytes: i64,
     chunk_bytes: i64,
     chunks: i64,
@@ -32,14 +35,16 @@ struct Sums {
 /// What does not add up, in words; empty when everything does.
 pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<String>, JobError> {
     let sums: Sums = sqlx::query_as(
-        "select u.kind, u.bytes as file_bytes, u.header_bytes, c.*, p.chunks_done as counted_done,
+        "select u.kind, u.bytes as file_bytes, u.lines as file_lines, u.header_bytes, c.*, p.chunks_done as counted_done,
                 p.rows_read as total_read, p.accepted as total_accepted, p.rejected as total_rejected,
                 p.duplicate as total_duplicate, p.loaded, u.first_block,
                 (select count(*) from rejects where upload_id = u.id) as rejects
          from uploads u
          join upload_progress p on p.upload_id = u.id
          cross join lateral (
-             select coalesce(sum(bytes), 0)::bigint as chunk_bytes, count(*) as chunks, count(done_at) as chunks_done,
+             select coalesce(min(first_line) - 1, u.lines, 0) as header_lines,
+                    case when count(lines) = count(*) then coalesce(sum(lines), 0)::bigint end as chunk_lines,
+                    coalesce(sum(bytes), 0)::bigint as chunk_bytes, count(*) as chunks, count(done_at) as chunks_done,
                     coalesce(sum(rows_read), 0)::bigint as read, coalesce(sum(accepted), 0)::bigint as accepted,
                     coalesce(sum(rejected), 0)::bigint as rejected, coalesce(sum(duplicate), 0)::bigint as duplicate
              from chunks where upload_id = u.id
@@ -52,6 +57,13 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
     let kind: Kind = sums.kind.parse()?;
     let rows = rows::count(conn, kind.table(), upload_id, sums.first_block, sums.loaded).await?;
 
+    // The file's were counted by who received it, the chunks' by who read them; of an upload begun before, by nobody.
+    let lines = match (sums.file_lines, sums.chunk_lines) {
+        (Some(file), Some(chunks)) => {
+            ("lines of header and chunks", sums.header_lines + chunks, "lines of the file", file)
+        }
+        _ => ("lines", 0, "lines", 0),
+    };
     let equations = [
         ("chunks loaded", sums.chunks_done, "chunks", sums.chunks),
         ("chunks counted", sums.counted_done, "chunks", sums.chunks),
@@ -61,6 +73,7 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
             "bytes of the file",
             sums.file_bytes.unwrap_or(-1),
         ),
+        lines,
         ("records read", sums.read, "accepted + rejected + duplicate", sums.accepted + sums.rejected + sums.duplicate),
         ("records read in total", sums.total_read, "in the chunks", sums.read),
         ("rows accepted in total", sums.total_accepted, "in the chunks", sums.accepted),

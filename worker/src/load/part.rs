@@ -72,13 +72,14 @@ pub(crate) async fn load_part(env: Env, context: Context, job: LoadPart) -> Resu
         return load(&env, &context, &chunk, bytes).await;
     }
     let (records, line, format) = (bytes.clone(), chunk.first_line, chunk.layout.format());
-    let records = on_rayon(move || places(&records, line, format)).await?;
+    let max_record_bytes = chunk.rules.max_record_bytes;
+    let records = on_rayon(move || places(&records, line, format, max_record_bytes)).await?;
     match &records[..] {
         [] => Err(JobError::discard("a part without a record took its worker down")),
         [_] if part.deaths < DEADLY => load(&env, &context, &chunk, bytes).await,
         [Place { line, bytes: Range { start, end } }] => {
             tracing::error!(upload_id = %job.upload_id, line, "a record that takes its workers down is left out");
-            let prepared = prepare::poison(&chunk, *line, &bytes[*start..*end]);
+            let prepared = prepare::poison(&chunk, *line, &bytes[*start..*end], &bytes);
             let suspects = Suspects::none(&prepared);
             finish(&env, &context, &chunk, prepared, suspects).await
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use gristmill_pipelines::{Parsed, ReasonCode, Reject, Row};
+use gristmill_pipelines::{LineCount, Parsed, ReasonCode, Reject, Row};
 use gristmill_queue::JobError;
 use gristmill_uploads::read::duplicate_message;
 use rayon::slice::ParallelSliceMut;
@@ -64,6 +64,9 @@ pub(crate) struct Prepared {
     /// Lines and keys in the order of the file, where that is kept.
     pub(super) in_order: Vec<(u64, u128)>,
     read: u64,
+    /// Records that are blank, and lines in all.
+    blank: u64,
+    lines: u64,
     /// What its rows mention that is kept elsewhere.
     pub(super) mentions: BTreeSet<String>,
     /// Rows of `rows` that the table had already; they are among `refused` too.
@@ -86,6 +89,10 @@ pub(crate) struct Counts {
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
     pub(crate) duplicate: u64,
+    /// Records that are none: all their fields are blank.
+    pub(crate) blank: u64,
+    /// Lines read.
+    pub(crate) lines: u64,
 }
 
 /// Whether the object of a chunk is what was stored.
@@ -99,10 +106,12 @@ pub(super) fn verify(chunk: &ChunkRecord, object: &[u8]) -> Result<(), JobError>
 }
 
 /// The one record of a part that takes down who reads it: unread, a reject.
-pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8]) -> Prepared {
+pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8], part: &[u8]) -> Prepared {
     let poison = std::iter::once(Reject::poison(line, raw));
     let refused: Vec<Refused> = poison.chain(too_long(chunk)).map(Refused::from).collect();
     let read = refused.len() as u64;
+    let mut lines = LineCount::default();
+    lines.push(part);
     Prepared {
         object: bytes::Bytes::new(),
         rows: Vec::new(),
@@ -110,6 +119,8 @@ pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8]) -> Prepared {
         refused,
         in_order: Vec::new(),
         read,
+        blank: 0,
+        lines: lines.lines() + too_long_lines(chunk),
         mentions: BTreeSet::new(),
         lost: 0,
     }
@@ -120,11 +131,15 @@ fn too_long(chunk: &ChunkRecord) -> impl Iterator<Item = Reject> {
     chunk.oversize.iter().map(move |note| Reject::record_too_long(note.line, note.bytes, &note.head, limit))
 }
 
+fn too_long_lines(chunk: &ChunkRecord) -> u64 {
+    chunk.oversize.iter().map(|note| note.lines).sum()
+}
+
 /// Parses the records of a chunk or of a part, sorts the rows by key and takes out those whose key came earlier in it.
 pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
     #[cfg(debug_assertions)]
     die_of_test_poison(object);
-    let Parsed { mut rows, tuples, rejects, read, mentions } =
+    let Parsed { mut rows, tuples, rejects, read, blank, lines, mentions } =
         chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, &chunk.rules);
     let in_order = match chunk.kind.table().in_file_order {
         true => rows.iter().map(|row| (row.line, row.key)).collect(),
@@ -141,7 +156,8 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
         repeated
     });
     let read = read + chunk.oversize.len() as u64;
-    Prepared { object: object.clone(), rows, tuples, refused, in_order, read, mentions, lost: 0 }
+    let lines = lines + too_long_lines(chunk);
+    Prepared { object: object.clone(), rows, tuples, refused, in_order, read, blank, lines, mentions, lost: 0 }
 }
 
 /// What a test of the search for poison needs: a text that kills.
@@ -216,6 +232,8 @@ impl Prepared {
             accepted: self.rows.len() as u64 - self.lost,
             rejected: self.refused.len() as u64 - duplicate,
             duplicate,
+            blank: self.blank,
+            lines: self.lines,
         }
     }
 }

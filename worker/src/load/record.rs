@@ -133,7 +133,7 @@ pub(super) async fn count(
              update chunks
              set rows_read = coalesce(rows_read, 0) + $3, accepted = coalesce(accepted, 0) + $4,
                  rejected = coalesce(rejected, 0) + $5, duplicate = coalesce(duplicate, 0) + $6,
-                 unsettled = coalesce(unsettled, 0) + $7,
+                 unsettled = coalesce(unsettled, 0) + $7, blank = coalesce(blank, 0) + $10, lines = coalesce(lines, 0) + $11,
                  done_at = case when not exists (select from chunk_parts where upload_id = $1 and no = $2)
                            then clock_timestamp() end
              where upload_id = $1 and no = $2 and done_at is null
@@ -155,6 +155,8 @@ pub(super) async fn count(
     .bind(unsettled)
     .bind(surprised)
     .bind(loaded.cast_signed())
+    .bind(counts.blank.cast_signed())
+    .bind(counts.lines.cast_signed())
     .execute(conn)
     .await?;
     if counted.rows_affected() != 1 {

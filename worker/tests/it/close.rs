@@ -35,6 +35,50 @@ async fn a_file_whose_rows_were_tampered_with_is_not_closed() {
     assert!(metrics.render().contains(r#"gristmill_invariant_violations_total{invariant="conservation"}"#));
 }
 
+/// As if a splitter, or who reads what it has cut, had passed over a line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_a_line_in_no_count_is_not_closed() {
+    let mill = Mill::new(1_000).await;
+    let upload = mill.accept(file(0..100)).await;
+    sqlx::query("update uploads set lines = lines + 1").execute(&mill.stack.pool).await.unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let worker = mill.start(2, &stop);
+    let detail = loop {
+        if let Some(detail) = mill.find(upload.id).await.detail {
+            break detail;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+    assert!(detail.contains("lines of header and chunks 101 ≠ lines of the file 102"), "{detail}");
+    assert_eq!(mill.find(upload.id).await.state, State::Processing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stray_quote_costs_its_line_and_every_line_is_in_a_count() {
+    let mill = Mill::new(10_000).await;
+    let whole = file(0..40_000);
+    let mut lines: Vec<&str> = whole.lines().collect();
+    let stray = format!("\"{}", lines[101]);
+    lines[101] = &stray;
+    let blank = "\n\n,,,,,\n \n";
+    let upload = mill.grind(lines.join("\n") + blank).await;
+    assert_eq!(upload.state, State::Completed, "{upload:?}");
+    assert_eq!((upload.rows.read, upload.rows.accepted, upload.rows.rejected), (40_000, 39_999, 1));
+    let rejects = mill.rejects(upload.id).await;
+    assert_eq!((rejects[0].line, rejects[0].code.as_str()), (102, "bad_quoting"));
+    assert_eq!(rejects[0].message.as_deref(), Some("the quote opened on line 102 is not closed"));
+    let receipt = gristmill_uploads::read::receipt(&mill.stack.pool, upload.id).await.unwrap().unwrap();
+    let sum = |of: fn(&gristmill_uploads::read::ChunkReceipt) -> Option<i64>| {
+        receipt.chunks.iter().map(of).sum::<Option<i64>>()
+    };
+    assert_eq!(
+        (receipt.lines, sum(|chunk| chunk.lines), sum(|chunk| chunk.blank)),
+        (Some(40_004), Some(40_003), Some(2))
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_delivered_again_change_nothing() {
     let mill = Mill::new(1_000).await;

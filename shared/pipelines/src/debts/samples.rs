@@ -19,7 +19,7 @@ pub(crate) const SAMPLES: Samples = Samples {
     ],
     bad: &[
         bad(b"A,1,a@b.c,1,2024-01-19", None, ReasonCode::TooFewColumns),
-        bad(b"   ", None, ReasonCode::TooFewColumns),
+        bad(b"x", None, ReasonCode::TooFewColumns),
         bad(
             b"Silva, Maria,1,a@b.c,1,2024-01-19,00000000-0000-4000-8000-000000000000",
             None,

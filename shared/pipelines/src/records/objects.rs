@@ -29,6 +29,11 @@ impl<'a> Objects<'a> {
         Self { lines: Records::new(data, first_line), layout }
     }
 
+    /// How many lines were read.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines.lines()
+    }
+
     /// The next record, and whether there are escapes in it, or what is wrong with the line.
     pub(crate) fn next_record(&mut self) -> Option<(Record<'_>, Result<bool, Fault>)> {
         let lines = &mut self.lines;
@@ -56,7 +61,15 @@ impl<'a> Objects<'a> {
                 fault: None,
             },
         );
-        let record = Record { line, start, raw, data: lines.data, unescaped: &lines.unescaped, spans: &lines.spans };
+        let record = Record {
+            line,
+            start,
+            raw,
+            broken: None,
+            data: lines.data,
+            unescaped: &lines.unescaped,
+            spans: &lines.spans,
+        };
         Some((record, read))
     }
 }

@@ -1,12 +1,13 @@
 use gristmill_pipelines::{Kind, Limits, Owner, Parsed, ReasonCode, Rules};
 use uuid::Uuid;
 
+const OWNER: Owner = Owner { client_id: 1, upload_id: Uuid::nil() };
+
 const HEADER: &[u8] = b"name,governmentId,email,debtAmount,debtDueDate,debtId";
 
 fn parse(records: &str, rules: Rules) -> Parsed {
     let layout = Kind::Debts.read_header(HEADER, &Limits::default()).unwrap();
-    let owner = Owner { client_id: 1, upload_id: Uuid::nil() };
-    Kind::Debts.parse(records.as_bytes(), 2, &layout, &owner, &rules)
+    Kind::Debts.parse(records.as_bytes(), 2, &layout, &OWNER, &rules)
 }
 
 #[test]
@@ -41,8 +42,7 @@ fn a_tuple_is_what_copy_expects() {
 fn messages_say_what_was_found_and_what_is_expected() {
     let bad = Kind::Debts.samples().bad.iter().map(|bad| {
         let layout = Kind::Debts.read_header(HEADER, &Limits::default()).unwrap();
-        let owner = Owner { client_id: 1, upload_id: Uuid::nil() };
-        let parsed = Kind::Debts.parse(bad.record, 2, &layout, &owner, &Rules::default());
+        let parsed = Kind::Debts.parse(bad.record, 2, &layout, &OWNER, &Rules::default());
         format!("{}: {}", parsed.rejects[0].code, parsed.rejects[0].message)
     });
     insta::assert_snapshot!(bad.collect::<Vec<_>>().join("\n"));
@@ -73,14 +73,70 @@ fn long_fields_are_cut_in_messages() {
 }
 
 #[test]
-fn empty_lines_are_no_records_and_blank_ones_are() {
-    let parsed = parse("\n\r\n  \n\n", Rules::default());
-    assert_eq!((parsed.read, parsed.rejects[0].line, parsed.rejects[0].code), (1, 4, ReasonCode::TooFewColumns));
+fn empty_lines_and_blank_records_are_skipped_and_counted() {
+    let parsed = parse("\n\r\n  \n\n,,,,,\n , \t,\u{a0},,,\n\"\",\" \"\n", Rules::default());
+    assert_eq!((parsed.read, parsed.blank, parsed.lines, &parsed.rejects[..]), (0, 4, 7, &[][..]));
     assert_eq!(parse("", Rules::default()), Parsed::default());
 }
 
 #[test]
-fn an_unclosed_quote_swallows_the_rest_and_is_one_reject() {
-    let parsed = parse("\"A,1,a@b.c\n1,2,3\n4,5,6\n", Rules::default());
-    assert_eq!((parsed.read, parsed.rejects.len(), parsed.rejects[0].line), (1, 1, 2));
+fn what_a_spreadsheet_leaves_behind_the_last_column_is_ignored() {
+    let row = "A,1,a@b.c,1,2024-01-19,00000000-0000-4000-8000-000000000000";
+    let parsed = parse(&format!("{row},,\n{row}, ,\u{a0}\n{row},,x\n"), Rules::default());
+    assert_eq!((parsed.read, parsed.rows.len(), parsed.rejects[0].code), (3, 2, ReasonCode::TooManyColumns));
+    let header = format!("{},,\u{feff} ,", Kind::Debts.samples().header);
+    let layout = Kind::Debts.read_header(header.as_bytes(), &Limits::default()).unwrap();
+    let file = format!("{row}\n{row},\n{row},x,y,z\n{row},,,\n{row},,,,\n{row},,,,x\nA,1,a@b.c,1,2024-01-19\n");
+    let parsed = Kind::Debts.parse(file.as_bytes(), 2, &layout, &OWNER, &Rules::default());
+    let codes: Vec<_> = parsed.rejects.iter().map(|reject| (reject.line, reject.code)).collect();
+    assert_eq!(codes, [(7, ReasonCode::TooManyColumns), (8, ReasonCode::TooFewColumns)]);
+}
+
+#[test]
+fn quotes_out_of_place_cost_their_line_and_no_other() {
+    let row = "A,1,a@b.c,1,2024-01-19,00000000-0000-4000-8000-000000000000";
+    let open = "the quote opened on line 3 is not closed";
+    for (bad, message) in [
+        ("\"A,1,a@b.c,1,2024-01-19,x", open),
+        ("A,1,\"a@b.c,1,2024-01-19,x", open),
+        ("A, \t\"1,a@b.c,1,2024-01-19,x", open),
+        ("\"", open),
+        ("\"\"\"", open),
+        ("A,1,a@b.c,1,2024-01-19,\"", open),
+        ("\"Maria \"Bia\" Souza\",1,a@b.c,1,2024-01-19,x", "followed by \"B\""),
+        ("\"A\" x,1,a@b.c,1,2024-01-19,x", "followed by \"x\""),
+        ("\"\"A,1,a@b.c,1,2024-01-19,x", "followed by \"A\""),
+    ] {
+        for end in ["\n", "\r\n", "\r"] {
+            for rest in [row.to_owned(), String::new(), format!("{row}{end}\"B\"{}{end}{row}", &row[1..])] {
+                let file = format!("{row}{end}{bad}{end}{rest}");
+                let parsed = parse(&file, Rules::default());
+                let [reject] = &parsed.rejects[..] else { panic!("{:?} of {file:?}", parsed.rejects) };
+                assert_eq!(
+                    (reject.line, reject.code, reject.raw.as_slice()),
+                    (3, ReasonCode::BadQuoting, bad.as_bytes())
+                );
+                assert!(reject.message.contains(message), "{}", reject.message);
+                assert_eq!(
+                    parsed.rows.len(),
+                    1 + rest.lines().flat_map(|line| line.split('\r')).filter(|line| !line.is_empty()).count()
+                );
+            }
+        }
+    }
+    // Blanks around quotes are none of the field, and a quote inside a field without any is a character.
+    let parsed = parse(
+        " \"A\"\t,\"1\" , \"a@b.c\", \"1\",\"2024-01-19\", \"00000000-0000-4000-8000-000000000000\" \nA \"B\" C,1,a@b.c,1,2024-01-19,00000000-0000-4000-8000-000000000001",
+        Rules::default(),
+    );
+    assert_eq!((parsed.rows.len(), parsed.rejects), (2, vec![]));
+}
+
+#[test]
+fn a_quote_that_is_closed_behind_the_limit_is_not_closed() {
+    let rules = Rules { max_record_bytes: 100, ..Rules::default() };
+    let row = "A,1,a@b.c,1,2024-01-19,00000000-0000-4000-8000-000000000000\n";
+    let parsed = parse(&format!("\"A\n{}B\"{}", row.repeat(3), &row[1..]), rules);
+    let rejects: Vec<_> = parsed.rejects.iter().map(|reject| (reject.line, reject.code)).collect();
+    assert_eq!((parsed.rows.len(), rejects), (4, vec![(2, ReasonCode::BadQuoting)]));
 }

@@ -1,6 +1,9 @@
-//! What the `csv` crate makes of a whole file, and what splitter and record reader make of it.
+//! What the `csv` crate and a slow reader make of a whole file, and what splitter and record reader make of it.
 
-use gristmill_pipelines::{Chunk, Oversize, Piece, SplitLimits, Splitter, records::Records};
+use gristmill_pipelines::{
+    Chunk, Oversize, Piece, SplitLimits, Splitter,
+    records::{Record, Records},
+};
 
 /// A record with everything that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +12,82 @@ pub(crate) struct Seen {
     pub(crate) byte: u64,
     pub(crate) raw: Vec<u8>,
     pub(crate) fields: Vec<Vec<u8>>,
+}
+
+/// One pass of a reader that looks at one byte after the other and knows the whole file: the law for quotes. `fields` of a
+/// record whose quotes are not in their places are none. The second is whether there is such a record, or a quoted field
+/// with blanks around it, of which the `csv` crate thinks otherwise.
+pub(crate) fn slow_records(file: &[u8], max: usize) -> (Vec<Seen>, bool) {
+    let mut at = if file.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let (mut all, mut special) = (Vec::new(), false);
+    while at < file.len() {
+        if matches!(file[at], b'\n' | b'\r') {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        let (end, fields) = match slow_record(file, start, max, &mut special) {
+            Some(read) => read,
+            None => {
+                special = true;
+                (start + file[start..].iter().take_while(|byte| !matches!(byte, b'\n' | b'\r')).count(), Vec::new())
+            }
+        };
+        all.push(Seen { line: line_of(file, start), byte: start as u64, raw: file[start..end].to_vec(), fields });
+        at = end + 1;
+    }
+    (all, special)
+}
+
+/// Where the record ends, and its fields; none where a quoted field has no valid end within `max` bytes of the record.
+fn slow_record(file: &[u8], start: usize, max: usize, special: &mut bool) -> Option<(usize, Vec<Vec<u8>>)> {
+    let is_blank = |at: usize| matches!(file.get(at), Some(b' ' | b'\t'));
+    let ends = |at: usize| matches!(file.get(at), None | Some(b',' | b'\n' | b'\r'));
+    let (mut at, mut fields) = (start, Vec::new());
+    loop {
+        let mut opening = at;
+        while is_blank(opening) {
+            opening += 1;
+        }
+        let mut field = Vec::new();
+        if file.get(opening) == Some(&b'"') && opening < start + max {
+            let mut here = opening + 1;
+            loop {
+                match file.get(here) {
+                    _ if here >= start + max => return None,
+                    None => return None,
+                    Some(b'"') if file.get(here + 1) == Some(&b'"') => {
+                        field.push(b'"');
+                        here += 2;
+                    }
+                    Some(b'"') => break,
+                    Some(byte) => {
+                        field.push(*byte);
+                        here += 1;
+                    }
+                }
+            }
+            let mut behind = here + 1;
+            while is_blank(behind) && behind < start + max {
+                behind += 1;
+            }
+            if !ends(behind) {
+                return None;
+            }
+            *special |= opening > at || behind > here + 1;
+            at = behind;
+        } else {
+            while !ends(at) {
+                field.push(file[at]);
+                at += 1;
+            }
+        }
+        fields.push(field);
+        if file.get(at) != Some(&b',') {
+            return Some((at, fields));
+        }
+        at += 1;
+    }
 }
 
 /// One pass of the `csv` crate.
@@ -89,22 +168,42 @@ pub(crate) fn sort_out(pieces: Vec<Piece>) -> (Option<(Vec<u8>, u64)>, Vec<Chunk
 }
 
 /// The records of a chunk.
-pub(crate) fn chunk_records(chunk: &Chunk) -> Vec<Seen> {
-    let mut records = Records::new(&chunk.data, chunk.first_line);
+pub(crate) fn chunk_records(chunk: &Chunk, max: usize) -> Vec<Seen> {
+    let mut records = Records::new(&chunk.data, chunk.first_line).at_most(max);
     let mut all = Vec::new();
     while let Some(record) = records.next_record() {
         all.push(Seen {
             line: record.line,
             byte: chunk.first_byte + record.start as u64,
             raw: record.raw.to_vec(),
-            fields: record.fields().map(<[u8]>::to_vec).collect(),
+            fields: fields(&record),
         });
     }
     all
 }
 
+/// How many lines a chunk's records and empty lines are, by the reader.
+pub(crate) fn chunk_lines(chunk: &Chunk, max: usize) -> u64 {
+    let mut records = Records::new(&chunk.data, 1).at_most(max);
+    while records.next_record().is_some() {}
+    records.lines()
+}
+
+/// The fields of a record; of one whose quotes are not in their places none.
+pub(crate) fn fields(record: &Record<'_>) -> Vec<Vec<u8>> {
+    match record.is_broken() {
+        true => Vec::new(),
+        false => record.fields().map(<[u8]>::to_vec).collect(),
+    }
+}
+
+/// How many lines a record is.
+pub(crate) fn lines(raw: &[u8]) -> u64 {
+    line_of(raw, raw.len())
+}
+
 /// What becomes of a record that is longer than `max`.
 pub(crate) fn oversize(record: &Seen, max: usize) -> Oversize {
     let head = record.raw[..record.raw.len().min(max + 1).min(1024)].to_vec();
-    Oversize { line: record.line, bytes: record.raw.len() as u64, head }
+    Oversize { line: record.line, lines: lines(&record.raw), bytes: record.raw.len() as u64, head }
 }

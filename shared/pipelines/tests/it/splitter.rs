@@ -1,4 +1,4 @@
-use gristmill_pipelines::{Chunk, Oversize, Piece, SplitLimits, Splitter};
+use gristmill_pipelines::{Chunk, Oversize, Piece, SplitLimits, Splitter, records::Records};
 
 use crate::oracle::{sort_out, split};
 
@@ -47,23 +47,23 @@ fn files_without_records() {
 #[test]
 fn a_record_too_long_ends_its_chunk_and_is_not_kept() {
     let limits = SplitLimits { chunk_bytes: 100, max_record_bytes: 5 };
-    let (_, chunks) = sort_out(split(b"a\n12345\n\"2\n4\n\"\"7\"\n12345\nlonger\n", limits, &[9, 10]));
+    let (_, chunks) = sort_out(split(b"a\n12345\n\"2\n4\",\"7\"\n12345\nlonger", limits, &[9, 10]));
     let first = Chunk {
         bytes: 16,
-        oversize: vec![Oversize { line: 3, bytes: 9, head: b"\"2\n4\n\"".to_vec() }],
+        oversize: vec![Oversize { line: 3, lines: 2, bytes: 9, head: b"\"2\n4\",".to_vec() }],
         ..chunk(2, 2, b"12345\n")
     };
     let second = Chunk {
-        bytes: 13,
-        oversize: vec![Oversize { line: 7, bytes: 6, head: b"longer".to_vec() }],
-        ..chunk(6, 18, b"12345\n")
+        bytes: 12,
+        oversize: vec![Oversize { line: 6, lines: 1, bytes: 6, head: b"longer".to_vec() }],
+        ..chunk(5, 18, b"12345\n")
     };
     assert_eq!(chunks, [first, second]);
 }
 
 #[test]
 fn ten_megabytes_in_one_line_are_never_held() {
-    for line in [vec![b'x'; 10 << 20], [&b"\""[..], &vec![b'\n'; 10 << 20]].concat()] {
+    for line in [vec![b'x'; 10 << 20], [&b"\"y\","[..], &vec![b'x'; 10 << 20]].concat()] {
         let file = [&b"a\n1\n"[..], &line].concat();
         let mut splitter = Splitter::new(SplitLimits::default());
         let mut pieces = Vec::new();
@@ -76,7 +76,42 @@ fn ten_megabytes_in_one_line_are_never_held() {
         assert_eq!(chunk.data, b"1\n");
         assert!(chunk.data.capacity() < 4 << 20);
         assert_eq!(chunk.bytes, line.len() as u64 + 2);
-        assert_eq!(chunk.oversize, [Oversize { line: 3, bytes: line.len() as u64, head: line[..1024].to_vec() }]);
+        assert_eq!(
+            chunk.oversize,
+            [Oversize { line: 3, lines: 1, bytes: line.len() as u64, head: line[..1024].to_vec() }]
+        );
+    }
+}
+
+#[test]
+fn a_quote_that_is_never_closed_holds_no_more_than_a_record() {
+    let lines = b"x,y\n".repeat(3 << 20);
+    let file = [&b"a\n1\n\""[..], &lines].concat();
+    let mut splitter = Splitter::new(SplitLimits { chunk_bytes: 1 << 20, max_record_bytes: 1 << 20 });
+    let mut chunks = Vec::new();
+    for part in file.chunks(100_000) {
+        splitter.push(part, |piece| chunks.push(piece));
+    }
+    splitter.finish(|piece| chunks.push(piece));
+    let (_, chunks) = sort_out(chunks);
+    assert!(chunks.iter().all(|chunk| chunk.oversize.is_empty() && chunk.data.len() <= (1 << 20) + 4));
+    assert!(chunks.iter().all(|chunk| chunk.data.capacity() < 3 << 20));
+    assert_eq!(chunks.iter().map(|chunk| chunk.data.len()).sum::<usize>(), file.len() - 2);
+}
+
+/// If each of them were walked along to the record's limit, this would take days.
+#[test]
+fn lines_that_each_open_what_the_next_one_closes_cost_no_more_than_others() {
+    for line in ["b\",\"\n", "b\",\"\nc\", \"\"\"\n", "\",\"b\n", "b,\"\n,\"b\n\"\",\"\n"] {
+        let file = [&b"a\n"[..], &line.as_bytes().repeat(1 << 20)].concat();
+        let (_, chunks) = sort_out(split(&file, SplitLimits::default(), &[]));
+        let mut lines = 0;
+        for chunk in chunks {
+            let mut records = Records::new(&chunk.data, chunk.first_line).at_most(1 << 20);
+            while records.next_record().is_some() {}
+            lines += records.lines() + chunk.oversize.iter().map(|long| long.lines).sum::<u64>();
+        }
+        assert_eq!(lines, line.lines().count() as u64 * (1 << 20), "{line:?}");
     }
 }
 
@@ -102,6 +137,8 @@ fn the_first_chunks_are_small_and_grow() {
 
 #[test]
 fn a_file_that_begins_with_an_object_is_lines_of_json() {
+    let (header, chunks) = sort_out(split(b"\n \t {}\n", LIMITS, &[1, 2, 3]));
+    assert_eq!((header, chunks), (Some((vec![], 4)), vec![chunk(2, 4, b"{}\n")]));
     let file = b"\xef\xbb\xbf\r\n{\"a\":\"x,\"}\r\n\n{\"b\":\"\\\"\"}\r\"\n{}";
     for cuts in [&[][..], &[1, 4, 6, 12], &(0..40).collect::<Vec<_>>()] {
         let (header, chunks) = sort_out(split(file, LIMITS, cuts));

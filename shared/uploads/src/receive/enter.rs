@@ -22,6 +22,9 @@ const STORING: usize = 2;
 pub struct OversizeNote {
     /// Line of its first byte.
     pub line: u64,
+    /// How many lines it covers; of one noted before these were counted none.
+    #[serde(default)]
+    pub lines: u64,
     /// Its length.
     pub bytes: u64,
     /// How it begins.
@@ -94,7 +97,7 @@ async fn store(receiver: &Receiver, id: Uuid, cut: Cut) -> Result<Stored, Receiv
 }
 
 fn note(oversize: Oversize) -> OversizeNote {
-    OversizeNote { line: oversize.line, bytes: oversize.bytes, head: oversize.head }
+    OversizeNote { line: oversize.line, lines: oversize.lines, bytes: oversize.bytes, head: oversize.head }
 }
 
 /// Enters chunks and their jobs in the ledger and pushes the jobs. An upload that has ended takes no more.

@@ -24,6 +24,13 @@ const UNFILLED: i64 = 64;
 /// How often a receiver says that it is alive; five silences and the scheduler fails the upload.
 const ALIVE_EVERY: Duration = Duration::from_secs(3);
 
+/// A file that has come to its end, as it was counted on its way.
+pub(super) struct Arrived {
+    pub(super) bytes: u64,
+    pub(super) lines: u64,
+    pub(super) sha256: [u8; 32],
+}
+
 pub(super) struct Intake {
     receiver: Receiver,
     new: NewUpload,
@@ -125,10 +132,10 @@ impl Intake {
     }
 
     /// The file arrived whole: from here on it will be done.
-    pub(super) async fn finish(mut self, bytes: u64, sha256: [u8; 32]) -> Result<Received, ReceiveError> {
+    pub(super) async fn finish(mut self, file: Arrived) -> Result<Received, ReceiveError> {
         self.chunks = None;
         let result = match joined((&mut self.ledger).await) {
-            Ok(twin) => self.settle(twin, bytes, sha256).await,
+            Ok(twin) => self.settle(twin, &file).await,
             Err(error) => Err(error),
         };
         match result {
@@ -140,9 +147,9 @@ impl Intake {
         }
     }
 
-    async fn settle(&self, twin: Option<Twin>, bytes: u64, sha256: [u8; 32]) -> Result<Received, ReceiveError> {
+    async fn settle(&self, twin: Option<Twin>, file: &Arrived) -> Result<Received, ReceiveError> {
         if !self.new.force
-            && let Some(first) = patiently(|_| self.same_file(&sha256)).await?
+            && let Some(first) = patiently(|_| self.same_file(&file.sha256)).await?
         {
             return Ok(Received::Same(first));
         }
@@ -151,10 +158,10 @@ impl Intake {
             let held = twin.release();
             enter::commit(&self.receiver, self.members(twin.group()), &held).await?;
         }
-        let (upload, join) = patiently(|again| self.seal(bytes, &sha256, again)).await?;
+        let (upload, join) = patiently(|again| self.seal(file, again)).await?;
         self.receiver.queue.push(join).await;
         self.receiver.events.publish_state(&upload).await;
-        tracing::info!(upload_id = %self.id, bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
+        tracing::info!(upload_id = %self.id, bytes = file.bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
         Ok(Received::Accepted(upload))
     }
 
@@ -173,15 +180,16 @@ impl Intake {
         Ok(first)
     }
 
-    async fn seal(&self, bytes: u64, sha256: &[u8], again: bool) -> Result<(Upload, Enqueued), ReceiveError> {
+    async fn seal(&self, file: &Arrived, again: bool) -> Result<(Upload, Enqueued), ReceiveError> {
         let mut tx = self.receiver.pool.begin().await?;
         let group: Option<GroupId> = sqlx::query_scalar(
-            "update uploads set state = 'processing', bytes = $2, sha256 = $3, received_at = now()
+            "update uploads set state = 'processing', bytes = $2, sha256 = $3, lines = $4, received_at = now()
              where id = $1 and state = 'receiving' returning group_id",
         )
         .bind(self.id)
-        .bind(bytes.cast_signed())
-        .bind(sha256)
+        .bind(file.bytes.cast_signed())
+        .bind(&file.sha256[..])
+        .bind(file.lines.cast_signed())
         .fetch_optional(&mut *tx)
         .await?;
         let Some(group) = group else {

@@ -135,7 +135,12 @@ async fn late_records(
         if poisoned.contains(&no) {
             // Not to be parsed as a whole.
             let raw = |place: &Place| object[place.bytes.clone()].to_vec();
-            let records = gristmill_pipelines::places(&object, record.first_line, record.layout.format());
+            let records = gristmill_pipelines::places(
+                &object,
+                record.first_line,
+                record.layout.format(),
+                record.rules.max_record_bytes,
+            );
             let records = records.iter().filter(|place| wanted.contains(&place.line.cast_signed()));
             found.extend(records.map(|place| (place.line.cast_signed(), (no, raw(place)))));
             continue;

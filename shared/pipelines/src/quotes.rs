@@ -1,0 +1,191 @@
+//! What opens a quoted field and what closes it: the one place that says so, for who cuts a file and for who reads it.
+//!
+//! A field is quoted where a quote stands at its start or behind blanks there. Inside, `""` is a quote. The quote that
+//! closes is followed by a comma, a line end or the end of the file, with or without blanks before them; one that is
+//! followed by anything else closes nothing, and no guess is made of what was meant: the record is not read.
+
+use std::collections::HashSet;
+
+use memchr::{memchr, memchr3};
+
+/// What a quote inside a quoted field is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// The first of two, which stand for one.
+    Escape,
+    /// The end of the field: what follows the field stands here.
+    At(usize),
+    /// Neither, so the field has no valid end; or the record would have to be longer than allowed.
+    Never,
+    /// That depends on bytes that have not come yet.
+    Unclear,
+}
+
+pub(crate) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// What the quote at `quote`, inside a quoted field, is. The record's bytes stand before `limit`; `whole`: no byte follows.
+#[inline]
+pub(crate) fn close(data: &[u8], quote: usize, limit: usize, whole: bool) -> Close {
+    let mut at = quote + 1;
+    loop {
+        match data.get(at) {
+            Some(b',' | b'\n' | b'\r') => return Close::At(at),
+            Some(b'"') if at == quote + 1 => return Close::Escape,
+            Some(blank) if is_blank(*blank) && at < limit => at += 1,
+            Some(_) => return Close::Never,
+            None if whole => return Close::At(at),
+            None => return Close::Unclear,
+        }
+    }
+}
+
+/// Whether a quote outside of quotes opens a field. `before`: the byte before the data.
+#[inline]
+pub(crate) fn opens(data: &[u8], quote: usize, before: u8) -> bool {
+    let starts = |byte: u8| matches!(byte, b',' | b'\n' | b'\r');
+    match data[..quote].last() {
+        Some(byte) if is_blank(*byte) => {
+            starts(data[..quote].iter().rev().find(|byte| !is_blank(**byte)).copied().unwrap_or(before))
+        }
+        Some(byte) => starts(*byte),
+        None => starts(before),
+    }
+}
+
+/// How a walk along a record came to no valid end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The quote that stands here closes nothing.
+    At(usize),
+    /// Here, inside of quotes, the record was as long as it may be, or the data ended.
+    Inside(usize),
+}
+
+/// Quotes that opened fields of broken records, and what that led to. A record that opens a field at one of them goes the
+/// same way, so nothing is walked along again and again: without this, a file of a million lines that each open what the
+/// next one closes would cost a million times the length of a record.
+///
+/// Between two quotes a walk is inside of a field or not, so that at any place there are two ways at most.
+#[derive(Debug, Default)]
+pub(crate) struct Failed {
+    ways: Vec<Way>,
+}
+
+#[derive(Debug)]
+struct Way {
+    openings: HashSet<usize>,
+    end: End,
+    /// How many openings there were when those that are behind were dropped.
+    kept: usize,
+}
+
+impl Failed {
+    /// Whether nothing is known.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ways.is_empty()
+    }
+
+    /// What becomes of the field that this quote opens, if that is known.
+    #[cold]
+    pub(crate) fn end_of(&self, opening: usize) -> Option<End> {
+        self.way(opening).map(|way| self.ways[way].end)
+    }
+
+    fn way(&self, opening: usize) -> Option<usize> {
+        self.ways.iter().position(|way| way.openings.contains(&opening))
+    }
+
+    /// The record that starts at `start` is broken: finds out how, and remembers it. `whole` as for [`close`].
+    #[cold]
+    pub(crate) fn learn(
+        &mut self,
+        data: &[u8],
+        start: usize,
+        before: u8,
+        max_record: usize,
+        whole: bool,
+    ) -> Option<End> {
+        let limit = start.saturating_add(max_record);
+        let (mut at, mut openings, mut known) = (start, Vec::new(), None);
+        let end = loop {
+            let opening = at + memchr(b'"', data.get(at..)?)?;
+            at = opening + 1;
+            if !opens(data, opening, before) {
+                continue;
+            }
+            if let Some(way) = self.way(opening) {
+                known = Some(way);
+                match self.ways[way].end {
+                    end @ End::At(_) => break end,
+                    End::Inside(inside) => at = inside,
+                }
+            } else {
+                openings.push(opening);
+            }
+            match closed(data, at, limit, whole) {
+                Ok(behind) => at = behind,
+                Err(end) => break end,
+            }
+        };
+        let way = known.unwrap_or_else(|| self.new_way());
+        let way = &mut self.ways[way];
+        way.end = end;
+        way.openings.extend(openings);
+        if way.openings.len() > 2 * way.kept + 64 {
+            way.openings.retain(|opening| *opening >= start);
+            way.kept = way.openings.len();
+        }
+        Some(end)
+    }
+
+    /// Room for another way: that of the one that ended first.
+    fn new_way(&mut self) -> usize {
+        let place = |way: &Way| match way.end {
+            End::At(place) | End::Inside(place) => place,
+        };
+        if self.ways.len() == 2 {
+            let first = usize::from(place(&self.ways[1]) < place(&self.ways[0]));
+            self.ways.swap_remove(first);
+        }
+        self.ways.push(Way { openings: HashSet::new(), end: End::At(0), kept: 0 });
+        self.ways.len() - 1
+    }
+}
+
+/// Whether the record comes to a valid end that is, at `at`, inside of a quoted field.
+pub(crate) fn ends_well(data: &[u8], mut at: usize, limit: usize) -> bool {
+    while let Ok(behind) = closed(data, at, limit, true) {
+        at = behind;
+        loop {
+            let Some(found) = memchr3(b'"', b'\n', b'\r', &data[at..]) else { return true };
+            let found = at + found;
+            if data[found] != b'"' || found >= limit {
+                return true;
+            }
+            at = found + 1;
+            if opens(data, found, b'\n') {
+                break;
+            }
+        }
+    }
+    false
+}
+
+/// Behind the quote that closes the field, inside of which `at` is.
+fn closed(data: &[u8], mut at: usize, limit: usize, whole: bool) -> Result<usize, End> {
+    let searched = data.len().min(limit);
+    loop {
+        let Some(found) = data.get(at..searched).and_then(|rest| memchr(b'"', rest)) else {
+            return Err(End::Inside(at.max(searched)));
+        };
+        let quote = at + found;
+        match close(data, quote, limit, whole) {
+            Close::Escape => at = quote + 2,
+            Close::At(_) => return Ok(quote + 1),
+            Close::Never | Close::Unclear => return Err(End::At(quote)),
+        }
+    }
+}
