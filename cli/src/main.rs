@@ -1,5 +1,8 @@
 //! The one binary: a subcommand a role, plus the tools.
 
+#[macro_use]
+mod say;
+
 mod chaos;
 mod client;
 mod forms;
@@ -10,7 +13,7 @@ mod shutdown;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gristmill_platform::telemetry;
+use gristmill_platform::{private, telemetry};
 
 /// Chunks come and go by megabytes: glibc keeps twice as much of them.
 #[global_allocator]
@@ -39,7 +42,10 @@ async fn main() -> ExitCode {
     // fails only when there is one already
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Cli::parse_from(forms::known(std::env::args_os())).command {
-        Command::Role(command) => command.run().await,
+        Command::Role(command) => {
+            private::begin();
+            command.run().await
+        }
         Command::Client(command) => {
             end_with_the_reader();
             command.run().await

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use gristmill_platform::broker::BrokerError;
 use gristmill_platform::database::DatabaseError;
 use gristmill_platform::engines::EngineError;
 
@@ -45,7 +46,8 @@ fn todo(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let engine = cause.downcast_ref::<EngineError>().and_then(EngineError::advice);
         let client = || cause.downcast_ref::<Failure>().and_then(Failure::advice);
-        engine.or_else(client).or_else(|| Some(cause.downcast_ref::<DatabaseError>()?.advice()))
+        let broker = || Some(cause.downcast_ref::<BrokerError>()?.advice()?.to_owned());
+        engine.or_else(client).or_else(broker).or_else(|| Some(cause.downcast_ref::<DatabaseError>()?.advice()))
     })
 }
 

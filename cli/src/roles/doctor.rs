@@ -6,6 +6,7 @@ use gristmill_platform::config::{DatabaseConfig, RedisConfig, StoreConfig};
 use gristmill_platform::doctor::{self, Level};
 
 use super::running::Running;
+use crate::say::plain;
 
 /// Check Postgres, Redis and the object store, and say what to change
 #[derive(Args, Debug)]
@@ -44,7 +45,7 @@ fn print(finding: &doctor::Finding) {
         Level::Fail => ("fail", 31),
     };
     if std::io::stdout().is_terminal() {
-        println!("\x1b[{colour}m{word}\x1b[0m  {}", finding.what);
+        std::println!("\x1b[{colour}m{word}\x1b[0m  {}", plain(&finding.what));
     } else {
         println!("{word}  {}", finding.what);
     }

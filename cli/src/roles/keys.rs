@@ -1,13 +1,13 @@
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use gristmill_platform::config::DatabaseConfig;
+use gristmill_platform::keys::MakeError;
 use gristmill_platform::{database, keys};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
 use super::running::Running;
-use crate::client::table;
-use crate::report::Advice;
+use crate::{client::table, report::Advice, say::plain_line};
 
 /// Make, list and revoke API keys
 #[derive(Args, Debug)]
@@ -68,7 +68,12 @@ async fn create(pool: &PgPool, client: &str, operator: bool, viewer: bool, json:
         (_, true) => keys::create_viewer(pool, client).await,
         _ => keys::create(pool, client).await,
     };
-    let key = made.context(UNREADY)?;
+    let key = match made {
+        Err(error @ MakeError::Name(_)) => {
+            return Err(Advice::new(error.to_string(), "give the client another name").into());
+        }
+        made => made.context(UNREADY)?,
+    };
     let secret = key.secret.expose_secret();
     if json {
         println!(
@@ -83,7 +88,7 @@ async fn create(pool: &PgPool, client: &str, operator: bool, viewer: bool, json:
         (_, true) => "A key for looking, of",
         _ => "A key for",
     };
-    eprintln!("{whose} the client `{}`; it is not shown again:", key.client.name);
+    eprintln!("{whose} the client `{}`; it is not shown again:", plain_line(&key.client.name));
     println!("{secret}");
     Ok(())
 }

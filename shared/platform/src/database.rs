@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 
 use crate::config::DatabaseConfig;
 
@@ -28,6 +28,12 @@ pub enum DatabaseError {
         /// What it said last.
         source: sqlx::Error,
     },
+    /// The server answers, and nothing can be written to it.
+    #[error("Postgres at {server} is read-only: a standby, or set so")]
+    ReadOnly {
+        /// Host and port.
+        server: String,
+    },
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migrate(#[from] MigrateError),
@@ -40,6 +46,9 @@ impl DatabaseError {
             Self::NoUrl => "set DATABASE_URL, or let `gristmill up` start a private Postgres",
             Self::BadUrl(_) => "write it like postgres://user:password@host/database",
             Self::Unreachable { .. } => "start Postgres, or correct DATABASE_URL; `gristmill doctor` says more",
+            Self::ReadOnly { .. } => {
+                "give the address of the primary in DATABASE_URL (target_session_attrs is not read), or promote the standby"
+            }
             Self::Migrate(MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_)) => {
                 "the database belongs to another version of gristmill: use that one, or an empty database (`gristmill up --fresh` deletes its own)"
             }
@@ -49,7 +58,7 @@ impl DatabaseError {
     }
 }
 
-/// Opens a pool, and waits up to `database_timeout` for a server that is not up yet.
+/// Opens a pool, and waits up to `database_timeout` for a server that is not up yet, or is a standby that may become more.
 pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
     open(config, None).await
 }
@@ -67,8 +76,19 @@ async fn open(config: &DatabaseConfig, patience: Option<Duration>) -> Result<PgP
     let deadline = Instant::now() + config.database_timeout;
     let mut pause = Duration::from_millis(50);
     loop {
-        let error = match pool.acquire().await {
-            Ok(_) => return Ok(pool),
+        let asked = async { is_read_only(&mut *pool.acquire().await?).await };
+        let error = match asked.await {
+            Ok(false) => return Ok(pool),
+            Ok(true) => {
+                if Instant::now() + pause > deadline {
+                    let server = format!("{}:{}", options.get_host(), options.get_port());
+                    return Err(DatabaseError::ReadOnly { server });
+                }
+                tracing::warn!("waiting for Postgres to take writes");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+                continue;
+            }
             Err(error) => error,
         };
         if !may_pass(&error) || Instant::now() + pause > deadline {
@@ -79,6 +99,13 @@ async fn open(config: &DatabaseConfig, patience: Option<Duration>) -> Result<PgP
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
     }
+}
+
+/// Whether the server takes no writes now.
+async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean")
+        .fetch_one(connection)
+        .await
 }
 
 /// Opens a pool that connects when it is first used: for a role that must answer before its database does.
@@ -156,6 +183,9 @@ pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
 
 /// Whether the database answers and its schema is the one this binary was built for.
 pub async fn ready(pool: &PgPool) -> Result<(), NotReady> {
+    if is_read_only(&mut *pool.acquire().await?).await? {
+        return Err(NotReady::ReadOnly);
+    }
     let migrations = migrations(pool).await?;
     if !migrations.changed.is_empty() {
         return Err(NotReady::Changed(migrations.changed));
@@ -172,6 +202,9 @@ pub enum NotReady {
     /// It does not answer.
     #[error("Postgres does not answer")]
     Database(#[from] sqlx::Error),
+    /// Nothing can be written to it.
+    #[error("Postgres is read-only: it is a standby, or set so; give the primary's address in DATABASE_URL")]
+    ReadOnly,
     /// Some migrations have not run.
     #[error("{0} migrations have not run: run `gristmill migrate`")]
     Pending(usize),

@@ -168,7 +168,6 @@ impl Engines {
 }
 
 fn prepare(data_dir: &Path) -> Result<PathBuf, EngineError> {
-    // others may pass through: Postgres runs as another user when root starts it
-    folder::make(data_dir, 0o711)?;
+    folder::make_private(data_dir)?;
     data_dir.canonicalize().doing(format!("enter {}", data_dir.display()))
 }

@@ -5,6 +5,8 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::human;
+
 /// A tenant, as a key proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
@@ -69,18 +71,70 @@ pub struct Visitor {
     pub operator: bool,
 }
 
+/// Characters that the name of a client may have.
+const LONGEST_NAME: usize = 100;
+
+/// What is wrong with the name of a new client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// Nothing, or blanks alone.
+    #[error("it is empty")]
+    Empty,
+    /// More than 100 characters.
+    #[error("it has {0} characters, and {LONGEST_NAME} are the most")]
+    Long(usize),
+    /// A control or format character, which a terminal obeys and people do not see.
+    #[error("it has a character that cannot be seen, U+{:04X}", u32::from(*.0))]
+    Unseen(char),
+    /// It would look like another name.
+    #[error("it begins or ends with a blank")]
+    Blank,
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// No client can be called so.
+    #[error("no client can have this name: {0}")]
+    Name(#[from] BadName),
+    /// The database's.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Whether a client may be called so. Those that are called otherwise from before stay as they are.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_name(name: &str) -> Result<(), BadName> {
+    if name.trim().is_empty() {
+        return Err(BadName::Empty);
+    }
+    let letters = name.chars().count();
+    if letters > LONGEST_NAME {
+        return Err(BadName::Long(letters));
+    }
+    if let Some(unseen) = name.chars().find(|c| human::is_unseen(*c)) {
+        return Err(BadName::Unseen(unseen));
+    }
+    if name.trim() != name {
+        return Err(BadName::Blank);
+    }
+    Ok(())
+}
+
 /// Makes a key for the client of this name, and the client if there is none.
-pub async fn create(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> {
+pub async fn create(pool: &PgPool, client: &str) -> Result<NewKey, MakeError> {
     make(pool, client, Role::Client).await
 }
 
 /// As [`create`], for an operator: the key also sees and steers the jobs of every client, and the queues.
-pub async fn create_operator(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> {
+pub async fn create_operator(pool: &PgPool, client: &str) -> Result<NewKey, MakeError> {
     make(pool, client, Role::Operator).await
 }
 
 /// As [`create`], for somebody who looks at the dashboard: the API refuses the key.
-pub async fn create_viewer(pool: &PgPool, client: &str) -> Result<NewKey, sqlx::Error> {
+pub async fn create_viewer(pool: &PgPool, client: &str) -> Result<NewKey, MakeError> {
     make(pool, client, Role::Viewer).await
 }
 
@@ -91,7 +145,11 @@ enum Role {
     Operator,
 }
 
-async fn make(pool: &PgPool, client: &str, role: Role) -> Result<NewKey, sqlx::Error> {
+async fn make(pool: &PgPool, client: &str, role: Role) -> Result<NewKey, MakeError> {
+    // A client that is there may have a further key, whatever it is called.
+    if client_id(pool, client).await?.is_none() {
+        check_name(client)?;
+    }
     let secret = format!("gm_{}", hex(&rand::random::<[u8; 32]>()));
     let mut transaction = pool.begin().await?;
     // an update that changes nothing, so that the row is returned when the name is known
@@ -113,8 +171,17 @@ async fn make(pool: &PgPool, client: &str, role: Role) -> Result<NewKey, sqlx::E
     Ok(NewKey { id, client: Client { id: client_id, name: client.to_owned(), operator }, secret: secret.into() })
 }
 
+/// Whether a text is what a key looks like: what is none need not be looked up.
+fn is_key(presented: &str) -> bool {
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    presented.strip_prefix("gm_").is_some_and(|rest| rest.len() == 64 && rest.bytes().all(hex))
+}
+
 /// Whose key this is; `None` when it is nobody's or revoked. The look-up is by hash, so its time tells nothing.
 pub async fn authenticate(pool: &PgPool, presented: &str) -> Result<Option<Client>, sqlx::Error> {
+    if !is_key(presented) {
+        return Ok(None);
+    }
     let found: Option<(i32, String, bool)> = sqlx::query_as(
         "select clients.id, clients.name, api_keys.operator from api_keys join clients on clients.id = api_keys.client_id
          where api_keys.hash = $1 and api_keys.revoked_at is null and not api_keys.viewer",
@@ -125,8 +192,22 @@ pub async fn authenticate(pool: &PgPool, presented: &str) -> Result<Option<Clien
     Ok(found.map(|(id, name, operator)| Client { id, name, operator }))
 }
 
+/// Those of these keys, by their SHA-256, that do not work any more: revoked, or gone with their client.
+pub async fn revoked(pool: &PgPool, hashes: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select asked.hash from unnest($1::bytea[]) asked (hash)
+         where not exists (select from api_keys k where k.hash = asked.hash and k.revoked_at is null)",
+    )
+    .bind(hashes)
+    .fetch_all(pool)
+    .await
+}
+
 /// Who comes to the dashboard with this key; `None` when it is a client's, nobody's or revoked.
 pub async fn visitor(pool: &PgPool, presented: &str) -> Result<Option<Visitor>, sqlx::Error> {
+    if !is_key(presented) {
+        return Ok(None);
+    }
     let found: Option<(Uuid, String, bool)> = sqlx::query_as(
         "select api_keys.id, clients.name, api_keys.operator from api_keys join clients on clients.id = api_keys.client_id
          where api_keys.hash = $1 and api_keys.revoked_at is null and (api_keys.operator or api_keys.viewer)",

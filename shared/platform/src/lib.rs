@@ -1,6 +1,7 @@
 //! What every role needs: configuration, telemetry, the database, the object store, API keys, and private engines for
 //! those who bring none.
 
+pub mod broker;
 pub mod config;
 pub mod database;
 pub mod doctor;
@@ -9,6 +10,7 @@ pub mod escapes;
 pub mod human;
 pub mod ids;
 pub mod keys;
+pub mod private;
 pub mod store;
 pub mod telemetry;
 

@@ -9,6 +9,7 @@ use object_store::{ObjectStore, parse_url_opts};
 use url::Url;
 
 use crate::config::{DEFAULT_DATA_DIR, StoreConfig, cloud_options};
+use crate::private;
 
 /// Why there is no object store.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +79,7 @@ pub(crate) fn local_folder(named: &str) -> Option<PathBuf> {
 }
 
 fn local(folder: &Path, fsync: bool) -> Result<Arc<dyn ObjectStore>, StoreError> {
-    std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { folder: folder.into(), source })?;
+    private::make_folder(folder).map_err(|source| StoreError::Folder { folder: folder.into(), source })?;
     let store = LocalFileSystem::new_with_prefix(folder);
     let store = store.map_err(|source| StoreError::Open { folder: folder.into(), source })?;
     Ok(Arc::new(store.with_fsync(fsync).with_automatic_cleanup(true)))

@@ -5,6 +5,7 @@ mod spans;
 
 use std::fs::File;
 use std::io::IsTerminal;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 pub use self::spans::finish;
 
 use crate::config::{LogFormat, TelemetryConfig};
+use crate::private;
 
 /// Why logs or metrics could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +65,7 @@ pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
 /// there. Warnings (a slow statement, with all its lines) are for the log.
 pub fn init_to_file(config: &TelemetryConfig, path: &Path) -> Result<(), TelemetryError> {
     let wrong = |source| TelemetryError::File { path: path.into(), source };
-    let file = File::options().create(true).append(true).open(path).map_err(wrong)?;
+    let file = File::options().create(true).append(true).mode(private::FILE).open(path).map_err(wrong)?;
     let to_file = lines(config.log_format, false, file).with_filter(filter(&config.log)?);
     let ansi = std::io::stderr().is_terminal();
     let ours = EnvFilter::builder().parse_lossy("off,gristmill=error");

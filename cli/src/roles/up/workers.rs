@@ -1,12 +1,14 @@
 //! The worker processes: started, started again when they die, stopped at the end.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gristmill_platform::config::{self, WorkerConfig};
+use gristmill_platform::private;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinSet;
@@ -78,7 +80,12 @@ impl Worker {
     }
 
     fn spawn(&self) -> anyhow::Result<Child> {
-        let log = File::options().create(true).append(true).open(&self.log).context("the log cannot be written")?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .mode(private::FILE)
+            .open(&self.log)
+            .context("the log cannot be written")?;
         let mut command = Command::new(&self.program);
         command.args(["worker", "--exit-with-parent", "--monitor-addr=127.0.0.1:0", "--worker-label", &self.label]);
         // by the environment: a command line can be read by everybody on the machine

@@ -26,6 +26,18 @@ pub struct LimitsConfig {
     #[arg(long, env = "GRISTMILL_MAX_RECEIVING", default_value_t = 64, value_name = "N")]
     pub max_receiving: usize,
 
+    /// Rejects that are kept of one upload; those beyond are counted, by reason, and not kept. `gristmill limits` sets it per client
+    #[arg(long, env = "GRISTMILL_MAX_REJECTS", default_value_t = 1_000_000, value_name = "N")]
+    pub max_rejects: u64,
+
+    /// To how many times its size a compressed body may unpack, beyond its first 8 MiB; 0: to any. Also per client
+    #[arg(long, env = "GRISTMILL_MAX_RATIO", default_value_t = 200, value_name = "N")]
+    pub max_ratio: u64,
+
+    /// Bytes of one client's files that arrive or are worked on, decompressed, together. Also per client
+    #[arg(long, env = "GRISTMILL_MAX_BYTES_UNDER_WAY", default_value = "128GiB", value_parser = parse_bytes, value_name = "BYTES")]
+    pub max_bytes_under_way: u64,
+
     /// Whether the check digits of a government id (CPF, CNPJ) are checked where its length says that it has some
     #[arg(long, env = "GRISTMILL_CHECK_GOVERNMENT_ID", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub check_government_id: bool,

@@ -172,6 +172,11 @@ async fn migrations(pool: &PgPool) -> Finding {
             chain(&error),
             "use the version of gristmill this database belongs to, or an empty database",
         ),
+        Err(error @ database::NotReady::ReadOnly) => Finding::fail(
+            "postgres.writable",
+            chain(&error),
+            "give the primary's address in DATABASE_URL, or promote it",
+        ),
         Err(error) => Finding::fail("postgres.migrations", chain(&error), "run `gristmill migrate`"),
     }
 }

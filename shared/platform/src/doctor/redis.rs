@@ -5,6 +5,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Client, RedisResult, cmd};
 
 use super::{Finding, chain};
+use crate::broker::{self, Unfit};
 use crate::config::RedisConfig;
 
 pub(super) async fn examine(config: &RedisConfig) -> Vec<Finding> {
@@ -14,6 +15,10 @@ pub(super) async fn examine(config: &RedisConfig) -> Vec<Finding> {
         Ok(url) => url,
         Err(error) => return unreachable(chain(&error)),
     };
+    if let Err(error) = broker::check_url(config) {
+        let fix = error.advice().unwrap_or(fix);
+        return vec![Finding::fail("redis.reachable", chain(&error), fix)];
+    }
     let look = async {
         let mut connection = Client::open(url)?.get_multiplexed_async_connection().await?;
         look(&mut connection).await
@@ -27,6 +32,13 @@ pub(super) async fn examine(config: &RedisConfig) -> Vec<Finding> {
 
 async fn look(connection: &mut MultiplexedConnection) -> RedisResult<Vec<Finding>> {
     let mut found = vec![version(connection).await?];
+    // What is thrown away is looked at below, also where nothing is yet.
+    found.push(match broker::examine(connection).await? {
+        Some(unfit @ (Unfit::Cluster | Unfit::Replica)) => {
+            Finding::fail("redis.fit", unfit.to_string(), unfit.advice())
+        }
+        _ => Finding::ok("redis.fit", "it is one server that can be written to"),
+    });
     found.push(match setting(connection, "maxmemory-policy").await {
         None => unknown("redis.maxmemory_policy", "maxmemory-policy", "noeviction"),
         Some(policy) if policy == "noeviction" => {

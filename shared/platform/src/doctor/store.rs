@@ -5,7 +5,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::{Finding, chain};
 use crate::config::{DEFAULT_DATA_DIR, StoreConfig};
-use crate::store;
+use crate::{private, store};
 
 /// Less free space than this is worth a word.
 const LITTLE: u64 = 5 << 30;
@@ -13,9 +13,46 @@ const VERY_LITTLE: u64 = 256 << 20;
 
 pub(super) async fn examine(config: &StoreConfig) -> Vec<Finding> {
     let named = config.store_url.clone().unwrap_or_else(|| format!("{DEFAULT_DATA_DIR}/objects"));
+    let folder = store::local_folder(&named);
+    // Opening it would make it, also where a typo points to.
+    if let Some(missing) = folder.as_deref().filter(|folder| !folder.exists()) {
+        return vec![absent(missing, config.store_url.is_some())];
+    }
     let mut found = vec![writable(config, &named).await];
-    found.extend(store::local_folder(&named).and_then(space));
+    found.extend(folder.as_deref().map(kept_private));
+    found.extend(folder.and_then(space));
     found
+}
+
+/// Roles make it at their start: only a name that somebody gave may be wrong.
+fn absent(folder: &Path, given: bool) -> Finding {
+    let what = format!("the object store's folder {} is not there", folder.display());
+    match given {
+        true => Finding::fail("store.writable", what, "correct GRISTMILL_STORE_URL, or make the folder"),
+        false => Finding::warn("store.writable", what, "`gristmill up`, or the first role, makes it"),
+    }
+}
+
+/// Whether others may read what is in it, or in the data folder that it is in.
+fn kept_private(folder: &Path) -> Finding {
+    let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let whole = absolute.parent().filter(|parent| parent.join("engines.json").exists()).unwrap_or(&absolute);
+    let fix = || format!("chmod -R go= '{}'; `gristmill up` does so at its start", whole.display());
+    match private::open_entries(whole) {
+        Ok(None) => Finding::ok("store.private", format!("only its user can read what is in {}", whole.display())),
+        Ok(Some((many, first))) => Finding::fail(
+            "store.private",
+            format!(
+                "others can read or enter {many} files and folders in {}, such as {}",
+                whole.display(),
+                first.display()
+            ),
+            fix(),
+        ),
+        Err(error) => {
+            Finding::warn("store.private", format!("{} cannot be looked through: {error}", whole.display()), fix())
+        }
+    }
 }
 
 async fn writable(config: &StoreConfig, named: &str) -> Finding {

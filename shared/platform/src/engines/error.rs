@@ -17,7 +17,8 @@ pub enum EngineError {
     },
     /// An engine of an earlier run does not go away.
     #[error(
-        "a {engine} of an earlier run (process {pid}) still uses this folder and does not stop: stop it by `kill {pid}`"
+        "a {engine} that this program does not run (process {pid}) uses this folder: one of an earlier run that does not \
+         stop, or one that somebody started by hand, as `pg_ctl restart` does. Stop it by `kill {pid}`: it is started again"
     )]
     Leftover {
         /// Which.

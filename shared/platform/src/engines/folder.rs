@@ -1,8 +1,8 @@
 //! The data folder: who holds it, and what must be remembered from one start to the next.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal};
@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::EngineError;
 use super::error::Doing;
+use super::owner::Owner;
+use crate::private;
 
 /// Ports and passwords of the engines of one folder.
 #[derive(Serialize, Deserialize)]
@@ -70,13 +72,29 @@ pub fn write_secret(path: &Path, content: &[u8]) -> std::io::Result<()> {
 /// Makes a folder, its parents too. `mode` is for the last one.
 pub(super) fn make(folder: &Path, mode: u32) -> Result<(), EngineError> {
     let what = || format!("make the folder {}", folder.display());
-    if let Some(parent) = folder.parent() {
+    if let Some(parent) = folder.parent().filter(|parent| !parent.exists()) {
         std::fs::create_dir_all(parent).doing(what())?;
     }
     match DirBuilder::new().mode(mode).create(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         result => result.doing(what()),
     }
+}
+
+/// Makes a data folder, or makes it like that: nobody else's. When root starts it, Postgres runs as another user, whose
+/// group may pass through and look at nothing.
+pub(super) fn make_private(folder: &Path) -> Result<(), EngineError> {
+    make(folder, private::FOLDER)?;
+    let what = || format!("take away from others the folder {}", folder.display());
+    let owner = Owner::of_postgres().ok().flatten();
+    let mode = match &owner {
+        Some(owner) => {
+            std::os::unix::fs::chown(folder, None, Some(owner.gid)).doing(what())?;
+            private::FOLDER | 0o010
+        }
+        None => private::FOLDER,
+    };
+    std::fs::set_permissions(folder, Permissions::from_mode(mode)).doing(what())
 }
 
 /// The right to a data folder: no other process has it, until this is dropped or the process ends.
@@ -87,9 +105,13 @@ pub struct Hold {
 impl Hold {
     /// Takes the folder, and makes it when it is not there.
     pub fn of(folder: &Path) -> Result<Self, EngineError> {
-        // others may pass through: Postgres runs as another user when root starts it
-        make(folder, 0o711)?;
-        lock(folder).map(|file| Self { _file: file })
+        make_private(folder)?;
+        let hold = lock(folder).map(|file| Self { _file: file })?;
+        let mended = private::mend(folder).doing(format!("take away from others what is in {}", folder.display()))?;
+        if mended > 0 {
+            tracing::warn!(folder = %folder.display(), mended, "others could read what is in the data folder; not any more");
+        }
+        Ok(hold)
     }
 }
 

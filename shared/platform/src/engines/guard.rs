@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::owner::Owner;
+use crate::private;
 
 /// A program and how to run it.
 pub(super) struct Program<'a> {
@@ -37,7 +39,7 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn start(program: Program<'_>) -> io::Result<Self> {
-        let log = File::options().create(true).append(true).open(&program.log)?;
+        let log = File::options().create(true).append(true).mode(private::FILE).open(&program.log)?;
         let tenths = (program.grace.as_millis() / 100).to_string();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("guard.sh"), "gristmill-guard", program.signal, &tenths]);

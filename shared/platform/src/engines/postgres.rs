@@ -50,7 +50,7 @@ impl Place {
             let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
             let name: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
             let _ = std::fs::remove_dir(&place.folder);
-            folder::make(Path::new("/var/lib/gristmill"), 0o755)?;
+            folder::make(Path::new("/var/lib/gristmill"), 0o711)?;
             place.folder = Path::new("/var/lib/gristmill").join(name);
             place.make()?;
         }

@@ -8,7 +8,7 @@ use super::folder;
 
 pub(super) fn folder() -> Result<PathBuf, EngineError> {
     let path = std::env::temp_dir().join(format!("gristmill-{}", &folder::password()[..12]));
-    folder::make(&path, 0o711)?;
+    folder::make_private(&path)?;
     Ok(path)
 }
 

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use gristmill_platform::config::{DatabaseConfig, RedisConfig, StoreConfig};
 use gristmill_platform::doctor::{self, Finding, Level};
 use gristmill_platform::engines::Engines;
@@ -19,8 +21,9 @@ async fn private_engines_are_as_they_should_be() {
     let engines = Engines::start(folder.path().join("data")).await.unwrap();
     let database = DatabaseConfig { database_url: Some(engines.database_url()), ..DatabaseConfig::default() };
     let redis = RedisConfig { redis_url: Some(engines.redis_url()), ..RedisConfig::default() };
-    let objects = folder.path().join("objects").to_str().unwrap().to_owned();
-    let store = StoreConfig { store_url: Some(objects), ..StoreConfig::default() };
+    let objects = folder.path().join("objects");
+    gristmill_platform::private::make_folder(&objects).unwrap();
+    let store = StoreConfig { store_url: Some(objects.to_str().unwrap().to_owned()), ..StoreConfig::default() };
 
     let findings = doctor::examine(&database, &redis, &store).await;
     assert_eq!(level(&findings, "postgres.migrations"), Level::Fail);
@@ -68,6 +71,31 @@ async fn what_loses_data_is_a_failure_and_what_is_slow_a_warning() {
     assert_eq!(level(&findings, "store.writable"), Level::Ok);
     for finding in findings {
         assert_eq!(finding.fix.is_empty(), finding.level == Level::Ok, "{finding:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let typo = folder.path().join("nonexist/x");
+    let store = StoreConfig { store_url: Some(typo.to_str().unwrap().to_owned()), ..StoreConfig::default() };
+    let findings = doctor::examine(&DatabaseConfig::default(), &RedisConfig::default(), &store).await;
+    assert_eq!(level(&findings, "store.writable"), Level::Fail);
+    assert!(!typo.exists() && !folder.path().join("nonexist").exists());
+}
+
+#[tokio::test]
+async fn a_store_that_others_can_read_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = folder.path().join("objects");
+    std::fs::create_dir(&objects).unwrap();
+    std::fs::write(objects.join("0"), "rows").unwrap();
+    let store = StoreConfig { store_url: Some(objects.to_str().unwrap().to_owned()), ..StoreConfig::default() };
+    for (mode, expected) in [(0o644, Level::Fail), (0o640, Level::Fail), (0o600, Level::Ok)] {
+        std::fs::set_permissions(objects.join("0"), std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::set_permissions(&objects, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let findings = doctor::examine(&DatabaseConfig::default(), &RedisConfig::default(), &store).await;
+        assert_eq!(level(&findings, "store.private"), expected, "{mode:o} {findings:#?}");
     }
 }
 

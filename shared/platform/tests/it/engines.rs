@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gristmill_platform::engines::{Engine, EngineError, Engines};
-use gristmill_platform::testing;
+use gristmill_platform::{private, testing};
 use secrecy::ExposeSecret;
 use sqlx::{Connection, PgConnection};
 
@@ -80,6 +80,36 @@ async fn a_password_is_asked_for_and_kept_from_others() {
     assert!(refused.to_string().contains("password authentication failed"), "{refused}");
     let mode = std::fs::metadata(engines.data_dir().join("engines.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn nobody_else_may_look_into_a_data_folder() {
+    let folder = open_folder();
+    let data = folder.path().join("data");
+    // As an earlier version left it.
+    let open = |mode| std::fs::Permissions::from_mode(mode);
+    for made in ["objects/mail/1.eml", "gristmill.log", "redis/old.aof", "objects/uploads/7/0"] {
+        let path = data.join(made);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "a customer's data").unwrap();
+        std::fs::set_permissions(&path, open(0o644)).unwrap();
+        std::fs::set_permissions(path.parent().unwrap(), open(0o755)).unwrap();
+    }
+    std::fs::set_permissions(&data, open(0o755)).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", data.join("link")).unwrap();
+    assert_eq!(private::open_entries(&data).unwrap().unwrap().0, 10);
+    let engines = Engines::start(&data).await.unwrap();
+    let _: () = redis::cmd("SET").arg("k").arg("v").query_async(&mut redis(&engines).await).await.unwrap();
+    assert_eq!(private::open_entries(&data).unwrap(), None);
+    let mode = std::fs::metadata(&data).unwrap().permissions().mode() & 0o777;
+    let group = std::fs::metadata(data.join("gristmill.log")).unwrap().permissions().mode() & 0o777;
+    // Postgres' user may pass through where that is another one.
+    let expected = if rustix::process::geteuid().is_root() { 0o710 } else { 0o700 };
+    assert_eq!((mode, group), (expected, 0o600), "{mode:o} {group:o}");
+    let linked = std::fs::metadata("/etc/passwd").unwrap().permissions().mode() & 0o777;
+    assert_eq!(linked, 0o644, "what a link leads to is left alone");
+    engines.stop().await.unwrap();
+    assert_eq!(private::open_entries(&data).unwrap(), None);
 }
 
 #[tokio::test]

@@ -31,6 +31,25 @@ async fn a_key_proves_its_client_until_revoked() {
 }
 
 #[tokio::test]
+async fn a_client_has_a_name_that_people_can_read() {
+    let pool = testing::stack().await.pool;
+    let long = "n".repeat(101);
+    for bad in
+        ["", " \t", "new\nline\u{1b}[31m", "c1\u{9b}2J", "right\u{202e}left", " blank", "blank ", &long, "zero\u{200b}"]
+    {
+        let refused = keys::create(&pool, bad).await.unwrap_err();
+        assert!(matches!(refused, keys::MakeError::Name(_)), "{bad:?}: {refused}");
+        assert!(keys::create_operator(&pool, bad).await.is_err() && keys::create_viewer(&pool, bad).await.is_err());
+    }
+    for good in ["Müller & Söhne", "日本", &long[1..], "a.b-c_d/e"] {
+        keys::create(&pool, good).await.unwrap();
+    }
+    // One that is there from before may have a new key.
+    sqlx::query("insert into clients (name) values (E'old\\x1bname')").execute(&pool).await.unwrap();
+    keys::create(&pool, "old\u{1b}name").await.unwrap();
+}
+
+#[tokio::test]
 async fn nothing_stored_is_a_key() {
     let pool = testing::stack().await.pool;
     let key = keys::create(&pool, "acme").await.unwrap();

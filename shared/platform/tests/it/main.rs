@@ -3,6 +3,7 @@
 
 mod doctor;
 mod engines;
+mod fit;
 mod keys;
 mod orphans;
 mod settings;
