@@ -3,6 +3,7 @@
 //! further than its limit.
 
 mod address;
+mod connect;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use reqwest::{
 use url::Host;
 
 use address::may_call;
+pub use connect::NoConnection;
 use resolve::{Guarded, Lookup, System};
 
 /// Calls what may be called. Clones share their connections.
@@ -90,13 +92,17 @@ pub enum UrlError {
     /// The address is written out, and is not public.
     #[error(transparent)]
     NotPublic(#[from] NotPublic),
+    /// What is put in for each call would not stand in the path alone, or not once.
+    #[error("{0} is needed once, in the path, as in https://example.com/reports/{0}")]
+    Place(&'static str),
 }
 
-/// None of the addresses may be called.
+/// None of the addresses may be called. What it says names none of them: whoever asks would learn what names inside lead
+/// to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{address} is not a public address, and in none of GRISTMILL_OUTBOUND_NETWORKS")]
+#[error("it leads to no public address, and to none of GRISTMILL_OUTBOUND_NETWORKS")]
 pub struct NotPublic {
-    /// The first of them.
+    /// The first of them, for the log.
     pub address: IpAddr,
 }
 
@@ -104,20 +110,20 @@ pub struct NotPublic {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The address is not called.
-    #[error("the address is not called: {0}")]
+    #[error("the address is not called")]
     Url(#[from] UrlError),
     /// The name leads to addresses that are not called.
-    #[error("the name is not called: {0}")]
+    #[error("the name is not called")]
     NotPublic(#[from] NotPublic),
     /// It took too long.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// There was no connection.
-    #[error("no connection")]
-    Connect(#[source] reqwest::Error),
-    /// The connection broke off.
-    #[error("the connection broke off")]
-    Broken(#[source] reqwest::Error),
+    #[error("no connection: {0}")]
+    Connect(NoConnection),
+    /// The connection broke off, or what came is no answer of HTTP.
+    #[error("the connection broke off before there was a whole answer")]
+    Broken,
 }
 
 /// Connections to one host that are kept, and for how long.
@@ -196,6 +202,23 @@ impl Outbound {
         }
     }
 
+    /// As [`Outbound::check`], of an address in which `place` is put in for each call: once, and in the path, so that what is
+    /// put in leads to no other host.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_with(&self, address: &str, place: &'static str) -> Result<(), UrlError> {
+        let with = |text| self.check(&address.replace(place, text));
+        let (one, other) = (with("a")?, with("b")?);
+        let apart = |url: &Url| {
+            let mut url = url.clone();
+            url.set_path("");
+            url
+        };
+        let in_path = one.path() != other.path() && apart(&one) == apart(&other);
+        if in_path && address.matches(place).count() == 1 { Ok(()) } else { Err(UrlError::Place(place)) }
+    }
+
     /// Posts a body.
     ///
     /// # Errors
@@ -237,12 +260,16 @@ impl Outbound {
 
     fn failed(&self, error: reqwest::Error) -> CallError {
         if let Some(refused) = cause::<NotPublic>(&error) {
+            tracing::debug!(address = %refused.address, "a name leads to no public address");
             return refused.clone().into();
         }
+        let (connecting, late) = (error.is_connect(), error.is_timeout());
+        let error = error.without_url();
+        tracing::debug!(error = &error as &dyn std::error::Error, "a call failed");
         match () {
-            () if error.is_connect() && !error.is_timeout() => CallError::Connect(error.without_url()),
-            () if error.is_timeout() => CallError::TimedOut(self.limits.timeout),
-            () => CallError::Broken(error.without_url()),
+            () if late => CallError::TimedOut(self.limits.timeout),
+            () if connecting => CallError::Connect(NoConnection::of(&error)),
+            () => CallError::Broken,
         }
     }
 }

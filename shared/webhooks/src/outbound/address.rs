@@ -22,6 +22,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         address.octets(),
         [0 | 10 | 127 | 224.., ..]      // this network, private, this machine, multicast and reserved
             | [100, 64..=127, ..]       // carriers' own
+            | [168, 63, 129, 16]        // Azure's metadata and agents, on a public number
             | [169, 254, ..]            // link-local, where clouds keep their metadata
             | [172, 16..=31, ..]        // private
             | [192, 0, 0 | 2, _]        // protocols, documentation

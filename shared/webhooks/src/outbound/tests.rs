@@ -63,6 +63,13 @@ fn tricks_with_written_addresses() {
         "http://10.0.0.1/",
         "http://100.64.0.1/",
         "http://169.254.169.254/latest/meta-data/",
+        "http://168.63.129.16/machine?comp=goalstate",
+        "http://[::ffff:168.63.129.16]/",
+        "http://[64:ff9b::168.63.129.16]/",
+        "http://100.100.100.200/latest/meta-data/",
+        "http://192.0.0.192/opc/v2/instance/",
+        "http://[fd00:ec2::254]/latest/meta-data/",
+        "http://[fd20:ce::254]/computeMetadata/v1/",
         "http://172.31.255.255/",
         "http://192.168.1.1/",
         "http://192.0.2.1/",
@@ -88,11 +95,9 @@ fn tricks_with_written_addresses() {
         "http://[ff02::1]/",
     ];
     for address in refused {
-        assert!(
-            matches!(outbound.check(address), Err(UrlError::NotPublic(_))),
-            "{address}: {:?}",
-            outbound.check(address)
-        );
+        let refused = outbound.check(address).expect_err(address);
+        assert!(matches!(refused, UrlError::NotPublic(_)), "{address}: {refused:?}");
+        assert!(!refused.to_string().contains(|c: char| c.is_ascii_digit()), "{refused}");
     }
     for address in
         ["http://8.8.8.8/", "http://[2606:4700::1111]/", "http://[64:ff9b::8.8.8.8]/", "https://example.com/"]
@@ -118,6 +123,68 @@ fn tricks_with_addresses_text() {
     assert_eq!(why("https:///"), UrlError::Unreadable);
     assert_eq!(why(&format!("https://example.com/{}", "a".repeat(3_000))), UrlError::TooLong);
     assert!(outbound.check("https://example.com:8443/hooks?a=b").is_ok());
+}
+
+#[test]
+fn what_is_put_in_stands_in_the_path() {
+    let outbound = Outbound::new(&OutboundConfig::default()).unwrap();
+    for good in
+        ["https://example.com/reports/{id}", "https://example.com/{id}.json?all=1#top", "https://example.com/a{id}b/c"]
+    {
+        assert_eq!(outbound.check_with(good, "{id}"), Ok(()), "{good}");
+    }
+    for bad in [
+        "https://{id}/x",
+        "https://{id}.example.com/x",
+        "https://example.com/x",
+        "https://example.com/x?id={id}",
+        "https://example.com/x#{id}",
+        "https://example.com/{id}/{id}",
+        "https://example.com/%7Bid%7D",
+    ] {
+        assert_eq!(outbound.check_with(bad, "{id}"), Err(UrlError::Place("{id}")), "{bad}");
+    }
+    assert_eq!(outbound.check_with("https://example.com:{id}/", "{id}"), Err(UrlError::Unreadable));
+    assert_eq!(outbound.check_with("https://{id}@example.com/", "{id}"), Err(UrlError::UserInfo));
+    assert!(matches!(outbound.check_with("https://10.0.0.1/{id}", "{id}"), Err(UrlError::NotPublic(_))));
+}
+
+#[tokio::test]
+async fn a_refusal_tells_nothing_of_what_is_inside() {
+    let outbound =
+        Outbound::with_lookup(&strict(), Arc::new(Changing(Mutex::new(vec![[10, 1, 2, 3].into()])))).unwrap();
+    let refused = outbound.post("http://intranet.example/", HeaderMap::new(), "").await.unwrap_err();
+    assert_eq!(
+        crate::deliver::chain(&refused),
+        "the name is not called: it leads to no public address, and to none of GRISTMILL_OUTBOUND_NETWORKS"
+    );
+    // Who listens there shows a certificate of other names.
+    let inside = rcgen::generate_simple_self_signed(["secret.corp.internal".to_owned()]).unwrap();
+    let tls = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![inside.cert.der().clone()],
+            rustls::pki_types::PrivateKeyDer::Pkcs8(inside.signing_key.serialize_der().into()),
+        )
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let _ = acceptor.accept(socket).await;
+        }
+    });
+    let outbound = Outbound::new(&loopback()).unwrap();
+    for (address, why) in [
+        (format!("https://127.0.0.1:{port}/"), NoConnection::Certificate),
+        ("http://127.0.0.1:1/".to_owned(), NoConnection::Refused),
+    ] {
+        let error = outbound.post(&address, HeaderMap::new(), "").await.unwrap_err();
+        assert!(matches!(error, CallError::Connect(found) if found == why), "{error:?}");
+        let said = crate::deliver::chain(&error);
+        assert!(!said.contains("corp") && !said.contains("127."), "{said}");
+    }
 }
 
 #[tokio::test]
