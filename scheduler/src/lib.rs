@@ -52,6 +52,7 @@ pub struct Env {
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let pool = gristmill_platform::database::connect(&config.role.database).await.context("no ledger to sweep")?;
+    gristmill_platform::broker::refuse_unfit(&config.role.redis).await?;
     let redis_url = config.role.redis.url()?;
     let namespace = &config.role.redis.redis_namespace;
     let settings = QueueConfig {

@@ -32,9 +32,10 @@ pub(crate) async fn fail_stale(env: &Env) -> anyhow::Result<()> {
         if still.is_none() {
             continue;
         }
-        let detail = "the process that received it died before the file was whole: send it again";
         let from = [State::Receiving];
-        let Some(jobs) = state::end(&mut tx, &env.queue, id, &from, State::Failed, "incomplete", detail).await? else {
+        let Some(jobs) =
+            state::end(&mut tx, &env.queue, id, &from, State::Failed, "incomplete", state::UNHEARD).await?
+        else {
             continue;
         };
         let upload = read::by_id(&mut *tx, id).await?;

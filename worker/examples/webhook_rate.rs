@@ -85,6 +85,7 @@ async fn env(stack: &Stack) -> Result<Env, Failure> {
         merchants: Merchants::connect(&stack.redis_url, &stack.namespace)?,
         deliverer: Deliverer::new(&outbound, queue)?,
         rules: Arc::new(rules(&LimitsConfig::default())),
+        max_rejects: LimitsConfig::default().max_rejects,
         keep_objects: Duration::ZERO,
     })
 }

@@ -67,6 +67,8 @@ pub struct Env {
     pub merchants: Merchants,
     /// How records are checked.
     pub rules: Arc<Rules>,
+    /// Rejected records that are kept of one upload, unless its client has a limit of its own.
+    pub max_rejects: u64,
     /// How long the objects of a closed upload are kept.
     pub keep_objects: Duration,
 }
@@ -99,6 +101,7 @@ pub async fn run_with(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let pool = gristmill_platform::database::connect(&config.role.database).await.context("no database to work for")?;
+    gristmill_platform::broker::refuse_unfit(&config.role.redis).await?;
     let redis_url = config.role.redis.url()?;
     let queue =
         Queue::connect(pool.clone(), queue_config(&config, redis_url)).await.context("no queue to work from")?;
@@ -112,6 +115,7 @@ pub async fn run_with(
         merchants: Merchants::connect(redis_url, namespace).context("no Redis to remember merchants in")?,
         store,
         rules: Arc::new(rules(&config.limits)),
+        max_rejects: config.limits.max_rejects,
         keep_objects: config.role.store.keep_objects,
         pool,
         queue,

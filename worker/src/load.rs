@@ -3,6 +3,7 @@
 
 mod copy;
 mod duplicates;
+mod keep;
 mod order;
 mod part;
 mod prepare;
@@ -27,7 +28,7 @@ pub(crate) use self::{
     record::ChunkRecord,
     suspects::forget,
 };
-use self::{prepare::Prepared, suspects::Suspects};
+use self::{keep::Kept, prepare::Prepared, suspects::Suspects};
 use crate::Env;
 
 /// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
@@ -76,10 +77,11 @@ async fn finish(
     env: &Env,
     context: &Context,
     chunk: &ChunkRecord,
-    prepared: Prepared,
+    mut prepared: Prepared,
     suspects: Suspects,
 ) -> Result<(), JobError> {
-    if let Some(counted) = commit(env, context, chunk, prepared, suspects).await? {
+    let kept = keep::within_limit(&env.pool, chunk, &mut prepared).await?;
+    if let Some(counted) = commit(env, context, chunk, prepared, suspects, &kept).await? {
         tell(env, chunk, counted).await;
     }
     Ok(())
@@ -98,6 +100,7 @@ async fn commit(
     chunk: &ChunkRecord,
     mut prepared: Prepared,
     suspects: Suspects,
+    kept: &Kept,
 ) -> Result<Option<Counted>, JobError> {
     let mut tx = env.pool.begin().await?;
     sqlx::raw_sql(SETTINGS).execute(&mut *tx).await?;
@@ -120,9 +123,10 @@ async fn commit(
     }
     prepared.refused.sort_unstable_by_key(|refused| refused.line);
     copy::refuse(&mut tx, chunk.upload_id, chunk.no, &prepared.refused).await?;
+    kept.note(&mut tx, chunk).await?;
     let counts = prepared.counts();
     let loaded = if doomed { 0 } else { counts.accepted };
-    record::count(&mut tx, chunk, &counts, loaded, unsettled, surprised).await?;
+    record::count(&mut tx, chunk, &counts, kept, loaded, unsettled, surprised).await?;
     match env.queue.complete(&mut tx, &context.claim).await? {
         Completion::AlreadyDone => return Ok(None),
         Completion::Done(join) => {

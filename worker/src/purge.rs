@@ -35,6 +35,10 @@ pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -
         if reason.as_deref() != Some("rejected_rows") {
             sqlx::query("delete from rejects where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
             sqlx::query("delete from chunk_reasons where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
+            sqlx::query("delete from unkept_rejects where upload_id = $1")
+                .bind(job.upload_id)
+                .execute(&mut *tx)
+                .await?;
         }
         sqlx::query("delete from upload_waits where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         sqlx::query("delete from upload_reports where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;

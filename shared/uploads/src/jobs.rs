@@ -6,6 +6,18 @@ use gristmill_queue::Job;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// The queues of the product's jobs: they are there before their first job and without a worker.
+pub const QUEUES: [&str; 8] = [
+    LoadChunk::QUEUE,
+    CloseUpload::QUEUE,
+    gristmill_billing::jobs::BillingTick::QUEUE,
+    gristmill_mail::jobs::SendMail::QUEUE,
+    gristmill_claims::jobs::ProcessPayment::QUEUE,
+    gristmill_webhooks::jobs::Deliver::QUEUE,
+    "normalizations",
+    "gristmill",
+];
+
 /// Parse, check and load one chunk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadChunk {

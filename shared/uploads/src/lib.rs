@@ -3,6 +3,7 @@
 //! The API receives ([`Receiver::receive`]), the worker loads and closes (its bodies use [`jobs`]), everybody reads
 //! ([`read`]) and watches ([`events`]); [`Receiver::remove`] cancels or undoes.
 
+pub mod client_limits;
 pub mod events;
 pub mod jobs;
 pub mod objects;

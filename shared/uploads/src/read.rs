@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use crate::{Chunks, Policy, Rows, State, Upload};
+use crate::{Chunks, Policy, Rows, State, Upload, upload::is_zero};
 
 #[derive(FromRow)]
 struct Record {
@@ -23,6 +23,7 @@ struct Record {
     accepted: i64,
     rejected: i64,
     duplicate: i64,
+    unkept: i64,
     chunks_total: i64,
     chunks_done: i64,
     created_at: Timestamp,
@@ -52,6 +53,7 @@ impl TryFrom<Record> for Upload {
                 rejected: record.rejected,
                 duplicate: record.duplicate,
             },
+            rejects_not_kept: record.unkept,
             chunks: Chunks { total: record.chunks_total, done: record.chunks_done },
             created_at: record.created_at.to_jiff(),
             received_at: record.received_at.map(Timestamp::to_jiff),
@@ -67,7 +69,7 @@ macro_rules! select_upload {
         concat!(
             "select u.id, u.kind, u.policy, u.filename, encode(u.sha256, 'hex') as sha256, u.state, u.reason, u.detail,
                     coalesce(u.bytes, u.header_bytes + c.bytes) as bytes, c.total as chunks_total, p.chunks_done,
-                    p.rows_read, p.accepted, p.rejected, p.duplicate, p.first_row_at,
+                    p.rows_read, p.accepted, p.rejected, p.duplicate, p.unkept, p.first_row_at,
                     u.created_at, u.received_at, u.completed_at
              from uploads u
              join upload_progress p on p.upload_id = u.id
@@ -233,6 +235,28 @@ pub async fn rejects(
     .await
 }
 
+/// Rejected records of an upload that were counted and not kept.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Unkept {
+    /// Why they were not taken, as a stable code.
+    pub code: String,
+    /// The column at fault; empty: the whole record.
+    pub column_name: String,
+    /// How many.
+    pub records: i64,
+}
+
+/// What was counted and not kept of an upload's rejects, most first.
+pub async fn unkept(db: impl PgExecutor<'_>, upload_id: Uuid) -> Result<Vec<Unkept>, sqlx::Error> {
+    sqlx::query_as(
+        "select code, column_name, records from unkept_rejects where upload_id = $1
+         order by records desc, code, column_name",
+    )
+    .bind(upload_id)
+    .fetch_all(db)
+    .await
+}
+
 /// The header record as it came; none when the upload does not exist.
 pub async fn header(db: impl PgExecutor<'_>, upload_id: Uuid) -> Result<Option<Vec<u8>>, sqlx::Error> {
     sqlx::query_scalar("select header from uploads where id = $1").bind(upload_id).fetch_optional(db).await
@@ -258,6 +282,9 @@ pub struct Receipt {
     pub sha256: String,
     /// What became of its records.
     pub rows: Rows,
+    /// Of `rows.rejected`, those beyond the client's limit: counted, by reason, and not kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rejects_not_kept: i64,
     /// The same a chunk.
     pub chunks: Vec<ChunkReceipt>,
     /// When the header was accepted.
@@ -298,6 +325,7 @@ struct ReceiptRecord {
     lines: Option<i64>,
     sha256: String,
     rows: Json<[i64; 4]>,
+    unkept: i64,
     created_at: Timestamp,
     received_at: Timestamp,
     completed_at: Timestamp,
@@ -323,7 +351,7 @@ fn rows(Json([read, accepted, rejected, duplicate]): Json<[i64; 4]>) -> Rows {
 pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Receipt>, sqlx::Error> {
     let record: Option<ReceiptRecord> = sqlx::query_as(
         "select u.kind, u.filename, u.bytes, u.header_bytes, u.lines, encode(u.sha256, 'hex') as sha256,
-                jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate) as rows,
+                jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate) as rows, p.unkept,
                 u.created_at, u.received_at, u.completed_at
          from uploads u join upload_progress p on p.upload_id = u.id
          where u.id = $1 and u.state = 'completed'",
@@ -349,6 +377,7 @@ pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Rece
         lines: record.lines,
         sha256: record.sha256,
         rows: rows(record.rows),
+        rejects_not_kept: record.unkept,
         chunks: chunks
             .into_iter()
             .map(|chunk| ChunkReceipt {

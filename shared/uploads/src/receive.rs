@@ -102,6 +102,18 @@ pub enum ReceiveError {
         /// The upload that failed, when its header had been accepted.
         upload_id: Option<Uuid>,
     },
+    /// The client's files that are not closed yet have more bytes together than they may.
+    #[error(
+        "the client's files that arrive or are worked on may have {limit} bytes together, and the others have {others}"
+    )]
+    TooMuchUnderWay {
+        /// Bytes that all may have.
+        limit: u64,
+        /// Bytes that the others have.
+        others: u64,
+        /// The upload that failed.
+        upload_id: Uuid,
+    },
     /// The key belongs to a request with another body or other parameters.
     #[error("this idempotency key was used with another request")]
     KeyReused,

@@ -5,7 +5,7 @@ use futures::{Stream, stream};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::read::{self, RejectRow};
+use crate::read::{self, RejectRow, Unkept};
 
 /// Rejects read at a time.
 const PAGE: i64 = 500;
@@ -27,6 +27,11 @@ pub fn file(pool: PgPool, upload_id: Uuid, header: &[u8]) -> impl Stream<Item = 
             })?;
             page.iter().for_each(|reject| push(&mut text, reject, whole));
             let next = page.last().filter(|_| page.len() as i64 == PAGE).map(|last| last.line);
+            if next.is_none() {
+                for unkept in read::unkept(&pool, upload_id).await? {
+                    push_unkept(&mut text, &unkept);
+                }
+            }
             Ok(Some((Bytes::from(text), (next, Vec::new()))))
         }
     })
@@ -46,6 +51,16 @@ fn push(text: &mut Vec<u8>, reject: &RejectRow, whole: bool) {
     } else {
         push_record(text, &reject.raw);
     }
+}
+
+/// Records that were not kept: a line for all of one reason and column, without a line number.
+fn push_unkept(text: &mut Vec<u8>, unkept: &Unkept) {
+    let message = format!("{} more such records were counted and not kept: the limit was reached", unkept.records);
+    for field in ["", &unkept.column_name, &unkept.code, &message] {
+        push_field(text, field.as_bytes());
+        text.push(b',');
+    }
+    text.push(b'\n');
 }
 
 fn push_field(text: &mut Vec<u8>, field: &[u8]) {

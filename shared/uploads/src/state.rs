@@ -9,6 +9,11 @@ use uuid::Uuid;
 
 use crate::{State, Upload, jobs::PurgeUpload, read};
 
+/// What is said of an upload whose receiver was not heard of for too long. From afar nobody can tell a process that died from
+/// one whose words did not come through: the receiver says more, when it lives and can.
+pub const UNHEARD: &str = "nothing was heard of the process that received it: it died, or could not write to the database \
+                           (its log says which). The file is not whole: send it again";
+
 /// The number by which transactions agree about an upload. Two uploads may share one: they then wait for each other now
 /// and then, nothing more.
 fn lock_key(upload_id: Uuid) -> i64 {

@@ -32,6 +32,9 @@ pub struct Upload {
     pub detail: Option<String>,
     /// What became of its records so far.
     pub rows: Rows,
+    /// Of `rows.rejected`, those beyond the client's limit: counted, by reason, and not kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rejects_not_kept: i64,
     /// How far the work is.
     pub chunks: Chunks,
     /// When the header was accepted.
@@ -52,6 +55,11 @@ impl Upload {
     pub const fn kept(&self) -> i64 {
         if matches!(self.state, State::Failed | State::Cancelled) { 0 } else { self.rows.accepted }
     }
+}
+
+/// Most files keep all their rejects, and nothing is said of it then.
+pub(crate) fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// What became of the records: `read = accepted + rejected + duplicate`, always.

@@ -30,6 +30,9 @@ struct Sums {
     loaded: i64,
     first_block: i64,
     rejects: i64,
+    unkept: i64,
+    total_unkept: i64,
+    unkept_told: i64,
 }
 
 /// What does not add up, in words; empty when everything does.
@@ -38,7 +41,8 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
         "select u.kind, u.bytes as file_bytes, u.lines as file_lines, u.header_bytes, c.*, p.chunks_done as counted_done,
                 p.rows_read as total_read, p.accepted as total_accepted, p.rejected as total_rejected,
                 p.duplicate as total_duplicate, p.loaded, u.first_block,
-                (select count(*) from rejects where upload_id = u.id) as rejects
+                p.unkept as total_unkept, (select count(*) from rejects where upload_id = u.id) as rejects,
+                (select coalesce(sum(records), 0)::bigint from unkept_rejects where upload_id = u.id) as unkept_told
          from uploads u
          join upload_progress p on p.upload_id = u.id
          cross join lateral (
@@ -46,7 +50,8 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
                     case when count(lines) = count(*) then coalesce(sum(lines), 0)::bigint end as chunk_lines,
                     coalesce(sum(bytes), 0)::bigint as chunk_bytes, count(*) as chunks, count(done_at) as chunks_done,
                     coalesce(sum(rows_read), 0)::bigint as read, coalesce(sum(accepted), 0)::bigint as accepted,
-                    coalesce(sum(rejected), 0)::bigint as rejected, coalesce(sum(duplicate), 0)::bigint as duplicate
+                    coalesce(sum(rejected), 0)::bigint as rejected, coalesce(sum(duplicate), 0)::bigint as duplicate,
+                    coalesce(sum(unkept), 0)::bigint as unkept
              from chunks where upload_id = u.id
          ) c
          where u.id = $1",
@@ -80,7 +85,9 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
         ("records rejected in total", sums.total_rejected, "in the chunks", sums.rejected),
         ("duplicates in total", sums.total_duplicate, "in the chunks", sums.duplicate),
         ("rows in the table", rows, "accepted", sums.accepted),
-        ("rejects kept", sums.rejects, "rejected + duplicate", sums.rejected + sums.duplicate),
+        ("rejects kept and not", sums.rejects + sums.unkept, "rejected + duplicate", sums.rejected + sums.duplicate),
+        ("rejects not kept in total", sums.total_unkept, "in the chunks", sums.unkept),
+        ("rejects not kept by reason", sums.unkept_told, "in the chunks", sums.unkept),
     ];
     Ok(equations
         .into_iter()

@@ -71,6 +71,8 @@ pub(crate) struct Prepared {
     pub(super) mentions: BTreeSet<String>,
     /// Rows of `rows` that the table had already; they are among `refused` too.
     lost: u64,
+    /// Rejected records that are counted and not kept; they are not among `refused`.
+    pub(super) left_out: u64,
 }
 
 /// A row of this chunk whose key the table has from elsewhere.
@@ -123,6 +125,7 @@ pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8], part: &[u8]) ->
         lines: lines.lines() + too_long_lines(chunk),
         mentions: BTreeSet::new(),
         lost: 0,
+        left_out: 0,
     }
 }
 
@@ -157,7 +160,19 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
     });
     let read = read + chunk.oversize.len() as u64;
     let lines = lines + too_long_lines(chunk);
-    Prepared { object: object.clone(), rows, tuples, refused, in_order, read, blank, lines, mentions, lost: 0 }
+    Prepared {
+        object: object.clone(),
+        rows,
+        tuples,
+        refused,
+        in_order,
+        read,
+        blank,
+        lines,
+        mentions,
+        lost: 0,
+        left_out: 0,
+    }
 }
 
 /// What a test of the search for poison needs: a text that kills.
@@ -200,7 +215,7 @@ impl Prepared {
 
     /// Whether a record is bad by itself. A duplicate is not: it leaves an atomic file whole.
     pub(crate) fn has_bad_rows(&self) -> bool {
-        self.refused.iter().any(|refused| refused.code != ReasonCode::Duplicate)
+        self.left_out > 0 || self.refused.iter().any(|refused| refused.code != ReasonCode::Duplicate)
     }
 
     /// The table has the keys of some rows from elsewhere: they become duplicates, and those of this chunk that named
@@ -230,7 +245,7 @@ impl Prepared {
         Counts {
             read: self.read,
             accepted: self.rows.len() as u64 - self.lost,
-            rejected: self.refused.len() as u64 - duplicate,
+            rejected: self.refused.len() as u64 - duplicate + self.left_out,
             duplicate,
             blank: self.blank,
             lines: self.lines,

@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use super::prepare::Refused;
 
+/// By code: how many, and the first line.
+pub(super) type Reasons = BTreeMap<&'static str, (i64, i64)>;
+
 /// Adds these records to their chunk's counts by reason. Duplicates have a count of their own, which the join settles.
 pub(super) async fn count(
     conn: &mut PgConnection,
@@ -16,14 +19,23 @@ pub(super) async fn count(
     chunk_no: i32,
     refused: &[Refused],
 ) -> Result<(), JobError> {
-    // By code: how many, and the first line.
-    let mut reasons: BTreeMap<&'static str, (i64, i64)> = BTreeMap::new();
+    let mut reasons = Reasons::new();
     for record in refused.iter().filter(|record| record.code != ReasonCode::Duplicate) {
         let line = record.line.cast_signed();
         let (n, first) = reasons.entry(record.code.as_str()).or_insert((0, line));
         *n += 1;
         *first = line.min(*first);
     }
+    add(conn, upload_id, chunk_no, reasons).await
+}
+
+/// Adds what was counted, also of records that are not kept.
+pub(super) async fn add(
+    conn: &mut PgConnection,
+    upload_id: Uuid,
+    chunk_no: i32,
+    reasons: Reasons,
+) -> Result<(), JobError> {
     if reasons.is_empty() {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::prepare::Counts;
+use super::{keep::Kept, prepare::Counts};
 use crate::Env;
 
 /// A chunk with what its upload says of it.
@@ -28,6 +28,10 @@ pub(crate) struct ChunkRecord {
     pub(crate) first_line: u64,
     pub(crate) sha256: Vec<u8>,
     pub(crate) oversize: Vec<OversizeNote>,
+    /// Rejected records that the upload may keep.
+    pub(crate) max_rejects: u64,
+    /// Those that its other chunks keep so far, duplicates aside.
+    pub(crate) kept_before: u64,
     /// Rejects of the upload's other chunks so far.
     pub(crate) rejected_before: i64,
     /// Duplicates of another file were met: do not hope for none.
@@ -46,6 +50,8 @@ struct Columns {
     sha256: Vec<u8>,
     oversize: Option<Json<Vec<OversizeNote>>>,
     rejected: i64,
+    kept_rejects: i64,
+    max_rejects: Option<i64>,
     careful: bool,
     mostly_known: bool,
 }
@@ -54,9 +60,10 @@ impl ChunkRecord {
     /// The chunk, if its upload still wants it.
     pub(crate) async fn find(env: &Env, upload_id: Uuid, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(
-            "select u.client_id, u.kind, u.policy, u.header, c.first_line, c.sha256, c.oversize, p.rejected, p.careful,
+            "select u.client_id, u.kind, u.policy, u.header, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects, p.careful,
                     p.duplicate > p.rows_read / 2 as mostly_known
              from chunks c join uploads u on u.id = c.upload_id join upload_progress p on p.upload_id = u.id
+                  left join client_limits l on l.client_id = u.client_id
              where c.upload_id = $1 and c.no = $2 and u.state in ('receiving', 'processing')",
         )
         .bind(upload_id)
@@ -88,6 +95,8 @@ impl ChunkRecord {
             first_line: columns.first_line.cast_unsigned(),
             sha256: columns.sha256,
             oversize: columns.oversize.map(|Json(notes)| notes).unwrap_or_default(),
+            max_rejects: columns.max_rejects.map_or(env.max_rejects, i64::unsigned_abs),
+            kept_before: columns.kept_rejects.unsigned_abs(),
             rejected_before: columns.rejected,
             careful: columns.careful,
             mostly_known: columns.mostly_known,
@@ -121,6 +130,7 @@ pub(super) async fn count(
     conn: &mut PgConnection,
     chunk: &ChunkRecord,
     counts: &Counts,
+    kept: &Kept,
     loaded: u64,
     unsettled: i64,
     surprised: bool,
@@ -133,7 +143,8 @@ pub(super) async fn count(
              update chunks
              set rows_read = coalesce(rows_read, 0) + $3, accepted = coalesce(accepted, 0) + $4,
                  rejected = coalesce(rejected, 0) + $5, duplicate = coalesce(duplicate, 0) + $6,
-                 unsettled = coalesce(unsettled, 0) + $7, blank = coalesce(blank, 0) + $10, lines = coalesce(lines, 0) + $11,
+                 unsettled = coalesce(unsettled, 0) + $7, unkept = unkept + $11, blank = coalesce(blank, 0) + $12,
+                 lines = coalesce(lines, 0) + $13,
                  done_at = case when not exists (select from chunk_parts where upload_id = $1 and no = $2)
                            then clock_timestamp() end
              where upload_id = $1 and no = $2 and done_at is null
@@ -142,7 +153,7 @@ pub(super) async fn count(
          update upload_progress p
          set chunks_done = chunks_done + (chunk.done_at is not null)::int, rows_read = p.rows_read + $3, accepted = p.accepted + $4,
              rejected = p.rejected + $5, duplicate = p.duplicate + $6, careful = p.careful or $8,
-             loaded = p.loaded + $9,
+             loaded = p.loaded + $9, kept_rejects = p.kept_rejects + $10, unkept = p.unkept + $11,
              first_row_at = coalesce(first_row_at, clock_timestamp())
          from chunk where p.upload_id = chunk.upload_id",
     )
@@ -155,6 +166,8 @@ pub(super) async fn count(
     .bind(unsettled)
     .bind(surprised)
     .bind(loaded.cast_signed())
+    .bind(kept.uncounted.cast_signed())
+    .bind(kept.left_out().cast_signed())
     .bind(counts.blank.cast_signed())
     .bind(counts.lines.cast_signed())
     .execute(conn)

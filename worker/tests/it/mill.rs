@@ -58,6 +58,7 @@ impl Mill {
             merchants: Merchants::connect(&stack.redis_url, &stack.namespace).unwrap(),
             deliverer: Deliverer::new(&outbound(), queue).unwrap(),
             rules: Arc::new(rules(&limits)),
+            max_rejects: limits.max_rejects,
             keep_objects: Duration::ZERO,
         };
         Self { stack, receiver, env, client_id }

@@ -1,5 +1,10 @@
+use futures::TryStreamExt as _;
 use gristmill_pipelines::generate;
-use gristmill_uploads::{Policy, Rows, State};
+use gristmill_uploads::{
+    Policy, Rows, State,
+    client_limits::{self, OwnLimits},
+    read, rejects_csv,
+};
 
 use crate::mill::{HEADER, Mill, accepted, file, row};
 
@@ -24,6 +29,35 @@ async fn a_partial_file_keeps_its_good_rows() {
     assert_eq!(rejects[0].raw, b"no,columns");
     assert_eq!((rejects[1].first_upload_id, rejects[1].first_line), (Some(upload.id), Some(2)));
     assert_eq!(rejects[1].column_name.as_deref(), Some("debtId"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejects_beyond_the_limit_are_counted_and_not_kept() {
+    // One chunk, and many: those that are loaded at the same time do not know of each other's rejects.
+    for (chunk_bytes, in_excess) in [(8 << 20, 0), (400, 4 * 40)] {
+        let mill = Mill::new(chunk_bytes).await;
+        let own = OwnLimits { max_rejects: Some(7), ..OwnLimits::default() };
+        client_limits::put(&mill.stack.pool, mill.client_id, &own).await.unwrap();
+        let bad: String =
+            (0..300).map(|n| if n % 3 == 0 { "\"\",\"\"\n" } else { "x,1,no mail,1,2024-01-19,y\n" }).collect();
+        let upload = mill.grind(&format!("{HEADER}{}{bad}{}{}", row(1), row(2), row(1))).await;
+        assert_eq!((upload.state, upload.rows), (State::Completed, rows(303, 2, 300, 1)), "{:?}", upload.detail);
+        let kept = mill.rejects(upload.id).await;
+        assert_eq!(kept.iter().filter(|reject| reject.code == "duplicate").count(), 1);
+        let kept = kept.len() as i64 - 1;
+        assert!((7..=7 + in_excess).contains(&kept), "{kept} kept of 7");
+        assert_eq!(upload.rejects_not_kept, 300 - kept);
+        let unkept = read::unkept(&mill.stack.pool, upload.id).await.unwrap();
+        assert_eq!(unkept.iter().map(|unkept| unkept.records).sum::<i64>(), 300 - kept);
+        assert!(unkept.iter().any(|unkept| unkept.code == "too_few_columns"), "{unkept:?}");
+        let receipt = read::receipt(&mill.stack.pool, upload.id).await.unwrap().unwrap();
+        assert_eq!((receipt.rows.rejected, receipt.rejects_not_kept), (300, 300 - kept));
+        let csv: Vec<_> = rejects_csv::file(mill.stack.pool.clone(), upload.id, b"a").try_collect().await.unwrap();
+        let csv = String::from_utf8(csv.concat()).unwrap();
+        let more = format!("{} more such records were counted and not kept", unkept[0].records);
+        assert!(csv.contains(&more), "{csv}");
+        assert_eq!(csv.lines().count() as i64, 1 + kept + 1 + unkept.len() as i64);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,7 +52,27 @@ impl Queues {
         self.views(&audit::depths(self.queue.pool()).await?, None).await
     }
 
-    /// One of them. A queue is there as soon as somebody names it.
+    /// Whether there is anything of a queue: a job in the ledger, something that was said of it, or a worker. While the
+    /// broker is silent its workers are not known.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn is_known(&self, name: &str) -> Result<bool, QueueError> {
+        let known: bool = sqlx::query_scalar(
+            "select exists (select from queues where name = $1) or exists (select from jobs where queue = $1)",
+        )
+        .bind(name)
+        .fetch_one(self.queue.pool())
+        .await?;
+        if known {
+            return Ok(true);
+        }
+        let asked = tokio::time::timeout(copy::PATIENCE, self.queue.workers()).await;
+        let workers = asked.ok().and_then(Result::ok).unwrap_or_default();
+        Ok(workers.iter().flat_map(|worker| &worker.lines).any(|line| line.queue == name))
+    }
+
+    /// One of them, as it stands; one that nobody has named yet stands empty.
     ///
     /// # Errors
     /// As [`Queues::list`].

@@ -1,6 +1,6 @@
 //! One upload while it arrives: opened by its header, fed with chunks, and ended one way or the other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gristmill_pipelines::Chunk;
 use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup, trace};
@@ -14,7 +14,7 @@ use super::{
     resend::Twin,
 };
 use crate::{
-    State, Upload,
+    State, Upload, client_limits,
     jobs::{CloseUpload, FailUpload},
     read, state,
 };
@@ -23,6 +23,12 @@ use crate::{
 const UNFILLED: i64 = 64;
 /// How often a receiver says that it is alive; five silences and the scheduler fails the upload.
 const ALIVE_EVERY: Duration = Duration::from_secs(3);
+/// How often, and for how long, a receiver tries to say why an upload failed.
+const SAY_EVERY: Duration = Duration::from_secs(1);
+const SAY_FOR: Duration = Duration::from_secs(600);
+
+/// Bytes after which it is asked again what else of the client is under way.
+const ASK_EVERY: u64 = 128 << 20;
 
 /// A file that has come to its end, as it was counted on its way.
 pub(super) struct Arrived {
@@ -37,6 +43,12 @@ pub(super) struct Intake {
     id: Uuid,
     header_bytes: u64,
     next: i32,
+    /// Bytes of the file so far.
+    bytes: u64,
+    /// Bytes that the client's files may have together before they are closed.
+    max_under_way: u64,
+    /// Bytes of the file at which it is asked again what else of the client is under way.
+    ask_at: u64,
     chunks: Option<mpsc::Sender<Cut>>,
     ledger: JoinHandle<Result<Option<Twin>, ReceiveError>>,
     alive: JoinHandle<()>,
@@ -65,11 +77,14 @@ impl Intake {
                 },
             )
             .await?;
-        let inserted = sqlx::query(
+        let inserted = sqlx::query_as(
             "insert into uploads (id, client_id, kind, policy, filename, state, forced, idempotency_key, group_id,
                                   header, header_bytes, first_block)
              values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10,
-                     greatest(pg_relation_size($11::regclass) / current_setting('block_size')::bigint - $12, 0))",
+                     greatest(pg_relation_size($11::regclass) / current_setting('block_size')::bigint - $12, 0))
+             returning (select max_bytes_under_way from client_limits where client_id = $2),
+                 (select coalesce(sum(coalesce(o.bytes, (select sum(c.bytes) from chunks c where c.upload_id = o.id))), 0)::bigint
+                  from uploads o where o.client_id = $2 and o.state in ('receiving', 'processing'))",
         )
         .bind(id)
         .bind(new.client_id)
@@ -83,9 +98,9 @@ impl Intake {
         .bind(header_bytes.cast_signed())
         .bind(new.kind.table().name)
         .bind(UNFILLED)
-        .execute(&mut *tx)
+        .fetch_one(&mut *tx)
         .await;
-        match inserted {
+        let (own_limit, others): (Option<i64>, i64) = match inserted {
             Err(sqlx::Error::Database(error)) if error.constraint() == Some("uploads_idempotency_key") => {
                 return Err(ReceiveError::KeyInFlight);
             }
@@ -94,6 +109,7 @@ impl Intake {
         sqlx::query("insert into upload_progress (upload_id) values ($1)").bind(id).execute(&mut *tx).await?;
         tx.commit().await?;
 
+        let max_under_way = own_limit.map_or(receiver.limits.max_bytes_under_way, i64::unsigned_abs);
         let (chunks, cut) = mpsc::channel(1);
         let twin = Twin::new(new, header, group);
         let members = Members { upload_id: id, client_id: new.client_id, group };
@@ -105,12 +121,17 @@ impl Intake {
             id,
             header_bytes,
             next: 0,
+            bytes: header_bytes,
+            max_under_way,
+            ask_at: max_under_way.saturating_sub(others.unsigned_abs()).min(ASK_EVERY),
             chunks: Some(chunks),
         })
     }
 
     /// Takes the next chunk; waits while enough are under way, of this upload or of all of them.
     pub(super) async fn chunk(&mut self, chunk: Chunk) -> Result<(), ReceiveError> {
+        self.bytes += chunk.data.len() as u64;
+        self.heed_the_clients_limit().await?;
         let no = self.next;
         self.next += 1;
         let sent = match &self.chunks {
@@ -129,6 +150,21 @@ impl Intake {
             Ok(_) => Err(ReceiveError::Cancelled { upload_id: self.id }),
             Err(error) => Err(error),
         }
+    }
+
+    /// Other files of the client may end meanwhile, so it is asked now and then, and before anything is refused.
+    async fn heed_the_clients_limit(&mut self) -> Result<(), ReceiveError> {
+        if self.bytes <= self.ask_at {
+            return Ok(());
+        }
+        let under_way = async |_| Ok(client_limits::under_way(&self.receiver.pool, self.new.client_id, self.id).await?);
+        let others = patiently(under_way).await?;
+        let left = self.max_under_way.saturating_sub(others);
+        if self.bytes > left {
+            return Err(ReceiveError::TooMuchUnderWay { limit: self.max_under_way, others, upload_id: self.id });
+        }
+        self.ask_at = left.min(self.bytes + ASK_EVERY);
+        Ok(())
     }
 
     /// The file arrived whole: from here on it will be done.
@@ -226,6 +262,7 @@ impl Intake {
             ReceiveError::Foreign { what, .. } => {
                 ("wrong_format", ReceiveError::Foreign { what, upload_id: Some(self.id) })
             }
+            error @ ReceiveError::TooMuchUnderWay { .. } => ("too_much_under_way", error),
             error @ ReceiveError::Cancelled { .. } => return error,
             error => ("not_stored", error),
         };
@@ -236,8 +273,31 @@ impl Intake {
         if let Err(failure) = self.end(State::Failed, reason, &detail).await {
             // The scheduler fails it once this receiver has been silent for long enough.
             tracing::warn!(upload_id = %self.id, error = %failure, "a broken upload could not be failed at once");
+            tokio::spawn(async move { self.say_why(reason, &detail).await });
         }
         error
+    }
+
+    /// The database does not take the end of the upload now, most likely for the same reason that the upload ends for: a
+    /// full disk, for instance. That reason is said when it takes it, in place of what the scheduler could know.
+    async fn say_why(&self, reason: &str, detail: &str) {
+        let since = Instant::now();
+        while since.elapsed() < SAY_FOR {
+            tokio::time::sleep(SAY_EVERY).await;
+            if self.end(State::Failed, reason, detail).await.is_err() {
+                continue;
+            }
+            let said = sqlx::query("update uploads set reason = $2, detail = $3 where id = $1 and detail = $4")
+                .bind(self.id)
+                .bind(reason)
+                .bind(detail)
+                .bind(state::UNHEARD)
+                .execute(&self.receiver.pool)
+                .await;
+            if said.is_ok() {
+                return;
+            }
+        }
     }
 
     async fn end(&self, to: State, reason: &str, detail: &str) -> Result<(), ReceiveError> {
