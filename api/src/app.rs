@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    auth::Keys,
+    auth::{Keys, Revocations},
     hub::Hub,
     lanes::Lanes,
     quota::Quotas,
@@ -32,6 +32,8 @@ pub(crate) struct Parts {
     /// Enters single requests for merchants.
     pub(crate) normalizing: Batcher<Asked, Uuid>,
     pub(crate) keys: Keys,
+    /// Ends what a key has begun once it is revoked.
+    pub(crate) revocations: Revocations,
     pub(crate) hub: Hub,
     /// One permit an upload that is being received.
     pub(crate) receiving: Arc<Semaphore>,
@@ -55,6 +57,7 @@ impl App {
         Self(Arc::new(Parts {
             normalizing: gathering(receiver.queue.clone()),
             keys: Keys::default(),
+            revocations: Revocations::default(),
             receiving: Arc::new(Semaphore::new(receiver.limits.max_receiving)),
             receiver,
             outbound,

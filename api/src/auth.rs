@@ -1,5 +1,7 @@
 //! Who is asking: keys, checked against the database and remembered for seconds.
 
+mod revocations;
+
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -21,6 +23,11 @@ use crate::{
     problem::{Code, Problem, Result},
 };
 
+pub(crate) use revocations::{Revocations, Revoked};
+
+/// The SHA-256 of a key.
+type KeyHash = [u8; 32];
+
 /// How long a revoked key still works, at most.
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// Keys remembered at the same time; beyond it, the expired ones go.
@@ -31,9 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Lets a request through if it has a key, and tells the handlers whose.
 pub(crate) async fn require_key(State(app): State<App>, mut request: Request, next: Next) -> Response {
     match app.keys.client(&app.receiver.pool, request.headers()).await {
-        Ok(client) => {
+        Ok((client, key)) => {
             tracing::Span::current().record("client_id", client.id);
-            request.extensions_mut().insert(Caller(client));
+            request.extensions_mut().insert(Caller { client, key });
             next.run(request).await
         }
         Err(problem) => axum::response::IntoResponse::into_response(problem),
@@ -42,19 +49,27 @@ pub(crate) async fn require_key(State(app): State<App>, mut request: Request, ne
 
 /// The client that a route behind [`require_key`] works for.
 #[derive(Clone)]
-pub(crate) struct Caller(pub(crate) Client);
+pub(crate) struct Caller {
+    client: Client,
+    key: KeyHash,
+}
 
 impl Caller {
     pub(crate) fn id(&self) -> i32 {
-        self.0.id
+        self.client.id
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.0.name
+        &self.client.name
+    }
+
+    /// The hash of the key that it came with.
+    pub(crate) fn key(&self) -> KeyHash {
+        self.key
     }
 
     pub(crate) fn is_operator(&self) -> bool {
-        self.0.operator
+        self.client.operator
     }
 
     /// Whether it may see what is this client's, or nobody's.
@@ -91,30 +106,30 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
 /// The keys seen lately, by their hashes: the keys themselves are not kept.
 #[derive(Default)]
-pub(crate) struct Keys(Mutex<HashMap<[u8; 32], (Client, Instant)>>);
+pub(crate) struct Keys(Mutex<HashMap<KeyHash, (Client, Instant)>>);
 
 impl Keys {
-    async fn client(&self, pool: &PgPool, headers: &HeaderMap) -> Result<Client> {
+    async fn client(&self, pool: &PgPool, headers: &HeaderMap) -> Result<(Client, KeyHash)> {
         let key = bearer(headers)?;
-        let hash: [u8; 32] = Sha256::digest(key).into();
+        let hash: KeyHash = Sha256::digest(key).into();
         if let Some(client) = self.remembered(&hash) {
-            return Ok(client);
+            return Ok((client, hash));
         }
         let client = tokio::time::timeout(PATIENCE, keys::authenticate(pool, key))
             .await
             .map_err(Problem::unavailable)??
             .ok_or_else(|| unauthorized("The key is unknown or revoked."))?;
         self.remember(hash, client.clone());
-        Ok(client)
+        Ok((client, hash))
     }
 
-    fn remembered(&self, hash: &[u8; 32]) -> Option<Client> {
+    fn remembered(&self, hash: &KeyHash) -> Option<Client> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (client, since) = known.get(hash)?;
         (since.elapsed() < REMEMBERED).then(|| client.clone())
     }
 
-    fn remember(&self, hash: [u8; 32], client: Client) {
+    fn remember(&self, hash: KeyHash, client: Client) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MANY {
             known.retain(|_, (_, since)| since.elapsed() < REMEMBERED);

@@ -4,6 +4,7 @@
 mod charset;
 mod decode;
 mod disposition;
+mod doors;
 mod form;
 mod patient;
 mod problem;
@@ -44,6 +45,15 @@ pub(crate) enum BodyError {
     SecondFile(String),
     #[error("the multipart body goes on behind its last part")]
     Behind,
+    #[error(
+        "{} bytes came and no part has begun: so much may stand before the first boundary, and in the headers of a part",
+        doors::BETWEEN
+    )]
+    NoPart,
+    #[error("the body unpacks to more than {limit} times its size: it is not a file of records, or send it plain")]
+    Ratio { limit: u64 },
+    #[error("the key that it was sent with was revoked")]
+    Revoked,
 }
 
 impl BodyError {

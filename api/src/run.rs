@@ -1,5 +1,6 @@
 use anyhow::Context;
 use gristmill_platform::{
+    broker,
     config::{ApiConfig, LimitsConfig, OutboundConfig, RoleConfig},
     database, store, telemetry,
 };
@@ -54,6 +55,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let url = redis.url()?;
     let events = Events::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
     let quotas = Quotas::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
+    broker::refuse_unfit(&redis).await?;
     let pool = database::connect_for_requests(&database, routes::STATEMENT).await?;
     let queue =
         QueueConfig { namespace: redis.redis_namespace.clone(), window: redis.redis_window, ..QueueConfig::new(url) };
@@ -70,6 +72,8 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     );
     let tasks = TaskTracker::new();
     tasks.spawn(app.hub.clone().listen(app.stop_events.clone()));
+    let looking = app.clone();
+    tasks.spawn(async move { looking.revocations.run(&looking.receiver.pool, looking.stop_events.clone()).await });
     Ok(Server {
         listener,
         stop_bodies: app.stop_bodies.clone(),

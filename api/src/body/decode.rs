@@ -1,4 +1,10 @@
-use std::{fmt, io};
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_compression::{
     tokio::bufread::{GzipDecoder, ZstdDecoder},
@@ -58,12 +64,22 @@ fn unsupported(what: String) -> Problem {
         .header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"))
 }
 
-/// The plain bytes of a body.
+/// Bytes that a body may unpack to whatever its size: small files may be all alike.
+const FREE: u64 = 8 * 1024 * 1024;
+
+/// The plain bytes of a body. It ends with an error when it unpacks to more than `max_ratio` times its size, beyond the
+/// first 8 MiB; 0: to whatever it does.
 pub(crate) fn decode(
     body: impl Stream<Item = Result<bytes::Bytes, BodyError>> + Send + 'static,
     encoding: Option<Encoding>,
+    max_ratio: u64,
 ) -> Bytestream {
     let Some(encoding) = encoding else { return body.boxed() };
+    let packed = Arc::new(AtomicU64::new(0));
+    let count = packed.clone();
+    let body = body.inspect_ok(move |bytes| {
+        count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    });
     let compressed = StreamReader::new(body.map_err(io::Error::other).boxed());
     let plain: Box<dyn AsyncRead + Send + Unpin> = match encoding {
         Encoding::Gzip => {
@@ -78,7 +94,16 @@ pub(crate) fn decode(
             Box::new(decoder)
         }
     };
-    ReaderStream::with_capacity(plain, FRAME).map_err(move |error| wire_error(error, encoding)).boxed()
+    let mut unpacked = 0;
+    ReaderStream::with_capacity(plain, FRAME)
+        .map_err(move |error| wire_error(error, encoding))
+        .and_then(move |bytes| {
+            unpacked += bytes.len() as u64;
+            let most = packed.load(Ordering::Relaxed).saturating_mul(max_ratio).max(FREE);
+            let too_much = max_ratio > 0 && unpacked > most;
+            std::future::ready(if too_much { Err(BodyError::Ratio { limit: max_ratio }) } else { Ok(bytes) })
+        })
+        .boxed()
 }
 
 /// What zstd says of a frame whose window is larger than it may hold. It has a number for it, which does not come this far.

@@ -1,20 +1,22 @@
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
-};
-
-use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, header};
 
-use super::{BodyError, Bytestream, charset, decode, disposition::filename, encoding};
+use super::{
+    BodyError, Bytestream, charset, decode,
+    disposition::filename,
+    doors::{OneByOne, Progress, Shared},
+    encoding,
+};
 use crate::problem::{Code, Problem, Result};
 
 /// Bytes that a part other than the file may have.
 const SMALL: usize = 4 * 1024;
 /// Parts before the file.
 const FEW: usize = 16;
+/// Bytes that the name of a part, or of its file, may have.
+const LONGEST_NAME: usize = 1024;
+/// Characters that RFC 2046 allows a boundary.
+const LONGEST_BOUNDARY: usize = 70;
 /// Bytes behind the last part, which nobody sends, and behind what the parser has read of them.
 const BEHIND: usize = 64 * 1024;
 
@@ -34,34 +36,44 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Result<Option<String>> {
     if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/") {
         return Ok(None);
     }
-    multer::parse_boundary(kind)
-        .map(Some)
-        .map_err(|_| bad("the header content-type is not multipart/form-data with a boundary".to_owned()))
+    let boundary = multer::parse_boundary(kind)
+        .map_err(|_| bad("the header content-type is not multipart/form-data with a boundary".to_owned()))?;
+    if boundary.is_empty() || boundary.len() > LONGEST_BOUNDARY {
+        return Err(bad(format!("the boundary has {} bytes, not 1 to {LONGEST_BOUNDARY}", boundary.len())));
+    }
+    Ok(Some(boundary))
 }
 
 impl Form {
-    pub(crate) async fn read(body: Bytestream, boundary: String) -> Result<Self> {
-        let body = Shared(Arc::new(Mutex::new(body)));
-        let mut parts = multer::Multipart::new(OneByOne { body: body.clone(), gave: false }, boundary);
+    pub(crate) async fn read(body: Bytestream, boundary: String, max_ratio: u64) -> Result<Self> {
+        let body = Shared::new(body);
+        let progress = Progress::default();
+        let mut parts = multer::Multipart::new(OneByOne::new(body.clone(), progress.clone()), boundary);
         let mut fields = Vec::new();
         loop {
+            progress.between();
             let part = parts.next_field().await.map_err(unreadable)?;
             let Some(part) = part else { return Err(bad("there is no part named 'file'".to_owned())) };
             let name = part.name().unwrap_or_default().to_owned();
+            if [Some(&*name), part.file_name()].into_iter().flatten().any(|name| name.len() > LONGEST_NAME) {
+                return Err(bad(format!("the name of a part or of its file is longer than {LONGEST_NAME} bytes")));
+            }
             if name == "file" {
+                progress.in_part();
                 charset(part.headers())?;
                 let encoding = encoding(part.headers())?;
                 let filename = filename(part.headers()).or_else(|| part.file_name().map(str::to_owned));
-                let behind = stream::once(end(parts, body)).try_filter_map(async |()| Ok(None));
+                let behind = stream::once(end(parts, body, progress)).try_filter_map(async |()| Ok(None));
                 return Ok(Self {
                     fields,
                     filename,
-                    file: decode(part.map_err(BodyError::Form), encoding).chain(behind).boxed(),
+                    file: decode(part.map_err(BodyError::Form), encoding, max_ratio).chain(behind).boxed(),
                 });
             }
             if fields.len() == FEW {
                 return Err(bad(format!("there are more than {FEW} parts before the file")));
             }
+            progress.between();
             let value = small(part, &name).await?;
             fields.push((name, value));
         }
@@ -69,7 +81,8 @@ impl Form {
 }
 
 /// Reads on behind the file, to the end of the body. What is sent there was meant to count, and it is too late for that.
-async fn end(mut parts: multer::Multipart<'static>, mut body: Shared) -> Result<(), BodyError> {
+async fn end(mut parts: multer::Multipart<'static>, mut body: Shared, progress: Progress) -> Result<(), BodyError> {
+    progress.between();
     if let Some(part) = parts.next_field().await.map_err(BodyError::Form)? {
         let name = part.name().unwrap_or_default().to_owned();
         let is_file = name == "file" || part.file_name().is_some();
@@ -110,37 +123,5 @@ fn unreadable(error: multer::Error) -> Problem {
     match BodyError::find(&error) {
         Some(error) => error.problem(None),
         None => bad(format!("{error}")).caused_by(error),
-    }
-}
-
-/// The body, for the parser and for who reads what the parser leaves.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<Bytestream>>);
-
-impl Stream for Shared {
-    type Item = Result<Bytes, BodyError>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).poll_next_unpin(cx)
-    }
-}
-
-/// The parser takes all that is ready before it gives anything: one frame at a time keeps what it holds small.
-struct OneByOne {
-    body: Shared,
-    gave: bool,
-}
-
-impl Stream for OneByOne {
-    type Item = Result<Bytes, BodyError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.gave) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let next = self.body.poll_next_unpin(cx);
-        self.gave = next.is_ready();
-        next
     }
 }

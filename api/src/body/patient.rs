@@ -12,8 +12,10 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::BodyError;
+use crate::auth::Revoked;
 
-/// A body that ends with an error when its client is silent for too long or sends too slowly, or when the server stops.
+/// A body that ends with an error when its client is silent for too long or sends too slowly, when its key is revoked, or
+/// when the server stops.
 ///
 /// Only waiting for the client counts: while we do not ask for more, because the store is slow, no time passes.
 pub(crate) struct Patient {
@@ -26,11 +28,12 @@ pub(crate) struct Patient {
     told: Instant,
     alarm: Pin<Box<Sleep>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    revoked: Pin<Box<Revoked>>,
     ended: bool,
 }
 
 impl Patient {
-    pub(crate) fn new(body: Body, config: &ApiConfig, stop: CancellationToken) -> Self {
+    pub(crate) fn new(body: Body, config: &ApiConfig, stop: CancellationToken, revoked: Revoked) -> Self {
         Self {
             body: body.into_data_stream(),
             patience: config.body_timeout,
@@ -39,6 +42,7 @@ impl Patient {
             told: Instant::now(),
             alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
             stop: Box::pin(stop.cancelled_owned()),
+            revoked: Box::pin(revoked),
             ended: false,
         }
     }
@@ -92,6 +96,11 @@ impl Stream for Patient {
         let this = &mut *self;
         if this.ended {
             return Poll::Ready(None);
+        }
+        // Also a body that never lets us wait.
+        if this.revoked.as_mut().poll(cx).is_ready() {
+            this.ended = true;
+            return Poll::Ready(Some(Err(BodyError::Revoked)));
         }
         let next = match Pin::new(&mut this.body).poll_next(cx) {
             Poll::Ready(next) => {
@@ -157,7 +166,7 @@ mod tests {
             Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'x'; if n == 0 { 10_000 } else { bytes }]))
         });
         let config: ApiConfig = config::read(flags).unwrap();
-        let body = Patient::new(Body::from_stream(pieces.boxed()), &config, CancellationToken::new());
+        let body = Patient::new(Body::from_stream(pieces.boxed()), &config, CancellationToken::new(), Revoked::never());
         let last = body.collect::<Vec<_>>().await.pop().unwrap();
         (last.map_or_else(|error| error.to_string(), |_| "whole".to_owned()), begun.elapsed().as_secs())
     }

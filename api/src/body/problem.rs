@@ -17,11 +17,14 @@ impl BodyError {
             Self::Stopping => Code::ShuttingDown,
             Self::Corrupt(..) => Code::CorruptEncoding,
             Self::Window(_) => Code::UnsupportedEncoding,
-            Self::LatePart(_) | Self::SecondFile(_) | Self::Behind => Code::InvalidBody,
+            Self::LatePart(_) | Self::SecondFile(_) | Self::Behind | Self::NoPart => Code::InvalidBody,
+            Self::Ratio { .. } => Code::CompressionRatio,
+            Self::Revoked => Code::Unauthorized,
         };
         let what = match code {
             Code::InvalidBody => "The body is not as it should be",
-            Code::UnsupportedEncoding => "The body is not decompressed",
+            Code::UnsupportedEncoding | Code::CompressionRatio => "The body is not decompressed",
+            Code::Unauthorized => "The body is not read on",
             _ => "The body did not come to its end",
         };
         let problem = Problem::new(code, format!("{what}: {self}. {after}"));

@@ -52,6 +52,10 @@ codes! {
         "Send the file plain, or with one `Content-Encoding`: `gzip` or `zstd`, the latter with a window of 8 MiB at most (that is, without `--long` and `--ultra`).";
     CorruptEncoding = BAD_REQUEST "corrupt-encoding", "The compressed body is damaged",
         "The body does not decompress, or ends too early. The upload has failed and nothing of it stays. Check that the file is what `Content-Encoding` says, compress it again and send it again.";
+    CompressionRatio = UNPROCESSABLE_ENTITY "compression-ratio", "The body unpacks to far too much",
+        "Beyond its first 8 MiB, a body may unpack to so many times its size as the server's setting says, 200 unless changed: real files of records stay below 50. The upload has failed and nothing of it stays. Send the file plain, or have the limit raised.";
+    TooMuchUnderWay = TOO_MANY_REQUESTS "too-much-under-way", "Too much of this client is under way",
+        "The files of a client that still arrive or are worked on may have so many bytes together as the server's setting says. Nothing of this one stays. Wait until others are completed, then send it again.";
     IncompleteUpload = BAD_REQUEST "incomplete-upload", "The body broke off",
         "The connection ended before the body did. The upload has failed and nothing of it stays: send the file again.";
     UploadTimeout = REQUEST_TIMEOUT "upload-timeout", "The body stopped arriving",

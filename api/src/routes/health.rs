@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State, response::IntoResponse};
-use gristmill_platform::{database, telemetry};
+use gristmill_platform::{
+    broker::{self, Unfit},
+    database, telemetry,
+};
 use http::header;
 use redis::RedisError;
 use serde::Serialize;
@@ -11,6 +14,8 @@ use utoipa::ToSchema;
 
 use crate::{
     app::App,
+    auth::Operator,
+    openapi::NotOperator,
     problem::{Code, FieldError, Problem, ProblemBody, Result},
 };
 
@@ -39,14 +44,18 @@ pub(crate) async fn healthz() -> Json<Health> {
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>> {
     let (postgres, redis) = tokio::join!(
         tokio::time::timeout(PATIENCE, database::ready(&app.receiver.pool)),
-        tokio::time::timeout(PATIENCE, ping(&app)),
+        tokio::time::timeout(PATIENCE, examine(&app)),
     );
     let late = |_| "does not answer".to_owned();
     let mut errors = Vec::new();
     if let Err(detail) = postgres.map_err(late).and_then(|ready| ready.map_err(|error| error.to_string())) {
         errors.push(FieldError { field: "postgres".to_owned(), detail });
     }
-    if let Err(detail) = redis.map_err(late).and_then(|pong| pong.map_err(|_| "does not answer".to_owned())) {
+    if let Err(detail) = redis.map_err(late).and_then(|fit| match fit {
+        Ok(None) => Ok(()),
+        Ok(Some(unfit)) => Err(unfit.to_string()),
+        Err(_) => Err("does not answer".to_owned()),
+    }) {
         errors.push(FieldError { field: "redis".to_owned(), detail });
     }
     if errors.is_empty() {
@@ -56,14 +65,14 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>> {
     Err(Problem::new(Code::NotReady, missing.join("; ")).errors(errors))
 }
 
-async fn ping(app: &App) -> Result<(), RedisError> {
+async fn examine(app: &App) -> Result<Option<Unfit>, RedisError> {
     let mut connection = app.receiver.events.client().get_multiplexed_async_connection().await?;
-    redis::cmd("PING").query_async(&mut connection).await
+    broker::examine(&mut connection).await
 }
 
-/// What this process has counted, as Prometheus reads it
+/// What this process has counted, as Prometheus reads it, for operators
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "about",
-    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain")))]
-pub(crate) async fn metrics() -> impl IntoResponse {
+    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain"), NotOperator))]
+pub(crate) async fn metrics(_: Operator) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::metrics().render())
 }

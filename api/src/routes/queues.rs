@@ -4,7 +4,9 @@ use axum::{
     Json,
     extract::{FromRequestParts, State},
 };
+use gristmill_platform::human::is_unseen;
 use gristmill_queue::{Limits, LimitsError, QueueView, Queues};
+use gristmill_uploads::jobs::QUEUES;
 use http::{Uri, request::Parts};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,7 +38,7 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Resul
 
 /// One queue
 ///
-/// A queue is there as soon as somebody names it.
+/// A queue is there when it has a job, a worker or something that was said of it, or is one of the product's.
 #[utoipa::path(get, path = "/v1/queues/{name}", operation_id = "getQueue", tag = "queues",
     params(("name" = String, Path, description = "The queue")), responses((status = 200, description = "The queue", body = QueueView), NotOperator))]
 pub(crate) async fn one(about: AboutQueue) -> Result<Json<QueueView>> {
@@ -99,9 +101,14 @@ impl FromRequestParts<App> for AboutQueue {
         Operator::from_request_parts(parts, app).await?;
         let Named(name) = Named::from_request_parts(parts, app).await?;
         Params::of(&parts.uri).finish()?;
-        if name.chars().count() > 100 || name.chars().any(char::is_control) {
+        if name.chars().count() > 100 || name.chars().any(is_unseen) {
             return Err(Problem::new(Code::NotFound, "No queue has such a name."));
         }
-        Ok(Self { queues: app.receiver.queue.queues(), name })
+        let queues = app.receiver.queue.queues();
+        // A typo would make a queue that nobody serves, and leave the one that was meant as it is.
+        if !QUEUES.contains(&name.as_str()) && !queues.is_known(&name).await? {
+            return Err(Problem::not_found("queue", name, "/v1/queues"));
+        }
+        Ok(Self { queues, name })
     }
 }

@@ -57,6 +57,13 @@ pub(crate) async fn put(
     if let Some(address) = new.operator_email.as_deref().filter(|address| !is_address(trim(address))) {
         fail("operator_email", no_address(address));
     }
+    // By the rules of the calls: what would be refused then is refused now.
+    if let Some(Err(error)) = new.heuristic_url.as_deref().map(|address| app.outbound.check(address)) {
+        fail("heuristic_url", error.to_string());
+    }
+    if let Some(Err(error)) = new.reports_url.as_deref().map(|address| app.outbound.check_with(address, "{id}")) {
+        fail("reports_url", error.to_string());
+    }
     looks.into_iter().for_each(|(field, detail)| fail(field, detail));
     if let Some(first) = errors.first() {
         let detail = format!("{}: {}.", first.field, first.detail);

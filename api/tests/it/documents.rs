@@ -262,7 +262,8 @@ async fn health_and_metrics() {
         .unwrap();
     let response = api.bare("GET", "/readyz").send().await.unwrap();
     insta::assert_json_snapshot!(problem(response, StatusCode::SERVICE_UNAVAILABLE).await);
-    let text = api.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let key = api.operator_key().await;
+    let text = api.bare("GET", "/metrics").bearer_auth(key).send().await.unwrap().text().await.unwrap();
     assert!(text.contains("gristmill_http_requests_total{method=\"GET\",route=\"/readyz\",status=\"200\"}"), "{text}");
     assert!(text.contains("gristmill_http_request_duration_seconds_bucket"));
 }

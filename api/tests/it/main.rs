@@ -9,6 +9,7 @@ mod doors;
 mod encodings;
 mod events;
 mod foreign;
+mod hostile;
 mod idempotency;
 mod jobs;
 mod keys;

@@ -302,6 +302,11 @@ async fn an_upstream_has_a_place_for_the_id() {
     for (url, age, field) in [
         ("https://example.com/reports/", 60, "reports_url"),
         ("ftp://example.com/{id}", 60, "reports_url"),
+        ("https://{id}/x", 60, "reports_url"),
+        ("https://example.com:{id}/", 60, "reports_url"),
+        ("https://example.com/?id={id}", 60, "reports_url"),
+        ("https://10.0.0.1/{id}", 60, "reports_url"),
+        ("http://example.com/{id}", 60, "reports_url"),
         ("https://example.com/{id}", -1, "reports_max_age"),
     ] {
         let refused = problem(set(url, age).await, StatusCode::UNPROCESSABLE_ENTITY).await;

@@ -40,6 +40,15 @@ async fn a_queue_is_paused_limited_drained() {
     let ask =
         async |method: &str, path: &str| json(api.send(&key, method, path, json!({})).await, StatusCode::OK).await;
     assert_eq!(ask("GET", "/v1/queues").await["items"], json!([]));
+    for (method, rest) in [("GET", ""), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/drain"), ("PUT", "/limits")]
+    {
+        for typo in ["chunsk", "a%20b", "chunks%E2%80%AE", "Gabriel%20Thompson"] {
+            let response = api.send(&key, method, &format!("/v1/queues/{typo}{rest}"), json!({})).await;
+            problem(response, StatusCode::NOT_FOUND).await;
+        }
+    }
+    assert_eq!(ask("GET", "/v1/queues").await["items"], json!([]), "none of them is there now");
+    sqlx::query("insert into queues (name) values ('a b')").execute(&api.stack.pool).await.unwrap();
     insta::assert_json_snapshot!("paused_queue", ask("POST", "/v1/queues/a%20b/pause").await);
     assert_eq!(ask("GET", "/v1/queues").await["items"][0]["name"], "a b");
     assert_eq!(ask("POST", "/v1/queues/a%20b/drain").await["draining"], true);

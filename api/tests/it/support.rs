@@ -184,7 +184,7 @@ pub(crate) fn file(n: usize) -> String {
 
 /// Asks again until it is so.
 pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..200 {
+    for _ in 0..2_400 {
         if let Some(answer) = ask().await {
             return answer;
         }

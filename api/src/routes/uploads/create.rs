@@ -1,7 +1,7 @@
 use axum::{Json, body::Body, extract::State};
 use futures::StreamExt as _;
 use gristmill_pipelines::{HeaderError, Kind};
-use gristmill_uploads::{FileKind, NewUpload, Policy, ReceiveError, Received, Upload};
+use gristmill_uploads::{FileKind, NewUpload, Policy, ReceiveError, Received, Upload, client_limits};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use strum::VariantNames as _;
 use utoipa::IntoParams;
@@ -87,12 +87,18 @@ pub(crate) async fn create(
     let early = boundary.is_none().then(|| Wanted::take(Params::of(&uri), "")).transpose()?;
     let permit = app.receiving.clone().try_acquire_owned().map_err(|_| busy(&app))?;
 
-    let patient = Patient::new(body, &app.config, app.stop_bodies.clone());
-    let plain = body::decode(patient, encoding);
+    // A part of a form may be compressed too.
+    let max_ratio = match encoding.is_some() || boundary.is_some() {
+        true => client_limits::find(&app.receiver.pool, caller.id()).await?.over(&app.receiver.limits).max_ratio,
+        false => 0,
+    };
+    let revoked = app.revocations.watch(caller.key());
+    let patient = Patient::new(body, &app.config, app.stop_bodies.clone(), revoked);
+    let plain = body::decode(patient, encoding, max_ratio);
     let (wanted, file) = match early {
         Some(wanted) => (wanted, plain),
         None => {
-            let form = Form::read(plain, boundary.unwrap_or_default()).await?;
+            let form = Form::read(plain, boundary.unwrap_or_default(), max_ratio).await?;
             let mut query = Params::of(&uri);
             form.fields.into_iter().for_each(|(name, value)| query.add(name, value));
             let mut wanted = Wanted::take(query, " before the part 'file'")?;
@@ -169,6 +175,12 @@ fn problem(error: ReceiveError) -> Problem {
             );
             upload_id.into_iter().fold(problem, Problem::about)
         }
+        ReceiveError::TooMuchUnderWay { upload_id, .. } => Problem::new(
+            Code::TooMuchUnderWay,
+            format!("{said} Nothing of this one stays: send it again when others are completed."),
+        )
+        .header(header::RETRY_AFTER, HeaderValue::from_static("60"))
+        .about(upload_id),
         ReceiveError::KeyReused => Problem::new(Code::KeyReused, format!("{said} Use a new key for new work.")),
         ReceiveError::KeyInFlight => {
             Problem::new(Code::KeyInFlight, format!("{said} Send it again when that one is answered."))

@@ -29,6 +29,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(crate) async fn events(about: About, headers: HeaderMap) -> Result<Response> {
     let after = last_event_id(&headers)?;
     let upload = about.find().await?;
+    let key = about.caller.key();
     let About { app, id: upload_id, .. } = about;
     // Anything but 204 would make a browser connect again for ever.
     let over = match after {
@@ -51,7 +52,8 @@ pub(crate) async fn events(about: About, headers: HeaderMap) -> Result<Response>
         heartbeat: app.config.heartbeat,
         stop: app.stop_events.clone(),
     };
-    let stream = watch(&app.hub, start).map(Ok::<_, std::convert::Infallible>);
+    let revoked = app.revocations.watch(key);
+    let stream = watch(&app.hub, start).take_until(revoked).map(Ok::<_, std::convert::Infallible>);
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform")),
