@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_platform::config::RedisConfig;
-use gristmill_platform::database;
+use gristmill_platform::{broker, database};
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -77,10 +77,11 @@ impl Health {
         let client = self.redis.as_ref()?;
         let ping = async {
             let mut connection = client.get_multiplexed_async_connection().await?;
-            redis::cmd("PING").query_async::<()>(&mut connection).await
+            broker::examine(&mut connection).await
         };
         Some(match tokio::time::timeout(PATIENCE, ping).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(None)) => Ok(()),
+            Ok(Ok(Some(unfit))) => Err(unfit.to_string()),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "not ready");
                 Err("does not answer".to_owned())

@@ -1,3 +1,7 @@
+mod connections;
+mod patience;
+mod stalled;
+
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
@@ -10,6 +14,7 @@ use gristmill_platform::telemetry::{self, Metrics};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::connections::{Connections, Patience};
 use crate::Health;
 
 /// The three routes, for a role that serves HTTP anyway.
@@ -53,6 +58,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
+    patience: Patience,
 }
 
 impl Server {
@@ -63,12 +69,19 @@ impl Server {
         let addr = listener.local_addr().with_context(doing)?;
         // what is counted from now on is seen
         telemetry::metrics();
-        Ok(Self { listener, addr })
+        Ok(Self { listener, addr, patience: Patience::default() })
     }
 
     /// The port that was taken.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Waits so long for a request's head, for the next bytes of its body and for its answer to be taken, each; and serves
+    /// so many connections at the same time. Else 10 s, 30 s, 2 minutes and 1,024.
+    #[must_use]
+    pub fn with_patience(self, head: Duration, body: Duration, answer: Duration, connections: usize) -> Self {
+        Self { patience: Patience { head, body, answer, connections }, ..self }
     }
 
     /// Answers until `shutdown`, and what was asked before for a second after it.
@@ -79,14 +92,14 @@ impl Server {
     /// The same, with more routes.
     pub async fn serve_beside(self, more: Router, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
         let router = routes(health).merge(more);
-        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-        let late = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
+        let connections = Connections::new(router, self.patience, shutdown.clone());
         tokio::select! {
-            served = served => served.context("the monitoring port failed"),
-            () = late => Ok(()),
+            () = connections.accept(&self.listener) => {}
+            () = shutdown.cancelled() => {}
         }
+        drop(self.listener);
+        // What is left then is broken off with the process.
+        let _ = tokio::time::timeout(GRACE, connections.ended()).await;
+        Ok(())
     }
 }

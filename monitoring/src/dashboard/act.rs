@@ -11,9 +11,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use gristmill_platform::{escapes, keys};
-use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError};
+use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError, ScheduleError};
 use gristmill_uploads::{
     RemoveError, Removed,
+    jobs::QUEUES,
     owner::{self, Owner},
 };
 use gristmill_webhooks::{
@@ -44,6 +45,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 pub(super) async fn act(State(app): State<App>, session: Session, Path(what): Path<String>, body: Bytes) -> Response {
     if !session.operator {
+        audit::refused(&app.pool, &session, &what, "a viewer may look, not act").await;
         return (StatusCode::FORBIDDEN, "A viewer may look, not act. Log in with the key of an operator.")
             .into_response();
     }
@@ -65,18 +67,22 @@ async fn logged(app: App, session: Session, what: String, form: Vec<(String, Str
     let (verb, target) = (segments.last().copied().unwrap_or_default(), target(&segments));
     let action = format!("{}.{verb}", segments[0]);
     let note = async |said: &str| {
-        if let Err(error) = audit::enter(&app.pool, &session.who, &action, &target, said).await {
+        if let Err(error) = audit::enter(&app.pool, &session, &action, &target, said).await {
             tracing::error!(%error, who = session.who, action, target, "what was done is not in the audit log");
         }
     };
     match run(&app, &segments, &form).await {
-        Ok(Some(Done { said, done: false })) => (StatusCode::CONFLICT, said).into_response(),
+        Ok(Some(Done { said, done: false })) => {
+            note(&format!("Not done: {said}")).await;
+            (StatusCode::CONFLICT, said).into_response()
+        }
         Ok(Some(Done { said, done: true })) => {
             note(&said).await;
             tracing::info!(who = session.who, action, target, said, "done on the dashboard");
             said.into_response()
         }
         Ok(None) => {
+            note("Not done: it is not there, or cannot be done any more").await;
             (StatusCode::NOT_FOUND, "It is gone, or cannot be done any more. Load the page again.").into_response()
         }
         Err(error) => {
@@ -108,6 +114,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             }
             return jobs(app, verb, JobFilter::ids([id])).await;
         }
+        ["queues", name, ..] if !QUEUES.contains(name) && !app.queue.queues().is_known(name).await? => return Ok(None),
         ["queues", name, "limits"] => return limits(app, name, form).await,
         ["queues", name, verb] => {
             let queues = app.queue.queues();
@@ -135,11 +142,15 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         }
         ["schedules", name, verb] => {
             let schedules = app.queue.schedules();
-            match *verb {
-                "pause" => drop(schedules.pause(name).await?),
-                "resume" => drop(schedules.resume(name).await?),
-                "run" => drop(schedules.run_now(name).await?),
+            let done = match *verb {
+                "pause" => schedules.pause(name).await.map(drop),
+                "resume" => schedules.resume(name).await.map(drop),
+                "run" => schedules.run_now(name).await.map(drop),
                 _ => return Ok(None),
+            };
+            match done {
+                Err(ScheduleError::NotFound(_)) => return Ok(None),
+                done => done?,
             }
             format!(
                 "Schedule {name}: {}",

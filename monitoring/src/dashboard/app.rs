@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gristmill_platform::{
+    broker,
     config::{LimitsConfig, RoleConfig},
     database, store,
 };
@@ -32,6 +33,7 @@ impl Dashboard {
     /// # Errors
     /// When a setting is unusable.
     pub async fn open(role: &RoleConfig, limits: &LimitsConfig, health: Health) -> anyhow::Result<Self> {
+        broker::refuse_unfit(&role.redis).await?;
         let (url, namespace) = (role.redis.url()?, &role.redis.redis_namespace);
         let pool = database::connect_lazily(&role.database)?;
         let config =

@@ -24,7 +24,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     app::App,
     page::{self, Target},
-    session::Session,
+    session::{self, Session},
 };
 
 /// Between two looks; longer where a look takes long, so that it costs about a tenth of a processor…
@@ -83,6 +83,7 @@ struct Beat {
 
 pub(super) async fn live(State(app): State<App>, session: Session, Query(wanted): Query<Wanted>) -> Response {
     let Some(target) = Target::parse(&wanted.to) else { return StatusCode::NOT_FOUND.into_response() };
+    let ended = session::ended(Arc::clone(&app), session.clone());
     let viewing = Viewing {
         looks: watch_page(&app, wanted.to, session.operator, target),
         // The browser shows what was rendered a moment ago: what was seen before that is older.
@@ -94,7 +95,13 @@ pub(super) async fn live(State(app): State<App>, session: Session, Query(wanted)
         let event = viewing.next().await?;
         Some((Ok::<_, Infallible>(event), viewing))
     });
-    Sse::new(events.take_until(tokio::time::sleep(LONGEST))).into_response()
+    let over = async move {
+        tokio::select! {
+            () = tokio::time::sleep(LONGEST) => {}
+            () = ended => {}
+        }
+    };
+    Sse::new(events.take_until(Box::pin(over))).into_response()
 }
 
 /// One browser that looks at a page.

@@ -1,6 +1,8 @@
 //! Coming in: with a key, or by the link that `gristmill up` prints.
 
 use std::{
+    collections::{HashMap, HashSet},
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -8,12 +10,13 @@ use std::{
 use askama::Template as _;
 use axum::{
     Form,
-    extract::{Query, State},
+    extract::{ConnectInfo, Query, State},
     response::{Html, IntoResponse as _, Redirect, Response},
 };
 use gristmill_platform::keys;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::{app::App, assets::VERSION, page::broken, session};
 
@@ -34,26 +37,65 @@ pub(super) struct Given {
     key: String,
 }
 
-/// Logins that failed lately. Behind a proxy all of them come from one address, so they are counted together.
+/// Wrong keys and links of late, by who tried them: an address, or the network that an IPv6 address is of.
+///
+/// Behind a proxy all come from one address: so keys that were right before, by their hashes, may always be tried, and
+/// nobody keeps those who have been here from logging in by trying.
 #[derive(Default)]
-pub(super) struct Attempts(Mutex<Vec<Instant>>);
+pub(super) struct Attempts {
+    tried: Mutex<HashMap<IpAddr, Vec<Instant>>>,
+    right: Mutex<HashSet<[u8; 32]>>,
+}
 
 impl Attempts {
     const MANY: usize = 10;
     const WINDOW: Duration = Duration::from_secs(60);
+    /// Whom it remembers at the same time.
+    const PEOPLE: usize = 10_000;
 
-    fn recent(&self) -> std::sync::MutexGuard<'_, Vec<Instant>> {
-        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.retain(|at| at.elapsed() < Self::WINDOW);
-        failed
+    /// Whether somebody may try once more; it counts as wrong until [`Attempts::was_right`].
+    fn may_try(&self, peer: IpAddr, key: &str) -> bool {
+        if self.right.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash(key)) {
+            return true;
+        }
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if tried.len() >= Self::PEOPLE {
+            tried.retain(|_, at| at.last().is_some_and(|at| at.elapsed() < Self::WINDOW));
+        }
+        if tried.len() >= Self::PEOPLE && !tried.contains_key(&network(peer)) {
+            return false;
+        }
+        let mine = tried.entry(network(peer)).or_default();
+        mine.retain(|at| at.elapsed() < Self::WINDOW);
+        let may = mine.len() < Self::MANY;
+        if may {
+            mine.push(Instant::now());
+        }
+        may
     }
 
-    fn too_many(&self) -> bool {
-        self.recent().len() >= Self::MANY
+    /// The last try was none of a wrong key.
+    fn was_right(&self, peer: IpAddr, key: &str) {
+        let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        if right.len() < Self::PEOPLE && !right.insert(hash(key)) {
+            return;
+        }
+        drop(right);
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mine) = tried.get_mut(&network(peer)) {
+            mine.pop();
+        }
     }
+}
 
-    fn failed(&self) {
-        self.recent().push(Instant::now());
+fn hash(key: &str) -> [u8; 32] {
+    Sha256::digest(key).into()
+}
+
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -87,8 +129,22 @@ pub(super) async fn form(State(app): State<App>, headers: HeaderMap, Query(link)
     }
 }
 
-pub(super) async fn login(State(app): State<App>, Form(given): Form<Given>) -> Response {
-    match keys::visitor(&app.pool, given.key.trim()).await {
+pub(super) async fn login(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Form(given): Form<Given>,
+) -> Response {
+    let peer = peer.ip();
+    // Before it is looked up: a try costs a statement.
+    let key = given.key.trim();
+    if !app.attempts.may_try(peer, key) {
+        return show(StatusCode::TOO_MANY_REQUESTS, Some("Too many keys were wrong. Wait a minute."));
+    }
+    let visitor = keys::visitor(&app.pool, key).await;
+    if let Ok(Some(_)) = visitor {
+        app.attempts.was_right(peer, key);
+    }
+    match visitor {
         Ok(Some(visitor)) => {
             let begun = session::begin(&app.pool, Some(visitor.key_id), &visitor.client, visitor.operator).await;
             match begun {
@@ -96,12 +152,7 @@ pub(super) async fn login(State(app): State<App>, Form(given): Form<Given>) -> R
                 Err(error) => broken(&error),
             }
         }
-        // Only of wrong ones: nobody keeps others from logging in by trying.
-        Ok(None) if app.attempts.too_many() => {
-            show(StatusCode::TOO_MANY_REQUESTS, Some("Too many keys were wrong. Wait a minute."))
-        }
         Ok(None) => {
-            app.attempts.failed();
             let fault = "This is not the key of an operator or a viewer. `gristmill keys create --client NAME --operator` \
                          makes one, `--viewer` one for looking only.";
             show(StatusCode::UNAUTHORIZED, Some(fault))

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::{app::App, page};
+use super::{app::App, audit, page};
 
 const COOKIE: &str = "gristmill_session";
 /// Hours that a login lasts.
@@ -32,6 +32,34 @@ pub(super) struct Session {
     pub(super) operator: bool,
     /// What every action must bring along.
     pub(super) csrf: String,
+    /// The beginning of the key that was logged in with; none: by a link.
+    pub(super) key: Option<String>,
+    hash: Vec<u8>,
+}
+
+/// How often it is asked whether a session still stands, by what goes on in it.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+
+/// Ends when the session does: by a logout, by the end of its key, by its age. While the database is away, it goes on.
+pub(super) async fn ended(app: App, session: Session) {
+    loop {
+        tokio::time::sleep(ASK_EVERY).await;
+        match stands(&app.pool, &session.hash).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(%error, "whether a session still stands cannot be read"),
+        }
+    }
+}
+
+async fn stands(pool: &PgPool, hash: &[u8]) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select exists (select from dashboard_sessions s left join api_keys k on k.id = s.key_id
+                        where s.hash = $1 and s.expires_at > now() and k.revoked_at is null)",
+    )
+    .bind(hash)
+    .fetch_one(pool)
+    .await
 }
 
 impl<S: Sync> FromRequestParts<S> for Session {
@@ -96,7 +124,7 @@ pub(super) fn cookie_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a 
 pub(super) async fn find(pool: &PgPool, headers: &HeaderMap) -> Result<Option<Session>, sqlx::Error> {
     let Some(token) = token(headers) else { return Ok(None) };
     sqlx::query_as(
-        "select s.who, s.operator, s.csrf from dashboard_sessions s left join api_keys k on k.id = s.key_id
+        "select s.who, s.operator, s.csrf, k.prefix as key, s.hash from dashboard_sessions s left join api_keys k on k.id = s.key_id
          where s.hash = $1 and s.expires_at > now() and k.revoked_at is null",
     )
     .bind(hash(token))
@@ -155,6 +183,8 @@ pub(super) async fn require(State(app): State<App>, mut request: Request, next: 
     if request.method() != Method::GET
         && request.headers().get("x-csrf-token") != HeaderValue::try_from(&session.csrf).ok().as_ref()
     {
+        let what = request.uri().path().to_owned();
+        audit::refused(&app.pool, &session, &what, "the session's token was not brought along").await;
         return (StatusCode::FORBIDDEN, "This page is of another session. Load it again.").into_response();
     }
     request.extensions_mut().insert(session);

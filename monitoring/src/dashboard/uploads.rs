@@ -1,10 +1,13 @@
 //! Files that are dropped on the page, and rejects that are taken away from it.
 
+use std::task::Poll;
+
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{Path, Query, State},
     response::{IntoResponse as _, Response},
 };
+use futures::{Stream, StreamExt as _, stream};
 use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
 use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, read, rejects_csv};
@@ -12,7 +15,12 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{app::App, audit, page::broken, session::Session};
+use super::{
+    app::App,
+    audit,
+    page::broken,
+    session::{self, Session},
+};
 
 #[derive(Deserialize)]
 pub(super) struct Sent {
@@ -30,6 +38,7 @@ pub(super) async fn receive(
     body: Body,
 ) -> Response {
     if !session.operator {
+        audit::refused(&app.pool, &session, "uploads/send", "a viewer may look, not send files").await;
         return (StatusCode::FORBIDDEN, "A viewer may look, not send files. Log in with the key of an operator.")
             .into_response();
     }
@@ -46,11 +55,11 @@ pub(super) async fn receive(
         force: false,
         idempotency_key: None,
     };
-    match app.receiver.receive(new, body.into_data_stream()).await {
+    match app.receiver.receive(new, while_it_stands(&app, &session, body)).await {
         Ok(Received::Accepted(upload) | Received::Same(upload) | Received::Replayed(upload)) => {
             let id = upload.id.to_string();
             let detail = upload.filename.unwrap_or_default();
-            if let Err(error) = audit::enter(&app.pool, &session.who, "uploads.send", &id, &detail).await {
+            if let Err(error) = audit::enter(&app.pool, &session, "uploads.send", &id, &detail).await {
                 tracing::error!(%error, id, "a file that was dropped is not in the audit log");
             }
             (StatusCode::ACCEPTED, id).into_response()
@@ -58,6 +67,24 @@ pub(super) async fn receive(
         Err(error @ (ReceiveError::Store(_) | ReceiveError::Database(_) | ReceiveError::Queue(_))) => broken(&error),
         Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("The file was not taken: {error}")).into_response(),
     }
+}
+
+/// The body, broken off when the session ends before it does.
+fn while_it_stands(
+    app: &App,
+    session: &Session,
+    body: Body,
+) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin + use<> {
+    let mut body = body.into_data_stream();
+    let mut ended = Some(Box::pin(session::ended(app.clone(), session.clone())));
+    stream::poll_fn(move |cx| match ended.as_mut().map(|ended| ended.as_mut().poll(cx)) {
+        Some(Poll::Pending) => body.poll_next_unpin(cx),
+        Some(Poll::Ready(())) => {
+            ended = None;
+            Poll::Ready(Some(Err(axum::Error::new("the session has ended"))))
+        }
+        None => Poll::Ready(None),
+    })
 }
 
 /// All rejects of an upload, as the API gives them.

@@ -1,14 +1,18 @@
 //! A role's port, asked over HTTP.
 #![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+mod dashboard;
 mod names;
 mod pages;
 mod site;
+
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use gristmill_monitoring::{Health, Server};
 use gristmill_platform::config::RedisConfig;
 use gristmill_platform::testing;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 async fn serve(health: Health) -> (String, CancellationToken) {
@@ -87,6 +91,63 @@ async fn a_taken_port_is_named() {
     let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let error = Server::bind(server.addr()).await.err().unwrap();
     assert!(format!("{error:#}").contains("GRISTMILL_MONITOR_ADDR"), "{error:#}");
+}
+
+/// What a connection that was written this to is answered until its end.
+async fn until_closed(addr: std::net::SocketAddr, text: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut answer));
+    // A reset is an end too.
+    let _ = read.await.expect("it is closed from the other side");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn nobody_holds_a_port_by_doing_nothing() {
+    let short = Duration::from_millis(300);
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_patience(short, short, short, 4);
+    let (addr, shutdown) = (server.addr(), CancellationToken::new());
+    let echo = axum::routing::post(|body: axum::body::Bytes| async move { format!("{} bytes", body.len()) });
+    let more = axum::Router::new().route("/echo", echo);
+    tokio::spawn(server.serve_beside(more, Health::of("worker"), shutdown.clone()));
+
+    assert_eq!(until_closed(addr, "").await, "", "an idle connection");
+    assert!(!until_closed(addr, "GET /healthz HTTP/1.1\r\nhost: x\r\nx: ").await.contains("200 OK"), "half a head");
+    let answered = until_closed(addr, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answered.starts_with("HTTP/1.1 200 OK"), "a connection that is kept and not used: {answered}");
+    let head = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n";
+    let whole = until_closed(addr, &format!("{head}0123456789")).await;
+    assert!(whole.contains("10 bytes"), "{whole}");
+    let half = until_closed(addr, &format!("{head}01234")).await;
+    assert!(!half.contains("200 OK"), "a body that stops: {half}");
+    shutdown.cancel();
+}
+
+#[tokio::test]
+async fn more_connections_than_there_are_places_are_closed() {
+    let long = Duration::from_secs(600);
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_patience(long, long, long, 2);
+    let (addr, shutdown) = (server.addr(), CancellationToken::new());
+    tokio::spawn(server.serve(Health::of("worker"), shutdown.clone()));
+    let held =
+        [tokio::net::TcpStream::connect(addr).await.unwrap(), tokio::net::TcpStream::connect(addr).await.unwrap()];
+    // Both are taken before the next one: connections are taken in their order.
+    assert_eq!(until_closed(addr, "").await, "");
+    drop(held);
+    let url = format!("http://{addr}/healthz");
+    let mut tries = 0;
+    loop {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        match reqwest::get(&url).await {
+            Ok(answer) => break assert_eq!(answer.status().as_u16(), 200),
+            Err(error) if tries > 600 => panic!("no place becomes free: {error}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+        tries += 1;
+    }
+    shutdown.cancel();
 }
 
 #[tokio::test]
