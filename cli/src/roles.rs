@@ -4,6 +4,7 @@ mod api;
 mod dashboard;
 mod doctor;
 mod keys;
+mod limits;
 mod migrate;
 mod monitor;
 pub(crate) mod role;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Dashboard(dashboard::Dashboard),
     Migrate(migrate::Migrate),
     Keys(keys::Keys),
+    Limits(limits::Limits),
     Doctor(doctor::Doctor),
 }
 
@@ -41,6 +43,7 @@ impl Command {
             Self::Dashboard(command) => command.run().await?,
             Self::Migrate(command) => command.run().await?,
             Self::Keys(command) => command.run().await?,
+            Self::Limits(command) => command.run().await?,
             Self::Doctor(command) => return command.run().await,
         }
         Ok(ExitCode::SUCCESS)

@@ -104,12 +104,14 @@ fn queues_and_workers_are_seen_and_steered() {
 
     let table = said(&stack, &["queues", "list"]);
     assert!(table.starts_with("QUEUE ") && table.contains("chunks"), "{table}");
-    assert!(said(&stack, &["queues", "pause", "quiet"]).contains("paused"));
-    assert!(said(&stack, &["queues", "drain", "quiet"]).contains("draining"));
-    assert!(said(&stack, &["queues", "resume", "quiet"]).contains("open"));
-    let limited = said(&stack, &["queues", "limit", "quiet", "--concurrency", "3", "--per-client", "1"]);
-    assert!(limited.contains("quiet: at most 3 at a time, 1 of one client at a time"), "{limited}");
-    assert!(!said(&stack, &["queues", "limit", "quiet"]).contains("at most"));
+    let typo = stack.run(&["queues", "pause", "blling"]);
+    assert!(!typo.status.success() && stderr(&typo).contains("There is no queue 'blling'"), "{}", stderr(&typo));
+    assert!(said(&stack, &["queues", "pause", "billing"]).contains("paused"));
+    assert!(said(&stack, &["queues", "drain", "billing"]).contains("draining"));
+    assert!(said(&stack, &["queues", "resume", "billing"]).contains("open"));
+    let limited = said(&stack, &["queues", "limit", "billing", "--concurrency", "3", "--per-client", "1"]);
+    assert!(limited.contains("billing: at most 3 at a time, 1 of one client at a time"), "{limited}");
+    assert!(!said(&stack, &["queues", "limit", "billing"]).contains("at most"));
 
     // A client's key is no operator's.
     let key = stdout(&stack.run(&["keys", "create", "--client", "plain"]));

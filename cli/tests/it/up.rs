@@ -17,8 +17,26 @@ struct Up {
 
 impl Up {
     fn start(folder: tempfile::TempDir, args: &[&str]) -> Self {
+        Self::start_by(folder, args, None)
+    }
+
+    /// By a script of the shell, when one is given: `$0` is the program.
+    fn start_by(folder: tempfile::TempDir, args: &[&str], script: Option<&Path>) -> Self {
         let log = fs::File::create(folder.path().join("up.log")).unwrap();
         let mut command = gristmill(folder.path());
+        if let Some(script) = script {
+            let program = command.get_program().to_owned();
+            let env: Vec<_> =
+                command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
+            command = Command::new("sh");
+            command.arg("-c").arg(fs::read_to_string(script).unwrap()).arg(program).current_dir(folder.path());
+            for (name, value) in env {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+        }
         command.args(["up", "--addr", "127.0.0.1:0", "--exit-with-parent"]).args(args);
         let child = command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let mut up = Self { folder, child };
@@ -103,6 +121,44 @@ fn within(patience: Duration, mut happened: impl FnMut() -> bool) -> bool {
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// What is in a folder and others may read, write or enter, each with its mode.
+fn open_to_others(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        if (meta.is_dir() || meta.is_file()) && meta.permissions().mode() & 0o077 != 0 {
+            found.push(format!("{:o} {}", meta.permissions().mode() & 0o777, path.display()));
+        }
+        if meta.is_dir() {
+            found.extend(open_to_others(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn nobody_else_reads_what_it_keeps() {
+    // Whatever the umask of whoever starts it.
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("free.sh");
+    fs::write(&name, "umask 000; exec \"$0\" \"$@\"").unwrap();
+    let up = Up::start_by(folder, &["--workers", "1"], Some(&name));
+    let file = up.folder.path().join("debts.csv");
+    let generated = up.run(&["generate", "debts", "--rows", "200", "-o", file.to_str().unwrap()]);
+    assert!(generated.status.success(), "{}", stderr(&generated));
+    let sent = up.run(&["upload", file.to_str().unwrap(), "--kind", "debts"]);
+    assert!(sent.status.success(), "{}", stderr(&sent));
+    let billed = up.run(&["bill-run"]);
+    assert!(billed.status.success(), "{}", stderr(&billed));
+    assert!(within(Duration::from_secs(60), || up.data("objects/mail").exists()), "a mail is kept");
+    assert_eq!(open_to_others(&up.data("")), Vec::<String>::new());
+    let passes = if rustix::process::geteuid().is_root() { 0o710 } else { 0o700 };
+    assert_eq!(mode(&up.data("")), passes);
+    let doctor = up.run(&["doctor"]);
+    assert!(stdout(&doctor).contains("only its user can read"), "{}", stdout(&doctor));
 }
 
 #[test]
