@@ -59,7 +59,11 @@ async fn a_queue_is_paused_limited_drained() {
         limited["limits"],
         json!({ "concurrency": 2, "rate_per_second": 1.5, "burst": 3, "key_concurrency": null })
     );
-    for (limits, said) in [(json!({ "burst": 3 }), "burst"), (json!({ "speed": 3 }), "speed")] {
+    for (limits, said) in [
+        (json!({ "burst": 3 }), "burst"),
+        (json!({ "speed": 3 }), "speed"),
+        (json!({ "key_concurrency": 1_u32 << 31 }), "at most 2147483647"),
+    ] {
         let response = api.send(&key, "PUT", "/v1/queues/chunks/limits", limits).await;
         let problem = problem(response, StatusCode::BAD_REQUEST).await;
         assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");

@@ -44,8 +44,8 @@ pub struct QueueView {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LimitsError {
-    /// It would keep every job for ever, or is not a number.
-    #[error("`{limit}` must be more than 0{}", if *limit == "burst" { " and needs a rate" } else { "" })]
+    /// It would keep every job for ever, is not a number, or more than the ledger counts.
+    #[error("`{limit}` must be more than 0 and at most 2147483647{}", if *limit == "burst" { " and needs a rate" } else { "" })]
     Unusable {
         /// Which one.
         limit: &'static str,
@@ -55,12 +55,17 @@ pub enum LimitsError {
     Queue(#[from] QueueError),
 }
 
+/// One more than an `integer` of the ledger holds.
+const TOO_MANY: u32 = 1 << 31;
+
 pub(super) fn check(limits: &Limits) -> Result<(), LimitsError> {
     let unusable = |limit| Err(LimitsError::Unusable { limit });
     match limits {
-        Limits { concurrency: Some(0), .. } => unusable("concurrency"),
-        Limits { key_concurrency: Some(0), .. } => unusable("key_concurrency"),
-        Limits { burst: Some(0), .. } | Limits { burst: Some(_), rate_per_second: None, .. } => unusable("burst"),
+        Limits { concurrency: Some(0 | TOO_MANY..), .. } => unusable("concurrency"),
+        Limits { key_concurrency: Some(0 | TOO_MANY..), .. } => unusable("key_concurrency"),
+        Limits { burst: Some(0 | TOO_MANY..), .. } | Limits { burst: Some(_), rate_per_second: None, .. } => {
+            unusable("burst")
+        }
         Limits { rate_per_second: Some(rate), .. } if !(*rate > 0.0 && rate.is_finite()) => unusable("rate_per_second"),
         _ => Ok(()),
     }
