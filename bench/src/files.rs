@@ -29,6 +29,11 @@ impl Files {
         self.file("dirty", Options { rows: self.rows, bad: 0.01, duplicates: 0.01, seed: 2, ..Options::default() })
     }
 
+    /// Few rows, some of them bad: what a person sends.
+    pub(crate) fn few(&self) -> anyhow::Result<PathBuf> {
+        self.file("few", Options { rows: 500, bad: 0.02, duplicates: 0.02, seed: 4, ..Options::default() })
+    }
+
     /// Ten times as many good rows.
     pub(crate) fn large(&self) -> anyhow::Result<PathBuf> {
         self.file("large", Options { rows: self.rows * 10, seed: 3, ..Options::default() })

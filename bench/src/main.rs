@@ -15,7 +15,11 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::Parser;
 
-use crate::{files::Files, report::Report, stack::Stack};
+use crate::{
+    files::Files,
+    report::Report,
+    stack::{Route, Stack},
+};
 
 /// Measure uploads end to end against `psql \copy`
 #[derive(Parser, Debug)]
@@ -26,7 +30,7 @@ struct Bench {
     /// Runs of each measurement; the median counts
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Only these scenarios (clean, dirty, force, billing, large, watchers, pure, jobs)
+    /// Only these scenarios (clean, dirty, force, billing, large, tcp, watchers, pure, jobs)
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The binary to measure
@@ -50,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
     let bench = Bench::parse();
     let wants = |name: &str| bench.only.is_empty() || bench.only.iter().any(|only| only == name);
     let mut report = Report::new(bench.rows, bench.runs);
-    if ["clean", "dirty", "force", "billing", "large", "watchers"].iter().any(|name| wants(name)) {
+    if ["clean", "dirty", "force", "billing", "large", "tcp", "watchers"].iter().any(|name| wants(name)) {
         uploads(&bench, &wants, &mut report).await?;
     }
     if wants("pure") {
@@ -86,6 +90,14 @@ async fn uploads(bench: &Bench, wants: &dyn Fn(&str) -> bool, report: &mut Repor
     }
     if wants("large") {
         scenarios::large(&stack, &files, bench.runs, report).await?;
+    }
+    if wants("tcp") {
+        let data = |name| bench.dir.join(name);
+        let tcp = stack.beside(&bench.binary, &data("tcp"), Route::Tcp).await?;
+        let socket = stack.beside(&bench.binary, &data("socket"), Route::Socket).await?;
+        scenarios::tcp(&tcp, &socket, &files, bench.runs, report).await?;
+        tcp.stop().await?;
+        socket.stop().await?;
     }
     stack.stop().await
 }

@@ -161,6 +161,31 @@ pub(crate) async fn billing(
     Ok(())
 }
 
+/// Files with bad rows, with Postgres reached by TCP and by its socket in turns: what the wire costs.
+pub(crate) async fn tcp(
+    tcp: &Stack,
+    socket: &Stack,
+    files: &Files,
+    runs: usize,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let many = (files.dirty()?, runs, "1 % bad rows, 1 % duplicates, Postgres by TCP");
+    let few = (files.few()?, 15 * runs, "500 rows, some of them bad, Postgres by TCP");
+    for (file, runs, what) in [many, few] {
+        let (mut by_tcp, mut by_socket) = (vec![], vec![]);
+        for _ in 0..runs {
+            for (stack, times) in [(tcp, &mut by_tcp), (socket, &mut by_socket)] {
+                stack.reset().await?;
+                times.push(client::send(stack, &file, false).await?.completed);
+            }
+        }
+        let (by_tcp, by_socket) = (median(by_tcp), median(by_socket));
+        let compared = format!("{:.2} × the socket's", by_tcp.as_secs_f64() / by_socket.as_secs_f64());
+        report.row(what, format!("{:.3} s", by_tcp.as_secs_f64()), compared, "≤ 1.1 ×");
+    }
+    Ok(())
+}
+
 /// A file ten times as large, once, after the small one: rate and memory.
 pub(crate) async fn large(stack: &Stack, files: &Files, runs: usize, report: &mut Report) -> anyhow::Result<()> {
     let (small, file) = (files.clean()?, files.large()?);

@@ -18,6 +18,22 @@ struct Up {
     redis_url: String,
 }
 
+/// How a process reaches Postgres; the number is the database of Redis that it uses.
+#[derive(Clone, Copy)]
+pub(crate) enum Route {
+    Tcp = 1,
+    Socket = 2,
+}
+
+impl Route {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "by_tcp",
+            Self::Socket => "by_socket",
+        }
+    }
+}
+
 pub(crate) struct Stack {
     child: Child,
     pub(crate) api: String,
@@ -28,9 +44,30 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// Starts it with two workers on a fresh data folder.
+    /// Starts it with two workers on a fresh data folder, with private engines.
     pub(crate) async fn start(binary: &Path, data: &Path) -> anyhow::Result<Self> {
-        let child = Command::new(binary)
+        Self::launch(binary, data, Command::new(binary)).await
+    }
+
+    /// The same on a new database of this stack's engines, which are reached by TCP or by the socket.
+    pub(crate) async fn beside(&self, binary: &Path, data: &Path, by: Route) -> anyhow::Result<Self> {
+        let name = by.name();
+        for statement in [format!("drop database if exists {name} with (force)"), format!("create database {name}")] {
+            sqlx::raw_sql(&statement).execute(&self.pool).await?;
+        }
+        let (database, socket) = self.database_url.split_once("&host=").context("this Postgres has no socket")?;
+        let database = database.replace("/gristmill?", &format!("/{name}?"));
+        let mut command = Command::new(binary);
+        match by {
+            Route::Tcp => command.env("DATABASE_URL", database),
+            Route::Socket => command.env("DATABASE_URL", format!("{database}&host={socket}")),
+        };
+        command.env("REDIS_URL", format!("{}/{}", self.redis_url.trim_end_matches("/0"), by as u8));
+        Self::launch(binary, data, command).await
+    }
+
+    async fn launch(binary: &Path, data: &Path, mut command: Command) -> anyhow::Result<Self> {
+        let child = command
             .args(["up", "--fresh", "--addr", "127.0.0.1:0", "--workers", "2", "--data-dir"])
             .arg(data)
             // nothing by the clock: what is measured is begun by the measurement

@@ -20,7 +20,7 @@ const TABLE: &str = "drop table if exists yardstick;
 /// Loads the file into an empty table and says how long `psql` took.
 pub(crate) async fn run(stack: &Stack, file: &Path) -> anyhow::Result<Duration> {
     for statement in TABLE.split(';') {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&stack.pool).await?;
+        sqlx::raw_sql(statement).execute(&stack.pool).await?;
     }
     let copy = format!("\\copy yardstick from '{}' with (format csv, header)", file.canonicalize()?.display());
     let since = Instant::now();

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read, state};
 use object_store::ObjectStoreExt;
+use sqlx::Executor;
 use tokio::sync::RwLock;
 
 pub(crate) use self::{
@@ -103,7 +104,7 @@ async fn commit(
     kept: &Kept,
 ) -> Result<Option<Counted>, JobError> {
     let mut tx = env.pool.begin().await?;
-    sqlx::raw_sql(SETTINGS).execute(&mut *tx).await?;
+    tx.execute(SETTINGS).await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(None);
     }

@@ -5,7 +5,7 @@
 //! missing, and then the whole table is looked at.
 
 use gristmill_pipelines::Table;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// How many rows of the upload there are. `expected` only saves time: the answer is counted.
@@ -19,16 +19,13 @@ pub(crate) async fn count(
     let everywhere = format!("select count(*) from {} where upload_id = $1", table.name);
     if is_end(conn, table, first_block).await? {
         let behind = format!("{everywhere} and ctid >= $2::text::tid");
-        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(behind))
-            .bind(upload_id)
-            .bind(first_tid(first_block))
-            .fetch_one(&mut *conn)
-            .await?;
+        let rows: i64 =
+            sqlx::query_scalar(&behind).bind(upload_id).bind(first_tid(first_block)).fetch_one(&mut *conn).await?;
         if rows == expected {
             return Ok(rows);
         }
     }
-    sqlx::query_scalar(AssertSqlSafe(everywhere)).bind(upload_id).fetch_one(conn).await
+    sqlx::query_scalar(&everywhere).bind(upload_id).fetch_one(conn).await
 }
 
 /// Deletes the rows of the upload and says how many there were.
@@ -41,14 +38,10 @@ pub(crate) async fn delete(
 ) -> Result<u64, sqlx::Error> {
     let everywhere = format!("delete from {} where upload_id = $1", table.name);
     let behind = format!("{everywhere} and ctid >= $2::text::tid");
-    let mut rows = sqlx::query(AssertSqlSafe(behind))
-        .bind(upload_id)
-        .bind(first_tid(first_block))
-        .execute(&mut *conn)
-        .await?
-        .rows_affected();
+    let mut rows =
+        sqlx::query(&behind).bind(upload_id).bind(first_tid(first_block)).execute(&mut *conn).await?.rows_affected();
     if rows != expected.unsigned_abs() {
-        rows += sqlx::query(AssertSqlSafe(everywhere)).bind(upload_id).execute(conn).await?.rows_affected();
+        rows += sqlx::query(&everywhere).bind(upload_id).execute(conn).await?.rows_affected();
     }
     Ok(rows)
 }

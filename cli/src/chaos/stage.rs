@@ -14,7 +14,7 @@ use gristmill_platform::{
 };
 use gristmill_queue::{CatchUp, JobSpec, NewSchedule, Queue, QueueConfig};
 use secrecy::ExposeSecret as _;
-use sqlx::{AssertSqlSafe, PgPool, raw_sql};
+use sqlx::{PgPool, raw_sql};
 use tokio::sync::Mutex;
 
 use super::{
@@ -49,7 +49,7 @@ impl Stage {
         })
         .await?;
         database::migrate(&pool).await?;
-        raw_sql(AssertSqlSafe(TABLES)).execute(&pool).await.context("the tables of the chaos cannot be made")?;
+        raw_sql(TABLES).execute(&pool).await.context("the tables of the chaos cannot be made")?;
         let key = keys::create(&pool, "chaos").await.context("no key can be made")?.secret.expose_secret().to_owned();
 
         let lines = Lines::lay(&engines).await?;

@@ -1,7 +1,6 @@
 //! What pages say when something is wrong, and of files that were not taken whole.
 
 use gristmill_platform::engines::Engine;
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::site::Site;
@@ -65,10 +64,7 @@ async fn a_scheduler_that_was_heard_of_is_not_missed() {
 /// As when Postgres hangs: it is there, and says nothing.
 async fn hold(site: &Site, table: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut held = site.stack.pool.begin().await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(format!("lock table {table} in access exclusive mode")))
-        .execute(&mut *held)
-        .await
-        .unwrap();
+    sqlx::raw_sql(&format!("lock table {table} in access exclusive mode")).execute(&mut *held).await.unwrap();
     held
 }
 
@@ -253,12 +249,12 @@ async fn the_client_that_was_chosen_is_kept() {
 async fn a_group_says_whose_it_is() {
     let site = Site::open().await;
     let owner = client(&site, "acme").await;
-    sqlx::raw_sql(AssertSqlSafe(format!(
+    sqlx::raw_sql(&format!(
         "insert into groups (id, policy) values ('01940000-0000-7000-8000-000000000002', 'fail_fast');
          insert into uploads (id, client_id, kind, policy, filename, state, group_id, first_block)
          values ('01940000-0000-7000-8000-000000000001', {owner}, 'debts', 'partial', 'march.csv', 'processing',
                  '01940000-0000-7000-8000-000000000002', 0)"
-    )))
+    ))
     .execute(&site.stack.pool)
     .await
     .unwrap();
@@ -272,11 +268,11 @@ async fn a_group_says_whose_it_is() {
 async fn lists_go_on_and_back() {
     let site = Site::open().await;
     let owner = client(&site, "acme").await;
-    sqlx::raw_sql(AssertSqlSafe(format!(
+    sqlx::raw_sql(&format!(
         "insert into normalizations (id, client_id, date, description, amount_minor, state)
          select ('01940000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, {owner}, '2026-01-01', 'SHOP ' || n, 100, 'queued'
          from generate_series(1, 120) n"
-    )))
+    ))
     .execute(&site.stack.pool)
     .await
     .unwrap();

@@ -214,7 +214,7 @@ async fn uploads<const N: usize>(stack: &testing::Stack, uploads: [(&str, &str);
             "insert into uploads (id, client_id, kind, policy, state, group_id, first_block, purged_at)
              values (gen_random_uuid(), 1, 'debts', 'partial', '{state}', gen_random_uuid(), 0, {purged_at}) returning id"
         );
-        *id = sqlx::query_scalar(sqlx::AssertSqlSafe(insert)).fetch_one(&stack.pool).await.unwrap();
+        *id = sqlx::query_scalar(&insert).fetch_one(&stack.pool).await.unwrap();
     }
     ids
 }

@@ -133,7 +133,7 @@ const FROM: &str = " from bills b join debts d on d.debt_id = b.debt_id and d.cl
                      join billing_runs r on r.id = b.run_id";
 
 /// Selects bills with their payers. `today` is the client's.
-fn select(today: Date) -> QueryBuilder<Postgres> {
+fn select<'q>(today: Date) -> QueryBuilder<'q, Postgres> {
     let mut sql = QueryBuilder::new(
         "select b.client_id, b.number, b.debt_id, d.upload_id, b.run_id, b.period, r.issued_on, b.due_on, b.amount_minor,
                 b.paid_minor, r.currency, d.name, d.government_id, d.email,

@@ -103,13 +103,7 @@ pub async fn create(
     let sql = format!(
         "insert into billing_runs (id, client_id, cause, dry_run, state) values ($1, $2, $3, $4, 'queued') returning {COLUMNS}"
     );
-    let run = sqlx::query_as(sqlx::AssertSqlSafe(sql))
-        .bind(id)
-        .bind(client_id)
-        .bind(cause)
-        .bind(dry_run)
-        .fetch_one(&mut *conn)
-        .await?;
+    let run = sqlx::query_as(&sql).bind(id).bind(client_id).bind(cause).bind(dry_run).fetch_one(&mut *conn).await?;
     let plan = PlanRun { run_id: id, settle_seconds };
     let options = Options { client_id: Some(client_id), ..Options::default() };
     let jobs = queue.enqueue(conn, &plan, &options).await?;
@@ -122,7 +116,7 @@ pub async fn create(
 /// The database's.
 pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
     let sql = format!("select {COLUMNS} from billing_runs where client_id = $1 and id = $2");
-    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(client_id).bind(id).fetch_optional(on).await
+    sqlx::query_as(&sql).bind(client_id).bind(id).fetch_optional(on).await
 }
 
 /// A client's runs before this one, the newest first.
@@ -138,7 +132,7 @@ pub async fn list(
     let sql = format!(
         "select {COLUMNS} from billing_runs where client_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3"
     );
-    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(client_id).bind(before).bind(i64::from(limit)).fetch_all(on).await
+    sqlx::query_as(&sql).bind(client_id).bind(before).bind(i64::from(limit)).fetch_all(on).await
 }
 
 /// The run whose group of shards this is.

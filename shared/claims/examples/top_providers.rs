@@ -46,14 +46,13 @@ async fn main() -> Result<(), Error> {
     println!("the last upload would cease to count in {:.1} s", begun.elapsed().as_secs_f64());
     tx.rollback().await?;
     for table in ["provider_spans", "provider_totals"] {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("vacuum analyze {table}"))).execute(&stack.pool).await?;
+        sqlx::raw_sql(&format!("vacuum analyze {table}")).execute(&stack.pool).await?;
     }
     for table in ["claim_lines", "claims", "provider_spans", "provider_totals"] {
-        let (rows, bytes): (i64, i64) = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-            "select (select count(*) from {table}), pg_total_relation_size('{table}')"
-        )))
-        .fetch_one(&stack.pool)
-        .await?;
+        let (rows, bytes): (i64, i64) =
+            sqlx::query_as(&format!("select (select count(*) from {table}), pg_total_relation_size('{table}')"))
+                .fetch_one(&stack.pool)
+                .await?;
         println!("{table}: {rows} rows, {} MiB", bytes >> 20);
     }
     for (what, from, to) in [

@@ -197,7 +197,7 @@ pub async fn plans(
     limit: i64,
 ) -> Result<Vec<PlanAccount>, sqlx::Error> {
     let sql = format!("{PLAN} and a.id > $2 order by a.id limit $3");
-    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(client_id).bind(after).bind(limit).fetch_all(on).await
+    sqlx::query_as(&sql).bind(client_id).bind(after).bind(limit).fetch_all(on).await
 }
 
 /// One of them.
@@ -210,7 +210,7 @@ pub async fn plan(
     plan_group: &str,
 ) -> Result<Option<PlanAccount>, sqlx::Error> {
     let sql = format!("{PLAN} and a.reference = $2");
-    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(client_id).bind(plan_group).fetch_optional(on).await
+    sqlx::query_as(&sql).bind(client_id).bind(plan_group).fetch_optional(on).await
 }
 
 /// Freezes a plan's account or frees it, opening it where there is none yet. Waits for those who post to it; once this is

@@ -86,7 +86,7 @@ pub struct Filter {
 }
 
 /// The claims that count: those of an upload that is being undone do not.
-fn select() -> QueryBuilder<Postgres> {
+fn select<'q>() -> QueryBuilder<'q, Postgres> {
     QueryBuilder::new(
         "select c.id, c.upload_id, c.subscriber, c.provider_npi, c.service_date, c.lines, c.net_fee_minor, c.state, c.detail,
                 c.created_at

@@ -4,7 +4,7 @@ use gristmill_pipelines::claims::{Values, ids_of_upload, line_id};
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
-use sqlx::PgConnection;
+use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -24,7 +24,7 @@ pub async fn upload(
     upload_id: Uuid,
 ) -> Result<Enqueued, QueueError> {
     // The lines of a large file are grouped in memory.
-    sqlx::raw_sql("set local work_mem = '128MB'").execute(&mut *conn).await?;
+    conn.execute("set local work_mem = '128MB'").await?;
     let (first, last) = ids_of_upload(upload_id);
     let entered = sqlx::query(
         "insert into claims (id, client_id, upload_id, subscriber, provider_npi, service_date, lines, net_fee_minor)

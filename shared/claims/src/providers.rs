@@ -4,7 +4,7 @@
 //! a circle.
 
 use jiff::civil::Date;
-use sqlx::{FromRow, PgConnection, PgExecutor};
+use sqlx::{Executor, FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::spans::{self, HIGHEST};
@@ -44,7 +44,7 @@ pub(crate) async fn add(conn: &mut PgConnection, change: &Change<'_>) -> Result<
          select $1, level, span, $2, $3, $4, $5 from unnest($6::smallint[], $7::int[]) as t (level, span) order by 2, 3
          on conflict (client_id, level, span, provider_npi) {ADD}"
     );
-    sqlx::query(sqlx::AssertSqlSafe(sql))
+    sqlx::query(&sql)
         .bind(change.client_id)
         .bind(change.provider_npi)
         .bind(change.claims)
@@ -58,7 +58,7 @@ pub(crate) async fn add(conn: &mut PgConnection, change: &Change<'_>) -> Result<
         "insert into provider_totals as s (client_id, provider_npi, claims, lines, net_fee_minor) values ($1, $2, $3, $4, $5)
          on conflict (client_id, provider_npi) {ADD}"
     );
-    sqlx::query(sqlx::AssertSqlSafe(sql))
+    sqlx::query(&sql)
         .bind(change.client_id)
         .bind(change.provider_npi)
         .bind(change.claims)
@@ -84,11 +84,10 @@ pub(crate) async fn add_upload(conn: &mut PgConnection, upload_id: Uuid, turn: T
         Turn::Cease => -1,
     };
     let (first, last) = gristmill_pipelines::claims::ids_of_upload(upload_id);
-    sqlx::raw_sql(
+    conn.execute(
         "create temporary table if not exists stage_provider_spans (like provider_spans) on commit delete rows;
          truncate stage_provider_spans",
     )
-    .execute(&mut *conn)
     .await?;
     sqlx::query(
         "insert into stage_provider_spans
@@ -123,9 +122,9 @@ pub(crate) async fn add_upload(conn: &mut PgConnection, upload_id: Uuid, turn: T
          on conflict (client_id, provider_npi) {ADD}"
     );
     for sql in [spans, totals] {
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *conn).await?;
+        sqlx::query(&sql).execute(&mut *conn).await?;
     }
-    sqlx::raw_sql("truncate stage_provider_spans").execute(conn).await?;
+    conn.execute("truncate stage_provider_spans").await?;
     Ok(())
 }
 

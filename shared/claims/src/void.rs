@@ -4,7 +4,7 @@
 use gristmill_pipelines::claims::ids_of_upload;
 use gristmill_queue::{Enqueued, Queue, QueueError};
 use jiff_sqlx::Date as SqlDate;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{Executor, FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -61,7 +61,7 @@ pub async fn upload(
     client_id: i32,
     upload_id: Uuid,
 ) -> Result<Enqueued, QueueError> {
-    sqlx::raw_sql("set local work_mem = '128MB'").execute(&mut *conn).await?;
+    conn.execute("set local work_mem = '128MB'").await?;
     providers::add_upload(&mut *conn, upload_id, Turn::Cease).await?;
     queue.enqueue(conn, &VoidUpload { client_id, upload_id }, &of(client_id)).await
 }

@@ -120,7 +120,7 @@ pub async fn create(
 /// # Errors
 /// The database's.
 pub async fn find(on: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Request>, sqlx::Error> {
-    let one = sqlx::AssertSqlSafe(format!("{SELECT} where id = $1"));
+    let one = &format!("{SELECT} where id = $1");
     sqlx::query_as(one).bind(id).fetch_optional(on).await
 }
 
@@ -135,7 +135,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Request>, sqlx::Error> {
     let page = format!("{SELECT} where client_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3");
-    sqlx::query_as(sqlx::AssertSqlSafe(page)).bind(client_id).bind(before).bind(limit).fetch_all(on).await
+    sqlx::query_as(&page).bind(client_id).bind(before).bind(limit).fetch_all(on).await
 }
 
 /// A request that is to be answered, and how its client wants that done.
@@ -163,7 +163,7 @@ pub async fn wanted(on: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Wanted>
          left join client_settings s on s.client_id = n.client_id"
     );
     // Planned anew each time: a plan that was made while the table was small reads all of it.
-    sqlx::query_as(sqlx::AssertSqlSafe(these)).persistent(false).bind(ids).fetch_all(on).await
+    sqlx::query_as(&these).persistent(false).bind(ids).fetch_all(on).await
 }
 
 /// Answers requests, or says why there is no answer, by one statement.

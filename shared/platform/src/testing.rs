@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use secrecy::ExposeSecret;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 
 use crate::config::{DatabaseConfig, RedisConfig, StoreConfig};
@@ -89,7 +89,7 @@ async fn template(engines: &Engines) {
     let mut admin = admin(engines).await;
     let known = sqlx::query("select 1 from pg_database where datname = $1").bind(TEMPLATE);
     if known.fetch_optional(&mut admin).await.expect("Postgres answers").is_none() {
-        let create = AssertSqlSafe(format!("create database {TEMPLATE}"));
+        let create = &format!("create database {TEMPLATE}");
         sqlx::query(create).execute(&mut admin).await.expect("the template is created");
         let url = engines.database_url_of(TEMPLATE);
         let pool = PgPool::connect(url.expose_secret()).await.expect("the template accepts connections");
@@ -102,7 +102,7 @@ async fn template(engines: &Engines) {
 async fn on_template(engines: &Engines) -> Stack {
     let name: String = uuid::Uuid::new_v4().simple().to_string();
     let mut admin = admin(engines).await;
-    let create = AssertSqlSafe(format!("create database \"t{name}\" template {TEMPLATE}"));
+    let create = &format!("create database \"t{name}\" template {TEMPLATE}");
     sqlx::query(create).execute(&mut admin).await.expect("a database is created from the template");
     admin.close().await.expect("the connection closes");
 

@@ -144,7 +144,7 @@ async fn take(
            and ($4 or not {LEFT_TO_A_REQUEST})
          order by u.id"
     );
-    let candidates: Vec<Candidate> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+    let candidates: Vec<Candidate> = sqlx::query_as(&sql)
         .bind(run.client_id)
         .bind(f64::from(settle))
         .bind(cutoff.to_sqlx())

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use gristmill_billing::{jobs::BillShard, settings::Numbering};
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use jiff_sqlx::Date;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{Executor, FromRow, PgConnection};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -44,7 +44,7 @@ static WRITING: Mutex<()> = Mutex::const_new(());
 /// Bills one shard; see the module.
 pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
-    sqlx::raw_sql(SETTINGS).execute(&mut *tx).await?;
+    tx.execute(SETTINGS).await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }

@@ -65,7 +65,7 @@ async fn is_due(
                    or next_due <= $4)
               and not {LEFT_TO_A_REQUEST})"
     );
-    let due = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+    let due = sqlx::query_scalar(&sql)
         .bind(client_id)
         .bind(f64::from(settle_seconds))
         .bind(settings.end_of(day)?.to_sqlx())

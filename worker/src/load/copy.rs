@@ -4,7 +4,7 @@
 
 use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Table};
 use gristmill_queue::JobError;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
 
 use super::{
@@ -103,10 +103,10 @@ pub(crate) async fn copy_unless_taken<T>(
     items: impl Iterator<Item = T> + Send,
     push: impl Fn(&mut Vec<u8>, T) + Send,
 ) -> Result<Option<u64>, sqlx::Error> {
-    sqlx::raw_sql("savepoint hope").execute(&mut *conn).await?;
+    conn.execute("savepoint hope").await?;
     match copy(conn, into, items, push).await {
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-            sqlx::raw_sql("rollback to savepoint hope").execute(conn).await?;
+            conn.execute("rollback to savepoint hope").await?;
             Ok(None)
         }
         copied => copied.map(Some),
@@ -154,7 +154,7 @@ impl Stage {
     ) -> Result<Self, sqlx::Error> {
         let name = Self::name(table);
         let create = format!("create temporary table if not exists {name} (like {}) on commit delete rows", table.name);
-        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *conn).await?;
+        conn.execute(create.as_str()).await?;
         copy(conn, &columns(&name, table), tuples, push_whole).await?;
         Ok(Self { table })
     }
@@ -168,13 +168,13 @@ impl Stage {
             "with inserted as (insert into {table} select * from {stage} on conflict ({key}) do nothing returning {id})
              select coalesce(array_agg({id}), '{{}}') from inserted"
         );
-        sqlx::query_scalar(AssertSqlSafe(insert)).fetch_one(conn).await
+        sqlx::query_scalar(&insert).fetch_one(conn).await
     }
 
     /// Empties it before the commit, to be filled again in the same transaction.
     pub(crate) async fn empty(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
         let truncate = format!("truncate {}", Self::name(self.table));
-        sqlx::raw_sql(AssertSqlSafe(truncate)).execute(conn).await.map(drop)
+        conn.execute(truncate.as_str()).await.map(drop)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use gristmill_queue::JobError;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
@@ -39,7 +39,7 @@ pub(crate) async fn find_winners(
         table.name
     );
     let (places, uploads, lines): (Vec<i64>, Vec<Uuid>, Vec<i64>) =
-        sqlx::query_as(AssertSqlSafe(find)).bind(keys).bind(chunk.owner.client_id).fetch_one(&mut *conn).await?;
+        sqlx::query_as(&find).bind(keys).bind(chunk.owner.client_id).fetch_one(&mut *conn).await?;
     let distinct: Vec<Uuid> = uploads.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let closed: Vec<Uuid> = sqlx::query_scalar("select id from uploads where id = any($1) and state = 'completed'")
         .bind(&distinct)

@@ -9,7 +9,7 @@ use crate::mill::{DRAIN, HEADER, Mill, accepted, row};
 /// Receives a file of one chunk and makes its job that of a part, as if it had taken its workers down; so does each part
 /// with this byte of the chunk in it.
 async fn suspect(mill: &Mill, policy: Policy, file: &str, deadly_byte: usize) -> Upload {
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+    sqlx::raw_sql(&format!(
         "create function die() returns trigger language plpgsql as $$ begin
              if new.first_byte <= {deadly_byte} and coalesce(new.end_byte, {}) > {deadly_byte} then
                  new.tries = 2; new.attempt = 1;
@@ -18,7 +18,7 @@ async fn suspect(mill: &Mill, policy: Policy, file: &str, deadly_byte: usize) ->
          end $$;
          create trigger die before insert or update of end_byte on chunk_parts for each row execute function die()",
         i64::MAX
-    )))
+    ))
     .execute(&mill.stack.pool)
     .await
     .unwrap();

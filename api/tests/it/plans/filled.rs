@@ -68,14 +68,14 @@ pub(super) async fn fill(api: &Api) -> Filled {
     sqlx::raw_sql(MADE).execute(pool).await.unwrap();
     for table in TABLES {
         let sql = format!("alter table {table} set (autovacuum_enabled = false)");
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(pool).await.unwrap();
+        sqlx::query(&sql).execute(pool).await.unwrap();
     }
     let large: i32 =
         sqlx::query_scalar("insert into clients (name) values ('large') returning id").fetch_one(pool).await.unwrap();
     let (large_upload, small_upload) = (Uuid::now_v7(), Uuid::now_v7());
     fill_one(api, large, large_upload, LARGE).await;
     for table in TABLES {
-        sqlx::query(sqlx::AssertSqlSafe(format!("analyze {table}"))).execute(pool).await.unwrap();
+        sqlx::query(&format!("analyze {table}")).execute(pool).await.unwrap();
     }
     fill_one(api, api.client_id, small_upload, SMALL).await;
     let client_id = api.client_id;
@@ -109,7 +109,7 @@ async fn fill_one(api: &Api, client_id: i32, upload: Uuid, rows: i64) {
             .replace(":client", &client_id.to_string())
             .replace(":upload", &format!("'{upload}'"))
             .replace(":rows", &rows.to_string());
-        let done = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *conn).await;
+        let done = sqlx::query(&sql).execute(&mut *conn).await;
         done.unwrap_or_else(|error| panic!("{error}: {statement}"));
     }
 }

@@ -184,8 +184,7 @@ impl Postgres {
         format!("postgres://{USER}:{}@127.0.0.1:{}/{database}?sslmode=disable", self.password, self.port)
     }
 
-    /// The same by its socket, where it has one. Over TCP the end of a small `COPY` waits 40 ms for the acknowledgement of
-    /// what came before it: `sqlx` leaves Nagle's algorithm on.
+    /// The same by its socket, where it has one.
     pub(super) fn local_url(&self, database: &str) -> String {
         let url = self.url(database);
         match self.place.socket_folder(self.port) {

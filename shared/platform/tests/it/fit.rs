@@ -75,7 +75,7 @@ async fn a_postgres_that_takes_no_writes_is_refused() {
     database::ready(&stack.pool).await.unwrap();
     let name: String = sqlx::query_scalar("select current_database()").fetch_one(&stack.pool).await.unwrap();
     let set = format!("alter database \"{name}\" set default_transaction_read_only = on");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&stack.pool).await.unwrap();
+    sqlx::raw_sql(&set).execute(&stack.pool).await.unwrap();
     let config = DatabaseConfig { database_timeout: Duration::from_secs(5), ..stack.database() };
     let refused = database::connect(&config).await.unwrap_err();
     assert!(matches!(refused, DatabaseError::ReadOnly { .. }), "{refused}");

@@ -6,7 +6,7 @@ use gristmill_pipelines::Place;
 use gristmill_queue::JobError;
 use gristmill_uploads::objects;
 use object_store::ObjectStoreExt;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::{Record, again, recount};
@@ -65,12 +65,8 @@ async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, mut winners: Vec<
     let keys: Vec<Uuid> = winners.iter().map(|winner| Uuid::from_u128(winner.key)).collect();
     let delete =
         format!("delete from {} where {} = any($1) and client_id = $2 and upload_id = $3", table.name, table.key[0]);
-    let deleted = sqlx::query(AssertSqlSafe(delete))
-        .bind(&keys)
-        .bind(chunk.owner.client_id)
-        .bind(chunk.upload_id)
-        .execute(&mut *conn)
-        .await?;
+    let deleted =
+        sqlx::query(&delete).bind(&keys).bind(chunk.owner.client_id).bind(chunk.upload_id).execute(&mut *conn).await?;
     let stage = Stage::fill(conn, table, winners.iter().map(|winner| winner.tuple.as_slice())).await?;
     let inserted = stage.insert(conn).await?;
     stage.empty(conn).await?;
