@@ -209,7 +209,11 @@ fn ctrl_c_ends_it_at_once_though_the_pipe_is_open() {
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(b"name,governmentId,email,debtAmount,debtDueDate,debtId\n").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    // It listens for the signal before it sends.
+    let since = std::time::Instant::now();
+    while !stdout(&stack.run(&["uploads", "--state", "receiving"])).contains("receiving") {
+        assert!(since.elapsed() < std::time::Duration::from_secs(60), "the upload does not begin");
+    }
     let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(signal.unwrap().success());
     let output = child.wait_with_output().unwrap();

@@ -26,7 +26,7 @@ async fn redis_holds_nothing_when_the_work_is_done() {
             return;
         }
         // An acknowledgement comes a moment after the job's end.
-        assert!(since.elapsed() < Duration::from_secs(20), "with the seconds it has to live: {left:?}");
+        assert!(since.elapsed() < Duration::from_secs(60), "with the seconds it has to live: {left:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

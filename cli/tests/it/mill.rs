@@ -106,7 +106,7 @@ impl Mill {
         let api = self.start("api");
         let since = Instant::now();
         while reqwest::get(format!("{}/readyz", self.api)).await.is_err() {
-            assert!(since.elapsed() < Duration::from_secs(30), "the API does not start");
+            assert!(since.elapsed() < Duration::from_secs(90), "the API does not start");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         api

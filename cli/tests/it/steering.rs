@@ -93,7 +93,7 @@ fn queues_and_workers_are_seen_and_steered() {
         let workers = lines(&stack, &["workers", "list", "--json"]);
         match workers.first() {
             Some(worker) => break worker.clone(),
-            None => assert!(since.elapsed() < Duration::from_secs(30), "no worker is seen"),
+            None => assert!(since.elapsed() < Duration::from_secs(60), "no worker is seen"),
         }
         std::thread::sleep(Duration::from_millis(200));
     };

@@ -366,7 +366,7 @@ async fn nothing_is_lost_with_an_endpoint_that_fails_at_random() {
     let events: Vec<Event> = (0..200).map(|_| netflix()).collect();
     mill.happen(&events).await;
     let left = "select count(*) from webhook_deliveries where state <> 'delivered'";
-    for _ in 0..60 {
+    for _ in 0..200 {
         let stop = CancellationToken::new();
         let running = mill.start(1, &stop);
         tokio::time::sleep(Duration::from_millis(700)).await;

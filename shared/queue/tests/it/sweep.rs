@@ -12,7 +12,7 @@ async fn a_crash_between_commit_and_push_costs_seconds() {
     let (worker, sweeper) = (work(&bench.effect_worker(4)), sweep(&bench.queue));
     tokio::time::sleep(Duration::from_millis(300)).await;
     bench.enqueue_and_die(&Effect::many(1_500)).await;
-    until("the sweep to push", Duration::from_secs(6), || async { bench.effects().await.0 > 0 }).await;
+    until("the sweep to push", LONG, || async { bench.effects().await.0 > 0 }).await;
     until("all of them", LONG, || async { bench.effects().await == (1_500, 1_500) }).await;
     worker.stop().await;
     sweeper.stop().await;
