@@ -82,9 +82,11 @@ pub struct Guess {
     pub like: Vec<(&'static str, String)>,
     /// What the file looks like instead, and what to do.
     pub hint: Option<String>,
+    /// Its quotes are not where they may be, so that it was not taken apart.
+    pub broken: bool,
 }
 
-/// What the header exceeds, so that its names were not looked at.
+/// A limit that is exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
     /// `max_columns`.
@@ -94,8 +96,6 @@ pub enum Over {
         /// How many are allowed.
         limit: usize,
     },
-    /// Its quotes are not where they may be.
-    Quotes,
     /// `max_record_bytes`.
     Bytes {
         /// How many are allowed.
@@ -129,10 +129,7 @@ impl Layout {
         }
         let mut records = Records::new(record, 1);
         let header = records.next_record();
-        if header.as_ref().is_some_and(Record::is_broken) {
-            error.over = Some(Over::Quotes);
-            return Err(error);
-        }
+        error.guess.broken = header.as_ref().is_some_and(Record::is_broken);
         let width = header.as_ref().map_or(0, |header| header.columns());
         let names: Vec<String> = (0..width)
             .filter_map(|place| header.as_ref()?.field(place))
@@ -228,12 +225,6 @@ impl fmt::Display for HeaderError {
                      and is every quote of its first line closed?"
                 );
             }
-            Some(Over::Quotes) => {
-                return f.write_str(
-                    "a quote of the header is not closed, or something else than a comma follows the one that closes: \
-                     the first line must name the columns, each in quotes or without any",
-                );
-            }
             Some(Over::Columns { found, limit }) => {
                 return write!(f, "the header has {found} columns, at most {limit} are allowed (max_columns)");
             }
@@ -241,6 +232,9 @@ impl fmt::Display for HeaderError {
         }
         match &self.guess.hint {
             Some(hint) => write!(f, "{hint}.")?,
+            None if self.guess.broken => f.write_str(
+                "a quote of the header is not closed, or something else than a comma follows the one that closes it.",
+            )?,
             None => self.lacks(f)?,
         }
         write!(

@@ -40,6 +40,8 @@ fn limits_are_named() {
     assert_eq!(many.over, Some(Over::Columns { found: 9, limit: 8 }));
     assert!(many.to_string().contains("max_columns"), "{many}");
     let long = read(&[b'x'; 201]).unwrap_err();
+    let open = Kind::Debts.read_header(b"\"name,governmentId,email", &Limits::default()).unwrap_err();
+    assert!(open.to_string().starts_with("a quote of the header is not closed"), "{open}");
     assert_eq!(long.over, Some(Over::Bytes { limit: 200 }));
     assert!(long.to_string().contains("max_record_bytes"), "{long}");
 }
