@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 
 /// Those that list when nothing else is said.
-const PLAIN: [&str; 4] = ["uploads", "bills", "claims", "normalizations"];
+const PLAIN: [&str; 3] = ["uploads", "bills", "claims"];
 /// Those that list by their subcommand `list`.
-const NAMED: [&str; 8] = ["jobs", "groups", "queues", "workers", "schedules", "webhooks", "mail", "keys"];
+const NAMED: [&str; 9] =
+    ["jobs", "groups", "queues", "workers", "schedules", "webhooks", "mail", "keys", "normalizations"];
 
 /// The arguments in the form that the command knows.
 pub(crate) fn known(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -45,6 +46,7 @@ mod tests {
         for left in [
             "gristmill jobs --help",
             "gristmill jobs show 1",
+            "gristmill normalizations list --limit 1",
             "gristmill",
             "gristmill upload list",
             "gristmill bills show 1",

@@ -196,7 +196,7 @@ fn schedule_table(schedules: &[Value]) -> anyhow::Result<String> {
             short(&schedule.cron, 20),
             short(&job, 32),
             next.unwrap_or("-".to_owned()),
-            schedule.last.map_or("-".to_owned(), |last| time(last.fire_at)),
+            schedule.last.map_or("-".to_owned(), |last| last.fire_at.strftime("%m-%d %H:%M").to_string()),
         ]);
     }
     Ok(table(["NAME", "CRON", "JOB", "NEXT (UTC)", "LAST"], [false; 5], &rows))

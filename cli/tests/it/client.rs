@@ -124,7 +124,9 @@ fn a_compressed_file_is_sent_as_it_is() {
 #[test]
 fn an_atomic_file_with_a_bad_row_fails() {
     let stack = stack();
-    let file = stack.debts("atomic.csv", 500, "0.1", "0", 104);
+    let file = stack.debts("atomic.csv", 500, "0", "0", 104);
+    let mut lines = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
+    lines.write_all(b"Ana,1,ana@example.com,ten,2024-01-19,00000000-0000-4000-8000-000000000001\n").unwrap();
     let output = stack.run(&["upload", text(&file), "--policy", "atomic", "--follow"]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(stdout(&output).starts_with("✗ failed (rejected_rows)"), "{}", stdout(&output));

@@ -79,7 +79,7 @@ async fn every_page_fits_a_phone_and_the_login_is_in_the_middle() {
     let long = "Companhia Brasileira de Cobranças e Recebimentos Integrados do Sul";
     let key = stdout(&stack.run(&["keys", "create", "--client", long]));
     let key = key.trim();
-    let file = stack.debts("a-file-with-a-name-that-is-rather-long-for-a-phone-2026-11-29.csv", 500, "0.1", "0.1", 806);
+    let file = stack.debts("a-file-with-a-name-that-is-rather-long-for-a-phone-2026-11-29.csv", 500, "0", "0.1", 806);
     assert!(stack.run(&["upload", text(&file), "--key", key]).status.success());
     let events = "upload.completed,upload.failed,bill.created,bill.paid";
     let url = "https://example.com/hooks/with/a/path/that/is/long/enough/to/push/everything/aside";
