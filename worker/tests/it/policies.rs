@@ -39,7 +39,7 @@ async fn rejects_beyond_the_limit_are_counted_and_not_kept() {
         let own = OwnLimits { max_rejects: Some(7), ..OwnLimits::default() };
         client_limits::put(&mill.stack.pool, mill.client_id, &own).await.unwrap();
         let bad: String =
-            (0..300).map(|n| if n % 3 == 0 { "\"\",\"\"\n" } else { "x,1,no mail,1,2024-01-19,y\n" }).collect();
+            (0..300).map(|n| if n % 3 == 0 { "\"x\",\"\"\n" } else { "x,1,no mail,1,2024-01-19,y\n" }).collect();
         let upload = mill.grind(&format!("{HEADER}{}{bad}{}{}", row(1), row(2), row(1))).await;
         assert_eq!((upload.state, upload.rows), (State::Completed, rows(303, 2, 300, 1)), "{:?}", upload.detail);
         let kept = mill.rejects(upload.id).await;

@@ -116,7 +116,8 @@ async fn bench_is_done(bench: &Bench) -> bool {
 }
 
 async fn history(bench: &Bench, id: Uuid) -> Vec<(i64, String)> {
-    let sql = "select delivery, error from job_attempts where job_id = $1 and outcome = 'lost_worker' order by seq";
+    let sql =
+        "select delivery, error from job_attempts where job_id = $1 and outcome = 'lost_worker' order by delivery";
     sqlx::query_as(sql).bind(id).fetch_all(&bench.pool).await.unwrap()
 }
 
