@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{FromRequestParts, State},
 };
-use gristmill_queue::{CatchUp, JobSpec, NewSchedule, ScheduleError, ScheduleView, Schedules, TickView};
+use gristmill_queue::{CatchUp, JobSpec, NewSchedule, QueueError, ScheduleError, ScheduleView, Schedules, TickView};
 use http::{StatusCode, Uri, request::Parts};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -179,7 +179,7 @@ fn problem(error: ScheduleError) -> Problem {
         ScheduleError::Cron(_) => "cron",
         ScheduleError::UnknownZone(_) => "time_zone",
         ScheduleError::Jitter(_) => "jitter_seconds",
-        ScheduleError::Job { .. } => "job",
+        ScheduleError::Job { .. } | ScheduleError::Queue(QueueError::Payload { .. } | QueueError::Nul(_)) => "job",
         _ => {
             return match error {
                 ScheduleError::Queue(error) => error.into(),

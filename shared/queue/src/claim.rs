@@ -12,8 +12,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    Context, Queue, QueueError,
+    Context, PayloadError, Queue, QueueError,
     ledger::{complete::Finished, fail::Run},
+    payload,
     redis::tell_progress,
 };
 
@@ -65,9 +66,9 @@ pub enum ResultError {
     /// It does not serialize.
     #[error("the result does not serialize")]
     Encode(#[from] serde_json::Error),
-    /// Postgres stores no such text.
-    #[error("the result contains a NUL character")]
-    Nul,
+    /// Postgres stores no such JSON.
+    #[error("the result {0}")]
+    Unstorable(#[from] PayloadError),
 }
 
 const RESULT_LIMIT: usize = 16 * 1024;
@@ -145,9 +146,7 @@ impl Context {
         if json.len() > RESULT_LIMIT {
             return Err(ResultError::TooLarge(json.len()));
         }
-        if json.contains("\\u0000") {
-            return Err(ResultError::Nul);
-        }
+        payload::storable(json.as_bytes())?;
         *self.claim.said.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(json);
         Ok(())
     }

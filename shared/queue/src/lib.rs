@@ -22,6 +22,7 @@ mod batch;
 mod describe;
 mod envelope;
 mod ledger;
+mod payload;
 pub mod redis;
 pub mod testing;
 pub mod trace;
@@ -44,6 +45,7 @@ pub use operate::jobs::{
 pub use operate::queues::{LimitsError, QueueView, Queues};
 pub use operate::redrive::RedriveJobs;
 pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
+pub use payload::PayloadError;
 pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
 pub use redis::{BrokerMemory, Limits, LineView, RunningView, WorkerView};
 pub use relay::{Sweeper, Swept};

@@ -14,7 +14,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
-    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, Pruned, describe,
+    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, PayloadError, Pruned, describe,
     envelope::Message,
     ledger::{audit, complete, enqueue, fence, groups, replace, waiting_room},
     redis::{Broker, Incoming, Window, connection_config},
@@ -45,6 +45,8 @@ pub struct QueueConfig {
     /// A worker that gets nowhere for this long although jobs wait makes its connections anew; after as long again, it
     /// is unwell.
     pub watchdog: Duration,
+    /// Bytes of JSON that a job may be given: it carries ids, and content is kept elsewhere.
+    pub payload_limit: usize,
 }
 
 impl QueueConfig {
@@ -62,6 +64,7 @@ impl QueueConfig {
             grace: Duration::from_secs(25),
             version: env!("CARGO_PKG_VERSION").into(),
             watchdog: Duration::from_secs(30),
+            payload_limit: 256 * 1_024,
         }
     }
 }
@@ -91,6 +94,17 @@ pub enum QueueError {
     /// A payload does not serialize.
     #[error("the payload does not serialize")]
     Encode(#[source] serde_json::Error),
+    /// A payload cannot be kept. Nothing was asked of the ledger: the caller's transaction goes on.
+    #[error("the payload of `{name}` {problem}")]
+    Payload {
+        /// The job's.
+        name: String,
+        /// What is wrong with it.
+        problem: PayloadError,
+    },
+    /// A key, or a name, with a NUL in it, which no text of Postgres has. The caller's transaction goes on.
+    #[error("{0} has a NUL character in it, which the ledger cannot hold: leave it out")]
+    Nul(&'static str),
     /// The group is sealed, has failed, was cancelled, or does not exist.
     #[error("group {0} takes no more members")]
     GroupClosed(GroupId),
@@ -249,14 +263,15 @@ impl Queue {
     /// Writes a job into the ledger, in the caller's transaction. [`Queue::push`] the answer after the commit.
     ///
     /// # Errors
-    /// [`QueueError::GroupClosed`] when the group takes no more members, else the ledger's.
+    /// [`QueueError::GroupClosed`] when the group takes no more members, [`QueueError::Payload`] and [`QueueError::Nul`]
+    /// when the ledger could not hold it, else the ledger's.
     pub async fn enqueue<J: Job>(
         &self,
         conn: &mut PgConnection,
         job: &J,
         options: &Options,
     ) -> Result<Enqueued, QueueError> {
-        enqueue::insert(conn, std::slice::from_ref(job), options).await
+        enqueue::insert(conn, std::slice::from_ref(job), options, self.config().payload_limit).await
     }
 
     /// Writes any number of jobs, by one statement.
@@ -269,7 +284,7 @@ impl Queue {
         jobs: &[J],
         options: &Options,
     ) -> Result<Enqueued, QueueError> {
-        enqueue::insert(conn, jobs, options).await
+        enqueue::insert(conn, jobs, options, self.config().payload_limit).await
     }
 
     /// Hands committed jobs to the broker. Never fails and never waits long: the sweep is the net.
@@ -332,7 +347,7 @@ impl Queue {
     /// # Errors
     /// The ledger's.
     pub async fn create_group(&self, conn: &mut PgConnection, new: NewGroup) -> Result<GroupId, QueueError> {
-        groups::create(conn, &new).await
+        groups::create(conn, &new, self.config().payload_limit).await
     }
 
     /// No more members. When all have finished already, this enqueues the join.
@@ -418,7 +433,7 @@ impl Queue {
         claim: &Claim,
         jobs: &[J],
     ) -> Result<Completion, QueueError> {
-        let enqueued = replace::replace(conn, claim, jobs).await?;
+        let enqueued = replace::replace(conn, claim, jobs, self.config().payload_limit).await?;
         claim.set_completed();
         claim.set_fenced_off(enqueued.is_none());
         Ok(enqueued.map_or(Completion::AlreadyDone, Completion::Done))

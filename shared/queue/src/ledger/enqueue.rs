@@ -10,6 +10,7 @@ use crate::{
     Enqueued, Job, Options, QueueError,
     envelope::{Envelope, Message, now_millis},
     ledger::unique,
+    payload,
 };
 
 /// One statement for any number of jobs. The group gate comes first, so that nothing is inserted
@@ -38,8 +39,9 @@ pub(crate) async fn insert<J: Job>(
     conn: &mut PgConnection,
     jobs: &[J],
     options: &Options,
+    payload_limit: usize,
 ) -> Result<Enqueued, QueueError> {
-    insert_members(conn, jobs, options, false).await
+    insert_members(conn, jobs, options, (payload_limit, false)).await
 }
 
 /// The same, and a sealed group takes them too. The caller holds a member of it that is still to be done.
@@ -47,24 +49,37 @@ pub(crate) async fn insert_into_sealed<J: Job>(
     conn: &mut PgConnection,
     jobs: &[J],
     options: &Options,
+    payload_limit: usize,
 ) -> Result<Enqueued, QueueError> {
-    insert_members(conn, jobs, options, true).await
+    insert_members(conn, jobs, options, (payload_limit, true)).await
 }
+
+/// Bytes that a payload may have, and whether a sealed group takes the jobs too.
+type Door = (usize, bool);
 
 async fn insert_members<J: Job>(
     conn: &mut PgConnection,
     jobs: &[J],
     options: &Options,
-    sealed_too: bool,
+    door: Door,
 ) -> Result<Enqueued, QueueError> {
     if jobs.is_empty() {
         return Ok(Enqueued::default());
     }
-    let Some(unique) = &options.unique else { return insert_all(conn, jobs, options, sealed_too).await };
+    let keys = [("the unique key", &options.unique_key), ("the fair key", &options.fair_key)];
+    for (what, key) in keys {
+        if key.as_ref().is_some_and(|key| key.contains('\0')) {
+            return Err(QueueError::Nul(what));
+        }
+    }
+    if options.unique.as_ref().is_some_and(|unique| unique.key.contains('\0')) {
+        return Err(QueueError::Nul("the unique key"));
+    }
+    let Some(unique) = &options.unique else { return insert_all(conn, jobs, options, door).await };
     if let Some(existing) = unique::holder(conn, unique).await? {
         return Ok(Enqueued { existing: Some(existing), ..Enqueued::default() });
     }
-    let enqueued = insert_all(conn, &jobs[..1], options, sealed_too).await?;
+    let enqueued = insert_all(conn, &jobs[..1], options, door).await?;
     if let Some(&job) = enqueued.ids.first() {
         unique::take(conn, unique, job).await?;
     }
@@ -75,10 +90,11 @@ async fn insert_all<J: Job>(
     conn: &mut PgConnection,
     jobs: &[J],
     options: &Options,
-    sealed_too: bool,
+    (payload_limit, sealed_too): Door,
 ) -> Result<Enqueued, QueueError> {
     let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
     let payloads = jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
+    payloads.iter().try_for_each(|json| payload::check(J::NAME, json, payload_limit))?;
     let fair_key = options.fair_key.clone().or_else(|| options.client_id.map(|client| client.to_string()));
     let here = crate::trace::current();
     let given = options.trace_parents.iter().map(Option::as_ref).chain(std::iter::repeat(None));

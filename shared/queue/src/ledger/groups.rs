@@ -8,7 +8,7 @@ use super::{
     close::{self, Counts},
     stop,
 };
-use crate::{Enqueued, GroupId, Job, QueueError};
+use crate::{Enqueued, GroupId, Job, QueueError, payload};
 
 /// What a failed member does to its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
@@ -92,6 +92,16 @@ impl JobSpec {
             client_id: None,
             trace_parent: None,
         })
+    }
+
+    /// The ledger can hold it.
+    pub(crate) fn check(&self, payload_limit: usize) -> Result<(), QueueError> {
+        for (what, text) in [("the job's name", &self.name), ("the job's queue", &self.queue)] {
+            if text.contains('\0') {
+                return Err(QueueError::Nul(what));
+            }
+        }
+        payload::check(&self.name, &self.payload.to_string(), payload_limit)
     }
 
     /// On behalf of this client.
@@ -181,7 +191,17 @@ pub(crate) async fn progress(pool: &PgPool, group: GroupId) -> Result<Option<Gro
     .await
 }
 
-pub(crate) async fn create(conn: &mut PgConnection, new: &NewGroup) -> Result<GroupId, QueueError> {
+pub(crate) async fn create(
+    conn: &mut PgConnection,
+    new: &NewGroup,
+    payload_limit: usize,
+) -> Result<GroupId, QueueError> {
+    for join in new.on_complete.iter().chain(&new.on_failure) {
+        join.check(payload_limit)?;
+    }
+    if new.name.as_ref().is_some_and(|name| name.contains('\0')) {
+        return Err(QueueError::Nul("the group's name"));
+    }
     let id = Uuid::now_v7();
     let root = match new.parent {
         Some(parent) => Some(join_parent(conn, parent).await?),

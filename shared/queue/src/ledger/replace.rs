@@ -22,6 +22,7 @@ pub(crate) async fn replace<J: Job>(
     conn: &mut PgConnection,
     claim: &Claim,
     jobs: &[J],
+    payload_limit: usize,
 ) -> Result<Option<Enqueued>, QueueError> {
     let estate: Option<Estate> = sqlx::query_as(
         "select group_id, client_id, fair_key, trace_parent from jobs where id = $1 and state = 'available' for update",
@@ -36,7 +37,7 @@ pub(crate) async fn replace<J: Job>(
     if finished.nested {
         complete::lock_roots(conn, &[claim.id]).await?;
     }
-    let mut enqueued = enqueue::insert_into_sealed(conn, jobs, &options).await?;
+    let mut enqueued = enqueue::insert_into_sealed(conn, jobs, &options, payload_limit).await?;
     let (done, joins) = complete::complete(conn, claim.worker(), &[finished]).await?;
     enqueued.merge(joins);
     Ok((!done.is_empty()).then_some(enqueued))

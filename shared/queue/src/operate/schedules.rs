@@ -42,7 +42,7 @@ impl Schedules {
     /// # Errors
     /// When something of it cannot be, or the ledger's.
     pub async fn put(&self, new: &NewSchedule) -> Result<ScheduleView, ScheduleError> {
-        let (expression, zone) = check(new)?;
+        let (expression, zone) = check(new, self.queue.config().payload_limit)?;
         let now: jiff_sqlx::Timestamp = sqlx::query_scalar("select now()").fetch_one(self.queue.pool()).await?;
         let next = expression.next_after(now.to_jiff(), &zone);
         if next.is_none() {

@@ -25,6 +25,7 @@ mod operate;
 mod outcomes;
 mod pause;
 mod payloads;
+mod refused;
 mod reports;
 mod schedules;
 mod steps;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gristmill_queue::{Context, Job, JobError, Options, Progress, ResultError, Worker};
+use gristmill_queue::{Context, Job, JobError, Options, PayloadError, Progress, ResultError, Worker};
 use serde::{Deserialize, Serialize};
 
 use crate::support::{Effect, LONG, bench, once, sweep, until, work};
@@ -39,7 +39,7 @@ async fn act(ctx: Context, Act(how): Act) -> Result<(), JobError> {
         "snooze" => Err(JobError::Snooze(Duration::ZERO)),
         "result" => {
             assert!(matches!(ctx.set_result(&"x".repeat(20_000)), Err(ResultError::TooLarge(20_002))));
-            assert!(matches!(ctx.set_result(&"\0"), Err(ResultError::Nul)));
+            assert!(matches!(ctx.set_result(&"\0"), Err(ResultError::Unstorable(PayloadError::Nul))));
             ctx.set_result(&"not the last word")?;
             ctx.set_result(&serde_json::json!({ "rows": 7 }))?;
             once(&ctx, 1).await

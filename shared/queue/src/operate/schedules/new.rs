@@ -81,7 +81,7 @@ const LONGEST_NAME: usize = 100;
 const LONGEST_JITTER: u32 = 24 * 3_600;
 
 /// What the expression and the zone say, if all of it is well.
-pub(super) fn check(new: &NewSchedule) -> Result<(Expression, TimeZone), ScheduleError> {
+pub(super) fn check(new: &NewSchedule, payload_limit: usize) -> Result<(Expression, TimeZone), ScheduleError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
     if new.name.is_empty() || new.name.len() > LONGEST_NAME || !new.name.chars().all(fits) {
         return Err(ScheduleError::Name(new.name.clone()));
@@ -100,6 +100,7 @@ pub(super) fn check(new: &NewSchedule) -> Result<(Expression, TimeZone), Schedul
             return Err(ScheduleError::Job { field, problem });
         }
     }
+    job.check(payload_limit)?;
     Ok((Expression::parse(&new.cron)?, zone(&new.time_zone)?))
 }
 
