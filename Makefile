@@ -28,7 +28,7 @@ test:
 test-chaos: setup
 	cargo run --release --package gristmill -- chaos --minutes 3
 
-## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts, the API's document
+## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts
 check: tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
@@ -36,9 +36,8 @@ check: tools
 	cargo deny check bans licenses sources
 	cargo machete
 	@sh scripts/rules
-	@$(MAKE) --no-print-directory document
 
-## document  holds the API's document against linters, clients made of it, and Schemathesis; installs Node.js and Python
+## document  holds the API's document against linters, clients made of it, and Schemathesis, by hand or at night; installs Node.js and Python
 document:
 	@sh scripts/setup --document
 	cargo test --workspace --no-run --quiet
