@@ -1,6 +1,5 @@
 mod connections;
 mod patience;
-mod stalled;
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use gristmill_platform::stalled::Stalled;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -25,28 +26,17 @@ const STALLED: Duration = Duration::from_secs(120);
 /// Closing with unread bytes makes the kernel send a reset, and that makes the client's kernel throw the answer away.
 /// So we end our side, and read and discard what still comes until the client has seen it.
 pub(super) struct Lingering {
-    stream: TcpStream,
+    stream: Stalled<TcpStream>,
     must_linger: Arc<AtomicBool>,
     ended: bool,
     until: Option<Pin<Box<Sleep>>>,
-    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Lingering {
     pub(super) fn new(stream: TcpStream) -> (Self, Arc<AtomicBool>) {
         let must_linger = Arc::new(AtomicBool::new(false));
-        (Self { stream, must_linger: must_linger.clone(), ended: false, until: None, stalled: None }, must_linger)
-    }
-
-    /// A client that opens a stream of events and never reads would be held for ever.
-    fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALLED)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        let stream = Stalled::new(stream, STALLED);
+        (Self { stream, must_linger: must_linger.clone(), ended: false, until: None }, must_linger)
     }
 }
 
@@ -58,8 +48,7 @@ impl AsyncRead for Lingering {
 
 impl AsyncWrite for Lingering {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.bounded(cx, written)
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -67,8 +56,7 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.bounded(cx, written)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
+use gristmill_platform::stalled::Stalled;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,7 +14,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use super::{patience::Patient, stalled::Stalled};
+use super::patience::Patient;
 
 /// How long a peer is heard that does not send what it has to.
 #[derive(Clone, Copy, Debug)]

@@ -11,6 +11,7 @@ pub mod human;
 pub mod ids;
 pub mod keys;
 pub mod private;
+pub mod stalled;
 pub mod store;
 pub mod telemetry;
 
