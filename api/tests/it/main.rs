@@ -9,6 +9,7 @@ mod doors;
 mod encodings;
 mod events;
 mod foreign;
+mod hangup;
 mod hostile;
 mod idempotency;
 mod jobs;

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
+use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 
@@ -63,8 +64,8 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
     open(config, None).await
 }
 
-/// The same for who answers requests: no statement runs for longer than `patience`, so that none goes on after its request
-/// was given up. What has to take longer says so (`set local statement_timeout`).
+/// The same for who answers requests: no statement runs for longer than `patience`, and one that nobody waits for any more,
+/// because its client hung up, ends within a second or so. What has to take longer says so (`set local statement_timeout`).
 pub async fn connect_for_requests(config: &DatabaseConfig, patience: Duration) -> Result<PgPool, DatabaseError> {
     open(config, Some(patience)).await
 }
@@ -115,7 +116,12 @@ pub fn connect_lazily(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> 
     Ok(pool(config, options, None))
 }
 
+/// How long the statement of a connection that was dropped may still take before it is broken off.
+const DROPPED: Duration = Duration::from_millis(250);
+
 fn pool(config: &DatabaseConfig, options: PgConnectOptions, patience: Option<Duration>) -> PgPool {
+    // How often the server looks whether the client of a statement is still there.
+    let looks = if patience.is_some() { "500ms" } else { "2s" };
     PgPoolOptions::new()
         .max_connections(config.database_pool)
         .acquire_timeout(config.database_timeout)
@@ -124,7 +130,8 @@ fn pool(config: &DatabaseConfig, options: PgConnectOptions, patience: Option<Dur
             Box::pin(async move {
                 // A client that dies while its statement waits for a lock must not keep its locks. Not every platform's
                 // server can look; it is no reason to do without the connection.
-                let _ = sqlx::query("set client_connection_check_interval = '2s'").execute(&mut *connection).await;
+                let check = format!("set client_connection_check_interval = '{looks}'");
+                let _ = sqlx::query(&check).execute(&mut *connection).await;
                 // Statements over a chunk's thousands of keys look dear to the planner; compiling them costs more than it
                 // saves.
                 sqlx::query("set jit = off").execute(&mut *connection).await?;
@@ -137,7 +144,26 @@ fn pool(config: &DatabaseConfig, options: PgConnectOptions, patience: Option<Dur
                 Ok(())
             })
         })
+        .after_release(move |connection, _| {
+            Box::pin(async move { Ok(patience.is_none() || has_ended(connection).await) })
+        })
         .connect_lazy_with(options.application_name("gristmill"))
+}
+
+/// Whether the connection waits for its next statement. Of one that was dropped within a statement sqlx would wait for the
+/// end of it; when it is closed instead, the server sees that nobody is there, and ends the statement.
+async fn has_ended(connection: &mut PgConnection) -> bool {
+    match tokio::time::timeout(DROPPED, connection.ping()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a connection broke while nobody waited for it");
+            false
+        }
+        Err(_) => {
+            tracing::debug!("a statement is broken off: nobody waits for it any more");
+            false
+        }
+    }
 }
 
 /// Whether the error is one of a server that is starting, stopping or not there yet.
