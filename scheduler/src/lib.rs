@@ -1,11 +1,12 @@
 //! What nobody asks for and everybody needs: jobs by the clock, the relay's sweep, healing of the broker, uploads whose
-//! receiver died, retention and audits. Any number of schedulers may run: each thing they do is safe when done twice.
+//! receiver died, retention, statistics of tables that were filled in bulk, and audits. Any number of schedulers may run: each thing they do is safe when done twice.
 
 mod audit;
 mod retention;
 mod schedules;
 mod sign;
 mod stale;
+mod statistics;
 
 use std::{
     future::Future,
@@ -72,7 +73,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// The scheduler's tasks, until `shutdown`: what [`run`] runs, and what tests run on their own engines.
 pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationToken) {
     audit::describe();
-    let (audited, stale, kept, there) = (env.clone(), env.clone(), env.clone(), env.pool.clone());
+    let (audited, stale, kept) = (env.clone(), env.clone(), env.clone());
+    let (there, counted) = (env.pool.clone(), env.pool.clone());
     tokio::join!(
         Sweeper::new(&env.queue).run(shutdown.clone()),
         Cron::new(&env.queue).run(shutdown.clone()),
@@ -80,6 +82,7 @@ pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationTok
         every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
         gauge(&env.queue, &shutdown),
         every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),
+        every("statistics", Duration::from_secs(15), &shutdown, || statistics::refresh(&counted)),
         every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, config)),
     );
 }

@@ -301,3 +301,35 @@ async fn what_upstream_said_long_ago_is_removed() {
     stop.cancel();
     serving.await.unwrap();
 }
+
+/// Whether Postgres has looked at the rows of a table.
+async fn is_known(env: &Env, table: &str) -> bool {
+    sqlx::query_scalar("select reltuples > 0 from pg_class where oid = $1::text::regclass")
+        .bind(table)
+        .fetch_one(&env.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planner_is_told_of_tables_that_were_filled_in_bulk() {
+    let stack = testing::stack().await;
+    for (table, rows) in [("\"Held back\"", 50_000), ("bulk", 30_000), ("small", 500)] {
+        let sql = format!(
+            "create table {table} (n int) with (autovacuum_enabled = false);
+             insert into {table} select generate_series(1, {rows})"
+        );
+        sqlx::raw_sql(&sql).execute(&stack.pool).await.unwrap();
+    }
+    let mut holder = stack.pool.begin().await.unwrap();
+    // As autovacuum holds a table.
+    sqlx::raw_sql("lock table \"Held back\" in share update exclusive mode").execute(&mut *holder).await.unwrap();
+    let (env, stop, serving, _stack) = scheduler_on(stack, SchedulerConfig::default()).await;
+    until("the large table is known", || is_known(&env, "bulk")).await;
+    assert!(!is_known(&env, "\"Held back\"").await, "it is in other hands, and nobody waits for it");
+    holder.rollback().await.unwrap();
+    until("so is the one that was held", || is_known(&env, "\"Held back\"")).await;
+    assert!(!is_known(&env, "small").await, "a few rows are autovacuum's business");
+    stop.cancel();
+    serving.await.unwrap();
+}
