@@ -1,6 +1,6 @@
 //! Amounts of money, as every answer shows them.
 
-use gristmill_pipelines::MAX_AMOUNT_MINOR;
+use gristmill_pipelines::values;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,25 +28,22 @@ impl Money {
     }
 }
 
-/// A decimal number of a currency's major unit, as minor units: exact, at most two decimals.
+/// An amount above nothing, in a currency's major unit, as files have it: in minor units, exactly.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn parse_minor(text: &str) -> Result<i64, String> {
-    let wrong =
-        || format!("'{text}' is not an amount of 0.01 to 9999999999.99 with at most two decimals after a point");
-    let (major, minor) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if major.is_empty() || !digits(major) || !digits(minor) || minor.len() > 2 || text.ends_with('.') {
-        return Err(wrong());
-    }
-    let cents = format!("{minor:0<2}");
-    let total = major.parse::<i64>().ok().and_then(|major| major.checked_mul(100)?.checked_add(cents.parse().ok()?));
-    total.filter(|total| (1..=MAX_AMOUNT_MINOR).contains(total)).ok_or_else(wrong)
+    values::amount(text).filter(|minor| *minor > 0).ok_or_else(|| {
+        let wanted = values::unclear_amount(text)
+            .unwrap_or_else(|| "an amount of 0.01 to 9999999999.99 with at most two decimals after a point".to_owned());
+        format!("'{text}' is not {wanted}")
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use gristmill_pipelines::MAX_AMOUNT_MINOR;
+
     use super::*;
 
     #[test]
@@ -65,6 +62,7 @@ mod tests {
         assert_eq!(parse_minor("19.99"), Ok(1_999));
         assert_eq!(parse_minor("100000.00"), Ok(10_000_000));
         assert_eq!((parse_minor("7"), parse_minor("0.5")), (Ok(700), Ok(50)));
+        assert_eq!((parse_minor("10.0000"), parse_minor("+12.5")), (Ok(1_000), Ok(1_250)));
         assert_eq!(parse_minor("9999999999.99"), Ok(MAX_AMOUNT_MINOR));
         for bad in [
             "10000000000",
@@ -79,8 +77,14 @@ mod tests {
             "1e3",
             "1,00",
             "99999999999999999999",
+            "1.000",
         ] {
             assert!(parse_minor(bad).is_err(), "{bad}");
         }
+        let asked = parse_minor("1.000").unwrap_err();
+        assert!(
+            asked.ends_with("an amount that reads in one way only: write 1000 or 1.00, whichever is meant"),
+            "{asked}"
+        );
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub use amount::MAX_AMOUNT_MINOR;
-pub(crate) use amount::{decimals, within, without_exponent};
+pub(crate) use amount::{decimals, plain_number, two_readings, within};
 pub use blank::trim;
 pub(crate) use blank::trim_bytes;
 pub use date::days_of;
@@ -64,8 +64,7 @@ impl<'r> Field<'r> {
     pub(crate) fn amount(self) -> Result<i64, Fault> {
         let digits = self.bytes.strip_prefix(b"+").unwrap_or(self.bytes);
         amount::unsigned(digits).filter(|amount| *amount > 0).ok_or_else(|| {
-            self.fault(
-                ReasonCode::BadAmount,
+            self.no_amount(
                 "an amount greater than 0 and up to 9999999999.99, with at most two decimals after a point and no \
                  separators of thousands, like 7811 or 1000.50",
             )
@@ -75,8 +74,7 @@ impl<'r> Field<'r> {
     /// An amount of any sign in the currency's major unit; returned in hundredths.
     pub(crate) fn signed_amount(self) -> Result<i64, Fault> {
         signed(self.bytes).ok_or_else(|| {
-            self.fault(
-                ReasonCode::BadAmount,
+            self.no_amount(
                 "an amount up to 9999999999.99, with at most two decimals after a point and no separators of thousands, \
                  like 12.99 or -4.50",
             )
@@ -116,6 +114,15 @@ impl<'r> Field<'r> {
             Ok(text)
         } else {
             Err(self.fault(ReasonCode::BadEmail, "an address like name@example.com"))
+        }
+    }
+
+    /// What to say of what is no amount.
+    #[cold]
+    fn no_amount(self, expected: &str) -> Fault {
+        match two_readings(self.bytes, true) {
+            Some(readings) => self.fault(ReasonCode::BadAmount, &one_reading(&readings)),
+            None => self.fault(ReasonCode::BadAmount, expected),
         }
     }
 
@@ -160,6 +167,11 @@ impl<'r> Field<'r> {
             format!("{} is longer than {max} characters; it begins with {}", self.column, excerpt(self.bytes));
         Fault { column: Some(self.column), code: ReasonCode::FieldTooLong, message }
     }
+}
+
+/// What is expected instead of an amount with [`two_readings`].
+pub(crate) fn one_reading((thousands, decimals): &(String, String)) -> String {
+    format!("an amount that reads in one way only: write {thousands} or {decimals}, whichever is meant")
 }
 
 /// An amount of any sign, in hundredths.

@@ -114,10 +114,12 @@ reason_codes! {
     /// Not a UUID of the form 8-4-4-4-12 hexadecimal digits.
     BadUuid = "bad_uuid",
     /// Not an amount up to 9,999,999,999.99 with at most two decimals after a point; of a debt, not one greater than 0.
+    /// Nor one like 1.000, which is a thousand to some and 1.00 to others (as a number of JSON it is 1).
     BadAmount = "bad_amount",
     /// An id that a spreadsheet has shortened, like 1.23E+10: its digits are lost.
     BadId = "bad_id",
-    /// Not a date of the calendar in the form YYYY-MM-DD; of a claim, M/D/YY, or one after the day on which it came.
+    /// Not a date of the calendar in the form YYYY-MM-DD; of a claim, M/D/YY, or one before 1900 or
+    /// after the day on which it came.
     BadDate = "bad_date",
     /// Not a date and time as RFC 3339 or a database writes them; without an offset it is UTC.
     BadTimestamp = "bad_timestamp",

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Owner, ReasonCode, Rules, Table,
     copy::{Template, push_field, push_null},
-    fields::Field,
+    fields::{Field, one_reading},
     parse::{Fields, Pipeline},
     reject::Fault,
 };
@@ -131,9 +131,11 @@ pub fn check(line: &Line<'_>, switches: Switches) -> Result<Values, Vec<Broken>>
 
 fn told(line: &Line<'_>, rule: &'static rules::Rule, column: usize) -> Broken {
     let field = Field { column: COLUMNS[column], bytes: line.field(column), plain: false };
-    let Fault { code, message, .. } = match rule.code {
-        ReasonCode::BadId => field.shortened(rule.code),
-        code => field.fault(code, rule.expects),
+    let readings = if rule.code == ReasonCode::BadAmount { values::readings(field.bytes) } else { None };
+    let Fault { code, message, .. } = match (rule.code, readings) {
+        (ReasonCode::BadId, _) => field.shortened(rule.code),
+        (code, Some(readings)) => field.fault(code, &one_reading(&readings)),
+        (code, None) => field.fault(code, rule.expects),
     };
     Broken { column: COLUMNS[column], rule: rule.name, code, message }
 }

@@ -43,6 +43,13 @@ pub static RULES: &[Rule] = &[
         "a day that is not after the one on which the claim came",
     ),
     rule(
+        "service_date_from_1900_on",
+        ReasonCode::BadDate,
+        &[SERVICE_DATE],
+        from_1900_on,
+        "a day from 1900-01-01 on: is its year mistyped?",
+    ),
+    rule(
         "procedure_starts_with_d",
         ReasonCode::BadProcedure,
         &[PROCEDURE],
@@ -138,6 +145,10 @@ fn not_in_the_future(field: &[u8], line: &Line<'_>) -> bool {
         // What is no date breaks another rule.
         _ => true,
     }
+}
+
+fn from_1900_on(field: &[u8], line: &Line<'_>) -> bool {
+    values::day(field, line.today()).is_none_or(|day| day >= values::EARLIEST)
 }
 
 fn ids_are_whole(field: &[u8], _: &Line<'_>) -> bool {

@@ -1,9 +1,10 @@
 //! What the texts of a line mean: money and dates as clinics write them.
 
-use crate::fields::{clock, days_of, decimals, trim_bytes, within};
+use crate::fields::{clock, days_of, decimals, trim_bytes, two_readings, within};
 
 /// An amount in cents: `$` and commas between thousands are allowed, at most two decimals; negative by a `-`, or in
-/// parentheses as accountants write it, inside of the `$` or around it. A `-` alone is the accountants' zero.
+/// parentheses as accountants write it, inside of the `$` or around it. A `-` alone is the accountants' zero. A comma parts
+/// thousands and nothing else, so `1,000` has one meaning; `1.000` has two, see [`readings`], and is none.
 pub(super) fn money(text: &[u8]) -> Option<i64> {
     if trim_bytes(text.strip_prefix(b"$").unwrap_or(text)) == b"-" {
         return Some(0);
@@ -22,8 +23,22 @@ pub(super) fn money(text: &[u8]) -> Option<i64> {
     };
     let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
     let (units, behind) = text.split_at(point);
+    if behind.len() == 4 && two_readings(text, false).is_some() {
+        return None;
+    }
     let cents = within(whole(units)?.checked_mul(100)?.checked_add(decimals(behind)?)?)?;
     Some(if negative { -cents } else { cents })
+}
+
+/// Both readings of an amount like `$1.000`.
+pub(super) fn readings(text: &[u8]) -> Option<(String, String)> {
+    let text = trim_bytes(text.strip_prefix(b"$").unwrap_or(text));
+    match signed(text) {
+        (true, inner) if text.starts_with(b"(") => {
+            two_readings(inner, false).map(|(thousands, decimals)| (format!("-{thousands}"), format!("-{decimals}")))
+        }
+        _ => two_readings(text, false),
+    }
 }
 
 /// Whether a `-` or parentheses say that what is inside of them is negative.
@@ -78,6 +93,9 @@ pub(super) fn day(text: &[u8], today: Option<i32>) -> Option<i32> {
         false => days_of(year(third, today)?, number(first, 1..=2)?, number(second, 1..=2)?),
     }
 }
+
+/// 1900-01-01: no year of two digits is read as an earlier one, and no plan pays for what was done before.
+pub(super) const EARLIEST: i32 = -36_524;
 
 fn year(text: &[u8], today: Option<i32>) -> Option<i32> {
     match (text.len(), number(text, 2..=4)?) {
@@ -152,7 +170,11 @@ mod tests {
             ("-\u{a0}5", -500),
             ("(1,000.05)", -100_005),
             ("$9,999,999,999.99", MAX_AMOUNT_MINOR),
-            ("$100.000", 10_000),
+            ("$100.0000", 10_000),
+            ("$1,000.000", 100_000),
+            ("$1,000", 100_000),
+            ("0.500", 50),
+            ("1234.500", 123_450),
         ] {
             assert_eq!(money(text.as_bytes()), Some(cents), "{text}");
         }
@@ -188,10 +210,27 @@ mod tests {
             "1 000",
             "10,000,000,000.00",
             "1,000.001",
+            "1.000",
+            "$100.000",
+            "($100.500)",
+            "-$1.230",
             "99999999999999999999",
         ] {
             assert_eq!(money(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn money_with_two_readings_is_told_in_both() {
+        for (text, thousands, decimals) in [
+            ("$1.000", "1000", "1.00"),
+            ("($100.500)", "-100500", "-100.50"),
+            ("$(1.000)", "-1000", "-1.00"),
+            ("-$1.230", "-1230", "-1.23"),
+        ] {
+            assert_eq!(super::readings(text.as_bytes()), Some((thousands.to_owned(), decimals.to_owned())), "{text}");
+        }
+        assert_eq!(super::readings(b"1,000"), None);
     }
 
     #[test]

@@ -56,6 +56,11 @@ pub(crate) const SAMPLES: Samples = Samples {
             Some("debtAmount"),
             ReasonCode::BadAmount,
         ),
+        bad(
+            b"A,1,a@b.c,1.000,2024-01-19,00000000-0000-4000-8000-000000000000",
+            Some("debtAmount"),
+            ReasonCode::BadAmount,
+        ),
         bad(b"A,1,a@b.c,-1,nonsense,00000000-0000-4000-8000-000000000000", Some("debtAmount"), ReasonCode::BadAmount),
         bad(b"A,1,a@b.c,1,2023-02-29,00000000-0000-4000-8000-000000000000", Some("debtDueDate"), ReasonCode::BadDate),
         bad(b"A,1,a@b.c,1,19/01/2024,00000000-0000-4000-8000-000000000000", Some("debtDueDate"), ReasonCode::BadDate),

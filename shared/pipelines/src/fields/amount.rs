@@ -5,7 +5,7 @@
 pub const MAX_AMOUNT_MINOR: i64 = 999_999_999_999;
 
 /// Decimal digits, then nothing or a point and decimals, of which those beyond the second are zeros, as databases pad
-/// them; at most [`MAX_AMOUNT_MINOR`].
+/// them; at most [`MAX_AMOUNT_MINOR`]. Not what is [`two_readings`].
 pub(crate) fn unsigned(bytes: &[u8]) -> Option<i64> {
     let (units, hundredths) = match bytes {
         [units @ .., b'.', tenths] => (units, 10 * digit(*tenths)?),
@@ -42,8 +42,33 @@ pub(crate) fn within(minor: i64) -> Option<i64> {
 fn padded(bytes: &[u8]) -> Option<(&[u8], i64)> {
     let point = bytes.iter().position(|byte| *byte == b'.')?;
     match &bytes[point + 1..] {
+        [_, _, b'0'] if may_be_thousands(&bytes[..point]) => None,
         [tenths, hundredths, rest @ ..] if !rest.is_empty() && rest.iter().all(|byte| *byte == b'0') => {
             Some((&bytes[..point], 10 * digit(*tenths)? + digit(*hundredths)?))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a point or a comma may follow these digits that parts thousands from hundreds.
+fn may_be_thousands(units: &[u8]) -> bool {
+    matches!(units, [b'1'..=b'9', rest @ ..] if rest.len() < 3 && rest.iter().all(u8::is_ascii_digit))
+}
+
+/// Both readings of an amount of one to three digits, one separator, three digits with a zero at their end: `1.000` is a
+/// thousand in Brazil, and 1.00 where a database pads three decimals. With `commas` it may be a comma too. Signs and a `$`
+/// before it are read over.
+#[cold]
+pub(crate) fn two_readings(text: &[u8], commas: bool) -> Option<(String, String)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (sign, text) = match text.trim_start_matches(['$', '+', ' ']).strip_prefix('-') {
+        Some(rest) => ("-", rest.trim_start_matches(['$', ' '])),
+        None => ("", text.trim_start_matches(['$', '+', ' '])),
+    };
+    let (units, behind) = text.split_once(|c| c == '.' || commas && c == ',')?;
+    match behind.as_bytes() {
+        [a, b, b'0'] if may_be_thousands(units.as_bytes()) && a.is_ascii_digit() && b.is_ascii_digit() => {
+            Some((format!("{sign}{units}{behind}"), format!("{sign}{units}.{}", &behind[..2])))
         }
         _ => None,
     }
@@ -53,11 +78,16 @@ fn digit(byte: u8) -> Option<i64> {
     byte.is_ascii_digit().then(|| i64::from(byte - b'0'))
 }
 
-/// A number of JSON with an exponent, without one: `1.25E2` is `125`. Exact; `None` where it has no exponent, or has more
-/// digits on one side of its point than any amount.
-pub(crate) fn without_exponent(number: &str) -> Option<String> {
+/// A number of JSON as an amount is written, where it is not already: `1.25E2` is `125`, and `1.000`, which has one meaning in
+/// JSON, is `1`. Exact; `None` where it has neither an exponent nor three decimals, or has more digits on one side of its point
+/// than any amount.
+pub(crate) fn plain_number(number: &str) -> Option<String> {
     const MOST: i32 = 40;
-    let (mantissa, exponent) = number.split_once(['e', 'E'])?;
+    let (mantissa, exponent) = match number.split_once(['e', 'E']) {
+        Some(parts) => parts,
+        None if number.len() > 4 && number.as_bytes()[number.len() - 4] == b'.' => (number, "0"),
+        None => return None,
+    };
     let exponent: i32 = exponent.parse().ok().filter(|exponent: &i32| exponent.abs() <= MOST)?;
     let (sign, mantissa) = match mantissa.strip_prefix('-') {
         Some(mantissa) => ("-", mantissa),
@@ -93,8 +123,9 @@ mod tests {
             ("19.99", 1999),
             ("19.9", 1990),
             ("0007", 700),
-            ("10.500", 1050),
             ("10.5000", 1050),
+            ("0.500", 50),
+            ("1234.500", 123_450),
             ("7.000000", 700),
             ("9999999999.99", MAX_AMOUNT_MINOR),
             ("9999999999.990", MAX_AMOUNT_MINOR),
@@ -114,6 +145,9 @@ mod tests {
             "1.0001",
             "1.00.0",
             "1.0.00",
+            "1.000",
+            "10.500",
+            "999.990",
             "1,000",
             "1.000,00",
             "10,50",
@@ -132,7 +166,28 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_json_lose_their_exponent_and_nothing_else() {
+    fn what_reads_in_two_ways_is_read_in_both() {
+        for (text, thousands, decimals) in [
+            ("1.000", "1000", "1.00"),
+            ("10.500", "10500", "10.50"),
+            ("-999.990", "-999990", "-999.99"),
+            ("+1,000", "1000", "1.00"),
+            ("$-1.230", "-1230", "-1.23"),
+            ("-$1.230", "-1230", "-1.23"),
+        ] {
+            let both = Some((thousands.to_owned(), decimals.to_owned()));
+            assert_eq!(two_readings(text.as_bytes(), true), both, "{text}");
+        }
+        assert_eq!(two_readings(b"1,000", false), None);
+        for text in
+            ["1.234", "0.500", "1234.500", "1.0000", "1.000.000", "1,000.000", "1.00", "x.000", "1.0x0", "é.000"]
+        {
+            assert_eq!(two_readings(text.as_bytes(), true), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_json_become_amounts_and_lose_nothing() {
         for (number, plain) in [
             ("1E2", "100"),
             ("1e+2", "100"),
@@ -144,11 +199,14 @@ mod tests {
             ("-7.5E0", "-7.5"),
             ("0e5", "0"),
             ("1.500e1", "15"),
+            ("1.000", "1"),
+            ("-10.500", "-10.5"),
+            ("1.234", "1.234"),
         ] {
-            assert_eq!(without_exponent(number).as_deref(), Some(plain), "{number}");
+            assert_eq!(plain_number(number).as_deref(), Some(plain), "{number}");
         }
-        for number in ["1", "1.5", "1e400", "1e-2147483649", "1e99999999999999999999"] {
-            assert_eq!(without_exponent(number), None, "{number}");
+        for number in ["1", "1.5", "1.50", "1.5000", "1000", "1e400", "1e-2147483649", "1e99999999999999999999"] {
+            assert_eq!(plain_number(number), None, "{number}");
         }
     }
 }

@@ -22,7 +22,30 @@ fn amounts_of_debts_are_positive() {
     }
 }
 
+#[test]
+fn amounts_with_two_readings_are_asked_about() {
+    for (text, readings) in [("1.000", "1000 or 1.00"), ("+10.500", "10500 or 10.50"), ("250,000", "250000 or 250.00")]
+    {
+        for fault in [field(text.as_bytes()).amount().unwrap_err(), field(text.as_bytes()).signed_amount().unwrap_err()]
+        {
+            let wanted = format!(
+                "x is {text:?}, expected an amount that reads in one way only: write {readings}, whichever is meant"
+            );
+            assert_eq!((fault.code, fault.message), (ReasonCode::BadAmount, wanted));
+        }
+    }
+    let fault = field(b"-1.000").signed_amount().unwrap_err();
+    assert!(fault.message.contains("write -1000 or -1.00"), "{}", fault.message);
+}
+
 proptest! {
+    #[test]
+    fn an_amount_means_one_thing(units in 1..1_000_i64, behind in 0..100_u8, zeros in 0..6_usize) {
+        let text = format!("{units}.{behind:02}{}", "0".repeat(zeros));
+        let meant = (zeros != 1).then_some(units * 100 + i64::from(behind));
+        prop_assert_eq!(field(text.as_bytes()).amount().ok(), meant);
+    }
+
     #[test]
     fn every_day_is_counted_as_jiff_counts_it(days in -730_119..2_921_939_i32) {
         let day = civil::date(2000, 1, 1).checked_add(days.days()).unwrap();

@@ -1,6 +1,6 @@
 //! From lines of JSON to records. A record's fields are the kind's columns in their order: what the line's object has
 //! under these names, in any capitalisation. A text is the field as it says, a number as it is written
-//! (an amount's exponent is worked out), null is none.
+//! (an amount's exponent is worked out, and three decimals are no thousands), null is none.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Record, Records, Span};
 use crate::{
     Layout, ReasonCode,
-    fields::without_exponent,
+    fields::plain_number,
     names::same,
     reject::{Fault, excerpt},
 };
@@ -143,7 +143,7 @@ impl Object<'_> {
                 self.escapes = true;
                 self.texts.extend_from_slice(serde_json::from_str::<String>(value)?.as_bytes());
             }
-            number @ [b'-' | b'0'..=b'9', ..] => match without_exponent(value) {
+            number @ [b'-' | b'0'..=b'9', ..] => match plain_number(value) {
                 Some(amount) if self.amounts.contains(&place) => self.texts.extend_from_slice(amount.as_bytes()),
                 _ => self.texts.extend_from_slice(number),
             },

@@ -140,3 +140,27 @@ fn no_service_is_after_the_day_on_which_it_came() {
         assert!(message.ends_with(rule), "{message}");
     }
 }
+
+#[test]
+fn no_service_is_of_a_mistyped_century() {
+    let today = gristmill_pipelines::values::days_of(2026, 11, 29);
+    for date in ["0024-01-19", "1824-01-19", "1/19/1824", "1/19/0024", "1899-12-31", "2204-01-19", "1/19/2204"] {
+        let parsed = parse(&format!("{date},D0180,,G,1,1497775530,1,1,0,0"), Options { today, ..Options::default() });
+        let [reject] = &parsed.rejects[..] else { panic!("{date}") };
+        assert_eq!((reject.code, reject.column), (ReasonCode::BadDate, Some("service date")), "{date}");
+        let rule = if date.contains("2204") { "service_date_not_in_the_future" } else { "service_date_from_1900_on" };
+        assert!(reject.message.contains(rule), "{}", reject.message);
+    }
+    let parsed = parse("1900-01-01,D0180,,G,1,1497775530,1,1,0,0", Options { today, ..Options::default() });
+    assert_eq!(parsed.rejects.len(), 0);
+}
+
+#[test]
+fn an_amount_that_reads_in_two_ways_is_asked_about() {
+    let parsed = parse("3/28/18,D0180,,G,1,1497775530,($1.000),1,0,0", Options::default());
+    let [reject] = &parsed.rejects[..] else { panic!("{parsed:?}") };
+    assert_eq!(reject.code, ReasonCode::BadAmount);
+    assert!(reject.message.contains("write -1000 or -1.00, whichever is meant"), "{}", reject.message);
+    let parsed = parse("3/28/18,D0180,,G,1,1497775530,\"1,000\",\"1,000.000\",0,1.0000", Options::default());
+    assert_eq!(parsed.rejects.len(), 0, "{parsed:?}");
+}

@@ -232,12 +232,19 @@ fn numbers_with_an_exponent_are_exact_amounts() {
             let line = line.replace("AMOUNT", amount);
             kind.parse(line.as_bytes(), 1, &layout, &OWNER, &Rules::default())
         };
-        for (number, plain) in [("1E2", "100"), ("1.2345e3", "1234.50"), ("19990e-3", "19.99"), ("1e0", "1")] {
+        for (number, plain) in [
+            ("1E2", "100"),
+            ("1.2345e3", "1234.50"),
+            ("19990e-3", "19.99"),
+            ("1e0", "1"),
+            ("1.000", "1"),
+            ("10.500", "10.50"),
+        ] {
             let parsed = parse(number);
             assert_eq!(parsed.rejects, [], "{kind}: {number}");
             assert_eq!(parsed.tuples, parse(plain).tuples, "{kind}: {number}");
         }
-        for number in ["1e-3", "1e10", "1e400", "0.30000000000000004", "\"1E2\""] {
+        for number in ["1e-3", "1e10", "1e400", "0.30000000000000004", "\"1E2\"", "\"1.000\""] {
             assert_eq!(parse(number).rejects[0].code, ReasonCode::BadAmount, "{kind}: {number}");
         }
     }
