@@ -1,18 +1,25 @@
 //! The same small POST again, told by its `Idempotency-Key`, gets the same answer and does nothing.
 //!
 //! An answer is kept for a day when it is a success: what was refused has done nothing, so it is asked anew. After a fault
-//! nobody knows, so the key stays in flight for a minute. What must never be done twice writes its answer down in the
-//! transaction of its effect ([`Once`]). Uploads have a way of their own, because their bodies are not held.
+//! nobody knows, so the key stays in flight for a minute. A route whose effect is one transaction writes its answer down in it
+//! ([`Once`]); the others can be repeated. Uploads have a way of their own, because their bodies are not held.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{Request, State},
+    extract::{FromRequestParts, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgExecutor, PgPool};
@@ -69,13 +76,14 @@ pub(crate) async fn idempotent(
         key,
         fingerprint: hash.finalize().to_vec(),
         attempt: Uuid::now_v7(),
+        kept: AtomicBool::new(false),
     };
     if let Some(answer) = run.begin().await? {
         return Ok(answer);
     }
     let run = Arc::new(run);
     let mut request = Request::from_parts(parts, Body::from(body));
-    request.extensions_mut().insert(Once(run.clone()));
+    request.extensions_mut().insert(Once(Some(run.clone())));
     // On a task of its own: once begun it is finished and its answer kept, even if the client hangs up.
     let running = async move {
         let response = next.run(request).await;
@@ -84,12 +92,27 @@ pub(crate) async fn idempotent(
     tokio::spawn(running.in_current_span()).await.map_err(Problem::internal)?
 }
 
-/// The key of a request, for who writes its answer down in the transaction of its effect.
-#[derive(Clone)]
-pub(crate) struct Once(Arc<Run>);
+/// The key of a request, for who writes its answer down in the transaction of its effect. Of a request without one it does
+/// nothing.
+#[derive(Clone, Default)]
+pub(crate) struct Once(Option<Arc<Run>>);
+
+impl<S: Sync> FromRequestParts<S> for Once {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
 
 impl Once {
-    /// Keeps the answer of a success.
+    /// Whether the request has a key.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Keeps the answer of a success, with its header `Location`. The last statement before the commit, whose failure must be
+    /// the request's.
     ///
     /// # Errors
     /// When the request has taken so long that another one with the key runs by now: it must have no effect.
@@ -97,12 +120,14 @@ impl Once {
         &self,
         conn: &mut PgConnection,
         status: StatusCode,
-        location: &HeaderValue,
+        location: Option<&HeaderValue>,
         answer: &impl Serialize,
     ) -> Result<()> {
+        let Some(run) = &self.0 else { return Ok(()) };
         let body = serde_json::to_vec(answer).map_err(Problem::internal)?;
-        let json = Some("application/json");
-        if self.0.keep(conn, status, json, location.to_str().ok(), &body).await? {
+        let location = location.map(HeaderValue::to_str).transpose().map_err(Problem::internal)?;
+        if run.keep(conn, status, Some("application/json"), location, &body).await? {
+            run.kept.store(true, Ordering::Relaxed);
             return Ok(());
         }
         Err(in_flight("Another request with this Idempotency-Key is running meanwhile. Send it again in a moment."))
@@ -120,6 +145,8 @@ struct Run {
     key: String,
     fingerprint: Vec<u8>,
     attempt: Uuid,
+    /// The answer of a success is in the transaction of its effect.
+    kept: AtomicBool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -208,6 +235,9 @@ impl Run {
             .execute(&self.pool)
             .await;
             self.note(forgotten);
+            return Ok(response);
+        }
+        if self.kept.load(Ordering::Relaxed) {
             return Ok(response);
         }
         let (parts, body) = response.into_parts();

@@ -17,6 +17,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
+    idempotency::Once,
     json::Options,
     money::Money,
     openapi::{NotWaiting, Over},
@@ -134,16 +135,14 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     Options(new): Options<NewBillingRun>,
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     Params::of(&uri).finish()?;
-    let queue = &app.receiver.queue;
     let mut tx = app.receiver.pool.begin().await?;
-    let (run, jobs) = runs::create(&mut tx, queue, caller.id(), Cause::Request, new.dry_run, 0).await?;
-    tx.commit().await?;
-    queue.push(jobs).await;
-    accepted(run)
+    let (run, jobs) = runs::create(&mut tx, &app.receiver.queue, caller.id(), Cause::Request, new.dry_run, 0).await?;
+    done(&app, tx, once, run, jobs).await
 }
 
 /// One billing run
@@ -166,6 +165,7 @@ pub(crate) async fn approve(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    once: Once,
     uri: Uri,
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     Params::of(&uri).finish()?;
@@ -173,7 +173,7 @@ pub(crate) async fn approve(
     let mut tx = app.receiver.pool.begin().await?;
     let jobs = runs::approve(&mut tx, &app.receiver.queue, caller.id(), run.id).await?;
     let refused = || Problem::new(Code::NotHeld, "The run does not wait for an approval.");
-    done(&app, tx, run, jobs.ok_or_else(refused)?).await
+    done(&app, tx, once, run, jobs.ok_or_else(refused)?).await
 }
 
 /// Stop a run
@@ -193,25 +193,24 @@ pub(crate) async fn cancel(
     let mut tx = app.receiver.pool.begin().await?;
     let jobs = runs::cancel(&mut tx, &app.receiver.queue, caller.id(), run.id).await?;
     let refused = || Problem::new(Code::RunOver, "The run has ended: there is nothing left to stop.");
-    done(&app, tx, run, jobs.ok_or_else(refused)?).await
+    done(&app, tx, Once::default(), run, jobs.ok_or_else(refused)?).await
 }
 
 /// What was done to a run takes effect; the answer is the run as it is then.
 async fn done(
     app: &App,
     mut tx: Transaction<'_, Postgres>,
+    once: Once,
     run: Row,
     jobs: Enqueued,
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     let now = runs::find(&mut *tx, run.client_id, run.id).await?.unwrap_or(run);
+    let location = HeaderValue::try_from(format!("/v1/billing-runs/{}", now.id)).map_err(Problem::internal)?;
+    let run = BillingRun::from(now);
+    once.keep(&mut tx, StatusCode::ACCEPTED, Some(&location), &run).await?;
     tx.commit().await?;
     app.receiver.queue.push(jobs).await;
-    accepted(now)
-}
-
-fn accepted(run: Row) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
-    let location = HeaderValue::try_from(format!("/v1/billing-runs/{}", run.id)).map_err(Problem::internal)?;
-    Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(run.into())))
+    Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(run)))
 }
 
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<Row> {

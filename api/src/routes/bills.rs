@@ -12,7 +12,7 @@ use gristmill_billing::{
     settings::{self, Settings},
 };
 use gristmill_bills::rails::Payment;
-use http::{HeaderValue, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -22,6 +22,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
+    idempotency::Once,
     money::Money,
     openapi::{NoPage, Paid},
     params::Params,
@@ -237,12 +238,15 @@ pub(crate) async fn cancel(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    once: Once,
     uri: Uri,
 ) -> Result<Json<Bill>> {
     Params::of(&uri).finish()?;
-    let (_, found) = find(&app, &caller, &id).await?;
-    let done = bills::cancel(&app.receiver.pool, found.id()).await?;
-    let (settings, row) = find(&app, &caller, &id).await?;
+    let (settings, found) = find(&app, &caller, &id).await?;
+    let (_, today) = calendar(&app, caller.id()).await?;
+    let mut tx = app.receiver.pool.begin().await?;
+    let done = bills::cancel(&mut *tx, found.id()).await?;
+    let row = bills::find(&mut *tx, found.id(), today).await?.ok_or_else(|| Problem::internal("the bill is gone"))?;
     if !done && row.status != Status::Cancelled {
         let detail = format!(
             "Something was paid of bill {}, so it is not cancelled. Pay that back yourself, or tell of the rest with POST /v1/payments.",
@@ -250,7 +254,10 @@ pub(crate) async fn cancel(
         );
         return Err(Problem::new(Code::HasPayment, detail));
     }
-    Ok(Json(Bill::of(row, &issue::issuer(&settings))))
+    let bill = Bill::of(row, &issue::issuer(&settings));
+    once.keep(&mut tx, StatusCode::OK, None, &bill).await?;
+    tx.commit().await?;
+    Ok(Json(bill))
 }
 
 fn render(row: &Row, settings: &Settings) -> Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 mod given;
 mod top;
 
-use axum::{Extension, Json, extract::State};
+use axum::{Json, extract::State};
 use gristmill_billing::settings;
 use gristmill_claims::{
     CURRENCY,
@@ -188,7 +188,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
-    once: Option<Extension<Once>>,
+    once: Once,
     uri: Uri,
     Body(given): Body<NewClaim>,
 ) -> Result<(StatusCode, [(header::HeaderName, HeaderValue); 1], Json<WholeClaim>)> {
@@ -200,9 +200,7 @@ pub(crate) async fn create(
     let (id, jobs) = enter::single(&mut tx, &app.receiver.queue, caller.id(), &new).await?;
     let location = HeaderValue::try_from(format!("/v1/claims/{id}")).map_err(Problem::internal)?;
     let claim = whole(&mut tx, &caller, id).await?;
-    if let Some(Extension(once)) = once {
-        once.keep(&mut tx, StatusCode::CREATED, &location, &claim).await?;
-    }
+    once.keep(&mut tx, StatusCode::CREATED, Some(&location), &claim).await?;
     tx.commit().await?;
     app.receiver.queue.push(jobs).await;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(claim)))
@@ -222,13 +220,23 @@ pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri
 /// It does not count any more; what was posted for it is taken back by counter-entries. A claim that is void stays so.
 #[utoipa::path(post, path = "/v1/claims/{id}/void", operation_id = "voidClaim", tag = "claims",
     params(("id" = Uuid, Path, description = "The claim")), responses((status = 200, description = "It is void", body = WholeClaim)))]
-pub(crate) async fn void(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<WholeClaim>> {
+pub(crate) async fn void(
+    State(app): State<App>,
+    caller: Caller,
+    name: Named,
+    once: Once,
+    uri: Uri,
+) -> Result<Json<WholeClaim>> {
     Params::of(&uri).finish()?;
     let id = name.id("claim", LIST)?;
-    if !app.receiver.void_claim(caller.id(), id).await? {
+    let mut tx = app.receiver.pool.begin().await?;
+    if !app.receiver.void_claim(&mut tx, caller.id(), id).await? {
         return Err(none(id));
     }
-    Ok(Json(whole(&mut *app.receiver.pool.acquire().await?, &caller, id).await?))
+    let claim = whole(&mut tx, &caller, id).await?;
+    once.keep(&mut tx, StatusCode::OK, None, &claim).await?;
+    tx.commit().await?;
+    Ok(Json(claim))
 }
 
 /// Where claims are listed.

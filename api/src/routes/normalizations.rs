@@ -22,6 +22,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
+    idempotency::Once,
     json::Body,
     money::Money,
     openapi::{BadTransaction, NotOperator},
@@ -117,11 +118,12 @@ impl From<Request> for Normalization {
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     Body(new): Body<NewNormalization>,
 ) -> Result<(StatusCode, HeaderMap, Json<Accepted>)> {
     Params::of(&uri).finish()?;
-    one_accepted(&app, &caller, &new).await
+    one_accepted(&app, &caller, &once, &new).await
 }
 
 /// Ask for the merchants of up to 1,000 transactions
@@ -132,6 +134,7 @@ pub(crate) async fn create(
 pub(crate) async fn batch(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     Body(new): Body<NewNormalizations>,
 ) -> Result<(StatusCode, Json<AcceptedMany>)> {
@@ -140,9 +143,14 @@ pub(crate) async fn batch(
         let detail = format!("items: {} of them, and 1 to 1,000 are taken at once.", new.items.len());
         return Err(Problem::new(Code::InvalidBody, detail));
     }
-    let ids = accept(&app, &caller, &new.items).await?;
-    let items = ids.into_iter().map(|request_id| Accepted { request_id }).collect();
-    Ok((StatusCode::ACCEPTED, Json(AcceptedMany { items })))
+    let new = wanted::check(&new.items)?;
+    let mut tx = app.receiver.pool.begin().await?;
+    let (ids, jobs) = requests::create(&mut tx, &app.receiver.queue, caller.id(), &new, Vec::new()).await?;
+    let accepted = AcceptedMany { items: ids.into_iter().map(|request_id| Accepted { request_id }).collect() };
+    once.keep(&mut tx, StatusCode::ACCEPTED, None, &accepted).await?;
+    tx.commit().await?;
+    app.receiver.queue.push(jobs).await;
+    Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 
 /// Ask for the merchant of a transaction, as clients of old do
@@ -154,6 +162,7 @@ pub(crate) async fn batch(
 pub(crate) async fn normalize_merchant(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     headers: HeaderMap,
     Body(new): Body<NewNormalization>,
@@ -166,27 +175,31 @@ pub(crate) async fn normalize_merchant(
             "The header `client-id` names another client than the key is of. Send the key's client, by name or number.";
         return Err(Problem::new(Code::Forbidden, detail));
     }
-    one_accepted(&app, &caller, &new).await
+    one_accepted(&app, &caller, &once, &new).await
 }
 
 async fn one_accepted(
     app: &App,
     caller: &Caller,
+    once: &Once,
     new: &NewNormalization,
 ) -> Result<(StatusCode, HeaderMap, Json<Accepted>)> {
-    let new = wanted::check(std::slice::from_ref(new))?.remove(0);
-    let request_id = app.normalizing.ask(Asked::here(caller.id(), new)).await;
-    let location = HeaderValue::try_from(format!("/v1/normalizations/{request_id}")).map_err(Problem::internal)?;
-    Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(Accepted { request_id })))
-}
-
-async fn accept(app: &App, caller: &Caller, new: &[NewNormalization]) -> Result<Vec<Uuid>> {
-    let new = wanted::check(new)?;
-    let mut tx = app.receiver.pool.begin().await?;
-    let (ids, enqueued) = requests::create(&mut tx, &app.receiver.queue, caller.id(), &new, Vec::new()).await?;
-    tx.commit().await?;
-    app.receiver.queue.push(enqueued).await;
-    Ok(ids)
+    let mut new = wanted::check(std::slice::from_ref(new))?;
+    let place = |id: Uuid| HeaderValue::try_from(format!("/v1/normalizations/{id}")).map_err(Problem::internal);
+    let accepted = if once.is_wanted() {
+        // Its answer is part of its transaction, so it has one of its own.
+        let mut tx = app.receiver.pool.begin().await?;
+        let (ids, jobs) = requests::create(&mut tx, &app.receiver.queue, caller.id(), &new, Vec::new()).await?;
+        let accepted = Accepted { request_id: ids.first().copied().ok_or_else(|| Problem::internal("no request"))? };
+        once.keep(&mut tx, StatusCode::ACCEPTED, Some(&place(accepted.request_id)?), &accepted).await?;
+        tx.commit().await?;
+        app.receiver.queue.push(jobs).await;
+        accepted
+    } else {
+        Accepted { request_id: app.normalizing.ask(Asked::here(caller.id(), new.remove(0))).await }
+    };
+    let location = place(accepted.request_id)?;
+    Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(accepted)))
 }
 
 /// How many normalizations.

@@ -2,13 +2,12 @@
 
 use axum::{Json, extract::State};
 use gristmill_billing::{
-    BillId, bills,
+    BillId,
     payments::{self, Balance, Credited, Notice, PaymentError},
     settings::{self, Settings},
 };
 use gristmill_mail::{Kind, jobs::SendMail};
-use gristmill_queue::{Enqueued, Options, Queue, QueueError};
-use gristmill_webhooks::{Event, EventType};
+use gristmill_queue::{Enqueued, Options, Queue};
 use http::{StatusCode, Uri};
 use jiff::{Timestamp, civil::DateTime};
 use serde::{Deserialize, Serialize};
@@ -19,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::Caller,
+    idempotency::Once,
     json::Body,
     money::{Money, parse_minor},
     openapi::{Absent, BadPayment},
@@ -113,27 +113,24 @@ fn moment(text: &str, zone: &str) -> Result<Timestamp, String> {
     if moment < Timestamp::constant(FIRST_SECOND, 0) { Err(none()) } else { Ok(moment) }
 }
 
-/// Tells the client's webhooks that a bill is paid.
-async fn paid(
+/// What is said of a bill that a payment went to: a receipt, and of one that it settled an event too.
+async fn told(
     conn: &mut PgConnection,
     queue: &Queue,
-    id: BillId,
+    client_id: i32,
+    credited: &Credited,
     settings: &Settings,
-) -> std::result::Result<Enqueued, sqlx::Error> {
-    if !gristmill_webhooks::wanted(&mut *conn, id.client_id, EventType::BillPaid).await? {
-        return Ok(Enqueued::default());
+) -> Result<Enqueued> {
+    if credited.settled {
+        let today = settings.date_of(Timestamp::now()).map_err(Problem::internal)?;
+        return Ok(gristmill_webhooks::bills_paid(conn, queue, client_id, &[credited.bill], today).await?);
     }
-    let today = settings.date_of(Timestamp::now()).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    let Some(bill) = bills::find(&mut *conn, id, today).await? else { return Ok(Enqueued::default()) };
-    let event = Event::BillPaid((&bill).into());
-    gristmill_webhooks::publish(conn, queue, id.client_id, &event).await.map_err(ledger)
-}
-
-fn ledger(error: QueueError) -> sqlx::Error {
-    match error {
-        QueueError::Ledger(error) => error,
-        other => sqlx::Error::Encode(Box::new(other)),
-    }
+    let bill = BillId { client_id, number: credited.bill };
+    // Before it is settled each payment of it has a receipt.
+    let reference = format!("{bill}/{}", credited.payment_id);
+    let job = SendMail { client_id, kind: Kind::PaymentReceipt, reference };
+    let options = Options { client_id: Some(client_id), ..Options::default() };
+    Ok(queue.enqueue(conn, &job, &options).await?)
 }
 
 /// Tell of a payment
@@ -144,6 +141,7 @@ fn ledger(error: QueueError) -> sqlx::Error {
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     Body(new): Body<NewPayment>,
 ) -> Result<(StatusCode, Json<Payment>)> {
@@ -154,20 +152,8 @@ pub(crate) async fn create(
         Problem::new(Code::InvalidPayment, detail).errors(errors)
     })?;
     let queue = &app.receiver.queue;
-    let mut jobs = Enqueued::default();
-    let receipt = async |conn: &mut PgConnection, credited: Credited| {
-        let bill = BillId { client_id: caller.id(), number: credited.bill };
-        // One of the bill when it is settled, and before that one a payment.
-        let reference = if credited.settled { bill.to_string() } else { format!("{bill}/{}", credited.payment_id) };
-        let job = SendMail { client_id: caller.id(), kind: Kind::PaymentReceipt, reference };
-        let options = Options { client_id: Some(caller.id()), ..Options::default() };
-        jobs = queue.enqueue(conn, &job, &options).await.map_err(ledger)?;
-        if credited.settled {
-            jobs.merge(paid(conn, queue, bill, &settings).await?);
-        }
-        Ok(())
-    };
-    let recorded = match payments::record(&app.receiver.pool, caller.id(), &notice, receipt).await {
+    let mut tx = app.receiver.pool.begin().await?;
+    let (recorded, credited) = match payments::record(&mut tx, caller.id(), &notice).await {
         Ok(recorded) => recorded,
         Err(error @ PaymentError::NoDebt(_)) => {
             return Err(Problem::new(Code::NotFound, format!("{error}. GET /v1/debts lists yours.")));
@@ -175,18 +161,22 @@ pub(crate) async fn create(
         Err(error @ PaymentError::Other { .. }) => return Err(Problem::new(Code::PaymentReused, format!("{error}."))),
         Err(PaymentError::Database(error)) => return Err(error.into()),
     };
-    queue.push(jobs).await;
+    let jobs = match &credited {
+        Some(credited) => told(&mut tx, queue, caller.id(), credited, &settings).await?,
+        None => Enqueued::default(),
+    };
     let currency = settings.currency.as_str();
     let status = if recorded.repeated { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((
-        status,
-        Json(Payment {
-            debt_id: notice.debt_id,
-            balance: recorded.balance(),
-            amount: Money::of(recorded.debt_minor, currency),
-            paid: Money::of(recorded.paid_minor, currency),
-            settled_bill_id: recorded.settled_bill.map(|number| BillId { client_id: caller.id(), number }.uuid()),
-            payment_id: recorded.payment_id,
-        }),
-    ))
+    let payment = Payment {
+        debt_id: notice.debt_id,
+        balance: recorded.balance(),
+        amount: Money::of(recorded.debt_minor, currency),
+        paid: Money::of(recorded.paid_minor, currency),
+        settled_bill_id: recorded.settled_bill.map(|number| BillId { client_id: caller.id(), number }.uuid()),
+        payment_id: recorded.payment_id,
+    };
+    once.keep(&mut tx, status, None, &payment).await?;
+    tx.commit().await?;
+    queue.push(jobs).await;
+    Ok((status, Json(payment)))
 }

@@ -7,7 +7,7 @@ use gristmill_pipelines::messages::Credits;
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgExecutor, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
 use self::wanted::{NewReport, Priced, check, check_one};
@@ -15,6 +15,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
+    idempotency::Once,
     json::Body,
     openapi::BadReport,
     params::{Named, Params},
@@ -161,14 +162,19 @@ pub(crate) async fn put(
 pub(crate) async fn batch(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     Body(new): Body<ReportBatch>,
 ) -> Result<Json<ReportsPut>> {
     Params::of(&uri).finish()?;
     let reports = check(new.items)?;
     let put = reports.len();
-    put_all(&app.receiver.pool, caller.id(), reports).await?;
-    Ok(Json(ReportsPut { put }))
+    let mut tx = app.receiver.pool.begin().await?;
+    put_all(&mut *tx, caller.id(), reports).await?;
+    let put = ReportsPut { put };
+    once.keep(&mut tx, StatusCode::OK, None, &put).await?;
+    tx.commit().await?;
+    Ok(Json(put))
 }
 
 /// Delete a report
@@ -201,7 +207,7 @@ async fn find(pool: &PgPool, client_id: i32, id: &str) -> Result<Report> {
     found.map(Report::from).ok_or_else(|| none(id))
 }
 
-async fn put_all(pool: &PgPool, client_id: i32, mut reports: Vec<Priced>) -> Result<()> {
+async fn put_all(on: impl PgExecutor<'_>, client_id: i32, mut reports: Vec<Priced>) -> Result<()> {
     // in one order, so that two batches never wait for each other in a circle
     reports.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let ids: Vec<&str> = reports.iter().map(|report| report.id.as_str()).collect();
@@ -218,7 +224,7 @@ async fn put_all(pool: &PgPool, client_id: i32, mut reports: Vec<Priced>) -> Res
     .bind(ids)
     .bind(names)
     .bind(costs)
-    .execute(pool)
+    .execute(on)
     .await?;
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::{
     app::App,
     auth::Operator,
     cursor,
+    idempotency::Once,
     json::Body,
     openapi::NotOperator,
     params::{Named, Params},
@@ -150,8 +151,16 @@ pub(crate) async fn resume(about: AboutSchedule) -> Result<Json<ScheduleView>> {
 #[utoipa::path(post, path = "/v1/schedules/{name}/run", operation_id = "runSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
     responses((status = 202, description = "The job is enqueued", body = TickView), NotOperator))]
-pub(crate) async fn run(about: AboutSchedule) -> Result<(StatusCode, Json<TickView>)> {
-    let tick = about.schedules.run_now(&about.name).await.map_err(problem)?;
+pub(crate) async fn run(
+    State(app): State<App>,
+    about: AboutSchedule,
+    once: Once,
+) -> Result<(StatusCode, Json<TickView>)> {
+    let mut tx = app.receiver.pool.begin().await?;
+    let tick = about.schedules.run_in(&mut tx, &about.name).await.map_err(problem)?;
+    once.keep(&mut tx, StatusCode::ACCEPTED, None, &tick).await?;
+    tx.commit().await?;
+    about.schedules.push(&tick).await;
     Ok((StatusCode::ACCEPTED, Json(tick)))
 }
 

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::Caller,
+    idempotency::Once,
     json::Body,
     openapi::NotNow,
     params::{Named, Params},
@@ -82,6 +83,7 @@ const LIST: &str = "/v1/webhooks";
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     Body(new): Body<NewWebhook>,
 ) -> Result<(StatusCode, [(header::HeaderName, HeaderValue); 1], Json<WebhookSecret>)> {
@@ -90,9 +92,13 @@ pub(crate) async fn create(
     let events = check_events(new.events)?;
     let description = check_description(new.description)?;
     let new = NewEndpoint { url, events, description, scheme: new.signature, old_callback: false };
-    let (webhook, secret) = endpoints::create(&app.receiver.pool, caller.id(), &new).await?;
+    let mut tx = app.receiver.pool.begin().await?;
+    let (webhook, secret) = endpoints::create(&mut *tx, caller.id(), &new).await?;
     let place = HeaderValue::try_from(format!("{LIST}/{}", webhook.id)).map_err(Problem::internal)?;
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(WebhookSecret { webhook, secret })))
+    let made = WebhookSecret { webhook, secret };
+    once.keep(&mut tx, StatusCode::CREATED, Some(&place), &made).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(made)))
 }
 
 /// Your webhooks, newest first
@@ -129,7 +135,7 @@ pub(crate) async fn change(
         description: check_description(wanted.description)?,
         enabled: wanted.enabled,
     };
-    changed(&app, &caller, &name, &wanted).await
+    changed(&app, &caller, &name, Once::default(), &wanted).await
 }
 
 /// Call a webhook no more
@@ -137,9 +143,15 @@ pub(crate) async fn change(
 /// What waits for it is cancelled, and can be replayed.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/disable", operation_id = "disableWebhook", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The webhook")), responses((status = 200, description = "As it is now", body = Endpoint)))]
-pub(crate) async fn disable(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
+pub(crate) async fn disable(
+    State(app): State<App>,
+    caller: Caller,
+    name: Named,
+    once: Once,
+    uri: Uri,
+) -> Result<Json<Endpoint>> {
     Params::of(&uri).finish()?;
-    changed(&app, &caller, &name, &Change { enabled: Some(false), ..Change::default() }).await
+    changed(&app, &caller, &name, once, &Change { enabled: Some(false), ..Change::default() }).await
 }
 
 /// Call a webhook again
@@ -147,9 +159,15 @@ pub(crate) async fn disable(State(app): State<App>, caller: Caller, name: Named,
 /// What happened meanwhile was not kept for it.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/enable", operation_id = "enableWebhook", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The webhook")), responses((status = 200, description = "As it is now", body = Endpoint)))]
-pub(crate) async fn enable(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
+pub(crate) async fn enable(
+    State(app): State<App>,
+    caller: Caller,
+    name: Named,
+    once: Once,
+    uri: Uri,
+) -> Result<Json<Endpoint>> {
     Params::of(&uri).finish()?;
-    changed(&app, &caller, &name, &Change { enabled: Some(true), ..Change::default() }).await
+    changed(&app, &caller, &name, once, &Change { enabled: Some(true), ..Change::default() }).await
 }
 
 /// Give a webhook another secret
@@ -162,12 +180,17 @@ pub(crate) async fn rotate(
     State(app): State<App>,
     caller: Caller,
     name: Named,
+    once: Once,
     uri: Uri,
 ) -> Result<Json<WebhookSecret>> {
     Params::of(&uri).finish()?;
-    let rotated = endpoints::rotate(&app.receiver.pool, caller.id(), id(&name)?).await?;
+    let mut tx = app.receiver.pool.begin().await?;
+    let rotated = endpoints::rotate(&mut *tx, caller.id(), id(&name)?).await?;
     let (webhook, secret) = rotated.ok_or_else(|| none(&name))?;
-    Ok(Json(WebhookSecret { webhook, secret }))
+    let rotated = WebhookSecret { webhook, secret };
+    once.keep(&mut tx, StatusCode::OK, None, &rotated).await?;
+    tx.commit().await?;
+    Ok(Json(rotated))
 }
 
 /// Take a webhook away
@@ -194,9 +217,13 @@ async fn find(app: &App, caller: &Caller, name: &Named) -> Result<Endpoint> {
     endpoints::find(&app.receiver.pool, caller.id(), id(name)?).await?.ok_or_else(|| none(name))
 }
 
-async fn changed(app: &App, caller: &Caller, name: &Named, change: &Change) -> Result<Json<Endpoint>> {
-    let changed = endpoints::change(&app.receiver.pool, caller.id(), id(name)?, change).await?;
-    changed.map(Json).ok_or_else(|| none(name))
+async fn changed(app: &App, caller: &Caller, name: &Named, once: Once, change: &Change) -> Result<Json<Endpoint>> {
+    let mut tx = app.receiver.pool.begin().await?;
+    let changed = endpoints::change(&mut *tx, caller.id(), id(name)?, change).await?;
+    let changed = changed.ok_or_else(|| none(name))?;
+    once.keep(&mut tx, StatusCode::OK, None, &changed).await?;
+    tx.commit().await?;
+    Ok(Json(changed))
 }
 
 fn check_url(app: &App, url: &str) -> Result<String> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::support::{Api, HEADER, api, json as body, problem};
 
-const DEBT: &str = "ea23f2ca-663a-4266-a742-9da4c9f4fcb3";
+pub(crate) const DEBT: &str = "ea23f2ca-663a-4266-a742-9da4c9f4fcb3";
 
 /// A red bar, 24 by 8 pixels.
 const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABgAAAAICAIAAABsw6g0AAAAFElEQVR42mPYrCZHFcQwatBINggAy2W5QTc1bA8AAAAASUVORK5CYII=";
@@ -14,7 +14,7 @@ const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABgAAAAICAIAAAB
 const SVG: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHdpZHRoPSIyNCIgaGVpZ2h0PSI4Ij48cmVjdCB3aWR0aD0iMjQiIGhlaWdodD0iOCIgZmlsbD0iIzFmNGU4YyIvPjwvc3ZnPg==";
 
 /// An upload of one debt that is billed as number 7.
-async fn billed(api: &Api) -> Uuid {
+pub(crate) async fn billed(api: &Api) -> Uuid {
     let upload = api.upload(format!("{HEADER}Ana Lima,1234,ana@example.com,1240.20,2040-11-01,{DEBT}\n")).await;
     let upload = upload["id"].as_str().unwrap().to_owned();
     api.pretend(&upload, "completed").await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Api, api, json as body, problem};
 
-fn visit() -> Value {
+pub(crate) fn visit() -> Value {
     let line = |procedure: &str, fees: Value, allowed: Value, coinsurance: Value| {
         json!({
             "procedure": procedure, "provider_fees": fees, "allowed_fees": allowed, "member_coinsurance": coinsurance,
@@ -73,33 +73,6 @@ async fn a_claim_is_entered_with_its_lines_and_its_payment() {
     assert_eq!(fees, [0, 0, 8_125, 3_560]);
     assert_eq!(count(&api, "select count(*) from jobs where name = 'payments.process'").await, 1);
     assert_eq!(tops(&api, "").await, [("1497775530".to_owned(), 11_685)]);
-}
-
-#[tokio::test]
-async fn a_claim_whose_answer_was_lost_is_entered_once() {
-    let api = api().await;
-    let pool = &api.stack.pool;
-    // What is written after the effect does not arrive.
-    sqlx::raw_sql(
-        "create function lose() returns trigger language plpgsql as $$ begin raise 'lost'; end $$;
-         create trigger lose before update on idempotent_requests for each row
-         when (old.status is not null and new.attempt = old.attempt) execute function lose();",
-    )
-    .execute(pool)
-    .await
-    .unwrap();
-    let send = async || {
-        let request = api.bare("POST", "/v1/claims").bearer_auth(&api.key).header("idempotency-key", "visit-1");
-        body(request.json(&visit()).send().await.unwrap(), StatusCode::CREATED).await
-    };
-    let claim = send().await;
-    sqlx::raw_sql("drop trigger lose on idempotent_requests").execute(pool).await.unwrap();
-    sqlx::query("update idempotent_requests set created_at = now() - interval '2 minutes'")
-        .execute(pool)
-        .await
-        .unwrap();
-    assert_eq!(send().await, claim, "though whoever worked on it seems gone");
-    assert_eq!(count(&api, "select count(*) from claims").await, 1);
 }
 
 #[tokio::test]

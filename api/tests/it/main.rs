@@ -18,6 +18,7 @@ mod lists;
 mod mail;
 mod messages;
 mod normalizations;
+mod once;
 mod operators;
 mod plans;
 mod robust;

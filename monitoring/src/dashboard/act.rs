@@ -206,9 +206,11 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         }
         ["claims", client, id, "void"] => {
             let (Ok(client), Ok(id)) = (client.parse(), id.parse::<Uuid>()) else { return Ok(None) };
-            if !app.receiver.void_claim(client, id).await? {
+            let mut tx = app.pool.begin().await?;
+            if !app.receiver.void_claim(&mut tx, client, id).await? {
                 return Ok(None);
             }
+            tx.commit().await?;
             "The claim is void".to_owned()
         }
         ["keys", id, "revoke"] => match keys::revoke(&app.pool, id).await? {

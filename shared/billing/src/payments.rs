@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 /// A notice, checked.
@@ -61,7 +61,7 @@ impl Recorded {
     }
 }
 
-/// A bill that a new payment went to.
+/// A bill that a new payment went to, and of which something is to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credited {
     /// Its number.
@@ -98,24 +98,24 @@ struct Told {
     paid_by: String,
 }
 
-/// Records a notice, once, and settles the debt's bill when it is paid. `follow` does in the same transaction what a new
-/// payment of a bill is followed by.
+/// Records a notice, once, with the caller's commit, and settles the debt's bill when it is paid. What is said of a bill
+/// that it went to is to be done in the same transaction.
 ///
 /// # Errors
 /// When the notice cannot be, or the database's.
-pub async fn record<F>(pool: &PgPool, client_id: i32, notice: &Notice, follow: F) -> Result<Recorded, PaymentError>
-where
-    F: AsyncFnOnce(&mut sqlx::PgConnection, Credited) -> Result<(), sqlx::Error>,
-{
+pub async fn record(
+    conn: &mut PgConnection,
+    client_id: i32,
+    notice: &Notice,
+) -> Result<(Recorded, Option<Credited>), PaymentError> {
     let payment_id = notice.payment_id.clone().unwrap_or_else(|| content_id(notice));
-    let mut tx = pool.begin().await?;
     let debt_minor: i64 = sqlx::query_scalar(
         "select d.amount_minor from debts d join uploads u on u.id = d.upload_id
          where d.debt_id = $1 and d.client_id = $2 and u.state = 'completed'",
     )
     .bind(notice.debt_id)
     .bind(client_id)
-    .fetch_optional(&mut *tx)
+    .fetch_optional(&mut *conn)
     .await?
     .ok_or(PaymentError::NoDebt(notice.debt_id))?;
     let inserted = sqlx::query(
@@ -128,7 +128,7 @@ where
     .bind(notice.amount_minor)
     .bind(notice.paid_at.to_sqlx())
     .bind(&notice.paid_by)
-    .execute(&mut *tx)
+    .execute(&mut *conn)
     .await?;
     let repeated = inserted.rows_affected() == 0;
     if repeated {
@@ -138,7 +138,7 @@ where
         .bind(client_id)
         .bind(notice.debt_id)
         .bind(&payment_id)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut *conn)
         .await?;
         let same = told.amount_minor == notice.amount_minor
             && told.paid_by == notice.paid_by
@@ -156,23 +156,19 @@ where
     .bind(notice.debt_id)
     .bind(client_id)
     .bind(added)
-    .fetch_one(&mut *tx)
+    .fetch_one(&mut *conn)
     .await?;
-    let credited = settle(&mut tx, client_id, notice.debt_id, paid_minor).await?;
+    let credited = settle(conn, client_id, notice.debt_id, paid_minor).await?;
     let settled_bill = credited.and_then(|(number, settled)| settled.then_some(number));
-    if let Some((bill, settled)) = credited
-        && (settled || !repeated)
-    {
-        follow(&mut tx, Credited { bill, settled, payment_id: payment_id.clone() }).await?;
-    }
-    tx.commit().await?;
-    Ok(Recorded { payment_id, repeated, debt_minor, paid_minor, settled_bill })
+    let credited = credited.filter(|(_, settled)| *settled || !repeated);
+    let credited = credited.map(|(bill, settled)| Credited { bill, settled, payment_id: payment_id.clone() });
+    Ok((Recorded { payment_id, repeated, debt_minor, paid_minor, settled_bill }, credited))
 }
 
 /// The debt's bill shows what was paid, and is paid when that is enough. Returns its number unless it was paid before,
 /// and whether it is now.
 async fn settle(
-    conn: &mut sqlx::PgConnection,
+    conn: &mut PgConnection,
     client_id: i32,
     debt_id: Uuid,
     paid_minor: i64,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use serde::Serialize;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 /// An address that a client's mails do not go to.
@@ -34,9 +34,8 @@ pub struct Bounce {
 ///
 /// # Errors
 /// The database's.
-pub async fn bounced(pool: &PgPool, client_id: i32, bounce: &Bounce) -> Result<Option<Uuid>, sqlx::Error> {
+pub async fn bounced(conn: &mut PgConnection, client_id: i32, bounce: &Bounce) -> Result<Option<Uuid>, sqlx::Error> {
     let kind = if bounce.hard { "hard" } else { "soft" };
-    let mut tx = pool.begin().await?;
     let mail = sqlx::query_scalar(
         "update mails set bounce = $4, bounced_at = clock_timestamp(), last_error = coalesce($5, last_error)
          where client_id = $1 and lower(recipient) = lower($2) and trim(both '<>' from message_id) = trim(both '<> ' from $3)
@@ -47,7 +46,7 @@ pub async fn bounced(pool: &PgPool, client_id: i32, bounce: &Bounce) -> Result<O
     .bind(&bounce.message_id)
     .bind(kind)
     .bind(&bounce.reason)
-    .fetch_optional(&mut *tx)
+    .fetch_optional(&mut *conn)
     .await?;
     if bounce.hard {
         sqlx::query(
@@ -56,10 +55,9 @@ pub async fn bounced(pool: &PgPool, client_id: i32, bounce: &Bounce) -> Result<O
         .bind(client_id)
         .bind(&bounce.recipient)
         .bind(bounce.reason.as_deref().unwrap_or("reported as a hard bounce"))
-        .execute(&mut *tx)
+        .execute(conn)
         .await?;
     }
-    tx.commit().await?;
     Ok(mail)
 }
 

@@ -1,6 +1,7 @@
 use gristmill_claims::{claims, void};
 use gristmill_pipelines::Kind;
 use gristmill_queue::QueueError;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{Receiver, State, Upload, read, state};
@@ -91,23 +92,21 @@ impl Receiver {
         Ok(if undone { Removed::Undone(upload) } else { Removed::Cancelled(upload) })
     }
 
-    /// Voids a claim: it does not count any more, and what was posted for it is taken back. One that is void stays so. False:
-    /// the client has no such claim.
+    /// Voids a claim, with the caller's commit: it does not count any more, and what was posted for it is taken back. One that
+    /// is void stays so. False: the client has no such claim.
     ///
     /// # Errors
     /// The database's.
-    pub async fn void_claim(&self, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
-        let Some(found) = claims::find(&mut *tx, client_id, id).await? else { return Ok(false) };
+    pub async fn void_claim(&self, conn: &mut PgConnection, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
+        let Some(found) = claims::find(&mut *conn, client_id, id).await? else { return Ok(false) };
         if let Some(upload_id) = found.upload_id {
             // Against an undoing of its upload at this moment: one of the two comes first, and the other sees that.
-            state::hold(&mut tx, upload_id).await?;
-            if claims::find(&mut *tx, client_id, id).await?.is_none() {
+            state::hold(&mut *conn, upload_id).await?;
+            if claims::find(&mut *conn, client_id, id).await?.is_none() {
                 return Ok(false);
             }
         }
-        void::one(&mut tx, id).await?;
-        tx.commit().await?;
+        void::one(conn, id).await?;
         Ok(true)
     }
 }

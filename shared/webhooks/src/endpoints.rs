@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgExecutor, PgPool};
+use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
 use crate::{EventType, NoRandomness, Scheme, signature};
@@ -127,7 +127,11 @@ impl TryFrom<Row> for Endpoint {
 ///
 /// # Errors
 /// Why it is not made.
-pub async fn create(pool: &PgPool, client_id: i32, new: &NewEndpoint) -> Result<(Endpoint, String), EndpointError> {
+pub async fn create(
+    db: impl PgExecutor<'_>,
+    client_id: i32,
+    new: &NewEndpoint,
+) -> Result<(Endpoint, String), EndpointError> {
     let secret = signature::generate()?;
     let row: Option<Row> = sqlx::query_as(
         "insert into webhook_endpoints (id, client_id, url, events, description, scheme, secret, shape)
@@ -144,7 +148,7 @@ pub async fn create(pool: &PgPool, client_id: i32, new: &NewEndpoint) -> Result<
     .bind(&secret)
     .bind(new.old_callback)
     .bind(LIMIT)
-    .fetch_optional(pool)
+    .fetch_optional(db)
     .await?;
     let endpoint = Endpoint::try_from(row.ok_or(EndpointError::TooMany)?)?;
     Ok((endpoint, new.scheme.verifies_with(&secret)))

@@ -7,6 +7,7 @@
 mod breaker;
 mod deliver;
 mod event;
+mod paid;
 mod publish;
 mod signature;
 
@@ -17,5 +18,6 @@ pub mod outbound;
 
 pub use deliver::{Delivered, Deliverer};
 pub use event::{BillChange, Event, EventType, Merchant, Money, NormalizationCompleted, Rows, UploadEnd};
+pub use paid::bills_paid;
 pub use publish::{TEST, pending, publish, publish_all, test, wanted};
 pub use signature::{NoRandomness, Scheme};

@@ -1,14 +1,11 @@
 //! The join of a run: did the shards see every debt? Then the uploads' watermarks move, and the run has its totals.
 
 use gristmill_billing::{
-    BillId, bills,
     jobs::{CloseRun, FailRun},
     runs::State,
     settings,
 };
-use gristmill_mail::{Kind, jobs::SendMail};
-use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
-use gristmill_webhooks::{Event, EventType};
+use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -158,21 +155,10 @@ async fn paid_meanwhile(
     .bind(client_id)
     .fetch_all(&mut *conn)
     .await?;
-    let settled: Vec<BillId> =
-        credited.into_iter().filter(|(_, paid)| *paid).map(|(number, _)| BillId { client_id, number }).collect();
-    let receipts: Vec<SendMail> = settled
-        .iter()
-        .map(|bill| SendMail { client_id, kind: Kind::PaymentReceipt, reference: bill.to_string() })
-        .collect();
-    let options = Options { client_id: Some(client_id), ..Options::default() };
-    let mut jobs = env.queue.enqueue_all(&mut *conn, &receipts, &options).await?;
-    if gristmill_webhooks::wanted(&mut *conn, client_id, EventType::BillPaid).await? {
-        let today = settings::find(&mut *conn, client_id).await?.date_of(jiff::Timestamp::now())?;
-        let mut events = Vec::with_capacity(settled.len());
-        for bill in settled {
-            events.extend(bills::find(&mut *conn, bill, today).await?.map(|bill| Event::BillPaid((&bill).into())));
-        }
-        jobs.merge(gristmill_webhooks::publish_all(conn, &env.queue, client_id, &events, &[]).await?);
+    let settled: Vec<i64> = credited.into_iter().filter(|(_, paid)| *paid).map(|(number, _)| number).collect();
+    if settled.is_empty() {
+        return Ok(Enqueued::default());
     }
-    Ok(jobs)
+    let today = settings::find(&mut *conn, client_id).await?.date_of(jiff::Timestamp::now())?;
+    Ok(gristmill_webhooks::bills_paid(conn, &env.queue, client_id, &settled, today).await?)
 }

@@ -206,8 +206,12 @@ async fn payments_settle_a_bill_once() {
         paid_at: "2026-06-09T10:00:00Z".parse().unwrap(),
         paid_by: "Ana".into(),
     };
-    let tell =
-        async |notice: Notice| payments::record(&mill.stack.pool, mill.client_id, &notice, async |_, _| Ok(())).await;
+    let tell = async |notice: Notice| {
+        let mut tx = mill.stack.pool.begin().await.unwrap();
+        let (recorded, _) = payments::record(&mut tx, mill.client_id, &notice).await?;
+        tx.commit().await.unwrap();
+        Ok::<_, PaymentError>(recorded)
+    };
     let part = tell(notice("a", bill.amount_minor - 5)).await.unwrap();
     assert_eq!((part.balance(), part.settled_bill, part.repeated), (Balance::Underpaid, None, false));
     let again = tell(notice("a", bill.amount_minor - 5)).await.unwrap();
@@ -239,7 +243,7 @@ async fn what_was_paid_before_is_not_billed() {
             paid_at: jiff::Timestamp::now(),
             paid_by: "Ana".into(),
         };
-        payments::record(&mill.stack.pool, mill.client_id, &notice, async |_, _| Ok(())).await.unwrap();
+        payments::record(&mut mill.stack.pool.acquire().await.unwrap(), mill.client_id, &notice).await.unwrap();
     }
     assert_eq!(mill.bill(false).await.bills, 2);
     let mut paid: Vec<i64> = mill.bills().await.iter().map(|bill| bill.amount_minor - bill.paid_minor).collect();

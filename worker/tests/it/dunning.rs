@@ -104,7 +104,9 @@ impl Town {
             paid_at: self.clock.now().await,
             paid_by: "Ana".into(),
         };
-        payments::record(&self.mill.stack.pool, self.mill.client_id, &notice, async |_, _| Ok(())).await.unwrap();
+        payments::record(&mut self.mill.stack.pool.acquire().await.unwrap(), self.mill.client_id, &notice)
+            .await
+            .unwrap();
     }
 
     async fn cancel(&self, payer: u128) {

@@ -208,14 +208,8 @@ async fn a_part_payments_receipt_says_what_remains() {
             paid_at: "2026-06-09T15:00:00Z".parse().unwrap(),
             paid_by: "Ana".into(),
         };
-        let mut credited = None;
-        payments::record(&mill.stack.pool, mill.client_id, &notice, async |_, bill| {
-            credited = Some(bill);
-            Ok(())
-        })
-        .await
-        .unwrap();
-        credited
+        let mut conn = mill.stack.pool.acquire().await.unwrap();
+        payments::record(&mut conn, mill.client_id, &notice).await.unwrap().1
     };
     let part = pay("a/1", 4_050).await.unwrap();
     assert!(!part.settled && part.bill == 1);

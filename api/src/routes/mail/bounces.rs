@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::Caller,
+    idempotency::Once,
     json::Body,
     openapi::Absent,
     params::Params,
@@ -54,6 +55,7 @@ pub(crate) struct Bounced {
 pub(crate) async fn bounce(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     Body(new): Body<NewBounce>,
 ) -> Result<Json<Bounced>> {
@@ -67,8 +69,12 @@ pub(crate) async fn bounce(
     let reason = new.reason.map(|reason| reason.replace('\0', "").chars().take(1_000).collect());
     let message_id = new.message_id.map(|id| id.replace('\0', ""));
     let bounce = suppress::Bounce { recipient, hard, message_id, reason };
-    let mail_id = suppress::bounced(&app.receiver.pool, caller.id(), &bounce).await?;
-    Ok(Json(Bounced { mail_id, suppressed: hard }))
+    let mut tx = app.receiver.pool.begin().await?;
+    let mail_id = suppress::bounced(&mut tx, caller.id(), &bounce).await?;
+    let bounced = Bounced { mail_id, suppressed: hard };
+    once.keep(&mut tx, StatusCode::OK, None, &bounced).await?;
+    tx.commit().await?;
+    Ok(Json(bounced))
 }
 
 /// A page of addresses that your mails do not go to, in their order.

@@ -6,12 +6,14 @@ use gristmill_pipelines::merchants::{MAX_RULES, Test};
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sqlx::PgExecutor;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     app::App,
     auth::Caller,
+    idempotency::Once,
     json::Body,
     openapi::BadRule,
     params::{Named, Params},
@@ -79,14 +81,17 @@ pub(crate) async fn list_rules(State(app): State<App>, caller: Caller, uri: Uri)
 pub(crate) async fn create_rule(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     Body(new): Body<NewRule>,
 ) -> Result<(StatusCode, Json<Rule>)> {
     Params::of(&uri).finish()?;
     let mut tx = app.receiver.pool.begin().await?;
     let id = rules::create(&mut tx, caller.id(), new.test, &new.pattern, &new.name).await.map_err(problem)?;
+    let rule = find(&mut *tx, &caller, id).await?;
+    once.keep(&mut tx, StatusCode::CREATED, None, &rule).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(find(&app, &caller, id).await?)))
+    Ok((StatusCode::CREATED, Json(rule)))
 }
 
 /// One rule
@@ -94,7 +99,7 @@ pub(crate) async fn create_rule(
     params(("id" = Uuid, Path, description = "The rule")), responses((status = 200, description = "The rule", body = Rule)))]
 pub(crate) async fn one_rule(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Rule>> {
     Params::of(&uri).finish()?;
-    Ok(Json(find(&app, &caller, id(&name)?).await?))
+    Ok(Json(find(&app.receiver.pool, &caller, id(&name)?).await?))
 }
 
 /// Change a rule
@@ -117,7 +122,7 @@ pub(crate) async fn put_rule(
         return Err(none(id));
     }
     tx.commit().await?;
-    Ok(Json(find(&app, &caller, id).await?))
+    Ok(Json(find(&app.receiver.pool, &caller, id).await?))
 }
 
 /// Delete a rule
@@ -138,8 +143,8 @@ fn id(name: &Named) -> Result<Uuid> {
     name.id("rule", "/v1/normalization-rules")
 }
 
-async fn find(app: &App, caller: &Caller, id: Uuid) -> Result<Rule> {
-    let found = rules::find(&app.receiver.pool, caller.id(), id).await?;
+async fn find(on: impl PgExecutor<'_>, caller: &Caller, id: Uuid) -> Result<Rule> {
+    let found = rules::find(on, caller.id(), id).await?;
     found.map(Rule::from).ok_or_else(|| none(id))
 }
 

@@ -17,6 +17,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor,
+    idempotency::Once,
     openapi::NotNow,
     params::{Named, Params},
     problem::{Code, Problem, Result},
@@ -84,6 +85,7 @@ pub(crate) async fn test(
     State(app): State<App>,
     caller: Caller,
     name: Named,
+    once: Once,
     uri: Uri,
 ) -> Result<(StatusCode, Json<DeliveryBegun>)> {
     Params::of(&uri).finish()?;
@@ -92,9 +94,11 @@ pub(crate) async fn test(
     let sent = gristmill_webhooks::test(&mut tx, &app.receiver.queue, caller.id(), webhook.id).await?;
     let disabled = || Problem::new(Code::WrongState, "The webhook is disabled: enable it first.");
     let (delivery_id, jobs) = sent.ok_or_else(disabled)?;
+    let begun = DeliveryBegun { delivery_id };
+    once.keep(&mut tx, StatusCode::ACCEPTED, None, &begun).await?;
     tx.commit().await?;
     app.receiver.queue.push(jobs).await;
-    Ok((StatusCode::ACCEPTED, Json(DeliveryBegun { delivery_id })))
+    Ok((StatusCode::ACCEPTED, Json(begun)))
 }
 
 /// Send a delivery once more
@@ -107,6 +111,7 @@ pub(crate) async fn replay_one(
     State(app): State<App>,
     caller: Caller,
     Path((name, delivery)): Path<(String, String)>,
+    once: Once,
     uri: Uri,
 ) -> Result<(StatusCode, Json<DeliveryBegun>)> {
     Params::of(&uri).finish()?;
@@ -117,9 +122,11 @@ pub(crate) async fn replay_one(
     let queue = &app.receiver.queue;
     match deliveries::replay(&mut tx, queue, caller.id(), webhook.id, delivery_id).await? {
         Replayed::Again(jobs) => {
+            let begun = DeliveryBegun { delivery_id };
+            once.keep(&mut tx, StatusCode::ACCEPTED, None, &begun).await?;
             tx.commit().await?;
             queue.push(jobs).await;
-            Ok((StatusCode::ACCEPTED, Json(DeliveryBegun { delivery_id })))
+            Ok((StatusCode::ACCEPTED, Json(begun)))
         }
         Replayed::Pending => Err(Problem::new(Code::WrongState, "The delivery has not ended: it is being tried.")),
         Replayed::None => Err(none()),
@@ -154,6 +161,7 @@ pub(crate) async fn replay_many(
     State(app): State<App>,
     caller: Caller,
     name: Named,
+    once: Once,
     uri: Uri,
 ) -> Result<(StatusCode, Json<ReplayBegun>)> {
     let mut query = Params::of(&uri);
@@ -170,8 +178,10 @@ pub(crate) async fn replay_many(
     let job = ReplayDeliveries { client_id, endpoint_id: webhook.id, state, since, until, after };
     let mut tx = app.receiver.pool.begin().await?;
     let jobs = deliveries::replay_all(&mut tx, &app.receiver.queue, &job).await?;
+    let job_id = jobs.ids().first().copied().ok_or_else(|| Problem::internal("a replay without a job"))?;
+    let begun = ReplayBegun { job_id };
+    once.keep(&mut tx, StatusCode::ACCEPTED, None, &begun).await?;
     tx.commit().await?;
-    let job_id = jobs.ids().first().copied().unwrap_or_default();
     app.receiver.queue.push(jobs).await;
-    Ok((StatusCode::ACCEPTED, Json(ReplayBegun { job_id })))
+    Ok((StatusCode::ACCEPTED, Json(begun)))
 }

@@ -14,6 +14,7 @@ use super::check_url;
 use crate::{
     app::App,
     auth::Caller,
+    idempotency::Once,
     json::Body,
     openapi::NotNow,
     params::Params,
@@ -48,6 +49,7 @@ pub(crate) struct OldWebhookMade {
 pub(crate) async fn create_old(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     uri: Uri,
     Body(new): Body<OldWebhook>,
 ) -> Result<(StatusCode, Json<OldWebhookMade>)> {
@@ -67,6 +69,10 @@ pub(crate) async fn create_old(
         scheme: Scheme::Hmac,
         old_callback: true,
     };
-    let (webhook, secret) = endpoints::create(&app.receiver.pool, caller.id(), &new).await?;
-    Ok((StatusCode::CREATED, Json(OldWebhookMade { webhook_id: webhook.id, url: webhook.url, secret })))
+    let mut tx = app.receiver.pool.begin().await?;
+    let (webhook, secret) = endpoints::create(&mut *tx, caller.id(), &new).await?;
+    let made = OldWebhookMade { webhook_id: webhook.id, url: webhook.url, secret };
+    once.keep(&mut tx, StatusCode::CREATED, None, &made).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(made)))
 }

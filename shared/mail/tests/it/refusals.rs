@@ -55,18 +55,20 @@ async fn reported_bounces_are_noted_and_hard_ones_suppress() {
     let server = SmtpServer::start().await;
     let post = Post::to(&server).await;
     let pool = &post.stack.pool;
+    let mut conn = pool.acquire().await.unwrap();
     post.mailer().deliver(&post.turn(), letters(1)).await.unwrap();
     let id = server.accepted()[0].message_id.clone();
     let bare = id.trim_matches(['<', '>']).to_owned();
-    let soft = suppress::bounced(pool, post.client_id, &bounce("Payer0@example.com", false, Some(bare))).await.unwrap();
+    let soft =
+        suppress::bounced(&mut conn, post.client_id, &bounce("Payer0@example.com", false, Some(bare))).await.unwrap();
     assert!(soft.is_some());
     assert_eq!(suppress::list(pool, post.client_id, "", 10).await.unwrap().len(), 0);
-    suppress::bounced(pool, post.client_id, &bounce("payer0@example.com", true, Some(id))).await.unwrap();
+    suppress::bounced(&mut conn, post.client_id, &bounce("payer0@example.com", true, Some(id))).await.unwrap();
     let noted: (String, String) = sqlx::query_as("select state, bounce from mails").fetch_one(pool).await.unwrap();
     assert_eq!((noted.0.as_str(), noted.1.as_str()), ("sent", "hard"));
     let mut more = letter(5);
     more.address = "payer0@example.com".to_owned();
     assert_eq!(post.mailer().deliver(&post.turn(), vec![more]).await.unwrap().suppressed, 1);
-    let unknown = suppress::bounced(pool, post.client_id, &bounce("x@example.com", true, None)).await.unwrap();
+    let unknown = suppress::bounced(&mut conn, post.client_id, &bounce("x@example.com", true, None)).await.unwrap();
     assert_eq!(unknown, None);
 }

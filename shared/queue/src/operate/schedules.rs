@@ -8,7 +8,7 @@ pub use view::{ScheduleView, TickPage, TickView};
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
-use sqlx::types::Json;
+use sqlx::{PgConnection, types::Json};
 
 use crate::{
     Cause, CronError, Queue,
@@ -133,23 +133,41 @@ impl Schedules {
     /// # Errors
     /// [`ScheduleError::NotFound`], or the ledger's.
     pub async fn run_now(&self, name: &str) -> Result<TickView, ScheduleError> {
+        let mut tx = self.queue.pool().begin().await?;
+        let tick = self.run_in(&mut tx, name).await?;
+        tx.commit().await?;
+        self.push(&tick).await;
+        Ok(tick)
+    }
+
+    /// The same with the caller's commit. [`Schedules::push`] the tick after it.
+    ///
+    /// # Errors
+    /// As those of [`Schedules::run_now`].
+    pub async fn run_in(&self, conn: &mut PgConnection, name: &str) -> Result<TickView, ScheduleError> {
         loop {
-            let mut tx = self.queue.pool().begin().await?;
             let now: Option<jiff_sqlx::Timestamp> =
-                sqlx::query_scalar("select now() from schedules where name = $1 for key share")
+                sqlx::query_scalar("select clock_timestamp() from schedules where name = $1 for key share")
                     .bind(name)
-                    .fetch_optional(&mut *tx)
+                    .fetch_optional(&mut *conn)
                     .await?;
             let fire_at = now.ok_or_else(|| ScheduleError::NotFound(name.into()))?.to_jiff();
-            let tick = NewTick { schedule: name.into(), fire_at, cause: Cause::RunNow, run_at: Some(fire_at) };
-            let (_, jobs) = schedules::record(&mut tx, &[tick]).await?;
-            tx.commit().await?;
+            // By the transaction's time, which is earlier: it runs now.
+            let tick =
+                NewTick { schedule: name.into(), fire_at, cause: Cause::RunNow, run_at: Some(Timestamp::UNIX_EPOCH) };
+            let (_, jobs) = schedules::record(conn, &[tick]).await?;
             // None: somebody else asked in the same microsecond.
             if let [job] = jobs[..] {
-                cron::push(&self.queue, &jobs).await;
                 let (job_id, job_state) = (Some(job), Some("available".into()));
                 return Ok(TickView { fire_at, cause: Cause::RunNow, job_id, job_state, created_at: fire_at });
             }
+        }
+    }
+
+    /// Hands the job of a committed [`Schedules::run_in`] to the broker. What this fails to push is found by the sweep.
+    pub async fn push(&self, tick: &TickView) {
+        if let Some(job) = tick.job_id {
+            cron::push(&self.queue, &[job]).await;
         }
     }
 
