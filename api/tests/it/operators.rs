@@ -123,3 +123,34 @@ async fn a_schedule_is_made_looked_at_run_and_removed() {
         assert_eq!(problem["errors"][0]["field"], field, "{problem}");
     }
 }
+
+#[tokio::test]
+async fn a_schedule_whose_payload_the_ledger_cannot_hold_is_refused() {
+    let api = api().await;
+    let key = api.operator_key().await;
+    let put = async |payload: &str| {
+        let body = format!(r#"{{"cron":"@daily","job":{{"name":"any","payload":{payload}}}}}"#);
+        let request = api.bare("PUT", "/v1/schedules/again").bearer_auth(&key);
+        request.header("content-type", "application/json").body(body).send().await.unwrap()
+    };
+    let deep = format!("{}1{}", "[".repeat(126), "]".repeat(126));
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(256 * 1024));
+    for (payload, said) in [
+        (r#"{"a":"b\u0000"}"#, "NUL"),
+        (r#"{"a\u0000":1}"#, "NUL"),
+        (r#"{"a":"\ud800"}"#, "hex escape"),
+        (r#"{"a":1e999999}"#, "number"),
+        (&long, "payload_limit"),
+    ] {
+        let refused = problem(put(payload).await, StatusCode::BAD_REQUEST).await;
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.to_lowercase().contains(&said.to_lowercase()), "{said}: {detail}");
+    }
+    // And what only looks like it is taken as it is.
+    for payload in [r#"{"a":"\\u0000"}"#, r#"{"a":"\ud83d\ude00"}"#, &deep] {
+        json(put(payload).await, StatusCode::OK).await;
+    }
+    let count = "select count(*) from schedules where name = 'again'";
+    let there: i64 = sqlx::query_scalar(count).fetch_one(&api.stack.pool).await.unwrap();
+    assert_eq!(there, 1);
+}
