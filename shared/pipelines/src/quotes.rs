@@ -15,8 +15,10 @@ pub(crate) enum Close {
     Escape,
     /// The end of the field: what follows the field stands here.
     At(usize),
-    /// Neither, so the field has no valid end; or the record would have to be longer than allowed.
+    /// Neither, so the field has no valid end.
     Never,
+    /// Blanks follow up to here, where the record is as long as it may be: one that starts later may reach farther.
+    TooLong(usize),
     /// That depends on bytes that have not come yet.
     Unclear,
 }
@@ -28,12 +30,18 @@ pub(crate) fn is_blank(byte: u8) -> bool {
 /// What the quote at `quote`, inside a quoted field, is. The record's bytes stand before `limit`; `whole`: no byte follows.
 #[inline]
 pub(crate) fn close(data: &[u8], quote: usize, limit: usize, whole: bool) -> Close {
-    let mut at = quote + 1;
+    close_from(data, quote, quote + 1, limit, whole)
+}
+
+/// As [`close`], where nothing but blanks stands between the quote and `at`.
+#[inline]
+pub(crate) fn close_from(data: &[u8], quote: usize, mut at: usize, limit: usize, whole: bool) -> Close {
     loop {
         match data.get(at) {
             Some(b',' | b'\n' | b'\r') => return Close::At(at),
             Some(b'"') if at == quote + 1 => return Close::Escape,
             Some(blank) if is_blank(*blank) && at < limit => at += 1,
+            Some(blank) if is_blank(*blank) => return Close::TooLong(at),
             Some(_) => return Close::Never,
             None if whole => return Close::At(at),
             None => return Close::Unclear,
@@ -61,6 +69,8 @@ pub(crate) enum End {
     At(usize),
     /// Here, inside of quotes, the record was as long as it may be, or the data ended.
     Inside(usize),
+    /// Here, in the blanks behind this quote, the record was as long as it may be.
+    Behind { quote: usize, at: usize },
 }
 
 /// Quotes that opened fields of broken records, and what that led to. A record that opens a field at one of them goes the
@@ -116,16 +126,14 @@ impl Failed {
             if !opens(data, opening, before) {
                 continue;
             }
-            if let Some(way) = self.way(opening) {
+            let so_far = if let Some(way) = self.way(opening) {
                 known = Some(way);
-                match self.ways[way].end {
-                    end @ End::At(_) => break end,
-                    End::Inside(inside) => at = inside,
-                }
+                self.ways[way].end
             } else {
                 openings.push(opening);
-            }
-            match closed(data, at, limit, whole) {
+                End::Inside(at)
+            };
+            match go_on(data, so_far, limit, whole) {
                 Ok(behind) => at = behind,
                 Err(end) => break end,
             }
@@ -144,7 +152,7 @@ impl Failed {
     /// Room for another way: that of the one that ended first.
     fn new_way(&mut self) -> usize {
         let place = |way: &Way| match way.end {
-            End::At(place) | End::Inside(place) => place,
+            End::At(place) | End::Inside(place) | End::Behind { at: place, .. } => place,
         };
         if self.ways.len() == 2 {
             let first = usize::from(place(&self.ways[1]) < place(&self.ways[0]));
@@ -155,10 +163,9 @@ impl Failed {
     }
 }
 
-/// Whether the record comes to a valid end that is, at `at`, inside of a quoted field.
-pub(crate) fn ends_well(data: &[u8], mut at: usize, limit: usize) -> bool {
-    while let Ok(behind) = closed(data, at, limit, true) {
-        at = behind;
+/// Whether a record that goes the way of an earlier one comes to a valid end behind the end of that.
+pub(crate) fn ends_well(data: &[u8], mut end: End, limit: usize) -> bool {
+    while let Ok(mut at) = go_on(data, end, limit, true) {
         loop {
             let Some(found) = memchr3(b'"', b'\n', b'\r', &data[at..]) else { return true };
             let found = at + found;
@@ -167,11 +174,26 @@ pub(crate) fn ends_well(data: &[u8], mut at: usize, limit: usize) -> bool {
             }
             at = found + 1;
             if opens(data, found, b'\n') {
+                end = End::Inside(at);
                 break;
             }
         }
     }
     false
+}
+
+/// Behind the quoted field in which an earlier, or the same, record's walk ended.
+fn go_on(data: &[u8], end: End, limit: usize, whole: bool) -> Result<usize, End> {
+    match end {
+        End::At(_) => Err(end),
+        End::Inside(at) => closed(data, at, limit, whole),
+        End::Behind { quote, at } => match close_from(data, quote, at, limit, whole) {
+            Close::At(behind) => Ok(behind),
+            Close::TooLong(at) => Err(End::Behind { quote, at }),
+            Close::Never => Err(End::At(quote)),
+            Close::Escape | Close::Unclear => Err(End::Inside(quote)),
+        },
+    }
 }
 
 /// Behind the quote that closes the field, inside of which `at` is.
@@ -185,7 +207,9 @@ fn closed(data: &[u8], mut at: usize, limit: usize, whole: bool) -> Result<usize
         match close(data, quote, limit, whole) {
             Close::Escape => at = quote + 2,
             Close::At(_) => return Ok(quote + 1),
-            Close::Never | Close::Unclear => return Err(End::At(quote)),
+            Close::Never => return Err(End::At(quote)),
+            Close::TooLong(at) => return Err(End::Behind { quote, at }),
+            Close::Unclear => return Err(End::Inside(quote)),
         }
     }
 }

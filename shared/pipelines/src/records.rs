@@ -219,7 +219,7 @@ impl<'a> Records<'a> {
     fn broken(&self, way: Option<End>, end: usize) -> Broken {
         let behind = match way {
             Some(End::At(quote)) => self.data.get(quote + 1..end).unwrap_or_default(),
-            Some(End::Inside(_)) | None => &[],
+            Some(End::Inside(_) | End::Behind { .. }) | None => &[],
         };
         behind.iter().find(|byte| !quotes::is_blank(**byte)).map_or(Broken::Open, |byte| Broken::FollowedBy(*byte))
     }
@@ -247,7 +247,7 @@ impl<'a> Records<'a> {
                         escapes = true;
                         at += 1;
                     }
-                    Close::Never | Close::Unclear => return Err(Open),
+                    Close::Never | Close::TooLong(_) | Close::Unclear => return Err(Open),
                 },
                 // the line ends with the `\n` that follows
                 (b'\r', Some(b'\n')) => {}
@@ -274,8 +274,7 @@ impl<'a> Records<'a> {
     fn fails(&self, opening: usize, limit: usize) -> bool {
         match self.failed.end_of(opening) {
             None => false,
-            Some(End::At(_)) => true,
-            Some(End::Inside(at)) => !quotes::ends_well(self.data, at, limit),
+            Some(end) => !quotes::ends_well(self.data, end, limit),
         }
     }
 

@@ -122,14 +122,21 @@ impl Scan {
     /// Enters the field, the shorter way where an earlier record has come along here.
     #[cold]
     fn open(&mut self, data: &[u8], opening: usize, max_record: usize, whole: bool) {
-        (self.pos, self.state) = match self.failed.end_of(opening) {
-            None => (opening + 1, State::Quoted),
-            Some(End::Inside(inside)) => (inside, State::Quoted),
-            Some(End::At(_)) => {
-                self.failed.learn(data, self.last_end, self.before, max_record, whole);
-                (self.last_end, State::Line)
-            }
+        let limit = self.last_end.saturating_add(max_record);
+        let goes = match self.failed.end_of(opening) {
+            None => Some((opening + 1, State::Quoted)),
+            Some(End::Inside(inside)) => Some((inside, State::Quoted)),
+            Some(End::Behind { quote, at }) => match quotes::close_from(data, quote, at, limit, whole) {
+                Close::At(behind) => Some((behind, State::Plain)),
+                Close::Unclear => Some((quote, State::Quoted)),
+                Close::Never | Close::TooLong(_) | Close::Escape => None,
+            },
+            Some(End::At(_)) => None,
         };
+        (self.pos, self.state) = goes.unwrap_or_else(|| {
+            self.failed.learn(data, self.last_end, self.before, max_record, whole);
+            (self.last_end, State::Line)
+        });
     }
 
     /// Goes behind the quote that closes the field: `true`. `false`: it is not closed, or not within the record's length.
@@ -160,7 +167,7 @@ impl Scan {
                     self.pos = quote + 1;
                     return Some(true);
                 }
-                Close::Never => return Some(false),
+                Close::Never | Close::TooLong(_) => return Some(false),
                 Close::Unclear => {
                     self.pos = quote;
                     return None;

@@ -99,6 +99,26 @@ fn a_quote_that_is_never_closed_holds_no_more_than_a_record() {
     assert_eq!(chunks.iter().map(|chunk| chunk.data.len()).sum::<usize>(), file.len() - 2);
 }
 
+/// A record may be too long for the blanks behind its last quote, and the one on its second line is not.
+#[test]
+fn a_record_too_long_by_its_last_blanks_says_nothing_of_the_next() {
+    for (blanks, max) in [(1, 13), (5, 13), (5, 15), (9, 14)] {
+        let file = format!("h\na,\"b\nc\",\"d\",\"e\"{}\n", " ".repeat(blanks));
+        let (_, chunks) = sort_out(split(file.as_bytes(), SplitLimits { chunk_bytes: 8, max_record_bytes: max }, &[]));
+        let mut lines = Vec::new();
+        for chunk in chunks {
+            let mut records = Records::new(&chunk.data, chunk.first_line).at_most(max);
+            while let Some(record) = records.next_record() {
+                lines.push((record.line, record.is_broken()));
+            }
+        }
+        let whole = file.len() - 3 <= max;
+        let two = [(2, true), (3, false)];
+        let expected = if whole { &[(2, false)][..] } else if 9 + blanks <= max { &two } else { &two[..1] };
+        assert_eq!(lines, expected, "{blanks} blanks, {max} bytes");
+    }
+}
+
 /// If each of them were walked along to the record's limit, this would take days.
 #[test]
 fn lines_that_each_open_what_the_next_one_closes_cost_no_more_than_others() {
