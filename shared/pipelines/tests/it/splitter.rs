@@ -114,7 +114,13 @@ fn a_record_too_long_by_its_last_blanks_says_nothing_of_the_next() {
         }
         let whole = file.len() - 3 <= max;
         let two = [(2, true), (3, false)];
-        let expected = if whole { &[(2, false)][..] } else if 9 + blanks <= max { &two } else { &two[..1] };
+        let expected = if whole {
+            &[(2, false)][..]
+        } else if 9 + blanks <= max {
+            &two
+        } else {
+            &two[..1]
+        };
         assert_eq!(lines, expected, "{blanks} blanks, {max} bytes");
     }
 }
