@@ -25,6 +25,7 @@ pub(crate) fn describe() {
         ("gristmill_leases_expired_total", "Leases that this process found silent, and whose jobs it put back in line"),
         ("gristmill_redeliveries_total", "Jobs that this process took and that had been handed out before"),
         ("gristmill_relay_healed_total", "Waiting jobs that the broker did not know"),
+        ("gristmill_relay_forgotten_total", "Jobs that the broker held and nobody was to do any more"),
     ];
     for (name, help) in totals {
         describe_counter!(name, help);

@@ -23,8 +23,8 @@ mod usage;
 
 pub(crate) use backend::connection_config;
 pub use backend::{FairKey, LeaseLost, RedisBackend, RunningName, Settings};
-pub(crate) use broker::Window;
 pub use broker::{Broker, Incoming, Lease, Limits, Load, LostDelivery, Strikes};
+pub(crate) use broker::{Place, Window};
 pub use graveyard::{Buried, Graveyard, ListGraveyard, Reason};
 pub(crate) use hold::Hold;
 pub use layer::{HandBack, LeaseLayer, LeaseService};

@@ -1,5 +1,6 @@
 //! From the ledger to the broker, whatever happened in between.
 
+mod leftovers;
 mod refill;
 
 use std::{
@@ -17,16 +18,19 @@ use crate::{
     envelope::{enqueued, now_millis},
     ledger::relay,
 };
+use leftovers::Leftovers;
 use refill::Refill;
 
-/// Makes scheduled jobs available when they are due, and pushes again what the broker should know and does not:
-/// after a crash between commit and push, and after a loss of Redis' data. Any number may run.
+/// Makes scheduled jobs available when they are due, pushes again what the broker should know and does not (after a
+/// crash between commit and push, and after a loss of Redis' data), and takes out of it what nobody is to do any more.
+/// Any number may run.
 pub struct Sweeper {
     queue: Queue,
     cursor: Uuid,
     healed: Option<Instant>,
     refill: Refill,
     refilled: Instant,
+    leftovers: Leftovers,
 }
 
 /// What one sweep did.
@@ -59,6 +63,7 @@ impl Sweeper {
             healed: None,
             refill: Refill::default(),
             refilled: Instant::now(),
+            leftovers: Leftovers::default(),
         }
     }
 
@@ -110,6 +115,7 @@ impl Sweeper {
             } else {
                 self.queue.cancel_overdue().await?;
                 self.heal_some().await?;
+                self.leftovers.look(&self.queue).await?;
             }
         }
         let longest = if self.refill().await? { REFILL_EVERY } else { Duration::from_millis(500) };

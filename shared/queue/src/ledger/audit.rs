@@ -94,6 +94,17 @@ pub(crate) async fn not_due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, Qu
     .await?)
 }
 
+/// Of these ids, those that are not to be done (any more, or yet), and whether the ledger knows them at all.
+pub(crate) async fn ended(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, bool)>, QueueError> {
+    Ok(sqlx::query_as(
+        "select i.id, j.id is not null from unnest($1::uuid[]) as i (id) left join jobs j on j.id = i.id
+         where j.state is distinct from 'available'",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?)
+}
+
 /// Removes jobs and groups that finished at least `age` ago, in slices of `slice` rows. Members go with their group;
 /// dead jobs stay until somebody redrives or discards them, and keep their group. A nested group goes with the outermost. Ticks
 /// go too, but for each schedule's last one and its last one that became a job.

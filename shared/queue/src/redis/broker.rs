@@ -1,6 +1,10 @@
 //! Keys and scripts of one queue. Every key carries the queue's hash tag, so that all are in one slot of a cluster. A
 //! script is told all keys but those of the lines, whose names it computes: see `scripts/queue.lua`.
 
+mod places;
+
+pub(crate) use places::Place;
+
 use std::{sync::LazyLock, time::Duration};
 
 use ::redis::{RedisResult, Script, ScriptInvocation, aio::ConnectionLike};
@@ -22,6 +26,7 @@ script!(REAP, "reap.lua");
 script!(LIMIT, "limit.lua");
 script!(LEASED, "leased.lua");
 script!(ALONE, "alone.lua");
+script!(FORGET, "forget.lua");
 
 /// Ids in one call: Lua unpacks them, so there is a bound.
 const SLICE: usize = 500;
@@ -32,6 +37,7 @@ const KEYS: [&str; 15] = [
 ];
 const MESSAGES: usize = 0;
 const LEASES: usize = 1;
+const DELAYED: usize = 2;
 const PARKED: usize = 7;
 const ACKED: usize = 10;
 const WAKE: usize = 11;
@@ -445,7 +451,7 @@ impl Broker {
     }
 
     /// What the job's service gets. Nothing: the broker does not know the job.
-    pub(super) async fn payload<C: ConnectionLike + Send>(&self, conn: &mut C, id: &str) -> RedisResult<Vec<u8>> {
+    pub(crate) async fn payload<C: ConnectionLike + Send>(&self, conn: &mut C, id: &str) -> RedisResult<Vec<u8>> {
         let message: Option<Vec<u8>> = ::redis::cmd("HGET").arg(&self.keys[MESSAGES]).arg(id).query_async(conn).await?;
         Ok(message.map(|message| address(&message).2.to_vec()).unwrap_or_default())
     }

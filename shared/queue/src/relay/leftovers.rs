@@ -1,0 +1,147 @@
+//! What was cancelled, given up or removed leaves the broker, also when no worker serves its queue. The sweep goes through
+//! all that waits there, some at a time, and asks the ledger which of it is still to be done.
+
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use tracing::debug;
+use uuid::Uuid;
+
+use crate::{
+    Queue, QueueError,
+    envelope::{Envelope, enqueued},
+    ledger::{audit, relay},
+    redis::{Broker, Place},
+};
+
+/// Ids that are looked at in one step, over all places of it.
+const IDS: usize = 2_000;
+/// Places that are looked at in one step: there may be a line for each client.
+const PLACES: usize = 100;
+/// Time that a look may take, once for the names of queues and once for their jobs.
+const NAMES_BUDGET: Duration = Duration::from_millis(10);
+const BUDGET: Duration = Duration::from_millis(40);
+/// Between the starts of two rounds, unless something was found.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Where the round is.
+#[derive(Default)]
+pub(super) struct Leftovers {
+    cursor: u64,
+    queues: BTreeSet<String>,
+    ahead: VecDeque<(String, Place, usize)>,
+    begun: Option<Instant>,
+    found: bool,
+}
+
+impl Leftovers {
+    /// Goes on with the round, for a bounded while.
+    pub(super) async fn look(&mut self, queue: &Queue) -> Result<(), QueueError> {
+        self.look_for_queues(queue).await?;
+        let started = Instant::now();
+        while started.elapsed() < BUDGET {
+            if self.ahead.is_empty() && !self.begin(queue).await? {
+                break;
+            }
+            self.step(queue).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_for_queues(&mut self, queue: &Queue) -> Result<(), QueueError> {
+        let started = Instant::now();
+        loop {
+            let found = Broker::queues(&mut queue.conn(), &queue.config().namespace, self.cursor).await;
+            let (next, queues) = found.map_err(QueueError::Silent)?;
+            self.cursor = next;
+            self.queues.extend(queues);
+            if next == 0 || started.elapsed() > NAMES_BUDGET {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A new round, if it is time for one and there is something to look through.
+    async fn begin(&mut self, queue: &Queue) -> Result<bool, QueueError> {
+        if !self.found && self.begun.is_some_and(|begun| begun.elapsed() < PAUSE) {
+            return Ok(false);
+        }
+        (self.begun, self.found) = (Some(Instant::now()), false);
+        for name in std::mem::take(&mut self.queues) {
+            let places = queue.broker(&name).all_places(&mut queue.conn()).await.map_err(QueueError::Silent)?;
+            self.ahead.extend(places.into_iter().map(|place| (name.clone(), place, 0)));
+        }
+        Ok(!self.ahead.is_empty())
+    }
+
+    /// Some places of one queue; those that have more come again later.
+    async fn step(&mut self, queue: &Queue) -> Result<(), QueueError> {
+        let Some((name, ..)) = self.ahead.front().cloned() else { return Ok(()) };
+        let same = self.ahead.iter().take_while(|(queue, ..)| *queue == name).count().min(PLACES);
+        let places: Vec<(Place, usize)> = self.ahead.drain(..same).map(|(_, place, from)| (place, from)).collect();
+        let count = (IDS / places.len()).max(20);
+        let seen = queue.broker(&name).ids_at(&mut queue.conn(), &places, count).await.map_err(QueueError::Silent)?;
+        let ended = self.ended(queue, &name, seen.iter().flatten()).await?;
+        for ((place, from), ids) in places.into_iter().zip(seen) {
+            let mut next = from + ids.len();
+            let old: Vec<String> = ids.iter().filter(|id| ended.contains(*id)).cloned().collect();
+            if !old.is_empty() {
+                next -= self.forget(queue, &name, (&place, from, ids.len()), &old).await?.min(ids.len());
+            }
+            if ids.len() == count {
+                self.ahead.push_back((name.clone(), place, next));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the ids that nobody is to do. One that the ledger does not know is its own only if it wrote the message:
+    /// applications without a ledger may have queues in the same namespace.
+    async fn ended<'a>(
+        &self,
+        queue: &Queue,
+        name: &str,
+        ids: impl Iterator<Item = &'a String>,
+    ) -> Result<HashSet<String>, QueueError> {
+        let ids: Vec<Uuid> = ids.filter_map(|id| id.parse().ok()).collect();
+        let mut ended = HashSet::new();
+        for (id, known) in audit::ended(queue.pool(), &ids).await? {
+            let id = id.to_string();
+            if !known {
+                let payload = queue.broker(name).payload(&mut queue.conn(), &id).await.map_err(QueueError::Silent)?;
+                if !payload.is_empty() && serde_json::from_slice::<Envelope<'_>>(&payload).is_err() {
+                    continue;
+                }
+            }
+            ended.insert(id);
+        }
+        Ok(ended)
+    }
+
+    /// Returns how many ids the place lost.
+    async fn forget(
+        &mut self,
+        queue: &Queue,
+        name: &str,
+        seen: (&Place, usize, usize),
+        ids: &[String],
+    ) -> Result<usize, QueueError> {
+        let forgotten = queue.broker(name).forget(&mut queue.conn(), queue.config().lease, seen, ids).await;
+        let (gone, lost) = forgotten.map_err(QueueError::Silent)?;
+        if gone.is_empty() {
+            return Ok(lost);
+        }
+        self.found = true;
+        debug!(queue = name, jobs = gone.len(), "nobody is to do these any more: the broker has forgotten them");
+        metrics::counter!("gristmill_relay_forgotten_total").increment(gone.len() as u64);
+        // Who was redriven since the ledger was asked found the broker knowing the job, and pushed nothing.
+        let gone: Vec<Uuid> = gone.iter().filter_map(|id| id.parse().ok()).collect();
+        let back = relay::rows_not_waiting(queue.pool(), &gone).await?;
+        if !back.is_empty() {
+            queue.try_push(enqueued(back).messages).await?;
+        }
+        Ok(lost)
+    }
+}
