@@ -1,7 +1,9 @@
 //! What nobody asks for and everybody needs: jobs by the clock, the relay's sweep, healing of the broker, uploads whose
-//! receiver died, retention, statistics of tables that were filled in bulk, and audits. Any number of schedulers may run: each thing they do is safe when done twice.
+//! receiver died, what belongs to jobs that were ended by hand, retention, statistics of tables that were filled in bulk, and
+//! audits. Any number of schedulers may run: each thing they do is safe when done twice.
 
 mod audit;
+mod ends;
 mod retention;
 mod schedules;
 mod sign;
@@ -73,13 +75,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// The scheduler's tasks, until `shutdown`: what [`run`] runs, and what tests run on their own engines.
 pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationToken) {
     audit::describe();
-    let (audited, stale, kept) = (env.clone(), env.clone(), env.clone());
+    ends::describe();
+    let (audited, stale, ended, kept) = (env.clone(), env.clone(), env.clone(), env.clone());
     let (there, counted) = (env.pool.clone(), env.pool.clone());
     tokio::join!(
         Sweeper::new(&env.queue).run(shutdown.clone()),
         Cron::new(&env.queue).run(shutdown.clone()),
         every("sign of life", Duration::from_secs(5), &shutdown, || sign::leave(&there)),
         every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
+        every("ends of jobs", Duration::from_secs(2), &shutdown, || ends::end(&ended)),
         gauge(&env.queue, &shutdown),
         every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),
         every("statistics", Duration::from_secs(15), &shutdown, || statistics::refresh(&counted)),

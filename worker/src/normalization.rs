@@ -4,7 +4,11 @@
 mod external;
 mod together;
 
-use gristmill_normalization::{Answer, Asked, jobs::Normalize, requests::Wanted};
+use gristmill_normalization::{
+    Answer, Asked,
+    jobs::Normalize,
+    requests::{State, Wanted},
+};
 use gristmill_pipelines::merchants::{Normalizer, Rules};
 use gristmill_queue::{Context, Job, JobError, WorkerBuilder};
 
@@ -21,6 +25,10 @@ async fn normalize(env: Env, together: Together, context: Context, job: Normaliz
     let Some(wanted) = together.wanted(job.request_id).await else {
         return Err(JobError::Cancelled);
     };
+    // It was told to have failed when its job was cancelled, which somebody runs again.
+    if wanted.request.state != State::Queued {
+        return Ok(());
+    }
     let found = match find(&env, &wanted).await {
         // The last attempt answers all the same: nobody waits for ever.
         Err(error) if context.attempt >= u32::from(Normalize::MAX_ATTEMPTS) => Err(error.to_string()),

@@ -82,12 +82,15 @@ impl Job for CloseRun {
     const TIMEOUT: Duration = Duration::from_secs(600);
 }
 
-/// The end of a run that did not complete: the join of a group with a dead shard, or a cancel. What it billed stays billed,
-/// so it has the mails sent.
+/// The end of a run that did not complete: the join of a group with a dead shard, a cancel, or a job of it that is no more.
+/// What it billed stays billed, so it has the mails sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FailRun {
     /// The run.
     pub run_id: Uuid,
+    /// Why it fails, where it is not for a shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 impl Job for FailRun {

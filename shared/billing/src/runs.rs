@@ -1,6 +1,6 @@
 //! Billing runs: made by the schedule or by a request, looked at, approved, cancelled.
 
-use gristmill_queue::{Enqueued, GroupId, Options, Queue, QueueError, words};
+use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError, words};
 use jiff_sqlx::{Date, Timestamp};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -35,7 +35,7 @@ words! {
         Completed,
         /// Stopped by its client; what was billed by then stays billed.
         Cancelled,
-        /// A shard could not be billed; what was billed by then stays billed.
+        /// A shard could not be billed, or another job of it died; what was billed by then stays billed.
         Failed,
     }
 }
@@ -53,7 +53,7 @@ pub struct Run {
     pub dry_run: bool,
     /// How it stands.
     pub state: State,
-    /// Why it is held, was cancelled or failed.
+    /// Why it is held, was cancelled or failed, and what of its bills was not told.
     pub detail: Option<String>,
     /// The date its bills have.
     pub issued_on: Option<Date>,
@@ -208,5 +208,55 @@ pub async fn cancel(
     let Some(group) = group else { return Ok(Some(Enqueued::default())) };
     queue.cancel_group(&mut *conn, GroupId(group)).await?;
     let options = Options { client_id: Some(client_id), ..Options::default() };
-    queue.enqueue(conn, &FailRun { run_id: id }, &options).await.map(Some)
+    queue.enqueue(conn, &FailRun { run_id: id, detail: None }, &options).await.map(Some)
+}
+
+/// Has a run fail of which a job is no more, if it needs that job: it waits for it, or has not told of its bills. What it has
+/// billed stays billed. Push what it returns after the commit.
+///
+/// # Errors
+/// The database's or the queue's.
+pub async fn give_up(conn: &mut PgConnection, queue: &Queue, id: Uuid, detail: &str) -> Result<Enqueued, QueueError> {
+    let client_id: Option<i32> = sqlx::query_scalar(
+        "select client_id from billing_runs where id = $1
+           and (state in ('queued', 'running') or finished_at is not null and mails is null and group_id is not null)",
+    )
+    .bind(id)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(client_id) = client_id else { return Ok(Enqueued::default()) };
+    let unique_key = Some(format!("{}:{id}", FailRun::NAME));
+    let options = Options { client_id: Some(client_id), unique_key, ..Options::default() };
+    queue.enqueue(conn, &FailRun { run_id: id, detail: Some(detail.to_owned()) }, &options).await
+}
+
+/// The run that made a client's bill of this number.
+///
+/// # Errors
+/// The database's.
+pub async fn of_bill(conn: &mut PgConnection, client_id: i32, number: i64) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select n.run_id from billing_runs r join billing_numbers n on n.run_id = r.id
+         where r.client_id = $1 and $2 between n.from_number and n.to_number limit 1",
+    )
+    .bind(client_id)
+    .bind(number)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Adds a sentence to what is said of a run; of one of which much is said already it is one too many.
+///
+/// # Errors
+/// The database's.
+pub async fn note(conn: &mut PgConnection, id: Uuid, note: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update billing_runs set detail = concat_ws('; ', detail, $2::text)
+         where id = $1 and coalesce(length(detail), 0) < 4000",
+    )
+    .bind(id)
+    .bind(note)
+    .execute(conn)
+    .await
+    .map(drop)
 }

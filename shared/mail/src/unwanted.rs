@@ -1,8 +1,10 @@
-//! Mails that were to be sent, and have nothing to say any more.
+//! Mails that were to be sent, and have nothing to say any more, or nobody who sends them.
+
+use sqlx::PgConnection;
 
 use crate::{Kind, Mailer};
 
-const REASON: &str = "no longer wanted: what it is about has changed";
+const REASON: &str = "no longer wanted: a bill was paid or withdrawn meanwhile, or what else it is about has changed";
 
 impl Mailer {
     /// Writes down that nobody will send these: they have failed, unless somebody is sending them or has sent them. Those
@@ -30,4 +32,36 @@ impl Mailer {
         .await?;
         Ok(())
     }
+}
+
+/// Has mails fail that wait to be sent again, for this reason: the job that was to do that is no more. When it is run again
+/// all the same, it sends them. `false`: some are being sent at this moment.
+///
+/// # Errors
+/// The database's.
+pub async fn end(
+    conn: &mut PgConnection,
+    client_id: i32,
+    kind: Kind,
+    references: &[String],
+    reason: &str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "with ended as materialized (select $1::int as client_id, $2::text as kind, unnest($3::text[]) as ref),
+              waiting as materialized (
+            select m.id, m.claimed_until from ended e
+            join mails m on m.client_id = e.client_id and m.kind = e.kind and m.ref = e.ref
+            where m.state = 'sending' for update of m
+         ), failed as (
+            update mails m set state = 'failed', gave_up = true, last_error = $4, claimed_by = null, claimed_until = null
+            from waiting w where m.id = w.id and (w.claimed_until is null or w.claimed_until < now())
+         )
+         select not exists (select from waiting where claimed_until >= now())",
+    )
+    .bind(client_id)
+    .bind(<&str>::from(kind))
+    .bind(references)
+    .bind(reason)
+    .fetch_one(conn)
+    .await
 }

@@ -23,7 +23,7 @@ pub enum State {
     Queued,
     /// It is answered.
     Completed,
-    /// The client's own heuristic did not answer, however often it was asked.
+    /// The client's own heuristic did not answer, however often it was asked, or its job was ended before.
     Failed,
 }
 
@@ -197,6 +197,26 @@ pub async fn answer(conn: &mut PgConnection, answers: &[(Uuid, &Result<Answer, S
     .execute(conn)
     .await
     .map(drop)
+}
+
+/// Has requests fail that wait for their answer, each with the reason. Returns those that did, with their clients.
+///
+/// # Errors
+/// The database's.
+pub async fn end(conn: &mut PgConnection, ends: &[(Uuid, String)]) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as(
+        "update normalizations n set state = 'failed', detail = t.detail, completed_at = now()
+         from unnest($1::uuid[], $2::text[]) as t (id, detail)
+         where n.id = any($1) and n.id = t.id and n.state = 'queued' returning n.id, n.client_id",
+    )
+    .persistent(false)
+    .bind(ends.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(ends.iter().map(|(_, detail)| detail.as_str()).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await
 }
 
 /// Removes requests that were answered at least `age` ago, at most `slice`; returns how many.

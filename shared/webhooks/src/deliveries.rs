@@ -25,7 +25,7 @@ words! {
         Delivered,
         /// Its endpoint has not taken it, in all attempts.
         Failed,
-        /// Its endpoint was disabled or deleted before it was taken.
+        /// Its endpoint was disabled or deleted, or its job cancelled, before it was taken.
         Cancelled,
     }
 }
@@ -256,6 +256,31 @@ async fn again(
     .await?;
     let jobs: Vec<Deliver> = ids.into_iter().map(|delivery_id| Deliver { delivery_id }).collect();
     queue.enqueue_all(conn, &jobs, &to(client_id, endpoint_id)).await
+}
+
+/// Ends deliveries that wait, without a call: each with its state, not [`State::Pending`], and why, which becomes an attempt.
+///
+/// # Errors
+/// The database's.
+pub async fn end(conn: &mut PgConnection, ends: &[(Uuid, State, String)]) -> Result<(), sqlx::Error> {
+    if ends.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "with t as materialized (select * from unnest($1::uuid[], $2::text[], $3::text[]) as t (id, state, error)),
+              moved as (
+            update webhook_deliveries d set attempts = d.attempts + 1, state = t.state, finished_at = now()
+            from t where d.id = any($1) and d.id = t.id and d.state = 'pending' returning d.id, d.attempts, t.error
+         )
+         insert into webhook_attempts (delivery_id, no, at, millis, error)
+         select id, attempts, now(), 0, error from moved on conflict do nothing",
+    )
+    .bind(ends.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
+    .bind(ends.iter().map(|(_, state, _)| <&str>::from(*state)).collect::<Vec<_>>())
+    .bind(ends.iter().map(|(.., error)| error.as_str()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Removes deliveries that ended so long ago, with their attempts: at most `limit`. Returns how many.

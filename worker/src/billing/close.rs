@@ -85,14 +85,14 @@ async fn finish(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqu
     tell(env, conn, run_id).await
 }
 
-/// The join of a group with a dead shard, or what follows a cancel.
+/// The join of a group with a dead shard, or what follows a cancel or the end of a job that the run waits for.
 pub(super) async fn fail(env: Env, context: Context, job: FailRun) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
-    let detail = "a shard could not be billed after all its attempts: see the dead jobs of the queue billing";
-    end(&mut tx, job.run_id, State::Failed, Some(detail)).await?;
+    let shard = "a shard could not be billed after all its attempts: see the dead jobs of the queue billing";
+    end(&mut tx, job.run_id, State::Failed, Some(job.detail.as_deref().unwrap_or(shard))).await?;
     let mut jobs = tell(&env, &mut tx, job.run_id).await?;
     if let Completion::Done(join) = env.queue.complete(&mut tx, &context.claim).await? {
         tx.commit().await?;
@@ -108,7 +108,7 @@ async fn end(conn: &mut PgConnection, run_id: Uuid, state: State, detail: Option
         "update billing_runs r set state = $2, detail = $3, finished_at = clock_timestamp(), bills = s.bills, amount_minor = s.amount
          from (select coalesce(sum(bills), 0)::bigint as bills, coalesce(sum(amount_minor), 0) as amount
                from billing_shards where run_id = $1) s
-         where r.id = $1 and r.state = 'running'",
+         where r.id = $1 and r.state in ('queued', 'running')",
     )
     .bind(run_id)
     .bind(state)

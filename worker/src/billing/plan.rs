@@ -323,7 +323,7 @@ pub(super) async fn shards(
         name: Some("billing".into()),
         client_id: Some(client_id),
         on_complete: Some(JobSpec::of(&CloseRun { run_id, everywhere })?.client(client_id)),
-        on_failure: Some(JobSpec::of(&FailRun { run_id })?.client(client_id)),
+        on_failure: Some(JobSpec::of(&FailRun { run_id, detail: None })?.client(client_id)),
         ..NewGroup::new(GroupPolicy::Continue)
     };
     let group = env.queue.create_group(conn, group).await?;

@@ -8,6 +8,7 @@ mod claims;
 mod close;
 mod dunning;
 mod duplicates;
+mod ended;
 mod ends;
 mod interrupted;
 mod mail;

@@ -91,13 +91,13 @@ async fn serve(
     }
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\noops";
 const GONE: &str = "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n";
 const LATER: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
 
 impl Mill {
-    async fn hook(&self, url: &str, events: &[EventType]) -> (Endpoint, String) {
+    pub(crate) async fn hook(&self, url: &str, events: &[EventType]) -> (Endpoint, String) {
         let new = NewEndpoint {
             url: url.to_owned(),
             events: events.to_vec(),
