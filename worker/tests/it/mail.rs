@@ -7,7 +7,10 @@ use gristmill_billing::{
     runs::{self, Cause},
     settings::{self, Settings},
 };
-use gristmill_mail::{Kind, jobs::SendMail};
+use gristmill_mail::{
+    Kind,
+    jobs::{SendBills, SendMail},
+};
 use gristmill_platform::{
     config::MailConfig,
     testing::smtp::{Act, Moment, SmtpServer},
@@ -145,7 +148,7 @@ async fn what_is_no_longer_wanted_is_not_left_as_being_sent() {
     // The second by itself, the first as one of a slice.
     let id = gristmill_billing::BillId { client_id: mill.client_id, number: 2 };
     let one = SendMail { client_id: mill.client_id, kind: Kind::BillNew, reference: id.to_string() };
-    let slice = gristmill_mail::jobs::SendBills {
+    let slice = SendBills {
         client_id: mill.client_id,
         kind: Kind::BillNew,
         from_number: 1,
@@ -177,7 +180,7 @@ async fn sample_bills_reach_nobody() {
     assert_eq!(mill.mails("bill_new").await.len(), 3, "without a server they are kept, to be looked at");
     mill.post_to(&server);
     sqlx::raw_sql("delete from mails").execute(&mill.stack.pool).await.unwrap();
-    let job = gristmill_mail::jobs::SendBills {
+    let job = SendBills {
         client_id: mill.client_id,
         kind: gristmill_mail::Kind::BillNew,
         from_number: 1,
@@ -264,4 +267,51 @@ async fn kept_mails_are_dropped_when_they_are_old() {
     assert!(gristmill_mail::eml(&*mill.stack.store, id).await.unwrap().is_none());
     assert_eq!(mill.count("select count(*) from mails where kept and text is not null").await, 1);
     assert_eq!(mill.mails("bill_new").await.len(), 2, "that they were sent stays known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bill_that_is_paid_before_its_mail_is_not_asked_for() {
+    let mut mill = Mill::new(10_000).await;
+    let kept = mill.env.mailer.clone();
+    mill.grind(debts(3)).await;
+    // The bills of a sample are not mailed by a server.
+    mill.post_to(&SmtpServer::start().await);
+    mill.bill_all().await;
+    assert_eq!(mill.mails("bill_new").await, []);
+    mill.env.mailer = kept;
+    let of = "select number from bills where debt_id = '00000000-0000-0000-0000-000000000001'";
+    let id = gristmill_billing::BillId { client_id: mill.client_id, number: mill.count(of).await };
+    // Its mail was put off once.
+    sqlx::query(
+        "insert into mails (id, client_id, kind, ref, recipient, subject, message_id)
+         values (gen_random_uuid(), $1, 'bill_new', $2, 'payer0@example.com', 'a bill', '<a@b>')",
+    )
+    .bind(mill.client_id)
+    .bind(id.to_string())
+    .execute(&mill.stack.pool)
+    .await
+    .unwrap();
+    let notice = Notice {
+        debt_id: Uuid::from_u128(1),
+        payment_id: None,
+        amount_minor: 10_050,
+        paid_at: "2026-06-09T15:00:00Z".parse().unwrap(),
+        paid_by: "Ana".into(),
+    };
+    let mut conn = mill.stack.pool.acquire().await.unwrap();
+    assert!(payments::record(&mut conn, mill.client_id, &notice).await.unwrap().0.settled_bill.is_some());
+    let (client_id, kind) = (mill.client_id, Kind::BillNew);
+    mill.enqueue(&SendBills { client_id, kind, from_number: 1, to_number: 3, step: None, payable_on: None }).await;
+    mill.enqueue(&SendMail { client_id, kind, reference: id.to_string() }).await;
+    mill.drain().await;
+    let mails = mill.mails("bill_new").await;
+    let state = |reference: &str| mails.iter().find(|mail| mail.0 == reference).map(|mail| mail.2.as_str());
+    assert_eq!((mails.len(), state(&id.to_string())), (3, Some("failed")), "{mails:?}");
+    let sent = mails.iter().filter(|mail| mail.2 == "sent").count();
+    assert_eq!(sent, 2);
+    let why: String = sqlx::query_scalar("select last_error from mails where state = 'failed'")
+        .fetch_one(&mill.stack.pool)
+        .await
+        .unwrap();
+    assert!(why.contains("paid"), "{why}");
 }
