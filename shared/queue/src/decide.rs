@@ -17,6 +17,7 @@ use crate::{
         fail::{self, Settle, Settled, Verdict},
         park, redrive,
     },
+    redis::KnownJob,
 };
 
 /// What [`Queue::cancel_jobs`] did. Jobs that have ended, or do not exist, are in neither number.
@@ -117,10 +118,16 @@ impl Queue {
         redrive::redrive(conn, &ids).await
     }
 
-    /// Tries a slice of the jobs that another version has parked; the patient leave alone what was parked a moment ago.
-    pub(crate) async fn unpark(&self, queues: &[String], names: &[&str], patient: bool) -> Result<u64, QueueError> {
+    /// Tries a slice of the jobs that another reader has parked; the patient leave alone what was parked a moment ago.
+    pub(crate) async fn unpark(
+        &self,
+        reader: &str,
+        queues: &[String],
+        jobs: &[KnownJob],
+        patient: bool,
+    ) -> Result<u64, QueueError> {
         let mut conn = self.pool().acquire().await?;
-        let rows = park::unpark(&mut conn, &self.config().version, queues, names, 500, patient).await?;
+        let rows = park::unpark(&mut conn, reader, queues, jobs, 500, patient).await?;
         drop(conn);
         let jobs = rows.len() as u64;
         self.push(enqueued(rows)).await;

@@ -24,6 +24,7 @@ pub(crate) fn describe() {
         ("gristmill_leases_lost_total", "Leases of this process that another one took over"),
         ("gristmill_leases_expired_total", "Leases that this process found silent, and whose jobs it put back in line"),
         ("gristmill_redeliveries_total", "Jobs that this process took and that had been handed out before"),
+        ("gristmill_jobs_left_total", "Jobs that this process does not know and left to a worker that does"),
         ("gristmill_relay_healed_total", "Waiting jobs that the broker did not know"),
         ("gristmill_relay_forgotten_total", "Jobs that the broker held and nobody was to do any more"),
     ];

@@ -40,7 +40,8 @@ pub struct QueueConfig {
     pub backoff_limit: Duration,
     /// How long running jobs may take to finish when a worker stops.
     pub grace: Duration,
-    /// Of this binary: what it cannot read it leaves to another version.
+    /// Of this binary, for people, and to try again what another version has parked because it did not decode. Who can
+    /// read which job does not depend on it: workers say which jobs they know.
     pub version: String,
     /// A worker that gets nowhere for this long although jobs wait makes its connections anew; after as long again, it
     /// is unwell.

@@ -31,4 +31,4 @@ pub use layer::{HandBack, LeaseLayer, LeaseService};
 pub use memory::BrokerMemory;
 pub use process::Process;
 pub(crate) use progress::tell as tell_progress;
-pub use roster::{LineView, Roster, RunningView, WorkerView};
+pub use roster::{KnownJob, LineView, Roster, RunningView, WorkerView};

@@ -1,6 +1,7 @@
 //! One run of a job, on one screen: see [`Runner::run`].
 
 mod attempt;
+pub(crate) mod known;
 mod lost;
 mod service;
 mod settle;
@@ -34,6 +35,7 @@ pub(crate) struct Runner {
     worker: Arc<str>,
     lost: Arc<HashMap<&'static str, Registered>>,
     watch: Watch,
+    others: known::Others,
     /// The grace period of a stop is over.
     give_up: CancellationToken,
     fence: Batcher<Uuid, Standing>,
@@ -65,8 +67,9 @@ impl Runner {
             Ok(envelope) => envelope,
             Err(error) => return self.park(&claim, queue, "", format!("the message does not decode: {error}")).await,
         };
-        let Some(body) = self.bodies.get(&*envelope.name) else {
-            return self.park(&claim, queue, &envelope.name, format!("unknown job `{}`", envelope.name)).await;
+        let body = match self.body(&envelope) {
+            Ok(body) => body,
+            Err(why) => return self.leave_or_park(&delivery, &claim, &envelope, why).await,
         };
 
         delivery.name.set(&body.name);
@@ -119,9 +122,9 @@ impl Runner {
                 }
                 Some(false) => Ok(()),
                 // Nobody knows whose it is: the lease decides, once the broker is back.
-                None => Err(HandBack),
+                None => Err(HandBack::Now),
             },
-            End::OutOfGrace => Err(HandBack),
+            End::OutOfGrace => Err(HandBack::Now),
         }
     }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Job, Options, Queue, QueueError, Worker,
+    redis::Process,
     run::{Delivery, Runner},
 };
 
@@ -147,8 +148,8 @@ pub async fn run_inline<J: Job>(worker: &Worker, job: &J, options: &Options) -> 
     let queue = worker.ledger();
     let options = Options { run_at: None, delay: None, ..options.clone() };
     let enqueued = queue.enqueue(&mut *queue.pool().acquire().await?, job, &options).await?;
-    let runner =
-        Runner::new(queue.clone(), worker.bodies(), Default::default(), "inline".into(), CancellationToken::new());
+    let (process, give_up) = (Process::default(), CancellationToken::new());
+    let runner = Runner::new(queue.clone(), worker.bodies(), Default::default(), "inline".into(), process, give_up);
     for message in enqueued.messages {
         let delivery = Delivery {
             queue: message.queue.into(),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Claim, Job, JobError, Queue, Source,
     redis::{Process, RedisBackend, Settings},
-    run::{LedgerGraveyard, RawCodec, Runner, Service},
+    run::{LedgerGraveyard, RawCodec, Runner, Service, known},
     watchdog,
 };
 
@@ -64,6 +64,7 @@ type Call = dyn Fn(Context, &str, u16) -> Result<BoxFuture<'static, Result<(), J
 pub(crate) struct Registered {
     pub(crate) name: Arc<str>,
     pub(crate) timeout: Duration,
+    pub(crate) version: u16,
     pub(crate) backoff: fn(u32) -> Option<Duration>,
     pub(crate) call: Arc<Call>,
 }
@@ -175,7 +176,8 @@ fn enter<J: Job>(bodies: &mut HashMap<&'static str, Registered>, body: impl Body
         let run: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move { (*body)(context, job).await });
         Ok(run)
     });
-    let registered = Registered { name: J::NAME.into(), timeout: J::TIMEOUT, backoff: J::backoff, call };
+    let registered =
+        Registered { name: J::NAME.into(), timeout: J::TIMEOUT, version: J::VERSION, backoff: J::backoff, call };
     for name in J::ALIASES.iter().chain([&J::NAME]) {
         bodies.insert(name, registered.clone());
     }
@@ -232,6 +234,7 @@ impl Worker {
         }
         let give_up = CancellationToken::new();
         let process = Process::default();
+        process.set_knows(known::jobs(&self.bodies));
         // The first digits of the id that the list of workers has.
         let identity = format!("{:012x}", process.id().as_u128() >> 80);
         let name = if self.label.is_empty() { identity } else { format!("{}-{identity}", self.label) };
@@ -240,13 +243,14 @@ impl Worker {
             Arc::clone(&self.bodies),
             Arc::clone(&self.lost),
             name.into(),
+            process.clone(),
             give_up.clone(),
         ));
         let watch = {
             let runner = Arc::clone(&runner);
             AbortOnDropHandle::new(tokio::spawn(async move { runner.watch().await }))
         };
-        let unpark = AbortOnDropHandle::new(tokio::spawn(self.clone().unpark()));
+        let unpark = AbortOnDropHandle::new(tokio::spawn(self.clone().unpark(process.id())));
         self.health.is_of(&process);
         let watchdog = AbortOnDropHandle::new(tokio::spawn(watchdog::watch(self.queue.clone(), process.clone())));
         let mut lines = Vec::new();
@@ -278,19 +282,25 @@ impl Worker {
         Ok(())
     }
 
-    /// What other versions could not read, this one may: tried when it starts, and then again and again, as a worker of
-    /// another version may have parked it since.
-    async fn unpark(self) {
+    /// What workers of another version, or of other jobs, could not read, this one may: tried when it starts, and then
+    /// again and again, as one that ended before it could look around may have parked it since.
+    async fn unpark(self, id: Uuid) {
         let queues: Vec<String> = self.queues.iter().map(|(name, _)| name.clone()).collect();
-        let names: Vec<&str> = self.bodies.keys().copied().collect();
+        let jobs = known::jobs(&self.bodies);
+        if jobs.is_empty() {
+            return;
+        }
+        let reader = known::reader(&self.queue.config().version, &self.bodies);
+        // Before the others know of it they would park again what it lets go.
+        known::is_heard_of(&self.queue, id, &queues).await;
         let mut patient = false;
         loop {
-            match self.queue.unpark(&queues, &names, patient).await {
+            match self.queue.unpark(&reader, &queues, &jobs, patient).await {
                 Ok(0) => {
                     patient = true;
                     tokio::time::sleep(UNPARK_EVERY).await;
                 }
-                Ok(jobs) => info!(jobs, "jobs that another version has parked are tried again"),
+                Ok(jobs) => info!(jobs, "jobs that other workers have parked are tried again"),
                 Err(error) => {
                     warn!(error = crate::job::chain(&error), "parked jobs cannot be looked at; trying again");
                     tokio::time::sleep(Duration::from_secs(1)).await;

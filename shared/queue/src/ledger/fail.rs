@@ -129,10 +129,10 @@ with input as (
 select * from settled";
 
 /// Needs a transaction. Returns what became of each job that was still to be done, and joins that became due.
-/// `version` is this binary's.
+/// `reader` is who parks: see `run::known`.
 pub(crate) async fn settle(
     conn: &mut PgConnection,
-    version: &str,
+    reader: &str,
     verdicts: &[Settle],
 ) -> Result<(Vec<(Uuid, Settled)>, Enqueued), QueueError> {
     fn column<'a, T>(verdicts: &'a [Settle], value: impl Fn(&'a Settle) -> T) -> Vec<T> {
@@ -147,7 +147,7 @@ pub(crate) async fn settle(
         .bind(column(verdicts, |settle| settle.run.as_ref().map(|run| run.delivery.cast_signed())))
         .bind(column(verdicts, |settle| run(settle).worker.map(|worker| worker.to_string())))
         .bind(column(verdicts, |settle| run(settle).started.map(micros_since)))
-        .bind(version)
+        .bind(reader)
         .bind(column(verdicts, |settle| settle.run.as_ref().and_then(|run| run.attempt)))
         .fetch_all(&mut *conn)
         .await?;

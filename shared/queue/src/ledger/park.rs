@@ -1,27 +1,30 @@
-//! Jobs that the binary which met them could not read: another version may.
+//! Jobs that the worker which met them could not read: another one may.
 
 use sqlx::PgConnection;
 
-use crate::envelope::JobRow;
+use crate::{envelope::JobRow, redis::KnownJob};
 
-/// Makes a slice of those available that another version has parked and that this one has a body for; of those with one
-/// unique key the oldest. `patient`: each only so long after it was parked, twice as long every time, so that versions
+/// Makes a slice of those available that another `reader` has parked and that are among these jobs, of these versions or
+/// older; of those with one unique key the oldest. `patient`: each only so long after it was parked, twice as long every time, so that versions
 /// which run side by side do not park a job for each other all day.
 pub(crate) async fn unpark(
     conn: &mut PgConnection,
-    version: &str,
+    reader: &str,
     queues: &[String],
-    names: &[&str],
+    jobs: &[KnownJob],
     limit: i64,
     patient: bool,
 ) -> Result<Vec<JobRow>, sqlx::Error> {
     sqlx::query_as(
-        "with readable as (
+        "with known as (select * from unnest($3::text[], $6::int[]) as k (name, version)),
+         readable as (
             select id from jobs j
-            where state = 'parked' and parked_by <> $1 and queue = any($2) and name = any($3)
+            where state = 'parked' and parked_by <> $1 and queue = any($2)
+              and exists (select from known k where k.name = j.name and k.version >= j.version)
               and not exists (select from jobs o where o.unique_key = j.unique_key and o.state in ('available', 'scheduled'))
               and not exists (select from jobs o where o.unique_key = j.unique_key and o.id < j.id and o.state = 'parked'
-                              and o.parked_by <> $1 and o.queue = any($2) and o.name = any($3))
+                              and o.parked_by <> $1 and o.queue = any($2)
+                              and exists (select from known k where k.name = o.name and k.version >= o.version))
               and (not $5 or not exists (
                 select from job_attempts a where a.job_id = j.id and a.outcome = 'parked'
                 having max(a.ended_at) + least(power(2, count(*)), 1024) * interval '10 seconds' > now()))
@@ -31,11 +34,12 @@ pub(crate) async fn unpark(
          returning j.id, j.name, j.queue, j.priority, j.payload::text, j.version, j.client_id, j.trace_parent, j.fair_key,
                    (extract(epoch from j.run_at) * 1000)::bigint as due",
     )
-    .bind(version)
+    .bind(reader)
     .bind(queues)
-    .bind(names)
+    .bind(jobs.iter().map(|job| job.name.as_str()).collect::<Vec<_>>())
     .bind(limit)
     .bind(patient)
+    .bind(jobs.iter().map(|job| i32::from(job.version)).collect::<Vec<_>>())
     .fetch_all(conn)
     .await
 }

@@ -8,7 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
-    Broker, Buried, Graveyard, LostDelivery, Reason, broker::Back, fetch::Claims, link::Link, process::Vitals,
+    Broker, Buried, Graveyard, LostDelivery, Reason,
+    broker::{Back, Why},
+    fetch::Claims,
+    link::Link,
+    process::Vitals,
 };
 
 /// How a lease ends.
@@ -26,6 +30,8 @@ pub(super) enum Verdict {
     Back(Duration),
     /// Back in line after this long; its service failed.
     Failed(Duration),
+    /// At the end of its line after this long: others can read it.
+    Leave(Duration),
     Bury(String),
 }
 
@@ -62,8 +68,9 @@ impl Answers {
                     Note::Flush(reply) => flushes.push(reply),
                     Note::Answer(Answer { id, number, verdict }) => match verdict {
                         Verdict::Done => done.push((id, number)),
-                        Verdict::Back(delay) => back.push(Back { id, number, delay, failed: false }),
-                        Verdict::Failed(delay) => back.push(Back { id, number, delay, failed: true }),
+                        Verdict::Back(delay) => back.push(Back { id, number, delay, why: Why::Wait }),
+                        Verdict::Failed(delay) => back.push(Back { id, number, delay, why: Why::Failure }),
+                        Verdict::Leave(delay) => back.push(Back { id, number, delay, why: Why::Unreadable }),
                         Verdict::Bury(error) => buried.push((id, number, error)),
                     },
                 }

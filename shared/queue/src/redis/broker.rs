@@ -160,8 +160,16 @@ pub(super) struct Back {
     pub(super) number: u64,
     /// Until it is in line again.
     pub(super) delay: Duration,
-    /// Its service failed.
-    pub(super) failed: bool,
+    pub(super) why: Why,
+}
+
+/// Why a job is given back: as `release.lua` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    Wait = 0,
+    Failure = 1,
+    /// Its owner cannot read it; others can.
+    Unreadable = 2,
 }
 
 /// The answer to a claim.
@@ -416,8 +424,8 @@ impl Broker {
         for slice in back.chunks(SLICE) {
             let mut call = self.call(&RELEASE);
             call.arg(millis(lease)).arg(max_deliveries);
-            for Back { id, number, delay, failed } in slice {
-                call.arg(id).arg(number).arg(millis(*delay)).arg(u8::from(*failed));
+            for Back { id, number, delay, why } in slice {
+                call.arg(id).arg(number).arg(millis(*delay)).arg(*why as u8);
             }
             call.invoke_async::<u64>(conn).await?;
         }

@@ -118,7 +118,14 @@ impl Keeper {
         };
         let (held, running) = self.claims.running(NAMED);
         let view = LineView::new(&self.queue, self.concurrency, lease_age, held, running);
-        if self.roster.beat(conn, self.process.id(), &told, (line, &view)).await? && !told.draining {
+        let mut heard = self.roster.beat(conn, self.process.id(), &told, (line, &view), None).await?;
+        if !heard.knows {
+            // The first heartbeat, or the first one after Redis has lost its data.
+            let knows = self.process.knows();
+            heard = self.roster.beat(conn, self.process.id(), &told, (line, &view), Some(&knows)).await?;
+            self.process.set_heard();
+        }
+        if heard.drain && !told.draining {
             info!(worker = %self.process.id(), "this worker was asked to drain: it takes no more jobs");
             self.process.drain().cancel();
             return Box::pin(self.beat(conn, line, host, lease_age)).await;

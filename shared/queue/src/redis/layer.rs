@@ -21,10 +21,16 @@ use super::{
     fetch::Claims,
 };
 
-/// A service answers with this error to give the job back to another worker, at once and not as a failure.
+/// A service answers with this error to give the job back to another worker, and not as a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("handed back")]
-pub struct HandBack;
+pub enum HandBack {
+    /// To whoever comes first, at once, to the front of its line.
+    #[error("handed back")]
+    Now,
+    /// To those who can read it, after so long, to the end of its line: what this worker can read goes before.
+    #[error("left to a worker that can read it")]
+    Unreadable(Duration),
+}
 
 /// See the module.
 #[derive(Clone)]
@@ -78,7 +84,7 @@ where
                 Ok(place) => place,
                 Err(Later(delay)) => {
                     held.end(Verdict::Back(delay));
-                    return Err(HandBack.into());
+                    return Err(HandBack::Now.into());
                 }
             };
             let result = answer.await.map_err(Into::into);
@@ -115,8 +121,11 @@ impl Drop for Held {
 }
 
 fn verdict(error: &BoxDynError, number: u64, (first, longest): (Duration, Duration)) -> Verdict {
-    if error.is::<HandBack>() {
-        Verdict::Back(Duration::ZERO)
+    if let Some(back) = error.downcast_ref::<HandBack>() {
+        match back {
+            HandBack::Now => Verdict::Back(Duration::ZERO),
+            HandBack::Unreadable(delay) => Verdict::Leave(*delay),
+        }
     } else if error.is::<AbortError>() {
         Verdict::Bury(error.to_string())
     } else if let Some(retry) = error.downcast_ref::<RetryAfterError>() {

@@ -11,7 +11,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::usage::Usage;
+use super::{KnownJob, usage::Usage};
 
 /// A worker, over all its queues. Cheap to clone; [`super::Settings::new`] makes one of its own.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ struct Inner {
     drain: CancellationToken,
     unwell: Mutex<Option<String>>,
     lines: Mutex<Vec<Weak<Vitals>>>,
+    knows: Mutex<Vec<KnownJob>>,
+    heard: Mutex<Option<Instant>>,
 }
 
 /// When one line last got anywhere.
@@ -44,6 +46,8 @@ impl Default for Process {
             drain: CancellationToken::new(),
             unwell: Mutex::default(),
             lines: Mutex::default(),
+            knows: Mutex::default(),
+            heard: Mutex::default(),
         }))
     }
 }
@@ -87,6 +91,27 @@ impl Process {
     /// Says how it is.
     pub fn set_unwell(&self, reason: Option<String>) {
         *lock(&self.0.unwell) = reason;
+    }
+
+    /// Says which jobs it can read, before its lines start.
+    pub fn set_knows(&self, jobs: Vec<KnownJob>) {
+        *lock(&self.0.knows) = jobs;
+    }
+
+    pub(super) fn knows(&self) -> Vec<KnownJob> {
+        lock(&self.0.knows).clone()
+    }
+
+    /// The list of workers has it from now on; until now it did not, or it was lost.
+    pub(super) fn set_heard(&self) {
+        *lock(&self.0.heard) = Some(Instant::now());
+    }
+
+    /// For how long it has been in the list of workers without a break, which is how long that list is good for: what
+    /// lives says so every two seconds. None: it is not in it.
+    #[must_use]
+    pub fn heard_for(&self) -> Option<Duration> {
+        lock(&self.0.heard).map(|heard| heard.elapsed())
     }
 
     pub(super) fn usage(&self) -> (Option<u64>, Option<f64>) {

@@ -47,6 +47,18 @@ pub struct WorkerView {
     pub cpu: Option<f64>,
     /// Its queues.
     pub lines: Vec<LineView>,
+    /// The jobs it has bodies for: for other workers, not for people.
+    #[serde(skip)]
+    pub knows: Vec<KnownJob>,
+}
+
+/// A job that a worker can read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownJob {
+    /// Its name on the wire.
+    pub name: String,
+    /// The newest version of its payload.
+    pub version: u16,
 }
 
 /// One queue of a worker.
@@ -92,6 +104,14 @@ pub(super) struct Told {
     pub(super) unwell: Option<String>,
     pub(super) memory_bytes: Option<u64>,
     pub(super) cpu: Option<f64>,
+}
+
+/// What a heartbeat is answered.
+pub(super) struct Heard {
+    /// The worker is to take no more jobs.
+    pub(super) drain: bool,
+    /// It has said which jobs it can read.
+    pub(super) knows: bool,
 }
 
 impl RunningView {
@@ -159,17 +179,23 @@ impl Roster {
         DRAIN.key(self.worker(id)).invoke_async(conn).await
     }
 
-    /// Says that a worker lives and what one of its lines does. Returns whether it was asked to drain.
+    /// Says that a worker lives, what one of its lines does and, unless that is known already, which jobs it can read.
     pub(super) async fn beat<C: ConnectionLike + Send>(
         &self,
         conn: &mut C,
         id: Uuid,
         told: &Told,
         line: (&Uuid, &LineView),
-    ) -> RedisResult<bool> {
+        knows: Option<&[KnownJob]>,
+    ) -> RedisResult<Heard> {
         let mut call = BEAT.key(&self.workers);
         call.key(self.worker(id)).arg(id.to_string()).arg(json(told)).arg(HEARD.as_secs());
-        call.arg(format!("line:{}", line.0)).arg(json(line.1)).invoke_async(conn).await
+        call.arg(format!("line:{}", line.0)).arg(json(line.1));
+        if let Some(knows) = knows {
+            call.arg(json(&knows));
+        }
+        let (drain, knows) = call.invoke_async(conn).await?;
+        Ok(Heard { drain, knows })
     }
 
     /// Removes one line of a worker, and with the last one the worker.
@@ -191,8 +217,11 @@ fn view(id: Uuid, heard: u64, fields: &[(String, String)]) -> Option<WorkerView>
     let lines = fields.iter().filter(|(name, _)| name.starts_with("line:"));
     let mut lines: Vec<LineView> = lines.filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
     lines.sort_by(|a, b| a.queue.cmp(&b.queue));
+    // Not yet told, or by another version of this library: it is not relied on.
+    let knows = fields.iter().find(|(name, _)| name == "knows").and_then(|(_, text)| serde_json::from_str(text).ok());
+    let knows: Vec<KnownJob> = knows.unwrap_or_default();
     let Told { label, version, pid, host, draining, unwell, memory_bytes, cpu } = told;
-    Some(WorkerView { id, label, version, pid, host, heard, draining, unwell, memory_bytes, cpu, lines })
+    Some(WorkerView { id, label, version, pid, host, heard, draining, unwell, memory_bytes, cpu, lines, knows })
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -36,6 +36,13 @@ impl Runner {
         let unheard = Run { delivery: deliveries, ..Run::default() };
         let dead = Outcome::LostWorker.because(format!("lost_worker: {deliveries} workers were lost with it"));
         let envelope: Option<Envelope<'_>> = serde_json::from_slice(message).ok();
+        // Who knows the job may have a handler; it is asked when this worker's lease of the burial has run out.
+        if let Some(envelope) = &envelope
+            && self.body(envelope).is_err()
+            && self.may_be_read(queue, envelope).await?
+        {
+            return Err("left to a worker that knows the job".into());
+        }
         let handled = envelope.and_then(|envelope| Some((self.lost.get(&*envelope.name)?, envelope)));
         let Some((handler, envelope)) = handled else {
             return Ok(self.settle(id, Some(unheard), queue, "", dead).await?);
@@ -65,7 +72,7 @@ impl Runner {
             End::Done | End::Undecodable(_) => dead,
             End::Failed(verdict) if matches!(verdict.outcome, Outcome::Discarded | Outcome::Cancelled) => verdict,
             End::Failed(verdict) => return Err(verdict.error.unwrap_or_else(|| "not now".to_owned()).into()),
-            End::OutOfGrace => return Err(HandBack.into()),
+            End::OutOfGrace => return Err(HandBack::Now.into()),
         };
         Ok(self.settle(id, Some(unheard), queue, &handler.name, verdict).await?)
     }

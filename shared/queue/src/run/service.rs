@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Delivery, Runner, lost::Lost};
 use crate::{
     ledger::fail::{Outcome, Run},
-    redis::{Buried, Graveyard, HandBack, Hold, LeaseLost, LostDelivery, Reason, RunningName},
+    redis::{Buried, Graveyard, Hold, LeaseLost, LostDelivery, Reason, RunningName},
 };
 
 /// Payloads go through the broker as they are: the runner decodes, because the ledger must know when that fails.
@@ -69,7 +69,7 @@ impl tower::Service<Task<Vec<u8>>> for Service {
             let name = task.data().get::<RunningName>().cloned().unwrap_or_default();
             let hold = task.data().get::<Option<Arc<Hold>>>().cloned().flatten();
             let delivery = Delivery { queue, id, number, lost, name, hold, body: task.args };
-            runner.run(delivery).await.map_err(|HandBack| HandBack.into())
+            runner.run(delivery).await.map_err(Into::into)
         })
     }
 }

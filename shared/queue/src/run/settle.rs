@@ -5,7 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Runner, attempt::count};
+use super::{
+    Runner,
+    attempt::count,
+    known::{self, Others},
+};
 use crate::{
     Claim, Queue,
     batch::Batcher,
@@ -14,7 +18,7 @@ use crate::{
         fail::{self, Outcome, Run, Settle, Settled, Verdict},
         fence::{self, Standing},
     },
-    redis::HandBack,
+    redis::{HandBack, Process},
     watch::Watch,
     worker::Registered,
 };
@@ -27,6 +31,7 @@ impl Runner {
         bodies: Arc<HashMap<&'static str, Registered>>,
         lost: Arc<HashMap<&'static str, Registered>>,
         worker: Arc<str>,
+        process: Process,
         give_up: CancellationToken,
     ) -> Self {
         let pool = queue.pool().clone();
@@ -59,12 +64,12 @@ impl Runner {
                 Ok(order.iter().map(|id| done.contains(id)).collect())
             }
         });
-        let ledger = queue.clone();
+        let (ledger, reader): (_, Arc<str>) = (queue.clone(), known::reader(&queue.config().version, &bodies).into());
         let verdicts = Batcher::new("settle", BATCH, move |verdicts: Vec<Settle>| {
-            let queue = ledger.clone();
+            let (queue, reader) = (ledger.clone(), Arc::clone(&reader));
             async move {
                 let mut tx = queue.pool().begin().await?;
-                let (settled, joins) = fail::settle(&mut tx, &queue.config().version, &verdicts).await?;
+                let (settled, joins) = fail::settle(&mut tx, &reader, &verdicts).await?;
                 tx.commit().await?;
                 if !joins.is_empty() {
                     tokio::spawn(async move { queue.push(joins).await });
@@ -73,14 +78,25 @@ impl Runner {
                 Ok(verdicts.iter().map(|settle| settled.get(&settle.id).copied()).collect())
             }
         });
-        Self { queue, bodies, lost, worker, watch: Watch::default(), give_up, fence, completions, verdicts }
+        Self {
+            queue,
+            bodies,
+            lost,
+            worker,
+            watch: Watch::default(),
+            others: Others::new(process),
+            give_up,
+            fence,
+            completions,
+            verdicts,
+        }
     }
 
     /// The answer of the ledger, or the end of the grace period: then another worker asks again.
     pub(super) async fn within_grace<T>(&self, answer: impl Future<Output = T>) -> Result<T, HandBack> {
         tokio::select! {
             answer = answer => Ok(answer),
-            () = self.give_up.cancelled() => Err(HandBack),
+            () = self.give_up.cancelled() => Err(HandBack::Now),
         }
     }
 

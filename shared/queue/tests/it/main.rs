@@ -15,6 +15,7 @@ mod fairness;
 mod fenced;
 mod full;
 mod groups;
+mod knowers;
 mod leftovers;
 mod limits;
 mod lost;

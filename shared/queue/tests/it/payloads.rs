@@ -8,8 +8,8 @@ use crate::support::{Bench, Effect, LONG, bench, config, effect, once, until, wo
 
 /// As it was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Old {
-    seconds: i64,
+pub(crate) struct Old {
+    pub(crate) seconds: i64,
 }
 
 impl Job for Old {
@@ -18,8 +18,8 @@ impl Job for Old {
 
 /// The same job a release later: the unit has changed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct New {
-    millis: i64,
+pub(crate) struct New {
+    pub(crate) millis: i64,
 }
 
 impl Job for New {
@@ -58,11 +58,11 @@ async fn older_payloads_are_upgraded_and_newer_ones_wait_for_who_can_read_them()
     let (_, attempts, error) = bench.state(new).await;
     assert_eq!(attempts, 0);
     assert_eq!(error.unwrap(), "the payload does not decode: it is of version 3, this binary knows 1");
-    assert_eq!(parked_by(&bench, new).await.as_deref(), Some("1.0"));
+    assert!(parked_by(&bench, new).await.unwrap().starts_with("1.0+"), "its version, and what it knows");
     until("the old one", LONG, || async { bench.state(old).await.0 == "completed" }).await;
     first.stop().await;
 
-    // Another one of the same version does not try again.
+    // Another one of the same version and the same jobs does not try again.
     let again = work(&Worker::builder(&v1).queue("default", 2).register::<Old>(body).build());
     let older = bench.enqueue(&[Old { seconds: 3 }], &Options::default()).await[0];
     until("the older one", LONG, || async { bench.state(older).await.0 == "completed" }).await;

@@ -41,10 +41,10 @@ local function address(message)
   return tonumber(priority), string.sub(message, stop + 1, stop + tonumber(length))
 end
 
--- Back to the front of its line.
-local function put_back(id, message)
+-- Back to the front of its line, or to its end.
+local function put_back(id, message, to_the_end)
   local priority, key = address(message)
-  if redis.call('LPUSH', line(priority, key), id) == 1 then redis.call('RPUSH', turns(priority), key) end
+  if redis.call(to_the_end and 'RPUSH' or 'LPUSH', line(priority, key), id) == 1 then redis.call('RPUSH', turns(priority), key) end
 end
 
 local function unpark(key, priorities)

@@ -7,6 +7,8 @@ local max = tonumber(ARGV[2])
 local back, out, gone = 0, {}, {}
 for _, ended in ipairs({ leases, delayed }) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', ended, '-inf', at, 'LIMIT', 0, ARGV[1])) do
+    -- see release.lua
+    local left_to_others = ended == delayed and redis.call('ZSCORE', delayed, id) % 1 > 0
     redis.call('ZREM', ended, id)
     leave(id)
     local message = redis.call('HGET', messages, id)
@@ -33,7 +35,7 @@ for _, ended in ipairs({ leases, delayed }) do
         out[#out + 1] = struck
         out[#out + 1] = message
       else
-        put_back(id, message)
+        put_back(id, message, left_to_others)
         back = back + 1
       end
     end

@@ -1,6 +1,7 @@
--- ARGV lease_ms max_deliveries (id number delay_ms failed)...
+-- ARGV lease_ms max_deliveries (id number delay_ms how)...
 -- Gives back what this owner holds: at once to the front of its line, or when the delay is over, by the reaper. A failure
--- is a strike, a mere wait is none.
+-- (how: 1) is a strike, a mere wait is none. What its owner cannot read (2) goes to the end of its line then, behind what
+-- it can: half a millisecond says so.
 local at = now(ARGV[1])
 local released = 0
 for i = 3, #ARGV, 4 do
@@ -15,7 +16,7 @@ for i = 3, #ARGV, 4 do
       strike(id, redis.call('HGET', strikes, id) or '', number, 'f', tonumber(ARGV[2]))
     end
     if message and delay > 0 then
-      redis.call('ZADD', delayed, at + delay, id)
+      redis.call('ZADD', delayed, at + delay + (ARGV[i + 3] == '2' and 0.5 or 0), id)
     elseif message then
       redis.call('HINCRBY', claims, id, 1)
       put_back(id, message)

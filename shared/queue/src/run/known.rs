@@ -1,0 +1,138 @@
+//! Who can read a job. A worker says once, with its heartbeats, which jobs it knows, so that one that does not know a job
+//! leaves it to one that does, whatever their versions are called. Where nobody does, the job is parked.
+
+use std::{collections::HashMap, time::Duration};
+
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use super::{Delivery, Runner};
+use crate::{
+    Claim, Queue, WorkerView,
+    envelope::Envelope,
+    job::chain,
+    redis::{HandBack, KnownJob},
+    worker::Registered,
+};
+
+mod others;
+pub(super) use others::Others;
+
+/// Until a job that was left to others is in line again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// As old a look at the list of workers may be to leave a job to one of them: they speak every two seconds.
+const FRESH: Duration = Duration::from_secs(1);
+/// Who lives has said so again in this time: two heartbeats, and a moment.
+const COMPLETE: Duration = Duration::from_secs(5);
+
+impl Runner {
+    /// What runs this job, or why this worker cannot read it.
+    pub(super) fn body(&self, job: &Envelope<'_>) -> Result<&Registered, String> {
+        match self.bodies.get(&*job.name) {
+            Some(body) if job.version <= body.version => Ok(body),
+            Some(Registered { version, .. }) => Err(format!(
+                "the payload does not decode: it is of version {}, this binary knows {version}",
+                job.version
+            )),
+            None => Err(format!("unknown job `{}`", job.name)),
+        }
+    }
+
+    /// Leaves a job that this worker cannot read, for the reason `why`, to those that can; parks it when there are none.
+    pub(super) async fn leave_or_park(
+        &self,
+        delivery: &Delivery,
+        claim: &Claim,
+        job: &Envelope<'_>,
+        why: String,
+    ) -> Result<(), HandBack> {
+        let queue = &*delivery.queue;
+        // Not by a broker: there are no others.
+        if delivery.hold.is_none() {
+            return self.park(claim, queue, &job.name, why).await;
+        }
+        if self.may_be_read(queue, job).await? {
+            debug!(job = %delivery.id, queue, name = &*job.name, "left to a worker that can read it");
+            self.within_grace(self.others.turn()).await?;
+            metrics::counter!("gristmill_jobs_left_total").increment(1);
+            return Err(HandBack::Unreadable(AGAIN));
+        }
+        self.park(claim, queue, &job.name, why).await?;
+        self.look_around(queue, job).await
+    }
+
+    /// Whether a live worker of this queue can read this job, or nobody can say.
+    pub(super) async fn may_be_read(&self, queue: &str, job: &Envelope<'_>) -> Result<bool, HandBack> {
+        for age in [FRESH, Duration::ZERO] {
+            match self.within_grace(self.others.seen(&self.queue, age)).await? {
+                Ok(workers) if workers.iter().any(|worker| reads(worker, queue, &job.name, job.version)) => {
+                    return Ok(true);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    debug!(error = chain(&error), queue, name = &*job.name, "nobody can say who knows this job");
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(!self.others.list_is_complete(COMPLETE))
+    }
+
+    /// A worker that can read a job may have come between the last look and the ledger's commit: it has not seen the job
+    /// parked, so it is told. One that comes later sees it, as it is in the list before it looks.
+    async fn look_around(&self, queue: &str, job: &Envelope<'_>) -> Result<(), HandBack> {
+        match self.within_grace(self.others.seen(&self.queue, Duration::ZERO)).await? {
+            Ok(workers) if workers.iter().any(|worker| reads(worker, queue, &job.name, job.version)) => {
+                let jobs = [KnownJob { name: job.name.to_string(), version: job.version }];
+                match self.within_grace(self.queue.unpark("", &[queue.to_owned()], &jobs, false)).await? {
+                    Ok(jobs) => info!(jobs, queue, name = &*job.name, "a worker has come that knows this job"),
+                    Err(error) => warn!(error = chain(&error), queue, "parked jobs wait for the next look"),
+                }
+            }
+            Ok(_) => {}
+            Err(error) => debug!(error = chain(&error), queue, "nobody can say who has come"),
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the list of workers has this one, with all its queues.
+pub(crate) async fn is_heard_of(queue: &Queue, id: Uuid, queues: &[String]) {
+    loop {
+        match queue.workers().await {
+            Ok(workers) => {
+                let works = |worker: &WorkerView, queue: &String| worker.lines.iter().any(|line| line.queue == *queue);
+                let mut me = workers.iter().filter(|worker| worker.id == id && !worker.knows.is_empty());
+                if me.any(|worker| queues.iter().all(|queue| works(worker, queue))) {
+                    return;
+                }
+            }
+            Err(error) => debug!(error = chain(&error), "nobody can say who works"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn reads(worker: &WorkerView, queue: &str, name: &str, version: u16) -> bool {
+    !worker.draining
+        && worker.unwell.is_none()
+        && worker.lines.iter().any(|line| line.queue == queue)
+        && worker.knows.iter().any(|job| job.name == name && job.version >= version)
+}
+
+/// The jobs of these bodies, by name.
+pub(crate) fn jobs(bodies: &HashMap<&'static str, Registered>) -> Vec<KnownJob> {
+    let mut jobs: Vec<_> =
+        bodies.iter().map(|(name, body)| KnownJob { name: (*name).into(), version: body.version }).collect();
+    jobs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    jobs
+}
+
+/// Who parks a job (`jobs.parked_by`): a binary's version, and which jobs it knows. Where both are the same, trying the
+/// job again would come to the same. The digits are those of FNV-1a, which stays the same from build to build.
+pub(crate) fn reader(version: &str, bodies: &HashMap<&'static str, Registered>) -> String {
+    let known = jobs(bodies).into_iter().flat_map(|job| format!("{}@{} ", job.name, job.version).into_bytes());
+    let hash = known
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("{version}+{hash:016x}")
+}
