@@ -104,8 +104,8 @@ async fn work_in_trouble(app: &App, queues: &[QueueView]) -> Result<Vec<Attentio
     tell(counted(vec![JobState::Dead]).await?, "job is dead", "jobs are dead", "/dead");
     tell(
         counted(vec![JobState::Parked]).await?,
-        "job of an unknown type is parked",
-        "jobs of unknown types are parked",
+        "job is parked: no live worker can read it",
+        "jobs are parked: no live worker can read them",
         "/jobs?state=parked",
     );
     let failing = GroupFilter { states: vec![GroupState::Failing], ..GroupFilter::default() };
