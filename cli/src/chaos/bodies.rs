@@ -20,6 +20,7 @@ create index on chaos_runs (job);
 ";
 
 const QUEUE: &str = "chaos";
+const SHORT: Duration = Duration::from_millis(20);
 
 /// Works for a while, then has its effect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +59,37 @@ impl Job for Plain {
     const MAX_ATTEMPTS: u16 = 50;
 }
 
+/// Only the one build of the workers knows it: see [`Build`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Yesterday {
+    pub(super) n: i64,
+}
+
+impl Job for Yesterday {
+    const NAME: &'static str = "chaos.yesterday";
+    const QUEUE: &'static str = QUEUE;
+    const MAX_ATTEMPTS: u16 = 50;
+}
+
+/// Only the other one knows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Today {
+    pub(super) n: i64,
+}
+
+impl Job for Today {
+    const NAME: &'static str = "chaos.today";
+    const QUEUE: &'static str = QUEUE;
+    const MAX_ATTEMPTS: u16 = 50;
+}
+
+/// Which jobs a worker knows beside those that all know. Both builds are of one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Build {
+    Yesterday,
+    Today,
+}
+
 /// The end of group number `group`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Join {
@@ -81,16 +113,27 @@ impl Job for Tick {
     const MAX_ATTEMPTS: u16 = 50;
 }
 
-/// Adds the bodies; `worker` is the process that runs them.
-pub(super) fn register(builder: WorkerBuilder, worker: &str) -> WorkerBuilder {
+/// Adds the bodies that `build` has; `worker` is the process that runs them.
+pub(super) fn register(builder: WorkerBuilder, worker: &str, build: Build) -> WorkerBuilder {
     let name: Arc<str> = worker.into();
-    let (first, second, third, fourth) = (Arc::clone(&name), Arc::clone(&name), Arc::clone(&name), name);
+    let (first, second, third) = (Arc::clone(&name), Arc::clone(&name), Arc::clone(&name));
+    let (fourth, fifth) = (Arc::clone(&name), name);
+    let builder = match build {
+        Build::Yesterday => builder.register::<Yesterday>(move |ctx, job: Yesterday| {
+            let worker = Arc::clone(&fifth);
+            async move { work(&ctx, &worker, job.n, SHORT).await }
+        }),
+        Build::Today => builder.register::<Today>(move |ctx, job: Today| {
+            let worker = Arc::clone(&fifth);
+            async move { work(&ctx, &worker, job.n, SHORT).await }
+        }),
+    };
     builder
         .queue(QUEUE, 8)
         .register::<Effect>(move |ctx, job| effect(ctx, job, Arc::clone(&first)))
         .register::<Join>(move |ctx, job: Join| {
             let worker = Arc::clone(&second);
-            async move { work(&ctx, &worker, job.group, Duration::from_millis(20)).await }
+            async move { work(&ctx, &worker, job.group, SHORT).await }
         })
         .register::<Tick>(move |ctx, _| {
             let worker = Arc::clone(&third);

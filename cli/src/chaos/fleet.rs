@@ -6,7 +6,8 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{ExitStatus, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -19,7 +20,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::proxy::Proxy;
+use super::{bodies::Build, proxy::Proxy};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -80,6 +81,8 @@ pub(super) struct Member {
     pub(super) monitor: SocketAddr,
     folder: PathBuf,
     lives: AtomicU32,
+    /// How often a worker was replaced by one of the other build.
+    rolled: AtomicUsize,
     /// Held by whoever does something to it.
     pub(super) process: Mutex<Process>,
 }
@@ -106,6 +109,7 @@ impl Member {
             monitor: free()?,
             folder: engines.data_dir().to_path_buf(),
             lives: AtomicU32::new(0),
+            rolled: AtomicUsize::new(0),
             process: Mutex::new(Process { child: None, _pipe: None }),
         })
     }
@@ -113,6 +117,21 @@ impl Member {
     /// How the process that lives now calls itself.
     pub(super) fn label(&self) -> String {
         format!("{self}.{}", self.lives.load(Ordering::Relaxed))
+    }
+
+    /// Of a worker: every other one of each, so that two of them know all jobs.
+    fn build(&self) -> Build {
+        let rolled = self.rolled.load(Ordering::Relaxed);
+        if (self.number + rolled).is_multiple_of(2) { Build::Yesterday } else { Build::Today }
+    }
+
+    /// Stops it in good order, and starts one of the other build.
+    pub(super) async fn replace(&self, process: &mut Process) -> anyhow::Result<()> {
+        if tokio::time::timeout(STOPS_WITHIN, process.stop()).await.is_err() {
+            process.kill().await;
+        }
+        self.rolled.fetch_add(1, Ordering::Relaxed);
+        self.start(process)
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -141,9 +160,10 @@ impl Member {
         match self.role {
             // small chunks: a small file has some
             Role::Api => command.env("GRISTMILL_ADDR", self.addr.to_string()).env("GRISTMILL_CHUNK_BYTES", "16KiB"),
-            Role::Worker => {
-                command.env("GRISTMILL_WORKER_LABEL", self.label()).env("GRISTMILL_WORKER_CONCURRENCY", "2")
-            }
+            Role::Worker => command
+                .args(["--build", if self.build() == Build::Today { "today" } else { "yesterday" }])
+                .env("GRISTMILL_WORKER_LABEL", self.label())
+                .env("GRISTMILL_WORKER_CONCURRENCY", "2"),
             Role::Scheduler => command.env("GRISTMILL_AUDIT_EVERY", "2s"),
         };
         let mut child = command.spawn().with_context(|| format!("{self} does not start"))?;
@@ -185,6 +205,9 @@ impl Process {
         self.child.as_mut()?.try_wait().ok().flatten()
     }
 }
+
+/// What a worker's grace period is, and the time to give back what it runs.
+const STOPS_WITHIN: Duration = Duration::from_secs(40);
 
 /// Below the range that outgoing connections take theirs from, so that an API finds its port again.
 fn free() -> anyhow::Result<SocketAddr> {

@@ -66,10 +66,11 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Asks until `stop`; what has been begun then is brought to its end, for which the system must have healed.
 pub(super) async fn load(stage: &Stage, seed: u64, asked: &Asked, stop: &CancellationToken) {
     let apis: Vec<_> = stage.of(Role::Api).map(|api| api.addr).collect();
+    let builds = stage.of(Role::Worker).count() > 1;
     // two to each: one of them may be waiting for the end of an upload whose API has died
     let clients = (0..2 * apis.len()).map(|first| uploads::send(&apis, first, &stage.key, seed, asked, stop));
     tokio::join!(
-        jobs::enqueue(&stage.queue, seed, asked, stop),
+        jobs::enqueue(&stage.queue, seed, builds, asked, stop),
         groups::enqueue(&stage.queue, seed, asked, stop),
         futures::future::join_all(clients),
         bills::bill(&apis, &stage.key, seed, asked, stop),

@@ -14,6 +14,7 @@ pub(super) enum Fault {
     StopWorker,
     StopScheduler,
     StopApi,
+    RollWorkers,
     RestartRedis,
     FlushRedis,
     FillRedis,
@@ -29,7 +30,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::KillWorker,
         Self::KillWorkerAgain,
         Self::KillScheduler,
@@ -37,6 +38,7 @@ impl Fault {
         Self::StopWorker,
         Self::StopScheduler,
         Self::StopApi,
+        Self::RollWorkers,
         Self::RestartRedis,
         Self::FlushRedis,
         Self::FillRedis,
@@ -55,7 +57,7 @@ impl Fault {
     const fn lasts(self) -> (u64, u64) {
         match self {
             Self::KillWorker | Self::KillScheduler | Self::KillApi => (200, 3_000),
-            Self::KillWorkerAgain => (500, 1_500),
+            Self::KillWorkerAgain | Self::RollWorkers => (500, 1_500),
             Self::FillRedis => (7_000, 11_000),
             Self::StopWorker | Self::StopScheduler | Self::StopApi => (7_000, 11_000),
             Self::RestartRedis | Self::LoseRedis | Self::RestartPostgres => (0, 2_000),
@@ -76,6 +78,7 @@ impl fmt::Display for Fault {
             Self::StopWorker => "a worker stopped for longer than its leases",
             Self::StopScheduler => "a scheduler stopped",
             Self::StopApi => "an API stopped",
+            Self::RollWorkers => "a rolling deploy: each worker replaced by one that knows other jobs",
             Self::RestartRedis => "`kill -9` and restart of Redis",
             Self::FlushRedis => "`FLUSHALL`",
             Self::FillRedis => "Redis at `maxmemory` for longer than a lease",

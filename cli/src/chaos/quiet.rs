@@ -36,7 +36,7 @@ pub(super) async fn quiet(stage: &Stage) -> anyhow::Result<Result<Duration, Stri
     stage.queue.schedules().pause(SCHEDULE).await?;
     loop {
         let left: Unfinished = sqlx::query_as(
-            "select (select count(*) from jobs where state in ('available', 'scheduled')) as jobs,
+            "select (select count(*) from jobs where state in ('available', 'scheduled', 'parked')) as jobs,
                     (select count(*) from uploads where state in ('receiving', 'processing')) as uploads,
                     (select count(*) from groups g where finished_at is null
                          and exists (select from jobs where group_id = g.id)) as groups",

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::bodies;
+use super::bodies::{self, Build};
 use crate::roles::role;
 
 /// A role as `gristmill chaos` runs it: gone with its parent, the worker with the bodies of the chaos' own jobs
@@ -22,6 +22,10 @@ enum Role {
     Worker {
         #[command(flatten)]
         config: Box<gristmill_worker::Config>,
+
+        /// Which of the chaos' own jobs it knows
+        #[arg(long, value_enum, default_value = "today")]
+        build: Build,
     },
     Scheduler {
         #[command(flatten)]
@@ -36,12 +40,12 @@ impl ChaosRole {
                 let role = config.role.clone();
                 role::run("api", &role, true, || None, |shutdown| gristmill_api::run(*config, shutdown)).await?;
             }
-            Role::Worker { config } => {
+            Role::Worker { config, build } => {
                 let (role, label) = (config.role.clone(), config.worker.worker_label.clone());
                 let health = gristmill_worker::WorkerHealth::default();
                 let asked = health.clone();
                 let work = |shutdown| {
-                    let more = move |worker| bodies::register(worker, &label);
+                    let more = move |worker| bodies::register(worker, &label, build);
                     gristmill_worker::run_with(*config, more, health, shutdown)
                 };
                 role::run("worker", &role, true, move || asked.unwell(), work).await?;

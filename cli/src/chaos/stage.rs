@@ -35,6 +35,8 @@ pub(super) struct Stage {
     pub(super) queue: Queue,
     pub(super) lines: Lines,
     pub(super) members: Vec<Member>,
+    /// Held by a rolling deploy.
+    pub(super) rolling: Mutex<()>,
     /// Of the API.
     pub(super) key: String,
     pub(super) folder: PathBuf,
@@ -74,7 +76,17 @@ impl Stage {
         }
         let redis = redis::Client::open(engines.redis_url().expose_secret()).context("no client of Redis")?;
         let folder = engines.data_dir().to_path_buf();
-        let stage = Self { engines: Mutex::new(engines), pool, redis, queue, lines, members, key, folder };
+        let stage = Self {
+            engines: Mutex::new(engines),
+            pool,
+            redis,
+            queue,
+            lines,
+            members,
+            rolling: Mutex::default(),
+            key,
+            folder,
+        };
         stage.ready().await?;
         Ok(stage)
     }

@@ -94,6 +94,15 @@ async fn strike(
                 }
             }
         }
+        Fault::RollWorkers => {
+            let Ok(_rolling) = stage.rolling.try_lock() else { return Ok(()) };
+            what(None);
+            // To the end, also when all else heals: all but every other worker would be of one build.
+            for member in stage.of(Role::Worker) {
+                member.replace(&mut *member.process.lock().await).await?;
+                lasting().await;
+            }
+        }
         Fault::StopWorker | Fault::StopScheduler | Fault::StopApi => {
             let Some((member, process)) = pick(stage, fault, whom) else { return Ok(()) };
             what(Some(member.label()));

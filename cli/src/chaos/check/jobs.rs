@@ -24,7 +24,7 @@ pub(super) async fn accepted(pool: &PgPool, asked: &Asked) -> anyhow::Result<Fin
 pub(super) async fn once(pool: &PgPool) -> anyhow::Result<Finding> {
     let wrong: Vec<(Uuid, Option<String>, Option<String>, i64)> = sqlx::query_as(
         "select coalesce(j.id, e.job), j.name, j.state, count(e.job)
-         from (select * from jobs where name in ('chaos.effect', 'chaos.join', 'chaos.tick')) j
+         from (select * from jobs where name in ('chaos.effect', 'chaos.join', 'chaos.tick', 'chaos.yesterday', 'chaos.today')) j
          full join chaos_effects e on e.job = j.id
          group by j.id, e.job, j.name, j.state
          having count(e.job) <> case j.state when 'completed' then 1 else 0 end",

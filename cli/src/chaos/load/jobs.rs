@@ -8,9 +8,10 @@ use rand::{Rng, RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 
 use super::{Asked, lock};
-use crate::chaos::bodies::{Effect, Ending, Plain};
+use crate::chaos::bodies::{Effect, Ending, Plain, Today, Yesterday};
 
-pub(super) async fn enqueue(queue: &Queue, seed: u64, asked: &Asked, stop: &CancellationToken) {
+/// `builds`: there are workers of both, so that every job is known to some.
+pub(super) async fn enqueue(queue: &Queue, seed: u64, builds: bool, asked: &Asked, stop: &CancellationToken) {
     let mut dice = StdRng::seed_from_u64(seed ^ 0x6a6f_6273);
     let mut n = 0;
     while !stop.is_cancelled() {
@@ -22,12 +23,12 @@ pub(super) async fn enqueue(queue: &Queue, seed: u64, asked: &Asked, stop: &Canc
             ..Options::default()
         };
         let many = dice.random_range(1..5);
-        let entered = if dice.random_bool(0.2) {
-            let plain: Vec<Plain> = (n..n + many).map(|n| Plain { n }).collect();
-            enter(queue, &plain, &options).await
-        } else {
-            let effects: Vec<Effect> = (n..n + many).map(|n| effect(&mut dice, n)).collect();
-            enter(queue, &effects, &options).await
+        let numbers = n..n + many;
+        let entered = match dice.random_range(0..10) {
+            0..2 => enter(queue, &numbers.map(|n| Plain { n }).collect::<Vec<_>>(), &options).await,
+            2 if builds => enter(queue, &numbers.map(|n| Yesterday { n }).collect::<Vec<_>>(), &options).await,
+            3 if builds => enter(queue, &numbers.map(|n| Today { n }).collect::<Vec<_>>(), &options).await,
+            _ => enter(queue, &numbers.map(|n| effect(&mut dice, n)).collect::<Vec<_>>(), &options).await,
         };
         n += many;
         if let Ok(entered) = entered {
