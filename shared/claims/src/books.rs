@@ -182,8 +182,10 @@ pub struct PlanAccount {
     pub balance_minor: i64,
 }
 
+// A range of one account: by equality the planner takes one that is new for as large as those that it knows, and reads the entries
+// of all.
 const PLAN: &str = "select a.id, a.reference, a.frozen, a.reason,
-    coalesce((select sum(e.amount_minor) from ledger_entries e where e.account_id = a.id), 0)::bigint as balance_minor
+    coalesce((select sum(e.amount_minor) from ledger_entries e where e.account_id between a.id and a.id), 0)::bigint as balance_minor
     from ledger_accounts a where a.client_id = $1 and a.kind = 'plan'";
 
 /// A client's plan accounts that were opened after this one, in that order.
