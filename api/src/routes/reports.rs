@@ -80,6 +80,7 @@ pub(crate) struct PutReport {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportBatch {
     /// From 1 to 10,000, of different ids.
+    #[schema(min_items = 1, max_items = 10_000)]
     items: Vec<NewReport>,
 }
 

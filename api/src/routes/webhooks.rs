@@ -38,9 +38,10 @@ pub(crate) struct WebhookList {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewWebhook {
     /// What is called: https, a public address, no user's name in it.
-    #[schema(example = "https://example.com/hooks")]
+    #[schema(min_length = 9, example = "https://example.com/hooks")]
     url: String,
     /// What it is told of.
+    #[schema(min_items = 1)]
     events: Vec<EventType>,
     /// A note of yours.
     description: Option<String>,
@@ -64,8 +65,10 @@ pub(crate) struct WebhookSecret {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WebhookChange {
     /// What is called.
+    #[schema(min_length = 9)]
     url: Option<String>,
     /// What it is told of.
+    #[schema(min_items = 1)]
     events: Option<Vec<EventType>>,
     /// A note of yours.
     description: Option<String>,

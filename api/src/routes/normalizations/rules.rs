@@ -54,7 +54,7 @@ impl From<Kept> for Rule {
 pub(crate) struct NewRule {
     /// `contains`: the pattern's words stand in the descriptor one behind the other, whatever the punctuation and the
     /// capitals. `regex`: the expression matches somewhere in it, in any capitals.
-    #[schema(value_type = String, example = "contains")]
+    #[schema(value_type = String, pattern = "^(contains|regex)$", example = "contains")]
     test: Test,
     /// At most 200 characters.
     #[schema(example = "acme widgets")]

@@ -23,7 +23,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// after that event; `reset` says that some of what was missed is gone, and the upload as it stands follows.
 #[utoipa::path(get, path = "/v1/uploads/{id}/events", operation_id = "watchUpload", tag = "uploads",
     params(("id" = Uuid, Path, description = "The upload"),
-        ("Last-Event-ID" = Option<String>, Header, pattern = "^(0|end|[0-9]{1,19}-[0-9]{1,19})$", description = "The `id` of the last event that was seen")),
+        ("Last-Event-ID" = Option<String>, Header, pattern = "^(0|end|[0-9]{1,19}-[0-9]{1,19})?$", description = "The `id` of the last event that was seen")),
     responses((status = 200, description = "The events, until the last one", body = String, content_type = "text/event-stream"),
         (status = 204, description = "The last event was seen already: nothing comes any more")))]
 pub(crate) async fn events(about: About, headers: HeaderMap) -> Result<Response> {
