@@ -17,7 +17,7 @@ use crate::{
     Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, PayloadError, Pruned, describe,
     envelope::Message,
     ledger::{audit, complete, enqueue, fence, groups, replace, waiting_room},
-    redis::{Broker, Incoming, Window, connection_config},
+    redis::{Broker, Incoming, Links, Window},
 };
 
 /// What a [`Queue`] is made of, beside a pool.
@@ -231,7 +231,7 @@ pub enum Completion {
     AlreadyDone,
 }
 
-/// A pool on the ledger and a connection to the broker. Cheap to clone.
+/// A pool on the ledger and the connections to the broker, which its workers share. Cheap to clone.
 #[derive(Clone)]
 pub struct Queue {
     inner: Arc<Inner>,
@@ -240,8 +240,7 @@ pub struct Queue {
 struct Inner {
     pool: PgPool,
     config: QueueConfig,
-    client: Client,
-    conn: ConnectionManager,
+    links: Links,
     brokers: RwLock<HashMap<String, Broker>>,
     /// Queues and states whose gauges are set.
     gauged: Mutex<BTreeSet<(String, String)>>,
@@ -255,9 +254,9 @@ impl Queue {
     pub async fn connect(pool: PgPool, config: QueueConfig) -> Result<Self, QueueError> {
         describe::describe();
         let client = Client::open(config.redis_url.as_str()).map_err(QueueError::Broker)?;
-        let conn = client.get_connection_manager_lazy(connection_config()).map_err(QueueError::Broker)?;
+        let links = Links::new(client).map_err(QueueError::Broker)?;
         Ok(Self {
-            inner: Arc::new(Inner { pool, config, client, conn, brokers: RwLock::default(), gauged: Mutex::default() }),
+            inner: Arc::new(Inner { pool, config, links, brokers: RwLock::default(), gauged: Mutex::default() }),
         })
     }
 
@@ -322,7 +321,7 @@ impl Queue {
         for message in messages {
             lines.entry((message.queue.clone(), message.priority)).or_default().push(message);
         }
-        let mut conn = self.inner.conn.clone();
+        let mut conn = self.conn();
         let (mut fresh, mut away) = (0, Vec::new());
         for ((queue, priority), messages) in lines {
             let ids: Vec<String> = messages.iter().map(|job| job.id.to_string()).collect();
@@ -484,7 +483,7 @@ impl Queue {
     /// # Errors
     /// The ledger's, or the broker's silence.
     pub async fn stray_leases(&self, queue: &str) -> Result<Vec<Uuid>, QueueError> {
-        let mut conn = self.inner.conn.clone();
+        let mut conn = self.conn();
         let ids = self.broker(queue).leased(&mut conn, 1_000).await.map_err(QueueError::Silent)?;
         let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         audit::not_due(self.pool(), &ids).await
@@ -495,7 +494,7 @@ impl Queue {
     /// # Errors
     /// The broker's silence.
     pub async fn broker_depth(&self, queue: &str) -> Result<(u64, u64), QueueError> {
-        self.broker(queue).depth(&mut self.inner.conn.clone()).await.map_err(QueueError::Silent)
+        self.broker(queue).depth(&mut self.conn()).await.map_err(QueueError::Silent)
     }
 
     /// Removes jobs and groups that finished at least `age` ago, and ticks that old, in slices.
@@ -516,12 +515,12 @@ impl Queue {
         &self.inner.config
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        &self.inner.client
+    pub(crate) fn links(&self) -> &Links {
+        &self.inner.links
     }
 
     pub(crate) fn conn(&self) -> ConnectionManager {
-        self.inner.conn.clone()
+        self.inner.links.pushes().conn()
     }
 
     pub(crate) fn broker(&self, queue: &str) -> Broker {

@@ -76,9 +76,6 @@ pub enum WorkerError {
     /// There is no queue to work on.
     #[error("a worker needs a queue: Worker::builder(..).queue(name, concurrency)")]
     NoQueue,
-    /// The broker's settings are unusable.
-    #[error("the broker's settings are unusable")]
-    Broker(#[from] ::redis::RedisError),
 }
 
 /// Runs jobs. See [`Worker::builder`].
@@ -227,7 +224,7 @@ impl Worker {
     /// within the grace period, and gives back the rest. No fault of an engine ends it.
     ///
     /// # Errors
-    /// When it was built without a queue, or the broker's settings are unusable.
+    /// When it was built without a queue.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerError> {
         if self.queues.is_empty() {
             return Err(WorkerError::NoQueue);
@@ -264,7 +261,6 @@ impl Worker {
                 runner: Arc::clone(&runner),
                 shutdown: shutdown.clone(),
             };
-            line.backend()?;
             lines.push(AbortOnDropHandle::new(tokio::spawn(line.run())));
         }
         let grace = async {
@@ -324,7 +320,7 @@ struct Line {
 }
 
 impl Line {
-    fn backend(&self) -> ::redis::RedisResult<RedisBackend<Vec<u8>, RawCodec>> {
+    fn backend(&self) -> RedisBackend<Vec<u8>, RawCodec> {
         let config = self.queue.config();
         let settings = Settings {
             concurrency: self.concurrency,
@@ -335,17 +331,14 @@ impl Line {
             process: self.process.clone(),
             ..Settings::new(&config.namespace, &self.name)
         };
-        Ok(RedisBackend::with_codec(self.queue.client().clone(), settings, RawCodec)?
-            .graveyard(LedgerGraveyard::new(self.runner.clone(), self.name.as_str().into())))
+        RedisBackend::with_links(self.queue.links(), settings, RawCodec)
+            .graveyard(LedgerGraveyard::new(self.runner.clone(), self.name.as_str().into()))
     }
 
     async fn run(self) {
         let queue: Arc<str> = self.name.as_str().into();
         while !self.shutdown.is_cancelled() {
-            let backend = match self.backend() {
-                Ok(backend) => backend,
-                Err(error) => return error!(%error, queue = %queue, "no broker"),
-            };
+            let backend = self.backend();
             let (stop, shutdown) = (backend.stop_claiming(), self.shutdown.clone());
             let stopped = async move {
                 shutdown.cancelled().await;

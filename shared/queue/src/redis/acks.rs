@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::redis::aio::ConnectionManager;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -54,7 +53,7 @@ pub(super) struct Answers {
 
 impl Answers {
     /// Runs until the worker is gone; the tasks that hold senders may live longer than it.
-    pub(super) async fn send(mut self, mut notes: mpsc::UnboundedReceiver<Note>, end: CancellationToken) {
+    pub(super) async fn send(self, mut notes: mpsc::UnboundedReceiver<Note>, end: CancellationToken) {
         let mut batch = Vec::new();
         loop {
             tokio::select! {
@@ -76,10 +75,10 @@ impl Answers {
                 }
             }
             for (id, number, error) in buried {
-                let (broker, conn) = (self.broker.clone(), self.link.conn().clone());
+                let (broker, link) = (self.broker.clone(), self.link.clone());
                 let (claims, graveyard) = (Arc::clone(&self.claims), Arc::clone(&self.graveyard));
                 tokio::spawn(async move {
-                    let payload = payload(&broker, conn, &id).await;
+                    let payload = payload(&broker, &link, &id).await;
                     bury(claims, graveyard, Buried { id, payload, reason: Reason::Aborted(error) }, number).await;
                 });
             }
@@ -107,17 +106,17 @@ impl Answers {
         }
     }
 
-    async fn deliver(&mut self, done: &[(String, u64)], back: &[Back]) -> ::redis::RedisResult<()> {
-        self.broker.ack(self.link.conn(), done).await?;
-        self.broker.release(self.link.conn(), self.lease, self.max_deliveries, back).await
+    async fn deliver(&self, done: &[(String, u64)], back: &[Back]) -> ::redis::RedisResult<()> {
+        self.broker.ack(&mut self.link.conn(), done).await?;
+        self.broker.release(&mut self.link.conn(), self.lease, self.max_deliveries, back).await
     }
 }
 
 /// Asks until Redis says it. It keeps the payload of a job as long as that is leased.
-async fn payload(broker: &Broker, mut conn: ConnectionManager, id: &str) -> Vec<u8> {
+async fn payload(broker: &Broker, link: &Link, id: &str) -> Vec<u8> {
     let mut pause = Duration::from_millis(100);
     loop {
-        match broker.payload(&mut conn, id).await {
+        match broker.payload(&mut link.conn(), id).await {
             Ok(payload) => return payload,
             Err(error) => debug!(job = id, %error, "the broker does not say what is to be put away; trying again"),
         }

@@ -3,15 +3,12 @@
 
 use std::{
     marker::PhantomData,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
-use ::redis::{
-    Client, RedisError, RedisResult,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use ::redis::{Client, RedisError, RedisResult};
 use apalis_codec::json::JsonCodec;
 use apalis_core::{
     backend::{Backend, BackendConfig, WireFormatBackend, codec::Codec, finalize::Durable},
@@ -24,12 +21,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Broker, Graveyard, Hold, LeaseLayer, ListGraveyard, Process, Roster,
+    Broker, Graveyard, Hold, LeaseLayer, Links, ListGraveyard, Process, Roster,
     acks::{Answer, Answers, Note, Verdict},
     company::Company,
     fetch::{Claims, Fetched, Fetcher},
     keeper::Keeper,
-    link::Link,
     quiet::Quiet,
     sink::Outgoing,
 };
@@ -104,13 +100,11 @@ pub struct FairKey(pub String);
 /// A queue of `Args` in Redis.
 pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
     pub(super) broker: Broker,
-    pub(super) conn: ConnectionManager,
+    pub(super) links: Links,
     pub(super) outgoing: Outgoing,
-    client: Client,
     settings: Settings,
     codec: C,
     graveyard: Arc<dyn Graveyard>,
-    reconnects: Arc<AtomicU64>,
     fetched: Fetching,
     claims: Option<Arc<Claims>>,
     hold: Option<Arc<Hold>>,
@@ -128,15 +122,6 @@ pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
 /// Shared with the driver, which takes back what was not started when the worker stops.
 type Fetching = Arc<Mutex<Option<mpsc::UnboundedReceiver<Fetched>>>>;
 
-/// A stall of some seconds is not a lost connection.
-pub(crate) fn connection_config() -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new()
-        .set_response_timeout(Some(Duration::from_secs(10)))
-        .set_connection_timeout(Some(Duration::from_secs(2)))
-        .set_number_of_retries(1)
-        .set_max_delay(Duration::from_millis(200))
-}
-
 impl<Args> RedisBackend<Args> {
     /// A queue of JSON. Redis need not be there yet.
     ///
@@ -153,14 +138,17 @@ impl<Args, C> RedisBackend<Args, C> {
     /// # Errors
     /// When the client's settings are not usable.
     pub fn with_codec(client: Client, settings: Settings, codec: C) -> RedisResult<Self> {
-        let conn = client.get_connection_manager_lazy(connection_config())?;
+        Ok(Self::with_links(&Links::new(client)?, settings, codec))
+    }
+
+    /// The same, on connections that it shares with other queues.
+    #[must_use]
+    pub fn with_links(links: &Links, settings: Settings, codec: C) -> Self {
         let broker = Broker::new(&settings.namespace, &settings.queue);
-        Ok(Self {
-            graveyard: Arc::new(ListGraveyard::new(conn.clone(), &broker)),
-            reconnects: Arc::default(),
+        Self {
+            graveyard: Arc::new(ListGraveyard::new(links.answers().clone(), &broker)),
             broker,
-            conn,
-            client,
+            links: links.clone(),
             settings,
             codec,
             outgoing: Outgoing::default(),
@@ -172,7 +160,7 @@ impl<Args, C> RedisBackend<Args, C> {
             end: CancellationToken::new(),
             closing: None,
             args: PhantomData,
-        })
+        }
     }
 
     /// Where the jobs go that are given up.
@@ -180,10 +168,6 @@ impl<Args, C> RedisBackend<Args, C> {
     pub fn graveyard(mut self, graveyard: impl Graveyard) -> Self {
         self.graveyard = Arc::new(graveyard);
         self
-    }
-
-    fn link(&self) -> RedisResult<Link> {
-        Link::new(self.client.clone(), Arc::clone(&self.reconnects))
     }
 
     /// Once cancelled, the worker claims nothing more and gives back what it has not started, at once;
@@ -282,9 +266,9 @@ where
         out: mpsc::UnboundedSender<Fetched>,
     ) -> std::io::Result<()> {
         let Settings { lease, ref process, ref queue, ref label, .. } = self.settings;
+        let thread = self.links.thread(&self.settings.namespace)?;
         let keeper = Keeper {
             broker: self.broker.clone(),
-            client: self.client.clone(),
             claims: Arc::clone(claims),
             graveyard: Arc::clone(&self.graveyard),
             lease,
@@ -295,15 +279,15 @@ where
             version: self.settings.version.clone(),
             queue: queue.clone(),
             concurrency: self.settings.concurrency,
-            reconnects: Arc::clone(&self.reconnects),
+            thread: Arc::clone(&thread),
             stop: self.stop.clone(),
             end: self.end.clone(),
         };
-        keeper.start()?;
-        let vitals = process.line(queue, Arc::clone(&self.reconnects));
+        keeper.start();
+        let vitals = process.line(queue, self.links.wanted());
         let sender = Answers {
             broker: self.broker.clone(),
-            link: self.link().map_err(std::io::Error::other)?,
+            link: self.links.answers().clone(),
             lease,
             max_deliveries: self.settings.max_deliveries,
             vitals: Arc::clone(&vitals),
@@ -314,8 +298,8 @@ where
         let codec = self.codec.clone();
         let fetcher = Fetcher {
             broker: self.broker.clone(),
-            client: self.client.clone(),
-            link: self.link().map_err(std::io::Error::other)?,
+            link: self.links.claims().clone(),
+            thread,
             vitals,
             lease,
             claims: Arc::clone(claims),
@@ -359,7 +343,7 @@ where
         self.claims = Some(Arc::clone(&claims));
         self.hold = Some(Arc::new(Hold {
             broker: self.broker.clone(),
-            conn: self.conn.clone(),
+            link: self.links.answers().clone(),
             claims: Arc::clone(&claims),
             lease: self.settings.lease,
         }));
@@ -375,7 +359,7 @@ where
             backoff: self.settings.backoff,
             company: Company {
                 broker: self.broker.clone(),
-                conn: self.conn.clone(),
+                link: self.links.answers().clone(),
                 quiet: Quiet::of(&self.settings.namespace),
                 max_deliveries: self.settings.max_deliveries,
                 stop: self.stop.clone(),

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use ::redis::aio::ConnectionManager;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::{
     Broker, Strikes,
+    link::Link,
     quiet::{Beside, Quiet, Suspect},
 };
 
 #[derive(Clone)]
 pub(super) struct Company {
     pub(super) broker: Broker,
-    pub(super) conn: ConnectionManager,
+    pub(super) link: Link,
     pub(super) quiet: Quiet,
     pub(super) max_deliveries: u32,
     /// The worker takes no more jobs.
@@ -60,7 +60,7 @@ impl Company {
             info!(job = id, ?patience, "it is to run alone, and others run for longer: it is tried again later");
             return Err(Later(patience));
         }
-        match self.broker.alone(&mut self.conn.clone(), id, number).await {
+        match self.broker.alone(&mut self.link.conn(), id, number).await {
             Ok(true) => {
                 info!(job = id, delivery = number, ?strikes, "its workers were lost: it runs alone");
                 Ok(Place::Alone { _suspect: suspect })

@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use ::redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -19,8 +18,10 @@ use super::{
     acks::{Answer, Note, Verdict, bury, record},
     broker::{Claimed, Hold},
     link::Link,
+    links::LeaseThread,
     process::Vitals,
     quiet::Quiet,
+    wakes::NAP,
 };
 
 /// What this process holds of one queue.
@@ -155,8 +156,8 @@ type Flaw = dyn Fn(&Vec<u8>) -> Option<String> + Send + Sync;
 
 pub(super) struct Fetcher {
     pub(super) broker: Broker,
-    pub(super) client: Client,
     pub(super) link: Link,
+    pub(super) thread: Arc<LeaseThread>,
     pub(super) vitals: Arc<Vitals>,
     pub(super) lease: Duration,
     pub(super) claims: Arc<Claims>,
@@ -170,8 +171,7 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     /// Claims until told to stop. No error of Redis ends it.
-    pub(super) async fn run(mut self) {
-        let mut sleeper = Sleeper { client: self.client.clone(), conn: None };
+    pub(super) async fn run(self) {
         let mut turn = 0_u32;
         let mut failing = false;
         while !self.stop.is_cancelled() {
@@ -195,7 +195,8 @@ impl Fetcher {
                 continue;
             }
             turn = turn.wrapping_add(1);
-            let pause = match self.broker.claim(self.link.conn(), self.lease, room, turn.is_multiple_of(16)).await {
+            let pause = match self.broker.claim(&mut self.link.conn(), self.lease, room, turn.is_multiple_of(16)).await
+            {
                 Ok(claimed) => {
                     if std::mem::take(&mut failing) {
                         info!("the broker answers again");
@@ -217,11 +218,19 @@ impl Fetcher {
                 }
             };
             tokio::select! {
-                () = pause.pass(&mut sleeper, self.broker.wake_key()) => {}
+                () = self.pass(pause) => {}
                 () = self.stop.cancelled() => {}
             }
         }
         self.vitals.set_content(true);
+    }
+
+    async fn pass(&self, pause: Pause) {
+        match pause {
+            Pause::None => {}
+            Pause::For(pause) => tokio::time::sleep(pause).await,
+            Pause::UntilWoken => self.thread.wakes.sleep(self.broker.wake_key()).await,
+        }
     }
 
     fn hand_out(&self, leases: Vec<Lease>) -> bool {
@@ -269,48 +278,7 @@ impl Pause {
             _ if !claimed.leases.is_empty() => Self::None,
             Hold::None | Hold::Full => Self::UntilWoken,
             Hold::Paused => Self::For(PAUSED),
-            Hold::Rate(next) => Self::For(next.min(Sleeper::NAP)),
+            Hold::Rate(next) => Self::For(next.min(NAP)),
         }
-    }
-
-    async fn pass(self, sleeper: &mut Sleeper, wake: &str) {
-        match self {
-            Self::None => {}
-            Self::For(pause) => tokio::time::sleep(pause).await,
-            Self::UntilWoken => sleeper.sleep(wake).await,
-        }
-    }
-}
-
-/// Blocks on the wake list, on a connection of its own.
-struct Sleeper {
-    client: Client,
-    conn: Option<MultiplexedConnection>,
-}
-
-impl Sleeper {
-    /// Longer than any wake-up should take: a lost one costs no more than this.
-    const NAP: Duration = Duration::from_secs(1);
-
-    async fn sleep(&mut self, key: &str) {
-        if self.nap(key).await.is_err() {
-            self.conn = None;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    async fn nap(&mut self, key: &str) -> RedisResult<()> {
-        let conn = match &mut self.conn {
-            Some(conn) => conn,
-            None => {
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(Duration::from_secs(2)))
-                    .set_response_timeout(Some(Self::NAP * 5));
-                self.conn.insert(self.client.get_multiplexed_async_connection_with_config(&config).await?)
-            }
-        };
-        let _: Option<(String, String)> =
-            ::redis::cmd("BLPOP").arg(key).arg(Self::NAP.as_secs_f64()).query_async(conn).await?;
-        Ok(())
     }
 }

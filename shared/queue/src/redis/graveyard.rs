@@ -1,10 +1,9 @@
 //! Where a job goes that this backend will not deliver again.
 
-use ::redis::aio::ConnectionManager;
 use apalis_core::error::BoxDynError;
 use futures::future::BoxFuture;
 
-use super::{Broker, LostDelivery};
+use super::{Broker, LostDelivery, link::Link};
 
 /// Why a job is not delivered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +46,7 @@ pub trait Graveyard: Send + Sync + 'static {
 /// The default: a list in Redis beside the queue, the last thousand, for a week.
 #[derive(Clone)]
 pub struct ListGraveyard {
-    conn: ConnectionManager,
+    link: Link,
     key: String,
 }
 
@@ -55,14 +54,14 @@ impl ListGraveyard {
     const KEPT: isize = 1_000;
     const SECONDS: i64 = 7 * 24 * 3_600;
 
-    pub(super) fn new(conn: ConnectionManager, broker: &Broker) -> Self {
-        Self { conn, key: broker.graveyard_key() }
+    pub(super) fn new(link: Link, broker: &Broker) -> Self {
+        Self { link, key: broker.graveyard_key() }
     }
 }
 
 impl Graveyard for ListGraveyard {
     fn bury(&self, job: Buried) -> BoxFuture<'_, Result<(), BoxDynError>> {
-        let mut conn = self.conn.clone();
+        let mut conn = self.link.conn();
         Box::pin(async move {
             let entry = serde_json::json!({
                 "id": job.id,

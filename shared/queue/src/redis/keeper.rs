@@ -1,13 +1,9 @@
-//! Keeps leases alive, on an OS thread and a runtime of its own, so that work that hogs the other
-//! threads cannot cost a worker its jobs. Also the heartbeat, and the reaper of other workers' leases.
+//! Keeps a queue's leases alive, on the thread that all queues share for that. Also the heartbeat, and the reaper of
+//! other workers' leases.
 
-use std::{
-    io,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use ::redis::{Client, RedisResult, aio::ConnectionManager};
+use ::redis::{RedisResult, aio::ConnectionManager};
 use tokio::{runtime::Handle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -19,14 +15,13 @@ use super::{
     acks::{bury, record},
     broker::Reaped,
     fetch::Claims,
-    link::Link,
+    links::LeaseThread,
     roster::Told,
     usage,
 };
 
 pub(super) struct Keeper {
     pub(super) broker: Broker,
-    pub(super) client: Client,
     pub(super) claims: Arc<Claims>,
     pub(super) graveyard: Arc<dyn Graveyard>,
     pub(super) lease: Duration,
@@ -37,7 +32,7 @@ pub(super) struct Keeper {
     pub(super) version: String,
     pub(super) queue: String,
     pub(super) concurrency: usize,
-    pub(super) reconnects: Arc<AtomicU64>,
+    pub(super) thread: Arc<LeaseThread>,
     /// No more claims: what a drain asks for.
     pub(super) stop: CancellationToken,
     pub(super) end: CancellationToken,
@@ -48,21 +43,14 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 const NAMED: usize = 100;
 
 impl Keeper {
-    /// Starts the thread; burials run on the caller's runtime.
-    pub(super) fn start(self) -> io::Result<()> {
-        let burials = Handle::current();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new()
-            .name("lease-keeper".into())
-            .spawn(move || runtime.block_on(self.run(burials)))
-            .map(drop)
+    /// Begins, on the thread; burials run on the caller's runtime.
+    pub(super) fn start(self) {
+        let (handle, burials) = (self.thread.handle.clone(), Handle::current());
+        handle.spawn(self.run(burials));
     }
 
     async fn run(self, burials: Handle) {
-        let mut link = match Link::new(self.client.clone(), Arc::clone(&self.reconnects)) {
-            Ok(link) => link,
-            Err(error) => return warn!(%error, "no leases can be kept"),
-        };
+        let link = self.thread.link.clone();
         let line = Uuid::new_v4();
         let host = usage::host();
         let renewal = self.lease / 3;
@@ -77,24 +65,25 @@ impl Keeper {
             if renewed.elapsed() + reaping / 2 >= renewal {
                 // Before the call: a slow one must not put off the next.
                 renewed = Instant::now();
-                if tell(self.renew(link.conn()).await).is_some() {
+                if tell(self.renew(&mut link.conn()).await).is_some() {
                     kept = renewed;
                     self.claims.set_kept(renewed.into_std());
                 }
             }
             if reaped.elapsed() >= reaping {
                 reaped = Instant::now();
-                tell(self.reap(link.conn(), &burials).await);
+                tell(self.reap(&mut link.conn(), &burials).await);
             }
             if heard.is_none_or(|heard| heard.elapsed() >= HEARTBEAT) {
                 heard = Some(Instant::now());
-                tell(self.beat(link.conn(), &line, host.as_deref(), kept.elapsed()).await);
+                tell(self.beat(&mut link.conn(), &line, host.as_deref(), kept.elapsed()).await);
             }
             if self.process.drain().is_cancelled() {
                 self.stop.cancel();
             }
         }
-        let farewell = self.roster.farewell(link.conn(), self.process.id(), &line);
+        let mut conn = link.conn();
+        let farewell = self.roster.farewell(&mut conn, self.process.id(), &line);
         let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
     }
 

@@ -75,7 +75,7 @@ impl Process {
         alive.filter(|line| line.silence() >= limit).map(|line| line.queue.clone()).collect()
     }
 
-    /// The lines of this queue make their connections anew.
+    /// What the lines of this queue share with others (see [`super::Links`]) makes its connections anew.
     pub fn reconnect(&self, queue: &str) {
         for line in lock(&self.0.lines).iter().filter_map(Weak::upgrade).filter(|line| line.queue == queue) {
             line.reconnects.fetch_add(1, Ordering::AcqRel);

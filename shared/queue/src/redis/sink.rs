@@ -6,12 +6,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use ::redis::{RedisError, RedisResult, aio::ConnectionManager};
+use ::redis::{RedisError, RedisResult};
 use apalis_core::task::Task;
 use futures::{Sink, future::BoxFuture};
 use uuid::Uuid;
 
-use super::{Broker, FairKey, RedisBackend, broker::Incoming};
+use super::{Broker, FairKey, RedisBackend, broker::Incoming, link::Link};
 
 /// What waits to be flushed, and the flush that is under way.
 #[derive(Default)]
@@ -29,7 +29,7 @@ struct Waiting {
 }
 
 impl Outgoing {
-    fn poll_flush(&mut self, broker: &Broker, conn: &ConnectionManager, cx: &mut Context<'_>) -> Poll<RedisResult<()>> {
+    fn poll_flush(&mut self, broker: &Broker, link: &Link, cx: &mut Context<'_>) -> Poll<RedisResult<()>> {
         let flush = self.flush.get_mut().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(future) = flush {
@@ -40,7 +40,7 @@ impl Outgoing {
             if self.waiting.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let (broker, mut conn, jobs) = (broker.clone(), conn.clone(), std::mem::take(&mut self.waiting));
+            let (broker, mut conn, jobs) = (broker.clone(), link.conn(), std::mem::take(&mut self.waiting));
             *flush = Some(Box::pin(async move {
                 for same in jobs.chunk_by(|a, b| a.priority == b.priority) {
                     let slice: Vec<_> =
@@ -72,7 +72,7 @@ impl<Args, C> Sink<Task<Vec<u8>>> for RedisBackend<Args, C> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), RedisError>> {
         let this = self.get_mut();
-        this.outgoing.poll_flush(&this.broker, &this.conn, cx)
+        this.outgoing.poll_flush(&this.broker, this.links.pushes(), cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), RedisError>> {

@@ -18,6 +18,7 @@ mod groups;
 mod knowers;
 mod leftovers;
 mod limits;
+mod links;
 mod lost;
 mod metrics;
 mod model;
