@@ -103,8 +103,10 @@ async fn neighbours_of_a_poisonous_job_live() {
         assert_eq!(history(&bench, id).await, [(1, BESIDE.into()), (2, BESIDE.into())]);
     }
     let history = history(&bench, poison).await;
-    let told: Vec<&str> = history.iter().map(|(_, error)| error.as_str()).collect();
-    assert_eq!(told[..4], [BESIDE, BESIDE, ALONE, ALONE], "{history:?}");
+    // But for the line of its end, which has the number of deliveries that counted: others may have been handed back.
+    let told: Vec<&str> =
+        history.iter().map(|(_, error)| error.as_str()).filter(|it| [BESIDE, ALONE].contains(it)).collect();
+    assert_eq!(told, [BESIDE, BESIDE, ALONE, ALONE], "{history:?}");
 }
 
 const BESIDE: &str = "its worker was lost; others may have run beside it";
