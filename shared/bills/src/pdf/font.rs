@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use subsetter::GlyphRemapper;
 use ttf_parser::{Face, GlyphId};
-use unicode_normalization::{UnicodeNormalization, is_nfc};
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark, is_nfc};
 
 /// A weight of Inter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,19 +70,33 @@ impl Weight {
     }
 }
 
-/// Calls `found` for each character with its glyph, in the composed form, which the font has; `?` stands for what it
-/// does not have.
+/// Calls `found` for each character with its glyph, in the composed form, which the font has. A character that it does not
+/// have is written in Latin letters, as `any_ascii` has them; `?` stands for one that has none. Marks and signs that only
+/// say how their neighbours look go.
 fn each(font: &Font, text: &str, mut found: impl FnMut(char, u16)) {
     let mut one = |character: char| {
         if character.is_control() {
             return;
         }
-        match font.glyph(character).or_else(|| font.glyph('?')) {
-            Some(glyph) => found(character, glyph),
-            None => found(character, 0),
+        if let Some(glyph) = font.glyph(character) {
+            return found(character, glyph);
+        }
+        let letters = match any_ascii::any_ascii_char(character) {
+            "" if is_combining_mark(character) || is_unseen(character) => "",
+            "" => "?",
+            letters => letters,
+        };
+        for letter in letters.chars() {
+            found(letter, font.glyph(letter).unwrap_or(0));
         }
     };
     if is_nfc(text) { text.chars().for_each(&mut one) } else { text.nfc().for_each(&mut one) }
+}
+
+/// Joiners, directions and variants of the characters beside them.
+fn is_unseen(character: char) -> bool {
+    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The glyphs that a document uses.
