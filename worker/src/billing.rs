@@ -6,6 +6,7 @@ mod debts;
 mod plan;
 mod shard;
 mod tick;
+mod ways;
 
 use gristmill_billing::jobs;
 use gristmill_queue::WorkerBuilder;

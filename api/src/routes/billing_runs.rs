@@ -56,6 +56,10 @@ pub(crate) struct BillingRun {
     bills: i64,
     /// What they come to.
     amount: Money,
+    /// How many of its bills nothing can carry, such as a boleto of more than 99,999,999.99 where there is no PIX key; once the
+    /// run has ended. Nobody is mailed about them; `not_payable` of each says why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpayable: Option<i64>,
     /// How many of its bills are mailed to their payers, once it is completed. Without a mail server it is the first 1,000
     /// at most, which are kept to be looked at; with one it is none as long as `issuer` is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ impl From<Row> for BillingRun {
             planned: row.planned,
             bills: row.bills,
             amount: Money::of(row.amount_minor.0, row.currency),
+            unpayable: row.unpayable,
             mails: row.mails,
             sample: row.sample,
             created_at: row.created_at.to_jiff(),

@@ -8,7 +8,7 @@ use axum::{
 use gristmill_billing::{
     BillId,
     bills::{self, Bill as Row, Filter, Status},
-    issue::{self, PageError},
+    issue::{self, PageError, lacks_way},
     settings::{self, Settings},
 };
 use gristmill_bills::rails::Payment;
@@ -118,6 +118,11 @@ impl Bill {
             Err(error) => Err(format!("the client's issuer settings cannot be read: {error}")),
         };
         match payments {
+            Ok(payments)
+                if payments.is_empty() && issuer.as_ref().is_ok_and(|issuer| lacks_way(issuer, &row.currency)) =>
+            {
+                bill.not_payable = Some(issue::NO_WAY.to_owned());
+            }
             Ok(payments) => payments.into_iter().for_each(|payment| bill.add(payment)),
             Err(error) => bill.not_payable = Some(error),
         }

@@ -83,8 +83,13 @@ fn tell(run: &Value) {
         Some("completed") if run["dry_run"] == true => println!("it would make {bills} bills of {amount} in all"),
         Some("completed") => {
             println!("{bills} bills of {amount} in all  run {id}");
+            let unpayable = run["unpayable"].as_u64().unwrap_or(0);
+            if unpayable > 0 {
+                let why = format!("`not_payable` of GET /v1/bills?run_id={id} says why");
+                println!("{} of them nothing can carry, and nobody is mailed about them: {why}", count(unpayable));
+            }
             if let (Some(mails), Some(made)) = (run["mails"].as_u64(), run["bills"].as_u64())
-                && mails < made
+                && mails + unpayable < made
             {
                 let kept = "without a mail server the first 1,000 of a run; a sample's never go to one";
                 println!("{} of them become mails: {kept}", count(mails));

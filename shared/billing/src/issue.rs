@@ -14,6 +14,42 @@ use crate::{
     settings::Settings,
 };
 
+/// What is asked of each bill of a run: whether there is any way to pay it.
+#[derive(Debug, Clone)]
+pub struct Ways {
+    /// `None`: nobody could read how the client is paid.
+    issuer: Option<gristmill_bills::Settings>,
+    /// There are no ways in the currency, or those of a sample do not matter.
+    any: bool,
+}
+
+impl Ways {
+    /// Those of a client.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let issuer = issuer(settings).ok();
+        let none = issuer.as_ref().is_some_and(|issuer| issuer.rails().next().is_none());
+        let lacks = issuer.as_ref().is_some_and(|issuer| lacks_way(issuer, &settings.currency));
+        Self { issuer, any: none && (is_sample(settings) || !lacks) }
+    }
+
+    /// Whether a bill can be paid, or need not be any more. What is not told of a payer and a debt does not matter.
+    #[must_use]
+    pub fn carry(&self, facts: &BillFacts) -> bool {
+        self.any || self.issuer.as_ref().is_some_and(|issuer| issuer.carry(facts))
+    }
+}
+
+/// Whether a client has set no way to be paid though there are some in this currency. Where there are none, it has arranged
+/// that with its payers.
+#[must_use]
+pub fn lacks_way(issuer: &gristmill_bills::Settings, currency: &str) -> bool {
+    issuer.rails().next().is_none() && ["BRL", "EUR"].contains(&currency)
+}
+
+/// What is said of a bill whose client has set no way to be paid, though there are ways in its currency.
+pub const NO_WAY: &str = "no way to be paid is set: set `pix`, `boleto` or `epc` of `issuer` by PUT /v1/settings";
+
 /// Why a bill cannot be paid.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
@@ -34,7 +70,7 @@ pub enum IssueError {
 pub fn sample() -> serde_json::Value {
     json!({
         "beneficiary": { "name": "Gristmill Sample Ltda", "document": "11222333000181", "address": ["Rua do Moinho, 1", "01000-000 São Paulo SP"] },
-        "boleto": { "bank": "001", "agency": "0001", "account": "0000001", "wallet": "17" },
+        "boleto": { "bank": "001", "bank_name": "Banco do Brasil", "agency": "0001", "account": "0000001", "wallet": "17" },
         "pix": { "key": "sample@example.com", "name": "Gristmill Sample", "city": "Sao Paulo" },
     })
 }
@@ -78,6 +114,7 @@ pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmil
         amount: Money { minor: bill.amount_minor, currency },
         paid_minor: bill.paid_minor,
         cancelled: bill.status == Status::Cancelled,
+        overdue: bill.status == Status::Overdue,
         issued_on: bill.issued_on.to_jiff(),
         due_on: bill.due_on.to_jiff(),
         reference: Some(bill.debt_id.to_string()),
@@ -90,11 +127,12 @@ pub fn issue(bill: &Bill, issuer: &gristmill_bills::Settings) -> Result<gristmil
 /// # Errors
 /// When what is stored is no logo, or no colour.
 pub fn branding(settings: &Settings) -> Result<Branding, BrandingError> {
-    let note = is_sample(settings).then(|| {
+    let sample = is_sample(settings);
+    let note = sample.then(|| {
         "SAMPLE · AMOSTRA · MUESTRA — set the issuer with PUT /v1/settings before you bill anybody".to_owned()
     });
     let own = &settings.branding;
-    Ok(Branding { logo: own.logo()?, accent: own.accent()?, note })
+    Ok(Branding { logo: own.logo()?, accent: own.accent()?, note, sample })
 }
 
 /// Why a bill has no page.

@@ -70,6 +70,8 @@ pub struct Run {
     pub amount_minor: Sum,
     /// ISO 4217.
     pub currency: String,
+    /// How many of its bills nothing can carry, once it has ended; they are not mailed.
+    pub unpayable: Option<i64>,
     /// How many of its bills are mailed, once it has ended.
     pub mails: Option<i64>,
     /// Of a dry run: the first bills there would be.
@@ -83,7 +85,7 @@ pub struct Run {
 }
 
 const COLUMNS: &str = "id, client_id, cause, dry_run, state, detail, issued_on, cutoff, group_id, planned, bills,
-    amount_minor::text as amount_minor, mails, sample,
+    amount_minor::text as amount_minor, unpayable, mails, sample,
     coalesce(currency, (select currency from client_settings s where s.client_id = billing_runs.client_id), 'BRL') as currency,
     created_at, started_at, finished_at";
 
@@ -189,7 +191,8 @@ pub async fn cancel(
     let cancelled: Option<Option<Uuid>> = sqlx::query_scalar(
         "update billing_runs r set state = 'cancelled', detail = 'cancelled by its client', finished_at = now(),
                 bills = (select coalesce(sum(bills), 0) from billing_shards where run_id = r.id),
-                amount_minor = (select coalesce(sum(amount_minor), 0) from billing_shards where run_id = r.id)
+                amount_minor = (select coalesce(sum(amount_minor), 0) from billing_shards where run_id = r.id),
+                unpayable = (select coalesce(sum(unpayable), 0) from billing_shards where run_id = r.id)
          where id = $1 and client_id = $2 and finished_at is null returning group_id",
     )
     .bind(id)

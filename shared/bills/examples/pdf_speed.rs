@@ -58,6 +58,7 @@ fn facts(number: u64) -> BillFacts {
         amount: Money::brl(781_150),
         paid_minor: 0,
         cancelled: false,
+        overdue: false,
         issued_on: date(2026, 11, 20),
         due_on: date(2026, 12, 10),
         reference: Some("1adb6ccf-ff16-467f-bea7-5f05d494280f".to_owned()),

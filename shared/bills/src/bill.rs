@@ -20,6 +20,9 @@ pub struct BillFacts {
     /// It was withdrawn: nothing is to be paid.
     #[serde(default)]
     pub cancelled: bool,
+    /// It is still to be paid, and its due date has passed.
+    #[serde(default)]
+    pub overdue: bool,
     /// The day of the billing run, in the client's time zone.
     pub issued_on: Date,
     /// The last day to pay without being late.

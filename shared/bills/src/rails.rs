@@ -28,6 +28,11 @@ pub trait Rail {
     /// # Errors
     /// When the rail cannot carry the bill.
     fn payload(&self, facts: &BillFacts) -> Result<Payment, RailError>;
+
+    /// Whether it can carry the bill: as [`Rail::payload`] without an error, for who asks that of a million bills.
+    fn carries(&self, facts: &BillFacts) -> bool {
+        self.payload(facts).is_ok()
+    }
 }
 
 /// What a payer scans or types.

@@ -57,6 +57,12 @@ impl Settings {
         }
     }
 
+    /// Whether there is a way to pay a bill, or nothing to be paid; without making the codes where that is not needed.
+    pub fn carry(&self, facts: &BillFacts) -> bool {
+        let currency = facts.amount.currency;
+        facts.is_over() || self.rails().any(|rail| rail.currency() == currency && rail.carries(facts))
+    }
+
     /// The whole bill.
     ///
     /// # Errors

@@ -105,8 +105,10 @@ pub(super) async fn fail(env: Env, context: Context, job: FailRun) -> Result<(),
 /// Ends a run, unless it has ended, with the totals of its shards.
 async fn end(conn: &mut PgConnection, run_id: Uuid, state: State, detail: Option<&str>) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "update billing_runs r set state = $2, detail = $3, finished_at = clock_timestamp(), bills = s.bills, amount_minor = s.amount
-         from (select coalesce(sum(bills), 0)::bigint as bills, coalesce(sum(amount_minor), 0) as amount
+        "update billing_runs r set state = $2, detail = $3, finished_at = clock_timestamp(), bills = s.bills, amount_minor = s.amount,
+                unpayable = s.unpayable
+         from (select coalesce(sum(bills), 0)::bigint as bills, coalesce(sum(amount_minor), 0) as amount,
+                      coalesce(sum(unpayable), 0)::bigint as unpayable
                from billing_shards where run_id = $1) s
          where r.id = $1 and r.state in ('queued', 'running')",
     )
@@ -120,14 +122,17 @@ async fn end(conn: &mut PgConnection, run_id: Uuid, state: State, detail: Option
 
 /// Has the payers and the client told of an ended run's bills, once: however it ended, they are to be paid.
 async fn tell(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqueued, JobError> {
-    let run: Option<(i32, i64)> = sqlx::query_as(
-        "select client_id, bills from billing_runs where id = $1 and finished_at is not null and mails is null for update",
+    let run: Option<(i32, i64, i64)> = sqlx::query_as(
+        "select client_id, bills, coalesce(unpayable, 0) from billing_runs where id = $1 and finished_at is not null and mails is null for update",
     )
     .bind(run_id)
     .fetch_optional(&mut *conn)
     .await?;
-    let Some((client_id, bills)) = run else { return Ok(Enqueued::default()) };
+    let Some((client_id, bills, unpayable)) = run else { return Ok(Enqueued::default()) };
     tracing::info!(%run_id, client_id, bills, "billed");
+    if unpayable > 0 {
+        tracing::warn!(%run_id, client_id, unpayable, "nothing can carry some bills: they are not mailed");
+    }
     let mut jobs = paid_meanwhile(env, conn, client_id, run_id).await?;
     jobs.merge(mail::of_run(env, conn, client_id, run_id).await?);
     jobs.merge(webhooks::of_run(env, conn, client_id, run_id).await?);

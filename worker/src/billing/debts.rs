@@ -24,6 +24,8 @@ pub(super) struct Debt {
     pub(super) due: i32,
     pub(super) amount: i64,
     pub(super) paid: i64,
+    /// Nothing can carry its bill.
+    pub(super) unpayable: bool,
 }
 
 /// What the shard has of an upload of its run.
@@ -126,7 +128,7 @@ impl Found {
             if due > cutoff {
                 upload.next_due = Some(upload.next_due.map_or(due, |next| next.min(due)));
             } else if upload.after.is_none_or(|after| due > after) && paid.is_none_or(|paid| paid < amount) && !billed {
-                self.debts.push(Debt { id, upload: place, due, amount, paid: paid.unwrap_or(0) });
+                self.debts.push(Debt { id, upload: place, due, amount, paid: paid.unwrap_or(0), unpayable: false });
             }
         }
         Ok(())

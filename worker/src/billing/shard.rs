@@ -7,14 +7,21 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use gristmill_billing::{jobs::BillShard, settings::Numbering};
+use gristmill_billing::{
+    issue::Ways,
+    jobs::BillShard,
+    settings::{self, Numbering},
+};
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use jiff_sqlx::Date;
 use sqlx::{Executor, FromRow, PgConnection};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::debts::{self, Debt, Upload};
+use super::{
+    debts::{self, Debt, Upload},
+    ways,
+};
 use crate::{
     Env,
     load::{copy_unless_taken, field},
@@ -27,6 +34,7 @@ pub(super) struct Run {
     period: Date,
     pub(super) cutoff: Date,
     numbering: Numbering,
+    currency: String,
     /// A debt of the client was paid.
     pub(super) some_paid: bool,
     /// A run of this client has ended in the middle: what it billed is known by its bills only.
@@ -49,7 +57,7 @@ pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(
         return Ok(());
     }
     let run: Option<Run> = sqlx::query_as(
-        "select r.client_id, r.issued_on, r.period, r.cutoff, s.numbering,
+        "select r.client_id, r.issued_on, r.period, r.cutoff, s.numbering, coalesce(r.currency, s.currency) as currency,
                 exists (select from debt_payments p where p.client_id = r.client_id) as some_paid,
                 exists (select from billing_runs o where o.client_id = r.client_id and o.bills > 0
                         and o.state in ('failed', 'cancelled')) as interrupted
@@ -94,12 +102,14 @@ async fn make(
     run: &Run,
     debts: Vec<Debt>,
 ) -> Result<Vec<Debt>, JobError> {
+    let settings = settings::find(&mut *tx, run.client_id).await?;
     let due = i64::try_from(debts.len())?;
     let first = match run.numbering {
         // Committed at once, so that no shard waits for another.
         Numbering::Ranges => allocate(&mut *env.pool.acquire().await?, run.client_id, due).await?,
         Numbering::Gapless => allocate(tx, run.client_id, due).await?,
     };
+    let debts = ways::look(&Ways::of(&settings), run.currency.parse()?, run.issued_on, first, debts).await?;
     let made =
         if hope(tx, job, run, first, &debts).await? { debts } else { insert(tx, job, run, first, debts).await? };
     if made.is_empty() {
@@ -187,25 +197,28 @@ async fn note_uploads(
     uploads: &[Upload],
     made: &[Debt],
 ) -> Result<(), sqlx::Error> {
-    let mut bills = vec![(0_i64, 0_i128); uploads.len()];
+    let mut bills = vec![(0_i64, 0_i128, 0_i64); uploads.len()];
     for debt in made {
-        let (number, amount) = &mut bills[debt.upload];
+        let (number, amount, unpayable) = &mut bills[debt.upload];
         *number += 1;
         *amount += i128::from(debt.amount);
+        *unpayable += i64::from(debt.unpayable);
     }
     sqlx::query(
-        "insert into billing_shards (run_id, upload_id, from_block, seen, bills, amount_minor, next_due)
-         select $1, upload_id, $2, seen, bills, amount::numeric, date '2000-01-01' + next_due
-         from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::int[]) as u (upload_id, seen, bills, amount, next_due)
+        "insert into billing_shards (run_id, upload_id, from_block, seen, bills, amount_minor, next_due, unpayable)
+         select $1, upload_id, $2, seen, bills, amount::numeric, date '2000-01-01' + next_due, unpayable
+         from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::int[], $8::bigint[])
+              as u (upload_id, seen, bills, amount, next_due, unpayable)
          where seen > 0",
     )
     .bind(job.run_id)
     .bind(job.from_block)
     .bind(uploads.iter().map(|upload| upload.id).collect::<Vec<_>>())
     .bind(uploads.iter().map(|upload| upload.seen).collect::<Vec<_>>())
-    .bind(bills.iter().map(|(number, _)| *number).collect::<Vec<_>>())
-    .bind(bills.iter().map(|(_, amount)| amount.to_string()).collect::<Vec<_>>())
+    .bind(bills.iter().map(|(number, ..)| *number).collect::<Vec<_>>())
+    .bind(bills.iter().map(|(_, amount, _)| amount.to_string()).collect::<Vec<_>>())
     .bind(uploads.iter().map(|upload| upload.next_due).collect::<Vec<_>>())
+    .bind(bills.iter().map(|(.., unpayable)| *unpayable).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gristmill_billing::{
     BillId,
     bills::{self, Bill, Status},
-    issue::{self, IssueError},
+    issue::{self, IssueError, Ways},
     settings,
 };
 use gristmill_bills::{Currency, Language, Money, Settings as Issuer, pdf};
@@ -22,6 +22,7 @@ use crate::Env;
 /// What all bills of a client share.
 struct Sender {
     issuer: Issuer,
+    ways: Ways,
     branding: Arc<pdf::Branding>,
     language: Language,
     zone: TimeZone,
@@ -81,6 +82,10 @@ async fn sender(env: &Env, client_id: i32) -> Result<Option<Sender>, JobError> {
         tracing::warn!(client_id, "bills are not mailed: the client has not said how it is paid (PUT /v1/settings)");
         return Ok(None);
     }
+    let Ok(issuer) = issue::issuer(&settings) else {
+        tracing::warn!(client_id, "bills are not mailed: how the client is paid cannot be read (PUT /v1/settings)");
+        return Ok(None);
+    };
     let zone = TimeZone::get(&settings.time_zone)?;
     let now: SqlTimestamp = sqlx::query_scalar("select now()").fetch_one(&env.pool).await?;
     let (settings, branding) = tokio::task::spawn_blocking(move || {
@@ -89,7 +94,8 @@ async fn sender(env: &Env, client_id: i32) -> Result<Option<Sender>, JobError> {
     })
     .await?;
     Ok(Some(Sender {
-        issuer: issue::issuer(&settings)?,
+        issuer,
+        ways: Ways::of(&settings),
         branding: Arc::new(branding?),
         language: settings.language.parse()?,
         today: now.to_jiff().to_zoned(zone.clone()).date(),
@@ -118,6 +124,11 @@ impl Sender {
         let currency: Currency = bill.currency.parse()?;
         let money = |minor| Money { minor, currency };
         let issued = issue::issue(&bill, &self.issuer);
+        // The run has told its client how many there are of them, and the bill says why.
+        let payable = issued.as_ref().is_ok_and(|issued| self.ways.carry(&issued.facts));
+        if kind != Kind::PaymentReceipt && !payable {
+            return Ok(None);
+        }
         let facts = BillFacts {
             number: bill.number.to_string(),
             issuer: self.issuer.beneficiary.name.clone(),

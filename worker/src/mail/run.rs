@@ -42,7 +42,7 @@ pub(crate) async fn of_run(
             payable_on: None,
         })
         .collect();
-    sqlx::query("update billing_runs set mails = least(bills, $2) where id = $1")
+    sqlx::query("update billing_runs set mails = least(bills - coalesce(unpayable, 0), $2) where id = $1")
         .bind(run_id)
         .bind(limit)
         .execute(&mut *conn)

@@ -315,3 +315,59 @@ async fn a_bill_that_is_paid_before_its_mail_is_not_asked_for() {
         .unwrap();
     assert!(why.contains("paid"), "{why}");
 }
+
+/// Debts of these amounts, due soon.
+fn debts_of(amounts: &[&str], from: u128) -> String {
+    let due = jiff::Zoned::now().date().saturating_add(jiff::Span::new().days(2));
+    amounts.iter().zip(from..).fold(HEADER.to_owned(), |file, (amount, n)| {
+        file + &format!("Ana Lima,1234,payer{n}@example.com,{amount},{due},{}\n", Uuid::from_u128(n))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_can_carry_is_counted_and_not_mailed() {
+    let server = SmtpServer::start().await;
+    let mut mill = Mill::new(10_000).await;
+    mill.post_to(&server);
+    let boleto = serde_json::json!({ "bank": "001", "agency": "0001", "account": "0000001", "wallet": "17" });
+    let pix = serde_json::json!({ "key": "a@acme.example", "name": "Acme", "city": "Rio" });
+    let name = serde_json::json!({ "name": "Acme" });
+    let amounts = ["10.00", "99999999.99", "100000000.00", "9999999999.99"];
+    let mut from = 1;
+    for (issuer, unpayable) in [
+        (serde_json::json!({ "beneficiary": name, "boleto": boleto }), 2),
+        (serde_json::json!({ "beneficiary": name, "pix": pix }), 0),
+        (serde_json::json!({ "beneficiary": name, "boleto": boleto, "pix": pix }), 0),
+        (serde_json::json!({ "beneficiary": name }), 4),
+    ] {
+        mill.settings(Settings { issuer, ..Settings::default() }).await;
+        mill.grind(debts_of(&amounts, from)).await;
+        from += 4;
+        let before = server.count();
+        let run = mill.bill(false).await;
+        assert_eq!((run.bills, run.unpayable, run.mails), (4, Some(unpayable), Some(4 - unpayable)), "{run:?}");
+        assert_eq!(server.count() - before, usize::try_from(4 - unpayable).unwrap());
+    }
+    assert_eq!(mill.count("select count(*) from mails where state <> 'sent'").await, 0, "none failed");
+    assert_eq!(
+        mill.count("select count(*) from jobs where last_error is not null").await,
+        0,
+        "nothing was tried again"
+    );
+    // What is left after a part was paid is little enough for a boleto.
+    let issuer = serde_json::json!({ "beneficiary": name, "boleto": boleto });
+    mill.settings(Settings { issuer, ..Settings::default() }).await;
+    mill.grind(debts_of(&["100000000.00"], from)).await;
+    let notice = Notice {
+        debt_id: Uuid::from_u128(from),
+        payment_id: None,
+        amount_minor: 1,
+        paid_at: jiff::Timestamp::now(),
+        paid_by: "Ana".into(),
+    };
+    let mut conn = mill.stack.pool.acquire().await.unwrap();
+    payments::record(&mut conn, mill.client_id, &notice).await.unwrap();
+    drop(conn);
+    let run = mill.bill(false).await;
+    assert_eq!((run.bills, run.unpayable, run.mails), (1, Some(0), Some(1)), "{run:?}");
+}

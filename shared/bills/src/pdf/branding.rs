@@ -11,4 +11,6 @@ pub struct Branding {
     pub accent: Color,
     /// A sentence or two for every payer, such as whom to call.
     pub note: Option<String>,
+    /// Whether the page is a sample by which nobody is paid: it says so across the whole page.
+    pub sample: bool,
 }

@@ -75,6 +75,26 @@ impl Canvas {
         self.content.end_text();
     }
 
+    /// A line of text that rises by 30 degrees, around its middle.
+    pub(super) fn slanted(&mut self, style: Style, middle: (f32, f32), text: &str) {
+        let glyphs = match style.weight {
+            Weight::Regular => self.regular.encode(style.weight, text),
+            Weight::SemiBold => self.semi_bold.encode(style.weight, text),
+        };
+        let (sin, cos) = 30_f32.to_radians().sin_cos();
+        // From the middle back by half of the width, and down by a third of the letters' height.
+        let (back, down) = (style.width(text) * POINTS / 2.0, style.size / 3.0);
+        let x = middle.0 * POINTS - back * cos + down * sin;
+        let y = (PAGE.1 - middle.1) * POINTS - back * sin - down * cos;
+        let [red, green, blue] = style.color.parts();
+        self.content.begin_text();
+        self.content.set_fill_rgb(red, green, blue);
+        self.content.set_font(Name(style.weight.names().0), style.size);
+        self.content.set_text_matrix([cos, sin, -sin, cos, x, y]);
+        self.content.show(Str(&glyphs));
+        self.content.end_text();
+    }
+
     /// A line of text that ends at `x`.
     pub(super) fn text_to(&mut self, style: Style, x: f32, baseline: f32, text: &str) {
         self.text(style, x - style.width(text), baseline, text);

@@ -48,6 +48,9 @@ pub(super) fn draw(canvas: &mut Canvas, bill: &Bill, branding: &Branding, langua
         (None, Some(_)) => 0.0,
     };
 
+    if branding.sample {
+        watermark(canvas, sheet.words.sample);
+    }
     head::draw(canvas, &sheet);
     let y = parties::draw(canvas, &sheet, head::END + 9.0);
     let y = details::draw(canvas, &sheet, y + 2.0, end - panel) + scan::GAP;
@@ -62,6 +65,14 @@ pub(super) fn draw(canvas: &mut Canvas, bill: &Bill, branding: &Branding, langua
         None => foot(canvas, &sheet),
     }
     Ok(())
+}
+
+/// A word from corner to corner of the upper part and over the slip, under all else.
+fn watermark(canvas: &mut Canvas, word: &str) {
+    let style = Style::TITLE.sized(72.0).colored(Color::gray(232));
+    for middle in [(PAGE.0 / 2.0, 118.0), (PAGE.0 / 2.0, 246.0)] {
+        canvas.slanted(style, middle, word);
+    }
 }
 
 fn foot(canvas: &mut Canvas, sheet: &Sheet<'_>) {

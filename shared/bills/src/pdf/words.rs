@@ -14,6 +14,10 @@ pub(super) struct Words {
     /// What was paid beyond the bill.
     pub(super) overpaid: &'static str,
     pub(super) due: &'static str,
+    /// The due date has passed.
+    pub(super) overdue: &'static str,
+    /// Nobody is paid by it.
+    pub(super) sample: &'static str,
     pub(super) issued: &'static str,
     pub(super) payer: &'static str,
     pub(super) beneficiary: &'static str,
@@ -54,6 +58,8 @@ static PORTUGUESE: Words = Words {
     paid: "Pago",
     overpaid: "Pago a mais",
     due: "Vencimento",
+    overdue: "Vencida",
+    sample: "AMOSTRA",
     issued: "Emissão",
     payer: "Pagador",
     beneficiary: "Beneficiário",
@@ -93,6 +99,8 @@ static ENGLISH: Words = Words {
     paid: "Paid",
     overpaid: "Overpaid by",
     due: "Due date",
+    overdue: "Overdue",
+    sample: "SAMPLE",
     issued: "Issued",
     payer: "Billed to",
     beneficiary: "Payable to",
@@ -132,6 +140,8 @@ static SPANISH: Words = Words {
     paid: "Pagado",
     overpaid: "Pagado de más",
     due: "Vencimiento",
+    overdue: "Vencido",
+    sample: "MUESTRA",
     issued: "Emisión",
     payer: "Pagador",
     beneficiary: "Beneficiario",

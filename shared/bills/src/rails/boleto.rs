@@ -21,6 +21,9 @@ pub use barcode::Barcode;
 pub use layout::LAYOUT;
 pub use line::Line;
 
+/// Ten digits of the barcode.
+const MAX_AMOUNT: i64 = 9_999_999_999;
+
 /// A client's account for boletos, ready to make barcodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BoletoSettings", into = "BoletoSettings")]
@@ -116,8 +119,8 @@ impl Boleto {
         issued_on: Date,
     ) -> Result<(Barcode, String), RailError> {
         let amount = match u64::try_from(amount_minor) {
-            Ok(amount @ 1..=9_999_999_999) => amount,
-            _ => return Err(RailError::Amount { rail: "boleto", minor: amount_minor }),
+            Ok(amount) if (1..=MAX_AMOUNT).contains(&amount_minor) => amount,
+            _ => return Err(RailError::Amount { rail: "boleto", minor: amount_minor, most: MAX_AMOUNT }),
         };
         let factor = factor::of(due_on).ok_or(RailError::DueDate(due_on))?;
         let (free_field, our_number) =

@@ -41,7 +41,7 @@ impl Epc {
     /// When the amount (in cents) is not positive or too large.
     pub fn code(&self, number: u64, amount_minor: i64) -> Result<String, RailError> {
         if !(1..=MAX_AMOUNT).contains(&amount_minor) {
-            return Err(RailError::Amount { rail: "epc", minor: amount_minor });
+            return Err(RailError::Amount { rail: "epc", minor: amount_minor, most: MAX_AMOUNT });
         }
         let (whole, cents) = (amount_minor / 100, amount_minor % 100);
         // no purpose; a structured reference, so no remittance text

@@ -21,12 +21,14 @@ pub enum RailError {
     #[error("none of the ways to be paid that are set is in {0}, the bill's currency")]
     NoneIn(Currency),
     /// Nothing, less than nothing, or more than the rail's field holds.
-    #[error("{rail} does not carry an amount of {minor} minor units")]
+    #[error("a {rail} carries 0.01 to {}, and the bill asks for {}", decimal(*.most), decimal(*.minor))]
     Amount {
         /// The rail's name.
         rail: &'static str,
-        /// The bill's amount.
+        /// What the bill asks for.
         minor: i64,
+        /// The largest amount that it carries.
+        most: i64,
     },
     /// Before the first or after the last day that the factor of a boleto stands for.
     #[error("a boleto cannot be due on {0}: its factor covers 2000-07-03 to 2049-10-13")]
@@ -89,6 +91,12 @@ pub enum SettingsError {
 pub(super) fn just_digits(field: &'static str, value: &str, min: usize, max: usize) -> Result<(), SettingsError> {
     let fits = (min..=max).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
     if fits { Ok(()) } else { Err(SettingsError::Digits { field, value: value.to_owned(), min, max }) }
+}
+
+/// Minor units as hundredths of the major one.
+fn decimal(minor: i64) -> String {
+    let (sign, minor) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
+    format!("{sign}{}.{:02}", minor / 100, minor % 100)
 }
 
 /// How many digits there may be, in words.

@@ -51,7 +51,7 @@ impl Pix {
         code.push_str(&self.head);
         if let Some(minor) = amount_minor {
             if !(1..=MAX_AMOUNT).contains(&minor) {
-                return Err(RailError::Amount { rail: "pix", minor });
+                return Err(RailError::Amount { rail: "pix", minor, most: MAX_AMOUNT });
             }
             let digits = (minor / 100).checked_ilog10().unwrap_or(0) + 1 + 3;
             write(&mut code, format_args!("54{digits:02}{}.{:02}", minor / 100, minor % 100));
@@ -123,5 +123,10 @@ impl Rail for Pix {
             return Err(RailError::Currency { rail: self.name(), currency: facts.amount.currency });
         }
         Ok(Payment::Pix { code: self.code(Some(facts.number), Some(facts.rest().minor))? })
+    }
+
+    /// Nothing else than currency and amount can be too much for a code.
+    fn carries(&self, facts: &BillFacts) -> bool {
+        facts.amount.currency == self.currency() && (1..=MAX_AMOUNT).contains(&facts.rest().minor)
     }
 }

@@ -78,7 +78,10 @@ fn a_boleto_without_a_due_date_says_so() {
 fn what_does_not_fit_is_refused() {
     let boleto = boleto();
     for minor in [-1, 0, 10_000_000_000] {
-        assert_eq!(boleto.barcode(1, minor, DUE), Err(RailError::Amount { rail: "boleto", minor }));
+        assert_eq!(
+            boleto.barcode(1, minor, DUE),
+            Err(RailError::Amount { rail: "boleto", minor, most: 9_999_999_999 })
+        );
     }
     assert!(boleto.barcode(99_999_999_999, 9_999_999_999, DUE).is_ok());
     let number = 100_000_000_000;

@@ -47,7 +47,10 @@ fn accounts() {
 #[test]
 fn what_does_not_fit_is_refused() {
     for minor in [-1, 0, 100_000_000_000] {
-        assert_eq!(epc(None, "n").unwrap().code(1, minor), Err(RailError::Amount { rail: "epc", minor }));
+        assert_eq!(
+            epc(None, "n").unwrap().code(1, minor),
+            Err(RailError::Amount { rail: "epc", minor, most: 99_999_999_999 })
+        );
     }
     for name in ["", " ", "東京"] {
         assert!(epc(None, name).is_err(), "{name}");

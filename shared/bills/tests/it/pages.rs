@@ -151,6 +151,7 @@ fn long() -> Bill {
 
 fn branded() -> Branding {
     Branding {
+        sample: false,
         logo: Some(Logo::png(&png_of(png::ColorType::Rgba, 4)).unwrap()),
         accent: "#b3261e".parse().unwrap(),
         note: Some("Dúvidas? Ligue para 0800 000 0000, de segunda a sexta, das 8 às 18 horas.".to_owned()),
@@ -260,6 +261,61 @@ fn a_bill_that_is_over_says_so_and_asks_for_nothing() {
         for asks in ["Amount due", "Valor a pagar", "Importe a pagar", "Pay with Pix", "Como pagar", "linha digit"] {
             assert!(!text.contains(asks), "{asks}: {text}");
         }
+    }
+}
+
+#[test]
+fn a_bill_whose_due_date_has_passed_says_so() {
+    for (language, wanted) in
+        [(Language::English, "OVERDUE"), (Language::Portuguese, "VENCIDA"), (Language::Spanish, "VENCIDO")]
+    {
+        let page = |overdue| {
+            Printed::new(&settings().bill(BillFacts { overdue, ..facts() }).unwrap(), &Branding::default(), language)
+        };
+        assert!(page(true).text().contains(wanted), "{}", page(true).text());
+        assert!(!page(false).text().contains(wanted), "{}", page(false).text());
+        assert_eq!(page(true).codes(150).len(), 2, "it can still be paid");
+    }
+}
+
+#[test]
+fn a_sample_says_so_across_the_page_and_is_read_all_the_same() {
+    for (language, wanted) in
+        [(Language::English, "SAMPLE"), (Language::Portuguese, "AMOSTRA"), (Language::Spanish, "MUESTRA")]
+    {
+        let bill = settings().bill(facts()).unwrap();
+        let sample = Printed::new(&bill, &Branding { sample: true, ..Branding::default() }, language);
+        // Twice, each a fifth of the page wide at least: poppler gives slanted words letter by letter or as a whole.
+        let read = String::from_utf8(run("pdftotext", &["-raw"], &[&sample.page, Path::new("-")]).stdout).unwrap();
+        assert!(read.matches(wanted).count() >= 2, "{wanted}: {read}");
+        assert_eq!(sample.codes(150), [format!("I2/5:{BARCODE}"), format!("QR-Code:{}", code_of(&bill))]);
+        let plain = Printed::new(&bill, &Branding::default(), language);
+        assert!(!plain.text().contains(wanted), "{}", plain.text());
+    }
+}
+
+#[test]
+fn names_in_other_scripts_can_be_read() {
+    for (name, wanted) in [
+        ("日本太郎", "RiBenTaiLang"),
+        ("محمد", "mhmd"),
+        ("ภาษาไทย", "phasaaithy"),
+        ("दिल्ली", "dilli"),
+        ("דוד", "dvd"),
+        ("서울", "seoul"),
+        ("Zoë 😀 Łukasz", "Zoë :grinning: Łukasz"),
+        ("Иван Ελένη", "Иван Ελένη"),
+        ("e\u{301}\u{200d}a", "éa"),
+    ] {
+        let payer = Party { name: name.to_owned(), ..facts().payer };
+        let printed = Printed::new(
+            &settings().bill(BillFacts { payer, ..facts() }).unwrap(),
+            &Branding::default(),
+            Language::Portuguese,
+        );
+        let text = printed.text();
+        assert!(text.to_lowercase().matches(&wanted.to_lowercase()).count() >= 2, "on page and slip: {name}: {text}");
+        assert!(!text.contains('?'), "{name}: {text}");
     }
 }
 

@@ -34,7 +34,7 @@ fn a_bills_code() {
 fn what_does_not_fit_is_refused() {
     let good = pix("k", "n", "c").unwrap();
     for minor in [-1, 0, 1_000_000_000_000] {
-        assert_eq!(good.code(None, Some(minor)), Err(RailError::Amount { rail: "pix", minor }));
+        assert_eq!(good.code(None, Some(minor)), Err(RailError::Amount { rail: "pix", minor, most: 999_999_999_999 }));
     }
     let fields = [("", "n", "c"), ("a b", "n", "c"), ("ç", "n", "c"), ("k", "東京", "c"), ("k", "n", " ")];
     for (key, name, city) in fields {

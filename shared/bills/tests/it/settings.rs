@@ -42,7 +42,11 @@ fn a_rail_that_cannot_carry_a_bill_leaves_the_others() {
     assert_eq!(kinds(facts()), Ok(vec![false, true]));
     let minor = 1_000_000_000_000;
     let refused = kinds(BillFacts { amount: Money::brl(minor), ..facts() });
-    assert_eq!(refused, Err(RailError::Amount { rail: "pix", minor }), "no one carries it");
+    assert_eq!(
+        refused.clone().unwrap_err().to_string(),
+        "a pix carries 0.01 to 9999999999.99, and the bill asks for 10000000000.00"
+    );
+    assert_eq!(refused, Err(RailError::Amount { rail: "pix", minor, most: 999_999_999_999 }), "no one carries it");
 }
 
 #[test]
@@ -102,4 +106,29 @@ fn wrong_settings_are_refused_where_they_are_read() {
     json["boleto"]["agency"] = "44-8".into();
     let error = serde_json::from_value::<Settings>(json).unwrap_err();
     assert!(error.to_string().contains("agency"), "{error}");
+}
+
+#[test]
+fn what_is_asked_of_a_million_bills_is_what_their_codes_say() {
+    let limits =
+        [1, 9_999_999_999, 10_000_000_000, 99_999_999_999, 100_000_000_000, 999_999_999_999, 1_000_000_000_000];
+    let one = |keep: &str| {
+        let mut ways = settings();
+        ways.boleto = ways.boleto.filter(|_| keep == "boleto");
+        ways.pix = ways.pix.filter(|_| keep == "pix");
+        ways.epc = ways.epc.filter(|_| keep == "epc");
+        ways
+    };
+    for ways in [settings(), one("boleto"), one("pix"), one("epc"), one("none")] {
+        for (minor, currency) in limits.iter().flat_map(|minor| [(*minor, "BRL"), (*minor, "EUR"), (*minor, "USD")]) {
+            for (paid_minor, due_on) in
+                [(0, facts().due_on), (minor - 1, facts().due_on), (minor, facts().due_on), (0, date(2050, 1, 1))]
+            {
+                let amount = Money { minor, currency: currency.parse().unwrap() };
+                let facts = BillFacts { amount, paid_minor, due_on, ..facts() };
+                let payable = facts.is_over() || ways.payments(&facts).is_ok_and(|codes| !codes.is_empty());
+                assert_eq!(ways.carry(&facts), payable, "{facts:?}");
+            }
+        }
+    }
 }

@@ -38,6 +38,7 @@ pub(crate) fn facts() -> BillFacts {
         amount: Money::brl(124_020),
         paid_minor: 0,
         cancelled: false,
+        overdue: false,
         issued_on: date(2008, 10, 15),
         due_on: DUE,
         reference: Some("1adb6ccf-ff16-467f-bea7-5f05d494280f".to_owned()),

@@ -64,8 +64,12 @@ fn band(canvas: &mut Canvas, sheet: &Sheet<'_>) {
     }
 
     canvas.text(Style::LABEL, LEFT + 92.0, label, words.due);
-    if facts.is_over() {
-        let stamp = if facts.cancelled { words.cancelled.title } else { words.settled.title };
+    let stamp = match facts.is_over() {
+        true if facts.cancelled => Some(words.cancelled.title),
+        true => Some(words.settled.title),
+        false => facts.overdue.then_some(words.overdue),
+    };
+    if let Some(stamp) = stamp {
         let style = Style::TITLE.sized(20.0).colored(accent.readable());
         canvas.text_to(style, RIGHT - 70.0, TOP + 14.0, &stamp.to_uppercase());
     }
