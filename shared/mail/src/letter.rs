@@ -4,7 +4,7 @@ mod compose;
 mod facts;
 mod words;
 
-pub(crate) use compose::{ComposeError, Composed, compose};
+pub(crate) use compose::{ComposeError, Composed, compose, with_ascii_domain};
 pub use facts::{BillFacts, Content, Dun, EndpointFacts, Payment, UploadFacts};
 
 use std::fmt;

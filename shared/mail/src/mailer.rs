@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Rate,
     dkim::{Dkim, DkimError},
+    letter::with_ascii_domain,
     smtp::{Server, ServerError, Smtp},
 };
 
@@ -65,7 +66,8 @@ impl Mailer {
         store: Arc<dyn ObjectStore>,
         rate: Rate,
     ) -> Result<Self, ConfigError> {
-        let from: Mailbox = config.mail_from.parse().map_err(ConfigError::From)?;
+        let mut from: Mailbox = config.mail_from.parse().map_err(ConfigError::From)?;
+        from.email = with_ascii_domain(from.email);
         let dkim = match (&config.dkim_domain, &config.dkim_selector, &config.dkim_key) {
             (None, ..) => None,
             (Some(domain), Some(selector), Some(key)) => Some(Dkim::open(domain, selector, key)?),

@@ -96,7 +96,17 @@ pub(crate) fn compose(letter: Letter, from: &Mailbox, message_id: &str) -> Resul
 /// By the check that addresses in files must pass, so that whom a debt may be sent to a mail can be sent to.
 fn parse(address: &str) -> Option<Address> {
     let address = trim(address);
-    address.parse().ok().filter(|_| is_address(address))
+    address.parse().ok().filter(|_| is_address(address)).map(with_ascii_domain)
+}
+
+/// Any server takes a domain in its form of ASCII letters (RFC 5890), so it is written so. Not where the name before it
+/// needs a server that takes more (SMTPUTF8): that one takes both as they are (RFC 6531).
+pub(crate) fn with_ascii_domain(address: Address) -> Address {
+    if address.domain().is_ascii() || !address.user().is_ascii() {
+        return address;
+    }
+    let domain = idna::domain_to_ascii(address.domain());
+    domain.ok().and_then(|domain| Address::new(address.user(), domain).ok()).unwrap_or(address)
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {

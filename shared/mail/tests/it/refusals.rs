@@ -50,6 +50,30 @@ async fn what_is_no_address_fails_alone() {
     assert_eq!(server.accepted()[0].recipient, "payer0@example.com");
 }
 
+/// The server of the test knows no SMTPUTF8.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_beyond_ascii_goes_to_any_server_and_a_name_does_not() {
+    let server = SmtpServer::start().await;
+    let post = Post::to(&server).await;
+    let to = |n: usize, address: &str| {
+        let mut letter = letter(n);
+        letter.address = address.to_owned();
+        letter.reply_to = Some("loja@padaria-pão.example".to_owned());
+        letter
+    };
+    let letters = vec![to(0, "ana@exämple.com"), to(1, "rui@Correios.中国"), to(2, "josé@exämple.com")];
+    let report = post.mailer().deliver(&post.turn(), letters).await.unwrap();
+    assert_eq!((report.sent, report.failed), (2, 1));
+    assert!(report.error.unwrap().contains("SMTPUTF8"));
+    let mut accepted = server.accepted();
+    accepted.sort_by(|one, other| one.recipient.cmp(&other.recipient));
+    for (mail, address) in accepted.iter().zip(["ana@xn--exmple-cua.com", "rui@correios.xn--fiqs8s"]) {
+        assert_eq!(mail.recipient, address);
+        assert!(mail.raw.contains(&format!("<{address}>")), "{}", mail.raw);
+        assert!(mail.raw.contains("loja@xn--padaria-po-v2a.example"), "{}", mail.raw);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reported_bounces_are_noted_and_hard_ones_suppress() {
     let server = SmtpServer::start().await;
