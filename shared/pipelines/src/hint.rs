@@ -13,6 +13,12 @@ pub(crate) fn hint(head: &[u8], columns: &[&str]) -> Option<String> {
     let text = String::from_utf8_lossy(head);
     let lines: Vec<&str> = text.split('\n').take(LINES).collect();
     let first = lines.iter().position(|line| !line.trim().is_empty())?;
+    // a carriage return alone ends a line too
+    match lines[first].trim().split('\r').next().unwrap_or_default().trim_end() {
+        "{" => return Some(one_json("object", "without line ends inside of it")),
+        "[" => return Some(one_json("array", "without brackets around them and commas between them")),
+        _ => {}
+    }
     let sep = lines[first].trim().trim_matches('"').to_ascii_lowercase().strip_prefix("sep=").map(shown);
     let from = first + usize::from(sep.is_some());
     let (line, delimiter) = (from..lines.len()).find_map(|line| Some((line, delimiter(lines[line], columns)?)))?;
@@ -38,6 +44,10 @@ pub(crate) fn hint(head: &[u8], columns: &[&str]) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+fn one_json(what: &str, how: &str) -> String {
+    format!("this is one JSON {what} over several lines: send one object a line (NDJSON), {how}")
 }
 
 fn name_of(delimiter: char) -> Option<&'static str> {
@@ -85,6 +95,14 @@ mod tests {
         assert_eq!(said(&format!("sep=,\n{header}")), "line 1 is 'sep=,', which only Excel reads: remove it");
         let told = said(&format!("\"SEP=;\"\r\n{}\r\n", COLUMNS.join(";")));
         assert!(told.contains("which only Excel reads, and the fields are separated by semicolons (;)"), "{told}");
+        for (head, what) in [("{\n", "object"), ("\u{feff}\n \t{ \r\n  \"name\": 1\n}", "object"), (" [\n{}]", "array")]
+        {
+            let told = said(head);
+            assert!(
+                told.starts_with(&format!("this is one JSON {what} over several lines: send one object a line")),
+                "{told}"
+            );
+        }
         for head in ["", "\n\n", "a,b,c\n1,2,3", "nome;cpf\n", "name;x\n", "sep=;\nAna;1"] {
             assert_eq!(said(head), "", "{head}");
         }

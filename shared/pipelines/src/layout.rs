@@ -244,7 +244,7 @@ impl fmt::Display for HeaderError {
             self.expected.join(", "),
         )?;
         match self.found.first() {
-            Some(first) if first.starts_with('[') => f.write_str(
+            Some(first) if first.starts_with('[') && self.guess.hint.is_none() => f.write_str(
                 " A file of JSON has one object a line, without brackets around them and commas between them.",
             ),
             _ => Ok(()),

@@ -172,7 +172,11 @@ impl Splitter {
                             _ => {}
                         }
                     }
-                    if self.data.first() == Some(&b'{') {
+                    let json = self.starts_object();
+                    if json.is_none() && !whole {
+                        return;
+                    }
+                    if json == Some(true) {
                         self.format = Format::Ndjson;
                         self.emit_header(0, 0, emit);
                         continue;
@@ -202,6 +206,21 @@ impl Splitter {
     fn drop_empty_lines(&mut self) {
         let empty = self.data.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
         self.drop_front(empty);
+    }
+
+    /// Whether a line of JSON starts here: something stands behind its brace. A brace alone is an object over several lines,
+    /// and no header. `None`: more bytes are needed.
+    fn starts_object(&self) -> Option<bool> {
+        if self.data.first() != Some(&b'{') {
+            return Some(false);
+        }
+        let behind = self.data[1..].iter().take(self.limits.max_record_bytes);
+        let next = behind.copied().find(|byte| !matches!(byte, b' ' | b'\t'));
+        match next {
+            Some(byte) => Some(!matches!(byte, b'\n' | b'\r')),
+            None if self.data.len() > self.limits.max_record_bytes => Some(true),
+            None => None,
+        }
     }
 
     fn emit_header(&mut self, record: usize, next: usize, emit: &mut impl FnMut(Piece)) {

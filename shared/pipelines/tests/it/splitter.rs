@@ -1,4 +1,4 @@
-use gristmill_pipelines::{Chunk, Oversize, Piece, SplitLimits, Splitter, records::Records};
+use gristmill_pipelines::{Chunk, Kind, Limits, Oversize, Piece, SplitLimits, Splitter, records::Records};
 
 use crate::oracle::{sort_out, split};
 
@@ -173,4 +173,25 @@ fn a_file_that_begins_with_an_object_is_lines_of_json() {
             [chunk(2, 5, b"{\"a\":\"x,\"}\r\n"), chunk(3, 17, b"\n{\"b\":\"\\\"\"}\r"), chunk(5, 29, b"\"\n{}")];
         assert_eq!(chunks, expected, "{cuts:?}");
     }
+}
+
+#[test]
+fn a_brace_alone_is_no_line_of_json_however_the_file_is_cut() {
+    for (file, header) in [
+        ("{\n  \"id\": 1\n}\n", "{"),
+        ("\u{feff}\n  {  \r\n  \"id\": 1\r\n}", "{  "),
+        ("\t{\r\"id\": 1\r}", "{"),
+        ("{", "{"),
+    ] {
+        for cuts in [vec![], (0..file.len()).collect::<Vec<_>>()] {
+            let (found, _) = sort_out(split(file.as_bytes(), LIMITS, &cuts));
+            let raw = found.unwrap().0;
+            assert_eq!(raw, header.as_bytes(), "{file:?}");
+            let said = Kind::Debts.read_header(&raw, &Limits::default()).unwrap_err().explained_by(file.as_bytes());
+            let said = said.to_string();
+            assert!(said.starts_with("this is one JSON object over several lines: send one object a line"), "{said}");
+        }
+    }
+    let (found, chunks) = sort_out(split(b"{ \t{}\n", LIMITS, &[1, 2, 3]));
+    assert_eq!((found.unwrap().0.len(), chunks.len()), (0, 1), "something stands behind the brace");
 }
