@@ -1,3 +1,5 @@
+mod members;
+
 use std::{
     fmt, io,
     sync::{
@@ -6,15 +8,12 @@ use std::{
     },
 };
 
-use async_compression::{
-    tokio::bufread::{GzipDecoder, ZstdDecoder},
-    zstd::DParameter,
-};
+use async_compression::{tokio::bufread::ZstdDecoder, zstd::DParameter};
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
-use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use self::members::members;
 use super::{BodyError, Bytestream};
 use crate::problem::{Code, FieldError, Problem, Result};
 
@@ -81,21 +80,16 @@ pub(crate) fn decode(
         count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     });
     let compressed = StreamReader::new(body.map_err(io::Error::other).boxed());
-    let plain: Box<dyn AsyncRead + Send + Unpin> = match encoding {
-        Encoding::Gzip => {
-            let mut decoder = GzipDecoder::new(compressed);
-            // What `cat a.gz b.gz` and parallel compressors write.
-            decoder.multiple_members(true);
-            Box::new(decoder)
-        }
+    let plain = match encoding {
+        Encoding::Gzip => members(compressed).boxed(),
         Encoding::Zstd => {
             let mut decoder = ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(ZSTD_WINDOW_LOG)]);
             decoder.multiple_members(true);
-            Box::new(decoder)
+            ReaderStream::with_capacity(decoder, FRAME).boxed()
         }
     };
     let mut unpacked = 0;
-    ReaderStream::with_capacity(plain, FRAME)
+    plain
         .map_err(move |error| wire_error(error, encoding))
         .and_then(move |bytes| {
             unpacked += bytes.len() as u64;

@@ -44,6 +44,24 @@ async fn every_encoding_yields_the_same_file() {
 }
 
 #[tokio::test]
+async fn zeros_behind_gzip_are_padding_and_anything_else_is_damage() {
+    let api = api().await;
+    let plain = file(3_000).into_bytes();
+    let (head, tail) = plain.split_at(plain.len() / 3);
+    let packed = [gzip(head).await, gzip(tail).await].concat();
+    let with = |behind: &[u8]| [packed.as_slice(), behind].concat();
+    for zeros in [1, 512, 300_000] {
+        let upload = json(send(&api, "gzip", with(&vec![0; zeros])).await, StatusCode::ACCEPTED).await;
+        assert_eq!(upload["bytes"], plain.len(), "{zeros} zeros");
+    }
+    let hidden = [vec![0; 512], gzip(head).await].concat();
+    for behind in [&b"x"[..], b"\0\0x", b"\x1f\x8b", &hidden] {
+        let found = problem(send(&api, "gzip", with(behind)).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(found["type"], "/problems/corrupt-encoding", "{found}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_supported_is_said() {
     let api = api().await;
     for encoding in ["br", "gzip, gzip", "gzip, zstd"] {
