@@ -70,7 +70,7 @@ async fn a_domain_beyond_ascii_goes_to_any_server_and_a_name_does_not() {
     for (mail, address) in accepted.iter().zip(["ana@xn--exmple-cua.com", "rui@correios.xn--fiqs8s"]) {
         assert_eq!(mail.recipient, address);
         assert!(mail.raw.contains(&format!("<{address}>")), "{}", mail.raw);
-        assert!(mail.raw.contains("loja@xn--padaria-po-v2a.example"), "{}", mail.raw);
+        assert!(mail.raw.contains("loja@xn--padaria-po-n5a.example"), "{}", mail.raw);
     }
 }
 
