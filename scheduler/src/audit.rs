@@ -1,8 +1,11 @@
 //! Looks for what cannot be: counters that disagree with what they count. Every finding is logged with its ids and
-//! counted in `gristmill_invariant_violations_total`; nothing is mended silently.
+//! counted in `gristmill_invariant_violations_total`; nothing is mended silently. A group that its creator has left open is
+//! ended when it was told of for long enough.
 
 use std::time::Duration;
 
+use gristmill_platform::config::SchedulerConfig;
+use gristmill_uploads::owner::Owner;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -12,7 +15,8 @@ use crate::Env;
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 /// What is looked at: each is counted from zero, so that the first finding is seen as a change.
-const INVARIANTS: [&str; 5] = ["group_members", "upload_progress", "upload_unclosed", "books", "provider_sums"];
+const INVARIANTS: [&str; 6] =
+    ["group_members", "group_unsealed", "upload_progress", "upload_unclosed", "books", "provider_sums"];
 
 pub(crate) fn describe() {
     metrics::describe_counter!("gristmill_invariant_violations_total", "What cannot be and was found, by what it is");
@@ -21,8 +25,9 @@ pub(crate) fn describe() {
     }
 }
 
-pub(crate) async fn audit(env: &Env) -> anyhow::Result<()> {
+pub(crate) async fn audit(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
     groups(env).await?;
+    unsealed(env, config.unsealed_groups).await?;
     progress(env).await?;
     unclosed(env).await?;
     books(env).await?;
@@ -37,6 +42,30 @@ async fn groups(env: &Env) -> anyhow::Result<()> {
             group_id = %group.id, total = group.total, members = group.members, counted = group.counted,
             finished = group.finished, "a group's counters are not what its members say"
         );
+    }
+    Ok(())
+}
+
+/// Groups that nobody seals. Those of uploads and billing runs are their owners': these see themselves to it that one that
+/// arrives no more, or is planned no more, ends.
+async fn unsealed(env: &Env, patience: Duration) -> anyhow::Result<()> {
+    for group in env.queue.unsealed_groups(patience / 2).await? {
+        if Owner::of_group(&env.pool, group.id).await?.is_some() {
+            continue;
+        }
+        violation("group_unsealed");
+        let (group_id, name, members, quiet) = (group.id, group.name, group.total, group.quiet_seconds as u64);
+        if group.quiet_seconds < patience.as_secs_f64() {
+            tracing::error!(%group_id, name, members, quiet, "nobody seals a group: cancel it, or find who is to");
+            continue;
+        }
+        let mut tx = env.pool.begin().await?;
+        let ended = env.queue.end_unsealed(&mut tx, group_id, patience).await?;
+        tx.commit().await?;
+        if let Some(joins) = ended {
+            env.queue.push(joins).await;
+            tracing::error!(%group_id, name, members, quiet, "nobody has sealed a group: it has failed");
+        }
     }
     Ok(())
 }

@@ -85,7 +85,7 @@ pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationTok
         every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
         every("ends of jobs", Duration::from_secs(2), &shutdown, || ends::end(&ended)),
         gauge(&env.queue, &shutdown),
-        every("audit", config.audit_every, &shutdown, || audit::audit(&audited)),
+        every("audit", config.audit_every, &shutdown, || audit::audit(&audited, config)),
         every("statistics", Duration::from_secs(15), &shutdown, || statistics::refresh(&counted)),
         every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, config)),
     );

@@ -12,8 +12,14 @@ use crate::Env;
 /// Rows that one statement removes.
 const SLICE: i64 = 10_000;
 
-/// Removes finished jobs, ended deliveries and kept mails that are old enough, and what uploads left behind.
+/// Removes finished and dead jobs, ended deliveries and kept mails that are old enough, and what uploads left behind.
 pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
+    if !config.keep_dead.is_zero() {
+        let dead = env.queue.prune_dead(config.keep_dead).await?;
+        if dead > 0 {
+            tracing::info!(dead, "dropped dead jobs that nobody has decided about");
+        }
+    }
     let pruned = env.queue.prune(config.keep_jobs).await?;
     if pruned.jobs + pruned.groups + pruned.ticks > 0 {
         tracing::info!(jobs = pruned.jobs, groups = pruned.groups, ticks = pruned.ticks, "pruned the ledger");

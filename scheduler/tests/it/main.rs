@@ -5,7 +5,9 @@
 use std::{sync::Arc, time::Duration};
 
 use gristmill_platform::{config::SchedulerConfig, telemetry, testing};
-use gristmill_queue::{Context, Job, JobError, JobSpec, NewSchedule, Options, Queue, QueueConfig, Worker};
+use gristmill_queue::{
+    Context, GroupPolicy, Job, JobError, JobSpec, NewGroup, NewSchedule, Options, Queue, QueueConfig, Worker,
+};
 use gristmill_scheduler::{Env, serve};
 use gristmill_uploads::events::Events;
 use serde::{Deserialize, Serialize};
@@ -99,7 +101,7 @@ async fn the_gauges_follow_the_backlog_and_every_invariant_is_counted_from_zero(
         assert!(text.contains(&sample), "{text}");
     }
     // Another test has some of these found.
-    for invariant in ["books", "provider_sums"] {
+    for invariant in ["books", "group_unsealed", "provider_sums"] {
         assert!(
             text.contains(&format!(r#"gristmill_invariant_violations_total{{invariant="{invariant}"}} "#)),
             "{text}"
@@ -201,6 +203,44 @@ async fn the_auditor_finds_books_and_sums_that_are_wrong() {
         };
         until(invariant, found).await;
     }
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_nobody_seals_is_told_of_and_fails_but_an_uploads_is_its_own() {
+    let metrics = telemetry::metrics();
+    let stack = testing::stack().await;
+    let [upload] = uploads(&stack, [("receiving", "null")]).await;
+    let queue = QueueConfig { namespace: stack.namespace.clone(), ..QueueConfig::new(&stack.redis_url) };
+    let queue = Queue::connect(stack.pool.clone(), queue).await.unwrap();
+    let mut tx = stack.pool.begin().await.unwrap();
+    let left = queue.create_group(&mut tx, NewGroup::new(GroupPolicy::Continue)).await.unwrap();
+    let arrives = queue.create_group(&mut tx, NewGroup::new(GroupPolicy::Continue)).await.unwrap();
+    let waits = Options { group: Some(left), delay: Some(Duration::from_secs(3_600)), ..Options::default() };
+    let job = queue.enqueue(&mut tx, &Chime, &waits).await.unwrap().ids()[0];
+    for sql in [
+        "update uploads set id = $1, group_id = $1, alive_at = now() + interval '1 hour' where id = $2",
+        "update groups set created_at = now() - interval '2 hours' where $1 <> $2",
+        "update jobs set created_at = now() - interval '2 hours' where $1 <> $2",
+    ] {
+        sqlx::query(sql).bind(arrives).bind(upload).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let config = SchedulerConfig {
+        audit_every: Duration::from_millis(200),
+        unsealed_groups: Duration::from_secs(3_600),
+        ..SchedulerConfig::default()
+    };
+    let (env, stop, serving, _stack) = scheduler_on(stack, config).await;
+    until("its end", || async { env.queue.group(left).await.unwrap().unwrap().state == "failed" }).await;
+    let state: String =
+        sqlx::query_scalar("select state from jobs where id = $1").bind(job).fetch_one(&env.pool).await.unwrap();
+    assert_eq!(state, "cancelled");
+    assert_eq!(env.queue.group(arrives).await.unwrap().unwrap().state, "open");
+    let sample = r#"gristmill_invariant_violations_total{invariant="group_unsealed"} "#;
+    let told = metrics.render().lines().find_map(|line| line.strip_prefix(sample)?.parse::<u64>().ok());
+    assert!(told.is_some_and(|told| told > 0), "{told:?}");
     stop.cancel();
     serving.await.unwrap();
 }

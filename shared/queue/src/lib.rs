@@ -36,8 +36,10 @@ pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
 pub use decide::CancelledJobs;
 pub use drain::{DrainError, Drained};
 pub use job::{Job, JobError, JobState, Source};
-pub use ledger::audit::{Depth, Miscounted, Pruned};
+pub use ledger::audit::{Miscounted, Pruned};
+pub use ledger::depths::Depth;
 pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
+pub use ledger::unsealed::Unsealed;
 pub use operate::groups::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, Groups};
 pub use operate::jobs::{
     Acted, ActionPlace, AttemptView, JobAction, JobCount, JobDetail, JobFilter, JobPage, JobView, Jobs, NoActionPlace,

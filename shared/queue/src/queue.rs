@@ -16,7 +16,11 @@ use uuid::Uuid;
 use crate::{
     Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, PayloadError, Pruned, describe,
     envelope::Message,
-    ledger::{audit, complete, enqueue, fence, groups, replace, waiting_room},
+    ledger::{
+        audit, complete, depths, enqueue, fence, groups, replace,
+        unsealed::{self, Unsealed},
+        waiting_room,
+    },
     redis::{Broker, Incoming, Links, Window},
 };
 
@@ -439,14 +443,15 @@ impl Queue {
         Ok(enqueued.map_or(Completion::AlreadyDone, Completion::Done))
     }
 
-    /// Jobs by queue and state, but for those that are completed or cancelled; also sets the gauges
+    /// Jobs by queue and state, but for those that are completed or cancelled: counted up to 10,000, and beyond that about
+    /// as many as the ledger expects there to be, so it costs the same at any backlog. Also sets the gauges
     /// `gristmill_queue_depth` and `gristmill_queue_oldest_seconds`, to zero where there are none any more, and, while the
     /// broker answers, `gristmill_queue_seconds_left`.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
-        let depths = audit::depths(self.pool()).await?;
+        let depths = depths::depths(self.pool()).await?;
         self.zero_the_gone(&depths);
         for depth in &depths {
             let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];
@@ -477,6 +482,29 @@ impl Queue {
         audit::miscounted(self.pool(), age, 100).await
     }
 
+    /// Groups that are not sealed and in which, and inside of which, no member came or ended for `age`: who created them is
+    /// gone, most likely. At most a hundred.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn unsealed_groups(&self, age: Duration) -> Result<Vec<Unsealed>, QueueError> {
+        unsealed::find(self.pool(), age, 100).await
+    }
+
+    /// Ends such a group, in the caller's transaction: it has failed, members that wait are cancelled, and the join of a
+    /// failure comes. Nothing: something has happened in it meanwhile. Push the answer after the commit.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn end_unsealed(
+        &self,
+        conn: &mut PgConnection,
+        group: GroupId,
+        age: Duration,
+    ) -> Result<Option<Enqueued>, QueueError> {
+        unsealed::end(conn, group, age).await
+    }
+
     /// Leased jobs of `queue` that the ledger does not know as still to be done (normal for the moment between
     /// the completion and the acknowledgement); of the thousand held longest.
     ///
@@ -503,6 +531,15 @@ impl Queue {
     /// The ledger's.
     pub async fn prune(&self, age: Duration) -> Result<Pruned, QueueError> {
         audit::prune(self.pool(), age, 2_000).await
+    }
+
+    /// Removes jobs that have been dead for at least `age`, in slices, but for members of groups that are open. Returns how
+    /// many; what they kept of their groups goes with the next [`Queue::prune`].
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn prune_dead(&self, age: Duration) -> Result<u64, QueueError> {
+        audit::prune_dead(self.pool(), age, 2_000).await
     }
 
     /// The ledger.

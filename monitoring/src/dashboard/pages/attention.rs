@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gristmill_queue::{GroupFilter, GroupState, JobFilter, JobState, QueueView, WorkerView};
+use gristmill_uploads::owner::Owner;
 
 use crate::{
     dashboard::{app::App, page::Fault, say},
@@ -90,6 +91,10 @@ async fn roles_missing(
     Ok(found)
 }
 
+/// A group in which nothing happens for so long needs somebody, and the alert says so as well, unless the scheduler is
+/// told another time.
+const UNSEALED: Duration = Duration::from_secs(12 * 3_600);
+
 async fn work_in_trouble(app: &App, queues: &[QueueView]) -> Result<Vec<Attention>, Fault> {
     let mut found = Vec::new();
     let mut tell = |n: u64, one: &str, many: &str, to| {
@@ -115,6 +120,16 @@ async fn work_in_trouble(app: &App, queues: &[QueueView]) -> Result<Vec<Attentio
         "group has a failed member and is stopping",
         "groups have failed members and are stopping",
         "/groups?state=failing",
+    );
+    let mut unsealed = 0;
+    for group in app.queue.unsealed_groups(UNSEALED).await? {
+        unsealed += u64::from(Owner::of_group(&app.pool, group.id).await?.is_none());
+    }
+    tell(
+        unsealed,
+        "group takes members and has got none for half a day: who created it may be gone",
+        "groups take members and have got none for half a day: who created them may be gone",
+        "/groups?state=open",
     );
     let paused = queues.iter().filter(|queue| queue.paused && queue.available > 0).count() as u64;
     tell(paused, "paused queue has jobs waiting", "paused queues have jobs waiting", "/queues");

@@ -90,9 +90,17 @@ pub struct SchedulerConfig {
     #[arg(long, env = "GRISTMILL_AUDIT_EVERY", default_value = "30s", value_parser = some_time, value_name = "TIME")]
     pub audit_every: Duration,
 
-    /// How long completed and cancelled jobs stay in the ledger; dead ones stay until somebody decides
+    /// How long completed and cancelled jobs stay in the ledger
     #[arg(long, env = "GRISTMILL_KEEP_JOBS", default_value = "7d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_jobs: Duration,
+
+    /// How long dead jobs stay in the ledger, for somebody to look why and decide; `0s`: until somebody does
+    #[arg(long, env = "GRISTMILL_KEEP_DEAD", default_value = "90d", value_parser = parse_duration, value_name = "TIME")]
+    pub keep_dead: Duration,
+
+    /// How long a group may take members without one that comes or ends: then it has failed, as its creator is gone. After half of it an alert tells
+    #[arg(long, env = "GRISTMILL_UNSEALED_GROUPS", default_value = "24h", value_parser = some_time, value_name = "TIME")]
+    pub unsealed_groups: Duration,
 
     /// How long mails that are kept in the object store stay there
     #[arg(long, env = "GRISTMILL_KEEP_MAILS", default_value = "30d", value_parser = parse_duration, value_name = "TIME")]

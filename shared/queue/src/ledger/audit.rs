@@ -7,19 +7,6 @@ use uuid::Uuid;
 
 use crate::QueueError;
 
-/// Jobs of one queue in one state.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
-pub struct Depth {
-    /// The queue.
-    pub queue: String,
-    /// `available`, `scheduled`, `dead` or `parked`.
-    pub state: String,
-    /// How many.
-    pub jobs: i64,
-    /// How many seconds the oldest of them is due (not positive when none is yet), or dead, or parked.
-    pub oldest_seconds: f64,
-}
-
 /// A group whose counters do not say what its members say.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Miscounted {
@@ -44,21 +31,6 @@ pub struct Pruned {
     pub groups: u64,
     /// Ticks of schedules.
     pub ticks: u64,
-}
-
-pub(crate) async fn depths(pool: &PgPool) -> Result<Vec<Depth>, QueueError> {
-    Ok(sqlx::query_as(
-        // One arm for each partial index: together they would read the whole table.
-        "select queue, state, count(*) as jobs, extract(epoch from now() - min(since))::float8 as oldest_seconds
-         from (select queue, state, run_at as since from jobs where state = 'available'
-               union all
-               select queue, state, run_at from jobs where state = 'scheduled'
-               union all
-               select queue, state, coalesce(finished_at, run_at) from jobs where state in ('dead', 'parked')) j
-         group by queue, state order by queue, state",
-    )
-    .fetch_all(pool)
-    .await?)
 }
 
 /// Open groups older than `age` whose counters are wrong, or that should have closed. A nested group is a member. Of a
@@ -106,57 +78,36 @@ pub(crate) async fn ended(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, bool
 }
 
 /// Removes jobs and groups that finished at least `age` ago, in slices of `slice` rows. Members go with their group;
-/// dead jobs stay until somebody redrives or discards them, and keep their group. A nested group goes with the outermost. Ticks
+/// dead jobs stay, and keep their group: see [`prune_dead`]. A nested group goes with the outermost. Ticks
 /// go too, but for each schedule's last one and its last one that became a job.
 pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pruned, QueueError> {
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2);
     let mut pruned = Pruned::default();
-    let mut cursor = Uuid::nil();
-    // What finished by then was created by then, and ids are in order of creation.
-    let newest: f64 = sqlx::query_scalar("select extract(epoch from now() - $1 * interval '1 millisecond')::float8")
-        .bind(millis)
-        .fetch_one(pool)
-        .await?;
-    let last = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, newest.max(0.0) as u64 + 1, 0));
-    loop {
-        let seen: Vec<(Uuid, bool)> = sqlx::query_as(
-            "with page as (
-                select id, group_id, finished_at, retain_seconds from jobs where id > $1 and id <= $2 order by id limit $3
-             ), gone as (
-                delete from jobs using page
-                where jobs.id = page.id and jobs.state <> 'dead' and page.group_id is null and page.retain_seconds is null
-                  and page.finished_at <= now() - $4 * interval '1 millisecond'
-                returning jobs.id
-             )
-             select page.id, gone.id is not null from page left join gone on gone.id = page.id order by page.id",
-        )
-        .bind(cursor)
-        .bind(last)
-        .bind(slice)
-        .bind(millis)
-        .fetch_all(pool)
-        .await?;
-        pruned.jobs += seen.iter().filter(|(_, gone)| *gone).count() as u64;
-        match seen.last() {
-            Some((id, _)) if seen.len() as i64 == slice => cursor = *id,
-            _ => break,
-        }
-    }
     pruned.jobs += in_slices(
         pool,
-        "delete from jobs where id in (
+        "delete from jobs where id = any(array(
+            select id from jobs where state in ('completed', 'cancelled') and group_id is null and retain_seconds is null
+            and finished_at <= now() - $2 * interval '1 millisecond' order by finished_at limit $1))",
+        slice,
+        Some(millis),
+    )
+    .await?;
+    pruned.jobs += in_slices(
+        pool,
+        "delete from jobs where id = any(array(
             select id from jobs where retain_seconds is not null and group_id is null and state in ('completed', 'cancelled')
-            and finished_at <= now() - retain_seconds * interval '1 second' limit $1)",
+            and finished_at <= now() - retain_seconds * interval '1 second' order by id limit $1))",
         slice,
         None,
     )
     .await?;
     pruned.jobs += in_slices(
         pool,
-        "delete from jobs where id in (
-            select j.id from groups g left join groups r on r.id = g.root_id join jobs j on j.group_id = g.id
+        "delete from jobs where id = any(array(
+            select j.id from groups g left join groups r on r.id = g.root_id cross join lateral (
+                select id from jobs where group_id = g.id and state <> 'dead' limit $1) j
             where g.finished_at <= now() - $2 * interval '1 millisecond'
-              and (g.root_id is null or r.finished_at <= now() - $2 * interval '1 millisecond') and j.state <> 'dead' limit $1)",
+              and (g.root_id is null or r.finished_at <= now() - $2 * interval '1 millisecond') limit $1))",
         slice,
         Some(millis),
     )
@@ -195,6 +146,22 @@ pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pr
     )
     .await?;
     Ok(pruned)
+}
+
+/// Removes jobs that have been dead for `age`, but for members of a group that is open, or around which one is: these are
+/// still counted. What they kept goes with the next [`prune`].
+pub(crate) async fn prune_dead(pool: &PgPool, age: Duration, slice: i64) -> Result<u64, QueueError> {
+    let gone = in_slices(
+        pool,
+        "delete from jobs where id = any(array(
+            select j.id from jobs j left join groups g on g.id = j.group_id left join groups r on r.id = g.root_id
+            where j.state = 'dead' and j.finished_at <= now() - $2 * interval '1 millisecond'
+              and (g.id is null or g.finished_at is not null) and (r.id is null or r.finished_at is not null)
+            order by j.finished_at limit $1))",
+        slice,
+        Some(i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2)),
+    );
+    Ok(gone.await?)
 }
 
 /// Runs a statement of a limit, and an age in milliseconds if it asks for one, until it removes nothing any more.

@@ -7,7 +7,7 @@ pub use view::{LimitsError, QueueView};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Depth, Queue, QueueError, ledger::audit, redis::Limits};
+use crate::{Depth, Queue, QueueError, ledger::depths, redis::Limits};
 use copy::QueueRow;
 
 macro_rules! set_limits {
@@ -49,7 +49,7 @@ impl Queues {
     /// # Errors
     /// The ledger's. While the broker is silent, what only it knows is none.
     pub async fn list(&self) -> Result<Vec<QueueView>, QueueError> {
-        self.views(&audit::depths(self.queue.pool()).await?, None).await
+        self.views(&depths::depths(self.queue.pool()).await?, None).await
     }
 
     /// Whether there is anything of a queue: a job in the ledger, something that was said of it, or a worker. While the
@@ -77,7 +77,7 @@ impl Queues {
     /// # Errors
     /// As [`Queues::list`].
     pub async fn get(&self, name: &str) -> Result<QueueView, QueueError> {
-        let views = self.views(&audit::depths(self.queue.pool()).await?, Some(name)).await?;
+        let views = self.views(&depths::depths(self.queue.pool()).await?, Some(name)).await?;
         Ok(views.into_iter().next().unwrap_or_else(|| QueueView::new(name)))
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
 mod backend;
+mod bounded;
 mod clock;
 mod crash;
 mod crash_points;
@@ -37,6 +38,7 @@ mod sweep;
 mod testing;
 mod tidy;
 mod unique;
+mod unsealed;
 mod watchdog;
 mod window;
 mod workers;

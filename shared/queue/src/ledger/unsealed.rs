@@ -1,0 +1,73 @@
+//! Groups that nobody seals: who created them died between two transactions.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+
+use super::{close, stop};
+use crate::{Enqueued, GroupId, QueueError};
+
+/// A group that takes members and in which nothing happens.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Unsealed {
+    /// The group.
+    pub id: GroupId,
+    /// For people.
+    pub name: Option<String>,
+    /// Members so far.
+    pub total: i64,
+    /// Seconds since a member came or ended, in it or in a group inside it.
+    pub quiet_seconds: f64,
+}
+
+macro_rules! quiet {
+    ($groups:literal) => {
+        concat!(
+            "select g.id, g.name, g.total, extract(epoch from now() - l.last)::float8 as quiet_seconds
+             from groups g cross join lateral (
+                with recursive inside as (
+                    select g.id, g.created_at, g.finished_at
+                    union all
+                    select i.id, i.created_at, i.finished_at from inside join groups i on i.parent_id = inside.id
+                )
+                select greatest(max(inside.created_at), max(inside.finished_at), max(m.last)) as last
+                from inside cross join lateral (
+                    select greatest(max(j.created_at), max(j.finished_at), max(j.run_at) filter (where j.state = 'available')) as last
+                    from jobs j where j.group_id = inside.id) m
+             ) l
+             where g.finished_at is null and not g.sealed and g.created_at <= now() - $1 * interval '1 millisecond'
+               and l.last <= now() - $1 * interval '1 millisecond' and ",
+            $groups
+        )
+    };
+}
+
+/// Those in which nothing has happened for `age`, the oldest first.
+pub(crate) async fn find(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<Unsealed>, QueueError> {
+    Ok(sqlx::query_as(quiet!("true order by g.id limit $2")).bind(millis(age)).bind(limit).fetch_all(pool).await?)
+}
+
+/// Fails it, unless something has happened in it meanwhile: nothing. Who still adds members waits for the group's row, and
+/// is refused.
+pub(crate) async fn end(
+    conn: &mut PgConnection,
+    group: GroupId,
+    age: Duration,
+) -> Result<Option<Enqueued>, QueueError> {
+    close::lock(conn, &[group.0]).await?;
+    let quiet: Option<Unsealed> =
+        sqlx::query_as(quiet!("g.id = $2")).bind(millis(age)).bind(group.0).fetch_optional(&mut *conn).await?;
+    if quiet.is_none() {
+        return Ok(None);
+    }
+    sqlx::query("update groups set sealed = true, state = 'failing' where id = $1 and state = 'open'")
+        .bind(group.0)
+        .execute(&mut *conn)
+        .await?;
+    stop::members(conn, &[group.0]).await?;
+    close::close_sealed(conn, group.0).await.map(Some)
+}
+
+fn millis(age: Duration) -> i64 {
+    i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2)
+}

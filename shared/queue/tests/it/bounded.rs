@@ -1,0 +1,105 @@
+//! What is read of a ledger costs the same however much is in it: rows that Postgres looked at, not time.
+
+use std::time::Duration;
+
+use gristmill_queue::{Queue, QueueError};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+
+use crate::support::{bench, config};
+
+/// A queue whose every statement goes through one connection, which can be told to say what it did.
+async fn counted() -> (Queue, PgPool, gristmill_platform::testing::Stack) {
+    let bench = bench().await;
+    let options = bench.pool.connect_options().as_ref().clone();
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    (Queue::connect(pool.clone(), config(&bench.stack)).await.unwrap(), pool, bench.stack)
+}
+
+/// Rows and index entries of jobs that were read so far.
+async fn read(pool: &PgPool) -> i64 {
+    sqlx::query("select pg_stat_force_next_flush()").execute(pool).await.unwrap();
+    sqlx::query_scalar(
+        "select (t.seq_tup_read + (select sum(idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid))::bigint
+         from pg_stat_user_tables t where t.relid = 'jobs'::regclass",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap()
+}
+
+async fn visited(pool: &PgPool, deed: impl Future<Output = Result<(), QueueError>>) -> i64 {
+    let before = read(pool).await;
+    deed.await.unwrap();
+    read(pool).await - before
+}
+
+async fn insert(pool: &PgPool, jobs: i32, state: &str, queue: &str) {
+    sqlx::query(
+        "insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, finished_at)
+         select gen_random_uuid(), 'n', $3, 4, '{}', $2, 8, now() - interval '1 minute',
+                case when $2 in ('completed', 'dead') then now() end from generate_series(1, $1)",
+    )
+    .bind(jobs)
+    .bind(state)
+    .bind(queue)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+async fn depth(queue: &Queue) -> i64 {
+    let depths = queue.depths().await.unwrap();
+    depths.iter().find(|depth| depth.queue == "large" && depth.state == "available").unwrap().jobs
+}
+
+#[tokio::test]
+async fn depths_and_a_pause_read_no_more_of_a_long_backlog() {
+    let (queue, pool, _stack) = counted().await;
+    insert(&pool, 20_000, "completed", "large").await;
+    insert(&pool, 20_000, "available", "large").await;
+    insert(&pool, 30, "dead", "small").await;
+    let shorter = visited(&pool, async { queue.depths().await.map(drop) }).await;
+    insert(&pool, 100_000, "available", "large").await;
+    let longer = visited(&pool, async { queue.depths().await.map(drop) }).await;
+    let paused = visited(&pool, async { queue.queues().pause("large").await.map(drop) }).await;
+    for (what, rows) in [("20,000 jobs", shorter), ("120,000 jobs", longer), ("a pause", paused)] {
+        assert!((10_000..11_000).contains(&rows), "{rows} rows were read for {what}");
+    }
+    assert!(depth(&queue).await > 10_000);
+    // Beyond what is counted it says about how many.
+    sqlx::query("analyze jobs").execute(&pool).await.unwrap();
+    let about = depth(&queue).await;
+    assert!((100_000..140_000).contains(&about), "{about}");
+    let depths = queue.depths().await.unwrap();
+    let small: Vec<_> = depths.iter().filter(|depth| depth.queue == "small").collect();
+    assert!(small.len() == 1 && small[0].jobs == 30 && small[0].oldest_seconds < 60.0, "{small:?}");
+}
+
+#[tokio::test]
+async fn a_prune_goes_by_the_end_of_jobs_and_walks_over_no_dead_ones() {
+    let (queue, pool, _stack) = counted().await;
+    // (Their ids are random: those of version 7 would say when they were made.)
+    insert(&pool, 30_000, "dead", "large").await;
+    insert(&pool, 100, "completed", "large").await;
+    sqlx::query("analyze jobs, groups").execute(&pool).await.unwrap();
+    let rows = visited(&pool, async {
+        let pruned = queue.prune(Duration::ZERO).await?;
+        assert_eq!(pruned.jobs, 100);
+        Ok(())
+    })
+    .await;
+    assert!(rows < 2_000, "{rows} rows were read");
+    let rows = visited(&pool, async {
+        assert_eq!(queue.prune_dead(Duration::from_secs(3_600)).await?, 0);
+        Ok(())
+    })
+    .await;
+    assert!(rows < 100, "{rows} rows were read");
+    sqlx::query(
+        "update jobs set finished_at = now() - interval '2 hours' where id in (select id from jobs limit 5000)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    assert_eq!(queue.prune_dead(Duration::from_secs(3_600)).await.unwrap(), 5_000);
+}
