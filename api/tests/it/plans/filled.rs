@@ -2,8 +2,7 @@
 
 use uuid::Uuid;
 
-use super::bill_id;
-use crate::support::Api;
+use crate::support::{Api, HEADER};
 
 /// Rows of a table that are the other client's.
 pub(super) const LARGE: i64 = 1_000_000;
@@ -25,41 +24,60 @@ pub(super) const TABLES: &[&str] = &[
     "ledger_entries",
     "provider_totals",
     "provider_spans",
+    "rejects",
+    "normalizations",
+    "reports",
+    "mail_suppressions",
+    "jobs",
+    "transactions",
+    "file_order",
 ];
+
+/// Tables that have a row a file or a run: a database knows of them soon.
+pub(super) const KNOWN: &[&str] = &["uploads", "upload_progress", "chunks", "billing_runs", "billing_run_uploads"];
 
 /// What there is of the small client.
 pub(super) struct Filled {
     client_id: i32,
-    pub(super) run: Uuid,
-    pub(super) debts: Uuid,
-    pub(super) bill: Uuid,
-    pub(super) debt: Uuid,
-    pub(super) claim: Uuid,
-    pub(super) mail: Uuid,
-    pub(super) mail_address: String,
-    pub(super) webhook: Uuid,
-    pub(super) delivery: Uuid,
+    /// The upload that its debts and messages came with; billed.
+    pub(super) upload: Uuid,
+}
+
+/// What rows are of. The number is part of their ids.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Debt = 1,
+    Claim = 2,
+    Mail = 3,
+    Delivery = 4,
+    Normalization = 7,
+    Webhook = 8,
+    Run = 9,
+    /// A file without rows.
+    Upload = 10,
+    Rule = 11,
+    /// The one upload of transactions.
+    Statement = 12,
+    /// A dead one.
+    Job = 13,
 }
 
 impl Filled {
-    pub(super) fn debt_at(&self, n: usize) -> Uuid {
-        id("debt", self.client_id, n)
+    /// The `n`th of a kind, as [`MADE`] makes its id. Of some there are [`SMALL`], of others a few.
+    pub(super) fn id(&self, kind: Kind, n: usize) -> Uuid {
+        let client = u128::from(self.client_id.unsigned_abs());
+        Uuid::from_u128((n as u128) << 64 | client << 8 | kind as u128)
     }
 
-    pub(super) fn bill_at(&self, n: usize) -> Uuid {
-        bill_id(self.client_id, n)
+    pub(super) fn client(&self) -> i32 {
+        self.client_id
     }
-}
 
-/// As [`MADE`] makes them.
-fn id(what: &str, client_id: i32, n: usize) -> Uuid {
-    let kind = match what {
-        "debt" => 1,
-        "claim" => 2,
-        "mail" => 3,
-        _ => 4,
-    };
-    Uuid::from_u128((n as u128) << 64 | u128::from(client_id.unsigned_abs()) << 8 | kind)
+    /// The bill with that number, as `gristmill_billing::BillId` writes it.
+    pub(super) fn bill(&self, n: usize) -> Uuid {
+        let id = gristmill_billing::BillId { client_id: self.client_id, number: n as i64 };
+        id.to_string().parse().expect("a bill's id is a UUID")
+    }
 }
 
 /// Fills the tables: the large client's rows, then what the planner may know, then the small one's.
@@ -78,26 +96,7 @@ pub(super) async fn fill(api: &Api) -> Filled {
         sqlx::query(&format!("analyze {table}")).execute(pool).await.unwrap();
     }
     fill_one(api, api.client_id, small_upload, SMALL).await;
-    let client_id = api.client_id;
-    let (run, webhook): (Uuid, Uuid) = sqlx::query_as(
-        "select r.id, w.id from billing_runs r join webhook_endpoints w using (client_id) where client_id = $1",
-    )
-    .bind(client_id)
-    .fetch_one(pool)
-    .await
-    .unwrap();
-    Filled {
-        client_id,
-        run,
-        webhook,
-        debts: small_upload,
-        bill: bill_id(client_id, 77),
-        debt: id("debt", client_id, 77),
-        claim: id("claim", client_id, 77),
-        mail: id("mail", client_id, 77),
-        mail_address: "payer77@example.com".into(),
-        delivery: id("delivery", client_id, 77),
-    }
+    Filled { client_id: api.client_id, upload: small_upload }
 }
 
 async fn fill_one(api: &Api, client_id: i32, upload: Uuid, rows: i64) {
@@ -106,6 +105,8 @@ async fn fill_one(api: &Api, client_id: i32, upload: Uuid, rows: i64) {
         // The tables that only lists of one client's read are large enough with a fifth.
         let rows = if statement.contains("-- a fifth") && rows > SMALL { rows / 5 } else { rows };
         let sql = statement
+            .replace(":header", HEADER.trim())
+            .replace(":record", AGAIN.trim())
             .replace(":client", &client_id.to_string())
             .replace(":upload", &format!("'{upload}'"))
             .replace(":rows", &rows.to_string());
@@ -114,14 +115,17 @@ async fn fill_one(api: &Api, client_id: i32, upload: Uuid, rows: i64) {
     }
 }
 
+/// A file of one record that each client has sent before.
+pub(super) const AGAIN: &str = "Ana,9558,ana@example.com,7811.50,2026-01-19,5acb3fd0-6d1a-4cf8-a6b5-0c9ad5ecc0b8\n";
+
 /// An id that tells number, client and kind, in the order of the numbers.
 const MADE: &str = "
 create function made(kind int, client int, n bigint) returns uuid language sql immutable as
 $$ select (lpad(to_hex(n), 16, '0') || lpad(to_hex(client::bigint * 256 + kind), 16, '0'))::uuid $$";
 
 const FILL: &str = "
-insert into uploads (id, client_id, kind, policy, state, filename, group_id, header, completed_at, first_block)
-values (:upload, :client, 'debts', 'partial', 'completed', 'filled.csv', :upload, '', now(), 0);
+insert into uploads (id, client_id, kind, policy, state, filename, group_id, header, bytes, sha256, lines, received_at, completed_at, first_block)
+values (:upload, :client, 'debts', 'partial', 'completed', 'filled.csv', :upload, '', 1, '\\x00', 1, now(), now(), pg_relation_size('debts') / 8192);
 insert into upload_progress (upload_id, accepted, rows_read) values (:upload, :rows, :rows);
 insert into billing_runs (id, client_id, cause, state, bills, amount_minor, issued_on, period, cutoff, currency, created_at, finished_at)
 values (made(9, :client, 1), :client, 'schedule', 'completed', :rows, :rows * 1000, '2026-01-15', '2026-01-01', '2031-01-01', 'BRL', now(), now());
@@ -167,5 +171,50 @@ values (made(8, :client, 1), :client, 'https://example.com/hook', '{bill.created
 insert into webhook_deliveries (id, endpoint_id, client_id, event_id, type, payload, state)
 select made(4, :client, n), made(8, :client, 1), :client, made(6, :client, n), 'bill.created', '{}',
        case when n % 50 = 0 then 'failed' else 'delivered' end
+from generate_series(1, :rows) n -- a fifth
+;
+insert into webhook_endpoints (id, client_id, url, events, secret)
+select made(8, :client, n), :client, 'https://example.com/hook', '{bill.created}', '\\x00' from generate_series(2, 9) n;
+insert into uploads (id, client_id, kind, policy, state, filename, group_id, header, bytes, sha256, lines, received_at, completed_at, first_block)
+select made(10, :client, n), :client, 'debts', 'partial', 'completed', 'small.csv', made(10, :client, n), '', 1, '\\x00', 1, now(), now(), 0
+from generate_series(1, 2000) n;
+insert into upload_progress (upload_id, accepted, rows_read)
+select made(10, :client, n), 0, 0 from generate_series(1, 2000) n;
+insert into uploads (id, client_id, kind, policy, state, filename, group_id, header, bytes, sha256, lines, received_at, completed_at, first_block)
+values (made(15, :client, 1), :client, 'debts', 'partial', 'completed', 'again.csv', made(15, :client, 1), ':header', 1, sha256(':header\n:record\n'), 2, now(), now(), 0);
+insert into chunks (upload_id, no, first_line, first_byte, bytes, sha256, rows_read, accepted, rejected, duplicate)
+values (made(15, :client, 1), 0, 2, 1, 1, sha256(':record\n'), 20, 0, 0, 20);
+insert into upload_progress (upload_id, accepted, rows_read, duplicate) values (made(15, :client, 1), 0, 20, 20);
+insert into rejects (upload_id, line, chunk_no, code, message, raw, first_upload_id, first_line)
+select made(15, :client, 1), n, 0, 'duplicate', 'stands already', 'x', :upload, n from generate_series(1, 20) n;
+insert into normalization_rules (id, client_id, test, pattern, name)
+select made(11, :client, n), :client, 'contains', 'nobody ' || n, 'Nobody' from generate_series(1, 40) n;
+insert into rejects (upload_id, line, chunk_no, code, message, raw)
+select :upload, n, 0, 'bad_amount', 'is no amount', 'x' from generate_series(1, :rows) n -- a fifth
+;
+insert into normalizations (id, client_id, date, description, amount_minor, state, completed_at)
+select made(7, :client, n), :client, '2026-01-01', 'Payment ' || n, 100, 'completed', now()
+from generate_series(1, :rows) n -- a fifth
+;
+insert into reports (client_id, id, source, name, credit_cost)
+select :client, n::text, 'client', 'Report ' || n, 100 from generate_series(1, :rows) n -- a fifth
+;
+insert into mail_suppressions (client_id, address, reason)
+select :client, 'payer' || n || '@example.com', 'hard' from generate_series(1, :rows) n -- a fifth
+;
+insert into uploads (id, client_id, kind, policy, state, filename, group_id, header, bytes, sha256, lines, received_at, completed_at, first_block)
+values (made(12, :client, 1), :client, 'transactions', 'partial', 'completed', 'paid.csv', made(12, :client, 1), '', 1, '\\x00', 1, now(), now(), pg_relation_size('transactions') / 8192);
+insert into upload_progress (upload_id, accepted, rows_read) values (made(12, :client, 1), :rows, :rows) -- a fifth
+;
+insert into transactions (transaction_id, client_id, upload_id, line, amount_minor, date, description)
+select made(14, :client, n), :client, made(12, :client, 1), n, 100, '2026-01-01', 'Payment ' || n
+from generate_series(1, :rows) n -- a fifth
+;
+insert into file_order (upload_id, last_line, lines, keys)
+select made(12, :client, 1), max(n), array_agg(n order by n), array_agg(made(14, :client, n) order by n)
+from generate_series(1, :rows) n group by (n - 1) / 1000 -- a fifth
+;
+insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, fair_key, finished_at)
+select made(13, :client, n), 'bulk.job', 'bulk', 5, '{}', 'dead', 5, :client, :client::text, now()
 from generate_series(1, :rows) n -- a fifth
 ";
