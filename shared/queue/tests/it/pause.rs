@@ -77,7 +77,11 @@ async fn a_drain_runs_what_is_there_and_pauses() {
     until("the pause", LONG, || async { bench.queue.queues().get("default").await.unwrap().paused }).await;
     assert_eq!(bench.effects().await, (40, 40));
     // The ledger knows it first.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let told = || async {
+        let limits = format!("{{{}:default}}:limits", bench.stack.namespace);
+        redis::cmd("HEXISTS").arg(limits).arg("paused").query_async(&mut bench.redis().await).await.unwrap()
+    };
+    until("the broker to know it", LONG, told).await;
     let id = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(bench.state(id).await.0, "available");
