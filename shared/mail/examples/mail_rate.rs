@@ -106,6 +106,7 @@ fn page(beneficiary: Party, number: u64, amount: Money) -> Result<Vec<u8>, grist
         amount,
         paid_minor: 0,
         cancelled: false,
+        overdue: false,
         issued_on: day,
         due_on: day,
         reference: None,
