@@ -9,6 +9,7 @@ mod assets;
 mod audit;
 mod bill;
 mod chart;
+mod cron;
 mod history;
 mod live;
 mod login;

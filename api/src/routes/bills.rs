@@ -29,14 +29,17 @@ use crate::{
     problem::{Code, Problem, Result},
 };
 
+/// Bills are counted up to so many: all of a client's may be millions.
+const COUNTED: u32 = 10_000;
+
 /// A page of bills, the newest first.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BillList {
     items: Vec<Bill>,
     /// Pass it as `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
-    /// All that the filter finds.
-    total: i64,
+    /// All that the filter finds; null where they are more than 10,000.
+    total: Option<i64>,
 }
 
 /// A bill.
@@ -190,13 +193,14 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
         number: query.take("number"),
         due_from: query.day("due_from"),
         due_to: query.day("due_to"),
+        payer: None,
     };
     let before = query.take::<cursor::Bills>("cursor").map(cursor::Bills::line);
     query.finish()?;
     let pool = &app.receiver.pool;
     let (settings, today) = calendar(&app, caller.id()).await?;
     let found = bills::list(pool, caller.id(), &filter, today, before, limit + 1).await?;
-    let total = bills::count(pool, caller.id(), &filter, today).await?;
+    let total = bills::count(pool, caller.id(), &filter, today, COUNTED).await?;
     let (rows, next_cursor) = cursor::Bills::page(found, limit, |last| cursor::Bills::after_line(last.number));
     let issuer = issue::issuer(&settings);
     Ok(Json(BillList { items: rows.into_iter().map(|row| Bill::of(row, &issuer)).collect(), next_cursor, total }))

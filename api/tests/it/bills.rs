@@ -65,6 +65,35 @@ async fn a_bill_shows_how_to_pay_it() {
     problem(api.get("/v1/bills/7").send().await.unwrap(), StatusCode::NOT_FOUND).await;
 }
 
+/// A million bills are not counted for a page of them.
+#[tokio::test]
+async fn bills_are_counted_up_to_ten_thousand() {
+    let api = api().await;
+    let run = billed(&api).await;
+    let more = async |from: i64, to: i64| {
+        sqlx::query(
+            "with made as (select gen_random_uuid() as id, n from generate_series($3::bigint, $4::bigint) n),
+                  d as (insert into debts (debt_id, client_id, upload_id, line, amount_minor, due_date, name, government_id, email)
+                        select id, $1, (select upload_id from debts limit 1), n, 1, '2040-11-01', 'Bo', '1', 'b@example.com' from made)
+             insert into bills (client_id, number, debt_id, run_id, period, due_on, amount_minor)
+             select $1, n, id, $2, '2026-01-01', '2040-11-01', 1 from made",
+        )
+        .bind(api.client_id)
+        .bind(run)
+        .bind(from)
+        .bind(to)
+        .execute(&api.stack.pool)
+        .await
+        .unwrap();
+    };
+    more(8, 10_006).await;
+    assert_eq!(api.json("/v1/bills?limit=1").await["total"], 10_000);
+    more(10_007, 10_007).await;
+    let page = api.json("/v1/bills?limit=1").await;
+    assert_eq!((&page["total"], page["items"].as_array().unwrap().len()), (&Value::Null, 1));
+    assert_eq!(api.json("/v1/bills?limit=1&number=7").await["total"], 1);
+}
+
 #[tokio::test]
 async fn a_run_is_wanted_and_stopped() {
     let api = api().await;

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::say::plain_line;
+
 /// A string without its quotes, nothing for null, and anything else as JSON.
 pub(super) fn text(value: &Value) -> String {
     match value {
@@ -81,20 +83,10 @@ pub(super) fn rate(number: u64, time: Duration) -> Option<u64> {
     Some(number.saturating_mul(1000) / millis)
 }
 
-/// A text as a terminal may get it: what steers it (control characters, and those that change the direction or cannot be
-/// seen) is shown as a mark.
-pub(crate) fn printable(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
-
 /// Columns under each other; `right` says which are numbers.
 pub(crate) fn table<const N: usize>(head: [&str; N], right: [bool; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
+    let rows: Vec<[String; N]> =
+        rows.iter().map(|row| row.each_ref().map(|cell| plain_line(cell).into_owned())).collect();
     let widths: [usize; N] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or_default()
@@ -148,12 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn what_steers_a_terminal_is_a_mark() {
-        assert_eq!(printable("Ana\u{1b}[31mRed\u{9b}2J"), "Ana\u{fffd}[31mRed\u{fffd}2J");
-        assert_eq!(printable("a\u{202e}b\u{200b}c\nd\u{feff}"), "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}");
-        assert_eq!(printable("José 日本 +5.00 €"), "José 日本 +5.00 €");
-        let rows = [["x\u{1b}]0;owned\u{7}".to_owned()]];
-        assert_eq!(table(["NAME"], [false], &rows), "NAME\nx\u{fffd}]0;owned\u{fffd}\n");
+    fn columns_are_as_wide_as_what_is_written() {
+        let rows = [["x\u{1b}]0;y\u{7}".to_owned(), "1".to_owned()], ["José 日本".to_owned(), "22".to_owned()]];
+        let text = table(["NAME", "N"], [false, true], &rows);
+        assert_eq!(text, "NAME                N\nx\\u001b]0;y\\u0007   1\nJosé 日本            22\n");
+        assert_eq!(crate::say::plain(&text), text, "nothing is written anew");
     }
 
     #[test]

@@ -1,23 +1,21 @@
 //! The records of an upload that were not taken.
 
-mod cells;
-
 use std::{fmt, io::Write, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
 use futures::StreamExt;
+use gristmill_uploads::spreadsheet::Cells;
 use reqwest::{Method, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use self::cells::Cells;
 use super::{
     api::{Api, Page},
-    human::printable,
     server::Server,
 };
+use crate::say::plain_line;
 
 /// Get the records of an upload that were not taken, as CSV
 #[derive(Args, Debug)]
@@ -57,9 +55,9 @@ impl fmt::Display for Reject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}  {}", self.line, self.reason)?;
         if let Some(column) = &self.column {
-            write!(f, "  {}", printable(column))?;
+            write!(f, "  {}", plain_line(column))?;
         }
-        write!(f, "  {}", printable(&self.message))
+        write!(f, "  {}", plain_line(&self.message))
     }
 }
 

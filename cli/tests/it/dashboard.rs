@@ -193,6 +193,7 @@ async fn a_queue_is_paused_and_that_is_in_the_audit_log() {
     let browser = Browser::open(&stack).await;
     browser.log_in(&stack).await;
     browser.go("/queues").await;
+    browser.ask("window.confirm = () => true; return 1").await;
     browser.click("#qgristmill button").await;
     browser.until("the pause", "return document.querySelector('#qgristmill .state')?.textContent === 'paused'").await;
     let paused: bool = sqlx::query_scalar("select paused from queues where name = 'gristmill'")
@@ -248,9 +249,9 @@ async fn a_schedule_is_run_now() {
     let browser = Browser::open(&stack).await;
     browser.log_in(&stack).await;
     browser.go("/schedules").await;
-    let name = browser.ask("return document.querySelector('section.card').id.slice(1)").await;
+    let name = browser.ask("return document.querySelector('tbody tr').id.slice(1)").await;
     let before: i64 = ran(&stack, name.as_str().unwrap()).await;
-    browser.click("section.card .primary").await;
+    browser.click("tbody tr button").await;
     browser.until("the word", "return document.querySelector('#said').textContent.includes('run')").await;
     assert_eq!(ran(&stack, name.as_str().unwrap()).await, before + 1);
     browser.quit().await;

@@ -10,6 +10,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse as _, Response},
 };
+use gristmill_billing::bills;
 use gristmill_platform::{escapes, keys};
 use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError, ScheduleError};
 use gristmill_uploads::{
@@ -213,6 +214,13 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             tx.commit().await?;
             "The claim is void".to_owned()
         }
+        ["bills", id, "cancel"] => {
+            let Ok(id) = id.parse() else { return Ok(None) };
+            if !bills::cancel(&app.pool, id).await? {
+                return Ok(None);
+            }
+            "The bill is withdrawn".to_owned()
+        }
         ["keys", id, "revoke"] => match keys::revoke(&app.pool, id).await? {
             0 => return Ok(None),
             _ => "The key works no more".to_owned(),
@@ -224,6 +232,16 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
                 return Ok(None);
             }
             format!("The webhook is {verb}d")
+        }
+        ["webhooks", client, id, "test"] => {
+            let (Ok(client), Ok(id)) = (client.parse(), id.parse()) else { return Ok(None) };
+            let mut tx = app.pool.begin().await?;
+            let Some((_, jobs)) = gristmill_webhooks::test(&mut tx, &app.queue, client, id).await? else {
+                return Ok(None);
+            };
+            tx.commit().await?;
+            app.queue.push(jobs).await;
+            "A test is sent: it is the newest delivery".to_owned()
         }
         ["webhooks", client, id, "replay"] => {
             let (Ok(client_id), Ok(endpoint_id)) = (client.parse(), id.parse()) else { return Ok(None) };

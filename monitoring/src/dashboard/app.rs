@@ -10,7 +10,7 @@ use gristmill_queue::{Queue, QueueConfig};
 use gristmill_uploads::{Receiver, Room, events::Events};
 use sqlx::PgPool;
 
-use super::{history::History, live::Live, login::Attempts, session};
+use super::{history::History, live::Live, login::Attempts, pages::Totals, session};
 use crate::Health;
 
 /// What the pages are made from. Cheap to make; [`Dashboard::routes`] begins its work.
@@ -23,6 +23,7 @@ pub struct Dashboard {
     pub(super) live: Live,
     pub(super) history: History,
     pub(super) attempts: Attempts,
+    pub(super) totals: Totals,
 }
 
 pub(super) type App = Arc<Dashboard>;
@@ -60,6 +61,7 @@ impl Dashboard {
             live: Live::default(),
             history: History::default(),
             attempts: Attempts::default(),
+            totals: Totals::default(),
         }
     }
 

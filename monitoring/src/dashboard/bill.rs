@@ -10,12 +10,12 @@ use gristmill_billing::{
     issue::{self, PageError},
     settings::{self, Settings},
 };
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use jiff::Timestamp;
 
 use super::{
     app::App,
-    page::{Fault, broken},
+    page::{self, Fault, broken},
     session::Session,
 };
 
@@ -25,10 +25,17 @@ const POLICY: (HeaderName, &str) = (
     "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
 );
 
-/// Answers `{id}.pdf`.
-pub(super) async fn page(State(app): State<App>, _: Session, Path(name): Path<String>) -> Response {
+/// Answers `{id}.pdf`; without that ending it is a page of the dashboard.
+pub(super) async fn page(
+    State(app): State<App>,
+    session: Session,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    uri: Uri,
+) -> Response {
     let none = || (StatusCode::NOT_FOUND, "There is no such bill.").into_response();
-    let Some(Ok(id)) = name.strip_suffix(".pdf").map(str::parse::<BillId>) else { return none() };
+    let Some(id) = name.strip_suffix(".pdf") else { return page::page(State(app), session, headers, uri).await };
+    let Ok(id) = id.parse::<BillId>() else { return none() };
     let (bill, settings) = match find(&app, id).await {
         Ok(Some(found)) => found,
         Ok(None) => return none(),

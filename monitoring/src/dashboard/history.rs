@@ -50,7 +50,7 @@ impl History {
 
     /// How many minutes a chart of so many samples covers: it is not left empty after a start.
     pub(super) fn minutes(samples: usize) -> usize {
-        samples.div_ceil(A_MINUTE).clamp(5, SLOTS / A_MINUTE)
+        samples.div_ceil(A_MINUTE).clamp(1, SLOTS / A_MINUTE)
     }
 
     /// The names of the queues, as of the last look: to choose from, they need no look of their own.

@@ -19,6 +19,7 @@ mod usage;
 mod webhooks;
 mod workers;
 
+pub(super) use bills::totals::Totals;
 pub(super) use jobs::filter as job_filter;
 
 use super::{
@@ -47,6 +48,7 @@ pub(super) async fn inside(
         ["schedules"] => schedules::page(app, operator).await,
         ["dead"] => dead::page(app, operator).await,
         ["bills"] => bills::page(app, asked).await,
+        ["bills", id] => bills::one(app, operator, id).await,
         ["mail"] => mail::list(app, asked).await,
         ["mail", id] => mail::one(app, asked, id).await,
         ["webhooks"] => webhooks::list(app, operator, asked).await,

@@ -121,6 +121,15 @@ pub(super) fn seconds(seconds: impl Real) -> String {
     }
 }
 
+/// `just now`, `35 s ago`, `12 min ago`.
+pub(super) fn ago(seconds: &usize) -> String {
+    match seconds {
+        0 => "just now".to_owned(),
+        1..60 => format!("{seconds} s ago"),
+        _ => format!("{} min ago", seconds / 60),
+    }
+}
+
 /// How long from one to the other.
 pub(super) fn between(from: impl Moment, to: impl Moment) -> String {
     from.moment()

@@ -87,8 +87,20 @@ fn while_it_stands(
     })
 }
 
+#[derive(Deserialize)]
+pub(super) struct As {
+    /// Whether a spreadsheet is to open it.
+    #[serde(default)]
+    spreadsheet: bool,
+}
+
 /// All rejects of an upload, as the API gives them.
-pub(super) async fn rejects(State(app): State<App>, _: Session, Path(id): Path<Uuid>) -> Response {
+pub(super) async fn rejects(
+    State(app): State<App>,
+    _: Session,
+    Path(id): Path<Uuid>,
+    Query(As { spreadsheet }): Query<As>,
+) -> Response {
     let header = match read::header(&app.pool, id).await {
         Ok(Some(header)) => header,
         Ok(None) => return (StatusCode::NOT_FOUND, "There is no such upload.").into_response(),
@@ -96,5 +108,5 @@ pub(super) async fn rejects(State(app): State<App>, _: Session, Path(id): Path<U
     };
     let name = format!("attachment; filename=\"rejects-{id}.csv\"");
     let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    (headers, Body::from_stream(rejects_csv::file(app.pool.clone(), id, &header))).into_response()
+    (headers, Body::from_stream(rejects_csv::file(app.pool.clone(), id, &header, spreadsheet))).into_response()
 }

@@ -83,10 +83,17 @@ pub struct Filter {
     pub due_from: Option<Date>,
     /// Due on this day or earlier.
     pub due_to: Option<Date>,
+    /// Whose payer has this in the name, in any capitals, or in the government id. No index serves it.
+    pub payer: Option<String>,
 }
 
 impl Filter {
-    fn add(&self, sql: &mut QueryBuilder<Postgres>, client_id: i32, today: Date) {
+    /// Whether the debts must be looked at.
+    pub(crate) fn asks_debts(&self) -> bool {
+        self.upload_id.is_some() || self.payer.is_some()
+    }
+
+    pub(crate) fn add(&self, sql: &mut QueryBuilder<Postgres>, client_id: i32, today: Date) {
         match self.debt_id {
             None => drop(sql.push(" where b.client_id = ").push_bind(client_id)),
             // No index serves the client, so that the one on the debt does, whatever is believed of how many bills it has.
@@ -114,6 +121,10 @@ impl Filter {
         if let Some(to) = self.due_to {
             sql.push(" and b.due_on <= ").push_bind(to.to_sqlx());
         }
+        if let Some(payer) = &self.payer {
+            sql.push(" and (strpos(lower(d.name), lower(").push_bind(payer.clone());
+            sql.push(")) > 0 or strpos(d.government_id, ").push_bind(payer.clone()).push(") > 0)");
+        }
         match self.status {
             None => {}
             Some(Status::Paid) => drop(sql.push(" and b.state = 'paid'")),
@@ -130,7 +141,7 @@ impl Filter {
 
 /// Bills, and what their debts and their runs know of them. Runs are looked up (`offset 0`): a planner that knows neither table goes
 /// through all bills for each run there is.
-const FROM: &str = " from bills b join debts d on d.debt_id = b.debt_id and d.client_id = b.client_id
+pub(crate) const FROM: &str = " from bills b join debts d on d.debt_id = b.debt_id and d.client_id = b.client_id
                      cross join lateral (select issued_on, currency from billing_runs where id = b.run_id offset 0) r";
 
 /// Selects bills with their payers. `today` is the client's.
@@ -165,17 +176,25 @@ pub async fn list(
     sql.build_query_as().fetch_all(on).await
 }
 
-/// How many bills of a client there are.
+/// How many bills of a client there are; none where they are more than `most`: a million are not counted for one page.
 ///
 /// # Errors
 /// The database's.
-pub async fn count(on: impl PgExecutor<'_>, client_id: i32, filter: &Filter, today: Date) -> Result<i64, sqlx::Error> {
+pub async fn count(
+    on: impl PgExecutor<'_>,
+    client_id: i32,
+    filter: &Filter,
+    today: Date,
+    most: u32,
+) -> Result<Option<i64>, sqlx::Error> {
     // A join with a million debts takes longer than the counting.
-    let from = if filter.upload_id.is_some() { FROM } else { " from bills b" };
-    let mut sql = QueryBuilder::new("select count(*)");
+    let from = if filter.asks_debts() { FROM } else { " from bills b" };
+    let mut sql = QueryBuilder::new("select count(*) from (select");
     sql.push(from);
     filter.add(&mut sql, client_id, today);
-    sql.build_query_scalar().fetch_one(on).await
+    sql.push(" limit ").push_bind(i64::from(most) + 1).push(") as found");
+    let found: i64 = sql.build_query_scalar().fetch_one(on).await?;
+    Ok(Some(found).filter(|found| *found <= i64::from(most)))
 }
 
 /// One bill.

@@ -9,9 +9,11 @@ pub mod dunning;
 pub mod issue;
 pub mod issuer;
 pub mod jobs;
+pub mod paid;
 pub mod payments;
 pub mod runs;
 pub mod settings;
+pub mod totals;
 pub mod usage;
 
 mod cycle;

@@ -50,3 +50,19 @@ pub async fn daily(
     .fetch_all(on)
     .await
 }
+
+/// The last day that has a message; none: there is none. Of messages of completed uploads, by the calendar of this zone.
+///
+/// # Errors
+/// The database's.
+pub async fn last_day(on: impl PgExecutor<'_>, client_id: i32, time_zone: &str) -> Result<Option<Date>, sqlx::Error> {
+    let day: Option<jiff_sqlx::Date> = sqlx::query_scalar(
+        "select (max(m.sent_at) at time zone $2)::date from messages m
+         where m.client_id = $1 and exists (select from uploads u where u.id = m.upload_id and u.state = 'completed')",
+    )
+    .bind(client_id)
+    .bind(time_zone)
+    .fetch_one(on)
+    .await?;
+    Ok(day.map(jiff_sqlx::Date::to_jiff))
+}

@@ -111,6 +111,25 @@ pub async fn list(on: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> R
     sql.build_query_as().fetch_all(on).await
 }
 
+/// The mails of a client about one of its bills and what was paid of it, in their order. `id` and `next` are the ids of
+/// that bill and of the one with the next number: references begin with the bill's, so those in between are read alone.
+///
+/// # Errors
+/// The database's.
+pub async fn of_bill(on: impl PgExecutor<'_>, client_id: i32, id: Uuid, next: Uuid) -> Result<Vec<Mail>, sqlx::Error> {
+    sqlx::query_as(
+        "select * from mails
+         where client_id = $1 and kind in ('bill_new', 'bill_reminder', 'bill_overdue', 'payment_receipt')
+           and ref >= $2 and ref < $3 and starts_with(ref, $2)
+         order by id",
+    )
+    .bind(client_id)
+    .bind(id.to_string())
+    .bind(next.to_string())
+    .fetch_all(on)
+    .await
+}
+
 /// One mail of a client, and its text where it was kept.
 ///
 /// # Errors

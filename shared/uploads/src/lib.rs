@@ -12,6 +12,7 @@ pub mod read;
 mod receive;
 pub mod rejects_csv;
 mod remove;
+pub mod spreadsheet;
 pub mod state;
 mod upload;
 

@@ -5,19 +5,29 @@ use futures::{Stream, stream};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::read::{self, RejectRow, Unkept};
+use crate::{
+    read::{self, RejectRow, Unkept},
+    spreadsheet::Cells,
+};
 
 /// Rejects read at a time.
 const PAGE: i64 = 500;
 
-/// All rejects of an upload as a CSV file, page by page as it is read.
-pub fn file(pool: PgPool, upload_id: Uuid, header: &[u8]) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + use<> {
+/// All rejects of an upload as a CSV file, page by page as it is read; with `spreadsheet` one that a spreadsheet may open
+/// ([`Cells`]).
+pub fn file(
+    pool: PgPool,
+    upload_id: Uuid,
+    header: &[u8],
+    spreadsheet: bool,
+) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + use<> {
     // without a header the file is lines of JSON
     let whole = header.is_empty();
     let mut first = b"line,column,reason,message,".to_vec();
     let header = if whole { b"record" } else { header };
     push_record(&mut first, header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header));
-    stream::try_unfold((Some(0), first), move |(after, mut text)| {
+    let cells = spreadsheet.then(Cells::default);
+    stream::try_unfold((Some(0), first, cells), move |(after, mut text, mut cells)| {
         let pool = pool.clone();
         async move {
             let Some(after) = after else { return Ok(None) };
@@ -32,7 +42,10 @@ pub fn file(pool: PgPool, upload_id: Uuid, header: &[u8]) -> impl Stream<Item = 
                     push_unkept(&mut text, &unkept);
                 }
             }
-            Ok(Some((Bytes::from(text), (next, Vec::new()))))
+            if let Some(cells) = &mut cells {
+                text = cells.harmless(&text);
+            }
+            Ok(Some((Bytes::from(text), (next, Vec::new(), cells))))
         }
     })
 }

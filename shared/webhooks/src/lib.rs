@@ -15,6 +15,7 @@ pub mod deliveries;
 pub mod endpoints;
 pub mod jobs;
 pub mod outbound;
+pub mod waits;
 
 pub use deliver::{Delivered, Deliverer};
 pub use event::{BillChange, Event, EventType, Merchant, Money, NormalizationCompleted, Rows, UploadEnd};

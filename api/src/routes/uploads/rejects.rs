@@ -84,6 +84,9 @@ struct RejectsQuery {
     /// `next_cursor` of the page before. Not for CSV.
     #[param(min_length = 2, pattern = "^r[0-9a-fA-F]{1,32}$")]
     cursor: Option<String>,
+    /// For CSV that a spreadsheet opens: an apostrophe stands before each field that it would run as a formula.
+    #[param(default = false)]
+    spreadsheet: Option<bool>,
 }
 
 /// The records of an upload that were not taken
@@ -103,12 +106,13 @@ pub(crate) async fn rejects(
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let after = query.take::<cursor::Rejects>("cursor").map_or(0, cursor::Rejects::line);
+    let spreadsheet = query.flag("spreadsheet");
     query.finish()?;
     find(&app, &caller, id).await?;
     let pool = &app.receiver.pool;
     if prefers_csv(&headers) {
         let header = read::header(pool, id).await?.unwrap_or_default();
-        let file = Body::from_stream(rejects_csv::file(pool.clone(), id, &header));
+        let file = Body::from_stream(rejects_csv::file(pool.clone(), id, &header, spreadsheet));
         let name = format!("attachment; filename=\"rejects-{id}.csv\"");
         let name = HeaderValue::from_str(&name).expect("a UUID is plain ASCII");
         let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");

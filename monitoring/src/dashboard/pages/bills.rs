@@ -1,13 +1,22 @@
-//! Billing runs and the newest bills of a client.
+//! Billing runs, a client's bills, and one of them.
+
+mod one;
+pub(in crate::dashboard) mod totals;
 
 use askama::Template;
 use gristmill_billing::{
+    BillId,
     bills::{self, Bill, Status},
     runs::{self, Run},
     settings,
+    totals::Total,
 };
 use jiff::Timestamp;
+use sqlx::Acquire as _;
 use strum::VariantNames as _;
+use uuid::Uuid;
+
+pub(super) use one::page as one;
 
 use super::clients::Clients;
 use crate::dashboard::{
@@ -18,31 +27,103 @@ use crate::dashboard::{
 
 #[derive(Template)]
 #[template(path = "bills.html")]
-struct Page {
+struct Page<'a> {
     clients: Clients,
     runs: Vec<Run>,
-    bills: Vec<Bill>,
-    status: String,
+    /// None: to find them takes too long.
+    bills: Option<Vec<Bill>>,
+    /// None: they are too many to be added up while somebody waits.
+    totals: Option<Vec<Total>>,
+    /// What is looked for.
+    find: &'a str,
+    run: Option<Uuid>,
+    status: &'a str,
     statuses: &'static [&'static str],
     pages: Pages,
 }
 
 const PAGE: u32 = 50;
+/// How long may be looked for bills, in milliseconds.
+const LONGEST: u32 = 3_000;
 
 pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
     let clients = Clients::of(app, asked).await?;
-    let (runs, bills) = match clients.chosen {
-        Some(client) => {
-            let settings = settings::find(&app.pool, client).await?;
-            let today = settings.date_of(Timestamp::now())?;
-            let filter = bills::Filter { status: asked.parse("status"), ..bills::Filter::default() };
-            let newest = bills::list(&app.pool, client, &filter, today, asked.parse("before"), PAGE).await?;
-            (runs::list(&app.pool, client, None, 20).await?, newest)
-        }
-        None => (Vec::new(), Vec::new()),
+    let filter = filter(asked);
+    let (mut runs, mut bills, mut totals) = (Vec::new(), Some(Vec::new()), None);
+    if let Some(client) = clients.chosen {
+        let today = settings::find(&app.pool, client).await?.date_of(Timestamp::now())?;
+        runs = runs::list(&app.pool, client, None, 20).await?;
+        let before = asked.parse("before");
+        bills =
+            in_time(app, LONGEST, async |conn| bills::list(conn, client, &filter, today, before, PAGE).await).await?;
+        totals = app.totals.of(app, client, &filter, today).await?;
+    }
+    let last = bills.iter().flatten().last().filter(|_| bills.iter().flatten().count() == PAGE as usize);
+    let pages = Pages::of(asked, last.map(|last| last.number));
+    let page = Page {
+        clients,
+        runs,
+        bills,
+        totals,
+        find: asked.text("find"),
+        run: asked.parse("run"),
+        status: asked.text("status"),
+        statuses: Status::VARIANTS,
+        pages,
     };
-    let full = bills.len() == PAGE as usize;
-    let pages = Pages::of(asked, bills.last().filter(|_| full).map(|last| last.number));
-    let status = asked.text("status").to_owned();
-    Inside::of("Bills", &Page { clients, runs, bills, status, statuses: Status::VARIANTS, pages })
+    Inside::of("Bills", &page)
+}
+
+/// `find` is a bill's number or id, a debt's id, or a part of a payer's name or government id.
+fn filter(asked: &Asked) -> bills::Filter {
+    let mut filter =
+        bills::Filter { status: asked.parse("status"), run_id: asked.parse("run"), ..bills::Filter::default() };
+    let Some(find) = asked.get("find") else { return filter };
+    match (find.parse::<BillId>(), find.parse::<Uuid>(), find.replace(',', "").parse::<i64>()) {
+        (Ok(bill), ..) => filter.number = Some(bill.number),
+        (_, Ok(debt), _) => filter.debt_id = Some(debt),
+        // A CPF has 11 digits; nobody has so many bills.
+        (.., Ok(number)) if find.len() < 11 => filter.number = Some(number),
+        _ => filter.payer = Some(find.to_owned()),
+    }
+    filter
+}
+
+/// What a statement finds within so many milliseconds; none: it was ended.
+async fn in_time<T>(
+    app: &App,
+    millis: u32,
+    look: impl AsyncFnOnce(&mut sqlx::PgConnection) -> Result<T, sqlx::Error>,
+) -> Result<Option<T>, sqlx::Error> {
+    const ENDED: &str = "57014";
+    let mut conn = app.pool.acquire().await?;
+    let mut tx = conn.begin().await?;
+    sqlx::query(&format!("set local statement_timeout = {millis}")).execute(&mut *tx).await?;
+    match look(&mut tx).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(ENDED)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::page::Target;
+
+    fn of(query: &str) -> bills::Filter {
+        filter(&Target::parse(&format!("/bills?{query}")).unwrap().into_query())
+    }
+
+    #[test]
+    fn what_is_looked_for_is_a_number_an_id_or_a_payer() {
+        assert_eq!(of("find=1,204").number, Some(1_204));
+        let bill = BillId { client_id: 3, number: 77 };
+        assert_eq!(of(&format!("find={bill}")).number, Some(77));
+        let debt = Uuid::now_v7();
+        assert_eq!(of(&format!("find={debt}&status=paid")).debt_id, Some(debt));
+        assert_eq!(of("find=52998224725").payer.as_deref(), Some("52998224725"));
+        assert_eq!(of("find=+Ana+").payer.as_deref(), Some("Ana"));
+        assert_eq!(of("status=overdue").status, Some(Status::Overdue));
+    }
 }

@@ -8,6 +8,7 @@ use crate::dashboard::{
 };
 
 /// A choice of clients: the one that was asked for, else the first one.
+#[derive(Default)]
 pub(super) struct Clients {
     pub(super) all: Vec<(i32, String)>,
     pub(super) chosen: Option<i32>,

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::dashboard::{
     app::App,
+    cron,
     page::{Fault, Inside},
     say,
 };

@@ -3,7 +3,7 @@
 use askama::Template;
 use gristmill_billing::{settings, usage};
 use gristmill_pipelines::messages::Credits;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{Timestamp, ToSpan as _, civil::Date};
 
 use super::clients::Clients;
 use crate::dashboard::{
@@ -12,17 +12,27 @@ use crate::dashboard::{
     say,
 };
 
-/// Days that are shown.
+/// Days that are shown when none are asked for.
 const DAYS: i32 = 30;
+/// Days that can be shown: two years.
+const MOST: i32 = 731;
 
-#[derive(Template)]
+#[derive(Template, Default)]
 #[template(path = "usage.html")]
 struct Page {
     clients: Clients,
     time_zone: String,
+    from: String,
+    to: String,
+    /// Why other days are shown than those that were asked for.
+    note: Option<&'static str>,
+    /// Where there are no messages in these days: the last day that has some.
+    newest: Option<String>,
     days: Vec<Bar>,
     messages: i64,
     credits: String,
+    /// Credits of the highest day.
+    top: String,
 }
 
 struct Bar {
@@ -35,20 +45,27 @@ struct Bar {
 
 pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
     let clients = Clients::of(app, asked).await?;
-    let Some(client) = clients.chosen else {
-        let page = Page { clients, time_zone: String::new(), days: Vec::new(), messages: 0, credits: "0".into() };
-        return Inside::of("Usage", &page);
-    };
+    let Some(client) = clients.chosen else { return Inside::of("Usage", &Page { clients, ..Page::default() }) };
     let settings = settings::find(&app.pool, client).await?;
     let today = settings.date_of(Timestamp::now())?;
-    let days =
-        usage::daily(&app.pool, client, &settings.time_zone, today.saturating_sub((DAYS - 1).days()), today).await?;
+    let ((from, to), note) = span(asked, today);
+    let days = usage::daily(&app.pool, client, &settings.time_zone, from, to).await?;
+    let messages = days.iter().map(|day| day.messages).sum();
+    let newest = match messages {
+        0 => usage::last_day(&app.pool, client, &settings.time_zone).await?,
+        _ => None,
+    };
     let top = days.iter().map(|day| day.credits).max().unwrap_or(0);
     let page = Page {
         clients,
         time_zone: settings.time_zone,
-        messages: days.iter().map(|day| day.messages).sum(),
+        from: from.to_string(),
+        to: to.to_string(),
+        note,
+        newest: newest.map(|day| day.to_string()),
+        messages,
         credits: credits(days.iter().map(|day| day.credits).sum()),
+        top: format!("{} credits", credits(top)),
         days: days
             .iter()
             .map(|day| Bar {
@@ -62,6 +79,46 @@ pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
     Inside::of("Usage", &page)
 }
 
+/// The first and the last day that are shown, and what is said where they are not those that were asked for.
+fn span(asked: &Asked, today: Date) -> ((Date, Date), Option<&'static str>) {
+    let to: Date = asked.parse("to").unwrap_or(today);
+    let usual = to.saturating_sub((DAYS - 1).days());
+    let from: Date = asked.parse("from").unwrap_or(usual);
+    let wrong = |name: &str| asked.get(name).is_some() && asked.parse::<Date>(name).is_none();
+    if wrong("from") || wrong("to") {
+        return ((usual, to), Some("A day looks like 2026-01-31."));
+    }
+    if from > to {
+        return ((usual, to), Some("The first day is after the last one: these are the days before the last one."));
+    }
+    let earliest = to.saturating_sub((MOST - 1).days());
+    if from < earliest {
+        return ((earliest, to), Some("Two years are shown at a time: these are the last ones."));
+    }
+    ((from, to), None)
+}
+
 fn credits(twentieths: i64) -> String {
     Credits::from_twentieths(twentieths).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::page::Target;
+
+    #[test]
+    fn any_days_up_to_two_years_are_shown() {
+        let today = jiff::civil::date(2026, 11, 29);
+        let of = |query: &str| {
+            let ((from, to), note) = span(&Target::parse(&format!("/usage?{query}")).unwrap().into_query(), today);
+            (format!("{from} {to}"), note.is_some())
+        };
+        assert_eq!(of(""), ("2026-10-31 2026-11-29".to_owned(), false));
+        assert_eq!(of("from=2024-12-01&to=2025-01-31"), ("2024-12-01 2025-01-31".to_owned(), false));
+        assert_eq!(of("to=2025-01-31"), ("2025-01-02 2025-01-31".to_owned(), false));
+        assert_eq!(of("from=2026-12-01&to=2025-01-31"), ("2025-01-02 2025-01-31".to_owned(), true));
+        assert_eq!(of("from=0001-01-01"), ("2024-11-29 2026-11-29".to_owned(), true));
+        assert_eq!(of("from=yesterday"), ("2026-10-31 2026-11-29".to_owned(), true));
+    }
 }

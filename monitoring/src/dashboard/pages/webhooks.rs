@@ -1,9 +1,14 @@
 //! Webhooks: how endpoints are, and what was delivered.
 
+use std::collections::HashMap;
+
 use askama::Template;
+use gristmill_queue::Job as _;
 use gristmill_webhooks::{
     deliveries::{self, Delivery, State},
     endpoints::{self, Endpoint},
+    jobs::Deliver,
+    waits::{self, Wait},
 };
 use strum::VariantNames as _;
 use uuid::Uuid;
@@ -75,6 +80,9 @@ struct One {
     name: String,
     endpoint: Endpoint,
     deliveries: Vec<Delivery>,
+    waits: HashMap<Uuid, Wait>,
+    /// Nothing is delivered to anybody.
+    paused: bool,
     state: String,
     states: &'static [&'static str],
     pages: Pages,
@@ -93,8 +101,17 @@ pub(super) async fn one(app: &App, operator: bool, asked: &Asked, id: &str) -> R
     let Some(endpoint) = endpoints::find(&app.pool, client, id).await? else { return Ok(None) };
     let state: Option<State> = asked.parse("state");
     let deliveries = deliveries::list(&app.pool, id, state, asked.parse("before"), PAGE).await?;
+    let waiting: Vec<Uuid> =
+        deliveries.iter().filter(|delivery| delivery.finished_at.is_none()).map(|delivery| delivery.id).collect();
+    let waits = waits::of(&app.pool, id, &waiting).await?;
+    let paused = match waiting.is_empty() {
+        true => false,
+        false => app.queue.queues().list().await?.iter().any(|queue| queue.name == Deliver::QUEUE && queue.paused),
+    };
     let full = deliveries.len() == PAGE as usize;
     let pages = Pages::of(asked, deliveries.last().filter(|_| full).map(|last| last.id));
     let (title, state) = (endpoint.url.clone(), asked.text("state").to_owned());
-    Inside::of(title, &One { client, name, endpoint, deliveries, state, states: State::VARIANTS, pages, operator })
+    let states = State::VARIANTS;
+    let page = One { client, name, endpoint, deliveries, waits, paused, state, states, pages, operator };
+    Inside::of(title, &page)
 }

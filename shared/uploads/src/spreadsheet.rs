@@ -2,12 +2,12 @@
 //! "CSV Injection"); behind an apostrophe it is a text.
 
 /// Puts an apostrophe before such fields of a CSV file that comes in pieces.
-#[derive(Default)]
-pub(super) struct Cells {
+#[derive(Debug, Default)]
+pub struct Cells {
     at: At,
 }
 
-#[derive(Default, Clone, Copy, PartialEq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 enum At {
     /// Of a field: a quote may open it.
     #[default]
@@ -21,8 +21,9 @@ enum At {
 }
 
 impl Cells {
-    /// The piece as a spreadsheet may get it.
-    pub(super) fn harmless(&mut self, piece: &[u8]) -> Vec<u8> {
+    /// The next piece as a spreadsheet may get it.
+    #[must_use]
+    pub fn harmless(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut text = Vec::with_capacity(piece.len() + 16);
         for &byte in piece {
             if matches!(self.at, At::Start | At::Opened) && is_formula(byte, self.at) {
