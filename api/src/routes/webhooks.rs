@@ -55,9 +55,19 @@ pub(crate) struct NewWebhook {
 pub(crate) struct WebhookSecret {
     #[serde(flatten)]
     webhook: Endpoint,
-    /// The secret, `whsec_…`, which is not shown again; or the public key, `whpk_…`.
+    /// Of `hmac`: the secret, which is not shown again. What `ed25519` signs with leaves the server never; deliveries are
+    /// verified with `public_key`.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
-    secret: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl WebhookSecret {
+    /// `key` is what deliveries are verified with: only of `hmac` it is a secret.
+    fn of(webhook: Endpoint, key: String) -> Self {
+        let secret = webhook.public_key.is_none().then_some(key);
+        Self { webhook, secret }
+    }
 }
 
 /// What is to be changed; what is left out stays.
@@ -98,7 +108,7 @@ pub(crate) async fn create(
     let mut tx = app.receiver.pool.begin().await?;
     let (webhook, secret) = endpoints::create(&mut *tx, caller.id(), &new).await?;
     let place = HeaderValue::try_from(format!("{LIST}/{}", webhook.id)).map_err(Problem::internal)?;
-    let made = WebhookSecret { webhook, secret };
+    let made = WebhookSecret::of(webhook, secret);
     once.keep(&mut tx, StatusCode::CREATED, Some(&place), &made).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(made)))
@@ -190,7 +200,7 @@ pub(crate) async fn rotate(
     let mut tx = app.receiver.pool.begin().await?;
     let rotated = endpoints::rotate(&mut *tx, caller.id(), id(&name)?).await?;
     let (webhook, secret) = rotated.ok_or_else(|| none(&name))?;
-    let rotated = WebhookSecret { webhook, secret };
+    let rotated = WebhookSecret::of(webhook, secret);
     once.keep(&mut tx, StatusCode::OK, None, &rotated).await?;
     tx.commit().await?;
     Ok(Json(rotated))

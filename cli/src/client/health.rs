@@ -14,7 +14,7 @@ use super::server::Server;
 pub(crate) struct Health {
     /// The address to ask: /healthz (it lives) or /readyz (it can work) of a role
     /// [default: /healthz of the API that is found here]
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", value_parser = super::server::address)]
     url: Option<Url>,
 
     #[command(flatten)]

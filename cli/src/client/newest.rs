@@ -1,7 +1,5 @@
 //! A list that comes in pages: how its newest items are asked for, and how they are shown.
 
-use std::num::NonZeroUsize;
-
 use clap::Args;
 use serde_json::Value;
 
@@ -10,13 +8,22 @@ use super::{api::Api, human::count, server::Server};
 #[derive(Args, Debug)]
 pub(super) struct Newest {
     /// At most so many
-    #[arg(long, default_value = "20", value_name = "N")]
-    limit: NonZeroUsize,
+    #[arg(long, default_value = "20", value_name = "N", value_parser = some)]
+    limit: usize,
     /// A line of JSON for each
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) server: Server,
+}
+
+/// How many there may be.
+fn some(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 is shown".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("it is not a number of items, such as 20".to_owned()),
+    }
 }
 
 impl Newest {
@@ -28,7 +35,7 @@ impl Newest {
         none: &str,
         text: impl FnOnce(&[Value]) -> anyhow::Result<String>,
     ) -> anyhow::Result<()> {
-        let found = Api::open(self.server)?.list(path, query, self.limit.get()).await?;
+        let found = Api::open(self.server)?.list(path, query, self.limit).await?;
         if self.json {
             found.items.iter().for_each(|item| println!("{item}"));
             return Ok(());

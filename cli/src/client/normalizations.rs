@@ -25,7 +25,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// Ask which merchant a card's statement means, and wait for the answer
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill normalize 'Payment Netflix APRIL***' --amount 12.99\n  \
-    gristmill normalize 'SQ *BLUE BOTTLE 0042' --date 2026-01-31 --currency USD --json")]
+    gristmill normalize 'SQ *BLUE BOTTLE COFFEE OAKLAND CA' --date 2026-01-31 --currency USD --json")]
 pub(crate) struct Normalize {
     /// As the statement shows it
     description: String,

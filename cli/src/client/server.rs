@@ -18,7 +18,7 @@ const USUAL: &str = "http://127.0.0.1:8080";
 #[command(next_help_heading = "Server")]
 pub(super) struct Server {
     /// The API [default: that of the `gristmill up` found here, else http://127.0.0.1:8080]
-    #[arg(long, env = "GRISTMILL_API", value_name = "URL")]
+    #[arg(long, env = "GRISTMILL_API", value_name = "URL", value_parser = address)]
     api: Option<Url>,
 
     /// The API key [default: the development key of `gristmill up`]
@@ -28,6 +28,14 @@ pub(super) struct Server {
     /// The data folder of a `gristmill up` [default: .gristmill here or in a folder above]
     #[arg(long, env = "GRISTMILL_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
+}
+
+/// An address, as people give it.
+pub(super) fn address(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err(format!("an address looks like {USUAL}")),
+    }
 }
 
 /// Where to and who.
@@ -62,11 +70,6 @@ impl Server {
             Some(api) => api,
             None => running(folder.as_deref())?.unwrap_or(Url::parse(USUAL).expect("it is a URL")),
         };
-        if !matches!(api.scheme(), "http" | "https") {
-            return Err(
-                Advice::new(format!("`{api}` is no address of an API"), format!("give one such as {USUAL}")).into()
-            );
-        }
         let (key, key_from) = match (self.key, folder) {
             (Some(key), _) => (Some(key), "--key or GRISTMILL_KEY".to_owned()),
             // A development key is for the machine it was made on: it is not sent anywhere else.
@@ -145,6 +148,14 @@ mod tests {
         let found = target(None, folder.path());
         assert_eq!(found.api.as_str(), "http://127.0.0.1:81/sub/");
         assert_eq!(found.key.unwrap().expose_secret(), "gm_x");
+    }
+
+    #[test]
+    fn an_address_is_asked_for_in_words() {
+        for wrong in ["foo", "127.0.0.1:8080", "ftp://example.com", "localhost:8080", ""] {
+            assert_eq!(address(wrong).unwrap_err(), "an address looks like http://127.0.0.1:8080", "{wrong}");
+        }
+        assert_eq!(address("https://example.com/sub").unwrap().as_str(), "https://example.com/sub");
     }
 
     #[test]
