@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Money {
     /// In the currency's minor unit: exact.
-    #[schema(example = 781150, value_type = i64)]
-    minor: i128,
+    #[schema(example = 781150)]
+    minor: i64,
     /// ISO 4217.
     #[schema(example = "BRL")]
     currency: String,
@@ -20,12 +20,36 @@ pub(crate) struct Money {
 
 impl Money {
     /// Of a currency whose minor unit is a hundredth.
-    pub(crate) fn of(minor: impl Into<i128>, currency: impl Into<String>) -> Self {
-        let minor = minor.into();
-        let (sign, absolute) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
-        let decimal = format!("{sign}{}.{:02}", absolute / 100, absolute % 100);
-        Self { minor, currency: currency.into(), decimal }
+    pub(crate) fn of(minor: i64, currency: impl Into<String>) -> Self {
+        Self { minor, currency: currency.into(), decimal: decimal(minor.into()) }
     }
+}
+
+/// What many amounts of money add up to: it may have more digits than a 64-bit number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = MoneySum)]
+pub(crate) struct Sum {
+    /// In the currency's minor unit: exact.
+    #[schema(example = 781150)]
+    minor: i128,
+    /// ISO 4217.
+    #[schema(example = "BRL")]
+    currency: String,
+    /// The same for reading.
+    #[schema(example = "7811.50")]
+    decimal: String,
+}
+
+impl Sum {
+    /// Of a currency whose minor unit is a hundredth.
+    pub(crate) fn of(minor: i128, currency: impl Into<String>) -> Self {
+        Self { minor, currency: currency.into(), decimal: decimal(minor) }
+    }
+}
+
+fn decimal(minor: i128) -> String {
+    let (sign, absolute) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
+    format!("{sign}{}.{:02}", absolute / 100, absolute % 100)
 }
 
 /// An amount above nothing, in a currency's major unit, as files have it: in minor units, exactly.
@@ -49,7 +73,7 @@ mod tests {
     #[test]
     fn amounts_read_exactly() {
         let decimal = |minor| Money::of(minor, "BRL").decimal;
-        let widest = Money::of(i128::from(i64::MAX) + 1, "BRL");
+        let widest = Sum::of(i128::from(i64::MAX) + 1, "BRL");
         assert_eq!(
             serde_json::to_string(&widest).unwrap(),
             r#"{"minor":9223372036854775808,"currency":"BRL","decimal":"92233720368547758.08"}"#

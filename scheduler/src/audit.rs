@@ -134,7 +134,7 @@ async fn books(env: &Env) -> anyhow::Result<()> {
     for wrong in gristmill_claims::books::disagreements(&env.pool).await? {
         violation("books");
         tracing::error!(
-            claim_id = %wrong.claim_id, state = wrong.state, owed = wrong.owed_minor, balance = wrong.balance_minor,
+            claim_id = %wrong.claim_id, state = wrong.state, owed = %wrong.owed_minor, balance = %wrong.balance_minor,
             "the books of a claim do not add up, or are not what its state says"
         );
     }
@@ -151,8 +151,8 @@ async fn providers(env: &Env) -> anyhow::Result<()> {
         tracing::error!(
             client_id = wrong.client_id,
             provider = wrong.provider_npi,
-            kept = wrong.kept_minor,
-            counted = wrong.counted_minor,
+            kept = %wrong.kept_minor,
+            counted = %wrong.counted_minor,
             "a provider's sum is not what its claims say"
         );
     }

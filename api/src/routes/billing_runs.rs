@@ -19,7 +19,7 @@ use crate::{
     cursor,
     idempotency::Once,
     json::Options,
-    money::Money,
+    money::Sum,
     openapi::{NotWaiting, Over},
     params::Params,
     problem::{Code, Problem, Result},
@@ -55,7 +55,7 @@ pub(crate) struct BillingRun {
     /// How many bills it made; of a dry run, would make.
     bills: i64,
     /// What they come to.
-    amount: Money,
+    amount: Sum,
     /// How many of its bills nothing can carry, such as a boleto of more than 99,999,999.99 where there is no PIX key; once the
     /// run has ended. Nobody is mailed about them; `not_payable` of each says why.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +87,7 @@ impl From<Row> for BillingRun {
             cutoff: row.cutoff.map(jiff_sqlx::Date::to_jiff),
             planned: row.planned,
             bills: row.bills,
-            amount: Money::of(row.amount_minor.0, row.currency),
+            amount: Sum::of(row.amount_minor.0, row.currency),
             unpayable: row.unpayable,
             mails: row.mails,
             sample: row.sample,

@@ -159,6 +159,10 @@ pub(crate) async fn create(
             return Err(Problem::new(Code::NotFound, format!("{error}. GET /v1/debts lists yours.")));
         }
         Err(error @ PaymentError::Other { .. }) => return Err(Problem::new(Code::PaymentReused, format!("{error}."))),
+        Err(error @ PaymentError::TooMuch(_)) => {
+            let fault = FieldError { field: "paidAmount".to_owned(), detail: error.to_string() };
+            return Err(Problem::new(Code::InvalidPayment, format!("{error}.")).errors(vec![fault]));
+        }
         Err(PaymentError::Database(error)) => return Err(error.into()),
     };
     let jobs = match &credited {

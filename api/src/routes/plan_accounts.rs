@@ -16,7 +16,7 @@ use crate::{
     auth::Caller,
     cursor,
     json::Body,
-    money::Money,
+    money::Sum,
     params::{Named, Params},
     problem::{Problem, Result},
 };
@@ -39,13 +39,13 @@ pub(crate) struct PlanAccount {
     /// Why.
     reason: Option<String>,
     /// What is owed to it; below zero: what it owes providers.
-    balance: Money,
+    balance: Sum,
 }
 
 impl From<Row> for PlanAccount {
     fn from(row: Row) -> Self {
         let Row { plan_group, frozen, reason, balance_minor, .. } = row;
-        Self { plan_group, frozen, reason, balance: Money::of(balance_minor, CURRENCY) }
+        Self { plan_group, frozen, reason, balance: Sum::of(balance_minor.0, CURRENCY) }
     }
 }
 

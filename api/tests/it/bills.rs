@@ -339,3 +339,26 @@ async fn a_sum_may_be_larger_than_any_amount() {
     let told = problem(told, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert_eq!(told["errors"][0]["field"], "paidAmount", "{told}");
 }
+
+#[tokio::test]
+async fn payments_of_a_debt_that_come_to_more_than_64_bits_are_refused() {
+    let api = api().await;
+    billed(&api).await;
+    let tell = async |id: &str| {
+        let notice = json!({
+            "debtId": DEBT, "paymentId": id, "paidAt": "2022-06-09T10:00:00Z", "paidAmount": "9999999999.99", "paidBy": "Ana",
+        });
+        api.post("/v1/payments").json(&notice).send().await.unwrap()
+    };
+    body(tell("first").await, StatusCode::CREATED).await;
+    // As after some nine million more of them.
+    let sql = "update debt_payments set paid_minor = 9223372036854775807 - 999999999999";
+    sqlx::query(sql).execute(&api.stack.pool).await.unwrap();
+    let told = body(tell("last").await, StatusCode::CREATED).await;
+    assert_eq!(told["paid"]["decimal"], "92233720368547758.07", "{told}");
+    let refused = problem(tell("beyond").await, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(refused["errors"][0]["field"], "paidAmount", "{refused}");
+    body(tell("last").await, StatusCode::OK).await;
+    let page = api.json("/v1/bills?status=paid").await;
+    assert_eq!(page["items"][0]["paid"]["minor"], json!(i64::MAX), "{page}");
+}

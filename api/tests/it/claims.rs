@@ -319,3 +319,73 @@ async fn a_plans_account_is_frozen_and_freed() {
     problem(put(&"x".repeat(65), json!({ "frozen": true })).await, StatusCode::BAD_REQUEST).await;
     problem(put("GRP-2", json!({})).await, StatusCode::BAD_REQUEST).await;
 }
+
+/// A claim of one plan and day with lines of these fees, in dollars.
+fn lines(fees: &[&str]) -> Value {
+    let line = |fee: &&str| json!({ "procedure": "D0180", "provider_fees": fee, "allowed_fees": 0, "member_coinsurance": 0, "member_copay": 0 });
+    let mut claim = fee("1000000001", "2024-02-03", 0);
+    claim["lines"] = fees.iter().map(line).collect();
+    claim
+}
+
+const MOST: &str = "9999999999.99";
+
+#[tokio::test]
+async fn sums_of_claims_may_have_more_than_64_bits() {
+    let api = api().await;
+    let pool = &api.stack.pool;
+    for fees in [[MOST], ["-9999999999.99"]] {
+        entered(&api, lines(&fees)).await;
+    }
+    let mut smaller = lines(&["1"]);
+    smaller["provider_npi"] = json!("1000000002");
+    entered(&api, smaller).await;
+    // As after some nine million of the greatest claims more.
+    for sql in [
+        "update provider_totals set net_fee_minor = 9223372036854775807 where provider_npi = '1000000001'",
+        "update provider_spans set net_fee_minor = 9223372036854775807 where provider_npi = '1000000001'",
+        "insert into ledger_accounts (client_id, kind, reference)
+         select distinct client_id, kind, reference from claims c, (values ('plan', 'G'), ('provider', '1000000001')) a (kind, reference)",
+        "insert into ledger_postings select gen_random_uuid(), 'payment', client_id from ledger_accounts",
+        "insert into ledger_entries select p.claim_id, purpose, a.id, case kind when 'plan' then -9223372036854775807 else 9223372036854775807 end
+         from ledger_postings p, ledger_accounts a",
+    ] {
+        sqlx::query(sql).execute(pool).await.unwrap();
+    }
+    // Both doors go beyond it: of the greatest claim, and of its payment.
+    let claim = entered(&api, lines(&[MOST])).await;
+    let id = claim["id"].as_str().unwrap().parse().unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    assert_eq!(books::pay(&mut tx, id).await.unwrap(), books::Paid::Posted);
+    tx.commit().await.unwrap();
+    let frozen =
+        api.send(&api.key, "PUT", "/v1/plan-accounts/G", json!({ "frozen": true })).await.text().await.unwrap();
+    for (told, sum, decimal) in [
+        (text(&api, "/v1/claims/top-providers").await, "9223373036854775806", "92233730368547758.06"),
+        (
+            text(&api, "/v1/claims/top-providers?from=2024-01-30&to=2024-02-09").await,
+            "9223373036854775806",
+            "92233730368547758.06",
+        ),
+        (text(&api, "/v1/plan-accounts").await, "-18446745073709551613", "-184467450737095516.13"),
+        (frozen, "-18446745073709551613", "-184467450737095516.13"),
+    ] {
+        assert!(told.contains(&format!("\"minor\":{sum},")) && told.contains(&format!("\"{decimal}\"")), "{told}");
+    }
+    let found = api.json("/v1/claims/top-providers").await;
+    let order: Vec<_> =
+        found["items"].as_array().unwrap().iter().map(|one| one["provider_npi"].as_str().unwrap()).collect();
+    assert_eq!(order, ["1000000001", "1000000002"], "by number, not by digits");
+    assert_eq!(text(&api, "/v1/claims").await.matches(MOST).count(), 3);
+    body(api.post(&format!("/v1/claims/{id}/void")).send().await.unwrap(), StatusCode::OK).await;
+    assert!(text(&api, "/v1/claims/top-providers").await.contains("\"minor\":9223372036854775807,"));
+    assert!(text(&api, "/v1/plan-accounts").await.contains("\"minor\":-18446744073709551614,"));
+    let wrong = gristmill_claims::providers::miscounted(pool, 10).await.unwrap();
+    assert_eq!(wrong.iter().map(|one| one.kept_minor.0).collect::<Vec<_>>(), [i128::from(i64::MAX)], "it was made up");
+}
+
+async fn text(api: &Api, path: &str) -> String {
+    let answer = api.get(path).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    answer.text().await.unwrap()
+}

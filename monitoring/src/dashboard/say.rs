@@ -17,7 +17,7 @@ macro_rules! whole {
 }
 whole!(i32, i64, u32, u64, usize);
 
-impl Whole for gristmill_billing::Sum {
+impl Whole for gristmill_pipelines::Sum {
     fn whole(&self) -> i128 {
         self.0
     }

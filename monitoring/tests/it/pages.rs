@@ -318,3 +318,23 @@ async fn an_address_that_no_text_can_equal_is_refused() {
         assert_eq!(site.page(path).await.0, 200, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_providers_sum_may_have_more_than_64_bits() {
+    let site = Site::open().await;
+    sqlx::raw_sql(
+        "insert into clients (id, name) overriding system value values (77, 'dentists');
+         insert into claims (id, client_id, subscriber, provider_npi, service_date, lines, net_fee_minor)
+         values (gen_random_uuid(), 77, '1', '1497775530', '2024-02-03', 1, 999999999999);
+         insert into provider_totals values (77, '1497775530', 9300000, 9300000, 9223372036854775808),
+             (77, '1234567893', 9300000, 9300000, -9300000000000000000)",
+    )
+    .execute(&site.stack.pool)
+    .await
+    .unwrap();
+    let (status, text) = site.page("/claims?client=77").await;
+    assert_eq!(status, 200, "{text}");
+    for sum in ["92,233,720,368,547,758.08 USD", "−93,000,000,000,000,000.00 USD", "9,999,999,999.99 USD"] {
+        assert!(text.contains(sum), "{sum}: {text}");
+    }
+}

@@ -18,8 +18,7 @@ pub mod usage;
 
 mod cycle;
 mod id;
-mod sum;
 
 pub use cycle::Cycle;
+pub use gristmill_pipelines::{NoSum, Sum};
 pub use id::{BillId, NoBillId};
-pub use sum::{NoSum, Sum};

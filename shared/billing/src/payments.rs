@@ -86,6 +86,11 @@ pub enum PaymentError {
         /// The payment.
         payment_id: String,
     },
+    /// With it more was paid of the debt than 64 bits hold, in the currency's minor unit.
+    #[error(
+        "with this one, the payments of debt {0} come to more than 92233720368547758.07: more than can be recorded"
+    )]
+    TooMuch(Uuid),
     /// The database did not do it.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -151,13 +156,14 @@ pub async fn record(
     let paid_minor: i64 = sqlx::query_scalar(
         "insert into debt_payments as p (debt_id, client_id, paid_minor) values ($1, $2, $3)
          on conflict (debt_id, client_id) do update set paid_minor = p.paid_minor + excluded.paid_minor
-         returning paid_minor",
+         where p.paid_minor <= 9223372036854775807 - excluded.paid_minor returning paid_minor",
     )
     .bind(notice.debt_id)
     .bind(client_id)
     .bind(added)
-    .fetch_one(&mut *conn)
-    .await?;
+    .fetch_optional(&mut *conn)
+    .await?
+    .ok_or(PaymentError::TooMuch(notice.debt_id))?;
     let credited = settle(conn, client_id, notice.debt_id, paid_minor).await?;
     let settled_bill = credited.and_then(|(number, settled)| settled.then_some(number));
     let credited = credited.filter(|(_, settled)| *settled || !repeated);

@@ -1,7 +1,7 @@
 //! Double-entry books: what a claim comes to moves from its plans' accounts to its provider's. A posting adds up to zero, is
 //! made once a claim and purpose, and is never changed: the database sees to all three.
 
-use gristmill_pipelines::claims::line_ids;
+use gristmill_pipelines::{Sum, claims::line_ids};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -179,13 +179,14 @@ pub struct PlanAccount {
     /// Why.
     pub reason: Option<String>,
     /// What is owed to it, in cents; below zero: what it has paid to providers.
-    pub balance_minor: i64,
+    #[sqlx(try_from = "String")]
+    pub balance_minor: Sum,
 }
 
 // A range of one account: by equality the planner takes one that is new for as large as those that it knows, and reads the entries
 // of all.
 const PLAN: &str = "select a.id, a.reference, a.frozen, a.reason,
-    coalesce((select sum(e.amount_minor) from ledger_entries e where e.account_id between a.id and a.id), 0)::bigint as balance_minor
+    coalesce((select sum(e.amount_minor) from ledger_entries e where e.account_id between a.id and a.id), 0)::text as balance_minor
     from ledger_accounts a where a.client_id = $1 and a.kind = 'plan'";
 
 /// A client's plan accounts that were opened after this one, in that order.
@@ -248,9 +249,11 @@ pub struct Disagreement {
     /// How it stands; none: it is gone.
     pub state: Option<String>,
     /// What the books say that its provider is owed for it.
-    pub owed_minor: i64,
+    #[sqlx(try_from = "String")]
+    pub owed_minor: Sum,
     /// What all its entries add up to.
-    pub balance_minor: i64,
+    #[sqlx(try_from = "String")]
+    pub balance_minor: Sum,
 }
 
 /// Claims posted within the last ten minutes whose entries do not add up to zero, or whose provider is not owed what the claim's state says: the
@@ -263,14 +266,14 @@ pub async fn disagreements(on: impl PgExecutor<'_>) -> Result<Vec<Disagreement>,
         "with lately as (
              select distinct claim_id from ledger_postings where posted_at > now() - interval '10 minutes'
          ), sums as (
-             select l.claim_id, coalesce(sum(e.amount_minor), 0)::bigint as balance_minor,
-                    coalesce(sum(e.amount_minor) filter (where a.kind = 'provider'), 0)::bigint as owed_minor
+             select l.claim_id, coalesce(sum(e.amount_minor), 0) as balance_minor,
+                    coalesce(sum(e.amount_minor) filter (where a.kind = 'provider'), 0) as owed_minor
              from lately l
              left join ledger_entries e on e.claim_id = l.claim_id
              left join ledger_accounts a on a.id = e.account_id
              group by l.claim_id
          )
-         select s.claim_id, c.state, s.owed_minor, s.balance_minor
+         select s.claim_id, c.state, s.owed_minor::text as owed_minor, s.balance_minor::text as balance_minor
          from sums s left join claims c on c.id = s.claim_id
          left join uploads u on u.id = c.upload_id
          where s.balance_minor <> 0

@@ -3,6 +3,7 @@
 //! Every statement that changes it goes through its rows in the order of the key, so changes wait for each other and never in
 //! a circle.
 
+use gristmill_pipelines::Sum;
 use jiff::civil::Date;
 use sqlx::{Executor, FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -19,7 +20,8 @@ pub struct Provider {
     /// Their lines.
     pub lines: i64,
     /// In cents; may be negative.
-    pub net_fee_minor: i64,
+    #[sqlx(try_from = "String")]
+    pub net_fee_minor: Sum,
 }
 
 /// How rows that are there already take a change.
@@ -141,9 +143,9 @@ pub async fn top(
 ) -> Result<Vec<Provider>, sqlx::Error> {
     if from.is_none() && to.is_none() {
         return sqlx::query_as(
-            "select provider_npi, claims, lines, net_fee_minor from provider_totals
+            "select provider_npi, claims, lines, net_fee_minor::text as net_fee_minor from provider_totals t
              where client_id = $1 and claims > 0
-             order by net_fee_minor desc, provider_npi limit $2",
+             order by t.net_fee_minor desc, provider_npi limit $2",
         )
         .bind(client_id)
         .bind(limit)
@@ -155,14 +157,14 @@ pub async fn top(
     // The `offset` makes it one look into the key for each span, whatever the planner believes of their sizes.
     sqlx::query_as(
         "select p.provider_npi, sum(p.claims)::bigint as claims, sum(p.lines)::bigint as lines,
-                sum(p.net_fee_minor)::bigint as net_fee_minor
+                sum(p.net_fee_minor)::text as net_fee_minor
          from unnest($2::smallint[], $3::int[]) as t (level, span)
          cross join lateral (
              select provider_npi, claims, lines, net_fee_minor from provider_spans s
              where s.client_id = $1 and s.level = t.level and s.span = t.span offset 0
          ) p
          group by p.provider_npi having sum(p.claims) > 0
-         order by 4 desc, 1 limit $4",
+         order by sum(p.net_fee_minor) desc, 1 limit $4",
     )
     .bind(client_id)
     .bind(&levels)
@@ -187,9 +189,11 @@ pub struct Miscounted {
     /// The provider.
     pub provider_npi: String,
     /// In cents, as it is kept.
-    pub kept_minor: i64,
+    #[sqlx(try_from = "String")]
+    pub kept_minor: Sum,
     /// In cents, as its claims add up.
-    pub counted_minor: i64,
+    #[sqlx(try_from = "String")]
+    pub counted_minor: Sum,
 }
 
 /// Looks at so many providers, picked at random, and says whose sums are not what their claims say. One statement sees one
@@ -199,10 +203,10 @@ pub struct Miscounted {
 /// The database's.
 pub async fn miscounted(on: impl PgExecutor<'_>, sample: i64) -> Result<Vec<Miscounted>, sqlx::Error> {
     sqlx::query_as(
-        "select s.client_id, s.provider_npi, s.net_fee_minor as kept_minor, c.net as counted_minor
+        "select s.client_id, s.provider_npi, s.net_fee_minor::text as kept_minor, c.net::text as counted_minor
          from (select * from provider_totals order by random() limit $1) s
          cross join lateral (
-             select count(*) as claims, coalesce(sum(c.lines), 0)::bigint as lines, coalesce(sum(c.net_fee_minor), 0)::bigint as net
+             select count(*) as claims, coalesce(sum(c.lines), 0)::bigint as lines, coalesce(sum(c.net_fee_minor), 0) as net
              from claims c left join uploads u on u.id = c.upload_id
              where c.client_id = s.client_id and c.provider_npi = s.provider_npi and c.state <> 'void'
                and (u.id is null or u.state = 'completed')

@@ -34,6 +34,7 @@ mod reject;
 mod samples;
 mod scan;
 mod splitter;
+mod sum;
 mod transactions;
 pub mod values;
 
@@ -52,3 +53,4 @@ pub use reject::{ReasonCode, Reject};
 
 pub use copy::{COPY_HEADER, COPY_TRAILER};
 pub use samples::{Bad, Samples};
+pub use sum::{NoSum, Sum};

@@ -181,6 +181,7 @@ async fn payment(
     payment_id: Option<&str>,
     zone: &TimeZone,
 ) -> Result<Option<(i64, Date)>, JobError> {
+    // Of one debt they come to 64 bits at most: a notice that makes it more is not taken.
     let (amount, last): (Option<i64>, Option<SqlTimestamp>) = sqlx::query_as(
         "select sum(amount_minor)::bigint, max(paid_at) from payments
          where client_id = $1 and debt_id = $2 and ($3::text is null or payment_id = $3)",

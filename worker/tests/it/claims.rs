@@ -49,7 +49,10 @@ async fn all(mill: &Mill) -> Vec<Claim> {
 
 async fn top(mill: &Mill, from: Option<Date>, to: Option<Date>) -> Vec<(String, i64)> {
     let found = providers::top(&mill.stack.pool, mill.client_id, from, to, 10).await.unwrap();
-    found.into_iter().map(|provider| (provider.provider_npi, provider.net_fee_minor)).collect()
+    found
+        .into_iter()
+        .map(|provider| (provider.provider_npi, i64::try_from(provider.net_fee_minor.0).unwrap()))
+        .collect()
 }
 
 /// Account, purpose and amount of everything in the books.
@@ -400,4 +403,42 @@ async fn files_of_the_same_providers_that_close_at_once_add_up() {
     assert_eq!(mill.count("select sum(lines)::bigint from provider_totals").await, 6_000);
     assert_eq!(mill.count("select sum(lines)::bigint from provider_spans where level = 7").await, 6_000);
     assert_eq!(mill.count("select count(*) from jobs where state = 'dead'").await, 0);
+}
+
+const COLUMNS: &str = "Service Date,Submitted Procedure,Quadrant,Plan/Group #,Subscriber#,Provider NPI,Provider Fees,\
+    Allowed Fees,Member Coinsurance,Member Copay\n";
+
+/// Lines of claims: what is behind the member's number is the plan, and what one line comes to.
+fn fees(lines: &[(&str, &str, &str)]) -> String {
+    let line = |(subscriber, plan, fee): &(&str, &str, &str)| {
+        format!("2024-02-03,D0180,,{plan},{subscriber},1497775530,{fee},0,0,0\n")
+    };
+    lines.iter().map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_takes_a_providers_sum_beyond_64_bits_and_back() {
+    let mill = Mill::new(1 << 20).await;
+    let sums = async |from: Option<Date>| {
+        let found = providers::top(&mill.stack.pool, mill.client_id, from, None, 10).await.unwrap();
+        found.iter().map(|provider| provider.net_fee_minor.0).collect::<Vec<_>>()
+    };
+    grind(&mill, format!("{COLUMNS}{}", fees(&[("1", "A", "1")]))).await;
+    // As after some nine million of the greatest claims more.
+    for sql in [
+        "update provider_totals set net_fee_minor = 9223372036854775807",
+        "update provider_spans set net_fee_minor = 9223372036854775807",
+    ] {
+        sqlx::query(sql).execute(&mill.stack.pool).await.unwrap();
+    }
+    let upload =
+        grind(&mill, format!("{COLUMNS}{}", fees(&[("2", "A", "9999999999.99"), ("3", "A", "9999999999.99")]))).await;
+    assert_eq!(upload.state, UploadState::Completed, "{upload:?}");
+    let beyond = i128::from(i64::MAX) + 2 * 999_999_999_999;
+    assert_eq!((sums(None).await, sums(Some(date(2024, 2, 3))).await), (vec![beyond], vec![beyond]));
+    let removed = mill.receiver.remove(mill.client_id, upload.id).await.unwrap();
+    assert!(matches!(removed, Removed::Undone(_)));
+    mill.drain().await;
+    let before = i128::from(i64::MAX);
+    assert_eq!((sums(None).await, sums(Some(date(2024, 2, 3))).await), (vec![before], vec![before]));
 }

@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{app::App, auth::Caller, money::Money, openapi::Limited, params::Params, problem::Result, quota::Policy};
+use crate::{app::App, auth::Caller, money::Sum, openapi::Limited, params::Params, problem::Result, quota::Policy};
 
 /// How often a client may ask.
 const POLICY: Policy = Policy { name: "top-providers", quota: 10, window: Duration::from_secs(60) };
@@ -34,7 +34,7 @@ pub(crate) struct TopProvider {
     #[schema(example = 4)]
     lines: i64,
     /// May be negative.
-    net_fee: Money,
+    net_fee: Sum,
 }
 
 /// How many, and of which days.
@@ -80,7 +80,7 @@ pub(crate) async fn top(State(app): State<App>, caller: Caller, uri: Uri) -> Res
         provider_npi: row.provider_npi,
         claims: row.claims,
         lines: row.lines,
-        net_fee: Money::of(row.net_fee_minor, CURRENCY),
+        net_fee: Sum::of(row.net_fee_minor.0, CURRENCY),
     });
     Ok((AppendHeaders(told), Json(TopProviders { items: items.collect() })))
 }
