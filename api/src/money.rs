@@ -23,6 +23,11 @@ impl Money {
     pub(crate) fn of(minor: i64, currency: impl Into<String>) -> Self {
         Self { minor, currency: currency.into(), decimal: decimal(minor.into()) }
     }
+
+    /// For reading.
+    pub(crate) fn decimal(&self) -> &str {
+        &self.decimal
+    }
 }
 
 /// What many amounts of money add up to: it may have more digits than a 64-bit number.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gristmill_claims::enter;
 use gristmill_mail::{Kind, operator};
-use gristmill_pipelines::Kind as FileKind;
+use gristmill_pipelines::{Kind as FileKind, MAX_AMOUNT_MINOR};
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_uploads::{
     Policy, State, Upload,
@@ -65,6 +65,18 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     let violations = check::violations(&mut tx, upload_id).await?;
     if !violations.is_empty() {
         return Err(refuse(env, tx, upload_id, &violations).await);
+    }
+    let upload = read::by_id(&mut *tx, upload_id).await?.ok_or(JobError::Cancelled)?;
+    // Lines of claims are no other upload's duplicates, so none counts on this one's success.
+    if upload.kind == FileKind::Claims
+        && let Some(found) = enter::too_much(&mut tx, upload_id).await?
+    {
+        let enter::TooMuch { line, lines, net_fee_minor } = found;
+        let detail = format!(
+            "{lines} lines of one claim, the first of them line {line} of the file, come to {net_fee_minor} cents, and a claim \
+             comes to {MAX_AMOUNT_MINOR} at most, or to as much below zero: nothing was kept"
+        );
+        return fail(env, context, tx, upload_id, "claim_too_large", &detail).await;
     }
     let closed: Option<(i32, String)> = sqlx::query_as(
         "update uploads set state = 'completed', completed_at = clock_timestamp(), detail = null

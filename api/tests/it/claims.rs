@@ -331,6 +331,32 @@ fn lines(fees: &[&str]) -> Value {
 const MOST: &str = "9999999999.99";
 
 #[tokio::test]
+async fn a_claim_comes_to_an_amount_at_most() {
+    let api = api().await;
+    for (fees, minor) in [
+        (&[MOST][..], 999_999_999_999_i64),
+        (&["-9999999999.99"][..], -999_999_999_999),
+        (&[MOST, MOST, "-9999999999.99"][..], 999_999_999_999),
+    ] {
+        assert_eq!(entered(&api, lines(fees)).await["net_fee"]["minor"], json!(minor));
+    }
+    for (fees, sum) in [
+        (&[MOST, "0.01"][..], "10000000000.00"),
+        (&["-9999999999.99", "-0.01"][..], "-10000000000.00"),
+        (&[MOST; 1_000][..], "9999999999990.00"),
+    ] {
+        let refused = problem(post(&api, lines(fees)).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+        assert_eq!(
+            (&refused["type"], &refused["errors"][0]["field"]),
+            (&json!("/problems/invalid-claim"), &json!("lines"))
+        );
+        let detail = refused["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(&format!("come to {sum},")) && detail.contains(MOST), "{detail}");
+    }
+    assert_eq!(count(&api, "select count(*) from claims").await, 3);
+}
+
+#[tokio::test]
 async fn sums_of_claims_may_have_more_than_64_bits() {
     let api = api().await;
     let pool = &api.stack.pool;

@@ -56,6 +56,7 @@ pub async fn pay(conn: &mut PgConnection, claim_id: Uuid) -> Result<Paid, sqlx::
     if let Some(account) = held.iter().find(|account| account.kind == "plan" && account.frozen) {
         return Ok(Paid::Frozen { plan: account.reference.clone(), reason: account.reason.clone() });
     }
+    // All of it is the claim's net fee, an amount too.
     let total: i64 = plans.iter().map(|(_, net_fee)| net_fee).sum();
     let (ids, amounts): (Vec<i64>, Vec<i64>) = held
         .iter()
@@ -84,7 +85,7 @@ pub async fn pay(conn: &mut PgConnection, claim_id: Uuid) -> Result<Paid, sqlx::
     Ok(if posted.rows_affected() == 1 { Paid::Posted } else { Paid::Nothing })
 }
 
-/// What each plan has to pay of a claim.
+/// What each plan has to pay of a claim: an amount, as `enter` sees to.
 async fn by_plan(conn: &mut PgConnection, claim_id: Uuid) -> Result<Vec<(String, i64)>, sqlx::Error> {
     let (first, last) = line_ids(claim_id);
     sqlx::query_as(

@@ -1,10 +1,13 @@
 //! Claims that begin to count: those of an upload that closes, or one that came by itself.
 
-use gristmill_pipelines::claims::{Values, ids_of_upload, line_id};
+use gristmill_pipelines::{
+    MAX_AMOUNT_MINOR, Sum,
+    claims::{Values, ids_of_upload, line_id},
+};
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
-use sqlx::{Executor, PgConnection};
+use sqlx::{Executor, FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -12,7 +15,44 @@ use crate::{
     providers::{self, Change, Turn},
 };
 
-/// Enters the claims that an upload's lines make, in the transaction that completes it, and has them paid. Two claims of
+/// Lines of an upload that make a claim, or what one plan has to pay of it, that is no amount: it is above
+/// [`MAX_AMOUNT_MINOR`], or below zero by more than that.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct TooMuch {
+    /// The first of them in the file.
+    pub line: i64,
+    /// How many they are.
+    pub lines: i64,
+    /// What they come to, in cents.
+    #[sqlx(try_from = "String")]
+    pub net_fee_minor: Sum,
+}
+
+/// An upload's first such lines; its claims can be entered when there are none.
+///
+/// # Errors
+/// The database's.
+pub async fn too_much(conn: &mut PgConnection, upload_id: Uuid) -> Result<Option<TooMuch>, sqlx::Error> {
+    let (first, last) = ids_of_upload(upload_id);
+    // Lines are grouped only of a file that comes to so much in all.
+    sqlx::query_as(
+        "with l as not materialized (
+             select * from claim_lines where line_id between $1 and $2 and upload_id = $3
+         )
+         select min(line) as line, count(*) as lines, sum(net_fee_minor)::text as net_fee_minor
+         from l where (select sum(abs(net_fee_minor)) from l) > $4
+         group by grouping sets ((claim_id), (claim_id, plan_group)) having abs(sum(net_fee_minor)) > $4
+         order by 1, 2 desc limit 1",
+    )
+    .bind(first)
+    .bind(last)
+    .bind(upload_id)
+    .bind(MAX_AMOUNT_MINOR)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Enters the claims that an upload's lines make, of which none is [`too_much`], in the transaction that completes it, and has them paid. Two claims of
 /// one id are refused by the key: all that makes a claim is grouped by.
 ///
 /// # Errors
@@ -48,7 +88,7 @@ pub async fn upload(
     queue.enqueue(conn, &PayUpload { client_id, upload_id, after: None }, &of(client_id)).await
 }
 
-/// A claim that came by itself.
+/// A claim that came by itself; what its lines come to is an amount.
 #[derive(Debug, Clone)]
 pub struct NewClaim {
     /// The member.

@@ -417,6 +417,39 @@ fn fees(lines: &[(&str, &str, &str)]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_claim_of_a_file_comes_to_an_amount_at_most() {
+    let mill = Mill::new(1 << 20).await;
+    let (most, least) = ("9999999999.99", "-9999999999.99");
+    for (lines, first, count, sum) in [
+        (&[("1", "A", "5"), ("2", "A", most), ("2", "B", "0.01")][..], 3, 2, "1000000000000"),
+        (&[("1", "A", least), ("2", "A", "5"), ("1", "A", "-0.01")][..], 2, 2, "-1000000000000"),
+        // The claim comes to nothing, and one of its plans would have to pay too much.
+        (&[("1", "A", least), ("1", "B", most), ("1", "A", least), ("1", "B", most)][..], 2, 2, "-1999999999998"),
+        (&[("1", "A", most); 20][..], 2, 20, "19999999999980"),
+    ] {
+        let upload = grind(&mill, format!("{COLUMNS}{}", fees(lines))).await;
+        assert_eq!(
+            (upload.state, upload.reason.as_deref()),
+            (UploadState::Failed, Some("claim_too_large")),
+            "{upload:?}"
+        );
+        let told =
+            format!("{count} lines of one claim, the first of them line {first} of the file, come to {sum} cents");
+        assert!(upload.detail.as_deref().unwrap().starts_with(&told), "{:?}", upload.detail);
+    }
+    for table in
+        ["select count(*) from claims", "select count(*) from provider_totals", "select count(*) from ledger_entries"]
+    {
+        assert_eq!(mill.count(table).await, 0, "{table}");
+    }
+    let good = fees(&[("1", "A", most), ("2", "A", most), ("2", "A", least), ("2", "B", least), ("3", "A", most)]);
+    let upload = grind(&mill, format!("{COLUMNS}{good}")).await;
+    assert_eq!((upload.state, upload.rows.accepted), (UploadState::Completed, 5), "{upload:?}");
+    assert_eq!(top(&mill, None, None).await, [("1497775530".to_owned(), 999_999_999_999)]);
+    in_order(&mill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_takes_a_providers_sum_beyond_64_bits_and_back() {
     let mill = Mill::new(1 << 20).await;
     let sums = async |from: Option<Date>| {

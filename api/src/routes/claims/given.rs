@@ -1,7 +1,8 @@
 //! A claim, as a client gives it.
 
-use gristmill_claims::enter;
+use gristmill_claims::{CURRENCY, enter};
 use gristmill_pipelines::{
+    MAX_AMOUNT_MINOR,
     claims::{Broken, Line, Options, Values, check},
     values::trim,
 };
@@ -10,7 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::problem::{Code, FieldError, Problem, Result};
+use crate::{
+    money::Money,
+    problem::{Code, FieldError, Problem, Result},
+};
 
 /// Lines of a claim.
 const LINES: usize = 1_000;
@@ -67,6 +71,17 @@ impl NewClaim {
             }
         }
         let Some((_, first)) = lines.first().filter(|_| errors.is_empty()) else { return Err(refusal(errors)) };
+        let net_fee: i64 = lines.iter().map(|(_, values)| values.net_fee()).sum();
+        if net_fee.abs() > MAX_AMOUNT_MINOR {
+            let sum = Money::of(net_fee, CURRENCY);
+            let most = Money::of(MAX_AMOUNT_MINOR, CURRENCY);
+            let detail = format!(
+                "they come to {}, and a claim comes to {1} at most and to -{1} at least",
+                sum.decimal(),
+                most.decimal()
+            );
+            return Err(refusal(vec![FieldError { field: "lines".to_owned(), detail }]));
+        }
         let epoch = jiff::civil::date(2000, 1, 1);
         let service_date = epoch.checked_add(first.day.days()).map_err(Problem::internal)?;
         let line = |(line, values): &(&NewLine, Values)| enter::NewLine {
