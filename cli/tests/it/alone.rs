@@ -39,8 +39,8 @@ fn wrong_words() {
     assert!(said.contains("partial, atomic"), "{said}");
     assert_eq!(run(&["receipt", "17"]).0, Some(2));
     let (code, said) = run(&["uploads", "--api", "ftp://example.com"]);
-    assert_eq!(code, Some(1));
-    assert!(said.contains("is no address of an API"), "{said}");
+    assert_eq!(code, Some(2));
+    assert!(said.contains("an address looks like http"), "{said}");
     let (code, said) = run(&["uploads", "--data-dir", "nowhere"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("there is no data folder nowhere"), "{said}");
