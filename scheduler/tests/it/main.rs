@@ -59,7 +59,7 @@ async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.expect(what);
+    tokio::time::timeout(Duration::from_secs(180), wait).await.expect(what);
 }
 
 #[tokio::test(flavor = "multi_thread")]

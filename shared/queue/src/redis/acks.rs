@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
-    Broker, Buried, Graveyard, LostDelivery, Reason,
+    Broker, Buried, Graveyard, HandBack, LostDelivery, Reason,
     broker::{Back, Why},
     fetch::Claims,
     link::Link,
@@ -125,11 +125,15 @@ async fn payload(broker: &Broker, link: &Link, id: &str) -> Vec<u8> {
     }
 }
 
-/// Asks until the graveyard takes the job; only then is it acknowledged.
+/// Asks until the graveyard takes the job; only then is it acknowledged. One that it leaves to others is anybody's when
+/// the lease of its burial has run out.
 pub(super) async fn bury(claims: Arc<Claims>, graveyard: Arc<dyn Graveyard>, job: Buried, number: u64) {
     warn!(job = %job.id, reason = ?job.reason, "a job is given up");
     let mut pause = Duration::from_millis(100);
     while let Err(error) = graveyard.bury(job.clone()).await {
+        if let Some(HandBack::Unreadable(_)) = error.downcast_ref() {
+            return;
+        }
         warn!(job = %job.id, %error, "it cannot be put away; trying again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(10));

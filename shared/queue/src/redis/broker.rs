@@ -8,6 +8,7 @@ pub(crate) use places::Place;
 use std::{sync::LazyLock, time::Duration};
 
 use ::redis::{RedisResult, Script, ScriptInvocation, aio::ConnectionLike};
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 macro_rules! script {
@@ -452,7 +453,9 @@ impl Broker {
         lease: Duration,
     ) -> RedisResult<Reaped> {
         let mut call = self.call(&REAP);
-        call.arg(100).arg(max_deliveries).arg(millis(lease));
+        // Who looks at a beat of its own and leaves a burial to others must not be there first each time it runs out.
+        let burial = lease.mul_f64(rand::rng().random_range(1.0..2.0));
+        call.arg(100).arg(max_deliveries).arg(millis(lease)).arg(millis(burial));
         let (back, worn_out, lost): (u64, ::redis::Value, Vec<(String, u64, bool)>) = call.invoke_async(conn).await?;
         let lost = lost.into_iter().map(|(id, number, alone)| LostDelivery { id, number, alone }).collect();
         Ok(Reaped { back, worn_out: leases(worn_out)?, lost })

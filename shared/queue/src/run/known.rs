@@ -19,7 +19,7 @@ mod others;
 pub(super) use others::Others;
 
 /// Until a job that was left to others is in line again.
-const AGAIN: Duration = Duration::from_millis(500);
+pub(super) const AGAIN: Duration = Duration::from_millis(500);
 /// As old a look at the list of workers may be to leave a job to one of them: they speak every two seconds.
 const FRESH: Duration = Duration::from_secs(1);
 /// Who lives has said so again in this time: two heartbeats, and a moment.

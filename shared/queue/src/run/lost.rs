@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     Runner,
     attempt::{self, End},
+    known::AGAIN,
 };
 use crate::{
     Claim, Context,
@@ -41,7 +42,7 @@ impl Runner {
             && self.body(envelope).is_err()
             && self.may_be_read(queue, envelope).await?
         {
-            return Err("left to a worker that knows the job".into());
+            return Err(HandBack::Unreadable(AGAIN).into());
         }
         let handled = envelope.and_then(|envelope| Some((self.lost.get(&*envelope.name)?, envelope)));
         let Some((handler, envelope)) = handled else {

@@ -140,7 +140,8 @@ async fn connections_and_threads_do_not_grow_with_the_queues() {
             done += i64::try_from(queues).unwrap();
             until("each queue's job", LONG, || async { bench.effects().await == (done, done) }).await;
             // Claims, answers, leases, wake-ups.
-            until("four connections", LONG, || async { connections(&bench).await == 1 + 4 }).await;
+            // One that was lost on a busy machine may be there until its server misses it.
+            until("four connections", LONG * 3, || async { connections(&bench).await == 1 + 4 }).await;
             enqueue(&bench, queues).await;
         }
         done += i64::try_from(queues).unwrap();

@@ -83,7 +83,8 @@ async fn every_attempt_that_did_not_succeed_is_kept() {
         assert_eq!(seen, expected, "{}", hows[i]);
     }
     assert_eq!(bench.state(unknown).await.0, "parked");
-    assert_eq!(bench.count("select count(*) from job_attempts where outcome = 'parked' and delivery = 1").await, 1);
+    // (It may have been left to others first, which is another delivery.)
+    assert_eq!(bench.count("select count(*) from job_attempts where outcome = 'parked' and delivery > 0").await, 1);
     // Who, and when: of attempts, and of what ended the job.
     assert_eq!(
         bench

@@ -1,4 +1,4 @@
--- ARGV limit max_deliveries lease_ms
+-- ARGV limit max_deliveries lease_ms burial_ms
 -- Leases and delays that ran out: back to the front of the line, and those that have used up their deliveries to the
 -- caller (id, claims before, strikes, message, ...), under a lease of its own until it has buried them. Returns how many
 -- went back, these, and the deliveries that were lost (id, number, whether it was alone, ...).
@@ -29,7 +29,7 @@ for _, ended in ipairs({ leases, delayed }) do
       end
       redis.call('HDEL', alone, id)
       if worn_out(struck, max) then
-        redis.call('ZADD', leases, at + ARGV[3], id)
+        redis.call('ZADD', leases, at + ARGV[4], id)
         out[#out + 1] = id
         out[#out + 1] = number
         out[#out + 1] = struck
