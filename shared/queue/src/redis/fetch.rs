@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use rand::RngExt as _;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -34,6 +35,8 @@ pub(super) struct Claims {
     kept: Mutex<Instant>,
     /// Deliveries that this process itself overtook: it lives, and nobody else can say so.
     overtaken: Mutex<Vec<(String, u64)>>,
+    /// When a job was last left to others.
+    left: Mutex<Option<Instant>>,
 }
 
 struct Held {
@@ -53,6 +56,7 @@ impl Claims {
             notes,
             kept: Mutex::new(Instant::now()),
             overtaken: Mutex::default(),
+            left: Mutex::default(),
         }
     }
 
@@ -75,9 +79,16 @@ impl Claims {
 
     /// Ends a lease. There is room for the next job now; the lease is renewed until Redis has the answer.
     pub(super) fn answer(&self, answer: Answer) {
+        if let Verdict::Leave(_) = answer.verdict {
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
         self.free();
         // The receiver goes last of all; without it there is nobody left to tell.
         let _ = self.notes.send(Note::Answer(answer));
+    }
+
+    fn has_left_lately(&self) -> bool {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < LATELY)
     }
 
     fn free(&self) {
@@ -229,6 +240,12 @@ impl Fetcher {
         match pause {
             Pause::None => {}
             Pause::For(pause) => tokio::time::sleep(pause).await,
+            // Wake-ups go round: who is woken for a job that it leaves might be so each time that is back in line. They
+            // are for the others now; this one looks by itself.
+            Pause::UntilWoken if self.claims.has_left_lately() => {
+                let pause = NAP.mul_f64(rand::rng().random_range(0.1..0.5));
+                tokio::time::sleep(pause).await;
+            }
             Pause::UntilWoken => self.thread.wakes.sleep(self.broker.wake_key()).await,
         }
     }
@@ -262,6 +279,8 @@ impl Fetcher {
 }
 
 const FAILED: Duration = Duration::from_millis(200);
+/// What was left to others is back in line within half of this.
+const LATELY: Duration = Duration::from_secs(2);
 /// A paused queue is looked at this often: it is a flag that nobody has to be woken for.
 const PAUSED: Duration = Duration::from_millis(250);
 
