@@ -251,11 +251,11 @@ pub(crate) async fn cancel(
     uri: Uri,
 ) -> Result<Json<Bill>> {
     Params::of(&uri).finish()?;
-    let (settings, found) = find(&app, &caller, &id).await?;
-    let (_, today) = calendar(&app, caller.id()).await?;
+    let bill_id = own(&caller, &id)?;
+    let (settings, today) = calendar(&app, caller.id()).await?;
     let mut tx = app.receiver.pool.begin().await?;
-    let done = bills::cancel(&mut *tx, found.id()).await?;
-    let row = bills::find(&mut *tx, found.id(), today).await?.ok_or_else(|| Problem::internal("the bill is gone"))?;
+    let done = bills::cancel(&mut *tx, bill_id).await?;
+    let row = bills::find(&mut *tx, bill_id, today).await?.ok_or_else(|| none(&id))?;
     if !done && row.status != Status::Cancelled {
         let detail = format!(
             "Something was paid of bill {}, so it is not cancelled. Pay that back yourself, or tell of the rest with POST /v1/payments.",
@@ -288,12 +288,17 @@ pub(crate) async fn calendar(app: &App, client_id: i32) -> Result<(Settings, Dat
 
 /// The client's bill; another client's is not there.
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<(Settings, Row)> {
-    let none = || Problem::new(Code::NotFound, format!("There is no bill '{id}'. GET /v1/bills lists yours."));
-    let id: BillId = id.parse().map_err(|_| none())?;
-    if id.client_id != caller.id() {
-        return Err(none());
-    }
+    let bill_id = own(caller, id)?;
     let (settings, today) = calendar(app, caller.id()).await?;
-    let row = bills::find(&app.receiver.pool, id, today).await?.ok_or_else(none)?;
+    let row = bills::find(&app.receiver.pool, bill_id, today).await?.ok_or_else(|| none(id))?;
     Ok((settings, row))
+}
+
+fn own(caller: &Caller, id: &str) -> Result<BillId> {
+    let bill_id = id.parse().ok().filter(|bill_id: &BillId| bill_id.client_id == caller.id());
+    bill_id.ok_or_else(|| none(id))
+}
+
+fn none(id: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("There is no bill '{id}'. GET /v1/bills lists yours."))
 }
