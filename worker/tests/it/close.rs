@@ -1,6 +1,7 @@
 //! The join refuses what does not add up, and nothing changes the second time.
 
 use gristmill_uploads::State;
+use uuid::Uuid;
 
 use crate::mill::{Mill, file};
 
@@ -13,22 +14,28 @@ const TAMPER: &str = "
     end $$;
     create trigger tamper after update of done_at on chunks for each row execute function tamper();";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_whose_rows_were_tampered_with_is_not_closed() {
-    let metrics = gristmill_platform::telemetry::metrics();
-    let mill = Mill::new(1_000).await;
-    sqlx::raw_sql(TAMPER).execute(&mill.stack.pool).await.unwrap();
-    let upload = mill.accept(file(0..100)).await;
+/// Works until the join says what does not add up.
+async fn why_not_closed(mill: &Mill, upload_id: Uuid) -> String {
     let stop = tokio_util::sync::CancellationToken::new();
     let worker = mill.start(2, &stop);
     let detail = loop {
-        if let Some(detail) = mill.find(upload.id).await.detail {
+        if let Some(detail) = mill.find(upload_id).await.detail {
             break detail;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
     stop.cancel();
     worker.await.unwrap().unwrap();
+    detail
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_rows_were_tampered_with_is_not_closed() {
+    let metrics = gristmill_platform::telemetry::metrics();
+    let mill = Mill::new(1_000).await;
+    sqlx::raw_sql(TAMPER).execute(&mill.stack.pool).await.unwrap();
+    let upload = mill.accept(file(0..100)).await;
+    let detail = why_not_closed(&mill, upload.id).await;
     assert!(detail.contains("rows in the table 99 ≠ accepted 100"), "{detail}");
     let upload = mill.find(upload.id).await;
     assert_eq!((upload.state, upload.completed_at), (State::Processing, None));
@@ -41,16 +48,7 @@ async fn a_file_with_a_line_in_no_count_is_not_closed() {
     let mill = Mill::new(1_000).await;
     let upload = mill.accept(file(0..100)).await;
     sqlx::query("update uploads set lines = lines + 1").execute(&mill.stack.pool).await.unwrap();
-    let stop = tokio_util::sync::CancellationToken::new();
-    let worker = mill.start(2, &stop);
-    let detail = loop {
-        if let Some(detail) = mill.find(upload.id).await.detail {
-            break detail;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
-    stop.cancel();
-    worker.await.unwrap().unwrap();
+    let detail = why_not_closed(&mill, upload.id).await;
     assert!(detail.contains("lines of header and chunks 101 ≠ lines of the file 102"), "{detail}");
     assert_eq!(mill.find(upload.id).await.state, State::Processing);
 }
