@@ -52,10 +52,10 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let listener = TcpListener::bind(api.addr)
         .await
         .with_context(|| format!("cannot listen on {}: choose another address with --addr", api.addr))?;
+    broker::refuse_unfit(&redis).await?;
     let url = redis.url()?;
     let events = Events::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
     let quotas = Quotas::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
-    broker::refuse_unfit(&redis).await?;
     let pool = database::connect_for_requests(&database, routes::STATEMENT).await?;
     let queue =
         QueueConfig { namespace: redis.redis_namespace.clone(), window: redis.redis_window, ..QueueConfig::new(url) };

@@ -3,7 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_platform::config::RedisConfig;
-use gristmill_platform::{broker, database};
+use gristmill_platform::{
+    broker::{self, BrokerError},
+    database,
+};
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -35,8 +38,11 @@ impl Health {
     }
 
     /// Ready only while Redis answers.
-    pub fn with_redis(self, config: &RedisConfig) -> anyhow::Result<Self> {
-        Ok(Self { redis: Some(redis::Client::open(config.url()?)?), ..self })
+    ///
+    /// # Errors
+    /// When it is named by no URL, or by one that no role can connect to.
+    pub fn with_redis(self, config: &RedisConfig) -> Result<Self, BrokerError> {
+        Ok(Self { redis: Some(broker::client(config)?), ..self })
     }
 
     /// Alive only while this says nothing against it: `/healthz` fails with what it says.

@@ -50,5 +50,5 @@ pub(super) async fn beside(
 /// The health of a role that needs both engines, asked on a connection of its own.
 pub(super) fn health(role: &'static str, database: &DatabaseConfig, redis: &RedisConfig) -> anyhow::Result<Health> {
     let own = DatabaseConfig { database_pool: 1, ..database.clone() };
-    Health::of(role).with_database(database::connect_lazily(&own)?).with_redis(redis)
+    Ok(Health::of(role).with_database(database::connect_lazily(&own)?).with_redis(redis)?)
 }

@@ -35,6 +35,26 @@ fn a_role_without_its_database_says_what_to_set() {
 }
 
 #[test]
+fn a_redis_that_cannot_be_connected_to_is_refused_in_words() {
+    for (url, what, fix) in [
+        ("rediss://:hush@127.0.0.1:1/", "REDIS_URL asks for TLS (rediss://), which is not built in", "stunnel"),
+        ("redis+sentinel://:hush@127.0.0.1:1/primary", "REDIS_URL asks Sentinels", "the address of the primary"),
+        ("postgres://u:hush@127.0.0.1:1/d", "REDIS_URL is not a URL of Redis", "correct REDIS_URL"),
+    ] {
+        let env =
+            [("REDIS_URL", url), ("DATABASE_URL", "postgres://u:p@127.0.0.1:1/d"), ("GRISTMILL_ADDR", "127.0.0.1:0")];
+        for role in ["api", "worker", "scheduler", "monitor", "up"] {
+            let (code, _, said) = run(&[role], &env);
+            assert_eq!(code, Some(1), "{role}: {said}");
+            assert!(said.contains(what) && said.contains(fix) && !said.contains("hush"), "{role}: {said}");
+        }
+        let (code, said, _) = run(&["doctor"], &env);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(what) && said.contains(fix) && !said.contains("hush"), "{said}");
+    }
+}
+
+#[test]
 fn up_wants_both_urls_or_none() {
     let (code, _, said) = run(&["up", "--addr", "127.0.0.1:0"], &[("DATABASE_URL", "postgres://u:p@127.0.0.1:1/d")]);
     assert_eq!(code, Some(1));

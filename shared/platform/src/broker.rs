@@ -10,12 +10,19 @@ use crate::config::{NoRedisUrl, RedisConfig};
 /// How long a start waits for an answer. A Redis that is away may come later.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What to do where a Sentinel was named.
+const SENTINEL: &str = "give the address of the primary in REDIS_URL; after a failover that is a proxy's (HAProxy), a virtual address or \
+     a name that moves with the primary";
+
 /// Why a Redis that answers cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// Its keys are spread over nodes.
     #[error("this Redis is a Cluster, and the scripts of the queues need all their keys on one node")]
     Cluster,
+    /// It knows where a server is, and keeps nothing itself.
+    #[error("this is a Redis Sentinel, which says where the primary is and takes no work itself")]
+    Sentinel,
     /// Nothing can be written to it.
     #[error("this Redis is a read-only replica")]
     Replica,
@@ -35,6 +42,7 @@ impl Unfit {
             Self::Cluster => {
                 "use a Redis with cluster mode off: one server, with a replica for failover, is enough for the queues"
             }
+            Self::Sentinel => SENTINEL,
             Self::Replica => "give the address of the primary in REDIS_URL",
             Self::Evicts(_) => {
                 "config set maxmemory-policy noeviction, and the same in redis.conf or the provider's console"
@@ -53,6 +61,9 @@ pub enum BrokerError {
     /// It was named by a URL that asks for TLS.
     #[error("REDIS_URL asks for TLS (rediss://), which is not built in")]
     Tls,
+    /// It was named by a URL that asks Sentinels for it.
+    #[error("REDIS_URL asks Sentinels where Redis is, which is not built in")]
+    Sentinel,
     /// It was named by no URL of Redis.
     #[error("REDIS_URL is not a URL of Redis, as redis://:password@host:6379 is")]
     BadUrl(#[source] RedisError),
@@ -70,8 +81,10 @@ impl BrokerError {
                 "run a proxy that speaks TLS beside each role (stunnel, Envoy) and give its address as redis://…, or use a \
                  private network",
             ),
+            Self::Sentinel => Some(SENTINEL),
             Self::Unfit(unfit) => Some(unfit.advice()),
-            Self::NoUrl(_) | Self::BadUrl(_) => None,
+            Self::BadUrl(_) => Some("correct REDIS_URL; `gristmill up` without it starts a private Redis"),
+            Self::NoUrl(_) => None,
         }
     }
 }
@@ -79,13 +92,24 @@ impl BrokerError {
 /// Refuses what no role can connect to.
 ///
 /// # Errors
-/// When there is no URL, or one that asks for TLS.
-pub fn check_url(config: &RedisConfig) -> Result<(), BrokerError> {
+/// When there is no URL, or one that asks for TLS or Sentinels.
+fn check_url(config: &RedisConfig) -> Result<(), BrokerError> {
     let scheme = config.url()?.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme.to_ascii_lowercase().as_str() {
         "rediss" | "valkeys" | "redis+tls" => Err(BrokerError::Tls),
+        // as clients of other languages write it
+        scheme if scheme.contains("sentinel") => Err(BrokerError::Sentinel),
         _ => Ok(()),
     }
+}
+
+/// A client of the Redis that is configured; it connects when it is first asked to.
+///
+/// # Errors
+/// What is wrong with its URL.
+pub fn client(config: &RedisConfig) -> Result<Client, BrokerError> {
+    check_url(config)?;
+    Client::open(config.url()?).map_err(BrokerError::BadUrl)
 }
 
 /// Refuses a Redis that answers and cannot be used. One that does not answer now is waited for elsewhere.
@@ -93,8 +117,7 @@ pub fn check_url(config: &RedisConfig) -> Result<(), BrokerError> {
 /// # Errors
 /// What is wrong with it, or with its URL.
 pub async fn refuse_unfit(config: &RedisConfig) -> Result<(), BrokerError> {
-    check_url(config)?;
-    let client = Client::open(config.url()?).map_err(BrokerError::BadUrl)?;
+    let client = client(config)?;
     let ask = async {
         let mut connection = client.get_multiplexed_async_connection().await?;
         examine(&mut connection).await
@@ -126,6 +149,9 @@ fn judge(info: &str) -> Option<Unfit> {
     let said = |name: &str| {
         info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim).unwrap_or_default()
     };
+    if said("redis_mode") == "sentinel" {
+        return Some(Unfit::Sentinel);
+    }
     if said("cluster_enabled") == "1" {
         return Some(Unfit::Cluster);
     }
@@ -148,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tls_is_refused_in_words() {
+    fn what_is_not_built_in_is_refused_in_words() {
         let config = |url: &str| RedisConfig { redis_url: Some(url.into()), ..RedisConfig::default() };
         for url in ["rediss://:secret@example.com:6380", "REDISS://example.com"] {
             let refused = check_url(&config(url)).unwrap_err();
@@ -156,6 +182,11 @@ mod tests {
             assert!(!refused.to_string().contains("secret"));
         }
         check_url(&config("redis://rediss:6379")).unwrap();
+        for url in ["redis+sentinel://:secret@example.com:26379/primary", "redis-sentinel://a,b", "sentinel://a"] {
+            let refused = check_url(&config(url)).unwrap_err();
+            assert!(matches!(refused, BrokerError::Sentinel) && refused.advice().is_some(), "{refused}");
+        }
+        check_url(&config("redis://sentinel:6379")).unwrap();
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use gristmill_platform::broker;
 use gristmill_platform::config::{self, DatabaseConfig, RedisConfig, StoreConfig};
 use gristmill_platform::engines::{Engine, Engines, Hold};
 use secrecy::{ExposeSecret, SecretString};
@@ -41,6 +42,7 @@ impl Sources {
         match (database_url, redis_url) {
             (None, None) => Self::private(data_dir).await,
             (Some(database_url), Some(redis_url)) => {
+                drop(broker::client(&config::read::<RedisConfig>(NO_FLAGS)?)?);
                 let hold = Hold::of(data_dir)?;
                 let data_dir = data_dir.canonicalize().context("the data folder is gone")?;
                 let store_url = store_url(&data_dir)?;

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, RedisResult, cmd};
+use redis::{RedisResult, cmd};
 
 use super::{Finding, chain};
 use crate::broker::{self, Unfit};
@@ -11,16 +11,12 @@ use crate::config::RedisConfig;
 pub(super) async fn examine(config: &RedisConfig) -> Vec<Finding> {
     let fix = "start Redis, or correct REDIS_URL; `gristmill up` starts a private one";
     let unreachable = |what: String| vec![Finding::fail("redis.reachable", what, fix)];
-    let url = match config.url() {
-        Ok(url) => url,
-        Err(error) => return unreachable(chain(&error)),
+    let client = match broker::client(config) {
+        Ok(client) => client,
+        Err(error) => return vec![Finding::fail("redis.reachable", chain(&error), error.advice().unwrap_or(fix))],
     };
-    if let Err(error) = broker::check_url(config) {
-        let fix = error.advice().unwrap_or(fix);
-        return vec![Finding::fail("redis.reachable", chain(&error), fix)];
-    }
     let look = async {
-        let mut connection = Client::open(url)?.get_multiplexed_async_connection().await?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
         look(&mut connection).await
     };
     match tokio::time::timeout(Duration::from_secs(5), look).await {
@@ -34,7 +30,7 @@ async fn look(connection: &mut MultiplexedConnection) -> RedisResult<Vec<Finding
     let mut found = vec![version(connection).await?];
     // What is thrown away is looked at below, also where nothing is yet.
     found.push(match broker::examine(connection).await? {
-        Some(unfit @ (Unfit::Cluster | Unfit::Replica)) => {
+        Some(unfit @ (Unfit::Cluster | Unfit::Sentinel | Unfit::Replica)) => {
             Finding::fail("redis.fit", unfit.to_string(), unfit.advice())
         }
         _ => Finding::ok("redis.fit", "it is one server that can be written to"),

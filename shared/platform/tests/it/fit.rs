@@ -6,7 +6,7 @@ use std::time::Duration;
 use gristmill_platform::broker::{self, BrokerError, Unfit};
 use gristmill_platform::config::{DatabaseConfig, RedisConfig};
 use gristmill_platform::database::{self, DatabaseError, NotReady};
-use gristmill_platform::doctor::{self, Level};
+use gristmill_platform::doctor::{self, Finding, Level};
 use gristmill_platform::testing;
 
 struct Stopped(Child);
@@ -20,13 +20,35 @@ impl Drop for Stopped {
 
 #[tokio::test]
 async fn a_redis_cluster_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     // Its bus has a port of its own, 10,000 above unless told.
-    let bus = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let bus = free_port().to_string();
+    let (refused, findings) = refused(&["--cluster-port", &bus, "--cluster-enabled", "yes", "--save", ""]).await;
+    assert!(matches!(refused, BrokerError::Unfit(Unfit::Cluster)), "{refused}");
+    assert!(refused.advice().is_some());
+    assert!(findings.iter().any(|found| found.level == Level::Fail && found.what.contains("a Cluster")));
+}
+
+#[tokio::test]
+async fn a_redis_sentinel_is_refused() {
+    let (refused, findings) = refused(&["--sentinel"]).await;
+    assert!(matches!(refused, BrokerError::Unfit(Unfit::Sentinel)), "{refused}");
+    assert!(refused.advice().is_some());
+    assert!(findings.iter().any(|found| found.level == Level::Fail && found.what.contains("a Redis Sentinel")));
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// What a start and the doctor say of a Redis that is started like this.
+async fn refused(arguments: &[&str]) -> (BrokerError, Vec<Finding>) {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let settings = folder.path().join("redis.conf");
+    // A Sentinel writes into it.
+    std::fs::write(&settings, format!("port {port}\nbind 127.0.0.1\n")).unwrap();
     let mut server = Command::new("redis-server");
-    server.args(["--port", &port.to_string(), "--cluster-port", &bus.to_string(), "--cluster-enabled", "yes"]);
-    server.args(["--bind", "127.0.0.1", "--save", ""]).current_dir(folder.path());
+    server.arg(&settings).args(arguments).current_dir(folder.path());
     let _server = Stopped(server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let config = RedisConfig { redis_url: Some(format!("redis://127.0.0.1:{port}").into()), ..RedisConfig::default() };
     let mut tries = 0;
@@ -38,8 +60,8 @@ async fn a_redis_cluster_is_refused() {
         }
         tries += 1;
     };
-    assert!(matches!(refused, BrokerError::Unfit(Unfit::Cluster)), "{refused}");
-    assert!(refused.advice().is_some());
+    let stack = testing::stack().await;
+    (refused, doctor::examine(&stack.database(), &config, &stack.store_config()).await)
 }
 
 #[tokio::test]
