@@ -1,8 +1,8 @@
 //! What is refused before any route: what HTTP does not allow, and texts that the database cannot hold.
 
 use axum::{extract::Request, middleware::Next, response::Response};
-use gristmill_platform::escapes;
-use http::{HeaderName, Version, header, uri::Authority};
+use gristmill_platform::{escapes, host};
+use http::{HeaderName, header};
 
 use crate::{
     params::bad_header,
@@ -14,7 +14,9 @@ const ONCE: [HeaderName; 2] = [header::AUTHORIZATION, HeaderName::from_static("i
 
 /// Lets through what can be taken at all.
 pub(crate) async fn at_the_door(request: Request, next: Next) -> Result<Response> {
-    check_host(&request)?;
+    if let Some(fault) = host::fault(request.version(), request.headers()) {
+        return Err(bad_header(&header::HOST, fault));
+    }
     for name in ONCE {
         if request.headers().get_all(&name).iter().nth(1).is_some() {
             return Err(bad_header(&name, "is there twice: send one"));
@@ -22,23 +24,6 @@ pub(crate) async fn at_the_door(request: Request, next: Next) -> Result<Response
     }
     check_texts(&request)?;
     Ok(next.run(request).await)
-}
-
-/// RFC 9112, 3.2: HTTP/1.1 has exactly one `Host`, and it is an authority.
-fn check_host(request: &Request) -> Result<()> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let wrong = match (hosts.next(), hosts.next()) {
-        (None, _) if request.version() >= Version::HTTP_11 => "is missing: HTTP/1.1 needs it",
-        (None, _) => return Ok(()),
-        (Some(_), Some(_)) => "is there twice: send one",
-        (Some(host), None) if host.is_empty() || is_authority(host.as_bytes()) => return Ok(()),
-        (Some(_), None) => "is not a host, or a host and a port",
-    };
-    Err(bad_header(&header::HOST, wrong))
-}
-
-fn is_authority(host: &[u8]) -> bool {
-    Authority::try_from(host).is_ok_and(|authority| !authority.as_str().contains('@'))
 }
 
 fn check_texts(request: &Request) -> Result<()> {

@@ -1,10 +1,15 @@
 //! Connections of a monitoring port: so many, and none that is kept for nothing.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo};
-use gristmill_platform::stalled::Stalled;
-use http::Request;
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    response::{IntoResponse as _, Response},
+};
+use gristmill_platform::{host, stalled::Stalled};
+use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -82,7 +87,7 @@ impl Connections {
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(|body| Body::new(Patient::new(body, patience.body)));
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            answer(router.clone(), request)
         });
         let connection = self.http.serve_connection(TokioIo::new(Stalled::new(stream, patience.answer)), service);
         async move {
@@ -105,5 +110,12 @@ impl Connections {
     pub(super) async fn ended(&self) {
         self.running.close();
         self.running.wait().await;
+    }
+}
+
+async fn answer(router: Router, request: Request<Body>) -> Result<Response, Infallible> {
+    match host::fault(request.version(), request.headers()) {
+        Some(fault) => Ok((StatusCode::BAD_REQUEST, format!("Host {fault}\n")).into_response()),
+        None => router.oneshot(request).await,
     }
 }

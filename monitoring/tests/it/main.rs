@@ -127,6 +127,22 @@ async fn nobody_holds_a_port_by_doing_nothing() {
 }
 
 #[tokio::test]
+async fn a_request_has_one_host() {
+    let (url, shutdown) = serve(Health::of("worker")).await;
+    let addr = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let ask = async |version: &str, hosts: &str| {
+        let request = format!("GET /healthz {version}\r\n{hosts}connection: close\r\n\r\n");
+        until_closed(addr, &request).await.split(' ').nth(1).unwrap().to_owned()
+    };
+    for hosts in ["", "host: x\r\nhost: x\r\n", "host: a b\r\n", "host: u@x\r\n"] {
+        assert_eq!(ask("HTTP/1.1", hosts).await, "400", "{hosts}");
+    }
+    assert_eq!(ask("HTTP/1.1", "host: [::1]:80\r\n").await, "200");
+    assert_eq!(ask("HTTP/1.0", "").await, "200", "HTTP/1.0 knows no host");
+    shutdown.cancel();
+}
+
+#[tokio::test]
 async fn more_connections_than_there_are_places_are_closed() {
     let long = Duration::from_secs(600);
     let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_patience(long, long, long, 2);

@@ -7,6 +7,7 @@ pub mod database;
 pub mod doctor;
 pub mod engines;
 pub mod escapes;
+pub mod host;
 pub mod human;
 pub mod ids;
 pub mod keys;
