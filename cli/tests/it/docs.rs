@@ -2,9 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{gristmill, stderr};
+use super::{gristmill, readme::pages, stderr};
 
-const DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "GUARANTEES.md", "bench/README.md", "bench/CHAOS.md"];
+/// What is checked for files and links: the pages, the documents beside them, and what to do at each alert.
+fn documents() -> Vec<String> {
+    let mut documents = pages();
+    documents.extend(["ARCHITECTURE.md", "GUARANTEES.md", "bench/README.md", "bench/CHAOS.md"].map(str::to_owned));
+    let runbooks = std::fs::read_dir(root().join("docs/runbooks")).unwrap().map(|entry| entry.unwrap().file_name());
+    documents.extend(runbooks.map(|name| format!("docs/runbooks/{}", name.to_string_lossy())));
+    documents
+}
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -32,10 +39,10 @@ fn spread(word: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_of_the_readme_is_understood() {
+fn every_command_of_the_pages_is_understood() {
     let folder = tempfile::tempdir().unwrap();
-    let readme = read("README.md");
-    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let text = pages().iter().map(|page| read(page)).collect::<String>();
+    let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let mut seen = 0;
     for line in blocks.flat_map(str::lines) {
         let Some(at) = line.find("gristmill ").filter(|at| !line[..*at].ends_with(['/', '-'])) else { continue };
@@ -55,14 +62,14 @@ fn every_command_of_the_readme_is_understood() {
         assert!(output.status.success(), "{line}\n{}", stderr(&output));
         seen += 1;
     }
-    assert!(seen > 15, "only {seen} commands were found");
+    assert!(seen > 40, "only {seen} commands were found");
 }
 
 #[test]
 fn every_file_that_is_named_is_there() {
     let mut seen = 0;
-    for document in DOCUMENTS {
-        for path in paths(&read(document)) {
+    for document in documents() {
+        for path in paths(&read(&document)) {
             let there = match path.split_once('*') {
                 None => root().join(&path).exists(),
                 Some((start, _)) => {
@@ -80,9 +87,9 @@ fn every_file_that_is_named_is_there() {
 
 #[test]
 fn every_link_leads_somewhere() {
-    for document in DOCUMENTS {
-        let text = read(document);
-        let here = root().join(document);
+    for document in documents() {
+        let text = read(&document);
+        let here = root().join(&document);
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
             let there = link.contains("://") || here.parent().unwrap().join(link).exists();
             assert!(there, "{document}: {link} leads nowhere");

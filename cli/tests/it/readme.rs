@@ -1,6 +1,11 @@
-//! README's blocks, pasted one after the other into a shell beside a running `gristmill up`, as a reader does.
+//! The blocks of README and of each page under `docs/`, pasted one after the other into a shell beside a running
+//! `gristmill up`, as a reader does.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::{
     stack::{Stack, text},
@@ -34,28 +39,60 @@ fn blocks_come_in_order_without_those_that_stand_apart() {
     assert_eq!(script(document), "one\nthree\n");
 }
 
+/// README and the pages under `docs/` that it links to, in the order of its links.
+pub(crate) fn pages() -> Vec<String> {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut pages = vec!["README.md".to_owned()];
+    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let is_page = link.starts_with("docs/") && link.ends_with(".md");
+        if is_page && !pages.iter().any(|page| page == link) {
+            pages.push(link.to_owned());
+        }
+    }
+    pages
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 #[test]
-fn the_readme_can_be_pasted_from_top_to_bottom() {
+fn the_readme_links_to_every_page() {
+    let pages = pages();
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = format!("docs/{}", entry.unwrap().file_name().to_string_lossy());
+        assert!(!name.ends_with(".md") || pages.contains(&name), "README does not link to {name}");
+    }
+    let lines = fs::read_to_string(root().join("README.md")).unwrap().lines().count();
+    assert!(lines <= 200, "README has {lines} lines: what is reference belongs into a page under docs/");
+}
+
+/// Each page is a script of its own: a reader may begin with any of them after README.
+#[test]
+fn each_page_can_be_pasted_from_top_to_bottom() {
     // Nothing that was sent is billed by the clock before it is undone, however slow the machine is.
     let stack = Stack::start_with(&[("GRISTMILL_BILLING_SETTLE", "1h")]);
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
-    let script = script(&readme);
-    assert!(script.matches("gristmill ").count() > 40, "{script}");
-    let script = script.replace("API=http://127.0.0.1:8080\n", &format!("API={}\n", stack.api));
     let folder = stack.folder.path();
     let binary = Path::new(env!("CARGO_BIN_EXE_gristmill")).parent().unwrap();
     let begin = format!("PATH='{}':\"$PATH\"\nset -x\n", text(binary));
-    fs::write(folder.join("readme.sh"), begin + &script).unwrap();
     // An answer of 400 or more is a failure here too.
     fs::write(folder.join(".curlrc"), "fail-with-body\n").unwrap();
-    let mut shell = Command::new("bash");
-    shell.args(["-eu", "-o", "pipefail", "readme.sh"]).current_dir(folder);
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRISTMILL_")) {
-        shell.env_remove(name);
-    }
-    let ran = shell.env("CURL_HOME", folder).output().unwrap();
-    let (said, traced) = (stdout(&ran), stderr(&ran));
     let tail =
         |text: &str| text.lines().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
-    assert!(ran.status.success(), "README's script ends with {}:\n{}\n{}", ran.status, tail(&said), tail(&traced));
+    let mut commands = 0;
+    for page in pages() {
+        let script = script(&fs::read_to_string(root().join(&page)).unwrap());
+        commands += script.matches("gristmill ").count();
+        let script = script.replace("API=http://127.0.0.1:8080\n", &format!("API={}\n", stack.api));
+        fs::write(folder.join("page.sh"), format!("{begin}{script}")).unwrap();
+        let mut shell = Command::new("bash");
+        shell.args(["-eu", "-o", "pipefail", "page.sh"]).current_dir(folder);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRISTMILL_")) {
+            shell.env_remove(name);
+        }
+        let ran = shell.env("CURL_HOME", folder).output().unwrap();
+        let (said, traced) = (stdout(&ran), stderr(&ran));
+        assert!(ran.status.success(), "{page} ends with {}:\n{}\n{}", ran.status, tail(&said), tail(&traced));
+    }
+    assert!(commands > 60, "only {commands} commands were found");
 }

@@ -24,9 +24,9 @@ fn a_secret_is_not_shown() {
 }
 
 #[test]
-fn the_readme_lists_every_setting() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-    let readme = std::fs::read_to_string(path).unwrap();
+fn the_page_of_settings_lists_every_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+    let page = std::fs::read_to_string(path).unwrap();
     let table = config::markdown();
-    assert!(readme.contains(&table), "the README's table of settings must be:\n\n{table}");
+    assert!(page.contains(&table), "the table of docs/settings.md must be:\n\n{table}");
 }
