@@ -33,9 +33,21 @@ pub const DEFAULT_DATA_DIR: &str = ".gristmill";
 ///
 /// `gristmill up` configures the roles it runs in process with this: the flags say what it decided itself.
 pub fn read<C: Args>(flags: impl IntoIterator<Item = impl Into<OsString>>) -> Result<C, clap::Error> {
-    let command = C::augment_args(Command::new("gristmill").no_binary_name(true));
+    let command = without_empty(C::augment_args(Command::new("gristmill").no_binary_name(true)));
     let matches = command.try_get_matches_from(flags.into_iter().map(Into::into))?;
     C::from_arg_matches(&matches)
+}
+
+/// The command, for which a variable that is set and empty is as good as not set: so compose files, unit files and shells
+/// leave one out.
+#[expect(clippy::disallowed_methods, reason = "the environment is looked at here, at the edge")]
+pub fn without_empty(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let is_empty = arg.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+        if is_empty { arg.env(None::<&'static str>) } else { arg }
+    });
+    let inside: Vec<String> = command.get_subcommands().map(|inner| inner.get_name().to_owned()).collect();
+    inside.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_empty))
 }
 
 /// `C` with every setting at its default, whatever the environment says.

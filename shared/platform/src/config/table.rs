@@ -71,7 +71,7 @@ pub fn set_by_environment() -> Vec<(String, String)> {
     let command = LimitsConfig::augment_args(ApiConfig::augment_args(command));
     let command = MailConfig::augment_args(WorkerConfig::augment_args(command));
     let command = SchedulerConfig::augment_args(OutboundConfig::augment_args(command));
-    let command = TelemetryConfig::augment_args(MonitorConfig::augment_args(command));
+    let command = without_empty(TelemetryConfig::augment_args(MonitorConfig::augment_args(command)));
     let variables: Vec<_> =
         command.get_arguments().map(|arg| (arg.get_id().clone(), arg.get_env().map(OsString::from))).collect();
     // a value that cannot be read is the complaint of the role that reads it
