@@ -12,8 +12,8 @@ mod shutdown;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use gristmill_platform::{private, telemetry};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use gristmill_platform::{config, private, telemetry};
 
 /// Chunks come and go by megabytes: glibc keeps twice as much of them.
 #[global_allocator]
@@ -41,7 +41,9 @@ enum Command {
 async fn main() -> ExitCode {
     // fails only when there is one already
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let outcome = match Cli::parse_from(forms::known(std::env::args_os())).command {
+    let matches = config::without_empty(Cli::command()).get_matches_from(forms::known(std::env::args_os()));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Cli::command()).exit());
+    let outcome = match cli.command {
         Command::Role(command) => {
             private::begin();
             command.run().await
@@ -72,4 +74,36 @@ fn end_with_the_reader() {
         }
         hook(panic);
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(command: &clap::Command, seen: &mut usize) {
+        // What no setting is may stand below these, and nothing else may.
+        const OURS: [(&str, &[&str]); 3] = [
+            ("Server", &["api", "key", "data-dir"]),
+            ("Which jobs", &["state", "queue", "name", "client", "group", "older", "newer", "error"]),
+            ("Limits", &["concurrency", "rate", "burst", "per-client"]),
+        ];
+        let settings = config::settings();
+        for arg in command.get_arguments() {
+            let Some(heading) = arg.get_help_heading() else { continue };
+            let long = arg.get_long().unwrap_or_default();
+            let flag = format!("--{long}");
+            let is_setting = settings.iter().any(|setting| setting.flag == flag && setting.concern == heading);
+            let is_ours = OURS.iter().any(|(ours, longs)| *ours == heading && longs.contains(&long));
+            assert!(is_setting || is_ours, "{}: {flag} stands under {heading}", command.get_name());
+            *seen += 1;
+        }
+        command.get_subcommands().for_each(|command| check(command, seen));
+    }
+
+    #[test]
+    fn each_option_stands_under_its_own_heading() {
+        let mut seen = 0;
+        check(&Cli::command(), &mut seen);
+        assert!(seen > 100, "only {seen} options have a heading");
+    }
 }

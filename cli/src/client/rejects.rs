@@ -22,7 +22,7 @@ use crate::say::plain_line;
 #[command(
     override_usage = "gristmill rejects [OPTIONS] <ID>",
     after_help = "Example:\n  gristmill rejects 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55 > rejects.csv\n\n\
-    The CSV has line, column, reason and message, then the record as it came: what begins with =, +, - or @ is a formula to a\n\
+    The CSV has line, column, reason and message, then the record as it came: what begins with =, +, - or @ is a formula to a \
     spreadsheet, unless --spreadsheet is given. To be corrected and sent again it is better without."
 )]
 pub(crate) struct Rejects {

@@ -13,20 +13,22 @@ use crate::report::Advice;
 
 const USUAL: &str = "http://127.0.0.1:8080";
 
+/// Each argument says it by itself: a heading of the whole struct would stand above what comes after it, too.
+const HEADING: &str = "Server";
+
 /// Which server to talk to. With nothing given: the one that `gristmill up` runs on a data folder here or above.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Server")]
 pub(super) struct Server {
     /// The API [default: that of the `gristmill up` found here, else http://127.0.0.1:8080]
-    #[arg(long, env = "GRISTMILL_API", value_name = "URL", value_parser = address)]
+    #[arg(long, help_heading = HEADING, env = "GRISTMILL_API", value_name = "URL", value_parser = address)]
     api: Option<Url>,
 
     /// The API key [default: the development key of `gristmill up`]
-    #[arg(long, env = "GRISTMILL_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(long, help_heading = HEADING, env = "GRISTMILL_KEY", hide_env_values = true, value_name = "KEY")]
     key: Option<SecretString>,
 
     /// The data folder of a `gristmill up` [default: .gristmill here or in a folder above]
-    #[arg(long, env = "GRISTMILL_DATA_DIR", value_name = "DIR")]
+    #[arg(long, help_heading = HEADING, env = "GRISTMILL_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
 

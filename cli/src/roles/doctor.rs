@@ -11,17 +11,17 @@ use crate::say::plain;
 /// Check Postgres, Redis and the object store, and say what to change
 #[derive(Args, Debug)]
 pub(crate) struct Doctor {
+    /// For machines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    running: Running,
     #[command(flatten)]
     database: DatabaseConfig,
     #[command(flatten)]
     redis: RedisConfig,
     #[command(flatten)]
     store: StoreConfig,
-    #[command(flatten)]
-    running: Running,
-    /// For machines
-    #[arg(long)]
-    json: bool,
 }
 
 impl Doctor {

@@ -14,13 +14,13 @@ use crate::{client::table, report::Advice, say::plain_line};
 pub(crate) struct Keys {
     #[command(subcommand)]
     what: What,
-    #[command(flatten)]
-    database: DatabaseConfig,
-    #[command(flatten)]
-    running: Running,
     /// For machines
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    running: Running,
+    #[command(flatten)]
+    database: DatabaseConfig,
 }
 
 #[derive(Subcommand, Debug)]

@@ -13,9 +13,9 @@ pub(crate) struct Limits {
     #[command(subcommand)]
     what: What,
     #[command(flatten)]
-    database: DatabaseConfig,
-    #[command(flatten)]
     running: Running,
+    #[command(flatten)]
+    database: DatabaseConfig,
 }
 
 #[derive(Subcommand, Debug)]

@@ -26,7 +26,8 @@ use crate::shutdown;
 
 /// Run everything on this machine, with a private Postgres and Redis unless DATABASE_URL and REDIS_URL are given
 ///
-/// Every other setting is read from its environment variable, for the workers too.
+/// Every other setting is read from its environment variable, for the workers too: the help of `api`, `worker` and
+/// `scheduler` lists them.
 #[derive(Args, Debug)]
 pub(crate) struct Up {
     /// Where data, keys and logs are kept

@@ -9,40 +9,42 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+/// Each argument says it by itself: a heading of the whole struct would stand above what comes after it, too.
+const HEADING: &str = "Which jobs";
+
 /// Jobs that meet all of these conditions.
 #[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Which jobs")]
 pub(super) struct Filter {
     /// Only in these states: available (also those that run), scheduled, completed, dead, cancelled, parked
-    #[arg(long = "state", value_name = "STATE", value_delimiter = ',')]
+    #[arg(long = "state", help_heading = HEADING, value_name = "STATE", value_delimiter = ',')]
     states: Vec<JobState>,
 
     /// Only of this queue
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     queue: Option<String>,
 
     /// Only of this name, such as uploads.load_chunk
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     name: Option<String>,
 
     /// Only on behalf of this client
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     client: Option<String>,
 
     /// Only members of this group
-    #[arg(long, value_name = "ID")]
+    #[arg(long, help_heading = HEADING, value_name = "ID")]
     group: Option<Uuid>,
 
     /// Only those enqueued longer ago than this, such as 30m, 12h or 7d
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = parse_duration)]
     older: Option<Duration>,
 
     /// Only those enqueued since this long ago
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = parse_duration)]
     newer: Option<Duration>,
 
     /// Only those with this text in their last error, in capitals or not
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, help_heading = HEADING, value_name = "TEXT")]
     error: Option<String>,
 }
 
