@@ -8,7 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{gristmill, stderr, stdout};
+use super::{
+    gristmill,
+    stack::{Stack, text},
+    stderr, stdout,
+};
 
 struct Up {
     folder: tempfile::TempDir,
@@ -256,4 +260,22 @@ fn killed_it_takes_everything_with_it() {
     let folder = std::mem::replace(&mut up.folder, tempfile::tempdir().unwrap());
     fs::remove_file(folder.path().join(".gristmill/up.json")).unwrap();
     Up::start(folder, &["--workers", "0"]);
+}
+
+/// So compose files and unit files leave a setting out.
+#[test]
+fn a_variable_that_is_empty_is_not_set() {
+    let empty = ["GRISTMILL_SMTP_URL", "GRISTMILL_MAX_COLUMNS", "GRISTMILL_LOG", "GRISTMILL_OUTBOUND_PORTS"];
+    let stack = Stack::start_with(&empty.map(|name| (name, "")));
+    let file = stack.debts("few.csv", 10, "0", "0", 1);
+    let sent = stack.run(&["upload", text(&file)]);
+    assert!(sent.status.success(), "{}", stderr(&sent));
+}
+
+#[test]
+fn workers_that_cannot_work_are_told_in_the_terminal() {
+    let stack = Stack::start_with(&[("GRISTMILL_SMTP_URL", "mail.example.com:25")]);
+    let said = || fs::read_to_string(stack.folder.path().join("up.log")).unwrap();
+    let told = || said().contains("worker-1 ends as soon as it starts") && said().contains("mails cannot be sent");
+    assert!(within(Duration::from_secs(90), told), "{}", said());
 }

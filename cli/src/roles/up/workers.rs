@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::sources::Sources;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Who ends sooner, and this many times, has not been killed: it cannot work.
+const AT_ONCE: Duration = Duration::from_secs(5);
+const TOO_OFTEN: u32 = 2;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) struct Workers(JoinSet<()>);
@@ -54,7 +57,7 @@ struct Worker {
 
 impl Worker {
     async fn keep(self, shutdown: CancellationToken) {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut too_soon) = (FIRST_PAUSE, 0);
         while !shutdown.is_cancelled() {
             let begin = Instant::now();
             match self.spawn() {
@@ -69,6 +72,10 @@ impl Worker {
                 Err(error) => {
                     tracing::error!(worker = self.label, error = format!("{error:#}"), "a worker does not start")
                 }
+            }
+            too_soon = if begin.elapsed() < AT_ONCE { too_soon + 1 } else { 0 };
+            if too_soon == TOO_OFTEN {
+                super::summary::worker_does_not_stay(&self.label, &self.log);
             }
             pause =
                 if begin.elapsed() > Duration::from_secs(30) { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
