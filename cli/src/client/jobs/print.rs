@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use gristmill_queue::{AttemptView, JobCount, JobView};
+use gristmill_queue::{AttemptView, JobCount, JobState, JobView};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -46,6 +46,11 @@ impl fmt::Display for Count {
     }
 }
 
+/// One that has succeeded needed one more than those that failed, which is what the ledger counts.
+fn tries(job: &JobView) -> u32 {
+    job.attempt + u32::from(job.state == JobState::Completed)
+}
+
 /// In 80 columns; the error of a job that has one stands below it.
 pub(in crate::client) fn job_table(jobs: &[Job]) -> String {
     let rows: Vec<[String; 5]> = jobs
@@ -55,7 +60,7 @@ pub(in crate::client) fn job_table(jobs: &[Job]) -> String {
                 job.id.to_string(),
                 job.state.to_string(),
                 short(&job.name, 18),
-                format!("{}/{}", job.attempt, job.max_attempts),
+                format!("{}/{}", tries(job), job.max_attempts),
                 age(job.created_at),
             ]
         })
@@ -104,7 +109,7 @@ pub(super) fn detail(value: &Value) -> anyhow::Result<String> {
     line("queue", Some(format!("{}, priority {}", job.queue, job.priority)));
     line("client", client.clone());
     line("group", detail.group.as_ref().map(Group::line));
-    line("tries", Some(format!("{} of {}", job.attempt, job.max_attempts)));
+    line("tries", Some(format!("{} of {}", tries(job), job.max_attempts)));
     line("redriven", (job.redriven > 0).then(|| format!("{} times", job.redriven)));
     line("enqueued", Some(time(job.created_at)));
     let is_later = job.run_at > jiff::Timestamp::now();
