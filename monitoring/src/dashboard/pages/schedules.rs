@@ -1,7 +1,9 @@
 //! Jobs by the clock.
 
+use std::collections::HashMap;
+
 use askama::Template;
-use gristmill_queue::{ScheduleView, TickView};
+use gristmill_queue::ScheduleView;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::dashboard::{
@@ -31,32 +33,73 @@ const SLOTS: usize = 48;
 const SLOT: i64 = 1_800;
 
 pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
+    let now = Timestamp::now();
+    let mut ticks = ticks(app, now).await?;
     let mut schedules = Vec::new();
     for schedule in app.queue.schedules().list().await? {
-        let ticks = app.queue.schedules().ticks(&schedule.name, None, 200).await?.ticks;
-        let strip = strip(&ticks, Timestamp::now());
+        let strip = strip(&ticks.remove(&schedule.name).unwrap_or_default(), now);
         schedules.push((schedule, strip));
     }
     Inside::of("Schedules", &Page { schedules, operator })
 }
 
-/// What became of the newest 200 ticks, by when they were to be.
-fn strip(ticks: &[TickView], now: Timestamp) -> Strip {
-    // Slots begin at full half hours, so that the strip moves twice an hour and not with every look.
-    let end = now.as_second().div_euclid(SLOT) + 1;
-    let mut counts = vec![[0_usize; 3]; SLOTS];
-    for tick in ticks {
-        let back = end - 1 - tick.fire_at.as_second().div_euclid(SLOT);
-        let Some(slot) = usize::try_from(back).ok().filter(|back| *back < SLOTS) else { continue };
-        let state = tick.job_state.as_deref().unwrap_or("");
-        let kind = if tick.job_id.is_none() { 2 } else { usize::from(matches!(state, "dead" | "parked")) };
-        counts[SLOTS - 1 - slot][kind] += 1;
+/// What became of the ticks of one slot.
+#[derive(Clone, Copy, Default, sqlx::FromRow)]
+struct Counts {
+    ran: i64,
+    died: i64,
+    missed: i64,
+}
+
+/// Slots begin at full half hours, so that the strip moves twice an hour and not with every look. The number of the one
+/// after this.
+fn end_of(now: Timestamp) -> i64 {
+    now.as_second().div_euclid(SLOT) + 1
+}
+
+/// All ticks of the strip, by schedule, with the number of their slot. A schedule of every second has 86,400.
+async fn ticks(app: &App, now: Timestamp) -> Result<HashMap<String, Vec<(i64, Counts)>>, sqlx::Error> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        schedule: String,
+        slot: i64,
+        #[sqlx(flatten)]
+        counts: Counts,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select t.schedule, floor(extract(epoch from t.fire_at) / $1)::bigint as slot,
+                count(t.job_id) filter (where j.state is null or j.state not in ('dead', 'parked')) as ran,
+                count(*) filter (where j.state in ('dead', 'parked')) as died,
+                count(*) filter (where t.job_id is null) as missed
+         from schedule_ticks t left join jobs j on j.id = t.job_id
+         where t.fire_at >= to_timestamp($1 * $2)
+         group by 1, 2",
+    )
+    .bind(SLOT)
+    .bind(end_of(now) - SLOTS as i64)
+    .fetch_all(&app.pool)
+    .await?;
+    let mut found: HashMap<String, Vec<(i64, Counts)>> = HashMap::new();
+    for row in rows {
+        found.entry(row.schedule).or_default().push((row.slot, row.counts));
+    }
+    Ok(found)
+}
+
+/// The slots, by when their ticks were to be.
+fn strip(ticks: &[(i64, Counts)], now: Timestamp) -> Strip {
+    let end = end_of(now);
+    let mut counts = vec![Counts::default(); SLOTS];
+    for (slot, of_slot) in ticks {
+        if let Some(counts) = usize::try_from(slot - end + SLOTS as i64).ok().and_then(|n| counts.get_mut(n)) {
+            *counts = *of_slot;
+        }
     }
     let from = |n: usize| Timestamp::from_second((end - SLOTS as i64 + n as i64) * SLOT).unwrap_or(now);
     counts
         .iter()
         .enumerate()
-        .map(|(n, [ran, died, missed])| {
+        .map(|(n, Counts { ran, died, missed })| {
             let tone = match (ran, died, missed) {
                 (0, 0, 0) => "calm",
                 (_, 0, 0) => "done",
@@ -81,5 +124,19 @@ mod tests {
         assert_eq!(slots.len(), 48);
         assert!(slots[47].title.starts_with("10:00 to 10:30 UTC: 0 ran"), "{}", slots[47].title);
         assert!(slots[0].title.starts_with("10:30 to 11:00 UTC"), "{}", slots[0].title);
+    }
+
+    #[test]
+    fn a_tick_stands_in_its_slot() {
+        let now: Timestamp = "2026-11-27T10:10:00Z".parse().unwrap();
+        let slot = |at: &str| at.parse::<Timestamp>().unwrap().as_second() / SLOT;
+        let ran = Counts { ran: 30, ..Counts::default() };
+        let missed = Counts { ran: 1, missed: 2, ..Counts::default() };
+        let old = slot("2026-11-26T10:29:00Z");
+        let ticks = [(slot("2026-11-26T10:30:00Z"), ran), (slot("2026-11-27T10:05:00Z"), missed), (old, ran)];
+        let slots = strip(&ticks, now);
+        let told: Vec<_> = slots.iter().filter(|slot| slot.tone != "calm").map(|slot| slot.title.as_str()).collect();
+        let wanted = ["10:30 to 11:00 UTC: 30 ran, 0 died, 0 missed", "10:00 to 10:30 UTC: 1 ran, 0 died, 2 missed"];
+        assert_eq!(told, wanted);
     }
 }
