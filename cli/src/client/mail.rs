@@ -129,7 +129,12 @@ impl Mail {
 fn mail_table(mails: &[Value]) -> String {
     const HEAD: [&str; 4] = ["ID", "STATE", "TO", "SUBJECT"];
     let rows = mails.iter().map(|mail| {
-        let state = if mail["bounce"].is_string() { "bounced".to_owned() } else { text(&mail["state"]) };
+        let state = match (mail["bounce"].is_string(), mail["attempts"].as_i64()) {
+            (true, _) => "bounced".to_owned(),
+            // No server was talked to: there is none.
+            (_, Some(0)) if mail["state"] == "sent" => "kept".to_owned(),
+            _ => text(&mail["state"]),
+        };
         [text(&mail["id"]), state, short(&text(&mail["recipient"]), 32), short(&text(&mail["subject"]), 64)]
     });
     table(HEAD, [false; 4], &rows.collect::<Vec<_>>())

@@ -35,7 +35,7 @@ fn the_mails_of_a_run_are_listed_shown_and_saved_and_bounces_told() {
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["ID", "STATE", "TO", "SUBJECT"]);
     let subject = mails[0]["subject"].as_str().unwrap();
-    assert_eq!((&rows[1][1..3], rows.len()), (&["sent", to][..], 2), "{table}");
+    assert_eq!((&rows[1][1..3], rows.len()), (&["kept", to][..], 2), "{table}");
     assert!(subject.starts_with(&rows[1][3..5].join(" ")), "{table}");
     let shown: Value = serde_json::from_str(&said(&["mail", "show", id])).unwrap();
     assert_eq!((shown["recipient"].as_str(), shown["kept"].as_bool()), (Some(to), Some(true)));

@@ -154,6 +154,20 @@ pub(super) fn attempts(state: &gristmill_queue::JobState, failed: &u32, most: &u
     format!("{made}/{most}")
 }
 
+/// `once`, `twice`, `3 times`.
+pub(super) fn times(number: impl Whole) -> String {
+    match number.whole() {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{} times", count(number)),
+    }
+}
+
+/// Whose share a queue's limit by key is: its jobs say it.
+pub(super) fn sharer(queue: &str) -> &'static str {
+    if queue == <gristmill_webhooks::jobs::Deliver as gristmill_queue::Job>::QUEUE { "endpoint" } else { "client" }
+}
+
 /// How an attempt ended: after the last one nothing is tried again.
 pub(super) fn outcome<'a>(outcome: &'a str, attempt: &u32, most: &u32) -> &'a str {
     if outcome == "retried" && attempt >= most { "failed" } else { outcome }
@@ -187,6 +201,11 @@ pub(super) fn engine(outcome: &str) -> &str {
     if outcome.starts_with("does not answer") { "unreachable" } else { outcome }
 }
 
+/// What became of a mail: one that went nowhere is not called sent.
+pub(super) fn mail_state(mail: &gristmill_mail::read::Mail) -> String {
+    if mail.went_nowhere() { "kept".to_owned() } else { mail.state.to_string() }
+}
+
 /// What a state means for its colour.
 pub(super) fn tone(state: impl ToString) -> &'static str {
     match state.to_string().as_str() {
@@ -211,6 +230,8 @@ mod tests {
             [outcome("retried", &7, &8), outcome("retried", &8, &8), outcome("panicked", &8, &8)],
             ["retried", "failed", "panicked"]
         );
+        assert_eq!([times(1_u32), times(2_u32), times(1_204_u32)], ["once", "twice", "1,204 times"]);
+        assert_eq!([sharer("webhooks"), sharer("normalizations")], ["endpoint", "client"]);
         assert_eq!([score(0.927_523_26_f32), score(1.0_f64)], ["0.93", "1.00"]);
     }
 

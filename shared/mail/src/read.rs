@@ -46,6 +46,14 @@ pub struct Mail {
     pub sent_at: Option<Timestamp>,
 }
 
+impl Mail {
+    /// It counts as sent, and went nowhere: there was no mail server, so it was kept.
+    #[must_use]
+    pub fn went_nowhere(&self) -> bool {
+        self.state == State::Sent && self.attempts == 0
+    }
+}
+
 impl FromRow<'_, PgRow> for Mail {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let time =

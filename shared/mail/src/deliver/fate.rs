@@ -5,8 +5,10 @@ use crate::{Kind, smtp::Outcome};
 /// What became of one mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// The server, or the store, has it. The text is there when it was kept.
+    /// The server has it. The text is there when it was kept too.
     Sent(Option<String>),
+    /// There is no server: the store has it, and nobody else.
+    Kept(String),
     /// Its address was known to take no mail.
     Suppressed(String),
     /// Its address turned out to take no mail.
@@ -37,7 +39,7 @@ impl Fate {
     /// The word of the metric.
     pub(super) const fn as_str(&self) -> &'static str {
         match self {
-            Self::Sent(_) => "sent",
+            Self::Sent(_) | Self::Kept(_) => "sent",
             Self::Suppressed(_) | Self::Dead(_) => "suppressed",
             Self::Failed(_) => "failed",
             Self::Deferred(_) => "deferred",
@@ -53,7 +55,7 @@ impl Fate {
             | Self::Failed(error)
             | Self::Deferred(error)
             | Self::Unreachable(error) => Some(error),
-            Self::Sent(_) | Self::Left | Self::Later(_) => None,
+            Self::Sent(_) | Self::Kept(_) | Self::Left | Self::Later(_) => None,
         }
     }
 }

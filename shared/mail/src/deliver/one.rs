@@ -91,8 +91,9 @@ impl Errand {
             return Fate::of(outcome, None);
         }
         match (keep::put(self.mailer.store(), self.row.id, raw).await, self.mailer.way()) {
-            (Ok(()), _) => Fate::Sent(Some(text)),
+            (Ok(()), Way::Smtp(_)) => Fate::Sent(Some(text)),
             // There it was the whole way.
+            (Ok(()), Way::Store) => Fate::Kept(text),
             (Err(error), Way::Store) => Fate::Unreachable(error.to_string()),
             (Err(error), Way::Smtp(_)) => {
                 tracing::warn!(mail = %self.row.id, %error, "a mail that was sent could not be kept");

@@ -39,18 +39,23 @@ impl Recorder {
     }
 
     async fn write(&self, batch: &[Told]) -> Result<(), sqlx::Error> {
-        let tried = |fate: &Fate| !matches!(fate, Fate::Left | Fate::Later(_) | Fate::Suppressed(_));
+        // Attempts are those with a server.
+        let tried = |fate: &Fate| !matches!(fate, Fate::Kept(_) | Fate::Left | Fate::Later(_) | Fate::Suppressed(_));
         // What comes again all the same, for it was only put off, takes its row again.
-        let over = |fate: &Fate| !matches!(fate, Fate::Sent(_) | Fate::Suppressed(_) | Fate::Dead(_) | Fate::Failed(_));
+        let over = |fate: &Fate| matches!(fate, Fate::Deferred(_) | Fate::Unreachable(_) | Fate::Left | Fate::Later(_));
         let gave_up = |fate: &Fate| self.last && over(fate);
         let state = |fate: &Fate| match fate {
-            Fate::Sent(_) => "sent",
+            Fate::Sent(_) | Fate::Kept(_) => "sent",
             Fate::Suppressed(_) | Fate::Dead(_) => "suppressed",
             Fate::Failed(_) => "failed",
             fate if gave_up(fate) => "failed",
             Fate::Deferred(_) | Fate::Unreachable(_) | Fate::Left | Fate::Later(_) => "sending",
         };
-        let text = |fate: &Fate| if let Fate::Sent(Some(text)) = fate { Some(text.clone()) } else { None };
+        let text = |fate: &Fate| match fate {
+            Fate::Sent(text) => text.clone(),
+            Fate::Kept(text) => Some(text.clone()),
+            _ => None,
+        };
         let fates = || batch.iter().map(|told| &told.fate);
         let mut tx = self.pool.begin().await?;
         sqlx::query(
@@ -96,7 +101,7 @@ fn count(report: &mut Report, told: Told) {
         report.error = Some(error.to_owned());
     }
     match told.fate {
-        Fate::Sent(_) => report.sent += 1,
+        Fate::Sent(_) | Fate::Kept(_) => report.sent += 1,
         Fate::Suppressed(_) | Fate::Dead(_) => report.suppressed += 1,
         Fate::Failed(_) => report.failed += 1,
         Fate::Deferred(_) => report.deferred.push((told.kind, told.reference)),

@@ -91,7 +91,11 @@ fn events(bill: &Bill, payments: &[Payment], mails: &[Mail], zone: &jiff::tz::Ti
             Kind::BillOverdue => "reminded that it is overdue",
             _ => "receipt mailed",
         };
-        events.extend(mail.sent_at.map(|sent| at(sent, format!("{what} to {}", mail.recipient))));
+        let what = match mail.went_nowhere() {
+            true => format!("mail to {} kept, not sent: there is no mail server", mail.recipient),
+            false => format!("{what} to {}", mail.recipient),
+        };
+        events.extend(mail.sent_at.map(|sent| at(sent, what)));
     }
     events.push(on(bill.due_on, "due"));
     for payment in payments {
