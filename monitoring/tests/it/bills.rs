@@ -31,18 +31,24 @@ async fn billed(site: &Site) -> i32 {
     .execute(&site.stack.pool)
     .await
     .unwrap();
-    for (number, kind, end) in
-        [(3, "bill_new", ""), (3, "bill_reminder", "/3"), (30, "bill_new", ""), (4, "bill_new", "")]
-    {
+    for (number, kind, end, attempts) in [
+        (3, "bill_new", "", 1),
+        (3, "bill_reminder", "/3", 1),
+        (30, "bill_new", "", 1),
+        (4, "bill_new", "", 1),
+        // There was no mail server: it was kept.
+        (2, "bill_overdue", "/5", 0),
+    ] {
         let id = BillId { client_id: client, number }.to_string();
         sqlx::query(
-            "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, state, sent_at)
-             values (gen_random_uuid(), $1, $2, $3, 'carla@example.com', $2 || ' of ' || $4, $3 || '@x', 'sent', '2026-01-16T09:00:00Z')",
+            "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, state, attempts, sent_at)
+             values (gen_random_uuid(), $1, $2, $3, 'carla@example.com', $2 || ' of ' || $4, $3 || '@x', 'sent', $5, '2026-01-16T09:00:00Z')",
         )
         .bind(client)
         .bind(kind)
         .bind(format!("{id}{end}"))
         .bind(number)
+        .bind(attempts)
         .execute(&site.stack.pool)
         .await
         .unwrap();
@@ -61,7 +67,18 @@ async fn bills_are_added_up_and_found() {
     let site = Site::open().await;
     billed(&site).await;
     let (_, all) = site.page("/bills").await;
-    holds(&all, &["6,000.00 BRL", "3,956.78 BRL", "2,500.00 BRL", "1,500.00 BRL", "4 bills", "Ana Lima", "Davi Reis"]);
+    holds(
+        &all,
+        &[
+            "6,000.00 BRL",
+            "3,956.78 BRL",
+            "2,500.00 BRL",
+            "1,500.00 BRL",
+            "4 bills, 1 of them cancelled",
+            "Ana Lima",
+            "Davi Reis",
+        ],
+    );
     let found = async |query: &str| {
         let (_, text) = site.page(&format!("/bills?{query}")).await;
         ["Ana Lima", "Bruno Sá", "Carla Dias", "Davi Reis"].map(|name| text.contains(&format!("<td>{name}</td>")))
@@ -109,7 +126,10 @@ async fn a_bill_tells_what_happened_to_it() {
     let order = ["issued", "mailed to", "3,456.78 BRL paid by", "> due"].map(|what| text.rfind(what));
     assert!(order.is_sorted() && order[0].is_some(), "{order:?}: {text}");
     assert!(page(1).await.1.contains("Withdraw"));
-    assert!(!page(2).await.1.contains("Withdraw"), "something was paid of it");
+    let (_, kept) = page(2).await;
+    assert!(!kept.contains("Withdraw"), "something was paid of it");
+    holds(&kept, &["mail to carla@example.com kept, not sent", r#"<span class="state calm">kept</span>"#]);
+    assert!(!kept.contains("reminded that it is overdue to") && !kept.contains(">sent<"), "{kept}");
     assert_eq!(page(77).await.0, 404);
     assert_eq!(site.page("/bills/march").await.0, 404);
 }

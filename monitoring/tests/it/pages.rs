@@ -202,6 +202,7 @@ async fn what_was_not_kept_is_not_accepted() {
         let (_, one) = site.page(&format!("/uploads/{id}")).await;
         assert!(one.contains(r#"<h2>Accepted</h2><p class="figure">0</p>"#), "{state}: {one}");
         assert!(one.contains("4,881 valid rows, none of them kept"), "{state}: {one}");
+        assert!(!one.contains(r#"class="under-way""#) && !one.contains("so far"), "it has ended: {one}");
     }
     upload(&site, "completed", None, [4_881, 1, 0], &[]).await;
     assert!(site.page("/uploads").await.1.contains("4,881"));
@@ -269,8 +270,32 @@ async fn a_group_says_whose_it_is() {
     .await
     .unwrap();
     let (_, text) = site.page("/groups").await;
-    let upload = r#"<a href="/uploads/01940000-0000-7000-8000-000000000001">march.csv</a></td><td>acme</td>"#;
+    let upload = r#"<a href="/uploads/01940000-0000-7000-8000-000000000001">march.csv</a></td><td class="name" title="acme">acme</td>"#;
     assert!(text.contains(upload), "{text}");
+    let (_, one) = site.page("/groups/01940000-0000-7000-8000-000000000002").await;
+    let of = r#"<dt>Of</dt><dd><a href="/uploads/01940000-0000-7000-8000-000000000001">march.csv</a></dd><dt>Client</dt><dd>acme</dd>"#;
+    assert!(one.contains(of), "{one}");
+}
+
+/// A schedule of every minute has more ticks in a day than a page of ticks.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_tick_of_a_day_is_in_its_strip() {
+    let site = Site::open().await;
+    sqlx::raw_sql(
+        "insert into schedules (name, cron, time_zone, job, next_at)
+         values ('often', '* * * * *', 'UTC', '{\"name\": \"x\", \"queue\": \"q\", \"priority\": 5, \"max_attempts\": 8, \"payload\": {}}',
+                 now() + interval '1 day');
+         insert into schedule_ticks (schedule, fire_at, cause, job_id)
+         select 'often', date_trunc('hour', now()) - n * interval '1 minute', 'due', gen_random_uuid() from generate_series(1, 1320) n;
+         insert into schedule_ticks (schedule, fire_at, cause)
+         select 'often', date_trunc('hour', now()) - interval '20 hours 30 seconds', 'missed'",
+    )
+    .execute(&site.stack.pool)
+    .await
+    .unwrap();
+    let (_, text) = site.page("/schedules").await;
+    assert_eq!(text.matches(": 30 ran, 0 died, 0 missed").count(), 43, "{text}");
+    assert_eq!(text.matches(": 30 ran, 0 died, 1 missed").count(), 1, "{text}");
 }
 
 /// Three pages, with a way back from each.

@@ -16,6 +16,8 @@ pub struct Total {
     pub currency: String,
     /// How many there are, cancelled ones too.
     pub bills: i64,
+    /// How many of them are cancelled.
+    pub cancelled: i64,
     /// What all ask for that are not cancelled.
     #[sqlx(try_from = "String")]
     pub billed: Sum,
@@ -41,7 +43,7 @@ pub async fn of(
     today: Date,
 ) -> Result<Vec<Total>, sqlx::Error> {
     let mut sql = QueryBuilder::new(
-        "select r.currency, count(*) as bills,
+        "select r.currency, count(*) as bills, count(*) filter (where b.state = 'cancelled') as cancelled,
                 coalesce(sum(b.amount_minor) filter (where b.state <> 'cancelled'), 0)::text as billed,
                 coalesce(sum(b.paid_minor) filter (where b.state <> 'cancelled'), 0)::text as paid,
                 coalesce(sum(greatest(b.amount_minor - b.paid_minor, 0)) filter (where b.state = 'open'), 0)::text as open,

@@ -44,7 +44,10 @@ pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
 #[derive(sqlx::FromRow)]
 struct Of {
     group_id: Uuid,
+    client_id: i32,
     client: String,
+    /// Of a billing run.
+    run_id: Option<Uuid>,
     /// Of an upload.
     upload_id: Option<Uuid>,
     filename: Option<String>,
@@ -58,11 +61,11 @@ async fn owners(app: &App, groups: &[Uuid]) -> Result<HashMap<Uuid, Of>, sqlx::E
     };
     let (Some(first), Some(last)) = (groups.iter().min(), groups.iter().max()) else { return Ok(HashMap::new()) };
     let found: Vec<Of> = sqlx::query_as(
-        "select u.group_id, c.name as client, u.id as upload_id, u.filename
+        "select u.group_id, c.id as client_id, c.name as client, null::uuid as run_id, u.id as upload_id, u.filename
          from uploads u join clients c on c.id = u.client_id
          where u.id between $2 and $3 and u.group_id = any($1)
          union all
-         select r.group_id, c.name, null, null from billing_runs r join clients c on c.id = r.client_id
+         select r.group_id, c.id, c.name, r.id, null, null from billing_runs r join clients c on c.id = r.client_id
          where r.group_id = any($1)",
     )
     .bind(groups)
@@ -78,6 +81,7 @@ async fn owners(app: &App, groups: &[Uuid]) -> Result<HashMap<Uuid, Of>, sqlx::E
 struct One {
     detail: GroupDetail,
     owner: Option<Owner>,
+    of: Option<Of>,
     operator: bool,
 }
 
@@ -86,5 +90,6 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<In
     let Some(detail) = app.queue.groups().get(id).await? else { return Ok(None) };
     let owner = Owner::of_group(&app.pool, id).await?;
     let title = detail.group.name.clone().unwrap_or_else(|| format!("Group {}", say::short(id)));
-    Inside::of(title, &One { detail, owner, operator })
+    let of = owners(app, &[id.0]).await?.remove(&id.0);
+    Inside::of(title, &One { detail, owner, of, operator })
 }

@@ -33,6 +33,13 @@ struct One {
     operator: bool,
 }
 
+impl One {
+    /// What the limit by key is called.
+    fn limit_by_key(&self) -> String {
+        format!("Per-{} limit", say::sharer(&self.queue.name))
+    }
+}
+
 pub(super) async fn one(app: &App, operator: bool, name: &str) -> Result<Option<Inside>, Fault> {
     let known = app.queue.queues().list().await?.into_iter().find(|queue| queue.name == name);
     known.map_or(Ok(None), |queue| Inside::of(format!("Queue {name}"), &One { queue, operator }))

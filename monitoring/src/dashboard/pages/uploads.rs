@@ -66,6 +66,13 @@ struct One {
     last_row_at: Option<Timestamp>,
 }
 
+impl One {
+    /// It has not ended yet, one way or the other.
+    fn under_way(&self) -> bool {
+        matches!(self.upload.state, State::Receiving | State::Processing)
+    }
+}
+
 /// A chunk on the map.
 struct Cell {
     tone: &'static str,
