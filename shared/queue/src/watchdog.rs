@@ -58,7 +58,7 @@ pub(crate) async fn watch(queue: Queue, process: Process) {
 async fn backlog(pool: &PgPool, queues: &[String]) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(
         "select n.name from unnest($1::text[]) as n (name)
-         where exists (select from jobs j where j.state = 'available' and j.queue = n.name)
+         where exists (select from jobs j where j.state = 'available' and j.queue = n.name and j.queue <> '')
            and not exists (select from queues q where q.name = n.name and q.paused)",
     )
     .bind(queues)

@@ -59,7 +59,8 @@ pub(crate) async fn miscounted(pool: &PgPool, age: Duration, limit: i64) -> Resu
 pub(crate) async fn not_due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, QueueError> {
     Ok(sqlx::query_scalar(
         "select i.id from unnest($1::uuid[]) as i (id)
-         where not exists (select from jobs j where j.id = i.id and j.state = 'available')",
+             left join lateral (select j.state from jobs j where j.id = i.id limit 1) j on true
+         where j.state is distinct from 'available'",
     )
     .bind(ids)
     .fetch_all(pool)
@@ -69,7 +70,8 @@ pub(crate) async fn not_due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, Qu
 /// Of these ids, those that are not to be done (any more, or yet), and whether the ledger knows them at all.
 pub(crate) async fn ended(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, bool)>, QueueError> {
     Ok(sqlx::query_as(
-        "select i.id, j.id is not null from unnest($1::uuid[]) as i (id) left join jobs j on j.id = i.id
+        "select i.id, j.id is not null from unnest($1::uuid[]) as i (id)
+             left join lateral (select j.id, j.state from jobs j where j.id = i.id limit 1) j on true
          where j.state is distinct from 'available'",
     )
     .bind(ids)

@@ -23,19 +23,20 @@ pub struct Depth {
 
 /// A look at the index for each queue and state there is, and at most [`COUNTED`] rows of each.
 const DEPTHS: &str = "with recursive kinds as (
-        (select state, queue from jobs where state in ('available', 'scheduled', 'dead', 'parked')
+        (select state, queue from jobs where state in ('available', 'scheduled', 'dead', 'parked') and queue <> ''
          order by state, queue limit 1)
         union all
         select next.state, next.queue from kinds k cross join lateral (
             select j.state, j.queue from jobs j
-            where j.state in ('available', 'scheduled', 'dead', 'parked') and (j.state, j.queue) > (k.state, k.queue)
+            where j.state in ('available', 'scheduled', 'dead', 'parked') and j.queue <> '' and (j.state, j.queue) > (k.state, k.queue)
             order by j.state, j.queue limit 1) next
     )
     select k.queue, k.state, c.jobs, extract(epoch from now() - c.since)::float8 as oldest_seconds
     from kinds k cross join lateral (
         select count(*) as jobs, min(first.since) as since from (
             select coalesce(j.finished_at, j.run_at) as since from jobs j
-            where j.state in ('available', 'scheduled', 'dead', 'parked') and j.state = k.state and j.queue = k.queue
+            where j.state in ('available', 'scheduled', 'dead', 'parked') and j.queue <> ''
+              and j.state = k.state and j.queue = k.queue
             order by j.run_at limit $1) first
     ) c
     where c.jobs > 0 order by k.queue, k.state";

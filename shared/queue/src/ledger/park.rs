@@ -19,7 +19,7 @@ pub(crate) async fn unpark(
         "with known as (select * from unnest($3::text[], $6::int[]) as k (name, version)),
          readable as (
             select id from jobs j
-            where state = 'parked' and parked_by <> $1 and queue = any($2)
+            where state = 'parked' and parked_by <> $1 and queue = any($2) and queue <> ''
               and exists (select from known k where k.name = j.name and k.version >= j.version)
               and not exists (select from jobs o where o.unique_key = j.unique_key and o.state in ('available', 'scheduled'))
               and not exists (select from jobs o where o.unique_key = j.unique_key and o.id < j.id and o.state = 'parked'

@@ -1,11 +1,18 @@
 //! What is read of a ledger costs the same however much is in it: rows that Postgres looked at, not time.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use gristmill_queue::{Queue, QueueError};
+use gristmill_queue::{Job, Options, Queue, QueueError, Worker};
+use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
-use crate::support::{bench, config};
+use crate::support::{LONG, bench, config, until, work};
 
 /// A queue whose every statement goes through one connection, which can be told to say what it did.
 async fn counted() -> (Queue, PgPool, gristmill_platform::testing::Stack) {
@@ -102,4 +109,52 @@ async fn a_prune_goes_by_the_end_of_jobs_and_walks_over_no_dead_ones() {
     .await
     .unwrap();
     assert_eq!(queue.prune_dead(Duration::from_secs(3_600)).await.unwrap(), 5_000);
+}
+
+#[derive(Serialize, Deserialize)]
+struct Nothing;
+
+impl Job for Nothing {
+    const NAME: &'static str = "nothing";
+}
+
+#[tokio::test]
+async fn a_burst_is_found_by_its_ids_where_statistics_know_of_an_idle_queue() {
+    const BURST: u64 = 5_000;
+    let (queue, pool, _stack) = counted().await;
+    insert(&pool, 10_000, "completed", "default").await;
+    let done = Arc::new(AtomicU64::new(0));
+    let worker = {
+        let done = Arc::clone(&done);
+        Worker::builder(&queue).queue("default", 64).register::<Nothing>(move |_, _| {
+            done.fetch_add(1, Relaxed);
+            async { Ok(()) }
+        })
+    };
+    let worker = worker.build();
+    let _running = work(&worker);
+    let ended = async |number: u64| {
+        until("all ran", LONG, async || done.load(Relaxed) >= number).await;
+        let left = "select count(*) = 0 from jobs where state = 'available'";
+        until("all are done", LONG, async || sqlx::query_scalar(left).fetch_one(&pool).await.unwrap()).await;
+    };
+    // Some alone, so that Postgres keeps its plans for them.
+    for n in 1..=20 {
+        let mut tx = pool.begin().await.unwrap();
+        let enqueued = queue.enqueue(&mut tx, &Nothing, &Options::default()).await.unwrap();
+        tx.commit().await.unwrap();
+        queue.push(enqueued).await;
+        ended(n).await;
+    }
+    sqlx::query("analyze jobs").execute(&pool).await.unwrap();
+    let before = read(&pool).await;
+    let jobs: Vec<Nothing> = (0..BURST).map(|_| Nothing).collect();
+    let mut tx = pool.begin().await.unwrap();
+    let enqueued = queue.enqueue_all(&mut tx, &jobs, &Options::default()).await.unwrap();
+    tx.commit().await.unwrap();
+    queue.push(enqueued).await;
+    until("all ran", LONG, async || done.load(Relaxed) >= 20 + BURST).await;
+    let rows = read(&pool).await - before;
+    assert!(rows < 50 * BURST.cast_signed(), "{rows} rows and entries were read for {BURST} jobs");
+    ended(20 + BURST).await;
 }

@@ -219,7 +219,7 @@ impl Walk {
             query.push(" and state = any(").push_bind(states).push(")");
         }
         if let Some(queue) = filter.queue.clone() {
-            query.push(" and queue = ").push_bind(queue);
+            query.push(" and queue <> '' and queue = ").push_bind(queue);
         }
         if let Some(name) = filter.name.clone() {
             query.push(" and name = ").push_bind(name);

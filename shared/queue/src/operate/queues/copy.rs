@@ -54,7 +54,7 @@ impl Queue {
         let drained: Vec<String> = sqlx::query_scalar(
             "update queues q set paused = true, draining_at = null, updated_at = clock_timestamp()
              where draining_at is not null and not exists (
-                select from jobs j where j.state = 'available' and j.queue = q.name and j.run_at <= q.draining_at)
+                select from jobs j where j.state = 'available' and j.queue = q.name and j.queue <> '' and j.run_at <= q.draining_at)
              returning name",
         )
         .fetch_all(self.pool())
