@@ -1,20 +1,6 @@
 //! Cron expressions in words, where there are short ones.
 
-const DAYS: [&str; 8] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
+use jiff::{ToSpan as _, civil::Date};
 
 /// `every 10 minutes`, `Monday to Friday at 06:30`; none for what is better read as it is written.
 pub(super) fn words(cron: &str) -> Option<String> {
@@ -91,8 +77,8 @@ fn days(day: &str, month: &str, weekday: &str) -> Option<String> {
             Some(format!("on {noun} {} of the month", listed(&days)))
         }
         (_, _, "*") => {
-            let month = number(month, 12)?.checked_sub(1)?;
-            Some(format!("on {} {}", number(day, 31)?, MONTHS.get(month as usize)?))
+            let month = Date::new(2024, i8::try_from(number(month, 12)?).ok()?, 1).ok()?.strftime("%B");
+            Some(format!("on {} {month}", number(day, 31)?))
         }
         _ => None,
     }
@@ -102,14 +88,16 @@ fn days(day: &str, month: &str, weekday: &str) -> Option<String> {
 fn span(part: &str) -> Option<String> {
     match part.split_once('-') {
         Some((from, to)) => Some(format!("{} to {}", weekday(from)?, weekday(to)?)),
-        None => weekday(part).map(str::to_owned),
+        None => weekday(part),
     }
 }
 
-fn weekday(word: &str) -> Option<&'static str> {
+fn weekday(word: &str) -> Option<String> {
+    const SUNDAY: Date = Date::constant(2024, 1, 7);
+    let name = |number: u32| SUNDAY.saturating_add(i64::from(number).days()).strftime("%A").to_string();
     match number(word, 7) {
-        Some(number) => Some(DAYS[number as usize]),
-        None => DAYS.into_iter().find(|day| word.len() == 3 && day[..3].eq_ignore_ascii_case(word)),
+        Some(number) => Some(name(number)),
+        None => (0..7).map(name).find(|day| word.len() == 3 && day[..3].eq_ignore_ascii_case(word)),
     }
 }
 
@@ -141,6 +129,9 @@ mod tests {
             ("30 6 * * 1-5", "Monday to Friday at 06:30"),
             ("0 9 * * MON,thu", "Monday and Thursday at 09:00"),
             ("0 0 * * 7", "Sunday at 00:00"),
+            ("0 0 * * 0", "Sunday at 00:00"),
+            ("0 0 * * Sat,2", "Saturday and Tuesday at 00:00"),
+            ("0 4 31 1 *", "on 31 January at 04:00"),
             ("0 4 1,15 * *", "on days 1 and 15 of the month at 04:00"),
             ("0 4 24 12 *", "on 24 December at 04:00"),
             ("@daily", "every day at 00:00"),
@@ -151,9 +142,21 @@ mod tests {
 
     #[test]
     fn what_is_not_known_for_certain_has_none() {
-        for cron in
-            ["", "* * *", "*/0 * * * *", "1-5 * * * *", "0 25 * * *", "0 3 L * *", "0 3 * * 1#2", "0 3 1 * 1", "x"]
-        {
+        for cron in [
+            "",
+            "* * *",
+            "*/0 * * * *",
+            "1-5 * * * *",
+            "0 25 * * *",
+            "0 3 L * *",
+            "0 3 * * 1#2",
+            "0 3 1 * 1",
+            "0 3 1 0 *",
+            "0 3 1 13 *",
+            "0 3 * * 8",
+            "0 3 * * xyz",
+            "x",
+        ] {
             assert_eq!(words(cron), None, "{cron}");
         }
     }

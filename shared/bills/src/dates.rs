@@ -18,20 +18,6 @@ const PORTUGUESE: [&str; 12] = [
     "novembro",
     "dezembro",
 ];
-const ENGLISH: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 const SPANISH: [&str; 12] = [
     "enero",
     "febrero",
@@ -53,7 +39,7 @@ pub fn short(date: Date, language: Language) -> String {
         Language::Portuguese | Language::Spanish => {
             format!("{:02}/{:02}/{:04}", date.day(), date.month(), date.year())
         }
-        Language::English => format!("{} {} {:04}", date.day(), &month(date, &ENGLISH)[..3], date.year()),
+        Language::English => date.strftime("%-d %b %Y").to_string(),
     }
 }
 
@@ -65,7 +51,7 @@ pub fn long(date: Date, language: Language) -> String {
             let ordinal = if day == 1 { "º" } else { "" };
             format!("{day}{ordinal} de {} de {year}", month(date, &PORTUGUESE))
         }
-        Language::English => format!("{day} {} {year}", month(date, &ENGLISH)),
+        Language::English => date.strftime("%-d %B %Y").to_string(),
         Language::Spanish => format!("{day} de {} de {year}", month(date, &SPANISH)),
     }
 }
