@@ -58,12 +58,13 @@ impl Rate {
         Ok(Self { connection, namespace: namespace.to_owned(), between })
     }
 
+    /// The next free moment of the domain, in any of its forms: what is written in Unicode and in ASCII (RFC 5890) is one.
     pub(crate) async fn reserve(&self, domain: &str) -> Result<Slot, RedisError> {
         let Some(between) = self.between else { return Ok(Slot::In(Duration::ZERO)) };
         // A burst of a second, without the mail that starts it.
         let burst = BURST.saturating_sub(between);
         let wait: i64 = RESERVE
-            .key(format!("{}:mail:rate:{}", self.namespace, domain.to_ascii_lowercase()))
+            .key(format!("{}:mail:rate:{}", self.namespace, one_form(domain)))
             .arg(micros(between))
             .arg(micros(burst))
             .arg(micros(PATIENCE))
@@ -72,6 +73,11 @@ impl Rate {
         let time = Duration::from_micros(wait.unsigned_abs());
         Ok(if wait < 0 { Slot::Full(time - PATIENCE.min(time)) } else { Slot::In(time) })
     }
+}
+
+/// The domain in ASCII letters, small ones; what is no domain as it is.
+fn one_form(domain: &str) -> String {
+    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase())
 }
 
 fn micros(time: Duration) -> u64 {

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use gristmill_platform::testing::smtp::SmtpServer;
 
-use crate::support::{Post, arrived, letters};
+use crate::support::{Post, arrived, letter, letters};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_share_a_domains_limit() {
@@ -42,4 +42,27 @@ async fn what_would_wait_too_long_is_left_for_later() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     waiting.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_has_one_limit_however_it_is_written() {
+    let server = SmtpServer::start().await;
+    let mut post = Post::to(&server).await;
+    // One in a quarter of an hour.
+    post.config.mail_rate = 0.001;
+    let mailer = post.mailer();
+    let mut n = 0;
+    let mut sent = async |address: &str| {
+        n += 1;
+        let mut letter = letter(n);
+        letter.address = address.to_owned();
+        let report = mailer.deliver(&post.turn(), vec![letter]).await.unwrap();
+        assert_eq!((report.later.is_none(), report.failed), (report.sent == 1, 0), "{address}: {report:?}");
+        report.sent == 1
+    };
+    assert!(sent("ana@exämple.com").await);
+    for address in ["rui@xn--exmple-cua.com", "rui@EXÄMPLE.com", "rui@XN--EXMPLE-CUA.com", "rui@exa\u{308}mple.com"] {
+        assert!(!sent(address).await, "{address} is of the same domain");
+    }
+    assert!(sent("ana@example.com").await, "another domain");
 }
