@@ -10,4 +10,5 @@ mod once;
 mod privacy;
 mod rate;
 mod refusals;
+mod scripts;
 mod support;

@@ -23,7 +23,7 @@ async fn server(wrapped: bool, login: bool, post: &Post) -> (SmtpServer, std::pa
     let file = post.stack.dir.join("ca.pem");
     std::fs::write(&file, cert.pem()).unwrap();
     let login = login.then(|| ("ana@acme".to_owned(), "s:cret".to_owned()));
-    let setup = Setup { tls: Some(Arc::new(tls)), wrapped, login, forget: false };
+    let setup = Setup { tls: Some(Arc::new(tls)), wrapped, login, ..Setup::default() };
     (SmtpServer::with(setup, |_| Act::Behave).await, file)
 }
 

@@ -62,6 +62,8 @@ pub struct Setup {
     pub login: Option<(String, String)>,
     /// Mails are counted, not kept: for measurements.
     pub forget: bool,
+    /// Addresses beyond ASCII are taken (SMTPUTF8, RFC 6531).
+    pub utf8: bool,
 }
 
 /// A mail that the server has said `250` to, or let go without an answer.
@@ -75,6 +77,8 @@ pub struct Mail {
     pub raw: String,
     /// Over TLS.
     pub encrypted: bool,
+    /// `MAIL` said SMTPUTF8: addresses and headers may be in UTF-8.
+    pub utf8: bool,
 }
 
 #[derive(Default)]

@@ -43,12 +43,13 @@ struct Session<'a, S> {
     encrypted: bool,
     known: bool,
     recipient: String,
+    utf8: bool,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     fn new(stream: S, shared: &'a Shared, encrypted: bool) -> Self {
         let known = shared.setup.login.is_none();
-        Self { stream: BufReader::new(stream), shared, encrypted, known, recipient: String::new() }
+        Self { stream: BufReader::new(stream), shared, encrypted, known, recipient: String::new(), utf8: false }
     }
 
     async fn commands(mut self) -> io::Result<Option<S>> {
@@ -67,7 +68,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                 }
                 "AUTH" => self.auth(rest).await?,
                 "MAIL" if !self.known => self.say("530 5.7.0 who are you").await?,
-                "MAIL" => self.moment(&Moment::Mail, "250 2.1.0 ok").await?,
+                "MAIL" => {
+                    self.utf8 = rest.ends_with(" SMTPUTF8");
+                    self.moment(&Moment::Mail, "250 2.1.0 ok").await?
+                }
                 "RCPT" => {
                     self.recipient = rest.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                     self.moment(&Moment::Rcpt(self.recipient.clone()), "250 2.1.5 ok").await?
@@ -114,6 +118,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         }
         if self.shared.setup.login.is_some() {
             lines.push("AUTH PLAIN LOGIN");
+        }
+        if self.shared.setup.utf8 {
+            lines.push("SMTPUTF8");
         }
         let last = lines.len() - 1;
         let text: Vec<String> = lines
@@ -188,7 +195,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         }
         let raw = String::from_utf8_lossy(&raw).into_owned();
         let id = raw.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap_or_default().to_owned();
-        Ok(Mail { message_id: id, recipient: self.recipient.clone(), raw, encrypted: self.encrypted })
+        let (encrypted, utf8) = (self.encrypted, self.utf8);
+        Ok(Mail { message_id: id, recipient: self.recipient.clone(), raw, encrypted, utf8 })
     }
 }
 
