@@ -121,6 +121,25 @@ fn a_compressed_file_is_sent_as_it_is() {
     assert_eq!(upload["bytes"], std::fs::metadata(&file).unwrap().len());
 }
 
+/// What `tar` and tapes leave behind a compressed file.
+#[test]
+fn zeros_behind_a_compressed_file_are_padding() {
+    let stack = stack();
+    let file = stack.debts("padded.csv", 3_000, "0", "0", 109);
+    let packed = std::process::Command::new("gzip").arg("-k").arg(&file).status();
+    assert!(packed.unwrap().success());
+    let packed = format!("{}.gz", text(&file));
+    let mut end = std::fs::OpenOptions::new().append(true).open(&packed).unwrap();
+    end.write_all(&[0; 10_240]).unwrap();
+    let upload = upload_json(&stack.run(&["upload", &packed, "--follow", "--json"]));
+    assert_eq!((&upload["state"], &upload["rows"]["accepted"]), (&"completed".into(), &3_000.into()), "{upload}");
+    assert_eq!(upload["bytes"], std::fs::metadata(&file).unwrap().len());
+    // Anything else is damage, and nothing of the file stays.
+    end.write_all(b"x").unwrap();
+    let output = stack.run(&["upload", &packed, "--follow", "--json", "--force"]);
+    assert!(!output.status.success() && stderr(&output).contains("damaged"), "{}", stderr(&output));
+}
+
 #[test]
 fn an_atomic_file_with_a_bad_row_fails() {
     let stack = stack();
