@@ -46,6 +46,7 @@ struct Columns {
     kind: String,
     policy: String,
     header: Vec<u8>,
+    max_record_bytes: Option<i64>,
     first_line: i64,
     sha256: Vec<u8>,
     oversize: Option<Json<Vec<OversizeNote>>>,
@@ -60,7 +61,7 @@ impl ChunkRecord {
     /// The chunk, if its upload still wants it.
     pub(crate) async fn find(env: &Env, upload_id: Uuid, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(
-            "select u.client_id, u.kind, u.policy, u.header, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects, p.careful,
+            "select u.client_id, u.kind, u.policy, u.header, u.max_record_bytes, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects, p.careful,
                     p.duplicate > p.rows_read / 2 as mostly_known
              from chunks c join uploads u on u.id = c.upload_id join upload_progress p on p.upload_id = u.id
                   left join client_limits l on l.client_id = u.client_id
@@ -72,15 +73,16 @@ impl ChunkRecord {
         .await?;
         let Some(columns) = columns else { return Ok(None) };
         let kind: Kind = columns.kind.parse()?;
+        let rules = as_it_was_cut(&env.rules, columns.max_record_bytes);
         let rules = match kind {
-            Kind::Debts | Kind::Messages => env.rules.clone(),
+            Kind::Debts | Kind::Messages => rules,
             Kind::Claims => {
                 let claims = settings::find(&env.pool, columns.client_id).await?.claims_of(moment_of(upload_id)?)?;
-                Arc::new(Rules { claims, ..(*env.rules).clone() })
+                Arc::new(Rules { claims, ..(*rules).clone() })
             }
             Kind::Transactions => {
                 let merchants = env.merchants.rules(&env.pool, columns.client_id).await?;
-                Arc::new(Rules { merchants, ..(*env.rules).clone() })
+                Arc::new(Rules { merchants, ..(*rules).clone() })
             }
         };
         Ok(Some(Self {
@@ -114,6 +116,13 @@ impl ChunkRecord {
             self.oversize.clear();
         }
     }
+}
+
+/// The rules with the limit of records by which the file was cut, whatever this process' own is.
+fn as_it_was_cut(rules: &Arc<Rules>, max_record_bytes: Option<i64>) -> Arc<Rules> {
+    let own = rules.max_record_bytes;
+    let cut = max_record_bytes.map_or(own, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    if cut == own { rules.clone() } else { Arc::new(Rules { max_record_bytes: cut, ..(**rules).clone() }) }
 }
 
 /// When the upload was made, which its id says: every attempt at a chunk, on whatever day, reads it alike.

@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use futures::TryStreamExt as _;
-use gristmill_pipelines::generate;
+use gristmill_pipelines::{Rules, generate};
 use gristmill_uploads::{
-    Policy, Rows, State,
+    NewUpload, Policy, Rows, State,
     client_limits::{self, OwnLimits},
     read, rejects_csv,
 };
@@ -117,6 +119,31 @@ async fn a_generated_file_is_counted_as_generated() {
             except select code, count(*), min(line) from rejects where code <> 'duplicate' group by code) differ";
         assert_eq!(mill.count(reasons).await, 0, "each reject is in a count of its reason");
         assert_eq!(mill.count("select sum(n)::bigint from chunk_reasons").await, upload.rows.rejected);
+    }
+}
+
+/// Who cuts a file and who reads it may have other settings: in a deploy, or by mistake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_read_by_the_limit_of_records_by_which_it_was_cut() {
+    // Forty lines in one quoted field: one record of two kilobytes, or forty whose quote is not closed within one.
+    let lines = vec!["x".repeat(50); 40].join("\n");
+    let long = format!("\"{lines}\",1,no mail,1,2024-01-19,y\n");
+    let text = format!("{HEADER}{}{long}{}", row(1), row(2));
+    let rejected = |limit: usize| if limit < 2_000 { 40 } else { 1 };
+    for (cut, own) in [(1 << 10, 64 << 10), (64 << 10, 1 << 10)] {
+        let mut mill = Mill::new(1 << 20).await;
+        mill.receiver.limits.max_record_bytes = cut as u64;
+        mill.env.rules = Arc::new(Rules { max_record_bytes: own, ..(*mill.env.rules).clone() });
+        let upload = mill.grind(&text).await;
+        let bad = rejected(cut);
+        assert_eq!((upload.state, upload.rows), (State::Completed, rows(2 + bad, 2, bad, 0)), "{:?}", upload.detail);
+        // One that was begun before the limit was kept with it.
+        let again = NewUpload { force: true, ..mill.new_upload(Policy::Partial) };
+        let upload = accepted(mill.receive(again, &text).await);
+        sqlx::query("update uploads set max_record_bytes = null").execute(&mill.stack.pool).await.unwrap();
+        mill.drain().await;
+        let (upload, bad) = (mill.find(upload.id).await, rejected(own));
+        assert_eq!((upload.state, upload.rows), (State::Completed, rows(2 + bad, 0, bad, 2)), "{:?}", upload.detail);
     }
 }
 

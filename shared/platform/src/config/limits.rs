@@ -10,7 +10,7 @@ pub struct LimitsConfig {
     #[arg(long, env = "GRISTMILL_MAX_FILE_BYTES", default_value = "64GiB", value_parser = parse_bytes, value_name = "BYTES")]
     pub max_file_bytes: u64,
 
-    /// The longest record, 1 KiB to 256 MiB; a longer one is rejected, the others of its file are not
+    /// The longest record, 1 KiB to 256 MiB; a longer one is rejected, the others of its file are not. The API's counts: it goes with the upload
     #[arg(long, env = "GRISTMILL_MAX_RECORD_BYTES", default_value = "1MiB", value_parser = held_bytes, value_name = "BYTES")]
     pub max_record_bytes: u64,
 

@@ -79,8 +79,8 @@ impl Intake {
             .await?;
         let inserted = sqlx::query_as(
             "insert into uploads (id, client_id, kind, policy, filename, state, forced, idempotency_key, group_id,
-                                  header, header_bytes, first_block)
-             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10,
+                                  header, header_bytes, max_record_bytes, first_block)
+             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10, $13,
                      greatest(pg_relation_size($11::regclass) / current_setting('block_size')::bigint - $12, 0))
              returning (select max_bytes_under_way from client_limits where client_id = $2),
                  (select coalesce(sum(coalesce(o.bytes, (select sum(c.bytes) from chunks c where c.upload_id = o.id))), 0)::bigint
@@ -98,6 +98,7 @@ impl Intake {
         .bind(header_bytes.cast_signed())
         .bind(new.kind.table().name)
         .bind(UNFILLED)
+        .bind(i64::try_from(receiver.limits.max_record_bytes).unwrap_or(i64::MAX))
         .fetch_one(&mut *tx)
         .await;
         let (own_limit, others): (Option<i64>, i64) = match inserted {
