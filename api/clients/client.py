@@ -32,6 +32,7 @@ while upload.state is not UploadState.COMPLETED:
 assert (upload.rows.read, upload.rows.accepted, upload.rows.rejected) == (3, 2, 1), upload.rows
 rejects = list_rejects.sync(upload.id, client=client)
 assert [(it.line, it.column, it.reason) for it in rejects.items] == [(3, "debtAmount", "bad_amount")], rejects
+assert [(it.column, it.code) for it in rejects.items[0].faults] == [("debtAmount", "bad_amount")], rejects
 newest = list_uploads.sync(client=client, state=UploadState.COMPLETED, limit=1)
 assert newest.items[0].id == upload.id, newest
 print("python: upload, status, rejects: ok")

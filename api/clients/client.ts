@@ -37,4 +37,8 @@ assert.deepEqual(
     page.items.map((it) => [it.line, it.column, it.reason]),
     [[3, "debtAmount", "bad_amount"]],
 );
+assert.deepEqual(
+    page.items.flatMap((it) => it.faults.map((fault) => [fault.column, fault.code])),
+    [["debtAmount", "bad_amount"]],
+);
 console.log("typescript: upload, status, rejects: ok");

@@ -1,5 +1,5 @@
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{Api, HEADER, api, file, problem};
@@ -87,6 +87,16 @@ async fn rejects_as_pages_and_as_one_file() {
     let mut reader = csv::Reader::from_reader(&text[..]);
     let rows: Vec<_> = reader.byte_records().collect::<Result<_, _>>().expect("every row is as wide as the header");
     assert_eq!(&rows[2][4], b"Caf\xe9", "bytes as they came");
+
+    let other = json!([{ "column": "debtDueDate", "code": "bad_date", "message": "debtDueDate is \"never\"" }]);
+    let noted = sqlx::query("update rejects set other_faults = $2 where upload_id = $1 and line = 4");
+    noted.bind(id).bind(&other).execute(&api.stack.pool).await.unwrap();
+    let all = pages(&api, &format!("{path}?"), 2).await;
+    let first = json!({ "column": "debtAmount", "code": "bad_amount", "message": "a message, with \"bad_amount\"" });
+    assert_eq!((&all[0]["faults"], &all[1]["faults"]), (&json!([first]), &json!([first, other[0]])));
+    assert_eq!(all[1]["message"], "a message, with \"bad_amount\". Also: debtDueDate is \"never\"");
+    assert_eq!((&all[1]["column"], &all[1]["reason"]), (&json!("debtAmount"), &json!("bad_amount")));
+    assert_eq!(all[2]["faults"][0]["code"], "duplicate");
 }
 
 #[tokio::test]

@@ -49,16 +49,46 @@ pub(super) struct Reject {
     column: Option<String>,
     reason: String,
     message: String,
+    /// All that is wrong with it; none told by a server of before.
+    #[serde(default)]
+    faults: Vec<Fault>,
 }
 
+/// One thing that is wrong with a record.
+#[derive(Debug, Serialize, Deserialize)]
+struct Fault {
+    column: Option<String>,
+    code: String,
+    message: String,
+}
+
+/// Each fault on a line of its own.
 impl fmt::Display for Reject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}  {}", self.line, self.reason)?;
-        if let Some(column) = &self.column {
-            write!(f, "  {}", plain_line(column))?;
+        let place = format!("line {}", self.line);
+        if self.faults.is_empty() {
+            return write_fault(f, &place, self.column.as_deref(), &self.reason, &self.message);
         }
-        write!(f, "  {}", plain_line(&self.message))
+        for (n, Fault { column, code, message }) in self.faults.iter().enumerate() {
+            let place = if n == 0 { place.clone() } else { format!("\n  {:1$}", "", place.len()) };
+            write_fault(f, &place, column.as_deref(), code, message)?;
+        }
+        Ok(())
     }
+}
+
+fn write_fault(
+    f: &mut fmt::Formatter<'_>,
+    place: &str,
+    column: Option<&str>,
+    code: &str,
+    message: &str,
+) -> fmt::Result {
+    write!(f, "{place}  {}", plain_line(code))?;
+    if let Some(column) = column {
+        write!(f, "  {}", plain_line(column))?;
+    }
+    write!(f, "  {}", plain_line(message))
 }
 
 impl Rejects {
@@ -109,4 +139,33 @@ async fn write_json(api: &Api, path: &str, mut out: impl Write) -> anyhow::Resul
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(reject: Value) -> String {
+        serde_json::from_value::<Reject>(reject).unwrap().to_string()
+    }
+
+    #[test]
+    fn each_fault_has_a_line() {
+        let (mail, date) = ("email is \"x\", expected an address", "debtDueDate is \"\u{1b}[31m\"");
+        let mut reject = serde_json::json!({
+            "line": 42, "column": "email", "reason": "bad_email", "message": format!("{mail}. Also: {date}"), "raw": "x",
+            "faults": [
+                { "column": "email", "code": "bad_email", "message": mail },
+                { "column": "debtDueDate", "code": "bad_date", "message": date },
+            ],
+        });
+        let told = shown(reject.clone());
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines[0], format!("line 42  bad_email  email  {mail}"));
+        assert!(lines[1].starts_with("           bad_date  debtDueDate  debtDueDate is "), "{told}");
+        assert!(lines.len() == 2 && !told.contains('\u{1b}'), "{told}");
+        // As servers tell it that know no faults.
+        reject.as_object_mut().unwrap().remove("faults");
+        assert!(shown(reject).starts_with(&format!("line 42  bad_email  email  {mail}. Also: ")));
+    }
 }

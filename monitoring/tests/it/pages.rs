@@ -190,6 +190,22 @@ async fn every_reject_is_in_the_count_of_its_reason() {
         .unwrap();
     let (_, text) = site.page(&format!("/uploads/{id}")).await;
     assert!(counted(&text) && text.contains("the record"), "{text}");
+    // Each fault of the example has a line.
+    sqlx::query(
+        r#"update rejects set message = 'email is "x"', other_faults = jsonb_build_array(
+               jsonb_build_object('column', 'debtAmount', 'code', 'bad_amount', 'message', 'debtAmount is "<b>"'),
+               jsonb_build_object('column', null, 'code', 'bad_date', 'message', 'debtDueDate is "y"'))
+           where upload_id = $1 and line = 2"#,
+    )
+    .bind(id)
+    .execute(&site.stack.pool)
+    .await
+    .unwrap();
+    let (_, text) = site.page(&format!("/uploads/{id}")).await;
+    let shown: Vec<&str> = text.split(r#"<div class="wrong">"#).skip(1).collect();
+    let shown: Vec<&str> = shown.iter().filter_map(|rest| rest.split("</div>").next()).collect();
+    let faults = ["email is &#34;x&#34;", "debtAmount is &#34;&#60;b&#62;&#34;", "debtDueDate is &#34;y&#34;", "wrong"];
+    assert_eq!(shown, faults, "those of a bad_email and those of a bad_date");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,7 +49,7 @@ pub use lines::LineCount;
 
 pub use parse::{Owner, Parsed, Row, Rules};
 pub use places::{Place, places};
-pub use reject::{ReasonCode, Reject};
+pub use reject::{Fault, ReasonCode, Reject, told};
 
 pub use copy::{COPY_HEADER, COPY_TRAILER};
 pub use samples::{Bad, Samples};

@@ -313,11 +313,11 @@ impl<P: Pipeline> Job<'_, P> {
                 let fields = Fields { record, layout: self.layout, plain };
                 self.encode(&fields, line, parsed).map_err(|first| self.all_of(first, &fields))
             }
-            Ok(_) => Err(wrong_width(record.columns(), width)),
-            Err(fault) => Err(fault),
+            Ok(_) => Err((wrong_width(record.columns(), width), Vec::new())),
+            Err(fault) => Err((fault, Vec::new())),
         };
-        outcome.map_err(|Fault { column, code, message }| {
-            Box::new(Reject { line, column, code, message, raw: record.raw.to_vec() })
+        outcome.map_err(|(Fault { column, code, message }, others)| {
+            Box::new(Reject { line, column, code, message, others, raw: record.raw.to_vec() })
         })
     }
 
@@ -334,20 +334,16 @@ impl<P: Pipeline> Job<'_, P> {
 }
 
 impl<P: Pipeline> Job<'_, P> {
-    /// The first fault of a record, with the others in its message; or that the record is none at all.
+    /// The first fault of a record and those of other columns; or that the record is none at all.
     #[cold]
-    fn all_of(&self, first: Fault, fields: &Fields<'_>) -> Fault {
+    fn all_of(&self, first: Fault, fields: &Fields<'_>) -> (Fault, Vec<Fault>) {
         if fields.are_names() {
             let message = "the line is the header again: only the first line of a file names its columns".to_owned();
-            return Fault { column: None, code: ReasonCode::HeaderAgain, message };
+            return (Fault { column: None, code: ReasonCode::HeaderAgain, message }, Vec::new());
         }
-        let others = self.pipeline.faults(fields).into_iter().filter(|fault| fault.column != first.column);
-        let mut all = first.clone();
-        for (n, fault) in others.enumerate() {
-            all.message.push_str(if n == 0 { ". Also: " } else { "; " });
-            all.message.push_str(&fault.message);
-        }
-        all
+        let mut others = self.pipeline.faults(fields);
+        others.retain(|fault| fault.column != first.column);
+        (first, others)
     }
 }
 

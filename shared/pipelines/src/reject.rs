@@ -15,9 +15,10 @@ pub struct Reject {
     pub column: Option<&'static str>,
     /// Why, for machines.
     pub code: ReasonCode,
-    /// Why, for people: what was found and what is expected; behind that of `column`, the faults of other columns. Never
-    /// holds a NUL.
+    /// Why, for people: what was found and what is expected of `column`. Never holds a NUL.
     pub message: String,
+    /// What is wrong with it beside that, in other columns; most records have one fault.
+    pub others: Vec<Fault>,
     /// The record as it came, without its line end; of a record too long only the first bytes.
     pub raw: Vec<u8>,
 }
@@ -32,6 +33,7 @@ impl Reject {
             message: format!(
                 "the record has {bytes} bytes, at most {max_record_bytes} are allowed: perhaps a quote is not closed"
             ),
+            others: Vec::new(),
             raw: head[..head.len().min(HEAD_BYTES)].to_vec(),
         }
     }
@@ -48,17 +50,38 @@ impl Reject {
                 "every worker that read the record died of it, at last with nothing else to read: it is left out, and \
                       this is a fault of ours that somebody should look into"
                     .to_owned(),
+            others: Vec::new(),
             raw: raw.to_vec(),
         }
     }
+
+    /// All that is wrong with it in one text.
+    #[must_use]
+    pub fn told(&self) -> String {
+        told(&self.message, self.others.iter().map(|fault| fault.message.as_str()))
+    }
 }
 
-/// Why a field or a record was refused, before it is known which record it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) column: Option<&'static str>,
-    pub(crate) code: ReasonCode,
-    pub(crate) message: String,
+/// The messages of a record's faults as one text, the first one's before all.
+#[must_use]
+pub fn told<'a>(first: &str, others: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = first.to_owned();
+    for (n, message) in others.into_iter().enumerate() {
+        text.push_str(if n == 0 { ". Also: " } else { "; " });
+        text.push_str(message);
+    }
+    text
+}
+
+/// Why a field or a record was refused, without which record it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The column at fault, by the kind's own name for it; `None`: the record as a whole.
+    pub column: Option<&'static str>,
+    /// Why, for machines.
+    pub code: ReasonCode,
+    /// Why, for people. Never holds a NUL.
+    pub message: String,
 }
 
 macro_rules! reason_codes {

@@ -1,5 +1,6 @@
 //! What is known of uploads: the reads that the API, the worker and the dashboard share.
 
+use gristmill_pipelines::told;
 use gristmill_queue::GroupId;
 use jiff_sqlx::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -172,6 +173,20 @@ pub async fn recent(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec<(Str
     records.into_iter().map(|named| Ok((named.client, named.record.try_into()?))).collect()
 }
 
+/// One thing that is wrong with a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = RejectFault)]
+pub struct Fault {
+    /// The column at fault; null: the whole record.
+    #[schema(example = "debtAmount")]
+    pub column: Option<String>,
+    /// Why, as a stable code.
+    #[schema(example = "bad_amount")]
+    pub code: String,
+    /// Why, for people.
+    pub message: String,
+}
+
 /// A record that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct RejectRow {
@@ -185,6 +200,8 @@ pub struct RejectRow {
     pub upload_id: Uuid,
     /// Why, for people, where the rest does not say it; see [`RejectRow::message()`].
     pub message: Option<String>,
+    /// What is wrong with it beside that; see [`RejectRow::faults()`].
+    pub other_faults: Option<Json<Vec<Fault>>>,
     /// As it came, without its line end.
     pub raw: Vec<u8>,
     /// Code `duplicate`: the upload where its key came first.
@@ -194,9 +211,25 @@ pub struct RejectRow {
 }
 
 impl RejectRow {
-    /// Why, for people.
+    /// All that is wrong with it, for people, in one text.
     #[must_use]
     pub fn message(&self) -> String {
+        told(&self.first_message(), self.others().iter().map(|fault| fault.message.as_str()))
+    }
+
+    /// All that is wrong with it, in the order of the columns as they are checked: the first is `code`'s.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let (column, code) = (self.column_name.clone(), self.code.clone());
+        let first = Fault { column, code, message: self.first_message() };
+        std::iter::once(first).chain(self.others().iter().cloned()).collect()
+    }
+
+    fn others(&self) -> &[Fault] {
+        self.other_faults.as_ref().map_or(&[], |Json(others)| others)
+    }
+
+    fn first_message(&self) -> String {
         match (&self.message, self.first_upload_id.zip(self.first_line)) {
             (Some(message), _) => message.clone(),
             (None, Some((first, line))) => {
@@ -225,7 +258,7 @@ pub async fn rejects(
     limit: i64,
 ) -> Result<Vec<RejectRow>, sqlx::Error> {
     sqlx::query_as(
-        "select upload_id, line, column_name, code, message, raw, first_upload_id, first_line
+        "select upload_id, line, column_name, code, message, other_faults, raw, first_upload_id, first_line
          from rejects where upload_id = $1 and line > $2 order by line limit $3",
     )
     .bind(upload_id)

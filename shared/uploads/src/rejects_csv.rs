@@ -112,7 +112,10 @@ fn push_record(text: &mut Vec<u8>, raw: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::types::Json;
+
     use super::*;
+    use crate::read::Fault;
 
     fn rows(rejects: &[RejectRow]) -> Vec<Vec<String>> {
         let mut text = b"line,column,reason,message,a,b\n".to_vec();
@@ -131,10 +134,19 @@ mod tests {
             column_name: None,
             code: "bad".to_owned(),
             message: Some(message.to_owned()),
+            other_faults: None,
             raw: raw.to_vec(),
             first_upload_id: None,
             first_line: None,
         }
+    }
+
+    #[test]
+    fn all_faults_of_a_record_are_in_its_message() {
+        let fault = |message: &str| Fault { column: None, code: "bad".to_owned(), message: message.to_owned() };
+        let others = Some(Json(vec![fault("a is 2"), fault("b is \"x\"")]));
+        let found = rows(&[RejectRow { other_faults: others, ..reject(2, "it is 1", b"1,2") }]);
+        assert_eq!(found[0][..5], ["2", "", "bad", "it is 1. Also: a is 2; b is \"x\"", "1"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Rows that may be duplicates go by way of a stage table that leaves out what is there already; all of them do when the
 //! hope was vain.
 
-use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Table};
+use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Fault, Table};
 use gristmill_queue::JobError;
 use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
@@ -188,14 +188,14 @@ pub(crate) async fn refuse(
     if refused.is_empty() {
         return Ok(());
     }
-    let into = "rejects (upload_id, line, chunk_no, column_name, code, message, raw, first_upload_id, first_line)";
+    let into = "rejects (upload_id, line, chunk_no, column_name, code, message, raw, first_upload_id, first_line, other_faults)";
     copy(&mut *conn, into, refused.iter(), |piece, record| push_tuple(piece, upload_id, chunk_no, record)).await?;
     reasons::count(conn, upload_id, chunk_no, refused).await
 }
 
 fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Refused) {
     let (first_upload, first_line) = record.first.unzip();
-    tuples.extend_from_slice(&9_i16.to_be_bytes());
+    tuples.extend_from_slice(&10_i16.to_be_bytes());
     field(tuples, Some(upload_id.as_bytes()));
     field(tuples, Some(&record.line.to_be_bytes()));
     field(tuples, Some(&chunk_no.to_be_bytes()));
@@ -205,6 +205,16 @@ fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Ref
     field(tuples, Some(&record.raw));
     field(tuples, first_upload.as_ref().map(|id| id.as_bytes().as_slice()));
     field(tuples, first_line.map(u64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
+    field(tuples, jsonb(&record.others).as_deref());
+}
+
+/// As Postgres takes `jsonb` in binary: the version of the form, then the text; none of no faults.
+fn jsonb(faults: &[Fault]) -> Option<Vec<u8>> {
+    (!faults.is_empty()).then(|| {
+        let mut bytes = vec![1];
+        serde_json::to_writer(&mut bytes, faults).expect("texts are JSON, and there is room in memory");
+        bytes
+    })
 }
 
 /// One field of a binary tuple: its length, then its bytes; `None` is null.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use gristmill_pipelines::{LineCount, Parsed, ReasonCode, Reject, Row};
+use gristmill_pipelines::{Fault, LineCount, Parsed, ReasonCode, Reject, Row, told};
 use gristmill_queue::JobError;
 use gristmill_uploads::read::duplicate_message;
 use rayon::slice::ParallelSliceMut;
@@ -19,6 +19,8 @@ pub(crate) struct Refused {
     pub(crate) code: ReasonCode,
     /// None of a duplicate: `first` says it.
     pub(crate) message: Option<String>,
+    /// What is wrong with it beside that.
+    pub(crate) others: Vec<Fault>,
     pub(crate) raw: Vec<u8>,
     /// A duplicate: where its key came first.
     pub(crate) first: Option<(Uuid, u64)>,
@@ -28,7 +30,7 @@ impl Refused {
     /// A good record whose key `first` has.
     pub(crate) fn duplicate(chunk: &ChunkRecord, line: u64, raw: Vec<u8>, first: (Uuid, u64)) -> Self {
         let (column, code) = (Some(chunk.kind.key_column()), ReasonCode::Duplicate);
-        Self { line, column, code, message: None, raw, first: Some(first) }
+        Self { line, column, code, message: None, others: Vec::new(), raw, first: Some(first) }
     }
 
     /// As a watcher of its upload sees it. Without the record: events are kept in Redis, which must stay small.
@@ -37,19 +39,21 @@ impl Refused {
             let (first, line) = self.first?;
             Some(duplicate_message(self.column?, (first != upload_id).then_some(first), line))
         };
+        let others = self.others.iter().map(|fault| fault.message.as_str());
+        let message = self.message.as_deref().map(|first| told(first, others));
         serde_json::json!({
             "line": self.line,
             "column": self.column,
             "reason": self.code.as_str(),
-            "message": self.message.clone().or_else(duplicate),
+            "message": message.or_else(duplicate),
         })
     }
 }
 
 impl From<Reject> for Refused {
     fn from(reject: Reject) -> Self {
-        let Reject { line, column, code, message, raw, .. } = reject;
-        Self { line, column, code, message: Some(message), raw, first: None }
+        let Reject { line, column, code, message, others, raw } = reject;
+        Self { line, column, code, message: Some(message), others, raw, first: None }
     }
 }
 

@@ -34,6 +34,30 @@ async fn a_partial_file_keeps_its_good_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_faults_of_a_record_are_kept_one_by_one() {
+    let mill = Mill::new(8 << 20).await;
+    let key = "00000000-0000-4000-8000-000000000001";
+    let text =
+        format!("{HEADER}Ana,1,not-mail,\"1\u{20ac}\"\"2\",31/12/2030,{key}\nAna,1,a@b.example,x,2030-12-31,{key}\n");
+    let upload = mill.grind(&text).await;
+    assert_eq!((upload.state, upload.rows), (State::Completed, rows(2, 0, 2, 0)));
+    let rejects = mill.rejects(upload.id).await;
+    let found = rejects[0].faults();
+    let codes: Vec<_> = found.iter().map(|fault| (fault.column.as_deref().unwrap(), fault.code.as_str())).collect();
+    assert_eq!(codes, [("email", "bad_email"), ("debtAmount", "bad_amount"), ("debtDueDate", "bad_date")]);
+    assert_eq!((rejects[0].column_name.as_deref(), rejects[0].code.as_str()), (Some("email"), "bad_email"));
+    assert!(found[1].message.starts_with("debtAmount is \"1\u{20ac}\\\"2\", expected"), "{}", found[1].message);
+    let joined = format!("{}. Also: {}; {}", found[0].message, found[1].message, found[2].message);
+    assert_eq!(rejects[0].message(), joined);
+    assert_eq!(rejects[1].faults().len(), 1);
+    assert_eq!(
+        mill.count("select count(*) from rejects where other_faults is null").await,
+        1,
+        "one fault costs nothing"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rejects_beyond_the_limit_are_counted_and_not_kept() {
     // One chunk, and many: those that are loaded at the same time do not know of each other's rejects.
     for (chunk_bytes, in_excess) in [(8 << 20, 0), (400, 4 * 40)] {

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use gristmill_uploads::{
-    read::{self, RejectRow},
+    read::{self, Fault, RejectRow},
     rejects_csv,
 };
 use http::{HeaderMap, HeaderValue, Uri, header};
@@ -42,8 +42,11 @@ pub(crate) struct Reject {
     /// Why, as a stable code.
     #[schema(example = "bad_amount")]
     reason: String,
-    /// Why, for people.
+    /// Why, for people: all that is wrong with it, in one text.
     message: String,
+    /// All that is wrong with it, one by one; the first is that of `column` and `reason`.
+    #[schema(min_items = 1)]
+    faults: Vec<Fault>,
     /// The record as it came; bytes that are not UTF-8 are shown as �. The CSV has them as they are.
     raw: String,
     /// Reason `duplicate`: where its key came first.
@@ -60,13 +63,14 @@ pub(crate) struct First {
 
 impl From<RejectRow> for Reject {
     fn from(row: RejectRow) -> Self {
-        let message = row.message();
+        let (message, faults) = (row.message(), row.faults());
         let first = row.first_upload_id.zip(row.first_line).map(|(upload_id, line)| First { upload_id, line });
         Self {
             line: row.line,
             column: row.column_name,
             reason: row.code,
             message,
+            faults,
             raw: String::from_utf8_lossy(&row.raw).into_owned(),
             first,
         }

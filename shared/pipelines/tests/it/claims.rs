@@ -95,7 +95,7 @@ fn messages_name_column_and_rule() {
     let shown = texts.map(|record| {
         let parsed = parse(record, Options::default());
         let reject = &parsed.rejects[0];
-        format!("{} {}: {}", reject.code, reject.column.unwrap_or("-"), reject.message)
+        format!("{} {}: {}", reject.code, reject.column.unwrap_or("-"), reject.told())
     });
     insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"));
 }

@@ -164,8 +164,18 @@ fn all_that_is_wrong_with_a_record_is_told_at_once() {
     let reject = &rejects(Kind::Debts, "Ana,1,not-mail,1.234,31/12/2030,8936d139-5493-474d-acf5-458f1e633171")[0];
     assert_eq!((reject.code, reject.column), (ReasonCode::BadEmail, Some("email")));
     assert!(reject.message.starts_with("email is \"not-mail\", expected"), "{}", reject.message);
-    assert!(reject.message.contains(". Also: debtAmount is \"1.234\", expected"), "{}", reject.message);
-    assert!(reject.message.contains("; debtDueDate is \"31/12/2030\", expected"), "{}", reject.message);
+    let others: Vec<_> = reject.others.iter().map(|fault| (fault.column, fault.code)).collect();
+    assert_eq!(
+        others,
+        [(Some("debtAmount"), ReasonCode::BadAmount), (Some("debtDueDate"), ReasonCode::BadDate)],
+        "{:?}",
+        reject.others
+    );
+    let told = reject.told();
+    assert!(told.starts_with(&format!("{}. Also: debtAmount is \"1.234\", expected", reject.message)), "{told}");
+    assert!(told.contains("; debtDueDate is \"31/12/2030\", expected"), "{told}");
+    let one = &rejects(Kind::Debts, "Ana,1,not-mail,1.23,2030-12-31,8936d139-5493-474d-acf5-458f1e633171")[0];
+    assert_eq!((one.told(), &one.others[..]), (one.message.clone(), &[][..]));
     for (kind, record, others) in [
         (Kind::Transactions, "x,,free,R$,1.23E+10", ["description is empty", "amount is", "currency is", "id is"]),
         (
@@ -176,7 +186,11 @@ fn all_that_is_wrong_with_a_record_is_told_at_once() {
         (Kind::Messages, "1E+10,x,a\0b,1E+11", ["timestamp is", "text holds a NUL", "report_id is", ". Also: "]),
     ] {
         let reject = &rejects(kind, record)[0];
-        assert!(others.iter().all(|other| reject.message.contains(other)), "{kind}: {}", reject.message);
+        let told = reject.told();
+        assert!(others.iter().all(|other| told.contains(other)), "{kind}: {told}");
+        let columns: Vec<_> = reject.others.iter().map(|fault| fault.column).chain([reject.column]).collect();
+        let named = columns.iter().all(|column| column.is_some_and(|column| kind.columns().contains(&column)));
+        assert!(columns.len() >= 4 && named, "{kind}: {columns:?}");
     }
 }
 

@@ -43,7 +43,7 @@ fn messages_say_what_was_found_and_what_is_expected() {
     let bad = Kind::Debts.samples().bad.iter().map(|bad| {
         let layout = Kind::Debts.read_header(HEADER, &Limits::default()).unwrap();
         let parsed = Kind::Debts.parse(bad.record, 2, &layout, &OWNER, &Rules::default());
-        format!("{}: {}", parsed.rejects[0].code, parsed.rejects[0].message)
+        format!("{}: {}", parsed.rejects[0].code, parsed.rejects[0].told())
     });
     insta::assert_snapshot!(bad.collect::<Vec<_>>().join("\n"));
 }

@@ -1,7 +1,7 @@
 //! Why an upload's rows were not taken: of all of them, not of a sample.
 
-use gristmill_uploads::Upload;
-use sqlx::PgPool;
+use gristmill_uploads::{Upload, read::Fault};
+use sqlx::{PgPool, types::Json};
 
 /// So many bytes of a record are shown.
 const SHOWN: i32 = 120;
@@ -16,18 +16,27 @@ pub(super) struct Reason {
     pub(super) line: Option<i64>,
     /// As it came: any bytes.
     example: Option<Vec<u8>>,
+    /// What is said of the example; nothing of a duplicate.
+    message: Option<String>,
+    other_faults: Option<Json<Vec<Fault>>>,
 }
 
 impl Reason {
     pub(super) fn example(&self) -> String {
         self.example.as_deref().map(|raw| String::from_utf8_lossy(raw).into_owned()).unwrap_or_default()
     }
+
+    /// All that is wrong with the example, one by one.
+    pub(super) fn faults(&self) -> impl Iterator<Item = &str> {
+        let others = self.other_faults.iter().flat_map(|Json(others)| others);
+        self.message.as_deref().into_iter().chain(others.map(|fault| fault.message.as_str()))
+    }
 }
 
 /// The most frequent one first; they add up to what was rejected and what was duplicate.
 pub(super) async fn of(pool: &PgPool, upload: &Upload) -> Result<Vec<Reason>, sqlx::Error> {
     let mut reasons: Vec<Reason> = sqlx::query_as(
-        "select c.code, c.n, c.line, substring(r.raw from 1 for $2) as example
+        "select c.code, c.n, c.line, substring(r.raw from 1 for $2) as example, r.message, r.other_faults
          from (select code, sum(n)::bigint as n, min(first_line) as line
                from chunk_reasons where upload_id = $1 group by code) c
          left join rejects r on r.upload_id = $1 and r.line = c.line",
@@ -50,7 +59,7 @@ pub(super) async fn of(pool: &PgPool, upload: &Upload) -> Result<Vec<Reason>, sq
 
 async fn counted_anew(pool: &PgPool, upload: &Upload) -> Result<Vec<Reason>, sqlx::Error> {
     sqlx::query_as(
-        "select c.code, c.n, c.line, substring(r.raw from 1 for $2) as example
+        "select c.code, c.n, c.line, substring(r.raw from 1 for $2) as example, r.message, r.other_faults
          from (select code, count(*) as n, min(line) as line
                from rejects where upload_id = $1 and code <> 'duplicate' group by code) c
          left join rejects r on r.upload_id = $1 and r.line = c.line",
@@ -73,5 +82,12 @@ async fn duplicates(pool: &PgPool, upload: &Upload) -> Result<Reason, sqlx::Erro
     .fetch_optional(pool)
     .await?;
     let (line, example) = example.unzip();
-    Ok(Reason { code: "duplicate".to_owned(), n: upload.rows.duplicate, line, example })
+    Ok(Reason {
+        code: "duplicate".to_owned(),
+        n: upload.rows.duplicate,
+        line,
+        example,
+        message: None,
+        other_faults: None,
+    })
 }
