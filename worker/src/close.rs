@@ -1,15 +1,17 @@
-//! The join of an upload: every chunk is loaded. Settle the duplicates that were open, check that everything adds up,
-//! close. Three transactions, each of which asks for the state it starts from, so that a join that runs again goes on
-//! where it was.
+//! The join of an upload: every chunk is loaded. Settle the duplicates that were open, reject the claims that come to too
+//! much, check that everything adds up, close. A transaction each, which asks for the state it starts from, so that a join
+//! that runs again goes on where it was.
 
 mod check;
+mod raws;
 mod settle;
+mod too_large;
 
 use std::time::Duration;
 
 use gristmill_claims::enter;
 use gristmill_mail::{Kind, operator};
-use gristmill_pipelines::{Kind as FileKind, MAX_AMOUNT_MINOR};
+use gristmill_pipelines::Kind as FileKind;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_uploads::{
     Policy, State, Upload,
@@ -27,20 +29,25 @@ const WAIT: Duration = Duration::from_millis(300);
 
 /// Closes an upload whose chunks are all loaded; see the module.
 pub(crate) async fn close_upload(env: Env, context: Context, job: CloseUpload) -> Result<(), JobError> {
-    if verdict(&env, &context, job.upload_id).await? {
-        return Ok(());
-    }
+    let Some(kind) = verdict(&env, &context, job.upload_id).await? else { return Ok(()) };
     if settle::settle(&env, &context, job.upload_id).await? == settle::Outcome::Wait {
         return Err(JobError::Snooze(WAIT));
+    }
+    // Lines of claims are no other upload's duplicates, so it touches none.
+    if kind == FileKind::Claims
+        && too_large::reject(&env, &context, job.upload_id).await?
+        && verdict(&env, &context, job.upload_id).await?.is_none()
+    {
+        return Ok(());
     }
     close(&env, &context, job.upload_id).await
 }
 
-/// Ends an atomic file with a bad row. `true`: there is nothing left to close.
-async fn verdict(env: &Env, context: &Context, upload_id: Uuid) -> Result<bool, JobError> {
+/// Ends an atomic file with a bad row. `None`: there is nothing left to close; else what kind of file is.
+async fn verdict(env: &Env, context: &Context, upload_id: Uuid) -> Result<Option<FileKind>, JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
-        return Ok(true);
+        return Ok(None);
     }
     let upload = read::by_id(&mut *tx, upload_id).await?.ok_or(JobError::Cancelled)?;
     if upload.state != State::Processing {
@@ -52,9 +59,9 @@ async fn verdict(env: &Env, context: &Context, upload_id: Uuid) -> Result<bool, 
             upload.rows.rejected, upload.rows.read
         );
         fail(env, context, tx, upload_id, "rejected_rows", &detail).await?;
-        return Ok(true);
+        return Ok(None);
     }
-    Ok(false)
+    Ok(Some(upload.kind))
 }
 
 async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobError> {
@@ -65,18 +72,6 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     let violations = check::violations(&mut tx, upload_id).await?;
     if !violations.is_empty() {
         return Err(refuse(env, tx, upload_id, &violations).await);
-    }
-    let upload = read::by_id(&mut *tx, upload_id).await?.ok_or(JobError::Cancelled)?;
-    // Lines of claims are no other upload's duplicates, so none counts on this one's success.
-    if upload.kind == FileKind::Claims
-        && let Some(found) = enter::too_much(&mut tx, upload_id).await?
-    {
-        let enter::TooMuch { line, lines, net_fee_minor } = found;
-        let detail = format!(
-            "{lines} lines of one claim, the first of them line {line} of the file, come to {net_fee_minor} cents, and a claim \
-             comes to {MAX_AMOUNT_MINOR} at most, or to as much below zero: nothing was kept"
-        );
-        return fail(env, context, tx, upload_id, "claim_too_large", &detail).await;
     }
     let closed: Option<(i32, String)> = sqlx::query_as(
         "update uploads set state = 'completed', completed_at = clock_timestamp(), detail = null

@@ -24,12 +24,13 @@ use tokio::sync::RwLock;
 pub(crate) use self::{
     copy::{Stage, copy_unless_taken, field, refuse},
     duplicates::{Winner, find_winners, wait_for},
+    keep::Kept,
     part::{load_part, suspect_chunk, wait_anew},
     prepare::Refused,
     record::ChunkRecord,
     suspects::forget,
 };
-use self::{keep::Kept, prepare::Prepared, suspects::Suspects};
+use self::{prepare::Prepared, suspects::Suspects};
 use crate::Env;
 
 /// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
@@ -124,7 +125,7 @@ async fn commit(
     }
     prepared.refused.sort_unstable_by_key(|refused| refused.line);
     copy::refuse(&mut tx, chunk.upload_id, chunk.no, &prepared.refused).await?;
-    kept.note(&mut tx, chunk).await?;
+    kept.note(&mut tx, chunk.upload_id, chunk.no).await?;
     let counts = prepared.counts();
     let loaded = if doomed { 0 } else { counts.accepted };
     record::count(&mut tx, chunk, &counts, kept, loaded, unsettled, surprised).await?;

@@ -15,45 +15,69 @@ use crate::{
     providers::{self, Change, Turn},
 };
 
-/// Lines of an upload that make a claim, or what one plan has to pay of it, that is no amount: it is above
-/// [`MAX_AMOUNT_MINOR`], or below zero by more than that.
+/// A claim of an upload that comes to no amount, or of which one plan has to pay none: it is above [`MAX_AMOUNT_MINOR`], or
+/// below zero by more than that.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct TooMuch {
-    /// The first of them in the file.
-    pub line: i64,
-    /// How many they are.
+    /// The claim, which is not entered yet.
+    pub claim_id: Uuid,
+    /// The plan whose lines come to too much; none: all lines of the claim do.
+    pub plan_group: Option<String>,
+    /// How many lines come to too much.
     pub lines: i64,
     /// What they come to, in cents.
     #[sqlx(try_from = "String")]
     pub net_fee_minor: Sum,
 }
 
-/// An upload's first such lines; its claims can be entered when there are none.
+/// Each of an upload's claims that is so, once; its claims can be entered when there are none.
 ///
 /// # Errors
 /// The database's.
-pub async fn too_much(conn: &mut PgConnection, upload_id: Uuid) -> Result<Option<TooMuch>, sqlx::Error> {
+pub async fn too_much(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<TooMuch>, sqlx::Error> {
     let (first, last) = ids_of_upload(upload_id);
     // Lines are grouped only of a file that comes to so much in all.
     sqlx::query_as(
         "with l as not materialized (
              select * from claim_lines where line_id between $1 and $2 and upload_id = $3
          )
-         select min(line) as line, count(*) as lines, sum(net_fee_minor)::text as net_fee_minor
+         select distinct on (claim_id) claim_id, plan_group, count(*) as lines, sum(net_fee_minor)::text as net_fee_minor
          from l where (select sum(abs(net_fee_minor)) from l) > $4
          group by grouping sets ((claim_id), (claim_id, plan_group)) having abs(sum(net_fee_minor)) > $4
-         order by 1, 2 desc limit 1",
+         order by claim_id, plan_group nulls first",
     )
     .bind(first)
     .bind(last)
     .bind(upload_id)
     .bind(MAX_AMOUNT_MINOR)
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await
 }
 
-/// Enters the claims that an upload's lines make, of which none is [`too_much`], in the transaction that completes it, and has them paid. Two claims of
-/// one id are refused by the key: all that makes a claim is grouped by.
+/// Deletes the lines of these claims of an upload, which are not entered yet. Returns each with its claim, in no order.
+///
+/// # Errors
+/// The database's.
+pub async fn take_out(
+    conn: &mut PgConnection,
+    upload_id: Uuid,
+    claims: &[Uuid],
+) -> Result<Vec<(i64, Uuid)>, sqlx::Error> {
+    let (first, last) = ids_of_upload(upload_id);
+    sqlx::query_as(
+        "delete from claim_lines where line_id between $1 and $2 and upload_id = $3 and claim_id = any($4)
+         returning line, claim_id",
+    )
+    .bind(first)
+    .bind(last)
+    .bind(upload_id)
+    .bind(claims)
+    .fetch_all(conn)
+    .await
+}
+
+/// Enters the claims that an upload's lines make, in the transaction that completes it, and has them paid. None of them is
+/// [`too_much`]. Two claims of one id are refused by the key: all that makes a claim is grouped by.
 ///
 /// # Errors
 /// The ledger's.

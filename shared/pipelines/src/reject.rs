@@ -160,6 +160,8 @@ reason_codes! {
     BadQuadrant = "bad_quadrant",
     /// Amounts of a line contradict each other (claims; checked only when switched on).
     AmountsDisagree = "amounts_disagree",
+    /// The lines of its claim, or those of them that one plan pays, come to more than an amount may be (claims).
+    ClaimTooLarge = "claim_too_large",
     /// The key was there before: in this file, or in one loaded earlier.
     Duplicate = "duplicate",
     /// Whoever read the record died of it; found by halving its chunk again and again, it alone is left out.

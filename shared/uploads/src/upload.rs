@@ -24,7 +24,7 @@ pub struct Upload {
     /// Where it stands.
     pub state: State,
     /// Why it failed or was cancelled: a stable code (`incomplete`, `too_large`, `not_stored`, `rejected_rows`,
-    /// `claim_too_large`, `chunk_failed`, `cancelled`, `undone`).
+    /// `chunk_failed`, `cancelled`, `undone`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The same for people.

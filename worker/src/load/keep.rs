@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use gristmill_pipelines::ReasonCode;
 use gristmill_queue::JobError;
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use super::{
     prepare::{Prepared, Refused},
@@ -34,6 +35,22 @@ impl Kept {
         self.unkept.values().sum()
     }
 
+    /// Leaves only the first so many of these records, by line, and those that are duplicates.
+    pub(crate) fn places(refused: &mut Vec<Refused>, mut places: u64) -> Self {
+        let mut kept = Self::default();
+        refused.sort_unstable_by_key(|refused| refused.line);
+        refused.retain(|refused| {
+            let keep = refused.code == ReasonCode::Duplicate || places > 0;
+            match (refused.code, keep) {
+                (ReasonCode::Duplicate, _) => {}
+                (_, true) => places -= 1,
+                (_, false) => kept.leave_out(refused),
+            }
+            keep
+        });
+        kept
+    }
+
     /// Takes a rejected record out of those that are kept. They come by line.
     fn leave_out(&mut self, record: &Refused) {
         let code = record.code.as_str();
@@ -42,7 +59,7 @@ impl Kept {
     }
 
     /// Notes what was not kept, in the chunk's transaction. All chunks go in the same order, so none waits in a circle.
-    pub(super) async fn note(&self, conn: &mut PgConnection, chunk: &ChunkRecord) -> Result<(), JobError> {
+    pub(crate) async fn note(&self, conn: &mut PgConnection, upload_id: Uuid, chunk_no: i32) -> Result<(), JobError> {
         if self.unkept.is_empty() {
             return Ok(());
         }
@@ -53,13 +70,13 @@ impl Kept {
              select $1, code, name, records from unnest($2::text[], $3::text[], $4::bigint[]) n (code, name, records)
              on conflict (upload_id, code, column_name) do update set records = u.records + excluded.records",
         )
-        .bind(chunk.upload_id)
+        .bind(upload_id)
         .bind(codes)
         .bind(columns)
         .bind(records)
         .execute(&mut *conn)
         .await?;
-        reasons::add(conn, chunk.upload_id, chunk.no, self.reasons.clone()).await
+        reasons::add(conn, upload_id, chunk_no, self.reasons.clone()).await
     }
 }
 
@@ -85,18 +102,7 @@ pub(super) async fn within_limit(
     .bind(chunk.max_rejects.cast_signed())
     .fetch_one(pool)
     .await?;
-    let mut places = taken.unsigned_abs();
-    let mut kept = Kept::default();
-    prepared.refused.sort_unstable_by_key(|refused| refused.line);
-    prepared.refused.retain(|refused| {
-        let keep = refused.code == ReasonCode::Duplicate || places > 0;
-        match (refused.code, keep) {
-            (ReasonCode::Duplicate, _) => {}
-            (_, true) => places -= 1,
-            (_, false) => kept.leave_out(refused),
-        }
-        keep
-    });
+    let kept = Kept::places(&mut prepared.refused, taken.unsigned_abs());
     prepared.left_out = kept.left_out();
     Ok(kept)
 }

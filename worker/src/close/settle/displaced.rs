@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use gristmill_pipelines::Place;
 use gristmill_queue::JobError;
-use gristmill_uploads::objects;
-use object_store::ObjectStoreExt;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::{Record, again, recount};
 use crate::{
     Env,
+    close::raws,
     load::{self, ChunkRecord, Refused, Stage},
 };
 
@@ -117,40 +115,13 @@ async fn late_records(
     .bind(&lines)
     .fetch_all(&mut *conn)
     .await?;
-    let poisoned: Vec<i32> =
-        sqlx::query_scalar("select distinct chunk_no from rejects where upload_id = $1 and code = 'poison'")
-            .bind(chunk.upload_id)
-            .fetch_all(conn)
-            .await?;
     let mut found = BTreeMap::new();
     for same_chunk in places.chunk_by(|a, b| a.0 == b.0) {
         let no = same_chunk[0].0;
         let record = ChunkRecord::find(env, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
-        let object = env.store.get(&objects::chunk(chunk.upload_id, no)).await?.bytes().await?;
-        let wanted: Vec<i64> = same_chunk.iter().map(|place| place.1).collect();
-        if poisoned.contains(&no) {
-            // Not to be parsed as a whole.
-            let raw = |place: &Place| object[place.bytes.clone()].to_vec();
-            let records = gristmill_pipelines::places(
-                &object,
-                record.first_line,
-                record.layout.format(),
-                record.rules.max_record_bytes,
-            );
-            let records = records.iter().filter(|place| wanted.contains(&place.line.cast_signed()));
-            found.extend(records.map(|place| (place.line.cast_signed(), (no, raw(place)))));
-            continue;
-        }
-        let records = load::on_rayon(move || {
-            let parsed = record.kind.parse(&object, record.first_line, &record.layout, &record.owner, &record.rules);
-            let raw = |start: u32, len: u32| object[start as usize..][..len as usize].to_vec();
-            let rows = parsed.rows.iter().filter(|row| wanted.contains(&row.line.cast_signed()));
-            rows.map(|row| (row.line.cast_signed(), (no, raw(row.raw_start, row.raw_len)))).collect::<Vec<_>>()
-        });
-        found.extend(records.await?);
-    }
-    if let Some(lost) = lines.iter().find(|line| !found.contains_key(line)) {
-        return Err(JobError::Retry(format!("line {lost} was loaded but is not in its chunk").into()));
+        let wanted = same_chunk.iter().map(|place| place.1).collect();
+        let records = raws::of_chunk(env, conn, record, wanted).await?;
+        found.extend(records.into_iter().map(|(line, raw)| (line, (no, raw))));
     }
     Ok(found)
 }
