@@ -4,6 +4,7 @@
 mod close;
 mod debts;
 mod plan;
+mod preview;
 mod shard;
 mod tick;
 mod ways;

@@ -57,7 +57,7 @@ pub(crate) struct BillingRun {
     /// What they come to.
     amount: Sum,
     /// How many of its bills nothing can carry, such as a boleto of more than 99,999,999.99 where there is no PIX key; once the
-    /// run has ended. Nobody is mailed about them; `not_payable` of each says why.
+    /// run has ended; of a dry run, could carry. Nobody is mailed about them; `not_payable` of each says why.
     #[serde(skip_serializing_if = "Option::is_none")]
     unpayable: Option<i64>,
     /// How many of its bills are mailed to their payers, once it is completed. Without a mail server it is the first 1,000
@@ -102,7 +102,7 @@ impl From<Row> for BillingRun {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct NewBillingRun {
-    /// Only say what it would do: how many bills, how much, and the first of them.
+    /// Only say what it would do: how many bills, how much, how many of them nothing could carry, and the first of them.
     dry_run: bool,
 }
 

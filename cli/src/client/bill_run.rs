@@ -79,11 +79,17 @@ fn tell(run: &Value) {
     let bills = count(run["bills"].as_u64().unwrap_or(0));
     let amount = amount(&run["amount"]);
     let id = text(&run["id"]);
+    let unpayable = run["unpayable"].as_u64().unwrap_or(0);
     match run["state"].as_str() {
-        Some("completed") if run["dry_run"] == true => println!("it would make {bills} bills of {amount} in all"),
+        Some("completed") if run["dry_run"] == true => {
+            println!("it would make {bills} bills of {amount} in all");
+            if unpayable > 0 {
+                let why = "no way to be paid that the settings name takes them, and nobody would be mailed about them";
+                println!("{} of them nothing could carry: {why}", count(unpayable));
+            }
+        }
         Some("completed") => {
             println!("{bills} bills of {amount} in all  run {id}");
-            let unpayable = run["unpayable"].as_u64().unwrap_or(0);
             if unpayable > 0 {
                 let why = format!("`not_payable` of GET /v1/bills?run_id={id} says why");
                 println!("{} of them nothing can carry, and nobody is mailed about them: {why}", count(unpayable));

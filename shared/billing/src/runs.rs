@@ -70,7 +70,7 @@ pub struct Run {
     pub amount_minor: Sum,
     /// ISO 4217.
     pub currency: String,
-    /// How many of its bills nothing can carry, once it has ended; they are not mailed.
+    /// How many of its bills nothing can carry, once it has ended; they are not mailed. Of a dry run, would be.
     pub unpayable: Option<i64>,
     /// How many of its bills are mailed, once it has ended.
     pub mails: Option<i64>,

@@ -11,9 +11,10 @@ use gristmill_queue::{Completion, Context, Enqueued, Fence, GroupPolicy, JobErro
 use gristmill_uploads::{State, state};
 use jiff::civil::Date;
 use jiff_sqlx::{Timestamp, ToSqlx as _};
-use sqlx::{FromRow, PgConnection, types::Json};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::preview::preview;
 use crate::Env;
 
 /// How long a run waits before it looks again whether the client's earlier run has ended.
@@ -25,8 +26,6 @@ const BLOCKS: (i64, i64) = (1_024, 4_096);
 const SHARDS: i64 = 8;
 /// A run of fewer bills is never held.
 const HARMLESS: i64 = 1_000;
-/// Bills that a dry run shows.
-const SAMPLE: i64 = 20;
 
 /// Of an upload `u`: its client has cancelled a run since it completed, and has not asked for one since.
 pub(super) const LEFT_TO_A_REQUEST: &str = "exists (
@@ -93,7 +92,7 @@ pub(super) async fn plan(env: Env, context: Context, job: PlanRun) -> Result<(),
     .execute(&mut *tx)
     .await?;
     let mut jobs = if run.dry_run {
-        preview(&mut tx, job.run_id).await?;
+        preview(&mut tx, job.run_id, &settings, today).await?;
         Enqueued::default()
     } else if let Some(why) = objection(&env, &mut tx, &run, &settings, job.run_id).await? {
         hold(&mut tx, job.run_id, &why).await?;
@@ -177,39 +176,6 @@ async fn take(
     .execute(conn)
     .await?;
     Ok(uploads)
-}
-
-/// What a dry run has to say: how many, how much, and the first of them.
-async fn preview(conn: &mut PgConnection, run_id: Uuid) -> Result<(), sqlx::Error> {
-    let (bills, amount, sample): (i64, String, Option<Json<serde_json::Value>>) = sqlx::query_as(
-        "with due as (
-            select d.debt_id, d.upload_id, d.line, d.name, d.amount_minor, d.due_date
-            from debts d join billing_run_uploads u on u.run_id = $1 and u.upload_id = d.upload_id
-            join billing_runs r on r.id = u.run_id
-            where d.client_id = r.client_id and d.due_date <= r.cutoff and (u.after is null or d.due_date > u.after)
-              and not exists (select from debt_payments p where p.debt_id = d.debt_id and p.client_id = d.client_id
-                              and p.paid_minor >= d.amount_minor)
-              and not exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id)
-         ), first as (select * from due order by upload_id, line limit $2)
-         select (select count(*) from due), (select coalesce(sum(amount_minor), 0)::text from due),
-                (select jsonb_agg(jsonb_build_object('debt_id', debt_id, 'name', name, 'amount_minor', amount_minor,
-                                                     'due_date', due_date)) from first)",
-    )
-    .bind(run_id)
-    .bind(SAMPLE)
-    .fetch_one(&mut *conn)
-    .await?;
-    sqlx::query(
-        "update billing_runs set state = 'completed', planned = $2, bills = $2, amount_minor = $3::numeric, sample = $4, finished_at = now()
-         where id = $1",
-    )
-    .bind(run_id)
-    .bind(bills)
-    .bind(amount)
-    .bind(sample)
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Why the run must ask before it goes on. Who asked for a run has said how he wants it.

@@ -344,6 +344,8 @@ async fn what_nothing_can_carry_is_counted_and_not_mailed() {
         mill.grind(debts_of(&amounts, from)).await;
         from += 4;
         let before = server.count();
+        let dry = mill.bill(true).await;
+        assert_eq!((dry.bills, dry.unpayable, dry.mails), (4, Some(unpayable), None), "told before: {dry:?}");
         let run = mill.bill(false).await;
         assert_eq!((run.bills, run.unpayable, run.mails), (4, Some(unpayable), Some(4 - unpayable)), "{run:?}");
         assert_eq!(server.count() - before, usize::try_from(4 - unpayable).unwrap());
@@ -368,6 +370,8 @@ async fn what_nothing_can_carry_is_counted_and_not_mailed() {
     let mut conn = mill.stack.pool.acquire().await.unwrap();
     payments::record(&mut conn, mill.client_id, &notice).await.unwrap();
     drop(conn);
+    let dry = mill.bill(true).await;
+    assert_eq!((dry.bills, dry.unpayable), (1, Some(0)), "{dry:?}");
     let run = mill.bill(false).await;
     assert_eq!((run.bills, run.unpayable, run.mails), (1, Some(0), Some(1)), "{run:?}");
 }
