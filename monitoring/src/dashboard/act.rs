@@ -54,6 +54,7 @@ pub(super) async fn act(State(app): State<App>, session: Session, Path(what): Pa
     // A field may be a query itself: what a button was pressed for.
     let fault = form.iter().find_map(|(_, value)| escapes::check(value).err());
     if let Some(fault) = fault.or_else(|| escapes::check(&String::from_utf8_lossy(&body)).err()) {
+        audit::refused(&app.pool, &session, &what, &format!("the form {fault}")).await;
         return (StatusCode::BAD_REQUEST, format!("The form {fault}. Nothing was done.")).into_response();
     }
     // On a task of its own: once begun it is finished and in the audit log, even if the browser goes away.
@@ -67,9 +68,18 @@ async fn logged(app: App, session: Session, what: String, form: Vec<(String, Str
     let segments: Vec<&str> = what.split('/').collect();
     let (verb, target) = (segments.last().copied().unwrap_or_default(), target(&segments));
     let action = format!("{}.{verb}", segments[0]);
+    // Before it is done: who dies in the middle has left a line.
+    let line = match audit::begin(&app.pool, &session, &action, &target).await {
+        Ok(line) => line,
+        Err(error) => {
+            tracing::error!(%error, who = session.who, action, target, "an action that cannot be noted is not done");
+            let said = format!("It was not done: the audit log cannot be written ({error})");
+            return (StatusCode::SERVICE_UNAVAILABLE, said).into_response();
+        }
+    };
     let note = async |said: &str| {
-        if let Err(error) = audit::enter(&app.pool, &session, &action, &target, said).await {
-            tracing::error!(%error, who = session.who, action, target, "what was done is not in the audit log");
+        if let Err(error) = audit::end(&app.pool, line, said).await {
+            tracing::error!(%error, who = session.who, action, target, said, "the outcome is not in the audit log");
         }
     };
     match run(&app, &segments, &form).await {

@@ -34,6 +34,34 @@ pub(super) async fn enter(
     Ok(())
 }
 
+/// What an action's line says until its outcome is known, and for ever when its process dies before.
+pub(super) const BEGUN: &str = "Begun. What came of it was not written down";
+
+/// Notes an action before it is done, and returns its line: nothing is done that is not in the log.
+pub(super) async fn begin(
+    db: impl PgExecutor<'_>,
+    session: &Session,
+    action: &str,
+    target: &str,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "insert into audit_log (who, key, action, target, detail) values ($1, $2, $3, $4, $5) returning id",
+    )
+    .bind(&session.who)
+    .bind(&session.key)
+    .bind(action)
+    .bind(target)
+    .bind(BEGUN)
+    .fetch_one(db)
+    .await
+}
+
+/// Notes what came of it.
+pub(super) async fn end(db: impl PgExecutor<'_>, line: i64, detail: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("update audit_log set detail = $2 where id = $1").bind(line).bind(detail).execute(db).await?;
+    Ok(())
+}
+
 /// Characters of an address that is kept: whoever asks writes it.
 const LONGEST: usize = 200;
 

@@ -163,6 +163,39 @@ async fn what_is_refused_is_in_the_audit_log_with_its_key() {
 }
 
 #[tokio::test]
+async fn an_action_is_in_the_audit_log_before_it_is_done() {
+    let served = serve().await;
+    let key = keys::create_operator(&served.stack.pool, "ops").await.unwrap();
+    let session = served.log_in(key.secret.expose_secret()).await;
+    let pause = "/act/queues/chunks/pause";
+    let pause = async || served.post(&session, pause).send().await.unwrap().status().as_u16();
+    let detail = async || served.audit().await.pop().unwrap().4.unwrap();
+    // Its process dies before the outcome is written down.
+    let sql = |sql: &'static str| sqlx::raw_sql(sql).execute(&served.stack.pool);
+    sql("create function dies() returns trigger language plpgsql as $$ begin raise 'dead'; end $$;
+         create trigger dies before update on audit_log for each row execute function dies()")
+    .await
+    .unwrap();
+    assert_eq!(pause().await, 200);
+    assert!(detail().await.starts_with("Begun. "), "{}", detail().await);
+    // What cannot be noted is not done.
+    sql("drop trigger dies on audit_log; delete from queues;
+         create trigger dies before insert on audit_log for each row execute function dies()")
+    .await
+    .unwrap();
+    assert_eq!(pause().await, 503);
+    let queues: i64 = sqlx::query_scalar("select count(*) from queues").fetch_one(&served.stack.pool).await.unwrap();
+    assert_eq!(queues, 0);
+    sql("drop trigger dies on audit_log").await.unwrap();
+    assert_eq!(pause().await, 200);
+    assert_eq!(detail().await, "Queue chunks: paused");
+    // A form that nobody can read is refused, and that is in it too.
+    let request = served.post(&session, "/act/queues/chunks/limits").body("concurrency=%00");
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 400);
+    assert!(detail().await.starts_with("Refused: the form "), "{}", detail().await);
+}
+
+#[tokio::test]
 async fn who_tries_keys_is_not_looked_up_for_ever() {
     let served = serve().await;
     let before = keys::create_operator(&served.stack.pool, "ops").await.unwrap();
