@@ -1,8 +1,8 @@
 //! The same small POST again, told by its `Idempotency-Key`, gets the same answer and does nothing.
 //!
 //! An answer is kept for a day when it is a success: what was refused has done nothing, so it is asked anew. After a fault
-//! nobody knows, so the key stays in flight for a minute. A route whose effect is one transaction writes its answer down in it
-//! ([`Once`]); the others can be repeated. Uploads have a way of their own, because their bodies are not held.
+//! nobody knows, so the key stays in flight for a minute. A route writes its answer down in the transaction of its effect
+//! ([`Once`]); one of several transactions in each of them. Uploads have a way of their own, because their bodies are not held.
 
 use std::{
     convert::Infallible,
@@ -124,14 +124,25 @@ impl Once {
         answer: &impl Serialize,
     ) -> Result<()> {
         let Some(run) = &self.0 else { return Ok(()) };
-        let body = serde_json::to_vec(answer).map_err(Problem::internal)?;
         let location = location.map(HeaderValue::to_str).transpose().map_err(Problem::internal)?;
-        if run.keep(conn, status, Some("application/json"), location, &body).await? {
-            run.kept.store(true, Ordering::Relaxed);
-            return Ok(());
-        }
-        Err(in_flight("Another request with this Idempotency-Key is running meanwhile. Send it again in a moment."))
+        run.keep_json(conn, status, location, answer, false).await?;
+        run.kept.store(true, Ordering::Relaxed);
+        Ok(())
     }
+
+    /// Keeps what a request of several transactions answers if it ends with this one. Whoever sends it again has that, once
+    /// nobody works on it any more; the answer to the end takes its place.
+    ///
+    /// # Errors
+    /// As those of [`Once::keep`].
+    pub(crate) async fn keep_so_far(&self, conn: &mut PgConnection, answer: &impl Serialize) -> Result<()> {
+        let Some(run) = &self.0 else { return Ok(()) };
+        run.keep_json(conn, StatusCode::OK, None, answer, true).await
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
 fn in_flight(detail: &'static str) -> Problem {
@@ -156,6 +167,8 @@ struct Kept {
     content_type: Option<String>,
     location: Option<String>,
     body: Option<Vec<u8>>,
+    /// It is of a request of several transactions that may be working on the next one.
+    running: bool,
 }
 
 impl Run {
@@ -166,7 +179,7 @@ impl Run {
                 "insert into idempotent_requests as r (client_id, key, fingerprint, attempt) values ($1, $2, $3, $4)
                  on conflict (client_id, key) do update set
                     fingerprint = excluded.fingerprint, attempt = excluded.attempt, status = null, content_type = null,
-                    location = null, body = null, created_at = now()
+                    location = null, body = null, provisional = false, created_at = now()
                  where r.created_at < now() - interval '1 day'
                     or (r.status is null and r.created_at < now() - $5 * interval '1 millisecond')",
             )
@@ -174,18 +187,20 @@ impl Run {
             .bind(&self.key)
             .bind(&self.fingerprint)
             .bind(self.attempt)
-            .bind(i64::try_from(IN_FLIGHT.as_millis()).unwrap_or(i64::MAX / 2))
+            .bind(millis(IN_FLIGHT))
             .execute(&self.pool)
             .await?;
             if begun.rows_affected() > 0 {
                 return Ok(None);
             }
             let kept: Option<Kept> = sqlx::query_as(
-                "select fingerprint, status, content_type, location, body
+                "select fingerprint, status, content_type, location, body,
+                        provisional and created_at >= now() - $3 * interval '1 millisecond' as running
                  from idempotent_requests where client_id = $1 and key = $2",
             )
             .bind(self.client_id)
             .bind(&self.key)
+            .bind(millis(IN_FLIGHT))
             .fetch_optional(&self.pool)
             .await?;
             // None: it was refused in this moment, so the key is free.
@@ -202,7 +217,7 @@ impl Run {
                 "This Idempotency-Key was sent before with another request. Use a new key for new work.",
             ));
         }
-        let Some(status) = kept.status else {
+        let Some(status) = kept.status.filter(|_| !kept.running) else {
             let detail = "The first request with this Idempotency-Key is still running. Send it again in a moment.";
             return Err(in_flight(detail));
         };
@@ -243,9 +258,25 @@ impl Run {
         let (parts, body) = response.into_parts();
         let body: Bytes = to_bytes(body, LONGEST_ANSWER).await.map_err(Problem::internal)?;
         let text = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let kept = self.keep(&self.pool, parts.status, text(header::CONTENT_TYPE), text(header::LOCATION), &body);
+        let kept =
+            self.keep(&self.pool, parts.status, text(header::CONTENT_TYPE), text(header::LOCATION), &body, false);
         self.note(kept.await);
         Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
+    async fn keep_json(
+        &self,
+        conn: &mut PgConnection,
+        status: StatusCode,
+        location: Option<&str>,
+        answer: &impl Serialize,
+        provisional: bool,
+    ) -> Result<()> {
+        let body = serde_json::to_vec(answer).map_err(Problem::internal)?;
+        if self.keep(conn, status, Some("application/json"), location, &body, provisional).await? {
+            return Ok(());
+        }
+        Err(in_flight("Another request with this Idempotency-Key is running meanwhile. Send it again in a moment."))
     }
 
     /// `false`: it has taken so long that another run has the key.
@@ -256,9 +287,10 @@ impl Run {
         content_type: Option<&str>,
         location: Option<&str>,
         body: &[u8],
+        provisional: bool,
     ) -> sqlx::Result<bool> {
         let kept = sqlx::query(
-            "update idempotent_requests set status = $4, content_type = $5, location = $6, body = $7
+            "update idempotent_requests set status = $4, content_type = $5, location = $6, body = $7, provisional = $8
              where client_id = $1 and key = $2 and attempt = $3",
         )
         .bind(self.client_id)
@@ -268,6 +300,7 @@ impl Run {
         .bind(content_type)
         .bind(location)
         .bind(body)
+        .bind(provisional)
         .execute(on)
         .await?;
         Ok(kept.rows_affected() == 1)

@@ -7,8 +7,10 @@ use axum::{
 use gristmill_platform::keys;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView, JobSpec};
 use gristmill_uploads::owner::Owner;
-use http::{Uri, request::Parts};
+use http::{StatusCode, Uri, request::Parts};
 use serde::Serialize;
+use sqlx::PgConnection;
+use tracing::Instrument as _;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -17,6 +19,7 @@ use crate::{
     app::App,
     auth::{Caller, forbidden},
     cursor,
+    idempotency::Once,
     openapi::{Absent, NotNow, NotOperator},
     params::{Named, Params},
     problem::{Code, Problem, Result},
@@ -46,6 +49,8 @@ pub(crate) struct OneGroup {
     children: Vec<Group>,
     /// Members that are dead or parked, the newest first; at most fifty.
     failed_members: Vec<Job>,
+    /// There are, or may be, more of them: `GET /v1/jobs?group=` lists them. A retry runs all of them again.
+    more_failed_members: bool,
 }
 
 /// Which groups, and how many of them.
@@ -104,7 +109,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 #[utoipa::path(get, path = "/v1/groups/{id}", operation_id = "getGroup", tag = "groups", params(("id" = Uuid, Path, description = "The group")),
     responses((status = 200, description = "The group", body = OneGroup)))]
 pub(crate) async fn one(about: AboutGroup) -> Result<Json<OneGroup>> {
-    about.show().await
+    let mut conn = about.app.receiver.pool.acquire().await?;
+    about.show(&mut conn).await.map(Json)
 }
 
 /// Cancel a group and everything inside it
@@ -113,46 +119,46 @@ pub(crate) async fn one(about: AboutGroup) -> Result<Json<OneGroup>> {
 #[utoipa::path(post, path = "/v1/groups/{id}/cancel", operation_id = "cancelGroup", tag = "groups",
     params(("id" = Uuid, Path, description = "The group")),
     responses((status = 200, description = "The group as it is now", body = OneGroup), NotNow))]
-pub(crate) async fn cancel(about: AboutGroup) -> Result<Json<OneGroup>> {
+pub(crate) async fn cancel(about: AboutGroup, once: Once) -> Result<Json<OneGroup>> {
     let group = about.steerable().await?;
     if group.finished_at.is_some() {
         let detail = format!("The group is {}: only one that has not ended can be cancelled.", group.state);
         return Err(Problem::new(Code::WrongState, detail));
     }
-    let (queue, id) = (about.app.receiver.queue.clone(), about.id);
     // On a task of its own: once begun it is finished, even if the client hangs up.
-    let cancelling = tokio::spawn(async move {
-        let mut tx = queue.pool().begin().await?;
-        queue.cancel_group(&mut tx, id).await?;
+    let cancelling = async move {
+        let mut tx = about.app.receiver.pool.begin().await?;
+        about.app.receiver.queue.cancel_group(&mut tx, about.id).await?;
+        let now = about.show(&mut tx).await?;
+        once.keep(&mut tx, StatusCode::OK, None, &now).await?;
         tx.commit().await?;
-        Ok::<_, gristmill_queue::QueueError>(())
-    });
-    cancelling.await.map_err(Problem::internal)??;
-    about.show().await
+        Ok(Json(now))
+    };
+    tokio::spawn(cancelling.in_current_span()).await.map_err(Problem::internal)?
 }
 
 /// Run the failed members of a group again
 ///
-/// Where a failure has stopped the group, those that it stopped too. The join comes again, once.
+/// All of them, and, where a failure has stopped the group, those that it stopped too. The join comes again, once.
 #[utoipa::path(post, path = "/v1/groups/{id}/retry", operation_id = "retryGroup", tag = "groups",
     params(("id" = Uuid, Path, description = "The group")),
     responses((status = 200, description = "The group as it is now", body = OneGroup), NotNow))]
-pub(crate) async fn retry(about: AboutGroup) -> Result<Json<OneGroup>> {
+pub(crate) async fn retry(about: AboutGroup, once: Once) -> Result<Json<OneGroup>> {
     let group = about.steerable().await?;
-    let (queue, id) = (about.app.receiver.queue.clone(), about.id);
-    let retrying = tokio::spawn(async move {
-        let mut tx = queue.pool().begin().await?;
-        let jobs = queue.retry_group(&mut tx, id).await?;
+    let retrying = async move {
+        let mut tx = about.app.receiver.pool.begin().await?;
+        let jobs = about.app.receiver.queue.retry_group(&mut tx, about.id).await?;
+        if jobs.is_empty() {
+            let detail = format!("The group is {}, and no failed member of it can run again now.", group.state);
+            return Err(Problem::new(Code::WrongState, detail));
+        }
+        let now = about.show(&mut tx).await?;
+        once.keep(&mut tx, StatusCode::OK, None, &now).await?;
         tx.commit().await?;
-        let retried = !jobs.is_empty();
-        queue.push(jobs).await;
-        Ok::<_, gristmill_queue::QueueError>(retried)
-    });
-    if !retrying.await.map_err(Problem::internal)?? {
-        let detail = format!("The group is {}, and no failed member of it can run again now.", group.state);
-        return Err(Problem::new(Code::WrongState, detail));
-    }
-    about.show().await
+        about.app.receiver.queue.push(jobs).await;
+        Ok(Json(now))
+    };
+    tokio::spawn(retrying.in_current_span()).await.map_err(Problem::internal)?
 }
 
 /// A request about one group that takes no parameters.
@@ -163,34 +169,35 @@ pub(crate) struct AboutGroup {
 }
 
 impl AboutGroup {
-    async fn find(&self) -> Result<GroupDetail> {
-        let found = self.app.receiver.queue.groups().get(self.id).await?;
+    async fn find(&self, conn: &mut PgConnection) -> Result<GroupDetail> {
+        let found = self.app.receiver.queue.groups().get_in(conn, self.id).await?;
         let seen = found.filter(|found| self.caller.may_see(found.group.client_id));
         seen.ok_or_else(|| Problem::not_found("group", self.id, "/v1/groups"))
     }
 
     /// The group, unless it is an upload's or a billing run's: the end of one is more than the end of its jobs.
     async fn steerable(&self) -> Result<GroupView> {
-        let group = self.find().await?.group;
+        let group = self.find(&mut *self.app.receiver.pool.acquire().await?).await?.group;
         let Some(owner) = Owner::of_group(&self.app.receiver.pool, self.id).await? else { return Ok(group) };
         let detail = format!("The group is {owner}'s. {} cancels it; one that has failed is made anew.", owner.end());
         Err(Problem::new(Code::WrongState, detail).about(owner.id()))
     }
 
-    async fn show(&self) -> Result<Json<OneGroup>> {
-        let detail = self.find().await?;
+    async fn show(&self, conn: &mut PgConnection) -> Result<OneGroup> {
+        let detail = self.find(conn).await?;
         let around = [Some(&detail.group), detail.parent.as_ref()];
         let groups = around.into_iter().flatten().chain(&detail.children).map(|group| group.client_id);
         let clients = groups.chain(detail.failed_members.iter().map(|job| job.client_id));
-        let names = Names::of(&self.app.receiver.pool, clients).await?;
-        Ok(Json(OneGroup {
+        let names = Names::of(conn, clients).await?;
+        Ok(OneGroup {
             group: names.group(detail.group),
             on_complete: detail.on_complete,
             on_failure: detail.on_failure,
             parent: detail.parent.map(|parent| names.group(parent)),
             children: detail.children.into_iter().map(|child| names.group(child)).collect(),
             failed_members: detail.failed_members.into_iter().map(|job| names.job(job)).collect(),
-        }))
+            more_failed_members: detail.more_failed_members,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use axum::{
 };
 use gristmill_queue::JobDetail;
 use http::{Uri, request::Parts};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
@@ -57,7 +58,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 #[utoipa::path(get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The job", body = OneJob)))]
 pub(crate) async fn one(about: About) -> Result<Json<OneJob>> {
-    about.show().await
+    let mut conn = about.app.receiver.pool.acquire().await?;
+    about.show(&mut conn).await.map(Json)
 }
 
 /// A request about one job that takes no parameters.
@@ -69,17 +71,17 @@ pub(crate) struct About {
 
 impl About {
     /// The job, if it is there for the caller.
-    async fn find(&self) -> Result<JobDetail> {
-        let found = self.app.receiver.queue.jobs().get(self.id).await?;
+    async fn find(&self, conn: &mut PgConnection) -> Result<JobDetail> {
+        let found = self.app.receiver.queue.jobs().get_in(conn, self.id).await?;
         let seen = found.filter(|found| self.caller.may_see(found.job.client_id));
         seen.ok_or_else(|| Problem::not_found("job", self.id, "/v1/jobs"))
     }
 
-    async fn show(&self) -> Result<Json<OneJob>> {
-        let detail = self.find().await?;
+    async fn show(&self, conn: &mut PgConnection) -> Result<OneJob> {
+        let detail = self.find(conn).await?;
         let clients = [detail.job.client_id, detail.group.as_ref().and_then(|group| group.client_id)];
-        let names = Names::of(&self.app.receiver.pool, clients.into_iter()).await?;
-        Ok(Json(names.detail(detail)))
+        let names = Names::of(conn, clients.into_iter()).await?;
+        Ok(names.detail(detail))
     }
 }
 

@@ -5,15 +5,17 @@ use axum::{
     extract::{FromRequestParts, State},
 };
 use gristmill_platform::human::is_unseen;
-use gristmill_queue::{Limits, LimitsError, QueueView, Queues};
+use gristmill_queue::{Limits, LimitsError, QueueAction, QueueView, Queues};
 use gristmill_uploads::jobs::QUEUES;
-use http::{Uri, request::Parts};
+use http::{StatusCode, Uri, request::Parts};
 use serde::Serialize;
+use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use crate::{
     app::App,
     auth::Operator,
+    idempotency::Once,
     json::Body,
     openapi::NotOperator,
     params::{Named, Params},
@@ -38,7 +40,7 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Resul
 
 /// One queue
 ///
-/// A queue is there when it has a job, a worker or something that was said of it, or is one of the product's.
+/// A queue is there when it has a job that is not done, a worker or something that was said of it, or is one of the product's.
 #[utoipa::path(get, path = "/v1/queues/{name}", operation_id = "getQueue", tag = "queues",
     params(("name" = String, Path, description = "The queue")), responses((status = 200, description = "The queue", body = QueueView), NotOperator))]
 pub(crate) async fn one(about: AboutQueue) -> Result<Json<QueueView>> {
@@ -51,8 +53,8 @@ pub(crate) async fn one(about: AboutQueue) -> Result<Json<QueueView>> {
 #[utoipa::path(post, path = "/v1/queues/{name}/pause", operation_id = "pauseQueue", tag = "queues",
     params(("name" = String, Path, description = "The queue")),
     responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator))]
-pub(crate) async fn pause(about: AboutQueue) -> Result<Json<QueueView>> {
-    Ok(Json(about.queues.pause(&about.name).await?))
+pub(crate) async fn pause(about: AboutQueue, once: Once) -> Result<Json<QueueView>> {
+    about.steer(QueueAction::Pause, once).await
 }
 
 /// Start the jobs of a queue again
@@ -61,16 +63,16 @@ pub(crate) async fn pause(about: AboutQueue) -> Result<Json<QueueView>> {
 #[utoipa::path(post, path = "/v1/queues/{name}/resume", operation_id = "resumeQueue", tag = "queues",
     params(("name" = String, Path, description = "The queue")),
     responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator))]
-pub(crate) async fn resume(about: AboutQueue) -> Result<Json<QueueView>> {
-    Ok(Json(about.queues.resume(&about.name).await?))
+pub(crate) async fn resume(about: AboutQueue, once: Once) -> Result<Json<QueueView>> {
+    about.steer(QueueAction::Resume, once).await
 }
 
 /// Run what is due now, then pause
 #[utoipa::path(post, path = "/v1/queues/{name}/drain", operation_id = "drainQueue", tag = "queues",
     params(("name" = String, Path, description = "The queue")),
     responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator))]
-pub(crate) async fn drain(about: AboutQueue) -> Result<Json<QueueView>> {
-    Ok(Json(about.queues.drain(&about.name).await?))
+pub(crate) async fn drain(about: AboutQueue, once: Once) -> Result<Json<QueueView>> {
+    about.steer(QueueAction::Drain, once).await
 }
 
 /// Hold a queue to limits
@@ -90,8 +92,20 @@ pub(crate) async fn limit(about: AboutQueue, Body(limits): Body<Limits>) -> Resu
 
 /// An operator's request about one queue that takes no parameters.
 pub(crate) struct AboutQueue {
+    pool: PgPool,
     queues: Queues,
     name: String,
+}
+
+impl AboutQueue {
+    async fn steer(self, action: QueueAction, once: Once) -> Result<Json<QueueView>> {
+        let mut tx = self.pool.begin().await?;
+        let steered = self.queues.steer_in(&mut tx, &self.name, action).await?;
+        once.keep(&mut tx, StatusCode::OK, None, &steered.view).await?;
+        tx.commit().await?;
+        self.queues.tell(&steered).await;
+        Ok(Json(steered.view))
+    }
 }
 
 impl FromRequestParts<App> for AboutQueue {
@@ -109,6 +123,6 @@ impl FromRequestParts<App> for AboutQueue {
         if !QUEUES.contains(&name.as_str()) && !queues.is_known(&name).await? {
             return Err(Problem::not_found("queue", name, "/v1/queues"));
         }
-        Ok(Self { queues, name })
+        Ok(Self { pool: app.receiver.pool.clone(), queues, name })
     }
 }

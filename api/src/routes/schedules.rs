@@ -131,8 +131,12 @@ pub(crate) async fn delete(about: AboutSchedule) -> Result<StatusCode> {
 #[utoipa::path(post, path = "/v1/schedules/{name}/pause", operation_id = "pauseSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
     responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator))]
-pub(crate) async fn pause(about: AboutSchedule) -> Result<Json<ScheduleView>> {
-    about.schedules.pause(&about.name).await.map(Json).map_err(problem)
+pub(crate) async fn pause(State(app): State<App>, about: AboutSchedule, once: Once) -> Result<Json<ScheduleView>> {
+    let mut tx = app.receiver.pool.begin().await?;
+    let schedule = about.schedules.pause_in(&mut tx, &about.name).await.map_err(problem)?;
+    once.keep(&mut tx, StatusCode::OK, None, &schedule).await?;
+    tx.commit().await?;
+    Ok(Json(schedule))
 }
 
 /// Have a schedule fire again
@@ -141,8 +145,12 @@ pub(crate) async fn pause(about: AboutSchedule) -> Result<Json<ScheduleView>> {
 #[utoipa::path(post, path = "/v1/schedules/{name}/resume", operation_id = "resumeSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
     responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator))]
-pub(crate) async fn resume(about: AboutSchedule) -> Result<Json<ScheduleView>> {
-    about.schedules.resume(&about.name).await.map(Json).map_err(problem)
+pub(crate) async fn resume(State(app): State<App>, about: AboutSchedule, once: Once) -> Result<Json<ScheduleView>> {
+    let mut tx = app.receiver.pool.begin().await?;
+    let schedule = about.schedules.resume_in(&mut tx, &about.name).await.map_err(problem)?;
+    once.keep(&mut tx, StatusCode::OK, None, &schedule).await?;
+    tx.commit().await?;
+    Ok(Json(schedule))
 }
 
 /// Run a schedule's job now

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use gristmill_queue::WorkerView;
-use http::Uri;
+use http::{StatusCode, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::Operator,
+    idempotency::Once,
     openapi::NotOperator,
     params::{Named, Params},
     problem::{Problem, Result},
@@ -43,11 +44,23 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Resul
 /// It finishes what it runs, and stays, idle, until its process is stopped.
 #[utoipa::path(post, path = "/v1/workers/{id}/drain", operation_id = "drainWorker", tag = "workers",
     params(("id" = Uuid, Path, description = "The worker")), responses((status = 200, description = "It is told", body = Draining), NotOperator))]
-pub(crate) async fn drain(State(app): State<App>, _: Operator, named: Named, uri: Uri) -> Result<Json<Draining>> {
+pub(crate) async fn drain(
+    State(app): State<App>,
+    _: Operator,
+    once: Once,
+    named: Named,
+    uri: Uri,
+) -> Result<Json<Draining>> {
     Params::of(&uri).finish()?;
     let id = named.id("worker", "/v1/workers")?;
-    if !app.receiver.queue.drain_worker(id).await? {
+    let queue = &app.receiver.queue;
+    let mut tx = app.receiver.pool.begin().await?;
+    if !queue.drain_worker_in(&mut tx, id).await? {
         return Err(Problem::not_found("worker", id, "/v1/workers"));
     }
-    Ok(Json(Draining { id, draining: true }))
+    let draining = Draining { id, draining: true };
+    once.keep(&mut tx, StatusCode::OK, None, &draining).await?;
+    tx.commit().await?;
+    queue.tell_drain(id).await;
+    Ok(Json(draining))
 }

@@ -2,33 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use gristmill_queue::{GroupId, GroupPolicy, Job, NewGroup, Options, Queue, QueueConfig, Worker};
 use reqwest::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     bills::{DEBT, billed},
     claims::visit,
-    support::{Api, api},
+    support::{Api, api, eventually},
 };
 
-/// Those that can be repeated: they set a state, or are done in more than one transaction.
-const REPEATED: [&str; 12] = [
-    "/v1/groups/{id}/cancel",
-    "/v1/groups/{id}/retry",
-    "/v1/jobs/actions",
-    "/v1/jobs/{id}/cancel",
-    "/v1/jobs/{id}/discard",
-    "/v1/jobs/{id}/redrive",
-    "/v1/queues/{name}/drain",
-    "/v1/queues/{name}/pause",
-    "/v1/queues/{name}/resume",
-    "/v1/schedules/{name}/pause",
-    "/v1/schedules/{name}/resume",
-    "/v1/workers/{id}/drain",
-];
-
 /// Those that keep their answer in the transaction of their effect, as the tests below send them.
-const KEPT: [&str; 21] = [
+const KEPT: [&str; 33] = [
     "/create_webhook",
     "/normalize_merchant",
     "/v1/billing-runs",
@@ -36,12 +24,23 @@ const KEPT: [&str; 21] = [
     "/v1/bills/{id}/cancel",
     "/v1/claims",
     "/v1/claims/{id}/void",
+    "/v1/groups/{id}/cancel",
+    "/v1/groups/{id}/retry",
+    "/v1/jobs/actions",
+    "/v1/jobs/{id}/cancel",
+    "/v1/jobs/{id}/discard",
+    "/v1/jobs/{id}/redrive",
     "/v1/mail/bounces",
     "/v1/normalization-rules",
     "/v1/normalizations",
     "/v1/normalizations/batch",
     "/v1/payments",
+    "/v1/queues/{name}/drain",
+    "/v1/queues/{name}/pause",
+    "/v1/queues/{name}/resume",
     "/v1/reports/batch",
+    "/v1/schedules/{name}/pause",
+    "/v1/schedules/{name}/resume",
     "/v1/schedules/{name}/run",
     "/v1/webhooks",
     "/v1/webhooks/{id}/deliveries/{delivery_id}/replay",
@@ -50,6 +49,7 @@ const KEPT: [&str; 21] = [
     "/v1/webhooks/{id}/replay",
     "/v1/webhooks/{id}/rotate",
     "/v1/webhooks/{id}/test",
+    "/v1/workers/{id}/drain",
 ];
 
 /// What is written beside the transaction of an effect does not arrive, as if the process were dead by then: such a
@@ -95,17 +95,54 @@ impl Api {
     }
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Any;
+
+impl Job for Any {
+    const NAME: &'static str = "any";
+    const QUEUE: &'static str = "any";
+}
+
+impl Api {
+    async fn queue(&self) -> Queue {
+        let config = QueueConfig { namespace: self.stack.namespace.clone(), ..QueueConfig::new(&self.stack.redis_url) };
+        Queue::connect(self.stack.pool.clone(), config).await.unwrap()
+    }
+
+    /// Jobs of the client that belong to nothing of the product's.
+    async fn jobs(&self, group: Option<GroupId>, n: usize) -> Vec<Uuid> {
+        let mut conn = self.stack.pool.acquire().await.unwrap();
+        let options = Options { client_id: Some(self.client_id), group, ..Options::default() };
+        let jobs = self.queue().await.enqueue_all(&mut conn, &vec![Any; n], &options).await.unwrap();
+        jobs.ids().to_vec()
+    }
+
+    /// A whole group of the client's.
+    async fn group(&self) -> Uuid {
+        let (queue, mut conn) = (self.queue().await, self.stack.pool.acquire().await.unwrap());
+        let new = NewGroup { client_id: Some(self.client_id), ..NewGroup::new(GroupPolicy::Continue) };
+        let group = queue.create_group(&mut conn, new).await.unwrap();
+        self.jobs(Some(group), 2).await;
+        assert!(queue.seal_group(&mut conn, group).await.unwrap().is_empty());
+        group.0
+    }
+
+    async fn sql(&self, sql: &str) {
+        sqlx::raw_sql(sql).execute(&self.stack.pool).await.unwrap();
+    }
+}
+
 fn id(made: &Value, field: &str) -> String {
     made[field].as_str().unwrap_or_else(|| panic!("no {field} in {made}")).to_owned()
 }
 
 #[tokio::test]
-async fn every_post_is_one_of_both_kinds() {
+async fn every_post_keeps_its_answer_with_its_effect() {
     let api = api().await;
     let document = api.json("/openapi.json").await;
     let posts = document["paths"].as_object().unwrap().iter().filter(|(_, path)| path.get("post").is_some());
     let posts: BTreeSet<&str> = posts.map(|(path, _)| path.as_str()).collect();
-    let known = KEPT.into_iter().chain(REPEATED).chain(["/v1/uploads"]).collect();
+    let known = KEPT.into_iter().chain(["/v1/uploads"]).collect();
     assert_eq!(posts, known);
 }
 
@@ -172,4 +209,104 @@ async fn a_schedule_is_run_once() {
     let body = json!({ "cron": "@yearly", "job": { "name": "any", "payload": {} } });
     assert_eq!(api.send(&operator, "PUT", "/v1/schedules/any", body).await.status(), StatusCode::OK);
     api.once(&operator, "jobs", "/v1/schedules/any/run", json!({})).await;
+}
+
+#[tokio::test]
+async fn jobs_and_groups_are_acted_on_once() {
+    let api = api().await;
+    let key = &api.key;
+    let ids = api.jobs(None, 6).await;
+    let place = |n: usize, verb: &str| format!("/v1/jobs/{}/{verb}", ids[n]);
+    let cancelled = api.once(key, "jobs", &place(0, "cancel"), json!({})).await;
+    assert_eq!(cancelled["state"], "cancelled");
+    api.sql(&format!("update jobs set state = 'dead', finished_at = now() where id in ('{}', '{}')", ids[1], ids[2]))
+        .await;
+    assert_eq!(api.once(key, "jobs", &place(1, "redrive"), json!({})).await["redriven"], 1);
+    assert_eq!(api.once(key, "jobs", &place(2, "discard"), json!({})).await["state"], "cancelled");
+    let many = json!({ "action": "cancel", "ids": [ids[3], ids[4]] });
+    let acted = api.once(key, "jobs", "/v1/jobs/actions", many).await;
+    assert_eq!((&acted["changed"], &acted["next_cursor"]), (&json!(2), &Value::Null));
+
+    let (one, other) = (api.group().await, api.group().await);
+    let cancelled = api.once(key, "groups", &format!("/v1/groups/{one}/cancel"), json!({})).await;
+    assert_eq!(cancelled["state"], "cancelled");
+    api.sql(&format!(
+        "update jobs set state = 'dead', finished_at = now() where group_id = '{other}';
+         update groups set state = 'failed', failed = 2, finished_at = now(), completions = 1 where id = '{other}'"
+    ))
+    .await;
+    let again = api.once(key, "jobs", &format!("/v1/groups/{other}/retry"), json!({})).await;
+    assert_eq!((&again["state"], &again["failed"]), (&json!("open"), &json!(0)));
+}
+
+#[tokio::test]
+async fn an_action_that_breaks_off_says_how_far_it_came() {
+    let api = api().await;
+    let ids = api.jobs(None, 700).await;
+    api.sql("update jobs set state = 'dead', finished_at = now()").await;
+    // The newest come first, and a slice is one transaction: this ends the second one.
+    let oldest = ids.iter().min().unwrap();
+    api.sql(&format!(
+        "create function breaks() returns trigger language plpgsql as $$ begin raise 'the process dies'; end $$;
+         create trigger breaks before update on jobs for each row when (new.id = '{oldest}') execute function breaks()"
+    ))
+    .await;
+    let redrive = |key: &'static str, cursor: Value| {
+        let body = json!({ "action": "redrive", "filter": { "queue": "any" }, "cursor": cursor });
+        let request = api.post("/v1/jobs/actions").header("idempotency-key", key).json(&body);
+        async move { request.send().await.unwrap() }
+    };
+    let broken = redrive("one", Value::Null).await;
+    assert!(broken.status().is_server_error(), "{}", broken.status());
+    assert_eq!(redrive("one", Value::Null).await.status(), StatusCode::CONFLICT, "somebody may be working on it");
+    api.sql("drop trigger breaks on jobs; update idempotent_requests set created_at = now() - interval '2 minutes'")
+        .await;
+    let again = redrive("one", Value::Null).await;
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+    let again: Value = again.json().await.unwrap();
+    assert_eq!(again["changed"], 500, "{again}");
+    let rest: Value = redrive("two", again["next_cursor"].clone()).await.json().await.unwrap();
+    assert_eq!((&rest["changed"], &rest["next_cursor"]), (&json!(200), &Value::Null), "{rest}");
+    let once: i64 = sqlx::query_scalar("select count(*) from jobs where redriven = 1 and state = 'available'")
+        .fetch_one(&api.stack.pool)
+        .await
+        .unwrap();
+    assert_eq!(once, 700);
+}
+
+#[tokio::test]
+async fn queues_schedules_and_workers_are_steered_once() {
+    let api = api().await;
+    let operator = api.operator_key().await;
+    for verb in ["pause", "resume", "drain"] {
+        api.once(&operator, "queues", &format!("/v1/queues/chunks/{verb}"), json!({})).await;
+    }
+    let body = json!({ "cron": "@yearly", "job": { "name": "any", "payload": {} } });
+    assert_eq!(api.send(&operator, "PUT", "/v1/schedules/any", body).await.status(), StatusCode::OK);
+    for verb in ["pause", "resume"] {
+        api.once(&operator, "schedules", &format!("/v1/schedules/any/{verb}"), json!({})).await;
+    }
+
+    let (queue, stop) = (api.queue().await, CancellationToken::new());
+    let worker = Worker::builder(&queue).queue("any", 1).register::<Any>(async |_, _| Ok(())).build();
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { worker.run(stop).await }
+    });
+    let id = eventually("a worker", async || Some(queue.workers().await.unwrap().first()?.id)).await;
+    // A wish is in its table until the worker is told of it.
+    api.sql(
+        "create table wishes (worker_id uuid);
+         create function wished() returns trigger language plpgsql as
+            $$ begin insert into wishes values (new.worker_id); return new; end $$;
+         create trigger wished after insert on worker_drains for each row execute function wished()",
+    )
+    .await;
+    api.once(&operator, "wishes", &format!("/v1/workers/{id}/drain"), json!({})).await;
+    eventually("it to drain", async || {
+        queue.workers().await.unwrap().iter().any(|worker| worker.id == id && worker.draining).then_some(())
+    })
+    .await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
 }

@@ -86,6 +86,8 @@ struct Detail {
     parent: Option<Group>,
     children: Vec<Group>,
     failed_members: Vec<Job>,
+    #[serde(default)]
+    more_failed_members: bool,
 }
 
 impl Groups {
@@ -178,6 +180,9 @@ fn show(value: &Value, json: bool) -> anyhow::Result<()> {
     }
     if !detail.failed_members.is_empty() {
         let _ = write!(text, "\nfailed members:\n{}", job_table(&detail.failed_members));
+    }
+    if detail.more_failed_members {
+        let _ = writeln!(text, "more of them: gristmill jobs list --group {} --state dead", detail.group.group.id);
     }
     print!("{text}");
     Ok(())

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::human;
@@ -224,8 +224,8 @@ pub async fn clients(pool: &PgPool) -> Result<Vec<(i32, String)>, sqlx::Error> {
 }
 
 /// The names of these clients, with their numbers.
-pub async fn client_names(pool: &PgPool, ids: &[i32]) -> Result<Vec<(i32, String)>, sqlx::Error> {
-    sqlx::query_as("select id, name from clients where id = any($1)").bind(ids).fetch_all(pool).await
+pub async fn client_names(db: impl PgExecutor<'_>, ids: &[i32]) -> Result<Vec<(i32, String)>, sqlx::Error> {
+    sqlx::query_as("select id, name from clients where id = any($1)").bind(ids).fetch_all(db).await
 }
 
 /// The number of the client of this name.

@@ -1,9 +1,6 @@
 //! What somebody decides about jobs: cancel, run again, give up.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::PgConnection;
 use tracing::debug;
@@ -58,27 +55,43 @@ impl Queue {
 
     /// Cancels those of the requested jobs that no worker holds. Who claims one from now on sees the request.
     async fn cancel_idle(&self, requested: &[Requested]) -> Result<u64, QueueError> {
+        let idle = self.held_by_nobody(requested).await;
+        if idle.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.pool().begin().await?;
+        let (settled, joins) = self.cancel_held_by_nobody(&mut tx, &idle).await?;
+        tx.commit().await?;
+        self.push(joins).await;
+        Ok(settled)
+    }
+
+    /// Those of the requested jobs that no worker holds; none while the broker is silent.
+    pub(crate) async fn held_by_nobody(&self, requested: &[Requested]) -> Vec<Uuid> {
         let mut queues: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
         for (id, queue) in requested {
             queues.entry(queue).or_default().push(*id);
         }
-        let mut idle = HashSet::new();
+        let mut idle = Vec::new();
         for (queue, ids) in queues {
             match self.broker(queue).are_leased(&mut self.conn(), self.config().lease, &ids).await {
                 Ok(leased) => idle.extend(ids.into_iter().zip(leased).filter(|(_, leased)| !leased).map(|(id, _)| id)),
                 Err(error) => debug!(%error, "the broker cannot say which jobs run; their workers will see"),
             }
         }
-        if idle.is_empty() {
-            return Ok(0);
-        }
+        idle
+    }
+
+    /// Cancels jobs that were asked about, says how many, and which joins became due by it: push these after the commit.
+    pub(crate) async fn cancel_held_by_nobody(
+        &self,
+        conn: &mut PgConnection,
+        idle: &[Uuid],
+    ) -> Result<(u64, Enqueued), QueueError> {
         let verdicts: Vec<Settle> =
-            idle.into_iter().map(|id| Settle { id, verdict: Verdict::CANCELLED, run: None }).collect();
-        let mut tx = self.pool().begin().await?;
-        let (settled, joins) = fail::settle(&mut tx, &self.config().version, &verdicts).await?;
-        tx.commit().await?;
-        self.push(joins).await;
-        Ok(settled.iter().filter(|(_, settled)| *settled == Settled::Cancelled).count() as u64)
+            idle.iter().map(|id| Settle { id: *id, verdict: Verdict::CANCELLED, run: None }).collect();
+        let (settled, joins) = fail::settle(conn, &self.config().version, &verdicts).await?;
+        Ok((settled.iter().filter(|(_, settled)| *settled == Settled::Cancelled).count() as u64, joins))
     }
 
     /// The same for requests whose worker has died, or that no worker has come to.

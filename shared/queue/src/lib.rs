@@ -42,9 +42,10 @@ pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
 pub use ledger::unsealed::Unsealed;
 pub use operate::groups::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, Groups};
 pub use operate::jobs::{
-    Acted, ActionPlace, AttemptView, JobAction, JobCount, JobDetail, JobFilter, JobPage, JobView, Jobs, NoActionPlace,
+    Acted, Acting, ActionPlace, AttemptView, JobAction, JobCount, JobDetail, JobFilter, JobPage, JobView, Jobs,
+    NoActionPlace,
 };
-pub use operate::queues::{LimitsError, QueueView, Queues};
+pub use operate::queues::{LimitsError, QueueAction, QueueView, Queues, Steered};
 pub use operate::redrive::RedriveJobs;
 pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
 pub use payload::PayloadError;

@@ -451,7 +451,7 @@ impl Queue {
     /// # Errors
     /// The ledger's.
     pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
-        let depths = depths::depths(self.pool()).await?;
+        let depths = depths::depths(&mut *self.pool().acquire().await?).await?;
         self.zero_the_gone(&depths);
         for depth in &depths {
             let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];

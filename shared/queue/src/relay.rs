@@ -93,6 +93,7 @@ impl Sweeper {
         let promoted = self.promote().await?;
         let healed = self.heal_all(Duration::ZERO).await?;
         self.refill().await?;
+        self.queue.tell_drains().await?;
         self.begin_epoch().await?;
         Ok(Swept { promoted, healed })
     }
@@ -114,6 +115,7 @@ impl Sweeper {
                 info!(jobs = healed, "the broker had lost its data: everything that waits was pushed again");
             } else {
                 self.queue.cancel_overdue().await?;
+                self.queue.tell_drains().await?;
                 self.heal_some().await?;
                 self.leftovers.look(&self.queue).await?;
             }

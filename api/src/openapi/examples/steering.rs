@@ -105,6 +105,7 @@ fn one_group() -> Value {
         "parent": null,
         "children": [],
         "failed_members": [job()],
+        "more_failed_members": false,
     });
     joined(group(), more)
 }
@@ -113,7 +114,9 @@ fn queue() -> Value {
     json!({
         "name": "chunks",
         "available": 1_204,
+        "available_exact": true,
         "scheduled": 3,
+        "scheduled_exact": true,
         "running": 8,
         "oldest_seconds": 12.4,
         "paused": false,

@@ -1,11 +1,12 @@
 //! What is done to jobs: to one, or to all that meet a filter.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{Json, extract::State};
-use gristmill_queue::{Acted, ActionPlace, JobAction, JobCount, JobFilter};
+use gristmill_queue::{Acted, Acting, ActionPlace, JobAction, JobCount, JobFilter};
 use gristmill_uploads::owner::{self, Owner};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -13,6 +14,7 @@ use super::{About, Filter, Job, Names, OneJob};
 use crate::{
     app::App,
     auth::Caller,
+    idempotency::Once,
     json::Body,
     openapi::{Absent, NotNow, NotOperator},
     problem::{Code, Problem, Result},
@@ -85,6 +87,7 @@ pub(crate) struct ActionAnswer {
 pub(crate) async fn act(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Body(request): Body<ActionRequest>,
 ) -> Result<Json<ActionAnswer>> {
     let ActionRequest { action, mut filter, ids, per_second, dry_run, cursor } = request;
@@ -111,21 +114,48 @@ pub(crate) async fn act(
         requested: 0,
         next_cursor: None,
     };
+    if !dry_run {
+        return at_once(acted(app, what, filter, from, once, answer)).await.map(Json);
+    }
     let jobs = app.receiver.queue.jobs();
-    if dry_run {
-        answer.matched = Some(JobCount { jobs: 0, exact: true });
-        if let Some(aim) = what.aim(&filter) {
-            answer.matched = Some(jobs.count(&aim).await?);
-            let page = jobs.list(&aim, None, SAMPLE).await?;
-            let names = Names::of(&app.receiver.pool, page.jobs.iter().map(|job| job.client_id)).await?;
-            answer.sample = page.jobs.into_iter().map(|job| names.job(job)).collect();
-        }
-    } else {
-        let acted = run(&app, what, filter, from).await?;
-        (answer.changed, answer.requested) = (acted.changed, acted.requested);
-        answer.next_cursor = acted.next.map(|next| next.to_string());
+    answer.matched = Some(JobCount { jobs: 0, exact: true });
+    if let Some(aim) = what.aim(&filter) {
+        answer.matched = Some(jobs.count(&aim).await?);
+        let page = jobs.list(&aim, None, SAMPLE).await?;
+        let names = Names::of(&app.receiver.pool, page.jobs.iter().map(|job| job.client_id)).await?;
+        answer.sample = page.jobs.into_iter().map(|job| names.job(job)).collect();
     }
     Ok(Json(answer))
+}
+
+/// Acts for some seconds. Each transaction keeps the answer as it is by then, with the place to go on: sent again after a death,
+/// the request says how far it came.
+async fn acted(
+    app: App,
+    action: JobAction,
+    filter: JobFilter,
+    from: Option<ActionPlace>,
+    once: Once,
+    mut answer: ActionAnswer,
+) -> Result<ActionAnswer> {
+    let started = Instant::now();
+    let mut tx = app.receiver.pool.begin().await?;
+    let mut acting = app.receiver.queue.jobs().begin(&mut tx, action, &filter, from).await?;
+    tx.commit().await?;
+    while !acting.is_over() {
+        let mut tx = app.receiver.pool.begin().await?;
+        let some = acting.step(&mut tx).await?;
+        answer.is_now(acting.acted());
+        if some {
+            once.keep_so_far(&mut tx, &answer).await?;
+        }
+        tx.commit().await?;
+        acting.committed().await;
+        if started.elapsed() >= AT_ONCE && acting.may_stop() {
+            break;
+        }
+    }
+    Ok(answer)
 }
 
 /// Cancel a job
@@ -134,8 +164,8 @@ pub(crate) async fn act(
 /// (What an upload or a billing run still needs is cancelled with it: `DELETE /v1/uploads/{id}`, `/v1/billing-runs/{id}`.)
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", operation_id = "cancelJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The job as it is now", body = OneJob), NotNow))]
-pub(crate) async fn cancel(about: About) -> Result<Json<OneJob>> {
-    one(about, Action::Cancel).await
+pub(crate) async fn cancel(about: About, once: Once) -> Result<Json<OneJob>> {
+    one(about, Action::Cancel, once).await
 }
 
 /// Run a job again that has ended badly
@@ -143,8 +173,8 @@ pub(crate) async fn cancel(about: About) -> Result<Json<OneJob>> {
 /// With all its attempts before it, and its history kept. A finished group of it is open again, and its join comes again.
 #[utoipa::path(post, path = "/v1/jobs/{id}/redrive", operation_id = "redriveJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The job as it is now", body = OneJob), NotNow))]
-pub(crate) async fn redrive(about: About) -> Result<Json<OneJob>> {
-    one(about, Action::Redrive).await
+pub(crate) async fn redrive(about: About, once: Once) -> Result<Json<OneJob>> {
+    one(about, Action::Redrive, once).await
 }
 
 /// Give a job up that has ended badly
@@ -153,12 +183,13 @@ pub(crate) async fn redrive(about: About) -> Result<Json<OneJob>> {
 /// run still needs is not: `DELETE /v1/uploads/{id}` or `/v1/billing-runs/{id}` ends it.)
 #[utoipa::path(post, path = "/v1/jobs/{id}/discard", operation_id = "discardJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The job as it is now", body = OneJob), NotNow))]
-pub(crate) async fn discard(about: About) -> Result<Json<OneJob>> {
-    one(about, Action::Discard).await
+pub(crate) async fn discard(about: About, once: Once) -> Result<Json<OneJob>> {
+    one(about, Action::Discard, once).await
 }
 
-async fn one(about: About, action: Action) -> Result<Json<OneJob>> {
-    let found = about.find().await?;
+async fn one(about: About, action: Action, once: Once) -> Result<Json<OneJob>> {
+    let mut conn = about.app.receiver.pool.acquire().await?;
+    let found = about.find(&mut conn).await?;
     if let Some(owner) = Owner::of_job(&found).filter(|_| owner::ends(action.with(None))) {
         let detail = format!(
             "The job is {owner}'s, which cannot do without it: {} ends that, and a job of it that has failed can run again.",
@@ -169,25 +200,47 @@ async fn one(about: About, action: Action) -> Result<Json<OneJob>> {
     let job = found.job;
     // Of one job its state is no condition: a cancelled one, too, may run again.
     let filter = JobFilter { states: vec![job.state], ..JobFilter::ids([job.id]) };
-    let acted = run(&about.app, action.with(None), filter, None).await?;
-    if acted.changed + acted.requested == 0 {
-        let detail = match action {
-            Action::Cancel => "only what waits or runs can be cancelled",
-            Action::Redrive => {
-                "only what is dead, parked or cancelled can run again, while its group is not stopping and no other job has its unique key"
-            }
-            Action::Discard => "only what is dead or parked can be given up",
-        };
-        return Err(Problem::new(Code::WrongState, format!("The job is {}: {detail}.", job.state)));
+    let acting = about.app.receiver.queue.jobs().begin(&mut conn, action.with(None), &filter, None).await?;
+    drop(conn);
+    if let Some(now) = at_once(acted_on(about, acting, once)).await? {
+        return Ok(Json(now));
     }
-    about.show().await
+    let detail = match action {
+        Action::Cancel => "only what waits or runs can be cancelled",
+        Action::Redrive => {
+            "only what is dead, parked or cancelled can run again, while its group is not stopping and no other job has its unique key"
+        }
+        Action::Discard => "only what is dead or parked can be given up",
+    };
+    Err(Problem::new(Code::WrongState, format!("The job is {}: {detail}.", job.state)))
+}
+
+/// The job as it is afterwards, kept in each transaction; none: nothing of the kind can be done to it.
+async fn acted_on(about: About, mut acting: Acting, once: Once) -> Result<Option<OneJob>> {
+    let mut now = None;
+    while !acting.is_over() {
+        let mut tx = about.app.receiver.pool.begin().await?;
+        if acting.step(&mut tx).await? {
+            let shown = about.show(&mut tx).await?;
+            once.keep_so_far(&mut tx, &shown).await?;
+            now = Some(shown);
+        }
+        tx.commit().await?;
+        acting.committed().await;
+    }
+    Ok(now)
 }
 
 /// On a task of its own: once begun it is finished, even if the client hangs up.
-async fn run(app: &App, action: JobAction, filter: JobFilter, from: Option<ActionPlace>) -> Result<Acted> {
-    let jobs = app.receiver.queue.jobs();
-    let acting = tokio::spawn(async move { jobs.act(action, &filter, from, AT_ONCE).await });
-    Ok(acting.await.map_err(Problem::internal)??)
+async fn at_once<T: Send + 'static>(action: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(action.in_current_span()).await.map_err(Problem::internal)?
+}
+
+impl ActionAnswer {
+    fn is_now(&mut self, acted: Acted) {
+        (self.changed, self.requested) = (acted.changed, acted.requested);
+        self.next_cursor = acted.next.map(|next| next.to_string());
+    }
 }
 
 impl Action {

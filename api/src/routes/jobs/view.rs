@@ -6,7 +6,7 @@ use gristmill_platform::keys;
 use gristmill_queue::{AttemptView, GroupView, JobCount, JobDetail, JobView};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::PgExecutor;
 use utoipa::ToSchema;
 
 /// A job.
@@ -74,14 +74,14 @@ pub(crate) struct Group {
 pub(crate) struct Names(HashMap<i32, String>);
 
 impl Names {
-    pub(crate) async fn of(pool: &PgPool, clients: impl Iterator<Item = Option<i32>>) -> sqlx::Result<Self> {
+    pub(crate) async fn of(db: impl PgExecutor<'_>, clients: impl Iterator<Item = Option<i32>>) -> sqlx::Result<Self> {
         let mut ids: Vec<i32> = clients.flatten().collect();
         ids.sort_unstable();
         ids.dedup();
         if ids.is_empty() {
             return Ok(Self(HashMap::new()));
         }
-        Ok(Self(keys::client_names(pool, &ids).await?.into_iter().collect()))
+        Ok(Self(keys::client_names(db, &ids).await?.into_iter().collect()))
     }
 
     fn name(&self, id: Option<i32>) -> Option<String> {

@@ -1,6 +1,6 @@
 //! How many jobs are where, read at a cost that does not grow with them.
 
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use crate::QueueError;
 
@@ -16,6 +16,9 @@ pub struct Depth {
     pub state: String,
     /// How many; beyond 10,000 about how many, by what Postgres' planner knows of the table, and 10,001 at least.
     pub jobs: i64,
+    /// Whether they were all counted; else `jobs` is about right.
+    #[sqlx(default)]
+    pub exact: bool,
     /// How many seconds the oldest of them is due (not positive when none is yet), or dead, or parked; of dead and parked
     /// ones beyond 10,000 the oldest of those that were due first.
     pub oldest_seconds: f64,
@@ -41,21 +44,24 @@ const DEPTHS: &str = "with recursive kinds as (
     ) c
     where c.jobs > 0 order by k.queue, k.state";
 
-pub(crate) async fn depths(pool: &PgPool) -> Result<Vec<Depth>, QueueError> {
-    let mut depths: Vec<Depth> = sqlx::query_as(DEPTHS).bind(COUNTED + 1).fetch_all(pool).await?;
-    for depth in depths.iter_mut().filter(|depth| depth.jobs > COUNTED) {
-        depth.jobs = estimate(pool, depth).await?.max(COUNTED + 1);
+pub(crate) async fn depths(conn: &mut PgConnection) -> Result<Vec<Depth>, QueueError> {
+    let mut depths: Vec<Depth> = sqlx::query_as(DEPTHS).bind(COUNTED + 1).fetch_all(&mut *conn).await?;
+    for depth in &mut depths {
+        depth.exact = depth.jobs <= COUNTED;
+        if !depth.exact {
+            depth.jobs = estimate(conn, depth).await?.max(COUNTED + 1);
+        }
     }
     Ok(depths)
 }
 
 /// What the planner expects to find. 0: it does not say.
-async fn estimate(pool: &PgPool, depth: &Depth) -> Result<i64, QueueError> {
+async fn estimate(conn: &mut PgConnection, depth: &Depth) -> Result<i64, QueueError> {
     let plan: sqlx::types::Json<serde_json::Value> =
         sqlx::query_scalar("explain (format json) select from jobs where state = $1 and queue = $2")
             .bind(&depth.state)
             .bind(&depth.queue)
-            .fetch_one(pool)
+            .fetch_one(conn)
             .await?;
     Ok(plan.0[0]["Plan"]["Plan Rows"].as_f64().map_or(0, |rows| rows as i64))
 }

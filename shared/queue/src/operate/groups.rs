@@ -6,10 +6,11 @@ pub use view::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView};
 
 use std::time::{Duration, Instant};
 
-use sqlx::QueryBuilder;
+use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
-use crate::{GroupId, JobFilter, JobState, Queue, QueueError};
+use super::jobs;
+use crate::{GroupId, JobFilter, JobPage, JobState, Queue, QueueError};
 use view::{DetailRow, GroupRow};
 
 /// The ledger's groups: see [`Queue::groups`].
@@ -23,6 +24,9 @@ const LONGEST_PAGE: u16 = 200;
 const SLICE: i64 = 2_000;
 /// After this long a page is shown as it is.
 const ENOUGH: Duration = Duration::from_millis(25);
+/// Failed members that are shown, and how long a large group is searched for them.
+const FAILED_SHOWN: u16 = 50;
+const LOOKED_FOR: Duration = Duration::from_millis(500);
 
 macro_rules! group_columns {
     () => {
@@ -85,13 +89,22 @@ impl Groups {
     /// # Errors
     /// The ledger's.
     pub async fn get(&self, id: GroupId) -> Result<Option<GroupDetail>, QueueError> {
+        let mut conn = self.queue.pool().acquire().await?;
+        self.get_in(&mut conn, id).await
+    }
+
+    /// The same as the caller's transaction sees it.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn get_in(&self, conn: &mut PgConnection, id: GroupId) -> Result<Option<GroupDetail>, QueueError> {
         let found: Option<DetailRow> = sqlx::query_as(concat!(
             "select ",
             group_columns!(),
             ", g.on_complete, g.on_failure from groups g where g.id = $1"
         ))
         .bind(id)
-        .fetch_optional(self.queue.pool())
+        .fetch_optional(&mut *conn)
         .await?;
         let Some(DetailRow { group, on_complete, on_failure }) = found else { return Ok(None) };
         let group = group.into_view();
@@ -101,11 +114,12 @@ impl Groups {
             " from groups g where g.parent_id = $1 order by g.id desc limit 100"
         ))
         .bind(id)
-        .fetch_all(self.queue.pool())
+        .fetch_all(&mut *conn)
         .await?;
-        let failed = if group.failed == 0 { Vec::new() } else { self.failed_members(id).await? };
+        // A parked member is no failure yet, and stands in the same list.
+        let failed = failed_members(conn, id).await?;
         let parent = match group.parent_id {
-            Some(parent) => self.view(parent).await?,
+            Some(parent) => view(conn, parent).await?,
             None => None,
         };
         Ok(Some(GroupDetail {
@@ -114,24 +128,9 @@ impl Groups {
             on_failure: on_failure.and_then(|spec| spec.0),
             parent,
             children: children.into_iter().map(GroupRow::into_view).collect(),
-            failed_members: failed,
+            failed_members: failed.jobs,
+            more_failed_members: failed.next.is_some(),
         }))
-    }
-
-    async fn failed_members(&self, id: GroupId) -> Result<Vec<crate::JobView>, QueueError> {
-        let states = vec![JobState::Dead, JobState::Parked];
-        let filter = JobFilter { group: Some(id), states, ..JobFilter::default() };
-        Ok(self.queue.jobs().list(&filter, None, 50).await?.jobs)
-    }
-
-    /// What a list shows of one group.
-    pub(crate) async fn view(&self, id: GroupId) -> Result<Option<GroupView>, QueueError> {
-        let found: Option<GroupRow> =
-            sqlx::query_as(concat!("select ", group_columns!(), " from groups g where g.id = $1"))
-                .bind(id)
-                .fetch_optional(self.queue.pool())
-                .await?;
-        Ok(found.map(GroupRow::into_view))
     }
 
     /// The next groups below an id, and the last one looked at when there may be more.
@@ -168,4 +167,21 @@ impl Groups {
         query.push(" order by id desc limit ").push_bind(i64::try_from(wanted).unwrap_or(i64::MAX)).push(")");
         Ok(query.build_query_as().fetch_one(self.queue.pool()).await?)
     }
+}
+
+/// The newest members that are dead or parked, and whether there may be more.
+async fn failed_members(conn: &mut PgConnection, id: GroupId) -> Result<JobPage, QueueError> {
+    let states = vec![JobState::Dead, JobState::Parked];
+    let filter = JobFilter { group: Some(id), states, ..JobFilter::default() };
+    jobs::page(conn, &filter, None, FAILED_SHOWN, LOOKED_FOR).await
+}
+
+/// What a list shows of one group.
+pub(super) async fn view(conn: &mut PgConnection, id: GroupId) -> Result<Option<GroupView>, QueueError> {
+    let found: Option<GroupRow> =
+        sqlx::query_as(concat!("select ", group_columns!(), " from groups g where g.id = $1"))
+            .bind(id)
+            .fetch_optional(conn)
+            .await?;
+    Ok(found.map(GroupRow::into_view))
 }

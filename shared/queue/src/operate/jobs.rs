@@ -1,11 +1,13 @@
 //! Jobs: found, counted, looked at, and what is done to many of them.
 
 mod act;
+mod acting;
 mod filter;
 mod view;
 mod walk;
 
 pub use act::{Acted, ActionPlace, JobAction, NoActionPlace};
+pub use acting::Acting;
 pub use filter::JobFilter;
 pub use view::{AttemptView, JobCount, JobDetail, JobPage, JobView};
 
@@ -13,8 +15,10 @@ pub(crate) use view::{JobRow, job_columns};
 
 use std::time::{Duration, Instant};
 
+use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::groups;
 use crate::{Queue, QueueError};
 use view::{AttemptRow, DetailRow};
 use walk::Walk;
@@ -48,17 +52,8 @@ impl Jobs {
     /// # Errors
     /// The ledger's.
     pub async fn list(&self, filter: &JobFilter, cursor: Option<Uuid>, limit: u16) -> Result<JobPage, QueueError> {
-        let limit = usize::from(limit).clamp(1, LONGEST_PAGE);
-        let started = Instant::now();
-        let mut walk = Walk::new(self.queue.pool(), filter, cursor).await?;
-        let mut ids = Vec::new();
-        // One more than are shown tells whether there is another page.
-        while ids.len() <= limit && !walk.is_over() && started.elapsed() < ENOUGH {
-            ids.extend(walk.step(limit + 1 - ids.len()).await?);
-        }
-        let next = if ids.len() > limit { ids.get(limit - 1).copied() } else { walk.place() };
-        ids.truncate(limit);
-        Ok(JobPage { jobs: self.views(&ids).await?, next })
+        let mut conn = self.queue.pool().acquire().await?;
+        page(&mut conn, filter, cursor, limit, ENOUGH).await
     }
 
     /// How many jobs meet the filter. Counting ends at 10,000, and after a second.
@@ -74,11 +69,15 @@ impl Jobs {
     /// # Errors
     /// The ledger's.
     pub async fn count_within(&self, filter: &JobFilter, time: Duration) -> Result<JobCount, QueueError> {
+        let mut conn = self.queue.pool().acquire().await?;
         let started = Instant::now();
-        let mut walk = Walk::new(self.queue.pool(), filter, None).await?;
+        let mut walk = Walk::new(&mut conn, filter, None).await?;
         let mut jobs = 0;
-        while jobs <= COUNTED && !walk.is_over() && started.elapsed() < time {
-            jobs += walk.step(COUNTED + 1 - jobs).await?.len();
+        while jobs <= COUNTED && !walk.is_over() {
+            jobs += walk.step(&mut conn, COUNTED + 1 - jobs).await?.len();
+            if started.elapsed() >= time {
+                break;
+            }
         }
         let exact = walk.is_over() && jobs <= COUNTED;
         Ok(JobCount { jobs: jobs.min(COUNTED) as u64, exact })
@@ -89,6 +88,15 @@ impl Jobs {
     /// # Errors
     /// The ledger's.
     pub async fn get(&self, id: Uuid) -> Result<Option<JobDetail>, QueueError> {
+        let mut conn = self.queue.pool().acquire().await?;
+        self.get_in(&mut conn, id).await
+    }
+
+    /// The same as the caller's transaction sees it.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn get_in(&self, conn: &mut PgConnection, id: Uuid) -> Result<Option<JobDetail>, QueueError> {
         let found: Option<DetailRow> = sqlx::query_as(concat!(
             "select ",
             job_columns!(),
@@ -96,7 +104,7 @@ impl Jobs {
              from jobs j where j.id = $1"
         ))
         .bind(id)
-        .fetch_optional(self.queue.pool())
+        .fetch_optional(&mut *conn)
         .await?;
         let Some(found) = found else { return Ok(None) };
         let mut attempts: Vec<AttemptRow> = sqlx::query_as(
@@ -104,26 +112,51 @@ impl Jobs {
              from job_attempts where job_id = $1 order by seq desc limit 100",
         )
         .bind(id)
-        .fetch_all(self.queue.pool())
+        .fetch_all(&mut *conn)
         .await?;
         attempts.reverse();
         let group = match found.group() {
-            Some(group) => self.queue.groups().view(group).await?,
+            Some(group) => groups::view(conn, group).await?,
             None => None,
         };
         Ok(Some(found.into_detail(attempts, group)))
     }
+}
 
-    /// These jobs, the newest first, as far as they are there.
-    async fn views(&self, ids: &[Uuid]) -> Result<Vec<JobView>, QueueError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+/// A page of the jobs that meet the filter, as long as it is by `enough`.
+pub(super) async fn page(
+    conn: &mut PgConnection,
+    filter: &JobFilter,
+    cursor: Option<Uuid>,
+    limit: u16,
+    enough: Duration,
+) -> Result<JobPage, QueueError> {
+    let limit = usize::from(limit).clamp(1, LONGEST_PAGE);
+    let started = Instant::now();
+    let mut walk = Walk::new(conn, filter, cursor).await?;
+    let mut ids = Vec::new();
+    // One more than are shown tells whether there is another page.
+    while ids.len() <= limit && !walk.is_over() {
+        ids.extend(walk.step(conn, limit + 1 - ids.len()).await?);
+        // After a first look: on a busy machine a page would else be empty again and again.
+        if started.elapsed() >= enough {
+            break;
         }
-        let rows: Vec<JobRow> =
-            sqlx::query_as(concat!("select ", job_columns!(), " from jobs j where j.id = any($1) order by j.id desc"))
-                .bind(ids)
-                .fetch_all(self.queue.pool())
-                .await?;
-        Ok(rows.into_iter().map(JobRow::into_view).collect())
     }
+    let next = if ids.len() > limit { ids.get(limit - 1).copied() } else { walk.place() };
+    ids.truncate(limit);
+    Ok(JobPage { jobs: views(conn, &ids).await?, next })
+}
+
+/// These jobs, the newest first, as far as they are there.
+async fn views(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<JobView>, QueueError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<JobRow> =
+        sqlx::query_as(concat!("select ", job_columns!(), " from jobs j where j.id = any($1) order by j.id desc"))
+            .bind(ids)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(JobRow::into_view).collect())
 }

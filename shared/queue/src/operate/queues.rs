@@ -1,11 +1,15 @@
 //! Queues: how they stand, paused, drained, limited.
 
 mod copy;
+mod steer;
 mod view;
 
+pub use steer::{QueueAction, Steered};
 pub use view::{LimitsError, QueueView};
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::PgConnection;
 
 use crate::{Depth, Queue, QueueError, ledger::depths, redis::Limits};
 use copy::QueueRow;
@@ -34,7 +38,8 @@ impl Queue {
     }
 
     pub(crate) async fn tell_seconds_left(&self, depths: &[Depth]) -> Result<(), QueueError> {
-        for view in self.queues().views(depths, None).await? {
+        let rows = said(&mut *self.pool().acquire().await?).await?;
+        for view in self.queues().views(depths, rows, None).await {
             if let Some(seconds) = view.seconds_left {
                 metrics::gauge!("gristmill_queue_seconds_left", "queue" => view.name).set(seconds);
             }
@@ -49,17 +54,26 @@ impl Queues {
     /// # Errors
     /// The ledger's. While the broker is silent, what only it knows is none.
     pub async fn list(&self) -> Result<Vec<QueueView>, QueueError> {
-        self.views(&depths::depths(self.queue.pool()).await?, None).await
+        let mut conn = self.queue.pool().acquire().await?;
+        let depths = depths::depths(&mut conn).await?;
+        let rows = said(&mut conn).await?;
+        drop(conn);
+        Ok(self.views(&depths, rows, None).await)
     }
 
-    /// Whether there is anything of a queue: a job in the ledger, something that was said of it, or a worker. While the
-    /// broker is silent its workers are not known.
+    /// Whether there is anything of a queue: a job to be done or decided, something that was said of it, or a worker. While
+    /// the broker is silent its workers are not known.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn is_known(&self, name: &str) -> Result<bool, QueueError> {
         let known: bool = sqlx::query_scalar(
-            "select exists (select from queues where name = $1) or exists (select from jobs where queue = $1)",
+            // The states as literals, each by itself: so each is one look at the index of queues.
+            "select exists (select from queues where name = $1)
+                 or exists (select from jobs where state = 'available' and queue = $1)
+                 or exists (select from jobs where state = 'scheduled' and queue = $1)
+                 or exists (select from jobs where state = 'dead' and queue = $1)
+                 or exists (select from jobs where state = 'parked' and queue = $1)",
         )
         .bind(name)
         .fetch_one(self.queue.pool())
@@ -77,8 +91,8 @@ impl Queues {
     /// # Errors
     /// As [`Queues::list`].
     pub async fn get(&self, name: &str) -> Result<QueueView, QueueError> {
-        let views = self.views(&depths::depths(self.queue.pool()).await?, Some(name)).await?;
-        Ok(views.into_iter().next().unwrap_or_else(|| QueueView::new(name)))
+        let mut conn = self.queue.pool().acquire().await?;
+        self.get_in(&mut conn, name).await
     }
 
     /// No job of it is claimed any more; what runs goes on. Takes effect at once, or within a second when the broker
@@ -87,13 +101,7 @@ impl Queues {
     /// # Errors
     /// The ledger's.
     pub async fn pause(&self, name: &str) -> Result<QueueView, QueueError> {
-        self.say(
-            "insert into queues (name, paused, updated_at) values ($1, true, clock_timestamp())
-             on conflict (name) do update set paused = true, draining_at = null, updated_at = clock_timestamp()
-             returning *",
-            name,
-        )
-        .await
+        self.steer(name, QueueAction::Pause).await
     }
 
     /// Its jobs are claimed again. Also ends a drain.
@@ -101,13 +109,7 @@ impl Queues {
     /// # Errors
     /// The ledger's.
     pub async fn resume(&self, name: &str) -> Result<QueueView, QueueError> {
-        self.say(
-            "insert into queues (name, updated_at) values ($1, clock_timestamp())
-             on conflict (name) do update set paused = false, draining_at = null, updated_at = clock_timestamp()
-             returning *",
-            name,
-        )
-        .await
+        self.steer(name, QueueAction::Resume).await
     }
 
     /// Runs what is due now, and pauses the queue within a second after the last of it. Jobs that are enqueued or
@@ -116,14 +118,29 @@ impl Queues {
     /// # Errors
     /// The ledger's.
     pub async fn drain(&self, name: &str) -> Result<QueueView, QueueError> {
-        self.say(
-            "insert into queues (name, draining_at, updated_at) values ($1, clock_timestamp(), clock_timestamp())
-             on conflict (name) do update
-                set paused = false, draining_at = clock_timestamp(), updated_at = clock_timestamp()
-             returning *",
-            name,
-        )
-        .await
+        self.steer(name, QueueAction::Drain).await
+    }
+
+    /// Pauses, resumes or drains it with the caller's commit. [`Queues::tell`] the broker after it.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn steer_in(
+        &self,
+        conn: &mut PgConnection,
+        name: &str,
+        action: QueueAction,
+    ) -> Result<Steered, QueueError> {
+        // Before the row is written, and so locked: the broker may take its time to say what runs.
+        let mut view = self.get_in(conn, name).await?;
+        let row: QueueRow = sqlx::query_as(action.sql()).bind(name).fetch_one(conn).await?;
+        view.is_said(&row);
+        Ok(Steered { view, row })
+    }
+
+    /// Tells the broker what was committed. What this fails to tell is told by the sweep, within a second.
+    pub async fn tell(&self, steered: &Steered) {
+        self.queue.copy_soon(&steered.row).await;
     }
 
     /// Holds it to these limits unless somebody has said before what it is held to. Workers see them within seconds.
@@ -163,15 +180,23 @@ impl Queues {
         Ok(())
     }
 
-    async fn say(&self, sql: &'static str, name: &str) -> Result<QueueView, QueueError> {
-        let row: QueueRow = sqlx::query_as(sql).bind(name).fetch_one(self.queue.pool()).await?;
-        self.queue.copy_soon(&row).await;
-        self.get(name).await
+    async fn steer(&self, name: &str, action: QueueAction) -> Result<QueueView, QueueError> {
+        let mut conn = self.queue.pool().acquire().await?;
+        let steered = self.steer_in(&mut conn, name, action).await?;
+        drop(conn);
+        self.tell(&steered).await;
+        Ok(steered.view)
     }
 
-    async fn views(&self, depths: &[Depth], only: Option<&str>) -> Result<Vec<QueueView>, QueueError> {
-        let rows: Vec<QueueRow> =
-            sqlx::query_as("select * from queues order by name").fetch_all(self.queue.pool()).await?;
+    async fn get_in(&self, conn: &mut PgConnection, name: &str) -> Result<QueueView, QueueError> {
+        let depths = depths::depths(conn).await?;
+        let rows = said(conn).await?;
+        let views = self.views(&depths, rows, Some(name)).await;
+        Ok(views.into_iter().next().unwrap_or_else(|| QueueView::new(name)))
+    }
+
+    /// What the ledger knows, with what the broker says while it answers.
+    async fn views(&self, depths: &[Depth], rows: Vec<QueueRow>, only: Option<&str>) -> Vec<QueueView> {
         let asked = async { self.queue.workers().await.ok() };
         let workers = tokio::time::timeout(copy::PATIENCE, asked).await.ok().flatten();
 
@@ -196,7 +221,7 @@ impl Queues {
                 view.counts(depth);
             }
         }
-        let Some(workers) = workers else { return Ok(views.into_values().collect()) };
+        let Some(workers) = workers else { return views.into_values().collect() };
         let mut conn = self.queue.conn();
         for (name, view) in &mut views {
             let lines = workers.iter().flat_map(|worker| &worker.lines);
@@ -208,6 +233,10 @@ impl Queues {
                 Ok(Err(_)) | Err(_) => break,
             }
         }
-        Ok(views.into_values().collect())
+        views.into_values().collect()
     }
+}
+
+async fn said(conn: &mut PgConnection) -> Result<Vec<QueueRow>, QueueError> {
+    Ok(sqlx::query_as("select * from queues order by name").fetch_all(conn).await?)
 }

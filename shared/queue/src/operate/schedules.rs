@@ -8,7 +8,7 @@ pub use view::{ScheduleView, TickPage, TickView};
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
-use sqlx::{PgConnection, types::Json};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 
 use crate::{
     Cause, CronError, Queue,
@@ -79,7 +79,7 @@ impl Schedules {
     /// # Errors
     /// The ledger's.
     pub async fn list(&self) -> Result<Vec<ScheduleView>, ScheduleError> {
-        self.views(None).await
+        views(self.queue.pool(), None).await
     }
 
     /// One of them.
@@ -87,7 +87,7 @@ impl Schedules {
     /// # Errors
     /// [`ScheduleError::NotFound`], or the ledger's.
     pub async fn get(&self, name: &str) -> Result<ScheduleView, ScheduleError> {
-        self.views(Some(name)).await?.pop().ok_or_else(|| ScheduleError::NotFound(name.into()))
+        one(self.queue.pool(), name).await
     }
 
     /// It does not fire any more, from the answer on. Jobs that it has enqueued stay.
@@ -95,11 +95,20 @@ impl Schedules {
     /// # Errors
     /// [`ScheduleError::NotFound`], or the ledger's.
     pub async fn pause(&self, name: &str) -> Result<ScheduleView, ScheduleError> {
+        let mut conn = self.queue.pool().acquire().await?;
+        self.pause_in(&mut conn, name).await
+    }
+
+    /// The same with the caller's commit.
+    ///
+    /// # Errors
+    /// As those of [`Schedules::pause`].
+    pub async fn pause_in(&self, conn: &mut PgConnection, name: &str) -> Result<ScheduleView, ScheduleError> {
         sqlx::query("update schedules set paused = true, updated_at = now() where name = $1 and not paused")
             .bind(name)
-            .execute(self.queue.pool())
+            .execute(&mut *conn)
             .await?;
-        self.get(name).await
+        one(conn, name).await
     }
 
     /// It fires again. What would have fired meanwhile neither runs nor counts as missed.
@@ -108,10 +117,20 @@ impl Schedules {
     /// [`ScheduleError::NotFound`], [`ScheduleError::Cron`] when this binary cannot read it, or the ledger's.
     pub async fn resume(&self, name: &str) -> Result<ScheduleView, ScheduleError> {
         let mut tx = self.queue.pool().begin().await?;
+        let resumed = self.resume_in(&mut tx, name).await?;
+        tx.commit().await?;
+        Ok(resumed)
+    }
+
+    /// The same with the caller's commit.
+    ///
+    /// # Errors
+    /// As those of [`Schedules::resume`].
+    pub async fn resume_in(&self, conn: &mut PgConnection, name: &str) -> Result<ScheduleView, ScheduleError> {
         let paused: Option<(String, String, jiff_sqlx::Timestamp)> =
             sqlx::query_as("select cron, time_zone, now() from schedules where name = $1 and paused for update")
                 .bind(name)
-                .fetch_optional(&mut *tx)
+                .fetch_optional(&mut *conn)
                 .await?;
         if let Some((cron, time_zone, now)) = paused {
             let next = Expression::parse(&cron)?.next_after(now.to_jiff(), &zone(&time_zone)?);
@@ -121,11 +140,10 @@ impl Schedules {
             .bind(name)
             .bind(now)
             .bind(next.map(Timestamp::to_sqlx))
-            .execute(&mut *tx)
+            .execute(&mut *conn)
             .await?;
-            tx.commit().await?;
         }
-        self.get(name).await
+        one(conn, name).await
     }
 
     /// Enqueues its job at once, also while it is paused. The clock's ticks come as ever.
@@ -207,25 +225,29 @@ impl Schedules {
         let next = ticks.last().filter(|_| ticks.len() == usize::from(limit)).map(|tick| tick.fire_at);
         Ok(TickPage { ticks, next })
     }
+}
 
-    async fn views(&self, name: Option<&str>) -> Result<Vec<ScheduleView>, ScheduleError> {
-        let rows: Vec<ScheduleRow> = sqlx::query_as(
-            "select s.name, s.cron, s.time_zone, s.catch_up, s.jitter_seconds, s.paused, s.job, s.created_at,
-                    s.updated_at, now() as now,
-                    (select count(*) from schedule_ticks m where m.schedule = s.name and m.cause = 'missed') as missed,
-                    t.fire_at, t.cause, t.job_id, j.state as job_state, t.created_at as ticked_at
-             from schedules s
-             left join lateral (
-                select * from schedule_ticks t where t.schedule = s.name and t.cause <> 'missed'
-                order by t.fire_at desc limit 1
-             ) t on true
-             left join jobs j on j.id = t.job_id
-             where $1::text is null or s.name = $1
-             order by s.name",
-        )
-        .bind(name)
-        .fetch_all(self.queue.pool())
-        .await?;
-        Ok(rows.into_iter().map(ScheduleRow::into_view).collect())
-    }
+async fn one(db: impl PgExecutor<'_>, name: &str) -> Result<ScheduleView, ScheduleError> {
+    views(db, Some(name)).await?.pop().ok_or_else(|| ScheduleError::NotFound(name.into()))
+}
+
+async fn views(db: impl PgExecutor<'_>, name: Option<&str>) -> Result<Vec<ScheduleView>, ScheduleError> {
+    let rows: Vec<ScheduleRow> = sqlx::query_as(
+        "select s.name, s.cron, s.time_zone, s.catch_up, s.jitter_seconds, s.paused, s.job, s.created_at,
+                s.updated_at, now() as now,
+                (select count(*) from schedule_ticks m where m.schedule = s.name and m.cause = 'missed') as missed,
+                t.fire_at, t.cause, t.job_id, j.state as job_state, t.created_at as ticked_at
+         from schedules s
+         left join lateral (
+            select * from schedule_ticks t where t.schedule = s.name and t.cause <> 'missed'
+            order by t.fire_at desc limit 1
+         ) t on true
+         left join jobs j on j.id = t.job_id
+         where $1::text is null or s.name = $1
+         order by s.name",
+    )
+    .bind(name)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(ScheduleRow::into_view).collect())
 }

@@ -1,11 +1,17 @@
 //! Workers: who there is, and told to go; and how full the broker is that they share.
 
+use std::time::Duration;
+
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     Queue, QueueError,
     redis::{BrokerMemory, Roster, WorkerView},
 };
+
+/// Who asks for a drain does not wait for a broker that is away.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Queue {
     /// Workers heard of in the last half minute, and what they run.
@@ -20,9 +26,63 @@ impl Queue {
     /// draining, and stays until it is stopped. False: nobody of this id was heard of.
     ///
     /// # Errors
-    /// The broker's silence.
+    /// The broker's silence, or the ledger's.
     pub async fn drain_worker(&self, id: Uuid) -> Result<bool, QueueError> {
-        self.roster().drain(&mut self.conn(), id).await.map_err(QueueError::Silent)
+        let mut conn = self.pool().acquire().await?;
+        let known = self.drain_worker_in(&mut conn, id).await?;
+        drop(conn);
+        if known {
+            self.tell_drain(id).await;
+        }
+        Ok(known)
+    }
+
+    /// The same with the caller's commit. [`Queue::tell_drain`] after it.
+    ///
+    /// # Errors
+    /// As those of [`Queue::drain_worker`].
+    pub async fn drain_worker_in(&self, conn: &mut PgConnection, id: Uuid) -> Result<bool, QueueError> {
+        let known = self.roster().is_known(&mut self.conn(), id).await.map_err(QueueError::Silent)?;
+        if known {
+            sqlx::query("insert into worker_drains (worker_id) values ($1) on conflict do nothing")
+                .bind(id)
+                .execute(conn)
+                .await?;
+        }
+        Ok(known)
+    }
+
+    /// Tells a worker what was committed; what this fails to tell is told by the sweep, within a second.
+    pub async fn tell_drain(&self, id: Uuid) {
+        match tokio::time::timeout(PATIENCE, self.told_to_drain(&[id])).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(worker = %id, error = crate::job::chain(&error), "the sweep will tell the worker");
+            }
+            Err(_) => tracing::debug!(worker = %id, "the broker is slow; the sweep will tell the worker"),
+        }
+    }
+
+    /// Tells the workers that are to drain and have not been told.
+    pub(crate) async fn tell_drains(&self) -> Result<(), QueueError> {
+        let waiting: Vec<Uuid> =
+            sqlx::query_scalar("select worker_id from worker_drains limit 1000").fetch_all(self.pool()).await?;
+        self.told_to_drain(&waiting).await
+    }
+
+    async fn told_to_drain(&self, workers: &[Uuid]) -> Result<(), QueueError> {
+        for id in workers {
+            let told = self.roster().drain(&mut self.conn(), *id).await.map_err(QueueError::Silent)?;
+            // One that nobody has heard of for a minute is gone; before, the broker may have lost its data.
+            sqlx::query(
+                "delete from worker_drains where worker_id = $1 and ($2 or asked_at < now() - interval '1 minute')",
+            )
+            .bind(id)
+            .bind(told)
+            .execute(self.pool())
+            .await?;
+        }
+        Ok(())
     }
 
     /// How full the broker is; also sets the gauges `gristmill_broker_memory_bytes` and

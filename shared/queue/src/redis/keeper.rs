@@ -57,6 +57,7 @@ impl Keeper {
         let reaping = (self.lease / 6).min(Duration::from_millis(500));
         let (mut renewed, mut reaped, mut kept) = (Instant::now(), Instant::now(), Instant::now());
         let mut heard: Option<Instant> = None;
+        let mut told_stopping = false;
         loop {
             tokio::select! {
                 () = self.end.cancelled() => break,
@@ -74,8 +75,10 @@ impl Keeper {
                 reaped = Instant::now();
                 tell(self.reap(&mut link.conn(), &burials).await);
             }
-            if heard.is_none_or(|heard| heard.elapsed() >= HEARTBEAT) {
-                heard = Some(Instant::now());
+            // That it takes no more jobs is said at once: somebody may wait for it to be so.
+            let stopping = self.takes_no_more();
+            if heard.is_none_or(|heard| heard.elapsed() >= HEARTBEAT) || stopping != told_stopping {
+                (heard, told_stopping) = (Some(Instant::now()), stopping);
                 tell(self.beat(&mut link.conn(), &line, host.as_deref(), kept.elapsed()).await);
             }
             if self.process.drain().is_cancelled() {
@@ -85,6 +88,11 @@ impl Keeper {
         let mut conn = link.conn();
         let farewell = self.roster.farewell(&mut conn, self.process.id(), &line);
         let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+    }
+
+    /// Asked to drain, or told to stop: what it has it finishes.
+    fn takes_no_more(&self) -> bool {
+        self.stop.is_cancelled() || self.process.drain().is_cancelled()
     }
 
     async fn beat(
@@ -100,7 +108,7 @@ impl Keeper {
             version: self.version.clone(),
             pid: std::process::id(),
             host: host.map(Into::into),
-            draining: self.process.drain().is_cancelled(),
+            draining: self.takes_no_more(),
             unwell: self.process.unwell(),
             memory_bytes,
             cpu,
@@ -114,7 +122,7 @@ impl Keeper {
             heard = self.roster.beat(conn, self.process.id(), &told, (line, &view), Some(&knows)).await?;
             self.process.set_heard();
         }
-        if heard.drain && !told.draining {
+        if heard.drain && !self.process.drain().is_cancelled() {
             info!(worker = %self.process.id(), "this worker was asked to drain: it takes no more jobs");
             self.process.drain().cancel();
             return Box::pin(self.beat(conn, line, host, lease_age)).await;

@@ -171,6 +171,14 @@ impl Roster {
         Ok(workers)
     }
 
+    /// Whether a worker of this id was heard of in the last half minute.
+    ///
+    /// # Errors
+    /// When Redis does.
+    pub async fn is_known<C: ConnectionLike + Send>(&self, conn: &mut C, id: Uuid) -> RedisResult<bool> {
+        ::redis::cmd("EXISTS").arg(self.worker(id)).query_async(conn).await
+    }
+
     /// Asks a worker to take no more jobs, which it learns within two seconds. False: nobody of this id was heard of.
     ///
     /// # Errors

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use gristmill_queue::{Job, JobError, Options, Worker};
+use gristmill_queue::{Job, JobError, Options, Sweeper, Worker};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Effect, LONG, bench, effect, until, work};
 
@@ -70,4 +71,45 @@ async fn a_worker_drains_and_another_one_goes_on() {
     first.stop().await;
     second.stop().await;
     until("nobody", LONG, || async { bench.queue.workers().await.unwrap().is_empty() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_that_the_broker_was_not_told_of_is_told_by_the_sweep() {
+    let bench = bench().await;
+    let worker = work(&bench.effect_worker(1));
+    until("its first word", LONG, || async { bench.queue.workers().await.unwrap().len() == 1 }).await;
+    let id = bench.queue.workers().await.unwrap()[0].id;
+    // Who asked died after his commit.
+    let mut conn = bench.stack.pool.acquire().await.unwrap();
+    assert!(bench.queue.drain_worker_in(&mut conn, id).await.unwrap());
+    assert!(!bench.queue.workers().await.unwrap()[0].draining);
+    Sweeper::new(&bench.queue).sweep().await.unwrap();
+    until("it to drain", LONG, || async { bench.queue.workers().await.unwrap()[0].draining }).await;
+    let left: i64 = sqlx::query_scalar("select count(*) from worker_drains").fetch_one(&mut *conn).await.unwrap();
+    assert_eq!(left, 0);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_told_to_stop_says_so_while_it_finishes() {
+    let bench = bench().await;
+    let stop = CancellationToken::new();
+    let worker = Worker::builder(&bench.queue)
+        .queue("slow", 1)
+        .register::<Long>(|_, _| std::future::pending::<Result<(), JobError>>())
+        .build();
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { worker.run(stop).await }
+    });
+    let _long = bench.enqueue(&[Long], &Options::default()).await;
+    until("the job to run", LONG, || async { bench.queue.broker_depth("slow").await.unwrap().1 == 1 }).await;
+    until("its first word", LONG, || async { bench.queue.workers().await.unwrap().len() == 1 }).await;
+    assert!(!bench.queue.workers().await.unwrap()[0].draining);
+    stop.cancel();
+    until("it to say so", LONG, || async {
+        bench.queue.workers().await.unwrap().iter().any(|worker| worker.draining && worker.lines[0].held == 1)
+    })
+    .await;
+    running.abort();
 }

@@ -110,6 +110,8 @@ pub struct GroupDetail {
     pub children: Vec<GroupView>,
     /// Members that are dead or parked, the newest first; at most fifty.
     pub failed_members: Vec<JobView>,
+    /// There are, or may be, more of them than these.
+    pub more_failed_members: bool,
 }
 
 /// Groups, the newest first.

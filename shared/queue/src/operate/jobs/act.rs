@@ -1,7 +1,6 @@
 //! What is done to all jobs that meet a filter, a slice after the other.
 
 use std::{
-    collections::HashSet,
     fmt,
     str::FromStr,
     time::{Duration, Instant},
@@ -11,11 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{JobFilter, Jobs, walk::Walk};
+use super::{JobFilter, Jobs};
 use crate::{JobState, QueueError};
-
-/// Jobs of one transaction.
-const SLICE: usize = 500;
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -48,9 +44,9 @@ pub struct Acted {
 /// Where an action that had no more time goes on. To be handed back as it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionPlace {
-    after: Uuid,
+    pub(super) after: Uuid,
     /// The next one of a redrive starts then.
-    starts: Timestamp,
+    pub(super) starts: Timestamp,
 }
 
 /// No [`ActionPlace`].
@@ -112,37 +108,19 @@ impl Jobs {
         time: Duration,
     ) -> Result<Acted, QueueError> {
         let started = Instant::now();
-        let mut acted = Acted::default();
-        let Some(aim) = action.aim(filter) else { return Ok(acted) };
-        let mut walk = Walk::new(self.queue.pool(), &aim, from.map(|from| from.after)).await?;
-        let mut starts = from.map_or_else(Timestamp::now, |from| from.starts);
-        while !walk.is_over() {
-            let mut ids = walk.step(SLICE).await?;
-            // Those enqueued first come first.
-            ids.reverse();
-            match action {
-                _ if ids.is_empty() => {}
-                JobAction::Cancel => {
-                    let cancelled = self.queue.cancel_jobs(&ids).await?;
-                    acted.changed += cancelled.cancelled;
-                    acted.requested += cancelled.requested;
-                }
-                JobAction::Redrive { per_second } => {
-                    let jobs = self.redrive_slice(&ids, per_second, &mut starts).await?;
-                    acted.changed += jobs;
-                }
-                JobAction::Discard => {
-                    let mut tx = self.queue.pool().begin().await?;
-                    acted.changed += self.queue.discard(&mut tx, &ids).await?;
-                    tx.commit().await?;
-                }
-            }
-            if started.elapsed() >= time {
-                acted.next = walk.place().map(|after| ActionPlace { after, starts });
+        let mut conn = self.queue.pool().acquire().await?;
+        let mut acting = self.begin(&mut conn, action, filter, from).await?;
+        drop(conn);
+        while !acting.is_over() {
+            let mut tx = self.queue.pool().begin().await?;
+            acting.step(&mut tx).await?;
+            tx.commit().await?;
+            acting.committed().await;
+            if started.elapsed() >= time && acting.may_stop() {
                 break;
             }
         }
-        Ok(acted)
+        Ok(acting.acted())
     }
 
     /// Cancels every job of the filter.
@@ -168,42 +146,10 @@ impl Jobs {
     pub async fn discard(&self, filter: &JobFilter) -> Result<Acted, QueueError> {
         self.act(JobAction::Discard, filter, None, Duration::MAX).await
     }
-
-    /// Brings them back, each with its own start. Those that start later are pushed by the sweep when they do.
-    async fn redrive_slice(
-        &self,
-        ids: &[Uuid],
-        per_second: Option<f64>,
-        starts: &mut Timestamp,
-    ) -> Result<u64, QueueError> {
-        let mut tx = self.queue.pool().begin().await?;
-        let mut enqueued = self.queue.redrive(&mut tx, ids).await?;
-        enqueued.ids.sort_unstable();
-        let delays = spread(enqueued.ids.len(), per_second, starts);
-        let ready: Vec<Uuid> = sqlx::query_scalar(
-            "with spread as (
-                update jobs j set redriven = j.redriven + 1, run_at = now() + s.delay * interval '1 millisecond',
-                    state = case when s.delay > 0 then 'scheduled' else 'available' end
-                from unnest($1::uuid[], $2::bigint[]) as s (id, delay)
-                where j.id = s.id and j.state = 'available' returning j.id, j.state
-             )
-             select id from spread where state = 'available'",
-        )
-        .bind(&enqueued.ids)
-        .bind(delays)
-        .fetch_all(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        let ready: HashSet<Uuid> = ready.into_iter().collect();
-        enqueued.messages.retain(|message| ready.contains(&message.id));
-        let jobs = enqueued.ids.len() as u64;
-        self.queue.push(enqueued).await;
-        Ok(jobs)
-    }
 }
 
 /// How long each of `n` jobs waits for its start, in milliseconds; `starts` moves on to the one after them.
-fn spread(n: usize, per_second: Option<f64>, starts: &mut Timestamp) -> Vec<i64> {
+pub(super) fn spread(n: usize, per_second: Option<f64>, starts: &mut Timestamp) -> Vec<i64> {
     let gap = match per_second {
         Some(rate) if rate > 0.0 => SignedDuration::try_from_secs_f64(1.0 / rate).unwrap_or(SignedDuration::MAX),
         _ => SignedDuration::ZERO,

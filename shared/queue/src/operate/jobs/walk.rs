@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use sqlx::{PgPool, Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::JobFilter;
@@ -39,7 +39,6 @@ enum Source {
 
 /// Jobs that meet a filter, the newest first.
 pub(super) struct Walk {
-    pool: PgPool,
     filter: JobFilter,
     source: Source,
     /// From here, inclusive.
@@ -59,9 +58,12 @@ struct Slice {
 
 impl Walk {
     /// From the newest one, or from behind the job that an earlier walk came to.
-    pub(super) async fn new(pool: &PgPool, filter: &JobFilter, after: Option<Uuid>) -> Result<Self, QueueError> {
+    pub(super) async fn new(
+        conn: &mut PgConnection,
+        filter: &JobFilter,
+        after: Option<Uuid>,
+    ) -> Result<Self, QueueError> {
         let mut walk = Self {
-            pool: pool.clone(),
             filter: filter.clone(),
             source: Source::Table,
             lowest: filter.created_after.map_or(Uuid::nil(), first_of),
@@ -72,7 +74,7 @@ impl Walk {
         if let Some(after) = after {
             walk.below = walk.below.min(after);
         }
-        walk.choose_source().await?;
+        walk.choose_source(conn).await?;
         Ok(walk)
     }
 
@@ -87,7 +89,7 @@ impl Walk {
     }
 
     /// At most `most` of the next jobs; none does not mean that it is over.
-    pub(super) async fn step(&mut self, most: usize) -> Result<Vec<Uuid>, QueueError> {
+    pub(super) async fn step(&mut self, conn: &mut PgConnection, most: usize) -> Result<Vec<Uuid>, QueueError> {
         if self.is_over() || most == 0 {
             return Ok(Vec::new());
         }
@@ -101,7 +103,7 @@ impl Walk {
         self.push_conditions(&mut query);
         query.push(" order by id desc limit ").push_bind(limit_of(most)).push(") as found");
         let started = Instant::now();
-        let slice: Slice = query.build_query_as().fetch_one(&self.pool).await?;
+        let slice: Slice = query.build_query_as().fetch_one(conn).await?;
         let Slice { seen, last, found } = slice;
         if found.len() == most {
             self.below = found.last().copied().unwrap_or(self.below);
@@ -115,7 +117,7 @@ impl Walk {
         Ok(found)
     }
 
-    async fn choose_source(&mut self) -> Result<(), QueueError> {
+    async fn choose_source(&mut self, conn: &mut PgConnection) -> Result<(), QueueError> {
         let indexed = |state: &JobState| *state != JobState::Completed;
         if !self.filter.ids.is_empty() {
             self.source = Source::Ids;
@@ -123,7 +125,7 @@ impl Walk {
             let found: Option<(i64, Option<jiff_sqlx::Timestamp>)> =
                 sqlx::query_as("select total, finished_at from groups where id = $1")
                     .bind(group)
-                    .fetch_optional(&self.pool)
+                    .fetch_optional(&mut *conn)
                     .await?;
             match found {
                 None => self.over = true,
@@ -136,22 +138,18 @@ impl Walk {
                         let ended = first_of_millis(finished_at.to_jiff().as_millisecond() + SKEW);
                         self.below = self.below.min(ended);
                     }
+                    let rare =
+                        |state: &JobState| matches!(state, JobState::Dead | JobState::Parked | JobState::Cancelled);
+                    if !self.filter.states.is_empty() && self.filter.states.iter().all(rare) {
+                        self.source = Source::States;
+                    }
                 }
             }
         } else if !self.filter.states.is_empty() && self.filter.states.iter().all(indexed) {
-            let few = !self.filter.states.contains(&JobState::Scheduled) || self.few_are_scheduled().await?;
+            let few = !self.filter.states.contains(&JobState::Scheduled) || few_are_scheduled(conn).await?;
             self.source = if few { Source::States } else { Source::Table };
         }
         Ok(())
-    }
-
-    async fn few_are_scheduled(&self) -> Result<bool, QueueError> {
-        let scheduled: i64 =
-            sqlx::query_scalar("select count(*) from (select from jobs where state = 'scheduled' limit $1) s")
-                .bind(SORTED + 1)
-                .fetch_one(&self.pool)
-                .await?;
-        Ok(scheduled <= SORTED)
     }
 
     /// `limit` rows of the source, the newest first.
@@ -241,6 +239,15 @@ impl Walk {
             query.push(" and redriven < ").push_bind(i32::try_from(times).unwrap_or(i32::MAX));
         }
     }
+}
+
+async fn few_are_scheduled(conn: &mut PgConnection) -> Result<bool, QueueError> {
+    let scheduled: i64 =
+        sqlx::query_scalar("select count(*) from (select from jobs where state = 'scheduled' limit $1) s")
+            .bind(SORTED + 1)
+            .fetch_one(conn)
+            .await?;
+    Ok(scheduled <= SORTED)
 }
 
 /// The smallest id of a job enqueued at that time or later.

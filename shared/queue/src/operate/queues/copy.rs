@@ -10,7 +10,7 @@ use crate::{Queue, QueueError, redis::Limits};
 /// An operator does not wait for a broker that is away.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Clone, sqlx::FromRow)]
 pub(super) struct QueueRow {
     pub(super) name: String,
     pub(super) paused: bool,

@@ -17,8 +17,14 @@ pub struct QueueView {
     pub name: String,
     /// Jobs that are due and do not run.
     pub available: u64,
+    /// Whether `available` was counted; else it is about right. Jobs are counted up to 10,000.
+    #[serde(default = "counted")]
+    pub available_exact: bool,
     /// Jobs that are not due yet.
     pub scheduled: u64,
+    /// Whether `scheduled` was counted; else it is about right.
+    #[serde(default = "counted")]
+    pub scheduled_exact: bool,
     /// Jobs that run; none: the broker does not answer, and they are counted as available.
     pub running: Option<u64>,
     /// Age of the oldest unfinished job that is due, in seconds since it was.
@@ -76,7 +82,9 @@ impl QueueView {
         Self {
             name: name.into(),
             available: 0,
+            available_exact: true,
             scheduled: 0,
+            scheduled_exact: true,
             running: None,
             oldest_seconds: None,
             paused: false,
@@ -90,14 +98,15 @@ impl QueueView {
 
     pub(super) fn is_said(&mut self, row: &QueueRow) {
         (self.paused, self.draining, self.limits) = (row.paused, row.draining_at.is_some(), row.limits());
+        self.seconds_left = self.running.and_then(|running| self.left(self.available + running));
     }
 
     pub(super) fn counts(&mut self, depth: &Depth) {
         let jobs = depth.jobs.unsigned_abs();
         match &*depth.state {
-            "scheduled" => self.scheduled = jobs,
+            "scheduled" => (self.scheduled, self.scheduled_exact) = (jobs, depth.exact),
             "available" => {
-                self.available = jobs;
+                (self.available, self.available_exact) = (jobs, depth.exact);
                 self.oldest_seconds = Some(depth.oldest_seconds.max(0.0));
             }
             // What is dead or parked waits for somebody, not for its turn.
@@ -111,8 +120,17 @@ impl QueueView {
         self.running = Some(load.running);
         self.available = due.saturating_sub(load.running);
         self.acked_per_second = Some(load.acked_per_second);
-        self.seconds_left = Some(if due == 0 || self.paused { 0.0 } else { due as f64 / load.acked_per_second });
+        self.seconds_left = self.left(due);
     }
+
+    fn left(&self, due: u64) -> Option<f64> {
+        Some(if due == 0 || self.paused { 0.0 } else { due as f64 / self.acked_per_second? })
+    }
+}
+
+/// What a version that does not say so has.
+fn counted() -> bool {
+    true
 }
 
 #[cfg(feature = "schema")]
