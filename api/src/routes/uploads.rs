@@ -8,6 +8,7 @@ use axum::{
     Json,
     extract::{FromRequestParts, State},
 };
+use gristmill_platform::keys;
 use gristmill_queue::trace;
 use gristmill_uploads::{FileKind, RemoveError, Removed, State as UploadState, Upload, read};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
@@ -17,9 +18,9 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    auth::Caller,
+    auth::{Caller, forbidden},
     cursor,
-    openapi::{NoReceipt, Over},
+    openapi::{Absent, NoReceipt, NotOperator, Over},
     params::{Params, UploadId},
     problem::{Code, Problem, Result},
 };
@@ -32,9 +33,20 @@ pub(crate) use rejects::*;
 /// A page of uploads, newest first.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct UploadList {
-    items: Vec<Upload>,
+    items: Vec<ListedUpload>,
     /// Pass it as `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
+}
+
+/// An upload, as a list shows it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ListedUpload {
+    #[serde(flatten)]
+    upload: Upload,
+    /// The name of its client, for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "acme")]
+    client: Option<String>,
 }
 
 /// Which uploads, and how many of them.
@@ -47,8 +59,10 @@ struct ListQuery {
     /// Only uploads of this kind.
     #[param(value_type = Option<FileKind>, example = "debts")]
     kind: Option<String>,
-    /// Only the upload that was sent with this `Idempotency-Key`.
+    /// Only your upload that was sent with this `Idempotency-Key`.
     idempotency_key: Option<String>,
+    /// Only uploads of the client of this name.
+    client: Option<String>,
     /// Items a page, 1 to 200; 50 unless given.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
@@ -57,9 +71,11 @@ struct ListQuery {
     cursor: Option<String>,
 }
 
-/// Your uploads, newest first
+/// Uploads, newest first
+///
+/// A client's key lists its own, an operator's those of all clients.
 #[utoipa::path(get, path = "/v1/uploads", operation_id = "listUploads", tag = "uploads", params(ListQuery),
-    responses((status = 200, description = "A page", body = UploadList)))]
+    responses((status = 200, description = "A page", body = UploadList), NotOperator, Absent))]
 pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<UploadList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
@@ -70,9 +86,28 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
         before: query.take::<cursor::Uploads>("cursor").map(cursor::Uploads::id),
         limit: limit + 1,
     };
+    let client = query.take::<String>("client");
     query.finish()?;
-    let found = read::list(&app.receiver.pool, caller.id(), &filter).await?;
-    let (items, next_cursor) = cursor::Uploads::page(found, limit, |last| cursor::Uploads::after_id(last.id));
+    let pool = &app.receiver.pool;
+    let named = |client: Option<String>, upload| ListedUpload { upload, client };
+    let found: Vec<ListedUpload> = match client {
+        Some(name) if caller.is_operator() => {
+            let client_id = keys::client_id(pool, &name).await?.ok_or_else(|| Problem::no_such_client(&name))?;
+            let found = read::list(pool, client_id, &filter).await?;
+            found.into_iter().map(|upload| named(Some(name.clone()), upload)).collect()
+        }
+        Some(name) if name != caller.name() => return Err(forbidden()),
+        // Keys of two clients may be the same.
+        None if caller.is_operator() && filter.idempotency_key.is_none() => {
+            let found = read::recent(pool, &filter).await?;
+            found.into_iter().map(|(client, upload)| named(Some(client), upload)).collect()
+        }
+        Some(_) | None => {
+            let found = read::list(pool, caller.id(), &filter).await?;
+            found.into_iter().map(|upload| named(None, upload)).collect()
+        }
+    };
+    let (items, next_cursor) = cursor::Uploads::page(found, limit, |last| cursor::Uploads::after_id(last.upload.id));
     Ok(Json(UploadList { items, next_cursor }))
 }
 

@@ -1,9 +1,9 @@
 //! Queues, workers and schedules: for operators.
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{api, json, problem};
+use crate::support::{api, file, json, problem};
 
 #[tokio::test]
 async fn a_client_may_not_steer_what_is_everybodys() {
@@ -153,4 +153,35 @@ async fn a_schedule_whose_payload_the_ledger_cannot_hold_is_refused() {
     let count = "select count(*) from schedules where name = 'again'";
     let there: i64 = sqlx::query_scalar(count).fetch_one(&api.stack.pool).await.unwrap();
     assert_eq!(there, 1);
+}
+
+#[tokio::test]
+async fn an_operator_sees_the_uploads_of_all_clients() {
+    let api = api().await;
+    let (operator, other) = (api.operator_key().await, api.other_key().await);
+    let mine = api.upload(file(1)).await["id"].clone();
+    let path = "/v1/uploads?kind=debts";
+    let sent = api.bare("POST", path).bearer_auth(&other).header("idempotency-key", "same").body(file(2));
+    let theirs = json(sent.send().await.unwrap(), StatusCode::ACCEPTED).await["id"].clone();
+    let seen = async |key: &str, query: &str| -> Vec<(Value, Value)> {
+        let page = api.bare("GET", &format!("/v1/uploads?{query}")).bearer_auth(key).send().await.unwrap();
+        let page = json(page, StatusCode::OK).await;
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|item| (item["id"].clone(), item["client"].clone())).collect()
+    };
+    let (whole_mine, whole_theirs) = ((mine.clone(), json!("client")), (theirs.clone(), json!("other")));
+    assert_eq!(seen(&operator, "").await, [whole_theirs.clone(), whole_mine.clone()]);
+    assert_eq!(seen(&operator, "client=other").await, [whole_theirs]);
+    assert_eq!(seen(&operator, "client=client&kind=debts").await, [whole_mine]);
+    assert_eq!(seen(&operator, "client=client&kind=claims").await, []);
+    // A key is its client's: two clients may have chosen the same.
+    assert_eq!(seen(&operator, "idempotency_key=same").await, []);
+    assert_eq!(seen(&api.key, "").await, [(mine.clone(), Value::Null)]);
+    assert_eq!(seen(&api.key, "client=client").await, [(mine, Value::Null)]);
+    for (key, query, status) in
+        [(&api.key, "client=other", StatusCode::FORBIDDEN), (&operator, "client=nobody", StatusCode::BAD_REQUEST)]
+    {
+        let asked = api.bare("GET", &format!("/v1/uploads?{query}")).bearer_auth(key).send().await.unwrap();
+        problem(asked, status).await;
+    }
 }

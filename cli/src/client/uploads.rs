@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use gristmill_pipelines::Kind;
 use gristmill_uploads::{State, Upload};
-use serde::Deserialize as _;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -15,7 +15,8 @@ use super::{
 
 /// List uploads, the newest first
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  gristmill uploads --state failed --limit 5")]
+#[command(after_help = "Example:\n  gristmill uploads --state failed --limit 5\n\n\
+    With an operator's key it lists the uploads of all clients.")]
 pub(crate) struct Uploads {
     /// Only those in this state: receiving, processing, completed, failed or cancelled
     #[arg(long)]
@@ -24,6 +25,10 @@ pub(crate) struct Uploads {
     /// Only those of this kind
     #[arg(long)]
     kind: Option<Kind>,
+
+    /// Only those of this client (with an operator's key)
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
 
     #[command(flatten)]
     newest: Newest,
@@ -34,8 +39,9 @@ impl Uploads {
         let mut query = Vec::new();
         query.extend(self.state.map(|state| ("state", state.to_string())));
         query.extend(self.kind.map(|kind| ("kind", kind.to_string())));
+        query.extend(self.client.map(|client| ("client", client)));
         let table = |uploads: &[Value]| {
-            let uploads: Vec<Upload> = uploads.iter().map(Upload::deserialize).collect::<Result<_, _>>()?;
+            let uploads: Vec<Listed> = uploads.iter().map(Listed::deserialize).collect::<Result<_, _>>()?;
             Ok(upload_table(&uploads))
         };
         self.newest.show("v1/uploads", &query, "no uploads: `gristmill upload FILE` sends one", table).await?;
@@ -43,16 +49,27 @@ impl Uploads {
     }
 }
 
-fn upload_table(uploads: &[Upload]) -> String {
-    const HEAD: [&str; 9] = ["ID", "STATE", "KIND", "FILE", "SIZE", "ACCEPTED", "REJECTED", "DUPLICATE", "SENT (UTC)"];
-    let right = [false, false, false, false, true, true, true, true, false];
-    let rows = uploads.iter().map(|upload| {
+/// As the API lists it: for an operator with its client.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(flatten)]
+    upload: Upload,
+    client: Option<String>,
+}
+
+fn upload_table(uploads: &[Listed]) -> String {
+    const HEAD: [&str; 10] =
+        ["ID", "CLIENT", "STATE", "KIND", "FILE", "SIZE", "ACCEPTED", "REJECTED", "DUPLICATE", "SENT (UTC)"];
+    let right = [false, false, false, false, false, true, true, true, true, false];
+    let of_all = uploads.iter().any(|listed| listed.client.is_some());
+    let rows = uploads.iter().map(|Listed { upload, client }| {
         let state = match (&upload.reason, upload.state) {
             (Some(reason), State::Failed) => format!("failed: {reason}"),
             (_, state) => state.to_string(),
         };
         [
             upload.id.to_string(),
+            short(client.as_deref().unwrap_or("-"), 20),
             state,
             upload.kind.to_string(),
             // One of 255 characters would push the numbers off the screen.
@@ -64,5 +81,13 @@ fn upload_table(uploads: &[Upload]) -> String {
             upload.created_at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         ]
     });
-    table(HEAD, right, &rows.collect::<Vec<_>>())
+    let rows: Vec<[String; 10]> = rows.collect();
+    if of_all {
+        return table(HEAD, right, &rows);
+    }
+    // Whose they are is known.
+    let own = |row: &[String; 10]| -> [String; 9] { std::array::from_fn(|at| row[at + usize::from(at > 0)].clone()) };
+    let head: [&str; 9] = std::array::from_fn(|at| HEAD[at + usize::from(at > 0)]);
+    let right: [bool; 9] = std::array::from_fn(|at| right[at + usize::from(at > 0)]);
+    table(head, right, &rows.iter().map(own).collect::<Vec<_>>())
 }
