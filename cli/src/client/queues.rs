@@ -102,6 +102,11 @@ impl One {
     }
 }
 
+/// As it was counted, or `about 1.2 million`.
+fn jobs(number: u64, exact: bool) -> String {
+    if exact { count(number) } else { gristmill_platform::human::about(number) }
+}
+
 fn queue_table(queues: &[Value]) -> anyhow::Result<String> {
     const HEAD: [&str; 8] = ["QUEUE", "WAITING", "LATER", "RUNNING", "SLOTS", "OLDEST", "LEFT", "STATE"];
     let mut rows = Vec::new();
@@ -119,8 +124,8 @@ fn queue_table(queues: &[Value]) -> anyhow::Result<String> {
         };
         rows.push([
             short(&queue.name, 18),
-            count(queue.available),
-            count(queue.scheduled),
+            jobs(queue.available, queue.available_exact),
+            jobs(queue.scheduled, queue.scheduled_exact),
             queue.running.map_or("?".to_owned(), count),
             queue.slots.to_string(),
             queue.oldest_seconds.map_or("-".to_owned(), time),

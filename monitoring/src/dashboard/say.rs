@@ -98,9 +98,18 @@ pub(super) fn at(time: impl Moment) -> String {
 
 /// `1,100,000`.
 pub(super) fn count(number: impl Whole) -> String {
-    let number = number.whole();
+    count_of(number.whole())
+}
+
+fn count_of(number: i128) -> String {
     let size = human::count(u64::try_from(number.unsigned_abs()).unwrap_or(u64::MAX));
     if number < 0 { format!("−{size}") } else { size }
+}
+
+/// A number of jobs: as it was counted, or, where it was not, `about 1.2 million`.
+pub(super) fn jobs(number: impl Whole, exact: &bool) -> String {
+    let number = number.whole();
+    if *exact { count_of(number) } else { human::about(u64::try_from(number).unwrap_or_default()) }
 }
 
 /// `104.6 MB`.
@@ -238,6 +247,7 @@ mod tests {
     #[test]
     fn numbers_for_people() {
         assert_eq!(count(1_100_000), "1,100,000");
+        assert_eq!([jobs(12_345_u64, &true), jobs(1_234_567_u64, &false)], ["12,345", "about 1.2 million"]);
         assert_eq!(count(-1_234), "−1,234");
         assert_eq!([bytes(999), bytes(104_600_000)], ["999 B", "104.6 MB"]);
         let times = [0.0042, 2.13, 200.0, 18_000.0, 700_000.0, f64::INFINITY];

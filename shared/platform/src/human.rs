@@ -14,6 +14,22 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// A number that is an estimate: `1234567` → `about 1.2 million`, `12345` → `about 12,000`.
+#[must_use]
+pub fn about(number: u64) -> String {
+    // Two digits are known of it, at best.
+    let unit = 10_u64.pow(number.max(1).ilog10().saturating_sub(1));
+    let rounded = number.saturating_add(unit / 2) / unit * unit;
+    let (size, word) = match rounded {
+        1_000_000_000.. => (1_000_000_000, "billion"),
+        1_000_000.. => (1_000_000, "million"),
+        _ => return format!("about {}", count(rounded)),
+    };
+    let tenths = rounded / (size / 10);
+    let tenth = if tenths < 100 && tenths % 10 > 0 { format!(".{}", tenths % 10) } else { String::new() };
+    format!("about {}{tenth} {word}", count(tenths / 10))
+}
+
 /// Whether a character is obeyed or hidden where text is shown: a control (C0, C1), a format character of Unicode, a
 /// separator of lines or a tag.
 #[must_use]
@@ -40,4 +56,27 @@ pub fn bytes(number: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_has_two_digits() {
+        let numbers = [0, 7, 10_001, 12_345, 999_999, 1_234_567, 9_960_000, 23_400_000, 5_000_000_000];
+        let told = [
+            "about 0",
+            "about 7",
+            "about 10,000",
+            "about 12,000",
+            "about 1 million",
+            "about 1.2 million",
+            "about 10 million",
+            "about 23 million",
+            "about 5 billion",
+        ];
+        assert_eq!(numbers.map(about), told);
+        assert!(about(u64::MAX).ends_with(" billion"));
+    }
 }

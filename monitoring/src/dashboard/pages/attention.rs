@@ -72,8 +72,10 @@ async fn roles_missing(
         }
         let unserved = queues.iter().filter(|queue| queue.available > 0 && queue.slots == 0 && !workers.is_empty());
         found.extend(unserved.map(|queue| {
-            let (many, jobs) =
-                (say::count(queue.available), if queue.available == 1 { "job waits" } else { "jobs wait" });
+            let (many, jobs) = (
+                say::jobs(queue.available, &queue.available_exact),
+                if queue.available == 1 { "job waits" } else { "jobs wait" },
+            );
             Attention { what: format!("No worker serves the queue {}: {many} {jobs}", queue.name), to: "/workers" }
         }));
     }
