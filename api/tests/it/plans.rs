@@ -6,32 +6,29 @@
 mod asked;
 mod explained;
 mod filled;
+mod knowledge;
 
-use std::collections::BTreeSet;
+use gristmill_billing::{bills::Filter, totals};
+use sqlx::{Connection as _, PgConnection};
 
 use self::{
-    asked::{Asked, ONCE},
+    asked::{Asked, BILLS, ONCE},
     explained::Explained,
-    filled::LARGE,
+    filled::{LARGE, PART, SMALL},
+    knowledge::Knowledge,
 };
-use crate::support::{Api, api_on};
+use crate::support::api_on;
 
 #[tokio::test]
 async fn no_statement_goes_through_more_than_is_asked_for() {
     let stack = gristmill_platform::testing::stack().await;
     let mut explained = Explained::of(&stack).await;
     let api = api_on(stack, |_| {}).await;
-    let filled = filled::fill(&api).await;
-    let document = api.json("/openapi.json").await;
-    let routes =
-        document["paths"].as_object().unwrap().iter().flat_map(|(path, methods)| {
-            methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
-        });
-    let there: BTreeSet<String> = routes.collect();
-    let round = asked::round(&filled, 0);
-    let asked: BTreeSet<String> = round.iter().map(|asked| asked.operation.to_owned()).collect();
-    assert_eq!(asked, there, "each route is asked, those that were added later too");
-    for (base, knowledge) in [(0, Knowledge::OfTheLargeOne), (20, Knowledge::None)] {
+    let filled = filled::fill(&api, PART).await;
+    let mut dashboard = PgConnection::connect(&api.stack.database_url).await.unwrap();
+    let there = asked::there(&api.json("/openapi.json").await);
+    asked::check_all(&there, &asked::round(&filled, 0));
+    for (base, knowledge) in [0, 20, 60].into_iter().zip(Knowledge::ALL) {
         knowledge.set(&api).await;
         explained.forget();
         let mut faults = Vec::new();
@@ -43,31 +40,14 @@ async fn no_statement_goes_through_more_than_is_asked_for() {
                 faults.extend(explained.beyond(one.rows, &one.path));
             }
         }
+        for filter in [Filter::default(), Filter { upload_id: Some(filled.upload), ..Filter::default() }] {
+            let today = jiff::civil::date(2030, 2, 1);
+            let found = totals::of(&mut dashboard, filled.client(), &filter, today).await.unwrap();
+            assert_eq!(found.iter().map(|total| total.bills).sum::<i64>(), SMALL);
+            faults.extend(explained.beyond(BILLS, "the dashboard's sums of bills"));
+        }
         assert!(faults.is_empty(), "{knowledge:?}:\n{}", faults.join("\n"));
     }
     assert!(explained.seen > 14 * there.len(), "{} statements were explained", explained.seen);
     const { assert!(ONCE < LARGE as f64 / 5.0, "the other client's rows would show") };
-}
-
-/// What the planner has been told.
-#[derive(Debug, Clone, Copy)]
-enum Knowledge {
-    /// The tables were analyzed while the large client was alone in them: of the small one it expects a row.
-    OfTheLargeOne,
-    /// The tables were never analyzed.
-    None,
-}
-
-impl Knowledge {
-    async fn set(self, api: &Api) {
-        for table in filled::KNOWN {
-            sqlx::query(&format!("analyze {table}")).execute(&api.stack.pool).await.unwrap();
-        }
-        if let Self::None = self {
-            let sql = "delete from pg_statistic where starelid = any($1::text[]::regclass[]::oid[])";
-            sqlx::query(sql).bind(filled::TABLES).execute(&api.stack.pool).await.unwrap();
-            let sql = "update pg_class set reltuples = -1, relpages = 0 where oid = any($1::text[]::regclass[]::oid[])";
-            sqlx::query(sql).bind(filled::TABLES).execute(&api.stack.pool).await.unwrap();
-        }
-    }
 }

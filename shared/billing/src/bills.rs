@@ -141,7 +141,7 @@ impl Filter {
 
 /// Bills, and what their debts and their runs know of them. Runs are looked up (`offset 0`): a planner that knows neither table goes
 /// through all bills for each run there is.
-pub(crate) const FROM: &str = " from bills b join debts d on d.debt_id = b.debt_id and d.client_id = b.client_id
+const FROM: &str = " from bills b join debts d on d.debt_id = b.debt_id and d.client_id = b.client_id
                      cross join lateral (select issued_on, currency from billing_runs where id = b.run_id offset 0) r";
 
 /// Selects bills with their payers. `today` is the client's.

@@ -1,5 +1,7 @@
 //! A request to each route, of the client with few rows.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::filled::{AGAIN, Filled, Kind, LARGE, SMALL};
@@ -8,6 +10,8 @@ use crate::support::{Api, HEADER};
 /// Each row of the small client once, by each node of a plan with a few look-ups; far less than the square of it, and than the
 /// other client's rows.
 pub(super) const ONCE: f64 = 9.5 * SMALL as f64;
+/// The same of bills, whose debts and runs are looked up by a node or two more each.
+pub(super) const BILLS: f64 = 17.0 * SMALL as f64;
 /// One row by its key, with what hangs on it.
 pub(super) const ONE: f64 = 200.0;
 
@@ -64,9 +68,8 @@ fn list(operation: &'static str, query: &str) -> Asked {
     Asked { operation, path: format!("{path}{query}"), body: Body::None, answers: &[200], rows: ONCE }
 }
 
-/// A list whose rows are looked up in two other tables, each by a node or two more.
 fn of_bills(query: &str) -> Asked {
-    Asked { rows: 17.0 * SMALL as f64, ..list("get /v1/bills", query) }
+    Asked { rows: BILLS, ..list("get /v1/bills", query) }
 }
 
 fn one(operation: &'static str, path: String) -> Asked {
@@ -79,6 +82,22 @@ fn act(operation: &'static str, path: String, answers: &'static [u16]) -> Asked 
 
 fn send(operation: &'static str, path: String, body: Value, answers: &'static [u16]) -> Asked {
     Asked { operation, path, body: Body::Json(body), answers, rows: ONE }
+}
+
+/// The routes that the document has, as [`Asked::operation`] names them.
+pub(super) fn there(document: &Value) -> BTreeSet<String> {
+    let paths = document["paths"].as_object().expect("the document has paths");
+    let methods = |(path, methods): (&String, &Value)| {
+        let methods = methods.as_object().expect("a path has methods");
+        methods.keys().map(|method| format!("{method} {path}")).collect::<Vec<_>>()
+    };
+    paths.into_iter().flat_map(methods).collect()
+}
+
+/// Panics unless a round asks each route, those that were added later too.
+pub(super) fn check_all(there: &BTreeSet<String>, round: &[Asked]) {
+    let asked: BTreeSet<String> = round.iter().map(|asked| asked.operation.to_owned()).collect();
+    assert_eq!(&asked, there, "each route is asked");
 }
 
 /// Every route once, those that only operators may ask too; of lists each filter. `n` tells rounds apart: what one round

@@ -8,6 +8,8 @@ use crate::support::{Api, HEADER};
 pub(super) const LARGE: i64 = 1_000_000;
 /// And this one's.
 pub(super) const SMALL: i64 = 20_000;
+/// The tables that only lists of one client's read are large enough with a fifth.
+pub(super) const PART: i64 = 5;
 
 /// The tables that are filled, none of which is analyzed by itself.
 pub(super) const TABLES: &[&str] = &[
@@ -80,8 +82,9 @@ impl Filled {
     }
 }
 
-/// Fills the tables: the large client's rows, then what the planner may know, then the small one's.
-pub(super) async fn fill(api: &Api) -> Filled {
+/// Fills the tables: the large client's rows, then what the planner may know, then the small one's. Tables that only lists of
+/// one client's read get one `part`th of the large one's.
+pub(super) async fn fill(api: &Api, part: i64) -> Filled {
     let pool = &api.stack.pool;
     sqlx::raw_sql(MADE).execute(pool).await.unwrap();
     for table in TABLES {
@@ -91,19 +94,18 @@ pub(super) async fn fill(api: &Api) -> Filled {
     let large: i32 =
         sqlx::query_scalar("insert into clients (name) values ('large') returning id").fetch_one(pool).await.unwrap();
     let (large_upload, small_upload) = (Uuid::now_v7(), Uuid::now_v7());
-    fill_one(api, large, large_upload, LARGE).await;
+    fill_one(api, large, large_upload, LARGE, part).await;
     for table in TABLES {
         sqlx::query(&format!("analyze {table}")).execute(pool).await.unwrap();
     }
-    fill_one(api, api.client_id, small_upload, SMALL).await;
+    fill_one(api, api.client_id, small_upload, SMALL, 1).await;
     Filled { client_id: api.client_id, upload: small_upload }
 }
 
-async fn fill_one(api: &Api, client_id: i32, upload: Uuid, rows: i64) {
+async fn fill_one(api: &Api, client_id: i32, upload: Uuid, rows: i64, part: i64) {
     let mut conn = api.stack.pool.acquire().await.unwrap();
     for statement in FILL.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
-        // The tables that only lists of one client's read are large enough with a fifth.
-        let rows = if statement.contains("-- a fifth") && rows > SMALL { rows / 5 } else { rows };
+        let rows = if statement.contains("-- a part") { rows / part } else { rows };
         let sql = statement
             .replace(":header", HEADER.trim())
             .replace(":record", AGAIN.trim())
@@ -145,33 +147,33 @@ select :client, made(1, :client, n), 'p', 1000, now(), 'Ana' from generate_serie
 insert into claims (id, client_id, subscriber, provider_npi, service_date, lines, net_fee_minor, state)
 select made(2, :client, n), :client, (n % 5000)::text, (1000000000 + n % 300)::text, date '2024-01-01' + (n % 200)::int, 1, 100,
        case when n % 7 = 0 then 'posted' else 'pending' end
-from generate_series(1, :rows) n -- a fifth
+from generate_series(1, :rows) n -- a part
 ;
 insert into provider_totals (client_id, provider_npi, claims, lines, net_fee_minor)
 select :client, (1000000000 + n)::text, 100, 100, 10000 from generate_series(0, 299) n;
 insert into ledger_accounts (client_id, kind, reference) values (:client, 'plan', 'GRP-1'), (:client, 'provider', '1');
 insert into ledger_postings (claim_id, purpose, client_id)
-select made(2, :client, n), 'payment', :client from generate_series(7, :rows, 7) n -- a fifth
+select made(2, :client, n), 'payment', :client from generate_series(7, :rows, 7) n -- a part
 ;
 insert into ledger_entries (claim_id, purpose, account_id, amount_minor)
 select made(2, :client, n), 'payment', a.id, case a.kind when 'plan' then -100 else 100 end
-from generate_series(7, :rows, 7) n, ledger_accounts a where a.client_id = :client -- a fifth
+from generate_series(7, :rows, 7) n, ledger_accounts a where a.client_id = :client -- a part
 ;
 insert into messages (message_key, client_id, upload_id, line, sent_at, text_credits, id)
 select made(5, :client, n), :client, :upload, n, timestamptz '2024-01-01' + n % 200 * interval '1 day', 20, 'm' || n
-from generate_series(1, :rows) n -- a fifth
+from generate_series(1, :rows) n -- a part
 ;
 insert into mails (id, client_id, kind, ref, recipient, subject, message_id, state)
 select made(3, :client, n), :client, 'bill_new', n::text, 'payer' || n || '@example.com', 'Bill', '<' || n || '@example.com>',
        case when n % 50 = 0 then 'failed' else 'sent' end
-from generate_series(1, :rows) n -- a fifth
+from generate_series(1, :rows) n -- a part
 ;
 insert into webhook_endpoints (id, client_id, url, events, secret)
 values (made(8, :client, 1), :client, 'https://example.com/hook', '{bill.created}', '\\x00');
 insert into webhook_deliveries (id, endpoint_id, client_id, event_id, type, payload, state)
 select made(4, :client, n), made(8, :client, 1), :client, made(6, :client, n), 'bill.created', '{}',
        case when n % 50 = 0 then 'failed' else 'delivered' end
-from generate_series(1, :rows) n -- a fifth
+from generate_series(1, :rows) n -- a part
 ;
 insert into webhook_endpoints (id, client_id, url, events, secret)
 select made(8, :client, n), :client, 'https://example.com/hook', '{bill.created}', '\\x00' from generate_series(2, 9) n;
@@ -190,31 +192,31 @@ select made(15, :client, 1), n, 0, 'duplicate', 'stands already', 'x', :upload, 
 insert into normalization_rules (id, client_id, test, pattern, name)
 select made(11, :client, n), :client, 'contains', 'nobody ' || n, 'Nobody' from generate_series(1, 40) n;
 insert into rejects (upload_id, line, chunk_no, code, message, raw)
-select :upload, n, 0, 'bad_amount', 'is no amount', 'x' from generate_series(1, :rows) n -- a fifth
+select :upload, n, 0, 'bad_amount', 'is no amount', 'x' from generate_series(1, :rows) n -- a part
 ;
 insert into normalizations (id, client_id, date, description, amount_minor, state, completed_at)
 select made(7, :client, n), :client, '2026-01-01', 'Payment ' || n, 100, 'completed', now()
-from generate_series(1, :rows) n -- a fifth
+from generate_series(1, :rows) n -- a part
 ;
 insert into reports (client_id, id, source, name, credit_cost)
-select :client, n::text, 'client', 'Report ' || n, 100 from generate_series(1, :rows) n -- a fifth
+select :client, n::text, 'client', 'Report ' || n, 100 from generate_series(1, :rows) n -- a part
 ;
 insert into mail_suppressions (client_id, address, reason)
-select :client, 'payer' || n || '@example.com', 'hard' from generate_series(1, :rows) n -- a fifth
+select :client, 'payer' || n || '@example.com', 'hard' from generate_series(1, :rows) n -- a part
 ;
 insert into uploads (id, client_id, kind, policy, state, filename, group_id, header, bytes, sha256, lines, received_at, completed_at, first_block)
 values (made(12, :client, 1), :client, 'transactions', 'partial', 'completed', 'paid.csv', made(12, :client, 1), '', 1, '\\x00', 1, now(), now(), pg_relation_size('transactions') / 8192);
-insert into upload_progress (upload_id, accepted, rows_read) values (made(12, :client, 1), :rows, :rows) -- a fifth
+insert into upload_progress (upload_id, accepted, rows_read) values (made(12, :client, 1), :rows, :rows) -- a part
 ;
 insert into transactions (transaction_id, client_id, upload_id, line, amount_minor, date, description)
 select made(14, :client, n), :client, made(12, :client, 1), n, 100, '2026-01-01', 'Payment ' || n
-from generate_series(1, :rows) n -- a fifth
+from generate_series(1, :rows) n -- a part
 ;
 insert into file_order (upload_id, last_line, lines, keys)
 select made(12, :client, 1), max(n), array_agg(n order by n), array_agg(made(14, :client, n) order by n)
-from generate_series(1, :rows) n group by (n - 1) / 1000 -- a fifth
+from generate_series(1, :rows) n group by (n - 1) / 1000 -- a part
 ;
 insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, fair_key, finished_at)
 select made(13, :client, n), 'bulk.job', 'bulk', 5, '{}', 'dead', 5, :client, :client::text, now()
-from generate_series(1, :rows) n -- a fifth
+from generate_series(1, :rows) n -- a part
 ";
