@@ -37,7 +37,7 @@ check: tools
 	cargo machete
 	@sh scripts/rules
 
-## document  holds the API's document against linters, clients made of it, and Schemathesis, by hand or at night; installs Node.js and Python
+## document  holds the API's document against linters, clients made of it, and Schemathesis, as CI does; installs Node.js and Python
 document:
 	@sh scripts/setup --document
 	cargo test --workspace --no-run --quiet
