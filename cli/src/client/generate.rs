@@ -54,11 +54,11 @@ struct WithDuplicates {
 #[derive(Args, Debug)]
 struct Options {
     /// Records, without the header
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = records, allow_negative_numbers = true)]
     rows: u64,
 
     /// Share of bad records, 0 to 1
-    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = share)]
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = share, allow_negative_numbers = true)]
     bad: f64,
 
     /// Another seed, another file
@@ -146,6 +146,10 @@ fn in_words(counts: &Counts, started: Instant) -> String {
         count(counts.rejected),
         count(counts.duplicate),
     )
+}
+
+fn records(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it is not a number of records, such as 100000".to_owned())
 }
 
 fn share(text: &str) -> Result<f64, String> {

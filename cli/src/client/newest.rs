@@ -8,7 +8,7 @@ use super::{api::Api, human::count, server::Server};
 #[derive(Args, Debug)]
 pub(super) struct Newest {
     /// At most so many
-    #[arg(long, default_value = "20", value_name = "N", value_parser = some)]
+    #[arg(long, default_value = "20", value_name = "N", value_parser = some, allow_negative_numbers = true)]
     limit: usize,
     /// A line of JSON for each
     #[arg(long)]

@@ -50,3 +50,16 @@ fn shares_are_checked() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("shares add up to 1 at most"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_number_below_none_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = |args: &[&str]| {
+        let output = gristmill(folder.path()).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        stderr(&output)
+    };
+    assert!(wrong(&["generate", "debts", "--rows", "-5"]).contains("not a number of records"));
+    assert!(wrong(&["generate", "debts", "--rows", "5", "--bad", "-1"]).contains("not a share"));
+    assert!(wrong(&["uploads", "--limit", "-1"]).contains("not a number of items"));
+}
