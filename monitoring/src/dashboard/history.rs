@@ -63,6 +63,12 @@ impl History {
         self.seen().engines.clone()
     }
 
+    /// Redis did not answer at the last look: what only it knows is not known.
+    pub(super) fn redis_is_silent(&self) -> bool {
+        let engines = self.engines();
+        engines.iter().flat_map(|engines| engines.checks()).any(|(name, outcome)| name == "redis" && outcome != "ok")
+    }
+
     /// Which engine it is that keeps a page from being shown, as far as the last look knows.
     pub(super) fn unreachable(&self) -> &'static str {
         let engines = self.engines();

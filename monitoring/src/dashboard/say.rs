@@ -122,10 +122,11 @@ pub(super) fn seconds(seconds: impl Real) -> String {
     match seconds.real() {
         s if !s.is_finite() => "∞".to_owned(),
         s if s < 0.001 => "0 ms".to_owned(),
-        s if s < 1.0 => format!("{:.0} ms", s * 1_000.0),
-        s if s < 60.0 => format!("{s:.1} s"),
-        s if s < 3_600.0 => format!("{:.0} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
+        // Each goes on to where it would be rounded up to the next one.
+        s if s < 0.9995 => format!("{:.0} ms", s * 1_000.0),
+        s if s < 59.95 => format!("{s:.1} s"),
+        s if s < 3_570.0 => format!("{:.0} min", s / 60.0),
+        s if s < 171_000.0 => format!("{:.0} h", s / 3_600.0),
         s => format!("{:.0} d", s / 86_400.0),
     }
 }
@@ -252,6 +253,7 @@ mod tests {
         assert_eq!([bytes(999), bytes(104_600_000)], ["999 B", "104.6 MB"]);
         let times = [0.0042, 2.13, 200.0, 18_000.0, 700_000.0, f64::INFINITY];
         assert_eq!(times.map(seconds).join(" · "), "4 ms · 2.1 s · 3 min · 5 h · 8 d · ∞");
+        assert_eq!([0.9996, 59.97, 3_580.0].map(seconds), ["1.0 s", "1 min", "1 h"]);
         assert_eq!([money(-123_456, "BRL"), money(5, "EUR")], ["−1,234.56 BRL", "0.05 EUR"]);
         assert_eq!([rate(0.0), rate(0.04), rate(0.4), rate(12_345.4)], ["0", "0", "0.4", "12,345"]);
         assert_eq!([percent(1, 3), percent(3, 3), percent(1, 0)], [33, 100, 0]);

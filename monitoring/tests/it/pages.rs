@@ -18,6 +18,15 @@ async fn an_engine_that_is_away_needs_attention_until_it_is_back() {
     let without = site.until("/", "Redis' absence", |text| text.contains("Redis is unreachable")).await;
     assert!(without.contains(r#"<span class="state bad">unreachable</span>"#), "{without}");
     assert!(!without.contains(CALM) && !without.contains("No worker runs"), "nobody knows that: {without}");
+    // What only Redis knows is not said to be otherwise.
+    let queues = site.page("/queues").await.1;
+    assert!(queues.contains("Redis does not answer"), "{queues}");
+    let (status, queue) = site.page("/queues/chunks").await;
+    assert!(status == 503 && queue.contains("Redis is unreachable"), "{status}: {queue}");
+    let jobs = site.page("/jobs?state=running").await.1;
+    assert!(jobs.contains("nobody knows which jobs run") && !jobs.contains("No job matches"), "{jobs}");
+    let workers = site.page("/workers").await.1;
+    assert!(workers.contains("nobody knows who works"), "{workers}");
     site.engines.restart(Engine::Redis).await.unwrap();
     site.until("/", "its return", |text| !text.contains("unreachable") && text.contains("No worker runs")).await;
 
@@ -291,6 +300,23 @@ async fn a_group_says_whose_it_is() {
     let (_, one) = site.page("/groups/01940000-0000-7000-8000-000000000002").await;
     let of = r#"<dt>Of</dt><dd><a href="/uploads/01940000-0000-7000-8000-000000000001">march.csv</a></dd><dt>Client</dt><dd>acme</dd>"#;
     assert!(one.contains(of), "{one}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_paused_has_no_time_left() {
+    let site = Site::open().await;
+    sqlx::raw_sql(
+        "insert into queues (name, paused) values ('chunks', true);
+         insert into jobs (id, queue, name, payload, priority, max_attempts, state)
+         select gen_random_uuid(), 'chunks', 'x', '{}', 5, 8, 'available' from generate_series(1, 3)",
+    )
+    .execute(&site.stack.pool)
+    .await
+    .unwrap();
+    let queues = site.until("/queues", "the jobs", |text| text.contains(r#"queue=chunks">3</a>"#)).await;
+    assert!(queues.contains(r#"<td class="number">paused</td>"#), "{queues}");
+    let overview = site.page("/").await.1;
+    assert!(!overview.contains("of work left") && !overview.contains(">0 ms</td>"), "{overview}");
 }
 
 /// A schedule of every minute has more ticks in a day than a page of ticks.

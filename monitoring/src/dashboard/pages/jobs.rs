@@ -38,6 +38,8 @@ struct List<'a> {
     pages: Pages,
     /// Those of the page that run.
     running: HashSet<Uuid>,
+    /// Redis does not say which jobs run.
+    silent: bool,
     operator: bool,
     acts: Vec<(&'static str, &'static str)>,
 }
@@ -59,7 +61,7 @@ pub(in crate::dashboard) async fn filter(app: &App, asked: &Asked) -> Result<Opt
     };
     if asked.get("state") == Some("running") {
         // The ledger does not know it: workers do.
-        filter.ids = all_running(app).await;
+        filter.ids = all_running(app).await.unwrap_or_default();
         if filter.ids.is_empty() {
             return Ok(None);
         }
@@ -90,7 +92,10 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
         }
         None => (Vec::new(), None, JobCount { jobs: 0, exact: true }),
     };
+    let running = all_running(app).await;
     let page = List {
+        silent: running.is_none(),
+        running: running.into_iter().flatten().collect(),
         asked,
         jobs,
         count,
@@ -100,7 +105,6 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
         clients: keys::clients(&app.pool).await?,
         query: asked.with("before", ""),
         pages: Pages::of(asked, next),
-        running: HashSet::from_iter(all_running(app).await),
         operator,
         acts: acts(asked.text("state")),
     };
@@ -179,10 +183,10 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<In
 }
 
 /// All that run now, as far as workers tell: nobody knows it while Redis is silent.
-async fn all_running(app: &App) -> Vec<Uuid> {
-    let Ok(Ok(workers)) = tokio::time::timeout(ASKING, app.queue.workers()).await else { return Vec::new() };
+async fn all_running(app: &App) -> Option<Vec<Uuid>> {
+    let workers = tokio::time::timeout(ASKING, app.queue.workers()).await.ok()?.ok()?;
     let lines = workers.iter().flat_map(|worker| &worker.lines);
-    lines.flat_map(|line| &line.running).filter_map(|running| running.id.parse().ok()).collect()
+    Some(lines.flat_map(|line| &line.running).filter_map(|running| running.id.parse().ok()).collect())
 }
 
 /// Who runs it, and which delivery that is. While Redis is silent nobody knows.

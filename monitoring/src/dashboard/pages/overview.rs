@@ -24,7 +24,8 @@ use crate::{
 struct Page {
     attention: Vec<Attention>,
     jobs: Chart,
-    jobs_now: f64,
+    /// None: Redis does not say it.
+    jobs_now: Option<f64>,
     rows: Chart,
     rows_now: f64,
     backlog: Chart,
@@ -57,19 +58,20 @@ pub(super) async fn page(app: &App) -> Result<Option<Inside>, Fault> {
         chart(&samples.iter().map(value).collect::<Vec<_>>(), History::minutes(samples.len()), A_MINUTE)
     };
     let queues = app.queue.queues().list().await?;
-    let left: Vec<f64> = queues.iter().filter_map(|queue| queue.seconds_left).collect();
+    // What is paused has no end; it counts as none, as workers would not help.
+    let left: Vec<f64> = queues.iter().filter(|queue| !queue.paused).filter_map(|queue| queue.seconds_left).collect();
     let workers = workers(app).await;
     let engines = app.history.engines();
     let page = Page {
         attention: attention::find(app, &queues, workers.as_deref(), engines.as_deref()).await?,
         jobs: line(|sample| sample.jobs_per_second),
-        jobs_now: queues.iter().filter_map(|queue| queue.acked_per_second).sum(),
+        jobs_now: workers.is_some().then(|| queues.iter().filter_map(|queue| queue.acked_per_second).sum()),
         rows: line(|sample| sample.rows_per_second),
         rows_now: now.rows_per_second,
         backlog: line(|sample| sample.backlog as f64),
         waiting: queues.iter().map(|queue| queue.available).sum(),
         waiting_exact: queues.iter().all(|queue| queue.available_exact),
-        seconds_left: left.into_iter().reduce(f64::max),
+        seconds_left: left.into_iter().reduce(f64::max).filter(|left| *left > 0.0),
         latency: latency(app).await?,
         workers,
         engines,

@@ -13,6 +13,8 @@ use crate::dashboard::{
 #[template(path = "queues.html")]
 struct Page {
     queues: Vec<(QueueView, u64)>,
+    /// What runs, and which queues only workers know, is not known.
+    silent: bool,
     operator: bool,
 }
 
@@ -23,7 +25,8 @@ pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fa
         let dead = app.queue.jobs().count_within(&dead, std::time::Duration::from_millis(5)).await?.jobs;
         queues.push((queue, dead));
     }
-    Inside::of("Queues", &Page { queues, operator })
+    let silent = app.history.redis_is_silent() || queues.iter().any(|(queue, _)| queue.running.is_none());
+    Inside::of("Queues", &Page { queues, silent, operator })
 }
 
 #[derive(Template)]
@@ -42,5 +45,8 @@ impl One {
 
 pub(super) async fn one(app: &App, operator: bool, name: &str) -> Result<Option<Inside>, Fault> {
     let known = app.queue.queues().list().await?.into_iter().find(|queue| queue.name == name);
+    if known.is_none() && app.history.redis_is_silent() {
+        return Err("Redis does not say which queues its workers serve".into());
+    }
     known.map_or(Ok(None), |queue| Inside::of(format!("Queue {name}"), &One { queue, operator }))
 }

@@ -1,5 +1,7 @@
 //! Who works, and on what.
 
+use std::time::Duration;
+
 use askama::Template;
 use gristmill_queue::WorkerView;
 
@@ -36,9 +38,13 @@ impl Sum {
 }
 
 pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
-    let workers = app.queue.workers().await.ok().map(|workers| workers.into_iter().map(summed).collect());
+    let asked = tokio::time::timeout(PATIENCE, app.queue.workers()).await;
+    let workers = asked.ok().and_then(Result::ok).map(|workers| workers.into_iter().map(summed).collect());
     Inside::of("Workers", &Page { workers, operator })
 }
+
+/// How long Redis may take to say who works.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whole steps: a page that differs is sent.
 fn summed(mut worker: WorkerView) -> (WorkerView, Sum) {
