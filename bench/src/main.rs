@@ -5,6 +5,7 @@
 mod client;
 mod files;
 mod process;
+mod recovery;
 mod report;
 mod scenarios;
 mod stack;
@@ -30,7 +31,7 @@ struct Bench {
     /// Runs of each measurement; the median counts
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Only these scenarios (clean, dirty, force, billing, large, tcp, watchers, pure, jobs)
+    /// Only these scenarios (clean, dirty, force, billing, large, tcp, watchers, pure, jobs); recovery and routes when named
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The binary to measure
@@ -47,14 +48,22 @@ struct Bench {
     write: Option<PathBuf>,
 }
 
+impl Bench {
+    /// What takes long, or breaks things, is not done unless it is named.
+    fn names(&self, name: &str) -> bool {
+        self.only.iter().any(|only| only == name)
+    }
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // Fails only when there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let bench = Bench::parse();
-    let wants = |name: &str| bench.only.is_empty() || bench.only.iter().any(|only| only == name);
+    let wants = |name: &str| bench.only.is_empty() || bench.names(name);
     let mut report = Report::new(bench.rows, bench.runs);
-    if ["clean", "dirty", "force", "billing", "large", "tcp", "watchers"].iter().any(|name| wants(name)) {
+    let uploaded = ["clean", "dirty", "force", "billing", "large", "tcp", "watchers"];
+    if uploaded.iter().any(|name| wants(name)) || bench.names("recovery") {
         uploads(&bench, &wants, &mut report).await?;
     }
     if wants("pure") {
@@ -63,6 +72,12 @@ async fn main() -> anyhow::Result<()> {
     if wants("jobs") {
         report
             .text("No-op jobs through the ledger", scenarios::example("gristmill-queue", "throughput", &["private"])?);
+    }
+    if bench.names("routes") {
+        report.text(
+            "A small client's requests beside a large client's rows",
+            scenarios::example("gristmill-api", "routes", &[])?,
+        );
     }
     println!("{report}");
     if let Some(file) = &bench.write {
@@ -90,6 +105,9 @@ async fn uploads(bench: &Bench, wants: &dyn Fn(&str) -> bool, report: &mut Repor
     }
     if wants("large") {
         scenarios::large(&stack, &files, bench.runs, report).await?;
+    }
+    if bench.names("recovery") {
+        recovery::recovery(&stack, &files, report).await?;
     }
     if wants("tcp") {
         let data = |name| bench.dir.join(name);
