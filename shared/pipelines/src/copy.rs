@@ -30,6 +30,18 @@ impl Template {
     }
 }
 
+/// The fields of a tuple; `None` is null.
+pub(crate) fn fields(tuple: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = tuple.get(2..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (length, behind) = rest.split_first_chunk()?;
+        let length = i32::from_be_bytes(*length);
+        let (field, behind) = behind.split_at_checked(usize::try_from(length).unwrap_or(0))?;
+        rest = behind;
+        Some((length >= 0).then_some(field))
+    })
+}
+
 /// Adds a field that is null.
 pub(crate) fn push_null(out: &mut Vec<u8>) {
     out.extend_from_slice(&(-1_i32).to_be_bytes());

@@ -6,6 +6,7 @@ use strum::VariantNames as _;
 use crate::{
     Samples,
     claims::{self, Claims},
+    copy::fields,
     debts::{self, Debts},
     layout::{HeaderError, Layout, Limits},
     messages::{self, Messages},
@@ -55,6 +56,19 @@ pub struct Table {
     pub key: &'static [&'static str],
     /// Whether its rows are read in the order of their file: then that order is kept beside them.
     pub in_file_order: bool,
+    /// The columns that hold what a record says, each with the file's name for it; in the order of `columns`, and without
+    /// the key. What is derived, like a merchant, is not here: it may come out otherwise on another day.
+    pub said: &'static [(&'static str, &'static str)],
+}
+
+impl Table {
+    /// What a tuple says in the columns of `said`, in their order: as Postgres takes and sends it in its binary format,
+    /// `None` a null.
+    pub fn said<'t>(&self, tuple: &'t [u8]) -> impl Iterator<Item = Option<&'t [u8]>> + use<'t> {
+        let mut said = self.said.iter().peekable();
+        let fields = self.columns.iter().zip(fields(tuple));
+        fields.filter_map(move |(column, field)| said.next_if(|(said, _)| said == column).map(|_| field))
+    }
 }
 
 impl Kind {
@@ -108,6 +122,20 @@ impl Kind {
             // A line's key is its own: there are no duplicates.
             Self::Claims => "line",
         }
+    }
+
+    /// In which columns two rows of one key say something else, by the file's names for them and in its usual order; each
+    /// row as [`Table::said`] has it.
+    pub fn differs<'a>(
+        self,
+        one: impl Iterator<Item = Option<&'a [u8]>>,
+        other: impl Iterator<Item = Option<&'a [u8]>>,
+    ) -> Vec<&'static str> {
+        let pairs = self.table().said.iter().zip(one.zip(other));
+        let mut differs: Vec<&str> =
+            pairs.filter(|(_, (one, other))| one != other).map(|((_, column), _)| *column).collect();
+        differs.sort_by_key(|differs| self.columns().iter().position(|column| column == differs));
+        differs
     }
 
     /// Example records, good and bad.

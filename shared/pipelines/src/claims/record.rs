@@ -36,6 +36,8 @@ pub(crate) static TABLE: Table = Table {
     ],
     key: &["line_id", "client_id"],
     in_file_order: false,
+    // a line's key is its own
+    said: &[],
 };
 
 pub(crate) const COLUMNS: &[&str] = &[

@@ -23,6 +23,13 @@ pub(crate) static TABLE: Table = Table {
     ],
     key: &["debt_id", "client_id"],
     in_file_order: false,
+    said: &[
+        ("amount_minor", "debtAmount"),
+        ("due_date", "debtDueDate"),
+        ("name", "name"),
+        ("government_id", "governmentId"),
+        ("email", "email"),
+    ],
 };
 
 pub(crate) const COLUMNS: &[&str] = &["name", "governmentId", "email", "debtAmount", "debtDueDate", "debtId"];

@@ -14,6 +14,8 @@ pub(crate) static TABLE: Table = Table {
     columns: &["message_key", "client_id", "upload_id", "line", "sent_at", "text_credits", "id", "report_id"],
     key: &["message_key", "client_id"],
     in_file_order: false,
+    // of the text what it costs is kept
+    said: &[("sent_at", "timestamp"), ("text_credits", "text"), ("report_id", "report_id")],
 };
 
 pub(crate) const COLUMNS: &[&str] = &["id", "timestamp", "text", "report_id"];

@@ -31,6 +31,7 @@ pub(crate) static TABLE: Table = Table {
     ],
     key: &["transaction_id", "client_id"],
     in_file_order: true,
+    said: &[("amount_minor", "amount"), ("date", "date"), ("description", "description"), ("currency", "currency")],
 };
 
 pub(crate) const COLUMNS: &[&str] = &["date", "description", "amount", "currency", "id"];

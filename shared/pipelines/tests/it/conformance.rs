@@ -120,6 +120,61 @@ fn columns_may_come_in_any_order_and_capitalisation_with_others_between() {
 }
 
 #[test]
+fn rows_of_one_key_differ_in_what_their_records_say() {
+    for &kind in Kind::ALL {
+        let table = kind.table();
+        let places: Vec<usize> = table
+            .said
+            .iter()
+            .map(|(said, column)| {
+                assert!(kind.columns().contains(column) && *column != kind.key_column(), "{kind}: {column}");
+                table.columns.iter().position(|column| column == said).unwrap()
+            })
+            .collect();
+        assert!(places.is_sorted(), "{kind}: in the order of the tuple");
+        let samples = kind.samples().good;
+        let tuples: Vec<Vec<u8>> = samples.iter().map(|sample| parse(kind, sample.as_bytes(), 2).tuples).collect();
+        for one in &tuples {
+            assert_eq!(table.said(one).count(), places.len());
+            for other in &tuples {
+                let (fields_of_one, fields_of_other) = (fields(one), fields(other));
+                let mut expected: Vec<&str> = places
+                    .iter()
+                    .zip(table.said)
+                    .filter(|(place, _)| fields_of_one[**place] != fields_of_other[**place])
+                    .map(|(_, (_, column))| *column)
+                    .collect();
+                expected.sort_by_key(|differs| kind.columns().iter().position(|column| column == differs));
+                assert_eq!(kind.differs(table.said(one), table.said(other)), expected, "{kind}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_text_says_is_compared_and_not_how_it_is_written() {
+    let differs = |kind: Kind, one: &str, other: &str| {
+        let tuple = |record: &str, line| parse(kind, record.as_bytes(), line).tuples;
+        let (one, other) = (tuple(one, 2), tuple(other, 3));
+        kind.differs(kind.table().said(&one), kind.table().said(&other))
+    };
+    let debt = "Ana,1,ana@b.co,1000.5,2026-01-19,8936d139-5493-474d-acf5-458f1e633171";
+    for (other, columns) in [
+        (" Ana ,1,ana@b.co,1000.50,2026-01-19,8936D139-5493-474D-ACF5-458F1E633171", &[][..]),
+        ("Ana,1,ana@b.co,1000.51,2026-01-20,8936d139-5493-474d-acf5-458f1e633171", &["debtAmount", "debtDueDate"]),
+        (
+            "Eva,2,eva@b.co,7,2027-01-19,8936d139-5493-474d-acf5-458f1e633171",
+            &["name", "governmentId", "email", "debtAmount", "debtDueDate"],
+        ),
+    ] {
+        assert_eq!(differs(Kind::Debts, debt, other), columns, "{other}");
+    }
+    let spent = "2021-04-01,KFC,1,,t";
+    assert_eq!(differs(Kind::Transactions, spent, "2021-04-01T00:00:00,KFC,+1.00,,t"), [""; 0]);
+    assert_eq!(differs(Kind::Transactions, spent, "2021-04-01,KFC 2,1,USD,t"), ["description", "currency"]);
+}
+
+#[test]
 fn records_too_long_are_rejected() {
     for &kind in Kind::ALL {
         let rules = Rules { max_record_bytes: 10, ..Rules::default() };
