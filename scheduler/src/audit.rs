@@ -87,12 +87,13 @@ async fn progress(env: &Env) -> anyhow::Result<()> {
          cross join lateral (
              select count(done_at) as done, coalesce(sum(rows_read), 0)::bigint as read,
                     coalesce(sum(accepted), 0)::bigint as accepted, coalesce(sum(rejected), 0)::bigint as rejected,
-                    coalesce(sum(duplicate), 0)::bigint as duplicate
+                    coalesce(sum(duplicate), 0)::bigint as duplicate,
+                    coalesce(sum(conflicting), 0)::bigint as conflicting
              from chunks where upload_id = u.id
          ) c
          where u.created_at > now() - interval '1 day'
-           and (p.chunks_done, p.rows_read, p.accepted, p.rejected, p.duplicate)
-               is distinct from (c.done, c.read, c.accepted, c.rejected, c.duplicate)
+           and (p.chunks_done, p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting)
+               is distinct from (c.done, c.read, c.accepted, c.rejected, c.duplicate, c.conflicting)
          limit 100",
     )
     .fetch_all(&env.pool)

@@ -1,6 +1,7 @@
 //! One chunk's way: get → parse and check → sort by key → look up what its rows mention → tell the keys → COPY → count → commit, all in one transaction that the
 //! job's ledger row fences.
 
+mod again;
 mod copy;
 mod duplicates;
 mod keep;
@@ -11,6 +12,7 @@ mod reasons;
 mod record;
 mod reports;
 mod suspects;
+mod winners;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,13 +24,15 @@ use sqlx::Executor;
 use tokio::sync::RwLock;
 
 pub(crate) use self::{
+    again::{Record, again},
     copy::{Stage, copy_unless_taken, field, refuse},
-    duplicates::{Winner, find_winners, wait_for},
+    duplicates::wait_for,
     keep::Kept,
     part::{load_part, suspect_chunk, wait_anew},
     prepare::Refused,
     record::ChunkRecord,
     suspects::forget,
+    winners::{Loser, find_winners},
 };
 use self::{prepare::Prepared, suspects::Suspects};
 use crate::Env;

@@ -142,7 +142,8 @@ fn rejects() -> Value {
     let amount = "debtAmount is \"12.5O\", expected an amount greater than 0 with at most two decimals after a point and no \
                   separators of thousands, like 7811 or 1000.50";
     let date = "debtDueDate is \"19/01/2026\", expected a date YYYY-MM-DD";
-    let duplicate = format!("the same debtId is on line 12 of upload {EARLIER}");
+    let duplicate =
+        format!("the same debtId is on line 12 of upload {EARLIER}; the row there counts, and differs in debtAmount");
     json!([
         {
             "line": 42,
@@ -154,6 +155,7 @@ fn rejects() -> Value {
                 { "column": "debtDueDate", "code": "bad_date", "message": date },
             ],
             "raw": "Elijah Santos,9558,janet95@example.com,12.5O,19/01/2026,ea23f2ca-663a-4266-a742-9da4c9f4fcb3",
+            "differs": null,
         },
         {
             "line": 977,
@@ -163,6 +165,7 @@ fn rejects() -> Value {
             "faults": [{ "column": "debtId", "code": "duplicate", "message": duplicate }],
             "raw": "Ana Prado,2318,ana@example.com,310,2026-02-01,5acb3fd0-6d1a-4cf8-a6b5-0c9ad5ecc0b8",
             "first": { "upload_id": EARLIER, "line": 12 },
+            "differs": ["debtAmount"],
         },
     ])
 }

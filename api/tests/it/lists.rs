@@ -74,7 +74,7 @@ async fn rejects_as_pages_and_as_one_file() {
     let path = format!("/v1/uploads/{id}/rejects");
     let all = pages(&api, &format!("{path}?"), 2).await;
     assert_eq!(all.iter().map(|item| item["line"].as_i64().unwrap()).collect::<Vec<_>>(), [3, 4, 5]);
-    assert_eq!(all[2]["first"]["line"], 2);
+    assert_eq!((&all[2]["first"]["line"], &all[2]["differs"]), (&2.into(), &Value::Null));
     let mut shown = all[0].clone();
     shown["upload_id"] = Value::Null;
     insta::assert_json_snapshot!("one_reject", shown);
@@ -97,6 +97,29 @@ async fn rejects_as_pages_and_as_one_file() {
     assert_eq!(all[1]["message"], "a message, with \"bad_amount\". Also: debtDueDate is \"never\"");
     assert_eq!((&all[1]["column"], &all[1]["reason"]), (&json!("debtAmount"), &json!("bad_amount")));
     assert_eq!(all[2]["faults"][0]["code"], "duplicate");
+}
+
+#[tokio::test]
+async fn a_duplicate_says_in_which_columns_the_row_that_counts_differs() {
+    let api = api().await;
+    let id: Uuid = api.upload(HEADER).await["id"].as_str().unwrap().parse().unwrap();
+    let differs = ["{debtAmount,debtDueDate}", "{}"];
+    for (line, differs) in (3..).zip(differs) {
+        reject(&api, id, line, "duplicate", b"Ann,1,a@b.c,1,2024-01-01,y").await;
+        sqlx::query("update rejects set differs = $3::text::text[], message = null, column_name = 'debtId' where upload_id = $1 and line = $2")
+            .bind(id).bind(line).bind(differs).execute(&api.stack.pool).await.unwrap();
+    }
+    let path = format!("/v1/uploads/{id}/rejects");
+    let all = pages(&api, &format!("{path}?"), 2).await;
+    let message =
+        "the same debtId is on line 2 of this file; the row there counts, and differs in debtAmount, debtDueDate";
+    assert_eq!((&all[0]["reason"], &all[0]["message"]), (&"duplicate".into(), &message.into()));
+    assert_eq!(all[0]["differs"], serde_json::json!(["debtAmount", "debtDueDate"]));
+    // One that is still to be compared with the row that has come to count.
+    assert_eq!((&all[1]["differs"], &all[1]["message"]), (&Value::Null, &message[..41].into()));
+    let response = api.get(&path).header("accept", "text/csv").send().await.unwrap();
+    let text = response.text().await.unwrap();
+    assert!(text.contains(&format!("3,debtId,duplicate,\"{message}\",Ann,1")), "{text}");
 }
 
 #[tokio::test]

@@ -74,6 +74,13 @@ fn print(receipt: &read::Receipt) {
         count(rows.rejected),
         count(rows.duplicate)
     );
+    if rows.conflicting_duplicate > 0 {
+        println!(
+            "          {} of the duplicates say something else than the row that counts: gristmill rejects {}",
+            count(rows.conflicting_duplicate),
+            receipt.upload_id
+        );
+    }
     println!(
         "bytes     {} = {} header + {} in {} chunks",
         count(receipt.bytes),
@@ -98,13 +105,15 @@ fn print(receipt: &read::Receipt) {
 }
 
 fn print_chunks(receipt: &read::Receipt) {
-    const HEAD: [&str; 9] = ["CHUNK", "LINE", "BYTE", "BYTES", "READ", "ACCEPTED", "REJECTED", "DUPLICATE", "SHA256"];
-    let right = [true, true, true, true, true, true, true, true, false];
+    const HEAD: [&str; 10] =
+        ["CHUNK", "LINE", "BYTE", "BYTES", "READ", "ACCEPTED", "REJECTED", "DUPLICATE", "CONFLICTING", "SHA256"];
+    let right = [true, true, true, true, true, true, true, true, true, false];
     let rows = receipt.chunks.iter().map(|chunk| {
-        let Rows { read, accepted, rejected, duplicate } = chunk.rows;
+        let Rows { read, accepted, rejected, duplicate, conflicting_duplicate } = chunk.rows;
         let [no, line, byte, bytes] = [i64::from(chunk.no), chunk.first_line, chunk.first_byte, chunk.bytes].map(count);
-        let [read, accepted, rejected, duplicate] = [read, accepted, rejected, duplicate].map(count);
-        [no, line, byte, bytes, read, accepted, rejected, duplicate, chunk.sha256.clone()]
+        let [read, accepted, rejected, duplicate, conflicting] =
+            [read, accepted, rejected, duplicate, conflicting_duplicate].map(count);
+        [no, line, byte, bytes, read, accepted, rejected, duplicate, conflicting, chunk.sha256.clone()]
     });
     print!("\n{}", table(HEAD, right, &rows.collect::<Vec<_>>()));
 }
@@ -140,6 +149,7 @@ fn faults(receipt: &read::Receipt) -> Vec<String> {
         sum.accepted += chunk.rows.accepted;
         sum.rejected += chunk.rows.rejected;
         sum.duplicate += chunk.rows.duplicate;
+        sum.conflicting_duplicate += chunk.rows.conflicting_duplicate;
     }
     if next != receipt.bytes {
         faults.push(format!("the chunks end at byte {next} of {}", receipt.bytes));

@@ -39,8 +39,10 @@ async fn a_generated_file_as_csv_and_as_lines_of_json() {
     assert_eq!(
         second["rows"],
         serde_json::json!({
-            "read": 6000, "accepted": 0, "rejected": first["rows"]["rejected"], "duplicate": good
-        })
+            "read": 6000, "accepted": 0, "rejected": first["rows"]["rejected"], "duplicate": good,
+            "conflicting_duplicate": first["rows"]["conflicting_duplicate"],
+        }),
+        "those that differ from the first of the file still do"
     );
 
     let key = std::fs::read_to_string(stack.folder.path().join(".gristmill/dev.key")).unwrap();

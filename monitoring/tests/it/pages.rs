@@ -218,6 +218,31 @@ async fn every_reject_is_in_the_count_of_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn duplicates_that_say_something_else_are_counted_apart() {
+    let site = Site::open().await;
+    let id = upload(&site, "completed", None, [7, 0, 1_230], &[("duplicate", 1_230)]).await;
+    let (_, text) = site.page(&format!("/uploads/{id}")).await;
+    assert!(!text.contains("conflicting"), "{text}");
+    for statement in [
+        "update upload_progress set conflicting = 1029",
+        "update rejects set differs = '{debtAmount}', raw = 'another amount' where line > 202",
+    ] {
+        sqlx::query(statement).execute(&site.stack.pool).await.unwrap();
+    }
+    let (_, text) = site.page(&format!("/uploads/{id}")).await;
+    for (code, n, line, example) in
+        [("duplicate", "201", "2", "the record"), ("conflicting_duplicate", "1,029", "203", "another amount")]
+    {
+        let cells = format!(
+            r#"<td><code>{code}</code></td><td class="number">{n}</td><td class="number">{line}</td><td><div class="raw">{example}</div>"#
+        );
+        assert!(text.contains(&cells), "{cells}: {text}");
+    }
+    assert!(text.contains("1,029 say something else than the row that counts"), "{text}");
+    assert!(text.contains("1,230 duplicate, 1,029 of them conflicting;"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_kept_is_not_accepted() {
     let site = Site::open().await;
     for (state, reason) in [("failed", "rejected_rows"), ("cancelled", "cancelled"), ("cancelled", "undone")] {

@@ -162,7 +162,8 @@ reason_codes! {
     AmountsDisagree = "amounts_disagree",
     /// The lines of its claim, or those of them that one plan pays, come to more than an amount may be (claims).
     ClaimTooLarge = "claim_too_large",
-    /// The key was there before: in this file, or in one loaded earlier.
+    /// The key was there before: in this file, or in one loaded earlier; that row counts. Where this one says something else, `differs`
+    /// names the columns.
     Duplicate = "duplicate",
     /// Whoever read the record died of it; found by halving its chunk again and again, it alone is left out.
     Poison = "poison",

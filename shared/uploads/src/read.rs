@@ -1,5 +1,7 @@
 //! What is known of uploads: the reads that the API, the worker and the dashboard share.
 
+use std::borrow::Borrow;
+
 use gristmill_pipelines::told;
 use gristmill_queue::GroupId;
 use jiff_sqlx::Timestamp;
@@ -24,6 +26,7 @@ struct Record {
     accepted: i64,
     rejected: i64,
     duplicate: i64,
+    conflicting: i64,
     unkept: i64,
     chunks_total: i64,
     chunks_done: i64,
@@ -53,6 +56,7 @@ impl TryFrom<Record> for Upload {
                 accepted: record.accepted,
                 rejected: record.rejected,
                 duplicate: record.duplicate,
+                conflicting_duplicate: record.conflicting,
             },
             rejects_not_kept: record.unkept,
             chunks: Chunks { total: record.chunks_total, done: record.chunks_done },
@@ -70,7 +74,7 @@ macro_rules! select_upload {
         concat!(
             "select u.id, u.kind, u.policy, u.filename, encode(u.sha256, 'hex') as sha256, u.state, u.reason, u.detail,
                     coalesce(u.bytes, u.header_bytes + c.bytes) as bytes, c.total as chunks_total, p.chunks_done,
-                    p.rows_read, p.accepted, p.rejected, p.duplicate, p.unkept, p.first_row_at,
+                    p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting, p.unkept, p.first_row_at,
                     u.created_at, u.received_at, u.completed_at
              from uploads u
              join upload_progress p on p.upload_id = u.id
@@ -208,6 +212,8 @@ pub struct RejectRow {
     pub first_upload_id: Option<Uuid>,
     /// Code `duplicate`: the line where its key came first.
     pub first_line: Option<i64>,
+    /// Code `duplicate`: the columns in which that line says something else; none: it says the same.
+    pub differs: Option<Vec<String>>,
 }
 
 impl RejectRow {
@@ -234,20 +240,27 @@ impl RejectRow {
             (Some(message), _) => message.clone(),
             (None, Some((first, line))) => {
                 let column = self.column_name.as_deref().unwrap_or("key");
-                duplicate_message(column, (first != self.upload_id).then_some(first), line.unsigned_abs())
+                let upload = (first != self.upload_id).then_some(first);
+                duplicate_message(column, upload, line.unsigned_abs(), self.differs.as_deref().unwrap_or(&[]))
             }
             (None, None) => self.code.clone(),
         }
     }
 }
 
-/// Why a duplicate was not taken: `column` is its key, `upload` the one that had it, none: this one.
+/// Why a duplicate was not taken: `column` is its key, `upload` the one that had it, none: this one; `differs` names the
+/// columns in which the two rows say something else.
 #[must_use]
-pub fn duplicate_message(column: &str, upload: Option<Uuid>, line: u64) -> String {
-    match upload {
+pub fn duplicate_message(column: &str, upload: Option<Uuid>, line: u64, differs: &[impl Borrow<str>]) -> String {
+    let mut message = match upload {
         None => format!("the same {column} is on line {line} of this file"),
         Some(upload) => format!("the same {column} is on line {line} of upload {upload}"),
+    };
+    if !differs.is_empty() {
+        message.push_str("; the row there counts, and differs in ");
+        message.push_str(&differs.join(", "));
     }
+    message
 }
 
 /// An upload's rejects by line, those after `after_line` (0: from the beginning).
@@ -258,7 +271,8 @@ pub async fn rejects(
     limit: i64,
 ) -> Result<Vec<RejectRow>, sqlx::Error> {
     sqlx::query_as(
-        "select upload_id, line, column_name, code, message, other_faults, raw, first_upload_id, first_line
+        "select upload_id, line, column_name, code, message, other_faults, raw, first_upload_id, first_line,
+                nullif(differs, '{}') as differs
          from rejects where upload_id = $1 and line > $2 order by line limit $3",
     )
     .bind(upload_id)
@@ -357,7 +371,7 @@ struct ReceiptRecord {
     header_bytes: i64,
     lines: Option<i64>,
     sha256: String,
-    rows: Json<[i64; 4]>,
+    rows: Json<[i64; 5]>,
     unkept: i64,
     created_at: Timestamp,
     received_at: Timestamp,
@@ -373,18 +387,18 @@ struct ChunkRecord {
     lines: Option<i64>,
     blank: Option<i64>,
     sha256: String,
-    rows: Json<[i64; 4]>,
+    rows: Json<[i64; 5]>,
 }
 
-fn rows(Json([read, accepted, rejected, duplicate]): Json<[i64; 4]>) -> Rows {
-    Rows { read, accepted, rejected, duplicate }
+fn rows(Json([read, accepted, rejected, duplicate, conflicting_duplicate]): Json<[i64; 5]>) -> Rows {
+    Rows { read, accepted, rejected, duplicate, conflicting_duplicate }
 }
 
 /// The receipt of a completed upload; none for any other.
 pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Receipt>, sqlx::Error> {
     let record: Option<ReceiptRecord> = sqlx::query_as(
         "select u.kind, u.filename, u.bytes, u.header_bytes, u.lines, encode(u.sha256, 'hex') as sha256,
-                jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate) as rows, p.unkept,
+                jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting) as rows, p.unkept,
                 u.created_at, u.received_at, u.completed_at
          from uploads u join upload_progress p on p.upload_id = u.id
          where u.id = $1 and u.state = 'completed'",
@@ -395,7 +409,7 @@ pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Rece
     let Some(record) = record else { return Ok(None) };
     let chunks: Vec<ChunkRecord> = sqlx::query_as(
         "select no, first_line, first_byte, bytes, lines, blank, encode(sha256, 'hex') as sha256,
-                jsonb_build_array(rows_read, accepted, rejected, duplicate) as rows
+                jsonb_build_array(rows_read, accepted, rejected, duplicate, conflicting) as rows
          from chunks where upload_id = $1 order by no",
     )
     .bind(upload_id)

@@ -138,6 +138,7 @@ mod tests {
             raw: raw.to_vec(),
             first_upload_id: None,
             first_line: None,
+            differs: None,
         }
     }
 

@@ -121,6 +121,7 @@ fn end_of(upload: Upload) -> UploadEnd {
             accepted: upload.rows.accepted,
             rejected: upload.rows.rejected,
             duplicate: upload.rows.duplicate,
+            conflicting_duplicate: upload.rows.conflicting_duplicate,
         },
         reason: upload.reason,
         detail: upload.detail,

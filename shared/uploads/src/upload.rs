@@ -57,7 +57,7 @@ impl Upload {
     }
 }
 
-/// Most files keep all their rejects, and nothing is said of it then.
+/// What most files have none of, and nothing is said of it then.
 pub(crate) fn is_zero(number: &i64) -> bool {
     *number == 0
 }
@@ -73,6 +73,9 @@ pub struct Rows {
     pub rejected: i64,
     /// Good ones whose key was there before, each with a reject of code `duplicate`.
     pub duplicate: i64,
+    /// Of `duplicate`, those that say something else than the row that counts: their rejects say in which columns.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub conflicting_duplicate: i64,
 }
 
 /// Progress in chunks.

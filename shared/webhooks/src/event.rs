@@ -126,6 +126,14 @@ pub struct Rows {
     pub rejected: i64,
     /// Good ones whose key was there before.
     pub duplicate: i64,
+    /// Of `duplicate`, those that say something else than the row that counts.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub conflicting_duplicate: i64,
+}
+
+/// What most files have none of, and nothing is said of it then.
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// A bill that was made, or paid. Who pays it is not told: `GET /v1/bills/{id}` says that to whoever has a key.
@@ -273,7 +281,7 @@ mod tests {
             filename: Some(filename),
             bytes: 7,
             sha256: None,
-            rows: Rows { read: 1, accepted: 0, rejected: 1, duplicate: 0 },
+            rows: Rows { read: 1, accepted: 0, rejected: 1, duplicate: 0, conflicting_duplicate: 0 },
             reason: Some("rejected_rows".into()),
             detail: None,
             created_at: Timestamp::UNIX_EPOCH,

@@ -27,6 +27,8 @@ struct Sums {
     total_accepted: i64,
     total_rejected: i64,
     total_duplicate: i64,
+    conflicting: i64,
+    total_conflicting: i64,
     loaded: i64,
     first_block: i64,
     rejects: i64,
@@ -40,7 +42,7 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
     let sums: Sums = sqlx::query_as(
         "select u.kind, u.bytes as file_bytes, u.lines as file_lines, u.header_bytes, c.*, p.chunks_done as counted_done,
                 p.rows_read as total_read, p.accepted as total_accepted, p.rejected as total_rejected,
-                p.duplicate as total_duplicate, p.loaded, u.first_block,
+                p.duplicate as total_duplicate, p.conflicting as total_conflicting, p.loaded, u.first_block,
                 p.unkept as total_unkept, (select count(*) from rejects where upload_id = u.id) as rejects,
                 (select coalesce(sum(records), 0)::bigint from unkept_rejects where upload_id = u.id) as unkept_told
          from uploads u
@@ -51,7 +53,7 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
                     coalesce(sum(bytes), 0)::bigint as chunk_bytes, count(*) as chunks, count(done_at) as chunks_done,
                     coalesce(sum(rows_read), 0)::bigint as read, coalesce(sum(accepted), 0)::bigint as accepted,
                     coalesce(sum(rejected), 0)::bigint as rejected, coalesce(sum(duplicate), 0)::bigint as duplicate,
-                    coalesce(sum(unkept), 0)::bigint as unkept
+                    coalesce(sum(conflicting), 0)::bigint as conflicting, coalesce(sum(unkept), 0)::bigint as unkept
              from chunks where upload_id = u.id
          ) c
          where u.id = $1",
@@ -84,6 +86,7 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Resu
         ("rows accepted in total", sums.total_accepted, "in the chunks", sums.accepted),
         ("records rejected in total", sums.total_rejected, "in the chunks", sums.rejected),
         ("duplicates in total", sums.total_duplicate, "in the chunks", sums.duplicate),
+        ("conflicting duplicates in total", sums.total_conflicting, "in the chunks", sums.conflicting),
         ("rows in the table", rows, "accepted", sums.accepted),
         ("rejects kept and not", sums.rejects + sums.unkept, "rejected + duplicate", sums.rejected + sums.duplicate),
         ("rejects not kept in total", sums.total_unkept, "in the chunks", sums.unkept),

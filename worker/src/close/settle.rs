@@ -3,11 +3,12 @@
 //! *Displaced*: chunks run in any order, so a later line of the file may have taken a key before an earlier one came.
 //! The first line wins: the two change places.
 //! *Orphaned*: a row lost its key to a file that was not closed yet and then failed. It gets its chance again.
+//! *Compared*: a duplicate was compared with a row that another one has displaced. It is compared with that one.
 
+mod compared;
 mod displaced;
 mod orphaned;
 
-use gristmill_pipelines::Parsed;
 use gristmill_queue::{Context, Fence, JobError};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -80,6 +81,7 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
     let still_open = orphaned::settle(&mut tx, &chunk, &gone).await?;
     // Second, as an orphan may come before a line that took its key meanwhile.
     displaced::settle(env, &mut tx, &chunk).await?;
+    compared::settle(&mut tx, &chunk).await?;
     if !still_open {
         sqlx::query("update chunks set unsettled = 0 where upload_id = $1 and unsettled <> 0")
             .bind(upload_id)
@@ -88,20 +90,6 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
     }
     tx.commit().await?;
     Ok(if still_open { Outcome::Wait } else { Outcome::Settled })
-}
-
-/// One good record of the upload, parsed again from its raw text.
-struct Record {
-    key: u128,
-    tuple: Vec<u8>,
-}
-
-/// Parses the raw text of a record that was good when its chunk was loaded.
-fn again(chunk: &ChunkRecord, raw: &[u8], line: u64) -> Result<Record, JobError> {
-    let Parsed { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, &chunk.rules);
-    let row =
-        rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
-    Ok(Record { key: row.key, tuple: tuples[row.start as usize..(row.start + row.len) as usize].to_vec() })
 }
 
 /// Moves counts of chunks: (chunk number, rows that become accepted; negative: that become duplicates).

@@ -76,6 +76,7 @@ async fn move_over(
             others: Vec::new(),
             raw,
             first: None,
+            differs: Vec::new(),
         })
         .collect();
     let kept = Kept::places(&mut refused, free);

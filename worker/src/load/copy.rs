@@ -188,14 +188,14 @@ pub(crate) async fn refuse(
     if refused.is_empty() {
         return Ok(());
     }
-    let into = "rejects (upload_id, line, chunk_no, column_name, code, message, raw, first_upload_id, first_line, other_faults)";
+    let into = "rejects (upload_id, line, chunk_no, column_name, code, message, raw, first_upload_id, first_line, other_faults, differs)";
     copy(&mut *conn, into, refused.iter(), |piece, record| push_tuple(piece, upload_id, chunk_no, record)).await?;
     reasons::count(conn, upload_id, chunk_no, refused).await
 }
 
 fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Refused) {
     let (first_upload, first_line) = record.first.unzip();
-    tuples.extend_from_slice(&10_i16.to_be_bytes());
+    tuples.extend_from_slice(&11_i16.to_be_bytes());
     field(tuples, Some(upload_id.as_bytes()));
     field(tuples, Some(&record.line.to_be_bytes()));
     field(tuples, Some(&chunk_no.to_be_bytes()));
@@ -206,6 +206,19 @@ fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Ref
     field(tuples, first_upload.as_ref().map(|id| id.as_bytes().as_slice()));
     field(tuples, first_line.map(u64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
     field(tuples, jsonb(&record.others).as_deref());
+    match record.differs.as_slice() {
+        [] => field(tuples, None),
+        columns => field(tuples, Some(&text_array(columns))),
+    }
+}
+
+/// A `text[]` as a binary tuple has it: one dimension, no null, the type of the elements, how many, the first one's index.
+fn text_array(elements: &[&str]) -> Vec<u8> {
+    const TEXT: i32 = 25;
+    let length = i32::try_from(elements.len()).expect("a kind has a few columns");
+    let mut array: Vec<u8> = [1, 0, TEXT, length, 1].into_iter().flat_map(i32::to_be_bytes).collect();
+    elements.iter().for_each(|element| field(&mut array, Some(element.as_bytes())));
+    array
 }
 
 /// As Postgres takes `jsonb` in binary: the version of the form, then the text; none of no faults.

@@ -9,7 +9,12 @@ use rayon::slice::ParallelSliceMut;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{record::ChunkRecord, suspects::Suspects};
+use super::{
+    again::again,
+    record::ChunkRecord,
+    suspects::Suspects,
+    winners::{Differs, Loser},
+};
 
 /// A record that is not taken.
 #[derive(Debug, Clone)]
@@ -24,20 +29,28 @@ pub(crate) struct Refused {
     pub(crate) raw: Vec<u8>,
     /// A duplicate: where its key came first.
     pub(crate) first: Option<(Uuid, u64)>,
+    /// The columns in which that row says something else.
+    pub(crate) differs: Vec<&'static str>,
 }
 
 impl Refused {
-    /// A good record whose key `first` has.
-    pub(crate) fn duplicate(chunk: &ChunkRecord, line: u64, raw: Vec<u8>, first: (Uuid, u64)) -> Self {
+    /// A good record whose key `first` has, which says something else in the columns `differs`.
+    pub(crate) fn duplicate(
+        chunk: &ChunkRecord,
+        line: u64,
+        raw: Vec<u8>,
+        first: (Uuid, u64),
+        differs: Vec<&'static str>,
+    ) -> Self {
         let (column, code) = (Some(chunk.kind.key_column()), ReasonCode::Duplicate);
-        Self { line, column, code, message: None, others: Vec::new(), raw, first: Some(first) }
+        Self { line, column, code, message: None, others: Vec::new(), raw, first: Some(first), differs }
     }
 
     /// As a watcher of its upload sees it. Without the record: events are kept in Redis, which must stay small.
     pub(crate) fn as_json(&self, upload_id: Uuid) -> serde_json::Value {
         let duplicate = || {
             let (first, line) = self.first?;
-            Some(duplicate_message(self.column?, (first != upload_id).then_some(first), line))
+            Some(duplicate_message(self.column?, (first != upload_id).then_some(first), line, &self.differs))
         };
         let others = self.others.iter().map(|fault| fault.message.as_str());
         let message = self.message.as_deref().map(|first| told(first, others));
@@ -46,6 +59,7 @@ impl Refused {
             "column": self.column,
             "reason": self.code.as_str(),
             "message": message.or_else(duplicate),
+            "differs": (!self.differs.is_empty()).then_some(&self.differs),
         })
     }
 }
@@ -53,7 +67,7 @@ impl Refused {
 impl From<Reject> for Refused {
     fn from(reject: Reject) -> Self {
         let Reject { line, column, code, message, others, raw } = reject;
-        Self { line, column, code, message: Some(message), others, raw, first: None }
+        Self { line, column, code, message: Some(message), others, raw, first: None, differs: Vec::new() }
     }
 }
 
@@ -87,6 +101,8 @@ pub(crate) struct Lost {
     pub(crate) first: (Uuid, u64),
     /// That may change until this upload is closed: it is a later line of this file, or of a file not closed yet.
     pub(crate) unsettled: bool,
+    /// What the row that has the key says otherwise.
+    pub(crate) differs: Option<Differs>,
 }
 
 /// The equation of a chunk: `read = accepted + rejected + duplicate`.
@@ -95,6 +111,8 @@ pub(crate) struct Counts {
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
     pub(crate) duplicate: u64,
+    /// Of `duplicate`, those that say something else than the row that counts.
+    pub(crate) conflicting: u64,
     /// Records that are none: all their fields are blank.
     pub(crate) blank: u64,
     /// Lines read.
@@ -155,10 +173,13 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
     debug_assert!(in_order.is_sorted());
     rows.par_sort_unstable_by_key(|row| (row.key, row.line));
     let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long(chunk)).map(Refused::from).collect();
+    let said = |row: &Row| chunk.kind.table().said(tuple(&tuples, row));
     rows.dedup_by(|row, first| {
         let repeated = row.key == first.key;
         if repeated {
-            refused.push(Refused::duplicate(chunk, row.line, raw(object, row), (chunk.upload_id, first.line)));
+            let first_line = (chunk.upload_id, first.line);
+            let differs = chunk.kind.differs(said(row), said(first));
+            refused.push(Refused::duplicate(chunk, row.line, raw(object, row), first_line, differs));
         }
         repeated
     });
@@ -196,11 +217,20 @@ fn raw(object: &[u8], row: &Row) -> Vec<u8> {
     object[start..start + row.raw_len as usize].to_vec()
 }
 
+fn tuple<'t>(tuples: &'t [u8], row: &Row) -> &'t [u8] {
+    &tuples[row.start as usize..][..row.len as usize]
+}
+
 impl Prepared {
     /// The tuples of the wanted rows, in the order of their keys.
     pub(crate) fn tuples(&self, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = &[u8]> {
         let rows = self.rows.iter().enumerate().filter(move |(n, _)| wanted(*n));
-        rows.map(|(_, row)| &self.tuples[row.start as usize..][..row.len as usize])
+        rows.map(|(_, row)| tuple(&self.tuples, row))
+    }
+
+    /// A row of the chunk, to be compared with the one that has its key.
+    pub(super) fn loser(&self, row: &Row) -> Loser<'_> {
+        Loser { key: Uuid::from_u128(row.key), tuple: tuple(&self.tuples, row) }
     }
 
     /// For each row whether it has to go by way of the stage: the suspects that are not lost already.
@@ -223,25 +253,31 @@ impl Prepared {
     }
 
     /// The table has the keys of some rows from elsewhere: they become duplicates, and those of this chunk that named
-    /// one of them as their first name the true first.
-    pub(crate) fn lose(&mut self, chunk: &ChunkRecord, lost: &[Lost]) {
-        let firsts: HashMap<u64, (Uuid, u64)> = match self.has_repeats() {
-            true => lost.iter().map(|lost| (self.rows[lost.row].line, lost.first)).collect(),
+    /// one of them as their first name the true first, and what that says otherwise.
+    pub(crate) fn lose(&mut self, chunk: &ChunkRecord, lost: &[Lost]) -> Result<(), JobError> {
+        let firsts: HashMap<u64, &Lost> = match self.has_repeats() {
+            true => lost.iter().map(|lost| (self.rows[lost.row].line, lost)).collect(),
             false => HashMap::new(),
         };
         for refused in &mut self.refused {
             if let Some((upload_id, line)) = refused.first
                 && upload_id == chunk.upload_id
-                && let Some(&first) = firsts.get(&line)
+                && let Some(&lost) = firsts.get(&line)
             {
-                *refused = Refused::duplicate(chunk, refused.line, std::mem::take(&mut refused.raw), first);
+                refused.first = Some(lost.first);
+                // Where the two say the same, what was compared with one holds for the other.
+                if let Some(winner) = &lost.differs {
+                    refused.differs = winner.differs_from(chunk.kind, &again(chunk, &refused.raw, refused.line)?.tuple);
+                }
             }
         }
         self.refused.extend(lost.iter().map(|lost| {
             let row = &self.rows[lost.row];
-            Refused::duplicate(chunk, row.line, raw(&self.object, row), lost.first)
+            let differs = lost.differs.as_ref().map_or_else(Vec::new, |differs| differs.columns.clone());
+            Refused::duplicate(chunk, row.line, raw(&self.object, row), lost.first, differs)
         }));
         self.lost += lost.len() as u64;
+        Ok(())
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -251,6 +287,7 @@ impl Prepared {
             accepted: self.rows.len() as u64 - self.lost,
             rejected: self.refused.len() as u64 - duplicate + self.left_out,
             duplicate,
+            conflicting: self.refused.iter().filter(|refused| !refused.differs.is_empty()).count() as u64,
             blank: self.blank,
             lines: self.lines,
         }

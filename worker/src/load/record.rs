@@ -153,7 +153,7 @@ pub(super) async fn count(
              set rows_read = coalesce(rows_read, 0) + $3, accepted = coalesce(accepted, 0) + $4,
                  rejected = coalesce(rejected, 0) + $5, duplicate = coalesce(duplicate, 0) + $6,
                  unsettled = coalesce(unsettled, 0) + $7, unkept = unkept + $11, blank = coalesce(blank, 0) + $12,
-                 lines = coalesce(lines, 0) + $13,
+                 lines = coalesce(lines, 0) + $13, conflicting = conflicting + $14,
                  done_at = case when not exists (select from chunk_parts where upload_id = $1 and no = $2)
                            then clock_timestamp() end
              where upload_id = $1 and no = $2 and done_at is null
@@ -162,7 +162,7 @@ pub(super) async fn count(
          update upload_progress p
          set chunks_done = chunks_done + (chunk.done_at is not null)::int, rows_read = p.rows_read + $3, accepted = p.accepted + $4,
              rejected = p.rejected + $5, duplicate = p.duplicate + $6, careful = p.careful or $8,
-             loaded = p.loaded + $9, kept_rejects = p.kept_rejects + $10, unkept = p.unkept + $11,
+             conflicting = p.conflicting + $14, loaded = p.loaded + $9, kept_rejects = p.kept_rejects + $10, unkept = p.unkept + $11,
              first_row_at = coalesce(first_row_at, clock_timestamp())
          from chunk where p.upload_id = chunk.upload_id",
     )
@@ -179,6 +179,7 @@ pub(super) async fn count(
     .bind(kept.left_out().cast_signed())
     .bind(counts.blank.cast_signed())
     .bind(counts.lines.cast_signed())
+    .bind(counts.conflicting.cast_signed())
     .execute(conn)
     .await?;
     if counted.rows_affected() != 1 {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::mill::{Mill, body, file};
 
 /// Runs the chunks of what was received last to first, until it is closed.
-async fn grind_backwards(mill: &Mill, id: Uuid) -> Upload {
+pub(crate) async fn grind_backwards(mill: &Mill, id: Uuid) -> Upload {
     sqlx::query(
         "update jobs set state = 'scheduled', run_at = now() + interval '60 ms' * (40 - (payload->>'no')::int)
          where name = 'uploads.load_chunk'",
@@ -96,10 +96,10 @@ async fn overlapping_files_at_once_share_their_keys() {
     assert_eq!(mill.count("select count(*) from debts").await, 3_000);
 }
 
-type Frames = mpsc::Sender<Result<Bytes, std::io::Error>>;
+pub(crate) type Frames = mpsc::Sender<Result<Bytes, std::io::Error>>;
 
 /// A file of the keys up to 100 whose first half arrives and is loaded; then the line is silent.
-async fn half(mill: &Mill) -> (Frames, JoinHandle<Result<Received, ReceiveError>>) {
+pub(crate) async fn half(mill: &Mill) -> (Frames, JoinHandle<Result<Received, ReceiveError>>) {
     let (send, frames) = mpsc::channel(64);
     let arriving = tokio::spawn({
         let (receiver, new) = (mill.receiver.clone(), mill.new_upload(Policy::Partial));

@@ -6,6 +6,7 @@ mod billing;
 mod calendar;
 mod claims;
 mod close;
+mod differs;
 mod dunning;
 mod duplicates;
 mod ended;

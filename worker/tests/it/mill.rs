@@ -113,6 +113,16 @@ impl Mill {
         read::by_id(&self.stack.pool, id).await.unwrap().expect("the upload is there")
     }
 
+    /// Waits until an upload is as it should be.
+    pub(crate) async fn until(&self, id: Uuid, right: impl Fn(&Upload) -> bool) {
+        let wait = async {
+            while !right(&self.find(id).await) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(tokio::time::timeout(DRAIN, wait).await.is_ok(), "still {:?}", self.find(id).await);
+    }
+
     /// Waits until an upload has ended.
     pub(crate) async fn ended(&self, id: Uuid) -> Upload {
         for _ in 0..600 {

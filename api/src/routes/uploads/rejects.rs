@@ -52,6 +52,9 @@ pub(crate) struct Reject {
     /// Reason `duplicate`: where its key came first.
     #[serde(skip_serializing_if = "Option::is_none")]
     first: Option<First>,
+    /// Reason `duplicate`: the columns in which that row says something else. Null: it says the same, or the reason is another one.
+    #[schema(example = json!(["debtAmount", "debtDueDate"]))]
+    differs: Option<Vec<String>>,
 }
 
 /// Where a key came first.
@@ -73,6 +76,7 @@ impl From<RejectRow> for Reject {
             faults,
             raw: String::from_utf8_lossy(&row.raw).into_owned(),
             first,
+            differs: row.differs,
         }
     }
 }

@@ -80,7 +80,16 @@ fn failed_line(upload: &Upload) -> String {
 
 fn outcome(upload: &Upload) -> String {
     let rows = upload.rows;
-    format!("{} accepted, {} rejected, {} duplicate", count(rows.accepted), count(rows.rejected), count(rows.duplicate))
+    let conflicting = match rows.conflicting_duplicate {
+        0 => String::new(),
+        conflicting => format!(" ({} of them conflicting)", count(conflicting)),
+    };
+    format!(
+        "{} accepted, {} rejected, {} duplicate{conflicting}",
+        count(rows.accepted),
+        count(rows.rejected),
+        count(rows.duplicate)
+    )
 }
 
 /// The first bad records, and how to get the others.

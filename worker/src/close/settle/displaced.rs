@@ -6,11 +6,11 @@ use gristmill_queue::JobError;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{Record, again, recount};
+use super::recount;
 use crate::{
     Env,
     close::raws,
-    load::{self, ChunkRecord, Refused, Stage},
+    load::{self, ChunkRecord, Record, Refused, Stage},
 };
 
 /// A reject that names a later line of its own file as its first.
@@ -34,21 +34,28 @@ pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &ChunkReco
     if early.is_empty() {
         return Ok(());
     }
-    let winners: Vec<Record> =
-        early.iter().map(|early| again(chunk, &early.raw, early.line.cast_unsigned())).collect::<Result<_, _>>()?;
-    replace(conn, chunk, winners).await?;
+    let winners: Vec<Record> = early
+        .iter()
+        .map(|early| load::again(chunk, &early.raw, early.line.cast_unsigned()))
+        .collect::<Result<_, _>>()?;
+    replace(conn, chunk, &winners).await?;
 
     let late = late_records(env, conn, chunk, &early).await?;
+    let mut differ = Vec::with_capacity(early.len());
     let mut moves = Vec::with_capacity(early.len() * 2);
     let mut refused: BTreeMap<i32, Vec<Refused>> = BTreeMap::new();
-    for early in &early {
+    let table = chunk.kind.table();
+    for (early, winner) in early.iter().zip(&winners) {
         let (late_chunk, raw) = &late[&early.first_line];
-        let first = (chunk.upload_id, early.line.cast_unsigned());
-        let record = Refused::duplicate(chunk, early.first_line.cast_unsigned(), raw.clone(), first);
+        let (first, line) = ((chunk.upload_id, early.line.cast_unsigned()), early.first_line.cast_unsigned());
+        let loser = load::again(chunk, raw, line)?;
+        let differs = chunk.kind.differs(table.said(&loser.tuple), table.said(&winner.tuple));
+        differ.push(!differs.is_empty());
+        let record = Refused::duplicate(chunk, line, raw.clone(), first, differs);
         refused.entry(*late_chunk).or_default().push(record);
         moves.extend([(early.chunk_no, 1), (*late_chunk, -1)]);
     }
-    rename(conn, chunk.upload_id, &early).await?;
+    rename(conn, chunk.upload_id, &early, &differ).await?;
     for (chunk_no, refused) in &refused {
         load::refuse(conn, chunk.upload_id, *chunk_no, refused).await?;
     }
@@ -57,8 +64,9 @@ pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &ChunkReco
 }
 
 /// Puts the earlier rows where the later ones are, in two statements whatever their number.
-async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, mut winners: Vec<Record>) -> Result<(), JobError> {
+async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, winners: &[Record]) -> Result<(), JobError> {
     let table = chunk.kind.table();
+    let mut winners: Vec<&Record> = winners.iter().collect();
     winners.sort_unstable_by_key(|winner| winner.key);
     let keys: Vec<Uuid> = winners.iter().map(|winner| Uuid::from_u128(winner.key)).collect();
     let delete =
@@ -75,8 +83,8 @@ async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, mut winners: Vec<
 }
 
 /// The earlier lines are no rejects any more, and who named a later line as first names the earlier one, in the files that
-/// wait for this one too.
-async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early]) -> Result<(), JobError> {
+/// wait for this one too. Where the two `differ`, it is to be compared again.
+async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early], differ: &[bool]) -> Result<(), JobError> {
     let (new, old): (Vec<i64>, Vec<i64>) = early.iter().map(|early| (early.line, early.first_line)).unzip();
     sqlx::query("delete from rejects where upload_id = $1 and line = any($2)")
         .bind(upload_id)
@@ -84,14 +92,15 @@ async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early]) -> Re
         .execute(&mut *conn)
         .await?;
     sqlx::query(
-        "update rejects r set first_line = t.new
-         from unnest($2::bigint[], $3::bigint[]) as t (new, old)
+        "update rejects r set first_line = t.new, differs = case when t.differ then '{}' else r.differs end
+         from unnest($2::bigint[], $3::bigint[], $4::boolean[]) as t (new, old, differ)
          where r.upload_id = any(array(select upload_id from upload_waits where on_upload_id = $1) || $1)
            and r.code = 'duplicate' and r.first_upload_id = $1 and r.first_line = t.old",
     )
     .bind(upload_id)
     .bind(&new)
     .bind(&old)
+    .bind(differ)
     .execute(conn)
     .await?;
     Ok(())

@@ -1,13 +1,13 @@
 //! Rows that lost their keys to an upload that came to nothing: they are taken after all, in the order of the file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use gristmill_queue::JobError;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{Record, again, recount};
-use crate::load::{self, ChunkRecord, Refused, Stage, Winner};
+use super::recount;
+use crate::load::{self, ChunkRecord, Loser, Record, Refused, Stage};
 
 /// Rejects looked at a time.
 const PAGE: i64 = 10_000;
@@ -44,11 +44,12 @@ pub(super) async fn settle(conn: &mut PgConnection, chunk: &ChunkRecord, gone: &
 
 async fn take(conn: &mut PgConnection, chunk: &ChunkRecord, orphans: Vec<Orphan>) -> Result<bool, JobError> {
     // By key, as rows go in in the order of their key; of each key the first line of the file.
-    let mut first_by_key: BTreeMap<u128, Record> = BTreeMap::new();
-    let mut keys = Vec::with_capacity(orphans.len());
-    for orphan in &orphans {
-        let record = again(chunk, &orphan.raw, orphan.line.cast_unsigned())?;
-        keys.push(record.key);
+    let records: Vec<Record> = orphans
+        .iter()
+        .map(|orphan| load::again(chunk, &orphan.raw, orphan.line.cast_unsigned()))
+        .collect::<Result<_, _>>()?;
+    let mut first_by_key: BTreeMap<u128, &Record> = BTreeMap::new();
+    for record in &records {
         first_by_key.entry(record.key).or_insert(record);
     }
     let stage =
@@ -56,17 +57,16 @@ async fn take(conn: &mut PgConnection, chunk: &ChunkRecord, orphans: Vec<Orphan>
     stage.insert(conn).await?;
     stage.empty(conn).await?;
 
-    let ids: Vec<Uuid> = first_by_key.keys().map(|key| Uuid::from_u128(*key)).collect();
-    let winners: HashMap<u128, Winner> =
-        load::find_winners(conn, chunk, &ids).await?.into_iter().map(|winner| (winner.key.as_u128(), winner)).collect();
+    let losers: Vec<Loser<'_>> = records.iter().map(Record::loser).collect();
+    let winners = load::find_winners(conn, chunk, &losers).await?;
+    if winners.len() != losers.len() {
+        return Err(JobError::Retry("a key was given up while its duplicate was looked at".into()));
+    }
     let lines: Vec<i64> = orphans.iter().map(|orphan| orphan.line).collect();
     let mut moves = Vec::new();
     let mut waits = Vec::new();
     let mut lost: BTreeMap<i32, Vec<Refused>> = BTreeMap::new();
-    for (orphan, key) in orphans.into_iter().zip(keys) {
-        let winner = winners
-            .get(&key)
-            .ok_or_else(|| JobError::Retry("a key was given up while its duplicate was looked at".into()))?;
+    for (orphan, winner) in orphans.into_iter().zip(winners) {
         if winner.upload_id == chunk.upload_id && winner.line == orphan.line {
             moves.push((orphan.chunk_no, 1));
             continue;
@@ -75,7 +75,8 @@ async fn take(conn: &mut PgConnection, chunk: &ChunkRecord, orphans: Vec<Orphan>
             waits.push(winner.upload_id);
         }
         let first = (winner.upload_id, winner.line.cast_unsigned());
-        let refused = Refused::duplicate(chunk, orphan.line.cast_unsigned(), orphan.raw, first);
+        let differs = winner.differs.map_or_else(Vec::new, |differs| differs.columns);
+        let refused = Refused::duplicate(chunk, orphan.line.cast_unsigned(), orphan.raw, first, differs);
         lost.entry(orphan.chunk_no).or_default().push(refused);
     }
     sqlx::query("delete from rejects where upload_id = $1 and line = any($2)")

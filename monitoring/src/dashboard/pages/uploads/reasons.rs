@@ -50,8 +50,14 @@ pub(super) async fn of(pool: &PgPool, upload: &Upload) -> Result<Vec<Reason>, sq
     if upload.state.is_final() && counted != upload.rows.rejected {
         reasons = counted_anew(pool, upload).await?;
     }
-    if upload.rows.duplicate > 0 {
-        reasons.push(duplicates(pool, upload).await?);
+    let conflicting = upload.rows.conflicting_duplicate;
+    for (n, code, differs) in
+        [(upload.rows.duplicate - conflicting, "duplicate", false), (conflicting, "conflicting_duplicate", true)]
+    {
+        if n > 0 {
+            let (line, example) = duplicate(pool, upload, differs).await?.unzip();
+            reasons.push(Reason { code: code.to_owned(), n, line, example, message: None, other_faults: None });
+        }
     }
     reasons.sort_by(|one, other| other.n.cmp(&one.n).then_with(|| one.code.cmp(&other.code)));
     Ok(reasons)
@@ -70,24 +76,18 @@ async fn counted_anew(pool: &PgPool, upload: &Upload) -> Result<Vec<Reason>, sql
     .await
 }
 
-async fn duplicates(pool: &PgPool, upload: &Upload) -> Result<Reason, sqlx::Error> {
-    let example: Option<(i64, Vec<u8>)> = sqlx::query_as(
+/// The line and the text of a duplicate that differs from the row that counts, or of one that does not.
+async fn duplicate(pool: &PgPool, upload: &Upload, differs: bool) -> Result<Option<(i64, Vec<u8>)>, sqlx::Error> {
+    sqlx::query_as(
         "select line, substring(raw from 1 for $2)
-         from (select line, code, raw from rejects where upload_id = $1 order by line limit $3) r
-         where code = 'duplicate' order by line limit 1",
+         from (select line, code, raw, differs from rejects where upload_id = $1 order by line limit $3) r
+         where code = 'duplicate' and (coalesce(cardinality(differs), 0) > 0) = $4
+         order by line limit 1",
     )
     .bind(upload.id)
     .bind(SHOWN)
     .bind(LOOKED_AT)
+    .bind(differs)
     .fetch_optional(pool)
-    .await?;
-    let (line, example) = example.unzip();
-    Ok(Reason {
-        code: "duplicate".to_owned(),
-        n: upload.rows.duplicate,
-        line,
-        example,
-        message: None,
-        other_faults: None,
-    })
+    .await
 }

@@ -1,0 +1,28 @@
+//! Records that were good when their chunk was loaded, read once more.
+
+use gristmill_pipelines::Parsed;
+use gristmill_queue::JobError;
+use uuid::Uuid;
+
+use super::{record::ChunkRecord, winners::Loser};
+
+/// One good record.
+pub(crate) struct Record {
+    pub(crate) key: u128,
+    pub(crate) tuple: Vec<u8>,
+}
+
+impl Record {
+    /// To be compared with the row that has its key.
+    pub(crate) fn loser(&self) -> Loser<'_> {
+        Loser { key: Uuid::from_u128(self.key), tuple: &self.tuple }
+    }
+}
+
+/// Parses the raw text of a record that was good when its chunk was loaded.
+pub(crate) fn again(chunk: &ChunkRecord, raw: &[u8], line: u64) -> Result<Record, JobError> {
+    let Parsed { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, &chunk.rules);
+    let row =
+        rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
+    Ok(Record { key: row.key, tuple: tuples[row.start as usize..(row.start + row.len) as usize].to_vec() })
+}
