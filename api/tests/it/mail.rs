@@ -21,6 +21,7 @@ fn letter(n: usize) -> Letter {
         accepted: 10,
         rejected: 0,
         duplicate: 0,
+        conflicting_duplicate: 0,
         detail: None,
     };
     Letter {

@@ -17,6 +17,7 @@ pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, 
         accepted: upload.rows.accepted,
         rejected: upload.rows.rejected,
         duplicate: upload.rows.duplicate,
+        conflicting_duplicate: upload.rows.conflicting_duplicate,
         detail: upload.detail,
     };
     Ok(Some(Letter {

@@ -84,6 +84,8 @@ pub struct UploadFacts {
     pub rejected: i64,
     /// Those that were there before.
     pub duplicate: i64,
+    /// Of those, the ones that say something else than the row that counts.
+    pub conflicting_duplicate: i64,
     /// Why it failed, for people.
     pub detail: Option<String>,
 }

@@ -75,11 +75,22 @@ fn integer(language: Language, number: u64) -> String {
     text
 }
 
-/// The counts of an upload under these labels: read, accepted, rejected, duplicate, id.
-fn upload_facts(language: Language, upload: &UploadFacts, labels: [&'static str; 5]) -> Vec<(&'static str, String)> {
-    let counts = [upload.read, upload.accepted, upload.rejected, upload.duplicate];
-    let values = counts.map(|count| integer(language, count.unsigned_abs())).into_iter().chain([upload.id.to_string()]);
-    labels.into_iter().zip(values).collect()
+/// The counts of an upload under these labels: read, accepted, rejected, duplicate, id; and the word for duplicates that say
+/// something else than the row that counts.
+fn upload_facts(language: Language, upload: &UploadFacts, labels: [&'static str; 6]) -> Vec<(&'static str, String)> {
+    let [read, accepted, rejected, duplicate, id, conflicting] = labels;
+    let count = |count: i64| integer(language, count.unsigned_abs());
+    let duplicates = match upload.conflicting_duplicate {
+        0 => count(upload.duplicate),
+        some => format!("{} ({} {conflicting})", count(upload.duplicate), count(some)),
+    };
+    vec![
+        (read, count(upload.read)),
+        (accepted, count(upload.accepted)),
+        (rejected, count(upload.rejected)),
+        (duplicate, duplicates),
+        (id, upload.id.to_string()),
+    ]
 }
 
 /// What is known of an endpoint under these labels: failing since, last error, not delivered, id.

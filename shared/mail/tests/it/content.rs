@@ -41,6 +41,7 @@ async fn every_kind_in_every_language() {
         accepted: 1_099_000,
         rejected: 900,
         duplicate: 100,
+        conflicting_duplicate: if detail.is_none() { 7 } else { 0 },
         detail: detail.map(str::to_owned),
     };
     let contents = [

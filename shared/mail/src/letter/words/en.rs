@@ -3,9 +3,9 @@ use crate::{Content, Dun};
 
 const BILL: [&str; 5] = ["Bill", "Amount", "Paid", "Still to be paid", "Due on"];
 const CODES: [&str; 3] = ["Boleto", "PIX, to copy and paste", "Transfer"];
-const UPLOAD: [&str; 5] = ["Records", "Accepted", "Rejected", "Duplicate", "Upload"];
+const UPLOAD: [&str; 6] = ["Records", "Accepted", "Rejected", "Duplicate", "Upload", "conflicting"];
 /// Of one that failed: nothing was accepted.
-const FAILED: [&str; 5] = ["Records", "Valid, not kept", "Rejected", "Duplicate", "Upload"];
+const FAILED: [&str; 6] = ["Records", "Valid, not kept", "Rejected", "Duplicate", "Upload", "conflicting"];
 const ENDPOINT: [&str; 4] = ["Failing since", "Last error", "Not delivered", "Endpoint"];
 
 pub(super) fn page(content: &Content) -> Page {

@@ -3,9 +3,9 @@ use crate::{Content, Dun};
 
 const BILL: [&str; 5] = ["Factura", "Importe", "Pagado", "Pendiente", "Vencimiento"];
 const CODES: [&str; 3] = ["Línea digitable del boleto", "PIX para copiar y pegar", "Transferencia"];
-const UPLOAD: [&str; 5] = ["Registros", "Aceptados", "Rechazados", "Duplicados", "Envío"];
+const UPLOAD: [&str; 6] = ["Registros", "Aceptados", "Rechazados", "Duplicados", "Envío", "en conflicto"];
 /// Of one that failed: nothing was accepted.
-const FAILED: [&str; 5] = ["Registros", "Válidos, no conservados", "Rechazados", "Duplicados", "Envío"];
+const FAILED: [&str; 6] = ["Registros", "Válidos, no conservados", "Rechazados", "Duplicados", "Envío", "en conflicto"];
 const ENDPOINT: [&str; 4] = ["Falla desde", "Último error", "Sin entregar", "Destino"];
 
 pub(super) fn page(content: &Content) -> Page {

@@ -3,9 +3,9 @@ use crate::{Content, Dun};
 
 const BILL: [&str; 5] = ["Fatura", "Valor", "Pago", "Em aberto", "Vencimento"];
 const CODES: [&str; 3] = ["Linha digitável do boleto", "PIX copia e cola", "Transferência"];
-const UPLOAD: [&str; 5] = ["Registros", "Aceitos", "Rejeitados", "Duplicados", "Envio"];
+const UPLOAD: [&str; 6] = ["Registros", "Aceitos", "Rejeitados", "Duplicados", "Envio", "em conflito"];
 /// Of one that failed: nothing was accepted.
-const FAILED: [&str; 5] = ["Registros", "Válidos, não mantidos", "Rejeitados", "Duplicados", "Envio"];
+const FAILED: [&str; 6] = ["Registros", "Válidos, não mantidos", "Rejeitados", "Duplicados", "Envio", "em conflito"];
 const ENDPOINT: [&str; 4] = ["Falhando desde", "Último erro", "Não entregues", "Destino"];
 
 pub(super) fn page(content: &Content) -> Page {
