@@ -26,7 +26,7 @@ pub fn about(number: u64) -> String {
         _ => return format!("about {}", count(rounded)),
     };
     let tenths = rounded / (size / 10);
-    let tenth = if tenths < 100 && tenths % 10 > 0 { format!(".{}", tenths % 10) } else { String::new() };
+    let tenth = if tenths < 100 && !tenths.is_multiple_of(10) { format!(".{}", tenths % 10) } else { String::new() };
     format!("about {}{tenth} {word}", count(tenths / 10))
 }
 
