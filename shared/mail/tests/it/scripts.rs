@@ -18,7 +18,7 @@ fn names() -> Vec<(String, String)> {
         pair("Zoë 🎉 👨\u{200d}👩\u{200d}👧", "🍕 Pizza & Amigos"),
         // Letters with their marks apart, which nobody may put together.
         pair("Ame\u{301}lie Noe\u{308}l", "Cafe\u{301} Ltda"),
-        pair(&"龍".repeat(200), &"Ωμέγα ".repeat(30).trim_end().to_owned()),
+        pair(&"龍".repeat(200), "Ωμέγα ".repeat(30).trim_end()),
     ]
 }
 
@@ -51,7 +51,8 @@ fn shown(value: &str) -> String {
     let (mut text, mut behind_a_word) = (String::new(), false);
     for token in value.split(' ') {
         let word = word(token);
-        if !text.is_empty() && !(behind_a_word && word.is_some()) {
+        let between_words = behind_a_word && word.is_some();
+        if !text.is_empty() && !between_words {
             text.push(' ');
         }
         behind_a_word = word.is_some();
