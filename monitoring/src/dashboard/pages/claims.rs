@@ -2,9 +2,11 @@
 
 use askama::Template;
 use gristmill_claims::{
-    claims::{self, Claim, Filter, Line},
+    claims::{self, Claim, Filter, Line, State},
+    jobs::ProcessPayment,
     providers::{self, Provider},
 };
+use gristmill_queue::Job as _;
 use uuid::Uuid;
 
 use super::clients::Clients;
@@ -48,7 +50,41 @@ struct One {
     client: i32,
     claim: Claim,
     lines: Vec<Line>,
+    stuck: Option<Stuck>,
     operator: bool,
+}
+
+/// The job of a claim's payment, when nobody runs it any more by itself.
+#[derive(sqlx::FromRow)]
+struct Stuck {
+    id: Uuid,
+    state: String,
+    error: Option<String>,
+}
+
+/// Of the payments that are dead or parked, the newest; so many are looked at.
+const LOOKED_AT: i64 = 10_000;
+
+/// What keeps a pending claim from being paid.
+async fn stuck(app: &App, client: i32, claim: &Claim) -> Result<Option<Stuck>, sqlx::Error> {
+    if claim.state != State::Pending {
+        return Ok(None);
+    }
+    // No index knows of claims: the one of queues finds what is dead or parked, which is little on most days.
+    sqlx::query_as(
+        "select id, state, left(last_error, 500) as error from (
+            (select * from jobs where state = 'dead' and queue = $1 order by run_at desc limit $4)
+            union all
+            (select * from jobs where state = 'parked' and queue = $1 order by run_at desc limit $4)) j
+         where client_id = $2 and name = $5 and payload->>'claim_id' = $3 limit 1",
+    )
+    .bind(ProcessPayment::QUEUE)
+    .bind(client)
+    .bind(claim.id.to_string())
+    .bind(LOOKED_AT)
+    .bind(ProcessPayment::NAME)
+    .fetch_optional(&app.pool)
+    .await
 }
 
 pub(super) async fn one(app: &App, operator: bool, asked: &Asked, id: &str) -> Result<Option<Inside>, Fault> {
@@ -56,5 +92,6 @@ pub(super) async fn one(app: &App, operator: bool, asked: &Asked, id: &str) -> R
     let Some(client) = Clients::of(app, asked).await?.chosen else { return Ok(None) };
     let Some(claim) = claims::find(&app.pool, client, id).await? else { return Ok(None) };
     let lines = claims::lines(&app.pool, id).await?;
-    Inside::of(format!("Claim {}", say::short(id)), &One { client, claim, lines, operator })
+    let stuck = stuck(app, client, &claim).await?;
+    Inside::of(format!("Claim {}", say::short(id)), &One { client, claim, lines, stuck, operator })
 }
