@@ -4,6 +4,8 @@
 mod mails;
 mod untold;
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use gristmill_billing::{
     jobs::{CloseRun, FailRun, PlanRun},
@@ -11,7 +13,7 @@ use gristmill_billing::{
 };
 use gristmill_mail::jobs::{SendBills, SendMail};
 use gristmill_normalization::{jobs::Normalize, requests};
-use gristmill_queue::{Enqueued, Job};
+use gristmill_queue::{Enqueued, Job, Options};
 use gristmill_webhooks::{
     Event, Merchant, NormalizationCompleted,
     deliveries::{self, State},
@@ -100,6 +102,7 @@ async fn slice(env: &Env, after: Uuid) -> anyhow::Result<Option<Uuid>> {
 async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[Ended]) -> anyhow::Result<(Enqueued, Vec<Uuid>)> {
     let (mut jobs, mut seen) = (Enqueued::default(), Vec::with_capacity(ended.len()));
     let (mut deliveries, mut requests, mut untold) = (Vec::new(), Vec::new(), Untold::default());
+    let mut unsent = BTreeMap::new();
     for job in ended {
         let over = match job.name.as_str() {
             Deliver::NAME => job.job::<Deliver>().map(|of| {
@@ -109,7 +112,7 @@ async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[Ended]) -> anyhow:
             Normalize::NAME => job.job::<Normalize>().map(|of| requests.push((of.request_id, job.reason()))),
             AnnounceBills::NAME => job.job::<AnnounceBills>().map(|of| untold.announcement(job.id, &of, job.reason())),
             SendMail::NAME | SendBills::NAME => {
-                if !mails::end(env, conn, job, &mut untold).await? {
+                if !mails::end(env, conn, job, &mut untold, &mut unsent).await? {
                     // Some are being sent at this moment: what becomes of them is seen next time.
                     continue;
                 }
@@ -132,6 +135,10 @@ async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[Ended]) -> anyhow:
     }
     untold.note(conn).await?;
     deliveries::end(conn, &deliveries).await?;
+    for (client_id, unsent) in unsent {
+        let options = Options { client_id: Some(client_id), ..Options::default() };
+        jobs.merge(env.queue.enqueue_all(conn, &unsent, &options).await?);
+    }
     jobs.merge(fail_requests(env, conn, &requests).await?);
     tracing::warn!(jobs = seen.len(), "ended what belongs to jobs that died or were cancelled");
     Ok((jobs, seen))

@@ -11,7 +11,7 @@ use std::time::Duration;
 use gristmill_billing::jobs::DunningTick;
 use gristmill_mail::{
     Kind, Letter, Report, Turn,
-    jobs::{SendBills, SendMail},
+    jobs::{EnterUnsent, SendBills, SendMail, Unsent},
 };
 use gristmill_queue::{Completion, Context, Fence, JobError, Options, WorkerBuilder};
 
@@ -25,10 +25,11 @@ const PUT_OFF: Duration = Duration::from_secs(60);
 const HELD: Duration = Duration::from_secs(5);
 
 pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    let (one, many, tick) = (env.clone(), env.clone(), env.clone());
+    let (one, many, unsent, tick) = (env.clone(), env.clone(), env.clone(), env.clone());
     builder
         .register::<SendMail>(move |context, job| send(one.clone(), context, job))
         .register::<SendBills>(move |context, job| send_bills(many.clone(), context, job))
+        .register::<EnterUnsent>(move |_, job| enter_unsent(unsent.clone(), job))
         .register::<DunningTick>(move |context, job| dunning::tick(tick.clone(), context, job))
 }
 
@@ -79,6 +80,17 @@ async fn send_bills(env: Env, context: Context, job: SendBills) -> Result<(), Jo
         jobs.merge(more);
         env.queue.push(jobs).await;
     }
+    Ok(())
+}
+
+/// Enters what was never begun of a job that is no more. Which bills have a mail at all, the same functions say that send.
+async fn enter_unsent(env: Env, job: EnterUnsent) -> Result<(), JobError> {
+    let (client_id, letters) = match &job.of {
+        Unsent::Mail(of) => (of.client_id, Vec::from_iter(letter(&env, of).await?)),
+        Unsent::Bills(of) => (of.client_id, bills::letters(&env, of).await?.0),
+    };
+    let entered = env.mailer.enter_unsent(client_id, letters, &job.reason).await?;
+    tracing::info!(client_id, entered, "mails that nobody will send are entered as failed");
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! Mails whose job is no more.
 
+use std::collections::BTreeMap;
+
 use gristmill_billing::{bills, settings};
 use gristmill_mail::{
-    Kind,
-    jobs::{SendBills, SendMail},
+    Kind, Left,
+    jobs::{EnterUnsent, SendBills, SendMail, Unsent},
 };
 use gristmill_queue::Job;
 use jiff::Timestamp;
@@ -13,13 +15,24 @@ use sqlx::PgConnection;
 use super::{Ended, Untold};
 use crate::Env;
 
-/// Those of them that were begun fail, with the reason; a run is told of those that were not. `false`: somebody is still
-/// sending some.
-pub(super) async fn end(env: &Env, conn: &mut PgConnection, job: &Ended, untold: &mut Untold) -> anyhow::Result<bool> {
+/// Those of them that were begun fail, with the reason; the others are entered as failed by a job of this list, as the worker
+/// knows which they are; and a run is told of them. `false`: somebody is still sending some.
+pub(super) async fn end(
+    env: &Env,
+    conn: &mut PgConnection,
+    job: &Ended,
+    untold: &mut Untold,
+    unsent: &mut BTreeMap<i32, Vec<EnterUnsent>>,
+) -> anyhow::Result<bool> {
     let reason = job.reason();
     if job.name == SendMail::NAME {
         let Some(of) = read::<SendMail>(job) else { return Ok(true) };
-        return Ok(gristmill_mail::end(conn, of.client_id, of.kind, &[of.reference], &reason).await?);
+        let left =
+            gristmill_mail::end(conn, of.client_id, of.kind, std::slice::from_ref(&of.reference), &reason).await?;
+        if left == Left::NotEntered {
+            unsent.entry(of.client_id).or_default().push(EnterUnsent { of: Unsent::Mail(of), reason });
+        }
+        return Ok(left != Left::Held);
     }
     let Some(of) = read::<SendBills>(job) else { return Ok(true) };
     let today = settings::find(&mut *conn, of.client_id).await?.date_of(Timestamp::now())?;
@@ -28,11 +41,17 @@ pub(super) async fn end(env: &Env, conn: &mut PgConnection, job: &Ended, untold:
         .iter()
         .map(|bill| of.step.map_or_else(|| bill.id().to_string(), |step| format!("{}/{step}", bill.id())))
         .collect();
-    let over = gristmill_mail::end(conn, of.client_id, of.kind, &references, &reason).await?;
-    if over && of.kind == Kind::BillNew {
-        untold.mails(job.id, &of, reason);
+    let left = gristmill_mail::end(conn, of.client_id, of.kind, &references, &reason).await?;
+    if left == Left::Held {
+        return Ok(false);
     }
-    Ok(over)
+    if of.kind == Kind::BillNew {
+        untold.mails(job.id, &of, reason.clone());
+    }
+    if left == Left::NotEntered {
+        unsent.entry(of.client_id).or_default().push(EnterUnsent { of: Unsent::Bills(of), reason });
+    }
+    Ok(true)
 }
 
 /// What the job was to send; one that nobody can read must not hold up the others.

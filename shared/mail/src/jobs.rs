@@ -55,3 +55,28 @@ impl Job for SendBills {
     const MAX_ATTEMPTS: u16 = SendMail::MAX_ATTEMPTS;
     const TIMEOUT: Duration = SendMail::TIMEOUT;
 }
+
+/// Mails that a job did not send, and will not: those that were never begun are entered as failed, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnterUnsent {
+    /// What the job was to send.
+    pub of: Unsent,
+    /// Why it did not: the mails' `last_error`.
+    pub reason: String,
+}
+
+/// A job that sends mails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unsent {
+    /// One mail.
+    Mail(SendMail),
+    /// Those of a slice of bills.
+    Bills(SendBills),
+}
+
+impl Job for EnterUnsent {
+    const NAME: &'static str = "mail.unsent";
+    const QUEUE: &'static str = "mail";
+    const MAX_ATTEMPTS: u16 = SendMail::MAX_ATTEMPTS;
+}

@@ -30,4 +30,4 @@ pub use letter::{Attachment, BillFacts, Content, Dun, EndpointFacts, Letter, Pay
 pub use mailer::{ConfigError, Mailer};
 pub use rate::Rate;
 pub use smtp::ServerError;
-pub use unwanted::end;
+pub use unwanted::{Left, end};

@@ -130,6 +130,35 @@ pub(crate) async fn begin(
     Ok(Begun { taken, done: others - held, held })
 }
 
+/// Enters mails of which nothing is known as failed, for this reason; they may be taken all the same. Answers how many.
+pub(crate) async fn enter_failed(
+    pool: &PgPool,
+    client_id: i32,
+    wanted: &[Wanted],
+    domain: &str,
+    reason: &str,
+) -> Result<u64, sqlx::Error> {
+    let column = |of: &dyn Fn(&Wanted) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
+    let entered = sqlx::query(
+        "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, state, gave_up, last_error)
+         select id, $1, kind, ref, recipient, subject, message_id, 'failed', true, $2
+         from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+              as wanted (id, kind, ref, recipient, subject, message_id)
+         on conflict (client_id, kind, ref) do nothing",
+    )
+    .bind(client_id)
+    .bind(reason)
+    .bind(wanted.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
+    .bind(column(&|wanted| wanted.key.0.clone()))
+    .bind(column(&|wanted| wanted.key.1.clone()))
+    .bind(column(&|wanted| wanted.address.clone()))
+    .bind(column(&|wanted| wanted.subject.clone()))
+    .bind(column(&|wanted| message_id(client_id, &wanted.key, domain)))
+    .execute(pool)
+    .await?;
+    Ok(entered.rows_affected())
+}
+
 /// Says that a run is alive and still sends these.
 pub(crate) async fn renew(pool: &PgPool, run: Uuid, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query(

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::{Kind, Mailer};
+use crate::{Kind, Letter, Mailer, rows};
 
 const REASON: &str = "no longer wanted: a bill was paid or withdrawn meanwhile, or what else it is about has changed";
 
@@ -32,10 +32,35 @@ impl Mailer {
         .await?;
         Ok(())
     }
+
+    /// Enters letters that were never begun as failed mails, for this reason: the job that was to send them is no more. When
+    /// it is run again all the same, it sends them. Answers how many were entered.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn enter_unsent(&self, client_id: i32, letters: Vec<Letter>, reason: &str) -> Result<u64, sqlx::Error> {
+        if letters.is_empty() {
+            return Ok(0);
+        }
+        let wanted = rows::wanted(&letters);
+        drop(letters);
+        rows::enter_failed(self.pool(), client_id, &wanted, self.domain(), reason).await
+    }
+}
+
+/// What was found of mails whose job is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Some are being sent at this moment: to be asked again.
+    Held,
+    /// Each was entered, and none is waiting any more.
+    None,
+    /// Some were never entered.
+    NotEntered,
 }
 
 /// Has mails fail that wait to be sent again, for this reason: the job that was to do that is no more. When it is run again
-/// all the same, it sends them. `false`: some are being sent at this moment.
+/// all the same, it sends them.
 ///
 /// # Errors
 /// The database's.
@@ -45,8 +70,8 @@ pub async fn end(
     kind: Kind,
     references: &[String],
     reason: &str,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
+) -> Result<Left, sqlx::Error> {
+    let (held, entered): (bool, i64) = sqlx::query_as(
         "with ended as materialized (select $1::int as client_id, $2::text as kind, unnest($3::text[]) as ref),
               waiting as materialized (
             select m.id, m.claimed_until from ended e
@@ -56,12 +81,22 @@ pub async fn end(
             update mails m set state = 'failed', gave_up = true, last_error = $4, claimed_by = null, claimed_until = null
             from waiting w where m.id = w.id and (w.claimed_until is null or w.claimed_until < now())
          )
-         select not exists (select from waiting where claimed_until >= now())",
+         select exists (select from waiting where claimed_until >= now()),
+                (select count(*) from ended e
+                 join mails m on m.client_id = e.client_id and m.kind = e.kind and m.ref = e.ref)",
     )
     .bind(client_id)
     .bind(<&str>::from(kind))
     .bind(references)
     .bind(reason)
     .fetch_one(conn)
-    .await
+    .await?;
+    let all = usize::try_from(entered).is_ok_and(|entered| entered >= references.len());
+    Ok(if held {
+        Left::Held
+    } else if all {
+        Left::None
+    } else {
+        Left::NotEntered
+    })
 }

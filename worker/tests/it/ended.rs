@@ -195,6 +195,56 @@ async fn a_mail_fails_and_is_sent_once_when_its_job_is_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mails_that_were_never_begun_are_failed_ones() {
+    for how in ENDS {
+        let mill = Mill::new(2_000).await;
+        mill.set(Settings { operator_email: Some("ops@example.com".into()), ..Settings::default() }).await;
+        let upload = mill.grind(&file(0..4)).await;
+        mill.bill(false).await;
+        // As if the run's mails had not been sent yet; one bill was withdrawn, so it has none, and one mail has gone out.
+        sqlx::raw_sql(
+            "delete from mails where ref <> (select min(ref) from mails where kind = 'bill_new') or kind <> 'bill_new';
+             delete from jobs where queue = 'mail';
+             update bills set state = 'cancelled' where number = 3",
+        )
+        .execute(&mill.stack.pool)
+        .await
+        .unwrap();
+        let failed = async || -> Vec<(String, String, i32)> {
+            sqlx::query_as("select kind, last_error, attempts from mails where state = 'failed' order by kind")
+                .fetch_all(&mill.stack.pool)
+                .await
+                .unwrap()
+        };
+        // Entered and not pushed: nobody runs them meanwhile.
+        let mut conn = mill.stack.pool.acquire().await.unwrap();
+        let (client_id, from_number, to_number, step, payable_on) = (mill.client_id, 1, 4, None, None);
+        let bills = SendBills { client_id, kind: Kind::BillNew, from_number, to_number, step, payable_on };
+        let one = SendMail { client_id, kind: Kind::UploadCompleted, reference: upload.id.to_string() };
+        assert!(!mill.env.queue.enqueue(&mut conn, &bills, &Options::default()).await.unwrap().is_empty());
+        assert!(!mill.env.queue.enqueue(&mut conn, &one, &Options::default()).await.unwrap().is_empty());
+        let ended = [mill.end_job("mail.bills", how).await, mill.end_job("mail.send", how).await];
+        let (stop, scheduler) = (CancellationToken::new(), mill.schedule());
+        let worker = mill.start(2, &stop);
+        until("the mails to fail", async || failed().await.len() == 3).await;
+        stop.cancel();
+        worker.await.unwrap().unwrap();
+        drop(scheduler);
+        let kinds = ["bill_new", "bill_new", "upload_completed"];
+        for ((kind, error, attempts), expected) in failed().await.into_iter().zip(kinds) {
+            assert_eq!((kind.as_str(), attempts), (expected, 0));
+            assert!(is_told(&error, how), "{error}");
+        }
+        // Run again all the same, each is sent once.
+        for id in ended {
+            mill.run_again(id).await;
+        }
+        assert_eq!(mill.count("select count(*) from mails where state = 'sent'").await, 4);
+        assert_eq!(mill.count("select count(*) from mails").await, 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_says_what_it_has_not_told() {
     let mill = Mill::new(2_000).await;
     mill.grind(&file(0..3)).await;
