@@ -15,6 +15,10 @@ use crate::problem::{Code, FieldError, Problem, Result};
 /// A JSON object, of any content type.
 pub(crate) struct Body<T>(pub(crate) T);
 
+/// The same of a request that puts something in the place of what is there: with one field at least, as nobody means an
+/// empty object to set everything back.
+pub(crate) struct Whole<T>(pub(crate) T);
+
 /// The same of a request that needs no body: none is an empty object.
 pub(crate) struct Options<T>(pub(crate) T);
 
@@ -23,6 +27,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         read(&bytes(request, state).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Whole<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let bytes = bytes(request, state).await?;
+        let new = read(&bytes)?;
+        if serde_json::from_slice(&bytes).is_ok_and(|fields: serde_json::Map<String, Value>| fields.is_empty()) {
+            let detail = "The body is an empty object, which would set everything back: name a field, one that is to have its \
+                          default as null or with that value.";
+            return Err(Problem::new(Code::NoObject, detail));
+        }
+        Ok(Self(new))
     }
 }
 

@@ -43,7 +43,7 @@ codes! {
     InvalidBody = BAD_REQUEST "invalid-body", "The body cannot be read",
         "A JSON body is what `/docs` says of the route; `errors` names the field at fault. A multipart body needs one part named `file`, the last one; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
     NoObject = UNPROCESSABLE_ENTITY "no-object", "The body is no JSON object",
-        "The route takes one JSON object, `{ … }`: not nothing, an array, a text or a number. Nothing was changed. Send `{}` where every field may be left out and that is what you mean.";
+        "The route takes one JSON object, `{ … }`: not nothing, an array, a text or a number. Nothing was changed. Send `{}` where every field may be left out and that is what you mean; a PUT names one field at least.";
     BodyTooLarge = PAYLOAD_TOO_LARGE "body-too-large", "The body is larger than this route takes",
         "A body that is no file has at most 2 MiB. Send less at once: batches have several requests.";
     BodyTooSlow = REQUEST_TIMEOUT "body-too-slow", "The body arrives too slowly",

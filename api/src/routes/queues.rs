@@ -16,7 +16,7 @@ use crate::{
     app::App,
     auth::Operator,
     idempotency::Once,
-    json::Body,
+    json::Whole,
     openapi::NotOperator,
     params::{Named, Params},
     problem::{Code, Problem, Result},
@@ -81,7 +81,7 @@ pub(crate) async fn drain(about: AboutQueue, once: Once) -> Result<Json<QueueVie
 #[utoipa::path(put, path = "/v1/queues/{name}/limits", operation_id = "putQueueLimits", tag = "queues",
     params(("name" = String, Path, description = "The queue")), request_body = Limits,
     responses((status = 200, description = "The queue as it is now", body = QueueView), NotOperator))]
-pub(crate) async fn limit(about: AboutQueue, Body(limits): Body<Limits>) -> Result<Json<QueueView>> {
+pub(crate) async fn limit(about: AboutQueue, Whole(limits): Whole<Limits>) -> Result<Json<QueueView>> {
     match about.queues.set_limits(&about.name, &limits).await {
         Ok(view) => Ok(Json(view)),
         Err(LimitsError::Queue(error)) => Err(error.into()),

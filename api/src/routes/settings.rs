@@ -10,7 +10,7 @@ pub(crate) use gristmill_billing::settings::Settings;
 use crate::{
     app::App,
     auth::Caller,
-    json::Body,
+    json::Whole,
     openapi::BadSettings,
     params::Params,
     problem::{Code, FieldError, Problem, Result},
@@ -30,14 +30,14 @@ fn no_address(text: &str) -> String {
 
 /// Set your settings
 ///
-/// All of them: what is left out has its default.
+/// All of them: what is left out has its default. One at least: `{}` is refused.
 #[utoipa::path(put, path = "/v1/settings", operation_id = "putSettings", tag = "settings", request_body = Settings,
     responses((status = 200, description = "As they are now", body = Settings), BadSettings))]
 pub(crate) async fn put(
     State(app): State<App>,
     caller: Caller,
     uri: Uri,
-    Body(new): Body<Settings>,
+    Whole(new): Whole<Settings>,
 ) -> Result<Json<Settings>> {
     Params::of(&uri).finish()?;
     let branding = new.branding.clone();

@@ -127,6 +127,12 @@ async fn only_an_object_is_taken_for_one() {
         }
     }
     assert!(asked > 100, "{asked}");
+    for path in ["/v1/settings", "/v1/queues/chunks/limits"] {
+        for text in ["{}", " { \n } "] {
+            let refused = problem(ask("PUT", path, text).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+            assert!(refused["detail"].as_str().unwrap().contains("name a field"), "{refused}");
+        }
+    }
     let get = async |path: &str| -> Value {
         body(api.bare("GET", path).bearer_auth(&key).send().await.unwrap(), StatusCode::OK).await
     };

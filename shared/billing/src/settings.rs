@@ -70,6 +70,7 @@ impl ClaimSettings {
 /// A client's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, FromRow, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(min_properties = 1)]
 pub struct Settings {
     /// Of bills and mails: `pt-BR`, `en` or `es`.
     #[schema(example = "pt-BR")]

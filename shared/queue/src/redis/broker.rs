@@ -197,6 +197,7 @@ pub(super) enum Hold {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schema(min_properties = 1))]
 pub struct Limits {
     /// Jobs that run at a time.
     pub concurrency: Option<u32>,
