@@ -107,7 +107,8 @@ pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pr
         pool,
         "delete from jobs where id = any(array(
             select j.id from groups g left join groups r on r.id = g.root_id cross join lateral (
-                select id from jobs where group_id = g.id and state <> 'dead' limit $1) j
+                select id from jobs where group_id = g.id
+                  and state in ('completed', 'cancelled', 'parked', 'available', 'scheduled') limit $1) j
             where g.finished_at <= now() - $2 * interval '1 millisecond'
               and (g.root_id is null or r.finished_at <= now() - $2 * interval '1 millisecond') limit $1))",
         slice,

@@ -96,6 +96,28 @@ async fn a_prune_goes_by_the_end_of_jobs_and_walks_over_no_dead_ones() {
     })
     .await;
     assert!(rows < 2_000, "{rows} rows were read");
+    // Those that a group keeps are not walked over either, though its other members go.
+    sqlx::query(
+        "insert into groups (id, policy, total, state, sealed, finished_at)
+         values (gen_random_uuid(), 'continue', 30000, 'failed', true, now() - interval '1 day')",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    sqlx::query("update jobs set group_id = (select id from groups)").execute(&pool).await.unwrap();
+    insert(&pool, 100, "completed", "large").await;
+    sqlx::query("update jobs set group_id = (select id from groups) where state = 'completed'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::query("analyze jobs, groups").execute(&pool).await.unwrap();
+    let rows = visited(&pool, async {
+        let pruned = queue.prune(Duration::ZERO).await?;
+        assert_eq!((pruned.jobs, pruned.groups), (100, 0));
+        Ok(())
+    })
+    .await;
+    assert!(rows < 2_000, "{rows} rows were read of a group");
     let rows = visited(&pool, async {
         assert_eq!(queue.prune_dead(Duration::from_secs(3_600)).await?, 0);
         Ok(())
