@@ -89,7 +89,7 @@ mod tests {
         ];
         let settings = config::settings();
         for arg in command.get_arguments() {
-            let Some(heading) = arg.get_help_heading() else { continue };
+            let Some(heading) = arg.get_help_heading().filter(|_| !arg.is_hide_set()) else { continue };
             let long = arg.get_long().unwrap_or_default();
             let flag = format!("--{long}");
             let is_setting = settings.iter().any(|setting| setting.flag == flag && setting.concern == heading);

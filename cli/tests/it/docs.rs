@@ -91,8 +91,30 @@ fn every_link_leads_somewhere() {
         let text = read(&document);
         let here = root().join(&document);
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            let there = link.contains("://") || here.parent().unwrap().join(link).exists();
+            if link.contains("://") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').map_or((link, None), |(path, heading)| (path, Some(heading)));
+            let target = if path.is_empty() { here.clone() } else { here.parent().unwrap().join(path) };
+            let there = match heading {
+                None => target.exists(),
+                Some(heading) => {
+                    std::fs::read_to_string(&target).is_ok_and(|text| headings(&text).any(|h| h == heading))
+                }
+            };
             assert!(there, "{document}: {link} leads nowhere");
         }
     }
+}
+
+/// The anchors of a document's headings, as a forge makes them.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    let anchor = |heading: &str| -> String {
+        let kept = heading.trim_start_matches('#').trim().to_lowercase();
+        kept.chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect()
+    };
+    text.lines().filter(|line| line.starts_with('#')).map(anchor)
 }

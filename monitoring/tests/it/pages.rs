@@ -299,7 +299,10 @@ async fn the_client_that_was_chosen_is_kept() {
     for page in ["/bills", "/claims", "/usage", "/normalizations", "/webhooks"] {
         let answer = site.ask(page).await;
         assert_eq!(answer.status(), 303, "{page}");
-        assert_eq!(answer.headers()["location"], format!("{page}?client={second}"));
+        let there = format!("{page}?client={second}");
+        assert_eq!(answer.headers()["location"], there);
+        // Of a client that has nothing yet.
+        assert_eq!(site.ask(&there).await.status(), 200, "{there}");
     }
     let all = site.ask("/webhooks?client=all").await;
     assert!(all.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));

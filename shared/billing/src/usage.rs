@@ -73,7 +73,7 @@ pub async fn last_day(on: impl PgExecutor<'_>, client_id: i32, time_zone: &str) 
     )
     .bind(client_id)
     .bind(time_zone)
-    .fetch_one(on)
+    .fetch_optional(on)
     .await?;
     Ok(day.map(jiff_sqlx::Date::to_jiff))
 }
