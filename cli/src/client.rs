@@ -23,6 +23,7 @@ mod rejects;
 mod schedules;
 mod server;
 mod sse;
+mod table;
 mod upload;
 mod uploads;
 mod watch;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::say::plain_line;
+pub(crate) use super::table::table;
 
 /// A string without its quotes, nothing for null, and anything else as JSON.
 pub(super) fn text(value: &Value) -> String {
@@ -83,27 +83,6 @@ pub(super) fn rate(number: u64, time: Duration) -> Option<u64> {
     Some(number.saturating_mul(1000) / millis)
 }
 
-/// Columns under each other; `right` says which are numbers.
-pub(crate) fn table<const N: usize>(head: [&str; N], right: [bool; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> =
-        rows.iter().map(|row| row.each_ref().map(|cell| plain_line(cell).into_owned())).collect();
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].len()]).max().unwrap_or_default()
-    });
-    let mut text = String::new();
-    for row in std::iter::once(&head.map(str::to_owned)).chain(&rows) {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let width = widths[column];
-            line += &if right[column] { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") };
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,19 +116,5 @@ mod tests {
         let ago = |seconds| age(Timestamp::now() - jiff::SignedDuration::from_secs(seconds));
         assert_eq!([3, 90, 7_200, 864_000].map(ago).join(" "), "3s 1m 2h 10d");
         assert_eq!((short("abc", 3), short("a\nbcd", 4)), ("abc".to_owned(), "a b…".to_owned()));
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_what_is_written() {
-        let rows = [["x\u{1b}]0;y\u{7}".to_owned(), "1".to_owned()], ["José 日本".to_owned(), "22".to_owned()]];
-        let text = table(["NAME", "N"], [false, true], &rows);
-        assert_eq!(text, "NAME                N\nx\\u001b]0;y\\u0007   1\nJosé 日本            22\n");
-        assert_eq!(crate::say::plain(&text), text, "nothing is written anew");
-    }
-
-    #[test]
-    fn columns() {
-        let rows = [["a".to_owned(), "1".to_owned()], ["bcd".to_owned(), "22".to_owned()]];
-        assert_eq!(table(["NAME", "N"], [false, true], &rows), "NAME   N\na      1\nbcd   22\n");
     }
 }

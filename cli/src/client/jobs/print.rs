@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::client::{
     groups::Group,
-    human::{age, count, short, table},
+    human::{age, count, short},
+    table::unfolded,
 };
 
 /// A job as the API shows it.
@@ -65,7 +66,7 @@ pub(in crate::client) fn job_table(jobs: &[Job]) -> String {
             ]
         })
         .collect();
-    let text = table(["ID", "STATE", "NAME", "TRIES", "AGE"], [false, false, false, true, true], &rows);
+    let text = unfolded(["ID", "STATE", "NAME", "TRIES", "AGE"], [false, false, false, true, true], &rows);
     let errors = std::iter::once(None).chain(jobs.iter().map(|job| job.job.error.as_deref()));
     text.lines().zip(errors).fold(String::new(), |mut text, (line, error)| {
         let _ = writeln!(text, "{line}");
