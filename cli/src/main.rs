@@ -46,6 +46,9 @@ async fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Role(command) => {
             private::begin();
+            if command.is_tool() {
+                end_with_the_reader();
+            }
             command.run().await
         }
         Command::Client(command) => {

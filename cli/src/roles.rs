@@ -33,6 +33,14 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it says something and ends, as the commands of a client do.
+    pub(crate) fn is_tool(&self) -> bool {
+        match self {
+            Self::Dashboard(_) | Self::Migrate(_) | Self::Keys(_) | Self::Limits(_) | Self::Doctor(_) => true,
+            Self::Up(_) | Self::Api(_) | Self::Worker(_) | Self::Scheduler(_) | Self::Monitor(_) => false,
+        }
+    }
+
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Up(command) => command.run().await?,

@@ -51,15 +51,13 @@ fn a_file_and_the_same_file_again() {
 #[test]
 fn a_reader_that_has_seen_enough_ends_a_command_without_a_word() {
     let stack = stack();
-    let mut child = gristmill(stack.folder.path())
-        .args(["queues", "list"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(141), ""));
+    for command in [["queues", "list"], ["keys", "list"]] {
+        let mut child =
+            gristmill(stack.folder.path()).args(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(141), ""), "{command:?}");
+    }
 }
 
 #[test]
