@@ -18,6 +18,7 @@ use super::{
     newest::Newest,
     server::Server,
 };
+use crate::report::Advice;
 
 /// Run jobs by the clock: list, make, pause and run schedules (with an operator's key)
 #[derive(Args, Debug)]
@@ -164,7 +165,9 @@ impl One {
 
 impl Put {
     fn body(&self) -> anyhow::Result<Value> {
-        let payload: Value = serde_json::from_str(&self.payload).context("--payload is not JSON")?;
+        let todo = r#"give one JSON object, in quotes: --payload '{"per_second": 5}'"#;
+        let payload: Value = serde_json::from_str(&self.payload)
+            .with_context(|| Advice::new(format!("the --payload {} is not JSON", short(&self.payload, 60)), todo))?;
         Ok(json!({
             "cron": self.cron, "time_zone": self.time_zone, "catch_up": self.catch_up,
             "jitter_seconds": self.jitter.as_secs(),

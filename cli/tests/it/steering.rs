@@ -59,6 +59,12 @@ fn many_are_not_touched_unless_it_is_said() {
     assert!(stderr(&nothing).contains("which jobs to redrive?"), "{}", stderr(&nothing));
     let none = stack.run(&["jobs", "discard", "--name", "of-nobody"]);
     assert!(none.status.success() && stderr(&none).contains("no such jobs"), "{}", stderr(&none));
+    let cut = ["schedules", "put", "cut", "--cron", "@yearly", "--job", "waits", "--payload", "{"];
+    let words = stderr(&stack.run(&cut));
+    assert!(
+        words.starts_with("error: the --payload { is not JSON\ncause: EOF") && words.contains("\ndo:    give "),
+        "{words}"
+    );
     // Enqueued by a schedule, for nobody: they wait.
     let put = ["schedules", "put", "waiting", "--cron", "@yearly", "--job", "waits", "--queue", "nowhere", "--json"];
     lines(&stack, &put);
