@@ -97,7 +97,7 @@ fn tell(run: &Value) {
             if let (Some(mails), Some(made)) = (run["mails"].as_u64(), run["bills"].as_u64())
                 && mails + unpayable < made
             {
-                let kept = "without a mail server the first 1,000 of a run; a sample's never go to one";
+                let kept = "without a mail server the first 1,000 of a run, to look at; sample bills are never mailed";
                 println!("{} of them become mails: {kept}", count(mails));
             }
         }

@@ -86,11 +86,19 @@ fn line(answer: &Value) -> String {
             let of = [("matched by", "matched"), ("score", "score"), ("category", "mcc"), ("Wikidata", "wikidata_id")];
             let known = of.iter().filter(|(_, field)| !merchant[field].is_null());
             let facts: Vec<String> =
-                known.map(|(label, field)| format!("{label} {}", text(&merchant[field]))).collect();
+                known.map(|(label, field)| format!("{label} {}", rounded(&merchant[field]))).collect();
             format!("{}  ({})", text(&merchant["name"]), facts.join(", "))
         }
         Some("failed") => format!("failed: {}", text(&answer["detail"])),
         _ => format!("not answered yet: `gristmill normalizations show {}` asks again", text(&answer["request_id"])),
+    }
+}
+
+/// A score to two places; what is no broken number as it is.
+fn rounded(value: &Value) -> String {
+    match value.as_f64().filter(|_| value.is_f64()) {
+        Some(number) => format!("{number:.2}"),
+        None => text(value),
     }
 }
 
@@ -192,4 +200,19 @@ fn rule_table(rules: &[Value]) -> String {
         .iter()
         .map(|rule| [text(&rule["id"]), text(&rule["test"]), short(&text(&rule["pattern"]), 50), text(&rule["name"])]);
     table(["ID", "TEST", "PATTERN", "MERCHANT"], [false; 4], &rows.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_is_told_to_two_places() {
+        let merchant = json!({ "name": "Netflix", "matched": "dictionary", "score": 0.877_475_3, "mcc": 4_899 });
+        let answer = json!({ "state": "completed", "merchant": merchant });
+        assert_eq!(line(&answer), "Netflix  (matched by dictionary, score 0.88, category 4899)");
+        let ruled = json!({ "name": "Acme", "matched": "rule", "score": 1.0, "mcc": null });
+        let answer = json!({ "state": "completed", "merchant": ruled });
+        assert_eq!(line(&answer), "Acme  (matched by rule, score 1.00)");
+    }
 }

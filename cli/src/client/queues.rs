@@ -129,7 +129,12 @@ fn queue_table(queues: &[Value]) -> anyhow::Result<String> {
             queue.running.map_or("?".to_owned(), count),
             queue.slots.to_string(),
             queue.oldest_seconds.map_or("-".to_owned(), time),
-            queue.seconds_left.map_or("?".to_owned(), time),
+            // What waits there stays until it is resumed, or a worker comes.
+            if queue.available > 0 && (queue.paused || queue.slots == 0) {
+                "-".to_owned()
+            } else {
+                queue.seconds_left.map_or("?".to_owned(), time)
+            },
             state.to_owned(),
         ]);
         let said = [
