@@ -40,7 +40,7 @@ codes! {
         "The header `Allow` lists the methods that this route takes; `/docs` says what each does.";
     InvalidParameter = BAD_REQUEST "invalid-parameter", "A parameter is wrong",
         "`errors` names each query parameter or header at fault and what it may be.";
-    InvalidBody = BAD_REQUEST "invalid-body", "The body cannot be read",
+    InvalidBody = BAD_REQUEST "invalid-body", "The body is not as it should be",
         "A JSON body is what `/docs` says of the route; `errors` names the field at fault. A multipart body needs one part named `file`, the last one; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
     NoObject = UNPROCESSABLE_ENTITY "no-object", "The body is no JSON object",
         "The route takes one JSON object, `{ … }`: not nothing, an array, a text or a number. Nothing was changed. Send `{}` where every field may be left out and that is what you mean; a PUT names one field at least.";
@@ -98,9 +98,9 @@ codes! {
         "A payment is known by its debt and its `paymentId`. Tell a further payment with an id of its own.";
     InvalidSettings = UNPROCESSABLE_ENTITY "invalid-settings", "Some settings cannot be",
         "`errors` names each setting at fault and what it may be. Nothing was changed.";
-    InvalidPayment = UNPROCESSABLE_ENTITY "invalid-payment", "The notice of payment cannot be read",
+    InvalidPayment = UNPROCESSABLE_ENTITY "invalid-payment", "The notice of payment is not as it should be",
         "`errors` names each field at fault and what it may be. Nothing was recorded.";
-    InvalidTransaction = UNPROCESSABLE_ENTITY "invalid-transaction", "The transaction cannot be read",
+    InvalidTransaction = UNPROCESSABLE_ENTITY "invalid-transaction", "The transaction is not as it should be",
         "`errors` names each field at fault and what it may be. Nothing was taken.";
     InvalidRule = UNPROCESSABLE_ENTITY "invalid-rule", "The rule cannot be",
         "`errors` names the field at fault and what it may be: an expression must compile, within limits, and must not match every descriptor. Nothing was changed.";
