@@ -12,6 +12,7 @@ use std::time::Duration;
 use gristmill_claims::enter;
 use gristmill_mail::{Kind, operator};
 use gristmill_pipelines::Kind as FileKind;
+use gristmill_platform::human;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_uploads::{
     Policy, State, Upload,
@@ -56,7 +57,8 @@ async fn verdict(env: &Env, context: &Context, upload_id: Uuid) -> Result<Option
     if upload.policy == Policy::Atomic && upload.rows.rejected > 0 {
         let detail = format!(
             "{} of {} records were rejected and the policy is atomic, so nothing was kept: see the rejects",
-            upload.rows.rejected, upload.rows.read
+            human::count(upload.rows.rejected.unsigned_abs()),
+            human::count(upload.rows.read.unsigned_abs())
         );
         fail(env, context, tx, upload_id, "rejected_rows", &detail).await?;
         return Ok(None);
