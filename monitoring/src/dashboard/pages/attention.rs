@@ -1,6 +1,6 @@
 //! What somebody should look at: engines that do not answer and roles that are missing first, as all else follows from them.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use gristmill_queue::{GroupFilter, GroupState, JobFilter, JobState, QueueView, WorkerView};
 use gristmill_uploads::owner::Owner;
@@ -13,7 +13,7 @@ use crate::{
 /// Something that somebody should look at.
 pub(super) struct Attention {
     pub(super) what: String,
-    pub(super) to: &'static str,
+    pub(super) to: Cow<'static, str>,
 }
 
 /// Everything of it. `workers` is none when Redis does not say who works.
@@ -45,7 +45,7 @@ fn engines_in_trouble(engines: Option<&Readiness>, redis_answers: bool) -> Vec<A
     if !redis_answers && !found.iter().any(|what| what.starts_with("Redis")) {
         found.push("Redis does not say who works".to_owned());
     }
-    found.into_iter().map(|what| Attention { what, to: "/workers" }).collect()
+    found.into_iter().map(|what| Attention { what, to: "/workers".into() }).collect()
 }
 
 /// A Redis that is full takes in no job. None: there is room, or it does not say so in time.
@@ -53,7 +53,7 @@ async fn a_full_redis(app: &App) -> Option<Attention> {
     let memory = tokio::time::timeout(Duration::from_millis(500), app.queue.broker_memory()).await.ok()?.ok()?;
     let share = memory.share().filter(|_| memory.is_much())?;
     let effect = if share >= 1.0 { "no new job is handed out" } else { "when it is full, no new job is handed out" };
-    Some(Attention { what: format!("Redis uses {:.0} % of its memory: {effect}", share * 100.0), to: "/queues" })
+    Some(Attention { what: format!("Redis uses {:.0} % of its memory: {effect}", share * 100.0), to: "/queues".into() })
 }
 
 /// A scheduler leaves a sign every five seconds.
@@ -68,7 +68,7 @@ async fn roles_missing(
     // Without Redis' answer nobody knows who is missing.
     if let Some(workers) = workers {
         if workers.is_empty() {
-            found.push(Attention { what: "No worker runs: no job is done".to_owned(), to: "/workers" });
+            found.push(Attention { what: "No worker runs: no job is done".to_owned(), to: "/workers".into() });
         }
         let unserved = queues.iter().filter(|queue| queue.available > 0 && queue.slots == 0 && !workers.is_empty());
         found.extend(unserved.map(|queue| {
@@ -76,7 +76,10 @@ async fn roles_missing(
                 say::jobs(queue.available, &queue.available_exact),
                 if queue.available == 1 { "job waits" } else { "jobs wait" },
             );
-            Attention { what: format!("No worker serves the queue {}: {many} {jobs}", queue.name), to: "/workers" }
+            Attention {
+                what: format!("No worker serves the queue {}: {many} {jobs}", queue.name),
+                to: "/workers".into(),
+            }
         }));
     }
     let heard: bool = sqlx::query_scalar(
@@ -88,7 +91,7 @@ async fn roles_missing(
     .await?;
     if !heard {
         let what = format!("No scheduler was heard of for {SILENT_SCHEDULER} s: retries, schedules and healing wait");
-        found.push(Attention { what, to: "/schedules" });
+        found.push(Attention { what, to: "/schedules".into() });
     }
     Ok(found)
 }
@@ -99,9 +102,12 @@ const UNSEALED: Duration = Duration::from_secs(12 * 3_600);
 
 async fn work_in_trouble(app: &App, queues: &[QueueView]) -> Result<Vec<Attention>, Fault> {
     let mut found = Vec::new();
-    let mut tell = |n: u64, one: &str, many: &str, to| {
+    let mut tell = |n: u64, one: &str, many: &str, to: &'static str| {
         if n > 0 {
-            found.push(Attention { what: format!("{} {}", say::count(n), if n == 1 { one } else { many }), to });
+            found.push(Attention {
+                what: format!("{} {}", say::count(n), if n == 1 { one } else { many }),
+                to: to.into(),
+            });
         }
     };
     let counted = async |states: Vec<JobState>| {
@@ -151,5 +157,19 @@ async fn work_in_trouble(app: &App, queues: &[QueueView]) -> Result<Vec<Attentio
     );
     tell(count(hooks), "webhook fails", "webhooks fail", "/webhooks?failing=yes");
     tell(count(missed), "tick was missed today", "ticks were missed today", "/schedules");
+    found.extend(held_runs(app).await?);
     Ok(found)
+}
+
+/// Billing runs that wait for somebody's word.
+async fn held_runs(app: &App) -> Result<Option<Attention>, Fault> {
+    let (n, client): (i64, Option<i32>) =
+        sqlx::query_as("select count(*), min(client_id) from billing_runs where state = 'held'")
+            .fetch_one(&app.pool)
+            .await?;
+    Ok(client.map(|client| {
+        let runs = if n == 1 { "billing run is held and waits" } else { "billing runs are held and wait" };
+        let what = format!("{} {runs} for an approval", say::count(n));
+        Attention { what, to: format!("/bills?client={client}").into() }
+    }))
 }
