@@ -218,6 +218,44 @@ async fn every_reject_is_in_the_count_of_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_held_billing_run_says_why_and_what_to_do() {
+    let site = Site::open().await;
+    let owner = client(&site, "acme").await;
+    assert!(!site.page("/").await.1.contains("is held"));
+    let run: Uuid = sqlx::query_scalar(
+        "insert into billing_runs (id, client_id, cause, state, detail, bills, amount_minor, currency)
+         values (gen_random_uuid(), $1, 'schedule', 'held', 'far more bills than usual', 0, 0, 'BRL') returning id",
+    )
+    .bind(owner)
+    .fetch_one(&site.stack.pool)
+    .await
+    .unwrap();
+    let (_, overview) = site.page("/").await;
+    let link = format!(r#"<a href="/bills?client={owner}">1 billing run is held and waits for an approval</a>"#);
+    assert!(overview.contains(&link), "{overview}");
+    let (_, bills) = site.page(&format!("/bills?client={owner}")).await;
+    assert!(bills.contains("far more bills than usual"), "{bills}");
+    assert!(bills.contains(&format!("gristmill bill-run --approve {run}")), "{bills}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_undone_tells_no_reasons_that_do_not_add_up() {
+    let site = Site::open().await;
+    let rejects = [("bad_email", 3), ("duplicate", 4)];
+    let undone = upload(&site, "cancelled", Some("undone"), [7, 3, 4], &rejects).await;
+    let atomic = upload(&site, "failed", Some("rejected_rows"), [7, 3, 4], &rejects).await;
+    for removed in [false, true] {
+        let (_, text) = site.page(&format!("/uploads/{undone}")).await;
+        assert!(!text.contains("Reject reasons") && !text.contains("rejects.csv"), "{text}");
+        assert!(text.contains(">3</p><p class=\"quiet\">which ones went with its rows"), "removed: {removed}: {text}");
+        // As purging does.
+        sqlx::query("delete from rejects where upload_id = $1").bind(undone).execute(&site.stack.pool).await.unwrap();
+    }
+    let (_, text) = site.page(&format!("/uploads/{atomic}")).await;
+    assert!(text.contains("Reject reasons") && text.contains("bad_email") && !text.contains("went with"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn duplicates_that_say_something_else_are_counted_apart() {
     let site = Site::open().await;
     let id = upload(&site, "completed", None, [7, 0, 1_230], &[("duplicate", 1_230)]).await;

@@ -1,6 +1,6 @@
 //! Why an upload's rows were not taken: of all of them, not of a sample.
 
-use gristmill_uploads::{Upload, read::Fault};
+use gristmill_uploads::{State, Upload, read::Fault};
 use sqlx::{PgPool, types::Json};
 
 /// So many bytes of a record are shown.
@@ -33,8 +33,13 @@ impl Reason {
     }
 }
 
-/// The most frequent one first; they add up to what was rejected and what was duplicate.
+/// The most frequent one first; they add up to what was rejected and what was duplicate. None of what went with its rejects.
 pub(super) async fn of(pool: &PgPool, upload: &Upload) -> Result<Vec<Reason>, sqlx::Error> {
+    // Only those of an all-or-nothing file stay when its rows go.
+    let kept = matches!(upload.state, State::Receiving | State::Processing | State::Completed);
+    if !kept && upload.reason.as_deref() != Some("rejected_rows") {
+        return Ok(Vec::new());
+    }
     let mut reasons: Vec<Reason> = sqlx::query_as(
         "select c.code, c.n, c.line, substring(r.raw from 1 for $2) as example, r.message, r.other_faults
          from (select code, sum(n)::bigint as n, min(first_line) as line
