@@ -158,9 +158,10 @@ pub(super) fn score(score: impl Real) -> String {
     format!("{:.2}", score.real())
 }
 
-/// Tries of so many, of a job that stands so: one that has succeeded needed one more than those that failed.
-pub(super) fn attempts(state: &gristmill_queue::JobState, failed: &u32, most: &u32) -> String {
-    let made = failed + u32::from(*state == gristmill_queue::JobState::Completed);
+/// Tries of so many, of a job that stands so: one that has succeeded needed one more than those that failed, and so does one
+/// that runs.
+pub(super) fn attempts(state: &gristmill_queue::JobState, runs: &bool, failed: &u32, most: &u32) -> String {
+    let made = failed + u32::from(*runs || *state == gristmill_queue::JobState::Completed);
     format!("{made}/{most}")
 }
 
@@ -221,7 +222,7 @@ pub(super) fn tone(state: impl ToString) -> &'static str {
     match state.to_string().as_str() {
         "completed" | "delivered" | "sent" | "paid" | "done" | "ok" => "good",
         "dead" | "failed" | "failing" | "panicked" | "timed_out" | "lost_worker" => "bad",
-        "parked" | "held" | "overdue" | "suppressed" | "retried" | "paused" | "rejects" => "warn",
+        "parked" | "held" | "overdue" | "suppressed" | "retried" | "paused" | "draining" | "rejects" => "warn",
         "available" | "running" | "receiving" | "processing" | "open" | "sending" | "pending" | "queued" => "live",
         _ => "calm",
     }
@@ -234,8 +235,17 @@ mod tests {
     #[test]
     fn attempts_are_those_that_were_made() {
         use gristmill_queue::JobState::{Available, Completed, Dead};
-        let made = [(Completed, 0), (Completed, 2), (Available, 2), (Dead, 8)];
-        assert_eq!(made.map(|(state, failed)| attempts(&state, &failed, &8)), ["1/8", "3/8", "2/8", "8/8"]);
+        let made = [
+            (Completed, false, 0),
+            (Completed, false, 2),
+            (Available, false, 2),
+            (Available, true, 2),
+            (Dead, false, 8),
+        ];
+        assert_eq!(
+            made.map(|(state, runs, failed)| attempts(&state, &runs, &failed, &8)),
+            ["1/8", "3/8", "2/8", "3/8", "8/8"]
+        );
         assert_eq!(
             [outcome("retried", &7, &8), outcome("retried", &8, &8), outcome("panicked", &8, &8)],
             ["retried", "failed", "panicked"]

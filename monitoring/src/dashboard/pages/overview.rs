@@ -59,7 +59,8 @@ pub(super) async fn page(app: &App) -> Result<Option<Inside>, Fault> {
     };
     let queues = app.queue.queues().list().await?;
     // What is paused has no end; it counts as none, as workers would not help.
-    let left: Vec<f64> = queues.iter().filter(|queue| !queue.paused).filter_map(|queue| queue.seconds_left).collect();
+    let left: Vec<f64> =
+        queues.iter().filter(|queue| !queue.paused && queue.slots > 0).filter_map(|queue| queue.seconds_left).collect();
     let workers = workers(app).await;
     let engines = app.history.engines();
     let page = Page {

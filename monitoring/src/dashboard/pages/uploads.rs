@@ -186,6 +186,27 @@ fn pace(upload: &Upload, last: Option<Timestamp>) -> (Option<f64>, Option<f64>) 
     let chunks = upload.chunks;
     let left =
         (running && chunks.done > 0).then(|| took * (chunks.total - chunks.done).max(0) as f64 / chunks.done as f64);
-    // While it runs both change with every look; whole steps keep the page still.
-    (Some(if running { (rate / 1_000.0).round() * 1_000.0 } else { rate }), left.map(f64::ceil))
+    (Some(if running { steady(rate) } else { rate }), left.map(f64::ceil))
+}
+
+/// Two digits of it: while a file runs its rate changes with every look, and steps keep the page still.
+fn steady(rate: f64) -> f64 {
+    let mut step = 1.0;
+    while rate / step >= 100.0 {
+        step *= 10.0;
+    }
+    (rate / step).round() * step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::steady;
+
+    #[test]
+    fn a_slow_file_has_a_rate_too() {
+        assert_eq!(
+            [0.4, 7.2, 99.4, 205.0, 43_935.0, 1_234_567.0].map(steady),
+            [0.0, 7.0, 99.0, 210.0, 44_000.0, 1_200_000.0]
+        );
+    }
 }
