@@ -99,13 +99,20 @@ fn span(asked: &Asked, today: Date) -> ((Date, Date), Option<&'static str>) {
 }
 
 fn credits(twentieths: i64) -> String {
-    Credits::from_twentieths(twentieths).to_string()
+    let text = Credits::from_twentieths(twentieths).to_string();
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    format!("{}{rest}", whole.parse::<i64>().map_or_else(|_| whole.to_owned(), say::count))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dashboard::page::Target;
+
+    #[test]
+    fn thousands_of_credits_are_parted() {
+        assert_eq!([3, 20, 897_695, 25_000_000].map(credits), ["0.15", "1", "44,884.75", "1,250,000"]);
+    }
 
     #[test]
     fn any_days_up_to_two_years_are_shown() {
