@@ -43,7 +43,7 @@ document:
 	cargo test --workspace --no-run --quiet
 	@sh scripts/document
 
-## pictures  draws the pictures of the dashboard in docs/ anew
+## pictures  draws the picture of the dashboard in docs/ anew
 pictures:
 	@sh scripts/setup --tests
 	cargo build --release --package gristmill
