@@ -1,7 +1,7 @@
 # `make help` prints the lines that begin with two hashes.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help setup tools run demo test test-chaos check document pictures audit bench up down
+.PHONY: help setup tools run demo test test-chaos check document document-tools pictures audit bench up down
 
 ## help    this page
 help:
@@ -38,10 +38,13 @@ check: tools
 	@sh scripts/rules
 
 ## document  holds the API's document against linters, clients made of it, and Schemathesis, as CI does; installs Node.js and Python
-document:
-	@sh scripts/setup --document
+document: document-tools
 	cargo test --workspace --no-run --quiet
 	@sh scripts/document
+
+document-tools:
+	@sh scripts/setup --document
+	@sh scripts/document --install
 
 ## pictures  draws the picture of the dashboard in docs/ anew
 pictures:
