@@ -107,7 +107,8 @@ impl File {
         let id = uuid::Uuid::from_u128(u128::from(self.numbers.next()));
         let start = self.buffer.len();
         match fault {
-            ReasonCode::NotUtf8 => self.buffer.extend_from_slice(b"Jos\xe9 Lima"),
+            // With a letter that is UTF-8, so that the file is not taken for one of Windows-1252.
+            ReasonCode::NotUtf8 => self.buffer.extend_from_slice(b"Jos\xc3\xa9 Guimar\xe3es"),
             ReasonCode::NulByte => self.buffer.extend_from_slice(b"Nul\0 Lima"),
             ReasonCode::MissingField => self.buffer.push(b' '),
             ReasonCode::FieldTooLong => self.buffer.resize(start + 300, b'x'),

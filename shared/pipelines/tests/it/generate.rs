@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use gristmill_pipelines::{Kind, Limits, Owner, ReasonCode, Rules, SplitLimits, claims, generate};
+use gristmill_pipelines::{Encoding, Kind, Limits, Owner, ReasonCode, Rules, SplitLimits, claims, generate};
 use uuid::Uuid;
 
 use crate::oracle::{sort_out, split};
@@ -105,4 +105,15 @@ fn claims_hold_what_they_promise() {
     let parsed = Kind::Claims.parse(&records[1..], 2, &layout, &owner, &rules);
     assert_eq!((parsed.rows.len() as u64, parsed.rejects.len() as u64), (counts.accepted, counts.rejected));
     assert!(parsed.rejects.iter().all(|reject| reject.code == ReasonCode::BadNpi) && counts.rejected > 100);
+}
+
+#[test]
+fn a_file_with_damaged_letters_is_one_of_utf_8_however_small() {
+    for seed in 0..200 {
+        let mut file = Vec::new();
+        let options = generate::Options { rows: 40, bad: 0.5, seed, ..Default::default() };
+        generate::debts(&options, &mut file).unwrap();
+        let mut encoding = Encoding::default();
+        assert!(encoding.push(&file).is_ok() && encoding.finish().is_ok(), "seed {seed}");
+    }
 }
