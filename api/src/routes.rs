@@ -134,6 +134,7 @@ fn tree(
         .routes(routes!(mail::suppressions, mail::lift))
         .routes(routes!(mail::one))
         .routes(routes!(mail::eml))
+        .routes(routes!(mail::resend))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::one, webhooks::change, webhooks::delete))
         .routes(routes!(webhooks::enable))

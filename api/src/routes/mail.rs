@@ -1,6 +1,7 @@
 //! `/v1/mail`: what was sent to whom, and what became of it.
 
 mod bounces;
+mod resend;
 
 use axum::{
     Json,
@@ -23,6 +24,7 @@ use crate::{
 
 // The documentation macros make an item beside each handler.
 pub(crate) use bounces::*;
+pub(crate) use resend::*;
 
 /// A page of mails, newest first.
 #[derive(Serialize, ToSchema)]
@@ -113,7 +115,10 @@ pub(crate) async fn eml(State(app): State<App>, caller: Caller, Path(id): Path<S
 
 /// The client's mail; another client's is not there.
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<(read::Mail, Option<String>)> {
-    let none = || Problem::new(Code::NotFound, format!("There is no mail '{id}'. GET /v1/mail lists yours."));
-    let id: Uuid = id.parse().map_err(|_| none())?;
-    read::find(&app.receiver.pool, caller.id(), id).await?.ok_or_else(none)
+    let parsed: Uuid = id.parse().map_err(|_| none(id))?;
+    read::find(&app.receiver.pool, caller.id(), parsed).await?.ok_or_else(|| none(id))
+}
+
+fn none(id: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("There is no mail '{id}'. GET /v1/mail lists yours."))
 }

@@ -107,6 +107,7 @@ async fn the_document_describes_what_is_there() {
         "post /v1/jobs/{id}/discard",
         "post /v1/jobs/{id}/redrive",
         "post /v1/mail/bounces",
+        "post /v1/mail/{id}/resend",
         "post /v1/payments",
         "post /v1/queues/{name}/drain",
         "post /v1/queues/{name}/pause",

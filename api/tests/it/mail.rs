@@ -119,3 +119,36 @@ async fn bounces_suppress_addresses_until_they_are_lifted() {
     let none = api.bare("DELETE", "/v1/mail/suppressions").bearer_auth(&api.key).send().await.unwrap();
     problem(none, StatusCode::BAD_REQUEST).await;
 }
+
+#[tokio::test]
+async fn mails_are_sent_again_when_it_is_asked_for() {
+    let api = api().await;
+    send(&api, None, vec![letter(0)]).await;
+    let kept = api.json("/v1/mail").await["items"][0].clone();
+    let path = format!("/v1/mail/{}/resend", kept["id"].as_str().unwrap());
+    let ask = async |path: &str, key: &str| api.bare("POST", path).bearer_auth(key).send().await.unwrap();
+    problem(ask(&path, &api.other_key().await).await, StatusCode::NOT_FOUND).await;
+    problem(ask("/v1/mail/7/resend", &api.key).await, StatusCode::NOT_FOUND).await;
+    problem(ask(&format!("{path}?force=maybe"), &api.key).await, StatusCode::BAD_REQUEST).await;
+
+    let begun = body(ask(&path, &api.key).await, StatusCode::ACCEPTED).await;
+    assert_eq!((&begun["id"], &begun["state"], &begun["attempts"]), (&kept["id"], &json!("sending"), &json!(0)));
+    assert_ne!(begun["message_id"], kept["message_id"]);
+    let twice = problem(ask(&format!("{path}?force=true"), &api.key).await, StatusCode::CONFLICT).await;
+    assert!(twice["detail"].as_str().unwrap().contains("on its way"), "{twice}");
+    let jobs: Vec<(i32, serde_json::Value)> =
+        sqlx::query_as("select client_id, payload from jobs where name = 'mail.send'")
+            .fetch_all(&api.stack.pool)
+            .await
+            .unwrap();
+    let payload = json!({ "client_id": api.client_id, "kind": kept["kind"], "ref": kept["ref"] });
+    assert_eq!(jobs, [(api.client_id, payload)]);
+
+    // As its worker would.
+    let server = SmtpServer::start().await;
+    send(&api, Some(&server), vec![letter(0)]).await;
+    assert_eq!(server.accepted()[0].message_id, begun["message_id"].as_str().unwrap());
+    let twice = problem(ask(&path, &api.key).await, StatusCode::CONFLICT).await;
+    assert!(twice["detail"].as_str().unwrap().contains("?force=true"), "{twice}");
+    body(ask(&format!("{path}?force=true"), &api.key).await, StatusCode::ACCEPTED).await;
+}

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Those that keep their answer in the transaction of their effect, as the tests below send them.
-const KEPT: [&str; 33] = [
+const KEPT: [&str; 34] = [
     "/create_webhook",
     "/normalize_merchant",
     "/v1/billing-runs",
@@ -31,6 +31,7 @@ const KEPT: [&str; 33] = [
     "/v1/jobs/{id}/discard",
     "/v1/jobs/{id}/redrive",
     "/v1/mail/bounces",
+    "/v1/mail/{id}/resend",
     "/v1/normalization-rules",
     "/v1/normalizations",
     "/v1/normalizations/batch",
@@ -162,6 +163,16 @@ async fn claims_and_merchants_are_entered_once() {
     api.once(key, "reports", "/v1/reports/batch", report).await;
     let bounce = json!({ "recipient": "ana@example.com", "kind": "hard" });
     api.once(key, "mail_suppressions", "/v1/mail/bounces", bounce).await;
+    let mail: Uuid = sqlx::query_scalar(
+        "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, state)
+         values (gen_random_uuid(), $1, 'upload_failed', 'a', 'ana@acme.example', 'A', '<a@acme.example>', 'failed') returning id",
+    )
+    .bind(api.client_id)
+    .fetch_one(&api.stack.pool)
+    .await
+    .unwrap();
+    // The second one would find it on its way.
+    api.once(key, "mails", &format!("/v1/mail/{mail}/resend"), json!({})).await;
 }
 
 #[tokio::test]

@@ -61,6 +61,17 @@ enum What {
         #[command(flatten)]
         server: Server,
     },
+    /// Send one once more: that failed, or was kept as there was no mail server
+    Resend {
+        /// The mail
+        #[arg(value_parser = super::human::id)]
+        id: Uuid,
+        /// Also one that was sent, so that its recipient gets it twice
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        server: Server,
+    },
     /// Tell of a mail that came back
     Bounce {
         /// The address it was sent to
@@ -106,6 +117,11 @@ impl Mail {
                 pretty(&mail)?;
             }
             What::Eml { id, output, server } => eml(&Api::open(server)?, id, output).await?,
+            What::Resend { id, force, server } => {
+                let path = format!("v1/mail/{id}/resend?force={force}");
+                let mail: Value = Api::open(server)?.change(Method::POST, &path, None).await?;
+                println!("sent again to {}  mail {id}", text(&mail["recipient"]));
+            }
             What::Bounce { address, hard, message_id, reason, server } => {
                 let kind = if hard { "hard" } else { "soft" };
                 let body = json!({ "recipient": address, "kind": kind, "message_id": message_id, "reason": reason });

@@ -43,6 +43,20 @@ fn the_mails_of_a_run_are_listed_shown_and_saved_and_bounces_told() {
     said(&["mail", "eml", id, "--output", text(&eml)]);
     assert!(std::fs::read_to_string(&eml).unwrap().contains("application/pdf"));
 
+    // There is still no server: it is kept once more, as another message.
+    assert_eq!(said(&["mail", "resend", id]), format!("sent again to {to}  mail {id}\n"));
+    let since = Instant::now();
+    let shown = loop {
+        let again: Value = serde_json::from_str(&said(&["mail", "show", id])).unwrap();
+        if again["state"] == "sent" {
+            break again;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "{again}");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert_ne!(shown["message_id"], mails[0]["message_id"]);
+    assert!(!stack.run(&["mail", "resend", &uuid::Uuid::nil().to_string()]).status.success());
+
     let message_id = shown["message_id"].as_str().unwrap();
     let address = to.to_lowercase();
     let told = said(&["mail", "bounce", to, "--hard", "--message-id", message_id, "--reason", "550 no such user"]);

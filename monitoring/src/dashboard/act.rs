@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use gristmill_billing::bills;
+use gristmill_mail::Resent;
 use gristmill_platform::{escapes, keys};
 use gristmill_queue::{GroupId, JobAction, JobFilter, Limits, LimitsError, ScheduleError};
 use gristmill_uploads::{
@@ -271,6 +272,22 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             tx.commit().await?;
             app.queue.push(jobs).await;
             "Failed deliveries are retried".to_owned()
+        }
+        ["mail", client, id, verb @ ("resend" | "send_twice")] => {
+            let (Ok(client), Ok(id)) = (client.parse(), id.parse()) else { return Ok(None) };
+            let mut tx = app.pool.begin().await?;
+            let said = match gristmill_mail::resend(&mut tx, &app.queue, client, id, *verb == "send_twice").await? {
+                Resent::Again(mail, jobs) => {
+                    tx.commit().await?;
+                    app.queue.push(jobs).await;
+                    return Ok(Some(Done { said: format!("It is sent again to {}", mail.recipient), done: true }));
+                }
+                Resent::None => return Ok(None),
+                Resent::Sending => "It is on its way already",
+                Resent::Sent => "It was sent meanwhile",
+                Resent::Suppressed => "Its address takes no mail: its client lifts that (gristmill mail lift ADDRESS)",
+            };
+            return Ok(Some(Done { said: said.to_owned(), done: false }));
         }
         ["deliveries", client, endpoint, id, "replay"] => {
             let (Ok(client), Ok(endpoint), Ok(id)) = (client.parse(), endpoint.parse(), id.parse()) else {

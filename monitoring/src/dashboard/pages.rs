@@ -50,7 +50,7 @@ pub(super) async fn inside(
         ["bills"] => bills::page(app, asked).await,
         ["bills", id] => bills::one(app, operator, id).await,
         ["mail"] => mail::list(app, asked).await,
-        ["mail", id] => mail::one(app, asked, id).await,
+        ["mail", id] => mail::one(app, operator, asked, id).await,
         ["webhooks"] => webhooks::list(app, operator, asked).await,
         ["webhooks", id] => webhooks::one(app, operator, asked, id).await,
         ["claims"] => claims::list(app, asked).await,

@@ -211,3 +211,54 @@ async fn who_tries_keys_is_not_looked_up_for_ever() {
     assert_eq!(served.try_key(new.secret.expose_secret()).await.status().as_u16(), 429);
     assert_eq!(served.try_key(before.secret.expose_secret()).await.status().as_u16(), 303);
 }
+
+#[tokio::test]
+async fn a_mail_is_sent_again_by_a_button_that_is_noted() {
+    let served = serve().await;
+    let key = keys::create_operator(&served.stack.pool, "ops").await.unwrap();
+    let session = served.log_in(key.secret.expose_secret()).await;
+    let client = key.client.id;
+    let enter = async |reference: &str, state: &str, attempts: i32| -> uuid::Uuid {
+        sqlx::query_scalar(
+            "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, state, attempts)
+             values (gen_random_uuid(), $1, 'upload_failed', $2, 'ops@acme.example', 'It failed', '<a@b>', $3, $4)
+             returning id",
+        )
+        .bind(client)
+        .bind(reference)
+        .bind(state)
+        .bind(attempts)
+        .fetch_one(&served.stack.pool)
+        .await
+        .unwrap()
+    };
+    let (failed, sent) = (enter("a", "failed", 3).await, enter("b", "sent", 1).await);
+    let act = async |id, verb: &str| {
+        let answer = served.post(&session, &format!("/act/mail/{client}/{id}/{verb}")).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let page = async |id| {
+        let url = format!("{}/mail/{id}?client={client}", served.url);
+        served.http.get(url).header("cookie", &session.cookie).send().await.unwrap().text().await.unwrap()
+    };
+    assert!(page(failed).await.contains(&format!("/act/mail/{client}/{failed}/resend")));
+    assert!(page(sent).await.contains(&format!("/act/mail/{client}/{sent}/send_twice")));
+    assert_eq!(act(failed, "resend").await, (200, "It is sent again to ops@acme.example".to_owned()));
+    assert!(!page(failed).await.contains("/act/mail/"), "it is on its way");
+    assert_eq!(act(failed, "resend").await.0, 409);
+    assert_eq!(act(sent, "resend").await.0, 409);
+    assert_eq!(act(sent, "send_twice").await.0, 200);
+    assert_eq!(act(uuid::Uuid::nil(), "resend").await.0, 404);
+    let jobs: Vec<String> =
+        sqlx::query_scalar("select payload ->> 'ref' from jobs where name = 'mail.send' order by id")
+            .fetch_all(&served.stack.pool)
+            .await
+            .unwrap();
+    assert_eq!(jobs, ["a", "b"]);
+    let noted: Vec<_> =
+        served.audit().await.into_iter().map(|(_, _, action, target, said)| (action, target, said)).collect();
+    let (action, target, said) = &noted[0];
+    assert_eq!((action.as_str(), target), ("mail.resend", &format!("{client}/{failed}")));
+    assert!(said.as_ref().is_some_and(|said| said.contains("sent again")), "{noted:?}");
+    assert_eq!(noted[3].0, "mail.send_twice");
+}

@@ -14,6 +14,14 @@ pub(crate) async fn put(store: &dyn ObjectStore, id: Uuid, raw: Vec<u8>) -> Resu
     store.put(&path(id), raw.into()).await.map(|_| ())
 }
 
+/// Deletes one, if it is there.
+pub(crate) async fn drop(store: &dyn ObjectStore, id: Uuid) -> Result<(), object_store::Error> {
+    match store.delete(&path(id)).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// A kept mail as it was sent; `None` where it was not kept.
 ///
 /// # Errors
@@ -43,16 +51,17 @@ pub enum DropError {
 /// The database's or the store's; what is left is dropped the next time.
 pub async fn prune(pool: &PgPool, store: &dyn ObjectStore, keep: Duration) -> Result<usize, DropError> {
     let over: Vec<Uuid> = sqlx::query_scalar(
-        "select id from mails where kept and created_at <= now() - $1 * interval '1 second' order by created_at limit 1000",
+        // One that was sent again is as old as that.
+        "select id from mails
+         where kept and created_at <= now() - $1 * interval '1 second'
+           and (sent_at is null or sent_at <= now() - $1 * interval '1 second')
+         order by created_at limit 1000",
     )
     .bind(keep.as_secs_f64())
     .fetch_all(pool)
     .await?;
     for id in &over {
-        match store.delete(&path(*id)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        drop(store, *id).await?;
     }
     sqlx::query("update mails set kept = false, text = null where id = any($1)").bind(&over).execute(pool).await?;
     Ok(over.len())

@@ -10,6 +10,7 @@ mod letter;
 mod deliver;
 pub mod jobs;
 mod mailer;
+mod resend;
 mod rows;
 mod unwanted;
 
@@ -29,5 +30,6 @@ pub use kind::{Kind, State};
 pub use letter::{Attachment, BillFacts, Content, Dun, EndpointFacts, Letter, Payment, UploadFacts};
 pub use mailer::{ConfigError, Mailer};
 pub use rate::Rate;
+pub use resend::{Resent, resend};
 pub use smtp::ServerError;
 pub use unwanted::{Left, end};

@@ -22,7 +22,7 @@ pub struct Mail {
     pub recipient: String,
     /// Its subject.
     pub subject: String,
-    /// The same however often it is tried.
+    /// The same however often it is tried; another one when it is sent again because somebody asked for that.
     pub message_id: String,
     /// Where it stands.
     pub state: State,

@@ -19,6 +19,8 @@ pub(crate) struct Taken {
     #[sqlx(rename = "ref")]
     reference: String,
     pub(crate) message_id: String,
+    /// The store has it, as it was written before.
+    pub(crate) kept: bool,
     /// Its address takes no mail: why.
     pub(crate) suppressed: Option<String>,
 }
@@ -92,7 +94,7 @@ pub(crate) async fn begin(
          set state = 'sending', gave_up = false, recipient = excluded.recipient, subject = excluded.subject,
              claimed_by = excluded.claimed_by, claimed_until = excluded.claimed_until
          where (mails.state = 'sending' or mails.gave_up) and (mails.claimed_until is null or mails.claimed_until < now())
-         returning id, kind, ref, message_id,
+         returning id, kind, ref, message_id, kept,
              (select reason from mail_suppressions s where s.client_id = $1 and s.address = lower(mails.recipient)) as suppressed",
     )
     .bind(client_id)

@@ -255,8 +255,10 @@ async fn kept_mails_are_dropped_when_they_are_old() {
     let mailed: Option<i64> =
         sqlx::query_scalar("select mails from billing_runs").fetch_one(&mill.stack.pool).await.unwrap();
     assert_eq!(mailed, Some(2));
+    // The second one was sent again a moment ago.
+    sqlx::raw_sql("update mails set created_at = now() - interval '31 days'").execute(&mill.stack.pool).await.unwrap();
     let id: Uuid =
-        sqlx::query_scalar("update mails set created_at = now() - interval '31 days' where ref like '%1' returning id")
+        sqlx::query_scalar("update mails set sent_at = now() - interval '31 days' where ref like '%1' returning id")
             .fetch_one(&mill.stack.pool)
             .await
             .unwrap();

@@ -18,4 +18,5 @@ mod mill;
 mod normalization;
 mod parts;
 mod policies;
+mod resent;
 mod webhooks;

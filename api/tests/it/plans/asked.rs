@@ -233,6 +233,7 @@ fn claims(filled: &Filled, n: usize) -> Vec<Asked> {
 fn mail_and_hooks(filled: &Filled, n: usize) -> Vec<Asked> {
     let bounce = json!({ "recipient": format!("payer{}@example.com", 100 + n), "message_id": "<none@example.com>", "kind": "soft" });
     let lifted = format!("/v1/mail/suppressions?address=payer{}@example.com", 10_000 + n);
+    let failed = filled.id(Kind::Mail, 50 * (n + 1));
     let (hook, delivery) = (filled.id(Kind::Webhook, 1), filled.id(Kind::Delivery, 50 * (n + 1)));
     let at = |rest: &str| format!("/v1/webhooks/{hook}{rest}");
     let new = json!({ "url": "https://example.com/hooks", "events": ["bill.paid"] });
@@ -241,6 +242,7 @@ fn mail_and_hooks(filled: &Filled, n: usize) -> Vec<Asked> {
     vec![
         send("post /v1/mail/bounces", "/v1/mail/bounces".into(), bounce, &[200]),
         act("delete /v1/mail/suppressions", lifted, &[204]),
+        act("post /v1/mail/{id}/resend", format!("/v1/mail/{failed}/resend"), &[202, 409]),
         send("post /v1/webhooks", "/v1/webhooks".into(), new, &[201, 409, 422]),
         send("post /create_webhook", "/create_webhook".into(), old, &[201, 409, 422]),
         send("put /v1/webhooks/{id}", at(""), json!({ "description": "the first" }), &[200]),

@@ -1,7 +1,10 @@
 //! Mails: what was sent, and what became of it.
 
 use askama::Template;
-use gristmill_mail::read::{self, Filter, Mail};
+use gristmill_mail::{
+    State,
+    read::{self, Filter, Mail},
+};
 use uuid::Uuid;
 
 use super::clients::Clients;
@@ -38,13 +41,15 @@ pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
 #[derive(Template)]
 #[template(path = "one_mail.html")]
 struct One {
+    client: i32,
     mail: Mail,
     text: Option<String>,
+    operator: bool,
 }
 
-pub(super) async fn one(app: &App, asked: &Asked, id: &str) -> Result<Option<Inside>, Fault> {
+pub(super) async fn one(app: &App, operator: bool, asked: &Asked, id: &str) -> Result<Option<Inside>, Fault> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
     let Some(client) = Clients::of(app, asked).await?.chosen else { return Ok(None) };
     let Some((mail, text)) = read::find(&app.pool, client, id).await? else { return Ok(None) };
-    Inside::of(mail.subject.clone(), &One { mail, text })
+    Inside::of(mail.subject.clone(), &One { client, mail, text, operator })
 }

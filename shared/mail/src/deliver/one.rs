@@ -87,8 +87,17 @@ impl Errand {
             Way::Smtp(smtp) => smtp.send(&self.mailer.from().email, &to, &raw).await,
             Way::Store => Outcome::Sent,
         };
-        if outcome != Outcome::Sent || !self.mailer.keeps() {
+        if outcome != Outcome::Sent {
             return Fate::of(outcome, None);
+        }
+        if !self.mailer.keeps() {
+            // What was kept is not what was sent now.
+            if self.row.kept
+                && let Err(error) = keep::drop(self.mailer.store(), self.row.id).await
+            {
+                tracing::warn!(mail = %self.row.id, %error, "what was kept of a mail that is sent now could not be deleted");
+            }
+            return Fate::Sent(None);
         }
         match (keep::put(self.mailer.store(), self.row.id, raw).await, self.mailer.way()) {
             (Ok(()), Way::Smtp(_)) => Fate::Sent(Some(text)),

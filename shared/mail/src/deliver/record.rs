@@ -65,7 +65,8 @@ impl Recorder {
                  last_error = coalesce(t.error, case when t.state = 'sending' or t.gave_up then m.last_error end,
                                        case when t.gave_up then 'the last attempt ended before its turn came' end),
                  attempts = m.attempts + t.tried::int, gave_up = t.gave_up, claimed_by = null, claimed_until = null,
-                 text = t.text, kept = t.text is not null, sent_at = case when t.state = 'sent' then clock_timestamp() end
+                 text = case when t.state = 'sent' then t.text else m.text end,
+                 kept = case when t.state = 'sent' then t.text is not null else m.kept end, sent_at = case when t.state = 'sent' then clock_timestamp() end
              from unnest($2::uuid[], $3::text[], $4::text[], $5::bool[], $6::bool[], $7::text[])
                   as t (id, state, error, tried, gave_up, text)
              where m.id = t.id and m.state <> 'sent' and (t.state = 'sent' or m.claimed_by = $1)",
