@@ -514,7 +514,8 @@ impl Queue {
         let mut conn = self.conn();
         let ids = self.broker(queue).leased(&mut conn, 1_000).await.map_err(QueueError::Silent)?;
         let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        audit::not_due(self.pool(), &ids).await
+        let ended = audit::ended(self.pool(), &ids).await?;
+        Ok(ended.into_iter().map(|(id, _)| id).collect())
     }
 
     /// Jobs of `queue` that wait in the broker, and that are leased.

@@ -55,18 +55,6 @@ pub(crate) async fn miscounted(pool: &PgPool, age: Duration, limit: i64) -> Resu
     .await?)
 }
 
-/// Of these ids, those the ledger does not know as still to be done.
-pub(crate) async fn not_due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, QueueError> {
-    Ok(sqlx::query_scalar(
-        "select i.id from unnest($1::uuid[]) as i (id)
-             left join lateral (select j.state from jobs j where j.id = i.id limit 1) j on true
-         where j.state is distinct from 'available'",
-    )
-    .bind(ids)
-    .fetch_all(pool)
-    .await?)
-}
-
 /// Of these ids, those that are not to be done (any more, or yet), and whether the ledger knows them at all.
 pub(crate) async fn ended(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, bool)>, QueueError> {
     Ok(sqlx::query_as(
