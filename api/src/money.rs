@@ -1,6 +1,6 @@
 //! Amounts of money, as every answer shows them.
 
-use gristmill_pipelines::values;
+use gristmill_pipelines::{decimal, values};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,7 +21,7 @@ pub(crate) struct Money {
 impl Money {
     /// Of a currency whose minor unit is a hundredth.
     pub(crate) fn of(minor: i64, currency: impl Into<String>) -> Self {
-        Self { minor, currency: currency.into(), decimal: decimal(minor.into()) }
+        Self { minor, currency: currency.into(), decimal: decimal(minor) }
     }
 
     /// For reading.
@@ -50,11 +50,6 @@ impl Sum {
     pub(crate) fn of(minor: i128, currency: impl Into<String>) -> Self {
         Self { minor, currency: currency.into(), decimal: decimal(minor) }
     }
-}
-
-fn decimal(minor: i128) -> String {
-    let (sign, absolute) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
-    format!("{sign}{}.{:02}", absolute / 100, absolute % 100)
 }
 
 /// An amount above nothing, in a currency's major unit, as files have it: in minor units, exactly.

@@ -53,4 +53,4 @@ pub use reject::{Fault, ReasonCode, Reject, told};
 
 pub use copy::{COPY_HEADER, COPY_TRAILER};
 pub use samples::{Bad, Samples};
-pub use sum::{NoSum, Sum};
+pub use sum::{NoSum, Sum, decimal};

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use gristmill_claims::enter::{self, TooMuch};
-use gristmill_pipelines::{MAX_AMOUNT_MINOR, ReasonCode, Sum};
+use gristmill_pipelines::{MAX_AMOUNT_MINOR, ReasonCode, decimal};
 use gristmill_queue::{Context, Fence, JobError};
 use gristmill_uploads::{State, state};
 use sqlx::PgConnection;
@@ -119,12 +119,7 @@ fn message(claim: &TooMuch) -> String {
     format!(
         "the {lines} lines of its claim{paid} come to {}, and what a claim comes to is at most {}, or as much below zero: \
          none of its lines is taken",
-        decimal(*net_fee_minor),
-        decimal(Sum(MAX_AMOUNT_MINOR.into())),
+        decimal(net_fee_minor.0),
+        decimal(MAX_AMOUNT_MINOR),
     )
-}
-
-fn decimal(Sum(minor): Sum) -> String {
-    let (whole, cents) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
-    format!("{}{whole}.{cents:02}", if minor < 0 { "-" } else { "" })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gristmill_normalization::{Answer, requests::Request};
+use gristmill_pipelines::decimal;
 use gristmill_queue::JobError;
 use gristmill_webhooks::outbound::{Limits, Outbound};
 use serde::Deserialize;
@@ -26,13 +27,11 @@ struct Merchant {
 
 /// Asks it. What it does not answer rightly is asked again.
 pub(super) async fn ask(outbound: &Outbound, address: &str, request: &Request) -> Result<Answer, JobError> {
-    let sign = if request.amount_minor < 0 { "-" } else { "" };
-    let cents = request.amount_minor.unsigned_abs();
     let body = serde_json::json!({
         "request_id": request.id,
         "date": request.date.to_jiff(),
         "description": request.description,
-        "amount": format!("{sign}{}.{:02}", cents / 100, cents % 100),
+        "amount": decimal(request.amount_minor),
         "currency": request.currency,
     });
     let json =

@@ -1,5 +1,6 @@
 //! Answers about claims.
 
+use gristmill_pipelines::decimal;
 use serde_json::{Value, json};
 
 const CLAIM: &str = "019a4b1e-8c5d-8e30-9a41-5f6d2c7b8e92";
@@ -74,7 +75,5 @@ fn new() -> Value {
 }
 
 fn dollars(minor: i64) -> Value {
-    let sign = if minor < 0 { "-" } else { "" };
-    let cents = minor.abs();
-    json!({ "minor": minor, "currency": "USD", "decimal": format!("{sign}{}.{:02}", cents / 100, cents % 100) })
+    json!({ "minor": minor, "currency": "USD", "decimal": decimal(minor) })
 }

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use futures::{Stream, stream};
 use gristmill_normalization::transactions::{self, Transaction};
+use gristmill_pipelines::decimal;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -31,9 +32,7 @@ pub(super) fn file(
 }
 
 fn push(text: &mut String, row: &Transaction) {
-    let cents = row.amount_minor.unsigned_abs();
-    let sign = if row.amount_minor < 0 { "-" } else { "" };
-    let amount = format!("{sign}{}.{:02}", cents / 100, cents % 100);
+    let amount = decimal(row.amount_minor);
     let or_none = |text: &Option<String>| text.clone().unwrap_or_default();
     let fields = [
         row.line.to_string(),
