@@ -10,7 +10,7 @@ mod displaced;
 mod orphaned;
 
 use gristmill_queue::{Context, Fence, JobError};
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::{Env, load::ChunkRecord};
@@ -42,23 +42,77 @@ impl Other {
 
 /// Settles what is open, or says that it is too early.
 pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Result<Outcome, JobError> {
-    let mut tx = env.pool.begin().await?;
-    if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
-        return Err(JobError::Cancelled);
-    }
     let open: i64 = sqlx::query_scalar("select coalesce(sum(unsettled), 0)::bigint from chunks where upload_id = $1")
         .bind(upload_id)
-        .fetch_one(&mut *tx)
+        .fetch_one(&env.pool)
         .await?;
     if open == 0 {
         return Ok(Outcome::Settled);
     }
-    // Of files that wait for each other the first to look passes here, so none waits for ever.
-    sqlx::query("update uploads set loaded_at = coalesce(loaded_at, now()) where id = $1 and state = 'processing'")
-        .bind(upload_id)
-        .execute(&env.pool)
-        .await?;
-    let others: Vec<Other> = sqlx::query_as(
+    let Some(chunk) = ChunkRecord::find(env, upload_id, 0).await? else {
+        return Err(JobError::Cancelled);
+    };
+    settle_within(env, context, &chunk).await?;
+    settle_among(env, context, &chunk).await
+}
+
+/// What the file can settle by itself. Of files that wait for each other each has done this before one passes, and the first
+/// to look then does, so none waits for ever.
+async fn settle_within(env: &Env, context: &Context, chunk: &ChunkRecord) -> Result<(), JobError> {
+    let mut tx = begin(env, context).await?;
+    let first = sqlx::query(
+        "update uploads set loaded_at = now() where id = $1 and state = 'processing' and loaded_at is null",
+    )
+    .bind(chunk.upload_id)
+    .execute(&mut *tx)
+    .await?;
+    if first.rows_affected() > 0 {
+        displaced::settle(env, &mut tx, chunk).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// What depends on the end of others.
+async fn settle_among(env: &Env, context: &Context, chunk: &ChunkRecord) -> Result<Outcome, JobError> {
+    let mut tx = begin(env, context).await?;
+    let others = others(&mut tx, chunk.upload_id).await?;
+    if others.iter().any(|other| !other.stays() && !other.purged) {
+        return Ok(Outcome::Wait);
+    }
+    sqlx::query("delete from upload_waits where upload_id = $1").bind(chunk.upload_id).execute(&mut *tx).await?;
+    let (stay, gone): (Vec<&Other>, Vec<&Other>) = others.iter().partition(|other| other.stays());
+    let (stay, gone): (Vec<Uuid>, Vec<Uuid>) =
+        (stay.iter().map(|other| other.id).collect(), gone.iter().map(|other| other.id).collect());
+    let mut still_open = false;
+    if !gone.is_empty() {
+        still_open = orphaned::settle(&mut tx, chunk, &gone).await?;
+        // Once more, as an orphan may come before a line that took its key meanwhile.
+        displaced::settle(env, &mut tx, chunk).await?;
+    }
+    follow(&mut tx, chunk.upload_id, &stay).await?;
+    compared::settle(&mut tx, chunk).await?;
+    if !still_open {
+        sqlx::query("update chunks set unsettled = 0 where upload_id = $1 and unsettled <> 0")
+            .bind(chunk.upload_id)
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(if still_open { Outcome::Wait } else { Outcome::Settled })
+}
+
+/// A transaction of the job, as long as it is ours.
+async fn begin(env: &Env, context: &Context) -> Result<Transaction<'static, Postgres>, JobError> {
+    let mut tx = env.pool.begin().await?;
+    match env.queue.lock(&mut tx, &context.claim).await? {
+        Fence::AlreadyDone => Err(JobError::Cancelled),
+        _ => Ok(tx),
+    }
+}
+
+/// The uploads whose ends an upload waits for.
+async fn others(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<Other>, sqlx::Error> {
+    sqlx::query_as(
         "select u.id, u.state, u.purged_at is not null as purged, exists (
              with recursive behind (id) as (
                  select u.id union
@@ -68,28 +122,27 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
          from upload_waits w join uploads u on u.id = w.on_upload_id where w.upload_id = $1",
     )
     .bind(upload_id)
-    .fetch_all(&mut *tx)
+    .fetch_all(conn)
+    .await
+}
+
+/// Who lost to a line of another file that was displaced there since has lost to the one that took its place, with which it
+/// is to be compared.
+async fn follow(conn: &mut PgConnection, upload_id: Uuid, others: &[Uuid]) -> Result<(), sqlx::Error> {
+    if others.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "update rejects r set first_upload_id = d.first_upload_id, first_line = d.first_line, differs = '{}'
+         from rejects d
+         where r.upload_id = $1 and r.code = 'duplicate' and r.first_upload_id = any($2)
+           and d.upload_id = r.first_upload_id and d.line = r.first_line and d.code = 'duplicate'",
+    )
+    .bind(upload_id)
+    .bind(others)
+    .execute(conn)
     .await?;
-    if others.iter().any(|other| !other.stays() && !other.purged) {
-        return Ok(Outcome::Wait);
-    }
-    let Some(chunk) = ChunkRecord::find(env, upload_id, 0).await? else {
-        return Err(JobError::Cancelled);
-    };
-    sqlx::query("delete from upload_waits where upload_id = $1").bind(upload_id).execute(&mut *tx).await?;
-    let gone: Vec<Uuid> = others.iter().filter(|other| !other.stays()).map(|other| other.id).collect();
-    let still_open = orphaned::settle(&mut tx, &chunk, &gone).await?;
-    // Second, as an orphan may come before a line that took its key meanwhile.
-    displaced::settle(env, &mut tx, &chunk).await?;
-    compared::settle(&mut tx, &chunk).await?;
-    if !still_open {
-        sqlx::query("update chunks set unsettled = 0 where upload_id = $1 and unsettled <> 0")
-            .bind(upload_id)
-            .execute(&mut *tx)
-            .await?;
-    }
-    tx.commit().await?;
-    Ok(if still_open { Outcome::Wait } else { Outcome::Settled })
+    Ok(())
 }
 
 /// Moves counts of chunks: (chunk number, rows that become accepted; negative: that become duplicates).

@@ -138,6 +138,53 @@ async fn a_line_is_compared_with_the_row_of_another_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_closed_first_is_compared_with_the_row_that_counts_in_the_end() {
+    let mill = Mill::new(1_000).await;
+    let stop = CancellationToken::new();
+    let worker = mill.start(2, &stop);
+    // It goes on arriving, so that who lost a row to it has to wait.
+    let (send, open) = half(&mill).await;
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+
+    // Its lines from 73 to 132 repeat the sixty before with another amount, and are loaded first.
+    let start = file([5].into_iter().chain(2_000..2_010).chain(1_000..1_060));
+    let again: String = (1_000..1_060).map(|key| debt(key, "7")).collect();
+    let one = mill.accept(format!("{start}{again}")).await;
+    let held = "update jobs set state = 'scheduled', run_at = now() + interval '1 h'
+                where name = 'uploads.load_chunk' and payload->>'upload_id' = $1
+                and (payload->>'no')::int <= (select max(no) from chunks where upload_id = $1::uuid and first_line <= 73)";
+    sqlx::query(held).bind(one.id.to_string()).execute(&mill.stack.pool).await.unwrap();
+    let stop = CancellationToken::new();
+    let worker = mill.start(2, &stop);
+    while mill.count("select count(*) from debts where line >= 123").await < 10 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let other = [HEADER, &(2_000..2_010).chain(1_050..1_060).map(|key| debt(key, "7")).collect::<String>()].concat();
+    let other = mill.accept(other).await;
+    mill.until(other.id, |other| other.chunks.done == other.chunks.total).await;
+    assert_eq!(mill.find(other.id).await.rows.conflicting_duplicate, 0, "the rows that count say 7 as yet");
+    sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(&mill.stack.pool).await.unwrap();
+
+    let other = mill.ended(other.id).await;
+    assert_eq!(mill.find(one.id).await.state, State::Processing, "it lost a row to the file that still arrives");
+    let rows = Rows { read: 20, accepted: 10, rejected: 0, duplicate: 10, conflicting_duplicate: 10 };
+    assert_eq!((other.state, other.rows), (State::Completed, rows));
+    assert_eq!(receipt(&mill, other.id).await, rows);
+    let amount: &[&str] = &["debtAmount"];
+    let lines: Vec<_> = (0..10).map(|n| (12 + n, 63 + n, amount)).collect();
+    assert_eq!(told(&mill, other.id).await, expected(&lines));
+
+    send.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
+    assert!(open.await.unwrap().is_err());
+    let one = mill.ended(one.id).await;
+    let rows = Rows { read: 131, accepted: 61, rejected: 0, duplicate: 70, conflicting_duplicate: 70 };
+    assert_eq!((one.state, one.rows), (State::Completed, rows));
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_known_is_compared_line_by_line() {
     let mill = Mill::new(1_000).await;
     mill.grind(file(0..300)).await;

@@ -82,8 +82,8 @@ async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, winners: &[Record
     Ok(())
 }
 
-/// The earlier lines are no rejects any more, and who named a later line as first names the earlier one, in the files that
-/// wait for this one too. Where the two `differ`, it is to be compared again.
+/// The earlier lines are no rejects any more, and who named a later line as first names the earlier one. Where the two
+/// `differ`, it is to be compared again.
 async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early], differ: &[bool]) -> Result<(), JobError> {
     let (new, old): (Vec<i64>, Vec<i64>) = early.iter().map(|early| (early.line, early.first_line)).unzip();
     sqlx::query("delete from rejects where upload_id = $1 and line = any($2)")
@@ -94,8 +94,7 @@ async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early], diffe
     sqlx::query(
         "update rejects r set first_line = t.new, differs = case when t.differ then '{}' else r.differs end
          from unnest($2::bigint[], $3::bigint[], $4::boolean[]) as t (new, old, differ)
-         where r.upload_id = any(array(select upload_id from upload_waits where on_upload_id = $1) || $1)
-           and r.code = 'duplicate' and r.first_upload_id = $1 and r.first_line = t.old",
+         where r.upload_id = $1 and r.code = 'duplicate' and r.first_upload_id = $1 and r.first_line = t.old",
     )
     .bind(upload_id)
     .bind(&new)
