@@ -65,6 +65,39 @@ async fn a_bill_shows_how_to_pay_it() {
     problem(api.get("/v1/bills/7").send().await.unwrap(), StatusCode::NOT_FOUND).await;
 }
 
+#[tokio::test]
+async fn a_run_over_two_files_has_bills_of_each() {
+    let api = api().await;
+    let run = billed(&api).await;
+    let upload = api.upload(format!("{HEADER}Bo,1234,bo@example.com,1.00,2040-11-01,{}\n", Uuid::nil())).await;
+    let upload = upload["id"].as_str().unwrap().to_owned();
+    api.pretend(&upload, "completed").await;
+    let count = async |upload: &str| {
+        let page = api.json(&format!("/v1/bills?upload_id={upload}")).await;
+        assert_eq!(page["total"], page["items"].as_array().unwrap().len());
+        page["items"].as_array().unwrap().iter().map(|bill| bill["number"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    let first: String =
+        sqlx::query_scalar("select upload_id::text from debts limit 1").fetch_one(&api.stack.pool).await.unwrap();
+    // The second file is of no run, then of the same one.
+    assert_eq!((count(&first).await, count(&upload).await), (vec![7], vec![]));
+    sqlx::query(
+        "with d as (insert into debts (debt_id, client_id, upload_id, line, amount_minor, due_date, name, government_id, email)
+                    values ($1, $2, $3::uuid, 2, 100, '2040-11-01', 'Bo', '1234', 'bo@example.com')),
+              u as (insert into billing_run_uploads (run_id, upload_id, rows) values ($4, $3::uuid, 1))
+         insert into bills (client_id, number, debt_id, run_id, period, due_on, amount_minor)
+         values ($2, 8, $1, $4, '2026-01-01', '2040-11-01', 100)",
+    )
+    .bind(Uuid::nil())
+    .bind(api.client_id)
+    .bind(&upload)
+    .bind(run)
+    .execute(&api.stack.pool)
+    .await
+    .unwrap();
+    assert_eq!((count(&first).await, count(&upload).await), (vec![7], vec![8]));
+}
+
 /// A million bills are not counted for a page of them.
 #[tokio::test]
 async fn bills_are_counted_up_to_ten_thousand() {

@@ -88,9 +88,9 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether the debts must be looked at.
+    /// Whether the debts must be joined.
     pub(crate) fn asks_debts(&self) -> bool {
-        self.upload_id.is_some() || self.payer.is_some()
+        self.payer.is_some()
     }
 
     pub(crate) fn add(&self, sql: &mut QueryBuilder<Postgres>, client_id: i32, today: Date) {
@@ -103,11 +103,20 @@ impl Filter {
             }
         }
         if let Some(upload_id) = self.upload_id {
-            // Only some runs have looked at the file: this says so without a look at each bill's debt.
+            // Only some runs have looked at the file, and most of them at no other one: all their bills are of it, which is
+            // so said without a look at each bill's debt.
             sql.push(" and b.run_id in (select run_id from billing_run_uploads where upload_id = ")
                 .push_bind(upload_id)
-                .push(") and d.upload_id = ")
-                .push_bind(upload_id);
+                .push(
+                    ") and (b.run_id not in (
+                         select other.run_id from billing_run_uploads mine
+                         join billing_run_uploads other on other.run_id = mine.run_id and other.upload_id <> mine.upload_id
+                         where mine.upload_id = ",
+                )
+                .push_bind(upload_id)
+                .push(") or exists (select from debts m where m.debt_id = b.debt_id and m.client_id = b.client_id and m.upload_id = ")
+                .push_bind(upload_id)
+                .push("))");
         }
         if let Some(run_id) = self.run_id {
             sql.push(" and b.run_id = ").push_bind(run_id);
