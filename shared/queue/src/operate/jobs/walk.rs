@@ -181,8 +181,12 @@ impl Walk {
                     let fenced = if *state == JobState::Scheduled { " offset 0) s where " } else { ") s where " };
                     // The state as a literal: by a parameter no partial index is found.
                     query.push(format_args!(
-                        "select {COLUMNS} from (select {COLUMNS} from jobs where state = '{state}'{fenced}"
+                        "select {COLUMNS} from (select {COLUMNS} from jobs where state = '{state}'"
                     ));
+                    if let Some(client_id) = self.filter.client_id {
+                        query.push(" and client_id = ").push_bind(client_id);
+                    }
+                    query.push(fenced);
                     run(query);
                     query.push(")");
                 }
@@ -205,7 +209,7 @@ impl Walk {
             || queue.is_some()
             || name.is_some()
             || !spared.is_empty()
-            || client_id.is_some()
+            || (self.source != Source::States && client_id.is_some())
             || error.is_some()
             || redriven_less_than.is_some()
     }
