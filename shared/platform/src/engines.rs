@@ -11,6 +11,7 @@ mod guard;
 mod owner;
 mod postgres;
 mod redis;
+mod script;
 mod temporary;
 
 pub use error::EngineError;

@@ -6,10 +6,11 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::owner::Owner;
+use super::script;
 use crate::private;
 
 /// A program and how to run it.
@@ -41,8 +42,8 @@ impl Guard {
     pub(super) fn start(program: Program<'_>) -> io::Result<Self> {
         let log = File::options().create(true).append(true).mode(private::FILE).open(&program.log)?;
         let tenths = (program.grace.as_millis() / 100).to_string();
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", include_str!("guard.sh"), "gristmill-guard", program.signal, &tenths]);
+        let mut command = script::command("gristmill-guard", include_str!("guard.sh"));
+        command.args([program.signal, &tenths]);
         command.arg(program.path).args(program.arguments).current_dir(program.folder);
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         // a Ctrl-C in the terminal is for us: the engines stop when the roles have drained

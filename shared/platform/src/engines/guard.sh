@@ -3,6 +3,7 @@
 # usage: guard SIGNAL GRACE PROGRAM [ARGUMENT…], with a pipe from the parent as standard input.
 # The end of the pipe means that the parent wants the engine to stop, or that the parent is dead, however it died. The
 # engine then gets SIGNAL, and SIGKILL when it has not stopped after GRACE tenths of a second.
+unset GRISTMILL_SCRIPT
 umask 077
 signal=$1
 grace=$2

@@ -1,6 +1,7 @@
 # Removes a temporary folder when the parent is gone and the engines in it have stopped.
 #
 # usage: janitor FOLDER PIDFILE…, with a pipe from the parent as standard input.
+unset GRISTMILL_SCRIPT
 folder=$1
 shift
 read -r _

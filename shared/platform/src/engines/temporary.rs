@@ -1,10 +1,11 @@
 //! A folder that goes away when this process does, however it does.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use super::error::{Doing, EngineError};
 use super::folder;
+use super::script;
 
 pub(super) fn folder() -> Result<PathBuf, EngineError> {
     let path = std::env::temp_dir().join(format!("gristmill-{}", &folder::password()[..12]));
@@ -20,9 +21,8 @@ pub(super) struct Janitor {
 impl Janitor {
     pub(super) fn start(folder: &Path) -> Result<Self, EngineError> {
         use std::os::unix::process::CommandExt;
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", include_str!("janitor.sh"), "gristmill-janitor"]).arg(folder);
-        command.arg(folder.join("postgres/data/postmaster.pid")).arg(super::redis::pidfile(folder));
+        let mut command = script::command("gristmill-janitor", include_str!("janitor.sh"));
+        command.arg(folder).arg(folder.join("postgres/data/postmaster.pid")).arg(super::redis::pidfile(folder));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.process_group(0).spawn().doing("start the janitor of a temporary folder")?;
         Ok(Self { child: Some(child) })

@@ -112,6 +112,22 @@ async fn nobody_else_may_look_into_a_data_folder() {
     assert_eq!(private::open_entries(&data).unwrap(), None);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_list_of_processes_names_the_scripts_that_run_and_does_not_show_them() {
+    let engines = testing::engines().await;
+    let folder = engines.data_dir().to_str().unwrap();
+    let lines = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|process| {
+        let line = String::from_utf8(std::fs::read(process.path().join("cmdline")).ok()?).ok()?.replace('\0', " ");
+        (line.starts_with("/bin/sh") && line.contains(folder)).then_some(line)
+    });
+    let lines: Vec<String> = lines.collect();
+    for name in ["gristmill-guard", "gristmill-janitor"] {
+        assert!(lines.iter().any(|line| line.contains(name)), "{name}: {lines:?}");
+    }
+    assert!(lines.iter().all(|line| !line.contains(['#', '\n'])), "{lines:?}");
+}
+
 #[tokio::test]
 async fn killed_engines_come_back_where_they_were() {
     let mut engines = testing::engines().await;
