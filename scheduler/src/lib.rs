@@ -67,7 +67,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let events = Events::connect(redis_url, namespace).context("no Redis to tell events to")?;
     let store = gristmill_platform::store::open(&config.role.store)?;
     let env = Env { pool, queue, store, events };
-    schedules::arrange(&env.queue, &config.scheduler).await?;
+    schedules::arrange(&env.queue, &config.scheduler, config.role.database.database_timeout).await?;
     serve(env, &config.scheduler, shutdown).await;
     Ok(())
 }

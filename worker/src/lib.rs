@@ -19,7 +19,10 @@ use anyhow::Context as _;
 use gristmill_mail::{Mailer, Rate};
 use gristmill_normalization::Merchants;
 use gristmill_pipelines::Rules;
-use gristmill_platform::config::{LimitsConfig, MailConfig, OutboundConfig, RoleConfig, WorkerConfig};
+use gristmill_platform::{
+    config::{LimitsConfig, MailConfig, OutboundConfig, RoleConfig, WorkerConfig},
+    database::through_outage,
+};
 pub use gristmill_queue::WorkerHealth;
 use gristmill_queue::{Limits, Queue, QueueConfig, Worker, WorkerBuilder};
 use gristmill_uploads::{events::Events, jobs};
@@ -123,8 +126,10 @@ pub async fn run_with(
     // A slow endpoint takes so many places, whatever waits for it.
     for (name, places) in [("webhooks", CALLS_AN_ENDPOINT), ("normalizations", REQUESTS_A_CLIENT)] {
         let turns = Limits { key_concurrency: Some(places), ..Limits::default() };
-        let doing = || format!("the queue of {name} has no limits");
-        env.queue.queues().default_limits(name, &turns).await.with_context(doing)?;
+        let queues = env.queue.queues();
+        through_outage(config.role.database.database_timeout, |_| queues.default_limits(name, &turns))
+            .await
+            .with_context(|| format!("setting the limits of the queue {name}"))?;
     }
     more(builder(&env, &config.worker, &config.mail))
         .health(health)

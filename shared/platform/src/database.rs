@@ -1,5 +1,9 @@
 //! Postgres: connections, migrations, readiness.
 
+mod outage;
+
+pub use outage::{is_outage, through_outage};
+
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -174,24 +178,6 @@ fn may_pass(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(e) => matches!(e.code().as_deref(), Some("57P03" | "57P01" | "57P02" | "53300")),
         _ => false,
     }
-}
-
-/// Whether an error, or what caused it, is that the database is away: nothing is wrong with what was asked of it.
-pub fn is_outage(error: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.filter_map(|cause| cause.downcast_ref()).any(|error: &sqlx::Error| match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        // 08: connection, 53: out of disk, memory or connections, 57P: stopping or starting, 25006: a standby
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006"
-        }),
-        _ => false,
-    })
 }
 
 /// Whether the database gave a statement up because it ran for longer than it may.

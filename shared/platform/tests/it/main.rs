@@ -7,5 +7,6 @@ mod engines;
 mod fit;
 mod keys;
 mod orphans;
+mod outage;
 mod settings;
 mod store;
