@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use gristmill_platform::config::ApiConfig;
-use gristmill_queue::Batcher;
-use gristmill_uploads::Receiver;
+use gristmill_queue::{Batcher, Queue};
+use gristmill_uploads::{UploadService, events::Events};
 use gristmill_webhooks::outbound::Outbound;
+use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -18,11 +19,16 @@ use crate::{
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct App(Arc<Parts>);
+pub(crate) struct AppState(Arc<Inner>);
 
-pub(crate) struct Parts {
-    /// Takes uploads in and away; its pool and events serve the reads too.
-    pub(crate) receiver: Receiver,
+pub(crate) struct Inner {
+    /// The ledger's database.
+    pub(crate) pool: PgPool,
+    pub(crate) queue: Queue,
+    /// Publishes the progress of uploads.
+    pub(crate) events: Events,
+    /// Takes uploads in and away.
+    pub(crate) uploads: UploadService,
     /// Knows which addresses may be called.
     pub(crate) outbound: Outbound,
     /// Counts what may not be asked for too often.
@@ -45,21 +51,24 @@ pub(crate) struct Parts {
     pub(crate) stop_events: CancellationToken,
 }
 
-impl App {
+impl AppState {
     pub(crate) fn new(
-        receiver: Receiver,
+        uploads: UploadService,
         hub: Hub,
         outbound: Outbound,
         quotas: Quotas,
         lanes: Lanes,
         config: &ApiConfig,
     ) -> Self {
-        Self(Arc::new(Parts {
-            normalizing: gathering(receiver.queue.clone()),
+        Self(Arc::new(Inner {
+            pool: uploads.pool.clone(),
+            queue: uploads.queue.clone(),
+            events: uploads.events.clone(),
+            normalizing: gathering(uploads.queue.clone()),
             keys: Keys::default(),
             revocations: Revocations::default(),
-            receiving: Arc::new(Semaphore::new(receiver.limits.max_receiving)),
-            receiver,
+            receiving: Arc::new(Semaphore::new(uploads.limits.max_receiving)),
+            uploads,
             outbound,
             quotas,
             lanes,
@@ -71,10 +80,10 @@ impl App {
     }
 }
 
-impl std::ops::Deref for App {
-    type Target = Parts;
+impl std::ops::Deref for AppState {
+    type Target = Inner;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &Inner {
         &self.0
     }
 }

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
 use crate::{
-    app::App,
+    app::AppState,
     problem::{Code, Problem, Result},
 };
 
@@ -36,8 +36,8 @@ const MANY: usize = 10_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Lets a request through if it has a key, and tells the handlers whose.
-pub(crate) async fn require_key(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match app.keys.client(&app.receiver.pool, request.headers()).await {
+pub(crate) async fn require_key(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+    match app.keys.client(&app.pool, request.headers()).await {
         Ok((client, key)) => {
             tracing::Span::current().record("client_id", client.id);
             request.extensions_mut().insert(Caller { client, key });

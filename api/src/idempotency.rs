@@ -27,7 +27,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     params::{bad_header, text_header},
     problem::{Code, Problem, Result},
@@ -54,7 +54,7 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
 
 /// Lets a request through once.
 pub(crate) async fn idempotent(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     request: Request,
     next: Next,
@@ -71,7 +71,7 @@ pub(crate) async fn idempotent(
     hash.update(format!("{} {}\n", parts.method, parts.uri));
     hash.update(&body);
     let run = Run {
-        pool: app.receiver.pool.clone(),
+        pool: app.pool.clone(),
         client_id: caller.id(),
         key,
         fingerprint: hash.finalize().to_vec(),

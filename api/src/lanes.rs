@@ -18,7 +18,7 @@ use http::Method;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     problem::{Problem, Result},
 };
@@ -77,7 +77,7 @@ impl Lanes {
 
 /// Lets a request in when there is room in its lanes.
 pub(crate) async fn in_lane(
-    State(app): State<App>,
+    State(app): State<AppState>,
     path: MatchedPath,
     caller: Caller,
     request: Request,

@@ -1,7 +1,7 @@
 //! The HTTP API: routes in, problem+json out.
 //!
 //! A request passes `observe`, the `door`, the key (`auth`), for small POSTs `idempotency`, and its route (`routes`); a small body is read
-//! `whole` first, a file passes `body` on its way to [`gristmill_uploads::Receiver`]; watchers hang on the one `hub`. Whatever goes wrong
+//! `whole` first, a file passes `body` on its way to [`gristmill_uploads::UploadService`]; watchers hang on the one `hub`. Whatever goes wrong
 //! becomes a `problem`.
 
 mod app;

@@ -40,7 +40,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::require_key,
     door::at_the_door,
     idempotency::idempotent,
@@ -59,14 +59,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const STATEMENT: Duration = Duration::from_secs(8);
 
 /// Every route, in its layers.
-pub(crate) fn router(app: App) -> Router {
+pub(crate) fn router(app: AppState) -> Router {
     let key = from_fn_with_state(app.clone(), require_key);
     let repeat = from_fn_with_state(app.clone(), idempotent);
     let read = from_fn_with_state(app.clone(), whole);
     let lane = from_fn_with_state(app.clone(), in_lane);
     let bounded = from_fn(bounded);
     // Bounded inside too: there the work goes on when its client has been told that it took too long.
-    let around_small = |small: OpenApiRouter<App>| {
+    let around_small = |small: OpenApiRouter<AppState>| {
         let small = small.route_layer(lane).route_layer(bounded.clone());
         small.route_layer(repeat).route_layer(bounded).route_layer(read)
     };
@@ -92,8 +92,8 @@ pub(crate) fn document() -> OpenApi {
 
 /// The routes and their description, from one list: neither has what the other lacks.
 fn tree(
-    around_small: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
-    lock: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>,
+    around_small: impl FnOnce(OpenApiRouter<AppState>) -> OpenApiRouter<AppState>,
+    lock: impl FnOnce(OpenApiRouter<AppState>) -> OpenApiRouter<AppState>,
 ) -> Described {
     let small = Described::default()
         .routes(routes!(uploads::list))

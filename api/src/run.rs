@@ -5,12 +5,12 @@ use gristmill_platform::{
     database, store, telemetry,
 };
 use gristmill_queue::{Queue, QueueConfig};
-use gristmill_uploads::{Receiver, Room, events::Events};
+use gristmill_uploads::{Room, UploadService, events::Events};
 use gristmill_webhooks::outbound::Outbound;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{app::App, hub::Hub, lanes::Lanes, quota::Quotas, routes, server::Server};
+use crate::{app::AppState, hub::Hub, lanes::Lanes, quota::Quotas, routes, server::Server};
 
 /// What the API needs to know.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -62,8 +62,8 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let queue = Queue::connect(pool.clone(), queue).await.context("the queue cannot be opened")?;
     let store = store::open(&store)?;
     let hub = Hub::new(events.clone());
-    let app = App::new(
-        Receiver { pool, queue, store, events, room: Room::new(&limits), limits },
+    let app = AppState::new(
+        UploadService { pool, queue, store, events, room: Room::new(&limits), limits },
         hub,
         Outbound::new(&outbound).context("no TLS to be had")?,
         quotas,
@@ -73,7 +73,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let tasks = TaskTracker::new();
     tasks.spawn(app.hub.clone().listen(app.stop_events.clone()));
     let looking = app.clone();
-    tasks.spawn(async move { looking.revocations.run(&looking.receiver.pool, looking.stop_events.clone()).await });
+    tasks.spawn(async move { looking.revocations.run(&looking.pool, looking.stop_events.clone()).await });
     Ok(Server {
         listener,
         stop_bodies: app.stop_bodies.clone(),

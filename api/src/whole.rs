@@ -12,7 +12,7 @@ use http::Method;
 use http_body_util::LengthLimitError;
 
 use crate::{
-    app::App,
+    app::AppState,
     problem::{Code, Problem, Result},
 };
 
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) const LONGEST_BODY: usize = 2 * 1024 * 1024;
 
 /// Reads the body of a request that may have one, for as long as its header might have taken.
-pub(crate) async fn whole(State(app): State<App>, request: Request, next: Next) -> Result<Response> {
+pub(crate) async fn whole(State(app): State<AppState>, request: Request, next: Next) -> Result<Response> {
     if matches!(*request.method(), Method::GET | Method::HEAD) || request.body().is_end_stream() {
         return Ok(next.run(request).await);
     }

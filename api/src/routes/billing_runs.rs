@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     idempotency::Once,
@@ -122,12 +122,12 @@ struct RunsQuery {
 /// Your billing runs
 #[utoipa::path(get, path = "/v1/billing-runs", operation_id = "listBillingRuns", tag = "bills", params(RunsQuery),
     responses((status = 200, description = "A page of runs, the newest first", body = BillingRunList)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<BillingRunList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<BillingRunList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let before = query.take::<cursor::BillingRuns>("cursor").map(cursor::BillingRuns::id);
     query.finish()?;
-    let found = runs::list(&app.receiver.pool, caller.id(), before, limit + 1).await?;
+    let found = runs::list(&app.pool, caller.id(), before, limit + 1).await?;
     let (rows, next_cursor) = cursor::BillingRuns::page(found, limit, |last| cursor::BillingRuns::after_id(last.id));
     Ok(Json(BillingRunList { items: rows.into_iter().map(BillingRun::from).collect(), next_cursor }))
 }
@@ -138,15 +138,15 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 #[utoipa::path(post, path = "/v1/billing-runs", operation_id = "createBillingRun", tag = "bills", request_body = NewBillingRun,
     responses((status = 202, description = "The run begins", body = BillingRun)))]
 pub(crate) async fn create(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
     Options(new): Options<NewBillingRun>,
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     Params::of(&uri).finish()?;
-    let mut tx = app.receiver.pool.begin().await?;
-    let (run, jobs) = runs::create(&mut tx, &app.receiver.queue, caller.id(), Cause::Request, new.dry_run, 0).await?;
+    let mut tx = app.pool.begin().await?;
+    let (run, jobs) = runs::create(&mut tx, &app.queue, caller.id(), Cause::Request, new.dry_run, 0).await?;
     done(&app, tx, once, run, jobs).await
 }
 
@@ -154,7 +154,7 @@ pub(crate) async fn create(
 #[utoipa::path(get, path = "/v1/billing-runs/{id}", operation_id = "getBillingRun", tag = "bills",
     params(("id" = Uuid, Path, description = "The run")), responses((status = 200, description = "The run", body = BillingRun)))]
 pub(crate) async fn one(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
     uri: Uri,
@@ -167,7 +167,7 @@ pub(crate) async fn one(
 #[utoipa::path(post, path = "/v1/billing-runs/{id}/approve", operation_id = "approveBillingRun", tag = "bills",
     params(("id" = Uuid, Path, description = "The run")), responses((status = 202, description = "It goes on", body = BillingRun), NotWaiting))]
 pub(crate) async fn approve(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
     once: Once,
@@ -175,8 +175,8 @@ pub(crate) async fn approve(
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     Params::of(&uri).finish()?;
     let run = find(&app, &caller, &id).await?;
-    let mut tx = app.receiver.pool.begin().await?;
-    let jobs = runs::approve(&mut tx, &app.receiver.queue, caller.id(), run.id).await?;
+    let mut tx = app.pool.begin().await?;
+    let jobs = runs::approve(&mut tx, &app.queue, caller.id(), run.id).await?;
     let refused = || Problem::new(Code::NotHeld, "The run does not wait for an approval.");
     done(&app, tx, once, run, jobs.ok_or_else(refused)?).await
 }
@@ -188,22 +188,22 @@ pub(crate) async fn approve(
 #[utoipa::path(delete, path = "/v1/billing-runs/{id}", operation_id = "cancelBillingRun", tag = "bills",
     params(("id" = Uuid, Path, description = "The run")), responses((status = 202, description = "It is stopped", body = BillingRun), Over))]
 pub(crate) async fn cancel(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<(StatusCode, HeaderMap, Json<BillingRun>)> {
     Params::of(&uri).finish()?;
     let run = find(&app, &caller, &id).await?;
-    let mut tx = app.receiver.pool.begin().await?;
-    let jobs = runs::cancel(&mut tx, &app.receiver.queue, caller.id(), run.id).await?;
+    let mut tx = app.pool.begin().await?;
+    let jobs = runs::cancel(&mut tx, &app.queue, caller.id(), run.id).await?;
     let refused = || Problem::new(Code::RunOver, "The run has ended: there is nothing left to stop.");
     done(&app, tx, Once::default(), run, jobs.ok_or_else(refused)?).await
 }
 
 /// What was done to a run takes effect; the answer is the run as it is then.
 async fn done(
-    app: &App,
+    app: &AppState,
     mut tx: Transaction<'_, Postgres>,
     once: Once,
     run: Row,
@@ -214,13 +214,13 @@ async fn done(
     let run = BillingRun::from(now);
     once.keep(&mut tx, StatusCode::ACCEPTED, Some(&location), &run).await?;
     tx.commit().await?;
-    app.receiver.queue.push(jobs).await;
+    app.queue.push(jobs).await;
     Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(run)))
 }
 
-async fn find(app: &App, caller: &Caller, id: &str) -> Result<Row> {
+async fn find(app: &AppState, caller: &Caller, id: &str) -> Result<Row> {
     let none =
         || Problem::new(Code::NotFound, format!("There is no billing run '{id}'. GET /v1/billing-runs lists yours."));
     let run_id: Uuid = id.parse().map_err(|_| none())?;
-    runs::find(&app.receiver.pool, caller.id(), run_id).await?.ok_or_else(none)
+    runs::find(&app.pool, caller.id(), run_id).await?.ok_or_else(none)
 }

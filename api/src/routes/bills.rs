@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     idempotency::Once,
@@ -182,7 +182,7 @@ struct BillsQuery {
 /// Your bills
 #[utoipa::path(get, path = "/v1/bills", operation_id = "listBills", tag = "bills", params(BillsQuery),
     responses((status = 200, description = "A page of bills, the newest first", body = BillList)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<BillList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<BillList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let filter = Filter {
@@ -197,7 +197,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     };
     let before = query.take::<cursor::Bills>("cursor").map(cursor::Bills::line);
     query.finish()?;
-    let pool = &app.receiver.pool;
+    let pool = &app.pool;
     let (settings, today) = calendar(&app, caller.id()).await?;
     let found = bills::list(pool, caller.id(), &filter, today, before, limit + 1).await?;
     let total = bills::count(pool, caller.id(), &filter, today, COUNTED).await?;
@@ -210,7 +210,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 #[utoipa::path(get, path = "/v1/bills/{id}", operation_id = "getBill", tag = "bills", params(("id" = Uuid, Path, description = "The bill")),
     responses((status = 200, description = "The bill", body = Bill)))]
 pub(crate) async fn one(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
     uri: Uri,
@@ -223,7 +223,12 @@ pub(crate) async fn one(
 /// One bill as a page to print
 #[utoipa::path(get, path = "/v1/bills/{id}/pdf", operation_id = "getBillPdf", tag = "bills", params(("id" = Uuid, Path, description = "The bill")),
     responses((status = 200, description = "An A4 page", content_type = "application/pdf", body = Vec<u8>), NoPage))]
-pub(crate) async fn page(State(app): State<App>, caller: Caller, Path(id): Path<String>, uri: Uri) -> Result<Response> {
+pub(crate) async fn page(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response> {
     Params::of(&uri).finish()?;
     let (settings, row) = find(&app, &caller, &id).await?;
     let name = format!("inline; filename=\"bill-{}.pdf\"", row.number);
@@ -244,7 +249,7 @@ pub(crate) async fn page(State(app): State<App>, caller: Caller, Path(id): Path<
 #[utoipa::path(post, path = "/v1/bills/{id}/cancel", operation_id = "cancelBill", tag = "bills",
     params(("id" = Uuid, Path, description = "The bill")), responses((status = 200, description = "It is cancelled", body = Bill), Paid))]
 pub(crate) async fn cancel(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
     once: Once,
@@ -253,7 +258,7 @@ pub(crate) async fn cancel(
     Params::of(&uri).finish()?;
     let bill_id = own(&caller, &id)?;
     let (settings, today) = calendar(&app, caller.id()).await?;
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     let done = bills::cancel(&mut *tx, bill_id).await?;
     let row = bills::find(&mut *tx, bill_id, today).await?.ok_or_else(|| none(&id))?;
     if !done && row.status != Status::Cancelled {
@@ -279,18 +284,18 @@ fn render(row: &Row, settings: &Settings) -> Result<Vec<u8>> {
 }
 
 /// A client's settings, and the date that it has now.
-pub(crate) async fn calendar(app: &App, client_id: i32) -> Result<(Settings, Date)> {
-    let settings = settings::find(&app.receiver.pool, client_id).await?;
-    let now: jiff_sqlx::Timestamp = sqlx::query_scalar("select now()").fetch_one(&app.receiver.pool).await?;
+pub(crate) async fn calendar(app: &AppState, client_id: i32) -> Result<(Settings, Date)> {
+    let settings = settings::find(&app.pool, client_id).await?;
+    let now: jiff_sqlx::Timestamp = sqlx::query_scalar("select now()").fetch_one(&app.pool).await?;
     let today = settings.date_of(now.to_jiff()).map_err(Problem::internal)?;
     Ok((settings, today))
 }
 
 /// The client's bill; another client's is not there.
-async fn find(app: &App, caller: &Caller, id: &str) -> Result<(Settings, Row)> {
+async fn find(app: &AppState, caller: &Caller, id: &str) -> Result<(Settings, Row)> {
     let bill_id = own(caller, id)?;
     let (settings, today) = calendar(app, caller.id()).await?;
-    let row = bills::find(&app.receiver.pool, bill_id, today).await?.ok_or_else(|| none(id))?;
+    let row = bills::find(&app.pool, bill_id, today).await?.ok_or_else(|| none(id))?;
     Ok((settings, row))
 }
 

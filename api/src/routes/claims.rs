@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::given::NewClaim;
 pub(crate) use self::top::*;
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     idempotency::Once,
@@ -162,7 +162,7 @@ struct ClaimsQuery {
 /// Those that came by themselves, and those of completed uploads.
 #[utoipa::path(get, path = "/v1/claims", operation_id = "listClaims", tag = "claims", params(ClaimsQuery),
     responses((status = 200, description = "A page of claims, the newest first", body = ClaimList)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<ClaimList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<ClaimList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let filter = Filter {
@@ -175,7 +175,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     };
     let before = query.take::<cursor::Claims>("cursor").map(cursor::Claims::id);
     query.finish()?;
-    let found = claims::list(&app.receiver.pool, caller.id(), &filter, before, limit + 1).await?;
+    let found = claims::list(&app.pool, caller.id(), &filter, before, limit + 1).await?;
     let (rows, next_cursor) = cursor::Claims::page(found, limit, |last| cursor::Claims::after_id(last.id));
     Ok(Json(ClaimList { items: rows.into_iter().map(Claim::from).collect(), next_cursor }))
 }
@@ -186,33 +186,38 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 #[utoipa::path(post, path = "/v1/claims", operation_id = "createClaim", tag = "claims", request_body = NewClaim,
     responses((status = 201, description = "It is entered, and will be paid", body = WholeClaim, headers(("Location", description = "The claim"))), BadClaim))]
 pub(crate) async fn create(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
     Body(given): Body<NewClaim>,
 ) -> Result<(StatusCode, [(header::HeaderName, HeaderValue); 1], Json<WholeClaim>)> {
     Params::of(&uri).finish()?;
-    let pool = &app.receiver.pool;
+    let pool = &app.pool;
     let settings = settings::find(pool, caller.id()).await?;
     let new = given.checked(&settings.claims_of(Timestamp::now()).map_err(Problem::internal)?)?;
     let mut tx = pool.begin().await?;
-    let (id, jobs) = enter::single(&mut tx, &app.receiver.queue, caller.id(), &new).await?;
+    let (id, jobs) = enter::single(&mut tx, &app.queue, caller.id(), &new).await?;
     let location = HeaderValue::try_from(format!("/v1/claims/{id}")).map_err(Problem::internal)?;
     let claim = whole(&mut tx, &caller, id).await?;
     once.keep(&mut tx, StatusCode::CREATED, Some(&location), &claim).await?;
     tx.commit().await?;
-    app.receiver.queue.push(jobs).await;
+    app.queue.push(jobs).await;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(claim)))
 }
 
 /// One claim, with its lines
 #[utoipa::path(get, path = "/v1/claims/{id}", operation_id = "getClaim", tag = "claims", params(("id" = Uuid, Path, description = "The claim")),
     responses((status = 200, description = "The claim", body = WholeClaim)))]
-pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<WholeClaim>> {
+pub(crate) async fn one(
+    State(app): State<AppState>,
+    caller: Caller,
+    name: Named,
+    uri: Uri,
+) -> Result<Json<WholeClaim>> {
     Params::of(&uri).finish()?;
     let id = name.id("claim", LIST)?;
-    Ok(Json(whole(&mut *app.receiver.pool.acquire().await?, &caller, id).await?))
+    Ok(Json(whole(&mut *app.pool.acquire().await?, &caller, id).await?))
 }
 
 /// Void a claim
@@ -221,7 +226,7 @@ pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri
 #[utoipa::path(post, path = "/v1/claims/{id}/void", operation_id = "voidClaim", tag = "claims",
     params(("id" = Uuid, Path, description = "The claim")), responses((status = 200, description = "It is void", body = WholeClaim)))]
 pub(crate) async fn void(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     once: Once,
@@ -229,8 +234,8 @@ pub(crate) async fn void(
 ) -> Result<Json<WholeClaim>> {
     Params::of(&uri).finish()?;
     let id = name.id("claim", LIST)?;
-    let mut tx = app.receiver.pool.begin().await?;
-    if !app.receiver.void_claim(&mut tx, caller.id(), id).await? {
+    let mut tx = app.pool.begin().await?;
+    if !gristmill_uploads::void_claim(&mut tx, caller.id(), id).await? {
         return Err(none(id));
     }
     let claim = whole(&mut tx, &caller, id).await?;

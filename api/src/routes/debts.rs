@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use self::of_upload::Place;
-use crate::{app::App, auth::Caller, cursor, money::Money, params::Params, problem::Result};
+use crate::{app::AppState, auth::Caller, cursor, money::Money, params::Params, problem::Result};
 
 /// A page of debts.
 #[derive(Serialize, ToSchema)]
@@ -88,10 +88,10 @@ struct DebtsQuery {
 /// Those of completed uploads: what is still being loaded, or was cancelled or undone, does not count.
 #[utoipa::path(get, path = "/v1/debts", operation_id = "listDebts", tag = "debts", params(DebtsQuery),
     responses((status = 200, description = "A page", body = DebtList)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<DebtList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<DebtList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
-    let pool = &app.receiver.pool;
+    let pool = &app.pool;
     let (rows, next_cursor) = match (query.id("upload_id"), query.id("debt_id")) {
         (Some(upload_id), None) => {
             let after = query.take::<cursor::UploadDebts>("cursor").map(Place::from);

@@ -4,12 +4,12 @@ use axum::Router;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use crate::app::App;
+use crate::app::AppState;
 
 /// Routes with their description. Two shapes under one name would be one of them for everybody, so that is refused.
 #[derive(Default)]
 pub(super) struct Described {
-    router: OpenApiRouter<App>,
+    router: OpenApiRouter<AppState>,
     shapes: BTreeMap<String, RefOr<Schema>>,
 }
 
@@ -21,7 +21,7 @@ impl Described {
 
     /// # Panics
     /// When a schema has the name of another one: give it its own by `#[schema(as = …)]`.
-    pub(super) fn routes(mut self, (schemas, paths, methods): UtoipaMethodRouter<App>) -> Self {
+    pub(super) fn routes(mut self, (schemas, paths, methods): UtoipaMethodRouter<AppState>) -> Self {
         schemas.iter().for_each(|(name, shape)| self.note(name, shape));
         self.router = self.router.routes((schemas, paths, methods));
         self
@@ -34,7 +34,7 @@ impl Described {
     }
 
     /// Puts a layer around the routes.
-    pub(super) fn layered(mut self, layer: impl FnOnce(OpenApiRouter<App>) -> OpenApiRouter<App>) -> Self {
+    pub(super) fn layered(mut self, layer: impl FnOnce(OpenApiRouter<AppState>) -> OpenApiRouter<AppState>) -> Self {
         self.router = layer(self.router);
         self
     }
@@ -45,7 +45,7 @@ impl Described {
         self
     }
 
-    pub(super) fn into_router(self) -> Router<App> {
+    pub(super) fn into_router(self) -> Router<AppState> {
         self.router.split_for_parts().0
     }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::jobs::{Group, Job, Names};
 use crate::{
-    app::App,
+    app::AppState,
     auth::{Caller, forbidden},
     cursor,
     idempotency::Once,
@@ -78,7 +78,7 @@ struct GroupsQuery {
 /// A client's key lists the groups on its behalf, an operator's all of them.
 #[utoipa::path(get, path = "/v1/groups", operation_id = "listGroups", tag = "groups", params(GroupsQuery),
     responses((status = 200, description = "A page", body = GroupList), NotOperator, Absent))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<GroupList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<GroupList>> {
     let mut query = Params::of(&uri);
     let states: Vec<GroupState> = query.list("state");
     let client = query.take::<String>("client");
@@ -86,7 +86,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     let limit = query.limit();
     let after = query.take::<cursor::Groups>("cursor").map(|cursor| GroupId(cursor.id()));
     query.finish()?;
-    let pool = &app.receiver.pool;
+    let pool = &app.pool;
     let client_id = match client {
         Some(name) if caller.is_operator() => {
             let found = keys::client_id(pool, &name).await?;
@@ -97,7 +97,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
         Some(_) | None => Some(caller.id()),
     };
     let filter = GroupFilter { states, client_id, parent };
-    let page = app.receiver.queue.groups().list(&filter, after, u16::try_from(limit).unwrap_or(200)).await?;
+    let page = app.queue.groups().list(&filter, after, u16::try_from(limit).unwrap_or(200)).await?;
     let names = Names::of(pool, page.groups.iter().map(|group| group.client_id)).await?;
     Ok(Json(GroupList {
         items: page.groups.into_iter().map(|group| names.group(group)).collect(),
@@ -109,7 +109,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 #[utoipa::path(get, path = "/v1/groups/{id}", operation_id = "getGroup", tag = "groups", params(("id" = Uuid, Path, description = "The group")),
     responses((status = 200, description = "The group", body = OneGroup)))]
 pub(crate) async fn one(about: AboutGroup) -> Result<Json<OneGroup>> {
-    let mut conn = about.app.receiver.pool.acquire().await?;
+    let mut conn = about.app.pool.acquire().await?;
     about.show(&mut conn).await.map(Json)
 }
 
@@ -127,8 +127,8 @@ pub(crate) async fn cancel(about: AboutGroup, once: Once) -> Result<Json<OneGrou
     }
     // On a task of its own: once begun it is finished, even if the client hangs up.
     let cancelling = async move {
-        let mut tx = about.app.receiver.pool.begin().await?;
-        about.app.receiver.queue.cancel_group(&mut tx, about.id).await?;
+        let mut tx = about.app.pool.begin().await?;
+        about.app.queue.cancel_group(&mut tx, about.id).await?;
         let now = about.show(&mut tx).await?;
         once.keep(&mut tx, StatusCode::OK, None, &now).await?;
         tx.commit().await?;
@@ -146,8 +146,8 @@ pub(crate) async fn cancel(about: AboutGroup, once: Once) -> Result<Json<OneGrou
 pub(crate) async fn retry(about: AboutGroup, once: Once) -> Result<Json<OneGroup>> {
     let group = about.steerable().await?;
     let retrying = async move {
-        let mut tx = about.app.receiver.pool.begin().await?;
-        let jobs = about.app.receiver.queue.retry_group(&mut tx, about.id).await?;
+        let mut tx = about.app.pool.begin().await?;
+        let jobs = about.app.queue.retry_group(&mut tx, about.id).await?;
         if jobs.is_empty() {
             let detail = format!("The group is {}, and no failed member of it can run again now.", group.state);
             return Err(Problem::new(Code::WrongState, detail));
@@ -155,7 +155,7 @@ pub(crate) async fn retry(about: AboutGroup, once: Once) -> Result<Json<OneGroup
         let now = about.show(&mut tx).await?;
         once.keep(&mut tx, StatusCode::OK, None, &now).await?;
         tx.commit().await?;
-        about.app.receiver.queue.push(jobs).await;
+        about.app.queue.push(jobs).await;
         Ok(Json(now))
     };
     tokio::spawn(retrying.in_current_span()).await.map_err(Problem::internal)?
@@ -163,22 +163,22 @@ pub(crate) async fn retry(about: AboutGroup, once: Once) -> Result<Json<OneGroup
 
 /// A request about one group that takes no parameters.
 pub(crate) struct AboutGroup {
-    app: App,
+    app: AppState,
     caller: Caller,
     id: GroupId,
 }
 
 impl AboutGroup {
     async fn find(&self, conn: &mut PgConnection) -> Result<GroupDetail> {
-        let found = self.app.receiver.queue.groups().get_in(conn, self.id).await?;
+        let found = self.app.queue.groups().get_in(conn, self.id).await?;
         let seen = found.filter(|found| self.caller.may_see(found.group.client_id));
         seen.ok_or_else(|| Problem::not_found("group", self.id, "/v1/groups"))
     }
 
     /// The group, unless it is an upload's or a billing run's: the end of one is more than the end of its jobs.
     async fn steerable(&self) -> Result<GroupView> {
-        let group = self.find(&mut *self.app.receiver.pool.acquire().await?).await?.group;
-        let Some(owner) = Owner::of_group(&self.app.receiver.pool, self.id).await? else { return Ok(group) };
+        let group = self.find(&mut *self.app.pool.acquire().await?).await?.group;
+        let Some(owner) = Owner::of_group(&self.app.pool, self.id).await? else { return Ok(group) };
         let detail = format!("The group is {owner}'s. {} cancels it; one that has failed is made anew.", owner.end());
         Err(Problem::new(Code::WrongState, detail).about(owner.id()))
     }
@@ -201,10 +201,10 @@ impl AboutGroup {
     }
 }
 
-impl FromRequestParts<App> for AboutGroup {
+impl FromRequestParts<AppState> for AboutGroup {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let id = Named::from_request_parts(parts, app).await?.id("group", "/v1/groups")?;
         Params::of(&parts.uri).finish()?;

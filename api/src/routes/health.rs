@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Operator,
     openapi::NotOperator,
     problem::{Code, FieldError, Problem, ProblemBody, Result},
@@ -41,9 +41,9 @@ pub(crate) async fn healthz() -> Json<Health> {
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "about",
     responses((status = 200, description = "It can", body = Health),
     (status = 503, description = "`errors` says what is missing", body = ProblemBody, content_type = "application/problem+json")))]
-pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>> {
+pub(crate) async fn readyz(State(app): State<AppState>) -> Result<Json<Health>> {
     let (postgres, redis) = tokio::join!(
-        tokio::time::timeout(PATIENCE, database::ready(&app.receiver.pool)),
+        tokio::time::timeout(PATIENCE, database::ready(&app.pool)),
         tokio::time::timeout(PATIENCE, examine(&app)),
     );
     let late = |_| "does not answer".to_owned();
@@ -65,8 +65,8 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>> {
     Err(Problem::new(Code::NotReady, missing.join("; ")).errors(errors))
 }
 
-async fn examine(app: &App) -> Result<Option<Unfit>, RedisError> {
-    let mut connection = app.receiver.events.client().get_multiplexed_async_connection().await?;
+async fn examine(app: &AppState) -> Result<Option<Unfit>, RedisError> {
+    let mut connection = app.events.client().get_multiplexed_async_connection().await?;
     broker::examine(&mut connection).await
 }
 

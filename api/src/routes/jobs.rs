@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     openapi::{Absent, NotOperator},
@@ -34,16 +34,16 @@ use filter::{Filter, JobsQuery};
 /// milliseconds.
 #[utoipa::path(get, path = "/v1/jobs", operation_id = "listJobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, description = "A page", body = JobList), NotOperator, Absent))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<JobList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<JobList>> {
     let mut query = Params::of(&uri);
     let filter = Filter::take(&mut query);
     let limit = query.limit();
     let after = query.take::<cursor::Jobs>("cursor").map(cursor::Jobs::id);
     let counted = query.flag("total");
     query.finish()?;
-    let pool = &app.receiver.pool;
+    let pool = &app.pool;
     let filter = filter.seen_by(&caller, pool).await?;
-    let jobs = app.receiver.queue.jobs();
+    let jobs = app.queue.jobs();
     let page = jobs.list(&filter, after, u16::try_from(limit).unwrap_or(200)).await?;
     let total = if counted { Some(jobs.count(&filter).await?) } else { None };
     let names = Names::of(pool, page.jobs.iter().map(|job| job.client_id)).await?;
@@ -58,13 +58,13 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 #[utoipa::path(get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The job", body = OneJob)))]
 pub(crate) async fn one(about: About) -> Result<Json<OneJob>> {
-    let mut conn = about.app.receiver.pool.acquire().await?;
+    let mut conn = about.app.pool.acquire().await?;
     about.show(&mut conn).await.map(Json)
 }
 
 /// A request about one job that takes no parameters.
 pub(crate) struct About {
-    app: App,
+    app: AppState,
     caller: Caller,
     id: Uuid,
 }
@@ -72,7 +72,7 @@ pub(crate) struct About {
 impl About {
     /// The job, if it is there for the caller.
     async fn find(&self, conn: &mut PgConnection) -> Result<JobDetail> {
-        let found = self.app.receiver.queue.jobs().get_in(conn, self.id).await?;
+        let found = self.app.queue.jobs().get_in(conn, self.id).await?;
         let seen = found.filter(|found| self.caller.may_see(found.job.client_id));
         seen.ok_or_else(|| Problem::not_found("job", self.id, "/v1/jobs"))
     }
@@ -85,10 +85,10 @@ impl About {
     }
 }
 
-impl FromRequestParts<App> for About {
+impl FromRequestParts<AppState> for About {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let id = Named::from_request_parts(parts, app).await?.id("job", "/v1/jobs")?;
         Params::of(&parts.uri).finish()?;

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     params::Params,
@@ -65,7 +65,7 @@ struct MailQuery {
 /// Your mails, newest first
 #[utoipa::path(get, path = "/v1/mail", operation_id = "listMails", tag = "mail", params(MailQuery),
     responses((status = 200, description = "A page", body = MailList)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<MailList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<MailList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let filter = read::Filter {
@@ -76,7 +76,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
         limit: limit + 1,
     };
     query.finish()?;
-    let found = read::list(&app.receiver.pool, caller.id(), &filter).await?;
+    let found = read::list(&app.pool, caller.id(), &filter).await?;
     let (items, next_cursor) = cursor::Mails::page(found, limit, |last| cursor::Mails::after_id(last.id));
     Ok(Json(MailList { items, next_cursor }))
 }
@@ -85,7 +85,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 #[utoipa::path(get, path = "/v1/mail/{id}", operation_id = "getMail", tag = "mail", params(("id" = Uuid, Path, description = "The mail")),
     responses((status = 200, description = "The mail", body = MailText)))]
 pub(crate) async fn one(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
     uri: Uri,
@@ -100,11 +100,16 @@ pub(crate) async fn one(
 /// Mails are kept when there is no mail server, or when the server's setting says so.
 #[utoipa::path(get, path = "/v1/mail/{id}/eml", operation_id = "getMailFile", tag = "mail", params(("id" = Uuid, Path, description = "The mail")),
     responses((status = 200, description = "The mail", content_type = "message/rfc822", body = Vec<u8>)))]
-pub(crate) async fn eml(State(app): State<App>, caller: Caller, Path(id): Path<String>, uri: Uri) -> Result<Response> {
+pub(crate) async fn eml(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response> {
     Params::of(&uri).finish()?;
     let (mail, _) = find(&app, &caller, &id).await?;
     let gone = || Problem::new(Code::NotFound, "The mail was not kept: GRISTMILL_MAIL_KEEP is not set on the worker.");
-    let raw = kept(&*app.receiver.store, mail.id).await.map_err(Problem::unavailable)?.ok_or_else(gone)?;
+    let raw = kept(&*app.uploads.store, mail.id).await.map_err(Problem::unavailable)?.ok_or_else(gone)?;
     let name = format!("attachment; filename=\"{}.eml\"", mail.id);
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("message/rfc822")),
@@ -114,9 +119,9 @@ pub(crate) async fn eml(State(app): State<App>, caller: Caller, Path(id): Path<S
 }
 
 /// The client's mail; another client's is not there.
-async fn find(app: &App, caller: &Caller, id: &str) -> Result<(read::Mail, Option<String>)> {
+async fn find(app: &AppState, caller: &Caller, id: &str) -> Result<(read::Mail, Option<String>)> {
     let parsed: Uuid = id.parse().map_err(|_| none(id))?;
-    read::find(&app.receiver.pool, caller.id(), parsed).await?.ok_or_else(|| none(id))
+    read::find(&app.pool, caller.id(), parsed).await?.ok_or_else(|| none(id))
 }
 
 fn none(id: &str) -> Problem {

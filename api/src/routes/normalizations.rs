@@ -19,7 +19,7 @@ pub(crate) use self::{
 };
 use super::transactions::Merchant;
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     idempotency::Once,
@@ -116,7 +116,7 @@ impl From<Request> for Normalization {
 #[utoipa::path(post, path = "/v1/normalizations", operation_id = "createNormalization", tag = "normalizations", request_body = NewNormalization,
     responses((status = 202, description = "It will be answered", body = Accepted, headers(("Location" = String, description = "The request"))), BadTransaction))]
 pub(crate) async fn create(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
@@ -132,7 +132,7 @@ pub(crate) async fn create(
 #[utoipa::path(post, path = "/v1/normalizations/batch", operation_id = "createNormalizations", tag = "normalizations",
     request_body = NewNormalizations, responses((status = 202, description = "All will be answered", body = AcceptedMany), BadTransaction))]
 pub(crate) async fn batch(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
@@ -144,12 +144,12 @@ pub(crate) async fn batch(
         return Err(Problem::new(Code::InvalidBody, detail));
     }
     let new = wanted::check(&new.items)?;
-    let mut tx = app.receiver.pool.begin().await?;
-    let (ids, jobs) = requests::create(&mut tx, &app.receiver.queue, caller.id(), &new, Vec::new()).await?;
+    let mut tx = app.pool.begin().await?;
+    let (ids, jobs) = requests::create(&mut tx, &app.queue, caller.id(), &new, Vec::new()).await?;
     let accepted = AcceptedMany { items: ids.into_iter().map(|request_id| Accepted { request_id }).collect() };
     once.keep(&mut tx, StatusCode::ACCEPTED, None, &accepted).await?;
     tx.commit().await?;
-    app.receiver.queue.push(jobs).await;
+    app.queue.push(jobs).await;
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 
@@ -160,7 +160,7 @@ pub(crate) async fn batch(
     params(("client-id" = String, Header, description = "The number or the name of the client that the key is of")),
     responses((status = 202, description = "It will be answered", body = Accepted, headers(("Location" = String, description = "The request"))), BadTransaction, NotOperator))]
 pub(crate) async fn normalize_merchant(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
@@ -179,7 +179,7 @@ pub(crate) async fn normalize_merchant(
 }
 
 async fn one_accepted(
-    app: &App,
+    app: &AppState,
     caller: &Caller,
     once: &Once,
     new: &NewNormalization,
@@ -188,12 +188,12 @@ async fn one_accepted(
     let place = |id: Uuid| HeaderValue::try_from(format!("/v1/normalizations/{id}")).map_err(Problem::internal);
     let accepted = if once.is_wanted() {
         // Its answer is part of its transaction, so it has one of its own.
-        let mut tx = app.receiver.pool.begin().await?;
-        let (ids, jobs) = requests::create(&mut tx, &app.receiver.queue, caller.id(), &new, Vec::new()).await?;
+        let mut tx = app.pool.begin().await?;
+        let (ids, jobs) = requests::create(&mut tx, &app.queue, caller.id(), &new, Vec::new()).await?;
         let accepted = Accepted { request_id: ids.first().copied().ok_or_else(|| Problem::internal("no request"))? };
         once.keep(&mut tx, StatusCode::ACCEPTED, Some(&place(accepted.request_id)?), &accepted).await?;
         tx.commit().await?;
-        app.receiver.queue.push(jobs).await;
+        app.queue.push(jobs).await;
         accepted
     } else {
         Accepted { request_id: app.normalizing.ask(Asked::here(caller.id(), new.remove(0))).await }
@@ -218,12 +218,12 @@ struct NormalizationsQuery {
 /// Your normalizations
 #[utoipa::path(get, path = "/v1/normalizations", operation_id = "listNormalizations", tag = "normalizations", params(NormalizationsQuery),
     responses((status = 200, description = "A page, the newest first", body = NormalizationList)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<NormalizationList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<NormalizationList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let before = query.take::<cursor::Normalizations>("cursor").map(cursor::Normalizations::id);
     query.finish()?;
-    let found = requests::list(&app.receiver.pool, caller.id(), before, i64::from(limit) + 1).await?;
+    let found = requests::list(&app.pool, caller.id(), before, i64::from(limit) + 1).await?;
     let (rows, next_cursor) =
         cursor::Normalizations::page(found, limit, |last| cursor::Normalizations::after_id(last.id));
     Ok(Json(NormalizationList { items: rows.into_iter().map(Normalization::from).collect(), next_cursor }))
@@ -233,10 +233,15 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 #[utoipa::path(get, path = "/v1/normalizations/{id}", operation_id = "getNormalization", tag = "normalizations",
     params(("id" = Uuid, Path, description = "The request")),
     responses((status = 200, description = "The request", body = Normalization)))]
-pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Normalization>> {
+pub(crate) async fn one(
+    State(app): State<AppState>,
+    caller: Caller,
+    name: Named,
+    uri: Uri,
+) -> Result<Json<Normalization>> {
     Params::of(&uri).finish()?;
     let id = name.id("normalization", "/v1/normalizations")?;
-    let found = requests::find(&app.receiver.pool, id).await?.filter(|found| found.client_id == caller.id());
+    let found = requests::find(&app.pool, id).await?.filter(|found| found.client_id == caller.id());
     found.map(|found| Json(found.into())).ok_or_else(|| {
         Problem::new(Code::NotFound, format!("There is no normalization '{id}'. GET /v1/normalizations lists yours."))
     })

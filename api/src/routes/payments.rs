@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     idempotency::Once,
     json::Body,
@@ -139,20 +139,20 @@ async fn told(
 #[utoipa::path(post, path = "/v1/payments", operation_id = "createPayment", tag = "bills", request_body = NewPayment,
     responses((status = 201, description = "Recorded", body = Payment), (status = 200, description = "Recorded before", body = Payment), BadPayment, Absent))]
 pub(crate) async fn create(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
     Body(new): Body<NewPayment>,
 ) -> Result<(StatusCode, Json<Payment>)> {
     Params::of(&uri).finish()?;
-    let settings = settings::find(&app.receiver.pool, caller.id()).await?;
+    let settings = settings::find(&app.pool, caller.id()).await?;
     let notice = new.check(&settings.time_zone).map_err(|errors| {
         let detail = errors.first().map_or_else(String::new, |first| format!("{}: {}.", first.field, first.detail));
         Problem::new(Code::InvalidPayment, detail).errors(errors)
     })?;
-    let queue = &app.receiver.queue;
-    let mut tx = app.receiver.pool.begin().await?;
+    let queue = &app.queue;
+    let mut tx = app.pool.begin().await?;
     let (recorded, credited) = match payments::record(&mut tx, caller.id(), &notice).await {
         Ok(recorded) => recorded,
         Err(error @ PaymentError::NoDebt(_)) => {

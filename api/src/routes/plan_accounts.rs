@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     json::Body,
@@ -77,12 +77,12 @@ struct PlansQuery {
 /// The plans that your claims are paid from
 #[utoipa::path(get, path = "/v1/plan-accounts", operation_id = "listPlanAccounts", tag = "claims", params(PlansQuery),
     responses((status = 200, description = "A page of them", body = PlanAccountList)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<PlanAccountList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<PlanAccountList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let after = query.take::<cursor::PlanAccounts>("cursor").map_or(0, cursor::PlanAccounts::line);
     query.finish()?;
-    let found = books::plans(&app.receiver.pool, caller.id(), after, i64::from(limit) + 1).await?;
+    let found = books::plans(&app.pool, caller.id(), after, i64::from(limit) + 1).await?;
     let (rows, next_cursor) =
         cursor::PlanAccounts::page(found, limit, |last| cursor::PlanAccounts::after_line(last.id));
     Ok(Json(PlanAccountList { items: rows.into_iter().map(PlanAccount::from).collect(), next_cursor }))
@@ -96,7 +96,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     params(("name" = String, Path, description = "The plan's group")), request_body = Freezing,
     responses((status = 200, description = "As it is now", body = PlanAccount)))]
 pub(crate) async fn put(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     Named(plan): Named,
     uri: Uri,
@@ -109,8 +109,8 @@ pub(crate) async fn put(
     if reason.as_ref().is_some_and(|reason| reason.contains('\0') || reason.chars().count() > 500) {
         return Err(Problem::bad_field("reason", "has more than 500 characters, or a NUL in it"));
     }
-    let queue = &app.receiver.queue;
-    let mut tx = app.receiver.pool.begin().await?;
+    let queue = &app.queue;
+    let mut tx = app.pool.begin().await?;
     books::freeze(&mut *tx, caller.id(), &plan, frozen, reason.as_deref()).await?;
     let mut jobs = Enqueued::default();
     if !frozen {

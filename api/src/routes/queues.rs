@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Operator,
     idempotency::Once,
     json::Whole,
@@ -33,9 +33,9 @@ pub(crate) struct QueueList {
 /// Those that have jobs to do, a worker, or something that was said of them.
 #[utoipa::path(get, path = "/v1/queues", operation_id = "listQueues", tag = "queues",
     responses((status = 200, description = "All of them, by name", body = QueueList), NotOperator))]
-pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Result<Json<QueueList>> {
+pub(crate) async fn list(State(app): State<AppState>, _: Operator, uri: Uri) -> Result<Json<QueueList>> {
     Params::of(&uri).finish()?;
-    Ok(Json(QueueList { items: app.receiver.queue.queues().list().await? }))
+    Ok(Json(QueueList { items: app.queue.queues().list().await? }))
 }
 
 /// One queue
@@ -108,21 +108,21 @@ impl AboutQueue {
     }
 }
 
-impl FromRequestParts<App> for AboutQueue {
+impl FromRequestParts<AppState> for AboutQueue {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self> {
         Operator::from_request_parts(parts, app).await?;
         let Named(name) = Named::from_request_parts(parts, app).await?;
         Params::of(&parts.uri).finish()?;
         if name.chars().count() > 100 || name.chars().any(is_unseen) {
             return Err(Problem::new(Code::NotFound, "No queue has such a name."));
         }
-        let queues = app.receiver.queue.queues();
+        let queues = app.queue.queues();
         // A typo would make a queue that nobody serves, and leave the one that was meant as it is.
         if !QUEUES.contains(&name.as_str()) && !queues.is_known(&name).await? {
             return Err(Problem::not_found("queue", name, "/v1/queues"));
         }
-        Ok(Self { pool: app.receiver.pool.clone(), queues, name })
+        Ok(Self { pool: app.pool.clone(), queues, name })
     }
 }

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use self::wanted::{NewReport, Priced, check, check_one};
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     idempotency::Once,
@@ -109,7 +109,7 @@ struct ReportsQuery {
 /// Those that you put here, and what your `reports_url` said of others.
 #[utoipa::path(get, path = "/v1/reports", operation_id = "listReports", tag = "usage", params(ReportsQuery),
     responses((status = 200, description = "A page", body = ReportList)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<ReportList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<ReportList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let after = query.take::<cursor::Reports>("cursor").map(cursor::Reports::text);
@@ -121,7 +121,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     .bind(caller.id())
     .bind(after.unwrap_or_default())
     .bind(i64::from(limit) + 1)
-    .fetch_all(&app.receiver.pool)
+    .fetch_all(&app.pool)
     .await?;
     let (rows, next_cursor) = cursor::page(found, limit, |last| cursor::Reports::after(last.id.clone()));
     Ok(Json(ReportList { items: rows.into_iter().map(Report::from).collect(), next_cursor }))
@@ -130,9 +130,9 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
 /// One report
 #[utoipa::path(get, path = "/v1/reports/{id}", operation_id = "getReport", tag = "usage", params(("id" = String, Path, description = "The report")),
     responses((status = 200, description = "The report", body = Report)))]
-pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Report>> {
+pub(crate) async fn one(State(app): State<AppState>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Report>> {
     Params::of(&uri).finish()?;
-    find(&app.receiver.pool, caller.id(), &name.0).await.map(Json)
+    find(&app.pool, caller.id(), &name.0).await.map(Json)
 }
 
 /// Put a report
@@ -141,7 +141,7 @@ pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri
 #[utoipa::path(put, path = "/v1/reports/{id}", operation_id = "putReport", tag = "usage", params(("id" = String, Path, description = "The report")),
     request_body = PutReport, responses((status = 200, description = "As it is now", body = Report), BadReport))]
 pub(crate) async fn put(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     uri: Uri,
@@ -151,8 +151,8 @@ pub(crate) async fn put(
     let PutReport { name: title, credit_cost } = new;
     let report = check_one(NewReport { id: name.0, name: title, credit_cost })?;
     let id = report.id.clone();
-    put_all(&app.receiver.pool, caller.id(), vec![report]).await?;
-    find(&app.receiver.pool, caller.id(), &id).await.map(Json)
+    put_all(&app.pool, caller.id(), vec![report]).await?;
+    find(&app.pool, caller.id(), &id).await.map(Json)
 }
 
 /// Put up to 10,000 reports
@@ -161,7 +161,7 @@ pub(crate) async fn put(
 #[utoipa::path(post, path = "/v1/reports/batch", operation_id = "putReports", tag = "usage", request_body = ReportBatch,
     responses((status = 200, description = "They are there", body = ReportsPut), BadReport))]
 pub(crate) async fn batch(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
@@ -170,7 +170,7 @@ pub(crate) async fn batch(
     Params::of(&uri).finish()?;
     let reports = check(new.items)?;
     let put = reports.len();
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     put_all(&mut *tx, caller.id(), reports).await?;
     let put = ReportsPut { put };
     once.keep(&mut tx, StatusCode::OK, None, &put).await?;
@@ -183,12 +183,12 @@ pub(crate) async fn batch(
 /// Messages of uploads that have not met it cost what their texts do. One that your `reports_url` knows is asked for again.
 #[utoipa::path(delete, path = "/v1/reports/{id}", operation_id = "deleteReport", tag = "usage",
     params(("id" = String, Path, description = "The report")), responses((status = 204, description = "It is gone")))]
-pub(crate) async fn delete(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {
+pub(crate) async fn delete(State(app): State<AppState>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {
     Params::of(&uri).finish()?;
     let deleted = sqlx::query("delete from reports where client_id = $1 and id = $2 and name is not null")
         .bind(caller.id())
         .bind(storable(&name.0)?)
-        .execute(&app.receiver.pool)
+        .execute(&app.pool)
         .await?;
     if deleted.rows_affected() == 0 {
         return Err(none(&name.0));

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Operator,
     cursor,
     idempotency::Once,
@@ -72,9 +72,9 @@ struct TicksQuery {
 /// Every schedule
 #[utoipa::path(get, path = "/v1/schedules", operation_id = "listSchedules", tag = "schedules",
     responses((status = 200, description = "All of them, by name", body = ScheduleList), NotOperator))]
-pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Result<Json<ScheduleList>> {
+pub(crate) async fn list(State(app): State<AppState>, _: Operator, uri: Uri) -> Result<Json<ScheduleList>> {
     Params::of(&uri).finish()?;
-    let items = app.receiver.queue.schedules().list().await.map_err(problem)?;
+    let items = app.queue.schedules().list().await.map_err(problem)?;
     Ok(Json(ScheduleList { items }))
 }
 
@@ -90,7 +90,12 @@ pub(crate) async fn one(about: AboutSchedule) -> Result<Json<ScheduleView>> {
 #[utoipa::path(get, path = "/v1/schedules/{name}/ticks", operation_id = "listTicks", tag = "schedules",
     params(("name" = String, Path, description = "The schedule"), TicksQuery),
     responses((status = 200, description = "A page", body = TickList), NotOperator))]
-pub(crate) async fn ticks(State(app): State<App>, _: Operator, Named(name): Named, uri: Uri) -> Result<Json<TickList>> {
+pub(crate) async fn ticks(
+    State(app): State<AppState>,
+    _: Operator,
+    Named(name): Named,
+    uri: Uri,
+) -> Result<Json<TickList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let before = query.take::<cursor::Ticks>("cursor").map(|cursor| {
@@ -98,7 +103,7 @@ pub(crate) async fn ticks(State(app): State<App>, _: Operator, Named(name): Name
         Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
     });
     query.finish()?;
-    let schedules = app.receiver.queue.schedules();
+    let schedules = app.queue.schedules();
     let page = schedules.ticks(&name, before, u16::try_from(limit).unwrap_or(200)).await.map_err(problem)?;
     let next = |at: Timestamp| cursor::Ticks::of(u128::from(at.as_microsecond().unsigned_abs())).to_string();
     Ok(Json(TickList { items: page.ticks, next_cursor: page.next.map(next) }))
@@ -131,8 +136,8 @@ pub(crate) async fn delete(about: AboutSchedule) -> Result<StatusCode> {
 #[utoipa::path(post, path = "/v1/schedules/{name}/pause", operation_id = "pauseSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
     responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator))]
-pub(crate) async fn pause(State(app): State<App>, about: AboutSchedule, once: Once) -> Result<Json<ScheduleView>> {
-    let mut tx = app.receiver.pool.begin().await?;
+pub(crate) async fn pause(State(app): State<AppState>, about: AboutSchedule, once: Once) -> Result<Json<ScheduleView>> {
+    let mut tx = app.pool.begin().await?;
     let schedule = about.schedules.pause_in(&mut tx, &about.name).await.map_err(problem)?;
     once.keep(&mut tx, StatusCode::OK, None, &schedule).await?;
     tx.commit().await?;
@@ -145,8 +150,12 @@ pub(crate) async fn pause(State(app): State<App>, about: AboutSchedule, once: On
 #[utoipa::path(post, path = "/v1/schedules/{name}/resume", operation_id = "resumeSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
     responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator))]
-pub(crate) async fn resume(State(app): State<App>, about: AboutSchedule, once: Once) -> Result<Json<ScheduleView>> {
-    let mut tx = app.receiver.pool.begin().await?;
+pub(crate) async fn resume(
+    State(app): State<AppState>,
+    about: AboutSchedule,
+    once: Once,
+) -> Result<Json<ScheduleView>> {
+    let mut tx = app.pool.begin().await?;
     let schedule = about.schedules.resume_in(&mut tx, &about.name).await.map_err(problem)?;
     once.keep(&mut tx, StatusCode::OK, None, &schedule).await?;
     tx.commit().await?;
@@ -160,11 +169,11 @@ pub(crate) async fn resume(State(app): State<App>, about: AboutSchedule, once: O
     params(("name" = String, Path, description = "The schedule")),
     responses((status = 202, description = "The job is enqueued", body = TickView), NotOperator))]
 pub(crate) async fn run(
-    State(app): State<App>,
+    State(app): State<AppState>,
     about: AboutSchedule,
     once: Once,
 ) -> Result<(StatusCode, Json<TickView>)> {
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     let tick = about.schedules.run_in(&mut tx, &about.name).await.map_err(problem)?;
     once.keep(&mut tx, StatusCode::ACCEPTED, None, &tick).await?;
     tx.commit().await?;
@@ -178,14 +187,14 @@ pub(crate) struct AboutSchedule {
     name: String,
 }
 
-impl FromRequestParts<App> for AboutSchedule {
+impl FromRequestParts<AppState> for AboutSchedule {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self> {
         Operator::from_request_parts(parts, app).await?;
         let Named(name) = Named::from_request_parts(parts, app).await?;
         Params::of(&parts.uri).finish()?;
-        Ok(Self { schedules: app.receiver.queue.schedules(), name })
+        Ok(Self { schedules: app.queue.schedules(), name })
     }
 }
 

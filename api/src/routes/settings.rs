@@ -8,7 +8,7 @@ use http::Uri;
 pub(crate) use gristmill_billing::settings::Settings;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     json::Whole,
     openapi::BadSettings,
@@ -19,9 +19,9 @@ use crate::{
 /// Your settings
 #[utoipa::path(get, path = "/v1/settings", operation_id = "getSettings", tag = "settings",
     responses((status = 200, description = "All of them, the defaults where nothing was set", body = Settings)))]
-pub(crate) async fn get(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<Settings>> {
+pub(crate) async fn get(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<Settings>> {
     Params::of(&uri).finish()?;
-    Ok(Json(settings::find(&app.receiver.pool, caller.id()).await?))
+    Ok(Json(settings::find(&app.pool, caller.id()).await?))
 }
 
 fn no_address(text: &str) -> String {
@@ -34,7 +34,7 @@ fn no_address(text: &str) -> String {
 #[utoipa::path(put, path = "/v1/settings", operation_id = "putSettings", tag = "settings", request_body = Settings,
     responses((status = 200, description = "As they are now", body = Settings), BadSettings))]
 pub(crate) async fn put(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     uri: Uri,
     Whole(new): Whole<Settings>,
@@ -69,7 +69,7 @@ pub(crate) async fn put(
         let detail = format!("{}: {}.", first.field, first.detail);
         return Err(Problem::new(Code::InvalidSettings, detail).errors(errors));
     }
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     settings::put(&mut *tx, caller.id(), &new).await?;
     dunning::rearrange(&mut tx, caller.id(), &new).await?;
     tx.commit().await?;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::uploads::{prefers_csv, vary};
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     money::Money,
@@ -113,13 +113,18 @@ struct TransactionsQuery {
 /// currency that the file did not name is `XXX`.
 #[utoipa::path(get, path = "/v1/transactions", operation_id = "listTransactions", tag = "normalizations", params(TransactionsQuery),
     responses((status = 200, description = "A page, or the file", content((TransactionList = "application/json"), (String = "text/csv"))), Absent, NoReceipt))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response> {
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let after = query.take::<cursor::Transactions>("cursor").map_or(0, cursor::Transactions::line);
     let upload_id = query.id("upload_id");
     let upload_id = query.finish_with("upload_id", upload_id, || "missing: name the upload".to_owned())?;
-    let pool = &app.receiver.pool;
+    let pool = &app.pool;
     let completed: Option<bool> = sqlx::query_scalar(
         "select state = 'completed' from uploads where id = $1 and client_id = $2 and kind = 'transactions'",
     )

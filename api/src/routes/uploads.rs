@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::{Caller, forbidden},
     cursor,
     openapi::{Absent, NoReceipt, NotOperator, Over},
@@ -76,7 +76,7 @@ struct ListQuery {
 /// A client's key lists its own, an operator's those of all clients.
 #[utoipa::path(get, path = "/v1/uploads", operation_id = "listUploads", tag = "uploads", params(ListQuery),
     responses((status = 200, description = "A page", body = UploadList), NotOperator, Absent))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<UploadList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<UploadList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let filter = read::Filter {
@@ -88,7 +88,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Re
     };
     let client = query.take::<String>("client");
     query.finish()?;
-    let pool = &app.receiver.pool;
+    let pool = &app.pool;
     let named = |client: Option<String>, upload| ListedUpload { upload, client };
     let found: Vec<ListedUpload> = match client {
         Some(name) if caller.is_operator() => {
@@ -124,7 +124,7 @@ pub(crate) async fn one(about: About) -> Result<Json<Upload>> {
 pub(crate) async fn receipt(about: About) -> Result<Json<read::Receipt>> {
     let upload = about.find().await?;
     let id = upload.id;
-    let receipt = read::receipt(&about.app.receiver.pool, id).await?.ok_or_else(|| {
+    let receipt = read::receipt(&about.app.pool, id).await?.ok_or_else(|| {
         let what_to_do =
             if upload.state.is_final() { "it will not have a receipt" } else { "watch its events and ask again" };
         Problem::new(Code::NotCompleted, format!("The upload is {}, not completed: {what_to_do}.", upload.state))
@@ -140,8 +140,8 @@ pub(crate) async fn receipt(about: About) -> Result<Json<read::Receipt>> {
 pub(crate) async fn remove(about: About) -> Result<(StatusCode, HeaderMap, Json<Upload>)> {
     let About { app, caller, id } = about;
     // On a task of its own: once begun it is finished, even if the client hangs up.
-    let (receiver, client_id) = (app.receiver.clone(), caller.id());
-    let removing = tokio::spawn(trace::carry(async move { receiver.remove(client_id, id).await }));
+    let (uploads, client_id) = (app.uploads.clone(), caller.id());
+    let removing = tokio::spawn(trace::carry(async move { uploads.remove(client_id, id).await }));
     match removing.await.map_err(Problem::internal)? {
         Ok(Removed::Cancelled(upload) | Removed::Undone(upload)) => {
             Ok((StatusCode::ACCEPTED, location(id), Json(upload)))
@@ -156,7 +156,7 @@ pub(crate) async fn remove(about: About) -> Result<(StatusCode, HeaderMap, Json<
 
 /// A request about one upload that takes no parameters.
 pub(crate) struct About {
-    app: App,
+    app: AppState,
     caller: Caller,
     id: Uuid,
 }
@@ -167,10 +167,10 @@ impl About {
     }
 }
 
-impl FromRequestParts<App> for About {
+impl FromRequestParts<AppState> for About {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let UploadId(id) = UploadId::from_request_parts(parts, app).await?;
         Params::of(&parts.uri).finish()?;
@@ -179,8 +179,8 @@ impl FromRequestParts<App> for About {
 }
 
 /// The client's upload; another client's is not there.
-async fn find(app: &App, caller: &Caller, id: Uuid) -> Result<Upload> {
-    read::find(&app.receiver.pool, caller.id(), id).await?.ok_or_else(|| Problem::no_such_upload(id))
+async fn find(app: &AppState, caller: &Caller, id: Uuid) -> Result<Upload> {
+    read::find(&app.pool, caller.id(), id).await?.ok_or_else(|| Problem::no_such_upload(id))
 }
 
 fn location(id: Uuid) -> HeaderMap {

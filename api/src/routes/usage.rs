@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use self::period::Period;
 use super::uploads::{prefers, vary};
-use crate::{app::App, auth::Caller, cursor, params::Params, problem::Result};
+use crate::{app::AppState, auth::Caller, cursor, params::Params, problem::Result};
 
 // The documentation macros make an item beside each handler.
 pub(crate) use daily::*;
@@ -121,8 +121,13 @@ struct UsageQuery {
 /// line each. A message whose report was unknown when it was taken, or that named none, has no `report_name`.
 #[utoipa::path(get, path = "/v1/usage", operation_id = "listUsage", tag = "usage", params(UsageQuery),
     responses((status = 200, description = "A page, or all of it", content((Usage = "application/json"), (MessageUsage = "application/x-ndjson")))))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response> {
-    let pool = &app.receiver.pool;
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let pool = &app.pool;
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let after = query.take_by("cursor", |text| {

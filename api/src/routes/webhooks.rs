@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     idempotency::Once,
     json::Body,
@@ -94,7 +94,7 @@ const LIST: &str = "/v1/webhooks";
 #[utoipa::path(post, path = "/v1/webhooks", operation_id = "createWebhook", tag = "webhooks", request_body = NewWebhook,
     responses((status = 201, description = "Made; the secret is shown this once", body = WebhookSecret), NotNow))]
 pub(crate) async fn create(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
@@ -105,7 +105,7 @@ pub(crate) async fn create(
     let events = check_events(new.events)?;
     let description = check_description(new.description)?;
     let new = NewEndpoint { url, events, description, scheme: new.signature, old_callback: false };
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     let (webhook, secret) = endpoints::create(&mut *tx, caller.id(), &new).await?;
     let place = HeaderValue::try_from(format!("{LIST}/{}", webhook.id)).map_err(Problem::internal)?;
     let made = WebhookSecret::of(webhook, secret);
@@ -117,15 +117,15 @@ pub(crate) async fn create(
 /// Your webhooks, newest first
 #[utoipa::path(get, path = "/v1/webhooks", operation_id = "listWebhooks", tag = "webhooks",
     responses((status = 200, description = "All of them", body = WebhookList)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<WebhookList>> {
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<WebhookList>> {
     Params::of(&uri).finish()?;
-    Ok(Json(WebhookList { items: endpoints::list(&app.receiver.pool, caller.id()).await? }))
+    Ok(Json(WebhookList { items: endpoints::list(&app.pool, caller.id()).await? }))
 }
 
 /// One webhook
 #[utoipa::path(get, path = "/v1/webhooks/{id}", operation_id = "getWebhook", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The webhook")), responses((status = 200, description = "The webhook", body = Endpoint)))]
-pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
+pub(crate) async fn one(State(app): State<AppState>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Endpoint>> {
     Params::of(&uri).finish()?;
     Ok(Json(find(&app, &caller, &name).await?))
 }
@@ -135,7 +135,7 @@ pub(crate) async fn one(State(app): State<App>, caller: Caller, name: Named, uri
     params(("id" = Uuid, Path, description = "The webhook")), request_body = WebhookChange,
     responses((status = 200, description = "As it is now", body = Endpoint)))]
 pub(crate) async fn change(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     uri: Uri,
@@ -157,7 +157,7 @@ pub(crate) async fn change(
 #[utoipa::path(post, path = "/v1/webhooks/{id}/disable", operation_id = "disableWebhook", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The webhook")), responses((status = 200, description = "As it is now", body = Endpoint)))]
 pub(crate) async fn disable(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     once: Once,
@@ -173,7 +173,7 @@ pub(crate) async fn disable(
 #[utoipa::path(post, path = "/v1/webhooks/{id}/enable", operation_id = "enableWebhook", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The webhook")), responses((status = 200, description = "As it is now", body = Endpoint)))]
 pub(crate) async fn enable(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     once: Once,
@@ -190,14 +190,14 @@ pub(crate) async fn enable(
     params(("id" = Uuid, Path, description = "The webhook")),
     responses((status = 200, description = "The new secret, shown this once", body = WebhookSecret)))]
 pub(crate) async fn rotate(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     once: Once,
     uri: Uri,
 ) -> Result<Json<WebhookSecret>> {
     Params::of(&uri).finish()?;
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     let rotated = endpoints::rotate(&mut *tx, caller.id(), id(&name)?).await?;
     let (webhook, secret) = rotated.ok_or_else(|| none(&name))?;
     let rotated = WebhookSecret::of(webhook, secret);
@@ -209,9 +209,9 @@ pub(crate) async fn rotate(
 /// Take a webhook away
 #[utoipa::path(delete, path = "/v1/webhooks/{id}", operation_id = "deleteWebhook", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The webhook")), responses((status = 204, description = "It is gone")))]
-pub(crate) async fn delete(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {
+pub(crate) async fn delete(State(app): State<AppState>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {
     Params::of(&uri).finish()?;
-    match endpoints::delete(&app.receiver.pool, caller.id(), id(&name)?).await? {
+    match endpoints::delete(&app.pool, caller.id(), id(&name)?).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(none(&name)),
     }
@@ -226,12 +226,12 @@ fn id(name: &Named) -> Result<Uuid> {
 }
 
 /// The client's webhook; another client's is not there.
-async fn find(app: &App, caller: &Caller, name: &Named) -> Result<Endpoint> {
-    endpoints::find(&app.receiver.pool, caller.id(), id(name)?).await?.ok_or_else(|| none(name))
+async fn find(app: &AppState, caller: &Caller, name: &Named) -> Result<Endpoint> {
+    endpoints::find(&app.pool, caller.id(), id(name)?).await?.ok_or_else(|| none(name))
 }
 
-async fn changed(app: &App, caller: &Caller, name: &Named, once: Once, change: &Change) -> Result<Json<Endpoint>> {
-    let mut tx = app.receiver.pool.begin().await?;
+async fn changed(app: &AppState, caller: &Caller, name: &Named, once: Once, change: &Change) -> Result<Json<Endpoint>> {
+    let mut tx = app.pool.begin().await?;
     let changed = endpoints::change(&mut *tx, caller.id(), id(name)?, change).await?;
     let changed = changed.ok_or_else(|| none(name))?;
     once.keep(&mut tx, StatusCode::OK, None, &changed).await?;
@@ -239,7 +239,7 @@ async fn changed(app: &App, caller: &Caller, name: &Named, once: Once, change: &
     Ok(Json(changed))
 }
 
-fn check_url(app: &App, url: &str) -> Result<String> {
+fn check_url(app: &AppState, url: &str) -> Result<String> {
     app.outbound.check(url.trim()).map(Into::into).map_err(|error| Problem::bad_field("url", error))
 }
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Operator,
     idempotency::Once,
     openapi::NotOperator,
@@ -34,9 +34,9 @@ pub(crate) struct Draining {
 /// Every worker, with what it runs
 #[utoipa::path(get, path = "/v1/workers", operation_id = "listWorkers", tag = "workers",
     responses((status = 200, description = "All of them", body = WorkerList), NotOperator))]
-pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Result<Json<WorkerList>> {
+pub(crate) async fn list(State(app): State<AppState>, _: Operator, uri: Uri) -> Result<Json<WorkerList>> {
     Params::of(&uri).finish()?;
-    Ok(Json(WorkerList { items: app.receiver.queue.workers().await? }))
+    Ok(Json(WorkerList { items: app.queue.workers().await? }))
 }
 
 /// Have a worker take no more jobs
@@ -45,7 +45,7 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, uri: Uri) -> Resul
 #[utoipa::path(post, path = "/v1/workers/{id}/drain", operation_id = "drainWorker", tag = "workers",
     params(("id" = Uuid, Path, description = "The worker")), responses((status = 200, description = "It is told", body = Draining), NotOperator))]
 pub(crate) async fn drain(
-    State(app): State<App>,
+    State(app): State<AppState>,
     _: Operator,
     once: Once,
     named: Named,
@@ -53,8 +53,8 @@ pub(crate) async fn drain(
 ) -> Result<Json<Draining>> {
     Params::of(&uri).finish()?;
     let id = named.id("worker", "/v1/workers")?;
-    let queue = &app.receiver.queue;
-    let mut tx = app.receiver.pool.begin().await?;
+    let queue = &app.queue;
+    let mut tx = app.pool.begin().await?;
     if !queue.drain_worker_in(&mut tx, id).await? {
         return Err(Problem::not_found("worker", id, "/v1/workers"));
     }

@@ -206,7 +206,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
                 .fetch_optional(&app.pool)
                 .await?;
             let Some(owner) = owner else { return Ok(None) };
-            match app.receiver.remove(owner, id).await {
+            match app.uploads.remove(owner, id).await {
                 Ok(Removed::Cancelled(_)) => "The upload is cancelled".to_owned(),
                 Ok(Removed::Undone(_)) => "The upload is undone: its rows are being removed".to_owned(),
                 Err(RemoveError::NotFound) => return Ok(None),
@@ -219,7 +219,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
         ["claims", client, id, "void"] => {
             let (Ok(client), Ok(id)) = (client.parse(), id.parse::<Uuid>()) else { return Ok(None) };
             let mut tx = app.pool.begin().await?;
-            if !app.receiver.void_claim(&mut tx, client, id).await? {
+            if !gristmill_uploads::void_claim(&mut tx, client, id).await? {
                 return Ok(None);
             }
             tx.commit().await?;

@@ -7,7 +7,7 @@ use gristmill_platform::{
     database, store,
 };
 use gristmill_queue::{Queue, QueueConfig};
-use gristmill_uploads::{Receiver, Room, events::Events};
+use gristmill_uploads::{Room, UploadService, events::Events};
 use sqlx::PgPool;
 
 use super::{history::History, live::Live, login::Attempts, pages::Totals, session};
@@ -18,7 +18,7 @@ pub struct Dashboard {
     pub(super) pool: PgPool,
     pub(super) queue: Queue,
     /// Takes dropped files in, and uploads away.
-    pub(super) receiver: Receiver,
+    pub(super) uploads: UploadService,
     pub(super) health: Health,
     pub(super) live: Live,
     pub(super) history: History,
@@ -39,7 +39,7 @@ impl Dashboard {
         let pool = database::connect_lazily(&role.database)?;
         let config =
             QueueConfig { namespace: namespace.clone(), window: role.redis.redis_window, ..QueueConfig::new(url) };
-        let receiver = Receiver {
+        let uploads = UploadService {
             queue: Queue::connect(pool.clone(), config).await.context("the queue cannot be opened")?,
             pool,
             store: store::open(&role.store)?,
@@ -47,16 +47,16 @@ impl Dashboard {
             limits: limits.clone(),
             room: Room::new(limits),
         };
-        Ok(Self::new(receiver, health))
+        Ok(Self::new(uploads, health))
     }
 
-    /// On the ledger that `receiver` is on; `health` is asked for the engines.
+    /// On the ledger that `uploads` is on; `health` is asked for the engines.
     #[must_use]
-    pub fn new(receiver: Receiver, health: Health) -> Self {
+    pub fn new(uploads: UploadService, health: Health) -> Self {
         Self {
-            pool: receiver.pool.clone(),
-            queue: receiver.queue.clone(),
-            receiver,
+            pool: uploads.pool.clone(),
+            queue: uploads.queue.clone(),
+            uploads,
             health,
             live: Live::default(),
             history: History::default(),

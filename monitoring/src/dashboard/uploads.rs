@@ -55,7 +55,7 @@ pub(super) async fn receive(
         force: false,
         idempotency_key: None,
     };
-    match app.receiver.receive(new, while_it_stands(&app, &session, body)).await {
+    match app.uploads.receive(new, while_it_stands(&app, &session, body)).await {
         Ok(Received::Accepted(upload) | Received::Same(upload) | Received::Replayed(upload)) => {
             let id = upload.id.to_string();
             let detail = upload.filename.unwrap_or_default();

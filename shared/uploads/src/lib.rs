@@ -1,7 +1,7 @@
 //! The story of one file: received, cut into chunks, enqueued, loaded, joined, closed.
 //!
-//! The API receives ([`Receiver::receive`]), the worker loads and closes (its bodies use [`jobs`]), everybody reads
-//! ([`read`]) and watches ([`events`]); [`Receiver::remove`] cancels or undoes.
+//! The API receives ([`UploadService::receive`]), the worker loads and closes (its bodies use [`jobs`]), everybody reads
+//! ([`read`]) and watches ([`events`]); [`UploadService::remove`] cancels or undoes.
 
 pub mod client_limits;
 pub mod events;
@@ -15,7 +15,9 @@ mod remove;
 pub mod spreadsheet;
 pub mod state;
 mod upload;
+mod void;
 
-pub use receive::{NewUpload, OversizeNote, ReceiveError, Received, Receiver, Room};
+pub use receive::{NewUpload, OversizeNote, ReceiveError, Received, Room, UploadService};
 pub use remove::{RemoveError, Removed};
 pub use upload::{Chunks, FileKind, Policy, Rows, State, Upload};
+pub use void::void_claim;

@@ -28,7 +28,7 @@ use crate::{Policy, Upload, events::Events};
 
 /// Takes files in. Cheap to clone.
 #[derive(Clone)]
-pub struct Receiver {
+pub struct UploadService {
     /// The ledger's database.
     pub pool: PgPool,
     /// Where chunks are enqueued.
@@ -128,7 +128,7 @@ pub enum ReceiveError {
         /// What the connection or the decoder said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Somebody cancelled it, one of its chunks is dead, or this receiver was silent for so long that it was given up.
+    /// Somebody cancelled it, one of its chunks is dead, or this service was silent for so long that it was given up.
     #[error("the upload was cancelled or has failed while it was received")]
     Cancelled {
         /// The upload that ended.
@@ -145,7 +145,7 @@ pub enum ReceiveError {
     Queue(#[from] QueueError),
 }
 
-impl Receiver {
+impl UploadService {
     /// Receives one file: `body` is its bytes, decompressed. Workers are busy with its chunks before it has ended.
     /// Runs to its end even if the caller goes away, so that a broken upload is always cleaned up.
     ///
@@ -156,12 +156,12 @@ impl Receiver {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let receiver = self.clone();
+        let service = self.clone();
         let running = tokio::spawn(trace::carry(async move {
-            if let Some(earlier) = receiver.keyed(&new).await? {
-                return receiver.replay(&new, earlier, body).await;
+            if let Some(earlier) = service.keyed(&new).await? {
+                return service.replay(&new, earlier, body).await;
             }
-            receiver.take(new, body).await
+            service.take(new, body).await
         }));
         match running.await {
             Ok(result) => result,

@@ -1,10 +1,9 @@
-use gristmill_claims::{claims, void};
+use gristmill_claims::void;
 use gristmill_pipelines::Kind;
 use gristmill_queue::QueueError;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Receiver, State, Upload, read, state};
+use crate::{State, Upload, UploadService, read, state};
 
 /// What a client's wish to be rid of an upload came to.
 #[derive(Debug)]
@@ -38,7 +37,7 @@ pub enum RemoveError {
     Queue(#[from] QueueError),
 }
 
-impl Receiver {
+impl UploadService {
     /// Cancels an upload that is running, undoes one that is completed.
     ///
     /// Rows that other uploads reported as duplicates of an undone one stay reported: sending those files again brings them
@@ -90,23 +89,5 @@ impl Receiver {
         self.queue.push(jobs).await;
         self.events.publish_state(&upload).await;
         Ok(if undone { Removed::Undone(upload) } else { Removed::Cancelled(upload) })
-    }
-
-    /// Voids a claim, with the caller's commit: it does not count any more, and what was posted for it is taken back. One that
-    /// is void stays so. False: the client has no such claim.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn void_claim(&self, conn: &mut PgConnection, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
-        let Some(found) = claims::find(&mut *conn, client_id, id).await? else { return Ok(false) };
-        if let Some(upload_id) = found.upload_id {
-            // Against an undoing of its upload at this moment: one of the two comes first, and the other sees that.
-            state::hold(&mut *conn, upload_id).await?;
-            if claims::find(&mut *conn, client_id, id).await?.is_none() {
-                return Ok(false);
-            }
-        }
-        void::one(conn, id).await?;
-        Ok(true)
     }
 }

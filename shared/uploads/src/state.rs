@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{State, Upload, jobs::PurgeUpload, read};
 
-/// What is said of an upload whose receiver was not heard of for too long. From afar nobody can tell a process that died from
-/// one whose words did not come through: the receiver says more, when it lives and can.
+/// What is said of an upload whose service was not heard of for too long. From afar nobody can tell a process that died from
+/// one whose words did not come through: the service says more, when it lives and can.
 pub const UNHEARD: &str = "nothing was heard of the process that received it: it died, or could not write to the database \
                            (its log says which). The file is not whole: send it again";
 
@@ -22,7 +22,7 @@ fn lock_key(upload_id: Uuid) -> i64 {
 
 /// Keeps an upload from being ended until this transaction is over, and says in which state it is.
 ///
-/// An advisory lock, because a row's share lock would also hold up its other changes (the receiver's sign of life, the
+/// An advisory lock, because a row's share lock would also hold up its other changes (the service's sign of life, the
 /// change to `processing`), for as long as chunks keep coming.
 pub async fn hold(conn: &mut PgConnection, upload_id: Uuid) -> Result<Option<State>, sqlx::Error> {
     sqlx::query("select pg_advisory_xact_lock_shared($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;

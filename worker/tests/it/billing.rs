@@ -89,7 +89,7 @@ async fn a_dry_run_only_says_what_it_would_do() {
     let run = mill.bill(true).await;
     assert_eq!((run.state, run.bills, mill.bills().await.len()), (State::Completed, 50, 0));
     assert_eq!(run.sample.unwrap().as_array().unwrap().len(), 20);
-    let removed = mill.receiver.remove(mill.client_id, upload.id).await.unwrap();
+    let removed = mill.uploads.remove(mill.client_id, upload.id).await.unwrap();
     assert!(matches!(removed, Removed::Undone(_)), "it takes nothing on");
 }
 
@@ -98,7 +98,7 @@ async fn a_billed_upload_cannot_be_undone() {
     let mill = Mill::new(2_000).await;
     let upload = mill.grind(&file(0..10)).await;
     mill.bill(false).await;
-    let refused = mill.receiver.remove(mill.client_id, upload.id).await;
+    let refused = mill.uploads.remove(mill.client_id, upload.id).await;
     assert!(matches!(refused, Err(RemoveError::Billed)), "{refused:?}");
     assert_eq!(mill.count("select count(*) from debts").await, 10);
 }
@@ -161,7 +161,7 @@ async fn far_more_than_usual_is_held_until_somebody_approves() {
     mill.env.queue.push(jobs).await;
     mill.drain().await;
     assert_eq!(mill.run(run.id).await.bills, 1_190);
-    assert!(mill.receiver.remove(mill.client_id, upload.id).await.is_err());
+    assert!(mill.uploads.remove(mill.client_id, upload.id).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,7 +181,7 @@ async fn rows_that_filled_gaps_are_billed_too() {
     let mut mill = Mill::new(200_000).await;
     mill.mails_nobody().await;
     let first = mill.grind(&file(0..2_000)).await;
-    mill.receiver.remove(mill.client_id, first.id).await.unwrap();
+    mill.uploads.remove(mill.client_id, first.id).await.unwrap();
     mill.drain().await;
     sqlx::query("vacuum debts").execute(&mill.stack.pool).await.unwrap();
     mill.grind(&file(2_000..3_000)).await;

@@ -217,7 +217,7 @@ async fn undoing_an_upload_takes_back_sums_and_books() {
     tx.commit().await.unwrap();
     in_order(&mill).await;
 
-    let removed = mill.receiver.remove(mill.client_id, undone.id).await.unwrap();
+    let removed = mill.uploads.remove(mill.client_id, undone.id).await.unwrap();
     assert!(matches!(removed, Removed::Undone(_)));
     // At once, before any job has run.
     let only = vec![("1497775530".to_owned(), 11_685)];
@@ -393,7 +393,7 @@ async fn files_of_the_same_providers_that_close_at_once_add_up() {
         assert_eq!(mill.ended(upload.id).await.state, UploadState::Completed);
     }
     // And are undone at once.
-    let undoings = uploads[..3].iter().map(|upload| mill.receiver.remove(mill.client_id, upload.id));
+    let undoings = uploads[..3].iter().map(|upload| mill.uploads.remove(mill.client_id, upload.id));
     for undone in futures::future::join_all(undoings).await {
         assert!(matches!(undone.unwrap(), Removed::Undone(_)));
     }
@@ -543,7 +543,7 @@ async fn a_file_takes_a_providers_sum_beyond_64_bits_and_back() {
     assert_eq!(upload.state, UploadState::Completed, "{upload:?}");
     let beyond = i128::from(i64::MAX) + 2 * 999_999_999_999;
     assert_eq!((sums(None).await, sums(Some(date(2024, 2, 3))).await), (vec![beyond], vec![beyond]));
-    let removed = mill.receiver.remove(mill.client_id, upload.id).await.unwrap();
+    let removed = mill.uploads.remove(mill.client_id, upload.id).await.unwrap();
     assert!(matches!(removed, Removed::Undone(_)));
     mill.drain().await;
     let before = i128::from(i64::MAX);

@@ -316,7 +316,7 @@ async fn what_was_told_stays_when_the_file_of_the_row_is_undone_and_a_resend_tel
     let second = mill.grind(&text).await;
     let before = told(&mill, second.id).await;
     assert_eq!(before, expected(&[(2, 2, &["debtAmount"]), (3, 2, &[])]));
-    mill.receiver.remove(mill.client_id, first.id).await.unwrap();
+    mill.uploads.remove(mill.client_id, first.id).await.unwrap();
     mill.drain().await;
     assert_eq!(told(&mill, second.id).await, before);
     let again = mill.grind(&text).await;

@@ -102,9 +102,9 @@ pub(crate) type Frames = mpsc::Sender<Result<Bytes, std::io::Error>>;
 pub(crate) async fn half(mill: &Mill) -> (Frames, JoinHandle<Result<Received, ReceiveError>>) {
     let (send, frames) = mpsc::channel(64);
     let arriving = tokio::spawn({
-        let (receiver, new) = (mill.receiver.clone(), mill.new_upload(Policy::Partial));
+        let (uploads, new) = (mill.uploads.clone(), mill.new_upload(Policy::Partial));
         let frames = stream::unfold(frames, |mut frames| async { frames.recv().await.map(|f| (f, frames)) }).boxed();
-        async move { receiver.receive(new, frames).await }
+        async move { uploads.receive(new, frames).await }
     });
     let mut start = body(file(0..100).as_bytes(), 1_000);
     while let Some(frame) = start.next().await {
@@ -159,7 +159,7 @@ async fn rows_that_lost_to_a_file_that_waits_itself_wait_with_it() {
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     assert_eq!(mill.find(third.id).await.state, State::Processing, "the second may still be cancelled");
 
-    mill.receiver.remove(mill.client_id, second.id).await.unwrap();
+    mill.uploads.remove(mill.client_id, second.id).await.unwrap();
     let third = mill.ended(third.id).await;
     assert_eq!((third.state, third.rows.accepted, third.rows.duplicate), (State::Completed, 5, 0), "{third:?}");
     send.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();

@@ -17,7 +17,7 @@ async fn a_file_that_breaks_off_leaves_nothing() {
         let broken = body(start.as_bytes(), 512)
             .map(|frame| Ok(frame.unwrap()))
             .chain(stream::iter([Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))]));
-        let error = mill.receiver.receive(mill.new_upload(policy), broken).await.unwrap_err();
+        let error = mill.uploads.receive(mill.new_upload(policy), broken).await.unwrap_err();
         let ReceiveError::Broken { upload_id: Some(id), .. } = error else { panic!("{error:?}") };
         stop.cancel();
         running.await.unwrap().unwrap();
@@ -32,7 +32,7 @@ async fn a_file_that_breaks_off_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_take_turns_where_there_is_room_for_one_chunk() {
     let mut mill = Mill::new(1_000).await;
-    mill.receiver.room = Room::of(1_000);
+    mill.uploads.room = Room::of(1_000);
     let files = (0..8).map(|n| mill.accept(file(n * 100..n * 100 + 100)));
     let uploads = futures::future::join_all(files).await;
     mill.drain().await;
@@ -73,7 +73,7 @@ async fn a_file_whose_rows_were_undone_elsewhere_is_done_anew() {
     let second = accepted(mill.receive(forced, &text).await);
     mill.drain().await;
     assert_eq!(mill.find(second.id).await.rows.duplicate, 100);
-    mill.receiver.remove(mill.client_id, first.id).await.unwrap();
+    mill.uploads.remove(mill.client_id, first.id).await.unwrap();
     mill.drain().await;
     // The second one is completed, and has no row.
     let third = mill.grind(&text).await;
@@ -113,7 +113,7 @@ async fn an_idempotency_key_answers_as_before() {
     ] {
         assert!(matches!(mill.receive(other, file(0..10)).await, Err(ReceiveError::KeyReused)));
     }
-    let mut small = mill.receiver.clone();
+    let mut small = mill.uploads.clone();
     small.limits.max_file_bytes = 100;
     let large = small.receive(keyed(), body(file(0..10).as_bytes(), 64)).await;
     assert!(matches!(large, Err(ReceiveError::TooLarge { limit: 100, .. })), "{large:?}");
@@ -141,7 +141,7 @@ async fn a_key_whose_upload_broke_off_may_be_used_again() {
     let mill = Mill::new(1_000).await;
     let keyed = || NewUpload { idempotency_key: Some("k1".to_owned()), ..mill.new_upload(Policy::Partial) };
     let broken = stream::iter([Ok(Bytes::from(file(0..50))), Err(std::io::Error::other("gone"))]);
-    assert!(matches!(mill.receiver.receive(keyed(), broken).await, Err(ReceiveError::Broken { .. })));
+    assert!(matches!(mill.uploads.receive(keyed(), broken).await, Err(ReceiveError::Broken { .. })));
     accepted(mill.receive(keyed(), file(0..50)).await);
     mill.drain().await;
     assert_eq!(mill.count("select count(*) from debts").await, 50);
@@ -167,16 +167,16 @@ async fn files_without_records_and_wrong_headers() {
 async fn a_running_upload_is_cancelled_and_a_completed_one_undone() {
     let mill = Mill::new(1_000).await;
     let running = mill.accept(file(0..100)).await;
-    assert!(matches!(mill.receiver.remove(mill.client_id, running.id).await.unwrap(), Removed::Cancelled(_)));
+    assert!(matches!(mill.uploads.remove(mill.client_id, running.id).await.unwrap(), Removed::Cancelled(_)));
     mill.drain().await;
     let running = mill.find(running.id).await;
     assert_eq!((running.state, running.reason.as_deref()), (State::Cancelled, Some("cancelled")));
     assert_eq!(mill.count("select count(*) from debts").await, 0);
-    mill.receiver.remove(mill.client_id, running.id).await.unwrap_err();
+    mill.uploads.remove(mill.client_id, running.id).await.unwrap_err();
 
     let done = mill.grind(file(0..100)).await;
     assert_eq!(done.rows.accepted, 100);
-    assert!(matches!(mill.receiver.remove(mill.client_id, done.id).await.unwrap(), Removed::Undone(_)));
+    assert!(matches!(mill.uploads.remove(mill.client_id, done.id).await.unwrap(), Removed::Undone(_)));
     mill.drain().await;
     assert_eq!(mill.count("select count(*) from debts").await, 0);
     assert_eq!(mill.grind(file(0..100)).await.rows.accepted, 100, "an undone file may be sent again");

@@ -56,7 +56,7 @@ async fn a_shard_that_is_under_way_when_its_run_is_cancelled_bills_nothing() {
     mill.grind(format!("{HEADER}{}", row(500))).await;
     let of_what_came_since = mill.tick().await.remove(0);
     assert_eq!((of_what_came_since.state, of_what_came_since.bills), (State::Completed, 1));
-    let removed = mill.receiver.remove(mill.client_id, upload.id).await.unwrap();
+    let removed = mill.uploads.remove(mill.client_id, upload.id).await.unwrap();
     assert!(matches!(removed, Removed::Undone(_)), "nothing of it is billed");
 }
 

@@ -180,7 +180,7 @@ async fn what_a_report_costs_is_fixed_when_its_upload_meets_it() {
     assert_eq!(mill.find(theirs.id).await.rows.accepted, 1, "ids are the client's own");
     assert_eq!(usage(&mill, other).await, used(&[("1", None, "1")]), "another client's report is unknown");
 
-    assert!(matches!(mill.receiver.remove(mill.client_id, first.id).await.unwrap(), Removed::Undone(_)));
+    assert!(matches!(mill.uploads.remove(mill.client_id, first.id).await.unwrap(), Removed::Undone(_)));
     mill.drain().await;
     assert_eq!(usage(&mill, mill.client_id).await, used(&expected[2..]));
     let left =

@@ -13,7 +13,7 @@ use gristmill_platform::{
 };
 use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
 use gristmill_uploads::{
-    NewUpload, Policy, ReceiveError, Received, Receiver, Room, Upload, events::Events, read, read::RejectRow,
+    NewUpload, Policy, ReceiveError, Received, Room, Upload, UploadService, events::Events, read, read::RejectRow,
 };
 use gristmill_webhooks::Deliverer;
 use gristmill_worker::{Env, rules, worker};
@@ -27,7 +27,7 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(60);
 
 pub(crate) struct Mill {
     pub(crate) stack: Stack,
-    pub(crate) receiver: Receiver,
+    pub(crate) uploads: UploadService,
     pub(crate) env: Env,
     pub(crate) client_id: i32,
 }
@@ -41,7 +41,7 @@ impl Mill {
         let queue = Queue::connect(stack.pool.clone(), config).await.unwrap();
         let events = Events::connect(&stack.redis_url, &stack.namespace).unwrap();
         let client_id = client(&stack, "acme").await;
-        let receiver = Receiver {
+        let uploads = UploadService {
             pool: stack.pool.clone(),
             queue: queue.clone(),
             store: stack.store.clone(),
@@ -61,7 +61,7 @@ impl Mill {
             max_rejects: limits.max_rejects,
             keep_objects: Duration::ZERO,
         };
-        Self { stack, receiver, env, client_id }
+        Self { stack, uploads, env, client_id }
     }
 
     pub(crate) fn worker(&self, concurrency: usize) -> Worker {
@@ -96,7 +96,7 @@ impl Mill {
 
     /// Receives a whole file.
     pub(crate) async fn receive(&self, new: NewUpload, file: impl AsRef<[u8]>) -> Result<Received, ReceiveError> {
-        self.receiver.receive(new, body(file.as_ref(), 1 << 16)).await
+        self.uploads.receive(new, body(file.as_ref(), 1 << 16)).await
     }
 
     /// Receives a whole file that is taken, with policy `partial`.

@@ -117,7 +117,7 @@ async fn an_atomic_file_with_a_deadly_record_keeps_nothing_but_its_rejects() {
 async fn parts_of_a_cancelled_upload_go_with_it() {
     let mill = Mill::new(1 << 20).await;
     let upload = suspect(&mill, Policy::Partial, &crate::mill::file(0..20), 0).await;
-    mill.receiver.remove(mill.client_id, upload.id).await.unwrap();
+    mill.uploads.remove(mill.client_id, upload.id).await.unwrap();
     mill.drain().await;
     assert_eq!(mill.count("select count(*) from debts").await, 0);
     assert_eq!(mill.count("select count(*) from chunk_parts").await, 0);

@@ -159,7 +159,7 @@ async fn a_file_is_read_by_the_limit_of_records_by_which_it_was_cut() {
     let rejected = |limit: usize| if limit < 2_000 { 40 } else { 1 };
     for (cut, own) in [(1 << 10, 64 << 10), (64 << 10, 1 << 10)] {
         let mut mill = Mill::new(1 << 20).await;
-        mill.receiver.limits.max_record_bytes = cut as u64;
+        mill.uploads.limits.max_record_bytes = cut as u64;
         mill.env.rules = Arc::new(Rules { max_record_bytes: own, ..(*mill.env.rules).clone() });
         let upload = mill.grind(&text).await;
         let bad = rejected(cut);

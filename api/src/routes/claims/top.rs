@@ -13,7 +13,9 @@ use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{app::App, auth::Caller, money::Sum, openapi::Limited, params::Params, problem::Result, quota::Policy};
+use crate::{
+    app::AppState, auth::Caller, money::Sum, openapi::Limited, params::Params, problem::Result, quota::Policy,
+};
 
 /// How often a client may ask.
 const POLICY: Policy = Policy { name: "top-providers", quota: 10, window: Duration::from_secs(60) };
@@ -60,7 +62,7 @@ struct TopQuery {
     responses((status = 200, description = "The highest first", body = TopProviders,
         headers(("RateLimit", description = "How many requests are left, and when there will be more"), ("RateLimit-Policy", description = "How many there are, within how many seconds"))),
         Limited))]
-pub(crate) async fn top(State(app): State<App>, caller: Caller, uri: Uri) -> Result<impl IntoResponse> {
+pub(crate) async fn top(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<impl IntoResponse> {
     let mut query = Params::of(&uri);
     let limit = |value: &str| match value.parse() {
         Ok(limit @ 1..=100) => Ok(limit),
@@ -75,7 +77,7 @@ pub(crate) async fn top(State(app): State<App>, caller: Caller, uri: Uri) -> Res
     }
     query.finish()?;
     let told = app.quotas.take(&POLICY, caller.id()).await?;
-    let found = providers::top(&app.receiver.pool, caller.id(), from, to, limit).await?;
+    let found = providers::top(&app.pool, caller.id(), from, to, limit).await?;
     let items = found.into_iter().map(|row| TopProvider {
         provider_npi: row.provider_npi,
         claims: row.claims,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{About, Filter, Job, Names, OneJob};
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     idempotency::Once,
     json::Body,
@@ -85,7 +85,7 @@ pub(crate) struct ActionAnswer {
 #[utoipa::path(post, path = "/v1/jobs/actions", operation_id = "actOnJobs", tag = "jobs", request_body = ActionRequest,
     responses((status = 200, description = "It is done, or its first part is", body = ActionAnswer), NotOperator, Absent))]
 pub(crate) async fn act(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     Body(request): Body<ActionRequest>,
@@ -104,7 +104,7 @@ pub(crate) async fn act(
         Err(_) => return Err(Problem::bad_field("cursor", "not a cursor of an action: pass `next_cursor` as it came")),
     };
     let what = action.with(per_second);
-    let filter = owner::spared(what, filter.seen_by(&caller, &app.receiver.pool).await?);
+    let filter = owner::spared(what, filter.seen_by(&caller, &app.pool).await?);
     let mut answer = ActionAnswer {
         action,
         dry_run,
@@ -117,12 +117,12 @@ pub(crate) async fn act(
     if !dry_run {
         return at_once(acted(app, what, filter, from, once, answer)).await.map(Json);
     }
-    let jobs = app.receiver.queue.jobs();
+    let jobs = app.queue.jobs();
     answer.matched = Some(JobCount { jobs: 0, exact: true });
     if let Some(aim) = what.aim(&filter) {
         answer.matched = Some(jobs.count(&aim).await?);
         let page = jobs.list(&aim, None, SAMPLE).await?;
-        let names = Names::of(&app.receiver.pool, page.jobs.iter().map(|job| job.client_id)).await?;
+        let names = Names::of(&app.pool, page.jobs.iter().map(|job| job.client_id)).await?;
         answer.sample = page.jobs.into_iter().map(|job| names.job(job)).collect();
     }
     Ok(Json(answer))
@@ -131,7 +131,7 @@ pub(crate) async fn act(
 /// Acts for some seconds. Each transaction keeps the answer as it is by then, with the place to go on: sent again after a death,
 /// the request says how far it came.
 async fn acted(
-    app: App,
+    app: AppState,
     action: JobAction,
     filter: JobFilter,
     from: Option<ActionPlace>,
@@ -139,11 +139,11 @@ async fn acted(
     mut answer: ActionAnswer,
 ) -> Result<ActionAnswer> {
     let started = Instant::now();
-    let mut tx = app.receiver.pool.begin().await?;
-    let mut acting = app.receiver.queue.jobs().begin(&mut tx, action, &filter, from).await?;
+    let mut tx = app.pool.begin().await?;
+    let mut acting = app.queue.jobs().begin(&mut tx, action, &filter, from).await?;
     tx.commit().await?;
     while !acting.is_over() {
-        let mut tx = app.receiver.pool.begin().await?;
+        let mut tx = app.pool.begin().await?;
         let some = acting.step(&mut tx).await?;
         answer.is_now(acting.acted());
         if some {
@@ -188,7 +188,7 @@ pub(crate) async fn discard(about: About, once: Once) -> Result<Json<OneJob>> {
 }
 
 async fn one(about: About, action: Action, once: Once) -> Result<Json<OneJob>> {
-    let mut conn = about.app.receiver.pool.acquire().await?;
+    let mut conn = about.app.pool.acquire().await?;
     let found = about.find(&mut conn).await?;
     if let Some(owner) = Owner::of_job(&found).filter(|_| owner::ends(action.with(None))) {
         let detail = format!(
@@ -200,7 +200,7 @@ async fn one(about: About, action: Action, once: Once) -> Result<Json<OneJob>> {
     let job = found.job;
     // Of one job its state is no condition: a cancelled one, too, may run again.
     let filter = JobFilter { states: vec![job.state], ..JobFilter::ids([job.id]) };
-    let acting = about.app.receiver.queue.jobs().begin(&mut conn, action.with(None), &filter, None).await?;
+    let acting = about.app.queue.jobs().begin(&mut conn, action.with(None), &filter, None).await?;
     drop(conn);
     if let Some(now) = at_once(acted_on(about, acting, once)).await? {
         return Ok(Json(now));
@@ -219,7 +219,7 @@ async fn one(about: About, action: Action, once: Once) -> Result<Json<OneJob>> {
 async fn acted_on(about: About, mut acting: Acting, once: Once) -> Result<Option<OneJob>> {
     let mut now = None;
     while !acting.is_over() {
-        let mut tx = about.app.receiver.pool.begin().await?;
+        let mut tx = about.app.pool.begin().await?;
         if acting.step(&mut tx).await? {
             let shown = about.show(&mut tx).await?;
             once.keep_so_far(&mut tx, &shown).await?;

@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     idempotency::Once,
     json::Body,
@@ -53,7 +53,7 @@ pub(crate) struct Bounced {
 #[utoipa::path(post, path = "/v1/mail/bounces", operation_id = "reportBounce", tag = "mail", request_body = NewBounce,
     responses((status = 200, description = "Noted", body = Bounced)))]
 pub(crate) async fn bounce(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
@@ -69,7 +69,7 @@ pub(crate) async fn bounce(
     let reason = new.reason.map(|reason| reason.replace('\0', "").chars().take(1_000).collect());
     let message_id = new.message_id.map(|id| id.replace('\0', ""));
     let bounce = suppress::Bounce { recipient, hard, message_id, reason };
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     let mail_id = suppress::bounced(&mut tx, caller.id(), &bounce).await?;
     let bounced = Bounced { mail_id, suppressed: hard };
     once.keep(&mut tx, StatusCode::OK, None, &bounced).await?;
@@ -102,13 +102,17 @@ struct SuppressionsQuery {
 /// Those that a mail server has called unknown, and those of hard bounces.
 #[utoipa::path(get, path = "/v1/mail/suppressions", operation_id = "listSuppressions", tag = "mail", params(SuppressionsQuery),
     responses((status = 200, description = "A page", body = SuppressionList)))]
-pub(crate) async fn suppressions(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<SuppressionList>> {
+pub(crate) async fn suppressions(
+    State(app): State<AppState>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<SuppressionList>> {
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let after = query.take_by("cursor", |text| after(text).ok_or_else(|| crate::cursor::BadCursor.to_string()));
     query.finish()?;
     let after = after.unwrap_or_default();
-    let mut items = suppress::list(&app.receiver.pool, caller.id(), &after, i64::from(limit) + 1).await?;
+    let mut items = suppress::list(&app.pool, caller.id(), &after, i64::from(limit) + 1).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next_cursor = items.last().filter(|_| more).map(|last| cursor(&last.address));
@@ -141,11 +145,11 @@ struct LiftQuery {
 /// Those that were not sent meanwhile stay unsent.
 #[utoipa::path(delete, path = "/v1/mail/suppressions", operation_id = "deleteSuppression", tag = "mail", params(LiftQuery),
     responses((status = 204, description = "Mails go there again"), Absent))]
-pub(crate) async fn lift(State(app): State<App>, caller: Caller, uri: Uri) -> Result<StatusCode> {
+pub(crate) async fn lift(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<StatusCode> {
     let mut query = Params::of(&uri);
     let address = query.take::<String>("address");
     let address = query.finish_with("address", address, || "missing: which address?".to_owned())?;
-    if !suppress::lift(&app.receiver.pool, caller.id(), &address).await? {
+    if !suppress::lift(&app.pool, caller.id(), &address).await? {
         let detail = format!("'{address}' is not suppressed. GET /v1/mail/suppressions lists what is.");
         return Err(Problem::new(Code::NotFound, detail));
     }

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     idempotency::Once,
     openapi::NotNow,
@@ -35,7 +35,7 @@ struct ResendQuery {
     params(("id" = Uuid, Path, description = "The mail"), ResendQuery),
     responses((status = 202, description = "It will be sent", body = Mail), NotNow))]
 pub(crate) async fn resend(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     Path(name): Path<String>,
     once: Once,
@@ -45,8 +45,8 @@ pub(crate) async fn resend(
     let force = query.flag("force");
     query.finish()?;
     let id: Uuid = name.parse().map_err(|_| super::none(&name))?;
-    let mut tx = app.receiver.pool.begin().await?;
-    let queue = &app.receiver.queue;
+    let mut tx = app.pool.begin().await?;
+    let queue = &app.queue;
     let not_now = match again(&mut tx, queue, caller.id(), id, force).await? {
         Resent::Again(mail, jobs) => {
             once.keep(&mut tx, StatusCode::ACCEPTED, None, &mail).await?;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     idempotency::Once,
     json::Body,
@@ -67,9 +67,9 @@ pub(crate) struct NewRule {
 /// Your rules, in the order in which they are asked
 #[utoipa::path(get, path = "/v1/normalization-rules", operation_id = "listNormalizationRules", tag = "normalizations",
     responses((status = 200, description = "All of them", body = RuleList)))]
-pub(crate) async fn list_rules(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<RuleList>> {
+pub(crate) async fn list_rules(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<RuleList>> {
     Params::of(&uri).finish()?;
-    let items = rules::list(&app.receiver.pool, caller.id()).await?;
+    let items = rules::list(&app.pool, caller.id()).await?;
     Ok(Json(RuleList { items: items.into_iter().map(Rule::from).collect() }))
 }
 
@@ -79,14 +79,14 @@ pub(crate) async fn list_rules(State(app): State<App>, caller: Caller, uri: Uri)
 #[utoipa::path(post, path = "/v1/normalization-rules", operation_id = "createNormalizationRule", tag = "normalizations", request_body = NewRule,
     responses((status = 201, description = "It holds from now on", body = Rule), BadRule))]
 pub(crate) async fn create_rule(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
     Body(new): Body<NewRule>,
 ) -> Result<(StatusCode, Json<Rule>)> {
     Params::of(&uri).finish()?;
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     let id = rules::create(&mut tx, caller.id(), new.test, &new.pattern, &new.name).await.map_err(problem)?;
     let rule = find(&mut *tx, &caller, id).await?;
     once.keep(&mut tx, StatusCode::CREATED, None, &rule).await?;
@@ -97,9 +97,9 @@ pub(crate) async fn create_rule(
 /// One rule
 #[utoipa::path(get, path = "/v1/normalization-rules/{id}", operation_id = "getNormalizationRule", tag = "normalizations",
     params(("id" = Uuid, Path, description = "The rule")), responses((status = 200, description = "The rule", body = Rule)))]
-pub(crate) async fn one_rule(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Rule>> {
+pub(crate) async fn one_rule(State(app): State<AppState>, caller: Caller, name: Named, uri: Uri) -> Result<Json<Rule>> {
     Params::of(&uri).finish()?;
-    Ok(Json(find(&app.receiver.pool, &caller, id(&name)?).await?))
+    Ok(Json(find(&app.pool, &caller, id(&name)?).await?))
 }
 
 /// Change a rule
@@ -109,7 +109,7 @@ pub(crate) async fn one_rule(State(app): State<App>, caller: Caller, name: Named
     params(("id" = Uuid, Path, description = "The rule")), request_body = NewRule,
     responses((status = 200, description = "It holds from now on", body = Rule), BadRule))]
 pub(crate) async fn put_rule(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     uri: Uri,
@@ -117,21 +117,26 @@ pub(crate) async fn put_rule(
 ) -> Result<Json<Rule>> {
     Params::of(&uri).finish()?;
     let id = id(&name)?;
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     if !rules::update(&mut tx, caller.id(), id, new.test, &new.pattern, &new.name).await.map_err(problem)? {
         return Err(none(id));
     }
     tx.commit().await?;
-    Ok(Json(find(&app.receiver.pool, &caller, id).await?))
+    Ok(Json(find(&app.pool, &caller, id).await?))
 }
 
 /// Delete a rule
 #[utoipa::path(delete, path = "/v1/normalization-rules/{id}", operation_id = "deleteNormalizationRule", tag = "normalizations",
     params(("id" = Uuid, Path, description = "The rule")), responses((status = 204, description = "It is gone")))]
-pub(crate) async fn delete_rule(State(app): State<App>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {
+pub(crate) async fn delete_rule(
+    State(app): State<AppState>,
+    caller: Caller,
+    name: Named,
+    uri: Uri,
+) -> Result<StatusCode> {
     Params::of(&uri).finish()?;
     let id = id(&name)?;
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     if !rules::delete(&mut tx, caller.id(), id).await? {
         return Err(none(id));
     }

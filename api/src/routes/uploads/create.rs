@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 
 use super::location;
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     body::{self, BodyError, Form, Patient},
     idempotency::idempotency_key,
@@ -73,7 +73,7 @@ pub(crate) struct UploadForm {
         (status = 202, description = "It is stored and will be done", body = Upload, headers(("Location" = String, description = "The upload"))),
         (status = 200, description = "You sent the same file before and it was completed: this is that upload, nothing was done", body = Upload, headers(("Location" = String, description = "The upload"))), NotTaken))]
 pub(crate) async fn create(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     uri: Uri,
     headers: HeaderMap,
@@ -89,7 +89,7 @@ pub(crate) async fn create(
 
     // A part of a form may be compressed too.
     let max_ratio = match encoding.is_some() || boundary.is_some() {
-        true => client_limits::find(&app.receiver.pool, caller.id()).await?.over(&app.receiver.limits).max_ratio,
+        true => client_limits::find(&app.pool, caller.id()).await?.over(&app.uploads.limits).max_ratio,
         false => 0,
     };
     let revoked = app.revocations.watch(caller.key());
@@ -112,7 +112,7 @@ pub(crate) async fn create(
     });
     let Wanted { kind, policy, filename, force } = wanted;
     let new = NewUpload { client_id: caller.id(), kind, policy, filename, force, idempotency_key };
-    let (status, upload) = match app.receiver.receive(new, file).await.map_err(problem)? {
+    let (status, upload) = match app.uploads.receive(new, file).await.map_err(problem)? {
         Received::Accepted(upload) | Received::Replayed(upload) => (StatusCode::ACCEPTED, upload),
         Received::Same(upload) => (StatusCode::OK, upload),
     };
@@ -140,8 +140,8 @@ impl Wanted {
     }
 }
 
-fn busy(app: &App) -> Problem {
-    let limit = app.receiver.limits.max_receiving;
+fn busy(app: &AppState) -> Problem {
+    let limit = app.uploads.limits.max_receiving;
     Problem::new(
         Code::Busy,
         format!("{limit} uploads are arriving, and no more are taken at once. Try again in seconds."),

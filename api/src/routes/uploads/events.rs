@@ -35,7 +35,7 @@ pub(crate) async fn events(about: About, headers: HeaderMap) -> Result<Response>
     let over = match after {
         After::End => true,
         After::Event(after) if upload.state.is_final() => {
-            seen_the_end(&app.receiver.events, upload_id, after).await.unwrap_or_else(|error| {
+            seen_the_end(&app.events, upload_id, after).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "history cannot be read");
                 false
             })
@@ -48,7 +48,7 @@ pub(crate) async fn events(about: About, headers: HeaderMap) -> Result<Response>
     let start = Start {
         upload_id,
         after: if let After::Event(after) = after { after } else { (0, 0) },
-        pool: app.receiver.pool.clone(),
+        pool: app.pool.clone(),
         heartbeat: app.config.heartbeat,
         stop: app.stop_events.clone(),
     };

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::find;
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     params::{Params, UploadId},
@@ -105,7 +105,7 @@ struct RejectsQuery {
     params(("id" = Uuid, Path, description = "The upload"), RejectsQuery),
     responses((status = 200, description = "A page, or the file", content((RejectList = "application/json"), (String = "text/csv")))))]
 pub(crate) async fn rejects(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     UploadId(id): UploadId,
     uri: Uri,
@@ -117,7 +117,7 @@ pub(crate) async fn rejects(
     let spreadsheet = query.flag("spreadsheet");
     query.finish()?;
     find(&app, &caller, id).await?;
-    let pool = &app.receiver.pool;
+    let pool = &app.pool;
     if prefers_csv(&headers) {
         let header = read::header(pool, id).await?.unwrap_or_default();
         let file = Body::from_stream(rejects_csv::file(pool.clone(), id, &header, spreadsheet));

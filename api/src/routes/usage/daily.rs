@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::period::day;
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     params::Params,
     problem::{Problem, Result},
@@ -59,8 +59,8 @@ struct DailyQuery {
 /// Those of completed uploads, by the calendar of the settings' `time_zone`.
 #[utoipa::path(get, path = "/v1/usage/daily", operation_id = "getDailyUsage", tag = "usage", params(DailyQuery),
     responses((status = 200, description = "Each day", body = DailyUsage)))]
-pub(crate) async fn daily(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Json<DailyUsage>> {
-    let pool = &app.receiver.pool;
+pub(crate) async fn daily(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<DailyUsage>> {
+    let pool = &app.pool;
     let settings = settings::find(pool, caller.id()).await?;
     let today = settings.date_of(jiff::Timestamp::now()).map_err(Problem::internal)?;
     let mut query = Params::of(&uri);

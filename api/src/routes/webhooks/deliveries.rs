@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{LIST, find};
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     cursor,
     idempotency::Once,
@@ -53,7 +53,7 @@ struct DeliveriesQuery {
     params(("id" = Uuid, Path, description = "The webhook"), DeliveriesQuery),
     responses((status = 200, description = "A page", body = DeliveryList)))]
 pub(crate) async fn deliveries(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     uri: Uri,
@@ -64,7 +64,7 @@ pub(crate) async fn deliveries(
     let before = query.take::<cursor::Deliveries>("cursor").map(cursor::Deliveries::id);
     query.finish()?;
     let webhook = find(&app, &caller, &name).await?;
-    let found = deliveries::list(&app.receiver.pool, webhook.id, state, before, limit + 1).await?;
+    let found = deliveries::list(&app.pool, webhook.id, state, before, limit + 1).await?;
     let (items, next_cursor) = cursor::Deliveries::page(found, limit, |last| cursor::Deliveries::after_id(last.id));
     Ok(Json(DeliveryList { items, next_cursor }))
 }
@@ -82,7 +82,7 @@ pub(crate) struct DeliveryBegun {
     params(("id" = Uuid, Path, description = "The webhook")),
     responses((status = 202, description = "It will be sent", body = DeliveryBegun), NotNow))]
 pub(crate) async fn test(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     once: Once,
@@ -90,14 +90,14 @@ pub(crate) async fn test(
 ) -> Result<(StatusCode, Json<DeliveryBegun>)> {
     Params::of(&uri).finish()?;
     let webhook = find(&app, &caller, &name).await?;
-    let mut tx = app.receiver.pool.begin().await?;
-    let sent = gristmill_webhooks::test(&mut tx, &app.receiver.queue, caller.id(), webhook.id).await?;
+    let mut tx = app.pool.begin().await?;
+    let sent = gristmill_webhooks::test(&mut tx, &app.queue, caller.id(), webhook.id).await?;
     let disabled = || Problem::new(Code::WrongState, "The webhook is disabled: enable it first.");
     let (delivery_id, jobs) = sent.ok_or_else(disabled)?;
     let begun = DeliveryBegun { delivery_id };
     once.keep(&mut tx, StatusCode::ACCEPTED, None, &begun).await?;
     tx.commit().await?;
-    app.receiver.queue.push(jobs).await;
+    app.queue.push(jobs).await;
     Ok((StatusCode::ACCEPTED, Json(begun)))
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn test(
     params(("id" = Uuid, Path, description = "The webhook"), ("delivery_id" = Uuid, Path, description = "The delivery")),
     responses((status = 202, description = "It will be sent", body = DeliveryBegun), NotNow))]
 pub(crate) async fn replay_one(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     Path((name, delivery)): Path<(String, String)>,
     once: Once,
@@ -118,8 +118,8 @@ pub(crate) async fn replay_one(
     let webhook = find(&app, &caller, &Named(name)).await?;
     let none = || Problem::not_found("delivery", &delivery, &format!("{LIST}/{}/deliveries", webhook.id));
     let delivery_id: Uuid = delivery.parse().map_err(|_| none())?;
-    let mut tx = app.receiver.pool.begin().await?;
-    let queue = &app.receiver.queue;
+    let mut tx = app.pool.begin().await?;
+    let queue = &app.queue;
     match deliveries::replay(&mut tx, queue, caller.id(), webhook.id, delivery_id).await? {
         Replayed::Again(jobs) => {
             let begun = DeliveryBegun { delivery_id };
@@ -158,7 +158,7 @@ pub(crate) struct ReplayBegun {
     params(("id" = Uuid, Path, description = "The webhook"), ReplayQuery),
     responses((status = 202, description = "It will be done", body = ReplayBegun)))]
 pub(crate) async fn replay_many(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     name: Named,
     once: Once,
@@ -176,12 +176,12 @@ pub(crate) async fn replay_many(
     let webhook = find(&app, &caller, &name).await?;
     let (client_id, after) = (caller.id(), Uuid::nil());
     let job = ReplayDeliveries { client_id, endpoint_id: webhook.id, state, since, until, after };
-    let mut tx = app.receiver.pool.begin().await?;
-    let jobs = deliveries::replay_all(&mut tx, &app.receiver.queue, &job).await?;
+    let mut tx = app.pool.begin().await?;
+    let jobs = deliveries::replay_all(&mut tx, &app.queue, &job).await?;
     let job_id = jobs.ids().first().copied().ok_or_else(|| Problem::internal("a replay without a job"))?;
     let begun = ReplayBegun { job_id };
     once.keep(&mut tx, StatusCode::ACCEPTED, None, &begun).await?;
     tx.commit().await?;
-    app.receiver.queue.push(jobs).await;
+    app.queue.push(jobs).await;
     Ok((StatusCode::ACCEPTED, Json(begun)))
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::check_url;
 use crate::{
-    app::App,
+    app::AppState,
     auth::Caller,
     idempotency::Once,
     json::Body,
@@ -47,7 +47,7 @@ pub(crate) struct OldWebhookMade {
 #[utoipa::path(post, path = "/create_webhook", operation_id = "createOldWebhook", tag = "webhooks", request_body = OldWebhook,
     responses((status = 201, description = "Made", body = OldWebhookMade), NotNow))]
 pub(crate) async fn create_old(
-    State(app): State<App>,
+    State(app): State<AppState>,
     caller: Caller,
     once: Once,
     uri: Uri,
@@ -69,7 +69,7 @@ pub(crate) async fn create_old(
         scheme: Scheme::Hmac,
         old_callback: true,
     };
-    let mut tx = app.receiver.pool.begin().await?;
+    let mut tx = app.pool.begin().await?;
     let (webhook, secret) = endpoints::create(&mut *tx, caller.id(), &new).await?;
     let made = OldWebhookMade { webhook_id: webhook.id, url: webhook.url, secret };
     once.keep(&mut tx, StatusCode::CREATED, None, &made).await?;

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, types::Json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{ReceiveError, Receiver, patience::patiently, resend::Twin, room::Taken};
+use super::{ReceiveError, UploadService, patience::patiently, resend::Twin, room::Taken};
 use crate::{State, jobs::LoadChunk, objects, state};
 
 /// Chunks being written to the store at a time.
@@ -59,32 +59,32 @@ pub(super) struct Stored {
 /// Stores chunks as they are cut and enters them in the ledger, as many at once as are ready.
 /// Chunks of a file that looks like one sent before are held back; the twin returned holds them.
 pub(super) async fn enter(
-    receiver: Receiver,
+    service: UploadService,
     members: Members,
     twin: Twin,
     cut: mpsc::Receiver<Cut>,
 ) -> Result<Option<Twin>, ReceiveError> {
     let mut twin = Some(twin);
     let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
-    let mut stored = cut.map(|cut| store(&receiver, members.upload_id, cut)).buffered(STORING).ready_chunks(64).boxed();
+    let mut stored = cut.map(|cut| store(&service, members.upload_id, cut)).buffered(STORING).ready_chunks(64).boxed();
     while let Some(batch) = stored.next().await {
         let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(mut suspect) = twin.take()
-            && suspect.holds(&receiver, &mut batch).await?
+            && suspect.holds(&service, &mut batch).await?
         {
             twin = Some(suspect);
             continue;
         }
-        commit(&receiver, members, &batch).await?;
+        commit(&service, members, &batch).await?;
     }
     Ok(twin)
 }
 
-async fn store(receiver: &Receiver, id: Uuid, cut: Cut) -> Result<Stored, ReceiveError> {
+async fn store(service: &UploadService, id: Uuid, cut: Cut) -> Result<Stored, ReceiveError> {
     let Cut { no, chunk, room } = cut;
     let sha256 = Sha256::digest(&chunk.data).to_vec();
     let oversize = (!chunk.oversize.is_empty()).then(|| Json(chunk.oversize.into_iter().map(note).collect()));
-    receiver.store.put(&objects::chunk(id, no), chunk.data.into()).await?;
+    service.store.put(&objects::chunk(id, no), chunk.data.into()).await?;
     drop(room);
     Ok(Stored {
         no,
@@ -101,23 +101,23 @@ fn note(oversize: Oversize) -> OversizeNote {
 }
 
 /// Enters chunks and their jobs in the ledger and pushes the jobs. An upload that has ended takes no more.
-pub(super) async fn commit(receiver: &Receiver, members: Members, batch: &[Stored]) -> Result<(), ReceiveError> {
+pub(super) async fn commit(service: &UploadService, members: Members, batch: &[Stored]) -> Result<(), ReceiveError> {
     if batch.is_empty() {
         return Ok(());
     }
-    let enqueued = patiently(|again| try_commit(receiver, members, batch, again)).await?;
-    receiver.queue.push(enqueued).await;
+    let enqueued = patiently(|again| try_commit(service, members, batch, again)).await?;
+    service.queue.push(enqueued).await;
     Ok(())
 }
 
 async fn try_commit(
-    receiver: &Receiver,
+    service: &UploadService,
     members: Members,
     batch: &[Stored],
     again: bool,
 ) -> Result<Enqueued, ReceiveError> {
     let Members { upload_id: id, client_id, group } = members;
-    let mut tx = receiver.pool.begin().await?;
+    let mut tx = service.pool.begin().await?;
     if state::hold(&mut tx, id).await? != Some(State::Receiving) {
         return Err(ReceiveError::Cancelled { upload_id: id });
     }
@@ -129,7 +129,7 @@ async fn try_commit(
     }
     let jobs: Vec<LoadChunk> = batch.iter().map(|chunk| LoadChunk { upload_id: id, no: chunk.no }).collect();
     let options = Options { group: Some(group), client_id: Some(client_id), ..Options::default() };
-    let enqueued = match receiver.queue.enqueue_all(&mut tx, &jobs, &options).await {
+    let enqueued = match service.queue.enqueue_all(&mut tx, &jobs, &options).await {
         // A chunk of it is dead: the job that fails the upload is on its way.
         Err(QueueError::GroupClosed(_)) => return Err(ReceiveError::Cancelled { upload_id: id }),
         other => other?,

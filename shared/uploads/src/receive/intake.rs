@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
 use super::{
-    NewUpload, ReceiveError, Received, Receiver, enter,
+    NewUpload, ReceiveError, Received, UploadService, enter,
     enter::{Cut, Members},
     patience::patiently,
     resend::Twin,
@@ -21,9 +21,9 @@ use crate::{
 
 /// Blocks before the end of a table that new rows go to first: those that earlier loads have begun and not filled.
 const UNFILLED: i64 = 64;
-/// How often a receiver says that it is alive; five silences and the scheduler fails the upload.
+/// How often a service says that it is alive; five silences and the scheduler fails the upload.
 const ALIVE_EVERY: Duration = Duration::from_secs(3);
-/// How often, and for how long, a receiver tries to say why an upload failed.
+/// How often, and for how long, a service tries to say why an upload failed.
 const SAY_EVERY: Duration = Duration::from_secs(1);
 const SAY_FOR: Duration = Duration::from_secs(600);
 
@@ -38,7 +38,7 @@ pub(super) struct Arrived {
 }
 
 pub(super) struct Intake {
-    receiver: Receiver,
+    service: UploadService,
     new: NewUpload,
     id: Uuid,
     header_bytes: u64,
@@ -57,14 +57,14 @@ pub(super) struct Intake {
 impl Intake {
     /// The header was accepted: the upload exists from now on.
     pub(super) async fn open(
-        receiver: &Receiver,
+        service: &UploadService,
         new: &NewUpload,
         header: &[u8],
         header_bytes: u64,
     ) -> Result<Self, ReceiveError> {
         let id = Uuid::now_v7();
-        let mut tx = receiver.pool.begin().await?;
-        let group = receiver
+        let mut tx = service.pool.begin().await?;
+        let group = service
             .queue
             .create_group(
                 &mut tx,
@@ -98,7 +98,7 @@ impl Intake {
         .bind(header_bytes.cast_signed())
         .bind(new.kind.table().name)
         .bind(UNFILLED)
-        .bind(i64::try_from(receiver.limits.max_record_bytes).unwrap_or(i64::MAX))
+        .bind(i64::try_from(service.limits.max_record_bytes).unwrap_or(i64::MAX))
         .fetch_one(&mut *tx)
         .await;
         let (own_limit, others): (Option<i64>, i64) = match inserted {
@@ -110,14 +110,14 @@ impl Intake {
         sqlx::query("insert into upload_progress (upload_id) values ($1)").bind(id).execute(&mut *tx).await?;
         tx.commit().await?;
 
-        let max_under_way = own_limit.map_or(receiver.limits.max_bytes_under_way, i64::unsigned_abs);
+        let max_under_way = own_limit.map_or(service.limits.max_bytes_under_way, i64::unsigned_abs);
         let (chunks, cut) = mpsc::channel(1);
         let twin = Twin::new(new, header, group);
         let members = Members { upload_id: id, client_id: new.client_id, group };
         Ok(Self {
-            ledger: tokio::spawn(trace::carry(enter::enter(receiver.clone(), members, twin, cut))),
-            alive: tokio::spawn(stay_alive(receiver.clone(), id)),
-            receiver: receiver.clone(),
+            ledger: tokio::spawn(trace::carry(enter::enter(service.clone(), members, twin, cut))),
+            alive: tokio::spawn(stay_alive(service.clone(), id)),
+            service: service.clone(),
             new: new.clone(),
             id,
             header_bytes,
@@ -137,7 +137,7 @@ impl Intake {
         self.next += 1;
         let sent = match &self.chunks {
             Some(chunks) => {
-                let room = self.receiver.room.take(chunk.data.len()).await;
+                let room = self.service.room.take(chunk.data.len()).await;
                 chunks.send(Cut { no, chunk, room }).await.is_ok()
             }
             None => false,
@@ -158,7 +158,7 @@ impl Intake {
         if self.bytes <= self.ask_at {
             return Ok(());
         }
-        let under_way = async |_| Ok(client_limits::under_way(&self.receiver.pool, self.new.client_id, self.id).await?);
+        let under_way = async |_| Ok(client_limits::under_way(&self.service.pool, self.new.client_id, self.id).await?);
         let others = patiently(under_way).await?;
         let left = self.max_under_way.saturating_sub(others);
         if self.bytes > left {
@@ -193,11 +193,11 @@ impl Intake {
         if let Some(mut twin) = twin {
             // It began like another file and then ended otherwise.
             let held = twin.release();
-            enter::commit(&self.receiver, self.members(twin.group()), &held).await?;
+            enter::commit(&self.service, self.members(twin.group()), &held).await?;
         }
         let (upload, join) = patiently(|again| self.seal(file, again)).await?;
-        self.receiver.queue.push(join).await;
-        self.receiver.events.publish_state(&upload).await;
+        self.service.queue.push(join).await;
+        self.service.events.publish_state(&upload).await;
         tracing::info!(upload_id = %self.id, bytes = file.bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
         Ok(Received::Accepted(upload))
     }
@@ -208,17 +208,17 @@ impl Intake {
 
     /// The upload of the same file, when there is one; then this one is cancelled.
     async fn same_file(&self, sha256: &[u8]) -> Result<Option<Upload>, ReceiveError> {
-        let first = self.receiver.completed_before(&self.new, sha256, self.id).await?;
+        let first = self.service.completed_before(&self.new, sha256, self.id).await?;
         if let Some(first) = &first {
-            self.receiver.remember(&self.new, first.id).await?;
+            self.service.remember(&self.new, first.id).await?;
             self.end(State::Cancelled, "same_file", &format!("the same file as upload {}", first.id)).await?;
-            self.receiver.forget(self.id).await?;
+            self.service.forget(self.id).await?;
         }
         Ok(first)
     }
 
     async fn seal(&self, file: &Arrived, again: bool) -> Result<(Upload, Enqueued), ReceiveError> {
-        let mut tx = self.receiver.pool.begin().await?;
+        let mut tx = self.service.pool.begin().await?;
         let group: Option<GroupId> = sqlx::query_scalar(
             "update uploads set state = 'processing', bytes = $2, sha256 = $3, lines = $4, received_at = now()
              where id = $1 and state = 'receiving' returning group_id",
@@ -237,7 +237,7 @@ impl Intake {
                 _ => Err(ReceiveError::Cancelled { upload_id: self.id }),
             };
         };
-        let join = self.receiver.queue.seal_group(&mut tx, group).await?;
+        let join = self.service.queue.seal_group(&mut tx, group).await?;
         let upload = self.find(&mut tx).await?;
         tx.commit().await?;
         Ok((upload, join))
@@ -272,7 +272,7 @@ impl Intake {
             other => other.to_string(),
         };
         if let Err(failure) = self.end(State::Failed, reason, &detail).await {
-            // The scheduler fails it once this receiver has been silent for long enough.
+            // The scheduler fails it once this service has been silent for long enough.
             tracing::warn!(upload_id = %self.id, error = %failure, "a broken upload could not be failed at once");
             tokio::spawn(async move { self.say_why(reason, &detail).await });
         }
@@ -293,7 +293,7 @@ impl Intake {
                 .bind(reason)
                 .bind(detail)
                 .bind(state::UNHEARD)
-                .execute(&self.receiver.pool)
+                .execute(&self.service.pool)
                 .await;
             if said.is_ok() {
                 return;
@@ -302,13 +302,13 @@ impl Intake {
     }
 
     async fn end(&self, to: State, reason: &str, detail: &str) -> Result<(), ReceiveError> {
-        let mut tx = self.receiver.pool.begin().await?;
-        let jobs = state::end(&mut tx, &self.receiver.queue, self.id, &[State::Receiving], to, reason, detail).await?;
+        let mut tx = self.service.pool.begin().await?;
+        let jobs = state::end(&mut tx, &self.service.queue, self.id, &[State::Receiving], to, reason, detail).await?;
         let upload = self.find(&mut tx).await?;
         tx.commit().await?;
         if let Some(jobs) = jobs {
-            self.receiver.queue.push(jobs).await;
-            self.receiver.events.publish_state(&upload).await;
+            self.service.queue.push(jobs).await;
+            self.service.events.publish_state(&upload).await;
             tracing::info!(upload_id = %self.id, reason, "an upload ended before it was received");
         }
         Ok(())
@@ -325,18 +325,18 @@ fn joined<T>(result: Result<Result<T, ReceiveError>, tokio::task::JoinError>) ->
     result.unwrap_or_else(|error| Err(ReceiveError::Broken { upload_id: None, source: error.into() }))
 }
 
-async fn stay_alive(receiver: Receiver, id: Uuid) {
+async fn stay_alive(service: UploadService, id: Uuid) {
     let mut tick = tokio::time::interval(ALIVE_EVERY);
     loop {
         tick.tick().await;
         let renewed = sqlx::query("update uploads set alive_at = now() where id = $1 and state = 'receiving'")
             .bind(id)
-            .execute(&receiver.pool)
+            .execute(&service.pool)
             .await;
         match renewed {
             Ok(done) if done.rows_affected() == 0 => return,
             Ok(_) => {}
-            Err(error) => tracing::warn!(upload_id = %id, %error, "a receiver could not say that it is alive"),
+            Err(error) => tracing::warn!(upload_id = %id, %error, "a service could not say that it is alive"),
         }
     }
 }

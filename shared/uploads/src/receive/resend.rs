@@ -9,7 +9,7 @@ use gristmill_queue::GroupId;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{NewUpload, ReceiveError, Received, Receiver, enter::Stored, patience::patiently};
+use super::{NewUpload, ReceiveError, Received, UploadService, enter::Stored, patience::patiently};
 use crate::{State, Upload, objects, read};
 
 /// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an upload
@@ -80,17 +80,21 @@ impl Twin {
 
     /// Whether `batch` was taken and held back. If not, `batch` is everything that has to be entered now, and the
     /// question is settled: it is another file.
-    pub(super) async fn holds(&mut self, receiver: &Receiver, batch: &mut Vec<Stored>) -> Result<bool, ReceiveError> {
+    pub(super) async fn holds(
+        &mut self,
+        service: &UploadService,
+        batch: &mut Vec<Stored>,
+    ) -> Result<bool, ReceiveError> {
         if let (Suspicion::Open, Some(first)) = (&self.suspicion, batch.first()) {
             let sha256 = &first.sha256;
-            self.suspicion = match patiently(|_| self.begins_like(receiver, sha256)).await? {
+            self.suspicion = match patiently(|_| self.begins_like(service, sha256)).await? {
                 Some(twin) => Suspicion::Same(twin),
                 None => Suspicion::None,
             };
         }
         let Suspicion::Same(twin) = self.suspicion else { return Ok(false) };
         let numbers: Vec<i32> = batch.iter().map(|chunk| chunk.no).collect();
-        let theirs = patiently(|_| hashes(receiver, twin, &numbers)).await?;
+        let theirs = patiently(|_| hashes(service, twin, &numbers)).await?;
         let same = theirs.len() == batch.len() && theirs.iter().zip(batch.iter()).all(|(a, b)| *a == b.sha256);
         self.held.append(batch);
         if !same {
@@ -99,7 +103,7 @@ impl Twin {
         Ok(same)
     }
 
-    async fn begins_like(&self, receiver: &Receiver, sha256: &[u8]) -> Result<Option<Uuid>, ReceiveError> {
+    async fn begins_like(&self, service: &UploadService, sha256: &[u8]) -> Result<Option<Uuid>, ReceiveError> {
         let sql = format!(
             "with k as materialized (select $2::int as client_id)
              select u.id from k, chunks c join uploads u on u.id = c.upload_id
@@ -111,19 +115,19 @@ impl Twin {
             .bind(self.client_id)
             .bind(&self.kind)
             .bind(&self.header)
-            .fetch_optional(&receiver.pool)
+            .fetch_optional(&service.pool)
             .await?;
         Ok(twin)
     }
 }
 
 /// The hashes of an upload's chunks.
-async fn hashes(receiver: &Receiver, upload_id: Uuid, numbers: &[i32]) -> Result<Vec<Vec<u8>>, ReceiveError> {
+async fn hashes(service: &UploadService, upload_id: Uuid, numbers: &[i32]) -> Result<Vec<Vec<u8>>, ReceiveError> {
     let query = sqlx::query_scalar("select sha256 from chunks where upload_id = $1 and no = any($2) order by no");
-    Ok(query.bind(upload_id).bind(numbers).fetch_all(&receiver.pool).await?)
+    Ok(query.bind(upload_id).bind(numbers).fetch_all(&service.pool).await?)
 }
 
-impl Receiver {
+impl UploadService {
     /// The client's completed upload of the same file, the first one that stands.
     pub(super) async fn completed_before(
         &self,
