@@ -5,7 +5,7 @@ use gristmill_platform::{
     database, store, telemetry,
 };
 use gristmill_queue::{Queue, QueueConfig};
-use gristmill_uploads::{Room, UploadService, events::Events};
+use gristmill_uploads::{MemoryBudget, UploadService, events::Events};
 use gristmill_webhooks::outbound::Outbound;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -63,7 +63,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let store = store::open(&store)?;
     let hub = Hub::new(events.clone());
     let app = AppState::new(
-        UploadService { pool, queue, store, events, room: Room::new(&limits), limits },
+        UploadService { pool, queue, store, events, memory: MemoryBudget::new(&limits), limits },
         hub,
         Outbound::new(&outbound).context("no TLS to be had")?,
         quotas,

@@ -114,7 +114,7 @@ async fn commit(
         return Ok(None);
     }
     // Against a cancel in mid-load: who wants to end the upload waits for this transaction.
-    if state::hold(&mut tx, chunk.upload_id).await?.is_none_or(State::is_final) {
+    if state::lock(&mut tx, chunk.upload_id).await?.is_none_or(State::is_final) {
         return Err(JobError::Cancelled);
     }
     // Nothing of an atomic file with a bad row stays, so nothing more is loaded; the rest is still checked and reported.

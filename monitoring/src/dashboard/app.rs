@@ -7,7 +7,7 @@ use gristmill_platform::{
     database, store,
 };
 use gristmill_queue::{Queue, QueueConfig};
-use gristmill_uploads::{Room, UploadService, events::Events};
+use gristmill_uploads::{MemoryBudget, UploadService, events::Events};
 use sqlx::PgPool;
 
 use super::{history::History, live::Live, login::Attempts, pages::Totals, session};
@@ -45,7 +45,7 @@ impl Dashboard {
             store: store::open(&role.store)?,
             events: Events::connect(url, namespace).context("REDIS_URL is not a Redis URL")?,
             limits: limits.clone(),
-            room: Room::new(limits),
+            memory: MemoryBudget::new(limits),
         };
         Ok(Self::new(uploads, health))
     }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Their payloads name an upload.
-const OF_AN_UPLOAD: [&str; 8] = [
+const JOBS_OF_AN_UPLOAD: [&str; 8] = [
     LoadChunk::NAME,
     LoadPart::NAME,
     CloseUpload::NAME,
@@ -29,7 +29,7 @@ const OF_AN_UPLOAD: [&str; 8] = [
     VoidUpload::NAME,
 ];
 /// Their payloads name a run.
-const OF_A_RUN: [&str; 4] = [PlanRun::NAME, BillShard::NAME, CloseRun::NAME, FailRun::NAME];
+const JOBS_OF_A_RUN: [&str; 4] = [PlanRun::NAME, BillShard::NAME, CloseRun::NAME, FailRun::NAME];
 
 /// Whose a job or a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +49,10 @@ impl Owner {
         }
         let id = |field: &str| job.payload[field].as_str()?.parse().ok();
         let name = job.job.name.as_str();
-        if OF_AN_UPLOAD.contains(&name) {
+        if JOBS_OF_AN_UPLOAD.contains(&name) {
             return id("upload_id").map(Self::Upload);
         }
-        if OF_A_RUN.contains(&name) { id("run_id").map(Self::BillingRun) } else { None }
+        if JOBS_OF_A_RUN.contains(&name) { id("run_id").map(Self::BillingRun) } else { None }
     }
 
     /// Whose group this is.
@@ -106,7 +106,7 @@ pub fn ends(action: JobAction) -> bool {
 #[must_use]
 pub fn spared(action: JobAction, mut filter: JobFilter) -> JobFilter {
     if ends(action) {
-        filter.spared.extend(OF_AN_UPLOAD.iter().chain(&OF_A_RUN).map(|name| (*name).to_owned()));
+        filter.spared.extend(JOBS_OF_AN_UPLOAD.iter().chain(&JOBS_OF_A_RUN).map(|name| (*name).to_owned()));
     }
     filter
 }

@@ -1,11 +1,12 @@
 //! Receiving: body → splitter → chunk objects → ledger rows → broker, while the body still arrives.
 
-mod enter;
-mod intake;
+mod dedup;
+mod idempotency;
+mod ledger_writer;
 mod look;
-mod patience;
-mod resend;
-mod room;
+mod memory_budget;
+mod retry;
+mod session;
 
 use std::sync::Arc;
 
@@ -19,10 +20,10 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use self::{enter::OversizeNote, room::Room};
+pub use self::{ledger_writer::OversizeNote, memory_budget::MemoryBudget};
 use self::{
-    intake::{Arrived, Intake},
     look::Look,
+    session::{Arrived, UploadSession},
 };
 use crate::{Policy, Upload, events::Events};
 
@@ -40,7 +41,7 @@ pub struct UploadService {
     /// How large a file, a record, a chunk may be.
     pub limits: LimitsConfig,
     /// How many chunks of all files together may be in memory.
-    pub room: Room,
+    pub memory: MemoryBudget,
 }
 
 /// A file to take in.
@@ -128,7 +129,7 @@ pub enum ReceiveError {
         /// What the connection or the decoder said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Somebody cancelled it, one of its chunks is dead, or this service was silent for so long that it was given up.
+    /// Somebody cancelled it, one of its chunks is dead, or the receiving process missed its heartbeats.
     #[error("the upload was cancelled or has failed while it was received")]
     Cancelled {
         /// The upload that ended.
@@ -174,8 +175,8 @@ impl UploadService {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let mut cutter = Cutter::new(&self.limits);
-        let mut intake: Option<Intake> = None;
+        let mut cutter = HashingSplitter::new(&self.limits);
+        let mut intake: Option<UploadSession> = None;
         let result = async {
             while let Some(frame) = body.next().await {
                 let frame = frame.map_err(|source| ReceiveError::Broken { upload_id: None, source: source.into() })?;
@@ -203,8 +204,8 @@ impl UploadService {
     async fn pass_on(
         &self,
         new: &NewUpload,
-        cutter: &mut Cutter,
-        intake: &mut Option<Intake>,
+        cutter: &mut HashingSplitter,
+        intake: &mut Option<UploadSession>,
     ) -> Result<(), ReceiveError> {
         let max_record_bytes = bytes(self.limits.max_record_bytes);
         for piece in std::mem::take(&mut cutter.pieces) {
@@ -212,7 +213,7 @@ impl UploadService {
                 (Piece::Header { raw, bytes }, none @ None) => {
                     let limits = Limits { max_columns: self.limits.max_columns, max_record_bytes };
                     new.kind.read_header(&raw, &limits)?;
-                    *none = Some(Intake::open(self, new, &raw, bytes).await?);
+                    *none = Some(UploadSession::open(self, new, &raw, bytes).await?);
                 }
                 (Piece::Chunk(chunk), Some(intake)) => intake.chunk(chunk).await?,
                 // The splitter gives a header first and once; a first record too long to be one comes as a chunk.
@@ -235,7 +236,7 @@ fn bytes(setting: u64) -> usize {
 }
 
 /// The splitter, with what is counted and hashed over the whole file.
-struct Cutter {
+struct HashingSplitter {
     splitter: Option<Splitter>,
     look: Look,
     pieces: Vec<Piece>,
@@ -246,7 +247,7 @@ struct Cutter {
     limit: u64,
 }
 
-impl Cutter {
+impl HashingSplitter {
     fn new(limits: &LimitsConfig) -> Self {
         let splitter = Splitter::new(SplitLimits {
             chunk_bytes: bytes(limits.chunk_bytes),

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{State, Upload, jobs::PurgeUpload, read};
 
-/// What is said of an upload whose service was not heard of for too long. From afar nobody can tell a process that died from
-/// one whose words did not come through: the service says more, when it lives and can.
+/// What is said of an upload whose receiving process was not heard of for too long. From afar nobody can tell a process that died from
+/// one whose words did not come through: the process says more, when it lives and can.
 pub const UNHEARD: &str = "nothing was heard of the process that received it: it died, or could not write to the database \
                            (its log says which). The file is not whole: send it again";
 
@@ -22,9 +22,9 @@ fn lock_key(upload_id: Uuid) -> i64 {
 
 /// Keeps an upload from being ended until this transaction is over, and says in which state it is.
 ///
-/// An advisory lock, because a row's share lock would also hold up its other changes (the service's sign of life, the
+/// An advisory lock, because a row's share lock would also hold up its other changes (the receiving process' heartbeat, the
 /// change to `processing`), for as long as chunks keep coming.
-pub async fn hold(conn: &mut PgConnection, upload_id: Uuid) -> Result<Option<State>, sqlx::Error> {
+pub async fn lock(conn: &mut PgConnection, upload_id: Uuid) -> Result<Option<State>, sqlx::Error> {
     sqlx::query("select pg_advisory_xact_lock_shared($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
     // A statement of its own, so that it sees what was committed while the lock was waited for.
     let word: Option<String> =
@@ -33,7 +33,7 @@ pub async fn hold(conn: &mut PgConnection, upload_id: Uuid) -> Result<Option<Sta
 }
 
 /// Ends an upload that will not be completed: stops its queued chunks and has its rows and objects removed.
-/// Waits for the transactions that [`hold`] it, and no later one can commit to it.
+/// Waits for the transactions that [`lock`] it, and no later one can commit to it.
 ///
 /// `to` is [`State::Failed`] or [`State::Cancelled`]; `from` lists the states it may come from.
 /// Returns what to push after the commit, or `None` when the upload was in none of those states.

@@ -15,7 +15,7 @@ pub async fn void_claim(conn: &mut PgConnection, client_id: i32, id: Uuid) -> Re
     let Some(found) = claims::find(&mut *conn, client_id, id).await? else { return Ok(false) };
     if let Some(upload_id) = found.upload_id {
         // Against an undoing of its upload at this moment: one of the two comes first, and the other sees that.
-        state::hold(&mut *conn, upload_id).await?;
+        state::lock(&mut *conn, upload_id).await?;
         if claims::find(&mut *conn, client_id, id).await?.is_none() {
             return Ok(false);
         }

@@ -152,7 +152,7 @@ async fn take(
         .await?;
     let mut uploads = Vec::with_capacity(candidates.len());
     for upload in candidates {
-        if state::hold(conn, upload.id).await? == Some(State::Completed) {
+        if state::lock(conn, upload.id).await? == Some(State::Completed) {
             uploads.push(upload);
         }
     }

@@ -22,7 +22,7 @@ pub(super) async fn reject(env: &Env, context: &Context, upload_id: Uuid) -> Res
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Err(JobError::Cancelled);
     }
-    if state::hold(&mut tx, upload_id).await? != Some(State::Processing) {
+    if state::lock(&mut tx, upload_id).await? != Some(State::Processing) {
         return Err(JobError::Cancelled);
     }
     let claims = enter::too_much(&mut tx, upload_id).await?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, Removed, Room, State};
+use gristmill_uploads::{MemoryBudget, NewUpload, Policy, ReceiveError, Received, Removed, State};
 
 use crate::mill::{HEADER, Mill, accepted, body, file};
 
@@ -32,7 +32,7 @@ async fn a_file_that_breaks_off_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_take_turns_where_there_is_room_for_one_chunk() {
     let mut mill = Mill::new(1_000).await;
-    mill.uploads.room = Room::of(1_000);
+    mill.uploads.memory = MemoryBudget::of(1_000);
     let files = (0..8).map(|n| mill.accept(file(n * 100..n * 100 + 100)));
     let uploads = futures::future::join_all(files).await;
     mill.drain().await;

@@ -13,7 +13,8 @@ use gristmill_platform::{
 };
 use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
 use gristmill_uploads::{
-    NewUpload, Policy, ReceiveError, Received, Room, Upload, UploadService, events::Events, read, read::RejectRow,
+    MemoryBudget, NewUpload, Policy, ReceiveError, Received, Upload, UploadService, events::Events, read,
+    read::RejectRow,
 };
 use gristmill_webhooks::Deliverer;
 use gristmill_worker::{Env, rules, worker};
@@ -47,7 +48,7 @@ impl Mill {
             store: stack.store.clone(),
             events: events.clone(),
             limits: limits.clone(),
-            room: Room::new(&limits),
+            memory: MemoryBudget::new(&limits),
         };
         let env = Env {
             pool: stack.pool.clone(),

@@ -1,16 +1,13 @@
-//! The same file again, and the same request again.
+//! The same file again.
 //!
 //! That a file is the same as one before is certain only at its last byte, but its first chunk tells whether it may
 //! be: then its chunks are stored and held back from the queue until one differs, or the file ends and does not.
 
-use bytes::Bytes;
-use futures::{Stream, StreamExt};
 use gristmill_queue::GroupId;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{NewUpload, ReceiveError, Received, UploadService, enter::Stored, patience::patiently};
-use crate::{State, Upload, objects, read};
+use super::{NewUpload, ReceiveError, UploadService, ledger_writer::Stored, retry::retry_through_outage};
+use crate::{Upload, objects, read};
 
 /// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an upload
 /// of the client `k` that was undone, so that they are nowhere now. Only uploads with duplicates are looked into, by the rejects'
@@ -23,29 +20,13 @@ const STANDS: &str = "u.state = 'completed' and not exists (
                     select w.id from uploads w where w.client_id = k.client_id and w.state <> 'completed') offset 0) offset 0)";
 
 /// The file that this one may be a copy of, and the chunks held back meanwhile.
-pub(super) struct Twin {
+pub(super) struct PossibleCopy {
     client_id: i32,
     kind: String,
     header: Vec<u8>,
     group: GroupId,
     suspicion: Suspicion,
     held: Vec<Stored>,
-}
-
-/// A request with the same idempotency key, and the upload that it was answered with.
-pub(super) struct Earlier {
-    upload: Upload,
-    row: KeyRow,
-}
-
-#[derive(sqlx::FromRow)]
-struct KeyRow {
-    upload_id: Uuid,
-    /// The request made it; else its file had been there already.
-    made: bool,
-    policy: String,
-    filename: Option<String>,
-    forced: bool,
 }
 
 enum Suspicion {
@@ -57,7 +38,7 @@ enum Suspicion {
     None,
 }
 
-impl Twin {
+impl PossibleCopy {
     pub(super) fn new(new: &NewUpload, header: &[u8], group: GroupId) -> Self {
         Self {
             client_id: new.client_id,
@@ -87,14 +68,14 @@ impl Twin {
     ) -> Result<bool, ReceiveError> {
         if let (Suspicion::Open, Some(first)) = (&self.suspicion, batch.first()) {
             let sha256 = &first.sha256;
-            self.suspicion = match patiently(|_| self.begins_like(service, sha256)).await? {
-                Some(twin) => Suspicion::Same(twin),
+            self.suspicion = match retry_through_outage(|_| self.begins_like(service, sha256)).await? {
+                Some(original) => Suspicion::Same(original),
                 None => Suspicion::None,
             };
         }
-        let Suspicion::Same(twin) = self.suspicion else { return Ok(false) };
+        let Suspicion::Same(original) = self.suspicion else { return Ok(false) };
         let numbers: Vec<i32> = batch.iter().map(|chunk| chunk.no).collect();
-        let theirs = patiently(|_| hashes(service, twin, &numbers)).await?;
+        let theirs = retry_through_outage(|_| hashes(service, original, &numbers)).await?;
         let same = theirs.len() == batch.len() && theirs.iter().zip(batch.iter()).all(|(a, b)| *a == b.sha256);
         self.held.append(batch);
         if !same {
@@ -110,14 +91,14 @@ impl Twin {
              where c.no = 0 and c.sha256 = $1 and u.client_id is not distinct from k.client_id and u.kind = $3 and u.header = $4
                and {STANDS} order by u.id limit 1"
         );
-        let twin = sqlx::query_scalar(&sql)
+        let original = sqlx::query_scalar(&sql)
             .bind(sha256)
             .bind(self.client_id)
             .bind(&self.kind)
             .bind(&self.header)
             .fetch_optional(&service.pool)
             .await?;
-        Ok(twin)
+        Ok(original)
     }
 }
 
@@ -161,77 +142,5 @@ impl UploadService {
             .execute(&self.pool)
             .await?;
         Ok(())
-    }
-
-    /// Writes down that this request is answered with an upload that it has not made.
-    pub(super) async fn remember(&self, new: &NewUpload, upload_id: Uuid) -> Result<(), ReceiveError> {
-        let Some(key) = &new.idempotency_key else { return Ok(()) };
-        sqlx::query(
-            "insert into upload_keys (client_id, key, upload_id, policy, filename) values ($1, $2, $3, $4, $5)
-             on conflict (client_id, key) do nothing",
-        )
-        .bind(new.client_id)
-        .bind(key)
-        .bind(upload_id)
-        .bind(<&str>::from(new.policy))
-        .bind(&new.filename)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// The request made before with this idempotency key, if there was one.
-    pub(super) async fn keyed(&self, new: &NewUpload) -> Result<Option<Earlier>, ReceiveError> {
-        let Some(key) = &new.idempotency_key else { return Ok(None) };
-        let found: Option<KeyRow> = sqlx::query_as(
-            "select id as upload_id, true as made, policy, filename, forced from uploads
-             where client_id = $1 and idempotency_key = $2
-             union all
-             select upload_id, false, policy, filename, false from upload_keys where client_id = $1 and key = $2
-             limit 1",
-        )
-        .bind(new.client_id)
-        .bind(key)
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some(row) = found else { return Ok(None) };
-        let Some(upload) = read::find(&self.pool, new.client_id, row.upload_id).await? else { return Ok(None) };
-        Ok(Some(Earlier { upload, row }))
-    }
-
-    /// Answers a request made before: reads the body to its end to see that it is the same.
-    pub(super) async fn replay<S, E>(
-        &self,
-        new: &NewUpload,
-        earlier: Earlier,
-        mut body: S,
-    ) -> Result<Received, ReceiveError>
-    where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        let Earlier { upload: first, row } = earlier;
-        if first.state == State::Receiving {
-            return Err(ReceiveError::KeyInFlight);
-        }
-        let said = (row.policy.as_str(), row.forced, row.filename.as_deref());
-        if first.kind != new.kind || said != (<&str>::from(new.policy), new.force, new.filename.as_deref()) {
-            return Err(ReceiveError::KeyReused);
-        }
-        let mut bytes = 0;
-        let mut hash = Sha256::new();
-        while let Some(frame) = body.next().await {
-            let frame = frame.map_err(|source| ReceiveError::Broken { upload_id: None, source: source.into() })?;
-            bytes += frame.len() as u64;
-            if bytes > self.limits.max_file_bytes {
-                return Err(ReceiveError::TooLarge { limit: self.limits.max_file_bytes, upload_id: None });
-            }
-            hash.update(&frame);
-        }
-        let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        if first.sha256.as_ref().is_some_and(|known| *known != sha256) {
-            return Err(ReceiveError::KeyReused);
-        }
-        Ok(if row.made { Received::Replayed(first) } else { Received::Same(first) })
     }
 }

@@ -11,11 +11,13 @@ use sqlx::{PgConnection, types::Json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{ReceiveError, UploadService, patience::patiently, resend::Twin, room::Taken};
+use super::{
+    ReceiveError, UploadService, dedup::PossibleCopy, memory_budget::MemoryPermit, retry::retry_through_outage,
+};
 use crate::{State, jobs::LoadChunk, objects, state};
 
 /// Chunks being written to the store at a time.
-const STORING: usize = 2;
+const CONCURRENT_PUTS: usize = 2;
 
 /// A record too long to be kept, as it is noted in its chunk's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,11 +41,11 @@ pub(super) struct Members {
     pub(super) group: GroupId,
 }
 
-/// A chunk on its way, with the room that it takes until it is stored.
+/// A chunk on its way, with the memory that it takes until it is stored.
 pub(super) struct Cut {
     pub(super) no: i32,
     pub(super) chunk: Chunk,
-    pub(super) room: Taken,
+    pub(super) memory: MemoryPermit,
 }
 
 /// A chunk whose object is written.
@@ -57,35 +59,36 @@ pub(super) struct Stored {
 }
 
 /// Stores chunks as they are cut and enters them in the ledger, as many at once as are ready.
-/// Chunks of a file that looks like one sent before are held back; the twin returned holds them.
+/// Chunks of a file that looks like one sent before are held back; the copy returned holds them.
 pub(super) async fn enter(
     service: UploadService,
     members: Members,
-    twin: Twin,
+    copy: PossibleCopy,
     cut: mpsc::Receiver<Cut>,
-) -> Result<Option<Twin>, ReceiveError> {
-    let mut twin = Some(twin);
+) -> Result<Option<PossibleCopy>, ReceiveError> {
+    let mut copy = Some(copy);
     let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
-    let mut stored = cut.map(|cut| store(&service, members.upload_id, cut)).buffered(STORING).ready_chunks(64).boxed();
+    let mut stored =
+        cut.map(|cut| store(&service, members.upload_id, cut)).buffered(CONCURRENT_PUTS).ready_chunks(64).boxed();
     while let Some(batch) = stored.next().await {
         let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if let Some(mut suspect) = twin.take()
+        if let Some(mut suspect) = copy.take()
             && suspect.holds(&service, &mut batch).await?
         {
-            twin = Some(suspect);
+            copy = Some(suspect);
             continue;
         }
         commit(&service, members, &batch).await?;
     }
-    Ok(twin)
+    Ok(copy)
 }
 
 async fn store(service: &UploadService, id: Uuid, cut: Cut) -> Result<Stored, ReceiveError> {
-    let Cut { no, chunk, room } = cut;
+    let Cut { no, chunk, memory } = cut;
     let sha256 = Sha256::digest(&chunk.data).to_vec();
     let oversize = (!chunk.oversize.is_empty()).then(|| Json(chunk.oversize.into_iter().map(note).collect()));
     service.store.put(&objects::chunk(id, no), chunk.data.into()).await?;
-    drop(room);
+    drop(memory);
     Ok(Stored {
         no,
         first_line: chunk.first_line.cast_signed(),
@@ -105,7 +108,7 @@ pub(super) async fn commit(service: &UploadService, members: Members, batch: &[S
     if batch.is_empty() {
         return Ok(());
     }
-    let enqueued = patiently(|again| try_commit(service, members, batch, again)).await?;
+    let enqueued = retry_through_outage(|again| try_commit(service, members, batch, again)).await?;
     service.queue.push(enqueued).await;
     Ok(())
 }
@@ -118,7 +121,7 @@ async fn try_commit(
 ) -> Result<Enqueued, ReceiveError> {
     let Members { upload_id: id, client_id, group } = members;
     let mut tx = service.pool.begin().await?;
-    if state::hold(&mut tx, id).await? != Some(State::Receiving) {
+    if state::lock(&mut tx, id).await? != Some(State::Receiving) {
         return Err(ReceiveError::Cancelled { upload_id: id });
     }
     match insert(&mut tx, id, batch).await {

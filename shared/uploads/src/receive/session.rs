@@ -8,10 +8,11 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
 use super::{
-    NewUpload, ReceiveError, Received, UploadService, enter,
-    enter::{Cut, Members},
-    patience::patiently,
-    resend::Twin,
+    NewUpload, ReceiveError, Received, UploadService,
+    dedup::PossibleCopy,
+    ledger_writer,
+    ledger_writer::{Cut, Members},
+    retry::retry_through_outage,
 };
 use crate::{
     State, Upload, client_limits,
@@ -20,15 +21,15 @@ use crate::{
 };
 
 /// Blocks before the end of a table that new rows go to first: those that earlier loads have begun and not filled.
-const UNFILLED: i64 = 64;
-/// How often a service says that it is alive; five silences and the scheduler fails the upload.
-const ALIVE_EVERY: Duration = Duration::from_secs(3);
-/// How often, and for how long, a service tries to say why an upload failed.
-const SAY_EVERY: Duration = Duration::from_secs(1);
-const SAY_FOR: Duration = Duration::from_secs(600);
+const UNFILLED_BLOCKS: i64 = 64;
+/// How often the receiving process writes its heartbeat; the scheduler fails an upload that missed five.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
+/// How often, and for how long, it is tried to write down why an upload failed.
+const REASON_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+const REASON_RETRY_LIMIT: Duration = Duration::from_secs(600);
 
-/// Bytes after which it is asked again what else of the client is under way.
-const ASK_EVERY: u64 = 128 << 20;
+/// Bytes after which the client's other uploads under way are counted again.
+const QUOTA_CHECK_BYTES: u64 = 128 << 20;
 
 /// A file that has come to its end, as it was counted on its way.
 pub(super) struct Arrived {
@@ -37,7 +38,7 @@ pub(super) struct Arrived {
     pub(super) sha256: [u8; 32],
 }
 
-pub(super) struct Intake {
+pub(super) struct UploadSession {
     service: UploadService,
     new: NewUpload,
     id: Uuid,
@@ -50,11 +51,11 @@ pub(super) struct Intake {
     /// Bytes of the file at which it is asked again what else of the client is under way.
     ask_at: u64,
     chunks: Option<mpsc::Sender<Cut>>,
-    ledger: JoinHandle<Result<Option<Twin>, ReceiveError>>,
+    ledger: JoinHandle<Result<Option<PossibleCopy>, ReceiveError>>,
     alive: JoinHandle<()>,
 }
 
-impl Intake {
+impl UploadSession {
     /// The header was accepted: the upload exists from now on.
     pub(super) async fn open(
         service: &UploadService,
@@ -97,7 +98,7 @@ impl Intake {
         .bind(header)
         .bind(header_bytes.cast_signed())
         .bind(new.kind.table().name)
-        .bind(UNFILLED)
+        .bind(UNFILLED_BLOCKS)
         .bind(i64::try_from(service.limits.max_record_bytes).unwrap_or(i64::MAX))
         .fetch_one(&mut *tx)
         .await;
@@ -112,11 +113,11 @@ impl Intake {
 
         let max_under_way = own_limit.map_or(service.limits.max_bytes_under_way, i64::unsigned_abs);
         let (chunks, cut) = mpsc::channel(1);
-        let twin = Twin::new(new, header, group);
+        let copy = PossibleCopy::new(new, header, group);
         let members = Members { upload_id: id, client_id: new.client_id, group };
         Ok(Self {
-            ledger: tokio::spawn(trace::carry(enter::enter(service.clone(), members, twin, cut))),
-            alive: tokio::spawn(stay_alive(service.clone(), id)),
+            ledger: tokio::spawn(trace::carry(ledger_writer::enter(service.clone(), members, copy, cut))),
+            alive: tokio::spawn(send_heartbeats(service.clone(), id)),
             service: service.clone(),
             new: new.clone(),
             id,
@@ -124,7 +125,7 @@ impl Intake {
             next: 0,
             bytes: header_bytes,
             max_under_way,
-            ask_at: max_under_way.saturating_sub(others.unsigned_abs()).min(ASK_EVERY),
+            ask_at: max_under_way.saturating_sub(others.unsigned_abs()).min(QUOTA_CHECK_BYTES),
             chunks: Some(chunks),
         })
     }
@@ -137,8 +138,8 @@ impl Intake {
         self.next += 1;
         let sent = match &self.chunks {
             Some(chunks) => {
-                let room = self.service.room.take(chunk.data.len()).await;
-                chunks.send(Cut { no, chunk, room }).await.is_ok()
+                let memory = self.service.memory.take(chunk.data.len()).await;
+                chunks.send(Cut { no, chunk, memory }).await.is_ok()
             }
             None => false,
         };
@@ -159,12 +160,12 @@ impl Intake {
             return Ok(());
         }
         let under_way = async |_| Ok(client_limits::under_way(&self.service.pool, self.new.client_id, self.id).await?);
-        let others = patiently(under_way).await?;
+        let others = retry_through_outage(under_way).await?;
         let left = self.max_under_way.saturating_sub(others);
         if self.bytes > left {
             return Err(ReceiveError::TooMuchUnderWay { limit: self.max_under_way, others, upload_id: self.id });
         }
-        self.ask_at = left.min(self.bytes + ASK_EVERY);
+        self.ask_at = left.min(self.bytes + QUOTA_CHECK_BYTES);
         Ok(())
     }
 
@@ -172,7 +173,7 @@ impl Intake {
     pub(super) async fn finish(mut self, file: Arrived) -> Result<Received, ReceiveError> {
         self.chunks = None;
         let result = match joined((&mut self.ledger).await) {
-            Ok(twin) => self.settle(twin, &file).await,
+            Ok(copy) => self.settle(copy, &file).await,
             Err(error) => Err(error),
         };
         match result {
@@ -184,18 +185,18 @@ impl Intake {
         }
     }
 
-    async fn settle(&self, twin: Option<Twin>, file: &Arrived) -> Result<Received, ReceiveError> {
+    async fn settle(&self, copy: Option<PossibleCopy>, file: &Arrived) -> Result<Received, ReceiveError> {
         if !self.new.force
-            && let Some(first) = patiently(|_| self.same_file(&file.sha256)).await?
+            && let Some(first) = retry_through_outage(|_| self.same_file(&file.sha256)).await?
         {
             return Ok(Received::Same(first));
         }
-        if let Some(mut twin) = twin {
+        if let Some(mut copy) = copy {
             // It began like another file and then ended otherwise.
-            let held = twin.release();
-            enter::commit(&self.service, self.members(twin.group()), &held).await?;
+            let held = copy.release();
+            ledger_writer::commit(&self.service, self.members(copy.group()), &held).await?;
         }
-        let (upload, join) = patiently(|again| self.seal(file, again)).await?;
+        let (upload, join) = retry_through_outage(|again| self.seal(file, again)).await?;
         self.service.queue.push(join).await;
         self.service.events.publish_state(&upload).await;
         tracing::info!(upload_id = %self.id, bytes = file.bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
@@ -272,7 +273,7 @@ impl Intake {
             other => other.to_string(),
         };
         if let Err(failure) = self.end(State::Failed, reason, &detail).await {
-            // The scheduler fails it once this service has been silent for long enough.
+            // The scheduler fails it once its heartbeats have been missing for long enough.
             tracing::warn!(upload_id = %self.id, error = %failure, "a broken upload could not be failed at once");
             tokio::spawn(async move { self.say_why(reason, &detail).await });
         }
@@ -283,8 +284,8 @@ impl Intake {
     /// full disk, for instance. That reason is said when it takes it, in place of what the scheduler could know.
     async fn say_why(&self, reason: &str, detail: &str) {
         let since = Instant::now();
-        while since.elapsed() < SAY_FOR {
-            tokio::time::sleep(SAY_EVERY).await;
+        while since.elapsed() < REASON_RETRY_LIMIT {
+            tokio::time::sleep(REASON_RETRY_INTERVAL).await;
             if self.end(State::Failed, reason, detail).await.is_err() {
                 continue;
             }
@@ -315,7 +316,7 @@ impl Intake {
     }
 }
 
-impl Drop for Intake {
+impl Drop for UploadSession {
     fn drop(&mut self) {
         self.alive.abort();
     }
@@ -325,8 +326,8 @@ fn joined<T>(result: Result<Result<T, ReceiveError>, tokio::task::JoinError>) ->
     result.unwrap_or_else(|error| Err(ReceiveError::Broken { upload_id: None, source: error.into() }))
 }
 
-async fn stay_alive(service: UploadService, id: Uuid) {
-    let mut tick = tokio::time::interval(ALIVE_EVERY);
+async fn send_heartbeats(service: UploadService, id: Uuid) {
+    let mut tick = tokio::time::interval(HEARTBEAT_INTERVAL);
     loop {
         tick.tick().await;
         let renewed = sqlx::query("update uploads set alive_at = now() where id = $1 and state = 'receiving'")

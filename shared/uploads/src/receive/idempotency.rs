@@ -1,0 +1,99 @@
+//! The same request again: an idempotency key is answered with the upload that it was answered with before.
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{NewUpload, ReceiveError, Received, UploadService};
+use crate::{State, Upload, read};
+
+/// A request with the same idempotency key, and the upload that it was answered with.
+pub(super) struct PriorUpload {
+    upload: Upload,
+    row: KeyRow,
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    upload_id: Uuid,
+    /// The request made it; else its file had been there already.
+    made: bool,
+    policy: String,
+    filename: Option<String>,
+    forced: bool,
+}
+
+impl UploadService {
+    /// Writes down that this request is answered with an upload that it has not made.
+    pub(super) async fn remember(&self, new: &NewUpload, upload_id: Uuid) -> Result<(), ReceiveError> {
+        let Some(key) = &new.idempotency_key else { return Ok(()) };
+        sqlx::query(
+            "insert into upload_keys (client_id, key, upload_id, policy, filename) values ($1, $2, $3, $4, $5)
+             on conflict (client_id, key) do nothing",
+        )
+        .bind(new.client_id)
+        .bind(key)
+        .bind(upload_id)
+        .bind(<&str>::from(new.policy))
+        .bind(&new.filename)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The request made before with this idempotency key, if there was one.
+    pub(super) async fn keyed(&self, new: &NewUpload) -> Result<Option<PriorUpload>, ReceiveError> {
+        let Some(key) = &new.idempotency_key else { return Ok(None) };
+        let found: Option<KeyRow> = sqlx::query_as(
+            "select id as upload_id, true as made, policy, filename, forced from uploads
+             where client_id = $1 and idempotency_key = $2
+             union all
+             select upload_id, false, policy, filename, false from upload_keys where client_id = $1 and key = $2
+             limit 1",
+        )
+        .bind(new.client_id)
+        .bind(key)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = found else { return Ok(None) };
+        let Some(upload) = read::find(&self.pool, new.client_id, row.upload_id).await? else { return Ok(None) };
+        Ok(Some(PriorUpload { upload, row }))
+    }
+
+    /// Answers a request made before: reads the body to its end to see that it is the same.
+    pub(super) async fn replay<S, E>(
+        &self,
+        new: &NewUpload,
+        earlier: PriorUpload,
+        mut body: S,
+    ) -> Result<Received, ReceiveError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let PriorUpload { upload: first, row } = earlier;
+        if first.state == State::Receiving {
+            return Err(ReceiveError::KeyInFlight);
+        }
+        let said = (row.policy.as_str(), row.forced, row.filename.as_deref());
+        if first.kind != new.kind || said != (<&str>::from(new.policy), new.force, new.filename.as_deref()) {
+            return Err(ReceiveError::KeyReused);
+        }
+        let mut bytes = 0;
+        let mut hash = Sha256::new();
+        while let Some(frame) = body.next().await {
+            let frame = frame.map_err(|source| ReceiveError::Broken { upload_id: None, source: source.into() })?;
+            bytes += frame.len() as u64;
+            if bytes > self.limits.max_file_bytes {
+                return Err(ReceiveError::TooLarge { limit: self.limits.max_file_bytes, upload_id: None });
+            }
+            hash.update(&frame);
+        }
+        let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        if first.sha256.as_ref().is_some_and(|known| *known != sha256) {
+            return Err(ReceiveError::KeyReused);
+        }
+        Ok(if row.made { Received::Replayed(first) } else { Received::Same(first) })
+    }
+}
