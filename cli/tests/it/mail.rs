@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{
-    stack::{stack, text},
+    stack::{Stack, stack, text},
     stderr, stdout,
 };
 
@@ -69,7 +69,8 @@ fn the_mails_of_a_run_are_listed_shown_and_saved_and_bounces_told() {
 
 #[test]
 fn a_bill_is_withdrawn_by_command() {
-    let stack = stack();
+    // Of a shared one the newest bill may be another test's.
+    let stack = Stack::start();
     let said = |args: &[&str]| {
         let output = stack.run(args);
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));

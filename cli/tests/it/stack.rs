@@ -30,7 +30,8 @@ pub(crate) fn stack() -> Arc<Stack> {
 }
 
 impl Stack {
-    fn start() -> Self {
+    /// One that no other test has.
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
