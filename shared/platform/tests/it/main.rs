@@ -6,6 +6,7 @@ mod dropped;
 mod engines;
 mod fit;
 mod keys;
+mod migrations;
 mod orphans;
 mod outage;
 mod settings;
