@@ -11,6 +11,7 @@ mod crash;
 mod dashboard;
 mod docs;
 mod generate;
+mod layers;
 mod leftovers;
 mod mail;
 mod messages;
