@@ -24,6 +24,7 @@ mod readme;
 mod reconnect;
 mod roles;
 mod stack;
+mod statements;
 mod steering;
 mod traces;
 mod up;

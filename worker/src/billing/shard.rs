@@ -239,7 +239,7 @@ async fn note_days(
     let (payable_on, bills): (Vec<i32>, Vec<i64>) = bills.into_iter().unzip();
     sqlx::query(
         "insert into bill_days (client_id, from_number, to_number, payable_on, bills, looked_on, next_on)
-         select $1, $2, $2 - 1 + $3, date '2000-01-01' + d.payable_on, d.bills, $4, $4::date + 1
+         select $1, $2::bigint, $2::bigint - 1 + $3, date '2000-01-01' + d.payable_on, d.bills, $4, $4::date + 1
          from unnest($5::int[], $6::bigint[]) as d (payable_on, bills)",
     )
     .bind(run.client_id)

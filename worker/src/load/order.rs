@@ -18,8 +18,8 @@ pub(super) async fn keep(conn: &mut PgConnection, upload_id: Uuid, prepared: &Pr
         prepared.in_order.iter().map(|(line, key)| (line.cast_signed(), Uuid::from_u128(*key))).unzip();
     sqlx::query(
         "insert into file_order (upload_id, last_line, lines, keys)
-         select $1, ($2::bigint[])[least(n + $4 - 1, cardinality($2))], ($2::bigint[])[n:n + $4 - 1], ($3::uuid[])[n:n + $4 - 1]
-         from generate_series(1, cardinality($2), $4) n",
+         select $1, ($2::bigint[])[least(n + $4 - 1, cardinality($2::bigint[]))], ($2::bigint[])[n:n + $4 - 1], ($3::uuid[])[n:n + $4 - 1]
+         from generate_series(1, cardinality($2::bigint[]), $4) n",
     )
     .bind(upload_id)
     .bind(lines)

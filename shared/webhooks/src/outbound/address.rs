@@ -39,11 +39,11 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         // NAT64: what stands behind it
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))),
-        [0x2001, ..=0x01ff, ..]          // protocols, Teredo, ORCHID among them
+        [0x2001, 0..=0x01ff, ..]          // protocols, Teredo, ORCHID among them
         | [0x2001, 0xdb8, ..]            // documentation
         | [0x2002, ..]                   // 6to4
         | [0x2620, 0x4f, 0x8000, ..]     // AS112
-        | [0x3fff, ..=0x0fff, ..] => false, // documentation
+        | [0x3fff, 0..=0x0fff, ..] => false, // documentation
         // everything public is in 2000::/3
         [first, ..] => first & 0xe000 == 0x2000,
     }

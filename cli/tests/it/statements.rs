@@ -1,0 +1,178 @@
+//! Every statement whose text is in the source is one that Postgres understands on the schema of today: a column that was
+//! renamed, or written wrongly, is found here and not when the statement is first run.
+
+mod source;
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use gristmill_platform::testing::{Clock, stack};
+use source::{Statements, statements};
+use sqlx::{Executor, PgPool};
+
+/// How many statements each crate puts together at run time, or is given as an argument, and why: these are run by tests and
+/// are prepared by nothing here.
+const BUILT: [(&str, usize, &str); 10] = [
+    ("api", 1, "a page of debts by whatever it is asked for"),
+    ("bench", 2, "names of databases and tables"),
+    ("monitoring", 1, "`set` takes no parameters"),
+    ("scheduler", 1, "the name of a table"),
+    ("shared/billing", 3, "lists and totals by whatever they are asked for"),
+    ("shared/claims", 2, "a list by whatever it is asked for; a statement of the same function"),
+    ("shared/mail", 1, "a list by whatever it is asked for"),
+    ("shared/platform", 2, "`set` takes no parameters; the name of a database"),
+    ("shared/queue", 5, "lists by whatever they are asked for; one of some statements of the same file"),
+    ("worker", 12, "the table of a kind of files"),
+];
+
+/// Texts that are not prepared, by their beginning.
+const NOT_PREPARED: [(&str, &str); 1] = [(
+    "create schema test_clock",
+    "one text of many statements and functions; this very test installs the clock by it",
+)];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The source of each crate, by its folder. Files of tests are left out.
+fn crates() -> BTreeMap<String, Vec<(PathBuf, String)>> {
+    let mut crates = BTreeMap::new();
+    for folder in [root(), root().join("shared")] {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let folder = entry.unwrap().path();
+            if folder.join("Cargo.toml").exists() && folder.join("src").exists() {
+                let mut files = Vec::new();
+                read(&folder.join("src"), &mut files);
+                crates.insert(folder.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(), files);
+            }
+        }
+    }
+    crates
+}
+
+fn read(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && name != "tests" {
+            read(&path, files);
+        } else if name.ends_with(".rs") && name != "tests.rs" {
+            let text = std::fs::read_to_string(&path).unwrap();
+            files.push((path, text));
+        }
+    }
+}
+
+/// The query of a `copy (…) to stdout`, which Postgres does not look into when it prepares the whole; any other text as it is.
+fn inside_copy(sql: &str) -> &str {
+    let query = sql.strip_prefix("copy (").and_then(|rest| rest.rsplit_once(") to ")).map(|(query, _)| query);
+    query.unwrap_or(sql)
+}
+
+/// The statements of a text, a few of which have more than one. A semicolon between quotes separates nothing.
+fn single(sql: &str) -> Vec<&str> {
+    let quotes = |at: usize| sql[..at].matches('\'').count();
+    let ends = sql.match_indices(';').map(|(at, _)| at).filter(|at| quotes(*at) % 2 == 0);
+    let bounds: Vec<usize> = ends.chain([sql.len()]).collect();
+    let starts = std::iter::once(0).chain(bounds.iter().map(|at| at + 1));
+    let parts = starts.zip(&bounds).map(|(start, end)| sql[start..*end].trim());
+    parts.filter(|statement| !statement.is_empty()).collect()
+}
+
+/// The statements that Postgres does not understand, with what it says. Tables that the source itself creates (temporary
+/// ones, and those of `gristmill chaos`) are created first.
+async fn not_understood(pool: &PgPool, statements: &Statements) -> Vec<String> {
+    let mut connection = pool.acquire().await.unwrap();
+    let texts = || {
+        statements.known.iter().filter(|(.., sql)| !NOT_PREPARED.iter().any(|(start, _)| sql.trim().starts_with(start)))
+    };
+    for (.., sql) in texts() {
+        if ["create table ", "create temporary table "].iter().any(|start| sql.trim().starts_with(start)) {
+            sqlx::raw_sql(sql).execute(&mut *connection).await.unwrap();
+        }
+    }
+    let mut found = Vec::new();
+    for (path, line, sql) in texts() {
+        for statement in single(sql) {
+            if let Err(error) = connection.prepare(inside_copy(statement)).await {
+                found.push(format!("{}:{line}: {error}", path.strip_prefix(root()).unwrap_or(path).display()));
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_understands_every_statement_of_the_source() {
+    let stack = stack().await;
+    Clock::install(&stack.pool).await;
+    let (mut known, mut wrong, mut built) = (0, Vec::new(), Vec::new());
+    for (name, files) in crates() {
+        let statements = statements(&files);
+        known += statements.known.len();
+        wrong.extend(not_understood(&stack.pool, &statements).await);
+        let listed = BUILT.iter().find(|(of, ..)| *of == name).map_or(0, |(_, n, _)| *n);
+        if statements.built.len() != listed {
+            built.push(format!("{name}: {listed} are listed, {} are there:", statements.built.len()));
+            let places = statements
+                .built
+                .iter()
+                .map(|(path, line, how)| format!("  {}:{line}: {how}", path.strip_prefix(root()).unwrap().display()));
+            built.extend(places);
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {known} statements cannot be prepared:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        built.is_empty(),
+        "statements that are put together at run time are checked by nothing but the tests that run them. Write the \
+         statement whole (`concat!`, a constant, a `.sql` file), or run it in a test and count it in BUILT:\n{}",
+        built.join("\n")
+    );
+    assert!(known > 400, "only {known} statements were found");
+}
+
+/// A source with a mistake in each way to write a statement down; the line of each begins with its number.
+const MISTAKES: &str = r##"
+    const ENDED: &str = "select id from jobs where finished_att < $1";
+    macro_rules! columns { () => { "id, nam" } }
+    macro_rules! jobs { ($rest:literal) => { concat!("select id from jobs ", $rest) } }
+    const COLUMNS: &str = "id, stat";
+    async fn run(pool: &PgPool, table: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("select idd from jobs").execute(pool).await?;
+        sqlx::query(concat!("select ", columns!(), " from jobs")).execute(pool).await?;
+        sqlx::query_as(jobs!("where idd = $1")).fetch_one(pool).await?;
+        let sql = format!("select {COLUMNS} from jobs");
+        sqlx::query_scalar(&sql).fetch_one(pool).await?;
+        let all = tokio::join!(sqlx::query("delete from job where id = $1").execute(pool), other());
+        pool.copy_out_raw("copy (select idd from jobs) to stdout").await?;
+        sqlx::query(include_str!("wrong.sql")).execute(pool).await?;
+        sqlx::query("update jobs set state = 'x' where id = $1").execute(pool).await?;
+        sqlx::query(&format!("analyze {table}")).execute(pool).await?;
+        let mut more = sqlx::QueryBuilder::new("select id from jobs where ");
+        more.push("idd = 1");
+        sqlx::query(table).execute(pool).await?;
+        Err(Refused("select a file, or set one"))
+    }
+    #[cfg(test)]
+    mod tests { fn wrong() { sqlx::query("select idd from jobs"); } }
+"##;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_is_found_however_the_statement_is_written() {
+    let stack = stack().await;
+    std::fs::write(stack.dir.join("wrong.sql"), "-- why\nselect id, namee from jobs").unwrap();
+    let file = stack.dir.join("source.rs");
+    let found = statements(&[(file.clone(), MISTAKES.to_owned())]);
+    let lines = |lines: Vec<usize>| lines.into_iter().map(|line| (file.clone(), line)).collect::<Vec<_>>();
+
+    let wrong = not_understood(&stack.pool, &found).await;
+    let places: Vec<&str> = wrong.iter().map(|error| error.rsplit_once(": error").unwrap().0).collect();
+    let expected = lines(vec![2, 7, 8, 9, 10, 11, 12, 13, 14]);
+    let expected: Vec<String> = expected.iter().map(|(path, line)| format!("{}:{line}", path.display())).collect();
+    assert_eq!(places, expected, "{wrong:#?}");
+
+    let built: Vec<_> = found.built.iter().map(|(path, line, _)| (path.clone(), *line)).collect();
+    assert_eq!(built, lines(vec![16, 17, 19]));
+}
