@@ -6,6 +6,7 @@ mod alone;
 mod chaos;
 mod claims;
 mod client;
+mod commits;
 mod compose;
 mod crash;
 mod dashboard;
