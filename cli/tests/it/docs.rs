@@ -4,10 +4,24 @@ use std::path::{Path, PathBuf};
 
 use super::{gristmill, readme::pages, stderr};
 
+/// The documents that README's pages do not lead to at once.
+const BESIDE: [&str; 10] = [
+    "ARCHITECTURE.md",
+    "GUARANTEES.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "RELEASE.md",
+    "bench/README.md",
+    "bench/CHAOS.md",
+    "migrations/README.md",
+    "shared/README.md",
+];
+
 /// What is checked for files and links: the pages, the documents beside them, and what to do at each alert.
 fn documents() -> Vec<String> {
     let mut documents = pages();
-    documents.extend(["ARCHITECTURE.md", "GUARANTEES.md", "bench/README.md", "bench/CHAOS.md"].map(str::to_owned));
+    documents.extend(BESIDE.map(str::to_owned));
     let runbooks = std::fs::read_dir(root().join("docs/runbooks")).unwrap().map(|entry| entry.unwrap().file_name());
     documents.extend(runbooks.map(|name| format!("docs/runbooks/{}", name.to_string_lossy())));
     documents
