@@ -1,14 +1,14 @@
 //! The broker: Redis says who does it now. The only folder that knows keys and Lua.
 //!
 //! [`RedisBackend`] implements apalis' public traits and knows nothing of the ledger: any apalis
-//! application can use it. The rest of this crate talks to it through [`Broker`] and [`Graveyard`].
+//! application can use it. The rest of this crate talks to it through [`Broker`] and [`DeadLetterSink`].
 
 mod acks;
 mod backend;
 mod broker;
 mod company;
 mod fetch;
-mod graveyard;
+mod dead_letter;
 mod hold;
 mod keeper;
 mod layer;
@@ -26,7 +26,7 @@ mod wakes;
 pub use backend::{FairKey, LeaseLost, RedisBackend, RunningName, Settings};
 pub use broker::{Broker, Incoming, Lease, Limits, Load, LostDelivery, Strikes};
 pub(crate) use broker::{Place, Window};
-pub use graveyard::{Buried, Graveyard, ListGraveyard, Reason};
+pub use dead_letter::{DeadLetter, DeadLetterSink, RedisDeadLetters, DeadLetterReason};
 pub(crate) use hold::Hold;
 pub use layer::{HandBack, LeaseLayer, LeaseService};
 pub use links::Links;

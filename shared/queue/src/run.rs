@@ -6,7 +6,7 @@ mod lost;
 mod service;
 mod settle;
 
-pub(crate) use service::{LedgerGraveyard, RawCodec, Service};
+pub(crate) use service::{LedgerDeadLetters, RawCodec, Service};
 
 use std::{collections::HashMap, sync::Arc};
 

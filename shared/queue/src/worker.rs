@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Claim, Job, JobError, Queue, Source,
     redis::{Process, RedisBackend, Settings},
-    run::{LedgerGraveyard, RawCodec, Runner, Service, known},
+    run::{LedgerDeadLetters, RawCodec, Runner, Service, known},
     watchdog,
 };
 
@@ -332,7 +332,7 @@ impl Line {
             ..Settings::new(&config.namespace, &self.name)
         };
         RedisBackend::with_links(self.queue.links(), settings, RawCodec)
-            .graveyard(LedgerGraveyard::new(self.runner.clone(), self.name.as_str().into()))
+            .dead_letters(LedgerDeadLetters::new(self.runner.clone(), self.name.as_str().into()))
     }
 
     async fn run(self) {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
-    Broker, Buried, Graveyard, HandBack, LostDelivery, Reason,
+    Broker, DeadLetter, DeadLetterSink, HandBack, LostDelivery, DeadLetterReason,
     broker::{Back, Why},
     fetch::Claims,
     link::Link,
@@ -31,7 +31,7 @@ pub(super) enum Verdict {
     Failed(Duration),
     /// At the end of its line after this long: others can read it.
     Leave(Duration),
-    Bury(String),
+    DeadLetter(String),
 }
 
 pub(super) enum Note {
@@ -48,7 +48,7 @@ pub(super) struct Answers {
     pub(super) max_deliveries: u32,
     pub(super) vitals: Arc<Vitals>,
     pub(super) claims: Arc<Claims>,
-    pub(super) graveyard: Arc<dyn Graveyard>,
+    pub(super) dead_letters: Arc<dyn DeadLetterSink>,
 }
 
 impl Answers {
@@ -61,7 +61,7 @@ impl Answers {
                 received = notes.recv_many(&mut batch, 500) => if received == 0 { return },
                 () = end.cancelled() => return,
             }
-            let (mut done, mut back, mut buried, mut flushes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            let (mut done, mut back, mut dead_letters, mut flushes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for note in batch.drain(..) {
                 match note {
                     Note::Flush(reply) => flushes.push(reply),
@@ -70,16 +70,16 @@ impl Answers {
                         Verdict::Back(delay) => back.push(Back { id, number, delay, why: Why::Wait }),
                         Verdict::Failed(delay) => back.push(Back { id, number, delay, why: Why::Failure }),
                         Verdict::Leave(delay) => back.push(Back { id, number, delay, why: Why::Unreadable }),
-                        Verdict::Bury(error) => buried.push((id, number, error)),
+                        Verdict::DeadLetter(error) => dead_letters.push((id, number, error)),
                     },
                 }
             }
-            for (id, number, error) in buried {
+            for (id, number, error) in dead_letters {
                 let (broker, link) = (self.broker.clone(), self.link.clone());
-                let (claims, graveyard) = (Arc::clone(&self.claims), Arc::clone(&self.graveyard));
+                let (claims, dead_letters) = (Arc::clone(&self.claims), Arc::clone(&self.dead_letters));
                 tokio::spawn(async move {
                     let payload = payload(&broker, &link, &id).await;
-                    bury(claims, graveyard, Buried { id, payload, reason: Reason::Aborted(error) }, number).await;
+                    store_dead_letter(claims, dead_letters, DeadLetter { id, payload, reason: DeadLetterReason::Aborted(error) }, number).await;
                 });
             }
             let mut pause = Duration::from_millis(20);
@@ -125,12 +125,12 @@ async fn payload(broker: &Broker, link: &Link, id: &str) -> Vec<u8> {
     }
 }
 
-/// Asks until the graveyard takes the job; only then is it acknowledged. One that it leaves to others is anybody's when
-/// the lease of its burial has run out.
-pub(super) async fn bury(claims: Arc<Claims>, graveyard: Arc<dyn Graveyard>, job: Buried, number: u64) {
+/// Asks until the dead_letters takes the job; only then is it acknowledged. One that it leaves to others is anybody's when
+/// the lease of its dead letter has run out.
+pub(super) async fn store_dead_letter(claims: Arc<Claims>, dead_letters: Arc<dyn DeadLetterSink>, job: DeadLetter, number: u64) {
     warn!(job = %job.id, reason = ?job.reason, "a job is given up");
     let mut pause = Duration::from_millis(100);
-    while let Err(error) = graveyard.bury(job.clone()).await {
+    while let Err(error) = dead_letters.store(job.clone()).await {
         if let Some(HandBack::Unreadable(_)) = error.downcast_ref() {
             return;
         }
@@ -141,13 +141,13 @@ pub(super) async fn bury(claims: Arc<Claims>, graveyard: Arc<dyn Graveyard>, job
     claims.note(Note::Answer(Answer { id: job.id, number, verdict: Verdict::Done }));
 }
 
-/// Asks until the graveyard has heard of these.
-pub(super) async fn record(graveyard: Arc<dyn Graveyard>, lost: Vec<LostDelivery>) {
+/// Asks until the dead_letters has heard of these.
+pub(super) async fn record_lost(dead_letters: Arc<dyn DeadLetterSink>, lost: Vec<LostDelivery>) {
     if lost.is_empty() {
         return;
     }
     let mut pause = Duration::from_millis(100);
-    while let Err(error) = graveyard.lost(lost.clone()).await {
+    while let Err(error) = dead_letters.record_lost(lost.clone()).await {
         debug!(%error, "lost deliveries cannot be written down; trying again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(10));

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Broker, Graveyard, Hold, LeaseLayer, Links, ListGraveyard, Process, Roster,
+    Broker, DeadLetterSink, Hold, LeaseLayer, Links, RedisDeadLetters, Process, Roster,
     acks::{Answer, Answers, Note, Verdict},
     company::Company,
     fetch::{Claims, Fetched, Fetcher},
@@ -104,7 +104,7 @@ pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
     pub(super) outgoing: Outgoing,
     settings: Settings,
     codec: C,
-    graveyard: Arc<dyn Graveyard>,
+    dead_letters: Arc<dyn DeadLetterSink>,
     fetched: Fetching,
     claims: Option<Arc<Claims>>,
     hold: Option<Arc<Hold>>,
@@ -146,7 +146,7 @@ impl<Args, C> RedisBackend<Args, C> {
     pub fn with_links(links: &Links, settings: Settings, codec: C) -> Self {
         let broker = Broker::new(&settings.namespace, &settings.queue);
         Self {
-            graveyard: Arc::new(ListGraveyard::new(links.answers().clone(), &broker)),
+            dead_letters: Arc::new(RedisDeadLetters::new(links.answers().clone(), &broker)),
             broker,
             links: links.clone(),
             settings,
@@ -165,8 +165,8 @@ impl<Args, C> RedisBackend<Args, C> {
 
     /// Where the jobs go that are given up.
     #[must_use]
-    pub fn graveyard(mut self, graveyard: impl Graveyard) -> Self {
-        self.graveyard = Arc::new(graveyard);
+    pub fn dead_letters(mut self, dead_letters: impl DeadLetterSink) -> Self {
+        self.dead_letters = Arc::new(dead_letters);
         self
     }
 
@@ -270,7 +270,7 @@ where
         let keeper = Keeper {
             broker: self.broker.clone(),
             claims: Arc::clone(claims),
-            graveyard: Arc::clone(&self.graveyard),
+            dead_letters: Arc::clone(&self.dead_letters),
             lease,
             max_deliveries: self.settings.max_deliveries,
             roster: Roster::new(&self.settings.namespace),
@@ -292,7 +292,7 @@ where
             max_deliveries: self.settings.max_deliveries,
             vitals: Arc::clone(&vitals),
             claims: Arc::clone(claims),
-            graveyard: Arc::clone(&self.graveyard),
+            dead_letters: Arc::clone(&self.dead_letters),
         };
         tokio::spawn(sender.send(answers, self.end.clone()));
         let codec = self.codec.clone();
@@ -307,7 +307,7 @@ where
             stop: self.stop.clone(),
             out,
             flaw: Box::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
-            graveyard: Arc::clone(&self.graveyard),
+            dead_letters: Arc::clone(&self.dead_letters),
         };
         let (fetched, own, claimed) = (Arc::clone(&self.fetched), Arc::clone(claims), self.claimed.clone());
         tokio::spawn(async move {

@@ -246,9 +246,9 @@ impl Broker {
         &self.keys[WAKE]
     }
 
-    /// Where [`super::ListGraveyard`] keeps what it buries.
-    pub(super) fn graveyard_key(&self) -> String {
-        format!("{}:buried", self.tag)
+    /// Where [`super::RedisDeadLetters`] keeps its dead letters.
+    pub(super) fn dead_letters_key(&self) -> String {
+        format!("{}:dead_letters", self.tag)
     }
 
     /// Puts jobs (id, payload) in line; an id that is known already is left alone. Returns how many were new.
@@ -454,9 +454,9 @@ impl Broker {
         lease: Duration,
     ) -> RedisResult<Reaped> {
         let mut call = self.call(&REAP);
-        // Who looks at a beat of its own and leaves a burial to others must not be there first each time it runs out.
-        let burial = lease.mul_f64(rand::rng().random_range(1.0..2.0));
-        call.arg(100).arg(max_deliveries).arg(millis(lease)).arg(millis(burial));
+        // Who looks at a beat of its own and leaves a dead letter to others must not be there first each time it runs out.
+        let dead_letter_lease = lease.mul_f64(rand::rng().random_range(1.0..2.0));
+        call.arg(100).arg(max_deliveries).arg(millis(lease)).arg(millis(dead_letter_lease));
         let (back, worn_out, lost): (u64, ::redis::Value, Vec<(String, u64, bool)>) = call.invoke_async(conn).await?;
         let lost = lost.into_iter().map(|(id, number, alone)| LostDelivery { id, number, alone }).collect();
         Ok(Reaped { back, worn_out: leases(worn_out)?, lost })

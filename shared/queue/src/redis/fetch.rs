@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Broker, Buried, Graveyard, Lease, Reason, RunningName, RunningView,
-    acks::{Answer, Note, Verdict, bury, record},
+    Broker, DeadLetter, DeadLetterSink, Lease, DeadLetterReason, RunningName, RunningView,
+    acks::{Answer, Note, Verdict, record_lost, store_dead_letter},
     broker::{Claimed, Hold},
     link::Link,
     links::LeaseThread,
@@ -177,7 +177,7 @@ pub(super) struct Fetcher {
     pub(super) out: mpsc::UnboundedSender<Fetched>,
     /// Why a payload cannot be handed to the service.
     pub(super) flaw: Box<Flaw>,
-    pub(super) graveyard: Arc<dyn Graveyard>,
+    pub(super) dead_letters: Arc<dyn DeadLetterSink>,
 }
 
 impl Fetcher {
@@ -256,7 +256,7 @@ impl Fetcher {
         // Whoever found that out may have been lost too before it was written down.
         let lost: Vec<_> = leases.iter().flat_map(|lease| lease.strikes.lost(&lease.id)).collect();
         if !lost.is_empty() {
-            tokio::spawn(record(Arc::clone(&self.graveyard), lost));
+            tokio::spawn(record_lost(Arc::clone(&self.dead_letters), lost));
         }
         for (lease, (lost, name)) in leases.into_iter().zip(tokens) {
             if lease.number > 1 {
@@ -264,8 +264,8 @@ impl Fetcher {
             }
             if let Some(flaw) = (self.flaw)(&lease.payload) {
                 self.claims.free();
-                let job = Buried { id: lease.id, payload: lease.payload, reason: Reason::Undecodable(flaw) };
-                tokio::spawn(bury(Arc::clone(&self.claims), Arc::clone(&self.graveyard), job, lease.number));
+                let job = DeadLetter { id: lease.id, payload: lease.payload, reason: DeadLetterReason::Undecodable(flaw) };
+                tokio::spawn(store_dead_letter(Arc::clone(&self.claims), Arc::clone(&self.dead_letters), job, lease.number));
                 continue;
             }
             if let Err(back) = self.out.send(Fetched { lease, lost, name }) {

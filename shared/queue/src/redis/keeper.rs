@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::{
-    Broker, Buried, Graveyard, LineView, Process, Reason, Roster,
-    acks::{bury, record},
+    Broker, DeadLetter, DeadLetterSink, LineView, Process, DeadLetterReason, Roster,
+    acks::{record_lost, store_dead_letter},
     broker::Reaped,
     fetch::Claims,
     links::LeaseThread,
@@ -23,7 +23,7 @@ use super::{
 pub(super) struct Keeper {
     pub(super) broker: Broker,
     pub(super) claims: Arc<Claims>,
-    pub(super) graveyard: Arc<dyn Graveyard>,
+    pub(super) dead_letters: Arc<dyn DeadLetterSink>,
     pub(super) lease: Duration,
     pub(super) max_deliveries: u32,
     pub(super) roster: Roster,
@@ -43,13 +43,13 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 const NAMED: usize = 100;
 
 impl Keeper {
-    /// Begins, on the thread; burials run on the caller's runtime.
+    /// Begins, on the thread; caller run on the caller's runtime.
     pub(super) fn start(self) {
-        let (handle, burials) = (self.thread.handle.clone(), Handle::current());
-        handle.spawn(self.run(burials));
+        let (handle, caller) = (self.thread.handle.clone(), Handle::current());
+        handle.spawn(self.run(caller));
     }
 
-    async fn run(self, burials: Handle) {
+    async fn run(self, caller: Handle) {
         let link = self.thread.link.clone();
         let line = Uuid::new_v4();
         let host = usage::host();
@@ -73,7 +73,7 @@ impl Keeper {
             }
             if reaped.elapsed() >= reaping {
                 reaped = Instant::now();
-                tell(self.reap(&mut link.conn(), &burials).await);
+                tell(self.reap(&mut link.conn(), &caller).await);
             }
             // That it takes no more jobs is said at once: somebody may wait for it to be so.
             let stopping = self.takes_no_more();
@@ -149,7 +149,7 @@ impl Keeper {
         Ok(())
     }
 
-    async fn reap(&self, conn: &mut ConnectionManager, burials: &Handle) -> RedisResult<()> {
+    async fn reap(&self, conn: &mut ConnectionManager, caller: &Handle) -> RedisResult<()> {
         loop {
             let Reaped { back, worn_out, lost } = self.broker.reap(conn, self.max_deliveries, self.lease).await?;
             let found = back + worn_out.len() as u64;
@@ -158,16 +158,16 @@ impl Keeper {
             }
             if !lost.is_empty() {
                 metrics::counter!("gristmill_leases_expired_total").increment(lost.len() as u64);
-                burials.spawn(record(Arc::clone(&self.graveyard), lost));
+                caller.spawn(record_lost(Arc::clone(&self.dead_letters), lost));
             }
             for lease in worn_out {
-                let reason = Reason::LostWorker { deliveries: lease.strikes.count() as u64 };
+                let reason = DeadLetterReason::LostWorker { deliveries: lease.strikes.count() as u64 };
                 let lost = lease.strikes.lost(&lease.id);
-                let job = Buried { id: lease.id, payload: lease.payload, reason };
-                let (claims, graveyard) = (Arc::clone(&self.claims), Arc::clone(&self.graveyard));
-                burials.spawn(async move {
-                    record(Arc::clone(&graveyard), lost).await;
-                    bury(claims, graveyard, job, lease.number).await;
+                let job = DeadLetter { id: lease.id, payload: lease.payload, reason };
+                let (claims, dead_letters) = (Arc::clone(&self.claims), Arc::clone(&self.dead_letters));
+                caller.spawn(async move {
+                    record_lost(Arc::clone(&dead_letters), lost).await;
+                    store_dead_letter(claims, dead_letters, job, lease.number).await;
                 });
             }
             if found < 100 {

@@ -127,7 +127,7 @@ fn verdict(error: &BoxDynError, number: u64, (first, longest): (Duration, Durati
             HandBack::Unreadable(delay) => Verdict::Leave(*delay),
         }
     } else if error.is::<AbortError>() {
-        Verdict::Bury(error.to_string())
+        Verdict::DeadLetter(error.to_string())
     } else if let Some(retry) = error.downcast_ref::<RetryAfterError>() {
         Verdict::Failed(retry.get_duration().max(Duration::from_millis(1)))
     } else {

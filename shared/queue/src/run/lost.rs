@@ -37,7 +37,7 @@ impl Runner {
         let unheard = Run { delivery: deliveries, ..Run::default() };
         let dead = Outcome::LostWorker.because(format!("lost_worker: {deliveries} workers were lost with it"));
         let envelope: Option<Envelope<'_>> = serde_json::from_slice(message).ok();
-        // Who knows the job may have a handler; it is asked when this worker's lease of the burial has run out.
+        // Who knows the job may have a handler; it is asked when this worker's lease of the dead letter has run out.
         if let Some(envelope) = &envelope
             && self.body(envelope).is_err()
             && self.may_be_read(queue, envelope).await?

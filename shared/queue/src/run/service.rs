@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Delivery, Runner, lost::Lost};
 use crate::{
     ledger::fail::{Outcome, Run},
-    redis::{Buried, Graveyard, Hold, LeaseLost, LostDelivery, Reason, RunningName},
+    redis::{DeadLetter, DeadLetterSink, Hold, LeaseLost, LostDelivery, DeadLetterReason, RunningName},
 };
 
 /// Payloads go through the broker as they are: the runner decodes, because the ledger must know when that fails.
@@ -75,34 +75,34 @@ impl tower::Service<Task<Vec<u8>>> for Service {
 }
 
 /// Jobs of one queue that the broker gives up are dead in the ledger, unless their own handler knows better.
-pub(crate) struct LedgerGraveyard {
+pub(crate) struct LedgerDeadLetters {
     runner: Arc<Runner>,
     queue: Arc<str>,
 }
 
-impl LedgerGraveyard {
+impl LedgerDeadLetters {
     pub(crate) fn new(runner: Arc<Runner>, queue: Arc<str>) -> Self {
         Self { runner, queue }
     }
 }
 
-impl Graveyard for LedgerGraveyard {
-    fn bury(&self, job: Buried) -> BoxFuture<'_, Result<(), BoxDynError>> {
+impl DeadLetterSink for LedgerDeadLetters {
+    fn store(&self, job: DeadLetter) -> BoxFuture<'_, Result<(), BoxDynError>> {
         Box::pin(async move {
             let id: Uuid = job.id.parse()?;
             let verdict = match job.reason {
-                Reason::LostWorker { deliveries } => {
+                DeadLetterReason::LostWorker { deliveries } => {
                     let lost = Lost { queue: &self.queue, id, deliveries, message: &job.payload };
                     return self.runner.lost(lost).await;
                 }
-                Reason::Undecodable(error) => Outcome::Parked.because(format!("the message does not decode: {error}")),
-                Reason::Aborted(error) => Outcome::Discarded.because(error),
+                DeadLetterReason::Undecodable(error) => Outcome::Parked.because(format!("the message does not decode: {error}")),
+                DeadLetterReason::Aborted(error) => Outcome::Discarded.because(error),
             };
             self.runner.settle(id, Some(Run::default()), &self.queue, "", verdict).await.map_err(Into::into)
         })
     }
 
-    fn lost(&self, deliveries: Vec<LostDelivery>) -> BoxFuture<'_, Result<(), BoxDynError>> {
+    fn record_lost(&self, deliveries: Vec<LostDelivery>) -> BoxFuture<'_, Result<(), BoxDynError>> {
         Box::pin(async move { Ok(self.runner.remember_lost(&deliveries).await?) })
     }
 }

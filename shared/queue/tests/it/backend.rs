@@ -16,7 +16,7 @@ use apalis_core::{
 };
 use futures::future::BoxFuture;
 use gristmill_platform::testing::{self, Stack};
-use gristmill_queue::redis::{Broker, Buried, Graveyard, Reason, RedisBackend, Settings};
+use gristmill_queue::redis::{Broker, DeadLetter, DeadLetterSink, DeadLetterReason, RedisBackend, Settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 
@@ -46,10 +46,10 @@ fn backend(stack: &Stack) -> RedisBackend<Email> {
 }
 
 #[derive(Clone, Default)]
-struct Buried_(Arc<Mutex<Vec<(String, Reason)>>>);
+struct StoredDeadLetters(Arc<Mutex<Vec<(String, DeadLetterReason)>>>);
 
-impl Graveyard for Buried_ {
-    fn bury(&self, job: Buried) -> BoxFuture<'_, Result<(), BoxDynError>> {
+impl DeadLetterSink for StoredDeadLetters {
+    fn store(\&self, job: DeadLetter) -> BoxFuture<'_, Result<(), BoxDynError>> {
         self.0.lock().unwrap().push((job.id, job.reason));
         Box::pin(async { Ok(()) })
     }
@@ -108,7 +108,7 @@ async fn ids_are_kept_and_a_repeated_push_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failures_come_back_and_the_hopeless_are_buried() {
+async fn failures_come_back_and_the_hopeless_become_dead_letters() {
     let stack = testing::stack().await;
     let mut sink = backend(&stack);
     for (n, id) in ["flaky", "bad", "hopeless"].into_iter().enumerate() {
@@ -128,25 +128,25 @@ async fn failures_come_back_and_the_hopeless_are_buried() {
             }
         }
     }
-    let (sent, buried) = (Arc::new(AtomicUsize::new(0)), Buried_::default());
+    let (sent, dead_letters) = (Arc::new(AtomicUsize::new(0)), StoredDeadLetters::default());
     let worker = WorkerBuilder::new("mailer")
-        .backend(backend(&stack).graveyard(buried.clone()))
+        .backend(backend(&stack).dead_letters(dead_letters.clone()))
         .data(Arc::clone(&sent))
         .build(send);
     let task = tokio::spawn(worker.run());
-    until("the end of all", LONG, || async { depth(&stack).await == (0, 0) && buried.0.lock().unwrap().len() >= 3 })
+    until("the end of all", LONG, || async { depth(&stack).await == (0, 0) && dead_letters.0.lock().unwrap().len() >= 3 })
         .await;
     task.abort();
-    let mut buried = buried.0.lock().unwrap().clone();
-    buried.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut dead_letters = dead_letters.0.lock().unwrap().clone();
+    dead_letters.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(sent.load(SeqCst), 1);
-    assert_eq!(buried[0], ("bad".into(), Reason::LostWorker { deliveries: 3 }));
-    assert!(matches!(&buried[1], (id, Reason::Undecodable(_)) if id == "garbage"));
-    assert_eq!(buried[2], ("hopeless".into(), Reason::Aborted("AbortError: no such user".into())));
+    assert_eq!(dead_letters[0], ("bad".into(), DeadLetterReason::LostWorker { deliveries: 3 }));
+    assert!(matches!(&dead_letters[1], (id, DeadLetterReason::Undecodable(_)) if id == "garbage"));
+    assert_eq!(dead_letters[2], ("hopeless".into(), DeadLetterReason::Aborted("AbortError: no such user".into())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_graveyard_of_ones_own_redis_keeps_a_list() {
+async fn without_a_dead_letter_sink_of_ones_own_redis_keeps_a_list() {
     let stack = testing::stack().await;
     backend(&stack).push(email(1)).await.unwrap();
     async fn send(_: Email) -> Result<(), BoxDynError> {
@@ -154,9 +154,9 @@ async fn without_a_graveyard_of_ones_own_redis_keeps_a_list() {
     }
     let task = tokio::spawn(WorkerBuilder::new("mailer").backend(backend(&stack)).build(send).run());
     let client = redis::Client::open(stack.redis_url.as_str()).unwrap();
-    let key = format!("{{{}:mail}}:buried", stack.namespace);
+    let key = format!("{{{}:mail}}:dead_letters", stack.namespace);
     let mut conn = client.get_multiplexed_async_connection().await.unwrap();
-    until("the burial", LONG, || {
+    until("the dead letter", LONG, || {
         let (mut conn, key) = (conn.clone(), key.clone());
         async move { redis::cmd("LLEN").arg(&key).query_async::<u64>(&mut conn).await.unwrap() == 1 }
     })

@@ -114,7 +114,7 @@ async fn a_job_that_takes_its_workers_down_is_put_away() {
         claim_and_die(&bench).await;
     }
     let worker = work(&holder(&bench.queue));
-    until("the burial", LONG, || async { bench.state(id).await.0 == "dead" }).await;
+    until("the dead letter", LONG, || async { bench.state(id).await.0 == "dead" }).await;
     assert_eq!(bench.state(id).await.2.unwrap(), "lost_worker: 3 workers were lost with it");
     until("Redis to forget it", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
     worker.stop().await;

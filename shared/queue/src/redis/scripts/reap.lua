@@ -1,6 +1,6 @@
--- ARGV limit max_deliveries lease_ms burial_ms
+-- ARGV limit max_deliveries lease_ms dead_letter_lease_ms
 -- Leases and delays that ran out: back to the front of the line, and those that have used up their deliveries to the
--- caller (id, claims before, strikes, message, ...), under a lease of its own until it has buried them. Returns how many
+-- caller (id, claims before, strikes, message, ...), under a lease of its own until it has stored them as dead letters. Returns how many
 -- went back, these, and the deliveries that were lost (id, number, whether it was alone, ...).
 local at = now(ARGV[3])
 local max = tonumber(ARGV[2])
@@ -19,7 +19,7 @@ for _, ended in ipairs({ leases, delayed }) do
     else
       local number = redis.call('HINCRBY', claims, id, 1)
       local struck = redis.call('HGET', strikes, id) or ''
-      -- a burial may outlast its lease: that is no delivery
+      -- storing a dead letter may outlast its lease: that is no delivery
       if ended == leases and not worn_out(struck, max) then
         local was_alone = redis.call('HGET', alone, id) == tostring(number)
         gone[#gone + 1] = id
