@@ -48,7 +48,7 @@ impl ChaosRole {
                     let more = move |worker| bodies::register(worker, &label, build);
                     gristmill_worker::run_with(*config, more, health, shutdown)
                 };
-                role::run("worker", &role, true, move || asked.unwell(), work).await?;
+                role::run("worker", &role, true, move || asked.unhealthy_reason(), work).await?;
             }
             Role::Scheduler { config } => {
                 let role = config.role.clone();

@@ -19,6 +19,6 @@ impl Worker {
         let health = gristmill_worker::WorkerHealth::default();
         let asked = health.clone();
         let work = |shutdown| gristmill_worker::run(self.config, health, shutdown);
-        role::run("worker", &role, self.exit_with_parent, move || asked.unwell(), work).await
+        role::run("worker", &role, self.exit_with_parent, move || asked.unhealthy_reason(), work).await
     }
 }

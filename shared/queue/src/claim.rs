@@ -15,7 +15,7 @@ use crate::{
     Context, PayloadError, Queue, QueueError,
     ledger::{complete::Finished, fail::Run},
     payload,
-    redis::tell_progress,
+    redis::publish_progress,
 };
 
 /// The right to finish one delivery of a job.
@@ -186,6 +186,6 @@ impl Queue {
             let json = format!("{{\"done\":{},\"total\":{}}}", progress.done, progress.total);
             (self.progress_key(*id), json)
         });
-        tell_progress(&mut self.conn(), PROGRESS_SECONDS, texts).await
+        publish_progress(&mut self.conn(), PROGRESS_SECONDS, texts).await
     }
 }

@@ -50,7 +50,7 @@ pub use operate::redrive::RedriveJobs;
 pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
 pub use payload::PayloadError;
 pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
-pub use redis::{BrokerMemory, Limits, LineView, RunningView, WorkerView};
+pub use redis::{BrokerMemory, Limits, RunningView, WorkerQueueView, WorkerView};
 pub use relay::{Sweeper, Swept};
 pub use words::UnknownWord;
 

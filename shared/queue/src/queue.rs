@@ -21,7 +21,7 @@ use crate::{
         unsealed::{self, Unsealed},
         waiting_room,
     },
-    redis::{Broker, Incoming, Links, Window},
+    redis::{Broker, Connections, Incoming, Window},
 };
 
 /// What a [`Queue`] is made of, beside a pool.
@@ -244,7 +244,7 @@ pub struct Queue {
 struct Inner {
     pool: PgPool,
     config: QueueConfig,
-    links: Links,
+    connections: Connections,
     brokers: RwLock<HashMap<String, Broker>>,
     /// Queues and states whose gauges are set.
     gauged: Mutex<BTreeSet<(String, String)>>,
@@ -258,9 +258,9 @@ impl Queue {
     pub async fn connect(pool: PgPool, config: QueueConfig) -> Result<Self, QueueError> {
         describe::describe();
         let client = Client::open(config.redis_url.as_str()).map_err(QueueError::Broker)?;
-        let links = Links::new(client).map_err(QueueError::Broker)?;
+        let connections = Connections::new(client).map_err(QueueError::Broker)?;
         Ok(Self {
-            inner: Arc::new(Inner { pool, config, links, brokers: RwLock::default(), gauged: Mutex::default() }),
+            inner: Arc::new(Inner { pool, config, connections, brokers: RwLock::default(), gauged: Mutex::default() }),
         })
     }
 
@@ -336,9 +336,9 @@ impl Queue {
                 .collect();
             let pushed = self.broker(&queue).push_within(&mut conn, priority, &jobs, window).await;
             let pushed = pushed.map_err(QueueError::Silent)?;
-            fresh += pushed.fresh;
-            if !pushed.away.is_empty() {
-                let turned_away: HashSet<String> = pushed.away.into_iter().collect();
+            fresh += pushed.added;
+            if !pushed.rejected.is_empty() {
+                let turned_away: HashSet<String> = pushed.rejected.into_iter().collect();
                 let kept = ids.iter().map(|id| turned_away.contains(id));
                 away.extend(messages.iter().zip(kept).filter(|(_, away)| *away).map(|(job, _)| job.clone()));
             }
@@ -553,12 +553,12 @@ impl Queue {
         &self.inner.config
     }
 
-    pub(crate) fn links(&self) -> &Links {
-        &self.inner.links
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.inner.connections
     }
 
     pub(crate) fn conn(&self) -> ConnectionManager {
-        self.inner.links.pushes().conn()
+        self.inner.connections.pushes().conn()
     }
 
     pub(crate) fn broker(&self, queue: &str) -> Broker {

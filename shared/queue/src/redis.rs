@@ -1,36 +1,40 @@
-//! The broker: Redis says who does it now. The only folder that knows keys and Lua.
+//! The broker: Redis decides which worker runs a job now. Keys, and the scripts of the queues, live in this folder only.
 //!
-//! [`RedisBackend`] implements apalis' public traits and knows nothing of the ledger: any apalis
-//! application can use it. The rest of this crate talks to it through [`Broker`] and [`DeadLetterSink`].
+//! [`RedisBackend`] implements apalis' public traits and does not depend on the ledger: any apalis
+//! application can use it. The rest of this crate uses [`Broker`] and [`DeadLetterSink`].
 
 mod acks;
 mod backend;
 mod broker;
-mod company;
-mod fetch;
+mod connection;
+mod connections;
 mod dead_letter;
-mod hold;
-mod keeper;
+mod fetch;
+mod heartbeat;
+mod held_leases;
+mod isolation;
 mod layer;
-mod link;
-mod links;
+mod lease_check;
+mod lease_keeper;
 mod memory;
-mod process;
+mod occupancy;
+mod procfs;
 mod progress;
-mod quiet;
-mod roster;
+mod reaper;
+mod renewer;
 mod sink;
-mod usage;
 mod wakes;
+mod worker_registry;
+mod worker_state;
 
 pub use backend::{FairKey, LeaseLost, RedisBackend, RunningName, Settings};
-pub use broker::{Broker, Incoming, Lease, Limits, Load, LostDelivery, Strikes};
+pub use broker::{Broker, FailedDeliveries, Incoming, Lease, Limits, Load, LostDelivery};
 pub(crate) use broker::{Place, Window};
-pub use dead_letter::{DeadLetter, DeadLetterSink, RedisDeadLetters, DeadLetterReason};
-pub(crate) use hold::Hold;
-pub use layer::{HandBack, LeaseLayer, LeaseService};
-pub use links::Links;
+pub use connections::Connections;
+pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetterSink, RedisDeadLetters};
+pub use layer::{LeaseLayer, LeaseService, Release};
+pub(crate) use lease_check::LeaseCheck;
 pub use memory::BrokerMemory;
-pub use process::Process;
-pub(crate) use progress::tell as tell_progress;
-pub use roster::{KnownJob, LineView, Roster, RunningView, WorkerView};
+pub(crate) use progress::publish as publish_progress;
+pub use worker_registry::{KnownJob, RunningView, WorkerQueueView, WorkerRegistry, WorkerView};
+pub use worker_state::WorkerState;

@@ -21,7 +21,7 @@ use crate::{
     ledger::complete::Finished,
     ledger::fail::{Outcome, Run, Settle, Settled, Verdict},
     ledger::fence::Standing,
-    redis::{HandBack, Hold, RunningName},
+    redis::{LeaseCheck, Release, RunningName},
     watch::Watch,
     worker::Registered,
 };
@@ -53,13 +53,13 @@ pub(crate) struct Delivery {
     /// For the list of what runs.
     pub(crate) name: RunningName,
     /// None: not by a broker.
-    pub(crate) hold: Option<Arc<Hold>>,
+    pub(crate) lease_check: Option<Arc<LeaseCheck>>,
 }
 
 impl Runner {
     /// The life of a job: decode, fence, body (with timeout, panic guard, cancellation and span), outcome, ledger.
     /// `Ok` acknowledges the delivery: the ledger knows what comes next. `Err` gives it to another worker.
-    pub(crate) async fn run(&self, delivery: Delivery) -> Result<(), HandBack> {
+    pub(crate) async fn run(&self, delivery: Delivery) -> Result<(), Release> {
         let (id, queue) = (delivery.id, &*delivery.queue);
         let mut claim = Claim::of_run(id, delivery.number, Arc::clone(&self.worker), false);
 
@@ -122,22 +122,22 @@ impl Runner {
                 }
                 Some(false) => Ok(()),
                 // Nobody knows whose it is: the lease decides, once the broker is back.
-                None => Err(HandBack::Now),
+                None => Err(Release::Now),
             },
-            End::OutOfGrace => Err(HandBack::Now),
+            End::OutOfGrace => Err(Release::Now),
         }
     }
 
     /// A failure of somebody who no longer has the job must not use up its attempts.
-    async fn is_ours(&self, delivery: &Delivery) -> Result<Option<bool>, HandBack> {
-        match &delivery.hold {
-            Some(hold) => self.within_grace(hold.is_ours(delivery.id, delivery.number)).await,
+    async fn is_ours(&self, delivery: &Delivery) -> Result<Option<bool>, Release> {
+        match &delivery.lease_check {
+            Some(lease_check) => self.within_grace(lease_check.is_ours(delivery.id, delivery.number)).await,
             None => Ok(Some(true)),
         }
     }
 
     /// A job that no worker of this kind can run: it waits, with the reason, for another version or for somebody who looks.
-    async fn park(&self, claim: &Claim, queue: &str, name: &str, error: String) -> Result<(), HandBack> {
+    async fn park(&self, claim: &Claim, queue: &str, name: &str, error: String) -> Result<(), Release> {
         tracing::error!(job = %claim.id, queue, error, "parked");
         self.settle(claim.id, Some(claim.run()), queue, name, Outcome::Parked.because(error)).await
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Job, Options, Queue, QueueError, Worker,
-    redis::Process,
+    redis::WorkerState,
     run::{Delivery, Runner},
 };
 
@@ -148,8 +148,9 @@ pub async fn run_inline<J: Job>(worker: &Worker, job: &J, options: &Options) -> 
     let queue = worker.ledger();
     let options = Options { run_at: None, delay: None, ..options.clone() };
     let enqueued = queue.enqueue(&mut *queue.pool().acquire().await?, job, &options).await?;
-    let (process, give_up) = (Process::default(), CancellationToken::new());
-    let runner = Runner::new(queue.clone(), worker.bodies(), Default::default(), "inline".into(), process, give_up);
+    let (worker_state, give_up) = (WorkerState::default(), CancellationToken::new());
+    let runner =
+        Runner::new(queue.clone(), worker.bodies(), Default::default(), "inline".into(), worker_state, give_up);
     for message in enqueued.messages {
         let delivery = Delivery {
             queue: message.queue.into(),
@@ -158,7 +159,7 @@ pub async fn run_inline<J: Job>(worker: &Worker, job: &J, options: &Options) -> 
             body: message.body.into_bytes(),
             lost: CancellationToken::new(),
             name: Default::default(),
-            hold: None,
+            lease_check: None,
         };
         // An error means that it was given back: the row says so.
         let _ = runner.run(delivery).await;

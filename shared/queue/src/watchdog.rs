@@ -9,20 +9,20 @@ use std::{
 use sqlx::PgPool;
 use tracing::{debug, error, info, warn};
 
-use crate::{Queue, redis::Process};
+use crate::{Queue, redis::WorkerState};
 
 /// Looks until dropped.
-pub(crate) async fn watch(queue: Queue, process: Process) {
+pub(crate) async fn watch(queue: Queue, worker_state: WorkerState) {
     let limit = queue.config().watchdog;
     let every = (limit / 6).clamp(Duration::from_millis(50), Duration::from_secs(5));
     let mut renewed: HashMap<String, Instant> = HashMap::new();
     loop {
         tokio::time::sleep(every).await;
-        let silent = process.stalled(limit);
+        let silent = worker_state.stalled(limit);
         renewed.retain(|queue, _| silent.contains(queue));
-        if renewed.is_empty() && process.unwell().is_some() {
+        if renewed.is_empty() && worker_state.unhealthy_reason().is_some() {
             info!("the worker gets on again");
-            process.set_unwell(None);
+            worker_state.set_unhealthy_reason(None);
         }
         if silent.is_empty() {
             continue;
@@ -40,13 +40,13 @@ pub(crate) async fn watch(queue: Queue, process: Process) {
                 None => {
                     warn!(queue = name, "jobs wait and none was claimed for {limit:?}: new connections");
                     metrics::counter!("gristmill_watchdog_reconnects_total", "queue" => name.clone()).increment(1);
-                    process.reconnect(&name);
+                    worker_state.reconnect(&name);
                     renewed.insert(name, Instant::now());
                 }
-                Some(at) if at.elapsed() >= limit && process.unwell().is_none() => {
+                Some(at) if at.elapsed() >= limit && worker_state.unhealthy_reason().is_none() => {
                     let reason = format!("jobs wait in queue `{name}` and none was claimed for {:?}", limit * 2);
                     error!(queue = name, "the worker is unwell: {reason}");
-                    process.set_unwell(Some(reason));
+                    worker_state.set_unhealthy_reason(Some(reason));
                 }
                 Some(_) => {}
             }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     Claim, Job, JobError, Queue, Source,
-    redis::{Process, RedisBackend, Settings},
+    redis::{RedisBackend, Settings, WorkerState},
     run::{LedgerDeadLetters, RawCodec, Runner, Service, known},
     watchdog,
 };
@@ -101,17 +101,17 @@ pub struct WorkerBuilder {
 
 /// Whether a worker gets on. Cheap to clone; may be asked before and after the worker runs.
 #[derive(Clone, Debug, Default)]
-pub struct WorkerHealth(Arc<RwLock<Option<Process>>>);
+pub struct WorkerHealth(Arc<RwLock<Option<WorkerState>>>);
 
 impl WorkerHealth {
     /// Why the worker is of no use any more; none: it is well. See [`crate::QueueConfig::watchdog`].
     #[must_use]
-    pub fn unwell(&self) -> Option<String> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Process::unwell)
+    pub fn unhealthy_reason(&self) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WorkerState::unhealthy_reason)
     }
 
-    fn is_of(&self, process: &Process) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(process.clone());
+    fn is_of(&self, worker_state: &WorkerState) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(worker_state.clone());
     }
 }
 
@@ -230,32 +230,32 @@ impl Worker {
             return Err(WorkerError::NoQueue);
         }
         let give_up = CancellationToken::new();
-        let process = Process::default();
-        process.set_knows(known::jobs(&self.bodies));
+        let worker_state = WorkerState::default();
+        worker_state.set_known_jobs(known::jobs(&self.bodies));
         // The first digits of the id that the list of workers has.
-        let identity = format!("{:012x}", process.id().as_u128() >> 80);
+        let identity = format!("{:012x}", worker_state.id().as_u128() >> 80);
         let name = if self.label.is_empty() { identity } else { format!("{}-{identity}", self.label) };
         let runner = Arc::new(Runner::new(
             self.queue.clone(),
             Arc::clone(&self.bodies),
             Arc::clone(&self.lost),
             name.into(),
-            process.clone(),
+            worker_state.clone(),
             give_up.clone(),
         ));
         let watch = {
             let runner = Arc::clone(&runner);
             AbortOnDropHandle::new(tokio::spawn(async move { runner.watch().await }))
         };
-        let unpark = AbortOnDropHandle::new(tokio::spawn(self.clone().unpark(process.id())));
-        self.health.is_of(&process);
-        let watchdog = AbortOnDropHandle::new(tokio::spawn(watchdog::watch(self.queue.clone(), process.clone())));
+        let unpark = AbortOnDropHandle::new(tokio::spawn(self.clone().unpark(worker_state.id())));
+        self.health.is_of(&worker_state);
+        let watchdog = AbortOnDropHandle::new(tokio::spawn(watchdog::watch(self.queue.clone(), worker_state.clone())));
         let mut lines = Vec::new();
         for (name, concurrency) in &self.queues {
             let line = Line {
                 queue: self.queue.clone(),
                 label: self.label.clone(),
-                process: process.clone(),
+                worker_state: worker_state.clone(),
                 name: name.clone(),
                 concurrency: *concurrency,
                 runner: Arc::clone(&runner),
@@ -312,7 +312,7 @@ const UNPARK_EVERY: Duration = Duration::from_secs(30);
 struct Line {
     queue: Queue,
     label: String,
-    process: Process,
+    worker_state: WorkerState,
     name: String,
     concurrency: usize,
     runner: Arc<Runner>,
@@ -328,10 +328,10 @@ impl Line {
             max_deliveries: config.max_deliveries,
             label: self.label.clone(),
             version: config.version.clone(),
-            process: self.process.clone(),
+            worker_state: self.worker_state.clone(),
             ..Settings::new(&config.namespace, &self.name)
         };
-        RedisBackend::with_links(self.queue.links(), settings, RawCodec)
+        RedisBackend::with_connections(self.queue.connections(), settings, RawCodec)
             .dead_letters(LedgerDeadLetters::new(self.runner.clone(), self.name.as_str().into()))
     }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Queue, QueueError,
-    redis::{BrokerMemory, Roster, WorkerView},
+    redis::{BrokerMemory, WorkerRegistry, WorkerView},
 };
 
 /// Who asks for a drain does not wait for a broker that is away.
@@ -19,7 +19,7 @@ impl Queue {
     /// # Errors
     /// The broker's silence.
     pub async fn workers(&self) -> Result<Vec<WorkerView>, QueueError> {
-        self.roster().list(&mut self.conn()).await.map_err(QueueError::Silent)
+        self.registry().list(&mut self.conn()).await.map_err(QueueError::Silent)
     }
 
     /// Asks a worker to take no more jobs and to finish what it has; it learns that within two seconds, is shown as
@@ -42,7 +42,7 @@ impl Queue {
     /// # Errors
     /// As those of [`Queue::drain_worker`].
     pub async fn drain_worker_in(&self, conn: &mut PgConnection, id: Uuid) -> Result<bool, QueueError> {
-        let known = self.roster().is_known(&mut self.conn(), id).await.map_err(QueueError::Silent)?;
+        let known = self.registry().is_known(&mut self.conn(), id).await.map_err(QueueError::Silent)?;
         if known {
             sqlx::query("insert into worker_drains (worker_id) values ($1) on conflict do nothing")
                 .bind(id)
@@ -72,7 +72,7 @@ impl Queue {
 
     async fn told_to_drain(&self, workers: &[Uuid]) -> Result<(), QueueError> {
         for id in workers {
-            let told = self.roster().drain(&mut self.conn(), *id).await.map_err(QueueError::Silent)?;
+            let told = self.registry().drain(&mut self.conn(), *id).await.map_err(QueueError::Silent)?;
             // One that nobody has heard of for a minute is gone; before, the broker may have lost its data.
             sqlx::query(
                 "delete from worker_drains where worker_id = $1 and ($2 or asked_at < now() - interval '1 minute')",
@@ -97,7 +97,7 @@ impl Queue {
         Ok(memory)
     }
 
-    fn roster(&self) -> Roster {
-        Roster::new(&self.config().namespace)
+    fn registry(&self) -> WorkerRegistry {
+        WorkerRegistry::new(&self.config().namespace)
     }
 }

@@ -1,4 +1,4 @@
-//! Answers go back in batches, over any number of reconnects.
+//! Acknowledgements go to Redis in batches, and are retried over any number of reconnects.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,149 +7,188 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
-    Broker, DeadLetter, DeadLetterSink, HandBack, LostDelivery, DeadLetterReason,
-    broker::{Back, Why},
-    fetch::Claims,
-    link::Link,
-    process::Vitals,
+    Broker, DeadLetter, DeadLetterReason, DeadLetterSink, LostDelivery, Release,
+    broker::{LeaseRelease, ReleaseReason},
+    connection::ReconnectingConnection,
+    held_leases::HeldLeases,
+    worker_state::QueueVitals,
 };
 
-/// How a lease ends.
+/// Acknowledgements that go to Redis together.
+const BATCH_SIZE: usize = 500;
+/// The longest wait before a batch is sent again.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
+/// First and longest wait before a dead letter, or a lost delivery, is stored again.
+const STORE_RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// How one lease ends.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct AckReply {
     pub(super) id: String,
     pub(super) number: u64,
-    pub(super) verdict: Verdict,
+    pub(super) outcome: AckOutcome,
 }
 
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum AckOutcome {
     Done,
-    /// Back in line after this long; nobody has failed.
-    Back(Duration),
-    /// Back in line after this long; its service failed.
+    /// The job is back in line after this long; its service did not fail.
+    Requeue(Duration),
+    /// The job is back in line after this long; its service failed.
     Failed(Duration),
-    /// At the end of its line after this long: others can read it.
-    Leave(Duration),
+    /// The job is at the end of its line after this long; other workers can read it.
+    Unreadable(Duration),
+    /// The job is not delivered again, for this reason.
     DeadLetter(String),
 }
 
-pub(super) enum Note {
-    Answer(Answer),
-    /// Everything before this has reached Redis.
+pub(super) enum AckMessage {
+    Reply(AckReply),
+    /// Is answered when everything before it has reached Redis.
     Flush(oneshot::Sender<()>),
 }
 
-/// Tells Redis how leases end.
-pub(super) struct Answers {
+/// Sends the acknowledgements of one queue.
+pub(super) struct AckSender {
     pub(super) broker: Broker,
-    pub(super) link: Link,
+    pub(super) connection: ReconnectingConnection,
     pub(super) lease: Duration,
     pub(super) max_deliveries: u32,
-    pub(super) vitals: Arc<Vitals>,
-    pub(super) claims: Arc<Claims>,
+    pub(super) vitals: Arc<QueueVitals>,
+    pub(super) held: Arc<HeldLeases>,
     pub(super) dead_letters: Arc<dyn DeadLetterSink>,
 }
 
-impl Answers {
-    /// Runs until the worker is gone; the tasks that hold senders may live longer than it.
-    pub(super) async fn send(self, mut notes: mpsc::UnboundedReceiver<Note>, end: CancellationToken) {
+impl AckSender {
+    /// Runs until the worker is gone; tasks that still hold the sending end may outlive it.
+    pub(super) async fn run(self, mut messages: mpsc::UnboundedReceiver<AckMessage>, end: CancellationToken) {
         let mut batch = Vec::new();
         loop {
             tokio::select! {
                 biased;
-                received = notes.recv_many(&mut batch, 500) => if received == 0 { return },
+                received = messages.recv_many(&mut batch, BATCH_SIZE) => if received == 0 { return },
                 () = end.cancelled() => return,
             }
-            let (mut done, mut back, mut dead_letters, mut flushes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            for note in batch.drain(..) {
-                match note {
-                    Note::Flush(reply) => flushes.push(reply),
-                    Note::Answer(Answer { id, number, verdict }) => match verdict {
-                        Verdict::Done => done.push((id, number)),
-                        Verdict::Back(delay) => back.push(Back { id, number, delay, why: Why::Wait }),
-                        Verdict::Failed(delay) => back.push(Back { id, number, delay, why: Why::Failure }),
-                        Verdict::Leave(delay) => back.push(Back { id, number, delay, why: Why::Unreadable }),
-                        Verdict::DeadLetter(error) => dead_letters.push((id, number, error)),
-                    },
-                }
+            let (mut done, mut releases, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
+            for message in batch.drain(..) {
+                let AckReply { id, number, outcome } = match message {
+                    AckMessage::Flush(reply) => {
+                        flushes.push(reply);
+                        continue;
+                    }
+                    AckMessage::Reply(reply) => reply,
+                };
+                let (delay, reason) = match outcome {
+                    AckOutcome::Done => {
+                        done.push((id, number));
+                        continue;
+                    }
+                    AckOutcome::DeadLetter(error) => {
+                        self.store_aborted(id, number, error);
+                        continue;
+                    }
+                    AckOutcome::Requeue(delay) => (delay, ReleaseReason::Wait),
+                    AckOutcome::Failed(delay) => (delay, ReleaseReason::Failure),
+                    AckOutcome::Unreadable(delay) => (delay, ReleaseReason::Unreadable),
+                };
+                releases.push(LeaseRelease { id, number, delay, reason });
             }
-            for (id, number, error) in dead_letters {
-                let (broker, link) = (self.broker.clone(), self.link.clone());
-                let (claims, dead_letters) = (Arc::clone(&self.claims), Arc::clone(&self.dead_letters));
-                tokio::spawn(async move {
-                    let payload = payload(&broker, &link, &id).await;
-                    store_dead_letter(claims, dead_letters, DeadLetter { id, payload, reason: DeadLetterReason::Aborted(error) }, number).await;
-                });
+            if !self.send_until_taken(&done, &releases, &end).await {
+                return;
             }
-            let mut pause = Duration::from_millis(20);
-            while let Err(error) = self.deliver(&done, &back).await {
-                if pause > Duration::from_secs(1) {
-                    warn!(%error, waiting = done.len() + back.len(), "the broker does not take our answers; trying on");
-                } else {
-                    debug!(%error, "the broker does not take our answers; trying again");
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = end.cancelled() => return,
-                }
-                pause = (pause * 2).min(Duration::from_secs(2));
+            if !done.is_empty() || !releases.is_empty() {
+                self.vitals.record_progress();
             }
-            if !done.is_empty() || !back.is_empty() {
-                self.vitals.progress();
-            }
-            let answered = done.iter().map(|(id, number)| (id, *number));
-            self.claims.forget(answered.chain(back.iter().map(|back| (&back.id, back.number))));
+            let acked = done.iter().map(|(id, number)| (id, *number));
+            self.held.forget(acked.chain(releases.iter().map(|release| (&release.id, release.number))));
             for reply in flushes {
                 let _ = reply.send(());
             }
         }
     }
 
-    async fn deliver(&self, done: &[(String, u64)], back: &[Back]) -> ::redis::RedisResult<()> {
-        self.broker.ack(&mut self.link.conn(), done).await?;
-        self.broker.release(&mut self.link.conn(), self.lease, self.max_deliveries, back).await
-    }
-}
-
-/// Asks until Redis says it. It keeps the payload of a job as long as that is leased.
-async fn payload(broker: &Broker, link: &Link, id: &str) -> Vec<u8> {
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match broker.payload(&mut link.conn(), id).await {
-            Ok(payload) => return payload,
-            Err(error) => debug!(job = id, %error, "the broker does not say what is to be put away; trying again"),
+    /// Sends a batch until Redis has taken it. Returns false when the worker is gone before that.
+    async fn send_until_taken(
+        &self,
+        done: &[(String, u64)],
+        releases: &[LeaseRelease],
+        end: &CancellationToken,
+    ) -> bool {
+        let mut delay = Duration::from_millis(20);
+        while let Err(error) = self.send(done, releases).await {
+            if delay > Duration::from_secs(1) {
+                warn!(%error, waiting = done.len() + releases.len(), "sending acknowledgements to the broker failed; retrying");
+            } else {
+                debug!(%error, "sending acknowledgements to the broker failed; retrying");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = end.cancelled() => return false,
+            }
+            delay = (delay * 2).min(MAX_RETRY_DELAY);
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(10));
+        true
+    }
+
+    async fn send(&self, done: &[(String, u64)], releases: &[LeaseRelease]) -> ::redis::RedisResult<()> {
+        self.broker.ack(&mut self.connection.conn(), done).await?;
+        self.broker.release(&mut self.connection.conn(), self.lease, self.max_deliveries, releases).await
+    }
+
+    fn store_aborted(&self, id: String, number: u64, error: String) {
+        let (broker, connection) = (self.broker.clone(), self.connection.clone());
+        let (held, dead_letters) = (Arc::clone(&self.held), Arc::clone(&self.dead_letters));
+        tokio::spawn(async move {
+            let payload = payload(&broker, &connection, &id).await;
+            let job = DeadLetter { id, payload, reason: DeadLetterReason::Aborted(error) };
+            store_dead_letter(held, dead_letters, job, number).await;
+        });
     }
 }
 
-/// Asks until the dead_letters takes the job; only then is it acknowledged. One that it leaves to others is anybody's when
-/// the lease of its dead letter has run out.
-pub(super) async fn store_dead_letter(claims: Arc<Claims>, dead_letters: Arc<dyn DeadLetterSink>, job: DeadLetter, number: u64) {
-    warn!(job = %job.id, reason = ?job.reason, "a job is given up");
-    let mut pause = Duration::from_millis(100);
+/// Reads a payload, and retries until Redis answers. Redis keeps the payload of a job as long as that is leased.
+async fn payload(broker: &Broker, connection: &ReconnectingConnection, id: &str) -> Vec<u8> {
+    let (mut delay, longest) = STORE_RETRY_DELAYS;
+    loop {
+        match broker.payload(&mut connection.conn(), id).await {
+            Ok(payload) => return payload,
+            Err(error) => debug!(job = id, %error, "reading the payload of a dead letter failed; retrying"),
+        }
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(longest);
+    }
+}
+
+/// Retries until the sink has stored the job; only then the job is acknowledged. When the sink leaves it to other workers,
+/// they may have it as soon as this worker's lease of the dead letter has run out.
+pub(super) async fn store_dead_letter(
+    held: Arc<HeldLeases>,
+    dead_letters: Arc<dyn DeadLetterSink>,
+    job: DeadLetter,
+    number: u64,
+) {
+    warn!(job = %job.id, reason = ?job.reason, "the job is a dead letter: it is not delivered again");
+    let (mut delay, longest) = STORE_RETRY_DELAYS;
     while let Err(error) = dead_letters.store(job.clone()).await {
-        if let Some(HandBack::Unreadable(_)) = error.downcast_ref() {
+        if let Some(Release::Unreadable(_)) = error.downcast_ref() {
             return;
         }
-        warn!(job = %job.id, %error, "it cannot be put away; trying again");
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(10));
+        warn!(job = %job.id, %error, "storing a dead letter failed; retrying");
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(longest);
     }
-    claims.note(Note::Answer(Answer { id: job.id, number, verdict: Verdict::Done }));
+    held.send(AckMessage::Reply(AckReply { id: job.id, number, outcome: AckOutcome::Done }));
 }
 
-/// Asks until the dead_letters has heard of these.
+/// Retries until the sink has recorded these deliveries.
 pub(super) async fn record_lost(dead_letters: Arc<dyn DeadLetterSink>, lost: Vec<LostDelivery>) {
     if lost.is_empty() {
         return;
     }
-    let mut pause = Duration::from_millis(100);
+    let (mut delay, longest) = STORE_RETRY_DELAYS;
     while let Err(error) = dead_letters.record_lost(lost.clone()).await {
-        debug!(%error, "lost deliveries cannot be written down; trying again");
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(10));
+        debug!(%error, "recording lost deliveries failed; retrying");
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(longest);
     }
 }

@@ -1,5 +1,5 @@
-//! An apalis 1.0 `Backend` on Redis: leases, fenced answers, wake-ups in milliseconds, and no end
-//! of the worker because of an error of Redis or of a payload.
+//! An apalis 1.0 `Backend` on Redis: leases, fenced acknowledgements, wake-ups in milliseconds. No error of Redis or of a
+//! payload ends the worker.
 
 use std::{
     marker::PhantomData,
@@ -16,42 +16,49 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use futures::{FutureExt as _, future::BoxFuture};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Broker, DeadLetterSink, Hold, LeaseLayer, Links, RedisDeadLetters, Process, Roster,
-    acks::{Answer, Answers, Note, Verdict},
-    company::Company,
-    fetch::{Claims, Fetched, Fetcher},
-    keeper::Keeper,
-    quiet::Quiet,
+    Broker, Connections, DeadLetterSink, LeaseCheck, LeaseLayer, RedisDeadLetters, WorkerState,
+    acks::{AckMessage, AckSender},
+    fetch::Fetcher,
+    heartbeat::HeartbeatSender,
+    held_leases::{Fetched, FetchedJobs, HeldLeases, release_unstarted},
+    isolation::Isolation,
+    lease_keeper::LeaseKeeper,
+    occupancy::Occupancy,
+    reaper::Reaper,
+    renewer::Renewer,
     sink::Outgoing,
 };
 
 /// How one worker uses one queue.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Prefix of all keys.
+    /// The prefix of all keys.
     pub namespace: String,
     /// The queue.
     pub queue: String,
-    /// Jobs held at one time, running or about to.
+    /// How many jobs the worker holds at a time, running or about to run.
     pub concurrency: usize,
-    /// How long a silent worker keeps its jobs.
+    /// How long a worker keeps its jobs without renewing their leases.
     pub lease: Duration,
-    /// Deliveries that may end without success. After two (or one fewer than this) whose worker was lost, a job runs
-    /// alone in its process, and only what happens to it there counts further.
+    /// How many deliveries of a job may end without success. After two (or one fewer than this) whose worker was lost, the
+    /// job runs alone in its process, and from then on only deliveries that failed there count.
     pub max_deliveries: u32,
-    /// First and longest wait before a failed task is delivered again.
+    /// First and longest delay before a failed task is delivered again.
     pub backoff: (Duration, Duration),
     /// A name for people.
     pub label: String,
-    /// Of the binary.
+    /// The version of the binary.
     pub version: String,
-    /// The worker that this queue line is part of.
-    pub process: Process,
+    /// The worker that this queue belongs to.
+    pub worker_state: WorkerState,
 }
 
 impl Settings {
@@ -67,22 +74,22 @@ impl Settings {
             backoff: (Duration::from_secs(1), Duration::from_secs(600)),
             label: String::new(),
             version: env!("CARGO_PKG_VERSION").into(),
-            process: Process::default(),
+            worker_state: WorkerState::default(),
         }
     }
 }
 
-/// Tells a running task that its lease went to somebody else. Every task carries one in its data.
+/// Is cancelled when another worker takes over the lease of a running task. Every task carries one in its data.
 #[derive(Debug, Clone)]
 pub struct LeaseLost(pub CancellationToken);
 
-/// How a running task is called in the list of what runs. Every task carries one in its data, for whoever decodes its
-/// payload to fill in.
+/// The name of a running task in the worker registry. Every task carries one in its data; the service sets it when it has
+/// decoded the payload.
 #[derive(Debug, Clone, Default)]
 pub struct RunningName(Arc<OnceLock<Arc<str>>>);
 
 impl RunningName {
-    /// Says it. The first one stays.
+    /// Sets the name. Later calls change nothing.
     pub fn set(&self, name: &Arc<str>) {
         self.0.get_or_init(|| Arc::clone(name));
     }
@@ -100,33 +107,30 @@ pub struct FairKey(pub String);
 /// A queue of `Args` in Redis.
 pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
     pub(super) broker: Broker,
-    pub(super) links: Links,
+    pub(super) connections: Connections,
     pub(super) outgoing: Outgoing,
     settings: Settings,
     codec: C,
     dead_letters: Arc<dyn DeadLetterSink>,
-    fetched: Fetching,
-    claims: Option<Arc<Claims>>,
-    hold: Option<Arc<Hold>>,
-    /// No more claims.
+    fetched: FetchedJobs,
+    held: Option<Arc<HeldLeases>>,
+    lease_check: Option<Arc<LeaseCheck>>,
+    /// Cancelled when nothing more is to be claimed.
     stop: CancellationToken,
-    /// Nothing is being claimed any more, and what was claimed and not started is given back.
+    /// Cancelled when no claim is under way any more and the jobs that were not started are released.
     claimed: CancellationToken,
-    /// No more renewals.
+    /// Cancelled when leases are not to be renewed any more.
     end: CancellationToken,
-    // Only for `Sync`: nobody ever waits for this lock.
+    // A mutex only for `Sync`: no thread ever waits for it.
     closing: Option<Mutex<BoxFuture<'static, ()>>>,
     args: PhantomData<fn() -> Args>,
 }
-
-/// Shared with the driver, which takes back what was not started when the worker stops.
-type Fetching = Arc<Mutex<Option<mpsc::UnboundedReceiver<Fetched>>>>;
 
 impl<Args> RedisBackend<Args> {
     /// A queue of JSON. Redis need not be there yet.
     ///
     /// # Errors
-    /// When the URL is none.
+    /// Returns an error if the URL is not a Redis URL.
     pub fn new(url: &str, settings: Settings) -> RedisResult<Self> {
         Self::with_codec(Client::open(url)?, settings, JsonCodec::default())
     }
@@ -136,25 +140,25 @@ impl<Args, C> RedisBackend<Args, C> {
     /// A queue whose payloads are written by `codec`.
     ///
     /// # Errors
-    /// When the client's settings are not usable.
+    /// Returns an error if the client's settings cannot be used.
     pub fn with_codec(client: Client, settings: Settings, codec: C) -> RedisResult<Self> {
-        Ok(Self::with_links(&Links::new(client)?, settings, codec))
+        Ok(Self::with_connections(&Connections::new(client)?, settings, codec))
     }
 
-    /// The same, on connections that it shares with other queues.
+    /// A queue on connections that it shares with other queues.
     #[must_use]
-    pub fn with_links(links: &Links, settings: Settings, codec: C) -> Self {
+    pub fn with_connections(connections: &Connections, settings: Settings, codec: C) -> Self {
         let broker = Broker::new(&settings.namespace, &settings.queue);
         Self {
-            dead_letters: Arc::new(RedisDeadLetters::new(links.answers().clone(), &broker)),
+            dead_letters: Arc::new(RedisDeadLetters::new(connections.answers().clone(), &broker)),
             broker,
-            links: links.clone(),
+            connections: connections.clone(),
             settings,
             codec,
             outgoing: Outgoing::default(),
-            fetched: Fetching::default(),
-            claims: None,
-            hold: None,
+            fetched: FetchedJobs::default(),
+            held: None,
+            lease_check: None,
             stop: CancellationToken::new(),
             claimed: CancellationToken::new(),
             end: CancellationToken::new(),
@@ -163,14 +167,14 @@ impl<Args, C> RedisBackend<Args, C> {
         }
     }
 
-    /// Where the jobs go that are given up.
+    /// Sets where the jobs go that are not delivered again.
     #[must_use]
     pub fn dead_letters(mut self, dead_letters: impl DeadLetterSink) -> Self {
         self.dead_letters = Arc::new(dead_letters);
         self
     }
 
-    /// Once cancelled, the worker claims nothing more and gives back what it has not started, at once;
+    /// Once cancelled, the worker claims nothing more and releases what it has not started, at once;
     /// apalis' own stop does the same when the last running task has ended.
     #[must_use]
     pub fn stop_claiming(&self) -> CancellationToken {
@@ -211,12 +215,12 @@ impl<Args, C> Backend for RedisBackend<Args, C> {
                     .data(LeaseLost(lost))
                     .data(name)
                     .data(FairKey(lease.key))
-                    .data(lease.strikes)
-                    .data(self.hold.clone())
+                    .data(lease.failed_deliveries)
+                    .data(self.lease_check.clone())
                     .build();
                 Poll::Ready(Some(Ok(task)))
             }
-            // The fetcher ends when this worker is told to stop; apalis must not take that for an exhausted source.
+            // The fetcher ends when this worker stops; apalis must not take that for an exhausted source.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
@@ -224,33 +228,24 @@ impl<Args, C> Backend for RedisBackend<Args, C> {
     fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), RedisError>> {
         let closing = self.closing.get_or_insert_with(|| {
             let (stop, end) = (self.stop.clone(), self.end.clone());
-            let (claimed, claims) = (self.claimed.clone(), self.claims.clone());
+            let (claimed, held) = (self.claimed.clone(), self.held.clone());
             Mutex::new(Box::pin(async move {
                 stop.cancel();
-                if let Some(claims) = claims {
+                if let Some(held) = held {
                     let flushed = async {
-                        // A claim on its way is given back too, before the flush.
+                        // A claim that is under way is released too, before the flush.
                         claimed.cancelled().await;
                         let (sender, flushed) = oneshot::channel();
-                        claims.note(Note::Flush(sender));
+                        held.send(AckMessage::Flush(sender));
                         let _ = flushed.await;
                     };
-                    // With Redis away the leases run out by themselves.
+                    // While Redis is unreachable the leases run out by themselves.
                     let _ = tokio::time::timeout(Duration::from_secs(5), flushed).await;
                 }
                 end.cancel();
             }))
         });
         closing.get_mut().unwrap_or_else(PoisonError::into_inner).poll_unpin(cx).map(Ok)
-    }
-}
-
-fn take_back(fetched: &Fetching, claims: &Claims) {
-    let mut fetched = fetched.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(receiver) = fetched.as_mut() else { return };
-    receiver.close();
-    while let Ok(Fetched { lease, .. }) = receiver.try_recv() {
-        claims.answer(Answer { id: lease.id, number: lease.number, verdict: Verdict::Back(Duration::ZERO) });
     }
 }
 
@@ -261,59 +256,57 @@ where
 {
     fn start(
         &self,
-        claims: &Arc<Claims>,
-        answers: mpsc::UnboundedReceiver<Note>,
+        held: &Arc<HeldLeases>,
+        replies: mpsc::UnboundedReceiver<AckMessage>,
         out: mpsc::UnboundedSender<Fetched>,
     ) -> std::io::Result<()> {
-        let Settings { lease, ref process, ref queue, ref label, .. } = self.settings;
-        let thread = self.links.thread(&self.settings.namespace)?;
-        let keeper = Keeper {
-            broker: self.broker.clone(),
-            claims: Arc::clone(claims),
-            dead_letters: Arc::clone(&self.dead_letters),
-            lease,
-            max_deliveries: self.settings.max_deliveries,
-            roster: Roster::new(&self.settings.namespace),
-            process: process.clone(),
-            label: label.clone(),
-            version: self.settings.version.clone(),
-            queue: queue.clone(),
-            concurrency: self.settings.concurrency,
+        let Settings { lease, ref worker_state, ref queue, .. } = self.settings;
+        let thread = self.connections.thread(&self.settings.namespace)?;
+        let keeper = LeaseKeeper {
+            renewer: Renewer { broker: self.broker.clone(), held: Arc::clone(held), lease },
+            heartbeat: HeartbeatSender::new(&self.settings, Arc::clone(held), self.stop.clone()),
+            reaper: Reaper {
+                broker: self.broker.clone(),
+                held: Arc::clone(held),
+                dead_letters: Arc::clone(&self.dead_letters),
+                lease,
+                max_deliveries: self.settings.max_deliveries,
+                runtime: Handle::current(),
+            },
             thread: Arc::clone(&thread),
-            stop: self.stop.clone(),
             end: self.end.clone(),
         };
         keeper.start();
-        let vitals = process.line(queue, self.links.wanted());
-        let sender = Answers {
+        let vitals = worker_state.add_queue(queue, self.connections.generation());
+        let sender = AckSender {
             broker: self.broker.clone(),
-            link: self.links.answers().clone(),
+            connection: self.connections.answers().clone(),
             lease,
             max_deliveries: self.settings.max_deliveries,
             vitals: Arc::clone(&vitals),
-            claims: Arc::clone(claims),
+            held: Arc::clone(held),
             dead_letters: Arc::clone(&self.dead_letters),
         };
-        tokio::spawn(sender.send(answers, self.end.clone()));
+        tokio::spawn(sender.run(replies, self.end.clone()));
         let codec = self.codec.clone();
         let fetcher = Fetcher {
             broker: self.broker.clone(),
-            link: self.links.claims().clone(),
+            connection: self.connections.claims().clone(),
             thread,
             vitals,
             lease,
-            claims: Arc::clone(claims),
-            quiet: Quiet::of(&self.settings.namespace),
+            held: Arc::clone(held),
+            occupancy: Occupancy::of(&self.settings.namespace),
             stop: self.stop.clone(),
             out,
-            flaw: Box::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
+            decode_check: Box::new(move |payload| codec.decode(payload).err().map(|error| error.to_string())),
             dead_letters: Arc::clone(&self.dead_letters),
         };
-        let (fetched, own, claimed) = (Arc::clone(&self.fetched), Arc::clone(claims), self.claimed.clone());
+        let (fetched, own, claimed) = (Arc::clone(&self.fetched), Arc::clone(held), self.claimed.clone());
         tokio::spawn(async move {
             let _claimed = claimed.drop_guard();
             fetcher.run().await;
-            take_back(&fetched, &own);
+            release_unstarted(&fetched, &own);
         });
         Ok(())
     }
@@ -336,31 +329,31 @@ where
     }
 
     fn middleware(&mut self, _: &mut WorkerContext) -> LeaseLayer {
-        let (notes, answers) = mpsc::unbounded_channel();
+        let (acks, replies) = mpsc::unbounded_channel();
         let (out, fetched) = mpsc::unbounded_channel();
-        let claims = Arc::new(Claims::new(self.settings.concurrency.max(1), notes));
+        let held = Arc::new(HeldLeases::new(self.settings.concurrency.max(1), acks));
         *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
-        self.claims = Some(Arc::clone(&claims));
-        self.hold = Some(Arc::new(Hold {
+        self.held = Some(Arc::clone(&held));
+        self.lease_check = Some(Arc::new(LeaseCheck {
             broker: self.broker.clone(),
-            link: self.links.answers().clone(),
-            claims: Arc::clone(&claims),
+            connection: self.connections.answers().clone(),
+            held: Arc::clone(&held),
             lease: self.settings.lease,
         }));
 
-        if let Err(error) = self.start(&claims, answers, out) {
-            // Without renewals every job would run twice: rather run none.
-            tracing::error!(%error, "the broker's client cannot be started: this worker takes no jobs");
+        if let Err(error) = self.start(&held, replies, out) {
+            // Without renewals every job would run twice: running none is better.
+            tracing::error!(%error, "starting the lease thread failed: this worker claims no jobs");
             self.stop.cancel();
             self.claimed.cancel();
         }
         LeaseLayer {
-            claims,
+            held,
             backoff: self.settings.backoff,
-            company: Company {
+            isolation: Isolation {
                 broker: self.broker.clone(),
-                link: self.links.answers().clone(),
-                quiet: Quiet::of(&self.settings.namespace),
+                connection: self.connections.answers().clone(),
+                occupancy: Occupancy::of(&self.settings.namespace),
                 max_deliveries: self.settings.max_deliveries,
                 stop: self.stop.clone(),
             },

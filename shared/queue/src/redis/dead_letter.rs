@@ -3,7 +3,7 @@
 use apalis_core::error::BoxDynError;
 use futures::future::BoxFuture;
 
-use super::{Broker, LostDelivery, link::Link};
+use super::{Broker, LostDelivery, connection::ReconnectingConnection};
 
 /// Why a job is not delivered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub trait DeadLetterSink: Send + Sync + 'static {
 /// The default sink: a list in Redis beside the queue, which keeps the last thousand dead letters for a week.
 #[derive(Clone)]
 pub struct RedisDeadLetters {
-    link: Link,
+    connection: ReconnectingConnection,
     key: String,
 }
 
@@ -55,14 +55,14 @@ impl RedisDeadLetters {
     const MAX_KEPT: isize = 1_000;
     const RETENTION_SECONDS: i64 = 7 * 24 * 3_600;
 
-    pub(super) fn new(link: Link, broker: &Broker) -> Self {
-        Self { link, key: broker.dead_letters_key() }
+    pub(super) fn new(connection: ReconnectingConnection, broker: &Broker) -> Self {
+        Self { connection, key: broker.dead_letters_key() }
     }
 }
 
 impl DeadLetterSink for RedisDeadLetters {
     fn store(&self, job: DeadLetter) -> BoxFuture<'_, Result<(), BoxDynError>> {
-        let mut conn = self.link.conn();
+        let mut conn = self.connection.conn();
         Box::pin(async move {
             let entry = serde_json::json!({
                 "id": job.id,

@@ -1,5 +1,5 @@
-//! The outermost layer of an apalis worker on this backend: whatever the service and its layers answer
-//! becomes the end of the lease.
+//! The outermost layer of an apalis worker on this backend: it turns the result of the service and its layers into the end
+//! of the lease.
 
 use std::{
     sync::Arc,
@@ -15,30 +15,31 @@ use futures::future::BoxFuture;
 use tower::{Layer, Service};
 
 use super::{
-    LeaseLost, Strikes,
-    acks::{Answer, Verdict},
-    company::{Company, Later},
-    fetch::Claims,
+    FailedDeliveries, LeaseLost,
+    acks::{AckOutcome, AckReply},
+    held_leases::HeldLeases,
+    isolation::{Isolation, RetryLater},
 };
 
-/// A service answers with this error to give the job back to another worker, and not as a failure.
+/// A service returns this error to release the job to another worker. That does not count as a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum HandBack {
-    /// To whoever comes first, at once, to the front of its line.
-    #[error("handed back")]
+pub enum Release {
+    /// Released at once, to the front of its line: the next worker with room gets it.
+    #[error("released to another worker")]
     Now,
-    /// To those who can read it, after so long, to the end of its line: what this worker can read goes before.
-    #[error("left to a worker that can read it")]
+    /// Released to a worker that can read it, after this delay, to the end of its line: the jobs that this worker can read go
+    /// before it.
+    #[error("released to a worker that can read it")]
     Unreadable(Duration),
 }
 
-/// See the module.
+/// Makes a [`LeaseService`] of a service.
 #[derive(Clone)]
 pub struct LeaseLayer {
-    pub(super) claims: Arc<Claims>,
-    /// First and longest wait of a failed task.
+    pub(super) held: Arc<HeldLeases>,
+    /// First and longest delay before a failed task is delivered again.
     pub(super) backoff: (Duration, Duration),
-    pub(super) company: Company,
+    pub(super) isolation: Isolation,
 }
 
 impl<S> Layer<S> for LeaseLayer {
@@ -49,7 +50,7 @@ impl<S> Layer<S> for LeaseLayer {
     }
 }
 
-/// See [`LeaseLayer`].
+/// A service whose result ends the lease of its task.
 #[derive(Clone)]
 pub struct LeaseService<S> {
     inner: S,
@@ -74,64 +75,64 @@ where
     fn call(&mut self, task: Task<Args>) -> Self::Future {
         let id = task.task_id().map(ToString::to_string).unwrap_or_default();
         let number = task.attempt() as u64 + 1;
-        let held = Held { claims: Arc::clone(&self.layer.claims), id: Some(id.clone()), number };
-        let strikes = task.data().get::<Strikes>().cloned().unwrap_or_default();
+        let lease = TaskLease { held: Arc::clone(&self.layer.held), id: Some(id.clone()), number };
+        let failed_deliveries = task.data().get::<FailedDeliveries>().cloned().unwrap_or_default();
         let lost = task.data().get::<LeaseLost>().map(|lost| lost.0.clone()).unwrap_or_default();
-        let (backoff, company) = (self.layer.backoff, self.layer.company.clone());
+        let (backoff, isolation) = (self.layer.backoff, self.layer.isolation.clone());
         let answer = self.inner.call(task);
         Box::pin(async move {
-            let _place = match company.place(&id, number, &strikes, &lost).await {
+            let _place = match isolation.place(&id, number, &failed_deliveries, &lost).await {
                 Ok(place) => place,
-                Err(Later(delay)) => {
-                    held.end(Verdict::Back(delay));
-                    return Err(HandBack::Now.into());
+                Err(RetryLater(delay)) => {
+                    lease.end(AckOutcome::Requeue(delay));
+                    return Err(Release::Now.into());
                 }
             };
             let result = answer.await.map_err(Into::into);
-            held.end(match &result {
-                Ok(_) => Verdict::Done,
-                Err(error) => verdict(error, number, backoff),
+            lease.end(match &result {
+                Ok(_) => AckOutcome::Done,
+                Err(error) => outcome(error, number, backoff),
             });
             result
         })
     }
 }
 
-/// A claim that gives itself back when its future is dropped.
-struct Held {
-    claims: Arc<Claims>,
+/// A lease that is released when the task's future is dropped.
+struct TaskLease {
+    held: Arc<HeldLeases>,
     id: Option<String>,
     number: u64,
 }
 
-impl Held {
-    fn end(mut self, verdict: Verdict) {
+impl TaskLease {
+    fn end(mut self, outcome: AckOutcome) {
         if let Some(id) = self.id.take() {
-            self.claims.answer(Answer { id, number: self.number, verdict });
+            self.held.finish(AckReply { id, number: self.number, outcome });
         }
     }
 }
 
-impl Drop for Held {
+impl Drop for TaskLease {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            self.claims.answer(Answer { id, number: self.number, verdict: Verdict::Back(Duration::ZERO) });
+            self.held.finish(AckReply { id, number: self.number, outcome: AckOutcome::Requeue(Duration::ZERO) });
         }
     }
 }
 
-fn verdict(error: &BoxDynError, number: u64, (first, longest): (Duration, Duration)) -> Verdict {
-    if let Some(back) = error.downcast_ref::<HandBack>() {
+fn outcome(error: &BoxDynError, number: u64, (first, longest): (Duration, Duration)) -> AckOutcome {
+    if let Some(back) = error.downcast_ref::<Release>() {
         match back {
-            HandBack::Now => Verdict::Back(Duration::ZERO),
-            HandBack::Unreadable(delay) => Verdict::Leave(*delay),
+            Release::Now => AckOutcome::Requeue(Duration::ZERO),
+            Release::Unreadable(delay) => AckOutcome::Unreadable(*delay),
         }
     } else if error.is::<AbortError>() {
-        Verdict::DeadLetter(error.to_string())
+        AckOutcome::DeadLetter(error.to_string())
     } else if let Some(retry) = error.downcast_ref::<RetryAfterError>() {
-        Verdict::Failed(retry.get_duration().max(Duration::from_millis(1)))
+        AckOutcome::Failed(retry.get_duration().max(Duration::from_millis(1)))
     } else {
         let exponent = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX).min(20);
-        Verdict::Failed((first * 2_u32.pow(exponent)).min(longest).max(Duration::from_millis(1)))
+        AckOutcome::Failed((first * 2_u32.pow(exponent)).min(longest).max(Duration::from_millis(1)))
     }
 }

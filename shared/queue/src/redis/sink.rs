@@ -11,7 +11,7 @@ use apalis_core::task::Task;
 use futures::{Sink, future::BoxFuture};
 use uuid::Uuid;
 
-use super::{Broker, FairKey, RedisBackend, broker::Incoming, link::Link};
+use super::{Broker, FairKey, RedisBackend, broker::Incoming, connection::ReconnectingConnection};
 
 /// What waits to be flushed, and the flush that is under way.
 #[derive(Default)]
@@ -29,7 +29,12 @@ struct Waiting {
 }
 
 impl Outgoing {
-    fn poll_flush(&mut self, broker: &Broker, link: &Link, cx: &mut Context<'_>) -> Poll<RedisResult<()>> {
+    fn poll_flush(
+        &mut self,
+        broker: &Broker,
+        connection: &ReconnectingConnection,
+        cx: &mut Context<'_>,
+    ) -> Poll<RedisResult<()>> {
         let flush = self.flush.get_mut().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(future) = flush {
@@ -40,7 +45,7 @@ impl Outgoing {
             if self.waiting.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let (broker, mut conn, jobs) = (broker.clone(), link.conn(), std::mem::take(&mut self.waiting));
+            let (broker, mut conn, jobs) = (broker.clone(), connection.conn(), std::mem::take(&mut self.waiting));
             *flush = Some(Box::pin(async move {
                 for same in jobs.chunk_by(|a, b| a.priority == b.priority) {
                     let slice: Vec<_> =
@@ -72,7 +77,7 @@ impl<Args, C> Sink<Task<Vec<u8>>> for RedisBackend<Args, C> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), RedisError>> {
         let this = self.get_mut();
-        this.outgoing.poll_flush(&this.broker, this.links.pushes(), cx)
+        this.outgoing.poll_flush(&this.broker, this.connections.pushes(), cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), RedisError>> {

@@ -15,12 +15,12 @@ use ::redis::{AsyncConnectionConfig, Client, RedisResult, Script, aio::Multiplex
 use tokio::sync::{Notify, oneshot};
 use tracing::debug;
 
-use super::link::Link;
+use super::connection::ReconnectingConnection;
 
 static WAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/wake.lua")));
 
 /// Longer than any wake-up should take: a lost one costs no more than this.
-pub(super) const NAP: Duration = Duration::from_secs(1);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(1);
 /// After a fault of the connection.
 const FAILED: Duration = Duration::from_millis(100);
 
@@ -44,15 +44,15 @@ struct Table {
 }
 
 impl Wakes {
-    /// Until a wake-up comes for this list, or a nap is over.
+    /// Until a wake-up comes for this list, or a wait is over.
     pub(super) async fn sleep(&self, list: &str) {
         let mut sleeper = self.lie_down(list);
         // Whatever it was, it is answered by a look at the queue.
-        let _ = tokio::time::timeout(NAP, &mut sleeper.woken).await;
+        let _ = tokio::time::timeout(MAX_WAIT, &mut sleeper.woken).await;
         sleeper.looks = true;
     }
 
-    fn lie_down<'a>(&'a self, list: &'a str) -> Sleeper<'a> {
+    fn lie_down<'a>(&'a self, list: &'a str) -> WakeListener<'a> {
         let (sender, woken) = oneshot::channel();
         let mut table = self.table();
         table.tickets += 1;
@@ -61,7 +61,7 @@ impl Wakes {
         if !table.watched.iter().any(|watched| watched == list) {
             self.changed.notify_one();
         }
-        Sleeper { wakes: self, list, ticket, woken, looks: false }
+        WakeListener { wakes: self, list, ticket, woken, looks: false }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -116,7 +116,7 @@ impl Table {
     }
 }
 
-struct Sleeper<'a> {
+struct WakeListener<'a> {
     wakes: &'a Wakes,
     list: &'a str,
     ticket: u64,
@@ -125,7 +125,7 @@ struct Sleeper<'a> {
     looks: bool,
 }
 
-impl Drop for Sleeper<'_> {
+impl Drop for WakeListener<'_> {
     fn drop(&mut self) {
         let mut table = self.wakes.table();
         if let Some(sleepers) = table.asleep.get_mut(self.list) {
@@ -143,11 +143,11 @@ impl Drop for Sleeper<'_> {
 /// Blocks on the lists, as long as its runtime lasts.
 pub(super) struct Waker {
     pub(super) client: Client,
-    pub(super) wanted: Arc<AtomicU64>,
+    pub(super) generation: Arc<AtomicU64>,
     pub(super) wakes: Arc<Wakes>,
     /// For what cannot be said on a connection that blocks.
-    pub(super) link: Link,
-    /// A list of its own, blocked on beside the others: by it the waker ends its own nap.
+    pub(super) connection: ReconnectingConnection,
+    /// A list of its own, blocked on beside the others: by it the waker ends its own wait.
     pub(super) nudge: String,
 }
 
@@ -164,7 +164,7 @@ impl Waker {
                 self.wakes.changed.notified().await;
                 continue;
             }
-            match self.nap(&mut conn, &lists).await {
+            match self.wait(&mut conn, &lists).await {
                 Ok(Some(list)) if list == self.nudge => {}
                 Ok(Some(list)) => {
                     self.wakes.wake(&list);
@@ -181,25 +181,25 @@ impl Waker {
         }
     }
 
-    /// The list that a wake-up was taken from. A queue that goes to sleep meanwhile ends the nap.
-    async fn nap(
+    /// The list that a wake-up was taken from. A queue that goes to sleep meanwhile ends the wait.
+    async fn wait(
         &self,
         conn: &mut Option<(u64, MultiplexedConnection)>,
         lists: &[String],
     ) -> RedisResult<Option<String>> {
-        let wanted = self.wanted.load(Ordering::Acquire);
+        let generation = self.generation.load(Ordering::Acquire);
         let conn = match conn {
-            Some((made, conn)) if *made == wanted => conn,
+            Some((made, conn)) if *made == generation => conn,
             _ => {
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(Some(Duration::from_secs(2)))
-                    .set_response_timeout(Some(NAP * 5));
+                    .set_response_timeout(Some(MAX_WAIT * 5));
                 let new = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-                &mut conn.insert((wanted, new)).1
+                &mut conn.insert((generation, new)).1
             }
         };
         let mut call = ::redis::cmd("BLPOP");
-        call.arg(&self.nudge).arg(lists).arg(NAP.as_secs_f64());
+        call.arg(&self.nudge).arg(lists).arg(MAX_WAIT.as_secs_f64());
         let answer = call.query_async::<Option<(String, String)>>(conn);
         tokio::pin!(answer);
         let mut nudged = false;
@@ -215,11 +215,11 @@ impl Waker {
         }
     }
 
-    /// Puts a wake-up into this list. Where that fails, somebody sleeps until the end of a nap.
+    /// Puts a wake-up into this list. Where that fails, somebody sleeps until the end of a wait.
     fn push(&self, list: String) {
-        let link = self.link.clone();
+        let connection = self.connection.clone();
         tokio::spawn(async move {
-            if let Err(error) = WAKE.key(list).invoke_async::<u64>(&mut link.conn()).await {
+            if let Err(error) = WAKE.key(list).invoke_async::<u64>(&mut connection.conn()).await {
                 debug!(%error, "the broker takes no wake-up");
             }
         });

@@ -11,7 +11,7 @@ use crate::{
     Claim, Queue, WorkerView,
     envelope::Envelope,
     job::chain,
-    redis::{HandBack, KnownJob},
+    redis::{KnownJob, Release},
     worker::Registered,
 };
 
@@ -45,24 +45,24 @@ impl Runner {
         claim: &Claim,
         job: &Envelope<'_>,
         why: String,
-    ) -> Result<(), HandBack> {
+    ) -> Result<(), Release> {
         let queue = &*delivery.queue;
         // Not by a broker: there are no others.
-        if delivery.hold.is_none() {
+        if delivery.lease_check.is_none() {
             return self.park(claim, queue, &job.name, why).await;
         }
         if self.may_be_read(queue, job).await? {
             debug!(job = %delivery.id, queue, name = &*job.name, "left to a worker that can read it");
             self.within_grace(self.others.turn()).await?;
             metrics::counter!("gristmill_jobs_left_total").increment(1);
-            return Err(HandBack::Unreadable(AGAIN));
+            return Err(Release::Unreadable(AGAIN));
         }
         self.park(claim, queue, &job.name, why).await?;
         self.look_around(queue, job).await
     }
 
     /// Whether a live worker of this queue can read this job, or nobody can say.
-    pub(super) async fn may_be_read(&self, queue: &str, job: &Envelope<'_>) -> Result<bool, HandBack> {
+    pub(super) async fn may_be_read(&self, queue: &str, job: &Envelope<'_>) -> Result<bool, Release> {
         for age in [FRESH, Duration::ZERO] {
             match self.within_grace(self.others.seen(&self.queue, age)).await? {
                 Ok(workers) if workers.iter().any(|worker| reads(worker, queue, &job.name, job.version)) => {
@@ -80,7 +80,7 @@ impl Runner {
 
     /// A worker that can read a job may have come between the last look and the ledger's commit: it has not seen the job
     /// parked, so it is told. One that comes later sees it, as it is in the list before it looks.
-    async fn look_around(&self, queue: &str, job: &Envelope<'_>) -> Result<(), HandBack> {
+    async fn look_around(&self, queue: &str, job: &Envelope<'_>) -> Result<(), Release> {
         match self.within_grace(self.others.seen(&self.queue, Duration::ZERO)).await? {
             Ok(workers) if workers.iter().any(|worker| reads(worker, queue, &job.name, job.version)) => {
                 let jobs = [KnownJob { name: job.name.to_string(), version: job.version }];
@@ -102,7 +102,7 @@ pub(crate) async fn is_heard_of(queue: &Queue, id: Uuid, queues: &[String]) {
         match queue.workers().await {
             Ok(workers) => {
                 let works = |worker: &WorkerView, queue: &String| worker.lines.iter().any(|line| line.queue == *queue);
-                let mut me = workers.iter().filter(|worker| worker.id == id && !worker.knows.is_empty());
+                let mut me = workers.iter().filter(|worker| worker.id == id && !worker.known_jobs.is_empty());
                 if me.any(|worker| queues.iter().all(|queue| works(worker, queue))) {
                     return;
                 }
@@ -117,7 +117,7 @@ fn reads(worker: &WorkerView, queue: &str, name: &str, version: u16) -> bool {
     !worker.draining
         && worker.unwell.is_none()
         && worker.lines.iter().any(|line| line.queue == queue)
-        && worker.knows.iter().any(|job| job.name == name && job.version >= version)
+        && worker.known_jobs.iter().any(|job| job.name == name && job.version >= version)
 }
 
 /// The jobs of these bodies, by name.

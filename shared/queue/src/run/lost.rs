@@ -18,7 +18,7 @@ use crate::{
         fail::{self, Outcome, Run, Verdict},
         fence::Standing,
     },
-    redis::{HandBack, LostDelivery},
+    redis::{LostDelivery, Release},
 };
 
 /// A job that the broker gives up after so many lost workers.
@@ -42,7 +42,7 @@ impl Runner {
             && self.body(envelope).is_err()
             && self.may_be_read(queue, envelope).await?
         {
-            return Err(HandBack::Unreadable(AGAIN).into());
+            return Err(Release::Unreadable(AGAIN).into());
         }
         let handled = envelope.and_then(|envelope| Some((self.lost.get(&*envelope.name)?, envelope)));
         let Some((handler, envelope)) = handled else {
@@ -73,7 +73,7 @@ impl Runner {
             End::Done | End::Undecodable(_) => dead,
             End::Failed(verdict) if matches!(verdict.outcome, Outcome::Discarded | Outcome::Cancelled) => verdict,
             End::Failed(verdict) => return Err(verdict.error.unwrap_or_else(|| "not now".to_owned()).into()),
-            End::OutOfGrace => return Err(HandBack::Now.into()),
+            End::OutOfGrace => return Err(Release::Now.into()),
         };
         Ok(self.settle(id, Some(unheard), queue, &handler.name, verdict).await?)
     }

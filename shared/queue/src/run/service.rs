@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Delivery, Runner, lost::Lost};
 use crate::{
     ledger::fail::{Outcome, Run},
-    redis::{DeadLetter, DeadLetterSink, Hold, LeaseLost, LostDelivery, DeadLetterReason, RunningName},
+    redis::{DeadLetter, DeadLetterReason, DeadLetterSink, LeaseCheck, LeaseLost, LostDelivery, RunningName},
 };
 
 /// Payloads go through the broker as they are: the runner decodes, because the ledger must know when that fails.
@@ -67,8 +67,8 @@ impl tower::Service<Task<Vec<u8>>> for Service {
             };
             let lost = task.data().get::<LeaseLost>().map_or_else(CancellationToken::new, |lost| lost.0.clone());
             let name = task.data().get::<RunningName>().cloned().unwrap_or_default();
-            let hold = task.data().get::<Option<Arc<Hold>>>().cloned().flatten();
-            let delivery = Delivery { queue, id, number, lost, name, hold, body: task.args };
+            let lease_check = task.data().get::<Option<Arc<LeaseCheck>>>().cloned().flatten();
+            let delivery = Delivery { queue, id, number, lost, name, lease_check, body: task.args };
             runner.run(delivery).await.map_err(Into::into)
         })
     }
@@ -95,7 +95,9 @@ impl DeadLetterSink for LedgerDeadLetters {
                     let lost = Lost { queue: &self.queue, id, deliveries, message: &job.payload };
                     return self.runner.lost(lost).await;
                 }
-                DeadLetterReason::Undecodable(error) => Outcome::Parked.because(format!("the message does not decode: {error}")),
+                DeadLetterReason::Undecodable(error) => {
+                    Outcome::Parked.because(format!("the message does not decode: {error}"))
+                }
                 DeadLetterReason::Aborted(error) => Outcome::Discarded.because(error),
             };
             self.runner.settle(id, Some(Run::default()), &self.queue, "", verdict).await.map_err(Into::into)

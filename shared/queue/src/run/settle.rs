@@ -18,7 +18,7 @@ use crate::{
         fail::{self, Outcome, Run, Settle, Settled, Verdict},
         fence::{self, Standing},
     },
-    redis::{HandBack, Process},
+    redis::{Release, WorkerState},
     watch::Watch,
     worker::Registered,
 };
@@ -31,7 +31,7 @@ impl Runner {
         bodies: Arc<HashMap<&'static str, Registered>>,
         lost: Arc<HashMap<&'static str, Registered>>,
         worker: Arc<str>,
-        process: Process,
+        worker_state: WorkerState,
         give_up: CancellationToken,
     ) -> Self {
         let pool = queue.pool().clone();
@@ -84,7 +84,7 @@ impl Runner {
             lost,
             worker,
             watch: Watch::default(),
-            others: Others::new(process),
+            others: Others::new(worker_state),
             give_up,
             fence,
             completions,
@@ -93,14 +93,14 @@ impl Runner {
     }
 
     /// The answer of the ledger, or the end of the grace period: then another worker asks again.
-    pub(super) async fn within_grace<T>(&self, answer: impl Future<Output = T>) -> Result<T, HandBack> {
+    pub(super) async fn within_grace<T>(&self, answer: impl Future<Output = T>) -> Result<T, Release> {
         tokio::select! {
             answer = answer => Ok(answer),
-            () = self.give_up.cancelled() => Err(HandBack::Now),
+            () = self.give_up.cancelled() => Err(Release::Now),
         }
     }
 
-    pub(super) async fn complete(&self, claim: &Claim, queue: &str, name: &str) -> Result<(), HandBack> {
+    pub(super) async fn complete(&self, claim: &Claim, queue: &str, name: &str) -> Result<(), Release> {
         let done = self.within_grace(self.completions.ask(claim.finished())).await?;
         count(queue, name, if done { "completed" } else { "already_done" });
         Ok(())
@@ -114,7 +114,7 @@ impl Runner {
         queue: &str,
         name: &str,
         verdict: Verdict,
-    ) -> Result<(), HandBack> {
+    ) -> Result<(), Release> {
         let outcome = verdict.outcome;
         let settled = self.within_grace(self.verdicts.ask(Settle { id, verdict, run })).await?;
         count(

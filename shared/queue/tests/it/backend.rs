@@ -16,7 +16,7 @@ use apalis_core::{
 };
 use futures::future::BoxFuture;
 use gristmill_platform::testing::{self, Stack};
-use gristmill_queue::redis::{Broker, DeadLetter, DeadLetterSink, DeadLetterReason, RedisBackend, Settings};
+use gristmill_queue::redis::{Broker, DeadLetter, DeadLetterReason, DeadLetterSink, RedisBackend, Settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 
@@ -49,7 +49,7 @@ fn backend(stack: &Stack) -> RedisBackend<Email> {
 struct StoredDeadLetters(Arc<Mutex<Vec<(String, DeadLetterReason)>>>);
 
 impl DeadLetterSink for StoredDeadLetters {
-    fn store(\&self, job: DeadLetter) -> BoxFuture<'_, Result<(), BoxDynError>> {
+    fn store(&self, job: DeadLetter) -> BoxFuture<'_, Result<(), BoxDynError>> {
         self.0.lock().unwrap().push((job.id, job.reason));
         Box::pin(async { Ok(()) })
     }
@@ -134,8 +134,10 @@ async fn failures_come_back_and_the_hopeless_become_dead_letters() {
         .data(Arc::clone(&sent))
         .build(send);
     let task = tokio::spawn(worker.run());
-    until("the end of all", LONG, || async { depth(&stack).await == (0, 0) && dead_letters.0.lock().unwrap().len() >= 3 })
-        .await;
+    until("the end of all", LONG, || async {
+        depth(&stack).await == (0, 0) && dead_letters.0.lock().unwrap().len() >= 3
+    })
+    .await;
     task.abort();
     let mut dead_letters = dead_letters.0.lock().unwrap().clone();
     dead_letters.sort_by(|a, b| a.0.cmp(&b.0));

@@ -30,7 +30,7 @@ fn today(bench: &Bench) -> Background {
 async fn heard_of(bench: &Bench, workers: usize) {
     until("them to be heard of", LONG, || async {
         let heard = bench.queue.workers().await.unwrap();
-        heard.len() == workers && heard.iter().all(|worker| !worker.knows.is_empty())
+        heard.len() == workers && heard.iter().all(|worker| !worker.known_jobs.is_empty())
     })
     .await;
 }
@@ -45,7 +45,7 @@ async fn parked(bench: &Bench) -> i64 {
 
 /// A worker that has died without a word, and was heard of a moment ago: `dead` is what it had said.
 async fn haunt(bench: &Bench, worker: Background) {
-    let id = bench.queue.workers().await.unwrap().into_iter().find(|worker| !worker.knows.is_empty()).unwrap().id;
+    let id = bench.queue.workers().await.unwrap().into_iter().find(|worker| !worker.known_jobs.is_empty()).unwrap().id;
     let namespace = format!("{{{}}}", bench.stack.namespace);
     let key = format!("{namespace}:worker:{}", id.simple());
     let mut redis = bench.redis().await;
@@ -78,7 +78,8 @@ async fn each_does_what_it_knows_whoever_was_first() {
         };
         heard_of(&bench, 2).await;
         let workers = bench.queue.workers().await.unwrap();
-        let mut knows: Vec<&str> = workers.iter().flat_map(|one| &one.knows).map(|job| job.name.as_str()).collect();
+        let mut knows: Vec<&str> =
+            workers.iter().flat_map(|one| &one.known_jobs).map(|job| job.name.as_str()).collect();
         knows.sort_unstable();
         assert_eq!(knows, ["effect", "wait"]);
 

@@ -62,19 +62,19 @@ async fn a_worker_that_gets_nowhere_reconnects_and_says_that_it_is_unwell() {
     bench.enqueue(&Effect::many(10), &Options::default()).await;
     until("the first jobs", LONG, || async { bench.effects().await == (10, 10) }).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(health.unwell(), None, "to be idle is no illness");
+    assert_eq!(health.unhealthy_reason(), None, "to be idle is no illness");
 
     // Not one of today's or tomorrow's connections gets a byte through.
     stalled.store(u64::MAX, SeqCst);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(health.unwell(), None, "nothing waits");
+    assert_eq!(health.unhealthy_reason(), None, "nothing waits");
     bench.enqueue(&Effect::many(10), &Options::default()).await;
-    until("it to say so", LONG, || async { health.unwell().is_some() }).await;
-    assert!(health.unwell().unwrap().contains("queue `default`"), "{:?}", health.unwell());
+    until("it to say so", LONG, || async { health.unhealthy_reason().is_some() }).await;
+    assert!(health.unhealthy_reason().unwrap().contains("queue `default`"), "{:?}", health.unhealthy_reason());
 
     // Old ones stay dead, new ones live.
     stalled.store(opened.load(SeqCst), SeqCst);
     until("the other jobs", LONG, || async { bench.effects().await == (20, 20) }).await;
-    until("it to be well", LONG, || async { health.unwell().is_none() }).await;
+    until("it to be well", LONG, || async { health.unhealthy_reason().is_none() }).await;
     running.stop().await;
 }

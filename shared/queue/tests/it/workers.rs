@@ -27,7 +27,7 @@ async fn a_worker_is_one_entry_that_says_what_it_runs() {
         .register::<Effect>(effect)
         .register::<Long>(|_, _| std::future::pending::<Result<(), JobError>>())
         .build();
-    assert_eq!(worker.health().unwell(), None);
+    assert_eq!(worker.health().unhealthy_reason(), None);
     let running = work(&worker);
     until("both lines, and the job", LONG, || async {
         let seen = bench.queue.workers().await.unwrap();

@@ -46,7 +46,7 @@ impl Queue {
 
     async fn copy(&self, row: &QueueRow) -> ::redis::RedisResult<bool> {
         let version = row.updated_at.to_jiff().as_microsecond();
-        self.broker(&row.name).hold(&mut self.conn(), version, row.paused, &row.limits()).await
+        self.broker(&row.name).set_limits(&mut self.conn(), version, row.paused, &row.limits()).await
     }
 
     /// Pauses the queues that have drained, and makes every copy what the ledger says.

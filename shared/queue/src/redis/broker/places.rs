@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ::redis::{RedisResult, aio::ConnectionLike};
 
-use super::{Broker, DELAYED, FORGET, KEYS, LEASES, PARKED, SLICE, millis};
+use super::{BATCH_SIZE, Broker, DELAYED, FORGET, KEYS, LEASES, PARKED, millis};
 
 /// Something that holds ids of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     /// Jobs of one priority and key, in their order.
-    Line(u8, String),
+    ReadyList(u8, String),
     /// What waits after a failure.
     Delayed,
     /// What runs, or did until its worker was lost.
@@ -49,11 +49,12 @@ impl Broker {
             pipe.lrange(turns, 0, -1);
         }
         let rings: Vec<Vec<String>> = pipe.query_async(conn).await?;
-        let in_turn =
-            (0..).zip(rings).flat_map(|(priority, keys)| keys.into_iter().map(move |key| Place::Line(priority, key)));
+        let in_turn = (0..)
+            .zip(rings)
+            .flat_map(|(priority, keys)| keys.into_iter().map(move |key| Place::ReadyList(priority, key)));
         let held = parked.into_iter().flat_map(|(key, priorities)| {
             let each: Vec<u8> = priorities.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();
-            each.into_iter().map(move |priority| Place::Line(priority, key.clone()))
+            each.into_iter().map(move |priority| Place::ReadyList(priority, key.clone()))
         });
         let others = delayed.then_some(Place::Delayed).into_iter().chain(leases.then_some(Place::Leases));
         Ok(in_turn.chain(held).chain(others).collect())
@@ -70,7 +71,7 @@ impl Broker {
         for (place, from) in places {
             let (from, to) = (from.cast_signed(), (from + count).cast_signed() - 1);
             match place {
-                Place::Line(priority, key) => pipe.lrange(self.line(*priority, key), from, to),
+                Place::ReadyList(priority, key) => pipe.lrange(self.line(*priority, key), from, to),
                 Place::Delayed => pipe.zrange(&self.keys[DELAYED], from, to),
                 Place::Leases => pipe.zrange(&self.keys[LEASES], from, to),
             };
@@ -88,16 +89,16 @@ impl Broker {
         ids: &[String],
     ) -> RedisResult<(Vec<String>, usize)> {
         let (mut gone, mut lost) = (Vec::new(), 0);
-        for slice in ids.chunks(SLICE) {
+        for slice in ids.chunks(BATCH_SIZE) {
             let mut call = self.call(&FORGET);
             call.arg(millis(lease));
             match place {
-                Place::Line(priority, key) => call.arg(*priority).arg(key),
+                Place::ReadyList(priority, key) => call.arg(*priority).arg(key),
                 Place::Delayed | Place::Leases => call.arg("").arg(""),
             };
             call.arg(from).arg(count).arg(slice);
             let (ids, taken): (Vec<String>, usize) = call.invoke_async(conn).await?;
-            lost += if matches!(place, Place::Line(..)) { taken } else { ids.len() };
+            lost += if matches!(place, Place::ReadyList(..)) { taken } else { ids.len() };
             gone.extend(ids);
         }
         Ok((gone, lost))

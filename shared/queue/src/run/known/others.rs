@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use crate::{Queue, QueueError, WorkerView, redis::Process};
+use crate::{Queue, QueueError, WorkerView, redis::WorkerState};
 
 /// Between two jobs that a process leaves to others: 500 a second at most, so that a long line of them is passed by, and
 /// neither Redis nor the processor is busy with it.
@@ -16,7 +16,7 @@ const PACE: Duration = Duration::from_millis(2);
 pub(in crate::run) struct Others {
     seen: Mutex<Option<Look>>,
     turn: Mutex<Instant>,
-    process: Process,
+    worker_state: WorkerState,
 }
 
 struct Look {
@@ -26,8 +26,8 @@ struct Look {
 
 impl Others {
     /// Of this worker.
-    pub(in crate::run) fn new(process: Process) -> Self {
-        Self { seen: Mutex::default(), turn: Mutex::new(Instant::now()), process }
+    pub(in crate::run) fn new(worker_state: WorkerState) -> Self {
+        Self { seen: Mutex::default(), turn: Mutex::new(Instant::now()), worker_state }
     }
 
     /// The list as it was `age` ago, or later. All who ask while somebody looks share the next look.
@@ -47,7 +47,7 @@ impl Others {
 
     /// Whether whoever lives must be in the list: it has not been new, or lost, for so long.
     pub(super) fn list_is_complete(&self, age: Duration) -> bool {
-        self.process.heard_for().is_some_and(|heard| heard >= age)
+        self.worker_state.registered_for().is_some_and(|heard| heard >= age)
     }
 
     /// Waits until another job may be left.

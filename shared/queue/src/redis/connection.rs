@@ -1,4 +1,4 @@
-//! A connection that can be made anew: one that hangs does not always say so.
+//! A connection to Redis that can be replaced: one that hangs does not always report an error.
 
 use std::{
     sync::{
@@ -13,38 +13,39 @@ use ::redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
-/// Any number of users, of whatever queues, share its connection; all links of a process share the wish for new ones.
+/// A connection that any number of queues share. All connections of a process share a generation: whoever raises it makes
+/// each of them be replaced at its next use.
 #[derive(Clone)]
-pub(crate) struct Link(Arc<Inner>);
+pub(crate) struct ReconnectingConnection(Arc<Inner>);
 
 struct Inner {
     client: Client,
-    wanted: Arc<AtomicU64>,
-    /// The connection, and which wish it is of.
+    generation: Arc<AtomicU64>,
+    /// The connection, and its generation.
     current: Mutex<(u64, ConnectionManager)>,
 }
 
-impl Link {
-    /// `what` is for people who look at Redis' list of clients.
-    pub(super) fn new(client: &Client, what: &str, wanted: Arc<AtomicU64>) -> RedisResult<Self> {
+impl ReconnectingConnection {
+    /// `what` names the connection in Redis' `CLIENT LIST`.
+    pub(super) fn new(client: &Client, what: &str, generation: Arc<AtomicU64>) -> RedisResult<Self> {
         let client = named(client, what)?;
-        let current = Mutex::new((wanted.load(Ordering::Acquire), lazy(&client)?));
-        Ok(Self(Arc::new(Inner { client, wanted, current })))
+        let current = Mutex::new((generation.load(Ordering::Acquire), lazy(&client)?));
+        Ok(Self(Arc::new(Inner { client, generation, current })))
     }
 
     pub(crate) fn conn(&self) -> ConnectionManager {
-        let wanted = self.0.wanted.load(Ordering::Acquire);
+        let generation = self.0.generation.load(Ordering::Acquire);
         let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if wanted != current.0
+        if generation != current.0
             && let Ok(conn) = lazy(&self.0.client)
         {
-            *current = (wanted, conn);
+            *current = (generation, conn);
         }
         current.1.clone()
     }
 }
 
-/// A stall of some seconds is not a lost connection.
+/// A stall of some seconds does not count as a lost connection.
 fn lazy(client: &Client) -> RedisResult<ConnectionManager> {
     client.get_connection_manager_lazy(
         ConnectionManagerConfig::new()
@@ -55,7 +56,7 @@ fn lazy(client: &Client) -> RedisResult<ConnectionManager> {
     )
 }
 
-/// The same, with a name in Redis' list of clients.
+/// The same client, with a name for Redis' `CLIENT LIST`.
 pub(super) fn named(client: &Client, what: &str) -> RedisResult<Client> {
     let info = client.get_connection_info().clone();
     let settings = info.redis_settings().clone().set_lib_name(format!("gristmill-{what}"), env!("CARGO_PKG_VERSION"));

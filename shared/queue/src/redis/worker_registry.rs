@@ -1,4 +1,5 @@
-//! Who works, and on what. One entry a worker, whatever the number of its queues; who is silent for half a minute is gone.
+//! The registry of live workers in Redis: one entry per worker, whatever the number of its queues. An entry expires half a
+//! minute after the worker's last heartbeat.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -6,50 +7,50 @@ use ::redis::{RedisResult, Script, aio::ConnectionLike};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-static FAREWELL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/farewell.lua")));
-static BEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/beat.lua")));
-static DRAIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/drain.lua")));
+static DEREGISTER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/deregister_worker.lua")));
+static HEARTBEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/heartbeat.lua")));
+static DRAIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/drain_worker.lua")));
 
-/// A worker that has not been heard of for this long is gone.
-const HEARD: Duration = Duration::from_secs(30);
+/// An entry expires this long after the worker's last heartbeat.
+const WORKER_TTL: Duration = Duration::from_secs(30);
 
-/// The workers of a namespace.
+/// The live workers of a namespace.
 #[derive(Debug, Clone)]
-pub struct Roster {
+pub struct WorkerRegistry {
     workers: String,
     tag: String,
 }
 
-/// A worker heard of in the last half minute.
+/// A worker that has sent a heartbeat in the last half minute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct WorkerView {
-    /// Random.
+    /// Its id, which is random.
     pub id: Uuid,
-    /// For people.
+    /// Its name for people.
     pub label: String,
-    /// Of its binary.
+    /// The version of its binary.
     pub version: String,
-    /// Its process.
+    /// The id of its process.
     pub pid: u32,
-    /// Where that runs, if known.
+    /// The host that it runs on, if known.
     pub host: Option<String>,
-    /// When it was last heard of, in seconds since 1970 by Redis' clock.
+    /// When it sent its last heartbeat, in seconds since 1970 by Redis' clock.
     pub heard: u64,
-    /// Takes no more jobs.
+    /// Whether it drains: it takes no more jobs.
     pub draining: bool,
-    /// Why it is of no use any more.
+    /// Why it is unhealthy.
     pub unwell: Option<String>,
     /// Resident memory in bytes, if known.
     pub memory_bytes: Option<u64>,
     /// Processors it used since its last heartbeat (1.0: one of them, all the time), if known.
     pub cpu: Option<f64>,
     /// Its queues.
-    pub lines: Vec<LineView>,
-    /// The jobs it has bodies for: for other workers, not for people.
+    pub lines: Vec<WorkerQueueView>,
+    /// The jobs that it can run. Other workers use this; it is not shown.
     #[serde(skip)]
-    pub knows: Vec<KnownJob>,
+    pub known_jobs: Vec<KnownJob>,
 }
 
 /// A job that a worker can read.
@@ -65,7 +66,7 @@ pub struct KnownJob {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
-pub struct LineView {
+pub struct WorkerQueueView {
     /// The queue.
     pub queue: String,
     /// Jobs it takes at a time.
@@ -78,40 +79,40 @@ pub struct LineView {
     pub running: Vec<RunningView>,
 }
 
-/// A job that runs.
+/// A job that is running.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct RunningView {
     /// The job.
     pub id: String,
-    /// Its name, where the payload tells.
+    /// Its name, if the payload has been decoded.
     pub name: Option<String>,
-    /// Which delivery this is, from 1.
+    /// The number of this delivery, from 1.
     pub delivery: u64,
     /// When it was claimed, in milliseconds since 1970 by the worker's clock.
     pub since_ms: u64,
 }
 
-/// What all lines of a worker say alike.
+/// The part of a heartbeat that is the same for all queues of a worker.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Told {
+pub(super) struct Heartbeat {
     pub(super) label: String,
     pub(super) version: String,
     pub(super) pid: u32,
     pub(super) host: Option<String>,
     pub(super) draining: bool,
-    pub(super) unwell: Option<String>,
+    pub(super) unhealthy_reason: Option<String>,
     pub(super) memory_bytes: Option<u64>,
     pub(super) cpu: Option<f64>,
 }
 
-/// What a heartbeat is answered.
-pub(super) struct Heard {
-    /// The worker is to take no more jobs.
+/// The answer to a heartbeat.
+pub(super) struct HeartbeatReply {
+    /// The worker must drain.
     pub(super) drain: bool,
-    /// It has said which jobs it can read.
-    pub(super) knows: bool,
+    /// The registry knows which jobs the worker can read.
+    pub(super) has_known_jobs: bool,
 }
 
 impl RunningView {
@@ -120,7 +121,7 @@ impl RunningView {
     }
 }
 
-impl LineView {
+impl WorkerQueueView {
     pub(super) fn new(
         queue: &str,
         concurrency: usize,
@@ -133,8 +134,8 @@ impl LineView {
     }
 }
 
-impl Roster {
-    /// Of this namespace.
+impl WorkerRegistry {
+    /// The registry of this namespace.
     #[must_use]
     pub fn new(namespace: &str) -> Self {
         let tag = format!("{{{namespace}}}");
@@ -145,16 +146,16 @@ impl Roster {
         format!("{}:worker:{}", self.tag, id.simple())
     }
 
-    /// Workers heard of lately, by label.
+    /// Lists the live workers, by label.
     ///
     /// # Errors
-    /// When Redis does.
+    /// Returns an error if Redis does not answer.
     pub async fn list<C: ConnectionLike + Send>(&self, conn: &mut C) -> RedisResult<Vec<WorkerView>> {
         let ((now, _), seen): ((u64, u64), Vec<(String, u64)>) =
             ::redis::pipe().cmd("TIME").zrange_withscores(&self.workers, 0, -1).query_async(conn).await?;
         let seen: Vec<(Uuid, u64)> = seen
             .into_iter()
-            .filter(|(_, heard)| heard + HEARD.as_secs() > now)
+            .filter(|(_, heard)| heard + WORKER_TTL.as_secs() > now)
             .filter_map(|(id, heard)| Some((id.parse().ok()?, heard)))
             .collect();
         if seen.is_empty() {
@@ -171,67 +172,70 @@ impl Roster {
         Ok(workers)
     }
 
-    /// Whether a worker of this id was heard of in the last half minute.
+    /// Whether a worker with this id is alive.
     ///
     /// # Errors
-    /// When Redis does.
+    /// Returns an error if Redis does not answer.
     pub async fn is_known<C: ConnectionLike + Send>(&self, conn: &mut C, id: Uuid) -> RedisResult<bool> {
         ::redis::cmd("EXISTS").arg(self.worker(id)).query_async(conn).await
     }
 
-    /// Asks a worker to take no more jobs, which it learns within two seconds. False: nobody of this id was heard of.
+    /// Asks a worker to take no more jobs; it obeys within two seconds. Returns false if no such worker is alive.
     ///
     /// # Errors
-    /// When Redis does.
+    /// Returns an error if Redis does not answer.
     pub async fn drain<C: ConnectionLike + Send>(&self, conn: &mut C, id: Uuid) -> RedisResult<bool> {
         DRAIN.key(self.worker(id)).invoke_async(conn).await
     }
 
-    /// Says that a worker lives, what one of its lines does and, unless that is known already, which jobs it can read.
-    pub(super) async fn beat<C: ConnectionLike + Send>(
+    /// Records that a worker is alive, what one of its queues does and, where the registry lacks them, the jobs that it can
+    /// read.
+    pub(super) async fn heartbeat<C: ConnectionLike + Send>(
         &self,
         conn: &mut C,
         id: Uuid,
-        told: &Told,
-        line: (&Uuid, &LineView),
-        knows: Option<&[KnownJob]>,
-    ) -> RedisResult<Heard> {
-        let mut call = BEAT.key(&self.workers);
-        call.key(self.worker(id)).arg(id.to_string()).arg(json(told)).arg(HEARD.as_secs());
-        call.arg(format!("line:{}", line.0)).arg(json(line.1));
-        if let Some(knows) = knows {
-            call.arg(json(&knows));
+        heartbeat: &Heartbeat,
+        (entry, view): (&Uuid, &WorkerQueueView),
+        known_jobs: Option<&[KnownJob]>,
+    ) -> RedisResult<HeartbeatReply> {
+        let mut call = HEARTBEAT.key(&self.workers);
+        call.key(self.worker(id)).arg(id.to_string()).arg(json(heartbeat)).arg(WORKER_TTL.as_secs());
+        call.arg(format!("queue:{entry}")).arg(json(view));
+        if let Some(known_jobs) = known_jobs {
+            call.arg(json(&known_jobs));
         }
-        let (drain, knows) = call.invoke_async(conn).await?;
-        Ok(Heard { drain, knows })
+        let (drain, has_known_jobs) = call.invoke_async(conn).await?;
+        Ok(HeartbeatReply { drain, has_known_jobs })
     }
 
-    /// Removes one line of a worker, and with the last one the worker.
-    pub(super) async fn farewell<C: ConnectionLike + Send>(
+    /// Removes one queue of a worker, and the worker with its last queue.
+    pub(super) async fn deregister<C: ConnectionLike + Send>(
         &self,
         conn: &mut C,
         id: Uuid,
-        line: &Uuid,
+        entry: &Uuid,
     ) -> RedisResult<()> {
-        let mut call = FAREWELL.key(&self.workers);
-        call.key(self.worker(id)).arg(id.to_string()).arg(format!("line:{line}")).invoke_async(conn).await
+        let mut call = DEREGISTER.key(&self.workers);
+        call.key(self.worker(id)).arg(id.to_string()).arg(format!("queue:{entry}")).invoke_async(conn).await
     }
 }
 
-/// None: written by another version of this library.
+/// `None` means that another version of this library wrote the entry.
 fn view(id: Uuid, heard: u64, fields: &[(String, String)]) -> Option<WorkerView> {
-    let told: Told =
-        fields.iter().find(|(name, _)| name == "told").and_then(|(_, text)| serde_json::from_str(text).ok())?;
-    let lines = fields.iter().filter(|(name, _)| name.starts_with("line:"));
-    let mut lines: Vec<LineView> = lines.filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
+    let heartbeat: Heartbeat =
+        fields.iter().find(|(name, _)| name == "heartbeat").and_then(|(_, text)| serde_json::from_str(text).ok())?;
+    let lines = fields.iter().filter(|(name, _)| name.starts_with("queue:"));
+    let mut lines: Vec<WorkerQueueView> = lines.filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
     lines.sort_by(|a, b| a.queue.cmp(&b.queue));
-    // Not yet told, or by another version of this library: it is not relied on.
-    let knows = fields.iter().find(|(name, _)| name == "knows").and_then(|(_, text)| serde_json::from_str(text).ok());
-    let knows: Vec<KnownJob> = knows.unwrap_or_default();
-    let Told { label, version, pid, host, draining, unwell, memory_bytes, cpu } = told;
-    Some(WorkerView { id, label, version, pid, host, heard, draining, unwell, memory_bytes, cpu, lines, knows })
+    // Not yet heartbeat, or by another version of this library: it is not relied on.
+    let known_jobs =
+        fields.iter().find(|(name, _)| name == "known_jobs").and_then(|(_, text)| serde_json::from_str(text).ok());
+    let known_jobs: Vec<KnownJob> = known_jobs.unwrap_or_default();
+    let Heartbeat { label, version, pid, host, draining, unhealthy_reason, memory_bytes, cpu } = heartbeat;
+    let unwell = unhealthy_reason;
+    Some(WorkerView { id, label, version, pid, host, heard, draining, unwell, memory_bytes, cpu, lines, known_jobs })
 }
 
 fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("it has string keys only")
+    serde_json::to_string(value).expect("serializing a struct with string keys cannot fail")
 }

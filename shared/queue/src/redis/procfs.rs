@@ -1,8 +1,8 @@
-//! What this process costs and where it runs, as far as `/proc` tells; elsewhere nobody knows.
+//! Memory, processor time and host of this process, read from `/proc`; on systems without it they are unknown.
 
 use std::{fs, time::Instant};
 
-/// Processor time at the last look.
+/// Processor time at the last call.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
     last: Option<(Instant, u64)>,
@@ -10,10 +10,10 @@ pub(super) struct Usage {
 }
 
 /// `USER_HZ` has been this on every Linux for decades.
-const TICKS_A_SECOND: f64 = 100.0;
+const TICKS_PER_SECOND: f64 = 100.0;
 
 impl Usage {
-    /// Resident bytes, and processors used since the last look (1.0: one of them, all the time).
+    /// Resident bytes, and the processors used since the last call (1.0 is one processor, all the time).
     pub(super) fn measure(&mut self) -> (Option<u64>, Option<f64>) {
         let now = Instant::now();
         let ticks = processor();
@@ -21,7 +21,7 @@ impl Usage {
             (Some((then, _)), Some(_)) if now.duration_since(then).as_secs_f64() < 0.5 => {}
             (Some((then, before)), Some(ticks)) => {
                 let seconds = now.duration_since(then).as_secs_f64();
-                self.share = Some(ticks.saturating_sub(before) as f64 / TICKS_A_SECOND / seconds);
+                self.share = Some(ticks.saturating_sub(before) as f64 / TICKS_PER_SECOND / seconds);
                 self.last = Some((now, ticks));
             }
             (None, Some(ticks)) => self.last = Some((now, ticks)),

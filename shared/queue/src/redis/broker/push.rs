@@ -1,0 +1,130 @@
+//! Puts jobs in line, within the queue's window.
+
+use ::redis::{RedisResult, aio::ConnectionLike};
+
+use super::{BATCH_SIZE, Broker, KEYS, MESSAGES, OUTSIDE, PARKED, PUSH};
+
+/// A job to be pushed.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The job.
+    pub id: &'a str,
+    /// Jobs of one priority take turns by this key. A limit per key does not apply to the empty key.
+    pub key: &'a str,
+    /// The payload that the service gets.
+    pub payload: &'a [u8],
+}
+
+/// How many jobs of a queue the broker may hold. Each line may have its share of the window in any case.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) jobs: u64,
+    /// The jobs have waited outside the broker: they may enter a line that has jobs outside.
+    pub(crate) refill: bool,
+}
+
+impl Window {
+    const UNLIMITED: Self = Self { jobs: 1 << 50, refill: true };
+}
+
+/// The result of a push.
+#[derive(Debug, Default)]
+pub(crate) struct PushResult {
+    /// How many jobs were new.
+    pub(crate) added: u64,
+    /// The jobs that the window has no room for.
+    pub(crate) rejected: Vec<String>,
+}
+
+impl Broker {
+    /// Puts jobs (id, payload) in line, but for ids that the broker knows already. Returns how many were new.
+    ///
+    /// # Errors
+    /// Returns an error if Redis does not answer; the call can be repeated.
+    pub async fn push<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        priority: u8,
+        jobs: &[(&str, &[u8])],
+    ) -> RedisResult<u64> {
+        let jobs: Vec<_> = jobs.iter().map(|&(id, payload)| Incoming { id, key: "", payload }).collect();
+        self.push_fairly(conn, priority, &jobs).await
+    }
+
+    /// Puts jobs in line, each in the line of its key, as [`Broker::push`] does.
+    ///
+    /// # Errors
+    /// Returns an error if Redis does not answer; the call can be repeated.
+    pub async fn push_fairly<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        priority: u8,
+        jobs: &[Incoming<'_>],
+    ) -> RedisResult<u64> {
+        Ok(self.push_within(conn, priority, jobs, Window::UNLIMITED).await?.added)
+    }
+
+    /// Puts jobs in line as far as the window has room for them.
+    pub(crate) async fn push_within<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        priority: u8,
+        jobs: &[Incoming<'_>],
+        window: Window,
+    ) -> RedisResult<PushResult> {
+        let priority = priority.min(9);
+        let mut all = PushResult::default();
+        for slice in jobs.chunks(BATCH_SIZE) {
+            let mut call = self.call(&PUSH);
+            call.arg(priority).arg(window.jobs).arg(u8::from(window.refill));
+            for Incoming { id, key, payload } in slice {
+                let mut message = format!("{priority}{}:{key}", key.len()).into_bytes();
+                message.extend_from_slice(payload);
+                call.arg(*id).arg(*key).arg(message);
+            }
+            let (added, rejected): (u64, Vec<String>) = call.invoke_async(conn).await?;
+            all.added += added;
+            all.rejected.extend(rejected);
+        }
+        Ok(all)
+    }
+
+    /// Records that these lines (priority, key), and no others, have jobs that wait outside the broker.
+    pub(crate) async fn set_lines_outside<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        lines: &[(u8, &str)],
+    ) -> RedisResult<()> {
+        let known: Vec<String> = ::redis::cmd("HKEYS").arg(&self.keys[OUTSIDE]).query_async(conn).await?;
+        let there: std::collections::HashSet<String> =
+            lines.iter().map(|(priority, key)| format!("{priority}:{key}")).collect();
+        let gone: Vec<&String> = known.iter().filter(|line| !there.contains(*line)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        ::redis::cmd("HDEL").arg(&self.keys[OUTSIDE]).arg(gone).query_async(conn).await
+    }
+
+    /// How many more jobs each of these lines (priority, key) may have. An estimate: `scripts/push.lua` decides.
+    pub(crate) async fn capacity<C: ConnectionLike + Send>(
+        &self,
+        conn: &mut C,
+        window: u64,
+        lines: &[(u8, &str)],
+    ) -> RedisResult<Vec<u64>> {
+        let mut pipe = ::redis::pipe();
+        pipe.hlen(&self.keys[MESSAGES]).hlen(&self.keys[PARKED]);
+        for turns in &self.keys[KEYS.len()..] {
+            pipe.llen(turns);
+        }
+        for (priority, key) in lines {
+            pipe.llen(format!("{}:{key}", self.keys[KEYS.len() + usize::from((*priority).min(9))]));
+        }
+        let answer: Vec<u64> = pipe.query_async(conn).await?;
+        let (counts, lengths) = answer.split_at_checked(12).unwrap_or_default();
+        let room = window.saturating_sub(counts.first().copied().unwrap_or(window));
+        let share = (window / (counts.iter().skip(1).sum::<u64>() + 1)).max(16);
+        let room = room / (lines.len() as u64).max(1);
+        Ok(lengths.iter().map(|length| share.saturating_sub(*length).max(room)).collect())
+    }
+}
