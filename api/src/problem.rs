@@ -210,6 +210,6 @@ impl From<sqlx::Error> for Problem {
 
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
-        if matches!(error, QueueError::Silent(_)) { Self::unavailable(error) } else { Self::fault(error) }
+        if matches!(error, QueueError::BrokerUnavailable(_)) { Self::unavailable(error) } else { Self::fault(error) }
     }
 }

@@ -1,6 +1,6 @@
 //! Bills, as they are read.
 
-use gristmill_queue::words;
+use gristmill_queue::string_enum;
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, ToSqlx as _};
 use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::BillId;
 
-words! {
+string_enum! {
     /// How a bill stands.
     #[schema(as = BillStatus)]
     pub enum Status {

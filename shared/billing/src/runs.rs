@@ -1,6 +1,6 @@
 //! Billing runs: made by the schedule or by a request, looked at, approved, cancelled.
 
-use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError, words};
+use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError, string_enum};
 use jiff_sqlx::{Date, Timestamp};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use crate::{
     jobs::{FailRun, PlanRun},
 };
 
-words! {
+string_enum! {
     /// Who wanted a run.
     #[schema(as = BillingRunCause)]
     pub enum Cause {
@@ -21,7 +21,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// How a run stands.
     #[schema(as = BillingRunState)]
     pub enum State {

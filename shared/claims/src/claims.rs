@@ -1,13 +1,13 @@
 //! Claims, as they are read.
 
 use gristmill_pipelines::claims::{ids_of_upload, line_ids};
-use gristmill_queue::words;
+use gristmill_queue::string_enum;
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, Timestamp, ToSqlx as _};
 use sqlx::{FromRow, PgExecutor, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-words! {
+string_enum! {
     /// How a claim's payment stands.
     #[schema(as = ClaimState)]
     pub enum State {

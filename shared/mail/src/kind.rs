@@ -1,6 +1,6 @@
-use gristmill_queue::words;
+use gristmill_queue::string_enum;
 
-words! {
+string_enum! {
     /// What a mail is about.
     #[schema(as = MailKind)]
     pub enum Kind {
@@ -21,7 +21,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Where a mail stands.
     #[schema(as = MailState)]
     pub enum State {

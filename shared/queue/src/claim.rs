@@ -177,7 +177,7 @@ impl Queue {
             .arg(self.progress_key(id))
             .query_async(&mut self.conn())
             .await
-            .map_err(QueueError::Silent)?;
+            .map_err(QueueError::BrokerUnavailable)?;
         Ok(said.and_then(|said| serde_json::from_str(&said).ok()))
     }
 

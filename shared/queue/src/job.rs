@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::UnknownWord;
+use crate::UnknownVariant;
 
 /// A job is its payload and these consts. It carries ids, not content, and may run more than once.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -69,7 +69,7 @@ pub(crate) fn retain_seconds<J: Job>() -> Option<i32> {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::of::<Self>)]
 pub enum JobState {
     /// To be run now, or running.
     Available,

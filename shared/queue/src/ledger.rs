@@ -3,18 +3,19 @@
 
 pub(crate) mod audit;
 pub(crate) mod cancel;
-pub(crate) mod close;
 pub(crate) mod complete;
-pub(crate) mod depths;
 pub(crate) mod enqueue;
 pub(crate) mod fail;
 pub(crate) mod fence;
+pub(crate) mod group_completion;
 pub(crate) mod groups;
 pub(crate) mod park;
+pub(crate) mod prune;
 pub(crate) mod redrive;
 pub(crate) mod relay;
 pub(crate) mod replace;
 pub(crate) mod schedules;
+pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod unique;
 pub(crate) mod unsealed;

@@ -11,48 +11,49 @@ mod job;
 mod queue;
 mod worker;
 
+mod admin;
+mod control;
 mod cron;
-mod decide;
 mod drain;
-mod operate;
 mod relay;
 mod run;
 
 mod batch;
-mod describe;
+mod cancellation;
 mod envelope;
 mod ledger;
+mod metrics;
 mod payload;
 pub mod redis;
+mod string_enum;
 pub mod testing;
 pub mod trace;
-mod watch;
 mod watchdog;
-mod words;
 
-pub use batch::Batcher;
-pub use claim::{Claim, Progress, ResultError};
-pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
-pub use decide::CancelledJobs;
-pub use drain::{DrainError, Drained};
-pub use job::{Job, JobError, JobState, Source};
-pub use ledger::audit::{Miscounted, Pruned};
-pub use ledger::depths::Depth;
-pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
-pub use ledger::unsealed::Unsealed;
-pub use operate::groups::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, Groups};
-pub use operate::jobs::{
+pub use admin::groups::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, Groups};
+pub use admin::jobs::{
     Acted, Acting, ActionPlace, AttemptView, JobAction, JobCount, JobDetail, JobFilter, JobPage, JobView, Jobs,
     NoActionPlace,
 };
-pub use operate::queues::{LimitsError, QueueAction, QueueView, Queues, Steered};
-pub use operate::redrive::RedriveJobs;
-pub use operate::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
+pub use admin::queues::{LimitsError, QueueAction, QueueView, Queues, Steered};
+pub use admin::redrive::RedriveJobs;
+pub use admin::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
+pub use batch::Batcher;
+pub use claim::{Claim, Progress, ResultError};
+pub use control::CancelledJobs;
+pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
+pub use drain::{DrainError, Drained};
+pub use job::{Job, JobError, JobState, Source};
+pub use ledger::audit::Miscounted;
+pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
+pub use ledger::prune::Pruned;
+pub use ledger::stats::Depth;
+pub use ledger::unsealed::Unsealed;
 pub use payload::PayloadError;
 pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
 pub use redis::{BrokerMemory, Limits, RunningView, WorkerQueueView, WorkerView};
 pub use relay::{Sweeper, Swept};
-pub use words::UnknownWord;
+pub use string_enum::UnknownVariant;
 
 #[doc(hidden)]
 pub use strum;

@@ -14,10 +14,10 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
-    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, PayloadError, Pruned, describe,
+    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, PayloadError, Pruned,
     envelope::Message,
     ledger::{
-        audit, complete, depths, enqueue, fence, groups, replace,
+        audit, complete, enqueue, fence, groups, prune, relay, replace, stats,
         unsealed::{self, Unsealed},
         waiting_room,
     },
@@ -95,7 +95,7 @@ pub enum QueueError {
     Broker(#[source] RedisError),
     /// Redis did not answer a question about its state.
     #[error("the broker does not answer")]
-    Silent(#[source] RedisError),
+    BrokerUnavailable(#[source] RedisError),
     /// A payload does not serialize.
     #[error("the payload does not serialize")]
     Encode(#[source] serde_json::Error),
@@ -256,7 +256,7 @@ impl Queue {
     /// # Errors
     /// When the Redis URL is none.
     pub async fn connect(pool: PgPool, config: QueueConfig) -> Result<Self, QueueError> {
-        describe::describe();
+        crate::metrics::describe();
         let client = Client::open(config.redis_url.as_str()).map_err(QueueError::Broker)?;
         let connections = Connections::new(client).map_err(QueueError::Broker)?;
         Ok(Self {
@@ -335,7 +335,7 @@ impl Queue {
                 .map(|(id, job)| Incoming { id, key: &job.fair_key, payload: job.body.as_bytes() })
                 .collect();
             let pushed = self.broker(&queue).push_within(&mut conn, priority, &jobs, window).await;
-            let pushed = pushed.map_err(QueueError::Silent)?;
+            let pushed = pushed.map_err(QueueError::BrokerUnavailable)?;
             fresh += pushed.added;
             if !pushed.rejected.is_empty() {
                 let turned_away: HashSet<String> = pushed.rejected.into_iter().collect();
@@ -451,8 +451,8 @@ impl Queue {
     /// # Errors
     /// The ledger's.
     pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
-        let depths = depths::depths(&mut *self.pool().acquire().await?).await?;
-        self.zero_the_gone(&depths);
+        let depths = stats::depths(&mut *self.pool().acquire().await?).await?;
+        self.reset_stale_gauges(&depths);
         for depth in &depths {
             let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];
             metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
@@ -463,7 +463,7 @@ impl Queue {
     }
 
     /// The gauges of queues and states that have no jobs any more.
-    fn zero_the_gone(&self, depths: &[Depth]) {
+    fn reset_stale_gauges(&self, depths: &[Depth]) {
         let mut gauged = self.inner.gauged.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = std::mem::replace(&mut *gauged, depths.iter().map(|d| (d.queue.clone(), d.state.clone())).collect());
         for (queue, state) in gone.difference(&gauged) {
@@ -512,9 +512,9 @@ impl Queue {
     /// The ledger's, or the broker's silence.
     pub async fn stray_leases(&self, queue: &str) -> Result<Vec<Uuid>, QueueError> {
         let mut conn = self.conn();
-        let ids = self.broker(queue).leased(&mut conn, 1_000).await.map_err(QueueError::Silent)?;
+        let ids = self.broker(queue).leased(&mut conn, 1_000).await.map_err(QueueError::BrokerUnavailable)?;
         let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        let ended = audit::ended(self.pool(), &ids).await?;
+        let ended = relay::ended(self.pool(), &ids).await?;
         Ok(ended.into_iter().map(|(id, _)| id).collect())
     }
 
@@ -523,7 +523,7 @@ impl Queue {
     /// # Errors
     /// The broker's silence.
     pub async fn broker_depth(&self, queue: &str) -> Result<(u64, u64), QueueError> {
-        self.broker(queue).depth(&mut self.conn()).await.map_err(QueueError::Silent)
+        self.broker(queue).depth(&mut self.conn()).await.map_err(QueueError::BrokerUnavailable)
     }
 
     /// Removes jobs and groups that finished at least `age` ago, and ticks that old, in slices.
@@ -531,7 +531,7 @@ impl Queue {
     /// # Errors
     /// The ledger's.
     pub async fn prune(&self, age: Duration) -> Result<Pruned, QueueError> {
-        audit::prune(self.pool(), age, 2_000).await
+        prune::prune(self.pool(), age, 2_000).await
     }
 
     /// Removes jobs that have been dead for at least `age`, in slices, but for members of groups that are open. Returns how
@@ -540,7 +540,7 @@ impl Queue {
     /// # Errors
     /// The ledger's.
     pub async fn prune_dead(&self, age: Duration) -> Result<u64, QueueError> {
-        audit::prune_dead(self.pool(), age, 2_000).await
+        prune::prune_dead(self.pool(), age, 2_000).await
     }
 
     /// The ledger.

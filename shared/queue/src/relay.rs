@@ -116,7 +116,7 @@ impl Sweeper {
             } else {
                 self.queue.cancel_overdue().await?;
                 self.queue.tell_drains().await?;
-                self.heal_some().await?;
+                self.heal_pages().await?;
                 self.leftovers.look(&self.queue).await?;
             }
         }
@@ -161,7 +161,7 @@ impl Sweeper {
             .query_async::<bool>(&mut self.queue.conn())
             .await
             .map(|exists| !exists)
-            .map_err(QueueError::Silent)
+            .map_err(QueueError::BrokerUnavailable)
     }
 
     async fn begin_epoch(&self) -> Result<(), QueueError> {
@@ -172,11 +172,11 @@ impl Sweeper {
             .query_async::<Option<String>>(&mut self.queue.conn())
             .await
             .map(drop)
-            .map_err(QueueError::Silent)
+            .map_err(QueueError::BrokerUnavailable)
     }
 
     /// The recent jobs, and some of the others: the cursor comes round.
-    async fn heal_some(&mut self) -> Result<(), QueueError> {
+    async fn heal_pages(&mut self) -> Result<(), QueueError> {
         let recent = (Timestamp::now() - RECENT).as_millisecond().unsigned_abs();
         let mut head = Uuid::from_u128(u128::from(recent) << 80);
         let started = Instant::now();
@@ -231,8 +231,12 @@ impl Sweeper {
         let mut unknown = Vec::new();
         for (queue, ids) in queues {
             let texts: Vec<String> = ids.iter().map(Uuid::to_string).collect();
-            let known =
-                self.queue.broker(&queue).known(&mut self.queue.conn(), &texts).await.map_err(QueueError::Silent)?;
+            let known = self
+                .queue
+                .broker(&queue)
+                .known(&mut self.queue.conn(), &texts)
+                .await
+                .map_err(QueueError::BrokerUnavailable)?;
             unknown.extend(ids.into_iter().zip(known).filter(|(_, known)| !known).map(|(id, _)| id));
         }
         if unknown.is_empty() {

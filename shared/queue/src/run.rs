@@ -17,12 +17,12 @@ use uuid::Uuid;
 use crate::{
     Claim, Context, Queue,
     batch::Batcher,
+    cancellation::CancellationWatch,
     envelope::Envelope,
     ledger::complete::Finished,
     ledger::fail::{Outcome, Run, Settle, Settled, Verdict},
-    ledger::fence::Standing,
+    ledger::fence::JobStatus,
     redis::{LeaseCheck, Release, RunningName},
-    watch::Watch,
     worker::Registered,
 };
 use attempt::End;
@@ -34,11 +34,11 @@ pub(crate) struct Runner {
     /// This worker, in the history of its jobs.
     worker: Arc<str>,
     lost: Arc<HashMap<&'static str, Registered>>,
-    watch: Watch,
+    watch: CancellationWatch,
     others: known::Others,
     /// The grace period of a stop is over.
     give_up: CancellationToken,
-    fence: Batcher<Uuid, Standing>,
+    fence: Batcher<Uuid, JobStatus>,
     completions: Batcher<Finished, bool>,
     verdicts: Batcher<Settle, Option<Settled>>,
 }
@@ -75,14 +75,14 @@ impl Runner {
         delivery.name.set(&body.name);
 
         let (attempt, max_attempts) = match self.within_grace(self.fence.ask(id)).await? {
-            Standing::Due { attempt, max_attempts, nested } => {
+            JobStatus::Runnable { attempt, max_attempts, nested } => {
                 claim = Claim::of_run(id, delivery.number, Arc::clone(&self.worker), nested);
                 (attempt, max_attempts)
             }
-            Standing::Stopped => {
+            JobStatus::Cancelled => {
                 return self.settle(id, None, queue, &body.name, Verdict::CANCELLED).await;
             }
-            Standing::Done => {
+            JobStatus::Finished => {
                 debug!(job = %id, delivery = delivery.number, "delivered again, but already done");
                 return Ok(());
             }

@@ -150,7 +150,7 @@ impl WorkerBuilder {
     /// it returns `Ok` without that, the job is dead after all. It is asked again when it fails, but for
     /// [`JobError::Discard`].
     #[must_use]
-    pub fn register_lost<J: Job>(mut self, handler: impl Body<J>) -> Self {
+    pub fn on_worker_lost<J: Job>(mut self, handler: impl Body<J>) -> Self {
         enter::<J>(&mut self.lost, handler);
         self
     }

@@ -106,7 +106,7 @@ pub fn ends(action: JobAction) -> bool {
 #[must_use]
 pub fn spared(action: JobAction, mut filter: JobFilter) -> JobFilter {
     if ends(action) {
-        filter.spared.extend(JOBS_OF_AN_UPLOAD.iter().chain(&JOBS_OF_A_RUN).map(|name| (*name).to_owned()));
+        filter.excluded_names.extend(JOBS_OF_AN_UPLOAD.iter().chain(&JOBS_OF_A_RUN).map(|name| (*name).to_owned()));
     }
     filter
 }

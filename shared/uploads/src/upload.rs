@@ -1,5 +1,5 @@
 use gristmill_pipelines::Kind;
-use gristmill_queue::words;
+use gristmill_queue::string_enum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
@@ -100,7 +100,7 @@ impl utoipa::PartialSchema for FileKind {
 
 impl utoipa::ToSchema for FileKind {}
 
-words! {
+string_enum! {
     /// What one bad row does to its upload.
     pub enum Policy {
         /// Good rows stay, bad rows are reported.
@@ -110,7 +110,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Where an upload stands. `receiving` → `processing` → `completed`; from the first two also `failed` and
     /// `cancelled`; an undone upload goes from `completed` to `cancelled`.
     #[schema(as = UploadState)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gristmill_queue::{Enqueued, Options, Queue, QueueError, words};
+use gristmill_queue::{Enqueued, Options, Queue, QueueError, string_enum};
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::{
     publish::to,
 };
 
-words! {
+string_enum! {
     /// Where a delivery stands.
     #[schema(as = DeliveryState)]
     pub enum State {

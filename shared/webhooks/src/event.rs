@@ -1,7 +1,7 @@
 //! What clients are told: a closed set, each event with its data.
 
 use gristmill_billing::bills::{Bill, Status};
-use gristmill_queue::UnknownWord;
+use gristmill_queue::UnknownVariant;
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ macro_rules! event_types {
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
             strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames,
         )]
-        #[strum(parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
+        #[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::of::<Self>)]
         pub enum EventType { $($(#[$doc])* #[serde(rename = $word)] #[strum(serialize = $word)] $variant),+ }
     };
 }

@@ -120,7 +120,7 @@ impl Filter {
             states: self.states,
             queue: self.queue,
             name: self.name,
-            spared: Vec::new(),
+            excluded_names: Vec::new(),
             client_id,
             group: self.group.map(GroupId),
             created_after: self.created_after,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::close::{self, Counts};
+use super::group_completion::{self, Counts};
 use crate::{Enqueued, QueueError};
 
 /// A job that may be running.
@@ -42,7 +42,7 @@ pub(crate) async fn request(
             counts.add(group, &state, 1);
         }
     }
-    Ok((cancelled, requested, close::count(conn, counts).await?))
+    Ok((cancelled, requested, group_completion::count(conn, counts).await?))
 }
 
 /// Jobs that were to be cancelled `age` ago and are still there: who runs them will see it, who does not must be asked.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::close::{self, Counts, Ended, joins_of_ended};
+use super::group_completion::{self, Counts, Ended, joins_of_ended};
 use crate::{Enqueued, QueueError};
 
 /// A job whose body succeeded.
@@ -64,7 +64,7 @@ pub(crate) async fn complete(
     }
     let rows: Vec<Ended> = sqlx::query_as(COMPLETE)
         .bind(&ids)
-        .bind(close::fresh_ids(ids.len()))
+        .bind(group_completion::fresh_ids(ids.len()))
         .bind(worker)
         .bind(jobs.iter().map(|job| job.started.map(micros_since)).collect::<Vec<_>>())
         .bind(jobs.iter().map(|job| job.result.as_deref()).collect::<Vec<_>>())
@@ -80,7 +80,7 @@ pub(crate) async fn complete(
             row.take(&mut joins, &mut parents);
         }
     }
-    joins.merge(close::count(conn, parents).await?);
+    joins.merge(group_completion::count(conn, parents).await?);
     Ok((done, joins))
 }
 

@@ -6,8 +6,8 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    close::{self, Counts},
     complete::micros_since,
+    group_completion::{self, Counts},
 };
 use crate::{Enqueued, QueueError};
 
@@ -170,7 +170,7 @@ pub(crate) async fn settle(
         }
     }
     cancel_waiting_of_stopped(conn, &waiting, &mut counts, &mut settled).await?;
-    Ok((settled, close::count(conn, counts).await?))
+    Ok((settled, group_completion::count(conn, counts).await?))
 }
 
 /// Lines of the history for deliveries (job, number, why) whose worker was lost, once for each: no verdict on the attempt,
@@ -208,7 +208,7 @@ async fn cancel_waiting_of_stopped(
     }
     let mut groups: Vec<Uuid> = waiting.iter().map(|(_, group)| *group).collect();
     groups.extend(counts.groups());
-    close::lock(conn, &groups).await?;
+    group_completion::lock(conn, &groups).await?;
     let rows: Vec<(Uuid, bool)> = sqlx::query_as("select id, state <> 'open' from groups where id = any($1)")
         .bind(&groups)
         .fetch_all(&mut *conn)

@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 /// What the ledger says about a job that is about to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum JobStatus {
     /// Still to be done; this many attempts have failed. Nested: its group is inside another one.
-    Due { attempt: i32, max_attempts: i32, nested: bool },
+    Runnable { attempt: i32, max_attempts: i32, nested: bool },
     /// Still to be done, but nobody wants it any more: it is to be cancelled, or its group has stopped.
-    Stopped,
+    Cancelled,
     /// Finished, waiting for its next attempt, or unknown.
-    Done,
+    Finished,
 }
 
 /// Locks the rows of those jobs that are still to be done until the end of the transaction, in the order of their ids.
@@ -27,7 +27,7 @@ pub(crate) async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashSe
 }
 
 /// Asks for many at once, without locks.
-pub(crate) async fn standings(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, Standing>, sqlx::Error> {
+pub(crate) async fn statuses(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, JobStatus>, sqlx::Error> {
     let rows: Vec<(Uuid, i32, i32, bool, bool)> = sqlx::query_as(
         "select j.id, j.attempt, j.max_attempts, g.root_id is not null,
                 j.cancel_requested_at is not null or coalesce(g.state, 'open') <> 'open'
@@ -40,7 +40,7 @@ pub(crate) async fn standings(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uui
     Ok(rows
         .into_iter()
         .map(|(id, attempt, max_attempts, nested, stopped)| {
-            (id, if stopped { Standing::Stopped } else { Standing::Due { attempt, max_attempts, nested } })
+            (id, if stopped { JobStatus::Cancelled } else { JobStatus::Runnable { attempt, max_attempts, nested } })
         })
         .collect())
 }

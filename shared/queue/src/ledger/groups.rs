@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    close::{self, Counts},
+    group_completion::{self, Counts},
     stop,
 };
 use crate::{Enqueued, GroupId, Job, QueueError, payload};
@@ -233,7 +233,7 @@ pub(crate) async fn create(
 
 /// One more member for `parent`, if it takes any. Returns the outermost group.
 async fn join_parent(conn: &mut PgConnection, parent: GroupId) -> Result<Uuid, QueueError> {
-    close::lock(conn, &[parent.0]).await?;
+    group_completion::lock(conn, &[parent.0]).await?;
     sqlx::query_scalar(
         "update groups set total = total + 1 where id = $1 and state = 'open' and not sealed returning coalesce(root_id, id)",
     )
@@ -244,18 +244,18 @@ async fn join_parent(conn: &mut PgConnection, parent: GroupId) -> Result<Uuid, Q
 }
 
 pub(crate) async fn seal(conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
-    close::lock(conn, &[group.0]).await?;
+    group_completion::lock(conn, &[group.0]).await?;
     sqlx::query("update groups set sealed = true where id = $1 and state = 'open'")
         .bind(group)
         .execute(&mut *conn)
         .await?;
-    close::close_sealed(conn, group.0).await
+    group_completion::close_sealed(conn, group.0).await
 }
 
 /// Cancels the group and every member that no transaction holds at this moment. The group comes first:
 /// who holds a member asks for the group's row before it commits, and then sees what happened.
 pub(crate) async fn cancel(conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {
-    close::lock(conn, &[group.0]).await?;
+    group_completion::lock(conn, &[group.0]).await?;
     let open: Option<Option<Uuid>> = sqlx::query_scalar(
         "update groups set sealed = true, state = 'cancelled', finished_at = now(), completions = completions + 1
          where id = $1 and finished_at is null returning parent_id",
@@ -269,7 +269,7 @@ pub(crate) async fn cancel(conn: &mut PgConnection, group: GroupId) -> Result<u6
         let mut counts = Counts::default();
         counts.add(parent, "cancelled", 1);
         // A join of the groups around it is pushed by the sweep.
-        let _swept = close::count(conn, counts).await?;
+        let _swept = group_completion::count(conn, counts).await?;
     }
     Ok(cancelled)
 }

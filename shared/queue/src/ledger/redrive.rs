@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::close::{self, Counts};
+use super::group_completion::{self, Counts};
 use crate::{
     Enqueued, GroupId, QueueError,
     envelope::{JobRow, enqueued},
@@ -85,7 +85,7 @@ async fn stopped_by(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, 
 
 /// Locks these groups and all around them. Returns those that are stopping, or are inside one that is.
 async fn lock_around(conn: &mut PgConnection, groups: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
-    close::lock(conn, groups).await?;
+    group_completion::lock(conn, groups).await?;
     let stopping: Vec<Uuid> = sqlx::query_scalar(
         "with recursive around as (
             select id, id as member, parent_id, state from groups where id = any($1)
@@ -146,7 +146,7 @@ pub(crate) async fn discard(conn: &mut PgConnection, ids: &[Uuid]) -> Result<u64
         }
     }
     if !groups.is_empty() {
-        close::lock(conn, &groups.keys().copied().collect::<Vec<_>>()).await?;
+        group_completion::lock(conn, &groups.keys().copied().collect::<Vec<_>>()).await?;
         let (mut failures, mut ended) = (Counts::default(), Counts::default());
         for (group, (dead, parked)) in groups {
             failures.add(group, "dead", -dead);
@@ -157,7 +157,7 @@ pub(crate) async fn discard(conn: &mut PgConnection, ids: &[Uuid]) -> Result<u64
         }
         failures.apply(conn).await?;
         // A join that this makes due is pushed by the sweep.
-        let _swept = close::count(conn, ended).await?;
+        let _swept = group_completion::count(conn, ended).await?;
     }
     Ok(rows.len() as u64)
 }

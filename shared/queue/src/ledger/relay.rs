@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::envelope::JobRow;
+use crate::{QueueError, envelope::JobRow};
 
 /// Scheduled jobs that have become due are made available. Several sweepers share the work.
 pub(crate) async fn promote_due(pool: &PgPool, limit: i64) -> Result<Vec<JobRow>, sqlx::Error> {
@@ -75,4 +75,16 @@ pub(crate) async fn rows_not_waiting(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<
     .bind(ids)
     .fetch_all(pool)
     .await
+}
+
+/// Of these ids, those of jobs that are not to be done (any more, or yet), and whether the ledger knows them at all.
+pub(crate) async fn ended(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, bool)>, QueueError> {
+    Ok(sqlx::query_as(
+        "select i.id, j.id is not null from unnest($1::uuid[]) as i (id)
+             left join lateral (select j.id, j.state from jobs j where j.id = i.id limit 1) j on true
+         where j.state is distinct from 'available'",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?)
 }

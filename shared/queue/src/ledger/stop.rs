@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::close::Counts;
+use super::group_completion::Counts;
 
 /// Of groups in which a member has failed for good, those that fail fast take no more members and run none.
 pub(super) async fn fail_fast(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(), sqlx::Error> {

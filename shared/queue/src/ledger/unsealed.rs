@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{close, stop};
+use super::{group_completion, stop};
 use crate::{Enqueued, GroupId, QueueError};
 
 /// A group that takes members and in which nothing happens.
@@ -54,7 +54,7 @@ pub(crate) async fn end(
     group: GroupId,
     age: Duration,
 ) -> Result<Option<Enqueued>, QueueError> {
-    close::lock(conn, &[group.0]).await?;
+    group_completion::lock(conn, &[group.0]).await?;
     let quiet: Option<Unsealed> =
         sqlx::query_as(quiet!("g.id = $2")).bind(millis(age)).bind(group.0).fetch_optional(&mut *conn).await?;
     if quiet.is_none() {
@@ -65,7 +65,7 @@ pub(crate) async fn end(
         .execute(&mut *conn)
         .await?;
     stop::members(conn, &[group.0]).await?;
-    close::close_sealed(conn, group.0).await.map(Some)
+    group_completion::close_sealed(conn, group.0).await.map(Some)
 }
 
 fn millis(age: Duration) -> i64 {

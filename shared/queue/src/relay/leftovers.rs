@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     Queue, QueueError,
     envelope::{Envelope, enqueued},
-    ledger::{audit, relay},
+    ledger::relay,
     redis::{Broker, Place},
 };
 
@@ -54,7 +54,7 @@ impl Leftovers {
         let started = Instant::now();
         loop {
             let found = Broker::queues(&mut queue.conn(), &queue.config().namespace, self.cursor).await;
-            let (next, queues) = found.map_err(QueueError::Silent)?;
+            let (next, queues) = found.map_err(QueueError::BrokerUnavailable)?;
             self.cursor = next;
             self.queues.extend(queues);
             if next == 0 || started.elapsed() > NAMES_BUDGET {
@@ -70,7 +70,8 @@ impl Leftovers {
         }
         (self.begun, self.found) = (Some(Instant::now()), false);
         for name in std::mem::take(&mut self.queues) {
-            let places = queue.broker(&name).all_places(&mut queue.conn()).await.map_err(QueueError::Silent)?;
+            let places =
+                queue.broker(&name).all_places(&mut queue.conn()).await.map_err(QueueError::BrokerUnavailable)?;
             self.ahead.extend(places.into_iter().map(|place| (name.clone(), place, 0)));
         }
         Ok(!self.ahead.is_empty())
@@ -82,7 +83,11 @@ impl Leftovers {
         let same = self.ahead.iter().take_while(|(queue, ..)| *queue == name).count().min(PLACES);
         let places: Vec<(Place, usize)> = self.ahead.drain(..same).map(|(_, place, from)| (place, from)).collect();
         let count = (IDS / places.len()).max(20);
-        let seen = queue.broker(&name).ids_at(&mut queue.conn(), &places, count).await.map_err(QueueError::Silent)?;
+        let seen = queue
+            .broker(&name)
+            .ids_at(&mut queue.conn(), &places, count)
+            .await
+            .map_err(QueueError::BrokerUnavailable)?;
         let ended = self.ended(queue, &name, seen.iter().flatten()).await?;
         for ((place, from), ids) in places.into_iter().zip(seen) {
             let mut next = from + ids.len();
@@ -107,10 +112,11 @@ impl Leftovers {
     ) -> Result<HashSet<String>, QueueError> {
         let ids: Vec<Uuid> = ids.filter_map(|id| id.parse().ok()).collect();
         let mut ended = HashSet::new();
-        for (id, known) in audit::ended(queue.pool(), &ids).await? {
+        for (id, known) in relay::ended(queue.pool(), &ids).await? {
             let id = id.to_string();
             if !known {
-                let payload = queue.broker(name).payload(&mut queue.conn(), &id).await.map_err(QueueError::Silent)?;
+                let payload =
+                    queue.broker(name).payload(&mut queue.conn(), &id).await.map_err(QueueError::BrokerUnavailable)?;
                 if !payload.is_empty() && serde_json::from_slice::<Envelope<'_>>(&payload).is_err() {
                     continue;
                 }
@@ -129,7 +135,7 @@ impl Leftovers {
         ids: &[String],
     ) -> Result<usize, QueueError> {
         let forgotten = queue.broker(name).forget(&mut queue.conn(), queue.config().lease, seen, ids).await;
-        let (gone, lost) = forgotten.map_err(QueueError::Silent)?;
+        let (gone, lost) = forgotten.map_err(QueueError::BrokerUnavailable)?;
         if gone.is_empty() {
             return Ok(lost);
         }

@@ -51,7 +51,11 @@ impl Refill {
             // Only a round that has seen all lines knows which ones are empty.
             if from_start && self.last.is_none() {
                 let outside: Vec<(u8, &str)> = lines.iter().map(address).collect();
-                queue.broker(&name).set_lines_outside(&mut queue.conn(), &outside).await.map_err(QueueError::Silent)?;
+                queue
+                    .broker(&name)
+                    .set_lines_outside(&mut queue.conn(), &outside)
+                    .await
+                    .map_err(QueueError::BrokerUnavailable)?;
             }
             if !lines.is_empty() {
                 self.fill(queue, &lines, started).await?;
@@ -65,7 +69,7 @@ impl Refill {
     async fn fill(&self, queue: &Queue, lines: &[Line], started: Instant) -> Result<(), QueueError> {
         let asked: Vec<(u8, &str)> = lines.iter().map(address).collect();
         let (broker, window) = (queue.broker(&lines[0].queue), queue.config().window);
-        let places = broker.capacity(&mut queue.conn(), window, &asked).await.map_err(QueueError::Silent)?;
+        let places = broker.capacity(&mut queue.conn(), window, &asked).await.map_err(QueueError::BrokerUnavailable)?;
         let mut open: Vec<(&Line, usize)> =
             lines.iter().zip(places).map(|(line, places)| (line, usize::try_from(places).unwrap_or(SLICE))).collect();
         let each = (SLICE * 4 / lines.len()).clamp(16, SLICE);

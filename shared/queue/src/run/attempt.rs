@@ -24,7 +24,7 @@ pub(super) enum End {
 }
 
 /// A body that does not heed its cancellation is dropped after this.
-const HEED: Duration = Duration::from_secs(5);
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
 
 impl Runner {
     pub(super) async fn attempt(
@@ -65,9 +65,9 @@ impl Runner {
                 let error = format!("timed out after {:?}", body.timeout);
                 return failed(Outcome::TimedOut, error, None);
             }
-            () = async { cancel.cancelled().await; tokio::time::sleep(HEED).await } => {
+            () = async { cancel.cancelled().await; tokio::time::sleep(CANCEL_GRACE).await } => {
                 ran();
-                let error = format!("did not heed its cancellation for {HEED:?}: abandoned");
+                let error = format!("did not heed its cancellation for {CANCEL_GRACE:?}: abandoned");
                 span.in_scope(|| warn!(error));
                 trace::failed(&span, &error);
                 return End::Failed(Outcome::Cancelled.because(error));

@@ -16,7 +16,7 @@ use crate::{
     envelope::Envelope,
     ledger::{
         fail::{self, Outcome, Run, Verdict},
-        fence::Standing,
+        fence::JobStatus,
     },
     redis::{LostDelivery, Release},
 };
@@ -49,9 +49,9 @@ impl Runner {
             return Ok(self.settle(id, Some(unheard), queue, "", dead).await?);
         };
         let (attempt, max_attempts, nested) = match self.within_grace(self.fence.ask(id)).await? {
-            Standing::Due { attempt, max_attempts, nested } => (attempt, max_attempts, nested),
-            Standing::Stopped => return Ok(self.settle(id, None, queue, &handler.name, Verdict::CANCELLED).await?),
-            Standing::Done => return Ok(()),
+            JobStatus::Runnable { attempt, max_attempts, nested } => (attempt, max_attempts, nested),
+            JobStatus::Cancelled => return Ok(self.settle(id, None, queue, &handler.name, Verdict::CANCELLED).await?),
+            JobStatus::Finished => return Ok(()),
         };
         let claim = Claim::of_run(id, deliveries + 1, Arc::clone(&self.worker), nested);
         let context = Context {

@@ -13,13 +13,13 @@ use super::{
 use crate::{
     Claim, Queue,
     batch::Batcher,
+    cancellation::CancellationWatch,
     ledger::{
         complete::{self, Finished},
         fail::{self, Outcome, Run, Settle, Settled, Verdict},
-        fence::{self, Standing},
+        fence::{self, JobStatus},
     },
     redis::{Release, WorkerState},
-    watch::Watch,
     worker::Registered,
 };
 
@@ -38,8 +38,8 @@ impl Runner {
         let fence = Batcher::new("fence", BATCH, move |ids: Vec<Uuid>| {
             let pool = pool.clone();
             async move {
-                let standings = fence::standings(&pool, &ids).await?;
-                Ok(ids.iter().map(|id| standings.get(id).copied().unwrap_or(Standing::Done)).collect())
+                let statuses = fence::statuses(&pool, &ids).await?;
+                Ok(ids.iter().map(|id| statuses.get(id).copied().unwrap_or(JobStatus::Finished)).collect())
             }
         });
         let (ledger, name) = (queue.clone(), Arc::clone(&worker));
@@ -83,7 +83,7 @@ impl Runner {
             bodies,
             lost,
             worker,
-            watch: Watch::default(),
+            watch: CancellationWatch::default(),
             others: Others::new(worker_state),
             give_up,
             fence,

@@ -230,7 +230,7 @@ async fn a_deadly_job_is_ended_by_a_worker_that_knows_it() {
     let bench = bench().await;
     let ended = |ctx: Context, _: Stuck| async move { once(&ctx, 9).await };
     let stuck = |_: Context, _: Stuck| async { Err(JobError::retry("not this time")) };
-    let knower = || builder(&bench, 4).register::<Stuck>(stuck).register_lost::<Stuck>(ended).build();
+    let knower = || builder(&bench, 4).register::<Stuck>(stuck).on_worker_lost::<Stuck>(ended).build();
     let dead = work(&knower());
     heard_of(&bench, 1).await;
     haunt(&bench, dead).await;

@@ -59,7 +59,7 @@ async fn a_job_that_takes_its_workers_down_is_replaced_in_its_sealed_group() {
     let worker = Worker::builder(&bench.queue)
         .queue("default", 4)
         .register::<Stuck>(hold)
-        .register_lost::<Stuck>(handler)
+        .on_worker_lost::<Stuck>(handler)
         .register::<Effect>(effect)
         .register::<Join>(join)
         .build();
@@ -84,7 +84,7 @@ async fn a_handler_that_leaves_the_job_undone_leaves_it_dead() {
     let worker = Worker::builder(&bench.queue)
         .queue("default", 4)
         .register::<Stuck>(hold)
-        .register_lost::<Stuck>(|_, _| async { Ok(()) })
+        .on_worker_lost::<Stuck>(|_, _| async { Ok(()) })
         .register::<Join>(join)
         .build();
     let worker = work(&worker);

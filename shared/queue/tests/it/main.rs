@@ -2,13 +2,14 @@
 #![expect(clippy::duplicate_mod, reason = "each example stands alone, and all are run here")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
+mod admin;
 mod backend;
 mod bounded;
 mod clock;
+mod control;
 mod crash;
 mod crash_points;
 mod cron;
-mod decide;
 mod effects;
 mod engines;
 mod examples;
@@ -25,7 +26,6 @@ mod metrics;
 mod model;
 mod neighbours;
 mod nested;
-mod operate;
 mod outcomes;
 mod pause;
 mod payloads;

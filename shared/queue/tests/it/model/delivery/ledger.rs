@@ -3,7 +3,7 @@
 use super::{Delivery, Mistake, State, Step};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-enum Standing {
+enum JobStatus {
     #[default]
     Available,
     Scheduled,
@@ -12,7 +12,7 @@ enum Standing {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct Row {
-    standing: Standing,
+    status: JobStatus,
     /// Committed rows of its effect.
     pub(super) effects: u8,
     /// Its completion is not on disk yet (`synchronous_commit = off`).
@@ -24,11 +24,11 @@ pub(super) struct Row {
 impl Row {
     /// `where state = 'available'`: of the fence, of `lock`, of `complete`, of `settle` and of the sweep.
     pub(super) fn is_due(&self) -> bool {
-        self.standing == Standing::Available
+        self.status == JobStatus::Available
     }
 
     pub(super) fn is_completed(&self) -> bool {
-        self.standing == Standing::Completed
+        self.status == JobStatus::Completed
     }
 
     /// Whether `w` would get its lock now.
@@ -38,7 +38,7 @@ impl Row {
 
     /// The commit of the effect's transaction.
     pub(super) fn commit(&mut self, flushed: bool) {
-        self.standing = Standing::Completed;
+        self.status = JobStatus::Completed;
         self.effects += 1;
         self.unflushed = !flushed;
         self.locked = None;
@@ -47,7 +47,7 @@ impl Row {
     /// `settle` with a retry.
     pub(super) fn retry(&mut self) {
         if self.is_due() {
-            self.standing = Standing::Scheduled;
+            self.status = JobStatus::Scheduled;
         }
     }
 
@@ -64,10 +64,10 @@ impl<const JOBS: usize> Delivery<JOBS> {
     /// The scheduler's part.
     pub(super) fn relay(&self, state: &State<JOBS>, j: usize, out: &mut Vec<Step<State<JOBS>>>) {
         let row = &state.rows[j];
-        if row.standing == Standing::Scheduled {
+        if row.status == JobStatus::Scheduled {
             // `promote_due`, and its push
             let mut next = state.clone();
-            next.rows[j].standing = Standing::Available;
+            next.rows[j].status = JobStatus::Available;
             next.pushes[j] = true;
             out.push(Step { name: "a retry becomes due", fair: true, to: Ok(next) });
         }

@@ -60,7 +60,7 @@ impl<const JOBS: usize> Delivery<JOBS> {
 
         match phase {
             Phase::Claimed => {
-                // `standings`, without a lock
+                // `statuses`, without a lock
                 let next = if row.is_due() { Phase::Fenced } else { Phase::Answering };
                 step("the fence answers", true, at(state.clone(), next));
             }

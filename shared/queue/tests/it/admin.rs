@@ -34,7 +34,7 @@ fn worker(bench: &Bench) -> Worker {
         .register::<Effect>(effect)
         .register::<Join>(join)
         .register::<Fails>(fails)
-        .own_jobs()
+        .with_builtin_jobs()
         .build()
 }
 
@@ -109,8 +109,8 @@ async fn every_filter_finds_its_jobs_newest_first_whatever_the_page() {
         (states(&[JobState::Available, JobState::Dead]), [dead.clone(), members[1..].to_vec()].concat()),
         (states(&[JobState::Completed, JobState::Scheduled]), [members[..1].to_vec(), scheduled.clone()].concat()),
         (JobFilter { name: Some("fails".into()), ..JobFilter::default() }, dead.clone()),
-        (JobFilter { spared: vec!["fails".into()], ..JobFilter::default() }, all[2..].to_vec()),
-        (JobFilter { spared: vec!["fails".into()], ..states(&[JobState::Dead]) }, Vec::new()),
+        (JobFilter { excluded_names: vec!["fails".into()], ..JobFilter::default() }, all[2..].to_vec()),
+        (JobFilter { excluded_names: vec!["fails".into()], ..states(&[JobState::Dead]) }, Vec::new()),
         (JobFilter { queue: Some("other".into()), ..JobFilter::default() }, Vec::new()),
         (JobFilter { client_id: Some(8), ..JobFilter::default() }, scheduled.clone()),
         (JobFilter { group: Some(group), ..JobFilter::default() }, members.clone()),

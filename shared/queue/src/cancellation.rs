@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use crate::{
     Claim, Progress, Queue,
-    ledger::fence::{self, Standing},
+    ledger::fence::{self, JobStatus},
 };
 
 const EVERY: Duration = Duration::from_millis(300);
 
 /// The jobs that run in this process.
 #[derive(Clone, Default)]
-pub(crate) struct Watch {
+pub(crate) struct CancellationWatch {
     running: Arc<Mutex<HashMap<Uuid, Running>>>,
 }
 
@@ -32,17 +32,17 @@ struct Running {
 }
 
 /// Ends the watch over one job.
-pub(crate) struct Watched<'a> {
-    watch: &'a Watch,
+pub(crate) struct WatchGuard<'a> {
+    watch: &'a CancellationWatch,
     id: Uuid,
     delivery: u64,
 }
 
-impl Watch {
-    pub(crate) fn over(&self, claim: &Claim, cancel: &CancellationToken) -> Watched<'_> {
+impl CancellationWatch {
+    pub(crate) fn over(&self, claim: &Claim, cancel: &CancellationToken) -> WatchGuard<'_> {
         let running = Running { since: Instant::now(), claim: claim.clone(), cancel: cancel.clone() };
         self.table().insert(claim.id, running);
-        Watched { watch: self, id: claim.id, delivery: claim.delivery }
+        WatchGuard { watch: self, id: claim.id, delivery: claim.delivery }
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Running>> {
@@ -67,8 +67,8 @@ impl Watch {
             if ids.is_empty() {
                 continue;
             }
-            match fence::standings(queue.pool(), &ids).await {
-                Ok(standings) => self.end(&ids, &standings),
+            match fence::statuses(queue.pool(), &ids).await {
+                Ok(statuses) => self.end(&ids, &statuses),
                 Err(error) => debug!(%error, "the ledger cannot say which running jobs are cancelled"),
             }
         }
@@ -88,17 +88,17 @@ impl Watch {
         }
     }
 
-    fn end(&self, ids: &[Uuid], standings: &HashMap<Uuid, Standing>) {
+    fn end(&self, ids: &[Uuid], statuses: &HashMap<Uuid, JobStatus>) {
         let running = self.table();
         for id in ids {
-            let standing = standings.get(id).copied().unwrap_or(Standing::Done);
+            let status = statuses.get(id).copied().unwrap_or(JobStatus::Finished);
             // A body that has completed its job since may still have something to say to the world.
             let Some(running) = running.get(id).filter(|running| !running.claim.is_completed()) else { continue };
-            match standing {
-                Standing::Due { .. } => continue,
-                Standing::Stopped => info!(job = %id, "a running job is cancelled"),
+            match status {
+                JobStatus::Runnable { .. } => continue,
+                JobStatus::Cancelled => info!(job = %id, "a running job is cancelled"),
                 // Nobody wished this: another run had the job, and its verdict stands.
-                Standing::Done => {
+                JobStatus::Finished => {
                     info!(job = %id, "a running job is no longer to be done: it is ended");
                     running.claim.set_fenced_off(true);
                 }
@@ -108,7 +108,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watched<'_> {
+impl Drop for WatchGuard<'_> {
     fn drop(&mut self) {
         let mut running = self.watch.table();
         if running.get(&self.id).is_some_and(|running| running.claim.delivery == self.delivery) {

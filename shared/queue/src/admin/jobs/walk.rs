@@ -203,12 +203,13 @@ impl Walk {
     }
 
     fn has_conditions(&self) -> bool {
-        let JobFilter { states, queue, name, spared, client_id, group, error, redriven_less_than, .. } = &self.filter;
+        let JobFilter { states, queue, name, excluded_names, client_id, group, error, redriven_less_than, .. } =
+            &self.filter;
         (self.source != Source::States && !states.is_empty())
             || (self.source != Source::Members && group.is_some())
             || queue.is_some()
             || name.is_some()
-            || !spared.is_empty()
+            || !excluded_names.is_empty()
             || (self.source != Source::States && client_id.is_some())
             || error.is_some()
             || redriven_less_than.is_some()
@@ -226,8 +227,8 @@ impl Walk {
         if let Some(name) = filter.name.clone() {
             query.push(" and name = ").push_bind(name);
         }
-        if !filter.spared.is_empty() {
-            query.push(" and (name <> all(").push_bind(filter.spared.clone());
+        if !filter.excluded_names.is_empty() {
+            query.push(" and (name <> all(").push_bind(filter.excluded_names.clone());
             query.push(") or exists (select from groups g where g.id = group_id and g.finished_at is not null))");
         }
         if let Some(client_id) = filter.client_id {

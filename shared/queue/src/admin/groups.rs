@@ -62,10 +62,10 @@ impl Groups {
         let mut over = false;
         // One more than are shown tells whether there is another page.
         while ids.len() <= limit && !over && started.elapsed() < ENOUGH {
-            let generation = limit + 1 - ids.len();
-            let (edge, found) = self.slice(filter, below, generation).await?;
+            let wanted = limit + 1 - ids.len();
+            let (edge, found) = self.slice(filter, below, wanted).await?;
             match (found.last(), edge) {
-                (Some(last), _) if found.len() == generation => below = *last,
+                (Some(last), _) if found.len() == wanted => below = *last,
                 (_, Some(edge)) => below = edge,
                 (_, None) => over = true,
             }
@@ -138,7 +138,7 @@ impl Groups {
         &self,
         filter: &GroupFilter,
         below: Uuid,
-        generation: usize,
+        wanted: usize,
     ) -> Result<(Option<Uuid>, Vec<Uuid>), QueueError> {
         let unfinished = |state: &GroupState| matches!(state, GroupState::Open | GroupState::Failing);
         let mut query = QueryBuilder::new("with slice as materialized (select id, state, client_id from ");
@@ -164,7 +164,7 @@ impl Groups {
         if let Some(client_id) = filter.client_id {
             query.push(" and client_id = ").push_bind(client_id);
         }
-        query.push(" order by id desc limit ").push_bind(i64::try_from(generation).unwrap_or(i64::MAX)).push(")");
+        query.push(" order by id desc limit ").push_bind(i64::try_from(wanted).unwrap_or(i64::MAX)).push(")");
         Ok(query.build_query_as().fetch_one(self.queue.pool()).await?)
     }
 }

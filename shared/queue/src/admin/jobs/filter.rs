@@ -22,7 +22,7 @@ pub struct JobFilter {
     pub name: Option<String>,
     /// Of none of these names, but for members of groups that have ended.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub spared: Vec<String>,
+    pub excluded_names: Vec<String>,
     /// On behalf of this client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<i32>,

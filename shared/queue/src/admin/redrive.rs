@@ -8,7 +8,7 @@ use tracing::info;
 use crate::{Context, Job, JobAction, JobError, JobFilter, WorkerBuilder};
 
 /// Runs jobs again that have ended badly. Meant to be the job of a schedule; workers that were built with
-/// [`WorkerBuilder::own_jobs`] run it.
+/// [`WorkerBuilder::with_builtin_jobs`] run it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedriveJobs {
@@ -37,7 +37,7 @@ impl Job for RedriveJobs {
 impl WorkerBuilder {
     /// Takes the queue `gristmill`, with the jobs that the library brings along: [`RedriveJobs`].
     #[must_use]
-    pub fn own_jobs(self) -> Self {
+    pub fn with_builtin_jobs(self) -> Self {
         self.queue(RedriveJobs::QUEUE, 1).register::<RedriveJobs>(redrive)
     }
 }

@@ -1,6 +1,6 @@
 //! What is said of a queue in a transaction of the caller's.
 
-use super::{QueueView, copy::QueueRow};
+use super::{QueueView, broker_sync::QueueRow};
 
 /// What a queue is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
-use crate::{GroupId, JobSpec, JobView, UnknownWord};
+use crate::{GroupId, JobSpec, JobView, UnknownVariant};
 
 /// Where a group stands.
 #[derive(
@@ -25,7 +25,7 @@ use crate::{GroupId, JobSpec, JobView, UnknownWord};
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::of::<Self>)]
 #[non_exhaustive]
 pub enum GroupState {
     /// Members are to be done, or still to come.

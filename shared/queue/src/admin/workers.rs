@@ -19,7 +19,7 @@ impl Queue {
     /// # Errors
     /// The broker's silence.
     pub async fn workers(&self) -> Result<Vec<WorkerView>, QueueError> {
-        self.registry().list(&mut self.conn()).await.map_err(QueueError::Silent)
+        self.registry().list(&mut self.conn()).await.map_err(QueueError::BrokerUnavailable)
     }
 
     /// Asks a worker to take no more jobs and to finish what it has; it learns that within two seconds, is shown as
@@ -42,7 +42,7 @@ impl Queue {
     /// # Errors
     /// As those of [`Queue::drain_worker`].
     pub async fn drain_worker_in(&self, conn: &mut PgConnection, id: Uuid) -> Result<bool, QueueError> {
-        let known = self.registry().is_known(&mut self.conn(), id).await.map_err(QueueError::Silent)?;
+        let known = self.registry().is_known(&mut self.conn(), id).await.map_err(QueueError::BrokerUnavailable)?;
         if known {
             sqlx::query("insert into worker_drains (worker_id) values ($1) on conflict do nothing")
                 .bind(id)
@@ -72,7 +72,7 @@ impl Queue {
 
     async fn told_to_drain(&self, workers: &[Uuid]) -> Result<(), QueueError> {
         for id in workers {
-            let told = self.registry().drain(&mut self.conn(), *id).await.map_err(QueueError::Silent)?;
+            let told = self.registry().drain(&mut self.conn(), *id).await.map_err(QueueError::BrokerUnavailable)?;
             // One that nobody has heard of for a minute is gone; before, the broker may have lost its data.
             sqlx::query(
                 "delete from worker_drains where worker_id = $1 and ($2 or asked_at < now() - interval '1 minute')",
@@ -91,7 +91,7 @@ impl Queue {
     /// # Errors
     /// The broker's silence.
     pub async fn broker_memory(&self) -> Result<BrokerMemory, QueueError> {
-        let memory = BrokerMemory::ask(&mut self.conn()).await.map_err(QueueError::Silent)?;
+        let memory = BrokerMemory::ask(&mut self.conn()).await.map_err(QueueError::BrokerUnavailable)?;
         metrics::gauge!("gristmill_broker_memory_bytes").set(memory.used as f64);
         metrics::gauge!("gristmill_broker_memory_limit_bytes").set(memory.limit.unwrap_or(0) as f64);
         Ok(memory)

@@ -1,13 +1,13 @@
 //! Jobs: found, counted, looked at, and what is done to many of them.
 
-mod act;
-mod acting;
+mod actions;
+mod bulk_action;
 mod filter;
 mod view;
 mod walk;
 
-pub use act::{Acted, ActionPlace, JobAction, NoActionPlace};
-pub use acting::Acting;
+pub use actions::{Acted, ActionPlace, JobAction, NoActionPlace};
+pub use bulk_action::Acting;
 pub use filter::JobFilter;
 pub use view::{AttemptView, JobCount, JobDetail, JobPage, JobView};
 

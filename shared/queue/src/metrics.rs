@@ -1,7 +1,7 @@
 //! What the metrics mean, for those who scrape them. Counters are there, and zero, from the start: the first event is
 //! then seen as a change.
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
+use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram};
 
 pub(crate) fn describe() {
     describe_gauge!("gristmill_queue_depth", "Jobs by queue and state: available, scheduled, dead or parked");

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::{GroupId, JobState, operate::groups::GroupView};
+use crate::{GroupId, JobState, admin::groups::GroupView};
 
 /// A job as the ledger has it, without what may be large.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

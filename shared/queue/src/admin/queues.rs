@@ -1,6 +1,6 @@
 //! Queues: how they stand, paused, drained, limited.
 
-mod copy;
+mod broker_sync;
 mod steer;
 mod view;
 
@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::PgConnection;
 
-use crate::{Depth, Queue, QueueError, ledger::depths, redis::Limits};
-use copy::QueueRow;
+use crate::{Depth, Queue, QueueError, ledger::stats, redis::Limits};
+use broker_sync::QueueRow;
 
 macro_rules! set_limits {
     () => {
@@ -55,7 +55,7 @@ impl Queues {
     /// The ledger's. While the broker is silent, what only it knows is none.
     pub async fn list(&self) -> Result<Vec<QueueView>, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
-        let depths = depths::depths(&mut conn).await?;
+        let depths = stats::depths(&mut conn).await?;
         let rows = said(&mut conn).await?;
         drop(conn);
         Ok(self.views(&depths, rows, None).await)
@@ -81,7 +81,7 @@ impl Queues {
         if known {
             return Ok(true);
         }
-        let asked = tokio::time::timeout(copy::PATIENCE, self.queue.workers()).await;
+        let asked = tokio::time::timeout(broker_sync::PATIENCE, self.queue.workers()).await;
         let workers = asked.ok().and_then(Result::ok).unwrap_or_default();
         Ok(workers.iter().flat_map(|worker| &worker.lines).any(|line| line.queue == name))
     }
@@ -140,7 +140,7 @@ impl Queues {
 
     /// Tells the broker what was committed. What this fails to tell is told by the sweep, within a second.
     pub async fn tell(&self, steered: &Steered) {
-        self.queue.copy_soon(&steered.row).await;
+        self.queue.sync_soon(&steered.row).await;
     }
 
     /// Holds it to these limits unless somebody has said before what it is held to. Workers see them within seconds.
@@ -175,7 +175,7 @@ impl Queues {
             .await
             .map_err(QueueError::from)?;
         if let Some(row) = written {
-            self.queue.copy_soon(&row).await;
+            self.queue.sync_soon(&row).await;
         }
         Ok(())
     }
@@ -189,7 +189,7 @@ impl Queues {
     }
 
     async fn get_in(&self, conn: &mut PgConnection, name: &str) -> Result<QueueView, QueueError> {
-        let depths = depths::depths(conn).await?;
+        let depths = stats::depths(conn).await?;
         let rows = said(conn).await?;
         let views = self.views(&depths, rows, Some(name)).await;
         Ok(views.into_iter().next().unwrap_or_else(|| QueueView::new(name)))
@@ -198,7 +198,7 @@ impl Queues {
     /// What the ledger knows, with what the broker says while it answers.
     async fn views(&self, depths: &[Depth], rows: Vec<QueueRow>, only: Option<&str>) -> Vec<QueueView> {
         let asked = async { self.queue.workers().await.ok() };
-        let workers = tokio::time::timeout(copy::PATIENCE, asked).await.ok().flatten();
+        let workers = tokio::time::timeout(broker_sync::PATIENCE, asked).await.ok().flatten();
 
         let served = workers.iter().flatten().flat_map(|worker| worker.lines.iter().map(|line| line.queue.as_str()));
         let names: BTreeSet<&str> = depths
@@ -227,7 +227,7 @@ impl Queues {
             let lines = workers.iter().flat_map(|worker| &worker.lines);
             view.slots = lines.filter(|line| line.queue == *name).map(|line| line.concurrency).sum();
             let broker = self.queue.broker(name);
-            match tokio::time::timeout(copy::PATIENCE, broker.load(&mut conn)).await {
+            match tokio::time::timeout(broker_sync::PATIENCE, broker.load(&mut conn)).await {
                 Ok(Ok(load)) => view.runs(&load),
                 // The others are not waited for.
                 Ok(Err(_)) | Err(_) => break,

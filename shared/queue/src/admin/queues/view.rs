@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::copy::QueueRow;
+use super::broker_sync::QueueRow;
 use crate::{
     Depth, QueueError,
     redis::{Limits, Load},

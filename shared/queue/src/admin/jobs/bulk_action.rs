@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Acted, ActionPlace, JobAction, JobFilter, Jobs, act::spread, walk::Walk};
+use super::{Acted, ActionPlace, JobAction, JobFilter, Jobs, actions::spread, walk::Walk};
 use crate::{Enqueued, Queue, QueueError, ledger::cancel::Requested};
 
 /// Jobs of one transaction.

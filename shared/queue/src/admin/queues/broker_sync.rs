@@ -36,7 +36,7 @@ impl QueueRow {
 
 impl Queue {
     /// Copies it now, or leaves that to the sweep.
-    pub(super) async fn copy_soon(&self, row: &QueueRow) {
+    pub(super) async fn sync_soon(&self, row: &QueueRow) {
         match tokio::time::timeout(PATIENCE, self.copy(row)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => debug!(queue = row.name, %error, "the sweep will tell the broker"),
@@ -64,7 +64,7 @@ impl Queue {
         }
         let rows: Vec<QueueRow> = sqlx::query_as("select * from queues").fetch_all(self.pool()).await?;
         for row in rows {
-            self.copy(&row).await.map_err(QueueError::Silent)?;
+            self.copy(&row).await.map_err(QueueError::BrokerUnavailable)?;
         }
         Ok(())
     }
