@@ -9,11 +9,11 @@ use crate::QueueError;
 
 /// Requests to one batching task. The task ends with its last handle.
 pub struct Batcher<I, O> {
-    requests: mpsc::UnboundedSender<Asked<I, O>>,
+    requests: mpsc::UnboundedSender<Request<I, O>>,
 }
 
 /// An input, and where its answer goes.
-type Asked<I, O> = (I, oneshot::Sender<O>);
+type Request<I, O> = (I, oneshot::Sender<O>);
 
 impl<I, O> Clone for Batcher<I, O> {
     fn clone(&self) -> Self {
@@ -34,7 +34,7 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
         tokio::spawn(async move {
             let mut batch = Vec::new();
             while waiting.recv_many(&mut batch, limit).await > 0 {
-                insist(what, std::mem::take(&mut batch), &run).await;
+                run_until_success(what, std::mem::take(&mut batch), &run).await;
             }
         });
         Self { requests }
@@ -54,7 +54,7 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
 
 /// Runs a batch until it succeeds. One input that the ledger refuses does not hold up the others: the batch is halved, and
 /// who is left is tried again by itself, as long as somebody waits for it.
-async fn insist<I, O, F, Fut>(what: &'static str, batch: Vec<Asked<I, O>>, run: &Arc<F>)
+async fn run_until_success<I, O, F, Fut>(what: &'static str, batch: Vec<Request<I, O>>, run: &Arc<F>)
 where
     I: Clone + Send + 'static,
     O: Send + 'static,
@@ -74,13 +74,13 @@ where
                 if is_transient(&error) {
                     parts.push(part);
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).min(MAX_RETRY_DELAY);
                 } else if part.len() > 1 {
                     let tail = part.split_off(part.len() / 2);
                     parts.push(tail);
                     parts.push(part);
                 } else {
-                    tokio::spawn(alone(what, part, run.clone()));
+                    tokio::spawn(retry_single(what, part, run.clone()));
                 }
             }
         }
@@ -88,17 +88,17 @@ where
 }
 
 /// The longest wait before a batch is tried again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// What the ledger refuses may be a fault of the moment that does not look like one: a schema that is being changed.
-async fn alone<I, O, F, Fut>(what: &'static str, one: Vec<Asked<I, O>>, run: Arc<F>)
+async fn retry_single<I, O, F, Fut>(what: &'static str, one: Vec<Request<I, O>>, run: Arc<F>)
 where
     I: Clone,
     F: Fn(Vec<I>) -> Fut,
     Fut: Future<Output = Result<Vec<O>, QueueError>>,
 {
     while one.iter().any(|(_, reply)| !reply.is_closed()) {
-        tokio::time::sleep(LONGEST_PAUSE).await;
+        tokio::time::sleep(MAX_RETRY_DELAY).await;
         match run(one.iter().map(|(input, _)| input.clone()).collect()).await {
             Ok(answers) => return reply(one, answers),
             Err(error) => warn!(error = crate::job::chain(&error), what, "the ledger refuses this one"),
@@ -106,7 +106,7 @@ where
     }
 }
 
-fn reply<I, O>(batch: Vec<Asked<I, O>>, answers: Vec<O>) {
+fn reply<I, O>(batch: Vec<Request<I, O>>, answers: Vec<O>) {
     for ((_, reply), answer) in batch.into_iter().zip(answers) {
         // Who asked may be gone.
         let _ = reply.send(answer);

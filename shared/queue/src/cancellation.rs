@@ -17,7 +17,7 @@ use crate::{
     ledger::fence::{self, JobStatus},
 };
 
-const EVERY: Duration = Duration::from_millis(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
 /// The jobs that run in this process.
 #[derive(Clone, Default)]
@@ -52,13 +52,13 @@ impl CancellationWatch {
     /// Looks until dropped.
     pub(crate) async fn run(&self, queue: &Queue) {
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             self.tell_progress(queue).await;
             let ids: Vec<Uuid> = self
                 .table()
                 .values()
                 .filter(|running| {
-                    running.since.elapsed() >= EVERY / 2
+                    running.since.elapsed() >= POLL_INTERVAL / 2
                         && !running.claim.is_completed()
                         && !running.cancel.is_cancelled()
                 })
@@ -81,7 +81,7 @@ impl CancellationWatch {
             return;
         }
         // Who is slow here must not keep a cancellation waiting.
-        match tokio::time::timeout(EVERY, queue.tell_progress(&said)).await {
+        match tokio::time::timeout(POLL_INTERVAL, queue.tell_progress(&said)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "the broker does not hear of progress"),
             Err(_) => debug!("the broker is slow to hear of progress"),

@@ -27,9 +27,9 @@ pub struct CancelledJobs {
     pub requested: u64,
 }
 
-const SLICE: usize = 1_000;
+const BATCH_SIZE: usize = 1_000;
 /// A job that runs has settled its cancellation by then, or its worker is gone.
-const OVERDUE: Duration = Duration::from_secs(8);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(8);
 
 impl Queue {
     /// Cancels jobs: those that wait at once, those that run by their token. In transactions of its own, because the
@@ -41,7 +41,7 @@ impl Queue {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         let mut all = CancelledJobs::default();
-        for slice in ids.chunks(SLICE) {
+        for slice in ids.chunks(BATCH_SIZE) {
             let mut tx = self.pool().begin().await?;
             let (cancelled, requested, joins) = cancel::request(&mut tx, slice).await?;
             tx.commit().await?;
@@ -96,7 +96,7 @@ impl Queue {
 
     /// The same for requests whose worker has died, or that no worker has come to.
     pub(crate) async fn cancel_overdue(&self) -> Result<(), QueueError> {
-        let overdue = cancel::overdue(self.pool(), OVERDUE, 1_000).await?;
+        let overdue = cancel::overdue(self.pool(), CANCEL_TIMEOUT, 1_000).await?;
         self.cancel_idle(&overdue).await?;
         Ok(())
     }

@@ -45,10 +45,10 @@ pub struct Fired {
 }
 
 /// Schedules that one transaction deals with.
-const BATCH: i64 = 100;
+const BATCH_SIZE: i64 = 100;
 /// Another scheduler is at it; or this one cannot read a schedule, and a newer one may.
-const HELD: Duration = Duration::from_millis(50);
-const UNREADABLE: SignedDuration = SignedDuration::from_secs(5);
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
+const UNREADABLE_RETRY_DELAY: SignedDuration = SignedDuration::from_secs(5);
 
 impl Cron {
     /// For all schedules of this queue's ledger.
@@ -98,13 +98,13 @@ impl Cron {
             next => return Ok(next.unwrap_or(Duration::MAX)),
         }
         let fired = self.fire().await?;
-        Ok(if fired == Fired::default() { HELD } else { Duration::ZERO })
+        Ok(if fired == Fired::default() { LOCK_RETRY_DELAY } else { Duration::ZERO })
     }
 
     /// One transaction. Returns how many schedules it looked at.
     async fn fire_some(&self) -> Result<(usize, Fired), QueueError> {
         let mut tx = self.queue.pool().begin().await?;
-        let due = schedules::lock_due(&mut tx, BATCH).await?;
+        let due = schedules::lock_due(&mut tx, BATCH_SIZE).await?;
         if due.is_empty() {
             return Ok((0, Fired::default()));
         }
@@ -153,8 +153,8 @@ fn owed(schedule: &DueSchedule) -> (Vec<NewTick>, Dealt) {
     let dealt = |ticked_until, next_at| Dealt { schedule: name.clone(), ticked_until, next_at };
     let (expression, zone) = match (Expression::parse(&schedule.cron), TimeZone::get(&schedule.time_zone)) {
         (Ok(expression), Ok(zone)) => (expression, zone),
-        (Err(error), _) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE)))),
-        (_, Err(error)) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE)))),
+        (Err(error), _) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE_RETRY_DELAY)))),
+        (_, Err(error)) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE_RETRY_DELAY)))),
     };
     let Plan { ticks, until, next } = plan(&expression, &zone, schedule.catch_up, since, now);
     let tick = |(fire_at, cause)| NewTick {

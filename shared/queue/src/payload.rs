@@ -4,10 +4,10 @@
 use crate::QueueError;
 
 /// Levels of arrays and objects: `serde_json` reads as many.
-const DEPTH: usize = 127;
+const MAX_DEPTH: usize = 127;
 /// Digits of a `numeric` before and after its point.
-const WHOLE: i64 = 131_072;
-const FRACTION: i64 = 16_383;
+const MAX_INTEGER_DIGITS: i64 = 131_072;
+const MAX_FRACTION_DIGITS: i64 = 16_383;
 
 /// Why a payload cannot be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum PayloadError {
     #[error("has a number of more digits than the ledger can hold: send it as a text")]
     Number,
     /// Arrays and objects in each other.
-    #[error("is nested deeper than {DEPTH} levels: make it flatter")]
+    #[error("is nested deeper than {MAX_DEPTH} levels: make it flatter")]
     Deep,
     /// In bytes.
     #[error(
@@ -61,7 +61,7 @@ pub(crate) fn storable(json: &[u8]) -> Result<(), PayloadError> {
             }
             b'[' | b'{' => {
                 depth += 1;
-                if depth > DEPTH {
+                if depth > MAX_DEPTH {
                     return Err(PayloadError::Deep);
                 }
                 at + 1
@@ -113,7 +113,11 @@ fn number(digits: &[u8]) -> Result<(), PayloadError> {
     let point = mantissa.iter().position(|byte| *byte == b'.');
     let whole = point.unwrap_or(mantissa.len()) as i64;
     let fraction = point.map_or(0, |point| mantissa.len() - point - 1) as i64;
-    if whole + exponent > WHOLE || fraction - exponent > FRACTION { Err(PayloadError::Number) } else { Ok(()) }
+    if whole + exponent > MAX_INTEGER_DIGITS || fraction - exponent > MAX_FRACTION_DIGITS {
+        Err(PayloadError::Number)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_postgres_holds_is_let_in() {
-        let deep = "[".repeat(DEPTH) + &"]".repeat(DEPTH);
+        let deep = "[".repeat(MAX_DEPTH) + &"]".repeat(MAX_DEPTH);
         for json in [
             "null",
             r#"{"a":[1,-2.5e3,1e131071,1E-16383,0.0],"b":"é\n\"\\","\\u0000":"\\\\u0000"}"#,
@@ -136,7 +140,7 @@ mod tests {
     #[test]
     fn what_it_does_not_hold_is_refused() {
         use PayloadError::{Deep, Nul, Number, Surrogate};
-        let deep = "[".repeat(DEPTH + 1) + &"]".repeat(DEPTH + 1);
+        let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
         for (json, problem) in [
             (r#"{"a":"x\u0000y"}"#, Nul),
             (r#"{"\u0000":1}"#, Nul),

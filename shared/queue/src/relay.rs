@@ -42,16 +42,16 @@ pub struct Swept {
     pub healed: u64,
 }
 
-const PAGE: i64 = 1_000;
+const PAGE_SIZE: i64 = 1_000;
 /// As long as jobs wait outside the broker.
-const REFILL_EVERY: Duration = Duration::from_millis(200);
+const REFILL_INTERVAL: Duration = Duration::from_millis(200);
 /// A push is surely over, or lost, after this.
-const SETTLED: Duration = Duration::from_secs(2);
-const HEAL_EVERY: Duration = Duration::from_secs(1);
+const PUSH_TIMEOUT: Duration = Duration::from_secs(2);
+const HEAL_INTERVAL: Duration = Duration::from_secs(1);
 /// Time a tick gives to each of its two scans, whatever the backlog.
-const BUDGET: Duration = Duration::from_millis(40);
+const TIME_BUDGET: Duration = Duration::from_millis(40);
 /// Jobs younger than this are looked at in every tick.
-const RECENT: SignedDuration = SignedDuration::from_secs(30);
+const RECENT_AGE: SignedDuration = SignedDuration::from_secs(30);
 
 impl Sweeper {
     /// A sweeper of all queues.
@@ -99,7 +99,7 @@ impl Sweeper {
     }
 
     async fn tick(&mut self) -> Result<Duration, QueueError> {
-        let heals = self.healed.is_none_or(|healed| healed.elapsed() >= HEAL_EVERY);
+        let heals = self.healed.is_none_or(|healed| healed.elapsed() >= HEAL_INTERVAL);
         if heals {
             self.healed = Some(Instant::now());
             // Before any push: a paused queue that forgot it would start.
@@ -120,7 +120,7 @@ impl Sweeper {
                 self.leftovers.look(&self.queue).await?;
             }
         }
-        let longest = if self.refill().await? { REFILL_EVERY } else { Duration::from_millis(500) };
+        let longest = if self.refill().await? { REFILL_INTERVAL } else { Duration::from_millis(500) };
         let due = relay::until_next_due(self.queue.pool()).await?;
         Ok(due.unwrap_or(Duration::MAX).clamp(Duration::from_millis(5), longest))
     }
@@ -135,7 +135,7 @@ impl Sweeper {
     async fn promote(&self) -> Result<u64, QueueError> {
         let mut promoted = 0;
         loop {
-            let rows = relay::promote_due(self.queue.pool(), PAGE).await?;
+            let rows = relay::promote_due(self.queue.pool(), PAGE_SIZE).await?;
             let n = rows.len();
             promoted += n as u64;
             if let Some(first) = rows.iter().map(|row| row.due).min() {
@@ -144,7 +144,7 @@ impl Sweeper {
             }
             // What this fails to push is found by the scan.
             self.queue.push(enqueued(rows)).await;
-            if (n as i64) < PAGE {
+            if (n as i64) < PAGE_SIZE {
                 return Ok(promoted);
             }
         }
@@ -177,25 +177,25 @@ impl Sweeper {
 
     /// The recent jobs, and some of the others: the cursor comes round.
     async fn heal_pages(&mut self) -> Result<(), QueueError> {
-        let recent = (Timestamp::now() - RECENT).as_millisecond().unsigned_abs();
+        let recent = (Timestamp::now() - RECENT_AGE).as_millisecond().unsigned_abs();
         let mut head = Uuid::from_u128(u128::from(recent) << 80);
         let started = Instant::now();
-        while let Some(last) = self.heal_page(head, SETTLED).await?.1 {
+        while let Some(last) = self.heal_page(head, PUSH_TIMEOUT).await?.1 {
             head = last;
-            if started.elapsed() > BUDGET {
+            if started.elapsed() > TIME_BUDGET {
                 break;
             }
         }
         let started = Instant::now();
         loop {
-            match self.heal_page(self.cursor, SETTLED).await?.1 {
+            match self.heal_page(self.cursor, PUSH_TIMEOUT).await?.1 {
                 Some(last) => self.cursor = last,
                 None => {
                     self.cursor = Uuid::nil();
                     return Ok(());
                 }
             }
-            if started.elapsed() > BUDGET {
+            if started.elapsed() > TIME_BUDGET {
                 return Ok(());
             }
         }
@@ -205,7 +205,7 @@ impl Sweeper {
         let (mut cursor, mut healed) = (Uuid::nil(), 0);
         loop {
             // A long backlog takes long to look through, and its first jobs are done by then.
-            if self.refilled.elapsed() >= REFILL_EVERY {
+            if self.refilled.elapsed() >= REFILL_INTERVAL {
                 self.refill().await?;
             }
             let (n, last) = self.heal_page(cursor, age).await?;
@@ -220,8 +220,8 @@ impl Sweeper {
     /// Pushes what the broker does not know of the page after `cursor`. Returns how many, and where the next
     /// page starts, if there may be one.
     async fn heal_page(&self, cursor: Uuid, age: Duration) -> Result<(u64, Option<Uuid>), QueueError> {
-        let page = relay::available_after(self.queue.pool(), cursor, age, PAGE).await?;
-        let next = page.last().filter(|_| page.len() as i64 == PAGE).map(|(id, ..)| *id);
+        let page = relay::available_after(self.queue.pool(), cursor, age, PAGE_SIZE).await?;
+        let next = page.last().filter(|_| page.len() as i64 == PAGE_SIZE).map(|(id, ..)| *id);
         let mut queues: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
         for (id, queue, old) in page {
             if old {

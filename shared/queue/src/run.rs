@@ -97,7 +97,7 @@ impl Runner {
             client_id: envelope.client_id,
             trace_parent: envelope.trace_parent.clone(),
         };
-        attempt::waited(queue, &body.name, envelope.due);
+        attempt::record_wait(queue, &body.name, envelope.due);
 
         match self.attempt(body, context, queue, &envelope).await {
             End::Undecodable(error) => {

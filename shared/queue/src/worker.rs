@@ -110,7 +110,7 @@ impl WorkerHealth {
         self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WorkerState::unhealthy_reason)
     }
 
-    fn is_of(&self, worker_state: &WorkerState) {
+    fn attach(&self, worker_state: &WorkerState) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(worker_state.clone());
     }
 }
@@ -248,11 +248,11 @@ impl Worker {
             AbortOnDropHandle::new(tokio::spawn(async move { runner.watch().await }))
         };
         let unpark = AbortOnDropHandle::new(tokio::spawn(self.clone().unpark(worker_state.id())));
-        self.health.is_of(&worker_state);
+        self.health.attach(&worker_state);
         let watchdog = AbortOnDropHandle::new(tokio::spawn(watchdog::watch(self.queue.clone(), worker_state.clone())));
         let mut lines = Vec::new();
         for (name, concurrency) in &self.queues {
-            let line = Line {
+            let line = WorkerQueue {
                 queue: self.queue.clone(),
                 label: self.label.clone(),
                 worker_state: worker_state.clone(),
@@ -288,13 +288,13 @@ impl Worker {
         }
         let reader = known::reader(&self.queue.config().version, &self.bodies);
         // Before the others know of it they would park again what it lets go.
-        known::is_heard_of(&self.queue, id, &queues).await;
+        known::is_registered(&self.queue, id, &queues).await;
         let mut patient = false;
         loop {
             match self.queue.unpark(&reader, &queues, &jobs, patient).await {
                 Ok(0) => {
                     patient = true;
-                    tokio::time::sleep(UNPARK_EVERY).await;
+                    tokio::time::sleep(UNPARK_INTERVAL).await;
                 }
                 Ok(jobs) => info!(jobs, "jobs that other workers have parked are tried again"),
                 Err(error) => {
@@ -306,10 +306,10 @@ impl Worker {
     }
 }
 
-const UNPARK_EVERY: Duration = Duration::from_secs(30);
+const UNPARK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// One queue of a worker: one apalis worker.
-struct Line {
+struct WorkerQueue {
     queue: Queue,
     label: String,
     worker_state: WorkerState,
@@ -319,7 +319,7 @@ struct Line {
     shutdown: CancellationToken,
 }
 
-impl Line {
+impl WorkerQueue {
     fn backend(&self) -> RedisBackend<Vec<u8>, RawCodec> {
         let config = self.queue.config();
         let settings = Settings {

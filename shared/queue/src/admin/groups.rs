@@ -19,14 +19,14 @@ pub struct Groups {
     queue: Queue,
 }
 
-const LONGEST_PAGE: u16 = 200;
+const MAX_PAGE_SIZE: u16 = 200;
 /// Groups that one statement of a page looks at.
-const SLICE: i64 = 2_000;
+const BATCH_SIZE: i64 = 2_000;
 /// After this long a page is shown as it is.
-const ENOUGH: Duration = Duration::from_millis(25);
+const PAGE_DEADLINE: Duration = Duration::from_millis(25);
 /// Failed members that are shown, and how long a large group is searched for them.
-const FAILED_SHOWN: u16 = 50;
-const LOOKED_FOR: Duration = Duration::from_millis(500);
+const MAX_FAILED_JOBS: u16 = 50;
+const FAILED_JOBS_DEADLINE: Duration = Duration::from_millis(500);
 
 macro_rules! group_columns {
     () => {
@@ -55,13 +55,13 @@ impl Groups {
         cursor: Option<GroupId>,
         limit: u16,
     ) -> Result<GroupPage, QueueError> {
-        let limit = usize::from(limit.clamp(1, LONGEST_PAGE));
+        let limit = usize::from(limit.clamp(1, MAX_PAGE_SIZE));
         let started = Instant::now();
         let mut ids: Vec<Uuid> = Vec::new();
         let mut below = cursor.map_or(Uuid::max(), |cursor| cursor.0);
         let mut over = false;
         // One more than are shown tells whether there is another page.
-        while ids.len() <= limit && !over && started.elapsed() < ENOUGH {
+        while ids.len() <= limit && !over && started.elapsed() < PAGE_DEADLINE {
             let wanted = limit + 1 - ids.len();
             let (edge, found) = self.slice(filter, below, wanted).await?;
             match (found.last(), edge) {
@@ -154,8 +154,8 @@ impl Groups {
                 query.push("groups g where ");
             }
         }
-        query.push("id < ").push_bind(below).push(" order by id desc limit ").push_bind(SLICE);
-        query.push(") select case when (select count(*) from slice) = ").push_bind(SLICE);
+        query.push("id < ").push_bind(below).push(" order by id desc limit ").push_bind(BATCH_SIZE);
+        query.push(") select case when (select count(*) from slice) = ").push_bind(BATCH_SIZE);
         query.push(" then (select id from slice order by id limit 1) end, array(select id from slice where true");
         if !filter.states.is_empty() {
             let states: Vec<&str> = filter.states.iter().map(<&str>::from).collect();
@@ -173,7 +173,7 @@ impl Groups {
 async fn failed_members(conn: &mut PgConnection, id: GroupId) -> Result<JobPage, QueueError> {
     let states = vec![JobState::Dead, JobState::Parked];
     let filter = JobFilter { group: Some(id), states, ..JobFilter::default() };
-    jobs::page(conn, &filter, None, FAILED_SHOWN, LOOKED_FOR).await
+    jobs::page(conn, &filter, None, MAX_FAILED_JOBS, FAILED_JOBS_DEADLINE).await
 }
 
 /// What a list shows of one group.

@@ -29,12 +29,12 @@ pub struct Jobs {
     pub(super) queue: Queue,
 }
 
-const LONGEST_PAGE: usize = 200;
+const MAX_PAGE_SIZE: usize = 200;
 /// After this long a page is shown as it is.
-const ENOUGH: Duration = Duration::from_millis(25);
+const PAGE_DEADLINE: Duration = Duration::from_millis(25);
 /// Counting ends at so many, or after so long.
-const COUNTED: usize = 10_000;
-const COUNTING: Duration = Duration::from_secs(1);
+const MAX_COUNTED: usize = 10_000;
+const COUNT_DEADLINE: Duration = Duration::from_secs(1);
 
 impl Queue {
     /// The ledger's jobs.
@@ -53,7 +53,7 @@ impl Jobs {
     /// The ledger's.
     pub async fn list(&self, filter: &JobFilter, cursor: Option<Uuid>, limit: u16) -> Result<JobPage, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
-        page(&mut conn, filter, cursor, limit, ENOUGH).await
+        page(&mut conn, filter, cursor, limit, PAGE_DEADLINE).await
     }
 
     /// How many jobs meet the filter. Counting ends at 10,000, and after a second.
@@ -61,7 +61,7 @@ impl Jobs {
     /// # Errors
     /// The ledger's.
     pub async fn count(&self, filter: &JobFilter) -> Result<JobCount, QueueError> {
-        self.count_within(filter, COUNTING).await
+        self.count_within(filter, COUNT_DEADLINE).await
     }
 
     /// As [`Jobs::count`], in less time.
@@ -73,14 +73,14 @@ impl Jobs {
         let started = Instant::now();
         let mut walk = Walk::new(&mut conn, filter, None).await?;
         let mut jobs = 0;
-        while jobs <= COUNTED && !walk.is_over() {
-            jobs += walk.step(&mut conn, COUNTED + 1 - jobs).await?.len();
+        while jobs <= MAX_COUNTED && !walk.is_over() {
+            jobs += walk.step(&mut conn, MAX_COUNTED + 1 - jobs).await?.len();
             if started.elapsed() >= time {
                 break;
             }
         }
-        let exact = walk.is_over() && jobs <= COUNTED;
-        Ok(JobCount { jobs: jobs.min(COUNTED) as u64, exact })
+        let exact = walk.is_over() && jobs <= MAX_COUNTED;
+        Ok(JobCount { jobs: jobs.min(MAX_COUNTED) as u64, exact })
     }
 
     /// Everything about one job, if there is such a one.
@@ -131,7 +131,7 @@ pub(super) async fn page(
     limit: u16,
     enough: Duration,
 ) -> Result<JobPage, QueueError> {
-    let limit = usize::from(limit).clamp(1, LONGEST_PAGE);
+    let limit = usize::from(limit).clamp(1, MAX_PAGE_SIZE);
     let started = Instant::now();
     let mut walk = Walk::new(conn, filter, cursor).await?;
     let mut ids = Vec::new();

@@ -81,7 +81,7 @@ impl Queues {
         if known {
             return Ok(true);
         }
-        let asked = tokio::time::timeout(broker_sync::PATIENCE, self.queue.workers()).await;
+        let asked = tokio::time::timeout(broker_sync::BROKER_TIMEOUT, self.queue.workers()).await;
         let workers = asked.ok().and_then(Result::ok).unwrap_or_default();
         Ok(workers.iter().flat_map(|worker| &worker.lines).any(|line| line.queue == name))
     }
@@ -198,7 +198,7 @@ impl Queues {
     /// What the ledger knows, with what the broker says while it answers.
     async fn views(&self, depths: &[Depth], rows: Vec<QueueRow>, only: Option<&str>) -> Vec<QueueView> {
         let asked = async { self.queue.workers().await.ok() };
-        let workers = tokio::time::timeout(broker_sync::PATIENCE, asked).await.ok().flatten();
+        let workers = tokio::time::timeout(broker_sync::BROKER_TIMEOUT, asked).await.ok().flatten();
 
         let served = workers.iter().flatten().flat_map(|worker| worker.lines.iter().map(|line| line.queue.as_str()));
         let names: BTreeSet<&str> = depths
@@ -227,7 +227,7 @@ impl Queues {
             let lines = workers.iter().flat_map(|worker| &worker.lines);
             view.slots = lines.filter(|line| line.queue == *name).map(|line| line.concurrency).sum();
             let broker = self.queue.broker(name);
-            match tokio::time::timeout(broker_sync::PATIENCE, broker.load(&mut conn)).await {
+            match tokio::time::timeout(broker_sync::BROKER_TIMEOUT, broker.load(&mut conn)).await {
                 Ok(Ok(load)) => view.runs(&load),
                 // The others are not waited for.
                 Ok(Err(_)) | Err(_) => break,

@@ -24,7 +24,7 @@ pub struct Schedules {
     queue: Queue,
 }
 
-const LONGEST_PAGE: u16 = 200;
+const MAX_PAGE_SIZE: u16 = 200;
 
 impl Queue {
     /// Jobs by the clock. A [`crate::Cron`] fires them.
@@ -206,7 +206,7 @@ impl Schedules {
     /// # Errors
     /// [`ScheduleError::NotFound`], or the ledger's.
     pub async fn ticks(&self, name: &str, cursor: Option<Timestamp>, limit: u16) -> Result<TickPage, ScheduleError> {
-        let limit = limit.clamp(1, LONGEST_PAGE);
+        let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let rows: Vec<TickRow> = sqlx::query_as(
             "select t.fire_at, t.cause, t.job_id, j.state as job_state, t.created_at as ticked_at
              from schedule_ticks t left join jobs j on j.id = t.job_id

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Who asks for a drain does not wait for a broker that is away.
-const PATIENCE: Duration = Duration::from_secs(2);
+const BROKER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Queue {
     /// Workers heard of in the last half minute, and what they run.
@@ -54,7 +54,7 @@ impl Queue {
 
     /// Tells a worker what was committed; what this fails to tell is told by the sweep, within a second.
     pub async fn tell_drain(&self, id: Uuid) {
-        match tokio::time::timeout(PATIENCE, self.told_to_drain(&[id])).await {
+        match tokio::time::timeout(BROKER_TIMEOUT, self.told_to_drain(&[id])).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::debug!(worker = %id, error = crate::job::chain(&error), "the sweep will tell the worker");

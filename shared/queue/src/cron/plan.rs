@@ -62,7 +62,7 @@ pub(crate) const IN_TIME: SignedDuration = SignedDuration::from_secs(10);
 /// Missed ticks that a gap leaves behind; older ones are forgotten.
 pub(crate) const MISSED_KEPT: usize = 100;
 /// Ticks of one schedule that fire in one transaction; more follow in the next.
-const SLICE: usize = 200;
+const MAX_TICKS_PER_TRANSACTION: usize = 200;
 
 /// What to write down for one schedule.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,8 +84,9 @@ pub(crate) fn plan(
     let in_time = (now - IN_TIME).max(since);
     let (ticks, until) = if catch_up == CatchUp::All {
         let cause = |at| if at > now - IN_TIME { Cause::Due } else { Cause::CaughtUp };
-        let ticks: Vec<_> = fires(expression, zone, since, now).take(SLICE).map(|at| (at, cause(at))).collect();
-        let until = if ticks.len() < SLICE { now } else { ticks.last().map_or(now, |(at, _)| *at) };
+        let ticks: Vec<_> =
+            fires(expression, zone, since, now).take(MAX_TICKS_PER_TRANSACTION).map(|at| (at, cause(at))).collect();
+        let until = if ticks.len() < MAX_TICKS_PER_TRANSACTION { now } else { ticks.last().map_or(now, |(at, _)| *at) };
         (ticks, until)
     } else {
         let due: Vec<_> = fires(expression, zone, in_time, now).map(|at| (at, Cause::Due)).collect();

@@ -21,7 +21,7 @@ pub(crate) struct Verdict {
 }
 
 /// No job waits for longer: what is added to a time must leave one that the ledger can hold.
-const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+const MAX_DELAY: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// As the history names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
@@ -40,7 +40,7 @@ pub(crate) enum Outcome {
 impl Outcome {
     /// Again, as long as there are attempts left.
     pub(crate) fn after(self, delay: Duration, error: String) -> Verdict {
-        Verdict { outcome: self, delay: delay.min(LONGEST), error: Some(error) }
+        Verdict { outcome: self, delay: delay.min(MAX_DELAY), error: Some(error) }
     }
 
     /// The end, or at least until somebody looks.
@@ -53,7 +53,7 @@ impl Verdict {
     pub(crate) const CANCELLED: Self = Self { outcome: Outcome::Cancelled, delay: Duration::ZERO, error: None };
 
     pub(crate) fn snooze(delay: Duration) -> Self {
-        Self { outcome: Outcome::Snoozed, delay: delay.min(LONGEST), error: None }
+        Self { outcome: Outcome::Snoozed, delay: delay.min(MAX_DELAY), error: None }
     }
 }
 

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use crate::QueueError;
 
 /// Jobs of one queue and state are counted up to here.
-const COUNTED: i64 = 10_000;
+const MAX_COUNTED: i64 = 10_000;
 
 /// Jobs of one queue in one state.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
@@ -24,7 +24,7 @@ pub struct Depth {
     pub oldest_seconds: f64,
 }
 
-/// A look at the index for each queue and state there is, and at most [`COUNTED`] rows of each.
+/// A look at the index for each queue and state there is, and at most [`MAX_COUNTED`] rows of each.
 const DEPTHS: &str = "with recursive kinds as (
         (select state, queue from jobs where state in ('available', 'scheduled', 'dead', 'parked') and queue <> ''
          order by state, queue limit 1)
@@ -45,11 +45,11 @@ const DEPTHS: &str = "with recursive kinds as (
     where c.jobs > 0 order by k.queue, k.state";
 
 pub(crate) async fn depths(conn: &mut PgConnection) -> Result<Vec<Depth>, QueueError> {
-    let mut depths: Vec<Depth> = sqlx::query_as(DEPTHS).bind(COUNTED + 1).fetch_all(&mut *conn).await?;
+    let mut depths: Vec<Depth> = sqlx::query_as(DEPTHS).bind(MAX_COUNTED + 1).fetch_all(&mut *conn).await?;
     for depth in &mut depths {
-        depth.exact = depth.jobs <= COUNTED;
+        depth.exact = depth.jobs <= MAX_COUNTED;
         if !depth.exact {
-            depth.jobs = estimate(conn, depth).await?.max(COUNTED + 1);
+            depth.jobs = estimate(conn, depth).await?.max(MAX_COUNTED + 1);
         }
     }
     Ok(depths)

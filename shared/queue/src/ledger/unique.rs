@@ -6,13 +6,13 @@ use uuid::Uuid;
 use crate::Unique;
 
 /// Of the advisory locks, those of keys.
-const SPACE: i64 = 0x6b65_7973;
+const LOCK_NAMESPACE: i64 = 0x6b65_7973;
 
 /// Who holds the key. When nobody does, nobody else can take it before the end of the caller's transaction.
 pub(crate) async fn holder(conn: &mut PgConnection, unique: &Unique) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, $2))")
         .bind(&unique.key)
-        .bind(SPACE)
+        .bind(LOCK_NAMESPACE)
         .execute(&mut *conn)
         .await?;
     // A statement of its own: it sees what was committed while we waited for the lock.

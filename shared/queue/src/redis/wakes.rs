@@ -22,7 +22,7 @@ static WAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scrip
 /// Longer than any wake-up should take: a lost one costs no more than this.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(1);
 /// After a fault of the connection.
-const FAILED: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Who sleeps.
 #[derive(Default)]
@@ -174,7 +174,7 @@ impl Waker {
                 Err(error) => {
                     debug!(%error, "no wake-ups come; queues are looked at instead");
                     conn = None;
-                    tokio::time::sleep(FAILED).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                     self.wakes.wake_all();
                 }
             }

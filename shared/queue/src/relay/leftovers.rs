@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// Ids that are looked at in one step, over all places of it.
-const IDS: usize = 2_000;
+const MAX_IDS_PER_STEP: usize = 2_000;
 /// Places that are looked at in one step: there may be a line for each client.
-const PLACES: usize = 100;
+const MAX_PLACES_PER_STEP: usize = 100;
 /// Time that a look may take, once for the names of queues and once for their jobs.
-const NAMES_BUDGET: Duration = Duration::from_millis(10);
-const BUDGET: Duration = Duration::from_millis(40);
+const SCAN_TIME_BUDGET: Duration = Duration::from_millis(10);
+const TIME_BUDGET: Duration = Duration::from_millis(40);
 /// Between the starts of two rounds, unless something was found.
-const PAUSE: Duration = Duration::from_secs(5);
+const ROUND_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where the round is.
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl Leftovers {
     pub(super) async fn look(&mut self, queue: &Queue) -> Result<(), QueueError> {
         self.look_for_queues(queue).await?;
         let started = Instant::now();
-        while started.elapsed() < BUDGET {
+        while started.elapsed() < TIME_BUDGET {
             if self.ahead.is_empty() && !self.begin(queue).await? {
                 break;
             }
@@ -57,7 +57,7 @@ impl Leftovers {
             let (next, queues) = found.map_err(QueueError::BrokerUnavailable)?;
             self.cursor = next;
             self.queues.extend(queues);
-            if next == 0 || started.elapsed() > NAMES_BUDGET {
+            if next == 0 || started.elapsed() > SCAN_TIME_BUDGET {
                 return Ok(());
             }
         }
@@ -65,7 +65,7 @@ impl Leftovers {
 
     /// A new round, if it is time for one and there is something to look through.
     async fn begin(&mut self, queue: &Queue) -> Result<bool, QueueError> {
-        if !self.found && self.begun.is_some_and(|begun| begun.elapsed() < PAUSE) {
+        if !self.found && self.begun.is_some_and(|begun| begun.elapsed() < ROUND_INTERVAL) {
             return Ok(false);
         }
         (self.begun, self.found) = (Some(Instant::now()), false);
@@ -80,9 +80,9 @@ impl Leftovers {
     /// Some places of one queue; those that have more come again later.
     async fn step(&mut self, queue: &Queue) -> Result<(), QueueError> {
         let Some((name, ..)) = self.ahead.front().cloned() else { return Ok(()) };
-        let same = self.ahead.iter().take_while(|(queue, ..)| *queue == name).count().min(PLACES);
+        let same = self.ahead.iter().take_while(|(queue, ..)| *queue == name).count().min(MAX_PLACES_PER_STEP);
         let places: Vec<(Place, usize)> = self.ahead.drain(..same).map(|(_, place, from)| (place, from)).collect();
-        let count = (IDS / places.len()).max(20);
+        let count = (MAX_IDS_PER_STEP / places.len()).max(20);
         let seen = queue
             .broker(&name)
             .ids_at(&mut queue.conn(), &places, count)

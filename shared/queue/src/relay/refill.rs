@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// Jobs of a line that come in at a time.
-const SLICE: usize = 1_000;
+const BATCH_SIZE: usize = 1_000;
 /// Lines that are looked at in one round; the next one begins behind them.
-const LINES: i64 = 500;
+const MAX_LINES_PER_ROUND: i64 = 500;
 /// Time that a round may take.
-const BUDGET: Duration = Duration::from_millis(300);
+const TIME_BUDGET: Duration = Duration::from_millis(300);
 
 /// Which queues have jobs outside, and where the last round ended.
 #[derive(Default)]
@@ -33,13 +33,13 @@ pub(super) struct Refill {
 impl Refill {
     /// One round. Whether some still wait outside.
     pub(super) async fn round(&mut self, queue: &Queue) -> Result<bool, QueueError> {
-        let mut lines = waiting_room::lines(queue.pool(), self.last.as_ref(), LINES).await?;
+        let mut lines = waiting_room::lines(queue.pool(), self.last.as_ref(), MAX_LINES_PER_ROUND).await?;
         let from_start = self.last.is_none();
         self.last = None;
-        if lines.len() as i64 == LINES {
+        if lines.len() as i64 == MAX_LINES_PER_ROUND {
             self.last = lines.last().cloned();
         } else if !from_start && lines.is_empty() {
-            lines = waiting_room::lines(queue.pool(), None, LINES).await?;
+            lines = waiting_room::lines(queue.pool(), None, MAX_LINES_PER_ROUND).await?;
         }
         let mut by_queue: BTreeMap<String, Vec<Line>> =
             std::mem::take(&mut self.queues).into_iter().map(|name| (name, Vec::new())).collect();
@@ -70,9 +70,12 @@ impl Refill {
         let asked: Vec<(u8, &str)> = lines.iter().map(address).collect();
         let (broker, window) = (queue.broker(&lines[0].queue), queue.config().window);
         let places = broker.capacity(&mut queue.conn(), window, &asked).await.map_err(QueueError::BrokerUnavailable)?;
-        let mut open: Vec<(&Line, usize)> =
-            lines.iter().zip(places).map(|(line, places)| (line, usize::try_from(places).unwrap_or(SLICE))).collect();
-        let each = (SLICE * 4 / lines.len()).clamp(16, SLICE);
+        let mut open: Vec<(&Line, usize)> = lines
+            .iter()
+            .zip(places)
+            .map(|(line, places)| (line, usize::try_from(places).unwrap_or(BATCH_SIZE)))
+            .collect();
+        let each = (BATCH_SIZE * 4 / lines.len()).clamp(16, BATCH_SIZE);
         while !open.is_empty() {
             let mut still = Vec::new();
             for (line, places) in open.into_iter().filter(|(_, places)| *places > 0) {
@@ -80,7 +83,7 @@ impl Refill {
                 if self.slice(queue, line, limit).await? {
                     still.push((line, places - limit));
                 }
-                if started.elapsed() > BUDGET {
+                if started.elapsed() > TIME_BUDGET {
                     return Ok(());
                 }
             }

@@ -52,7 +52,7 @@ impl Runner {
             End::Failed(Outcome::after(outcome, delay, error))
         };
         let started = Instant::now();
-        let ran = || {
+        let record_run = || {
             let labels = [("queue", queue.to_owned()), ("name", body.name.to_string())];
             metrics::histogram!("gristmill_job_run_seconds", &labels).record(started.elapsed());
         };
@@ -61,12 +61,12 @@ impl Runner {
         let result = tokio::select! {
             result = task => result,
             () = tokio::time::sleep(body.timeout) => {
-                ran();
+                record_run();
                 let error = format!("timed out after {:?}", body.timeout);
                 return failed(Outcome::TimedOut, error, None);
             }
             () = async { cancel.cancelled().await; tokio::time::sleep(CANCEL_GRACE).await } => {
-                ran();
+                record_run();
                 let error = format!("did not heed its cancellation for {CANCEL_GRACE:?}: abandoned");
                 span.in_scope(|| warn!(error));
                 trace::failed(&span, &error);
@@ -74,7 +74,7 @@ impl Runner {
             }
             () = self.give_up.cancelled() => return End::OutOfGrace,
         };
-        ran();
+        record_run();
         match result {
             Ok(Ok(())) => End::Done,
             Ok(Err(JobError::Cancelled)) => End::Failed(Verdict::CANCELLED),
@@ -113,7 +113,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// Records how long a job waited since it was due.
-pub(super) fn waited(queue: &str, name: &str, due: i64) {
+pub(super) fn record_wait(queue: &str, name: &str, due: i64) {
     let seconds = (now_millis() - due).max(0) as f64 / 1_000.0;
     metrics::histogram!("gristmill_job_wait_seconds", "queue" => queue.to_owned(), "name" => name.to_owned())
         .record(seconds);

@@ -19,11 +19,11 @@ mod others;
 pub(super) use others::Others;
 
 /// Until a job that was left to others is in line again.
-pub(super) const AGAIN: Duration = Duration::from_millis(500);
+pub(super) const REQUEUE_DELAY: Duration = Duration::from_millis(500);
 /// As old a look at the list of workers may be to leave a job to one of them: they speak every two seconds.
-const FRESH: Duration = Duration::from_secs(1);
+const MAX_LIST_AGE: Duration = Duration::from_secs(1);
 /// Who lives has said so again in this time: two heartbeats, and a moment.
-const COMPLETE: Duration = Duration::from_secs(5);
+const LIST_SETTLE_TIME: Duration = Duration::from_secs(5);
 
 impl Runner {
     /// What runs this job, or why this worker cannot read it.
@@ -55,7 +55,7 @@ impl Runner {
             debug!(job = %delivery.id, queue, name = &*job.name, "left to a worker that can read it");
             self.within_grace(self.others.turn()).await?;
             metrics::counter!("gristmill_jobs_left_total").increment(1);
-            return Err(Release::Unreadable(AGAIN));
+            return Err(Release::Unreadable(REQUEUE_DELAY));
         }
         self.park(claim, queue, &job.name, why).await?;
         self.look_around(queue, job).await
@@ -63,7 +63,7 @@ impl Runner {
 
     /// Whether a live worker of this queue can read this job, or nobody can say.
     pub(super) async fn may_be_read(&self, queue: &str, job: &Envelope<'_>) -> Result<bool, Release> {
-        for age in [FRESH, Duration::ZERO] {
+        for age in [MAX_LIST_AGE, Duration::ZERO] {
             match self.within_grace(self.others.seen(&self.queue, age)).await? {
                 Ok(workers) if workers.iter().any(|worker| reads(worker, queue, &job.name, job.version)) => {
                     return Ok(true);
@@ -75,7 +75,7 @@ impl Runner {
                 }
             }
         }
-        Ok(!self.others.list_is_complete(COMPLETE))
+        Ok(!self.others.list_is_complete(LIST_SETTLE_TIME))
     }
 
     /// A worker that can read a job may have come between the last look and the ledger's commit: it has not seen the job
@@ -97,7 +97,7 @@ impl Runner {
 }
 
 /// Waits until the list of workers has this one, with all its queues.
-pub(crate) async fn is_heard_of(queue: &Queue, id: Uuid, queues: &[String]) {
+pub(crate) async fn is_registered(queue: &Queue, id: Uuid, queues: &[String]) {
     loop {
         match queue.workers().await {
             Ok(workers) => {

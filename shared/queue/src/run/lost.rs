@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     Runner,
     attempt::{self, End},
-    known::AGAIN,
+    known::REQUEUE_DELAY,
 };
 use crate::{
     Claim, Context,
@@ -42,7 +42,7 @@ impl Runner {
             && self.body(envelope).is_err()
             && self.may_be_read(queue, envelope).await?
         {
-            return Err(Release::Unreadable(AGAIN).into());
+            return Err(Release::Unreadable(REQUEUE_DELAY).into());
         }
         let handled = envelope.and_then(|envelope| Some((self.lost.get(&*envelope.name)?, envelope)));
         let Some((handler, envelope)) = handled else {

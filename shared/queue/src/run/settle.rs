@@ -23,7 +23,7 @@ use crate::{
     worker::Registered,
 };
 
-const BATCH: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 impl Runner {
     pub(crate) fn new(
@@ -35,7 +35,7 @@ impl Runner {
         give_up: CancellationToken,
     ) -> Self {
         let pool = queue.pool().clone();
-        let fence = Batcher::new("fence", BATCH, move |ids: Vec<Uuid>| {
+        let fence = Batcher::new("fence", BATCH_SIZE, move |ids: Vec<Uuid>| {
             let pool = pool.clone();
             async move {
                 let statuses = fence::statuses(&pool, &ids).await?;
@@ -43,7 +43,7 @@ impl Runner {
             }
         });
         let (ledger, name) = (queue.clone(), Arc::clone(&worker));
-        let completions = Batcher::new("complete", BATCH, move |mut jobs: Vec<Finished>| {
+        let completions = Batcher::new("complete", BATCH_SIZE, move |mut jobs: Vec<Finished>| {
             let (queue, name) = (ledger.clone(), Arc::clone(&name));
             async move {
                 let order: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
@@ -65,7 +65,7 @@ impl Runner {
             }
         });
         let (ledger, reader): (_, Arc<str>) = (queue.clone(), known::reader(&queue.config().version, &bodies).into());
-        let verdicts = Batcher::new("settle", BATCH, move |verdicts: Vec<Settle>| {
+        let verdicts = Batcher::new("settle", BATCH_SIZE, move |verdicts: Vec<Settle>| {
             let (queue, reader) = (ledger.clone(), Arc::clone(&reader));
             async move {
                 let mut tx = queue.pool().begin().await?;

@@ -10,7 +10,7 @@ use super::{Acted, ActionPlace, JobAction, JobFilter, Jobs, actions::spread, wal
 use crate::{Enqueued, Queue, QueueError, ledger::cancel::Requested};
 
 /// Jobs of one transaction.
-const SLICE: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 /// An action that is under way: see [`Jobs::begin`].
 ///
@@ -97,7 +97,7 @@ impl Acting {
             return Ok(settled > 0);
         }
         let Some(walk) = &mut self.walk else { return Ok(false) };
-        let mut ids = walk.step(conn, SLICE).await?;
+        let mut ids = walk.step(conn, BATCH_SIZE).await?;
         if ids.is_empty() {
             return Ok(false);
         }

@@ -14,14 +14,14 @@ use super::JobFilter;
 use crate::{JobState, QueueError};
 
 /// Rows that the first slice looks at, and that one does at most.
-const SHORTEST: usize = 500;
-const LONGEST: usize = 16_000;
+const FIRST_SCANNED_ROWS: usize = 500;
+const MAX_SCANNED_ROWS: usize = 16_000;
 /// Slices grow while they take less than this.
-const QUICK: Duration = Duration::from_millis(8);
+const FAST_SCAN: Duration = Duration::from_millis(8);
 /// Up to so many members, or scheduled jobs, are taken from their index, which knows nothing of ids, and sorted.
-const SORTED: i64 = 5_000;
+const MAX_SORTED_ROWS: i64 = 5_000;
 /// What clocks may differ by.
-const SKEW: i64 = 60_000;
+const MAX_CLOCK_SKEW_MS: i64 = 60_000;
 
 /// What the conditions are on.
 const COLUMNS: &str = "id, state, queue, name, client_id, group_id, last_error, redriven";
@@ -68,7 +68,7 @@ impl Walk {
             source: Source::Table,
             lowest: filter.created_after.map_or(Uuid::nil(), first_of),
             below: filter.created_before.map_or(Uuid::max(), first_of),
-            slice: SHORTEST,
+            slice: FIRST_SCANNED_ROWS,
             over: false,
         };
         if let Some(after) = after {
@@ -111,8 +111,8 @@ impl Walk {
             self.below = last.unwrap_or(self.below);
             self.over = seen < limit_of(limit);
         }
-        if started.elapsed() < QUICK {
-            self.slice = (self.slice * 2).min(LONGEST);
+        if started.elapsed() < FAST_SCAN {
+            self.slice = (self.slice * 2).min(MAX_SCANNED_ROWS);
         }
         Ok(found)
     }
@@ -129,13 +129,13 @@ impl Walk {
                     .await?;
             match found {
                 None => self.over = true,
-                Some((total, _)) if total <= SORTED => self.source = Source::Members,
+                Some((total, _)) if total <= MAX_SORTED_ROWS => self.source = Source::Members,
                 // Its members were enqueued while it was open, and are most of what was enqueued then.
                 Some((_, finished_at)) => {
-                    let begun = (group.0.as_u128() >> 80) as i64 - SKEW;
+                    let begun = (group.0.as_u128() >> 80) as i64 - MAX_CLOCK_SKEW_MS;
                     self.lowest = self.lowest.max(first_of_millis(begun));
                     if let Some(finished_at) = finished_at {
-                        let ended = first_of_millis(finished_at.to_jiff().as_millisecond() + SKEW);
+                        let ended = first_of_millis(finished_at.to_jiff().as_millisecond() + MAX_CLOCK_SKEW_MS);
                         self.below = self.below.min(ended);
                     }
                     let rare =
@@ -249,10 +249,10 @@ impl Walk {
 async fn few_are_scheduled(conn: &mut PgConnection) -> Result<bool, QueueError> {
     let scheduled: i64 =
         sqlx::query_scalar("select count(*) from (select from jobs where state = 'scheduled' limit $1) s")
-            .bind(SORTED + 1)
+            .bind(MAX_SORTED_ROWS + 1)
             .fetch_one(conn)
             .await?;
-    Ok(scheduled <= SORTED)
+    Ok(scheduled <= MAX_SORTED_ROWS)
 }
 
 /// The smallest id of a job enqueued at that time or later.

@@ -8,7 +8,7 @@ use tracing::{debug, info};
 use crate::{Queue, QueueError, redis::Limits};
 
 /// An operator does not wait for a broker that is away.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const BROKER_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(super) struct QueueRow {
@@ -37,7 +37,7 @@ impl QueueRow {
 impl Queue {
     /// Copies it now, or leaves that to the sweep.
     pub(super) async fn sync_soon(&self, row: &QueueRow) {
-        match tokio::time::timeout(PATIENCE, self.copy(row)).await {
+        match tokio::time::timeout(BROKER_TIMEOUT, self.copy(row)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => debug!(queue = row.name, %error, "the sweep will tell the broker"),
             Err(_) => debug!(queue = row.name, "the broker is slow; the sweep will tell it"),

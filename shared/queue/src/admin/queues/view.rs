@@ -62,14 +62,14 @@ pub enum LimitsError {
 }
 
 /// One more than an `integer` of the ledger holds.
-const TOO_MANY: u32 = 1 << 31;
+const LIMIT_BOUND: u32 = 1 << 31;
 
 pub(super) fn check(limits: &Limits) -> Result<(), LimitsError> {
     let unusable = |limit| Err(LimitsError::Unusable { limit });
     match limits {
-        Limits { concurrency: Some(0 | TOO_MANY..), .. } => unusable("concurrency"),
-        Limits { key_concurrency: Some(0 | TOO_MANY..), .. } => unusable("key_concurrency"),
-        Limits { burst: Some(0 | TOO_MANY..), .. } | Limits { burst: Some(_), rate_per_second: None, .. } => {
+        Limits { concurrency: Some(0 | LIMIT_BOUND..), .. } => unusable("concurrency"),
+        Limits { key_concurrency: Some(0 | LIMIT_BOUND..), .. } => unusable("key_concurrency"),
+        Limits { burst: Some(0 | LIMIT_BOUND..), .. } | Limits { burst: Some(_), rate_per_second: None, .. } => {
             unusable("burst")
         }
         Limits { rate_per_second: Some(rate), .. } if !(*rate > 0.0 && rate.is_finite()) => unusable("rate_per_second"),

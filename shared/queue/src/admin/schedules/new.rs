@@ -77,16 +77,16 @@ impl From<sqlx::Error> for ScheduleError {
     }
 }
 
-const LONGEST_NAME: usize = 100;
-const LONGEST_JITTER: u32 = 24 * 3_600;
+const MAX_NAME_LENGTH: usize = 100;
+const MAX_JITTER_SECONDS: u32 = 24 * 3_600;
 
 /// What the expression and the zone say, if all of it is well.
 pub(super) fn check(new: &NewSchedule, payload_limit: usize) -> Result<(Expression, TimeZone), ScheduleError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
-    if new.name.is_empty() || new.name.len() > LONGEST_NAME || !new.name.chars().all(fits) {
+    if new.name.is_empty() || new.name.len() > MAX_NAME_LENGTH || !new.name.chars().all(fits) {
         return Err(ScheduleError::Name(new.name.clone()));
     }
-    if new.jitter_seconds > LONGEST_JITTER {
+    if new.jitter_seconds > MAX_JITTER_SECONDS {
         return Err(ScheduleError::Jitter(new.jitter_seconds));
     }
     let job = &new.job;

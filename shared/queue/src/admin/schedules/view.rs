@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{CatchUp, Cause, JobSpec, cron::Expression};
 
-const NEXT: usize = 5;
+const NEXT_TICKS_SHOWN: usize = 5;
 
 /// A schedule as it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ impl ScheduleRow {
             return Vec::new();
         };
         let next = |at: &Timestamp| expression.next_after(*at, &zone);
-        std::iter::successors(next(&self.now.to_jiff()), next).take(NEXT).collect()
+        std::iter::successors(next(&self.now.to_jiff()), next).take(NEXT_TICKS_SHOWN).collect()
     }
 }
 

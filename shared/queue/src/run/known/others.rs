@@ -11,7 +11,7 @@ use crate::{Queue, QueueError, WorkerView, redis::WorkerState};
 
 /// Between two jobs that a process leaves to others: 500 a second at most, so that a long line of them is passed by, and
 /// neither Redis nor the processor is busy with it.
-const PACE: Duration = Duration::from_millis(2);
+const MIN_INTERVAL: Duration = Duration::from_millis(2);
 
 pub(in crate::run) struct Others {
     seen: Mutex<Option<Look>>,
@@ -54,6 +54,6 @@ impl Others {
     pub(super) async fn turn(&self) {
         let mut turn = self.turn.lock().await;
         tokio::time::sleep_until((*turn).into()).await;
-        *turn = Instant::now() + PACE;
+        *turn = Instant::now() + MIN_INTERVAL;
     }
 }
