@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Broker, SET_LIMITS};
 
-/// Limits of a queue, over all its workers. `None` means unlimited.
+/// Limits of a queue, over all its workers. A limit that is not set does not apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
