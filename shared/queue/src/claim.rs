@@ -15,7 +15,7 @@ use crate::{
     Context, PayloadError, Queue, QueueError,
     ledger::{complete::Finished, fail::Run},
     payload,
-    redis::publish_progress,
+    redis::{publish_progress, versioned},
 };
 
 /// The right to finish one delivery of a job.
@@ -165,7 +165,7 @@ const PROGRESS_SECONDS: u64 = 600;
 
 impl Queue {
     fn progress_key(&self, id: Uuid) -> String {
-        format!("{{{}}}:progress:{id}", self.config().namespace)
+        format!("{{{}}}:progress:{id}", versioned(&self.config().namespace))
     }
 
     /// What a running job last said by [`Context::progress`]; forgotten ten minutes after.

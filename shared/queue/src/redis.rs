@@ -13,6 +13,7 @@ mod fetch;
 mod heartbeat;
 mod held_leases;
 mod isolation;
+mod keys;
 mod layer;
 mod lease_check;
 mod lease_keeper;
@@ -32,6 +33,7 @@ pub use broker::{Broker, FailedDeliveries, Incoming, Lease, Limits, Load, LostDe
 pub(crate) use broker::{Place, Window};
 pub use connections::Connections;
 pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetterSink, RedisDeadLetters};
+pub(crate) use keys::{expire_old_layout, versioned};
 pub use layer::{LeaseLayer, LeaseService, Release};
 pub(crate) use lease_check::LeaseCheck;
 pub use memory::BrokerMemory;

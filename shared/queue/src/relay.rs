@@ -1,6 +1,7 @@
 //! From the ledger to the broker, whatever happened in between.
 
 mod leftovers;
+mod old_layout;
 mod refill;
 
 use std::{
@@ -19,6 +20,7 @@ use crate::{
     ledger::relay,
 };
 use leftovers::Leftovers;
+use old_layout::OldLayout;
 use refill::Refill;
 
 /// Makes scheduled jobs available when they are due, pushes again what the broker should know and does not (after a
@@ -31,6 +33,7 @@ pub struct Sweeper {
     refill: Refill,
     refilled: Instant,
     leftovers: Leftovers,
+    old_layout: OldLayout,
 }
 
 /// What one sweep did.
@@ -64,6 +67,7 @@ impl Sweeper {
             refill: Refill::default(),
             refilled: Instant::now(),
             leftovers: Leftovers::default(),
+            old_layout: OldLayout::default(),
         }
     }
 
@@ -118,6 +122,7 @@ impl Sweeper {
                 self.queue.tell_drains().await?;
                 self.heal_pages().await?;
                 self.leftovers.look(&self.queue).await?;
+                self.old_layout.expire(&self.queue).await?;
             }
         }
         let longest = if self.refill().await? { REFILL_INTERVAL } else { Duration::from_millis(500) };
@@ -151,7 +156,7 @@ impl Sweeper {
     }
 
     fn epoch_key(&self) -> String {
-        format!("{{{}}}:epoch", self.queue.config().namespace)
+        format!("{{{}}}:epoch", crate::redis::versioned(&self.queue.config().namespace))
     }
 
     /// Which is how the broker tells that its data is gone, and not all of it pushed again.

@@ -21,6 +21,8 @@ use std::{sync::LazyLock, time::Duration};
 
 use ::redis::{RedisResult, Script, ScriptInvocation, aio::ConnectionLike};
 
+use super::keys;
+
 macro_rules! script {
     ($name:ident, $file:literal) => {
         static $name: LazyLock<Script> = LazyLock::new(|| {
@@ -41,15 +43,28 @@ script!(FORGET, "forget.lua");
 
 /// Ids per call: Lua unpacks them, so their number must be bounded.
 const BATCH_SIZE: usize = 500;
-/// In the order of `scripts/queue.lua`; behind them come the rings `turns:0` to `turns:9`.
+/// In the order of `scripts/queue.lua`; behind them come the rings `ready:0` to `ready:9`.
 const KEYS: [&str; 15] = [
-    "jobs", "leases", "delayed", "claims", "struck", "running", "counts", "parked", "limits", "bucket", "acked",
-    "wake", "clock", "alone", "outside",
+    "jobs",
+    "leases",
+    "delayed",
+    "deliveries",
+    "failed_deliveries",
+    "running",
+    "counts",
+    "throttled",
+    "limits",
+    "rate_bucket",
+    "acked",
+    "wake",
+    "clock",
+    "alone",
+    "outside",
 ];
 const MESSAGES: usize = 0;
 const LEASES: usize = 1;
 const DELAYED: usize = 2;
-const PARKED: usize = 7;
+const THROTTLED: usize = 7;
 const ACKED: usize = 10;
 const WAKE: usize = 11;
 const OUTSIDE: usize = 14;
@@ -65,9 +80,9 @@ impl Broker {
     /// The queue `queue` in this namespace.
     #[must_use]
     pub fn new(namespace: &str, queue: &str) -> Self {
-        let tag = format!("{{{namespace}:{queue}}}");
+        let tag = format!("{{{}:{queue}}}", keys::versioned(namespace));
         let named = KEYS.iter().map(|name| format!("{tag}:{name}"));
-        let keys = named.chain((0..10).map(|priority| format!("{tag}:turns:{priority}"))).collect();
+        let keys = named.chain((0..10).map(|priority| format!("{tag}:ready:{priority}"))).collect();
         Self { tag, keys }
     }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     connection::{self, ReconnectingConnection},
+    keys,
     wakes::{Waker, Wakes},
 };
 
@@ -91,7 +92,7 @@ impl Connections {
             generation: self.generation(),
             wakes: Arc::clone(&thread.wakes),
             connection: thread.connection.clone(),
-            nudge: format!("{{{namespace}}}:nudge:{}", Uuid::new_v4().simple()),
+            nudge: format!("{{{}}}:nudge:{}", keys::versioned(namespace), Uuid::new_v4().simple()),
         };
         runtime.spawn(waker.run());
         std::thread::Builder::new().name("lease-keeper".into()).spawn(move || runtime.block_on(end.cancelled()))?;

@@ -7,6 +7,8 @@ use ::redis::{RedisResult, Script, aio::ConnectionLike};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::keys;
+
 static DEREGISTER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/deregister_worker.lua")));
 static HEARTBEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/heartbeat.lua")));
 static DRAIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/drain_worker.lua")));
@@ -138,7 +140,7 @@ impl WorkerRegistry {
     /// The registry of this namespace.
     #[must_use]
     pub fn new(namespace: &str) -> Self {
-        let tag = format!("{{{namespace}}}");
+        let tag = format!("{{{}}}", keys::versioned(namespace));
         Self { workers: format!("{tag}:workers"), tag }
     }
 

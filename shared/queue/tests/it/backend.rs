@@ -156,7 +156,7 @@ async fn without_a_dead_letter_sink_of_ones_own_redis_keeps_a_list() {
     }
     let task = tokio::spawn(WorkerBuilder::new("mailer").backend(backend(&stack)).build(send).run());
     let client = redis::Client::open(stack.redis_url.as_str()).unwrap();
-    let key = format!("{{{}:mail}}:dead_letters", stack.namespace);
+    let key = format!("{{{}/2:mail}}:dead_letters", stack.namespace);
     let mut conn = client.get_multiplexed_async_connection().await.unwrap();
     until("the dead letter", LONG, || {
         let (mut conn, key) = (conn.clone(), key.clone());

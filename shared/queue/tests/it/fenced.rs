@@ -108,7 +108,7 @@ async fn a_run_that_found_the_job_done_completes_none_that_is_to_be_done_again()
 #[tokio::test(flavor = "multi_thread")]
 async fn the_failure_of_a_run_whose_lease_was_lost_uses_up_no_attempt() {
     let bench = bench().await;
-    let (tag, redis) = (format!("{{{}:default}}", bench.stack.namespace), bench.redis().await);
+    let (tag, redis) = (format!("{{{}/2:default}}", bench.stack.namespace), bench.redis().await);
     let id = run(&bench, move |ctx| {
         let (tag, mut redis, id) = (tag.clone(), redis.clone(), ctx.claim.id.to_string());
         async move {
@@ -123,7 +123,8 @@ async fn the_failure_of_a_run_whose_lease_was_lost_uses_up_no_attempt() {
                     .query_async(&mut redis)
                     .await?;
                 tokio::time::sleep(Duration::from_millis(5)).await;
-                reaped = redis::cmd("HEXISTS").arg(format!("{tag}:claims")).arg(&id).query_async(&mut redis).await?;
+                reaped =
+                    redis::cmd("HEXISTS").arg(format!("{tag}:deliveries")).arg(&id).query_async(&mut redis).await?;
             }
             Err(JobError::retry("too late"))
         }

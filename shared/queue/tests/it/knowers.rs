@@ -46,7 +46,7 @@ async fn parked(bench: &Bench) -> i64 {
 /// A worker that has died without a word, and was heard of a moment ago: `dead` is what it had said.
 async fn haunt(bench: &Bench, worker: Background) {
     let id = bench.queue.workers().await.unwrap().into_iter().find(|worker| !worker.known_jobs.is_empty()).unwrap().id;
-    let namespace = format!("{{{}}}", bench.stack.namespace);
+    let namespace = format!("{{{}/2}}", bench.stack.namespace);
     let key = format!("{namespace}:worker:{}", id.simple());
     let mut redis = bench.redis().await;
     let told: Vec<(String, String)> = redis::cmd("HGETALL").arg(&key).query_async(&mut redis).await.unwrap();

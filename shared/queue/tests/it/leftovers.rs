@@ -68,9 +68,9 @@ async fn what_was_cancelled_leaves_redis_without_a_worker_and_what_runs_stays() 
     running(&bench, runs).await;
     assert_eq!(bench.queue.broker_depth("default").await.unwrap(), (20_000, 1));
     // One waits after a failure.
-    let broker = |what: &str| format!("{{{}:default}}:{what}", bench.stack.namespace);
+    let broker = |what: &str| format!("{{{}/2:default}}:{what}", bench.stack.namespace);
     let (id, mut redis) = (first[4_000].to_string(), bench.redis().await);
-    let () = redis::cmd("LREM").arg(broker("turns:5:a")).arg(1).arg(&id).query_async(&mut redis).await.unwrap();
+    let () = redis::cmd("LREM").arg(broker("ready:5:a")).arg(1).arg(&id).query_async(&mut redis).await.unwrap();
     let () = redis::cmd("ZADD").arg(broker("delayed")).arg(4e12).arg(&id).query_async(&mut redis).await.unwrap();
 
     // By a filter, with their group, and with their rows.
@@ -82,7 +82,7 @@ async fn what_was_cancelled_leaves_redis_without_a_worker_and_what_runs_stays() 
     let sweeper = sweep(&bench.queue);
     until("only what runs", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 1) }).await;
     assert_eq!(bench.state(runs).await.0, "available");
-    until("no lines", LONG, || async { !bench.keys().await.iter().any(|key| key.contains(":turns:")) }).await;
+    until("no lines", LONG, || async { !bench.keys().await.iter().any(|key| key.contains(":ready:")) }).await;
 
     assert_eq!(bench.queue.cancel_jobs(&[runs]).await.unwrap().requested, 1);
     until("its end", LONG, || async { bench.state(runs).await.0 == "cancelled" }).await;

@@ -83,7 +83,7 @@ async fn done(bench: &Bench, jobs: i64) {
 async fn only_limits_are_left(bench: &Bench) {
     until("nothing but the limits", LONG, || async {
         bench.keys().await.iter().all(|key| {
-            let stays = [":wake", ":acked", ":bucket", ":limits"];
+            let stays = [":wake", ":acked", ":rate_bucket", ":limits"];
             stays.iter().any(|name| key.ends_with(name))
         })
     })

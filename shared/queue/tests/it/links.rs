@@ -75,7 +75,7 @@ async fn connections(bench: &Bench) -> usize {
 }
 
 fn wake_list(bench: &Bench, queue: &str) -> String {
-    format!("{{{}:{queue}}}:wake", bench.stack.namespace)
+    format!("{{{}/2:{queue}}}:wake", bench.stack.namespace)
 }
 
 async fn wake(bench: &Bench, queue: &str) {

@@ -18,6 +18,7 @@ mod fenced;
 mod full;
 mod groups;
 mod knowers;
+mod layout;
 mod leftovers;
 mod limits;
 mod links;

@@ -125,13 +125,13 @@ async fn history(bench: &Bench, id: Uuid) -> Vec<(i64, String)> {
 
 impl Bench {
     async fn strikes(&self, id: Uuid) -> Option<String> {
-        let key = format!("{{{}:default}}:struck", self.stack.namespace);
+        let key = format!("{{{}/2:default}}:failed_deliveries", self.stack.namespace);
         redis::cmd("HGET").arg(key).arg(id.to_string()).query_async(&mut self.redis().await).await.unwrap()
     }
 
     /// As if its lease had run out.
     async fn end_lease(&self, id: Uuid) {
-        let key = format!("{{{}:default}}:leases", self.stack.namespace);
+        let key = format!("{{{}/2:default}}:leases", self.stack.namespace);
         let mut call = redis::cmd("ZADD");
         let () = call.arg(key).arg("XX").arg(1).arg(id.to_string()).query_async(&mut self.redis().await).await.unwrap();
     }

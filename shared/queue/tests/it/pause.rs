@@ -78,7 +78,7 @@ async fn a_drain_runs_what_is_there_and_pauses() {
     assert_eq!(bench.effects().await, (40, 40));
     // The ledger knows it first.
     let told = || async {
-        let limits = format!("{{{}:default}}:limits", bench.stack.namespace);
+        let limits = format!("{{{}/2:default}}:limits", bench.stack.namespace);
         redis::cmd("HEXISTS").arg(limits).arg("paused").query_async(&mut bench.redis().await).await.unwrap()
     };
     until("the broker to know it", LONG, told).await;

@@ -17,7 +17,7 @@ const HOUR: i64 = 3_600_000;
 
 impl Bench {
     fn clock(&self) -> String {
-        format!("{{{}:default}}:clock", self.stack.namespace)
+        format!("{{{}/2:default}}:clock", self.stack.namespace)
     }
 
     /// Redis' clock goes on by so many milliseconds at once, or back. False: the queue keeps no time.
@@ -99,7 +99,7 @@ async fn a_pace_is_kept_over_a_step() {
     bench.enqueue(&Effect::many(20), &Options::default()).await;
     until("the first ones", LONG, || async { bench.effects().await.0 >= 3 }).await;
     // Also what stands in the bucket of a queue that was empty meanwhile.
-    let bucket = format!("{{{}:default}}:bucket", bench.stack.namespace);
+    let bucket = format!("{{{}/2:default}}:rate_bucket", bench.stack.namespace);
     let ahead = bench.counted_time().await.max(jiff::Timestamp::now().as_millisecond()) + HOUR;
     let () = redis::cmd("HSET").arg(bucket).arg("at").arg(ahead).query_async(&mut bench.redis().await).await.unwrap();
     bench.step(-HOUR).await;
@@ -110,7 +110,7 @@ async fn a_pace_is_kept_over_a_step() {
 #[tokio::test]
 async fn a_worker_that_is_gone_leaves_the_list_although_the_clock_stepped_back() {
     let bench = bench().await;
-    let workers = format!("{{{}}}:workers", bench.stack.namespace);
+    let workers = format!("{{{}/2}}:workers", bench.stack.namespace);
     let worker = work(&bench.effect_worker(1));
     until("the worker to be listed", LONG, || async { bench.queue.workers().await.unwrap().len() == 1 }).await;
     // Heard of an hour from now: by a clock that was ahead.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ::redis::{RedisResult, aio::ConnectionLike};
 
-use super::{BATCH_SIZE, Broker, DELAYED, FORGET, KEYS, LEASES, PARKED, millis};
+use super::{super::keys, BATCH_SIZE, Broker, DELAYED, FORGET, KEYS, LEASES, THROTTLED, millis};
 
 /// Something that holds ids of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,9 +24,8 @@ impl Broker {
         namespace: &str,
         cursor: u64,
     ) -> RedisResult<(u64, BTreeSet<String>)> {
-        let prefix = format!("{{{namespace}:");
-        let literal: String =
-            prefix.chars().flat_map(|c| "*?[]\\".contains(c).then_some('\\').into_iter().chain([c])).collect();
+        let prefix = format!("{{{}:", keys::versioned(namespace));
+        let literal = keys::escape_pattern(&prefix);
         let mut call = ::redis::cmd("SCAN");
         call.arg(cursor).arg("MATCH").arg(format!("{literal}*")).arg("COUNT").arg(1_000);
         let (next, keys): (u64, Vec<Vec<u8>>) = call.query_async(conn).await?;
@@ -42,22 +41,22 @@ impl Broker {
     /// Every place of the queue that may hold ids.
     pub(crate) async fn all_places<C: ConnectionLike + Send>(&self, conn: &mut C) -> RedisResult<BTreeSet<Place>> {
         let mut pipe = ::redis::pipe();
-        pipe.hgetall(&self.keys[PARKED]).exists(&self.keys[DELAYED]).exists(&self.keys[LEASES]);
-        let (parked, delayed, leases): (Vec<(String, String)>, bool, bool) = pipe.query_async(conn).await?;
+        pipe.hgetall(&self.keys[THROTTLED]).exists(&self.keys[DELAYED]).exists(&self.keys[LEASES]);
+        let (throttled, delayed, leases): (Vec<(String, String)>, bool, bool) = pipe.query_async(conn).await?;
         let mut pipe = ::redis::pipe();
-        for turns in &self.keys[KEYS.len()..] {
-            pipe.lrange(turns, 0, -1);
+        for ready in &self.keys[KEYS.len()..] {
+            pipe.lrange(ready, 0, -1);
         }
         let rings: Vec<Vec<String>> = pipe.query_async(conn).await?;
         let in_turn = (0..)
             .zip(rings)
             .flat_map(|(priority, keys)| keys.into_iter().map(move |key| Place::ReadyList(priority, key)));
-        let held = parked.into_iter().flat_map(|(key, priorities)| {
+        let throttled = throttled.into_iter().flat_map(|(key, priorities)| {
             let each: Vec<u8> = priorities.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();
             each.into_iter().map(move |priority| Place::ReadyList(priority, key.clone()))
         });
         let others = delayed.then_some(Place::Delayed).into_iter().chain(leases.then_some(Place::Leases));
-        Ok(in_turn.chain(held).chain(others).collect())
+        Ok(in_turn.chain(throttled).chain(others).collect())
     }
 
     /// Up to `count` ids of each place, from an offset on.

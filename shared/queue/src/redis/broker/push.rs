@@ -2,7 +2,7 @@
 
 use ::redis::{RedisResult, aio::ConnectionLike};
 
-use super::{BATCH_SIZE, Broker, KEYS, MESSAGES, OUTSIDE, PARKED, PUSH};
+use super::{BATCH_SIZE, Broker, KEYS, MESSAGES, OUTSIDE, PUSH, THROTTLED};
 
 /// A job to be pushed.
 #[derive(Debug, Clone, Copy)]
@@ -113,9 +113,9 @@ impl Broker {
         lines: &[(u8, &str)],
     ) -> RedisResult<Vec<u64>> {
         let mut pipe = ::redis::pipe();
-        pipe.hlen(&self.keys[MESSAGES]).hlen(&self.keys[PARKED]);
-        for turns in &self.keys[KEYS.len()..] {
-            pipe.llen(turns);
+        pipe.hlen(&self.keys[MESSAGES]).hlen(&self.keys[THROTTLED]);
+        for ready in &self.keys[KEYS.len()..] {
+            pipe.llen(ready);
         }
         for (priority, key) in lines {
             pipe.llen(format!("{}:{key}", self.keys[KEYS.len() + usize::from((*priority).min(9))]));

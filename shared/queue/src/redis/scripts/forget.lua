@@ -13,14 +13,14 @@ for i = 6, #ARGV do
 end
 if #ids == 0 then return { ids, 0 } end
 if redis.call('EXISTS', running) == 1 then
-  for _, id in ipairs(ids) do leave(id) end
+  for _, id in ipairs(ids) do free_key(id) end
 end
-for _, key in ipairs({ messages, claims, strikes, alone }) do redis.call('HDEL', key, unpack(ids)) end
+for _, key in ipairs({ messages, deliveries, failed_deliveries, alone }) do redis.call('HDEL', key, unpack(ids)) end
 redis.call('ZREM', delayed, unpack(ids))
 if redis.call('ZREM', leases, unpack(ids)) > 0 then wake_one() end
 local taken = 0
 if ARGV[2] ~= '' then
-  local name, from = line(tonumber(ARGV[2]), ARGV[3]), math.max(0, ARGV[4] - 1000)
+  local name, from = ready_list(tonumber(ARGV[2]), ARGV[3]), math.max(0, ARGV[4] - 1000)
   for i, id in ipairs(redis.call('LRANGE', name, from, ARGV[4] + ARGV[5] + 1000)) do
     if gone[id] then
       redis.call('LSET', name, from + i - 1, '')
@@ -29,11 +29,11 @@ if ARGV[2] ~= '' then
   end
   if taken > 0 then redis.call('LREM', name, 0, '') end
   if redis.call('EXISTS', name) == 0 then
-    redis.call('LREM', turns(tonumber(ARGV[2])), 0, ARGV[3])
-    local priorities = redis.call('HGET', parked, ARGV[3])
+    redis.call('LREM', ready_keys(tonumber(ARGV[2])), 0, ARGV[3])
+    local priorities = redis.call('HGET', throttled, ARGV[3])
     if priorities then
       priorities = string.gsub(priorities, ARGV[2], '')
-      if priorities == '' then redis.call('HDEL', parked, ARGV[3]) else redis.call('HSET', parked, ARGV[3], priorities) end
+      if priorities == '' then redis.call('HDEL', throttled, ARGV[3]) else redis.call('HSET', throttled, ARGV[3], priorities) end
     end
   end
 end

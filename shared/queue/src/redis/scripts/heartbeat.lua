@@ -1,12 +1,12 @@
 -- KEYS workers worker; ARGV id heartbeat seconds entry view [known_jobs]
--- Says that a worker lives and what one of its lines does; returns whether it was asked to drain, and whether it has said
--- which jobs it knows: once is enough, unless Redis loses it. What needs no memory goes first, so that a full Redis hears
--- it: see `queue.lua`.
+-- Records that a worker is alive and what one of its queues does. Returns whether the worker must drain, and whether the
+-- registry has its known jobs: a worker sends them once, and again after Redis lost them. The first write needs no memory, so
+-- that a full Redis takes it: see `queue.lua`.
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '-inf')
 local now, seconds = tonumber(redis.call('TIME')[1]), tonumber(ARGV[3])
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - seconds)
--- Heard of in the future: Redis' clock has stepped back. Who lives will be heard of again.
+-- A heartbeat of the future: Redis' clock has stepped back. Live workers send another one.
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf')) do redis.call('ZADD', KEYS[1], now, id) end
 redis.call('EXPIRE', KEYS[1], seconds)
 redis.call('HSET', KEYS[2], 'heartbeat', ARGV[2], ARGV[4], ARGV[5])

@@ -10,17 +10,17 @@ local function has_place(key, coming)
   if turned_away and redis.call('HEXISTS', outside, priority .. ':' .. key) == 1 then return false end
   if held < window then return true end
   if not share then
-    local lines = redis.call('HLEN', parked)
-    for each = 0, 9 do lines = lines + redis.call('LLEN', turns(each)) end
+    local lines = redis.call('HLEN', throttled)
+    for each = 0, 9 do lines = lines + redis.call('LLEN', ready_keys(each)) end
     share = math.max(16, math.floor(window / (lines + 1)))
   end
-  return redis.call('LLEN', line(priority, key)) + coming < share
+  return redis.call('LLEN', ready_list(priority, key)) + coming < share
 end
 
 local fresh, last, ids, away = 0, nil, {}, {}
 local function append()
   if #ids == 0 then return end
-  if redis.call('RPUSH', line(priority, last), unpack(ids)) == #ids then redis.call('RPUSH', turns(priority), last) end
+  if redis.call('RPUSH', ready_list(priority, last), unpack(ids)) == #ids then redis.call('RPUSH', ready_keys(priority), last) end
   fresh = fresh + #ids
   ids = {}
 end

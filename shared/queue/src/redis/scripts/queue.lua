@@ -1,13 +1,14 @@
--- What stands before every script: its keys, always the same ones, and what several of them do.
--- One line a fair key and priority, <turns:N>:<key>: its name is computed, within the hash tag and so in this slot.
--- turns:N is the ring of those keys of priority N that have a line, but for the parked ones, whose limit is reached.
-local messages, leases, delayed, claims, strikes, running, counts, parked, limits, bucket, acked, wake, clock, alone, outside =
+-- The preamble of every script: its keys, which are always the same, and shared functions.
+-- There is one ready list per priority and fair key, <ready:N>:<key>. Its name is computed, within the hash tag and so in
+-- this slot. ready:N is the ring of the keys of priority N that have a ready list, but for the throttled ones, whose limit
+-- is reached. deliveries counts the deliveries of a job that have ended.
+local messages, leases, delayed, deliveries, failed_deliveries, running, counts, throttled, limits, rate_bucket, acked, wake, clock, alone, outside =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
-local function turns(priority) return KEYS[16 + priority] end
-local function line(priority, key) return turns(priority) .. ':' .. key end
+local function ready_keys(priority) return KEYS[16 + priority] end
+local function ready_list(priority, key) return ready_keys(priority) .. ':' .. key end
 
--- Goes first in every script but push.lua. A Redis that is full refuses what needs memory, but only as the first
--- write of a script; this one needs none. So a push is refused, and whoever holds a job keeps it and ends it.
+-- Goes first in every script but push.lua. A full Redis refuses a script whose first write needs memory; this write needs
+-- none. So a full Redis refuses pushes only: leases are still renewed, ended and reaped.
 local function when_full_too() redis.call('ZREM', leases, '') end
 
 -- Milliseconds, as this queue counts them: Redis' clock may step, and no lease may end, or last, because of that. The
@@ -35,71 +36,71 @@ local function wake_one()
   if redis.call('LLEN', wake) < 8 then redis.call('RPUSH', wake, 1) redis.call('EXPIRE', wake, 60) end
 end
 
--- A message is its priority, the length of its key, ':', the key, the payload.
+-- A message is the priority, the length of the key, ':', the key, the payload.
 local function address(message)
   local _, stop, priority, length = string.find(message, '^(%d)(%d+):')
   return tonumber(priority), string.sub(message, stop + 1, stop + tonumber(length))
 end
 
--- Back to the front of its line, or to its end.
+-- Puts a job back to the front of its ready list, or to the end.
 local function put_back(id, message, to_the_end)
   local priority, key = address(message)
-  if redis.call(to_the_end and 'RPUSH' or 'LPUSH', line(priority, key), id) == 1 then redis.call('RPUSH', turns(priority), key) end
+  if redis.call(to_the_end and 'RPUSH' or 'LPUSH', ready_list(priority, key), id) == 1 then redis.call('RPUSH', ready_keys(priority), key) end
 end
 
-local function unpark(key, priorities)
-  for priority in string.gmatch(priorities, '%d') do redis.call('RPUSH', turns(tonumber(priority)), key) end
+local function unthrottle(key, priorities)
+  for priority in string.gmatch(priorities, '%d') do redis.call('RPUSH', ready_keys(tonumber(priority)), key) end
 end
 
--- This job does not run any more: its key has room for another one.
-local function leave(id)
+-- The job does not run any more: its key has room for another one.
+local function free_key(id)
   local key = redis.call('HGET', running, id)
   if not key then return end
   redis.call('HDEL', running, id)
   if redis.call('HINCRBY', counts, key, -1) <= 0 then redis.call('HDEL', counts, key) end
-  local priorities = redis.call('HGET', parked, key)
+  local priorities = redis.call('HGET', throttled, key)
   if priorities then
-    redis.call('HDEL', parked, key)
-    unpark(key, priorities)
+    redis.call('HDEL', throttled, key)
+    unthrottle(key, priorities)
     wake_one()
   end
 end
 
--- strikes: of a job the deliveries that ended without success, each a number and how: b, its worker was lost with other
--- jobs beside it; a, with this one alone; f, it failed. Those beside others may be others' doing, so only the first two
--- count (or fewer, where fewer deliveries are enough): from then on the job runs alone.
-local function company(max) return math.max(1, math.min(2, max - 1)) end
+-- failed_deliveries: the deliveries of a job that ended without success, each its number and a letter. b: the worker was
+-- lost while other jobs ran beside this one; a: while this one ran alone; f: the job failed. Another job may have caused a b,
+-- so only the first two of them count (or fewer, if fewer deliveries are allowed): from then on the job runs alone.
+local function max_shared_failures(max) return math.max(1, math.min(2, max - 1)) end
 
-local function count(struck)
+local function count(failed)
   local beside, own = 0, 0
-  for how in string.gmatch(struck, '%a') do
+  for how in string.gmatch(failed, '%a') do
     if how == 'b' then beside = beside + 1 else own = own + 1 end
   end
   return beside, own
 end
 
-local function worn_out(struck, max)
-  local beside, own = count(struck)
+local function worn_out(failed, max)
+  local beside, own = count(failed)
   return own > 0 and beside + own >= max
 end
 
-local function strike(id, struck, number, how, max)
-  if how ~= 'b' or count(struck) < company(max) then
-    struck = struck .. number .. how
-    redis.call('HSET', strikes, id, struck)
+local function record_failure(id, failed, number, how, max)
+  if how ~= 'b' or count(failed) < max_shared_failures(max) then
+    failed = failed .. number .. how
+    redis.call('HSET', failed_deliveries, id, failed)
   end
-  return struck
+  return failed
 end
 
--- Whoever had this delivery lives.
-local function forgive(id, number)
-  local struck = redis.call('HGET', strikes, id)
-  if not struck then return end
+-- The worker of this delivery is alive: it was not lost.
+local function clear_failure(id, number)
+  local failed = redis.call('HGET', failed_deliveries, id)
+  if not failed then return end
   local left = ''
-  for one, how in string.gmatch(struck, '(%d+)(%a)') do
+  for one, how in string.gmatch(failed, '(%d+)(%a)') do
     if how == 'f' or tonumber(one) ~= number then left = left .. one .. how end
   end
-  if left == '' then redis.call('HDEL', strikes, id)
-  elseif left ~= struck then redis.call('HSET', strikes, id, left) end
+  if left == '' then redis.call('HDEL', failed_deliveries, id)
+  elseif left ~= failed then redis.call('HSET', failed_deliveries, id, left) end
 end
 

@@ -1,5 +1,5 @@
--- ARGV version paused concurrency rate burst key_concurrency; an empty one is none
--- Makes the copy of what is said of this queue be this, unless a later word is here already.
+-- ARGV version paused concurrency rate burst key_concurrency; an empty value means no limit
+-- Sets the queue's limits and whether it is paused, unless a later version is set already. Returns 1 if anything changed.
 when_full_too()
 local known = redis.call('HGET', limits, 'version')
 if known and tonumber(known) > tonumber(ARGV[1]) then return 0 end
@@ -19,8 +19,8 @@ if not changed then
 end
 redis.call('DEL', limits)
 if any then redis.call('HSET', limits, unpack(set)) end
-local waiting = redis.call('HGETALL', parked)
-for i = 1, #waiting, 2 do unpark(waiting[i], waiting[i + 1]) end
-redis.call('DEL', parked)
+local waiting = redis.call('HGETALL', throttled)
+for i = 1, #waiting, 2 do unthrottle(waiting[i], waiting[i + 1]) end
+redis.call('DEL', throttled)
 wake_one()
 return 1

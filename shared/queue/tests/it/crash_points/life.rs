@@ -157,7 +157,7 @@ async fn finished(pool: &PgPool, group: Uuid, id: Uuid) -> bool {
 /// The signs of life, of the data, of waiting and of what was done go by themselves.
 async fn empty(bench: &Bench, namespace: &str) -> bool {
     let keys: Vec<String> =
-        redis::cmd("KEYS").arg(format!("{{{namespace}[:}}]*")).query_async(&mut bench.redis().await).await.unwrap();
+        redis::cmd("KEYS").arg(format!("{{{namespace}/2[:}}]*")).query_async(&mut bench.redis().await).await.unwrap();
     keys.iter().all(|key| {
         key.contains(":worker:") || [":workers", ":epoch", ":wake", ":acked"].iter().any(|end| key.ends_with(end))
     })
