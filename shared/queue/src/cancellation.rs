@@ -1,6 +1,6 @@
-//! Running jobs that the ledger does not want any more are told so within a second, and what they say of their
-//! progress is passed on. One small statement three times a second, and none while nothing runs longer than that; it
-//! needs no signal that could get lost.
+//! Cancels running jobs that the ledger no longer wants, within a second, and publishes the progress that jobs report. It
+//! polls with one small statement three times per second, and with none while no job runs longer than that: there is no
+//! signal that could get lost.
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,7 @@ struct Running {
     cancel: CancellationToken,
 }
 
-/// Ends the watch over one job.
+/// Watches one job until it is dropped.
 pub(crate) struct WatchGuard<'a> {
     watch: &'a CancellationWatch,
     id: Uuid,
@@ -49,7 +49,7 @@ impl CancellationWatch {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks until dropped.
+    /// Runs until it is dropped.
     pub(crate) async fn run(&self, queue: &Queue) {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -69,7 +69,7 @@ impl CancellationWatch {
             }
             match fence::statuses(queue.pool(), &ids).await {
                 Ok(statuses) => self.end(&ids, &statuses),
-                Err(error) => debug!(%error, "the ledger cannot say which running jobs are cancelled"),
+                Err(error) => debug!(%error, "reading from the ledger which running jobs are cancelled failed"),
             }
         }
     }
@@ -83,8 +83,8 @@ impl CancellationWatch {
         // Who is slow here must not keep a cancellation waiting.
         match tokio::time::timeout(POLL_INTERVAL, queue.tell_progress(&said)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "the broker does not hear of progress"),
-            Err(_) => debug!("the broker is slow to hear of progress"),
+            Ok(Err(error)) => debug!(%error, "publishing progress to the broker failed"),
+            Err(_) => debug!("publishing progress to the broker timed out"),
         }
     }
 

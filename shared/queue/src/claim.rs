@@ -140,7 +140,7 @@ impl Context {
     /// Keeps a small value with the job when it completes, as long as the job is kept. The last call counts.
     ///
     /// # Errors
-    /// When it is larger than 16 KiB of JSON, or cannot be stored.
+    /// Returns an error if the result is larger than 16 KiB of JSON, or if Postgres cannot store it.
     pub fn set_result(&self, result: &impl Serialize) -> Result<(), ResultError> {
         let json = serde_json::to_string(result)?;
         if json.len() > RESULT_LIMIT {
@@ -171,7 +171,7 @@ impl Queue {
     /// What a running job last said by [`Context::progress`]; forgotten ten minutes after.
     ///
     /// # Errors
-    /// The broker's silence.
+    /// Returns an error if Redis does not answer.
     pub async fn progress(&self, id: Uuid) -> Result<Option<Progress>, QueueError> {
         let said: Option<String> = ::redis::cmd("GET")
             .arg(self.progress_key(id))

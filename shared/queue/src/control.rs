@@ -36,7 +36,8 @@ impl Queue {
     /// wish must be known before anybody can tell which jobs run.
     ///
     /// # Errors
-    /// The ledger's. When the broker is silent, jobs that may run count as requested.
+    /// Returns an error if Postgres is unreachable or a statement fails. While Redis does not answer, jobs that
+    /// may run count as requested.
     pub async fn cancel_jobs(&self, ids: &[Uuid]) -> Result<CancelledJobs, QueueError> {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
@@ -107,7 +108,7 @@ impl Queue {
     /// unique key another job holds by now, or whose group is still stopping.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn redrive(&self, conn: &mut PgConnection, ids: &[Uuid]) -> Result<Enqueued, QueueError> {
         redrive::redrive(conn, ids).await
     }
@@ -116,7 +117,7 @@ impl Queue {
     /// Returns how many. (A group that a parked member held open ends; its join is pushed by the sweep.)
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn discard(&self, conn: &mut PgConnection, ids: &[Uuid]) -> Result<u64, QueueError> {
         redrive::discard(conn, ids).await
     }
@@ -125,7 +126,7 @@ impl Queue {
     /// that it stopped too. The join comes again, once, as a new completion.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn retry_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
         let ids = redrive::failed_members(conn, group).await?;
         redrive::redrive(conn, &ids).await

@@ -63,7 +63,7 @@ impl Cron {
             let pause = match self.pass().await {
                 Ok(pause) => pause,
                 Err(error) => {
-                    warn!(error = crate::job::chain(&error), "schedules cannot be looked at; trying again");
+                    warn!(error = crate::job::chain(&error), "reading the schedules failed; retrying");
                     Duration::from_millis(500)
                 }
             };
@@ -78,7 +78,7 @@ impl Cron {
     /// Everything that is due at this moment, by Postgres' clock.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn fire(&self) -> Result<Fired, QueueError> {
         let mut all = Fired::default();
         loop {
@@ -142,7 +142,7 @@ pub(crate) async fn push(queue: &Queue, jobs: &[Uuid]) {
             let messages = rows.into_iter().map(JobRow::into_message).collect();
             queue.push(Enqueued { ids: jobs.to_vec(), messages, ..Enqueued::default() }).await;
         }
-        Err(error) => warn!(%error, "the jobs of a tick cannot be read; the sweep will push them"),
+        Err(error) => warn!(%error, "reading the jobs of a tick failed; the sweep will push them"),
     }
 }
 
@@ -168,7 +168,7 @@ fn owed(schedule: &DueSchedule) -> (Vec<NewTick>, Dealt) {
 
 /// Written by a newer binary, perhaps: nothing of it is lost, it is only put off.
 fn unreadable(error: &dyn std::error::Error, dealt: Dealt) -> Dealt {
-    error!(schedule = dealt.schedule, %error, "a schedule cannot be read");
+    error!(schedule = dealt.schedule, %error, "this binary cannot read the schedule");
     dealt
 }
 

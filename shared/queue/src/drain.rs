@@ -43,7 +43,7 @@ impl Queue {
     /// Runs `worker` and a sweep until no job is due any more. For tests: a slow machine is no fault as long as jobs end.
     ///
     /// # Errors
-    /// When no job ends for as long as `timeout` while some are due, or an engine fails.
+    /// Returns an error if no job ends for `timeout` while some are due, or if Postgres or Redis fails.
     pub async fn drain(&self, worker: &Worker, timeout: Duration) -> Result<Drained, DrainError> {
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();

@@ -30,7 +30,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// A payload of version `from` in the shape of [`Job::VERSION`]; only called when they differ.
     ///
     /// # Errors
-    /// Why that cannot be done: the job is parked.
+    /// Returns why the payload cannot be upgraded: the job is then parked.
     fn upgrade(from: u16, payload: serde_json::Value) -> Result<serde_json::Value, Source> {
         let _ = payload;
         Err(format!("nobody told how to read version {from}").into())

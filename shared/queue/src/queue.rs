@@ -27,28 +27,28 @@ use crate::{
 /// What a [`Queue`] is made of, beside a pool.
 #[derive(Clone)]
 pub struct QueueConfig {
-    /// Where the broker is.
+    /// The URL of the Redis broker.
     pub redis_url: String,
-    /// Prefix of its keys.
+    /// The prefix of its keys.
     pub namespace: String,
-    /// How long a silent worker keeps its jobs; they run elsewhere after this and a second.
+    /// How long a worker keeps its jobs without renewing their leases. About a second after that they run elsewhere.
     pub lease: Duration,
     /// Jobs of one queue that Redis holds; what is beyond waits in the ledger and is pushed by the sweep as there is place.
     /// Each line (a priority and a fair key) has its share of this in any case, 16 jobs at least.
     pub window: u64,
-    /// Workers that a job may take down with it.
+    /// How many deliveries of one job may end with a lost worker before the job is dead.
     pub max_deliveries: u32,
     /// Wait before the second attempt; doubles with every further one.
     pub backoff: Duration,
-    /// Longest wait between two attempts.
+    /// The longest wait between two attempts.
     pub backoff_limit: Duration,
     /// How long running jobs may take to finish when a worker stops.
     pub grace: Duration,
-    /// Of this binary, for people, and to try again what another version has parked because it did not decode. Who can
-    /// read which job does not depend on it: workers say which jobs they know.
+    /// This binary's version, for people, and to retry jobs that another version has parked because they did not decode.
+    /// Which worker can read which job does not depend on it: workers report the jobs that they know.
     pub version: String,
-    /// A worker that gets nowhere for this long although jobs wait makes its connections anew; after as long again, it
-    /// is unwell.
+    /// How long a worker may make no progress while jobs wait before it replaces its connections. After as long again it is
+    /// unhealthy.
     pub watchdog: Duration,
     /// Bytes of JSON that a job may be given: it carries ids, and content is kept elsewhere.
     pub payload_limit: usize,
@@ -83,17 +83,17 @@ impl fmt::Debug for QueueConfig {
     }
 }
 
-/// What can go wrong with the ledger. The broker never fails a caller.
+/// Errors of the queue. A broker that is unreachable fails no push: the sweep makes it good.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueError {
-    /// Postgres did not do it.
+    /// A statement, or the connection to Postgres, failed.
     #[error("the ledger failed")]
     Ledger(#[from] sqlx::Error),
     /// The broker's URL or settings are unusable.
     #[error("the broker's settings are unusable")]
     Broker(#[source] RedisError),
-    /// Redis did not answer a question about its state.
+    /// Redis did not answer.
     #[error("the broker does not answer")]
     BrokerUnavailable(#[source] RedisError),
     /// A payload does not serialize.
@@ -254,7 +254,7 @@ impl Queue {
     /// Needs neither engine to be there yet: while Redis is away, pushes are left to the sweep.
     ///
     /// # Errors
-    /// When the Redis URL is none.
+    /// Returns an error if the Redis URL is not one.
     pub async fn connect(pool: PgPool, config: QueueConfig) -> Result<Self, QueueError> {
         crate::metrics::describe();
         let client = Client::open(config.redis_url.as_str()).map_err(QueueError::Broker)?;
@@ -267,8 +267,8 @@ impl Queue {
     /// Writes a job into the ledger, in the caller's transaction. [`Queue::push`] the answer after the commit.
     ///
     /// # Errors
-    /// [`QueueError::GroupClosed`] when the group takes no more members, [`QueueError::Payload`] and [`QueueError::Nul`]
-    /// when the ledger could not hold it, else the ledger's.
+    /// Returns [`QueueError::GroupClosed`] if the group takes no more members, [`QueueError::Payload`] or [`QueueError::Nul`] if
+    /// Postgres cannot store the job, or an error if Postgres fails.
     pub async fn enqueue<J: Job>(
         &self,
         conn: &mut PgConnection,
@@ -281,7 +281,7 @@ impl Queue {
     /// Writes any number of jobs, by one statement.
     ///
     /// # Errors
-    /// As [`Queue::enqueue`].
+    /// Returns the errors of [`Queue::enqueue`].
     pub async fn enqueue_all<J: Job>(
         &self,
         conn: &mut PgConnection,
@@ -298,9 +298,9 @@ impl Queue {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 let error = crate::job::chain(&error);
-                warn!(jobs = n, error, "the broker takes no jobs; the sweep will push them");
+                warn!(jobs = n, error, "pushing jobs to the broker failed; the sweep will push them");
             }
-            Err(_) => warn!(jobs = n, "the broker is slow; the sweep will push what is missing"),
+            Err(_) => warn!(jobs = n, "pushing jobs to the broker timed out; the sweep will push what is missing"),
         }
     }
 
@@ -349,7 +349,7 @@ impl Queue {
     /// A group that jobs can be enqueued into until it is sealed.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn create_group(&self, conn: &mut PgConnection, new: NewGroup) -> Result<GroupId, QueueError> {
         groups::create(conn, &new, self.config().payload_limit).await
     }
@@ -357,7 +357,7 @@ impl Queue {
     /// No more members. When all have finished already, this enqueues the join.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn seal_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
         groups::seal(conn, group).await
     }
@@ -367,7 +367,7 @@ impl Queue {
     /// no member can have an effect in the ledger's database; running bodies see their token cancelled within a second.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn cancel_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {
         groups::cancel(conn, group).await
     }
@@ -375,7 +375,7 @@ impl Queue {
     /// How far a group is.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn group(&self, group: GroupId) -> Result<Option<GroupProgress>, QueueError> {
         Ok(groups::progress(self.pool(), group).await?)
     }
@@ -383,7 +383,7 @@ impl Queue {
     /// Locks the job's row at the start of an effect's transaction, when it is still to be done.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn lock(&self, conn: &mut PgConnection, claim: &Claim) -> Result<Fence, QueueError> {
         let held = fence::lock(conn, &[claim.id]).await?;
         Ok(fenced(claim, &held))
@@ -392,7 +392,7 @@ impl Queue {
     /// The same for many jobs whose effects share a transaction, in the order given. Complete those that are held.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn lock_all(&self, conn: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Fence>, QueueError> {
         let ids: Vec<Uuid> = claims.iter().map(|claim| claim.id).collect();
         let held = fence::lock(conn, &ids).await?;
@@ -403,7 +403,7 @@ impl Queue {
     /// locks the group's row. When the commit fails, return the error from the body as usual.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn complete(&self, conn: &mut PgConnection, claim: &Claim) -> Result<Completion, QueueError> {
         self.complete_all(conn, std::slice::from_ref(claim)).await
     }
@@ -412,7 +412,7 @@ impl Queue {
     /// [`Queue::lock_all`] tells which ones to leave out.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn complete_all(&self, conn: &mut PgConnection, claims: &[Claim]) -> Result<Completion, QueueError> {
         let mut jobs: Vec<_> = claims.iter().map(Claim::finished).collect();
         jobs.sort_unstable_by_key(|job| job.id);
@@ -430,7 +430,7 @@ impl Queue {
     /// Make it the last statement before the commit, like [`Queue::complete`].
     ///
     /// # Errors
-    /// [`QueueError::GroupClosed`] when the group has failed or was cancelled, else the ledger's.
+    /// Returns [`QueueError::GroupClosed`] if the group has failed or was cancelled, or an error if Postgres fails.
     pub async fn replace<J: Job>(
         &self,
         conn: &mut PgConnection,
@@ -449,7 +449,7 @@ impl Queue {
     /// broker answers, `gristmill_queue_seconds_left`.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
         let depths = stats::depths(&mut *self.pool().acquire().await?).await?;
         self.reset_stale_gauges(&depths);
@@ -477,7 +477,7 @@ impl Queue {
     /// Groups older than `age` that are not closed and whose counters contradict their members; at most a hundred.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn miscounted_groups(&self, age: Duration) -> Result<Vec<Miscounted>, QueueError> {
         audit::miscounted(self.pool(), age, 100).await
     }
@@ -486,7 +486,7 @@ impl Queue {
     /// gone, most likely. At most a hundred.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn unsealed_groups(&self, age: Duration) -> Result<Vec<Unsealed>, QueueError> {
         unsealed::find(self.pool(), age, 100).await
     }
@@ -495,7 +495,7 @@ impl Queue {
     /// failure comes. Nothing: something has happened in it meanwhile. Push the answer after the commit.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn end_unsealed(
         &self,
         conn: &mut PgConnection,
@@ -509,7 +509,7 @@ impl Queue {
     /// the completion and the acknowledgement); of the thousand held longest.
     ///
     /// # Errors
-    /// The ledger's, or the broker's silence.
+    /// Returns an error if Postgres or Redis does not answer, or a statement fails.
     pub async fn stray_leases(&self, queue: &str) -> Result<Vec<Uuid>, QueueError> {
         let mut conn = self.conn();
         let ids = self.broker(queue).leased(&mut conn, 1_000).await.map_err(QueueError::BrokerUnavailable)?;
@@ -521,7 +521,7 @@ impl Queue {
     /// Jobs of `queue` that wait in the broker, and that are leased.
     ///
     /// # Errors
-    /// The broker's silence.
+    /// Returns an error if Redis does not answer.
     pub async fn broker_depth(&self, queue: &str) -> Result<(u64, u64), QueueError> {
         self.broker(queue).depth(&mut self.conn()).await.map_err(QueueError::BrokerUnavailable)
     }
@@ -529,7 +529,7 @@ impl Queue {
     /// Removes jobs and groups that finished at least `age` ago, and ticks that old, in slices.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn prune(&self, age: Duration) -> Result<Pruned, QueueError> {
         prune::prune(self.pool(), age, 2_000).await
     }
@@ -538,7 +538,7 @@ impl Queue {
     /// many; what they kept of their groups goes with the next [`Queue::prune`].
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn prune_dead(&self, age: Duration) -> Result<u64, QueueError> {
         prune::prune_dead(self.pool(), age, 2_000).await
     }

@@ -91,7 +91,7 @@ impl Sweeper {
     /// One whole sweep: everything due, everything unknown to the broker, however fresh.
     ///
     /// # Errors
-    /// The ledger's, or the broker's silence.
+    /// Returns an error if Postgres or Redis does not answer, or a statement fails.
     pub async fn sweep(&mut self) -> Result<Swept, QueueError> {
         self.queue.restore_limits().await?;
         let promoted = self.promote().await?;

@@ -50,7 +50,7 @@ struct Row {
 /// All jobs of this kind that are still to be done, the oldest first.
 ///
 /// # Errors
-/// The ledger's, or [`QueueError::Encode`] for a payload that is none of `J`.
+/// Returns [`QueueError::Encode`] if a payload is not one of `J`, or an error if Postgres fails.
 pub async fn waiting<J: Job>(queue: &Queue) -> Result<Vec<Waiting<J>>, QueueError> {
     let names: Vec<&str> = J::ALIASES.iter().copied().chain([J::NAME]).collect();
     let rows: Vec<Row> = sqlx::query_as(
@@ -143,7 +143,7 @@ pub struct Ran {
 /// pushes (a group's join), so no worker needs to run. [`Options::run_at`] and [`Options::delay`] do not count.
 ///
 /// # Errors
-/// As [`Queue::enqueue`].
+/// Returns the errors of [`Queue::enqueue`].
 pub async fn run_inline<J: Job>(worker: &Worker, job: &J, options: &Options) -> Result<Ran, QueueError> {
     let queue = worker.ledger();
     let options = Options { run_at: None, delay: None, ..options.clone() };

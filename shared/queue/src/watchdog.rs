@@ -1,5 +1,5 @@
-//! A worker that gets nowhere although jobs wait: its connections are made anew, and when that does not help, it says
-//! that it is unwell, so that whoever asks for its health can put another one in its place.
+//! Watches whether a worker makes progress while jobs wait. If it makes none, its connections are replaced; if that does not
+//! help, the worker reports that it is unhealthy, so that it can be restarted.
 
 use std::{
     collections::HashMap,
@@ -21,31 +21,31 @@ pub(crate) async fn watch(queue: Queue, worker_state: WorkerState) {
         let silent = worker_state.stalled(limit);
         renewed.retain(|queue, _| silent.contains(queue));
         if renewed.is_empty() && worker_state.unhealthy_reason().is_some() {
-            info!("the worker gets on again");
+            info!("the worker recovered");
             worker_state.set_unhealthy_reason(None);
         }
         if silent.is_empty() {
             continue;
         }
-        // The ledger tells whether there is a reason to get anywhere; what the broker has is not known now.
+        // Only the ledger can say whether jobs wait: what the broker has is unknown now.
         let backlog = match backlog(queue.pool(), &silent).await {
             Ok(backlog) => backlog,
             Err(error) => {
-                debug!(%error, "the ledger does not say what waits");
+                debug!(%error, "reading the backlog from the ledger failed");
                 continue;
             }
         };
         for name in backlog {
             match renewed.get(&name) {
                 None => {
-                    warn!(queue = name, "jobs wait and none was claimed for {limit:?}: new connections");
+                    warn!(queue = name, "jobs wait and none was claimed for {limit:?}: replacing the connections");
                     metrics::counter!("gristmill_watchdog_reconnects_total", "queue" => name.clone()).increment(1);
                     worker_state.reconnect(&name);
                     renewed.insert(name, Instant::now());
                 }
                 Some(at) if at.elapsed() >= limit && worker_state.unhealthy_reason().is_none() => {
                     let reason = format!("jobs wait in queue `{name}` and none was claimed for {:?}", limit * 2);
-                    error!(queue = name, "the worker is unwell: {reason}");
+                    error!(queue = name, "worker unhealthy: {reason}");
                     worker_state.set_unhealthy_reason(Some(reason));
                 }
                 Some(_) => {}

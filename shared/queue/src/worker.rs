@@ -21,22 +21,23 @@ use crate::{
     watchdog,
 };
 
-/// What a body knows of its run.
+/// What a body gets beside the job.
 #[derive(Clone)]
 pub struct Context {
     /// For [`Queue::lock`] and [`Queue::complete`].
     pub claim: Claim,
     /// The job's name on the wire.
     pub name: Arc<str>,
-    /// Which attempt this is, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
-    /// The last attempt there will be.
+    /// The number of the last attempt.
     pub max_attempts: u32,
-    /// Cancelled when the job is, and when another worker has taken it over. A body that does not heed it is dropped.
+    /// Cancelled when the job is cancelled, and when another worker has taken it over. A body that ignores it is dropped five
+    /// seconds later.
     pub cancel: CancellationToken,
     /// To complete this job and to enqueue others.
     pub queue: Queue,
-    /// On whose behalf it was enqueued.
+    /// The client that the job was enqueued for.
     pub client_id: Option<i32>,
     /// The W3C `traceparent` it was enqueued with. What the body enqueues follows the body.
     pub trace_parent: Option<String>,
@@ -69,7 +70,7 @@ pub(crate) struct Registered {
     pub(crate) call: Arc<Call>,
 }
 
-/// Why a worker could not run.
+/// Why a worker cannot run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
@@ -99,12 +100,12 @@ pub struct WorkerBuilder {
     health: WorkerHealth,
 }
 
-/// Whether a worker gets on. Cheap to clone; may be asked before and after the worker runs.
+/// The health of a worker. Cheap to clone; it can be read before and after the worker runs.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerHealth(Arc<RwLock<Option<WorkerState>>>);
 
 impl WorkerHealth {
-    /// Why the worker is of no use any more; none: it is well. See [`crate::QueueConfig::watchdog`].
+    /// Why the worker is unhealthy. `None` means that it is healthy. See [`crate::QueueConfig::watchdog`].
     #[must_use]
     pub fn unhealthy_reason(&self) -> Option<String> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WorkerState::unhealthy_reason)
@@ -116,35 +117,35 @@ impl WorkerHealth {
 }
 
 impl WorkerBuilder {
-    /// A name for people; the identity is random anyhow.
+    /// Sets the worker's name for people. Its id is random.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// Who asks how it is.
+    /// Sets the handle that health checks read.
     #[must_use]
     pub fn health(mut self, health: WorkerHealth) -> Self {
         self.health = health;
         self
     }
 
-    /// Takes jobs of this queue, at most `concurrency` at a time.
+    /// Runs jobs of this queue, at most `concurrency` at a time.
     #[must_use]
     pub fn queue(mut self, name: impl Into<String>, concurrency: usize) -> Self {
         self.queues.push((name.into(), concurrency.max(1)));
         self
     }
 
-    /// The body of job `J`: `.register::<J>(|ctx, job| async move { … })`.
+    /// Sets the body of job `J`: `.register::<J>(|ctx, job| async move { … })`.
     #[must_use]
     pub fn register<J: Job>(mut self, body: impl Body<J>) -> Self {
         enter::<J>(&mut self.bodies, body);
         self
     }
 
-    /// What to do with a job `J` that took down as many workers as it may, instead of declaring it dead. It runs in some
+    /// Sets what runs instead of making a job `J` dead that was lost with as many workers as is allowed. It runs in some
     /// worker of the queue, fenced and under the job's timeout like any other body, and should not touch what may be
     /// deadly. To end well it finishes the job in its own transaction, by [`Queue::replace`] or [`Queue::complete`]; when
     /// it returns `Ok` without that, the job is dead after all. It is asked again when it fails, but for
@@ -210,7 +211,7 @@ impl Worker {
         &self.queue
     }
 
-    /// Whether it gets on, as long as it runs.
+    /// Its health, while it runs.
     #[must_use]
     pub fn health(&self) -> WorkerHealth {
         self.health.clone()
@@ -224,7 +225,7 @@ impl Worker {
     /// within the grace period, and gives back the rest. No fault of an engine ends it.
     ///
     /// # Errors
-    /// When it was built without a queue.
+    /// Returns [`WorkerError::NoQueue`] if the worker was built without a queue.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerError> {
         if self.queues.is_empty() {
             return Err(WorkerError::NoQueue);
@@ -266,7 +267,7 @@ impl Worker {
         let grace = async {
             shutdown.cancelled().await;
             tokio::time::sleep(self.queue.config().grace).await;
-            info!("the grace period is over: running jobs are given back");
+            info!("the grace period is over: running jobs are released");
             give_up.cancel();
             std::future::pending::<()>().await;
         };
@@ -296,9 +297,9 @@ impl Worker {
                     patient = true;
                     tokio::time::sleep(UNPARK_INTERVAL).await;
                 }
-                Ok(jobs) => info!(jobs, "jobs that other workers have parked are tried again"),
+                Ok(jobs) => info!(jobs, "unparked jobs that other workers could not read"),
                 Err(error) => {
-                    warn!(error = crate::job::chain(&error), "parked jobs cannot be looked at; trying again");
+                    warn!(error = crate::job::chain(&error), "looking for parked jobs failed; retrying");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }

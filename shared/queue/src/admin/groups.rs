@@ -48,7 +48,7 @@ impl Groups {
     /// [`crate::Jobs::list`], a page may be short and not be the last.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn list(
         &self,
         filter: &GroupFilter,
@@ -87,7 +87,7 @@ impl Groups {
     /// Everything about one group, if there is such a one.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn get(&self, id: GroupId) -> Result<Option<GroupDetail>, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
         self.get_in(&mut conn, id).await
@@ -96,7 +96,7 @@ impl Groups {
     /// The same as the caller's transaction sees it.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn get_in(&self, conn: &mut PgConnection, id: GroupId) -> Result<Option<GroupDetail>, QueueError> {
         let found: Option<DetailRow> = sqlx::query_as(concat!(
             "select ",

@@ -50,7 +50,7 @@ impl Jobs {
     /// and say by its `next` that there may be more.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn list(&self, filter: &JobFilter, cursor: Option<Uuid>, limit: u16) -> Result<JobPage, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
         page(&mut conn, filter, cursor, limit, PAGE_DEADLINE).await
@@ -59,7 +59,7 @@ impl Jobs {
     /// How many jobs meet the filter. Counting ends at 10,000, and after a second.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn count(&self, filter: &JobFilter) -> Result<JobCount, QueueError> {
         self.count_within(filter, COUNT_DEADLINE).await
     }
@@ -67,7 +67,7 @@ impl Jobs {
     /// As [`Jobs::count`], in less time.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn count_within(&self, filter: &JobFilter, time: Duration) -> Result<JobCount, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
         let started = Instant::now();
@@ -86,7 +86,7 @@ impl Jobs {
     /// Everything about one job, if there is such a one.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn get(&self, id: Uuid) -> Result<Option<JobDetail>, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
         self.get_in(&mut conn, id).await
@@ -95,7 +95,7 @@ impl Jobs {
     /// The same as the caller's transaction sees it.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn get_in(&self, conn: &mut PgConnection, id: Uuid) -> Result<Option<JobDetail>, QueueError> {
         let found: Option<DetailRow> = sqlx::query_as(concat!(
             "select ",

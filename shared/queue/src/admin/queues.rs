@@ -52,7 +52,8 @@ impl Queues {
     /// Every queue that has jobs to do, a worker, or something that was said of it, by name.
     ///
     /// # Errors
-    /// The ledger's. While the broker is silent, what only it knows is none.
+    /// Returns an error if Postgres is unreachable or a statement fails. While Redis does not answer, what
+    /// only Redis knows is `None`.
     pub async fn list(&self) -> Result<Vec<QueueView>, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
         let depths = stats::depths(&mut conn).await?;
@@ -65,7 +66,7 @@ impl Queues {
     /// the broker is silent its workers are not known.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn is_known(&self, name: &str) -> Result<bool, QueueError> {
         let known: bool = sqlx::query_scalar(
             // The states as literals, each by itself: so each is one look at the index of queues.
@@ -89,7 +90,7 @@ impl Queues {
     /// One of them, as it stands; one that nobody has named yet stands empty.
     ///
     /// # Errors
-    /// As [`Queues::list`].
+    /// Returns the errors of [`Queues::list`].
     pub async fn get(&self, name: &str) -> Result<QueueView, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
         self.get_in(&mut conn, name).await
@@ -99,7 +100,7 @@ impl Queues {
     /// does not answer now.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn pause(&self, name: &str) -> Result<QueueView, QueueError> {
         self.steer(name, QueueAction::Pause).await
     }
@@ -107,7 +108,7 @@ impl Queues {
     /// Its jobs are claimed again. Also ends a drain.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn resume(&self, name: &str) -> Result<QueueView, QueueError> {
         self.steer(name, QueueAction::Resume).await
     }
@@ -116,7 +117,7 @@ impl Queues {
     /// become due meanwhile may run too, if their turn comes before. A queue that is paused is resumed for it.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn drain(&self, name: &str) -> Result<QueueView, QueueError> {
         self.steer(name, QueueAction::Drain).await
     }
@@ -124,7 +125,7 @@ impl Queues {
     /// Pauses, resumes or drains it with the caller's commit. [`Queues::tell`] the broker after it.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn steer_in(
         &self,
         conn: &mut PgConnection,
@@ -146,7 +147,7 @@ impl Queues {
     /// Holds it to these limits unless somebody has said before what it is held to. Workers see them within seconds.
     ///
     /// # Errors
-    /// As [`Queues::set_limits`].
+    /// Returns the errors of [`Queues::set_limits`].
     pub async fn default_limits(&self, name: &str, limits: &Limits) -> Result<(), LimitsError> {
         self.write_limits(name, limits, concat!(set_limits!(), " where not queues.limits_said returning *")).await?;
         Ok(())
@@ -156,7 +157,7 @@ impl Queues {
     /// on: what runs is left to run.
     ///
     /// # Errors
-    /// [`LimitsError::Unusable`] for a limit of zero or a rate that is none, else the ledger's.
+    /// Returns [`LimitsError::Unusable`] for a limit of zero or an impossible rate, or an error if Postgres fails.
     pub async fn set_limits(&self, name: &str, limits: &Limits) -> Result<QueueView, LimitsError> {
         self.write_limits(name, limits, concat!(set_limits!(), " returning *")).await?;
         Ok(self.get(name).await?)

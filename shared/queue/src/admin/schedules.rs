@@ -40,7 +40,7 @@ impl Schedules {
     /// new expression or time zone owes nothing of the past.
     ///
     /// # Errors
-    /// When something of it cannot be, or the ledger's.
+    /// Returns an error if a field has an impossible value, or if Postgres fails.
     pub async fn put(&self, new: &NewSchedule) -> Result<ScheduleView, ScheduleError> {
         let (expression, zone) = check(new, self.queue.config().payload_limit)?;
         let now: jiff_sqlx::Timestamp = sqlx::query_scalar("select now()").fetch_one(self.queue.pool()).await?;
@@ -77,7 +77,7 @@ impl Schedules {
     /// All of them, by name.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn list(&self) -> Result<Vec<ScheduleView>, ScheduleError> {
         views(self.queue.pool(), None).await
     }
@@ -85,7 +85,7 @@ impl Schedules {
     /// One of them.
     ///
     /// # Errors
-    /// [`ScheduleError::NotFound`], or the ledger's.
+    /// Returns [`ScheduleError::NotFound`] if there is no such schedule, or an error if Postgres fails.
     pub async fn get(&self, name: &str) -> Result<ScheduleView, ScheduleError> {
         one(self.queue.pool(), name).await
     }
@@ -93,7 +93,7 @@ impl Schedules {
     /// It does not fire any more, from the answer on. Jobs that it has enqueued stay.
     ///
     /// # Errors
-    /// [`ScheduleError::NotFound`], or the ledger's.
+    /// Returns [`ScheduleError::NotFound`] if there is no such schedule, or an error if Postgres fails.
     pub async fn pause(&self, name: &str) -> Result<ScheduleView, ScheduleError> {
         let mut conn = self.queue.pool().acquire().await?;
         self.pause_in(&mut conn, name).await
@@ -102,7 +102,7 @@ impl Schedules {
     /// The same with the caller's commit.
     ///
     /// # Errors
-    /// As those of [`Schedules::pause`].
+    /// Returns the errors of [`Schedules::pause`].
     pub async fn pause_in(&self, conn: &mut PgConnection, name: &str) -> Result<ScheduleView, ScheduleError> {
         sqlx::query("update schedules set paused = true, updated_at = now() where name = $1 and not paused")
             .bind(name)
@@ -114,7 +114,8 @@ impl Schedules {
     /// It fires again. What would have fired meanwhile neither runs nor counts as missed.
     ///
     /// # Errors
-    /// [`ScheduleError::NotFound`], [`ScheduleError::Cron`] when this binary cannot read it, or the ledger's.
+    /// Returns [`ScheduleError::NotFound`] if there is no such schedule, [`ScheduleError::Cron`] if this binary cannot read it, or
+    /// an error if Postgres fails.
     pub async fn resume(&self, name: &str) -> Result<ScheduleView, ScheduleError> {
         let mut tx = self.queue.pool().begin().await?;
         let resumed = self.resume_in(&mut tx, name).await?;
@@ -125,7 +126,7 @@ impl Schedules {
     /// The same with the caller's commit.
     ///
     /// # Errors
-    /// As those of [`Schedules::resume`].
+    /// Returns the errors of [`Schedules::resume`].
     pub async fn resume_in(&self, conn: &mut PgConnection, name: &str) -> Result<ScheduleView, ScheduleError> {
         let paused: Option<(String, String, jiff_sqlx::Timestamp)> =
             sqlx::query_as("select cron, time_zone, now() from schedules where name = $1 and paused for update")
@@ -149,7 +150,7 @@ impl Schedules {
     /// Enqueues its job at once, also while it is paused. The clock's ticks come as ever.
     ///
     /// # Errors
-    /// [`ScheduleError::NotFound`], or the ledger's.
+    /// Returns [`ScheduleError::NotFound`] if there is no such schedule, or an error if Postgres fails.
     pub async fn run_now(&self, name: &str) -> Result<TickView, ScheduleError> {
         let mut tx = self.queue.pool().begin().await?;
         let tick = self.run_in(&mut tx, name).await?;
@@ -161,7 +162,7 @@ impl Schedules {
     /// The same with the caller's commit. [`Schedules::push`] the tick after it.
     ///
     /// # Errors
-    /// As those of [`Schedules::run_now`].
+    /// Returns the errors of [`Schedules::run_now`].
     pub async fn run_in(&self, conn: &mut PgConnection, name: &str) -> Result<TickView, ScheduleError> {
         loop {
             let now: Option<jiff_sqlx::Timestamp> =
@@ -192,7 +193,7 @@ impl Schedules {
     /// Removes it and its ticks. Jobs that it has enqueued stay.
     ///
     /// # Errors
-    /// [`ScheduleError::NotFound`], or the ledger's.
+    /// Returns [`ScheduleError::NotFound`] if there is no such schedule, or an error if Postgres fails.
     pub async fn delete(&self, name: &str) -> Result<(), ScheduleError> {
         let gone = sqlx::query("delete from schedules where name = $1").bind(name).execute(self.queue.pool()).await?;
         if gone.rows_affected() == 0 {
@@ -204,7 +205,7 @@ impl Schedules {
     /// Its ticks before `cursor`, the newest first, at most 200 of them.
     ///
     /// # Errors
-    /// [`ScheduleError::NotFound`], or the ledger's.
+    /// Returns [`ScheduleError::NotFound`] if there is no such schedule, or an error if Postgres fails.
     pub async fn ticks(&self, name: &str, cursor: Option<Timestamp>, limit: u16) -> Result<TickPage, ScheduleError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let rows: Vec<TickRow> = sqlx::query_as(

@@ -1,4 +1,4 @@
-//! Workers: who there is, and told to go; and how full the broker is that they share.
+//! Lists workers and drains them; and reads the memory of the broker.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::{
     redis::{BrokerMemory, WorkerRegistry, WorkerView},
 };
 
-/// Who asks for a drain does not wait for a broker that is away.
+/// The longest wait for the broker: an operator does not wait for one that is unreachable.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Queue {
-    /// Workers heard of in the last half minute, and what they run.
+    /// Lists the workers that have sent a heartbeat in the last half minute, and what they run.
     ///
     /// # Errors
-    /// The broker's silence.
+    /// Returns an error if Redis does not answer.
     pub async fn workers(&self) -> Result<Vec<WorkerView>, QueueError> {
         self.registry().list(&mut self.conn()).await.map_err(QueueError::BrokerUnavailable)
     }
@@ -26,7 +26,7 @@ impl Queue {
     /// draining, and stays until it is stopped. False: nobody of this id was heard of.
     ///
     /// # Errors
-    /// The broker's silence, or the ledger's.
+    /// Returns an error if Redis or Postgres does not answer, or a statement fails.
     pub async fn drain_worker(&self, id: Uuid) -> Result<bool, QueueError> {
         let mut conn = self.pool().acquire().await?;
         let known = self.drain_worker_in(&mut conn, id).await?;
@@ -40,7 +40,7 @@ impl Queue {
     /// The same with the caller's commit. [`Queue::tell_drain`] after it.
     ///
     /// # Errors
-    /// As those of [`Queue::drain_worker`].
+    /// Returns the errors of [`Queue::drain_worker`].
     pub async fn drain_worker_in(&self, conn: &mut PgConnection, id: Uuid) -> Result<bool, QueueError> {
         let known = self.registry().is_known(&mut self.conn(), id).await.map_err(QueueError::BrokerUnavailable)?;
         if known {
@@ -57,9 +57,11 @@ impl Queue {
         match tokio::time::timeout(BROKER_TIMEOUT, self.told_to_drain(&[id])).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::debug!(worker = %id, error = crate::job::chain(&error), "the sweep will tell the worker");
+                tracing::debug!(worker = %id, error = crate::job::chain(&error), "sending the drain order failed; the sweep will send it");
             }
-            Err(_) => tracing::debug!(worker = %id, "the broker is slow; the sweep will tell the worker"),
+            Err(_) => {
+                tracing::debug!(worker = %id, "the broker is slow; sending the drain order failed; the sweep will send it")
+            }
         }
     }
 
@@ -89,7 +91,7 @@ impl Queue {
     /// `gristmill_broker_memory_limit_bytes` (0: no limit).
     ///
     /// # Errors
-    /// The broker's silence.
+    /// Returns an error if Redis does not answer.
     pub async fn broker_memory(&self) -> Result<BrokerMemory, QueueError> {
         let memory = BrokerMemory::ask(&mut self.conn()).await.map_err(QueueError::BrokerUnavailable)?;
         metrics::gauge!("gristmill_broker_memory_bytes").set(memory.used as f64);

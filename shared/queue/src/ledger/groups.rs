@@ -79,7 +79,7 @@ impl JobSpec {
     /// The given job with its own consts.
     ///
     /// # Errors
-    /// When the payload does not serialize.
+    /// Returns an error if the payload does not serialize.
     pub fn of<J: Job>(job: &J) -> Result<Self, QueueError> {
         Ok(Self {
             name: J::NAME.into(),

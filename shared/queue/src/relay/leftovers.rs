@@ -140,7 +140,7 @@ impl Leftovers {
             return Ok(lost);
         }
         self.found = true;
-        debug!(queue = name, jobs = gone.len(), "nobody is to do these any more: the broker has forgotten them");
+        debug!(queue = name, jobs = gone.len(), "removed jobs from the broker that the ledger no longer wants");
         metrics::counter!("gristmill_relay_forgotten_total").increment(gone.len() as u64);
         // Who was redriven since the ledger was asked found the broker knowing the job, and pushed nothing.
         let gone: Vec<Uuid> = gone.iter().filter_map(|id| id.parse().ok()).collect();

@@ -1,5 +1,6 @@
-//! Who can read a job. A worker says once, with its heartbeats, which jobs it knows, so that one that does not know a job
-//! leaves it to one that does, whatever their versions are called. Where nobody does, the job is parked.
+//! Which workers can read a job. Every worker reports the jobs that it knows with its first heartbeat, so that a worker that
+//! does not know a job releases it to one that does, whatever their versions are called. If no worker knows it, the job is
+//! parked.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,15 +19,15 @@ use crate::{
 mod others;
 pub(super) use others::Others;
 
-/// Until a job that was left to others is in line again.
+/// How long until a job that was released to other workers is back in line.
 pub(super) const REQUEUE_DELAY: Duration = Duration::from_millis(500);
-/// As old a look at the list of workers may be to leave a job to one of them: they speak every two seconds.
+/// How old a read of the worker registry may be to release a job to one of them: they send heartbeats every two seconds.
 const MAX_LIST_AGE: Duration = Duration::from_secs(1);
-/// Who lives has said so again in this time: two heartbeats, and a moment.
+/// Every live worker has sent a heartbeat within this time: two of their intervals, and a margin.
 const LIST_SETTLE_TIME: Duration = Duration::from_secs(5);
 
 impl Runner {
-    /// What runs this job, or why this worker cannot read it.
+    /// The body of this job, or why this worker cannot read it.
     pub(super) fn body(&self, job: &Envelope<'_>) -> Result<&Registered, String> {
         match self.bodies.get(&*job.name) {
             Some(body) if job.version <= body.version => Ok(body),
@@ -38,7 +39,7 @@ impl Runner {
         }
     }
 
-    /// Leaves a job that this worker cannot read, for the reason `why`, to those that can; parks it when there are none.
+    /// Releases a job that this worker cannot read to workers that can; parks it, for the reason `why`, if there are none.
     pub(super) async fn leave_or_park(
         &self,
         delivery: &Delivery,
@@ -47,7 +48,7 @@ impl Runner {
         why: String,
     ) -> Result<(), Release> {
         let queue = &*delivery.queue;
-        // Not by a broker: there are no others.
+        // Not delivered by a broker: there are no other workers.
         if delivery.lease_check.is_none() {
             return self.park(claim, queue, &job.name, why).await;
         }
@@ -61,7 +62,7 @@ impl Runner {
         self.look_around(queue, job).await
     }
 
-    /// Whether a live worker of this queue can read this job, or nobody can say.
+    /// Whether a live worker of this queue can read this job, or that is unknown.
     pub(super) async fn may_be_read(&self, queue: &str, job: &Envelope<'_>) -> Result<bool, Release> {
         for age in [MAX_LIST_AGE, Duration::ZERO] {
             match self.within_grace(self.others.seen(&self.queue, age)).await? {
@@ -70,7 +71,12 @@ impl Runner {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    debug!(error = chain(&error), queue, name = &*job.name, "nobody can say who knows this job");
+                    debug!(
+                        error = chain(&error),
+                        queue,
+                        name = &*job.name,
+                        "reading the worker registry failed: the job may be readable elsewhere"
+                    );
                     return Ok(true);
                 }
             }
@@ -78,25 +84,33 @@ impl Runner {
         Ok(!self.others.list_is_complete(LIST_SETTLE_TIME))
     }
 
-    /// A worker that can read a job may have come between the last look and the ledger's commit: it has not seen the job
-    /// parked, so it is told. One that comes later sees it, as it is in the list before it looks.
+    /// A worker that can read the job may have started between the last read of the registry and the ledger's commit. It has
+    /// not seen the job parked, so the job is unparked for it. A worker that starts later sees the job, because it is in the
+    /// registry before it looks.
     async fn look_around(&self, queue: &str, job: &Envelope<'_>) -> Result<(), Release> {
         match self.within_grace(self.others.seen(&self.queue, Duration::ZERO)).await? {
             Ok(workers) if workers.iter().any(|worker| reads(worker, queue, &job.name, job.version)) => {
                 let jobs = [KnownJob { name: job.name.to_string(), version: job.version }];
                 match self.within_grace(self.queue.unpark("", &[queue.to_owned()], &jobs, false)).await? {
-                    Ok(jobs) => info!(jobs, queue, name = &*job.name, "a worker has come that knows this job"),
-                    Err(error) => warn!(error = chain(&error), queue, "parked jobs wait for the next look"),
+                    Ok(jobs) => info!(
+                        jobs,
+                        queue,
+                        name = &*job.name,
+                        "a worker that can read this job has started: it is tried again"
+                    ),
+                    Err(error) => {
+                        warn!(error = chain(&error), queue, "unparking jobs failed; they are tried again later")
+                    }
                 }
             }
             Ok(_) => {}
-            Err(error) => debug!(error = chain(&error), queue, "nobody can say who has come"),
+            Err(error) => debug!(error = chain(&error), queue, "reading the worker registry failed"),
         }
         Ok(())
     }
 }
 
-/// Waits until the list of workers has this one, with all its queues.
+/// Waits until the registry lists this worker, with all its queues.
 pub(crate) async fn is_registered(queue: &Queue, id: Uuid, queues: &[String]) {
     loop {
         match queue.workers().await {
@@ -107,7 +121,7 @@ pub(crate) async fn is_registered(queue: &Queue, id: Uuid, queues: &[String]) {
                     return;
                 }
             }
-            Err(error) => debug!(error = chain(&error), "nobody can say who works"),
+            Err(error) => debug!(error = chain(&error), "reading the worker registry failed; retrying"),
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -128,8 +142,8 @@ pub(crate) fn jobs(bodies: &HashMap<&'static str, Registered>) -> Vec<KnownJob> 
     jobs
 }
 
-/// Who parks a job (`jobs.parked_by`): a binary's version, and which jobs it knows. Where both are the same, trying the
-/// job again would come to the same. The digits are those of FNV-1a, which stays the same from build to build.
+/// The reader that parks a job (`jobs.parked_by`): a binary's version, and the jobs that it knows. A reader with the same of
+/// both would park the job again. The digits are an FNV-1a hash, which is the same in every build.
 pub(crate) fn reader(version: &str, bodies: &HashMap<&'static str, Registered>) -> String {
     let known = jobs(bodies).into_iter().flat_map(|job| format!("{}@{} ", job.name, job.version).into_bytes());
     let hash = known

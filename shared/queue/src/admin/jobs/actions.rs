@@ -99,7 +99,7 @@ impl Jobs {
     /// go on. Each slice commits by itself. Jobs enqueued meanwhile are not looked at.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn act(
         &self,
         action: JobAction,
@@ -126,7 +126,7 @@ impl Jobs {
     /// Cancels every job of the filter.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn cancel(&self, filter: &JobFilter) -> Result<Acted, QueueError> {
         self.act(JobAction::Cancel, filter, None, Duration::MAX).await
     }
@@ -134,7 +134,7 @@ impl Jobs {
     /// Runs every job of the filter again that has ended badly; at most `per_second` of them start a second.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn redrive(&self, filter: &JobFilter, per_second: Option<f64>) -> Result<Acted, QueueError> {
         self.act(JobAction::Redrive { per_second }, filter, None, Duration::MAX).await
     }
@@ -142,7 +142,7 @@ impl Jobs {
     /// Gives every job of the filter up that has ended badly.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn discard(&self, filter: &JobFilter) -> Result<Acted, QueueError> {
         self.act(JobAction::Discard, filter, None, Duration::MAX).await
     }

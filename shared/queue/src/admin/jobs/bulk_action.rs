@@ -37,7 +37,7 @@ impl Jobs {
     /// Begins an action on the jobs that meet the filter, in transactions of the caller's. Does nothing yet.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn begin(
         &self,
         conn: &mut PgConnection,
@@ -87,7 +87,7 @@ impl Acting {
     /// Acts on the next slice, in the caller's transaction. `false`: there was nothing to do in it.
     ///
     /// # Errors
-    /// The ledger's.
+    /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn step(&mut self, conn: &mut PgConnection) -> Result<bool, QueueError> {
         if !self.idle.is_empty() {
             let (settled, joins) = self.queue.cancel_held_by_nobody(conn, &std::mem::take(&mut self.idle)).await?;

@@ -1,4 +1,4 @@
-//! What is said of a queue stands in the ledger; the broker has a copy, because claims ask for it.
+//! The ledger has the limits of a queue and whether it is paused; the broker has a copy, which every claim reads.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tracing::{debug, info};
 
 use crate::{Queue, QueueError, redis::Limits};
 
-/// An operator does not wait for a broker that is away.
+/// The longest wait for the broker: an operator does not wait for one that is unreachable.
 pub(super) const BROKER_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -35,12 +35,16 @@ impl QueueRow {
 }
 
 impl Queue {
-    /// Copies it now, or leaves that to the sweep.
+    /// Copies the row now, or leaves that to the sweep.
     pub(super) async fn sync_soon(&self, row: &QueueRow) {
         match tokio::time::timeout(BROKER_TIMEOUT, self.copy(row)).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => debug!(queue = row.name, %error, "the sweep will tell the broker"),
-            Err(_) => debug!(queue = row.name, "the broker is slow; the sweep will tell it"),
+            Ok(Err(error)) => {
+                debug!(queue = row.name, %error, "copying the queue's limits to the broker failed; the sweep will do it")
+            }
+            Err(_) => {
+                debug!(queue = row.name, "copying the queue's limits to the broker timed out; the sweep will do it")
+            }
         }
     }
 
@@ -49,7 +53,7 @@ impl Queue {
         self.broker(&row.name).set_limits(&mut self.conn(), version, row.paused, &row.limits()).await
     }
 
-    /// Pauses the queues that have drained, and makes every copy what the ledger says.
+    /// Pauses the queues that have drained, and copies every row to the broker.
     pub(crate) async fn restore_limits(&self) -> Result<(), QueueError> {
         let drained: Vec<String> = sqlx::query_scalar(
             "update queues q set paused = true, draining_at = null, updated_at = clock_timestamp()

@@ -1,4 +1,4 @@
-//! The workers there are, looked up by one at a time, and how often jobs may be left to them.
+//! Reads the worker registry, one call at a time, and limits how often jobs are released to other workers.
 
 use std::{
     sync::Arc,
@@ -9,8 +9,8 @@ use tokio::sync::Mutex;
 
 use crate::{Queue, QueueError, WorkerView, redis::WorkerState};
 
-/// Between two jobs that a process leaves to others: 500 a second at most, so that a long line of them is passed by, and
-/// neither Redis nor the processor is busy with it.
+/// Between two jobs that a process releases to others: at most 500 per second, so that it gets past a long line of them and
+/// keeps neither Redis nor the processor busy.
 const MIN_INTERVAL: Duration = Duration::from_millis(2);
 
 pub(in crate::run) struct Others {
@@ -25,12 +25,12 @@ struct Look {
 }
 
 impl Others {
-    /// Of this worker.
+    /// The other workers, as this worker sees them.
     pub(in crate::run) fn new(worker_state: WorkerState) -> Self {
         Self { seen: Mutex::default(), turn: Mutex::new(Instant::now()), worker_state }
     }
 
-    /// The list as it was `age` ago, or later. All who ask while somebody looks share the next look.
+    /// The registry as it was `age` ago, or later. Calls during a read share the next one.
     pub(super) async fn seen(&self, queue: &Queue, age: Duration) -> Result<Arc<[WorkerView]>, QueueError> {
         let asked = Instant::now();
         let mut seen = self.seen.lock().await;
@@ -45,12 +45,12 @@ impl Others {
         Ok(workers)
     }
 
-    /// Whether whoever lives must be in the list: it has not been new, or lost, for so long.
+    /// Whether every live worker must be listed: the registry has been complete for `age`.
     pub(super) fn list_is_complete(&self, age: Duration) -> bool {
         self.worker_state.registered_for().is_some_and(|heard| heard >= age)
     }
 
-    /// Waits until another job may be left.
+    /// Waits until another job may be released.
     pub(super) async fn turn(&self) {
         let mut turn = self.turn.lock().await;
         tokio::time::sleep_until((*turn).into()).await;
