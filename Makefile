@@ -28,7 +28,7 @@ test:
 test-chaos: setup
 	cargo run --release --package gristmill -- chaos --minutes 3
 
-## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts, subjects of commits
+## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts, subjects of commits, words of the documents
 check: tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
@@ -37,6 +37,7 @@ check: tools
 	cargo machete
 	@sh scripts/rules
 	@sh scripts/commits
+	@sh scripts/words
 
 ## document  holds the API's document against linters, clients made of it, and Schemathesis, as CI does; installs Node.js and Python
 document: document-tools

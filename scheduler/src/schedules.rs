@@ -1,4 +1,4 @@
-//! The schedules that come along: bills, reminders of them, and payments of claims that are tried anew.
+//! The schedules that come along: bills, reminders of them, and payments of claims that are tried again.
 
 use std::time::Duration;
 

@@ -30,6 +30,7 @@ mod steering;
 mod traces;
 mod up;
 mod webhooks;
+mod words;
 
 use std::{
     path::Path,

@@ -122,7 +122,7 @@ pub struct SchedulerConfig {
     #[arg(long, env = "GRISTMILL_DUNNING_SCHEDULE", default_value = "*/10 * * * *", value_name = "CRON")]
     pub dunning_schedule: String,
 
-    /// When payments of claims that have failed for good are tried anew, as a cron expression in UTC; `off` for never
+    /// When payments of claims that have failed for good are tried again, as a cron expression in UTC; `off` for never
     #[arg(long, env = "GRISTMILL_PAYMENTS_REDRIVE_SCHEDULE", default_value = "*/10 * * * *", value_name = "CRON")]
     pub payments_redrive_schedule: String,
 }
