@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use gristmill_platform::{engines::Engines, testing};
 
-use self::{asked::Asked, filled::Filled, knowledge::Knowledge, support::Api};
+use self::{asked::RouteRequest, filled::Filled, knowledge::Knowledge, support::Api};
 
 /// What p99 of each should be below.
 const GOAL: Duration = Duration::from_millis(200);
@@ -110,7 +110,7 @@ async fn restore(api: &Api, filled: &Filled, n: usize) {
 }
 
 /// The route and its filters, without ids.
-fn name(asked: &Asked) -> String {
+fn name(asked: &RouteRequest) -> String {
     let filters = asked.path.split_once('?').map_or("", |(_, query)| query);
     let short = |filter: &str| match filter.split_once('=') {
         Some((name, id)) if id.len() == 36 => format!("{name}=…"),

@@ -14,7 +14,7 @@ use crate::{
     hub::Hub,
     lanes::Lanes,
     quota::Quotas,
-    routes::{Asked, gathering},
+    routes::{SingleRequest, gathering},
 };
 
 /// What handlers work with. Cheap to clone.
@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     /// Who may ask the database at the same time.
     pub(crate) lanes: Lanes,
     /// Enters single requests for merchants.
-    pub(crate) normalizing: Batcher<Asked, Uuid>,
+    pub(crate) normalizing: Batcher<SingleRequest, Uuid>,
     pub(crate) keys: Keys,
     /// Ends what a key has begun once it is revoked.
     pub(crate) revocations: Revocations,

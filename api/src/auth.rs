@@ -31,9 +31,9 @@ type KeyHash = [u8; 32];
 /// How long a revoked key still works, at most.
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// Keys remembered at the same time; beyond it, the expired ones go.
-const MANY: usize = 10_000;
+const MAX_CACHED_KEYS: usize = 10_000;
 /// How long to wait for the database before saying that it is away.
-const PATIENCE: Duration = Duration::from_secs(5);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lets a request through if it has a key, and tells the handlers whose.
 pub(crate) async fn require_key(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
@@ -115,7 +115,7 @@ impl Keys {
         if let Some(client) = self.remembered(&hash) {
             return Ok((client, hash));
         }
-        let client = tokio::time::timeout(PATIENCE, keys::authenticate(pool, key))
+        let client = tokio::time::timeout(DATABASE_TIMEOUT, keys::authenticate(pool, key))
             .await
             .map_err(Problem::unavailable)??
             .ok_or_else(|| unauthorized("The key is unknown or revoked."))?;
@@ -131,10 +131,10 @@ impl Keys {
 
     fn remember(&self, hash: KeyHash, client: Client) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MANY {
+        if known.len() >= MAX_CACHED_KEYS {
             known.retain(|_, (_, since)| since.elapsed() < REMEMBERED);
         }
-        if known.len() < MANY {
+        if known.len() < MAX_CACHED_KEYS {
             known.insert(hash, (client, Instant::now()));
         }
     }

@@ -6,8 +6,8 @@ mod decode;
 mod disposition;
 mod doors;
 mod form;
-mod patient;
 mod problem;
+mod timeout_body;
 
 use std::{error::Error, io, time::Duration};
 
@@ -17,7 +17,7 @@ use futures::stream::BoxStream;
 pub(crate) use charset::charset;
 pub(crate) use decode::{Encoding, decode, encoding};
 pub(crate) use form::{Form, boundary};
-pub(crate) use patient::Patient;
+pub(crate) use timeout_body::Patient;
 
 /// The bytes of a file.
 pub(crate) type Bytestream = BoxStream<'static, Result<Bytes, BodyError>>;

@@ -19,10 +19,10 @@ pub(crate) use frame::{END, Frame};
 pub(crate) use watch::{Start, seen_the_end, watch};
 
 /// Events that a watcher may be behind before it has to read history.
-const BEHIND: usize = 256;
+const CHANNEL_CAPACITY: usize = 256;
 
 /// How long a watcher waits for the database: events must not wait for it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The watched uploads and who watches them. Cheap to clone.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ enum News {
 
 /// What the database says of an upload.
 #[derive(Debug, Clone)]
-enum Known {
+enum UploadStatus {
     /// It does not answer.
     Nothing,
     /// It is gone.
@@ -53,11 +53,11 @@ enum Known {
 }
 
 /// When it was asked last, and what it said.
-type Asked = Option<(Instant, Known)>;
+type SingleRequest = Option<(Instant, UploadStatus)>;
 
 struct Topic {
     sender: Sender<News>,
-    state: Arc<tokio::sync::Mutex<Asked>>,
+    state: Arc<tokio::sync::Mutex<SingleRequest>>,
 }
 
 /// One watcher's place. Dropping it forgets the topic when it was the last.
@@ -65,7 +65,7 @@ struct Watcher {
     hub: Hub,
     upload_id: Uuid,
     news: Option<Receiver<News>>,
-    state: Arc<tokio::sync::Mutex<Asked>>,
+    state: Arc<tokio::sync::Mutex<SingleRequest>>,
 }
 
 impl Hub {
@@ -77,7 +77,7 @@ impl Hub {
         let mut topics = self.0.topics.lock().unwrap_or_else(PoisonError::into_inner);
         let topic = topics.entry(upload_id).or_insert_with(|| {
             metrics::gauge!("gristmill_watched_uploads").increment(1);
-            Topic { sender: broadcast::channel(BEHIND).0, state: Arc::default() }
+            Topic { sender: broadcast::channel(CHANNEL_CAPACITY).0, state: Arc::default() }
         });
         metrics::gauge!("gristmill_watchers").increment(1);
         Watcher { hub: self.clone(), upload_id, news: Some(topic.sender.subscribe()), state: topic.state.clone() }
@@ -103,21 +103,21 @@ impl Hub {
 
 impl Watcher {
     /// The upload as the database has it, asked at most once in `age` for all watchers of it together.
-    async fn upload(&self, pool: &PgPool, age: Duration) -> Known {
+    async fn upload(&self, pool: &PgPool, age: Duration) -> UploadStatus {
         let mut asked = self.state.lock().await;
         if let Some((when, known)) = &*asked
             && when.elapsed() < age
         {
             return known.clone();
         }
-        let known = match tokio::time::timeout(PATIENCE, read::by_id(pool, self.upload_id)).await {
-            Ok(Ok(Some(upload))) => Known::Upload(Box::new(upload)),
-            Ok(Ok(None)) => Known::Gone,
+        let known = match tokio::time::timeout(DATABASE_TIMEOUT, read::by_id(pool, self.upload_id)).await {
+            Ok(Ok(Some(upload))) => UploadStatus::Upload(Box::new(upload)),
+            Ok(Ok(None)) => UploadStatus::Gone,
             Ok(Err(error)) => {
                 tracing::warn!(upload_id = %self.upload_id, %error, "the state of a watched upload cannot be read");
-                Known::Nothing
+                UploadStatus::Nothing
             }
-            Err(_) => Known::Nothing,
+            Err(_) => UploadStatus::Nothing,
         };
         *asked = Some((Instant::now(), known.clone()));
         known

@@ -161,7 +161,7 @@ struct Run {
 }
 
 #[derive(sqlx::FromRow)]
-struct Kept {
+struct StoredAnswer {
     fingerprint: Vec<u8>,
     status: Option<i16>,
     content_type: Option<String>,
@@ -193,7 +193,7 @@ impl Run {
             if begun.rows_affected() > 0 {
                 return Ok(None);
             }
-            let kept: Option<Kept> = sqlx::query_as(
+            let kept: Option<StoredAnswer> = sqlx::query_as(
                 "select fingerprint, status, content_type, location, body,
                         provisional and created_at >= now() - $3 * interval '1 millisecond' as running
                  from idempotent_requests where client_id = $1 and key = $2",
@@ -210,7 +210,7 @@ impl Run {
         }
     }
 
-    fn again(&self, kept: Kept) -> Result<Response> {
+    fn again(&self, kept: StoredAnswer) -> Result<Response> {
         if kept.fingerprint != self.fingerprint {
             return Err(Problem::new(
                 Code::KeyReused,

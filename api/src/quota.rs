@@ -44,7 +44,7 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// A Redis that does not answer at once is not waited for.
-const PATIENCE: Duration = Duration::from_millis(500);
+const REDIS_TIMEOUT: Duration = Duration::from_millis(500);
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -68,8 +68,8 @@ impl Quotas {
         );
         metrics::counter!("gristmill_quota_unknown_total").increment(0);
         let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(PATIENCE))
-            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(REDIS_TIMEOUT))
+            .set_connection_timeout(Some(REDIS_TIMEOUT))
             .set_number_of_retries(0);
         let connection = Client::open(redis_url)?.get_connection_manager_lazy(config)?;
         Ok(Self { connection, namespace: namespace.to_owned() })

@@ -24,7 +24,7 @@ mod usage;
 mod webhooks;
 mod workers;
 
-pub(crate) use normalizations::{Asked, gathering};
+pub(crate) use normalizations::{SingleRequest, gathering};
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ use crate::{
 use described::Described;
 
 /// How long a request that only reads may take to find its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// And a statement of it: what goes on after its request was given up would keep others from a connection.
 pub(crate) const STATEMENT: Duration = Duration::from_secs(8);
 
@@ -190,7 +190,7 @@ fn tree(
 
 /// A database that is gone is waited for, but not for as long as an upload waits.
 async fn bounded(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+    match tokio::time::timeout(READ_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(elapsed) => Problem::unavailable(elapsed).into_response(),
     }

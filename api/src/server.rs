@@ -2,7 +2,7 @@
 
 mod connection;
 mod linger;
-mod unread;
+mod unread_body;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::connection::Connections;
 
 /// How long interrupted requests may take to clean up and answer, after the grace period.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A bound API, not serving yet.
 pub struct Server {
@@ -49,10 +49,10 @@ impl Server {
         if !connections.ended_within(self.config.api_grace).await {
             tracing::warn!("the grace period is over: uploads that still arrive are broken off");
             self.stop_bodies.cancel();
-            connections.ended_within(LAST_WORDS).await;
+            connections.ended_within(CLEANUP_TIMEOUT).await;
         }
         connections.abandon();
         self.tasks.close();
-        let _ = tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await;
+        let _ = tokio::time::timeout(CLEANUP_TIMEOUT, self.tasks.wait()).await;
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Rows {
 }
 
 /// How long a file took.
-pub(crate) struct Sent {
+pub(crate) struct UploadTiming {
     /// First byte sent → everything stored (the `202`).
     pub(crate) accepted: Duration,
     /// First byte sent → `completed` seen on the event stream.
@@ -38,7 +38,7 @@ pub(crate) struct Sent {
 }
 
 /// Sends a file and waits for its end on the event stream.
-pub(crate) async fn send(stack: &Stack, file: &Path, force: bool) -> anyhow::Result<Sent> {
+pub(crate) async fn send(stack: &Stack, file: &Path, force: bool) -> anyhow::Result<UploadTiming> {
     let client = reqwest::Client::new();
     let body = ReaderStream::with_capacity(tokio::fs::File::open(file).await?, 256 * 1024);
     let length = tokio::fs::metadata(file).await?.len();
@@ -59,7 +59,7 @@ pub(crate) async fn send(stack: &Stack, file: &Path, force: bool) -> anyhow::Res
     let upload = watch(stack, &upload.id).await?;
     let completed = since.elapsed();
     ensure!(upload.state == "completed", "{upload:?}");
-    Ok(Sent { accepted, completed, upload })
+    Ok(UploadTiming { accepted, completed, upload })
 }
 
 /// Reads an upload's events to the last one.

@@ -23,7 +23,7 @@ const WAITS: Duration = Duration::from_secs(600);
 /// What the sender takes for the small file, so that it is still coming in when much of it is loaded.
 const SENDING: Duration = Duration::from_secs(10);
 /// After this nobody comes back.
-const LONGEST: Duration = Duration::from_secs(1_200);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(1_200);
 
 struct Recovered {
     wal: u64,
@@ -78,7 +78,7 @@ async fn killed(stack: &Stack, file: &Path, rows: u64, sending: Duration, share:
         .send();
     let kill = async {
         while (sent.load(Relaxed) as f64) < share * length as f64 {
-            ensure!(since.elapsed() < LONGEST, "nobody takes the file");
+            ensure!(since.elapsed() < GIVE_UP_AFTER, "nobody takes the file");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         kill(stack).await
@@ -108,7 +108,7 @@ async fn kill(stack: &Stack) -> anyhow::Result<(u64, Duration)> {
     let since = Instant::now();
     ensure!(Command::new("kill").args(["-9", &pid]).status()?.success(), "Postgres cannot be killed");
     // Its processes see that it is gone, and some answer for a moment.
-    while Path::new(&format!("/proc/{pid}")).exists() && since.elapsed() < LONGEST {
+    while Path::new(&format!("/proc/{pid}")).exists() && since.elapsed() < GIVE_UP_AFTER {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     loop {
@@ -117,7 +117,7 @@ async fn kill(stack: &Stack) -> anyhow::Result<(u64, Duration)> {
         {
             return Ok((u64::try_from(wal)?, since.elapsed()));
         }
-        ensure!(since.elapsed() < LONGEST, "Postgres does not come back");
+        ensure!(since.elapsed() < GIVE_UP_AFTER, "Postgres does not come back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -134,7 +134,7 @@ async fn ended(stack: &Stack, id: &str) -> anyhow::Result<Upload> {
         {
             return Ok(upload);
         }
-        ensure!(since.elapsed() < LONGEST, "the upload does not end");
+        ensure!(since.elapsed() < GIVE_UP_AFTER, "the upload does not end");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -2,16 +2,16 @@
 
 mod bodies;
 mod check;
-mod fleet;
-mod load;
+mod cluster;
+mod inject;
 mod plan;
+mod processes;
 mod proxy;
-mod quiet;
+mod quiesce;
 mod recovery;
 mod report;
 mod role;
-mod stage;
-mod strike;
+mod workload;
 
 pub(crate) use role::ChaosRole;
 
@@ -25,7 +25,7 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use self::{check::Finding, load::Asked, report::Report, stage::Stage};
+use self::{check::Finding, cluster::Cluster, report::Report, workload::Workload};
 use crate::shutdown;
 
 /// Kill, stop and cut off processes and private engines at random while they work, and check that nothing is lost or
@@ -66,13 +66,13 @@ impl Chaos {
         let folder = self.data_dir.clone().unwrap_or_else(temporary);
         eprintln!("seed {seed}; data and logs in {}", folder.display());
 
-        let stage = Stage::set(&folder, self.workers.max(1)).await?;
+        let stage = Cluster::set(&folder, self.workers.max(1)).await?;
         let outcome = tokio::select! {
             report = perform(&stage, seed, length, self.workers.max(1)) => report,
             () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before the end")),
         };
         let keep = self.data_dir.is_some() || !outcome.as_ref().is_ok_and(Report::passed);
-        stage.strike_set(keep).await?;
+        stage.tear_down(keep).await?;
         let report = outcome?;
         print!("{report}");
         if let Some(path) = &self.report {
@@ -90,14 +90,14 @@ fn write(path: &Path, report: &Report) -> anyhow::Result<()> {
     std::fs::write(path, report.to_string()).with_context(|| format!("cannot write {}", path.display()))
 }
 
-async fn perform(stage: &Stage, seed: u64, length: Duration, workers: usize) -> anyhow::Result<Report> {
+async fn perform(stage: &Cluster, seed: u64, length: Duration, workers: usize) -> anyhow::Result<Report> {
     let planned = plan::plan(seed, length);
-    let asked = Asked::default();
+    let workload = Workload::default();
     let (stop_load, heal, stop_watch) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let acts = async {
         let _stop_watch = stop_watch.clone().drop_guard();
-        let (_, struck) = tokio::join!(load::load(stage, seed, &asked, &stop_load), async {
-            tokio::join!(strike::strike_all(stage, &planned, &heal), async {
+        let (_, struck) = tokio::join!(workload::load(stage, seed, &workload, &stop_load), async {
+            tokio::join!(inject::strike_all(stage, &planned, &heal), async {
                 tokio::time::sleep(length).await;
                 stop_load.cancel();
                 heal.cancel();
@@ -106,15 +106,15 @@ async fn perform(stage: &Stage, seed: u64, length: Duration, workers: usize) -> 
         });
         let struck = struck?;
         stage.heal();
-        let quiet = quiet::quiet(stage).await?;
+        let quiet = quiesce::quiet(stage).await?;
         // two audits more
         tokio::time::sleep(Duration::from_secs(4)).await;
         anyhow::Ok((struck, quiet))
     };
-    let (acts, ended) = tokio::join!(acts, strike::watch(stage, &stop_watch));
+    let (acts, ended) = tokio::join!(acts, inject::watch(stage, &stop_watch));
     let ((struck, quiet), ended) = (acts?, ended?);
-    let mut findings = check::all(stage, &asked).await?;
-    let recoveries = recovery::recoveries(&stage.pool, &asked, &struck).await?;
+    let mut findings = check::all(stage, &workload).await?;
+    let recoveries = recovery::recoveries(&stage.pool, &workload, &struck).await?;
     findings.push(Finding { promise: "no process ended by itself", counted: "all roles".into(), wrong: ended });
     let wrong = stage.stop_members().await;
     findings.push(Finding { promise: "every process stops in good order", counted: "all roles".into(), wrong });

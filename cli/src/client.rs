@@ -7,16 +7,16 @@ mod bills;
 mod cancel;
 mod claims;
 mod confirm;
-mod failure;
+mod error;
 mod generate;
 mod groups;
 mod health;
 mod human;
 mod jobs;
 mod mail;
-mod meter;
 mod newest;
 mod normalizations;
+mod progress;
 mod queues;
 mod receipt;
 mod rejects;
@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-pub(crate) use failure::Failure;
+pub(crate) use error::Failure;
 pub(crate) use human::table;
 
 /// The subcommands of this module.

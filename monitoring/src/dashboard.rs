@@ -3,20 +3,20 @@
 //! Pages are rendered here, by typed templates; what moves is rendered again while somebody looks, once for all who look
 //! at the same, and morphed into place. Reads go through the functions that the API uses.
 
-mod act;
+mod actions;
 mod app;
 mod assets;
 mod audit;
 mod bill;
 mod chart;
 mod cron;
+mod format;
 mod history;
 mod live;
 mod login;
 mod page;
 mod pages;
-mod say;
-mod secure;
+mod security_headers;
 mod session;
 mod uploads;
 
@@ -40,7 +40,7 @@ impl Dashboard {
         tokio::spawn(history::examine(Arc::clone(&app)));
         let inside = Router::new()
             .route("/live", get(live::live))
-            .route("/act/{*what}", post(act::act))
+            .route("/act/{*what}", post(actions::act))
             .route("/uploads", get(page::page).post(uploads::receive))
             .route("/uploads/{id}/rejects.csv", get(uploads::rejects))
             .route("/bills/{name}", get(bill::page))
@@ -52,8 +52,8 @@ impl Dashboard {
             .route("/assets/{name}", get(assets::asset))
             .merge(inside)
             .layer(CompressionLayer::new())
-            .layer(middleware::from_fn(secure::texts))
-            .layer(middleware::map_response(secure::headers))
+            .layer(middleware::from_fn(security_headers::texts))
+            .layer(middleware::map_response(security_headers::headers))
             .with_state(app)
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 /// A load balancer asks every few seconds and does not wait long.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a role needs to be ready: the schema it was built for, and Redis.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl Health {
 
     async fn postgres(&self) -> Option<Result<(), String>> {
         let pool = self.pool.as_ref()?;
-        let outcome = tokio::time::timeout(PATIENCE, database::ready(pool)).await;
+        let outcome = tokio::time::timeout(CHECK_TIMEOUT, database::ready(pool)).await;
         // what is wrong in detail is for the log: this page is open to everybody who reaches the port
         Some(match outcome {
             Ok(Err(error @ database::NotReady::Database(_))) => {
@@ -85,7 +85,7 @@ impl Health {
             let mut connection = client.get_multiplexed_async_connection().await?;
             broker::examine(&mut connection).await
         };
-        Some(match tokio::time::timeout(PATIENCE, ping).await {
+        Some(match tokio::time::timeout(CHECK_TIMEOUT, ping).await {
             Ok(Ok(None)) => Ok(()),
             Ok(Ok(Some(unfit))) => Err(unfit.to_string()),
             Ok(Err(error)) => {

@@ -18,7 +18,7 @@ use crate::Health;
 
 /// The three routes, for a role that serves HTTP anyway.
 pub fn routes(health: Health) -> Router {
-    let asked = Asked { health, metrics: telemetry::metrics() };
+    let asked = PageQuery { health, metrics: telemetry::metrics() };
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
@@ -27,24 +27,24 @@ pub fn routes(health: Health) -> Router {
 }
 
 #[derive(Clone)]
-struct Asked {
+struct PageQuery {
     health: Health,
     metrics: Metrics,
 }
 
-async fn metrics(State(asked): State<Asked>) -> Response {
+async fn metrics(State(asked): State<PageQuery>) -> Response {
     const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, PROMETHEUS)], asked.metrics.render()).into_response()
 }
 
-async fn healthz(State(asked): State<Asked>) -> Response {
+async fn healthz(State(asked): State<PageQuery>) -> Response {
     match asked.health.unwell() {
         None => "ok\n".into_response(),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
 }
 
-async fn readyz(State(asked): State<Asked>) -> Response {
+async fn readyz(State(asked): State<PageQuery>) -> Response {
     let readiness = asked.health.examine().await;
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()

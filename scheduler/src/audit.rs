@@ -132,7 +132,7 @@ async fn unclosed(env: &Env) -> anyhow::Result<()> {
 /// The books of claims: what was posted lately against what the claims say. Older postings were looked at when they were new,
 /// and are not changed.
 async fn books(env: &Env) -> anyhow::Result<()> {
-    for wrong in gristmill_claims::books::disagreements(&env.pool).await? {
+    for wrong in gristmill_claims::accounting::disagreements(&env.pool).await? {
         violation("books");
         tracing::error!(
             claim_id = %wrong.claim_id, state = wrong.state, owed = %wrong.owed_minor, balance = %wrong.balance_minor,

@@ -27,7 +27,7 @@ use self::untold::Untold;
 use crate::Env;
 
 /// Jobs of one transaction.
-const SLICE: i64 = 500;
+const BATCH_SIZE: i64 = 500;
 
 #[derive(FromRow)]
 struct Ended {
@@ -87,7 +87,7 @@ async fn slice(env: &Env, after: Uuid) -> anyhow::Result<Option<Uuid>> {
          order by id limit $2 for update skip locked",
     )
     .bind(after)
-    .bind(SLICE)
+    .bind(BATCH_SIZE)
     .fetch_all(&mut *tx)
     .await?;
     let Some(last) = ended.last().map(|job| job.id) else { return Ok(None) };
@@ -95,7 +95,7 @@ async fn slice(env: &Env, after: Uuid) -> anyhow::Result<Option<Uuid>> {
     sqlx::query("update jobs set end_seen_at = finished_at where id = any($1)").bind(&seen).execute(&mut *tx).await?;
     tx.commit().await?;
     env.queue.push(jobs).await;
-    Ok((ended.len() as i64 == SLICE).then_some(last))
+    Ok((ended.len() as i64 == BATCH_SIZE).then_some(last))
 }
 
 /// Also returns the jobs of which nothing is left to be ended.

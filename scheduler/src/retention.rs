@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::Env;
 
 /// Rows that one statement removes.
-const SLICE: i64 = 10_000;
+const BATCH_SIZE: i64 = 10_000;
 
 /// Removes finished and dead jobs, ended deliveries and kept mails that are old enough, and what uploads left behind.
 pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
@@ -52,13 +52,13 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
 
 /// Requests of merchants that were answered long ago.
 async fn old_normalizations(env: &Env, keep: Duration) -> anyhow::Result<()> {
-    while gristmill_normalization::requests::prune(&env.pool, keep, SLICE).await? == SLICE.unsigned_abs() {}
+    while gristmill_normalization::requests::prune(&env.pool, keep, BATCH_SIZE).await? == BATCH_SIZE.unsigned_abs() {}
     Ok(())
 }
 
 /// Deliveries of webhooks that have ended, with their attempts: kept as long as jobs are.
 async fn old_deliveries(env: &Env, keep: Duration) -> anyhow::Result<()> {
-    while gristmill_webhooks::deliveries::prune(&env.pool, keep, SLICE).await? == SLICE.unsigned_abs() {}
+    while gristmill_webhooks::deliveries::prune(&env.pool, keep, BATCH_SIZE).await? == BATCH_SIZE.unsigned_abs() {}
     Ok(())
 }
 
@@ -72,10 +72,10 @@ async fn old_reports(env: &Env) -> anyhow::Result<()> {
                   and r.updated_at < now() - interval '1 day' - make_interval(secs => coalesce(s.reports_max_age, 0))
                 limit $1)",
         )
-        .bind(SLICE)
+        .bind(BATCH_SIZE)
         .execute(&env.pool)
         .await?;
-        if removed.rows_affected() < SLICE.unsigned_abs() {
+        if removed.rows_affected() < BATCH_SIZE.unsigned_abs() {
             return Ok(());
         }
     }

@@ -9,7 +9,7 @@ use gristmill_platform::{config::SchedulerConfig, database::through_outage};
 use gristmill_queue::{CatchUp, JobSpec, NewSchedule, Queue, ScheduleError};
 
 /// What switches one off.
-const OFF: &str = "off";
+const DISABLED: &str = "off";
 
 /// Makes the schedules as the configuration wants them; whether they are paused is their operators' business. Waits for a
 /// database that is away for at most `limit`.
@@ -36,7 +36,7 @@ pub(crate) async fn arrange(queue: &Queue, config: &SchedulerConfig, limit: Dura
 
 async fn put(queue: &Queue, name: &str, cron: &str, tick: &JobSpec) -> Result<(), ScheduleError> {
     let schedules = queue.schedules();
-    if cron == OFF {
+    if cron == DISABLED {
         return match schedules.delete(name).await {
             Ok(()) | Err(ScheduleError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),

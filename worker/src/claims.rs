@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gristmill_claims::{
-    books::{self, Paid},
+    accounting::{self, Paid},
     enter,
     jobs::{PayUpload, ProcessPayment, VoidUpload},
     void,
@@ -28,7 +28,7 @@ pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
 
 async fn process(env: Env, context: Context, job: ProcessPayment) -> Result<(), JobError> {
     let Some(mut tx) = begin(&env, &context).await? else { return Ok(()) };
-    match books::pay(&mut tx, job.claim_id).await? {
+    match accounting::pay(&mut tx, job.claim_id).await? {
         Paid::Posted => {
             commit(&env, &context, tx, Enqueued::default()).await?;
             metrics::counter!("gristmill_payments_total").increment(1);
@@ -39,7 +39,7 @@ async fn process(env: Env, context: Context, job: ProcessPayment) -> Result<(), 
             tx.rollback().await?;
             let why = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
             let detail = format!("the account of the plan {plan} is frozen{why}");
-            books::put_off(&env.pool, job.claim_id, &detail).await?;
+            accounting::put_off(&env.pool, job.claim_id, &detail).await?;
             Err(JobError::retry(detail))
         }
     }

@@ -26,13 +26,13 @@ use uuid::Uuid;
 use crate::{Env, load};
 
 /// How long a join waits before it looks again whether the uploads it depends on have ended.
-const WAIT: Duration = Duration::from_millis(300);
+const RETRY_DELAY: Duration = Duration::from_millis(300);
 
 /// Closes an upload whose chunks are all loaded; see the module.
 pub(crate) async fn close_upload(env: Env, context: Context, job: CloseUpload) -> Result<(), JobError> {
     let Some(kind) = verdict(&env, &context, job.upload_id).await? else { return Ok(()) };
     if settle::settle(&env, &context, job.upload_id).await? == settle::Outcome::Wait {
-        return Err(JobError::Snooze(WAIT));
+        return Err(JobError::Snooze(RETRY_DELAY));
     }
     // Lines of claims are no other upload's duplicates, so it touches none.
     if kind == FileKind::Claims

@@ -124,7 +124,7 @@ pub async fn run_with(
         queue,
     };
     // A slow endpoint takes so many places, whatever waits for it.
-    for (name, places) in [("webhooks", CALLS_AN_ENDPOINT), ("normalizations", REQUESTS_A_CLIENT)] {
+    for (name, places) in [("webhooks", MAX_CALLS_PER_ENDPOINT), ("normalizations", MAX_REQUESTS_PER_CLIENT)] {
         let turns = Limits { key_concurrency: Some(places), ..Limits::default() };
         let queues = env.queue.queues();
         through_outage(config.role.database.database_timeout, |_| queues.default_limits(name, &turns))
@@ -158,7 +158,7 @@ pub fn worker(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> Worker {
 /// Normalizations that a process works on at the same time: clients' own heuristics are waited for.
 const NORMALIZATIONS: usize = 256;
 /// And that all workers work on at a time for one client: a slow heuristic of its own leaves room for the others.
-const REQUESTS_A_CLIENT: u32 = 128;
+const MAX_REQUESTS_PER_CLIENT: u32 = 128;
 
 /// Payments of claims that a process posts at the same time: each is a few short statements.
 const PAYMENTS: usize = 4;
@@ -167,7 +167,7 @@ const PAYMENTS: usize = 4;
 /// queue's limit says.
 const WEBHOOKS: usize = 64;
 /// And that all workers make at a time to one endpoint.
-const CALLS_AN_ENDPOINT: u32 = 16;
+const MAX_CALLS_PER_ENDPOINT: u32 = 16;
 
 fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder {
     describe();

@@ -2,16 +2,16 @@
 //! job's ledger row fences.
 
 mod again;
+mod chunk;
 mod copy;
 mod duplicates;
+mod file_order;
 mod keep;
-mod order;
-mod part;
+mod key_hints;
+mod poison_bisect;
 mod prepare;
 mod reasons;
-mod record;
 mod reports;
-mod suspects;
 mod winners;
 
 use std::{sync::Arc, time::Duration};
@@ -25,16 +25,16 @@ use tokio::sync::RwLock;
 
 pub(crate) use self::{
     again::{Record, again},
+    chunk::Chunk,
     copy::{Stage, copy_unless_taken, field, refuse},
     duplicates::wait_for,
-    keep::Kept,
-    part::{load_part, suspect_chunk, wait_anew},
-    prepare::Refused,
-    record::ChunkRecord,
-    suspects::forget,
+    keep::KeptRejects,
+    key_hints::forget,
+    poison_bisect::{load_part, suspect_chunk, wait_anew},
+    prepare::Rejected,
     winners::{Loser, find_winners},
 };
-use self::{prepare::Prepared, suspects::Suspects};
+use self::{key_hints::Suspects, prepare::Prepared};
 use crate::Env;
 
 /// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
@@ -49,7 +49,7 @@ static ALONE: RwLock<()> = RwLock::const_new(());
 /// Loads one chunk; see the module.
 pub(crate) async fn load_chunk(env: Env, context: Context, job: LoadChunk) -> Result<(), JobError> {
     let _shared = ALONE.read().await;
-    let Some(chunk) = ChunkRecord::find(&env, job.upload_id, job.no).await? else {
+    let Some(chunk) = Chunk::find(&env, job.upload_id, job.no).await? else {
         return Err(JobError::Cancelled);
     };
     let chunk = Arc::new(chunk);
@@ -58,7 +58,7 @@ pub(crate) async fn load_chunk(env: Env, context: Context, job: LoadChunk) -> Re
 }
 
 /// The chunk's object, as it was stored.
-async fn fetch(env: &Env, chunk: &Arc<ChunkRecord>) -> Result<Bytes, JobError> {
+async fn fetch(env: &Env, chunk: &Arc<Chunk>) -> Result<Bytes, JobError> {
     let object = env.store.get(&objects::chunk(chunk.upload_id, chunk.no)).await?.bytes().await?;
     let (stored, bytes) = (chunk.clone(), object.clone());
     on_rayon(move || prepare::verify(&stored, &bytes)).await??;
@@ -66,7 +66,7 @@ async fn fetch(env: &Env, chunk: &Arc<ChunkRecord>) -> Result<Bytes, JobError> {
 }
 
 /// Loads these records of the chunk: all, or a part.
-async fn load(env: &Env, context: &Context, chunk: &Arc<ChunkRecord>, records: Bytes) -> Result<(), JobError> {
+async fn load(env: &Env, context: &Context, chunk: &Arc<Chunk>, records: Bytes) -> Result<(), JobError> {
     let prepared = {
         let chunk = chunk.clone();
         on_rayon(move || prepare::prepare(&chunk, &records)).await?
@@ -82,7 +82,7 @@ async fn load(env: &Env, context: &Context, chunk: &Arc<ChunkRecord>, records: B
 async fn finish(
     env: &Env,
     context: &Context,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     mut prepared: Prepared,
     suspects: Suspects,
 ) -> Result<(), JobError> {
@@ -96,17 +96,17 @@ async fn finish(
 /// What a committed chunk has to tell.
 struct Counted {
     rejected: u64,
-    examples: Vec<Refused>,
+    examples: Vec<Rejected>,
 }
 
 /// Everything the chunk does, in one transaction; `None` when another run did it first.
 async fn commit(
     env: &Env,
     context: &Context,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     mut prepared: Prepared,
     suspects: Suspects,
-    kept: &Kept,
+    kept: &KeptRejects,
 ) -> Result<Option<Counted>, JobError> {
     let mut tx = env.pool.begin().await?;
     tx.execute(SETTINGS).await?;
@@ -124,7 +124,7 @@ async fn commit(
     if !doomed {
         let loaded = copy::load(&mut tx, chunk, &prepared, suspects).await?;
         surprised = loaded.surprised;
-        order::keep(&mut tx, chunk.upload_id, &prepared).await?;
+        file_order::keep(&mut tx, chunk.upload_id, &prepared).await?;
         unsettled = duplicates::refuse(&mut tx, chunk, &mut prepared, loaded.lost).await?;
     }
     prepared.refused.sort_unstable_by_key(|refused| refused.line);
@@ -132,7 +132,7 @@ async fn commit(
     kept.note(&mut tx, chunk.upload_id, chunk.no).await?;
     let counts = prepared.counts();
     let loaded = if doomed { 0 } else { counts.accepted };
-    record::count(&mut tx, chunk, &counts, kept, loaded, unsettled, surprised).await?;
+    chunk::count(&mut tx, chunk, &counts, kept, loaded, unsettled, surprised).await?;
     match env.queue.complete(&mut tx, &context.claim).await? {
         Completion::AlreadyDone => return Ok(None),
         Completion::Done(join) => {
@@ -149,7 +149,7 @@ async fn commit(
 }
 
 /// Tells the watchers. What is lost here is made good by the next event or the watcher's own look.
-async fn tell(env: &Env, chunk: &ChunkRecord, counted: Counted) {
+async fn tell(env: &Env, chunk: &Chunk, counted: Counted) {
     if counted.rejected > 0 {
         let data = serde_json::json!({
             "chunk": chunk.no,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gristmill_billing::jobs::DunningTick;
 use gristmill_mail::{
-    Kind, Letter, Report, Turn,
+    Email, Kind, Report, SendContext,
     jobs::{EnterUnsent, SendBills, SendMail, Unsent},
 };
 use gristmill_queue::{Completion, Context, Fence, JobError, Options, WorkerBuilder};
@@ -46,7 +46,7 @@ async fn send(env: Env, context: Context, job: SendMail) -> Result<(), JobError>
 }
 
 /// What the mail says; `None` when there is nothing to say any more.
-async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, JobError> {
+async fn letter(env: &Env, job: &SendMail) -> Result<Option<Email>, JobError> {
     match job.kind {
         Kind::UploadCompleted | Kind::UploadFailed => uploads::letter(env, job).await,
         Kind::WebhookDisabled => webhooks::letter(env, job).await,
@@ -94,8 +94,8 @@ async fn enter_unsent(env: Env, job: EnterUnsent) -> Result<(), JobError> {
     Ok(())
 }
 
-fn turn(context: &Context, client_id: i32) -> Turn {
-    Turn { client_id, last: context.attempt >= context.max_attempts, cancel: context.cancel.clone() }
+fn turn(context: &Context, client_id: i32) -> SendContext {
+    SendContext { client_id, last: context.attempt >= context.max_attempts, cancel: context.cancel.clone() }
 }
 
 /// Whether the job must come again for what it could not begin.

@@ -1,18 +1,18 @@
 //! One request: the client's rules, then what is remembered, then the dictionary or the client's own heuristic. The answer,
 //! its event and the job's end are one transaction.
 
+mod batch;
 mod external;
-mod together;
 
 use gristmill_normalization::{
-    Answer, Asked,
+    Answer, CacheKey,
     jobs::Normalize,
-    requests::{State, Wanted},
+    requests::{PendingRequest, State},
 };
 use gristmill_pipelines::merchants::{Normalizer, Rules};
 use gristmill_queue::{Context, Job, JobError, WorkerBuilder};
 
-use self::together::Together;
+use self::batch::Together;
 use crate::{Env, load::on_rayon};
 
 /// The body of normalizations.
@@ -38,15 +38,15 @@ async fn normalize(env: Env, together: Together, context: Context, job: Normaliz
     Ok(())
 }
 
-async fn find(env: &Env, wanted: &Wanted) -> Result<Answer, JobError> {
-    let Wanted { request, rules_version: version, heuristic_url } = wanted;
+async fn find(env: &Env, wanted: &PendingRequest) -> Result<Answer, JobError> {
+    let PendingRequest { request, rules_version: version, heuristic_url } = wanted;
     let rules = env.merchants.rules_of(&env.pool, request.client_id, *version).await?;
     // Rules look at the descriptor as it came, so what they say is not remembered by what is left of it.
     if let Some((id, name)) = rules.find(&request.description) {
         let (merchant, matched) = (Some(name.to_owned()), Some("rule".to_owned()));
         return Ok(Answer { merchant, matched, rule_id: Some(id), score: Some(1.0), ..Answer::default() });
     }
-    let asked = Asked {
+    let asked = CacheKey {
         client_id: request.client_id,
         version: *version,
         external: heuristic_url.as_deref(),

@@ -18,7 +18,7 @@ use super::KeyHash;
 /// How often the keys of what is under way are looked up, all by one statement.
 const EVERY: Duration = Duration::from_secs(2);
 /// How long to wait for the database: while it is away, what is under way goes on.
-const PATIENCE: Duration = Duration::from_secs(2);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The keys of what is under way.
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl Revocations {
                 continue;
             }
             let hashes: Vec<Vec<u8>> = watched.keys().map(|key| key.to_vec()).collect();
-            match tokio::time::timeout(PATIENCE, keys::revoked(pool, &hashes)).await {
+            match tokio::time::timeout(DATABASE_TIMEOUT, keys::revoked(pool, &hashes)).await {
                 Ok(Ok(revoked)) => {
                     let ended = revoked.iter().filter_map(|hash| watched.get(hash.as_slice()));
                     ended.for_each(|token| token.cancel());

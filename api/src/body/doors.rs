@@ -19,7 +19,7 @@ use super::{BodyError, Bytestream};
 /// Bytes that may come before a part begins: what stands before the first boundary, or the headers of a part.
 pub(super) const BETWEEN: usize = 16 * 1024;
 /// Bytes given at a time while a part has not begun.
-const SLICE: usize = 4 * 1024;
+const FRAME_BYTES: usize = 4 * 1024;
 
 /// The body, for the parser and for who reads what the parser leaves.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ impl Progress {
     fn room(&self) -> Option<usize> {
         match self.0.load(Ordering::Relaxed) {
             IN_PART => Some(usize::MAX),
-            given => BETWEEN.checked_sub(given).filter(|room| *room > 0).map(|room| room.min(SLICE)),
+            given => BETWEEN.checked_sub(given).filter(|room| *room > 0).map(|room| room.min(FRAME_BYTES)),
         }
     }
 

@@ -18,7 +18,7 @@ const LONGEST_NAME: usize = 1024;
 /// Characters that RFC 2046 allows a boundary.
 const LONGEST_BOUNDARY: usize = 70;
 /// Bytes behind the last part, which nobody sends, and behind what the parser has read of them.
-const BEHIND: usize = 64 * 1024;
+const MAX_EPILOGUE_BYTES: usize = 64 * 1024;
 
 /// A multipart body, read up to its part `file`.
 pub(crate) struct Form {
@@ -92,7 +92,7 @@ async fn end(mut parts: multer::Multipart<'static>, mut body: Shared, progress: 
     let mut behind = 0;
     while let Some(bytes) = body.next().await {
         behind += bytes?.len();
-        if behind > BEHIND {
+        if behind > MAX_EPILOGUE_BYTES {
             return Err(BodyError::Behind);
         }
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Hub, Known, News, Watcher,
+    Hub, News, UploadStatus, Watcher,
     frame::{self, END, Frame},
 };
 
@@ -174,9 +174,9 @@ impl Watch {
     /// Asks the database where the upload stands: tells a new watcher, and notices an end that nobody told.
     async fn check(&mut self, age: Duration) {
         let upload = match self.watcher.upload(&self.start.pool, age).await {
-            Known::Upload(upload) => upload,
-            Known::Nothing => return,
-            Known::Gone => {
+            UploadStatus::Upload(upload) => upload,
+            UploadStatus::Nothing => return,
+            UploadStatus::Gone => {
                 self.ended = true;
                 return;
             }
@@ -200,7 +200,7 @@ impl Watch {
             return;
         }
         match self.watcher.upload(&self.start.pool, Duration::ZERO).await {
-            Known::Upload(upload) if upload.state.is_final() => self.show_end(&upload),
+            UploadStatus::Upload(upload) if upload.state.is_final() => self.show_end(&upload),
             _ => self.ending = None,
         }
     }

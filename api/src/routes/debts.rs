@@ -1,6 +1,6 @@
 //! `/v1/debts`: the rows of completed uploads of the kind `debts`.
 
-mod of_upload;
+mod by_upload;
 
 use axum::{Json, extract::State};
 use gristmill_billing::settings;
@@ -10,7 +10,7 @@ use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use self::of_upload::Place;
+use self::by_upload::Place;
 use crate::{app::AppState, auth::Caller, cursor, money::Money, params::Params, problem::Result};
 
 /// A page of debts.
@@ -96,7 +96,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
         (Some(upload_id), None) => {
             let after = query.take::<cursor::UploadDebts>("cursor").map(Place::from);
             query.finish()?;
-            let (rows, next) = of_upload::page(pool, caller.id(), upload_id, after, limit).await?;
+            let (rows, next) = by_upload::page(pool, caller.id(), upload_id, after, limit).await?;
             (rows, next.map(|place| cursor::UploadDebts::from(place).to_string()))
         }
         (upload_id, debt_id) => {

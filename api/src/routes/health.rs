@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a check may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A word that all is well.
 #[derive(Serialize, ToSchema)]
@@ -43,8 +43,8 @@ pub(crate) async fn healthz() -> Json<Health> {
     (status = 503, description = "`errors` says what is missing", body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn readyz(State(app): State<AppState>) -> Result<Json<Health>> {
     let (postgres, redis) = tokio::join!(
-        tokio::time::timeout(PATIENCE, database::ready(&app.pool)),
-        tokio::time::timeout(PATIENCE, examine(&app)),
+        tokio::time::timeout(CHECK_TIMEOUT, database::ready(&app.pool)),
+        tokio::time::timeout(CHECK_TIMEOUT, examine(&app)),
     );
     let late = |_| "does not answer".to_owned();
     let mut errors = Vec::new();

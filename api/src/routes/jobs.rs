@@ -1,6 +1,6 @@
 //! `/v1/jobs`: the work in the queue.
 
-mod act;
+mod actions;
 mod filter;
 mod view;
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 // The documentation macros make an item beside each handler.
-pub(crate) use act::*;
+pub(crate) use actions::*;
 pub(crate) use view::{Group, Job, JobList, Names, OneJob};
 
 use filter::{Filter, JobsQuery};

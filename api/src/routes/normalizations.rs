@@ -1,6 +1,6 @@
 //! `/v1/normalizations`: single transactions whose merchant is wanted; answered by webhook, or when asked again.
 
-mod gather;
+mod batcher;
 mod rules;
 mod wanted;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use self::wanted::NewNormalization;
 pub(crate) use self::{
-    gather::{Asked, gathering},
+    batcher::{SingleRequest, gathering},
     rules::*,
 };
 use super::transactions::Merchant;
@@ -196,7 +196,7 @@ async fn one_accepted(
         app.queue.push(jobs).await;
         accepted
     } else {
-        Accepted { request_id: app.normalizing.ask(Asked::here(caller.id(), new.remove(0))).await }
+        Accepted { request_id: app.normalizing.ask(SingleRequest::here(caller.id(), new.remove(0))).await }
     };
     let location = place(accepted.request_id)?;
     Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(accepted)))

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use gristmill_claims::{
     CURRENCY,
-    books::{self, PlanAccount as Row},
+    accounting::{self, PlanAccount as Row},
     jobs::redrive_of,
 };
 use gristmill_queue::{Enqueued, Options};
@@ -82,7 +82,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
     let limit = query.limit();
     let after = query.take::<cursor::PlanAccounts>("cursor").map_or(0, cursor::PlanAccounts::line);
     query.finish()?;
-    let found = books::plans(&app.pool, caller.id(), after, i64::from(limit) + 1).await?;
+    let found = accounting::plans(&app.pool, caller.id(), after, i64::from(limit) + 1).await?;
     let (rows, next_cursor) =
         cursor::PlanAccounts::page(found, limit, |last| cursor::PlanAccounts::after_line(last.id));
     Ok(Json(PlanAccountList { items: rows.into_iter().map(PlanAccount::from).collect(), next_cursor }))
@@ -111,12 +111,12 @@ pub(crate) async fn put(
     }
     let queue = &app.queue;
     let mut tx = app.pool.begin().await?;
-    books::freeze(&mut *tx, caller.id(), &plan, frozen, reason.as_deref()).await?;
+    accounting::freeze(&mut *tx, caller.id(), &plan, frozen, reason.as_deref()).await?;
     let mut jobs = Enqueued::default();
     if !frozen {
         jobs = queue.enqueue(&mut tx, &redrive_of(caller.id()), &Options::default()).await?;
     }
-    let found = books::plan(&mut *tx, caller.id(), &plan).await?;
+    let found = accounting::plan(&mut *tx, caller.id(), &plan).await?;
     tx.commit().await?;
     queue.push(jobs).await;
     found.map(|row| Json(row.into())).ok_or_else(|| Problem::not_found("plan account", plan, "/v1/plan-accounts"))

@@ -1,7 +1,7 @@
 //! `/v1/webhooks`: where you are told of what happens, and what became of it.
 
 mod deliveries;
-mod old;
+mod legacy;
 
 use axum::{Json, extract::State};
 use gristmill_webhooks::{
@@ -25,7 +25,7 @@ use crate::{
 
 // The documentation macros make an item beside each handler.
 pub(crate) use deliveries::*;
-pub(crate) use old::*;
+pub(crate) use legacy::*;
 
 /// Your webhooks, newest first.
 #[derive(Serialize, ToSchema)]

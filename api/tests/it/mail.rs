@@ -1,7 +1,7 @@
 //! Mails, bounces and suppressed addresses over HTTP. What sends is the worker; here it is done by hand.
 
 use gristmill_bills::Language;
-use gristmill_mail::{Content, Letter, Mailer, Rate, Turn, UploadFacts};
+use gristmill_mail::{Content, Email, Mailer, Rate, SendContext, UploadFacts};
 use gristmill_platform::{
     config::MailConfig,
     testing::smtp::{Act, Moment, SmtpServer},
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::support::{Api, api, json as body, problem};
 
-fn letter(n: usize) -> Letter {
+fn letter(n: usize) -> Email {
     let facts = UploadFacts {
         id: Uuid::from_u128(n as u128),
         filename: Some("debts.csv".to_owned()),
@@ -24,7 +24,7 @@ fn letter(n: usize) -> Letter {
         conflicting_duplicate: 0,
         detail: None,
     };
-    Letter {
+    Email {
         reference: facts.id.to_string(),
         address: format!("Ops{n}@acme.example"),
         name: None,
@@ -36,11 +36,11 @@ fn letter(n: usize) -> Letter {
 }
 
 /// Sends as a worker of this API would.
-async fn send(api: &Api, server: Option<&SmtpServer>, letters: Vec<Letter>) {
+async fn send(api: &Api, server: Option<&SmtpServer>, letters: Vec<Email>) {
     let config = MailConfig { smtp_url: server.map(|server| server.url().into()), ..MailConfig::default() };
     let rate = Rate::connect(&api.stack.redis_url, &api.stack.namespace, 0.0).unwrap();
     let mailer = Mailer::new(&config, api.stack.pool.clone(), api.stack.store.clone(), rate).unwrap();
-    let turn = Turn { client_id: api.client_id, last: false, cancel: CancellationToken::new() };
+    let turn = SendContext { client_id: api.client_id, last: false, cancel: CancellationToken::new() };
     mailer.deliver(&turn, letters).await.unwrap();
 }
 

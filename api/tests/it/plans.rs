@@ -12,7 +12,7 @@ use gristmill_billing::{bills::Filter, totals};
 use sqlx::{Connection as _, PgConnection};
 
 use self::{
-    asked::{Asked, BILLS, ONCE},
+    asked::{BILLS, ONCE, RouteRequest},
     explained::Explained,
     filled::{LARGE, PART, SMALL},
     knowledge::Knowledge,
@@ -34,7 +34,7 @@ async fn no_statement_goes_through_more_than_is_asked_for() {
         let mut faults = Vec::new();
         // A prepared statement gets a plan for whatever it is asked after five times.
         let mut rounds: Vec<_> = (base..base + 7).map(|n| asked::round(&filled, n).into_iter()).collect();
-        while let Some(same) = rounds.iter_mut().map(Iterator::next).collect::<Option<Vec<Asked>>>() {
+        while let Some(same) = rounds.iter_mut().map(Iterator::next).collect::<Option<Vec<RouteRequest>>>() {
             for one in same {
                 faults.extend(one.send(&api).await.err());
                 faults.extend(explained.beyond(one.rows, &one.path));

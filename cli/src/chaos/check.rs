@@ -7,7 +7,7 @@ mod leftovers;
 mod ticks;
 mod uploads;
 
-use super::{load::Asked, stage::Stage};
+use super::{cluster::Cluster, workload::Workload};
 
 /// One promise, and what speaks against it.
 #[derive(Debug)]
@@ -18,22 +18,22 @@ pub(super) struct Finding {
     pub(super) wrong: Vec<String>,
 }
 
-pub(super) async fn all(stage: &Stage, asked: &Asked) -> anyhow::Result<Vec<Finding>> {
+pub(super) async fn all(stage: &Cluster, workload: &Workload) -> anyhow::Result<Vec<Finding>> {
     let pool = &stage.pool;
     Ok(vec![
-        jobs::accepted(pool, asked).await?,
+        jobs::accepted(pool, workload).await?,
         jobs::once(pool).await?,
         jobs::ended(pool).await?,
         groups::counted(pool).await?,
-        groups::joined(pool, asked).await?,
+        groups::joined(pool, workload).await?,
         ticks::once(pool).await?,
-        uploads::accepted(asked),
-        uploads::conserved(pool, asked).await?,
+        uploads::accepted(workload),
+        uploads::conserved(pool, workload).await?,
         uploads::counted(pool).await?,
-        bills::runs(pool, asked).await?,
+        bills::runs(pool, workload).await?,
         bills::once(pool).await?,
         bills::mailed(pool).await?,
-        bills::paid(pool, asked).await?,
+        bills::paid(pool, workload).await?,
         leftovers::redis(stage).await?,
         leftovers::invariants(stage).await?,
         leftovers::panics(stage)?,

@@ -3,9 +3,9 @@
 use sqlx::PgPool;
 
 use super::{
-    load::{Asked, lock},
+    inject::InjectedFault,
     plan::Fault,
-    strike::Struck,
+    workload::{Workload, lock},
 };
 
 /// What became of a fault.
@@ -29,9 +29,13 @@ impl Recovery {
 /// Seconds from each fault until what it hit goes on: for a worker until each job that it ran is run or finished
 /// elsewhere; for a scheduler until the next tick, for an API until the next `202`, and for everything else until
 /// the first job that was enqueued afterwards is done.
-pub(super) async fn recoveries(pool: &PgPool, asked: &Asked, struck: &[Struck]) -> anyhow::Result<Vec<Recovery>> {
+pub(super) async fn recoveries(
+    pool: &PgPool,
+    workload: &Workload,
+    struck: &[InjectedFault],
+) -> anyhow::Result<Vec<Recovery>> {
     let mut recoveries = Vec::new();
-    for Struck { fault, at, whom } in struck {
+    for InjectedFault { fault, at, whom } in struck {
         let took = match fault {
             Fault::KillWorker | Fault::KillWorkerAgain | Fault::StopWorker => {
                 match taken_over(pool, whom.as_deref(), *at).await? {
@@ -41,7 +45,7 @@ pub(super) async fn recoveries(pool: &PgPool, asked: &Asked, struck: &[Struck]) 
             }
             Fault::KillScheduler | Fault::StopScheduler => next(pool, "chaos.tick", *at).await?,
             Fault::KillApi | Fault::StopApi => {
-                let uploads = lock(&asked.uploads);
+                let uploads = lock(&workload.uploads);
                 let later = uploads.values().filter_map(|sent| sent.accepted).map(|(_, accepted)| accepted - at);
                 later.filter(|took| *took > 0.0).min_by(f64::total_cmp)
             }

@@ -43,12 +43,12 @@ impl ChaosRole {
             Role::Worker { config, build } => {
                 let (role, label) = (config.role.clone(), config.worker.worker_label.clone());
                 let health = gristmill_worker::WorkerHealth::default();
-                let asked = health.clone();
+                let watched = health.clone();
                 let work = |shutdown| {
                     let more = move |worker| bodies::register(worker, &label, build);
                     gristmill_worker::run_with(*config, more, health, shutdown)
                 };
-                role::run("worker", &role, true, move || asked.unhealthy_reason(), work).await?;
+                role::run("worker", &role, true, move || watched.unhealthy_reason(), work).await?;
             }
             Role::Scheduler { config } => {
                 let role = config.role.clone();

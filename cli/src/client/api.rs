@@ -13,12 +13,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    failure::{Failure, Problem},
+    error::{Failure, Problem},
     server::{Server, Target},
 };
 
 /// How long an answer that is no stream may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that the API lists at a time.
 const PAGE: usize = 200;
@@ -80,7 +80,7 @@ impl Api {
             return Ok(response);
         }
         let api = self.base();
-        let body = tokio::time::timeout(PATIENCE, response.bytes()).await;
+        let body = tokio::time::timeout(REQUEST_TIMEOUT, response.bytes()).await;
         let problem = body.ok().and_then(Result::ok).and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
         Err(match problem {
             Some(problem) if status == StatusCode::UNAUTHORIZED => self.refused_key(&problem),
@@ -91,7 +91,7 @@ impl Api {
 
     /// GETs JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
-        let response = self.send(self.request(Method::GET, path, query).timeout(PATIENCE)).await?;
+        let response = self.send(self.request(Method::GET, path, query).timeout(REQUEST_TIMEOUT)).await?;
         self.json(response).await
     }
 
@@ -102,7 +102,7 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> Result<T, Failure> {
-        let mut request = self.request(method, path, &[]).timeout(PATIENCE);
+        let mut request = self.request(method, path, &[]).timeout(REQUEST_TIMEOUT);
         if let Some(body) = body {
             request = request.json(body);
         }

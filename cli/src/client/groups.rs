@@ -25,11 +25,11 @@ use super::{
   gristmill groups retry 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55")]
 pub(crate) struct Groups {
     #[command(subcommand)]
-    what: What,
+    what: GroupsCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum GroupsCommand {
     /// List groups, the newest first
     List {
         /// Only in these states: open, failing, completed, failed, cancelled
@@ -78,7 +78,7 @@ pub(super) struct Group {
     client: Option<String>,
 }
 
-/// What only one group shows.
+/// GroupsCommand only one group shows.
 #[derive(Deserialize)]
 struct Detail {
     #[serde(flatten)]
@@ -93,7 +93,7 @@ struct Detail {
 impl Groups {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { states, client, parent, newest } => {
+            GroupsCommand::List { states, client, parent, newest } => {
                 let states = states.iter().map(<&str>::from).collect::<Vec<_>>().join(",");
                 let given = [
                     ("state", (!states.is_empty()).then_some(states)),
@@ -107,11 +107,11 @@ impl Groups {
                 };
                 newest.show("v1/groups", &query, "no such groups", table).await?;
             }
-            What::Show(one) => {
+            GroupsCommand::Show(one) => {
                 let group = Api::open(one.server)?.get(&format!("v1/groups/{}", one.id), &[]).await?;
                 show(&group, one.json)?;
             }
-            What::Cancel { one, yes } => {
+            GroupsCommand::Cancel { one, yes } => {
                 let (api, path) = (Api::open(one.server)?, format!("v1/groups/{}", one.id));
                 let group: Group = api.get(&path, &[]).await?;
                 let view = &group.group;
@@ -123,7 +123,7 @@ impl Groups {
                 }
                 show(&api.change(Method::POST, &format!("{path}/cancel"), None).await?, one.json)?;
             }
-            What::Retry(one) => {
+            GroupsCommand::Retry(one) => {
                 let path = format!("v1/groups/{}/retry", one.id);
                 show(&Api::open(one.server)?.change(Method::POST, &path, None).await?, one.json)?;
             }

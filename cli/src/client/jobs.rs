@@ -23,11 +23,11 @@ pub(super) use print::{Job, job_table};
   gristmill jobs redrive --name uploads.close --per-second 5 --yes")]
 pub(crate) struct Jobs {
     #[command(subcommand)]
-    what: What,
+    what: JobsCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum JobsCommand {
     /// List jobs, the newest first
     List(List),
     /// Show one, with its attempts
@@ -80,11 +80,11 @@ struct Redrive {
 impl Jobs {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List(list) => list.run().await,
-            What::Show(show) => show.run().await,
-            What::Cancel(act) => act.run(&act::CANCEL, None).await,
-            What::Redrive(redrive) => redrive.act.run(&act::REDRIVE, redrive.per_second).await,
-            What::Discard(act) => act.run(&act::DISCARD, None).await,
+            JobsCommand::List(list) => list.run().await,
+            JobsCommand::Show(show) => show.run().await,
+            JobsCommand::Cancel(act) => act.run(&act::CANCEL, None).await,
+            JobsCommand::Redrive(redrive) => redrive.act.run(&act::REDRIVE, redrive.per_second).await,
+            JobsCommand::Discard(act) => act.run(&act::DISCARD, None).await,
         }
     }
 }

@@ -23,11 +23,11 @@ use super::{
     gristmill mail suppressions")]
 pub(crate) struct Mail {
     #[command(subcommand)]
-    what: What,
+    what: MailCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum MailCommand {
     /// The newest first
     List {
         /// Only of this kind, such as bill_new or payment_receipt
@@ -82,7 +82,7 @@ enum What {
         /// Which mail it was: its header Message-ID
         #[arg(long, value_name = "ID")]
         message_id: Option<String>,
-        /// What was said
+        /// MailCommand was said
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         #[command(flatten)]
@@ -105,24 +105,24 @@ enum What {
 impl Mail {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { kind, state, to, newest } => {
+            MailCommand::List { kind, state, to, newest } => {
                 let mut query = Vec::new();
                 query.extend(kind.map(|kind| ("kind", kind.to_string())));
                 query.extend(state.map(|state| ("state", state.to_string())));
                 query.extend(to.map(|to| ("recipient", to)));
                 newest.show("v1/mail", &query, "no mails", |mails| Ok(mail_table(mails))).await?;
             }
-            What::Show { id, server } => {
+            MailCommand::Show { id, server } => {
                 let mail: Value = Api::open(server)?.get(&format!("v1/mail/{id}"), &[]).await?;
                 pretty(&mail)?;
             }
-            What::Eml { id, output, server } => eml(&Api::open(server)?, id, output).await?,
-            What::Resend { id, force, server } => {
+            MailCommand::Eml { id, output, server } => eml(&Api::open(server)?, id, output).await?,
+            MailCommand::Resend { id, force, server } => {
                 let path = format!("v1/mail/{id}/resend?force={force}");
                 let mail: Value = Api::open(server)?.change(Method::POST, &path, None).await?;
                 println!("sent again to {}  mail {id}", text(&mail["recipient"]));
             }
-            What::Bounce { address, hard, message_id, reason, server } => {
+            MailCommand::Bounce { address, hard, message_id, reason, server } => {
                 let kind = if hard { "hard" } else { "soft" };
                 let body = json!({ "recipient": address, "kind": kind, "message_id": message_id, "reason": reason });
                 let answer: Value = Api::open(server)?.change(Method::POST, "v1/mail/bounces", Some(&body)).await?;
@@ -130,8 +130,8 @@ impl Mail {
                 let what = if hard { "no more mail goes to" } else { "noted for" };
                 println!("{what} {address}{known}");
             }
-            What::Suppressions { server } => suppressions(&Api::open(server)?).await?,
-            What::Lift { address, server } => {
+            MailCommand::Suppressions { server } => suppressions(&Api::open(server)?).await?,
+            MailCommand::Lift { address, server } => {
                 let api = Api::open(server)?;
                 let query = [("address", address.as_str())];
                 api.send(api.request(Method::DELETE, "v1/mail/suppressions", &query)).await?;

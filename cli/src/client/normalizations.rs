@@ -108,11 +108,11 @@ fn rounded(value: &Value) -> String {
     gristmill normalizations add-rule contains 'acme widgets' Acme\n  gristmill normalizations rules")]
 pub(crate) struct Normalizations {
     #[command(subcommand)]
-    what: What,
+    what: NormalizationsCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum NormalizationsCommand {
     /// The newest first
     List {
         #[command(flatten)]
@@ -160,23 +160,23 @@ enum Test {
 impl Normalizations {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List { newest } => {
+            NormalizationsCommand::List { newest } => {
                 let none = "nothing was asked: `gristmill normalize DESCRIPTION` asks";
                 newest.show("v1/normalizations", &[], none, |requests| Ok(request_table(requests))).await?;
             }
-            What::Show { id, server } => {
+            NormalizationsCommand::Show { id, server } => {
                 pretty(&Api::open(server)?.get(&format!("v1/normalizations/{id}"), &[]).await?)?;
             }
-            What::Rules(all) => {
+            NormalizationsCommand::Rules(all) => {
                 let none = Some("no rules: `gristmill normalizations add-rule contains WORDS NAME` makes one");
                 all.show("v1/normalization-rules", none, |rules| Ok(rule_table(rules))).await?;
             }
-            What::AddRule { test, pattern, name, server } => {
+            NormalizationsCommand::AddRule { test, pattern, name, server } => {
                 let test = if matches!(test, Test::Contains) { "contains" } else { "regex" };
                 let body = json!({ "test": test, "pattern": pattern, "name": name });
                 pretty(&Api::open(server)?.change(Method::POST, "v1/normalization-rules", Some(&body)).await?)?;
             }
-            What::DeleteRule { id, server } => {
+            NormalizationsCommand::DeleteRule { id, server } => {
                 let api = Api::open(server)?;
                 let path = format!("v1/normalization-rules/{id}");
                 let _gone: Response = api.send(api.request(Method::DELETE, &path, &[])).await?;

@@ -23,11 +23,11 @@ use super::{
   gristmill queues limit chunks --concurrency 8 --per-client 2")]
 pub(crate) struct Queues {
     #[command(subcommand)]
-    what: What,
+    what: QueuesCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum QueuesCommand {
     /// Every queue that has jobs to do, a worker, or something that was said of it
     List(All),
     /// One of them
@@ -71,14 +71,14 @@ struct One {
 impl Queues {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List(all) => {
+            QueuesCommand::List(all) => {
                 all.show("v1/queues", None, queue_table).await?;
             }
-            What::Show(one) => one.ask(Method::GET, "", None).await?,
-            What::Pause(one) => one.ask(Method::POST, "/pause", None).await?,
-            What::Resume(one) => one.ask(Method::POST, "/resume", None).await?,
-            What::Drain(one) => one.ask(Method::POST, "/drain", None).await?,
-            What::Limit { one, concurrency, rate, burst, per_client } => {
+            QueuesCommand::Show(one) => one.ask(Method::GET, "", None).await?,
+            QueuesCommand::Pause(one) => one.ask(Method::POST, "/pause", None).await?,
+            QueuesCommand::Resume(one) => one.ask(Method::POST, "/resume", None).await?,
+            QueuesCommand::Drain(one) => one.ask(Method::POST, "/drain", None).await?,
+            QueuesCommand::Limit { one, concurrency, rate, burst, per_client } => {
                 let limits = json!({
                     "concurrency": concurrency, "rate_per_second": rate, "burst": burst, "key_concurrency": per_client,
                 });
@@ -129,7 +129,7 @@ fn queue_table(queues: &[Value]) -> anyhow::Result<String> {
             queue.running.map_or("?".to_owned(), count),
             queue.slots.to_string(),
             queue.oldest_seconds.map_or("-".to_owned(), time),
-            // What waits there stays until it is resumed, or a worker comes.
+            // QueuesCommand waits there stays until it is resumed, or a worker comes.
             if queue.available > 0 && (queue.paused || queue.slots == 0) {
                 "-".to_owned()
             } else {

@@ -29,16 +29,16 @@ use crate::report::Advice;
   gristmill schedules run again"#)]
 pub(crate) struct Schedules {
     #[command(subcommand)]
-    what: What,
+    what: SchedulesCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum SchedulesCommand {
     /// All of them, by name
     List(All),
     /// One of them, with its next ticks
     Show(One),
-    /// What it has fired and missed, the newest first
+    /// SchedulesCommand it has fired and missed, the newest first
     Ticks {
         /// The schedule
         name: String,
@@ -104,22 +104,22 @@ struct Put {
 impl Schedules {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List(all) => {
+            SchedulesCommand::List(all) => {
                 let none = Some("no schedules: `gristmill schedules put NAME` makes one");
                 all.show("v1/schedules", none, schedule_table).await?;
             }
-            What::Show(one) => one.ask(Method::GET, "", None).await?,
-            What::Ticks { name, newest } => {
+            SchedulesCommand::Show(one) => one.ask(Method::GET, "", None).await?,
+            SchedulesCommand::Ticks { name, newest } => {
                 let path = format!("v1/schedules/{}/ticks", segment(&name));
                 newest.show(&path, &[], "no ticks yet", tick_table).await?;
             }
-            What::Put(put) => {
+            SchedulesCommand::Put(put) => {
                 let body = put.body()?;
                 put.one.ask(Method::PUT, "", Some(body)).await?;
             }
-            What::Pause(one) => one.ask(Method::POST, "/pause", None).await?,
-            What::Resume(one) => one.ask(Method::POST, "/resume", None).await?,
-            What::Run(one) => {
+            SchedulesCommand::Pause(one) => one.ask(Method::POST, "/pause", None).await?,
+            SchedulesCommand::Resume(one) => one.ask(Method::POST, "/resume", None).await?,
+            SchedulesCommand::Run(one) => {
                 let tick: Value = one.open()?.change(Method::POST, &one.path("/run"), None).await?;
                 if one.json {
                     println!("{tick}");
@@ -127,7 +127,7 @@ impl Schedules {
                     println!("enqueued as job {}", tick["job_id"].as_str().unwrap_or("?"));
                 }
             }
-            What::Delete { one, yes } => {
+            SchedulesCommand::Delete { one, yes } => {
                 let api = one.open()?;
                 let there: ScheduleView = api.get(&one.path(""), &[]).await?;
                 let what = format!("the schedule {} ({}) and the record of its ticks go", there.name, there.cron);

@@ -11,12 +11,12 @@ use gristmill_pipelines::Kind;
 use gristmill_uploads::{Policy, State};
 
 use self::{
-    send::{Sending, Sent},
+    send::{Sending, ServerUpload},
     source::Source,
 };
 use super::{
     api::Api,
-    meter::{Meter, Screen, Style},
+    progress::{Meter, Screen, Style},
     server::Server,
     watch,
 };
@@ -82,7 +82,7 @@ impl Upload {
                 }
             });
         };
-        let Sent { upload, same } = match done {
+        let ServerUpload { upload, same } = match done {
             Ok(sent) => sent,
             Err(error) => {
                 screen.close().await;

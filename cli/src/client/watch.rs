@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{
     api::Api,
-    failure::Failure,
-    meter::{Meter, Screen, Style},
+    error::Failure,
+    progress::{Meter, Screen, Style},
     server::Server,
     sse::Events,
     upload::summary,
@@ -72,7 +72,7 @@ pub(super) fn stopped(id: Uuid) -> ExitCode {
 /// only makes a pause: the next one goes on after the last event.
 pub(super) async fn follow(api: &Api, id: Uuid, meter: &Arc<Meter>) -> Result<Upload, Failure> {
     const FIRST: Duration = Duration::from_millis(100);
-    const LONGEST: Duration = Duration::from_secs(5);
+    const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
     let mut last_id = None;
     let mut pause = FIRST;
     loop {
@@ -88,7 +88,7 @@ pub(super) async fn follow(api: &Api, id: Uuid, meter: &Arc<Meter>) -> Result<Up
             pause = FIRST;
         }
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST);
+        pause = (pause * 2).min(MAX_RETRY_DELAY);
     }
 }
 

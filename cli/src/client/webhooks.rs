@@ -27,18 +27,18 @@ use super::{
     gristmill webhooks replay 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55 --since 2026-01-31T09:00:00Z")]
 pub(crate) struct Webhooks {
     #[command(subcommand)]
-    what: What,
+    what: WebhooksCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum WebhooksCommand {
     /// All of them, the newest first
     List(All),
     /// Make one; prints it with its secret, which is not shown again
     Create {
-        /// What is called
+        /// WebhooksCommand is called
         url: String,
-        /// What it is told of, with commas between
+        /// WebhooksCommand it is told of, with commas between
         #[arg(long, value_delimiter = ',', required = true, value_name = "EVENTS")]
         events: Vec<EventType>,
         /// A note
@@ -56,10 +56,10 @@ enum What {
     Update {
         #[command(flatten)]
         one: One,
-        /// What is called
+        /// WebhooksCommand is called
         #[arg(long)]
         url: Option<String>,
-        /// What it is told of, with commas between
+        /// WebhooksCommand it is told of, with commas between
         #[arg(long, value_delimiter = ',', value_name = "EVENTS")]
         events: Option<Vec<EventType>>,
         /// A note
@@ -74,7 +74,7 @@ enum What {
     Enable(One),
     /// Send it something to try it with
     Test(One),
-    /// What became of its deliveries, the newest first
+    /// WebhooksCommand became of its deliveries, the newest first
     Deliveries {
         /// The webhook
         #[arg(value_parser = super::human::id)]
@@ -124,33 +124,33 @@ struct One {
 impl Webhooks {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List(all) => {
+            WebhooksCommand::List(all) => {
                 let none = Some("no webhooks: `gristmill webhooks create URL --events …` makes one");
                 all.show("v1/webhooks", none, |webhooks| Ok(webhook_table(webhooks))).await?;
             }
-            What::Create { url, events, description, ed25519, server } => {
+            WebhooksCommand::Create { url, events, description, ed25519, server } => {
                 let signature = if ed25519 { "ed25519" } else { "hmac" };
                 let body = json!({ "url": url, "events": events, "description": description, "signature": signature });
                 pretty(&Api::open(server)?.change(Method::POST, "v1/webhooks", Some(&body)).await?)?;
             }
-            What::Show(one) => one.ask(Method::GET, "", None).await?,
-            What::Update { one, url, events, description } => {
+            WebhooksCommand::Show(one) => one.ask(Method::GET, "", None).await?,
+            WebhooksCommand::Update { one, url, events, description } => {
                 let body = json!({ "url": url, "events": events, "description": description });
                 one.ask(Method::PUT, "", Some(body)).await?;
             }
-            What::Rotate(one) => one.ask(Method::POST, "/rotate", None).await?,
-            What::Disable(one) => one.ask(Method::POST, "/disable", None).await?,
-            What::Enable(one) => one.ask(Method::POST, "/enable", None).await?,
-            What::Test(one) => one.ask(Method::POST, "/test", None).await?,
-            What::Deliveries { id, state, newest } => {
+            WebhooksCommand::Rotate(one) => one.ask(Method::POST, "/rotate", None).await?,
+            WebhooksCommand::Disable(one) => one.ask(Method::POST, "/disable", None).await?,
+            WebhooksCommand::Enable(one) => one.ask(Method::POST, "/enable", None).await?,
+            WebhooksCommand::Test(one) => one.ask(Method::POST, "/test", None).await?,
+            WebhooksCommand::Deliveries { id, state, newest } => {
                 let query: Vec<_> = state.map(|state| ("state", state.to_string())).into_iter().collect();
                 let path = format!("v1/webhooks/{id}/deliveries");
                 newest.show(&path, &query, "no deliveries", |deliveries| Ok(delivery_table(deliveries))).await?;
             }
-            What::Replay { one, delivery: Some(delivery), .. } => {
+            WebhooksCommand::Replay { one, delivery: Some(delivery), .. } => {
                 one.ask(Method::POST, &format!("/deliveries/{delivery}/replay"), None).await?;
             }
-            What::Replay { one, delivery: None, status, since, until } => {
+            WebhooksCommand::Replay { one, delivery: None, status, since, until } => {
                 let mut query = vec![("status", status.to_string())];
                 query.extend(since.map(|since| ("since", since.to_string())));
                 query.extend(until.map(|until| ("until", until.to_string())));
@@ -160,7 +160,7 @@ impl Webhooks {
                 let answer = api.send(api.request(Method::POST, &path, &query)).await?;
                 pretty(&api.json(answer).await?)?;
             }
-            What::Delete { one, yes } => return delete(one, yes).await,
+            WebhooksCommand::Delete { one, yes } => return delete(one, yes).await,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -26,11 +26,11 @@ const WIDTH: usize = 78;
   gristmill workers drain 5f1c9d1e-6a0b-4c57-9d0e-0c1f7a3b2e44")]
 pub(crate) struct Workers {
     #[command(subcommand)]
-    what: What,
+    what: WorkersCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum WorkersCommand {
     /// The workers heard of in the last half minute, and what they run
     List(All),
     /// Have a worker take no more jobs; it finishes what it runs
@@ -49,13 +49,13 @@ enum What {
 impl Workers {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
-            What::List(all) => {
+            WorkersCommand::List(all) => {
                 let lines = |workers: &[Value]| {
                     workers.iter().map(|worker| Ok(worker_lines(&WorkerView::deserialize(worker)?))).collect()
                 };
                 all.show("v1/workers", Some("no workers: `gristmill worker` starts one"), lines).await?;
             }
-            What::Drain { id, json, server } => {
+            WorkersCommand::Drain { id, json, server } => {
                 let path = format!("v1/workers/{id}/drain");
                 let answer: Value = Api::open(server)?.change(Method::POST, &path, None).await?;
                 if json {

@@ -3,7 +3,7 @@ use gristmill_monitoring::dashboard;
 use gristmill_platform::config::{self, DatabaseConfig};
 use gristmill_platform::database;
 
-use super::running::Running;
+use super::local_stack::Running;
 use crate::report::Advice;
 
 /// Print a fresh link to the dashboard of the `gristmill up` that runs here; it logs in once, within the hour

@@ -5,7 +5,7 @@ use clap::Args;
 use gristmill_platform::config::{DatabaseConfig, RedisConfig, StoreConfig};
 use gristmill_platform::doctor::{self, Level};
 
-use super::running::Running;
+use super::local_stack::Running;
 use crate::say::plain;
 
 /// Check Postgres, Redis and the object store, and say what to change

@@ -6,14 +6,14 @@ use gristmill_platform::{database, keys};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
-use super::running::Running;
+use super::local_stack::Running;
 use crate::{client::table, report::Advice, say::plain_line};
 
 /// Make, list and revoke API keys
 #[derive(Args, Debug)]
 pub(crate) struct Keys {
     #[command(subcommand)]
-    what: What,
+    what: KeysCommand,
     /// For machines
     #[arg(long, global = true)]
     json: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Keys {
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum KeysCommand {
     /// Make a key, and the client if there is none of this name; the key is shown this once
     Create {
         /// Whose key it is
@@ -51,9 +51,11 @@ impl Keys {
         self.running.complete(&mut self.database, None, None);
         let pool = database::connect(&self.database).await?;
         let done = match &self.what {
-            What::Create { client, operator, viewer } => create(&pool, client, *operator, *viewer, self.json).await,
-            What::List => list(&pool, self.json).await,
-            What::Revoke { key } => revoke(&pool, key).await,
+            KeysCommand::Create { client, operator, viewer } => {
+                create(&pool, client, *operator, *viewer, self.json).await
+            }
+            KeysCommand::List => list(&pool, self.json).await,
+            KeysCommand::Revoke { key } => revoke(&pool, key).await,
         };
         pool.close().await;
         done

@@ -4,14 +4,14 @@ use gristmill_platform::config::{DatabaseConfig, LimitsConfig, parse_bytes};
 use gristmill_platform::{database, human, keys};
 use gristmill_uploads::client_limits::{self, OwnLimits};
 
-use super::running::Running;
+use super::local_stack::Running;
 use crate::report::Advice;
 
 /// See and set what one client may take, where it differs from the server's settings
 #[derive(Args, Debug)]
 pub(crate) struct Limits {
     #[command(subcommand)]
-    what: What,
+    what: LimitsCommand,
     #[command(flatten)]
     running: Running,
     #[command(flatten)]
@@ -19,7 +19,7 @@ pub(crate) struct Limits {
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum LimitsCommand {
     /// Show what holds for a client
     Show {
         /// The client
@@ -47,12 +47,12 @@ impl Limits {
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         self.running.complete(&mut self.database, None, None);
         let pool = database::connect(&self.database).await?;
-        let (What::Show { client } | What::Set { client, .. }) = &self.what;
+        let (LimitsCommand::Show { client } | LimitsCommand::Set { client, .. }) = &self.what;
         let id = keys::client_id(&pool, client).await.context("the clients cannot be read")?;
         let id = id.ok_or_else(|| {
             Advice::new(format!("there is no client `{client}`"), "see `gristmill keys list` for their names")
         })?;
-        if let What::Set { max_rejects, max_ratio, max_bytes_under_way, .. } = &self.what {
+        if let LimitsCommand::Set { max_rejects, max_ratio, max_bytes_under_way, .. } = &self.what {
             let max_bytes_under_way = max_bytes_under_way.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
             let own = OwnLimits { max_rejects: *max_rejects, max_ratio: *max_ratio, max_bytes_under_way };
             client_limits::put(&pool, id, &own).await.context("the limits cannot be set")?;

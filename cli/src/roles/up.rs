@@ -1,9 +1,9 @@
 //! Everything on one machine: private engines unless URLs are given, the API, the scheduler and the monitor in this
 //! process, the workers as children, so that they have processors of their own and may die.
 
+mod engines;
 mod file;
 mod key;
-mod sources;
 mod summary;
 mod workers;
 
@@ -18,7 +18,7 @@ use gristmill_platform::engines::{EngineError, Hold};
 use gristmill_platform::{database, telemetry};
 use tokio_util::sync::CancellationToken;
 
-use self::sources::Sources;
+use self::engines::Sources;
 use self::workers::Workers;
 use super::role;
 use crate::report::Advice;
@@ -78,11 +78,11 @@ impl Up {
         let key_file = key::development(&pool, &sources.data_dir).await?;
         pool.close().await;
 
-        let api_flags = flags.iter().cloned().chain(sources::outbound_flags());
+        let api_flags = flags.iter().cloned().chain(engines::outbound_flags());
         let mut api_config: gristmill_api::Config = config::read(api_flags)?;
         api_config.api.addr = self.addr;
         let mut scheduler_config: gristmill_scheduler::Config = config::read(&flags)?;
-        if let Some((_, often)) = sources::for_trying().into_iter().find(|(name, _)| name == sources::BILLING_SCHEDULE)
+        if let Some((_, often)) = engines::for_trying().into_iter().find(|(name, _)| name == engines::BILLING_SCHEDULE)
         {
             scheduler_config.scheduler.billing_schedule = often;
         }

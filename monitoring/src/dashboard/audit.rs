@@ -63,11 +63,11 @@ pub(super) async fn end(db: impl PgExecutor<'_>, line: i64, detail: &str) -> Res
 }
 
 /// Characters of an address that is kept: whoever asks writes it.
-const LONGEST: usize = 200;
+const MAX_PATH_CHARS: usize = 200;
 
 /// Notes what somebody who has logged in asked for and was not let do.
 pub(super) async fn refused(pool: &PgPool, session: &Session, what: &str, why: &str) {
-    let what: String = what.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    let what: String = what.chars().filter(|c| !c.is_control()).take(MAX_PATH_CHARS).collect();
     tracing::warn!(who = session.who, key = session.key, what, why, "refused on the dashboard");
     if let Err(error) = enter(pool, session, "refused", &what, &format!("Refused: {why}")).await {
         tracing::error!(%error, who = session.who, what, "what was refused is not in the audit log");

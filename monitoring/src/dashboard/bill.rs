@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::{
     app::App,
-    page::{self, Fault, broken},
+    page::{self, DashboardError, broken},
     session::Session,
 };
 
@@ -56,7 +56,7 @@ pub(super) async fn page(
     }
 }
 
-async fn find(app: &App, id: BillId) -> Result<Option<(Bill, Settings)>, Fault> {
+async fn find(app: &App, id: BillId) -> Result<Option<(Bill, Settings)>, DashboardError> {
     let settings = settings::find(&app.pool, id.client_id).await?;
     let today = settings.date_of(Timestamp::now())?;
     Ok(bills::find(&app.pool, id, today).await?.map(|bill| (bill, settings)))

@@ -8,7 +8,7 @@ use std::{
 
 use gristmill_platform::ids;
 
-use super::{app::App, page::Fault};
+use super::{app::App, page::DashboardError};
 use crate::health::Readiness;
 
 /// Between two looks at the engines: with the patience of a look, an engine that is back is seen to be within 5 s.
@@ -22,10 +22,10 @@ pub(super) const A_MINUTE: usize = 12;
 
 /// What was seen. Lost with the process: Prometheus remembers longer.
 #[derive(Default)]
-pub(super) struct History(Mutex<Seen>);
+pub(super) struct History(Mutex<Window>);
 
 #[derive(Default)]
-struct Seen {
+struct Window {
     /// The oldest first.
     samples: VecDeque<Sample>,
     queues: Vec<String>,
@@ -40,7 +40,7 @@ pub(super) struct Sample {
 }
 
 impl History {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, Window> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -114,7 +114,7 @@ pub(super) async fn sample(app: App) {
     }
 }
 
-async fn look(app: &App, last: &mut Option<(Instant, i64)>) -> Result<(Sample, Vec<String>), Fault> {
+async fn look(app: &App, last: &mut Option<(Instant, i64)>) -> Result<(Sample, Vec<String>), DashboardError> {
     let queues = app.queue.queues().list().await?;
     let read = rows_read(app).await?;
     let now = Instant::now();

@@ -23,7 +23,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     app::App,
-    page::{self, Target},
+    page::{self, PageUrl},
     session::{self, Session},
 };
 
@@ -36,7 +36,7 @@ const ANEW: Duration = Duration::from_millis(500);
 /// How often a browser hears how old its page is.
 const BEAT: Duration = Duration::from_secs(1);
 /// Then the browser connects anew, and whether it still may is asked again.
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_STREAM_AGE: Duration = Duration::from_secs(600);
 
 /// Pages that somebody looks at, by what they show to whom.
 #[derive(Default)]
@@ -69,7 +69,7 @@ impl Live {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct StreamQuery {
     to: String,
 }
 
@@ -81,8 +81,8 @@ struct Beat {
     fault: Option<&'static str>,
 }
 
-pub(super) async fn live(State(app): State<App>, session: Session, Query(wanted): Query<Wanted>) -> Response {
-    let Some(target) = Target::parse(&wanted.to) else { return StatusCode::NOT_FOUND.into_response() };
+pub(super) async fn live(State(app): State<App>, session: Session, Query(wanted): Query<StreamQuery>) -> Response {
+    let Some(target) = PageUrl::parse(&wanted.to) else { return StatusCode::NOT_FOUND.into_response() };
     let ended = session::ended(Arc::clone(&app), session.clone());
     let viewing = Viewing {
         looks: watch_page(&app, wanted.to, session.operator, target),
@@ -97,7 +97,7 @@ pub(super) async fn live(State(app): State<App>, session: Session, Query(wanted)
     });
     let over = async move {
         tokio::select! {
-            () = tokio::time::sleep(LONGEST) => {}
+            () = tokio::time::sleep(MAX_STREAM_AGE) => {}
             () = ended => {}
         }
     };
@@ -137,7 +137,7 @@ impl Viewing {
     }
 }
 
-fn watch_page(app: &App, to: String, operator: bool, target: Target) -> watch::Receiver<Look> {
+fn watch_page(app: &App, to: String, operator: bool, target: PageUrl) -> watch::Receiver<Look> {
     let mut pages = app.live.pages();
     let shown = (to, operator);
     if let Some(watched) = pages.get(&shown) {
@@ -152,7 +152,7 @@ fn watch_page(app: &App, to: String, operator: bool, target: Target) -> watch::R
     receiver
 }
 
-async fn keep_looking(app: App, shown: Shown, target: Target, watched: Arc<Watched>) {
+async fn keep_looking(app: App, shown: Shown, target: PageUrl, watched: Arc<Watched>) {
     loop {
         let begun = Instant::now();
         let found = page::render(&app, &target, shown.1).await;

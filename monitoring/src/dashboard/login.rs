@@ -33,7 +33,7 @@ pub(super) struct Link {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Given {
+pub(super) struct LoginForm {
     key: String,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    const MANY: usize = 10;
+    const MAX_FAILED_LOGINS: usize = 10;
     const WINDOW: Duration = Duration::from_secs(60);
     /// Whom it remembers at the same time.
     const PEOPLE: usize = 10_000;
@@ -67,7 +67,7 @@ impl Attempts {
         }
         let mine = tried.entry(network(peer)).or_default();
         mine.retain(|at| at.elapsed() < Self::WINDOW);
-        let may = mine.len() < Self::MANY;
+        let may = mine.len() < Self::MAX_FAILED_LOGINS;
         if may {
             mine.push(Instant::now());
         }
@@ -132,7 +132,7 @@ pub(super) async fn form(State(app): State<App>, headers: HeaderMap, Query(link)
 pub(super) async fn login(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Form(given): Form<Given>,
+    Form(given): Form<LoginForm>,
 ) -> Response {
     let peer = peer.ip();
     // Before it is looked up: a try costs a statement.

@@ -12,41 +12,41 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use super::{
     app::App,
     assets::VERSION,
-    pages, say,
+    format, pages,
     session::{self, Session},
 };
 use crate::health::Readiness;
 
 /// How long a page may take. All are made in a fraction of it; where an engine hangs, that is told instead.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a page cannot be made.
-pub(super) type Fault = Box<dyn Error + Send + Sync>;
+pub(super) type DashboardError = Box<dyn Error + Send + Sync>;
 
 /// A page's inside: what moves.
-pub(super) struct Inside {
+pub(super) struct PageBody {
     pub(super) title: String,
     pub(super) html: String,
 }
 
-impl Inside {
-    pub(super) fn of(title: impl Into<String>, template: &impl Template) -> Result<Option<Self>, Fault> {
+impl PageBody {
+    pub(super) fn of(title: impl Into<String>, template: &impl Template) -> Result<Option<Self>, DashboardError> {
         Ok(Some(Self { title: title.into(), html: template.render()? }))
     }
 }
 
 /// Which page.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
+pub(super) struct PageUrl {
     path: String,
-    query: Asked,
+    query: PageQuery,
 }
 
 /// What stands behind the `?`.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Asked(BTreeMap<String, String>);
+pub(super) struct PageQuery(BTreeMap<String, String>);
 
-impl Asked {
+impl PageQuery {
     /// A value that is not blank.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
@@ -79,38 +79,38 @@ pub(super) struct Pages {
 
 impl Pages {
     /// Of the answer to `asked`; `next` is what the next page is asked for with, if there is one.
-    pub(super) fn of(asked: &Asked, next: Option<impl ToString>) -> Self {
+    pub(super) fn of(asked: &PageQuery, next: Option<impl ToString>) -> Self {
         let older = next.map(|next| asked.with("before", &next.to_string()));
         Self { older, newest: asked.get("before").map(|_| asked.with("before", "")) }
     }
 }
 
-impl Target {
+impl PageUrl {
     /// `/jobs?state=dead`; none when it is no such thing.
     pub(super) fn parse(to: &str) -> Option<Self> {
         let uri: Uri = to.parse().ok()?;
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-        let query = Asked(query.map(|(name, value)| (name.into_owned(), value.into_owned())).collect());
+        let query = PageQuery(query.map(|(name, value)| (name.into_owned(), value.into_owned())).collect());
         uri.path().starts_with('/').then(|| Self { path: uri.path().to_owned(), query })
     }
 
     /// What stands behind its `?`.
-    pub(super) fn into_query(self) -> Asked {
+    pub(super) fn into_query(self) -> PageQuery {
         self.query
     }
 
     /// What it shows; none: there is no such page.
-    pub(super) async fn inside(&self, app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
+    pub(super) async fn inside(&self, app: &App, operator: bool) -> Result<Option<PageBody>, DashboardError> {
         let segments: Vec<&str> = self.path.split('/').filter(|segment| !segment.is_empty()).collect();
         pages::inside(app, operator, &segments, &self.query).await
     }
 }
 
 /// A page's inside, unless an engine keeps it waiting.
-pub(super) async fn render(app: &App, target: &Target, operator: bool) -> Result<Option<Inside>, Fault> {
-    match tokio::time::timeout(PATIENCE, target.inside(app, operator)).await {
+pub(super) async fn render(app: &App, target: &PageUrl, operator: bool) -> Result<Option<PageBody>, DashboardError> {
+    match tokio::time::timeout(PAGE_TIMEOUT, target.inside(app, operator)).await {
         Ok(found) => found,
-        Err(_) => Err(format!("nothing came within {} s", PATIENCE.as_secs()).into()),
+        Err(_) => Err(format!("nothing came within {} s", PAGE_TIMEOUT.as_secs()).into()),
     }
 }
 
@@ -164,7 +164,7 @@ const OF_ONE_CLIENT: [&str; 6] = ["/bills", "/mail", "/webhooks", "/normalizatio
 const CHOSEN: &str = "gristmill_client";
 
 /// The client that such a page is about when its address does not say it: the one that was chosen on another one.
-fn chosen_before(target: &Target, headers: &HeaderMap) -> Option<Response> {
+fn chosen_before(target: &PageUrl, headers: &HeaderMap) -> Option<Response> {
     let left_open = OF_ONE_CLIENT.contains(&target.path.as_str())
         && target.query.get("client").is_none()
         && target.query.get("failing").is_none();
@@ -174,7 +174,7 @@ fn chosen_before(target: &Target, headers: &HeaderMap) -> Option<Response> {
 }
 
 /// Keeps the choice that the address says.
-fn keep_choice(target: &Target, response: &mut Response) {
+fn keep_choice(target: &PageUrl, response: &mut Response) {
     if !OF_ONE_CLIENT.contains(&target.path.as_str()) {
         return;
     }
@@ -192,7 +192,7 @@ fn keep_choice(target: &Target, response: &mut Response) {
 
 pub(super) async fn page(State(app): State<App>, session: Session, headers: HeaderMap, uri: Uri) -> Response {
     let to = uri.path_and_query().map_or("/", |to| to.as_str());
-    let Some(target) = Target::parse(to) else { return missing(&session) };
+    let Some(target) = PageUrl::parse(to) else { return missing(&session) };
     if let Some(elsewhere) = chosen_before(&target, &headers) {
         return elsewhere;
     }
@@ -201,7 +201,7 @@ pub(super) async fn page(State(app): State<App>, session: Session, headers: Head
     response
 }
 
-async fn made(app: &App, session: &Session, target: &Target, to: &str) -> Response {
+async fn made(app: &App, session: &Session, target: &PageUrl, to: &str) -> Response {
     match render(app, target, session.operator).await {
         Ok(Some(inside)) => frame(StatusCode::OK, Some(session), to, &inside),
         Ok(None) => missing(session),
@@ -212,7 +212,7 @@ async fn made(app: &App, session: &Session, target: &Target, to: &str) -> Respon
     }
 }
 
-fn frame(status: StatusCode, session: Option<&Session>, to: &str, inside: &Inside) -> Response {
+fn frame(status: StatusCode, session: Option<&Session>, to: &str, inside: &PageBody) -> Response {
     let live = form_urlencoded::Serializer::new(String::new()).append_pair("to", to).finish();
     // What is missing does not come while one waits.
     let live = status.is_success().then_some(live);
@@ -235,7 +235,7 @@ fn frame(status: StatusCode, session: Option<&Session>, to: &str, inside: &Insid
 fn missing(session: &Session) -> Response {
     let html = "<h1>Nothing is here</h1><p class=\"empty\">The page does not exist, or what it showed is gone. \
                 <a href=\"/\">Back to the overview</a></p>";
-    let inside = Inside { title: "Nothing is here".into(), html: html.into() };
+    let inside = PageBody { title: "Nothing is here".into(), html: html.into() };
     frame(StatusCode::NOT_FOUND, Some(session), "/", &inside)
 }
 
@@ -252,7 +252,7 @@ pub(super) fn unreachable(app: &App, session: Option<&Session>, to: &str) -> Res
     let told = Unreachable { what: app.history.unreachable(), engines: app.history.engines() };
     match told.render() {
         Ok(html) => {
-            let inside = Inside { title: told.what.to_owned(), html };
+            let inside = PageBody { title: told.what.to_owned(), html };
             frame(StatusCode::SERVICE_UNAVAILABLE, session, to, &inside)
         }
         Err(error) => broken(&error),

@@ -5,7 +5,7 @@ mod audit;
 mod bills;
 mod claims;
 mod clients;
-mod dead;
+mod dead_letters;
 mod groups;
 mod jobs;
 mod keys;
@@ -24,7 +24,7 @@ pub(super) use jobs::filter as job_filter;
 
 use super::{
     app::App,
-    page::{Asked, Fault, Inside},
+    page::{DashboardError, PageBody, PageQuery},
 };
 
 /// What stands below an address; none: nothing does.
@@ -32,8 +32,8 @@ pub(super) async fn inside(
     app: &App,
     operator: bool,
     segments: &[&str],
-    asked: &Asked,
-) -> Result<Option<Inside>, Fault> {
+    asked: &PageQuery,
+) -> Result<Option<PageBody>, DashboardError> {
     match segments {
         [] => overview::page(app).await,
         ["uploads"] => uploads::list(app, operator, asked).await,
@@ -46,7 +46,7 @@ pub(super) async fn inside(
         ["queues", name] => queues::one(app, operator, name).await,
         ["workers"] => workers::page(app, operator).await,
         ["schedules"] => schedules::page(app, operator).await,
-        ["dead"] => dead::page(app, operator).await,
+        ["dead"] => dead_letters::page(app, operator).await,
         ["bills"] => bills::page(app, asked).await,
         ["bills", id] => bills::one(app, operator, id).await,
         ["mail"] => mail::list(app, asked).await,

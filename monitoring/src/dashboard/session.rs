@@ -19,7 +19,7 @@ const COOKIE: &str = "gristmill_session";
 /// Hours that a login lasts.
 const LASTS: i32 = 12;
 /// How long to wait for Postgres to say who asks.
-const PATIENCE: Duration = Duration::from_secs(2);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Minutes that a link works.
 const LINK_LASTS: i32 = 60;
 
@@ -165,7 +165,7 @@ pub(super) async fn redeem(db: impl PgExecutor<'_>, token: &str) -> Result<Optio
 
 /// Lets in who has logged in, and what changes something only with the session's token.
 pub(super) async fn require(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let found = tokio::time::timeout(PATIENCE, find(&app.pool, request.headers())).await;
+    let found = tokio::time::timeout(DATABASE_TIMEOUT, find(&app.pool, request.headers())).await;
     let session = match found {
         Ok(Ok(session)) => session,
         failed => {

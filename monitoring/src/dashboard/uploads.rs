@@ -23,7 +23,7 @@ use super::{
 };
 
 #[derive(Deserialize)]
-pub(super) struct Sent {
+pub(super) struct UploadQuery {
     client: i32,
     kind: Kind,
     policy: Policy,
@@ -34,7 +34,7 @@ pub(super) struct Sent {
 pub(super) async fn receive(
     State(app): State<App>,
     session: Session,
-    Query(sent): Query<Sent>,
+    Query(sent): Query<UploadQuery>,
     body: Body,
 ) -> Response {
     if !session.operator {

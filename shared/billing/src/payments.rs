@@ -97,7 +97,7 @@ pub enum PaymentError {
 }
 
 #[derive(FromRow)]
-struct Told {
+struct ReportedPayment {
     amount_minor: i64,
     paid_at: SqlTimestamp,
     paid_by: String,
@@ -137,7 +137,7 @@ pub async fn record(
     .await?;
     let repeated = inserted.rows_affected() == 0;
     if repeated {
-        let told: Told = sqlx::query_as(
+        let told: ReportedPayment = sqlx::query_as(
             "select amount_minor, paid_at, paid_by from payments where client_id = $1 and debt_id = $2 and payment_id = $3",
         )
         .bind(client_id)

@@ -202,7 +202,7 @@ async fn insert_lines(conn: &mut PgConnection, client_id: i32, id: Uuid, new: &N
 }
 
 /// Claims whose payments are enqueued at a time.
-const SLICE: i64 = 1_000;
+const BATCH_SIZE: i64 = 1_000;
 
 /// Enqueues the payments of an upload's next claims, and a successor where there are more.
 ///
@@ -216,12 +216,12 @@ pub async fn pay_next(conn: &mut PgConnection, queue: &Queue, job: &PayUpload) -
     .bind(job.after.unwrap_or(first))
     .bind(last)
     .bind(job.upload_id)
-    .bind(SLICE)
+    .bind(BATCH_SIZE)
     .fetch_all(&mut *conn)
     .await?;
     let payments: Vec<ProcessPayment> = ids.iter().map(|&claim_id| ProcessPayment { claim_id }).collect();
     let mut jobs = queue.enqueue_all(&mut *conn, &payments, &of(job.client_id)).await?;
-    if ids.len() as i64 == SLICE {
+    if ids.len() as i64 == BATCH_SIZE {
         let rest = PayUpload { after: ids.last().copied(), ..job.clone() };
         jobs.merge(queue.enqueue(conn, &rest, &of(job.client_id)).await?);
     }

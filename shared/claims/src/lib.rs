@@ -3,7 +3,7 @@
 //!
 //! Locks are taken in this order: the upload (advisory), the claim, accounts by id, providers' spans by key.
 
-pub mod books;
+pub mod accounting;
 pub mod claims;
 pub mod enter;
 pub mod jobs;

@@ -8,7 +8,7 @@ use sqlx::{Executor, FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    books,
+    accounting,
     claims::State,
     enter::of,
     jobs::VoidUpload,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[derive(FromRow)]
-struct Found {
+struct VoidedClaim {
     client_id: i32,
     state: State,
     provider_npi: String,
@@ -31,14 +31,14 @@ struct Found {
 /// # Errors
 /// The database's.
 pub async fn one(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    let found: Option<Found> = sqlx::query_as(
+    let found: Option<VoidedClaim> = sqlx::query_as(
         "select client_id, state, provider_npi, service_date, lines, net_fee_minor from claims where id = $1 for update",
     )
     .bind(id)
     .fetch_optional(&mut *conn)
     .await?;
     let Some(claim) = found.filter(|claim| claim.state != State::Void) else { return Ok(()) };
-    books::reverse(&mut *conn, &[id]).await?;
+    accounting::reverse(&mut *conn, &[id]).await?;
     sqlx::query("update claims set state = 'void', detail = null where id = $1").bind(id).execute(&mut *conn).await?;
     let change = Change {
         client_id: claim.client_id,
@@ -67,7 +67,7 @@ pub async fn upload(
 }
 
 /// Claims that are taken back at a time.
-const SLICE: i64 = 2_000;
+const BATCH_SIZE: i64 = 2_000;
 
 /// Takes back the next claims of an undone upload, and enqueues a successor where there are more. The claims go, as their
 /// lines do; what was posted for them stays in the books with its reversal.
@@ -83,12 +83,12 @@ pub async fn next(conn: &mut PgConnection, queue: &Queue, job: &VoidUpload) -> R
     .bind(first)
     .bind(last)
     .bind(job.upload_id)
-    .bind(SLICE)
+    .bind(BATCH_SIZE)
     .fetch_all(&mut *conn)
     .await?;
-    books::reverse(&mut *conn, &ids).await?;
+    accounting::reverse(&mut *conn, &ids).await?;
     sqlx::query("delete from claims where id = any($1)").bind(&ids).execute(&mut *conn).await?;
-    if (ids.len() as i64) < SLICE {
+    if (ids.len() as i64) < BATCH_SIZE {
         return Ok(Enqueued::default());
     }
     queue.enqueue(conn, job, &of(job.client_id)).await

@@ -9,7 +9,7 @@
 use std::time::Instant;
 
 use gristmill_bills::{BillFacts as Facts, Language, Money, Party, Settings, pdf};
-use gristmill_mail::{Attachment, BillFacts, Content, Letter, Mailer, Rate, Turn};
+use gristmill_mail::{Attachment, BillFacts, Content, Email, Mailer, Rate, SendContext};
 use gristmill_platform::{
     config::MailConfig,
     testing::{
@@ -20,7 +20,7 @@ use gristmill_platform::{
 use jiff::civil::date;
 use tokio_util::sync::CancellationToken;
 
-const SLICE: usize = 200;
+const BATCH_SIZE: usize = 200;
 
 #[tokio::main]
 async fn main() {
@@ -37,13 +37,14 @@ async fn main() {
         .await
         .unwrap();
     let started = Instant::now();
-    let slices = mails.div_ceil(SLICE);
+    let slices = mails.div_ceil(BATCH_SIZE);
     let runs = (0..4_usize).map(|worker| {
         let mailer = mailer.clone();
         tokio::spawn(async move {
             for slice in (worker..slices).step_by(4) {
-                let letters = (slice * SLICE..mails.min((slice + 1) * SLICE)).map(|n| letter(n, plain)).collect();
-                let turn = Turn { client_id: client, last: false, cancel: CancellationToken::new() };
+                let letters =
+                    (slice * BATCH_SIZE..mails.min((slice + 1) * BATCH_SIZE)).map(|n| letter(n, plain)).collect();
+                let turn = SendContext { client_id: client, last: false, cancel: CancellationToken::new() };
                 let report = mailer.deliver(&turn, letters).await.unwrap();
                 assert_eq!((report.left, report.error), (0, None));
             }
@@ -63,7 +64,7 @@ async fn main() {
     );
 }
 
-fn letter(n: usize, plain: bool) -> Letter {
+fn letter(n: usize, plain: bool) -> Email {
     let number = n as u64 + 1;
     let party = Party { name: "Acme Serviços Ltda".to_owned(), ..Party::default() };
     let amount = Money::brl(781_150);
@@ -81,7 +82,7 @@ fn letter(n: usize, plain: bool) -> Letter {
         let bytes = if plain { vec![b'x'; 24 * 1_024] } else { page(party, number, amount)? };
         Ok(Attachment { filename: format!("bill-{number}.pdf"), media_type: "application/pdf", bytes })
     };
-    Letter {
+    Email {
         reference: number.to_string(),
         address: format!("payer{number}@example.com"),
         name: Some("Ana Lima".to_owned()),

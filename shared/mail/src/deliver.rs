@@ -1,7 +1,7 @@
 //! Letters go out: any number of one client's, several at a time, each once.
 
-mod fate;
 mod one;
+mod outcome;
 mod record;
 
 use std::{sync::Arc, time::Duration};
@@ -11,16 +11,16 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
 use crate::{
-    Kind, Letter, Mailer,
+    Email, Kind, Mailer,
     rows::{self, CLAIM},
 };
-use fate::Fate;
-use one::Errand;
+use one::SendTask;
+use outcome::SendOutcome;
 use record::Recorder;
 
 /// Whose letters they are, and how much time there is.
 #[derive(Debug, Clone)]
-pub struct Turn {
+pub struct SendContext {
     /// The client.
     pub client_id: i32,
     /// What cannot be sent now will not be tried again.
@@ -68,7 +68,7 @@ impl Mailer {
     ///
     /// # Errors
     /// When the rows cannot be written; then nothing was sent.
-    pub async fn deliver(&self, turn: &Turn, letters: Vec<Letter>) -> Result<Report, DeliverError> {
+    pub async fn deliver(&self, turn: &SendContext, letters: Vec<Email>) -> Result<Report, DeliverError> {
         if letters.is_empty() {
             return Ok(Report::default());
         }
@@ -89,8 +89,13 @@ impl Mailer {
         let _stop = stop.clone().drop_guard();
         for letter in letters {
             let Some(row) = begun.take(&letter) else { continue };
-            let errand =
-                Errand { mailer: self.clone(), row, stop: stop.clone(), tell: tell.clone(), alive: Arc::clone(&alive) };
+            let errand = SendTask {
+                mailer: self.clone(),
+                row,
+                stop: stop.clone(),
+                tell: tell.clone(),
+                alive: Arc::clone(&alive),
+            };
             // On their own: to drop one in the middle of its dialogue would leave open whether it was sent.
             tokio::spawn(errand.run(letter));
         }

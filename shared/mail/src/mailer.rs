@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Rate,
     dkim::{Dkim, DkimError},
-    letter::with_ascii_domain,
+    email::with_ascii_domain,
     smtp::{Server, ServerError, Smtp},
 };
 

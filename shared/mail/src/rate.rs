@@ -40,7 +40,7 @@ pub(crate) enum Slot {
 }
 
 /// The longest wait in a job.
-const PATIENCE: Duration = Duration::from_secs(20);
+const MAX_WAIT: Duration = Duration::from_secs(20);
 /// How much may go at once after a silence.
 const BURST: Duration = Duration::from_secs(1);
 
@@ -67,11 +67,11 @@ impl Rate {
             .key(format!("{}:mail:rate:{}", self.namespace, one_form(domain)))
             .arg(micros(between))
             .arg(micros(burst))
-            .arg(micros(PATIENCE))
+            .arg(micros(MAX_WAIT))
             .invoke_async(&mut self.connection.clone())
             .await?;
         let time = Duration::from_micros(wait.unsigned_abs());
-        Ok(if wait < 0 { Slot::Full(time - PATIENCE.min(time)) } else { Slot::In(time) })
+        Ok(if wait < 0 { Slot::Full(time - MAX_WAIT.min(time)) } else { Slot::In(time) })
     }
 }
 

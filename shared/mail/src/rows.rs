@@ -6,14 +6,14 @@ use ring::digest;
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-use crate::Letter;
+use crate::Email;
 
 /// A silent sender's mails are sent by another one after this; it tells of itself three times as often.
 pub(crate) const CLAIM: Duration = Duration::from_secs(30);
 
 /// A mail that is this run's to send.
 #[derive(FromRow)]
-pub(crate) struct Taken {
+pub(crate) struct ClaimedMail {
     pub(crate) id: Uuid,
     kind: String,
     #[sqlx(rename = "ref")]
@@ -27,7 +27,7 @@ pub(crate) struct Taken {
 
 /// What a run has got of the mails it asked for.
 pub(crate) struct Begun {
-    taken: HashMap<(String, String), Taken>,
+    taken: HashMap<(String, String), ClaimedMail>,
     /// Those that are done.
     pub(crate) done: usize,
     /// Those that another run is sending.
@@ -36,7 +36,7 @@ pub(crate) struct Begun {
 
 impl Begun {
     /// The row of a letter, if it is this run's to send. Asked again, there is none: of two equal letters one is sent.
-    pub(crate) fn take(&mut self, letter: &Letter) -> Option<Taken> {
+    pub(crate) fn take(&mut self, letter: &Email) -> Option<ClaimedMail> {
         self.taken.remove(&key(letter))
     }
 
@@ -45,7 +45,7 @@ impl Begun {
     }
 }
 
-fn key(letter: &Letter) -> (String, String) {
+fn key(letter: &Email) -> (String, String) {
     (letter.kind().to_string(), letter.reference.clone())
 }
 
@@ -57,20 +57,20 @@ fn message_id(client_id: i32, (kind, reference): &(String, String), domain: &str
 }
 
 /// A letter, as far as its row shows it.
-pub(crate) struct Wanted {
+pub(crate) struct NewMail {
     key: (String, String),
     address: String,
     subject: String,
 }
 
 /// What is wanted of the database, each once and in one order, so that two runs never wait for each other.
-pub(crate) fn wanted(letters: &[Letter]) -> Vec<Wanted> {
-    let wanted = |letter: &Letter| Wanted {
+pub(crate) fn wanted(letters: &[Email]) -> Vec<NewMail> {
+    let wanted = |letter: &Email| NewMail {
         key: key(letter),
         address: letter.address.trim().to_owned(),
         subject: letter.subject(),
     };
-    let mut wanted: Vec<Wanted> = letters.iter().map(wanted).collect();
+    let mut wanted: Vec<NewMail> = letters.iter().map(wanted).collect();
     wanted.sort_by(|a, b| a.key.cmp(&b.key));
     wanted.dedup_by(|a, b| a.key == b.key);
     wanted
@@ -81,11 +81,11 @@ pub(crate) async fn begin(
     pool: &PgPool,
     client_id: i32,
     run: Uuid,
-    wanted: &[Wanted],
+    wanted: &[NewMail],
     domain: &str,
 ) -> Result<Begun, sqlx::Error> {
-    let column = |of: &dyn Fn(&Wanted) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
-    let taken: Vec<Taken> = sqlx::query_as(
+    let column = |of: &dyn Fn(&NewMail) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
+    let taken: Vec<ClaimedMail> = sqlx::query_as(
         "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, claimed_by, claimed_until)
          select id, $1, kind, ref, recipient, subject, message_id, $2, now() + $3
          from unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
@@ -136,11 +136,11 @@ pub(crate) async fn begin(
 pub(crate) async fn enter_failed(
     pool: &PgPool,
     client_id: i32,
-    wanted: &[Wanted],
+    wanted: &[NewMail],
     domain: &str,
     reason: &str,
 ) -> Result<u64, sqlx::Error> {
-    let column = |of: &dyn Fn(&Wanted) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
+    let column = |of: &dyn Fn(&NewMail) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
     let entered = sqlx::query(
         "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, state, gave_up, last_error)
          select id, $1, kind, ref, recipient, subject, message_id, 'failed', true, $2

@@ -11,4 +11,4 @@ pub mod rules;
 pub mod transactions;
 
 pub use answer::Answer;
-pub use merchants::{Asked, Merchants};
+pub use merchants::{CacheKey, Merchants};

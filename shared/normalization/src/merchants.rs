@@ -19,7 +19,7 @@ use crate::{Answer, rules};
 /// How long an answer is remembered.
 const REMEMBERED: u64 = 24 * 3_600;
 /// An answer that is not there at once is found anew.
-const PATIENCE: Duration = Duration::from_millis(500);
+const REDIS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Clients whose compiled rules are kept.
 const CLIENTS: usize = 1_000;
 
@@ -36,7 +36,7 @@ pub struct Merchants {
 
 /// What an answer depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct CacheKey<'a> {
     /// Whose.
     pub client_id: i32,
     /// The version of its rules.
@@ -58,8 +58,8 @@ impl Merchants {
             "Answers looked for among those remembered, by whether they were there"
         );
         let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(PATIENCE))
-            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(REDIS_TIMEOUT))
+            .set_connection_timeout(Some(REDIS_TIMEOUT))
             .set_number_of_retries(0);
         let connection = Client::open(redis_url)?.get_connection_manager_lazy(config)?;
         Ok(Self { connection, namespace: namespace.to_owned(), compiled: Arc::default() })
@@ -100,7 +100,7 @@ impl Merchants {
     }
 
     /// The answer to the same question, if it was asked lately.
-    pub async fn remembered(&self, asked: &Asked<'_>) -> Option<Answer> {
+    pub async fn remembered(&self, asked: &CacheKey<'_>) -> Option<Answer> {
         let found: Result<Option<Vec<u8>>, RedisError> = self.connection.clone().get(self.key(asked)).await;
         let found = found.unwrap_or_else(|error| {
             tracing::warn!(%error, "remembered answers cannot be reached");
@@ -113,7 +113,7 @@ impl Merchants {
     }
 
     /// Remembers an answer for a day. What is lost here is found anew.
-    pub async fn remember(&self, asked: &Asked<'_>, answer: &Answer) {
+    pub async fn remember(&self, asked: &CacheKey<'_>, answer: &Answer) {
         let Ok(text) = serde_json::to_vec(answer) else { return };
         let set: Result<(), RedisError> = self.connection.clone().set_ex(self.key(asked), text, REMEMBERED).await;
         if let Err(error) = set {
@@ -122,8 +122,8 @@ impl Merchants {
     }
 
     /// Hashed: descriptors are personal, and may be long.
-    fn key(&self, asked: &Asked<'_>) -> String {
-        let Asked { client_id, version, external, description } = asked;
+    fn key(&self, asked: &CacheKey<'_>) -> String {
+        let CacheKey { client_id, version, external, description } = asked;
         let cleaned = clean(description);
         let text = format!("{client_id}\0{version}\0{}\0{cleaned}", external.unwrap_or_default());
         let hash = Sha256::digest(text);

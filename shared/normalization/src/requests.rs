@@ -140,7 +140,7 @@ pub async fn list(
 
 /// A request that is to be answered, and how its client wants that done.
 #[derive(Debug, Clone, FromRow)]
-pub struct Wanted {
+pub struct PendingRequest {
     /// The request.
     #[sqlx(flatten)]
     pub request: Request,
@@ -154,7 +154,7 @@ pub struct Wanted {
 ///
 /// # Errors
 /// The database's.
-pub async fn wanted(on: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Wanted>, sqlx::Error> {
+pub async fn wanted(on: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<PendingRequest>, sqlx::Error> {
     let these = format!(
         "select n.*, coalesce(v.version, 0) as rules_version,
                 case when s.heuristic = 'external' then s.heuristic_url end as heuristic_url

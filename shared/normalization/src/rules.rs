@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// A rule of a client.
 #[derive(Debug, Clone, FromRow)]
-pub struct Kept {
+pub struct RuleRow {
     /// Which one.
     pub id: Uuid,
     /// How it looks at a descriptor: `contains` or `regex`.
@@ -35,7 +35,7 @@ pub enum RuleError {
     Database(#[from] sqlx::Error),
 }
 
-impl Kept {
+impl RuleRow {
     /// Compiled.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ fn word(test: Test) -> &'static str {
 ///
 /// # Errors
 /// The database's.
-pub async fn list(on: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<Kept>, sqlx::Error> {
+pub async fn list(on: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<RuleRow>, sqlx::Error> {
     sqlx::query_as(
         "select id, test, pattern, name, created_at, updated_at from normalization_rules where client_id = $1 order by id",
     )
@@ -73,7 +73,7 @@ pub async fn list(on: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<Kept>, 
 ///
 /// # Errors
 /// The database's.
-pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Kept>, sqlx::Error> {
+pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<RuleRow>, sqlx::Error> {
     sqlx::query_as(
         "select id, test, pattern, name, created_at, updated_at from normalization_rules where client_id = $1 and id = $2",
     )

@@ -27,8 +27,8 @@ pub mod merchants;
 pub mod messages;
 mod names;
 mod parse;
-mod places;
 mod quotes;
+mod record_spans;
 pub mod records;
 mod reject;
 mod samples;
@@ -48,7 +48,7 @@ pub use layout::{Format, Guess, HeaderError, Layout, Limits, Over};
 pub use lines::LineCount;
 
 pub use parse::{Owner, Parsed, Row, Rules};
-pub use places::{Place, places};
+pub use record_spans::{Place, places};
 pub use reject::{Fault, ReasonCode, Reject, told};
 
 pub use copy::{COPY_HEADER, COPY_TRAILER};

@@ -8,7 +8,7 @@ use redis::{Client, RedisError, RedisResult, aio::ConnectionLike, cmd};
 use crate::config::{NoRedisUrl, RedisConfig};
 
 /// How long a start waits for an answer. A Redis that is away may come later.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to do where a Sentinel was named.
 const SENTINEL: &str = "give the address of the primary in REDIS_URL; after a failover that is a proxy's (HAProxy), a virtual address or \
@@ -122,7 +122,7 @@ pub async fn refuse_unfit(config: &RedisConfig) -> Result<(), BrokerError> {
         let mut connection = client.get_multiplexed_async_connection().await?;
         examine(&mut connection).await
     };
-    match tokio::time::timeout(PATIENCE, ask).await {
+    match tokio::time::timeout(CONNECT_TIMEOUT, ask).await {
         Ok(Ok(Some(unfit))) => Err(unfit.into()),
         Ok(Ok(None)) => Ok(()),
         Ok(Err(error)) => {

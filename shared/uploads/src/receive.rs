@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use self::{ledger_writer::OversizeNote, memory_budget::MemoryBudget};
 use self::{
     look::Look,
-    session::{Arrived, UploadSession},
+    session::{ReceivedFile, UploadSession},
 };
 use crate::{Policy, Upload, events::Events};
 
@@ -300,7 +300,7 @@ impl HashingSplitter {
         error.explained_by(self.look.head()).into()
     }
 
-    fn arrived(self) -> Arrived {
-        Arrived { bytes: self.bytes, lines: self.lines.lines(), sha256: self.hash.finalize().into() }
+    fn arrived(self) -> ReceivedFile {
+        ReceivedFile { bytes: self.bytes, lines: self.lines.lines(), sha256: self.hash.finalize().into() }
     }
 }

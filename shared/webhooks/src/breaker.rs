@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// Failures in a row after which an endpoint is left alone, and for how long: twice as long with each further one.
 const FAILURES: u32 = 5;
 const FIRST: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(300);
+const MAX_OPEN: Duration = Duration::from_secs(300);
 /// While the last call failed, one is made at a time.
 const IN_DOUBT: Duration = Duration::from_secs(1);
 
@@ -102,7 +102,7 @@ impl Drop for Call<'_> {
 }
 
 fn window(failures: u32) -> Duration {
-    FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(FAILURES).min(16))).min(LONGEST)
+    FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(FAILURES).min(16))).min(MAX_OPEN)
 }
 
 fn spread(over: Duration) -> Duration {
@@ -159,6 +159,6 @@ mod tests {
 
     #[test]
     fn windows_double_up_to_their_limit() {
-        assert_eq!((window(5), window(6), window(40)), (FIRST, FIRST * 2, LONGEST));
+        assert_eq!((window(5), window(6), window(40)), (FIRST, FIRST * 2, MAX_OPEN));
     }
 }

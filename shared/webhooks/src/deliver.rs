@@ -19,14 +19,14 @@ use crate::{
     jobs::Deliver,
     outbound::{Answer, CallError, Outbound},
 };
-use rows::{Attempt, Due};
+use rows::{Attempt, DueDelivery};
 
 /// Delivers. Clones share their connections and what they know of endpoints.
 #[derive(Clone)]
 pub struct Deliverer {
     outbound: Outbound,
     breakers: Arc<Breakers>,
-    due: Batcher<Uuid, Option<Due>>,
+    due: Batcher<Uuid, Option<DueDelivery>>,
     attempts: Batcher<Attempt, ()>,
 }
 

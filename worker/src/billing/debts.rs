@@ -18,7 +18,7 @@ use crate::load::on_rayon;
 /// What a bill needs of its debt.
 pub(super) struct Debt {
     pub(super) id: Uuid,
-    /// Its upload's place in [`Found::uploads`].
+    /// Its upload's place in [`ShardRows::uploads`].
     pub(super) upload: usize,
     /// Days since 2000-01-01, as Postgres counts them.
     pub(super) due: i32,
@@ -40,14 +40,14 @@ pub(super) struct Upload {
 }
 
 /// What is in a shard.
-pub(super) struct Found {
+pub(super) struct ShardRows {
     pub(super) uploads: Vec<Upload>,
     /// Those to be billed, in the order of their ids.
     pub(super) debts: Vec<Debt>,
 }
 
 /// Reads a shard.
-pub(super) async fn find(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<Found, JobError> {
+pub(super) async fn find(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<ShardRows, JobError> {
     let uploads: Vec<(Uuid, Option<Date>)> =
         sqlx::query_as("select upload_id, after from billing_run_uploads where run_id = $1 order by upload_id")
             .bind(job.run_id)
@@ -58,7 +58,7 @@ pub(super) async fn find(conn: &mut PgConnection, job: &BillShard, run: &Run) ->
     let tuples = copied(conn, &rows(job, run, &uploads)).await?;
     let cutoff = days(run.cutoff);
     on_rayon(move || {
-        let mut found = Found { uploads, debts: Vec::new() };
+        let mut found = ShardRows { uploads, debts: Vec::new() };
         found.sort_out(&tuples, cutoff)?;
         found.debts.par_sort_unstable_by_key(|debt| debt.id.as_u128());
         Ok(found)
@@ -98,7 +98,7 @@ async fn copied(conn: &mut PgConnection, copy: &str) -> Result<Vec<u8>, sqlx::Er
     Ok(tuples)
 }
 
-impl Found {
+impl ShardRows {
     fn sort_out(&mut self, tuples: &[u8], cutoff: i32) -> Result<(), JobError> {
         let torn = || JobError::discard("a COPY from the debts is not what it should be");
         let mut tuples = Tuples(tuples.strip_prefix(COPY_HEADER).ok_or_else(torn)?);
@@ -165,9 +165,9 @@ impl Tuples<'_> {
 mod tests {
     use super::*;
 
-    fn found(tuples: &[&[u8]]) -> Result<Found, JobError> {
+    fn found(tuples: &[&[u8]]) -> Result<ShardRows, JobError> {
         let upload = Upload { id: Uuid::from_u128(7), after: Some(10), seen: 0, next_due: None };
-        let mut found = Found { uploads: vec![upload], debts: Vec::new() };
+        let mut found = ShardRows { uploads: vec![upload], debts: Vec::new() };
         let sent: Vec<u8> = [COPY_HEADER].iter().chain(tuples).flat_map(|bytes| bytes.iter().copied()).collect();
         found.sort_out(&sent, 20).map(|()| found)
     }

@@ -18,7 +18,7 @@ use super::preview::preview;
 use crate::Env;
 
 /// How long a run waits before it looks again whether the client's earlier run has ended.
-const WAIT: Duration = Duration::from_millis(300);
+const RETRY_DELAY: Duration = Duration::from_millis(300);
 /// Blocks of 8 KiB in a shard: enough for its rows, sorted by key, to share pages of the key's index, and few enough for
 /// workers to share a run, and to hold the debts of one in memory (some 60 bytes each).
 const BLOCKS: (i64, i64) = (1_024, 4_096);
@@ -72,7 +72,7 @@ pub(super) async fn plan(env: Env, context: Context, job: PlanRun) -> Result<(),
     .await?;
     let Some(run) = run else { return Err(JobError::Cancelled) };
     if waits(&mut tx, &run, job.run_id).await? {
-        return Err(JobError::Snooze(WAIT));
+        return Err(JobError::Snooze(RETRY_DELAY));
     }
     settings::ensure(&mut *tx, run.client_id).await?;
     let settings = settings::find(&mut *tx, run.client_id).await?;

@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use crate::{
     Env,
-    load::{self, ChunkRecord},
+    load::{self, Chunk},
 };
 
 /// The records on these lines of a chunk, by line; all of them were good when it was loaded.
 pub(super) async fn of_chunk(
     env: &Env,
     conn: &mut PgConnection,
-    chunk: ChunkRecord,
+    chunk: Chunk,
     mut lines: Vec<i64>,
 ) -> Result<Vec<(i64, Vec<u8>)>, JobError> {
     lines.sort_unstable();

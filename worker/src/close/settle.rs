@@ -13,7 +13,7 @@ use gristmill_queue::{Context, Fence, JobError};
 use sqlx::{FromRow, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::{Env, load::ChunkRecord};
+use crate::{Env, load::Chunk};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -49,7 +49,7 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
     if open == 0 {
         return Ok(Outcome::Settled);
     }
-    let Some(chunk) = ChunkRecord::find(env, upload_id, 0).await? else {
+    let Some(chunk) = Chunk::find(env, upload_id, 0).await? else {
         return Err(JobError::Cancelled);
     };
     settle_within(env, context, &chunk).await?;
@@ -58,7 +58,7 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
 
 /// What the file can settle by itself. Of files that wait for each other each has done this before one passes, and the first
 /// to look then does, so none waits for ever.
-async fn settle_within(env: &Env, context: &Context, chunk: &ChunkRecord) -> Result<(), JobError> {
+async fn settle_within(env: &Env, context: &Context, chunk: &Chunk) -> Result<(), JobError> {
     let mut tx = begin(env, context).await?;
     let first = sqlx::query(
         "update uploads set loaded_at = now() where id = $1 and state = 'processing' and loaded_at is null",
@@ -73,7 +73,7 @@ async fn settle_within(env: &Env, context: &Context, chunk: &ChunkRecord) -> Res
 }
 
 /// What depends on the end of others.
-async fn settle_among(env: &Env, context: &Context, chunk: &ChunkRecord) -> Result<Outcome, JobError> {
+async fn settle_among(env: &Env, context: &Context, chunk: &Chunk) -> Result<Outcome, JobError> {
     let mut tx = begin(env, context).await?;
     let others = others(&mut tx, chunk.upload_id).await?;
     if others.iter().any(|other| !other.stays() && !other.purged) {

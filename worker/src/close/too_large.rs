@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::raws;
 use crate::{
     Env,
-    load::{self, ChunkRecord, Kept, Refused},
+    load::{self, Chunk, KeptRejects, Rejected},
 };
 
 /// Takes such claims' lines out of the rows that count. `true`: there were some, and they are rejects now.
@@ -62,13 +62,13 @@ async fn move_over(
     messages: &HashMap<Uuid, String>,
     places: &mut Option<u64>,
 ) -> Result<(), JobError> {
-    let chunk = ChunkRecord::find(env, upload_id, no).await?.ok_or(JobError::Cancelled)?;
+    let chunk = Chunk::find(env, upload_id, no).await?.ok_or(JobError::Cancelled)?;
     let free = *places.get_or_insert(chunk.max_rejects.saturating_sub(chunk.kept_before));
     let raws = raws::of_chunk(env, conn, chunk, lines.iter().map(|(line, _)| *line).collect()).await?;
-    let mut refused: Vec<Refused> = lines
+    let mut refused: Vec<Rejected> = lines
         .iter()
         .zip(raws)
-        .map(|((_, claim), (line, raw))| Refused {
+        .map(|((_, claim), (line, raw))| Rejected {
             line: line.unsigned_abs(),
             column: None,
             code: ReasonCode::ClaimTooLarge,
@@ -79,7 +79,7 @@ async fn move_over(
             differs: Vec::new(),
         })
         .collect();
-    let kept = Kept::places(&mut refused, free);
+    let kept = KeptRejects::places(&mut refused, free);
     *places = Some(free - refused.len() as u64);
     load::refuse(conn, upload_id, no, &refused).await?;
     kept.note(conn, upload_id, no).await?;

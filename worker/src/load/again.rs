@@ -4,7 +4,7 @@ use gristmill_pipelines::Parsed;
 use gristmill_queue::JobError;
 use uuid::Uuid;
 
-use super::{record::ChunkRecord, winners::Loser};
+use super::{chunk::Chunk, winners::Loser};
 
 /// One good record.
 pub(crate) struct Record {
@@ -20,7 +20,7 @@ impl Record {
 }
 
 /// Parses the raw text of a record that was good when its chunk was loaded.
-pub(crate) fn again(chunk: &ChunkRecord, raw: &[u8], line: u64) -> Result<Record, JobError> {
+pub(crate) fn again(chunk: &Chunk, raw: &[u8], line: u64) -> Result<Record, JobError> {
     let Parsed { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, &chunk.rules);
     let row =
         rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;

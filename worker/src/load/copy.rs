@@ -8,11 +8,11 @@ use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
 
 use super::{
+    chunk::Chunk,
     duplicates,
-    prepare::{Lost, Prepared, Refused},
+    key_hints::Suspects,
+    prepare::{KeyConflict, Prepared, Rejected},
     reasons,
-    record::ChunkRecord,
-    suspects::Suspects,
 };
 
 /// A `COPY` is sent in pieces of this size, so that the connection's buffer stays small.
@@ -21,7 +21,7 @@ const PIECE: usize = 256 * 1024;
 /// What became of a chunk's rows.
 pub(super) struct Loaded {
     /// Those whose key the table had.
-    pub(super) lost: Vec<Lost>,
+    pub(super) lost: Vec<KeyConflict>,
     /// A key was taken that no chunk of this file had told of.
     pub(super) surprised: bool,
 }
@@ -29,7 +29,7 @@ pub(super) struct Loaded {
 /// Puts the rows into their table and says which of them it had already.
 pub(super) async fn load(
     conn: &mut PgConnection,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     prepared: &Prepared,
     mut suspects: Suspects,
 ) -> Result<Loaded, JobError> {
@@ -73,7 +73,7 @@ pub(super) async fn load(
 /// Copies all rows but the suspects straight into their table. `false`: the key of one was taken, and none went in.
 async fn hope(
     conn: &mut PgConnection,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     prepared: &Prepared,
     suspects: &Suspects,
 ) -> Result<bool, JobError> {
@@ -183,7 +183,7 @@ pub(crate) async fn refuse(
     conn: &mut PgConnection,
     upload_id: Uuid,
     chunk_no: i32,
-    refused: &[Refused],
+    refused: &[Rejected],
 ) -> Result<(), JobError> {
     if refused.is_empty() {
         return Ok(());
@@ -193,7 +193,7 @@ pub(crate) async fn refuse(
     reasons::count(conn, upload_id, chunk_no, refused).await
 }
 
-fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Refused) {
+fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Rejected) {
     let (first_upload, first_line) = record.first.unzip();
     tuples.extend_from_slice(&11_i16.to_be_bytes());
     field(tuples, Some(upload_id.as_bytes()));

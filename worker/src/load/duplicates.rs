@@ -7,19 +7,19 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    prepare::{Lost, Prepared},
-    record::ChunkRecord,
+    chunk::Chunk,
+    prepare::{KeyConflict, Prepared},
     winners::{Loser, find_winners},
 };
 
 /// The staged rows that were not inserted: the table had their keys.
 pub(super) async fn refused(
     conn: &mut PgConnection,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     prepared: &Prepared,
     staged: &[bool],
     inserted: Vec<Uuid>,
-) -> Result<Vec<Lost>, JobError> {
+) -> Result<Vec<KeyConflict>, JobError> {
     let inserted: HashSet<u128> = inserted.into_iter().map(|key| key.as_u128()).collect();
     let open = prepared.rows.iter().zip(staged).filter(|(row, staged)| **staged && !inserted.contains(&row.key));
     let losers: Vec<Loser<'_>> = open.map(|(row, _)| prepared.loser(row)).collect();
@@ -34,19 +34,19 @@ pub(super) async fn refused(
 /// The rows of the chunk whose keys the table has now.
 pub(super) async fn known(
     conn: &mut PgConnection,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     prepared: &Prepared,
-) -> Result<Vec<Lost>, JobError> {
+) -> Result<Vec<KeyConflict>, JobError> {
     let losers: Vec<Loser<'_>> = prepared.rows.iter().map(|row| prepared.loser(row)).collect();
     among(conn, chunk, prepared, &losers).await
 }
 
 async fn among(
     conn: &mut PgConnection,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     prepared: &Prepared,
     losers: &[Loser<'_>],
-) -> Result<Vec<Lost>, JobError> {
+) -> Result<Vec<KeyConflict>, JobError> {
     if losers.is_empty() {
         return Ok(Vec::new());
     }
@@ -57,7 +57,7 @@ async fn among(
         let Some(winner) = winners.next_if(|winner| losers[winner.loser].key.as_u128() == mine.key) else { continue };
         let line = winner.line.cast_unsigned();
         let unsettled = if winner.upload_id == chunk.upload_id { line > mine.line } else { !winner.closed };
-        lost.push(Lost { row, first: (winner.upload_id, line), unsettled, differs: winner.differs });
+        lost.push(KeyConflict { row, first: (winner.upload_id, line), unsettled, differs: winner.differs });
     }
     Ok(lost)
 }
@@ -66,12 +66,12 @@ async fn among(
 /// join must settle.
 pub(super) async fn refuse(
     conn: &mut PgConnection,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     prepared: &mut Prepared,
-    lost: Vec<Lost>,
+    lost: Vec<KeyConflict>,
 ) -> Result<i64, JobError> {
     prepared.lose(chunk, &lost)?;
-    let unsettled: Vec<&Lost> = lost.iter().filter(|lost| lost.unsettled).collect();
+    let unsettled: Vec<&KeyConflict> = lost.iter().filter(|lost| lost.unsettled).collect();
     let mut others: Vec<Uuid> = unsettled.iter().map(|lost| lost.first.0).filter(|id| *id != chunk.upload_id).collect();
     others.sort_unstable();
     others.dedup();

@@ -10,9 +10,9 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    prepare::{Prepared, Refused},
+    chunk::Chunk,
+    prepare::{Prepared, Rejected},
     reasons::{self, Reasons},
-    record::ChunkRecord,
 };
 
 /// Rejected records that a chunk keeps without asking what others keep, while the limit is not near.
@@ -20,7 +20,7 @@ const FREE: u64 = 1_000;
 
 /// What became of a chunk's rejected records.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct KeptRejects {
     /// Records kept whose places nobody has taken yet: they are counted with the chunk.
     pub(super) uncounted: u64,
     /// Those that were not kept, by reason and column (empty: the whole record).
@@ -29,14 +29,14 @@ pub(crate) struct Kept {
     reasons: Reasons,
 }
 
-impl Kept {
+impl KeptRejects {
     /// How many were not kept.
     pub(super) fn left_out(&self) -> u64 {
         self.unkept.values().sum()
     }
 
     /// Leaves only the first so many of these records, by line, and those that are duplicates.
-    pub(crate) fn places(refused: &mut Vec<Refused>, mut places: u64) -> Self {
+    pub(crate) fn places(refused: &mut Vec<Rejected>, mut places: u64) -> Self {
         let mut kept = Self::default();
         refused.sort_unstable_by_key(|refused| refused.line);
         refused.retain(|refused| {
@@ -52,7 +52,7 @@ impl Kept {
     }
 
     /// Takes a rejected record out of those that are kept. They come by line.
-    fn leave_out(&mut self, record: &Refused) {
+    fn leave_out(&mut self, record: &Rejected) {
         let code = record.code.as_str();
         *self.unkept.entry((code, record.column.unwrap_or_default())).or_default() += 1;
         self.reasons.entry(code).or_insert((0, record.line.cast_signed())).0 += 1;
@@ -84,12 +84,12 @@ impl Kept {
 /// for another's; those of a run that did not come to its end stay taken, which only leaves the upload fewer.
 pub(super) async fn within_limit(
     pool: &PgPool,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     prepared: &mut Prepared,
-) -> Result<Kept, sqlx::Error> {
+) -> Result<KeptRejects, sqlx::Error> {
     let rejected = prepared.counts().rejected;
     if rejected <= FREE && chunk.kept_before + rejected <= chunk.max_rejects {
-        return Ok(Kept { uncounted: rejected, ..Kept::default() });
+        return Ok(KeptRejects { uncounted: rejected, ..KeptRejects::default() });
     }
     let taken: i64 = sqlx::query_scalar(
         "with seen as (select upload_id, least($2, greatest($3 - kept_rejects, 0)) as places
@@ -102,7 +102,7 @@ pub(super) async fn within_limit(
     .bind(chunk.max_rejects.cast_signed())
     .fetch_one(pool)
     .await?;
-    let kept = Kept::places(&mut prepared.refused, taken.unsigned_abs());
+    let kept = KeptRejects::places(&mut prepared.refused, taken.unsigned_abs());
     prepared.left_out = kept.left_out();
     Ok(kept)
 }

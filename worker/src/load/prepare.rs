@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::{
     again::again,
-    record::ChunkRecord,
-    suspects::Suspects,
+    chunk::Chunk,
+    key_hints::Suspects,
     winners::{Differs, Loser},
 };
 
 /// A record that is not taken.
 #[derive(Debug, Clone)]
-pub(crate) struct Refused {
+pub(crate) struct Rejected {
     pub(crate) line: u64,
     pub(crate) column: Option<&'static str>,
     pub(crate) code: ReasonCode,
@@ -33,10 +33,10 @@ pub(crate) struct Refused {
     pub(crate) differs: Vec<&'static str>,
 }
 
-impl Refused {
+impl Rejected {
     /// A good record whose key `first` has, which says something else in the columns `differs`.
     pub(crate) fn duplicate(
-        chunk: &ChunkRecord,
+        chunk: &Chunk,
         line: u64,
         raw: Vec<u8>,
         first: (Uuid, u64),
@@ -64,7 +64,7 @@ impl Refused {
     }
 }
 
-impl From<Reject> for Refused {
+impl From<Reject> for Rejected {
     fn from(reject: Reject) -> Self {
         let Reject { line, column, code, message, others, raw } = reject;
         Self { line, column, code, message: Some(message), others, raw, first: None, differs: Vec::new() }
@@ -78,7 +78,7 @@ pub(crate) struct Prepared {
     /// Distinct keys in their order.
     pub(crate) rows: Vec<Row>,
     tuples: Vec<u8>,
-    pub(crate) refused: Vec<Refused>,
+    pub(crate) refused: Vec<Rejected>,
     /// Lines and keys in the order of the file, where that is kept.
     pub(super) in_order: Vec<(u64, u128)>,
     read: u64,
@@ -94,7 +94,7 @@ pub(crate) struct Prepared {
 }
 
 /// A row of this chunk whose key the table has from elsewhere.
-pub(crate) struct Lost {
+pub(crate) struct KeyConflict {
     /// Its place in [`Prepared::rows`].
     pub(crate) row: usize,
     /// The upload and line that have the key.
@@ -120,7 +120,7 @@ pub(crate) struct Counts {
 }
 
 /// Whether the object of a chunk is what was stored.
-pub(super) fn verify(chunk: &ChunkRecord, object: &[u8]) -> Result<(), JobError> {
+pub(super) fn verify(chunk: &Chunk, object: &[u8]) -> Result<(), JobError> {
     if Sha256::digest(object).as_slice() != chunk.sha256 {
         return Err(JobError::Retry(
             format!("the object of chunk {} of upload {} is not what was stored", chunk.no, chunk.upload_id).into(),
@@ -130,9 +130,9 @@ pub(super) fn verify(chunk: &ChunkRecord, object: &[u8]) -> Result<(), JobError>
 }
 
 /// The one record of a part that takes down who reads it: unread, a reject.
-pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8], part: &[u8]) -> Prepared {
+pub(super) fn poison(chunk: &Chunk, line: u64, raw: &[u8], part: &[u8]) -> Prepared {
     let poison = std::iter::once(Reject::poison(line, raw));
-    let refused: Vec<Refused> = poison.chain(too_long(chunk)).map(Refused::from).collect();
+    let refused: Vec<Rejected> = poison.chain(too_long(chunk)).map(Rejected::from).collect();
     let read = refused.len() as u64;
     let mut lines = LineCount::default();
     lines.push(part);
@@ -151,17 +151,17 @@ pub(super) fn poison(chunk: &ChunkRecord, line: u64, raw: &[u8], part: &[u8]) ->
     }
 }
 
-fn too_long(chunk: &ChunkRecord) -> impl Iterator<Item = Reject> {
+fn too_long(chunk: &Chunk) -> impl Iterator<Item = Reject> {
     let limit = chunk.rules.max_record_bytes;
     chunk.oversize.iter().map(move |note| Reject::record_too_long(note.line, note.bytes, &note.head, limit))
 }
 
-fn too_long_lines(chunk: &ChunkRecord) -> u64 {
+fn too_long_lines(chunk: &Chunk) -> u64 {
     chunk.oversize.iter().map(|note| note.lines).sum()
 }
 
 /// Parses the records of a chunk or of a part, sorts the rows by key and takes out those whose key came earlier in it.
-pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
+pub(super) fn prepare(chunk: &Chunk, object: &bytes::Bytes) -> Prepared {
     #[cfg(debug_assertions)]
     die_of_test_poison(object);
     let Parsed { mut rows, tuples, rejects, read, blank, lines, mentions } =
@@ -172,14 +172,14 @@ pub(super) fn prepare(chunk: &ChunkRecord, object: &bytes::Bytes) -> Prepared {
     };
     debug_assert!(in_order.is_sorted());
     rows.par_sort_unstable_by_key(|row| (row.key, row.line));
-    let mut refused: Vec<Refused> = rejects.into_iter().chain(too_long(chunk)).map(Refused::from).collect();
+    let mut refused: Vec<Rejected> = rejects.into_iter().chain(too_long(chunk)).map(Rejected::from).collect();
     let said = |row: &Row| chunk.kind.table().said(tuple(&tuples, row));
     rows.dedup_by(|row, first| {
         let repeated = row.key == first.key;
         if repeated {
             let first_line = (chunk.upload_id, first.line);
             let differs = chunk.kind.differs(said(row), said(first));
-            refused.push(Refused::duplicate(chunk, row.line, raw(object, row), first_line, differs));
+            refused.push(Rejected::duplicate(chunk, row.line, raw(object, row), first_line, differs));
         }
         repeated
     });
@@ -234,7 +234,7 @@ impl Prepared {
     }
 
     /// For each row whether it has to go by way of the stage: the suspects that are not lost already.
-    pub(super) fn staged(&self, suspects: &Suspects, lost: &[Lost]) -> Vec<bool> {
+    pub(super) fn staged(&self, suspects: &Suspects, lost: &[KeyConflict]) -> Vec<bool> {
         let mut staged: Vec<bool> = (0..self.rows.len()).map(|row| suspects.has(row)).collect();
         for lost in lost {
             staged[lost.row] = false;
@@ -254,8 +254,8 @@ impl Prepared {
 
     /// The table has the keys of some rows from elsewhere: they become duplicates, and those of this chunk that named
     /// one of them as their first name the true first, and what that says otherwise.
-    pub(crate) fn lose(&mut self, chunk: &ChunkRecord, lost: &[Lost]) -> Result<(), JobError> {
-        let firsts: HashMap<u64, &Lost> = match self.has_repeats() {
+    pub(crate) fn lose(&mut self, chunk: &Chunk, lost: &[KeyConflict]) -> Result<(), JobError> {
+        let firsts: HashMap<u64, &KeyConflict> = match self.has_repeats() {
             true => lost.iter().map(|lost| (self.rows[lost.row].line, lost)).collect(),
             false => HashMap::new(),
         };
@@ -274,7 +274,7 @@ impl Prepared {
         self.refused.extend(lost.iter().map(|lost| {
             let row = &self.rows[lost.row];
             let differs = lost.differs.as_ref().map_or_else(Vec::new, |differs| differs.columns.clone());
-            Refused::duplicate(chunk, row.line, raw(&self.object, row), lost.first, differs)
+            Rejected::duplicate(chunk, row.line, raw(&self.object, row), lost.first, differs)
         }));
         self.lost += lost.len() as u64;
         Ok(())

@@ -9,11 +9,11 @@ use gristmill_billing::settings;
 use gristmill_queue::JobError;
 use sqlx::PgPool;
 
-use super::ChunkRecord;
+use super::Chunk;
 use crate::Env;
 
 /// Settles the reports that the chunk mentions. One that nobody knows is settled too: the texts of its messages count.
-pub(super) async fn settle(env: &Env, chunk: &ChunkRecord, mentions: &BTreeSet<String>) -> Result<(), JobError> {
+pub(super) async fn settle(env: &Env, chunk: &Chunk, mentions: &BTreeSet<String>) -> Result<(), JobError> {
     let mentioned: Vec<&str> = mentions.iter().map(String::as_str).collect();
     let open = if mentioned.is_empty() { Vec::new() } else { open(&env.pool, chunk, &mentioned).await? };
     if open.is_empty() {
@@ -46,7 +46,7 @@ pub(super) async fn settle(env: &Env, chunk: &ChunkRecord, mentions: &BTreeSet<S
 }
 
 /// Those of the reports that the upload has not met before.
-async fn open(pool: &PgPool, chunk: &ChunkRecord, mentioned: &[&str]) -> Result<Vec<String>, sqlx::Error> {
+async fn open(pool: &PgPool, chunk: &Chunk, mentioned: &[&str]) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(
         "select m.id from unnest($2::text[]) as m (id)
          where not exists (select from upload_reports where upload_id = $1 and report_id = m.id)",

@@ -10,7 +10,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::record::ChunkRecord;
+use super::chunk::Chunk;
 
 /// A row that may have lost its key.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ impl Differs {
 /// Who has the losers' keys now, in the losers' order; a key that nobody has is passed over.
 pub(crate) async fn find_winners(
     conn: &mut PgConnection,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     losers: &[Loser<'_>],
 ) -> Result<Vec<Winner>, JobError> {
     let keys: Vec<Uuid> = losers.iter().map(|loser| loser.key).collect();

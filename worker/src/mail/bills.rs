@@ -10,7 +10,7 @@ use gristmill_billing::{
 };
 use gristmill_bills::{Currency, Language, Money, Settings as Issuer, pdf};
 use gristmill_mail::{
-    Attachment, BillFacts, Content, Dun, Kind, Letter, Payment,
+    Attachment, BillFacts, Content, Dun, Email, Kind, Payment,
     jobs::{SendBills, SendMail},
 };
 use gristmill_queue::JobError;
@@ -30,7 +30,7 @@ struct Sender {
 }
 
 /// The mail about one bill; `None` when it has nothing to say any more.
-pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, JobError> {
+pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Email>, JobError> {
     let (id, step) = job.reference.split_once('/').map_or((&*job.reference, None), |(id, step)| (id, Some(step)));
     let id: BillId = id.parse().map_err(|error| JobError::Discard(Box::new(error)))?;
     if id.client_id != job.client_id {
@@ -48,7 +48,7 @@ pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, 
 }
 
 /// The mails about a slice of a client's bills, and the references of those that have nothing to say any more.
-pub(super) async fn letters(env: &Env, job: &SendBills) -> Result<(Vec<Letter>, Vec<String>), JobError> {
+pub(super) async fn letters(env: &Env, job: &SendBills) -> Result<(Vec<Email>, Vec<String>), JobError> {
     let sender = sender(env, job.client_id).await?;
     // Without a sender nothing is said, whatever day it is.
     let today = sender.as_ref().map_or(Date::constant(2000, 1, 1), |sender| sender.today);
@@ -110,7 +110,7 @@ impl Sender {
         kind: Kind,
         step: Option<&str>,
         payment: Option<(i64, Date)>,
-    ) -> Result<Option<Letter>, JobError> {
+    ) -> Result<Option<Email>, JobError> {
         let due = match kind {
             Kind::BillNew => matches!(bill.status, Status::Open | Status::Overdue),
             Kind::BillReminder => bill.status == Status::Open,
@@ -149,7 +149,7 @@ impl Sender {
             }
             _ => Content::Bill(facts),
         };
-        Ok(Some(Letter {
+        Ok(Some(Email {
             reference: reference(bill.id(), step),
             address: bill.email,
             name: Some(bill.name),

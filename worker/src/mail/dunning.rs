@@ -11,7 +11,7 @@ use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use jiff_sqlx::Timestamp;
 use sqlx::PgConnection;
 
-use super::run::{KEPT, SLICE};
+use super::run::{BATCH_SIZE, KEPT};
 use crate::Env;
 
 /// Has the mails sent whose day has come. That they are enqueued and that their day is done is one commit; two ticks at
@@ -77,7 +77,7 @@ fn cut(client_id: i32, day: &Day, step: Step, left: &mut i64) -> Vec<SendBills> 
         Step::Overdue(days) => (Kind::BillOverdue, days),
     };
     let numbers = day.to_number - day.from_number + 1;
-    let length = (numbers * SLICE / day.bills.max(1)).clamp(1, numbers);
+    let length = (numbers * BATCH_SIZE / day.bills.max(1)).clamp(1, numbers);
     let mut pieces = Vec::new();
     let mut from_number = day.from_number;
     while from_number <= day.to_number && *left > 0 {
@@ -90,7 +90,7 @@ fn cut(client_id: i32, day: &Day, step: Step, left: &mut i64) -> Vec<SendBills> 
             step: Some(step),
             payable_on: Some(day.payable_on()),
         });
-        *left -= SLICE.min(day.bills);
+        *left -= BATCH_SIZE.min(day.bills);
         from_number = to_number + 1;
     }
     pieces

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::Env;
 
 /// Bills a job: some seconds of work.
-pub(super) const SLICE: i64 = 200;
+pub(super) const BATCH_SIZE: i64 = 200;
 /// Without a mail server nobody gets them, so that the first bills of a run are enough to look at.
 pub(super) const KEPT: i64 = 1_000;
 
@@ -58,7 +58,7 @@ fn slices(ranges: &[(i64, i64)], limit: i64) -> Vec<(i64, i64)> {
     for &(from, to) in ranges {
         let mut next = from;
         while next <= to && left > 0 {
-            let end = to.min(next + SLICE.min(left) - 1);
+            let end = to.min(next + BATCH_SIZE.min(left) - 1);
             slices.push((next, end));
             left -= end - next + 1;
             next = end + 1;

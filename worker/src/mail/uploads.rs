@@ -1,11 +1,11 @@
-use gristmill_mail::{Content, Kind, Letter, UploadFacts, jobs::SendMail, operator};
+use gristmill_mail::{Content, Email, Kind, UploadFacts, jobs::SendMail, operator};
 use gristmill_queue::JobError;
 use gristmill_uploads::read;
 
 use crate::Env;
 
 /// Tells the client's operator how an upload has ended.
-pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, JobError> {
+pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Email>, JobError> {
     let mut conn = env.pool.acquire().await?;
     let Some(operator) = operator::find(&mut conn, job.client_id).await? else { return Ok(None) };
     let id = job.reference.parse().map_err(|error| JobError::Discard(Box::new(error)))?;
@@ -20,7 +20,7 @@ pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, 
         conflicting_duplicate: upload.rows.conflicting_duplicate,
         detail: upload.detail,
     };
-    Ok(Some(Letter {
+    Ok(Some(Email {
         reference: job.reference.clone(),
         address: operator.address,
         name: None,

@@ -1,4 +1,4 @@
-use gristmill_mail::{Content, EndpointFacts, Letter, jobs::SendMail, operator};
+use gristmill_mail::{Content, Email, EndpointFacts, jobs::SendMail, operator};
 use gristmill_queue::JobError;
 use jiff::tz::TimeZone;
 use jiff_sqlx::Timestamp;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::Env;
 
 /// Tells the client's operator that a webhook's endpoint is disabled; nothing, when it is enabled again or deleted.
-pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, JobError> {
+pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Email>, JobError> {
     let mut conn = env.pool.acquire().await?;
     let Some(operator) = operator::find(&mut conn, job.client_id).await? else { return Ok(None) };
     let id = job.reference.split('/').next().unwrap_or(&job.reference);
@@ -27,7 +27,7 @@ pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Letter>, 
     .await?;
     let Some((url, failing_since, error, undelivered)) = found else { return Ok(None) };
     let failing_since = failing_since.to_jiff().to_zoned(TimeZone::UTC).date();
-    Ok(Some(Letter {
+    Ok(Some(Email {
         reference: job.reference.clone(),
         address: operator.address,
         name: None,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(60), body_bytes: 64 * 1024 };
 
 #[derive(Deserialize)]
-struct Said {
+struct HeuristicAnswer {
     merchant: Merchant,
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn ask(outbound: &Outbound, address: &str, request: &Request) -
     if answer.cut {
         return Err(wrong("the client's heuristic answered more than 64 KiB".to_owned()));
     }
-    let said: Said = serde_json::from_slice(&answer.body).map_err(|error| {
+    let said: HeuristicAnswer = serde_json::from_slice(&answer.body).map_err(|error| {
         wrong(format!("the client's heuristic answered no {{\"merchant\": {{\"name\"}}}}: {error}"))
     })?;
     let Merchant { name, score, mcc, category, wikidata_id } = said.merchant;

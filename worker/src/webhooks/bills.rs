@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::Env;
 
 /// Bills a slice.
-const SLICE: i64 = 500;
+const BATCH_SIZE: i64 = 500;
 /// With so many deliveries before it, a client gets no more of them for now.
 const PENDING: i64 = 10_000;
 const FULL: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ pub(super) async fn announce(env: Env, context: Context, job: AnnounceBills) -> 
         return Err(JobError::Snooze(FULL));
     }
     let today = settings::find(&env.pool, job.client_id).await?.date_of(jiff::Timestamp::now())?;
-    let last = job.to_number.min(job.from_number + SLICE - 1);
+    let last = job.to_number.min(job.from_number + BATCH_SIZE - 1);
     let bills = bills::numbered(&env.pool, job.client_id, job.from_number, last, None, today).await?;
     let events: Vec<Event> = bills.iter().map(|bill| Event::BillCreated(bill.into())).collect();
     let mut tx = env.pool.begin().await?;

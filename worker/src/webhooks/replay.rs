@@ -9,7 +9,7 @@ use gristmill_webhooks::{
 use crate::Env;
 
 /// Deliveries a slice.
-const SLICE: i64 = 500;
+const BATCH_SIZE: i64 = 500;
 /// With so many deliveries before it, a client gets no more of them for now.
 const PENDING: i64 = 10_000;
 const FULL: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ pub(super) async fn replay(env: Env, context: Context, job: ReplayDeliveries) ->
         return Ok(());
     }
     let (mut jobs, last) =
-        deliveries::replay_some(&mut tx, &env.queue, job.client_id, job.endpoint_id, &which, SLICE).await?;
+        deliveries::replay_some(&mut tx, &env.queue, job.client_id, job.endpoint_id, &which, BATCH_SIZE).await?;
     if let Some(after) = last {
         jobs.merge(deliveries::replay_all(&mut tx, &env.queue, &ReplayDeliveries { after, ..job }).await?);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gristmill_billing::settings::{self, ClaimGrouping, ClaimSettings, Settings};
 use gristmill_claims::{
-    books,
+    accounting,
     claims::{self, Claim, Filter, State},
     jobs::{self, ProcessPayment},
     providers, void,
@@ -72,7 +72,7 @@ async fn entries(mill: &Mill) -> Vec<(String, String, i64)> {
 
 /// What the auditor looks for is nowhere.
 async fn in_order(mill: &Mill) {
-    assert_eq!(books::disagreements(&mill.stack.pool).await.unwrap(), []);
+    assert_eq!(accounting::disagreements(&mill.stack.pool).await.unwrap(), []);
     assert_eq!(mill.count("select coalesce(sum(amount_minor), 0)::bigint from ledger_entries").await, 0);
     assert_eq!(providers::miscounted(&mill.stack.pool, 1_000).await.unwrap(), []);
 }
@@ -296,7 +296,7 @@ async fn a_claim_is_voided_once() {
     assert_eq!(top(&mill, None, None).await, []);
     // A payment that comes late finds nothing to pay.
     let mut tx = mill.stack.pool.begin().await.unwrap();
-    assert_eq!(books::pay(&mut tx, claim.id).await.unwrap(), books::Paid::Nothing);
+    assert_eq!(accounting::pay(&mut tx, claim.id).await.unwrap(), accounting::Paid::Nothing);
     tx.commit().await.unwrap();
     in_order(&mill).await;
 }
@@ -320,7 +320,7 @@ async fn the_books_are_not_changed_and_add_up() {
 async fn a_payment_from_a_frozen_plan_dies_and_the_schedule_brings_it_back() {
     let mill = Mill::new(1 << 20).await;
     let pool = &mill.stack.pool;
-    books::freeze(pool, mill.client_id, "GRP-1000", true, Some("audit")).await.unwrap();
+    accounting::freeze(pool, mill.client_id, "GRP-1000", true, Some("audit")).await.unwrap();
     grind(&mill, format!("{DIRTY}{VISIT}")).await;
     for _ in 0..ProcessPayment::MAX_ATTEMPTS {
         sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(pool).await.unwrap();
@@ -337,7 +337,7 @@ async fn a_payment_from_a_frozen_plan_dies_and_the_schedule_brings_it_back() {
     // The scheduler's own, as a tick of it runs.
     let spec = JobSpec::of(&jobs::redrive()).unwrap();
     mill.env.queue.schedules().put(&NewSchedule::new("payments-redrive", "*/10 * * * *", spec)).await.unwrap();
-    books::freeze(pool, mill.client_id, "GRP-1000", false, None).await.unwrap();
+    accounting::freeze(pool, mill.client_id, "GRP-1000", false, None).await.unwrap();
     mill.env.queue.schedules().run_now("payments-redrive").await.unwrap();
     mill.drain().await;
     let claim = all(&mill).await.remove(0);

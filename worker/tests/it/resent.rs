@@ -116,7 +116,7 @@ async fn a_suppressed_address_gets_it_when_it_is_lifted() {
     mill.drain().await;
     assert_eq!((mill.mail(mail.id).await.state, server.count()), (State::Suppressed, 0), "the list counts");
     let client = mill.client_id;
-    assert!(gristmill_mail::suppress::lift(&mill.stack.pool, client, &mail.recipient).await.unwrap());
+    assert!(gristmill_mail::suppressions::lift(&mill.stack.pool, client, &mail.recipient).await.unwrap());
     assert!(matches!(mill.resend(mail.id, false).await, Resent::Again(..)));
     mill.drain().await;
     assert_eq!((mill.mail(mail.id).await.state, server.count()), (State::Sent, 1));

@@ -1,5 +1,5 @@
 use axum::{Json, extract::State};
-use gristmill_mail::suppress::{self, Suppression};
+use gristmill_mail::suppressions::{self, Suppression};
 use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -68,9 +68,9 @@ pub(crate) async fn bounce(
     let hard = matches!(new.kind, BounceKind::Hard);
     let reason = new.reason.map(|reason| reason.replace('\0', "").chars().take(1_000).collect());
     let message_id = new.message_id.map(|id| id.replace('\0', ""));
-    let bounce = suppress::Bounce { recipient, hard, message_id, reason };
+    let bounce = suppressions::Bounce { recipient, hard, message_id, reason };
     let mut tx = app.pool.begin().await?;
-    let mail_id = suppress::bounced(&mut tx, caller.id(), &bounce).await?;
+    let mail_id = suppressions::bounced(&mut tx, caller.id(), &bounce).await?;
     let bounced = Bounced { mail_id, suppressed: hard };
     once.keep(&mut tx, StatusCode::OK, None, &bounced).await?;
     tx.commit().await?;
@@ -112,7 +112,7 @@ pub(crate) async fn suppressions(
     let after = query.take_by("cursor", |text| after(text).ok_or_else(|| crate::cursor::BadCursor.to_string()));
     query.finish()?;
     let after = after.unwrap_or_default();
-    let mut items = suppress::list(&app.pool, caller.id(), &after, i64::from(limit) + 1).await?;
+    let mut items = suppressions::list(&app.pool, caller.id(), &after, i64::from(limit) + 1).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next_cursor = items.last().filter(|_| more).map(|last| cursor(&last.address));
@@ -149,7 +149,7 @@ pub(crate) async fn lift(State(app): State<AppState>, caller: Caller, uri: Uri) 
     let mut query = Params::of(&uri);
     let address = query.take::<String>("address");
     let address = query.finish_with("address", address, || "missing: which address?".to_owned())?;
-    if !suppress::lift(&app.pool, caller.id(), &address).await? {
+    if !suppressions::lift(&app.pool, caller.id(), &address).await? {
         let detail = format!("'{address}' is not suppressed. GET /v1/mail/suppressions lists what is.");
         return Err(Problem::new(Code::NotFound, detail));
     }

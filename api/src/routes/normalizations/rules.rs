@@ -1,7 +1,7 @@
 //! `/v1/normalization-rules`: what a client knows better than the dictionary.
 
 use axum::{Json, extract::State};
-use gristmill_normalization::rules::{self, Kept, RuleError};
+use gristmill_normalization::rules::{self, RuleError, RuleRow};
 use gristmill_pipelines::merchants::{MAX_RULES, Test};
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
@@ -41,9 +41,9 @@ pub(crate) struct Rule {
     updated_at: Timestamp,
 }
 
-impl From<Kept> for Rule {
-    fn from(kept: Kept) -> Self {
-        let Kept { id, test, pattern, name, created_at, updated_at } = kept;
+impl From<RuleRow> for Rule {
+    fn from(kept: RuleRow) -> Self {
+        let RuleRow { id, test, pattern, name, created_at, updated_at } = kept;
         Self { id, test, pattern, name, created_at: created_at.to_jiff(), updated_at: updated_at.to_jiff() }
     }
 }

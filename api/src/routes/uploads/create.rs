@@ -84,7 +84,7 @@ pub(crate) async fn create(
     let boundary = body::boundary(&headers)?;
     let idempotency_key = idempotency_key(&headers)?;
     // A raw body has no parameters in it: what is wrong with them is said before it is read.
-    let early = boundary.is_none().then(|| Wanted::take(Params::of(&uri), "")).transpose()?;
+    let early = boundary.is_none().then(|| CreateUpload::take(Params::of(&uri), "")).transpose()?;
     let permit = app.receiving.clone().try_acquire_owned().map_err(|_| busy(&app))?;
 
     // A part of a form may be compressed too.
@@ -101,7 +101,7 @@ pub(crate) async fn create(
             let form = Form::read(plain, boundary.unwrap_or_default(), max_ratio).await?;
             let mut query = Params::of(&uri);
             form.fields.into_iter().for_each(|(name, value)| query.add(name, value));
-            let mut wanted = Wanted::take(query, " before the part 'file'")?;
+            let mut wanted = CreateUpload::take(query, " before the part 'file'")?;
             wanted.filename = wanted.filename.or(form.filename.filter(|name| check_filename(name).is_ok()));
             (wanted, form.file)
         }
@@ -110,7 +110,7 @@ pub(crate) async fn create(
     let file = file.inspect(move |_| {
         let _held = &permit;
     });
-    let Wanted { kind, policy, filename, force } = wanted;
+    let CreateUpload { kind, policy, filename, force } = wanted;
     let new = NewUpload { client_id: caller.id(), kind, policy, filename, force, idempotency_key };
     let (status, upload) = match app.uploads.receive(new, file).await.map_err(problem)? {
         Received::Accepted(upload) | Received::Replayed(upload) => (StatusCode::ACCEPTED, upload),
@@ -120,14 +120,14 @@ pub(crate) async fn create(
     Ok((status, location(upload.id), Json(upload)))
 }
 
-struct Wanted {
+struct CreateUpload {
     kind: Kind,
     policy: Policy,
     filename: Option<String>,
     force: bool,
 }
 
-impl Wanted {
+impl CreateUpload {
     /// `place`: where in the request the parameters must be.
     fn take(mut query: Params, place: &str) -> Result<Self> {
         let kind = query.take("kind");

@@ -19,7 +19,7 @@ pub(super) const ONE: f64 = 200.0;
 const FILES: f64 = 20_000.0;
 
 /// A request.
-pub(super) struct Asked {
+pub(super) struct RouteRequest {
     /// As the document has it, method before the path.
     pub(super) operation: &'static str,
     pub(super) path: String,
@@ -36,7 +36,7 @@ enum Body {
     File(String),
 }
 
-impl Asked {
+impl RouteRequest {
     fn method(&self) -> &str {
         self.operation.split_once(' ').expect("a method and a path").0
     }
@@ -63,28 +63,28 @@ impl Asked {
 }
 
 /// One answer of a list of this client's, of which nothing is known by its key.
-fn list(operation: &'static str, query: &str) -> Asked {
+fn list(operation: &'static str, query: &str) -> RouteRequest {
     let path = operation.trim_start_matches("get ");
-    Asked { operation, path: format!("{path}{query}"), body: Body::None, answers: &[200], rows: ONCE }
+    RouteRequest { operation, path: format!("{path}{query}"), body: Body::None, answers: &[200], rows: ONCE }
 }
 
-fn of_bills(query: &str) -> Asked {
-    Asked { rows: BILLS, ..list("get /v1/bills", query) }
+fn of_bills(query: &str) -> RouteRequest {
+    RouteRequest { rows: BILLS, ..list("get /v1/bills", query) }
 }
 
-fn one(operation: &'static str, path: String) -> Asked {
-    Asked { operation, path, body: Body::None, answers: &[200], rows: ONE }
+fn one(operation: &'static str, path: String) -> RouteRequest {
+    RouteRequest { operation, path, body: Body::None, answers: &[200], rows: ONE }
 }
 
-fn act(operation: &'static str, path: String, answers: &'static [u16]) -> Asked {
-    Asked { operation, path, body: Body::None, answers, rows: ONE }
+fn act(operation: &'static str, path: String, answers: &'static [u16]) -> RouteRequest {
+    RouteRequest { operation, path, body: Body::None, answers, rows: ONE }
 }
 
-fn send(operation: &'static str, path: String, body: Value, answers: &'static [u16]) -> Asked {
-    Asked { operation, path, body: Body::Json(body), answers, rows: ONE }
+fn send(operation: &'static str, path: String, body: Value, answers: &'static [u16]) -> RouteRequest {
+    RouteRequest { operation, path, body: Body::Json(body), answers, rows: ONE }
 }
 
-/// The routes that the document has, as [`Asked::operation`] names them.
+/// The routes that the document has, as [`RouteRequest::operation`] names them.
 pub(super) fn there(document: &Value) -> BTreeSet<String> {
     let paths = document["paths"].as_object().expect("the document has paths");
     let methods = |(path, methods): (&String, &Value)| {
@@ -95,14 +95,14 @@ pub(super) fn there(document: &Value) -> BTreeSet<String> {
 }
 
 /// Panics unless a round asks each route, those that were added later too.
-pub(super) fn check_all(there: &BTreeSet<String>, round: &[Asked]) {
+pub(super) fn check_all(there: &BTreeSet<String>, round: &[RouteRequest]) {
     let asked: BTreeSet<String> = round.iter().map(|asked| asked.operation.to_owned()).collect();
     assert_eq!(&asked, there, "each route is asked");
 }
 
 /// Every route once, those that only operators may ask too; of lists each filter. `n` tells rounds apart: what one round
 /// ends is not there for the next one.
-pub(super) fn round(filled: &Filled, n: usize) -> Vec<Asked> {
+pub(super) fn round(filled: &Filled, n: usize) -> Vec<RouteRequest> {
     let mut asked = lists(filled);
     asked.extend(single(filled));
     asked.extend(bills(filled, n));
@@ -115,12 +115,14 @@ pub(super) fn round(filled: &Filled, n: usize) -> Vec<Asked> {
     asked
 }
 
-fn lists(filled: &Filled) -> Vec<Asked> {
+fn lists(filled: &Filled) -> Vec<RouteRequest> {
     let Filled { upload, .. } = filled;
     let (run, webhook) = (filled.id(Kind::Run, 1), filled.id(Kind::Webhook, 1));
     let deliveries = "get /v1/webhooks/{id}/deliveries";
-    let of_hook =
-        |query: &str| Asked { path: format!("/v1/webhooks/{webhook}/deliveries{query}"), ..list(deliveries, "") };
+    let of_hook = |query: &str| RouteRequest {
+        path: format!("/v1/webhooks/{webhook}/deliveries{query}"),
+        ..list(deliveries, "")
+    };
     vec![
         of_bills(""),
         of_bills("?status=open&limit=200"),
@@ -135,7 +137,7 @@ fn lists(filled: &Filled) -> Vec<Asked> {
         list("get /v1/claims", "?provider=1000000001"),
         list("get /v1/claims", "?subscriber=77"),
         list("get /v1/claims", "?from=2024-03-01&to=2024-03-02"),
-        Asked { rows: SMALL as f64, ..list("get /v1/plan-accounts", "") },
+        RouteRequest { rows: SMALL as f64, ..list("get /v1/plan-accounts", "") },
         list("get /v1/usage", ""),
         list("get /v1/usage", "?from=2024-05-01&to=2024-05-01"),
         list("get /v1/usage/daily", "?from=2024-04-01&to=2024-06-01"),
@@ -154,16 +156,16 @@ fn lists(filled: &Filled) -> Vec<Asked> {
         list("get /v1/normalization-rules", ""),
         list("get /v1/reports", ""),
         // Jobs are not found by their client: a page of them is looked for among the newest of all, in slices.
-        Asked { rows: 3.0 * LARGE as f64 / 5.0, ..list("get /v1/jobs", "?limit=200") },
+        RouteRequest { rows: 3.0 * LARGE as f64 / 5.0, ..list("get /v1/jobs", "?limit=200") },
         list("get /v1/jobs", "?state=dead"),
         list("get /v1/groups", ""),
         // The key of debts begins with the debt: a page of all of them looks at the others' too, but once.
-        Asked { rows: 2.0 * LARGE as f64, ..list("get /v1/debts", "?limit=200") },
+        RouteRequest { rows: 2.0 * LARGE as f64, ..list("get /v1/debts", "?limit=200") },
         list("get /v1/debts", &format!("?upload_id={upload}")),
     ]
 }
 
-fn single(filled: &Filled) -> Vec<Asked> {
+fn single(filled: &Filled) -> Vec<RouteRequest> {
     let Filled { upload, .. } = filled;
     let debt = filled.id(Kind::Debt, 77);
     let bill = filled.bill(77);
@@ -191,14 +193,16 @@ fn single(filled: &Filled) -> Vec<Asked> {
     ]
 }
 
-fn bills(filled: &Filled, n: usize) -> Vec<Asked> {
+fn bills(filled: &Filled, n: usize) -> Vec<RouteRequest> {
     // Every ninth is paid.
     let k = n * 9 + 1;
     let (debt, bill, run) = (filled.id(Kind::Debt, k), filled.bill(k + 1), filled.id(Kind::Run, 1));
     let notice = |amount: &str| json!({ "debtId": debt, "paidAt": "2026-01-09T10:00:00Z", "paidAmount": amount, "paidBy": "Ana" });
     // The files that its debts may have come with are looked at, when nothing is known of them.
-    let pay =
-        |amount| Asked { rows: FILES, ..send("post /v1/payments", "/v1/payments".into(), notice(amount), &[201]) };
+    let pay = |amount| RouteRequest {
+        rows: FILES,
+        ..send("post /v1/payments", "/v1/payments".into(), notice(amount), &[201])
+    };
     vec![
         pay("0.50"),
         pay("9.50"),
@@ -211,7 +215,7 @@ fn bills(filled: &Filled, n: usize) -> Vec<Asked> {
     ]
 }
 
-fn claims(filled: &Filled, n: usize) -> Vec<Asked> {
+fn claims(filled: &Filled, n: usize) -> Vec<RouteRequest> {
     let claim = filled.id(Kind::Claim, 7 * n + 1);
     let frozen = json!({ "frozen": n.is_multiple_of(2) });
     let line = json!({ "procedure": "D4346", "provider_fees": 130, "allowed_fees": 65, "member_coinsurance": 16.25, "member_copay": 0 });
@@ -221,16 +225,16 @@ fn claims(filled: &Filled, n: usize) -> Vec<Asked> {
         send("post /v1/claims", "/v1/claims".into(), new, &[201, 422]),
         act("post /v1/claims/{id}/void", format!("/v1/claims/{claim}/void"), &[200]),
         // Ten a minute are answered.
-        Asked { answers: &[200, 429], ..list("get /v1/claims/top-providers", "") },
+        RouteRequest { answers: &[200, 429], ..list("get /v1/claims/top-providers", "") },
         // What it has paid is added up.
-        Asked {
+        RouteRequest {
             rows: SMALL as f64,
             ..send("put /v1/plan-accounts/{name}", "/v1/plan-accounts/GRP-1".into(), frozen, &[200])
         },
     ]
 }
 
-fn mail_and_hooks(filled: &Filled, n: usize) -> Vec<Asked> {
+fn mail_and_hooks(filled: &Filled, n: usize) -> Vec<RouteRequest> {
     let bounce = json!({ "recipient": format!("payer{}@example.com", 100 + n), "message_id": "<none@example.com>", "kind": "soft" });
     let lifted = format!("/v1/mail/suppressions?address=payer{}@example.com", 10_000 + n);
     let failed = filled.id(Kind::Mail, 50 * (n + 1));
@@ -255,13 +259,13 @@ fn mail_and_hooks(filled: &Filled, n: usize) -> Vec<Asked> {
             at(&format!("/deliveries/{delivery}/replay")),
             &[202, 409],
         ),
-        Asked { rows: ONCE, ..act("post /v1/webhooks/{id}/replay", at(since), &[202]) },
+        RouteRequest { rows: ONCE, ..act("post /v1/webhooks/{id}/replay", at(since), &[202]) },
         // There are eight more.
         act("delete /v1/webhooks/{id}", format!("/v1/webhooks/{}", filled.id(Kind::Webhook, 2 + n)), &[204, 404]),
     ]
 }
 
-fn merchants(filled: &Filled, n: usize) -> Vec<Asked> {
+fn merchants(filled: &Filled, n: usize) -> Vec<RouteRequest> {
     let new = || json!({ "date": "2021-04-01", "description": "Payment Netflix APRIL***", "amount": 12.99, "currency": "USD" });
     let rule = json!({ "test": "contains", "pattern": format!("acme widgets {n}"), "name": "Acme" });
     let ruled = format!("/v1/normalization-rules/{}", filled.id(Kind::Rule, 40));
@@ -282,10 +286,10 @@ fn merchants(filled: &Filled, n: usize) -> Vec<Asked> {
     ]
 }
 
-fn files(filled: &Filled, n: usize) -> Vec<Asked> {
+fn files(filled: &Filled, n: usize) -> Vec<RouteRequest> {
     let create = |record: &str, answers| {
         let body = Body::File(format!("{HEADER}{record}"));
-        Asked { body, rows: FILES, ..act("post /v1/uploads", "/v1/uploads?kind=debts".into(), answers) }
+        RouteRequest { body, rows: FILES, ..act("post /v1/uploads", "/v1/uploads?kind=debts".into(), answers) }
     };
     vec![
         create(&AGAIN.replace("ecc0b8", &format!("{n:06}")), &[202]),
@@ -294,30 +298,30 @@ fn files(filled: &Filled, n: usize) -> Vec<Asked> {
     ]
 }
 
-fn jobs(filled: &Filled, n: usize) -> Vec<Asked> {
+fn jobs(filled: &Filled, n: usize) -> Vec<RouteRequest> {
     let job = |n: usize, action: &str| format!("/v1/jobs/{}/{action}", filled.id(Kind::Job, n));
     let group = |action: &str| format!("/v1/groups/{}/{action}", filled.upload);
     let dry = json!({ "action": "redrive", "filter": { "name": "bulk.job" }, "dry_run": true });
     vec![
         act("post /v1/jobs/{id}/cancel", job(19_999, "cancel"), &[409]),
         // What waits in its queue by then is looked at too.
-        Asked { rows: SMALL as f64, ..act("post /v1/jobs/{id}/redrive", job(1 + n, "redrive"), &[200]) },
+        RouteRequest { rows: SMALL as f64, ..act("post /v1/jobs/{id}/redrive", job(1 + n, "redrive"), &[200]) },
         act("post /v1/jobs/{id}/discard", job(10_000 + n, "discard"), &[200]),
-        Asked { rows: ONCE, ..send("post /v1/jobs/actions", "/v1/jobs/actions".into(), dry, &[200, 403]) },
+        RouteRequest { rows: ONCE, ..send("post /v1/jobs/actions", "/v1/jobs/actions".into(), dry, &[200, 403]) },
         act("post /v1/groups/{id}/cancel", group("cancel"), &[404]),
         act("post /v1/groups/{id}/retry", group("retry"), &[404]),
     ]
 }
 
 /// What a client's key may not ask, and what needs none.
-fn operators() -> Vec<Asked> {
+fn operators() -> Vec<RouteRequest> {
     let refused = |operation: &'static str| {
         let path = operation.split_once(' ').expect("a method and a path").1;
         let path = path.replace("{name}", "chunks").replace("{id}", "00000000-0000-7000-8000-000000000000");
         act(operation, path, &[403])
     };
     let open = |operation: &'static str, path: &str| act(operation, path.to_owned(), &[200]);
-    let mut asked: Vec<Asked> = [
+    let mut asked: Vec<RouteRequest> = [
         "get /metrics",
         "get /v1/queues",
         "get /v1/queues/{name}",

@@ -4,10 +4,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Finding, some};
-use crate::chaos::load::{Asked, Paid, lock};
+use crate::chaos::workload::{Paid, Workload, lock};
 
 /// Each run that was answered for has ended, and its bills are those it says.
-pub(super) async fn runs(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding> {
+pub(super) async fn runs(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
     let runs: Vec<(Uuid, String, i64, i64)> = sqlx::query_as(
         "select r.id, r.state, r.bills, (select count(*) from bills b where b.run_id = r.id) from billing_runs r",
     )
@@ -18,8 +18,8 @@ pub(super) async fn runs(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding
         .filter(|(_, state, says, made)| state != "completed" || says != made)
         .map(|(id, state, says, made)| format!("run {id} is {state}, says {says} bills and has made {made}"))
         .collect();
-    let asked = lock(&asked.runs);
-    let lost = asked.iter().filter(|id| !runs.iter().any(|(run, ..)| run == *id));
+    let workload = lock(&workload.runs);
+    let lost = workload.iter().filter(|id| !runs.iter().any(|(run, ..)| run == *id));
     wrong.extend(lost.map(|id| format!("run {id} was accepted and is gone")));
     Ok(Finding {
         promise: "every billing run ends, with the bills that it says",
@@ -74,7 +74,7 @@ pub(super) async fn mailed(pool: &PgPool) -> anyhow::Result<Finding> {
 }
 
 /// A payment that was told of counts once, however often that was.
-pub(super) async fn paid(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding> {
+pub(super) async fn paid(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
     let rows: Vec<(String, Uuid, i64)> =
         sqlx::query_as("select payment_id, debt_id, amount_minor from payments").fetch_all(pool).await?;
     let rows: BTreeMap<String, (Uuid, i64)> = rows.into_iter().map(|(id, debt, amount)| (id, (debt, amount))).collect();
@@ -85,7 +85,7 @@ pub(super) async fn paid(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding
     )
     .fetch_one(pool)
     .await?;
-    let told = lock(&asked.paid);
+    let told = lock(&workload.paid);
     let right = |id: &String, paid: &Paid| match rows.get(id) {
         Some(row) => *row == (paid.debt, paid.amount),
         None => !paid.answered,

@@ -2,7 +2,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Finding, some};
-use crate::chaos::load::{Asked, lock};
+use crate::chaos::workload::{Workload, lock};
 
 /// Each group's counters are what its members say. One whose first transaction failed has no members and no row.
 pub(super) async fn counted(pool: &PgPool) -> anyhow::Result<Finding> {
@@ -30,8 +30,9 @@ pub(super) async fn counted(pool: &PgPool) -> anyhow::Result<Finding> {
 }
 
 /// A completed or failed group has one join of its kind, with one effect; a cancelled one has none.
-pub(super) async fn joined(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding> {
-    let (numbers, ids): (Vec<i64>, Vec<Uuid>) = lock(&asked.groups).iter().map(|(number, id)| (*number, id.0)).unzip();
+pub(super) async fn joined(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
+    let (numbers, ids): (Vec<i64>, Vec<Uuid>) =
+        lock(&workload.groups).iter().map(|(number, id)| (*number, id.0)).unzip();
     let wrong: Vec<(i64, String, i64, i64)> = sqlx::query_as(
         "with joins as (
             select (j.payload->>'group')::bigint as number, (j.payload->>'failed')::boolean as failed, j.id, e.job

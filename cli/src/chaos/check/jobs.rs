@@ -2,10 +2,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Finding, some};
-use crate::chaos::load::{Asked, lock};
+use crate::chaos::workload::{Workload, lock};
 
-pub(super) async fn accepted(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding> {
-    let ids = lock(&asked.jobs).clone();
+pub(super) async fn accepted(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
+    let ids = lock(&workload.jobs).clone();
     let lost: Vec<Uuid> = sqlx::query_scalar(
         "select a.id from unnest($1::uuid[]) as a (id) left join jobs j on j.id = a.id
          where j.id is null or j.finished_at is null",

@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::{Finding, some};
-use crate::chaos::{fleet::Role, stage::Stage};
+use crate::chaos::{cluster::Cluster, processes::Role};
 
 /// Acknowledgements come a moment after the work; a lease that nobody keeps has to run out.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// But for the uploads' events, which live for an hour, Redis holds who is there, that it has its data, and what was
 /// said of queues.
-pub(super) async fn redis(stage: &Stage) -> anyhow::Result<Finding> {
+pub(super) async fn redis(stage: &Cluster) -> anyhow::Result<Finding> {
     let mut conn = stage.redis.get_multiplexed_async_connection().await?;
     let begun = Instant::now();
     loop {
@@ -27,7 +27,7 @@ pub(super) async fn redis(stage: &Stage) -> anyhow::Result<Finding> {
                 lives => left.push(format!("{key} lives for {lives} s")),
             }
         }
-        if left.is_empty() || begun.elapsed() > PATIENCE {
+        if left.is_empty() || begun.elapsed() > DRAIN_TIMEOUT {
             return Ok(Finding {
                 promise: "nothing is left in Redis",
                 counted: format!("{passing} streams of events and signals, which go by themselves"),
@@ -39,7 +39,7 @@ pub(super) async fn redis(stage: &Stage) -> anyhow::Result<Finding> {
 }
 
 /// What the schedulers' own audits have found.
-pub(super) async fn invariants(stage: &Stage) -> anyhow::Result<Finding> {
+pub(super) async fn invariants(stage: &Cluster) -> anyhow::Result<Finding> {
     let mut wrong = Vec::new();
     for member in stage.of(Role::Scheduler).chain(stage.of(Role::Worker)) {
         let metrics = reqwest::get(format!("http://{}/metrics", member.monitor)).await;
@@ -51,7 +51,7 @@ pub(super) async fn invariants(stage: &Stage) -> anyhow::Result<Finding> {
 }
 
 /// What the processes wrote that they should never have to write.
-pub(super) fn panics(stage: &Stage) -> anyhow::Result<Finding> {
+pub(super) fn panics(stage: &Cluster) -> anyhow::Result<Finding> {
     let (mut wrong, mut lines) = (Vec::new(), 0);
     for member in &stage.members {
         let log = std::fs::read(member.log()).with_context(|| format!("{member} has no log"))?;

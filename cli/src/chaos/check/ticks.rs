@@ -1,7 +1,7 @@
 use sqlx::PgPool;
 
 use super::{Finding, some};
-use crate::chaos::stage::SCHEDULE;
+use crate::chaos::cluster::SCHEDULE;
 
 /// Every second from the first tick to the last is there once, with one job that is done.
 pub(super) async fn once(pool: &PgPool) -> anyhow::Result<Finding> {

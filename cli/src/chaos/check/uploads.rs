@@ -2,11 +2,11 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Finding, some};
-use crate::chaos::load::{Asked, Sent, lock};
+use crate::chaos::workload::{SentUpload, Workload, lock};
 
 /// No file was refused, and each was accepted in the end: the client sent it until it was.
-pub(super) fn accepted(asked: &Asked) -> Finding {
-    let sent = lock(&asked.uploads);
+pub(super) fn accepted(workload: &Workload) -> Finding {
+    let sent = lock(&workload.uploads);
     let open: Vec<_> = sent.iter().filter(|(_, sent)| sent.accepted.is_none()).collect();
     Finding {
         promise: "every file was taken in the end",
@@ -30,7 +30,7 @@ struct Row {
 }
 
 /// What was answered with 202 ends as its file says; what was not has ended too; of what failed no row is left.
-pub(super) async fn conserved(pool: &PgPool, asked: &Asked) -> anyhow::Result<Finding> {
+pub(super) async fn conserved(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
     let rows: Vec<Row> = sqlx::query_as(
         "with there as (select upload_id, count(*) as n from debts group by upload_id),
             refused as (select upload_id, count(*) as n from rejects group by upload_id),
@@ -44,7 +44,7 @@ pub(super) async fn conserved(pool: &PgPool, asked: &Asked) -> anyhow::Result<Fi
     )
     .fetch_all(pool)
     .await?;
-    let sent = lock(&asked.uploads);
+    let sent = lock(&workload.uploads);
     let mut wrong = Vec::new();
     let (mut completed, mut debts, mut failed) = (0, 0, 0);
     for row in &rows {
@@ -71,7 +71,7 @@ pub(super) async fn conserved(pool: &PgPool, asked: &Asked) -> anyhow::Result<Fi
     })
 }
 
-fn judge(row: &Row, file: &Sent, promised: bool) -> Option<String> {
+fn judge(row: &Row, file: &SentUpload, promised: bool) -> Option<String> {
     let counts = &file.counts;
     // What is generated under an earlier key is another debt.
     let conflicting = counts.duplicate;

@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::source::Source;
-use crate::client::{api::Api, failure::Failure, human, meter::Meter, watch};
+use crate::client::{api::Api, error::Failure, human, progress::Meter, watch};
 
 /// The waits before the file is sent again.
 const WAITS: [Duration; 5] = [
@@ -22,7 +22,7 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(8),
 ];
 /// How long the server may take to notice that the body it is receiving has broken off.
-const PATIENCE: Duration = Duration::from_secs(90);
+const BROKEN_BODY_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What to send, and how.
 pub(super) struct Sending<'a> {
@@ -34,7 +34,7 @@ pub(super) struct Sending<'a> {
 }
 
 /// What the server has.
-pub(super) struct Sent {
+pub(super) struct ServerUpload {
     pub(super) upload: Upload,
     /// It is the one that the same file made before.
     pub(super) same: bool,
@@ -51,7 +51,7 @@ enum Fate {
 }
 
 impl Sending<'_> {
-    pub(super) async fn run(&self, api: &Api, meter: &Arc<Meter>) -> anyhow::Result<Sent> {
+    pub(super) async fn run(&self, api: &Api, meter: &Arc<Meter>) -> anyhow::Result<ServerUpload> {
         let mut key = new_key();
         let mut waits = WAITS.iter();
         loop {
@@ -75,7 +75,7 @@ impl Sending<'_> {
             meter.note(format!("{}: trying again in {}", watch::brief(&failure), human::duration(*wait)));
             sleep(*wait).await;
             match fate(api, &key).await? {
-                Fate::Taken(upload) => return Ok(Sent { upload: *upload, same: false }),
+                Fate::Taken(upload) => return Ok(ServerUpload { upload: *upload, same: false }),
                 Fate::Dropped => key = new_key(),
                 Fate::Unknown => {}
             }
@@ -88,7 +88,7 @@ impl Sending<'_> {
         }
     }
 
-    async fn attempt(&self, api: &Api, key: &str, meter: &Arc<Meter>) -> Result<Sent, Failure> {
+    async fn attempt(&self, api: &Api, key: &str, meter: &Arc<Meter>) -> Result<ServerUpload, Failure> {
         meter.begin();
         let body = self.source.body(meter).await;
         let mut request = api
@@ -108,7 +108,7 @@ impl Sending<'_> {
         let response = api.send(request.body(body)).await?;
         meter.sent_whole();
         let same = response.status() == StatusCode::OK;
-        Ok(Sent { upload: api.json(response).await?, same })
+        Ok(ServerUpload { upload: api.json(response).await?, same })
     }
 
     fn query(&self) -> Vec<(&str, &str)> {
@@ -138,7 +138,7 @@ async fn spot(api: Api, key: String, meter: Arc<Meter>) {
 }
 
 async fn fate(api: &Api, key: &str) -> Result<Fate, Failure> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + BROKEN_BODY_TIMEOUT;
     loop {
         let upload = match api.upload_by_key(key).await {
             Ok(Some(upload)) => upload,

@@ -16,7 +16,7 @@ use tokio::{fs::File, io::AsyncReadExt};
 use tokio_util::io::ReaderStream;
 
 use self::pipe::Pipe;
-use crate::{client::meter::Meter, report::Advice};
+use crate::{client::progress::Meter, report::Advice};
 
 /// Bytes read at a time.
 const PIECE: usize = 256 * 1024;

@@ -9,7 +9,7 @@ use gristmill_platform::engines::write_secret;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::sources::Sources;
+use super::engines::Sources;
 
 pub(super) struct UpFile {
     path: PathBuf,

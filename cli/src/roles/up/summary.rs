@@ -4,9 +4,9 @@ use std::io::{IsTerminal, Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::engines::Sources;
 use super::file::url;
 use super::key::CLIENT;
-use super::sources::Sources;
 use crate::say::plain;
 
 pub(super) fn print(

@@ -14,11 +14,11 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::sources::Sources;
+use super::engines::Sources;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Who ends sooner, and this many times, has not been killed: it cannot work.
-const AT_ONCE: Duration = Duration::from_secs(5);
+const EARLY_EXIT: Duration = Duration::from_secs(5);
 const TOO_OFTEN: u32 = 2;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -73,7 +73,7 @@ impl Worker {
                     tracing::error!(worker = self.label, error = format!("{error:#}"), "a worker does not start")
                 }
             }
-            too_soon = if begin.elapsed() < AT_ONCE { too_soon + 1 } else { 0 };
+            too_soon = if begin.elapsed() < EARLY_EXIT { too_soon + 1 } else { 0 };
             if too_soon == TOO_OFTEN {
                 super::summary::worker_does_not_stay(&self.label, &self.log);
             }

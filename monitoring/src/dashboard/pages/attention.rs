@@ -6,7 +6,7 @@ use gristmill_queue::{GroupFilter, GroupState, JobFilter, JobState, QueueView, W
 use gristmill_uploads::owner::Owner;
 
 use crate::{
-    dashboard::{app::App, page::Fault, say},
+    dashboard::{app::App, format, page::DashboardError},
     health::Readiness,
 };
 
@@ -22,7 +22,7 @@ pub(super) async fn find(
     queues: &[QueueView],
     workers: Option<&[WorkerView]>,
     engines: Option<&Readiness>,
-) -> Result<Vec<Attention>, Fault> {
+) -> Result<Vec<Attention>, DashboardError> {
     let mut found = engines_in_trouble(engines, workers.is_some());
     if workers.is_some() {
         found.extend(a_full_redis(app).await);
@@ -39,7 +39,7 @@ fn engines_in_trouble(engines: Option<&Readiness>, redis_answers: bool) -> Vec<A
             "redis" => ("Redis", "no job is handed out"),
             other => (other, "see its log"),
         };
-        (outcome != "ok").then(|| format!("{name} is {}: {effect}", say::engine(outcome)))
+        (outcome != "ok").then(|| format!("{name} is {}: {effect}", format::engine(outcome)))
     };
     let mut found: Vec<String> = engines.iter().flat_map(|engines| engines.checks()).filter_map(wrong).collect();
     if !redis_answers && !found.iter().any(|what| what.starts_with("Redis")) {
@@ -63,7 +63,7 @@ async fn roles_missing(
     app: &App,
     queues: &[QueueView],
     workers: Option<&[WorkerView]>,
-) -> Result<Vec<Attention>, Fault> {
+) -> Result<Vec<Attention>, DashboardError> {
     let mut found = Vec::new();
     // Without Redis' answer nobody knows who is missing.
     if let Some(workers) = workers {
@@ -73,7 +73,7 @@ async fn roles_missing(
         let unserved = queues.iter().filter(|queue| queue.available > 0 && queue.slots == 0 && !workers.is_empty());
         found.extend(unserved.map(|queue| {
             let (many, jobs) = (
-                say::jobs(queue.available, &queue.available_exact),
+                format::jobs(queue.available, &queue.available_exact),
                 if queue.available == 1 { "job waits" } else { "jobs wait" },
             );
             Attention {
@@ -100,12 +100,12 @@ async fn roles_missing(
 /// told another time.
 const UNSEALED: Duration = Duration::from_secs(12 * 3_600);
 
-async fn work_in_trouble(app: &App, queues: &[QueueView]) -> Result<Vec<Attention>, Fault> {
+async fn work_in_trouble(app: &App, queues: &[QueueView]) -> Result<Vec<Attention>, DashboardError> {
     let mut found = Vec::new();
     let mut tell = |n: u64, one: &str, many: &str, to: &'static str| {
         if n > 0 {
             found.push(Attention {
-                what: format!("{} {}", say::count(n), if n == 1 { one } else { many }),
+                what: format!("{} {}", format::count(n), if n == 1 { one } else { many }),
                 to: to.into(),
             });
         }
@@ -162,14 +162,14 @@ async fn work_in_trouble(app: &App, queues: &[QueueView]) -> Result<Vec<Attentio
 }
 
 /// Billing runs that wait for somebody's word.
-async fn held_runs(app: &App) -> Result<Option<Attention>, Fault> {
+async fn held_runs(app: &App) -> Result<Option<Attention>, DashboardError> {
     let (n, client): (i64, Option<i32>) =
         sqlx::query_as("select count(*), min(client_id) from billing_runs where state = 'held'")
             .fetch_one(&app.pool)
             .await?;
     Ok(client.map(|client| {
         let runs = if n == 1 { "billing run is held and waits" } else { "billing runs are held and wait" };
-        let what = format!("{} {runs} for an approval", say::count(n));
+        let what = format!("{} {runs} for an approval", format::count(n));
         Attention { what, to: format!("/bills?client={client}").into() }
     }))
 }

@@ -5,8 +5,8 @@ use askama::Template;
 use crate::dashboard::{
     app::App,
     audit::{Entry, list},
-    page::{Asked, Fault, Inside, Pages},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery, Pages},
 };
 
 const PAGE: i64 = 100;
@@ -18,9 +18,9 @@ struct Page {
     pages: Pages,
 }
 
-pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let entries = list(&app.pool, asked.parse("before"), PAGE).await?;
     let full = entries.len() as i64 == PAGE;
     let pages = Pages::of(asked, entries.last().filter(|_| full).map(|last| last.id));
-    Inside::of("Audit", &Page { entries, pages })
+    PageBody::of("Audit", &Page { entries, pages })
 }

@@ -21,8 +21,8 @@ pub(super) use one::page as one;
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside, Pages},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery, Pages},
 };
 
 #[derive(Template)]
@@ -44,9 +44,9 @@ struct Page<'a> {
 
 const PAGE: u32 = 50;
 /// How long may be looked for bills, in milliseconds.
-const LONGEST: u32 = 3_000;
+const STATEMENT_TIMEOUT_MS: u32 = 3_000;
 
-pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let clients = Clients::of(app, asked).await?;
     let filter = filter(asked);
     let (mut runs, mut bills, mut totals) = (Vec::new(), Some(Vec::new()), None);
@@ -54,8 +54,10 @@ pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
         let today = settings::find(&app.pool, client).await?.date_of(Timestamp::now())?;
         runs = runs::list(&app.pool, client, None, 20).await?;
         let before = asked.parse("before");
-        bills =
-            in_time(app, LONGEST, async |conn| bills::list(conn, client, &filter, today, before, PAGE).await).await?;
+        bills = in_time(app, STATEMENT_TIMEOUT_MS, async |conn| {
+            bills::list(conn, client, &filter, today, before, PAGE).await
+        })
+        .await?;
         totals = app.totals.of(app, client, &filter, today).await?;
     }
     let last = bills.iter().flatten().last().filter(|_| bills.iter().flatten().count() == PAGE as usize);
@@ -71,11 +73,11 @@ pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
         statuses: Status::VARIANTS,
         pages,
     };
-    Inside::of("Bills", &page)
+    PageBody::of("Bills", &page)
 }
 
 /// `find` is a bill's number or id, a debt's id, or a part of a payer's name or government id.
-fn filter(asked: &Asked) -> bills::Filter {
+fn filter(asked: &PageQuery) -> bills::Filter {
     let mut filter =
         bills::Filter { status: asked.parse("status"), run_id: asked.parse("run"), ..bills::Filter::default() };
     let Some(find) = asked.get("find") else { return filter };
@@ -109,10 +111,10 @@ async fn in_time<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::page::Target;
+    use crate::dashboard::page::PageUrl;
 
     fn of(query: &str) -> bills::Filter {
-        filter(&Target::parse(&format!("/bills?{query}")).unwrap().into_query())
+        filter(&PageUrl::parse(&format!("/bills?{query}")).unwrap().into_query())
     }
 
     #[test]

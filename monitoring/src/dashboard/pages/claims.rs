@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside, Pages},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery, Pages},
 };
 
 const PAGE: u32 = 50;
@@ -29,7 +29,7 @@ struct List<'a> {
     pages: Pages,
 }
 
-pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn list(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let clients = Clients::of(app, asked).await?;
     let (claims, providers) = match clients.chosen {
         Some(client) => {
@@ -41,7 +41,7 @@ pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
     };
     let full = claims.len() == PAGE as usize;
     let pages = Pages::of(asked, claims.last().filter(|_| full).map(|last| last.id));
-    Inside::of("Claims", &List { clients, state: asked.text("state"), claims, providers, pages })
+    PageBody::of("Claims", &List { clients, state: asked.text("state"), claims, providers, pages })
 }
 
 #[derive(Template)]
@@ -87,11 +87,16 @@ async fn stuck(app: &App, client: i32, claim: &Claim) -> Result<Option<Stuck>, s
     .await
 }
 
-pub(super) async fn one(app: &App, operator: bool, asked: &Asked, id: &str) -> Result<Option<Inside>, Fault> {
+pub(super) async fn one(
+    app: &App,
+    operator: bool,
+    asked: &PageQuery,
+    id: &str,
+) -> Result<Option<PageBody>, DashboardError> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
     let Some(client) = Clients::of(app, asked).await?.chosen else { return Ok(None) };
     let Some(claim) = claims::find(&app.pool, client, id).await? else { return Ok(None) };
     let lines = claims::lines(&app.pool, id).await?;
     let stuck = stuck(app, client, &claim).await?;
-    Inside::of(format!("Claim {}", say::short(id)), &One { client, claim, lines, stuck, operator })
+    PageBody::of(format!("Claim {}", format::short(id)), &One { client, claim, lines, stuck, operator })
 }

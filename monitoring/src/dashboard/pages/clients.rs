@@ -4,7 +4,7 @@ use gristmill_platform::keys;
 
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault},
+    page::{DashboardError, PageQuery},
 };
 
 /// A choice of clients: the one that was asked for, else the first one.
@@ -18,13 +18,13 @@ pub(super) struct Clients {
 
 impl Clients {
     /// The one that was asked for, else all of them.
-    pub(super) async fn one_or_all(app: &App, asked: &Asked) -> Result<Self, Fault> {
+    pub(super) async fn one_or_all(app: &App, asked: &PageQuery) -> Result<Self, DashboardError> {
         let clients = Self::of(app, asked).await?;
         let chosen = clients.chosen.filter(|id| asked.parse::<i32>("client") == Some(*id));
         Ok(Self { chosen, or_all: true, ..clients })
     }
 
-    pub(super) async fn of(app: &App, asked: &Asked) -> Result<Self, Fault> {
+    pub(super) async fn of(app: &App, asked: &PageQuery) -> Result<Self, DashboardError> {
         let mut all = keys::clients(&app.pool).await?;
         all.sort_by_cached_key(|(id, name)| (name.to_lowercase(), *id));
         let wanted = asked.parse::<i32>("client").filter(|id| all.iter().any(|(known, _)| known == id));

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside, Pages},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery, Pages},
 };
 
 #[derive(Template)]
@@ -25,7 +25,7 @@ struct List<'a> {
     owners: HashMap<Uuid, Of>,
 }
 
-pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn list(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let state: Option<GroupState> = asked.parse("state");
     let filter = GroupFilter { states: state.into_iter().collect(), ..GroupFilter::default() };
     let page = app.queue.groups().list(&filter, asked.parse("before").map(GroupId), 50).await?;
@@ -37,7 +37,7 @@ pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
         state: asked.text("state"),
         pages: Pages::of(asked, page.next),
     };
-    Inside::of("Groups", &page)
+    PageBody::of("Groups", &page)
 }
 
 /// What a group is of.
@@ -85,11 +85,11 @@ struct One {
     operator: bool,
 }
 
-pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
+pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<PageBody>, DashboardError> {
     let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
     let Some(detail) = app.queue.groups().get(id).await? else { return Ok(None) };
     let owner = Owner::of_group(&app.pool, id).await?;
-    let title = detail.group.name.clone().unwrap_or_else(|| format!("Group {}", say::short(id)));
+    let title = detail.group.name.clone().unwrap_or_else(|| format!("Group {}", format::short(id)));
     let of = owners(app, &[id.0]).await?.remove(&id.0);
-    Inside::of(title, &One { detail, owner, of, operator })
+    PageBody::of(title, &One { detail, owner, of, operator })
 }

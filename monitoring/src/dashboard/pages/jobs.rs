@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside, Pages},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery, Pages},
 };
 
 const PAGE: u16 = 50;
@@ -26,7 +26,7 @@ const ASKING: Duration = Duration::from_secs(1);
 #[derive(Template)]
 #[template(path = "jobs.html")]
 struct List<'a> {
-    asked: &'a Asked,
+    asked: &'a PageQuery,
     jobs: Vec<JobView>,
     count: JobCount,
     states: &'static [&'static str],
@@ -52,7 +52,7 @@ impl List<'_> {
 }
 
 /// What a question means; none when it asks for what cannot be.
-pub(in crate::dashboard) async fn filter(app: &App, asked: &Asked) -> Result<Option<JobFilter>, Fault> {
+pub(in crate::dashboard) async fn filter(app: &App, asked: &PageQuery) -> Result<Option<JobFilter>, DashboardError> {
     let mut filter = JobFilter {
         queue: asked.get("queue").map(str::to_owned),
         name: asked.get("name").map(str::to_owned),
@@ -84,7 +84,7 @@ pub(in crate::dashboard) async fn filter(app: &App, asked: &Asked) -> Result<Opt
     Ok(Some(filter))
 }
 
-pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn list(app: &App, operator: bool, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let (jobs, next, count) = match filter(app, asked).await? {
         Some(filter) => {
             let page = app.queue.jobs().list(&filter, asked.parse("before"), PAGE).await?;
@@ -108,7 +108,7 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
         operator,
         acts: acts(asked.text("state")),
     };
-    Inside::of("Jobs", &page)
+    PageBody::of("Jobs", &page)
 }
 
 /// What can be done to jobs of this state, and how that is called.
@@ -152,7 +152,7 @@ struct Source {
     bytes: i64,
 }
 
-pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
+pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<PageBody>, DashboardError> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
     let Some(job) = app.queue.jobs().get(id).await? else { return Ok(None) };
     let client = match job.job.client_id {
@@ -178,8 +178,8 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<In
         needed: Owner::of_job(&job).is_some(),
         job,
     };
-    let title = format!("{} {}", page.job.job.name, say::short(id));
-    Inside::of(title, &page)
+    let title = format!("{} {}", page.job.job.name, format::short(id));
+    PageBody::of(title, &page)
 }
 
 /// All that run now, as far as workers tell: nobody knows it while Redis is silent.

@@ -5,7 +5,7 @@ use gristmill_platform::keys::{self, Key};
 
 use crate::dashboard::{
     app::App,
-    page::{Fault, Inside},
+    page::{DashboardError, PageBody},
 };
 
 #[derive(Template)]
@@ -15,6 +15,6 @@ struct Page {
     operator: bool,
 }
 
-pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
-    Inside::of("Clients and keys", &Page { keys: keys::list(&app.pool).await?, operator })
+pub(super) async fn page(app: &App, operator: bool) -> Result<Option<PageBody>, DashboardError> {
+    PageBody::of("Clients and keys", &Page { keys: keys::list(&app.pool).await?, operator })
 }

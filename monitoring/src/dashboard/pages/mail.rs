@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside, Pages},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery, Pages},
 };
 
 #[derive(Template)]
@@ -24,7 +24,7 @@ struct List {
 
 const PAGE: u32 = 50;
 
-pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn list(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let clients = Clients::of(app, asked).await?;
     let mails = match clients.chosen {
         Some(client) => {
@@ -35,7 +35,7 @@ pub(super) async fn list(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
     };
     let full = mails.len() == PAGE as usize;
     let pages = Pages::of(asked, mails.last().filter(|_| full).map(|last| last.id));
-    Inside::of("Mail", &List { clients, mails, pages })
+    PageBody::of("Mail", &List { clients, mails, pages })
 }
 
 #[derive(Template)]
@@ -47,9 +47,14 @@ struct One {
     operator: bool,
 }
 
-pub(super) async fn one(app: &App, operator: bool, asked: &Asked, id: &str) -> Result<Option<Inside>, Fault> {
+pub(super) async fn one(
+    app: &App,
+    operator: bool,
+    asked: &PageQuery,
+    id: &str,
+) -> Result<Option<PageBody>, DashboardError> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
     let Some(client) = Clients::of(app, asked).await?.chosen else { return Ok(None) };
     let Some((mail, text)) = read::find(&app.pool, client, id).await? else { return Ok(None) };
-    Inside::of(mail.subject.clone(), &One { client, mail, text, operator })
+    PageBody::of(mail.subject.clone(), &One { client, mail, text, operator })
 }

@@ -3,14 +3,14 @@
 use askama::Template;
 use gristmill_normalization::{
     requests::{self, Request},
-    rules::{self, Kept},
+    rules::{self, RuleRow},
 };
 
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside, Pages},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery, Pages},
 };
 
 #[derive(Template)]
@@ -18,13 +18,13 @@ use crate::dashboard::{
 struct Page {
     clients: Clients,
     requests: Vec<Request>,
-    rules: Vec<Kept>,
+    rules: Vec<RuleRow>,
     pages: Pages,
 }
 
 const PAGE: i64 = 50;
 
-pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let clients = Clients::of(app, asked).await?;
     let (requests, rules) = match clients.chosen {
         Some(client) => {
@@ -35,5 +35,5 @@ pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
     };
     let full = requests.len() as i64 == PAGE;
     let pages = Pages::of(asked, requests.last().filter(|_| full).map(|last| last.id));
-    Inside::of("Normalizations", &Page { clients, requests, rules, pages })
+    PageBody::of("Normalizations", &Page { clients, requests, rules, pages })
 }

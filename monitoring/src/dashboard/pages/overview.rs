@@ -12,9 +12,9 @@ use crate::{
     dashboard::{
         app::App,
         chart::{Chart, chart},
+        format,
         history::{A_MINUTE, History},
-        page::{Fault, Inside},
-        say,
+        page::{DashboardError, PageBody},
     },
     health::Readiness,
 };
@@ -51,7 +51,7 @@ struct Latency {
     failed: i64,
 }
 
-pub(super) async fn page(app: &App) -> Result<Option<Inside>, Fault> {
+pub(super) async fn page(app: &App) -> Result<Option<PageBody>, DashboardError> {
     let samples = app.history.all();
     let now = samples.last().copied().unwrap_or_default();
     let line = |value: fn(&crate::dashboard::history::Sample) -> f64| {
@@ -79,14 +79,14 @@ pub(super) async fn page(app: &App) -> Result<Option<Inside>, Fault> {
         uploads: read::recent(&app.pool, &read::Filter { limit: 6, ..read::Filter::default() }).await?,
         queues,
     };
-    Inside::of("Overview", &page)
+    PageBody::of("Overview", &page)
 }
 
 /// How long Redis may take to say who works.
-const PATIENCE: Duration = Duration::from_secs(1);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
 async fn workers(app: &App) -> Option<Vec<WorkerView>> {
-    match tokio::time::timeout(PATIENCE, app.queue.workers()).await {
+    match tokio::time::timeout(REDIS_TIMEOUT, app.queue.workers()).await {
         Ok(Ok(workers)) => Some(workers),
         Ok(Err(error)) => {
             tracing::warn!(%error, "the workers cannot be listed");

@@ -5,8 +5,8 @@ use gristmill_queue::{JobFilter, JobState, QueueView};
 
 use crate::dashboard::{
     app::App,
-    page::{Fault, Inside},
-    say,
+    format,
+    page::{DashboardError, PageBody},
 };
 
 #[derive(Template)]
@@ -18,7 +18,7 @@ struct Page {
     operator: bool,
 }
 
-pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
+pub(super) async fn page(app: &App, operator: bool) -> Result<Option<PageBody>, DashboardError> {
     let mut queues = Vec::new();
     for queue in app.queue.queues().list().await? {
         let dead = JobFilter { states: vec![JobState::Dead], queue: Some(queue.name.clone()), ..JobFilter::default() };
@@ -26,7 +26,7 @@ pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fa
         queues.push((queue, dead));
     }
     let silent = app.history.redis_is_silent() || queues.iter().any(|(queue, _)| queue.running.is_none());
-    Inside::of("Queues", &Page { queues, silent, operator })
+    PageBody::of("Queues", &Page { queues, silent, operator })
 }
 
 #[derive(Template)]
@@ -39,14 +39,14 @@ struct One {
 impl One {
     /// What the limit by key is called.
     fn limit_by_key(&self) -> String {
-        format!("Per-{} limit", say::sharer(&self.queue.name))
+        format!("Per-{} limit", format::sharer(&self.queue.name))
     }
 }
 
-pub(super) async fn one(app: &App, operator: bool, name: &str) -> Result<Option<Inside>, Fault> {
+pub(super) async fn one(app: &App, operator: bool, name: &str) -> Result<Option<PageBody>, DashboardError> {
     let known = app.queue.queues().list().await?.into_iter().find(|queue| queue.name == name);
     if known.is_none() && app.history.redis_is_silent() {
         return Err("Redis does not say which queues its workers serve".into());
     }
-    known.map_or(Ok(None), |queue| Inside::of(format!("Queue {name}"), &One { queue, operator }))
+    known.map_or(Ok(None), |queue| PageBody::of(format!("Queue {name}"), &One { queue, operator }))
 }

@@ -8,9 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::dashboard::{
     app::App,
-    cron,
-    page::{Fault, Inside},
-    say,
+    cron, format,
+    page::{DashboardError, PageBody},
 };
 
 #[derive(Template)]
@@ -32,7 +31,7 @@ struct Slot {
 const SLOTS: usize = 48;
 const SLOT: i64 = 1_800;
 
-pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
+pub(super) async fn page(app: &App, operator: bool) -> Result<Option<PageBody>, DashboardError> {
     let now = Timestamp::now();
     let mut ticks = ticks(app, now).await?;
     let mut schedules = Vec::new();
@@ -40,7 +39,7 @@ pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fa
         let strip = strip(&ticks.remove(&schedule.name).unwrap_or_default(), now);
         schedules.push((schedule, strip));
     }
-    Inside::of("Schedules", &Page { schedules, operator })
+    PageBody::of("Schedules", &Page { schedules, operator })
 }
 
 /// What became of the ticks of one slot.

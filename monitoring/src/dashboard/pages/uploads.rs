@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside, Pages},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery, Pages},
 };
 
 const PAGE: u32 = 50;
@@ -31,7 +31,7 @@ struct List<'a> {
     kinds: &'static [&'static str],
 }
 
-pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn list(app: &App, operator: bool, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let filter = read::Filter {
         state: asked.parse("state"),
         before: asked.parse("before"),
@@ -50,7 +50,7 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
         clients: keys::clients(&app.pool).await?,
         kinds: Kind::VARIANTS,
     };
-    Inside::of("Uploads", &page)
+    PageBody::of("Uploads", &page)
 }
 
 #[derive(Template)]
@@ -91,7 +91,7 @@ struct Chunk {
     done_at: Option<jiff_sqlx::Timestamp>,
 }
 
-pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
+pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<PageBody>, DashboardError> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
     let Some(upload) = read::by_id(&app.pool, id).await? else { return Ok(None) };
     let client: String =
@@ -109,7 +109,7 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<In
     let jobs = jobs(app, &upload).await?;
     let cells = chunks.iter().map(|chunk| cell(chunk, jobs.get(&chunk.no))).collect();
     let (rate, left) = pace(&upload, last_row_at);
-    let title = upload.filename.clone().unwrap_or_else(|| say::short(upload.id));
+    let title = upload.filename.clone().unwrap_or_else(|| format::short(upload.id));
     let page = One {
         client,
         operator,
@@ -120,7 +120,7 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<In
         last_row_at,
         upload,
     };
-    Inside::of(title, &page)
+    PageBody::of(title, &page)
 }
 
 /// What is known of a chunk that is not done.
@@ -131,7 +131,7 @@ struct Work {
 }
 
 /// The jobs of chunks that are not done, by the chunk's number.
-async fn jobs(app: &App, upload: &Upload) -> Result<HashMap<i32, Work>, Fault> {
+async fn jobs(app: &App, upload: &Upload) -> Result<HashMap<i32, Work>, DashboardError> {
     if !matches!(upload.state, State::Receiving | State::Processing) {
         return Ok(HashMap::new());
     }
@@ -158,12 +158,13 @@ async fn jobs(app: &App, upload: &Upload) -> Result<HashMap<i32, Work>, Fault> {
 }
 
 fn cell(chunk: &Chunk, work: Option<&Work>) -> Cell {
-    let place = format!("chunk {} · line {} · {}", chunk.no, say::count(chunk.first_line), say::bytes(chunk.bytes));
+    let place =
+        format!("chunk {} · line {} · {}", chunk.no, format::count(chunk.first_line), format::bytes(chunk.bytes));
     let (tone, what) = match (chunk.done_at.and(chunk.rows_read), work) {
         (Some(rows), _) => {
             let bad = chunk.rejected.unwrap_or(0) + chunk.duplicate.unwrap_or(0);
-            let bad_rows = if bad > 0 { format!(", {} of them not taken", say::count(bad)) } else { String::new() };
-            (if bad > 0 { "rejects" } else { "done" }, format!("{} rows{bad_rows}", say::count(rows)))
+            let bad_rows = if bad > 0 { format!(", {} of them not taken", format::count(bad)) } else { String::new() };
+            (if bad > 0 { "rejects" } else { "done" }, format!("{} rows{bad_rows}", format::count(rows)))
         }
         (None, Some(Work { state, .. })) if state == "dead" || state == "parked" => ("dead", state.clone()),
         (None, Some(Work { worker: Some(worker), .. })) => ("running", format!("run by {worker}")),

@@ -8,8 +8,8 @@ use jiff::{Timestamp, ToSpan as _, civil::Date};
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery},
 };
 
 /// Days that are shown when none are asked for.
@@ -43,9 +43,9 @@ struct Bar {
     height: i128,
 }
 
-pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let clients = Clients::of(app, asked).await?;
-    let Some(client) = clients.chosen else { return Inside::of("Usage", &Page { clients, ..Page::default() }) };
+    let Some(client) = clients.chosen else { return PageBody::of("Usage", &Page { clients, ..Page::default() }) };
     let settings = settings::find(&app.pool, client).await?;
     let today = settings.date_of(Timestamp::now())?;
     let ((from, to), note) = span(asked, today);
@@ -72,15 +72,15 @@ pub(super) async fn page(app: &App, asked: &Asked) -> Result<Option<Inside>, Fau
                 day: day.day.to_jiff().to_string(),
                 messages: day.messages,
                 credits: credits(day.credits),
-                height: say::percent(day.credits, top),
+                height: format::percent(day.credits, top),
             })
             .collect(),
     };
-    Inside::of("Usage", &page)
+    PageBody::of("Usage", &page)
 }
 
 /// The first and the last day that are shown, and what is said where they are not those that were asked for.
-fn span(asked: &Asked, today: Date) -> ((Date, Date), Option<&'static str>) {
+fn span(asked: &PageQuery, today: Date) -> ((Date, Date), Option<&'static str>) {
     let to: Date = asked.parse("to").unwrap_or(today);
     let usual = to.saturating_sub((DAYS - 1).days());
     let from: Date = asked.parse("from").unwrap_or(usual);
@@ -101,13 +101,13 @@ fn span(asked: &Asked, today: Date) -> ((Date, Date), Option<&'static str>) {
 fn credits(twentieths: i64) -> String {
     let text = Credits::from_twentieths(twentieths).to_string();
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-    format!("{}{rest}", whole.parse::<i64>().map_or_else(|_| whole.to_owned(), say::count))
+    format!("{}{rest}", whole.parse::<i64>().map_or_else(|_| whole.to_owned(), format::count))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::page::Target;
+    use crate::dashboard::page::PageUrl;
 
     #[test]
     fn thousands_of_credits_are_parted() {
@@ -118,7 +118,7 @@ mod tests {
     fn any_days_up_to_two_years_are_shown() {
         let today = jiff::civil::date(2026, 11, 29);
         let of = |query: &str| {
-            let ((from, to), note) = span(&Target::parse(&format!("/usage?{query}")).unwrap().into_query(), today);
+            let ((from, to), note) = span(&PageUrl::parse(&format!("/usage?{query}")).unwrap().into_query(), today);
             (format!("{from} {to}"), note.is_some())
         };
         assert_eq!(of(""), ("2026-10-31 2026-11-29".to_owned(), false));

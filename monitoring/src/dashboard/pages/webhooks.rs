@@ -16,8 +16,8 @@ use uuid::Uuid;
 use super::clients::Clients;
 use crate::dashboard::{
     app::App,
-    page::{Asked, Fault, Inside, Pages},
-    say,
+    format,
+    page::{DashboardError, PageBody, PageQuery, Pages},
 };
 
 const PAGE: u32 = 50;
@@ -39,7 +39,7 @@ struct Owned {
     endpoint: Endpoint,
 }
 
-pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Option<Inside>, Fault> {
+pub(super) async fn list(app: &App, operator: bool, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let clients = Clients::one_or_all(app, asked).await?;
     let failing = asked.get("failing").is_some();
     let mut found = Vec::new();
@@ -50,7 +50,7 @@ pub(super) async fn list(app: &App, operator: bool, asked: &Asked) -> Result<Opt
             }
         }
     }
-    Inside::of("Webhooks", &List { clients, failing, endpoints: found, operator })
+    PageBody::of("Webhooks", &List { clients, failing, endpoints: found, operator })
 }
 
 /// It has failed lately, or was disabled because it did.
@@ -89,7 +89,12 @@ struct One {
     operator: bool,
 }
 
-pub(super) async fn one(app: &App, operator: bool, asked: &Asked, id: &str) -> Result<Option<Inside>, Fault> {
+pub(super) async fn one(
+    app: &App,
+    operator: bool,
+    asked: &PageQuery,
+    id: &str,
+) -> Result<Option<PageBody>, DashboardError> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
     let owner: Option<(i32, String)> = sqlx::query_as(
         "select c.id, c.name from webhook_endpoints e join clients c on c.id = e.client_id where e.id = $1",
@@ -113,5 +118,5 @@ pub(super) async fn one(app: &App, operator: bool, asked: &Asked, id: &str) -> R
     let (title, state) = (endpoint.url.clone(), asked.text("state").to_owned());
     let states = State::VARIANTS;
     let page = One { client, name, endpoint, deliveries, waits, paused, state, states, pages, operator };
-    Inside::of(title, &page)
+    PageBody::of(title, &page)
 }

@@ -7,8 +7,8 @@ use gristmill_queue::WorkerView;
 
 use crate::dashboard::{
     app::App,
-    page::{Fault, Inside},
-    say,
+    format,
+    page::{DashboardError, PageBody},
 };
 
 #[derive(Template)]
@@ -37,14 +37,14 @@ impl Sum {
     }
 }
 
-pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
-    let asked = tokio::time::timeout(PATIENCE, app.queue.workers()).await;
+pub(super) async fn page(app: &App, operator: bool) -> Result<Option<PageBody>, DashboardError> {
+    let asked = tokio::time::timeout(REDIS_TIMEOUT, app.queue.workers()).await;
     let workers = asked.ok().and_then(Result::ok).map(|workers| workers.into_iter().map(summed).collect());
-    Inside::of("Workers", &Page { workers, operator })
+    PageBody::of("Workers", &Page { workers, operator })
 }
 
 /// How long Redis may take to say who works.
-const PATIENCE: Duration = Duration::from_secs(1);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whole steps: a page that differs is sent.
 fn summed(mut worker: WorkerView) -> (WorkerView, Sum) {

@@ -5,71 +5,71 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{Fate, fate::Told};
+use super::{SendOutcome, outcome::MailOutcome};
 use crate::{
-    Letter, Mailer, keep,
-    letter::{ComposeError, Composed, compose},
+    Email, Mailer, archive,
+    email::{ComposeError, Composed, compose},
     mailer::Way,
     rate::Slot,
-    rows::Taken,
+    rows::ClaimedMail,
     smtp::Outcome,
 };
 
-pub(super) struct Errand {
+pub(super) struct SendTask {
     pub(super) mailer: Mailer,
-    pub(super) row: Taken,
+    pub(super) row: ClaimedMail,
     /// Begin nothing more.
     pub(super) stop: CancellationToken,
-    pub(super) tell: mpsc::Sender<Told>,
+    pub(super) tell: mpsc::Sender<MailOutcome>,
     /// The rows are held as long as somebody has this.
     pub(super) alive: Arc<AbortOnDropHandle<()>>,
 }
 
-impl Errand {
-    pub(super) async fn run(self, letter: Letter) {
+impl SendTask {
+    pub(super) async fn run(self, letter: Email) {
         let (kind, reference, address) = (letter.kind(), letter.reference.clone(), letter.address.trim().to_owned());
         let fate = self.fate(letter).await;
-        if let Fate::Unreachable(_) = fate {
+        if let SendOutcome::Unreachable(_) = fate {
             self.stop.cancel();
         }
         metrics::counter!("gristmill_mails_total", "kind" => <&str>::from(kind), "outcome" => fate.as_str())
             .increment(1);
         // The recorder outlives every errand.
-        let _ = self.tell.send(Told { id: self.row.id, kind, reference, address, fate }).await;
+        let _ = self.tell.send(MailOutcome { id: self.row.id, kind, reference, address, fate }).await;
         drop(self.alive);
     }
 
-    async fn fate(&self, letter: Letter) -> Fate {
+    async fn fate(&self, letter: Email) -> SendOutcome {
         if let Some(reason) = &self.row.suppressed {
-            return Fate::Suppressed(reason.clone());
+            return SendOutcome::Suppressed(reason.clone());
         }
         let domain = letter.address.rsplit('@').next().unwrap_or_default().trim();
         let wait = match self.mailer.rate().reserve(domain).await {
             Ok(Slot::In(wait)) => wait,
-            Ok(Slot::Full(wait)) => return Fate::Later(wait),
+            Ok(Slot::Full(wait)) => return SendOutcome::Later(wait),
             Err(error) => {
                 tracing::warn!(%error, "the limit of mails a second cannot be asked for");
-                return Fate::Left;
+                return SendOutcome::Left;
             }
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = self.stop.cancelled() => return Fate::Left,
+            () = self.stop.cancelled() => return SendOutcome::Left,
         }
         // Mails are written as fast as they are sent, not faster.
-        let Ok(_ready) = self.mailer.ready().acquire().await else { return Fate::Left };
+        let Ok(_ready) = self.mailer.ready().acquire().await else { return SendOutcome::Left };
         if self.stop.is_cancelled() {
-            return Fate::Left;
+            return SendOutcome::Left;
         }
         match self.written(letter).await {
             Ok(mail) => self.sent(mail).await,
-            Err(error @ ComposeError::Stopped(_)) => Fate::Deferred(said(&error)),
+            Err(error @ ComposeError::Stopped(_)) => SendOutcome::Deferred(said(&error)),
             // The same letter will not be written by a later attempt either.
-            Err(error) => Fate::Failed(said(&error)),
+            Err(error) => SendOutcome::Failed(said(&error)),
         }
     }
 
-    async fn written(&self, letter: Letter) -> Result<Composed, ComposeError> {
+    async fn written(&self, letter: Email) -> Result<Composed, ComposeError> {
         let (mailer, message_id) = (self.mailer.clone(), self.row.message_id.clone());
         let writing = tokio::task::spawn_blocking(move || {
             let mut mail = compose(letter, mailer.from(), &message_id)?;
@@ -81,32 +81,32 @@ impl Errand {
         writing.await.unwrap_or_else(|error| Err(ComposeError::Stopped(error)))
     }
 
-    async fn sent(&self, mail: Composed) -> Fate {
+    async fn sent(&self, mail: Composed) -> SendOutcome {
         let Composed { to, raw, text } = mail;
         let outcome = match self.mailer.way() {
             Way::Smtp(smtp) => smtp.send(&self.mailer.from().email, &to, &raw).await,
             Way::Store => Outcome::Sent,
         };
         if outcome != Outcome::Sent {
-            return Fate::of(outcome, None);
+            return SendOutcome::of(outcome, None);
         }
         if !self.mailer.keeps() {
             // What was kept is not what was sent now.
             if self.row.kept
-                && let Err(error) = keep::drop(self.mailer.store(), self.row.id).await
+                && let Err(error) = archive::drop(self.mailer.store(), self.row.id).await
             {
                 tracing::warn!(mail = %self.row.id, %error, "what was kept of a mail that is sent now could not be deleted");
             }
-            return Fate::Sent(None);
+            return SendOutcome::Sent(None);
         }
-        match (keep::put(self.mailer.store(), self.row.id, raw).await, self.mailer.way()) {
-            (Ok(()), Way::Smtp(_)) => Fate::Sent(Some(text)),
+        match (archive::put(self.mailer.store(), self.row.id, raw).await, self.mailer.way()) {
+            (Ok(()), Way::Smtp(_)) => SendOutcome::Sent(Some(text)),
             // There it was the whole way.
-            (Ok(()), Way::Store) => Fate::Kept(text),
-            (Err(error), Way::Store) => Fate::Unreachable(error.to_string()),
+            (Ok(()), Way::Store) => SendOutcome::Kept(text),
+            (Err(error), Way::Store) => SendOutcome::Unreachable(error.to_string()),
             (Err(error), Way::Smtp(_)) => {
                 tracing::warn!(mail = %self.row.id, %error, "a mail that was sent could not be kept");
-                Fate::Sent(None)
+                SendOutcome::Sent(None)
             }
         }
     }

@@ -6,9 +6,9 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Fate, Report, fate::Told};
+use super::{Report, SendOutcome, outcome::MailOutcome};
 
-const AT_ONCE: usize = 200;
+const BATCH_SIZE: usize = 200;
 
 pub(super) struct Recorder {
     pub(super) pool: PgPool,
@@ -19,9 +19,9 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Until every mail has told.
-    pub(super) async fn run(self, mut told: mpsc::Receiver<Told>, mut report: Report) -> Report {
-        let mut batch = Vec::with_capacity(AT_ONCE);
-        while told.recv_many(&mut batch, AT_ONCE).await > 0 {
+    pub(super) async fn run(self, mut told: mpsc::Receiver<MailOutcome>, mut report: Report) -> Report {
+        let mut batch = Vec::with_capacity(BATCH_SIZE);
+        while told.recv_many(&mut batch, BATCH_SIZE).await > 0 {
             self.insist(&batch).await;
             batch.drain(..).for_each(|told| count(&mut report, told));
         }
@@ -29,7 +29,7 @@ impl Recorder {
     }
 
     /// What the server has said must not be forgotten: it is tried until the database takes it.
-    async fn insist(&self, batch: &[Told]) {
+    async fn insist(&self, batch: &[MailOutcome]) {
         let mut pause = Duration::from_millis(100);
         while let Err(error) = self.write(batch).await {
             tracing::warn!(%error, mails = batch.len(), "what became of mails could not be written; trying again");
@@ -38,22 +38,34 @@ impl Recorder {
         }
     }
 
-    async fn write(&self, batch: &[Told]) -> Result<(), sqlx::Error> {
+    async fn write(&self, batch: &[MailOutcome]) -> Result<(), sqlx::Error> {
         // Attempts are those with a server.
-        let tried = |fate: &Fate| !matches!(fate, Fate::Kept(_) | Fate::Left | Fate::Later(_) | Fate::Suppressed(_));
-        // What comes again all the same, for it was only put off, takes its row again.
-        let over = |fate: &Fate| matches!(fate, Fate::Deferred(_) | Fate::Unreachable(_) | Fate::Left | Fate::Later(_));
-        let gave_up = |fate: &Fate| self.last && over(fate);
-        let state = |fate: &Fate| match fate {
-            Fate::Sent(_) | Fate::Kept(_) => "sent",
-            Fate::Suppressed(_) | Fate::Dead(_) => "suppressed",
-            Fate::Failed(_) => "failed",
-            fate if gave_up(fate) => "failed",
-            Fate::Deferred(_) | Fate::Unreachable(_) | Fate::Left | Fate::Later(_) => "sending",
+        let tried = |fate: &SendOutcome| {
+            !matches!(
+                fate,
+                SendOutcome::Kept(_) | SendOutcome::Left | SendOutcome::Later(_) | SendOutcome::Suppressed(_)
+            )
         };
-        let text = |fate: &Fate| match fate {
-            Fate::Sent(text) => text.clone(),
-            Fate::Kept(text) => Some(text.clone()),
+        // What comes again all the same, for it was only put off, takes its row again.
+        let over = |fate: &SendOutcome| {
+            matches!(
+                fate,
+                SendOutcome::Deferred(_) | SendOutcome::Unreachable(_) | SendOutcome::Left | SendOutcome::Later(_)
+            )
+        };
+        let gave_up = |fate: &SendOutcome| self.last && over(fate);
+        let state = |fate: &SendOutcome| match fate {
+            SendOutcome::Sent(_) | SendOutcome::Kept(_) => "sent",
+            SendOutcome::Suppressed(_) | SendOutcome::Dead(_) => "suppressed",
+            SendOutcome::Failed(_) => "failed",
+            fate if gave_up(fate) => "failed",
+            SendOutcome::Deferred(_) | SendOutcome::Unreachable(_) | SendOutcome::Left | SendOutcome::Later(_) => {
+                "sending"
+            }
+        };
+        let text = |fate: &SendOutcome| match fate {
+            SendOutcome::Sent(text) => text.clone(),
+            SendOutcome::Kept(text) => Some(text.clone()),
             _ => None,
         };
         let fates = || batch.iter().map(|told| &told.fate);
@@ -74,13 +86,13 @@ impl Recorder {
         .bind(self.run)
         .bind(batch.iter().map(|told| told.id).collect::<Vec<_>>())
         .bind(fates().map(state).collect::<Vec<_>>())
-        .bind(fates().map(Fate::error).collect::<Vec<_>>())
+        .bind(fates().map(SendOutcome::error).collect::<Vec<_>>())
         .bind(fates().map(tried).collect::<Vec<_>>())
         .bind(fates().map(gave_up).collect::<Vec<_>>())
         .bind(fates().map(text).collect::<Vec<_>>())
         .execute(&mut *tx)
         .await?;
-        let dead: Vec<&Told> = batch.iter().filter(|told| matches!(told.fate, Fate::Dead(_))).collect();
+        let dead: Vec<&MailOutcome> = batch.iter().filter(|told| matches!(told.fate, SendOutcome::Dead(_))).collect();
         if !dead.is_empty() {
             sqlx::query(
                 "insert into mail_suppressions (client_id, address, reason)
@@ -97,21 +109,21 @@ impl Recorder {
     }
 }
 
-fn count(report: &mut Report, told: Told) {
+fn count(report: &mut Report, told: MailOutcome) {
     if let Some(error) = told.fate.error() {
         report.error = Some(error.to_owned());
     }
     match told.fate {
-        Fate::Sent(_) | Fate::Kept(_) => report.sent += 1,
-        Fate::Suppressed(_) | Fate::Dead(_) => report.suppressed += 1,
-        Fate::Failed(_) => report.failed += 1,
-        Fate::Deferred(_) => report.deferred.push((told.kind, told.reference)),
-        Fate::Unreachable(_) => {
+        SendOutcome::Sent(_) | SendOutcome::Kept(_) => report.sent += 1,
+        SendOutcome::Suppressed(_) | SendOutcome::Dead(_) => report.suppressed += 1,
+        SendOutcome::Failed(_) => report.failed += 1,
+        SendOutcome::Deferred(_) => report.deferred.push((told.kind, told.reference)),
+        SendOutcome::Unreachable(_) => {
             report.unreachable = true;
             report.left += 1;
         }
-        Fate::Left => report.left += 1,
-        Fate::Later(wait) => {
+        SendOutcome::Left => report.left += 1,
+        SendOutcome::Later(wait) => {
             report.left += 1;
             report.later = Some(report.later.map_or(wait, |other| other.min(wait)));
         }

@@ -1,5 +1,5 @@
 use gristmill_bills::{Language, Money};
-use gristmill_mail::{Attachment, Content, Dun, EndpointFacts, Letter, Payment, UploadFacts};
+use gristmill_mail::{Attachment, Content, Dun, Email, EndpointFacts, Payment, UploadFacts};
 use gristmill_platform::testing::smtp::SmtpServer;
 use jiff::civil::{Date, date};
 use uuid::Uuid;
@@ -66,7 +66,7 @@ async fn every_kind_in_every_language() {
     let mut letters = Vec::new();
     for language in Language::ALL {
         for (n, content) in contents.iter().enumerate() {
-            letters.push(Letter {
+            letters.push(Email {
                 reference: format!("{}-{n}", language.tag()),
                 address: "ana@example.com".to_owned(),
                 name: None,

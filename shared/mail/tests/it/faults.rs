@@ -119,7 +119,7 @@ async fn a_server_that_is_away_costs_no_mail() {
     post.config.smtp_url = Some("smtp://127.0.0.1:1?tls=none".into());
     let report = post.mailer().deliver(&post.turn(), letters(LETTERS)).await.unwrap();
     assert!(report.unreachable && report.left == LETTERS && report.sent == 0, "{report:?}");
-    let last = gristmill_mail::Turn { last: true, ..post.turn() };
+    let last = gristmill_mail::SendContext { last: true, ..post.turn() };
     post.mailer().deliver(&last, letters(1)).await.unwrap();
     let (_, state, attempts) = post.states().await.remove(0);
     assert_eq!((state.as_str(), attempts > 0), ("failed", true), "out of attempts");

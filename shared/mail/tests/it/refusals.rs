@@ -1,4 +1,4 @@
-use gristmill_mail::suppress::{self, Bounce};
+use gristmill_mail::suppressions::{self, Bounce};
 use gristmill_platform::testing::smtp::{Act, Moment, SmtpServer};
 
 use crate::support::{Post, letter, letters};
@@ -20,7 +20,7 @@ async fn an_unknown_mailbox_is_suppressed_and_a_refused_mail_fails() {
     let report = mailer.deliver(&post.turn(), letters(4)).await.unwrap();
     assert_eq!((report.sent, report.suppressed, report.failed), (2, 1, 1));
     assert_eq!(mailer.deliver(&post.turn(), letters(4)).await.unwrap().done, 4, "they are final");
-    let found = suppress::list(&post.stack.pool, post.client_id, "", 10).await.unwrap();
+    let found = suppressions::list(&post.stack.pool, post.client_id, "", 10).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].address.as_str(), found[0].reason.as_str()), ("payer1@example.com", "550 5.1.1 no such user"));
 
@@ -29,8 +29,8 @@ async fn an_unknown_mailbox_is_suppressed_and_a_refused_mail_fails() {
     another.address = "Payer1@Example.com".to_owned();
     let report = mailer.deliver(&post.turn(), vec![another]).await.unwrap();
     assert_eq!((report.suppressed, server.count()), (1, 2));
-    assert!(suppress::lift(&post.stack.pool, post.client_id, "PAYER1@example.com").await.unwrap());
-    assert!(!suppress::lift(&post.stack.pool, post.client_id, "payer1@example.com").await.unwrap());
+    assert!(suppressions::lift(&post.stack.pool, post.client_id, "PAYER1@example.com").await.unwrap());
+    assert!(!suppressions::lift(&post.stack.pool, post.client_id, "payer1@example.com").await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,16 +83,17 @@ async fn reported_bounces_are_noted_and_hard_ones_suppress() {
     post.mailer().deliver(&post.turn(), letters(1)).await.unwrap();
     let id = server.accepted()[0].message_id.clone();
     let bare = id.trim_matches(['<', '>']).to_owned();
-    let soft =
-        suppress::bounced(&mut conn, post.client_id, &bounce("Payer0@example.com", false, Some(bare))).await.unwrap();
+    let soft = suppressions::bounced(&mut conn, post.client_id, &bounce("Payer0@example.com", false, Some(bare)))
+        .await
+        .unwrap();
     assert!(soft.is_some());
-    assert_eq!(suppress::list(pool, post.client_id, "", 10).await.unwrap().len(), 0);
-    suppress::bounced(&mut conn, post.client_id, &bounce("payer0@example.com", true, Some(id))).await.unwrap();
+    assert_eq!(suppressions::list(pool, post.client_id, "", 10).await.unwrap().len(), 0);
+    suppressions::bounced(&mut conn, post.client_id, &bounce("payer0@example.com", true, Some(id))).await.unwrap();
     let noted: (String, String) = sqlx::query_as("select state, bounce from mails").fetch_one(pool).await.unwrap();
     assert_eq!((noted.0.as_str(), noted.1.as_str()), ("sent", "hard"));
     let mut more = letter(5);
     more.address = "payer0@example.com".to_owned();
     assert_eq!(post.mailer().deliver(&post.turn(), vec![more]).await.unwrap().suppressed, 1);
-    let unknown = suppress::bounced(&mut conn, post.client_id, &bounce("x@example.com", true, None)).await.unwrap();
+    let unknown = suppressions::bounced(&mut conn, post.client_id, &bounce("x@example.com", true, None)).await.unwrap();
     assert_eq!(unknown, None);
 }

@@ -1,7 +1,7 @@
 //! Names in any script: headers as RFC 2047 and RFC 6532 have them, and texts that carry them as they are.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use gristmill_mail::{Content, Letter};
+use gristmill_mail::{Content, Email};
 use gristmill_platform::testing::smtp::{Act, Mail, Setup, SmtpServer};
 
 use crate::support::{Post, facts, letter};
@@ -22,7 +22,7 @@ fn names() -> Vec<(String, String)> {
     ]
 }
 
-fn letter_to(n: usize, payer: &str, issuer: &str) -> Letter {
+fn letter_to(n: usize, payer: &str, issuer: &str) -> Email {
     let mut letter = letter(n);
     let mut bill = facts(n);
     (bill.payer, bill.issuer) = (payer.to_owned(), issuer.to_owned());

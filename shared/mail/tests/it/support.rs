@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use gristmill_bills::{Language, Money, rails::Payment};
-use gristmill_mail::{Attachment, BillFacts, Content, Letter, Mailer, Rate, Report, Turn};
+use gristmill_mail::{Attachment, BillFacts, Content, Email, Mailer, Rate, Report, SendContext};
 use gristmill_platform::{
     config::MailConfig,
     testing::{self, Stack, smtp::SmtpServer},
@@ -44,12 +44,12 @@ impl Post {
         Mailer::new(&self.config, self.stack.pool.clone(), self.stack.store.clone(), rate).unwrap()
     }
 
-    pub(crate) fn turn(&self) -> Turn {
-        Turn { client_id: self.client_id, last: false, cancel: CancellationToken::new() }
+    pub(crate) fn turn(&self) -> SendContext {
+        SendContext { client_id: self.client_id, last: false, cancel: CancellationToken::new() }
     }
 
     /// What a job does, again and again: until nothing is left to do.
-    pub(crate) async fn insist(&self, mailer: &Mailer, letters: impl Fn() -> Vec<Letter>) -> Report {
+    pub(crate) async fn insist(&self, mailer: &Mailer, letters: impl Fn() -> Vec<Email>) -> Report {
         let mut sum = Report::default();
         for _ in 0..200 {
             let report = mailer.deliver(&self.turn(), letters()).await.unwrap();
@@ -97,8 +97,8 @@ pub(crate) fn partly_paid(n: usize) -> BillFacts {
 }
 
 /// A bill's mail, with something attached.
-pub(crate) fn letter(n: usize) -> Letter {
-    Letter {
+pub(crate) fn letter(n: usize) -> Email {
+    Email {
         reference: format!("bill-{n:04}"),
         address: format!("payer{n}@example.com"),
         name: Some("Ana Lima".to_owned()),
@@ -112,7 +112,7 @@ pub(crate) fn letter(n: usize) -> Letter {
     }
 }
 
-pub(crate) fn letters(n: usize) -> Vec<Letter> {
+pub(crate) fn letters(n: usize) -> Vec<Email> {
     (0..n).map(letter).collect()
 }
 

@@ -25,7 +25,7 @@ const ONE: i64 = 20;
 const CHARACTER: i64 = 1;
 const VOWEL: i64 = 6;
 /// Of a text longer than this many characters.
-const LONG: usize = 100;
+const LONG_TEXT_CHARS: usize = 100;
 const LENGTH: i64 = 100;
 const UNIQUE: i64 = 40;
 
@@ -45,7 +45,7 @@ pub fn credits(text: &str) -> Credits {
     };
     let Parts { characters, words, vowels, unique } = parts;
     let mut sum = ONE + CHARACTER * whole(characters) + words + VOWEL * whole(vowels);
-    if characters > LONG {
+    if characters > LONG_TEXT_CHARS {
         sum += LENGTH;
     }
     if unique {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{parse_bytes, parse_duration};
 
-const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+const MIN_DURATION: Duration = Duration::from_millis(1);
+const MAX_DURATION: Duration = Duration::from_secs(365 * 86_400);
 const SMALLEST: u64 = 1 << 10;
 /// A chunk with a record behind it must stay far below what its offsets can count, and fit into memory some times.
 const LARGEST: u64 = 256 << 20;
@@ -13,7 +13,7 @@ const LARGEST: u64 = 256 << 20;
 /// A duration that something is waited for, or comes again after: neither none nor for ever.
 pub(super) fn some_time(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text)?;
-    if (SHORTEST..=LONGEST).contains(&time) {
+    if (MIN_DURATION..=MAX_DURATION).contains(&time) {
         return Ok(time);
     }
     Err(format!("`{text}` is out of range: from 1ms to 365d"))

@@ -19,7 +19,7 @@ const USER: &str = "gristmill";
 /// Bytes that the path of a socket has room for, on the narrowest of platforms.
 const SOCKET_PATH: usize = 104;
 /// Crash recovery of a full WAL takes minutes.
-const PATIENCE: Duration = Duration::from_secs(600);
+const START_TIMEOUT: Duration = Duration::from_secs(600);
 
 pub(super) struct Postgres {
     guard: Guard,
@@ -213,7 +213,7 @@ impl Postgres {
 
     /// Waits until the server answers, for as long as it lives.
     async fn answer(&mut self) -> Result<PgConnection, EngineError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         let options = self.options();
         while Instant::now() < deadline {
             match options.connect().await {

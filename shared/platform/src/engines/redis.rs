@@ -7,7 +7,7 @@ use super::error::{Doing, EngineError};
 use super::folder;
 use super::guard::{Guard, Program};
 
-const PATIENCE: Duration = Duration::from_secs(300);
+const START_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(super) struct Redis {
     guard: Guard,
@@ -40,7 +40,7 @@ impl Redis {
 
     async fn answer(&mut self) -> Result<(), EngineError> {
         let client = redis::Client::open(self.url()).expect("the URL is of our making");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
             match ping(&client).await {
                 Ok(()) => return Ok(()),

@@ -22,7 +22,7 @@ use crate::config::TelemetryConfig;
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
 /// How long the last spans of a process may take to be sent.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What hands spans to the exporter, when there is one.
 pub(super) fn layer<S>(config: &TelemetryConfig) -> Result<Option<impl Layer<S> + use<S>>, ExporterBuildError>
@@ -56,7 +56,7 @@ where
 pub async fn finish() {
     let Some(provider) = PROVIDER.get() else { return };
     // It waits for the exporter's thread.
-    let finished = tokio::task::spawn_blocking(|| provider.shutdown_with_timeout(LAST_WORDS)).await;
+    let finished = tokio::task::spawn_blocking(|| provider.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
     if let Ok(Err(error)) = finished {
         tracing::warn!(%error, "the last spans could not be sent");
     }

@@ -32,7 +32,7 @@ const REASON_RETRY_LIMIT: Duration = Duration::from_secs(600);
 const QUOTA_CHECK_BYTES: u64 = 128 << 20;
 
 /// A file that has come to its end, as it was counted on its way.
-pub(super) struct Arrived {
+pub(super) struct ReceivedFile {
     pub(super) bytes: u64,
     pub(super) lines: u64,
     pub(super) sha256: [u8; 32],
@@ -170,7 +170,7 @@ impl UploadSession {
     }
 
     /// The file arrived whole: from here on it will be done.
-    pub(super) async fn finish(mut self, file: Arrived) -> Result<Received, ReceiveError> {
+    pub(super) async fn finish(mut self, file: ReceivedFile) -> Result<Received, ReceiveError> {
         self.chunks = None;
         let result = match joined((&mut self.ledger).await) {
             Ok(copy) => self.settle(copy, &file).await,
@@ -185,7 +185,7 @@ impl UploadSession {
         }
     }
 
-    async fn settle(&self, copy: Option<PossibleCopy>, file: &Arrived) -> Result<Received, ReceiveError> {
+    async fn settle(&self, copy: Option<PossibleCopy>, file: &ReceivedFile) -> Result<Received, ReceiveError> {
         if !self.new.force
             && let Some(first) = retry_through_outage(|_| self.same_file(&file.sha256)).await?
         {
@@ -218,7 +218,7 @@ impl UploadSession {
         Ok(first)
     }
 
-    async fn seal(&self, file: &Arrived, again: bool) -> Result<(Upload, Enqueued), ReceiveError> {
+    async fn seal(&self, file: &ReceivedFile, again: bool) -> Result<(Upload, Enqueued), ReceiveError> {
         let mut tx = self.service.pool.begin().await?;
         let group: Option<GroupId> = sqlx::query_scalar(
             "update uploads set state = 'processing', bytes = $2, sha256 = $3, lines = $4, received_at = now()

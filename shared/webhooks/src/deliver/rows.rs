@@ -14,7 +14,7 @@ use crate::Scheme;
 
 /// A delivery that is to be made.
 #[derive(Debug, Clone)]
-pub(super) struct Due {
+pub(super) struct DueDelivery {
     pub(super) id: Uuid,
     pub(super) endpoint_id: Uuid,
     pub(super) event_id: Uuid,
@@ -47,7 +47,7 @@ struct Row {
 
 /// Deliveries with their endpoints as they are at this moment, so that no copy of them can be out of date. In the order
 /// of the ids.
-pub(super) async fn due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Option<Due>>, sqlx::Error> {
+pub(super) async fn due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Option<DueDelivery>>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "select d.id, d.endpoint_id, d.event_id, d.payload, e.url, e.scheme, e.secret,
                 case when e.old_secret_until > now() then e.old_secret end as old_secret,
@@ -58,11 +58,11 @@ pub(super) async fn due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Option<Due>>,
     .bind(ids)
     .fetch_all(pool)
     .await?;
-    let mut found: HashMap<Uuid, Due> = rows.into_iter().map(|row| (row.id, row.into())).collect();
+    let mut found: HashMap<Uuid, DueDelivery> = rows.into_iter().map(|row| (row.id, row.into())).collect();
     Ok(ids.iter().map(|id| found.remove(id)).collect())
 }
 
-impl From<Row> for Due {
+impl From<Row> for DueDelivery {
     fn from(row: Row) -> Self {
         let endpoint = row.url.zip(row.scheme).zip(row.secret).map(|((url, scheme), secret)| Endpoint {
             url,
@@ -99,7 +99,13 @@ enum Says {
 }
 
 impl Attempt {
-    pub(super) fn of(due: &Due, called: &Called, error: Option<String>, again: bool, latency: Duration) -> Self {
+    pub(super) fn of(
+        due: &DueDelivery,
+        called: &Called,
+        error: Option<String>,
+        again: bool,
+        latency: Duration,
+    ) -> Self {
         let says = match (&error, super::is_gone(called)) {
             (_, true) => Says::Gone,
             (Some(_), _) => Says::Failing,
@@ -124,7 +130,7 @@ impl Attempt {
         }
     }
 
-    pub(super) fn cancelled(due: &Due, why: &str) -> Self {
+    pub(super) fn cancelled(due: &DueDelivery, why: &str) -> Self {
         Self {
             delivery_id: due.id,
             endpoint_id: due.endpoint_id,

@@ -4,12 +4,12 @@ use gristmill_queue::JobError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::load::{self, ChunkRecord, Loser, Record};
+use crate::load::{self, Chunk, Loser, Record};
 
 /// Rejects compared at a time.
 const PAGE: i64 = 10_000;
 
-pub(super) async fn settle(conn: &mut PgConnection, chunk: &ChunkRecord) -> Result<(), JobError> {
+pub(super) async fn settle(conn: &mut PgConnection, chunk: &Chunk) -> Result<(), JobError> {
     loop {
         let stale: Vec<(i64, Vec<u8>)> = sqlx::query_as(
             "select line, raw from rejects
@@ -26,7 +26,7 @@ pub(super) async fn settle(conn: &mut PgConnection, chunk: &ChunkRecord) -> Resu
     }
 }
 
-async fn compare(conn: &mut PgConnection, chunk: &ChunkRecord, stale: &[(i64, Vec<u8>)]) -> Result<(), JobError> {
+async fn compare(conn: &mut PgConnection, chunk: &Chunk, stale: &[(i64, Vec<u8>)]) -> Result<(), JobError> {
     let records: Vec<Record> =
         stale.iter().map(|(line, raw)| load::again(chunk, raw, line.cast_unsigned())).collect::<Result<_, _>>()?;
     let losers: Vec<Loser<'_>> = records.iter().map(Record::loser).collect();

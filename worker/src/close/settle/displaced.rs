@@ -10,7 +10,7 @@ use super::recount;
 use crate::{
     Env,
     close::raws,
-    load::{self, ChunkRecord, Record, Refused, Stage},
+    load::{self, Chunk, Record, Rejected, Stage},
 };
 
 /// A reject that names a later line of its own file as its first.
@@ -22,7 +22,7 @@ struct Early {
     first_line: i64,
 }
 
-pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &ChunkRecord) -> Result<(), JobError> {
+pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &Chunk) -> Result<(), JobError> {
     let early: Vec<Early> = sqlx::query_as(
         "select distinct on (first_line) line, chunk_no, raw, first_line from rejects
          where upload_id = $1 and code = 'duplicate' and first_upload_id = $1 and first_line > line
@@ -43,7 +43,7 @@ pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &ChunkReco
     let late = late_records(env, conn, chunk, &early).await?;
     let mut differ = Vec::with_capacity(early.len());
     let mut moves = Vec::with_capacity(early.len() * 2);
-    let mut refused: BTreeMap<i32, Vec<Refused>> = BTreeMap::new();
+    let mut refused: BTreeMap<i32, Vec<Rejected>> = BTreeMap::new();
     let table = chunk.kind.table();
     for (early, winner) in early.iter().zip(&winners) {
         let (late_chunk, raw) = &late[&early.first_line];
@@ -51,7 +51,7 @@ pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &ChunkReco
         let loser = load::again(chunk, raw, line)?;
         let differs = chunk.kind.differs(table.said(&loser.tuple), table.said(&winner.tuple));
         differ.push(!differs.is_empty());
-        let record = Refused::duplicate(chunk, line, raw.clone(), first, differs);
+        let record = Rejected::duplicate(chunk, line, raw.clone(), first, differs);
         refused.entry(*late_chunk).or_default().push(record);
         moves.extend([(early.chunk_no, 1), (*late_chunk, -1)]);
     }
@@ -64,7 +64,7 @@ pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &ChunkReco
 }
 
 /// Puts the earlier rows where the later ones are, in two statements whatever their number.
-async fn replace(conn: &mut PgConnection, chunk: &ChunkRecord, winners: &[Record]) -> Result<(), JobError> {
+async fn replace(conn: &mut PgConnection, chunk: &Chunk, winners: &[Record]) -> Result<(), JobError> {
     let table = chunk.kind.table();
     let mut winners: Vec<&Record> = winners.iter().collect();
     winners.sort_unstable_by_key(|winner| winner.key);
@@ -109,7 +109,7 @@ async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early], diffe
 async fn late_records(
     env: &Env,
     conn: &mut PgConnection,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     early: &[Early],
 ) -> Result<BTreeMap<i64, (i32, Vec<u8>)>, JobError> {
     let lines: Vec<i64> = early.iter().map(|early| early.first_line).collect();
@@ -126,7 +126,7 @@ async fn late_records(
     let mut found = BTreeMap::new();
     for same_chunk in places.chunk_by(|a, b| a.0 == b.0) {
         let no = same_chunk[0].0;
-        let record = ChunkRecord::find(env, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
+        let record = Chunk::find(env, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
         let wanted = same_chunk.iter().map(|place| place.1).collect();
         let records = raws::of_chunk(env, conn, record, wanted).await?;
         found.extend(records.into_iter().map(|(line, raw)| (line, (no, raw))));

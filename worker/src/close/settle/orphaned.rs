@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::recount;
-use crate::load::{self, ChunkRecord, Loser, Record, Refused, Stage};
+use crate::load::{self, Chunk, Loser, Record, Rejected, Stage};
 
 /// Rejects looked at a time.
 const PAGE: i64 = 10_000;
@@ -20,7 +20,7 @@ struct Orphan {
 }
 
 /// Takes the orphans of `gone` uploads. `true`: some lost again, to a file that is not closed either.
-pub(super) async fn settle(conn: &mut PgConnection, chunk: &ChunkRecord, gone: &[Uuid]) -> Result<bool, JobError> {
+pub(super) async fn settle(conn: &mut PgConnection, chunk: &Chunk, gone: &[Uuid]) -> Result<bool, JobError> {
     let mut still_open = false;
     let mut after = 0;
     while !gone.is_empty() {
@@ -42,7 +42,7 @@ pub(super) async fn settle(conn: &mut PgConnection, chunk: &ChunkRecord, gone: &
     Ok(still_open)
 }
 
-async fn take(conn: &mut PgConnection, chunk: &ChunkRecord, orphans: Vec<Orphan>) -> Result<bool, JobError> {
+async fn take(conn: &mut PgConnection, chunk: &Chunk, orphans: Vec<Orphan>) -> Result<bool, JobError> {
     // By key, as rows go in in the order of their key; of each key the first line of the file.
     let records: Vec<Record> = orphans
         .iter()
@@ -65,7 +65,7 @@ async fn take(conn: &mut PgConnection, chunk: &ChunkRecord, orphans: Vec<Orphan>
     let lines: Vec<i64> = orphans.iter().map(|orphan| orphan.line).collect();
     let mut moves = Vec::new();
     let mut waits = Vec::new();
-    let mut lost: BTreeMap<i32, Vec<Refused>> = BTreeMap::new();
+    let mut lost: BTreeMap<i32, Vec<Rejected>> = BTreeMap::new();
     for (orphan, winner) in orphans.into_iter().zip(winners) {
         if winner.upload_id == chunk.upload_id && winner.line == orphan.line {
             moves.push((orphan.chunk_no, 1));
@@ -76,7 +76,7 @@ async fn take(conn: &mut PgConnection, chunk: &ChunkRecord, orphans: Vec<Orphan>
         }
         let first = (winner.upload_id, winner.line.cast_unsigned());
         let differs = winner.differs.map_or_else(Vec::new, |differs| differs.columns);
-        let refused = Refused::duplicate(chunk, orphan.line.cast_unsigned(), orphan.raw, first, differs);
+        let refused = Rejected::duplicate(chunk, orphan.line.cast_unsigned(), orphan.raw, first, differs);
         lost.entry(orphan.chunk_no).or_default().push(refused);
     }
     sqlx::query("delete from rejects where upload_id = $1 and line = any($2)")

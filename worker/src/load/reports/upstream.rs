@@ -13,13 +13,13 @@ use crate::Env;
 
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(10), body_bytes: 64 * 1024 };
 /// Calls that a chunk makes at a time.
-const AT_A_TIME: usize = 8;
+const CONCURRENT_CALLS: usize = 8;
 /// Answers that are kept by one statement: what a chunk that fails has asked is not asked again.
 const KEPT_AT_ONCE: usize = 64;
 const MAX_NAME: usize = 200;
 
 #[derive(Deserialize)]
-struct Said {
+struct ReportAnswer {
     name: String,
     credit_cost: serde_json::Number,
 }
@@ -54,7 +54,7 @@ pub(super) async fn refresh(
     let outbound = env.deliverer.outbound().with_limits(LIMITS);
     let mut answers = stream::iter(stale)
         .map(|id| ask(&outbound, address, id))
-        .buffer_unordered(AT_A_TIME)
+        .buffer_unordered(CONCURRENT_CALLS)
         .chunks(KEPT_AT_ONCE)
         .boxed();
     while let Some(answers) = answers.next().await {
@@ -80,7 +80,7 @@ async fn ask(outbound: &Outbound, address: &str, id: String) -> Result<Answer, J
         StatusCode::OK => {}
         status => return Err(wrong(format!("report {id}: {status} was answered"))),
     }
-    let said: Said = serde_json::from_slice(&answer.body)
+    let said: ReportAnswer = serde_json::from_slice(&answer.body)
         .map_err(|error| wrong(format!("report {id}: no {{\"name\", \"credit_cost\"}} was answered: {error}")))?;
     let cost = said.credit_cost.to_string().parse();
     let cost = cost.map_err(|error| wrong(format!("report {id}: its credit_cost {} {error}", said.credit_cost)))?;

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 
 use crate::dashboard::{
     app::App,
-    page::{Fault, Inside},
-    say,
+    format,
+    page::{DashboardError, PageBody},
 };
 
 /// Payments that are shown.
@@ -62,7 +62,11 @@ impl One {
     }
 }
 
-pub(in crate::dashboard::pages) async fn page(app: &App, operator: bool, id: &str) -> Result<Option<Inside>, Fault> {
+pub(in crate::dashboard::pages) async fn page(
+    app: &App,
+    operator: bool,
+    id: &str,
+) -> Result<Option<PageBody>, DashboardError> {
     let Ok(id) = id.parse::<BillId>() else { return Ok(None) };
     let settings = settings::find(&app.pool, id.client_id).await?;
     let today = settings.date_of(Timestamp::now())?;
@@ -74,7 +78,7 @@ pub(in crate::dashboard::pages) async fn page(app: &App, operator: bool, id: &st
     let zone = jiff::tz::TimeZone::get(&settings.time_zone)?;
     let events = events(&bill, &payments, &mails, &zone);
     let title = format!("Bill {}", bill.number);
-    Inside::of(title, &One { client, bill, payments, mails, events, operator })
+    PageBody::of(title, &One { client, bill, payments, mails, events, operator })
 }
 
 /// What is known to have happened, in its order. What a bill becomes without anybody's doing is its due day.
@@ -99,7 +103,7 @@ fn events(bill: &Bill, payments: &[Payment], mails: &[Mail], zone: &jiff::tz::Ti
     }
     events.push(on(bill.due_on, "due"));
     for payment in payments {
-        let amount = say::money(payment.amount_minor, &bill.currency);
+        let amount = format::money(payment.amount_minor, &bill.currency);
         events.push(at(payment.paid_at.to_jiff(), format!("{amount} paid by {}", payment.paid_by)));
     }
     // Days come before moments of the same day; what is equal keeps its order.

@@ -17,7 +17,7 @@ use super::in_time;
 use crate::dashboard::app::App;
 
 /// How long it may take, in milliseconds.
-const LONGEST: u32 = 2_500;
+const STATEMENT_TIMEOUT_MS: u32 = 2_500;
 /// Sums stand for so many times what they took.
 const TIMES: u32 = 20;
 /// So many are kept.
@@ -25,9 +25,9 @@ const MOST: usize = 64;
 
 /// What was added up lately.
 #[derive(Default)]
-pub(in crate::dashboard) struct Totals(Mutex<HashMap<String, Kept>>);
+pub(in crate::dashboard) struct Totals(Mutex<HashMap<String, CachedTotals>>);
 
-struct Kept {
+struct CachedTotals {
     until: Instant,
     totals: Option<Vec<Total>>,
 }
@@ -46,19 +46,20 @@ impl Totals {
         if let Some(kept) = self.kept().get(&key).filter(|kept| kept.until > begun) {
             return Ok(kept.totals.clone());
         }
-        let totals = in_time(app, LONGEST, async |conn| totals::of(conn, client, filter, today).await).await?;
+        let totals =
+            in_time(app, STATEMENT_TIMEOUT_MS, async |conn| totals::of(conn, client, filter, today).await).await?;
         let until = Instant::now() + (begun.elapsed() * TIMES).min(Duration::from_secs(60));
         let mut kept = self.kept();
         if kept.len() >= MOST {
             kept.retain(|_, kept| kept.until > begun);
         }
         if kept.len() < MOST {
-            kept.insert(key, Kept { until, totals: totals.clone() });
+            kept.insert(key, CachedTotals { until, totals: totals.clone() });
         }
         Ok(totals)
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, Kept>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, CachedTotals>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -22,7 +22,7 @@ pub const SUPPORTED: [(&str, &str); 7] = [
 const ITAU_OTHERWISE: [&str; 13] =
     ["106", "107", "122", "126", "131", "142", "143", "146", "150", "168", "195", "196", "198"];
 /// Sicredi: years have so many numbers of each of the bytes 2 to 9, by which a beneficiary tells its own from the bank's.
-const SICREDI_A_BYTE: u64 = 100_000;
+const SICREDI_NUMBERS_PER_BYTE: u64 = 100_000;
 
 /// A bank's way, with a client's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +117,9 @@ impl Account {
         }
         let number = match bank {
             // The bytes 0 and 1 are the bank's own.
-            Bank::Sicredi => number.checked_add(2 * SICREDI_A_BYTE).filter(|number| *number < 10 * SICREDI_A_BYTE)?,
+            Bank::Sicredi => number
+                .checked_add(2 * SICREDI_NUMBERS_PER_BYTE)
+                .filter(|number| *number < 10 * SICREDI_NUMBERS_PER_BYTE)?,
             _ => number,
         };
         let mut digits = vec![b'0'; self.number_digits()];

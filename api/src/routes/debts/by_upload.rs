@@ -14,10 +14,10 @@ use super::Row;
 use crate::cursor;
 
 /// Blocks of 8 KiB that the first statement of a page reads, and that one reads at most: 64 KiB, 32 MiB.
-const SHORTEST: u32 = 8;
-const LONGEST: u32 = 4_096;
+const MIN_BLOCKS: u32 = 8;
+const MAX_BLOCKS: u32 = 4_096;
 /// After this long a page is shown as it is.
-const ENOUGH: Duration = Duration::from_secs(2);
+const PAGE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Where in the table the next page begins, and how many rows the pages before had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl From<cursor::UploadDebts> for Place {
 }
 
 #[derive(sqlx::FromRow)]
-struct Found {
+struct BlockScan {
     block: i64,
     row: i32,
     #[sqlx(flatten)]
@@ -70,7 +70,7 @@ pub(super) async fn page(
     let Some((first_block, blocks, accepted)) = extent(pool, client_id, upload_id).await? else {
         return Ok((rows, None));
     };
-    let mut blocks_at_once = SHORTEST;
+    let mut blocks_at_once = MIN_BLOCKS;
     let mut place = after.unwrap_or(Place { wrapped: false, block: first_block, row: 0, seen: 0 });
     while place.seen < accepted {
         let end = if place.wrapped { first_block } else { blocks };
@@ -83,7 +83,7 @@ pub(super) async fn page(
         }
         let until = end.min(place.block.saturating_add(blocks_at_once));
         // Where the rows stand together the first stretches fill the page; where they do not, far ones find them.
-        blocks_at_once = LONGEST.min(blocks_at_once * 2);
+        blocks_at_once = MAX_BLOCKS.min(blocks_at_once * 2);
         let wanted = limit as usize - rows.len();
         let found = stretch(pool, upload_id, place, until, wanted).await?;
         place.seen += found.len() as u64;
@@ -92,7 +92,7 @@ pub(super) async fn page(
             _ => (until, 0),
         };
         rows.extend(found.into_iter().map(|found| found.debt));
-        if place.seen < accepted && (rows.len() == limit as usize || begun.elapsed() > ENOUGH) {
+        if place.seen < accepted && (rows.len() == limit as usize || begun.elapsed() > PAGE_DEADLINE) {
             return Ok((rows, Some(place)));
         }
     }
@@ -117,7 +117,13 @@ async fn extent(pool: &PgPool, client_id: i32, upload_id: Uuid) -> sqlx::Result<
 }
 
 /// The upload's rows after `from` and before the block `until`, in the table's order.
-async fn stretch(pool: &PgPool, upload_id: Uuid, from: Place, until: u32, limit: usize) -> sqlx::Result<Vec<Found>> {
+async fn stretch(
+    pool: &PgPool,
+    upload_id: Uuid,
+    from: Place,
+    until: u32,
+    limit: usize,
+) -> sqlx::Result<Vec<BlockScan>> {
     sqlx::query_as(
         // A place in a table is written like a point.
         "select (ctid::text::point)[0]::bigint as block, (ctid::text::point)[1]::int as row,

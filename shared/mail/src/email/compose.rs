@@ -11,7 +11,7 @@ use lettre::{
     },
 };
 
-use super::{Letter, words};
+use super::{Email, translations};
 
 /// A mail as it goes over the wire, unsigned.
 pub(crate) struct Composed {
@@ -41,29 +41,29 @@ pub(crate) enum ComposeError {
 #[derive(Template)]
 #[template(path = "mail.txt")]
 struct Text<'a> {
-    page: &'a words::Page,
+    page: &'a translations::Page,
 }
 
 #[derive(Template)]
 #[template(path = "mail.html")]
 struct Html<'a> {
     language: &'a str,
-    page: &'a words::Page,
+    page: &'a translations::Page,
 }
 
-impl Letter {
+impl Email {
     /// Its subject.
     #[must_use]
     pub fn subject(&self) -> String {
-        words::page(self.language, &self.content).subject
+        translations::page(self.language, &self.content).subject
     }
 }
 
 /// Writes the mail. Takes its time: call it where that is allowed.
-pub(crate) fn compose(letter: Letter, from: &Mailbox, message_id: &str) -> Result<Composed, ComposeError> {
-    let Letter { address, name, language, reply_to, content, attachment, .. } = letter;
+pub(crate) fn compose(letter: Email, from: &Mailbox, message_id: &str) -> Result<Composed, ComposeError> {
+    let Email { address, name, language, reply_to, content, attachment, .. } = letter;
     let to = parse(&address).ok_or(ComposeError::Address(address))?;
-    let page = words::page(language, &content);
+    let page = translations::page(language, &content);
     let text = Text { page: &page }.render()?;
     let html = Html { language: language.tag(), page: &page }.render()?;
 

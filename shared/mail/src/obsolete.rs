@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::{Kind, Letter, Mailer, rows};
+use crate::{Email, Kind, Mailer, rows};
 
 const REASON: &str = "no longer wanted: a bill was paid or withdrawn meanwhile, or what else it is about has changed";
 
@@ -38,7 +38,7 @@ impl Mailer {
     ///
     /// # Errors
     /// The database's.
-    pub async fn enter_unsent(&self, client_id: i32, letters: Vec<Letter>, reason: &str) -> Result<u64, sqlx::Error> {
+    pub async fn enter_unsent(&self, client_id: i32, letters: Vec<Email>, reason: &str) -> Result<u64, sqlx::Error> {
         if letters.is_empty() {
             return Ok(0);
         }

@@ -29,9 +29,9 @@ use uuid::Uuid;
 
 use super::{
     app::App,
-    audit,
-    page::{Asked, Fault, Target, broken},
-    pages, say,
+    audit, format,
+    page::{DashboardError, PageQuery, PageUrl, broken},
+    pages,
     session::Session,
 };
 
@@ -43,7 +43,7 @@ struct Done {
 }
 
 /// Jobs are acted on for so long at most; what is left can be asked for again.
-const LONGEST: Duration = Duration::from_secs(20);
+const ACTION_DEADLINE: Duration = Duration::from_secs(20);
 
 pub(super) async fn act(State(app): State<App>, session: Session, Path(what): Path<String>, body: Bytes) -> Response {
     if !session.operator {
@@ -115,7 +115,7 @@ fn target(segments: &[&str]) -> String {
     if inner.is_empty() { "many".to_owned() } else { inner.join("/") }
 }
 
-async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<Option<Done>, Fault> {
+async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<Option<Done>, DashboardError> {
     let said = match segments {
         ["jobs", verb] => return many_jobs(app, verb, form).await,
         ["jobs", id, verb] => {
@@ -182,7 +182,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             let mut tx = app.pool.begin().await?;
             let jobs = app.queue.cancel_group(&mut tx, id).await?;
             tx.commit().await?;
-            format!("The group is cancelled, with {} jobs", say::count(jobs))
+            format!("The group is cancelled, with {} jobs", format::count(jobs))
         }
         ["groups", id, "retry"] => {
             let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
@@ -197,7 +197,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
             tx.commit().await?;
             let many = jobs.ids().len() as u64;
             app.queue.push(jobs).await;
-            format!("{} failed members run again", say::count(many))
+            format!("{} failed members run again", format::count(many))
         }
         ["uploads", id, "cancel" | "undo"] => {
             let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
@@ -306,7 +306,7 @@ async fn run(app: &App, segments: &[&str], form: &[(String, String)]) -> Result<
 }
 
 /// Sets all limits of a queue: what is left empty is none.
-async fn limits(app: &App, name: &str, form: &[(String, String)]) -> Result<Option<Done>, Fault> {
+async fn limits(app: &App, name: &str, form: &[(String, String)]) -> Result<Option<Done>, DashboardError> {
     let limits = match given_limits(form) {
         Ok(limits) => limits,
         Err(said) => return Ok(Some(Done { said, done: false })),
@@ -337,13 +337,13 @@ fn given<T: FromStr>(form: &[(String, String)], field: &str) -> Result<Option<T>
 }
 
 /// Those that are ticked, or all that a question finds.
-async fn many_jobs(app: &App, verb: &str, form: &[(String, String)]) -> Result<Option<Done>, Fault> {
+async fn many_jobs(app: &App, verb: &str, form: &[(String, String)]) -> Result<Option<Done>, DashboardError> {
     let ids: Vec<Uuid> = form.iter().filter(|(name, _)| name == "id").filter_map(|(_, id)| id.parse().ok()).collect();
     let question = form.iter().find(|(name, _)| name == "matching").map(|(_, query)| query.as_str());
     let filter = match (ids.is_empty(), question) {
         (false, _) => JobFilter::ids(ids),
         (true, Some(query)) => {
-            let asked = Target::parse(&format!("/jobs?{query}")).map_or_else(Asked::default, Target::into_query);
+            let asked = PageUrl::parse(&format!("/jobs?{query}")).map_or_else(PageQuery::default, PageUrl::into_query);
             match pages::job_filter(app, &asked).await? {
                 Some(filter) if !filter.is_empty() => filter,
                 _ => return Ok(None),
@@ -363,7 +363,7 @@ fn job_action(verb: &str) -> Option<JobAction> {
     }
 }
 
-async fn jobs(app: &App, verb: &str, filter: JobFilter) -> Result<Option<Done>, Fault> {
+async fn jobs(app: &App, verb: &str, filter: JobFilter) -> Result<Option<Done>, DashboardError> {
     let Some(action) = job_action(verb) else { return Ok(None) };
     let filter = owner::spared(action, filter);
     let begun = Instant::now();
@@ -373,7 +373,7 @@ async fn jobs(app: &App, verb: &str, filter: JobFilter) -> Result<Option<Done>, 
         changed += acted.changed;
         requested += acted.requested;
         place = acted.next;
-        if place.is_none() || begun.elapsed() > LONGEST {
+        if place.is_none() || begun.elapsed() > ACTION_DEADLINE {
             break;
         }
     }
@@ -382,9 +382,9 @@ async fn jobs(app: &App, verb: &str, filter: JobFilter) -> Result<Option<Done>, 
         JobAction::Redrive { .. } => "will run again",
         JobAction::Discard => "discarded",
     };
-    let mut said = format!("{} {past}", say::count(changed));
+    let mut said = format!("{} {past}", format::count(changed));
     if requested > 0 {
-        said += &format!(", {} told to stop", say::count(requested));
+        said += &format!(", {} told to stop", format::count(requested));
     }
     if place.is_some() {
         said += "; there are more: press again";

@@ -2,7 +2,7 @@
 
 mod compose;
 mod facts;
-mod words;
+mod translations;
 
 pub(crate) use compose::{ComposeError, Composed, compose, with_ascii_domain};
 pub use facts::{BillFacts, Content, Dun, EndpointFacts, Payment, UploadFacts};
@@ -15,7 +15,7 @@ use gristmill_queue::Source;
 use crate::Kind;
 
 /// A mail that is to be sent.
-pub struct Letter {
+pub struct Email {
     /// What it is about: of one client and kind there is one mail about it, ever.
     pub reference: String,
     /// The recipient's address.
@@ -43,7 +43,7 @@ pub struct Attachment {
     pub bytes: Vec<u8>,
 }
 
-impl Letter {
+impl Email {
     /// What it is about.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -51,8 +51,8 @@ impl Letter {
     }
 }
 
-impl fmt::Debug for Letter {
+impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Letter").field("kind", &self.kind()).field("reference", &self.reference).finish_non_exhaustive()
+        f.debug_struct("Email").field("kind", &self.kind()).field("reference", &self.reference).finish_non_exhaustive()
     }
 }

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
-    page::{Fault, Inside},
-    say,
+    format,
+    page::{DashboardError, PageBody},
 };
 
 #[derive(Template)]
@@ -43,7 +43,7 @@ impl Cause {
 /// The newest of them are looked at.
 const LOOKED_AT: i64 = 10_000;
 
-pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fault> {
+pub(super) async fn page(app: &App, operator: bool) -> Result<Option<PageBody>, DashboardError> {
     // Errors that differ in their numbers alone belong together; so the text is cut where the first one stands.
     let causes: Vec<Cause> = sqlx::query_as(
         "select name, queue, state, error, count(*) as jobs, (array_agg(id order by id desc))[1] as newest,
@@ -60,5 +60,5 @@ pub(super) async fn page(app: &App, operator: bool) -> Result<Option<Inside>, Fa
     .fetch_all(&app.pool)
     .await?;
     let more = causes.iter().map(|cause| cause.jobs).sum::<i64>() >= LOOKED_AT;
-    Inside::of("Dead letters", &Page { causes, more, operator })
+    PageBody::of("Dead letters", &Page { causes, more, operator })
 }

@@ -19,13 +19,13 @@ use tokio::sync::Mutex;
 
 use super::{
     bodies::{TABLES, Tick},
-    fleet::{Lines, Member, Role},
+    processes::{Lines, Member, Role},
 };
 
 /// The schedule that fires every second.
 pub(super) const SCHEDULE: &str = "chaos";
 
-pub(super) struct Stage {
+pub(super) struct Cluster {
     pub(super) engines: Mutex<Engines>,
     /// Past all proxies.
     pub(super) pool: PgPool,
@@ -42,7 +42,7 @@ pub(super) struct Stage {
     pub(super) folder: PathBuf,
 }
 
-impl Stage {
+impl Cluster {
     pub(super) async fn set(folder: &Path, workers: usize) -> anyhow::Result<Self> {
         let engines = Engines::start(folder).await?;
         let pool = database::connect(&DatabaseConfig {
@@ -134,7 +134,7 @@ impl Stage {
     }
 
     /// Stops the engines; the data go with them unless somebody is to look at them.
-    pub(super) async fn strike_set(self, keep: bool) -> anyhow::Result<()> {
+    pub(super) async fn tear_down(self, keep: bool) -> anyhow::Result<()> {
         let Self { engines, pool, queue, members, folder, .. } = self;
         for member in &members {
             member.process.lock().await.kill().await;

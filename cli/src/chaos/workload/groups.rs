@@ -7,22 +7,22 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Asked,
+    Workload,
     jobs::{effect, enter},
     lock,
 };
 use crate::chaos::bodies::{Effect, Ending, Join};
 
-pub(super) async fn enqueue(queue: &Queue, seed: u64, asked: &Asked, stop: &CancellationToken) {
+pub(super) async fn enqueue(queue: &Queue, seed: u64, workload: &Workload, stop: &CancellationToken) {
     let mut dice = StdRng::seed_from_u64(seed ^ 0x6772_6f75_7073);
     let mut number = 0;
     while !stop.is_cancelled() {
         number += 1;
         // What goes wrong here is made good below: the group is known by its number.
-        let _ = group(queue, &mut dice, number, asked).await;
+        let _ = group(queue, &mut dice, number, workload).await;
         tokio::time::sleep(Duration::from_millis(dice.random_range(200..900))).await;
     }
-    let begun: Vec<GroupId> = lock(&asked.groups).values().copied().collect();
+    let begun: Vec<GroupId> = lock(&workload.groups).values().copied().collect();
     for group in begun {
         for _ in 0..60 {
             match seal(queue, group).await {
@@ -33,7 +33,7 @@ pub(super) async fn enqueue(queue: &Queue, seed: u64, asked: &Asked, stop: &Canc
     }
 }
 
-async fn group(queue: &Queue, dice: &mut StdRng, number: i64, asked: &Asked) -> Result<(), QueueError> {
+async fn group(queue: &Queue, dice: &mut StdRng, number: i64, workload: &Workload) -> Result<(), QueueError> {
     let policy = if dice.random_bool(0.4) { GroupPolicy::FailFast } else { GroupPolicy::Continue };
     let fails = dice.random_bool(0.4);
     let members = |dice: &mut StdRng, fails: bool| {
@@ -51,17 +51,17 @@ async fn group(queue: &Queue, dice: &mut StdRng, number: i64, asked: &Asked) -> 
         .create_group(&mut tx, NewGroup { on_complete: join(false)?, on_failure: join(true)?, ..NewGroup::new(policy) })
         .await?;
     // before the commit, whose answer may get lost
-    lock(&asked.groups).insert(number, group);
+    lock(&workload.groups).insert(number, group);
     let options = Options { group: Some(group), ..Options::default() };
     let entered = queue.enqueue_all(&mut tx, &members(dice, false), &options).await?;
     tx.commit().await?;
-    lock(&asked.jobs).extend(entered.ids());
+    lock(&workload.jobs).extend(entered.ids());
     queue.push(entered).await;
 
     for _ in 0..dice.random_range(0..3) {
         tokio::time::sleep(Duration::from_millis(dice.random_range(0..100))).await;
         let entered = enter(queue, &members(dice, fails), &options).await?;
-        lock(&asked.jobs).extend(entered.ids());
+        lock(&workload.jobs).extend(entered.ids());
         queue.push(entered).await;
     }
     if dice.random_bool(0.15) {

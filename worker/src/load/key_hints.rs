@@ -9,7 +9,7 @@ use gristmill_queue::JobError;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{prepare::Prepared, record::ChunkRecord};
+use super::{chunk::Chunk, prepare::Prepared};
 
 /// Chunks whose hashes are looked at: those last told. It bounds what a chunk of a very large file reads (some 80 MB);
 /// a key that came earlier still is found by the table itself.
@@ -49,7 +49,7 @@ impl Suspects {
 
     /// Tells the other chunks what the keys of this one hash to, and whether one came twice in it. On a connection of its
     /// own, so that it is told at once.
-    pub(super) async fn tell(&self, pool: &PgPool, chunk: &ChunkRecord, repeated: bool) -> Result<(), JobError> {
+    pub(super) async fn tell(&self, pool: &PgPool, chunk: &Chunk, repeated: bool) -> Result<(), JobError> {
         let hashes: Vec<u8> = self.hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
         sqlx::query(
             "insert into chunk_keys (upload_id, no, repeated, hashes) values ($1, $2, $3, $4)
@@ -65,7 +65,7 @@ impl Suspects {
     }
 
     /// Whether a key of the file came twice so far.
-    pub(super) async fn expected(conn: &mut PgConnection, chunk: &ChunkRecord) -> Result<bool, JobError> {
+    pub(super) async fn expected(conn: &mut PgConnection, chunk: &Chunk) -> Result<bool, JobError> {
         Ok(sqlx::query_scalar("select exists (select from chunk_keys where upload_id = $1 and repeated)")
             .bind(chunk.upload_id)
             .fetch_one(conn)
@@ -73,7 +73,7 @@ impl Suspects {
     }
 
     /// Suspects the rows whose key may be in another chunk that has told its keys.
-    pub(super) async fn look(&mut self, conn: &mut PgConnection, chunk: &ChunkRecord) -> Result<(), JobError> {
+    pub(super) async fn look(&mut self, conn: &mut PgConnection, chunk: &Chunk) -> Result<(), JobError> {
         self.ours = vec![0; 1 << (BITS - 6)];
         for hash in &self.hashes {
             let bit = hash >> (32 - BITS);

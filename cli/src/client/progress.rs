@@ -23,11 +23,11 @@ pub(super) struct Meter {
     /// Size of what is sent, if it is known.
     total: Option<u64>,
     sent: AtomicU64,
-    known: Mutex<Known>,
+    known: Mutex<UploadProgress>,
 }
 
 #[derive(Default)]
-struct Known {
+struct UploadProgress {
     sent_whole: bool,
     upload: Option<Upload>,
     /// What is wrong right now.
@@ -42,7 +42,7 @@ impl Meter {
     /// The file is sent from its beginning.
     pub(super) fn begin(&self) {
         self.sent.store(0, Ordering::Relaxed);
-        *self.known() = Known::default();
+        *self.known() = UploadProgress::default();
     }
 
     pub(super) fn sent(&self, bytes: usize) {
@@ -80,7 +80,7 @@ impl Meter {
         self.started.elapsed()
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, UploadProgress> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

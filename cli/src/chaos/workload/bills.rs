@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Asked, Paid, lock};
+use super::{Paid, Workload, lock};
 
 /// Tries of one request: a minute and more when there is nobody.
 const TRIES: usize = 150;
 
-pub(super) async fn bill(apis: &[SocketAddr], key: &str, seed: u64, asked: &Asked, stop: &CancellationToken) {
+pub(super) async fn bill(apis: &[SocketAddr], key: &str, seed: u64, workload: &Workload, stop: &CancellationToken) {
     let mut dice = StdRng::seed_from_u64(seed ^ 0x6269_6c6c);
     let client = Client::new();
     let office = Office { client, apis, key };
@@ -23,7 +23,7 @@ pub(super) async fn bill(apis: &[SocketAddr], key: &str, seed: u64, asked: &Aske
         if let Some(run) = office.insist(&format!("run-{number}"), "v1/billing-runs", &json!({})).await
             && let Some(id) = id(&run["id"])
         {
-            lock(&asked.runs).push(id);
+            lock(&workload.runs).push(id);
         }
         tokio::time::sleep(Duration::from_millis(dice.random_range(3_000..9_000))).await;
         for bill in office.bills().await {
@@ -37,9 +37,9 @@ pub(super) async fn bill(apis: &[SocketAddr], key: &str, seed: u64, asked: &Aske
                 "debtId": debt, "paymentId": payment, "paidAt": "2026-01-31 10:00:00",
                 "paidAmount": format!("{}.{:02}", amount / 100, amount % 100), "paidBy": "John Doe",
             });
-            lock(&asked.paid).insert(payment.clone(), Paid { debt, amount, answered: false });
+            lock(&workload.paid).insert(payment.clone(), Paid { debt, amount, answered: false });
             let told = office.insist(&payment, "v1/payments", &notice).await;
-            if let (Some(_), Some(paid)) = (told, lock(&asked.paid).get_mut(&payment)) {
+            if let (Some(_), Some(paid)) = (told, lock(&workload.paid).get_mut(&payment)) {
                 paid.answered = true;
             }
         }

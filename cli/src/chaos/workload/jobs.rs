@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use rand::{Rng, RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 
-use super::{Asked, lock};
+use super::{Workload, lock};
 use crate::chaos::bodies::{Effect, Ending, Plain, Today, Yesterday};
 
 /// `builds`: there are workers of both, so that every job is known to some.
-pub(super) async fn enqueue(queue: &Queue, seed: u64, builds: bool, asked: &Asked, stop: &CancellationToken) {
+pub(super) async fn enqueue(queue: &Queue, seed: u64, builds: bool, workload: &Workload, stop: &CancellationToken) {
     let mut dice = StdRng::seed_from_u64(seed ^ 0x6a6f_6273);
     let mut n = 0;
     while !stop.is_cancelled() {
@@ -32,7 +32,7 @@ pub(super) async fn enqueue(queue: &Queue, seed: u64, builds: bool, asked: &Aske
         };
         n += many;
         if let Ok(entered) = entered {
-            lock(&asked.jobs).extend(entered.ids());
+            lock(&workload.jobs).extend(entered.ids());
             // as a process that dies after its commit
             if dice.random_bool(0.9) {
                 queue.push(entered).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use gristmill_normalization::{
     Answer,
-    requests::{self, Wanted},
+    requests::{self, PendingRequest},
 };
 use gristmill_queue::{Batcher, Claim, Completion, Enqueued, Fence, Queue, QueueError, trace};
 use gristmill_webhooks::{Event, Merchant, NormalizationCompleted, publish_all};
@@ -26,7 +26,7 @@ pub(super) struct Found {
 /// The ledger, as the bodies of normalizations ask it.
 #[derive(Clone)]
 pub(super) struct Together {
-    wanted: Batcher<Uuid, Option<Wanted>>,
+    wanted: Batcher<Uuid, Option<PendingRequest>>,
     found: Batcher<Found, ()>,
 }
 
@@ -38,7 +38,8 @@ impl Together {
             let pool = pool.clone();
             async move {
                 let there = requests::wanted(&pool, &ids).await?;
-                let mut there: HashMap<Uuid, Wanted> = there.into_iter().map(|one| (one.request.id, one)).collect();
+                let mut there: HashMap<Uuid, PendingRequest> =
+                    there.into_iter().map(|one| (one.request.id, one)).collect();
                 Ok(ids.iter().map(|id| there.remove(id)).collect())
             }
         });
@@ -55,12 +56,12 @@ impl Together {
     }
 
     /// The request, unless it is gone.
-    pub(super) async fn wanted(&self, request_id: Uuid) -> Option<Wanted> {
+    pub(super) async fn wanted(&self, request_id: Uuid) -> Option<PendingRequest> {
         self.wanted.ask(request_id).await
     }
 
     /// Answers a request, tells its client, and ends the job, unless another run did.
-    pub(super) async fn answer(&self, claim: &Claim, wanted: &Wanted, answer: Result<Answer, String>) {
+    pub(super) async fn answer(&self, claim: &Claim, wanted: &PendingRequest, answer: Result<Answer, String>) {
         let (request_id, client_id) = (wanted.request.id, wanted.request.client_id);
         let found = Found { claim: claim.clone(), request_id, client_id, trace_parent: trace::current(), answer };
         self.found.ask(found).await;

@@ -9,14 +9,14 @@ use gristmill_platform::engines::{Engine, Engines};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    fleet::{Member, Process, Role},
+    cluster::Cluster,
     plan::{Fault, Planned},
-    stage::Stage,
+    processes::{Member, Process, Role},
 };
 
 /// A fault that has befallen somebody.
 #[derive(Debug, Clone)]
-pub(super) struct Struck {
+pub(super) struct InjectedFault {
     pub(super) fault: Fault,
     /// Seconds since 1970.
     pub(super) at: f64,
@@ -30,10 +30,10 @@ pub(super) fn now() -> f64 {
 
 /// All of the plan; what lasts ends early when `heal` comes.
 pub(super) async fn strike_all(
-    stage: &Stage,
+    stage: &Cluster,
     planned: &[Planned],
     heal: &CancellationToken,
-) -> anyhow::Result<Vec<Struck>> {
+) -> anyhow::Result<Vec<InjectedFault>> {
     let begun = Instant::now();
     let struck = Mutex::new(Vec::new());
     let strikes = planned.iter().map(|planned| async {
@@ -44,7 +44,7 @@ pub(super) async fn strike_all(
         let what = |whom: Option<String>| {
             let name = whom.as_deref().unwrap_or_default();
             eprintln!("{:7.1} s  {} {name}", begun.elapsed().as_secs_f64(), planned.fault);
-            struck.lock().unwrap_or_else(PoisonError::into_inner).push(Struck {
+            struck.lock().unwrap_or_else(PoisonError::into_inner).push(InjectedFault {
                 fault: planned.fault,
                 at: now(),
                 whom,
@@ -58,7 +58,7 @@ pub(super) async fn strike_all(
 
 /// `what` is called at the very moment; not at all when those that it could hit are suffering already.
 async fn strike(
-    stage: &Stage,
+    stage: &Cluster,
     Planned { fault, whom, lasts, .. }: Planned,
     heal: &CancellationToken,
     what: impl FnOnce(Option<String>),
@@ -181,7 +181,7 @@ end";
 const HOUR: i64 = 3_600_000;
 
 /// One of the role to whom nothing is being done.
-fn pick(stage: &Stage, fault: Fault, whom: usize) -> Option<(&Member, tokio::sync::MutexGuard<'_, Process>)> {
+fn pick(stage: &Cluster, fault: Fault, whom: usize) -> Option<(&Member, tokio::sync::MutexGuard<'_, Process>)> {
     let role = match fault {
         Fault::KillWorker | Fault::KillWorkerAgain | Fault::StopWorker => Role::Worker,
         Fault::KillScheduler | Fault::StopScheduler => Role::Scheduler,
@@ -205,7 +205,7 @@ async fn limit_memory(conn: &mut redis::aio::MultiplexedConnection, bytes: u64) 
 }
 
 /// Starts again what ends although nobody killed it, and says what did, until `stop`.
-pub(super) async fn watch(stage: &Stage, stop: &CancellationToken) -> anyhow::Result<Vec<String>> {
+pub(super) async fn watch(stage: &Cluster, stop: &CancellationToken) -> anyhow::Result<Vec<String>> {
     let mut ended = Vec::new();
     while !stop.is_cancelled() {
         tokio::time::sleep(Duration::from_millis(200)).await;

@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{keep::Kept, prepare::Counts};
+use super::{keep::KeptRejects, prepare::Counts};
 use crate::Env;
 
 /// A chunk with what its upload says of it.
-pub(crate) struct ChunkRecord {
+pub(crate) struct Chunk {
     pub(crate) upload_id: Uuid,
     pub(crate) no: i32,
     pub(crate) kind: Kind,
@@ -57,7 +57,7 @@ struct Columns {
     mostly_known: bool,
 }
 
-impl ChunkRecord {
+impl Chunk {
     /// The chunk, if its upload still wants it.
     pub(crate) async fn find(env: &Env, upload_id: Uuid, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(
@@ -137,9 +137,9 @@ fn moment_of(upload_id: Uuid) -> Result<Timestamp, JobError> {
 /// Adds the counts of a chunk, or of a part of it, to the chunk's and the upload's. A chunk without further parts is done.
 pub(super) async fn count(
     conn: &mut PgConnection,
-    chunk: &ChunkRecord,
+    chunk: &Chunk,
     counts: &Counts,
-    kept: &Kept,
+    kept: &KeptRejects,
     loaded: u64,
     unsettled: i64,
     surprised: bool,
@@ -192,7 +192,7 @@ pub(super) async fn count(
 }
 
 /// A part is no longer open. Parts of a chunk do this one after the other, so that the last one knows that it is the last.
-async fn take_out_part(conn: &mut PgConnection, chunk: &ChunkRecord, first_byte: i64) -> Result<(), JobError> {
+async fn take_out_part(conn: &mut PgConnection, chunk: &Chunk, first_byte: i64) -> Result<(), JobError> {
     sqlx::query("select from chunks where upload_id = $1 and no = $2 for update")
         .bind(chunk.upload_id)
         .bind(chunk.no)

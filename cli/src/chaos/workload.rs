@@ -15,17 +15,17 @@ use gristmill_queue::GroupId;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{fleet::Role, stage::Stage};
+use super::{cluster::Cluster, processes::Role};
 
 /// What was accepted, and what may have been.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(super) struct Workload {
     /// Jobs whose transaction was committed.
     pub(super) jobs: Mutex<Vec<Uuid>>,
     /// Groups that were begun, by their number.
     pub(super) groups: Mutex<BTreeMap<i64, GroupId>>,
     /// Files by their name.
-    pub(super) uploads: Mutex<BTreeMap<String, Sent>>,
+    pub(super) uploads: Mutex<BTreeMap<String, SentUpload>>,
     /// Billing runs that were answered for.
     pub(super) runs: Mutex<Vec<Uuid>>,
     /// Payments that were told of, by their ids.
@@ -43,7 +43,7 @@ pub(super) struct Paid {
 
 /// A file.
 #[derive(Debug, Clone)]
-pub(super) struct Sent {
+pub(super) struct SentUpload {
     pub(super) counts: Counts,
     pub(super) atomic: bool,
     /// The upload, once it was accepted, and when: seconds since 1970.
@@ -52,7 +52,7 @@ pub(super) struct Sent {
     pub(super) refused: Option<String>,
 }
 
-impl Sent {
+impl SentUpload {
     /// Whether its rows are to be there in the end.
     pub(super) fn stays(&self) -> bool {
         !(self.atomic && self.counts.rejected > 0)
@@ -64,15 +64,15 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Asks until `stop`; what has been begun then is brought to its end, for which the system must have healed.
-pub(super) async fn load(stage: &Stage, seed: u64, asked: &Asked, stop: &CancellationToken) {
+pub(super) async fn load(stage: &Cluster, seed: u64, workload: &Workload, stop: &CancellationToken) {
     let apis: Vec<_> = stage.of(Role::Api).map(|api| api.addr).collect();
     let builds = stage.of(Role::Worker).count() > 1;
     // two to each: one of them may be waiting for the end of an upload whose API has died
-    let clients = (0..2 * apis.len()).map(|first| uploads::send(&apis, first, &stage.key, seed, asked, stop));
+    let clients = (0..2 * apis.len()).map(|first| uploads::send(&apis, first, &stage.key, seed, workload, stop));
     tokio::join!(
-        jobs::enqueue(&stage.queue, seed, builds, asked, stop),
-        groups::enqueue(&stage.queue, seed, asked, stop),
+        jobs::enqueue(&stage.queue, seed, builds, workload, stop),
+        groups::enqueue(&stage.queue, seed, workload, stop),
         futures::future::join_all(clients),
-        bills::bill(&apis, &stage.key, seed, asked, stop),
+        bills::bill(&apis, &stage.key, seed, workload, stop),
     );
 }

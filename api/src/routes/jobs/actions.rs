@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// An action that takes longer says where it goes on.
-const AT_ONCE: Duration = Duration::from_secs(4);
+const ACTION_DEADLINE: Duration = Duration::from_secs(4);
 /// Jobs that a dry run shows.
 const SAMPLE: u16 = 5;
 
@@ -151,7 +151,7 @@ async fn acted(
         }
         tx.commit().await?;
         acting.committed().await;
-        if started.elapsed() >= AT_ONCE && acting.may_stop() {
+        if started.elapsed() >= ACTION_DEADLINE && acting.may_stop() {
             break;
         }
     }

@@ -11,13 +11,13 @@ const BATCH: usize = 256;
 
 /// A request, whose it is, and the trace that it is part of.
 #[derive(Clone)]
-pub(crate) struct Asked {
+pub(crate) struct SingleRequest {
     client_id: i32,
     trace_parent: Option<String>,
     new: New,
 }
 
-impl Asked {
+impl SingleRequest {
     /// By this client, in the trace that runs here.
     pub(super) fn here(client_id: i32, new: New) -> Self {
         Self { client_id, trace_parent: trace::current(), new }
@@ -25,8 +25,8 @@ impl Asked {
 }
 
 /// Takes requests, and answers with their ids when they are committed. Needs a runtime.
-pub(crate) fn gathering(queue: Queue) -> Batcher<Asked, Uuid> {
-    Batcher::new("normalizations.enter", BATCH, move |asked: Vec<Asked>| {
+pub(crate) fn gathering(queue: Queue) -> Batcher<SingleRequest, Uuid> {
+    Batcher::new("normalizations.enter", BATCH, move |asked: Vec<SingleRequest>| {
         let queue = queue.clone();
         async move { enter(&queue, asked).await }
     })
@@ -40,10 +40,10 @@ struct Of {
     trace_parents: Vec<Option<String>>,
 }
 
-async fn enter(queue: &Queue, asked: Vec<Asked>) -> Result<Vec<Uuid>, QueueError> {
+async fn enter(queue: &Queue, asked: Vec<SingleRequest>) -> Result<Vec<Uuid>, QueueError> {
     let mut clients: BTreeMap<i32, Of> = BTreeMap::new();
     let mut ids = vec![Uuid::nil(); asked.len()];
-    for (place, Asked { client_id, trace_parent, new }) in asked.into_iter().enumerate() {
+    for (place, SingleRequest { client_id, trace_parent, new }) in asked.into_iter().enumerate() {
         let of = clients.entry(client_id).or_default();
         of.places.push(place);
         of.requests.push(new);

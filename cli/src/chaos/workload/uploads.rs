@@ -6,8 +6,8 @@ use gristmill_pipelines::generate::{self, Options};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 
-use super::{Asked, Sent, lock};
-use crate::chaos::strike::now;
+use super::{SentUpload, Workload, lock};
+use crate::chaos::inject::now;
 
 /// Tries of one file: a minute and more when there is nobody.
 const TRIES: usize = 150;
@@ -17,7 +17,7 @@ pub(super) async fn send(
     first: usize,
     key: &str,
     seed: u64,
-    asked: &Asked,
+    workload: &Workload,
     stop: &CancellationToken,
 ) {
     let mut dice = StdRng::seed_from_u64(seed ^ 0x7570_6c6f_6164 ^ first as u64);
@@ -32,7 +32,7 @@ pub(super) async fn send(
         let mut file = Vec::new();
         let Ok(counts) = generate::debts(&options, &mut file) else { return };
         let name = format!("chaos-{first}-{number}.csv");
-        lock(&asked.uploads).insert(name.clone(), Sent { counts, atomic, accepted: None, refused: None });
+        lock(&workload.uploads).insert(name.clone(), SentUpload { counts, atomic, accepted: None, refused: None });
         let policy = if atomic { "atomic" } else { "partial" };
         for attempt in 0..TRIES {
             let api = apis[(first + attempt) % apis.len()];
@@ -44,13 +44,13 @@ pub(super) async fn send(
                 .body(file.clone());
             match answer(request).await {
                 Answer::Accepted(id) => {
-                    if let Some(sent) = lock(&asked.uploads).get_mut(&name) {
+                    if let Some(sent) = lock(&workload.uploads).get_mut(&name) {
                         sent.accepted = Some((id, now()));
                     }
                     break;
                 }
                 Answer::Refused(said) => {
-                    if let Some(sent) = lock(&asked.uploads).get_mut(&name) {
+                    if let Some(sent) = lock(&workload.uploads).get_mut(&name) {
                         sent.refused = Some(said);
                     }
                     break;

@@ -12,7 +12,7 @@ use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::jobs::{LoadChunk, LoadPart};
 use sqlx::{FromRow, PgConnection, Postgres, Transaction};
 
-use super::{ALONE, ChunkRecord, Suspects, fetch, finish, load, on_rayon, prepare};
+use super::{ALONE, Chunk, Suspects, fetch, finish, load, on_rayon, prepare};
 use crate::Env;
 
 /// Deaths after which a single record is left out.
@@ -52,7 +52,7 @@ pub(crate) async fn wait_anew(env: Env, context: Context, job: LoadPart) -> Resu
 
 /// Loads a part, or halves it, or leaves it out; see the module.
 pub(crate) async fn load_part(env: Env, context: Context, job: LoadPart) -> Result<(), JobError> {
-    let Some(mut chunk) = ChunkRecord::find(&env, job.upload_id, job.no).await? else {
+    let Some(mut chunk) = Chunk::find(&env, job.upload_id, job.no).await? else {
         return Err(JobError::Cancelled);
     };
     let _alone = ALONE.write().await;

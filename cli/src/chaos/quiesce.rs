@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{SCHEDULE, Stage};
+use super::cluster::{Cluster, SCHEDULE};
 
 /// For a job that failed again and again its next attempt is minutes away.
-const PATIENCE: Duration = Duration::from_secs(240);
+const QUIESCE_TIMEOUT: Duration = Duration::from_secs(240);
 
 #[derive(Debug, sqlx::FromRow)]
 struct Unfinished {
@@ -15,10 +15,10 @@ struct Unfinished {
 }
 
 /// How long it took, or what is still to be done when patience ends.
-pub(super) async fn quiet(stage: &Stage) -> anyhow::Result<Result<Duration, String>> {
+pub(super) async fn quiet(stage: &Cluster) -> anyhow::Result<Result<Duration, String>> {
     let begun = Instant::now();
     // the ticks of the time before are caught up with, then there are no more
-    let ended = super::strike::now();
+    let ended = super::inject::now();
     loop {
         let until: f64 =
             sqlx::query_scalar("select extract(epoch from ticked_until)::float8 from schedules where name = $1")
@@ -28,7 +28,7 @@ pub(super) async fn quiet(stage: &Stage) -> anyhow::Result<Result<Duration, Stri
         if until >= ended {
             break;
         }
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > QUIESCE_TIMEOUT {
             return Ok(Err(format!("the schedule is {:.0} s behind", ended - until)));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -46,8 +46,8 @@ pub(super) async fn quiet(stage: &Stage) -> anyhow::Result<Result<Duration, Stri
         if left.jobs + left.uploads + left.groups == 0 {
             return Ok(Ok(begun.elapsed()));
         }
-        if begun.elapsed() > PATIENCE {
-            return Ok(Err(format!("after {PATIENCE:?} there is still work: {left:?}")));
+        if begun.elapsed() > QUIESCE_TIMEOUT {
+            return Ok(Err(format!("after {QUIESCE_TIMEOUT:?} there is still work: {left:?}")));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -4,7 +4,7 @@ use crate::{Kind, smtp::Outcome};
 
 /// What became of one mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum SendOutcome {
     /// The server has it. The text is there when it was kept too.
     Sent(Option<String>),
     /// There is no server: the store has it, and nobody else.
@@ -25,7 +25,7 @@ pub(super) enum Fate {
     Later(Duration),
 }
 
-impl Fate {
+impl SendOutcome {
     pub(super) fn of(outcome: Outcome, kept: Option<String>) -> Self {
         match outcome {
             Outcome::Sent => Self::Sent(kept),
@@ -61,10 +61,10 @@ impl Fate {
 }
 
 /// A fate, and which mail's it is.
-pub(super) struct Told {
+pub(super) struct MailOutcome {
     pub(super) id: uuid::Uuid,
     pub(super) kind: Kind,
     pub(super) reference: String,
     pub(super) address: String,
-    pub(super) fate: Fate,
+    pub(super) fate: SendOutcome,
 }
