@@ -1,5 +1,5 @@
 //! Claims, as far as more than one role takes part: entered by an upload's close or by a request ([`enter`]), read
-//! ([`claims`]), paid ([`books`]), taken back ([`void`]); and what each provider's add up to ([`providers`]).
+//! ([`claims`]), paid ([`accounting`]), taken back ([`void`]); and what each provider's add up to ([`providers`]).
 //!
 //! Locks are taken in this order: the upload (advisory), the claim, accounts by id, providers' spans by key.
 
