@@ -59,13 +59,13 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let pool = database::connect_for_requests(&database, routes::STATEMENT).await?;
     let queue =
         QueueConfig { namespace: redis.redis_namespace.clone(), window: redis.redis_window, ..QueueConfig::new(url) };
-    let queue = Queue::connect(pool.clone(), queue).await.context("the queue cannot be opened")?;
+    let queue = Queue::connect(pool.clone(), queue).await.context("connecting to the queue's broker")?;
     let store = store::open(&store)?;
     let hub = Hub::new(events.clone());
     let app = AppState::new(
         UploadService { pool, queue, store, events, memory: MemoryBudget::new(&limits), limits },
         hub,
-        Outbound::new(&outbound).context("no TLS to be had")?,
+        Outbound::new(&outbound).context("initialising TLS")?,
         quotas,
         Lanes::of(database.database_pool),
         &api,

@@ -47,12 +47,12 @@ impl Health {
 
     /// Alive only while this says nothing against it: `/healthz` fails with what it says.
     #[must_use]
-    pub fn with_life(self, unwell: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
-        Self { life: Some(Arc::new(unwell)), ..self }
+    pub fn with_life(self, unhealthy_reason: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { life: Some(Arc::new(unhealthy_reason)), ..self }
     }
 
-    pub(crate) fn unwell(&self) -> Option<String> {
-        self.life.as_ref().and_then(|unwell| unwell())
+    pub(crate) fn unhealthy_reason(&self) -> Option<String> {
+        self.life.as_ref().and_then(|unhealthy_reason| unhealthy_reason())
     }
 
     pub(crate) async fn examine(&self) -> Readiness {

@@ -38,7 +38,7 @@ async fn metrics(State(asked): State<PageQuery>) -> Response {
 }
 
 async fn healthz(State(asked): State<PageQuery>) -> Response {
-    match asked.health.unwell() {
+    match asked.health.unhealthy_reason() {
         None => "ok\n".into_response(),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }

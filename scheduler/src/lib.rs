@@ -1,4 +1,4 @@
-//! What nobody asks for and everybody needs: jobs by the clock, the relay's sweep, healing of the broker, uploads whose
+//! Background maintenance: schedules, the relay's sweep, healing of the broker, uploads whose
 //! receiver died, what belongs to jobs that were ended by hand, retention, statistics of tables that were filled in bulk, and
 //! audits. Any number of schedulers may run: each thing they do is safe when done twice.
 
@@ -54,7 +54,9 @@ pub struct Env {
 /// # Errors
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let pool = gristmill_platform::database::connect(&config.role.database).await.context("no ledger to sweep")?;
+    let pool = gristmill_platform::database::connect(&config.role.database)
+        .await
+        .context("connecting to the Postgres ledger")?;
     gristmill_platform::broker::refuse_unfit(&config.role.redis).await?;
     let redis_url = config.role.redis.url()?;
     let namespace = &config.role.redis.redis_namespace;
@@ -64,7 +66,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         ..QueueConfig::new(redis_url)
     };
     let queue = Queue::connect(pool.clone(), settings).await?;
-    let events = Events::connect(redis_url, namespace).context("no Redis to tell events to")?;
+    let events = Events::connect(redis_url, namespace).context("connecting to Redis for events")?;
     let store = gristmill_platform::store::open(&config.role.store)?;
     let env = Env { pool, queue, store, events };
     schedules::arrange(&env.queue, &config.scheduler, config.role.database.database_timeout).await?;

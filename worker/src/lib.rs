@@ -103,19 +103,22 @@ pub async fn run_with(
     health: WorkerHealth,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let pool = gristmill_platform::database::connect(&config.role.database).await.context("no database to work for")?;
+    let pool = gristmill_platform::database::connect(&config.role.database)
+        .await
+        .context("connecting to the Postgres ledger")?;
     gristmill_platform::broker::refuse_unfit(&config.role.redis).await?;
     let redis_url = config.role.redis.url()?;
-    let queue =
-        Queue::connect(pool.clone(), queue_config(&config, redis_url)).await.context("no queue to work from")?;
+    let queue = Queue::connect(pool.clone(), queue_config(&config, redis_url))
+        .await
+        .context("connecting to the queue's broker")?;
     let namespace = &config.role.redis.redis_namespace;
     let store = gristmill_platform::store::open(&config.role.store)?;
     let rate = Rate::connect(redis_url, namespace, config.mail.mail_rate)?;
     let env = Env {
-        events: Events::connect(redis_url, namespace).context("no Redis to tell events to")?,
-        mailer: Mailer::new(&config.mail, pool.clone(), store.clone(), rate).context("mails cannot be sent")?,
-        deliverer: Deliverer::new(&config.outbound, queue.clone()).context("webhooks cannot be delivered")?,
-        merchants: Merchants::connect(redis_url, namespace).context("no Redis to remember merchants in")?,
+        events: Events::connect(redis_url, namespace).context("connecting to Redis for events")?,
+        mailer: Mailer::new(&config.mail, pool.clone(), store.clone(), rate).context("setting up mail")?,
+        deliverer: Deliverer::new(&config.outbound, queue.clone()).context("setting up webhooks")?,
+        merchants: Merchants::connect(redis_url, namespace).context("connecting to Redis for remembered merchants")?,
         store,
         rules: Arc::new(rules(&config.limits)),
         max_rejects: config.limits.max_rejects,

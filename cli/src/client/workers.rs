@@ -72,7 +72,7 @@ impl Workers {
 fn worker_lines(worker: &WorkerView) -> String {
     let WorkerView { id, label, pid, host, .. } = worker;
     let state = match (&worker.unwell, worker.draining) {
-        (Some(reason), _) => format!("unwell: {reason}"),
+        (Some(reason), _) => format!("unhealthy: {reason}"),
         (None, true) => "draining".to_owned(),
         (None, false) => "well".to_owned(),
     };

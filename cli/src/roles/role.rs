@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shutdown;
 
-/// Runs a role until a signal says that it is to stop, or, where it asks for that, its parent is gone. `unwell` says why
+/// Runs a role until a signal says that it is to stop, or, where it asks for that, its parent is gone. `unhealthy_reason` says why
 /// it is of no use any more.
 pub(crate) async fn run<F: Future<Output = anyhow::Result<()>>>(
     name: &'static str,
     config: &RoleConfig,
     with_parent: bool,
-    unwell: impl Fn() -> Option<String> + Send + Sync + 'static,
+    unhealthy_reason: impl Fn() -> Option<String> + Send + Sync + 'static,
     work: impl FnOnce(CancellationToken) -> F,
 ) -> anyhow::Result<()> {
     telemetry::init(&config.telemetry)?;
@@ -24,7 +24,7 @@ pub(crate) async fn run<F: Future<Output = anyhow::Result<()>>>(
     if with_parent {
         shutdown::with_parent(&shutdown)?;
     }
-    let health = health(name, &config.database, &config.redis)?.with_life(unwell);
+    let health = health(name, &config.database, &config.redis)?.with_life(unhealthy_reason);
     beside(health, Router::new(), &config.monitor, work(shutdown)).await
 }
 

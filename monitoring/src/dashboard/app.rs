@@ -40,7 +40,7 @@ impl Dashboard {
         let config =
             QueueConfig { namespace: namespace.clone(), window: role.redis.redis_window, ..QueueConfig::new(url) };
         let uploads = UploadService {
-            queue: Queue::connect(pool.clone(), config).await.context("the queue cannot be opened")?,
+            queue: Queue::connect(pool.clone(), config).await.context("connecting to the queue's broker")?,
             pool,
             store: store::open(&role.store)?,
             events: Events::connect(url, namespace).context("REDIS_URL is not a Redis URL")?,
@@ -68,7 +68,7 @@ impl Dashboard {
     /// [`link`] to this one.
     ///
     /// # Errors
-    /// The database's.
+    /// When Postgres cannot be reached or refuses the statement.
     pub async fn link(&self, who: &str) -> Result<String, sqlx::Error> {
         session::link(&self.pool, who).await
     }
@@ -77,7 +77,7 @@ impl Dashboard {
 /// A token for `/login?token=…` that logs somebody in as an operator, once, within the hour. `who` is for the audit log.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn link(pool: &PgPool, who: &str) -> Result<String, sqlx::Error> {
     session::link(pool, who).await
 }

@@ -167,7 +167,7 @@ fn select<'q>(today: Date) -> QueryBuilder<'q, Postgres> {
 /// A client's bills with a number below `before`, the newest first.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -188,7 +188,7 @@ pub async fn list(
 /// How many bills of a client there are; none where they are more than `most`: a million are not counted for one page.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn count(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -209,7 +209,7 @@ pub async fn count(
 /// One bill.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn find(on: impl PgExecutor<'_>, id: BillId, today: Date) -> Result<Option<Bill>, sqlx::Error> {
     let filter = Filter { number: Some(id.number), ..Filter::default() };
     let mut sql = select(today);
@@ -221,7 +221,7 @@ pub async fn find(on: impl PgExecutor<'_>, id: BillId, today: Date) -> Result<Op
 /// and what is paid of its debt later counts for the debt alone.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn cancel(on: impl PgExecutor<'_>, id: BillId) -> Result<bool, sqlx::Error> {
     // A bill of a run that is not closed yet may not know of its payments.
     let cancelled = sqlx::query(
@@ -241,7 +241,7 @@ pub async fn cancel(on: impl PgExecutor<'_>, id: BillId) -> Result<bool, sqlx::E
 /// that day (see [`crate::dunning`]), paid or not.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn numbered(
     pool: &PgPool,
     client_id: i32,

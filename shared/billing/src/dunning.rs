@@ -61,7 +61,7 @@ pub fn today(settings: &Settings, moment: jiff::Timestamp) -> Result<Date, jiff:
 /// The clients that have something to do, or will have within a day.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn clients(conn: &mut PgConnection) -> Result<Vec<i32>, sqlx::Error> {
     // No clock is more than 14 hours ahead of UTC's.
     sqlx::query_scalar(
@@ -75,7 +75,7 @@ pub async fn clients(conn: &mut PgConnection) -> Result<Vec<i32>, sqlx::Error> {
 /// Some of a client's days that have something to do. They are this transaction's: another one takes others.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn take(conn: &mut PgConnection, client_id: i32, today: Date) -> Result<Vec<Day>, sqlx::Error> {
     sqlx::query_as(
         "select from_number, to_number, payable_on, bills, looked_on from bill_days
@@ -90,7 +90,7 @@ pub async fn take(conn: &mut PgConnection, client_id: i32, today: Date) -> Resul
 /// Writes down that these days' steps up to today are done, and when the next ones are.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn looked(
     conn: &mut PgConnection,
     client_id: i32,

@@ -22,7 +22,7 @@ pub struct Payment {
 /// The payments of a client's debt, the first one first, at most `limit`.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn of_debt(
     on: impl PgExecutor<'_>,
     client_id: i32,

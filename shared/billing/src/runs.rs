@@ -115,7 +115,7 @@ pub async fn create(
 /// One run of a client.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
     let sql = format!("select {COLUMNS} from billing_runs where client_id = $1 and id = $2");
     sqlx::query_as(&sql).bind(client_id).bind(id).fetch_optional(on).await
@@ -124,7 +124,7 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<O
 /// A client's runs before this one, the newest first.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -140,7 +140,7 @@ pub async fn list(
 /// The run whose group of shards this is.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn of_group(on: impl PgExecutor<'_>, group: GroupId) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar("select id from billing_runs where group_id = $1").bind(group.0).fetch_optional(on).await
 }
@@ -236,7 +236,7 @@ pub async fn give_up(conn: &mut PgConnection, queue: &Queue, id: Uuid, detail: &
 /// The run that made a client's bill of this number.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn of_bill(conn: &mut PgConnection, client_id: i32, number: i64) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar(
         "select n.run_id from billing_runs r join billing_numbers n on n.run_id = r.id
@@ -251,7 +251,7 @@ pub async fn of_bill(conn: &mut PgConnection, client_id: i32, number: i64) -> Re
 /// Adds a sentence to what is said of a run; of one of which much is said already it is one too many.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn note(conn: &mut PgConnection, id: Uuid, note: &str) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update billing_runs set detail = concat_ws('; ', detail, $2::text)

@@ -262,7 +262,7 @@ pub enum ClaimsError {
 /// The settings of a client, the defaults where it has none.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, sqlx::Error> {
     let found = sqlx::query_as(
         "select language, time_zone, currency, operator_email, automatic, cycle, cycle_day, days_ahead, numbering,
@@ -279,7 +279,7 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, s
 /// Sets all of a client's settings. Ask [`Settings::faults`] before.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into client_settings (client_id, language, time_zone, currency, operator_email, automatic, cycle, cycle_day,
@@ -324,7 +324,7 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
 /// Gives a client without settings the defaults, so that there is a row to allocate numbers from.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn ensure(on: impl PgExecutor<'_>, client_id: i32) -> Result<(), sqlx::Error> {
     sqlx::query("insert into client_settings (client_id) values ($1) on conflict do nothing")
         .bind(client_id)

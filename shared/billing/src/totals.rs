@@ -32,7 +32,7 @@ pub struct Total {
 /// What a client's bills come to, a row a currency. It looks at each of them: 0.3 s for a million.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn of(
     on: impl PgExecutor<'_>,
     client_id: i32,

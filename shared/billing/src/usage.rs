@@ -19,7 +19,7 @@ pub struct Day {
 /// zone.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn daily(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -63,7 +63,7 @@ pub async fn daily(
 /// The last day that has a message; none: there is none. Of messages of completed uploads, by the calendar of this zone.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn last_day(on: impl PgExecutor<'_>, client_id: i32, time_zone: &str) -> Result<Option<Date>, sqlx::Error> {
     let day: Option<jiff_sqlx::Date> = sqlx::query_scalar(
         "select (m.sent_at at time zone $2)::date

@@ -39,7 +39,7 @@ struct Held {
 /// Posts the payment of a claim, unless it is posted. The caller's transaction holds the claim from here on.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn pay(conn: &mut PgConnection, claim_id: Uuid) -> Result<Paid, sqlx::Error> {
     let payable: Option<Payable> = sqlx::query_as(
         "select c.client_id, c.provider_npi from claims c
@@ -157,7 +157,7 @@ pub(crate) async fn reverse(conn: &mut PgConnection, claims: &[Uuid]) -> Result<
 /// Notes why a claim waits to be paid.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn put_off(on: impl PgExecutor<'_>, claim_id: Uuid, detail: &str) -> Result<(), sqlx::Error> {
     sqlx::query("update claims set detail = $2 where id = $1 and state = 'pending' and detail is distinct from $2")
         .bind(claim_id)
@@ -193,7 +193,7 @@ const PLAN: &str = "select a.id, a.reference, a.frozen, a.reason,
 /// A client's plan accounts that were opened after this one, in that order.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn plans(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -207,7 +207,7 @@ pub async fn plans(
 /// One of them.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn plan(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -221,7 +221,7 @@ pub async fn plan(
 /// committed, nobody pays from a frozen one.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn freeze(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -261,7 +261,7 @@ pub struct Disagreement {
 /// net fee when it is posted, nothing when it is void or gone. At most a hundred.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn disagreements(on: impl PgExecutor<'_>) -> Result<Vec<Disagreement>, sqlx::Error> {
     sqlx::query_as(
         "with lately as (

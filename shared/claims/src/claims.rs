@@ -97,7 +97,7 @@ fn select<'q>() -> QueryBuilder<'q, Postgres> {
 /// A client's claims before this one, the newest first.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -139,7 +139,7 @@ pub async fn list(
 /// A client's claim.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Claim>, sqlx::Error> {
     let mut sql = select();
     // No index serves the client: the key does, whatever is believed of how many claims it has.
@@ -150,7 +150,7 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<O
 /// The lines of a claim, in their order.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn lines(on: impl PgExecutor<'_>, claim_id: Uuid) -> Result<Vec<Line>, sqlx::Error> {
     let (first, last) = line_ids(claim_id);
     sqlx::query_as(

@@ -33,7 +33,7 @@ pub struct TooMuch {
 /// Each of an upload's claims that is so, once; its claims can be entered when there are none.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn too_much(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<TooMuch>, sqlx::Error> {
     let (first, last) = ids_of_upload(upload_id);
     // Lines are grouped only of a file that comes to so much in all.
@@ -57,7 +57,7 @@ pub async fn too_much(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<To
 /// Deletes the lines of these claims of an upload, which are not entered yet. Returns each with its claim, in no order.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn take_out(
     conn: &mut PgConnection,
     upload_id: Uuid,
@@ -80,7 +80,7 @@ pub async fn take_out(
 /// [`too_much`]. Two claims of one id are refused by the key: all that makes a claim is grouped by.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn upload(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -141,7 +141,7 @@ pub struct NewLine {
 /// Enters one claim with its lines, and has it paid. Push what it returns after the commit.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn single(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -207,7 +207,7 @@ const BATCH_SIZE: i64 = 1_000;
 /// Enqueues the payments of an upload's next claims, and a successor where there are more.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn pay_next(conn: &mut PgConnection, queue: &Queue, job: &PayUpload) -> Result<Enqueued, QueueError> {
     let (first, last) = ids_of_upload(job.upload_id);
     let ids: Vec<Uuid> = sqlx::query_scalar(

@@ -133,7 +133,7 @@ pub(crate) async fn add_upload(conn: &mut PgConnection, upload_id: Uuid, turn: T
 /// A client's providers with the highest net fees, of all days or of those from and to these, both inclusive.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn top(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -200,7 +200,7 @@ pub struct Miscounted {
 /// moment, so this holds while claims come and go.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn miscounted(on: impl PgExecutor<'_>, sample: i64) -> Result<Vec<Miscounted>, sqlx::Error> {
     sqlx::query_as(
         "select s.client_id, s.provider_npi, s.net_fee_minor::text as kept_minor, c.net::text as counted_minor

@@ -29,7 +29,7 @@ struct VoidedClaim {
 /// undone meanwhile.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn one(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     let found: Option<VoidedClaim> = sqlx::query_as(
         "select client_id, state, provider_npi, service_date, lines, net_fee_minor from claims where id = $1 for update",
@@ -54,7 +54,7 @@ pub async fn one(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
 /// The claims of an upload that is undone cease to count, in that very transaction; the books follow slice by slice.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn upload(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -73,7 +73,7 @@ const BATCH_SIZE: i64 = 2_000;
 /// lines do; what was posted for them stays in the books with its reversal.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn next(conn: &mut PgConnection, queue: &Queue, job: &VoidUpload) -> Result<Enqueued, QueueError> {
     let (first, last) = ids_of_upload(job.upload_id);
     // Held, so that none is paid between here and the commit.

@@ -25,7 +25,7 @@ pub(crate) async fn drop(store: &dyn ObjectStore, id: Uuid) -> Result<(), object
 /// A kept mail as it was sent; `None` where it was not kept.
 ///
 /// # Errors
-/// The store's.
+/// When the object store cannot be reached or refuses it.
 pub async fn eml(store: &dyn ObjectStore, id: Uuid) -> Result<Option<Vec<u8>>, object_store::Error> {
     match store.get(&path(id)).await {
         Ok(found) => Ok(Some(found.bytes().await?.into())),

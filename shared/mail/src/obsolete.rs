@@ -11,7 +11,7 @@ impl Mailer {
     /// that were never begun leave no trace.
     ///
     /// # Errors
-    /// The database's.
+    /// When Postgres cannot be reached or refuses the statement.
     pub async fn drop_unwanted(&self, client_id: i32, kind: Kind, references: &[String]) -> Result<(), sqlx::Error> {
         if references.is_empty() {
             return Ok(());
@@ -37,7 +37,7 @@ impl Mailer {
     /// it is run again all the same, it sends them. Answers how many were entered.
     ///
     /// # Errors
-    /// The database's.
+    /// When Postgres cannot be reached or refuses the statement.
     pub async fn enter_unsent(&self, client_id: i32, letters: Vec<Email>, reason: &str) -> Result<u64, sqlx::Error> {
         if letters.is_empty() {
             return Ok(0);
@@ -63,7 +63,7 @@ pub enum Left {
 /// all the same, it sends them.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn end(
     conn: &mut PgConnection,
     client_id: i32,

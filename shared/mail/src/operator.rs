@@ -18,7 +18,7 @@ pub struct Operator {
 /// The operator of a client, where its settings name one.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn find(on: &mut PgConnection, client_id: i32) -> Result<Option<Operator>, sqlx::Error> {
     let found: Option<(String, String)> = sqlx::query_as(
         "select operator_email, language from client_settings where client_id = $1 and operator_email is not null",
@@ -35,7 +35,7 @@ pub async fn find(on: &mut PgConnection, client_id: i32) -> Result<Option<Operat
 /// the commit.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn tell(
     conn: &mut PgConnection,
     queue: &Queue,

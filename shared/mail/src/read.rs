@@ -95,7 +95,7 @@ pub struct Filter {
 /// A client's mails, newest first.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn list(on: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> Result<Vec<Mail>, sqlx::Error> {
     let mut sql = QueryBuilder::<Postgres>::new("select * from mails where client_id = ");
     sql.push_bind(client_id);
@@ -123,7 +123,7 @@ pub async fn list(on: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> R
 /// that bill and of the one with the next number: references begin with the bill's, so those in between are read alone.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn of_bill(on: impl PgExecutor<'_>, client_id: i32, id: Uuid, next: Uuid) -> Result<Vec<Mail>, sqlx::Error> {
     sqlx::query_as(
         "select * from mails
@@ -141,7 +141,7 @@ pub async fn of_bill(on: impl PgExecutor<'_>, client_id: i32, id: Uuid, next: Uu
 /// One mail of a client, and its text where it was kept.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn find(
     on: impl PgExecutor<'_>,
     client_id: i32,

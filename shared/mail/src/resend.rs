@@ -27,7 +27,7 @@ pub enum Resent {
 /// says so.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn resend(
     conn: &mut PgConnection,
     queue: &Queue,

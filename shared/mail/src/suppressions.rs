@@ -33,7 +33,7 @@ pub struct Bounce {
 /// Notes a bounce at its mail, if that is known, and suppresses the address of a hard one. Answers which mail it was.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn bounced(conn: &mut PgConnection, client_id: i32, bounce: &Bounce) -> Result<Option<Uuid>, sqlx::Error> {
     let kind = if bounce.hard { "hard" } else { "soft" };
     let mail = sqlx::query_scalar(
@@ -64,7 +64,7 @@ pub async fn bounced(conn: &mut PgConnection, client_id: i32, bounce: &Bounce) -
 /// A client's suppressed addresses in their order, those after `after`, at most `limit`.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -88,7 +88,7 @@ pub async fn list(
 /// Lets mails go to an address again; those that were not sent meanwhile stay unsent. `false`: it was not suppressed.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn lift(on: impl PgExecutor<'_>, client_id: i32, address: &str) -> Result<bool, sqlx::Error> {
     sqlx::query("delete from mail_suppressions where client_id = $1 and address = lower($2)")
         .bind(client_id)

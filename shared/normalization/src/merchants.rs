@@ -68,7 +68,7 @@ impl Merchants {
     /// A client's rules as they are now, compiled once a version.
     ///
     /// # Errors
-    /// The database's.
+    /// When Postgres cannot be reached or refuses the statement.
     pub async fn rules(&self, pool: &PgPool, client_id: i32) -> Result<Arc<Rules>, sqlx::Error> {
         self.rules_of(pool, client_id, rules::version(pool, client_id).await?).await
     }
@@ -76,7 +76,7 @@ impl Merchants {
     /// The same, when it is known which version that is.
     ///
     /// # Errors
-    /// The database's.
+    /// When Postgres cannot be reached or refuses the statement.
     pub async fn rules_of(&self, pool: &PgPool, client_id: i32, version: i64) -> Result<Arc<Rules>, sqlx::Error> {
         if version == 0 {
             return Ok(Arc::default());

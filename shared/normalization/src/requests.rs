@@ -86,7 +86,7 @@ const SELECT: &str =
 /// after the commit.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn create(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -118,7 +118,7 @@ pub async fn create(
 /// A request, whoever's.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn find(on: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Request>, sqlx::Error> {
     let one = &format!("{SELECT} where id = $1");
     sqlx::query_as(one).bind(id).fetch_optional(on).await
@@ -127,7 +127,7 @@ pub async fn find(on: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Request>, 
 /// A client's requests, the newest first.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
     client_id: i32,
@@ -153,7 +153,7 @@ pub struct PendingRequest {
 /// Those of these requests that there are, in any order.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn wanted(on: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<PendingRequest>, sqlx::Error> {
     let these = format!(
         "select n.*, coalesce(v.version, 0) as rules_version,
@@ -169,7 +169,7 @@ pub async fn wanted(on: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Pending
 /// Answers requests, or says why there is no answer, by one statement.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn answer(conn: &mut PgConnection, answers: &[(Uuid, &Result<Answer, String>)]) -> Result<(), sqlx::Error> {
     let nobody = Answer::default();
     let found: Vec<&Answer> = answers.iter().map(|(_, answer)| answer.as_ref().unwrap_or(&nobody)).collect();
@@ -202,7 +202,7 @@ pub async fn answer(conn: &mut PgConnection, answers: &[(Uuid, &Result<Answer, S
 /// Has requests fail that wait for their answer, each with the reason. Returns those that did, with their clients.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn end(conn: &mut PgConnection, ends: &[(Uuid, String)]) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
     if ends.is_empty() {
         return Ok(Vec::new());
@@ -222,7 +222,7 @@ pub async fn end(conn: &mut PgConnection, ends: &[(Uuid, String)]) -> Result<Vec
 /// Removes requests that were answered at least `age` ago, at most `slice`; returns how many.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn prune(on: impl PgExecutor<'_>, age: Duration, slice: i64) -> Result<u64, sqlx::Error> {
     let done = sqlx::query(
         "delete from normalizations where id in (

@@ -30,7 +30,7 @@ pub enum RuleError {
     /// There are enough.
     #[error("there are {MAX_RULES} rules already: delete one first")]
     TooMany,
-    /// The database's.
+    /// When Postgres cannot be reached or refuses the statement.
     #[error("the rules cannot be reached")]
     Database(#[from] sqlx::Error),
 }
@@ -59,7 +59,7 @@ fn word(test: Test) -> &'static str {
 /// All of a client's, in the order in which they are asked.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn list(on: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<RuleRow>, sqlx::Error> {
     sqlx::query_as(
         "select id, test, pattern, name, created_at, updated_at from normalization_rules where client_id = $1 order by id",
@@ -72,7 +72,7 @@ pub async fn list(on: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<RuleRow
 /// One of a client's.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<RuleRow>, sqlx::Error> {
     sqlx::query_as(
         "select id, test, pattern, name, created_at, updated_at from normalization_rules where client_id = $1 and id = $2",
@@ -147,7 +147,7 @@ pub async fn update(
 /// Deletes a rule. `false`: the client has none of this id.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn delete(conn: &mut PgConnection, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
     changed(&mut *conn, client_id).await?;
     let deleted = sqlx::query("delete from normalization_rules where client_id = $1 and id = $2")

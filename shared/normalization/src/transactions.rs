@@ -33,7 +33,7 @@ const PIECES: i64 = 6;
 /// A client's transactions of one upload, behind a line, in the order of the file.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn page(
     pool: &PgPool,
     client_id: i32,

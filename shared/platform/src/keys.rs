@@ -97,7 +97,7 @@ pub enum MakeError {
     /// No client can be called so.
     #[error("no client can have this name: {0}")]
     Name(#[from] BadName),
-    /// The database's.
+    /// When Postgres cannot be reached or refuses the statement.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }

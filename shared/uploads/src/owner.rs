@@ -58,7 +58,7 @@ impl Owner {
     /// Whose group this is.
     ///
     /// # Errors
-    /// The database's.
+    /// When Postgres cannot be reached or refuses the statement.
     pub async fn of_group(pool: &PgPool, group: GroupId) -> Result<Option<Self>, sqlx::Error> {
         if let Some(upload) = read::of_group(pool, group).await? {
             return Ok(Some(Self::Upload(upload)));

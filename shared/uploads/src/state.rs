@@ -74,7 +74,7 @@ pub async fn end(
 /// Has the rows and objects of an ended upload removed, unless that waits to be done already.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn purge(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -89,7 +89,7 @@ pub async fn purge(
 /// Tells the client's webhooks how an upload has ended, in the transaction that ends it.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn publish(
     conn: &mut PgConnection,
     queue: &Queue,

@@ -10,7 +10,7 @@ use crate::state;
 /// is void stays so. False: the client has no such claim.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn void_claim(conn: &mut PgConnection, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
     let Some(found) = claims::find(&mut *conn, client_id, id).await? else { return Ok(false) };
     if let Some(upload_id) = found.upload_id {

@@ -47,7 +47,7 @@ impl Deliverer {
     /// Needs a runtime.
     ///
     /// # Errors
-    /// When there is no TLS to be had.
+    /// When TLS cannot be initialised.
     pub fn new(config: &OutboundConfig, queue: Queue) -> Result<Self, reqwest::Error> {
         let reading = queue.pool().clone();
         let due = Batcher::new("webhooks.due", BATCH, move |ids: Vec<Uuid>| {

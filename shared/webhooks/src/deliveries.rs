@@ -99,7 +99,7 @@ struct AttemptRow {
 /// Deliveries to an endpoint, the newest first.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     pool: &PgPool,
     endpoint_id: Uuid,
@@ -160,7 +160,7 @@ pub enum Replayed {
 /// Sends a delivery that has ended once more, with all its attempts before it.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn replay(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -185,7 +185,7 @@ pub async fn replay(
 /// Begins to send these deliveries again, slice by slice. Push what it returns after the commit.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn replay_all(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -211,7 +211,7 @@ pub struct Which {
 /// Sends the next of these deliveries again, at most `limit`; also returns the last one, behind which there may be more.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn replay_some(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -261,7 +261,7 @@ async fn again(
 /// Ends deliveries that wait, without a call: each with its state, not [`State::Pending`], and why, which becomes an attempt.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn end(conn: &mut PgConnection, ends: &[(Uuid, State, String)]) -> Result<(), sqlx::Error> {
     if ends.is_empty() {
         return Ok(());
@@ -286,7 +286,7 @@ pub async fn end(conn: &mut PgConnection, ends: &[(Uuid, State, String)]) -> Res
 /// Removes deliveries that ended so long ago, with their attempts: at most `limit`. Returns how many.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn prune(pool: &PgPool, keep: std::time::Duration, limit: i64) -> Result<u64, sqlx::Error> {
     // By id, which begins with the time it was made: what has ended can only be older.
     let removed = sqlx::query(

@@ -157,7 +157,7 @@ pub async fn create(
 /// A client's endpoints, the newest first.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn list(db: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<Endpoint>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as("select * from webhook_endpoints where client_id = $1 order by id desc")
         .bind(client_id)
@@ -169,7 +169,7 @@ pub async fn list(db: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<Endpoin
 /// One of a client's endpoints.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn find(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Endpoint>, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as("select * from webhook_endpoints where client_id = $1 and id = $2")
         .bind(client_id)
@@ -182,7 +182,7 @@ pub async fn find(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<O
 /// Changes an endpoint. What waits for it goes to where it is then; when it is enabled again, its failures are forgotten.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn change(
     db: impl PgExecutor<'_>,
     client_id: i32,
@@ -237,7 +237,7 @@ pub async fn rotate(
 /// as long as it is kept.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn delete(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
     let deleted = sqlx::query("delete from webhook_endpoints where client_id = $1 and id = $2")
         .bind(client_id)

@@ -138,7 +138,7 @@ impl Outbound {
     /// With the limits of webhooks.
     ///
     /// # Errors
-    /// When there is no TLS to be had.
+    /// When TLS cannot be initialised.
     pub fn new(config: &OutboundConfig) -> Result<Self, reqwest::Error> {
         Self::with_lookup(config, Arc::new(System))
     }

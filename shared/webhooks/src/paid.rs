@@ -12,7 +12,7 @@ use crate::{Event, EventType, publish_all, wanted};
 /// the bills. `today` is the client's date. Push what it returns after the commit.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn bills_paid(
     conn: &mut PgConnection,
     queue: &Queue,

@@ -17,7 +17,7 @@ struct Subscriber {
 /// Whether anybody wants to be told: saves making an event that nobody gets. One look at an index.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn wanted(db: impl PgExecutor<'_>, client_id: i32, event: EventType) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "select exists (select from webhook_endpoints where client_id = $1 and disabled_at is null and $2 = any(events))",
@@ -31,7 +31,7 @@ pub async fn wanted(db: impl PgExecutor<'_>, client_id: i32, event: EventType) -
 /// How many deliveries a client still has before it, counted up to `limit`.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn pending(db: impl PgExecutor<'_>, client_id: i32, limit: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(
         "select count(*) from (select from webhook_deliveries where client_id = $1 and state = 'pending' limit $2) p",
@@ -47,7 +47,7 @@ pub async fn pending(db: impl PgExecutor<'_>, client_id: i32, limit: i64) -> Res
 /// For a client without such endpoints it costs one look at an index.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn publish(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -61,7 +61,7 @@ pub async fn publish(
 /// trace that runs here, unless one is given for it.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn publish_all(
     conn: &mut PgConnection,
     queue: &Queue,
@@ -148,7 +148,7 @@ pub const TEST: &str = "webhook.test";
 /// commit; `None` when the client has no such endpoint that is enabled.
 ///
 /// # Errors
-/// The ledger's.
+/// When the ledger cannot be reached or refuses the statement.
 pub async fn test(
     conn: &mut PgConnection,
     queue: &Queue,

@@ -40,7 +40,7 @@ struct Row {
 /// What these deliveries to an endpoint wait for; those that wait for nothing are left out.
 ///
 /// # Errors
-/// The database's.
+/// When Postgres cannot be reached or refuses the statement.
 pub async fn of(pool: &PgPool, endpoint_id: Uuid, deliveries: &[Uuid]) -> Result<HashMap<Uuid, Wait>, sqlx::Error> {
     if deliveries.is_empty() {
         return Ok(HashMap::new());
