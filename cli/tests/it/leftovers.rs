@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::mill::Mill;
+use crate::harness::Harness;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_holds_nothing_when_the_work_is_done() {
-    let mill = Mill::new().await;
-    let (_api, _scheduler, _worker) = (mill.start_api().await, mill.start("scheduler"), mill.start("worker"));
-    let id = mill.send().await;
-    mill.exact(&id).await;
-    mill.until_true("select not exists(select from jobs where state in ('available', 'scheduled'))").await;
-    assert!(mill.objects().await.is_empty(), "{:?}", mill.objects().await);
+    let harness = Harness::new().await;
+    let (_api, _scheduler, _worker) = (harness.start_api().await, harness.start("scheduler"), harness.start("worker"));
+    let id = harness.send().await;
+    harness.exact(&id).await;
+    harness.until_true("select not exists(select from jobs where state in ('available', 'scheduled'))").await;
+    assert!(harness.objects().await.is_empty(), "{:?}", harness.objects().await);
 
-    let client = redis::Client::open(mill.stack.redis_url.as_str()).unwrap();
+    let client = redis::Client::open(harness.stack.redis_url.as_str()).unwrap();
     let mut redis = client.get_multiplexed_async_connection().await.unwrap();
     let since = Instant::now();
     loop {
@@ -21,7 +21,7 @@ async fn redis_holds_nothing_when_the_work_is_done() {
         // The workers' signs of life, the sign that Redis still has what it was told, and what queues are held to.
         left.retain(|(key, _)| ![":workers", ":epoch", ":limits"].iter().any(|kept| key.ends_with(kept)));
         if left.iter().all(|(_, lives)| (1..=3_600).contains(lives)) {
-            let events = format!("{}:events:{id}", mill.stack.namespace);
+            let events = format!("{}:events:{id}", harness.stack.namespace);
             assert!(left.iter().any(|(key, lives)| *key == events && *lives > 3_000), "{left:?}");
             return;
         }

@@ -12,11 +12,11 @@ mod crash;
 mod dashboard;
 mod docs;
 mod generate;
+mod harness;
 mod layers;
 mod leftovers;
 mod mail;
 mod messages;
-mod mill;
 mod normalizations;
 mod outage;
 #[cfg(debug_assertions)]

@@ -12,7 +12,7 @@ use std::{
 
 use gristmill_pipelines::generate::{self, Options};
 
-use crate::mill::Mill;
+use crate::harness::Harness;
 
 const POISON: &str = "Lucrezia Borgia";
 
@@ -59,10 +59,10 @@ fn file(seed: u64, rows: u64) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_kills_its_workers_is_found_and_everything_else_goes_through() {
-    let mill = Mill::with(1).await;
-    let (_api, _scheduler) = (mill.start_api().await, mill.start("scheduler"));
+    let harness = Harness::with(1).await;
+    let (_api, _scheduler) = (harness.start_api().await, harness.start("scheduler"));
     let worker = || {
-        let mut command = mill.command("worker");
+        let mut command = harness.command("worker");
         command.env("GRISTMILL_TEST_POISON", POISON);
         command.env("GRISTMILL_LEASE", "1500ms").env("GRISTMILL_MAX_DELIVERIES", "2");
         Supervised::start(command)
@@ -75,22 +75,22 @@ async fn a_record_that_kills_its_workers_is_found_and_everything_else_goes_throu
     let (_, rest) = lines[line - 1].split_once(',').unwrap();
     let poisonous = format!("{POISON},{rest}");
     lines[line - 1] = &poisonous;
-    let poisoned = mill.send_file(lines.join("\n").into()).await;
-    let other = mill.send_file(file(2, rows).into()).await;
+    let poisoned = harness.send_file(lines.join("\n").into()).await;
+    let other = harness.send_file(file(2, rows).into()).await;
 
-    let upload = mill.until(&poisoned, |upload| upload["state"] != "processing").await;
+    let upload = harness.until(&poisoned, |upload| upload["state"] != "processing").await;
     let expected = serde_json::json!({ "read": rows, "accepted": rows - 1, "rejected": 1, "duplicate": 0 });
     assert_eq!((&upload["state"], &upload["rows"]), (&"completed".into(), &expected), "{upload}");
-    let upload = mill.until(&other, |upload| upload["state"] != "processing").await;
+    let upload = harness.until(&other, |upload| upload["state"] != "processing").await;
     let expected = serde_json::json!({ "read": rows, "accepted": rows, "rejected": 0, "duplicate": 0 });
     assert_eq!((&upload["state"], &upload["rows"]), (&"completed".into(), &expected), "{upload}");
 
     let rejects: Vec<(i64, String, Vec<u8>)> =
-        sqlx::query_as("select line, code, raw from rejects").fetch_all(&mill.stack.pool).await.unwrap();
+        sqlx::query_as("select line, code, raw from rejects").fetch_all(&harness.stack.pool).await.unwrap();
     assert_eq!(rejects, [(line.try_into().unwrap(), "poison".to_owned(), poisonous.into_bytes())]);
-    assert_eq!(mill.count("select count(*) from debts").await, (2 * rows - 1).cast_signed());
-    assert_eq!(mill.count("select count(*) from jobs where state = 'dead'").await, 0);
-    assert_eq!(mill.count("select count(*) from chunk_parts").await, 0);
+    assert_eq!(harness.count("select count(*) from debts").await, (2 * rows - 1).cast_signed());
+    assert_eq!(harness.count("select count(*) from jobs where state = 'dead'").await, 0);
+    assert_eq!(harness.count("select count(*) from chunk_parts").await, 0);
     let deaths: u32 = workers.into_iter().map(Supervised::stop).sum();
     // Twice as the job of its chunk, once as a part that is the whole chunk, once a halving, and once more alone.
     assert!((4..=2 * rows.ilog2()).contains(&deaths), "{deaths} workers died");

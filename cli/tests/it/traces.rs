@@ -76,7 +76,7 @@ fn take(connection: &TcpStream, taken: &Mutex<Vec<Span>>) {
             let attributes = &resource.resource.as_ref().unwrap().attributes;
             let service = attributes.iter().find(|attribute| attribute.key == "service.name").unwrap();
             let service = service.value.as_ref().unwrap().value.clone();
-            assert_eq!(service, Some(Value::StringValue("mill under test".to_owned())));
+            assert_eq!(service, Some(Value::StringValue("harness under test".to_owned())));
             let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
             taken.lock().unwrap().extend(spans);
         }
@@ -109,7 +109,7 @@ async fn an_upload_is_one_trace_from_the_request_to_its_last_job() {
     let collector = Collector::start();
     let stack = Stack::start_with(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint),
-        ("OTEL_SERVICE_NAME", "mill under test"),
+        ("OTEL_SERVICE_NAME", "harness under test"),
         ("OTEL_BSP_SCHEDULE_DELAY", "200"),
     ]);
 

@@ -19,7 +19,7 @@ use gristmill_webhooks::{
 };
 use uuid::Uuid;
 
-use crate::mill::{Mill, Process};
+use crate::harness::{Harness, Process};
 
 /// What came to the sink.
 #[derive(Default)]
@@ -91,8 +91,8 @@ async fn serve(socket: TcpStream, seen: Arc<Mutex<Seen>>) -> Option<()> {
     }
 }
 
-fn worker(mill: &Mill) -> Process {
-    let mut command = mill.command("worker");
+fn worker(harness: &Harness) -> Process {
+    let mut command = harness.command("worker");
     command
         .env("GRISTMILL_OUTBOUND_HTTP", "true")
         .env("GRISTMILL_OUTBOUND_PORTS", "any")
@@ -103,9 +103,9 @@ fn worker(mill: &Mill) -> Process {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_accepted_though_workers_are_killed() {
     const EVENTS: usize = 400;
-    let mill = Mill::with(1).await;
+    let harness = Harness::with(1).await;
     let (url, seen) = sink().await;
-    let pool = &mill.stack.pool;
+    let pool = &harness.stack.pool;
     let client: i32 = sqlx::query_scalar("select id from clients").fetch_one(pool).await.unwrap();
     let new = NewEndpoint {
         url,
@@ -115,9 +115,10 @@ async fn every_event_is_accepted_though_workers_are_killed() {
         old_callback: false,
     };
     endpoints::create(pool, client, &new).await.unwrap();
-    let _scheduler = mill.start("scheduler");
-    let mut workers = [worker(&mill), worker(&mill)];
-    let config = QueueConfig { namespace: mill.stack.namespace.clone(), ..QueueConfig::new(&mill.stack.redis_url) };
+    let _scheduler = harness.start("scheduler");
+    let mut workers = [worker(&harness), worker(&harness)];
+    let config =
+        QueueConfig { namespace: harness.stack.namespace.clone(), ..QueueConfig::new(&harness.stack.redis_url) };
     let queue = Queue::connect(pool.clone(), config).await.unwrap();
     let merchant = Merchant { name: "n/a".into(), rule: None, score: None, category: None, wikidata_id: None };
     let events: Vec<Event> = (0..EVENTS)
@@ -138,10 +139,10 @@ async fn every_event_is_accepted_though_workers_are_killed() {
         sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(pool).await.unwrap();
         if killed < 4 && seen.lock().unwrap().accepted.len() > killed * EVENTS / 8 {
             workers[killed % 2].kill();
-            workers[killed % 2] = worker(&mill);
+            workers[killed % 2] = worker(&harness);
             killed += 1;
         }
-        if mill.count("select count(*) from webhook_deliveries where state <> 'delivered'").await == 0 {
+        if harness.count("select count(*) from webhook_deliveries where state <> 'delivered'").await == 0 {
             break;
         }
         if begun.elapsed() > Duration::from_secs(120) {

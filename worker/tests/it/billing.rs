@@ -14,9 +14,9 @@ use gristmill_uploads::{RemoveError, Removed};
 use jiff::civil::date;
 use uuid::Uuid;
 
-use crate::mill::{HEADER, Mill, file, row};
+use crate::harness::{HEADER, Harness, file, row};
 
-impl Mill {
+impl Harness {
     /// A run by request, to its end.
     pub(crate) async fn bill(&self, dry_run: bool) -> Run {
         let id = self.begin(Cause::Request, dry_run).await;
@@ -66,139 +66,139 @@ impl Mill {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_due_is_billed_once() {
-    let mill = Mill::new(2_000).await;
-    mill.grind(&file(0..100)).await;
-    let run = mill.bill(false).await;
+    let harness = Harness::new(2_000).await;
+    harness.run_file(&file(0..100)).await;
+    let run = harness.bill(false).await;
     assert_eq!((run.state, run.bills), (State::Completed, 100), "{run:?}");
-    let bills = mill.bills().await;
+    let bills = harness.bills().await;
     let mut numbers: Vec<i64> = bills.iter().map(|bill| bill.number).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
     assert_eq!(bills.iter().map(|bill| i128::from(bill.amount_minor)).sum::<i128>(), run.amount_minor.0);
-    let again = mill.bill(false).await;
+    let again = harness.bill(false).await;
     assert_eq!((again.state, again.bills), (State::Completed, 0));
-    mill.grind(format!("{HEADER}{}", row(500))).await;
-    assert_eq!(mill.bill(false).await.bills, 1, "only what is new");
-    assert_eq!(mill.count("select count(*) from bills").await, 101);
+    harness.run_file(format!("{HEADER}{}", row(500))).await;
+    assert_eq!(harness.bill(false).await.bills, 1, "only what is new");
+    assert_eq!(harness.count("select count(*) from bills").await, 101);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_only_says_what_it_would_do() {
-    let mill = Mill::new(2_000).await;
-    let upload = mill.grind(&file(0..50)).await;
-    let run = mill.bill(true).await;
-    assert_eq!((run.state, run.bills, mill.bills().await.len()), (State::Completed, 50, 0));
+    let harness = Harness::new(2_000).await;
+    let upload = harness.run_file(&file(0..50)).await;
+    let run = harness.bill(true).await;
+    assert_eq!((run.state, run.bills, harness.bills().await.len()), (State::Completed, 50, 0));
     assert_eq!(run.sample.unwrap().as_array().unwrap().len(), 20);
-    let removed = mill.uploads.remove(mill.client_id, upload.id).await.unwrap();
+    let removed = harness.uploads.remove(harness.client_id, upload.id).await.unwrap();
     assert!(matches!(removed, Removed::Undone(_)), "it takes nothing on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_billed_upload_cannot_be_undone() {
-    let mill = Mill::new(2_000).await;
-    let upload = mill.grind(&file(0..10)).await;
-    mill.bill(false).await;
-    let refused = mill.uploads.remove(mill.client_id, upload.id).await;
+    let harness = Harness::new(2_000).await;
+    let upload = harness.run_file(&file(0..10)).await;
+    harness.bill(false).await;
+    let refused = harness.uploads.remove(harness.client_id, upload.id).await;
     assert!(matches!(refused, Err(RemoveError::Billed)), "{refused:?}");
-    assert_eq!(mill.count("select count(*) from debts").await, 10);
+    assert_eq!(harness.count("select count(*) from debts").await, 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_due_yet_waits() {
-    let mill = Mill::new(2_000).await;
+    let harness = Harness::new(2_000).await;
     let far = "Ana,1,a@b.co,10.00,2099-01-31,00000000-0000-4000-8000-0000000000aa\n";
-    mill.grind(format!("{HEADER}{}{far}", row(1))).await;
-    assert_eq!(mill.bill(false).await.bills, 1);
-    assert_eq!(mill.tick().await.len(), 1, "no tick makes a run before something is due");
-    mill.set(Settings { days_ahead: 3_650, ..Settings::default() }).await;
-    assert_eq!(mill.tick().await.len(), 1);
-    sqlx::query("update uploads set next_due = current_date").execute(&mill.stack.pool).await.unwrap();
-    assert_eq!(mill.tick().await.len(), 2, "the earliest due date asks for a run");
+    harness.run_file(format!("{HEADER}{}{far}", row(1))).await;
+    assert_eq!(harness.bill(false).await.bills, 1);
+    assert_eq!(harness.tick().await.len(), 1, "no tick makes a run before something is due");
+    harness.set(Settings { days_ahead: 3_650, ..Settings::default() }).await;
+    assert_eq!(harness.tick().await.len(), 1);
+    sqlx::query("update uploads set next_due = current_date").execute(&harness.stack.pool).await.unwrap();
+    assert_eq!(harness.tick().await.len(), 2, "the earliest due date asks for a run");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_at_the_same_time_bill_nothing_twice() {
-    let mill = Mill::new(2_000).await;
-    mill.grind(&file(0..300)).await;
-    let ids = [mill.begin(Cause::Request, false).await, mill.begin(Cause::Request, false).await];
-    mill.enqueue(&jobs::BillingTick { settle_seconds: 0 }).await;
-    mill.drain_scheduled().await;
-    let made: i64 = mill.run(ids[0]).await.bills + mill.run(ids[1]).await.bills;
-    assert_eq!((made, mill.count("select count(*) from bills").await), (300, 300));
+    let harness = Harness::new(2_000).await;
+    harness.run_file(&file(0..300)).await;
+    let ids = [harness.begin(Cause::Request, false).await, harness.begin(Cause::Request, false).await];
+    harness.enqueue(&jobs::BillingTick { settle_seconds: 0 }).await;
+    harness.drain_scheduled().await;
+    let made: i64 = harness.run(ids[0]).await.bills + harness.run(ids[1]).await.bills;
+    assert_eq!((made, harness.count("select count(*) from bills").await), (300, 300));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shard_that_was_billed_in_the_middle_leaves_out_what_is_there() {
-    let mill = Mill::new(2_000).await;
-    mill.grind(&file(0..40)).await;
-    mill.bill(false).await;
+    let harness = Harness::new(2_000).await;
+    harness.run_file(&file(0..40)).await;
+    harness.bill(false).await;
     // As after a run that failed: bills without a watermark.
-    sqlx::query("delete from bills where number > 15").execute(&mill.stack.pool).await.unwrap();
-    sqlx::query("update uploads set billed_through = null").execute(&mill.stack.pool).await.unwrap();
-    let run = mill.bill(false).await;
+    sqlx::query("delete from bills where number > 15").execute(&harness.stack.pool).await.unwrap();
+    sqlx::query("update uploads set billed_through = null").execute(&harness.stack.pool).await.unwrap();
+    let run = harness.bill(false).await;
     assert_eq!((run.state, run.bills), (State::Completed, 25), "by the key");
-    sqlx::query("update billing_runs set state = 'failed'").execute(&mill.stack.pool).await.unwrap();
-    sqlx::query("update bills set period = period - 7").execute(&mill.stack.pool).await.unwrap();
-    sqlx::query("update uploads set billed_through = null").execute(&mill.stack.pool).await.unwrap();
-    assert_eq!(mill.bill(false).await.bills, 0, "in another period too");
+    sqlx::query("update billing_runs set state = 'failed'").execute(&harness.stack.pool).await.unwrap();
+    sqlx::query("update bills set period = period - 7").execute(&harness.stack.pool).await.unwrap();
+    sqlx::query("update uploads set billed_through = null").execute(&harness.stack.pool).await.unwrap();
+    assert_eq!(harness.bill(false).await.bills, 0, "in another period too");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn far_more_than_usual_is_held_until_somebody_approves() {
-    let mut mill = Mill::new(20_000).await;
-    mill.mails_nobody().await;
-    mill.set(Settings { safety_factor: 2.0, ..Settings::default() }).await;
-    mill.grind(&file(0..10)).await;
-    mill.bill(false).await;
-    let upload = mill.grind(&file(10..1_200)).await;
-    let run = mill.tick().await.remove(0);
+    let mut harness = Harness::new(20_000).await;
+    harness.mails_nobody().await;
+    harness.set(Settings { safety_factor: 2.0, ..Settings::default() }).await;
+    harness.run_file(&file(0..10)).await;
+    harness.bill(false).await;
+    let upload = harness.run_file(&file(10..1_200)).await;
+    let run = harness.tick().await.remove(0);
     assert_eq!((run.state, run.bills), (State::Held, 0), "{run:?}");
     assert!(run.detail.unwrap().starts_with("it would make 1190 bills where the last runs made 10"));
-    assert_eq!(mill.tick().await.len(), 2, "it asks once");
-    let mut tx = mill.stack.pool.begin().await.unwrap();
-    let jobs = runs::approve(&mut tx, &mill.env.queue, mill.client_id, run.id).await.unwrap().unwrap();
+    assert_eq!(harness.tick().await.len(), 2, "it asks once");
+    let mut tx = harness.stack.pool.begin().await.unwrap();
+    let jobs = runs::approve(&mut tx, &harness.env.queue, harness.client_id, run.id).await.unwrap().unwrap();
     tx.commit().await.unwrap();
-    mill.env.queue.push(jobs).await;
-    mill.drain().await;
-    assert_eq!(mill.run(run.id).await.bills, 1_190);
-    assert!(mill.uploads.remove(mill.client_id, upload.id).await.is_err());
+    harness.env.queue.push(jobs).await;
+    harness.drain().await;
+    assert_eq!(harness.run(run.id).await.bills, 1_190);
+    assert!(harness.uploads.remove(harness.client_id, upload.id).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gapless_numbers_have_no_gaps() {
-    let mill = Mill::new(2_000).await;
-    mill.set(Settings { numbering: Numbering::Gapless, ..Settings::default() }).await;
+    let harness = Harness::new(2_000).await;
+    harness.set(Settings { numbering: Numbering::Gapless, ..Settings::default() }).await;
     for part in [0..70, 70..90, 90..91] {
-        mill.grind(&file(part)).await;
-        mill.bill(false).await;
+        harness.run_file(&file(part)).await;
+        harness.bill(false).await;
     }
-    let gaps = mill.count("select max(number) - count(*) from bills").await;
-    assert_eq!((gaps, mill.bills().await.len()), (0, 91));
+    let gaps = harness.count("select max(number) - count(*) from bills").await;
+    assert_eq!((gaps, harness.bills().await.len()), (0, 91));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_filled_gaps_are_billed_too() {
-    let mut mill = Mill::new(200_000).await;
-    mill.mails_nobody().await;
-    let first = mill.grind(&file(0..2_000)).await;
-    mill.uploads.remove(mill.client_id, first.id).await.unwrap();
-    mill.drain().await;
-    sqlx::query("vacuum debts").execute(&mill.stack.pool).await.unwrap();
-    mill.grind(&file(2_000..3_000)).await;
+    let mut harness = Harness::new(200_000).await;
+    harness.mails_nobody().await;
+    let first = harness.run_file(&file(0..2_000)).await;
+    harness.uploads.remove(harness.client_id, first.id).await.unwrap();
+    harness.drain().await;
+    sqlx::query("vacuum debts").execute(&harness.stack.pool).await.unwrap();
+    harness.run_file(&file(2_000..3_000)).await;
     sqlx::query("update uploads set first_block = 1000 where state = 'completed'")
-        .execute(&mill.stack.pool)
+        .execute(&harness.stack.pool)
         .await
         .unwrap();
-    let run = mill.bill(false).await;
+    let run = harness.bill(false).await;
     assert_eq!((run.state, run.bills), (State::Completed, 1_000), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_settle_a_bill_once() {
-    let mill = Mill::new(2_000).await;
-    mill.grind(&file(0..3)).await;
-    mill.bill(false).await;
-    let bill = mill.bills().await.remove(0);
+    let harness = Harness::new(2_000).await;
+    harness.run_file(&file(0..3)).await;
+    harness.bill(false).await;
+    let bill = harness.bills().await.remove(0);
     let notice = |id: &str, amount| Notice {
         debt_id: bill.debt_id,
         payment_id: Some(id.to_owned()),
@@ -207,8 +207,8 @@ async fn payments_settle_a_bill_once() {
         paid_by: "Ana".into(),
     };
     let tell = async |notice: Notice| {
-        let mut tx = mill.stack.pool.begin().await.unwrap();
-        let (recorded, _) = payments::record(&mut tx, mill.client_id, &notice).await?;
+        let mut tx = harness.stack.pool.begin().await.unwrap();
+        let (recorded, _) = payments::record(&mut tx, harness.client_id, &notice).await?;
         tx.commit().await.unwrap();
         Ok::<_, PaymentError>(recorded)
     };
@@ -221,7 +221,7 @@ async fn payments_settle_a_bill_once() {
     assert_eq!((rest.balance(), rest.settled_bill), (Balance::Settled, Some(bill.number)));
     let more = tell(notice("c", 1)).await.unwrap();
     assert_eq!((more.balance(), more.settled_bill), (Balance::Overpaid, None));
-    let paid = bills::find(&mill.stack.pool, bill.id(), date(2026, 1, 1)).await.unwrap().unwrap();
+    let paid = bills::find(&harness.stack.pool, bill.id(), date(2026, 1, 1)).await.unwrap().unwrap();
     assert_eq!((paid.status, paid.paid_minor), (bills::Status::Paid, bill.amount_minor + 1));
     let nobody = Notice { debt_id: Uuid::nil(), ..notice("a", 1) };
     assert!(matches!(tell(nobody).await, Err(PaymentError::NoDebt(_))));
@@ -229,10 +229,10 @@ async fn payments_settle_a_bill_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_paid_before_is_not_billed() {
-    let mill = Mill::new(2_000).await;
-    mill.grind(&file(0..3)).await;
+    let harness = Harness::new(2_000).await;
+    harness.run_file(&file(0..3)).await;
     let debts: Vec<(Uuid, i64)> = sqlx::query_as("select debt_id, amount_minor from debts order by line")
-        .fetch_all(&mill.stack.pool)
+        .fetch_all(&harness.stack.pool)
         .await
         .unwrap();
     for ((debt_id, amount), less) in debts.iter().zip([0, 1]) {
@@ -243,15 +243,15 @@ async fn what_was_paid_before_is_not_billed() {
             paid_at: jiff::Timestamp::now(),
             paid_by: "Ana".into(),
         };
-        payments::record(&mut mill.stack.pool.acquire().await.unwrap(), mill.client_id, &notice).await.unwrap();
+        payments::record(&mut harness.stack.pool.acquire().await.unwrap(), harness.client_id, &notice).await.unwrap();
     }
-    assert_eq!(mill.bill(false).await.bills, 2);
-    let mut paid: Vec<i64> = mill.bills().await.iter().map(|bill| bill.amount_minor - bill.paid_minor).collect();
+    assert_eq!(harness.bill(false).await.bills, 2);
+    let mut paid: Vec<i64> = harness.bills().await.iter().map(|bill| bill.amount_minor - bill.paid_minor).collect();
     paid.sort_unstable();
     assert_eq!(paid, [1, debts[2].1]);
 }
 
-impl Mill {
+impl Harness {
     /// Runs every job until nothing is left to do, snoozed ones too.
     async fn drain_scheduled(&self) {
         for _ in 0..100 {

@@ -12,15 +12,15 @@ use jiff::{
 };
 use uuid::Uuid;
 
-use crate::mill::{HEADER, Mill};
+use crate::harness::{HEADER, Harness};
 
 /// Ticks just after a day has begun there and just before it ends, on each of these days. A debt is due on each of them,
 /// and one was due long ago.
 async fn bills_on_the_right_day(zone: &str, cycle: Cycle, cycle_day: i32, days: &[Date]) {
-    let mill = Mill::new(10_000).await;
-    let clock = Clock::install(&mill.stack.pool).await;
+    let harness = Harness::new(10_000).await;
+    let clock = Clock::install(&harness.stack.pool).await;
     let settings = Settings { time_zone: zone.into(), cycle, cycle_day, days_ahead: 0, ..Settings::default() };
-    mill.set(settings).await;
+    harness.set(settings).await;
     let zone = TimeZone::get(zone).unwrap();
     let start = |day: Date| day.to_zoned(zone.clone()).unwrap();
     let due: Vec<Date> = days.iter().copied().chain([date(2016, 2, 29)]).collect();
@@ -28,16 +28,16 @@ async fn bills_on_the_right_day(zone: &str, cycle: Cycle, cycle_day: i32, days: 
         file + &format!("Ana Lima,1234,ana@example.com,100.50,{due},{}\n", Uuid::from_u128(n))
     });
     clock.set((&start(days[0]) - 1.hour()).timestamp()).await;
-    mill.grind(file).await;
+    harness.run_file(file).await;
     for &day in days {
         for moment in [&start(day) + 2.seconds(), &start(day.tomorrow().unwrap()) - 30.seconds()] {
             clock.set(moment.timestamp()).await;
-            mill.tick().await;
+            harness.tick().await;
         }
     }
     let bills: Vec<(jiff_sqlx::Date, jiff_sqlx::Date)> =
         sqlx::query_as("select due_on, issued_on from bills b join billing_runs r on r.id = b.run_id")
-            .fetch_all(&mill.stack.pool)
+            .fetch_all(&harness.stack.pool)
             .await
             .unwrap();
     let found: BTreeMap<Date, Date> = bills.iter().map(|(due, issued)| (due.to_jiff(), issued.to_jiff())).collect();

@@ -3,7 +3,7 @@
 use gristmill_uploads::State;
 use uuid::Uuid;
 
-use crate::mill::{Mill, file};
+use crate::harness::{Harness, file};
 
 /// Tampers with the rows in the very transaction that counts them.
 const TAMPER: &str = "
@@ -15,11 +15,11 @@ const TAMPER: &str = "
     create trigger tamper after update of done_at on chunks for each row execute function tamper();";
 
 /// Works until the join says what does not add up.
-async fn why_not_closed(mill: &Mill, upload_id: Uuid) -> String {
+async fn why_not_closed(harness: &Harness, upload_id: Uuid) -> String {
     let stop = tokio_util::sync::CancellationToken::new();
-    let worker = mill.start(2, &stop);
+    let worker = harness.start(2, &stop);
     let detail = loop {
-        if let Some(detail) = mill.find(upload_id).await.detail {
+        if let Some(detail) = harness.find(upload_id).await.detail {
             break detail;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -32,12 +32,12 @@ async fn why_not_closed(mill: &Mill, upload_id: Uuid) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_whose_rows_were_tampered_with_is_not_closed() {
     let metrics = gristmill_platform::telemetry::metrics();
-    let mill = Mill::new(1_000).await;
-    sqlx::raw_sql(TAMPER).execute(&mill.stack.pool).await.unwrap();
-    let upload = mill.accept(file(0..100)).await;
-    let detail = why_not_closed(&mill, upload.id).await;
+    let harness = Harness::new(1_000).await;
+    sqlx::raw_sql(TAMPER).execute(&harness.stack.pool).await.unwrap();
+    let upload = harness.accept(file(0..100)).await;
+    let detail = why_not_closed(&harness, upload.id).await;
     assert!(detail.contains("rows in the table 99 ≠ accepted 100"), "{detail}");
-    let upload = mill.find(upload.id).await;
+    let upload = harness.find(upload.id).await;
     assert_eq!((upload.state, upload.completed_at), (State::Processing, None));
     assert!(metrics.render().contains(r#"gristmill_invariant_violations_total{invariant="conservation"}"#));
 }
@@ -45,29 +45,29 @@ async fn a_file_whose_rows_were_tampered_with_is_not_closed() {
 /// As if a splitter, or who reads what it has cut, had passed over a line.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_with_a_line_in_no_count_is_not_closed() {
-    let mill = Mill::new(1_000).await;
-    let upload = mill.accept(file(0..100)).await;
-    sqlx::query("update uploads set lines = lines + 1").execute(&mill.stack.pool).await.unwrap();
-    let detail = why_not_closed(&mill, upload.id).await;
+    let harness = Harness::new(1_000).await;
+    let upload = harness.accept(file(0..100)).await;
+    sqlx::query("update uploads set lines = lines + 1").execute(&harness.stack.pool).await.unwrap();
+    let detail = why_not_closed(&harness, upload.id).await;
     assert!(detail.contains("lines of header and chunks 101 ≠ lines of the file 102"), "{detail}");
-    assert_eq!(mill.find(upload.id).await.state, State::Processing);
+    assert_eq!(harness.find(upload.id).await.state, State::Processing);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stray_quote_costs_its_line_and_every_line_is_in_a_count() {
-    let mill = Mill::new(10_000).await;
+    let harness = Harness::new(10_000).await;
     let whole = file(0..40_000);
     let mut lines: Vec<&str> = whole.lines().collect();
     let stray = format!("\"{}", lines[101]);
     lines[101] = &stray;
     let blank = "\n\n,,,,,\n \n";
-    let upload = mill.grind(lines.join("\n") + blank).await;
+    let upload = harness.run_file(lines.join("\n") + blank).await;
     assert_eq!(upload.state, State::Completed, "{upload:?}");
     assert_eq!((upload.rows.read, upload.rows.accepted, upload.rows.rejected), (40_000, 39_999, 1));
-    let rejects = mill.rejects(upload.id).await;
+    let rejects = harness.rejects(upload.id).await;
     assert_eq!((rejects[0].line, rejects[0].code.as_str()), (102, "bad_quoting"));
     assert_eq!(rejects[0].message.as_deref(), Some("the quote opened on line 102 is not closed"));
-    let receipt = gristmill_uploads::read::receipt(&mill.stack.pool, upload.id).await.unwrap().unwrap();
+    let receipt = gristmill_uploads::read::receipt(&harness.stack.pool, upload.id).await.unwrap().unwrap();
     let sum = |of: fn(&gristmill_uploads::read::ChunkReceipt) -> Option<i64>| {
         receipt.chunks.iter().map(of).sum::<Option<i64>>()
     };
@@ -79,16 +79,16 @@ async fn a_stray_quote_costs_its_line_and_every_line_is_in_a_count() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_delivered_again_change_nothing() {
-    let mill = Mill::new(1_000).await;
-    let upload = mill.accept(file((0..100).chain(0..10))).await;
+    let harness = Harness::new(1_000).await;
+    let upload = harness.accept(file((0..100).chain(0..10))).await;
     let stop = tokio_util::sync::CancellationToken::new();
-    let workers: Vec<_> = (0..2).map(|_| mill.start(4, &stop)).collect();
+    let workers: Vec<_> = (0..2).map(|_| harness.start(4, &stop)).collect();
     // A broker that forgets everything, again and again: whatever is not done is delivered again.
-    let client = redis::Client::open(mill.stack.redis_url.as_str()).unwrap();
+    let client = redis::Client::open(harness.stack.redis_url.as_str()).unwrap();
     let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-    while !mill.find(upload.id).await.state.is_final() {
+    while !harness.find(upload.id).await.state.is_final() {
         let keys: Vec<String> =
-            redis::cmd("KEYS").arg(format!("*{}*", mill.stack.namespace)).query_async(&mut redis).await.unwrap();
+            redis::cmd("KEYS").arg(format!("*{}*", harness.stack.namespace)).query_async(&mut redis).await.unwrap();
         if !keys.is_empty() {
             redis::cmd("DEL").arg(keys).exec_async(&mut redis).await.unwrap();
         }
@@ -98,8 +98,8 @@ async fn jobs_delivered_again_change_nothing() {
     for worker in workers {
         worker.await.unwrap().unwrap();
     }
-    let upload = mill.find(upload.id).await;
+    let upload = harness.find(upload.id).await;
     assert_eq!((upload.state, upload.rows.accepted, upload.rows.duplicate), (State::Completed, 100, 10));
-    assert_eq!(mill.count("select count(*) from debts").await, 100);
-    assert_eq!(mill.count("select count(*) from jobs where name = 'uploads.close'").await, 1, "the join fires once");
+    assert_eq!(harness.count("select count(*) from debts").await, 100);
+    assert_eq!(harness.count("select count(*) from jobs where name = 'uploads.close'").await, 1, "the join fires once");
 }

@@ -7,18 +7,18 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    duplicates::{grind_backwards, half},
-    mill::{HEADER, Mill, accepted, file},
+    duplicates::{half, run_file_backwards},
+    harness::{HEADER, Harness, accepted, file},
 };
 
-/// A debt of this key; `row` of the mill has 100.50.
+/// A debt of this key; `row` of the harness has 100.50.
 fn debt(key: u64, amount: &str) -> String {
     format!("Ana Lima,1234,ana@example.com,{amount},2024-01-19,00000000-0000-4000-8000-{key:012x}\n")
 }
 
 /// The rejected lines of an upload: each with the line that counts and the columns in which that one differs.
-async fn told(mill: &Mill, id: Uuid) -> Vec<(i64, i64, Vec<String>)> {
-    let rejects = mill.rejects(id).await.into_iter();
+async fn told(harness: &Harness, id: Uuid) -> Vec<(i64, i64, Vec<String>)> {
+    let rejects = harness.rejects(id).await.into_iter();
     rejects.map(|reject| (reject.line, reject.first_line.unwrap(), reject.differs.unwrap_or(Vec::new()))).collect()
 }
 
@@ -30,18 +30,18 @@ fn expected(lines: &[(i64, i64, &[&str])]) -> Vec<(i64, i64, Vec<String>)> {
 }
 
 /// The counts of the receipt, which are those of its chunks together.
-async fn receipt(mill: &Mill, id: Uuid) -> Rows {
-    let receipt = read::receipt(&mill.stack.pool, id).await.unwrap().unwrap();
+async fn receipt(harness: &Harness, id: Uuid) -> Rows {
+    let receipt = read::receipt(&harness.stack.pool, id).await.unwrap().unwrap();
     let sum = |count: fn(&Rows) -> i64| receipt.chunks.iter().map(|chunk| count(&chunk.rows)).sum::<i64>();
     assert_eq!(receipt.rows.duplicate, sum(|rows| rows.duplicate));
     assert_eq!(receipt.rows.conflicting_duplicate, sum(|rows| rows.conflicting_duplicate));
     receipt.rows
 }
 
-async fn send(mill: &Mill, kind: Kind, file: &str) -> Upload {
-    let upload = accepted(mill.receive(NewUpload { kind, ..mill.new_upload(Policy::Partial) }, file).await);
-    mill.drain().await;
-    mill.find(upload.id).await
+async fn send(harness: &Harness, kind: Kind, file: &str) -> Upload {
+    let upload = accepted(harness.receive(NewUpload { kind, ..harness.new_upload(Policy::Partial) }, file).await);
+    harness.drain().await;
+    harness.find(upload.id).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,17 +60,17 @@ async fn a_line_is_compared_with_the_first_one_of_its_key_wherever_chunks_are_cu
     ]
     .concat();
     for (chunk_bytes, backwards) in [(1 << 20, false), (100, false), (100, true), (250, true)] {
-        let mill = Mill::new(chunk_bytes).await;
-        let upload = mill.accept(&text).await;
+        let harness = Harness::new(chunk_bytes).await;
+        let upload = harness.accept(&text).await;
         let upload = if backwards {
-            grind_backwards(&mill, upload.id).await
+            run_file_backwards(&harness, upload.id).await
         } else {
-            mill.drain().await;
-            mill.find(upload.id).await
+            harness.drain().await;
+            harness.find(upload.id).await
         };
         let rows = Rows { read: 7, accepted: 2, rejected: 0, duplicate: 5, conflicting_duplicate: 3 };
         assert_eq!((upload.state, upload.rows), (State::Completed, rows), "chunks of {chunk_bytes}");
-        assert_eq!(receipt(&mill, upload.id).await, rows);
+        assert_eq!(receipt(&harness, upload.id).await, rows);
         let lines = expected(&[
             (3, 2, &[]),
             (4, 2, &[]),
@@ -78,22 +78,26 @@ async fn a_line_is_compared_with_the_first_one_of_its_key_wherever_chunks_are_cu
             (6, 2, EVERYTHING),
             (8, 7, &["debtDueDate"]),
         ]);
-        assert_eq!(told(&mill, upload.id).await, lines, "chunks of {chunk_bytes}, backwards: {backwards}");
-        let messages: Vec<String> = mill.rejects(upload.id).await.iter().map(read::RejectRow::message).collect();
+        assert_eq!(told(&harness, upload.id).await, lines, "chunks of {chunk_bytes}, backwards: {backwards}");
+        let messages: Vec<String> = harness.rejects(upload.id).await.iter().map(read::RejectRow::message).collect();
         assert_eq!(messages[0], "the same debtId is on line 2 of this file");
         assert_eq!(
             messages[4],
             "the same debtId is on line 7 of this file; the row there counts, and differs in debtDueDate"
         );
-        assert_eq!(mill.count("select sum(amount_minor)::bigint from debts").await, 10_150, "who won is not changed");
+        assert_eq!(
+            harness.count("select sum(amount_minor)::bigint from debts").await,
+            10_150,
+            "who won is not changed"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_is_compared_with_the_row_of_another_file() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let first = [HEADER, &debt(1, "1"), &debt(2, "2"), &debt(3, "3"), &debt(4, "4")].concat();
-    let first = mill.grind(&first).await;
+    let first = harness.run_file(&first).await;
     // Other columns, and lines that lose to each other before they lose to the other file.
     let line = |key: u64, amount: &str| {
         format!(
@@ -112,13 +116,13 @@ async fn a_line_is_compared_with_the_row_of_another_file() {
         line(5, "7"),
     ]
     .join("\n");
-    let second = mill.grind(&second).await;
+    let second = harness.run_file(&second).await;
     let rows = Rows { read: 9, accepted: 1, rejected: 0, duplicate: 8, conflicting_duplicate: 5 };
     assert_eq!((second.state, second.rows), (State::Completed, rows));
-    assert_eq!(receipt(&mill, second.id).await, rows);
+    assert_eq!(receipt(&harness, second.id).await, rows);
     let amount: &[&str] = &["debtAmount"];
     assert_eq!(
-        told(&mill, second.id).await,
+        told(&harness, second.id).await,
         expected(&[
             (1, 2, &[]),
             (2, 3, amount),
@@ -130,54 +134,54 @@ async fn a_line_is_compared_with_the_row_of_another_file() {
             (9, 8, amount),
         ])
     );
-    let rejects = mill.rejects(second.id).await;
+    let rejects = harness.rejects(second.id).await;
     assert!(rejects[..7].iter().all(|reject| reject.first_upload_id == Some(first.id)));
     let there = format!("on line 3 of upload {}; the row there counts, and differs in debtAmount", first.id);
     assert!(rejects[1].message().ends_with(&there), "{}", rejects[1].message());
-    assert_eq!(mill.count("select sum(amount_minor)::bigint from debts").await, 1_500, "who won is not changed");
+    assert_eq!(harness.count("select sum(amount_minor)::bigint from debts").await, 1_500, "who won is not changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_closed_first_is_compared_with_the_row_that_counts_in_the_end() {
-    let mill = Mill::new(1_000).await;
+    let harness = Harness::new(1_000).await;
     let stop = CancellationToken::new();
-    let worker = mill.start(2, &stop);
+    let worker = harness.start(2, &stop);
     // It goes on arriving, so that who lost a row to it has to wait.
-    let (send, open) = half(&mill).await;
+    let (send, open) = half(&harness).await;
     stop.cancel();
     worker.await.unwrap().unwrap();
 
     // Its lines from 73 to 132 repeat the sixty before with another amount, and are loaded first.
     let start = file([5].into_iter().chain(2_000..2_010).chain(1_000..1_060));
     let again: String = (1_000..1_060).map(|key| debt(key, "7")).collect();
-    let one = mill.accept(format!("{start}{again}")).await;
+    let one = harness.accept(format!("{start}{again}")).await;
     let held = "update jobs set state = 'scheduled', run_at = now() + interval '1 h'
                 where name = 'uploads.load_chunk' and payload->>'upload_id' = $1
                 and (payload->>'no')::int <= (select max(no) from chunks where upload_id = $1::uuid and first_line <= 73)";
-    sqlx::query(held).bind(one.id.to_string()).execute(&mill.stack.pool).await.unwrap();
+    sqlx::query(held).bind(one.id.to_string()).execute(&harness.stack.pool).await.unwrap();
     let stop = CancellationToken::new();
-    let worker = mill.start(2, &stop);
-    while mill.count("select count(*) from debts where line >= 123").await < 10 {
+    let worker = harness.start(2, &stop);
+    while harness.count("select count(*) from debts where line >= 123").await < 10 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let other = [HEADER, &(2_000..2_010).chain(1_050..1_060).map(|key| debt(key, "7")).collect::<String>()].concat();
-    let other = mill.accept(other).await;
-    mill.until(other.id, |other| other.chunks.done == other.chunks.total).await;
-    assert_eq!(mill.find(other.id).await.rows.conflicting_duplicate, 0, "the rows that count say 7 as yet");
-    sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(&mill.stack.pool).await.unwrap();
+    let other = harness.accept(other).await;
+    harness.until(other.id, |other| other.chunks.done == other.chunks.total).await;
+    assert_eq!(harness.find(other.id).await.rows.conflicting_duplicate, 0, "the rows that count say 7 as yet");
+    sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(&harness.stack.pool).await.unwrap();
 
-    let other = mill.ended(other.id).await;
-    assert_eq!(mill.find(one.id).await.state, State::Processing, "it lost a row to the file that still arrives");
+    let other = harness.ended(other.id).await;
+    assert_eq!(harness.find(one.id).await.state, State::Processing, "it lost a row to the file that still arrives");
     let rows = Rows { read: 20, accepted: 10, rejected: 0, duplicate: 10, conflicting_duplicate: 10 };
     assert_eq!((other.state, other.rows), (State::Completed, rows));
-    assert_eq!(receipt(&mill, other.id).await, rows);
+    assert_eq!(receipt(&harness, other.id).await, rows);
     let amount: &[&str] = &["debtAmount"];
     let lines: Vec<_> = (0..10).map(|n| (12 + n, 63 + n, amount)).collect();
-    assert_eq!(told(&mill, other.id).await, expected(&lines));
+    assert_eq!(told(&harness, other.id).await, expected(&lines));
 
     send.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
     assert!(open.await.unwrap().is_err());
-    let one = mill.ended(one.id).await;
+    let one = harness.ended(one.id).await;
     let rows = Rows { read: 131, accepted: 61, rejected: 0, duplicate: 70, conflicting_duplicate: 70 };
     assert_eq!((one.state, one.rows), (State::Completed, rows));
     stop.cancel();
@@ -186,34 +190,34 @@ async fn a_file_that_is_closed_first_is_compared_with_the_row_that_counts_in_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_known_is_compared_line_by_line() {
-    let mill = Mill::new(1_000).await;
-    mill.grind(file(0..300)).await;
+    let harness = Harness::new(1_000).await;
+    harness.run_file(file(0..300)).await;
     let changed = |key: u64| key.is_multiple_of(10);
     let lines: String = (0..300).map(|key| debt(key, if changed(key) { "7" } else { "100.50" })).collect();
-    let again = mill.grind(format!("{HEADER}{lines}")).await;
+    let again = harness.run_file(format!("{HEADER}{lines}")).await;
     let rows = Rows { read: 300, accepted: 0, rejected: 0, duplicate: 300, conflicting_duplicate: 30 };
     assert_eq!((again.state, again.rows), (State::Completed, rows));
-    assert_eq!(receipt(&mill, again.id).await, rows);
-    for (line, first, differs) in told(&mill, again.id).await {
+    assert_eq!(receipt(&harness, again.id).await, rows);
+    for (line, first, differs) in told(&harness, again.id).await {
         assert_eq!((first, !differs.is_empty()), (line, changed(line.unsigned_abs() - 2)), "line {line}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transactions_are_compared_by_what_they_say_and_not_by_their_merchants() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let header = "date,description,amount,currency,id\n";
-    send(&mill, Kind::Transactions, &format!("{header}2021-04-01,JOES 12,1,,a\n2021-04-01,KFC,-2,USD,b\n")).await;
-    let mut conn = mill.stack.pool.acquire().await.unwrap();
-    rules::create(&mut conn, mill.client_id, Test::Contains, "joes", "Joe's Diner").await.unwrap();
+    send(&harness, Kind::Transactions, &format!("{header}2021-04-01,JOES 12,1,,a\n2021-04-01,KFC,-2,USD,b\n")).await;
+    let mut conn = harness.stack.pool.acquire().await.unwrap();
+    rules::create(&mut conn, harness.client_id, Test::Contains, "joes", "Joe's Diner").await.unwrap();
     drop(conn);
     let again = format!(
         "{header}2021-04-01,JOES 12,1.00,,a\n2021-04-01,JOES 12,1,USD,a\n2021-04-02,KFC,2,usd,b\n2021-04-01,KFC!,-2,,b\n"
     );
-    let again = send(&mill, Kind::Transactions, &again).await;
+    let again = send(&harness, Kind::Transactions, &again).await;
     assert_eq!((again.rows.duplicate, again.rows.conflicting_duplicate), (4, 3));
     assert_eq!(
-        told(&mill, again.id).await,
+        told(&harness, again.id).await,
         expected(&[
             (2, 2, &[]),
             (3, 2, &["currency"]),
@@ -225,61 +229,61 @@ async fn transactions_are_compared_by_what_they_say_and_not_by_their_merchants()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_are_compared_by_what_they_cost() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let first = "id,timestamp,text\n1,2024-04-29T02:08:29Z,What are the terms?\n";
-    send(&mill, Kind::Messages, first).await;
+    send(&harness, Kind::Messages, first).await;
     let again = "id,timestamp,text,report_id\n1,2024-04-29T04:08:29+02:00,What are the terms?,\n\
         1,2024-04-29T02:08:30Z,What are the terms?,\n1,2024-04-29T02:08:29Z,What are the terms?,5392\n\
         1,2024-04-29T02:08:29Z,\"What, after all, are the terms of this agreement of ours?\",\n";
-    let again = send(&mill, Kind::Messages, again).await;
+    let again = send(&harness, Kind::Messages, again).await;
     assert_eq!((again.rows.duplicate, again.rows.conflicting_duplicate), (4, 3));
     assert_eq!(
-        told(&mill, again.id).await,
+        told(&harness, again.id).await,
         expected(&[(2, 2, &[]), (3, 2, &["timestamp"]), (4, 2, &["report_id"]), (5, 2, &["text"])])
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_counts_at_the_end_is_compared_also_with_the_lines_of_a_file_that_waits() {
-    let mill = Mill::new(400).await;
+    let harness = Harness::new(400).await;
     // Every key twice, with another amount; the first half is held back until the other file has lost to the second.
     let lines = |amount: &str| (0..60).map(|key| debt(key, amount)).collect::<String>();
-    let one = mill.accept(format!("{HEADER}{}{}", lines("200"), lines("100"))).await;
+    let one = harness.accept(format!("{HEADER}{}{}", lines("200"), lines("100"))).await;
     let held = sqlx::query(
         "update jobs j set state = 'scheduled', run_at = now() + interval '1 hour' from chunks c
          where j.name = 'uploads.load_chunk' and c.upload_id = $1 and c.no = (j.payload->>'no')::int and c.first_line < 62",
     )
     .bind(one.id)
-    .execute(&mill.stack.pool)
+    .execute(&harness.stack.pool)
     .await
     .unwrap()
     .rows_affected();
     let loaded = one.chunks.total - held.cast_signed();
     assert!(loaded > 10 && held > 10, "{one:?}");
     let stop = CancellationToken::new();
-    let worker = mill.start(2, &stop);
-    mill.until(one.id, |one| one.chunks.done == loaded).await;
+    let worker = harness.start(2, &stop);
+    harness.until(one.id, |one| one.chunks.done == loaded).await;
 
     let other: String = (0..60).map(|key| debt(key, if key % 2 == 0 { "200" } else { "100" })).collect();
-    let other = mill.accept(format!("{HEADER}{other}")).await;
-    mill.until(other.id, |other| other.chunks.done == other.chunks.total && other.received_at.is_some()).await;
+    let other = harness.accept(format!("{HEADER}{other}")).await;
+    harness.until(other.id, |other| other.chunks.done == other.chunks.total && other.received_at.is_some()).await;
     sqlx::query("update jobs set run_at = now() where state = 'scheduled' and name = 'uploads.load_chunk'")
-        .execute(&mill.stack.pool)
+        .execute(&harness.stack.pool)
         .await
         .unwrap();
-    let (one, other) = (mill.ended(one.id).await, mill.ended(other.id).await);
+    let (one, other) = (harness.ended(one.id).await, harness.ended(other.id).await);
     stop.cancel();
     worker.await.unwrap().unwrap();
 
     let rows = Rows { read: 120, accepted: 60, rejected: 0, duplicate: 60, conflicting_duplicate: 60 };
-    assert_eq!((one.state, receipt(&mill, one.id).await), (State::Completed, rows));
-    assert_eq!(mill.lines(one.id).await, (2..62).collect::<Vec<i64>>());
-    let rejects = told(&mill, one.id).await;
+    assert_eq!((one.state, receipt(&harness, one.id).await), (State::Completed, rows));
+    assert_eq!(harness.lines(one.id).await, (2..62).collect::<Vec<i64>>());
+    let rejects = told(&harness, one.id).await;
     assert!(rejects.iter().all(|(line, first, differs)| *first == line - 60 && differs == &["debtAmount"]));
 
-    let rows = receipt(&mill, other.id).await;
+    let rows = receipt(&harness, other.id).await;
     let mut conflicting = 0;
-    for (line, first, differs) in told(&mill, other.id).await {
+    for (line, first, differs) in told(&harness, other.id).await {
         assert_eq!((first, differs.is_empty()), (line, line % 2 == 0), "line {line}");
         conflicting += i64::from(!differs.is_empty());
     }
@@ -289,38 +293,38 @@ async fn what_counts_at_the_end_is_compared_also_with_the_lines_of_a_file_that_w
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_that_lost_to_a_file_that_broke_off_are_compared_with_those_that_took_its_place() {
-    let mill = Mill::new(1_000).await;
+    let harness = Harness::new(1_000).await;
     let stop = CancellationToken::new();
-    let worker = mill.start(2, &stop);
-    let (frames, first) = half(&mill).await;
+    let worker = harness.start(2, &stop);
+    let (frames, first) = half(&harness).await;
     // The second half says what the broken file said, and not what the first half says.
     let lines = |amount: &str| (0..100).map(|key| debt(key, amount)).collect::<String>();
-    let second = mill.accept(format!("{HEADER}{}{}", lines("200"), lines("100.50"))).await;
-    mill.until(second.id, |second| second.chunks.done == second.chunks.total).await;
+    let second = harness.accept(format!("{HEADER}{}{}", lines("200"), lines("100.50"))).await;
+    harness.until(second.id, |second| second.chunks.done == second.chunks.total).await;
     frames.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
     first.await.unwrap().unwrap_err();
-    let second = mill.ended(second.id).await;
+    let second = harness.ended(second.id).await;
     stop.cancel();
     worker.await.unwrap().unwrap();
     let rows = Rows { read: 200, accepted: 100, rejected: 0, duplicate: 100, conflicting_duplicate: 100 };
-    assert_eq!((second.state, receipt(&mill, second.id).await), (State::Completed, rows));
-    let rejects = told(&mill, second.id).await;
+    assert_eq!((second.state, receipt(&harness, second.id).await), (State::Completed, rows));
+    let rejects = told(&harness, second.id).await;
     assert!(rejects.iter().all(|(line, first, differs)| *first == line - 100 && differs == &["debtAmount"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_told_stays_when_the_file_of_the_row_is_undone_and_a_resend_tells_anew() {
-    let mill = Mill::new(1 << 20).await;
-    let first = mill.grind(format!("{HEADER}{}", debt(1, "100"))).await;
+    let harness = Harness::new(1 << 20).await;
+    let first = harness.run_file(format!("{HEADER}{}", debt(1, "100"))).await;
     let text = format!("{HEADER}{}{}", debt(1, "200"), debt(1, "100"));
-    let second = mill.grind(&text).await;
-    let before = told(&mill, second.id).await;
+    let second = harness.run_file(&text).await;
+    let before = told(&harness, second.id).await;
     assert_eq!(before, expected(&[(2, 2, &["debtAmount"]), (3, 2, &[])]));
-    mill.uploads.remove(mill.client_id, first.id).await.unwrap();
-    mill.drain().await;
-    assert_eq!(told(&mill, second.id).await, before);
-    let again = mill.grind(&text).await;
+    harness.uploads.remove(harness.client_id, first.id).await.unwrap();
+    harness.drain().await;
+    assert_eq!(told(&harness, second.id).await, before);
+    let again = harness.run_file(&text).await;
     let rows = Rows { read: 2, accepted: 1, rejected: 0, duplicate: 1, conflicting_duplicate: 1 };
     assert_eq!((again.state, again.rows), (State::Completed, rows));
-    assert_eq!(told(&mill, again.id).await, expected(&[(3, 2, &["debtAmount"])]));
+    assert_eq!(told(&harness, again.id).await, expected(&[(3, 2, &["debtAmount"])]));
 }

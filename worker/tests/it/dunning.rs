@@ -20,7 +20,7 @@ use jiff::{
 };
 use uuid::Uuid;
 
-use crate::mill::{HEADER, Mill};
+use crate::harness::{HEADER, Harness};
 
 const ZONE: &str = "America/Sao_Paulo";
 
@@ -36,7 +36,7 @@ fn debts(due: &[Date]) -> String {
 }
 
 struct Town {
-    mill: Mill,
+    harness: Harness,
     clock: Clock,
     server: SmtpServer,
 }
@@ -44,15 +44,15 @@ struct Town {
 impl Town {
     /// Bills that were made on November 1st.
     async fn billed(due: &[Date]) -> Self {
-        let (mut mill, server) = (Mill::new(10_000).await, SmtpServer::start().await);
-        let clock = Clock::install(&mill.stack.pool).await;
-        mill.post_to(&server);
-        mill.set(settings()).await;
-        let town = Self { mill, clock, server };
+        let (mut harness, server) = (Harness::new(10_000).await, SmtpServer::start().await);
+        let clock = Clock::install(&harness.stack.pool).await;
+        harness.post_to(&server);
+        harness.set(settings()).await;
+        let town = Self { harness, clock, server };
         town.at(date(2026, 11, 1), 12, 0).await;
-        town.mill.grind(debts(due)).await;
-        town.mill.begin(Cause::Request, false).await;
-        town.mill.drain().await;
+        town.harness.run_file(debts(due)).await;
+        town.harness.begin(Cause::Request, false).await;
+        town.harness.drain().await;
         assert_eq!(town.server.count(), due.len());
         town
     }
@@ -65,9 +65,9 @@ impl Town {
     async fn day(&self, day: Date) {
         for (hour, minute) in [(8, 59), (9, 1)] {
             self.at(day, hour, minute).await;
-            self.mill.enqueue(&DunningTick {}).await;
-            self.mill.enqueue(&DunningTick {}).await;
-            self.mill.drain().await;
+            self.harness.enqueue(&DunningTick {}).await;
+            self.harness.enqueue(&DunningTick {}).await;
+            self.harness.drain().await;
         }
     }
 
@@ -85,7 +85,7 @@ impl Town {
              from mails where kind <> 'bill_new' order by sent_at",
         )
         .bind(ZONE)
-        .fetch_all(&self.mill.stack.pool)
+        .fetch_all(&self.harness.stack.pool)
         .await
         .unwrap();
         let mut steps = BTreeMap::<_, Vec<_>>::new();
@@ -104,16 +104,16 @@ impl Town {
             paid_at: self.clock.now().await,
             paid_by: "Ana".into(),
         };
-        payments::record(&mut self.mill.stack.pool.acquire().await.unwrap(), self.mill.client_id, &notice)
+        payments::record(&mut self.harness.stack.pool.acquire().await.unwrap(), self.harness.client_id, &notice)
             .await
             .unwrap();
     }
 
     async fn cancel(&self, payer: u128) {
-        let pool = &self.mill.stack.pool;
+        let pool = &self.harness.stack.pool;
         let number = sqlx::query_scalar("select number from bills where debt_id = $1").bind(Uuid::from_u128(payer));
         let number = number.fetch_one(pool).await.unwrap();
-        assert!(bills::cancel(pool, BillId { client_id: self.mill.client_id, number }).await.unwrap());
+        assert!(bills::cancel(pool, BillId { client_id: self.harness.client_id, number }).await.unwrap());
     }
 
     /// What the server has taken, it has taken once.
@@ -144,11 +144,15 @@ async fn each_step_of_an_unpaid_bill_is_mailed_once_on_its_day() {
     ]);
     assert_eq!(town.steps().await, wanted);
     town.assert_once();
-    let left = town.mill.count("select count(*) from bill_days where next_on is not null").await;
+    let left = town.harness.count("select count(*) from bill_days where next_on is not null").await;
     assert_eq!(left, 1, "only the last one has a step to come");
-    town.mill.begin(Cause::Request, false).await;
-    town.mill.drain().await;
-    assert_eq!(town.mill.count("select count(*) from bills").await, 5, "a cancelled bill's debt is not billed again");
+    town.harness.begin(Cause::Request, false).await;
+    town.harness.drain().await;
+    assert_eq!(
+        town.harness.count("select count(*) from bills").await,
+        5,
+        "a cancelled bill's debt is not billed again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +174,7 @@ async fn it_is_looked_again_before_a_mail_goes_out_and_nothing_goes_twice() {
     town.cancel(2).await;
     // As after a tick whose jobs are run twice, and mails that had been put off.
     let slice = SendBills {
-        client_id: town.mill.client_id,
+        client_id: town.harness.client_id,
         kind: Kind::BillOverdue,
         from_number: 1,
         to_number: 3,
@@ -178,22 +182,22 @@ async fn it_is_looked_again_before_a_mail_goes_out_and_nothing_goes_twice() {
         payable_on: Some(november(10)),
     };
     let single = |number| SendMail {
-        client_id: town.mill.client_id,
+        client_id: town.harness.client_id,
         kind: Kind::BillOverdue,
-        reference: format!("{}/7", gristmill_billing::BillId { client_id: town.mill.client_id, number }),
+        reference: format!("{}/7", gristmill_billing::BillId { client_id: town.harness.client_id, number }),
     };
     for _ in 0..2 {
-        town.mill.enqueue(&slice).await;
+        town.harness.enqueue(&slice).await;
         for number in 1..=3 {
-            town.mill.enqueue(&single(number)).await;
+            town.harness.enqueue(&single(number)).await;
         }
     }
     let other_day = SendBills { step: Some(1), payable_on: Some(november(16)), ..slice };
-    town.mill.enqueue(&other_day).await;
+    town.harness.enqueue(&other_day).await;
     for _ in 0..100 {
-        town.mill.drain().await;
+        town.harness.drain().await;
         town.clock.advance(std::time::Duration::from_secs(10)).await;
-        if town.mill.count("select count(*) from jobs where finished_at is null").await == 0 {
+        if town.harness.count("select count(*) from jobs where finished_at is null").await == 0 {
             break;
         }
     }
@@ -207,9 +211,9 @@ async fn new_settings_are_for_what_is_to_come() {
     town.days(november(11), november(17)).await;
     town.at(november(20), 12, 0).await;
     let new = Settings { overdue_days: vec![1, 8, 12], ..settings() };
-    let mut conn = town.mill.stack.pool.acquire().await.unwrap();
-    settings::put(&mut *conn, town.mill.client_id, &new).await.unwrap();
-    dunning::rearrange(&mut conn, town.mill.client_id, &new).await.unwrap();
+    let mut conn = town.harness.stack.pool.acquire().await.unwrap();
+    settings::put(&mut *conn, town.harness.client_id, &new).await.unwrap();
+    dunning::rearrange(&mut conn, town.harness.client_id, &new).await.unwrap();
     drop(conn);
     town.days(november(20), november(23)).await;
     let step = |name: &str, day| (name.to_owned(), november(day));
@@ -220,7 +224,7 @@ async fn new_settings_are_for_what_is_to_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn samples_dun_nobody() {
     let town = Town::billed(&[november(10)]).await;
-    town.mill.set(Settings { issuer: serde_json::json!({}), ..settings() }).await;
+    town.harness.set(Settings { issuer: serde_json::json!({}), ..settings() }).await;
     town.days(november(10), november(12)).await;
     assert_eq!(town.steps().await, BTreeMap::new());
 }

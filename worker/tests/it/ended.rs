@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
 use crate::{
-    mill::{Mill, file, mailer},
+    harness::{Harness, file, mailer},
     webhooks::{OK, Sink},
 };
 
@@ -50,7 +50,7 @@ async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
     tokio::time::timeout(Duration::from_secs(90), wait).await.expect(what);
 }
 
-impl Mill {
+impl Harness {
     /// A scheduler, as long as it is held.
     fn schedule(&self) -> AbortOnDropHandle<()> {
         let env = gristmill_scheduler::Env {
@@ -112,50 +112,52 @@ fn is_told(reason: &str, how: End) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_ends_and_is_replayed_once() {
-    let mill = Mill::new(1_000).await;
+    let harness = Harness::new(1_000).await;
     let sink = Sink::new(|_| OK).await;
-    let (hook, _) = mill.hook(&sink.url, &[EventType::NormalizationCompleted]).await;
-    let _scheduler = mill.schedule();
+    let (hook, _) = harness.hook(&sink.url, &[EventType::NormalizationCompleted]).await;
+    let _scheduler = harness.schedule();
     let newest =
-        async || -> Delivery { deliveries::list(&mill.stack.pool, hook.id, None, None, 1).await.unwrap().remove(0) };
+        async || -> Delivery { deliveries::list(&harness.stack.pool, hook.id, None, None, 1).await.unwrap().remove(0) };
     for (n, how) in ENDS.into_iter().enumerate() {
         let merchant = Merchant { name: "A".into(), rule: None, score: None, category: None, wikidata_id: None };
         let event = Event::NormalizationCompleted(NormalizationCompleted { request_id: Uuid::now_v7(), merchant });
         // Entered and not pushed: nobody runs it meanwhile.
-        let mut conn = mill.stack.pool.acquire().await.unwrap();
-        assert!(!publish(&mut conn, &mill.env.queue, mill.client_id, &event).await.unwrap().is_empty());
-        let job = mill.end_job("webhooks.deliver", how).await;
+        let mut conn = harness.stack.pool.acquire().await.unwrap();
+        assert!(!publish(&mut conn, &harness.env.queue, harness.client_id, &event).await.unwrap().is_empty());
+        let job = harness.end_job("webhooks.deliver", how).await;
         until("the delivery to end", async || newest().await.state != State::Pending).await;
         let ended = newest().await;
         assert_eq!(ended.state, if let End::Died = how { State::Failed } else { State::Cancelled });
         assert!(is_told(ended.attempts[0].error.as_deref().unwrap(), how), "{ended:?}");
-        mill.run_again(job).await;
+        harness.run_again(job).await;
         assert_eq!((sink.calls().len(), newest().await.state), (n, ended.state), "it has ended: a replay sends it");
-        let again = deliveries::replay(&mut conn, &mill.env.queue, mill.client_id, hook.id, ended.id).await.unwrap();
+        let again =
+            deliveries::replay(&mut conn, &harness.env.queue, harness.client_id, hook.id, ended.id).await.unwrap();
         let Replayed::Again(jobs) = again else { panic!("{again:?}") };
-        mill.env.queue.push(jobs).await;
-        mill.drain().await;
+        harness.env.queue.push(jobs).await;
+        harness.drain().await;
         assert_eq!((sink.calls().len(), newest().await.state), (n + 1, State::Delivered));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_fails_and_is_told_once() {
-    let mill = Mill::new(1_000).await;
+    let harness = Harness::new(1_000).await;
     let sink = Sink::new(|_| OK).await;
-    mill.hook(&sink.url, &[EventType::NormalizationCompleted]).await;
-    let _scheduler = mill.schedule();
+    harness.hook(&sink.url, &[EventType::NormalizationCompleted]).await;
+    let _scheduler = harness.schedule();
     for (n, how) in ENDS.into_iter().enumerate() {
-        let mut conn = mill.stack.pool.acquire().await.unwrap();
+        let mut conn = harness.stack.pool.acquire().await.unwrap();
         let new = New { date: date(2021, 4, 1), description: "NETFLIX".into(), amount_minor: 1_299, currency: None };
-        let made = requests::create(&mut conn, &mill.env.queue, mill.client_id, &[new], Vec::new()).await.unwrap();
+        let made =
+            requests::create(&mut conn, &harness.env.queue, harness.client_id, &[new], Vec::new()).await.unwrap();
         let id = made.0[0];
-        let job = mill.end_job("normalizations.normalize", how).await;
-        let find = async || requests::find(&mill.stack.pool, id).await.unwrap().unwrap();
+        let job = harness.end_job("normalizations.normalize", how).await;
+        let find = async || requests::find(&harness.stack.pool, id).await.unwrap().unwrap();
         until("the request to fail", async || find().await.state == RequestState::Failed).await;
         let failed = find().await;
         assert!(is_told(failed.detail.as_deref().unwrap(), how) && failed.completed_at.is_some(), "{failed:?}");
-        mill.run_again(job).await;
+        harness.run_again(job).await;
         assert_eq!(find().await.state, RequestState::Failed, "it was told to have failed");
         let calls = sink.calls();
         assert_eq!(calls.len(), n + 1);
@@ -165,67 +167,67 @@ async fn a_request_fails_and_is_told_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_fails_and_is_sent_once_when_its_job_is_run_again() {
-    let mut mill = Mill::new(1_000).await;
-    mill.set(Settings { operator_email: Some("ops@example.com".into()), ..Settings::default() }).await;
-    let upload = mill.grind(file(0..3)).await;
-    let kept = mill.env.mailer.clone();
+    let mut harness = Harness::new(1_000).await;
+    harness.set(Settings { operator_email: Some("ops@example.com".into()), ..Settings::default() }).await;
+    let upload = harness.run_file(file(0..3)).await;
+    let kept = harness.env.mailer.clone();
     // Nobody listens there.
     let nowhere = MailConfig { smtp_url: Some("smtp://127.0.0.1:1".to_owned().into()), ..MailConfig::default() };
-    mill.env.mailer = mailer(&mill.stack, &nowhere);
+    harness.env.mailer = mailer(&harness.stack, &nowhere);
     let stop = CancellationToken::new();
-    let worker = mill.start(1, &stop);
+    let worker = harness.start(1, &stop);
     let reference = upload.id.to_string();
-    mill.enqueue(&SendMail { client_id: mill.client_id, kind: Kind::UploadFailed, reference }).await;
+    harness.enqueue(&SendMail { client_id: harness.client_id, kind: Kind::UploadFailed, reference }).await;
     let mail = async || -> Option<(String, Option<String>)> {
         let of = "select state, last_error from mails where kind = 'upload_failed' and claimed_by is null";
-        sqlx::query_as(of).fetch_optional(&mill.stack.pool).await.unwrap()
+        sqlx::query_as(of).fetch_optional(&harness.stack.pool).await.unwrap()
     };
     until("an attempt", async || mail().await.is_some_and(|(_, error)| error.is_some())).await;
     stop.cancel();
     worker.await.unwrap().unwrap();
-    let job = mill.end_job("mail.send", End::Cancelled).await;
-    let scheduler = mill.schedule();
+    let job = harness.end_job("mail.send", End::Cancelled).await;
+    let scheduler = harness.schedule();
     until("the mail to fail", async || mail().await.is_some_and(|(state, _)| state == "failed")).await;
     assert!(is_told(&mail().await.unwrap().1.unwrap(), End::Cancelled));
     drop(scheduler);
-    mill.env.mailer = kept;
-    mill.run_again(job).await;
+    harness.env.mailer = kept;
+    harness.run_again(job).await;
     let sent = "select count(*) from mails where kind = 'upload_failed' and state = 'sent'";
-    assert_eq!(mill.count(sent).await, 1);
+    assert_eq!(harness.count(sent).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mails_that_were_never_begun_are_failed_ones() {
     for how in ENDS {
-        let mill = Mill::new(2_000).await;
-        mill.set(Settings { operator_email: Some("ops@example.com".into()), ..Settings::default() }).await;
-        let upload = mill.grind(&file(0..4)).await;
-        mill.bill(false).await;
+        let harness = Harness::new(2_000).await;
+        harness.set(Settings { operator_email: Some("ops@example.com".into()), ..Settings::default() }).await;
+        let upload = harness.run_file(&file(0..4)).await;
+        harness.bill(false).await;
         // As if the run's mails had not been sent yet; one bill was withdrawn, so it has none, and one mail has gone out.
         sqlx::raw_sql(
             "delete from mails where ref <> (select min(ref) from mails where kind = 'bill_new') or kind <> 'bill_new';
              delete from jobs where queue = 'mail';
              update bills set state = 'cancelled' where number = 3",
         )
-        .execute(&mill.stack.pool)
+        .execute(&harness.stack.pool)
         .await
         .unwrap();
         let failed = async || -> Vec<(String, String, i32)> {
             sqlx::query_as("select kind, last_error, attempts from mails where state = 'failed' order by kind")
-                .fetch_all(&mill.stack.pool)
+                .fetch_all(&harness.stack.pool)
                 .await
                 .unwrap()
         };
         // Entered and not pushed: nobody runs them meanwhile.
-        let mut conn = mill.stack.pool.acquire().await.unwrap();
-        let (client_id, from_number, to_number, step, payable_on) = (mill.client_id, 1, 4, None, None);
+        let mut conn = harness.stack.pool.acquire().await.unwrap();
+        let (client_id, from_number, to_number, step, payable_on) = (harness.client_id, 1, 4, None, None);
         let bills = SendBills { client_id, kind: Kind::BillNew, from_number, to_number, step, payable_on };
         let one = SendMail { client_id, kind: Kind::UploadCompleted, reference: upload.id.to_string() };
-        assert!(!mill.env.queue.enqueue(&mut conn, &bills, &Options::default()).await.unwrap().is_empty());
-        assert!(!mill.env.queue.enqueue(&mut conn, &one, &Options::default()).await.unwrap().is_empty());
-        let ended = [mill.end_job("mail.bills", how).await, mill.end_job("mail.send", how).await];
-        let (stop, scheduler) = (CancellationToken::new(), mill.schedule());
-        let worker = mill.start(2, &stop);
+        assert!(!harness.env.queue.enqueue(&mut conn, &bills, &Options::default()).await.unwrap().is_empty());
+        assert!(!harness.env.queue.enqueue(&mut conn, &one, &Options::default()).await.unwrap().is_empty());
+        let ended = [harness.end_job("mail.bills", how).await, harness.end_job("mail.send", how).await];
+        let (stop, scheduler) = (CancellationToken::new(), harness.schedule());
+        let worker = harness.start(2, &stop);
         until("the mails to fail", async || failed().await.len() == 3).await;
         stop.cancel();
         worker.await.unwrap().unwrap();
@@ -237,104 +239,104 @@ async fn mails_that_were_never_begun_are_failed_ones() {
         }
         // Run again all the same, each is sent once.
         for id in ended {
-            mill.run_again(id).await;
+            harness.run_again(id).await;
         }
-        assert_eq!(mill.count("select count(*) from mails where state = 'sent'").await, 4);
-        assert_eq!(mill.count("select count(*) from mails").await, 4);
+        assert_eq!(harness.count("select count(*) from mails where state = 'sent'").await, 4);
+        assert_eq!(harness.count("select count(*) from mails").await, 4);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_says_what_it_has_not_told() {
-    let mill = Mill::new(2_000).await;
-    mill.grind(&file(0..3)).await;
-    let run = mill.bill(false).await;
+    let harness = Harness::new(2_000).await;
+    harness.run_file(&file(0..3)).await;
+    let run = harness.bill(false).await;
     let sink = Sink::new(|_| OK).await;
-    mill.hook(&sink.url, &[EventType::BillCreated]).await;
-    let (client_id, from_number, to_number) = (mill.client_id, 1, 3);
-    let _scheduler = mill.schedule();
+    harness.hook(&sink.url, &[EventType::BillCreated]).await;
+    let (client_id, from_number, to_number) = (harness.client_id, 1, 3);
+    let _scheduler = harness.schedule();
     let told = async |what: &'static str| {
-        mill.run_now(run.id).await.detail.is_some_and(|detail| detail.contains(what) && detail.contains("1 to 3"))
+        harness.run_now(run.id).await.detail.is_some_and(|detail| detail.contains(what) && detail.contains("1 to 3"))
     };
     // Entered and not pushed: nobody runs them meanwhile.
-    let mut conn = mill.stack.pool.acquire().await.unwrap();
+    let mut conn = harness.stack.pool.acquire().await.unwrap();
     let announce = AnnounceBills { client_id, from_number, to_number };
-    assert!(!mill.env.queue.enqueue(&mut conn, &announce, &Options::default()).await.unwrap().is_empty());
-    let job = mill.end_job("webhooks.announce_bills", End::Cancelled).await;
+    assert!(!harness.env.queue.enqueue(&mut conn, &announce, &Options::default()).await.unwrap().is_empty());
+    let job = harness.end_job("webhooks.announce_bills", End::Cancelled).await;
     until("the run to say so", async || told("announced").await).await;
-    mill.run_again(job).await;
+    harness.run_again(job).await;
     assert_eq!(sink.calls().len(), 3);
     let (kind, step, payable_on) = (Kind::BillNew, None, None);
     let mails = SendBills { client_id, kind, from_number, to_number, step, payable_on };
-    assert!(!mill.env.queue.enqueue(&mut conn, &mails, &Options::default()).await.unwrap().is_empty());
-    let job = mill.end_job("mail.bills", End::Died).await;
+    assert!(!harness.env.queue.enqueue(&mut conn, &mails, &Options::default()).await.unwrap().is_empty());
+    let job = harness.end_job("mail.bills", End::Died).await;
     until("the run to say so", async || told("mailed").await).await;
-    mill.run_again(job).await;
+    harness.run_again(job).await;
     let sent = "select count(*) from mails where kind = 'bill_new' and state = 'sent'";
-    assert_eq!(mill.count(sent).await, 3, "each once");
+    assert_eq!(harness.count(sent).await, 3, "each once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_cannot_be_planned_fails_and_the_next_one_bills() {
     for (dry_run, how) in [(false, End::Cancelled), (false, End::Died), (true, End::Died)] {
-        let mill = Mill::new(2_000).await;
-        mill.grind(&file(0..30)).await;
-        let mut conn = mill.stack.pool.acquire().await.unwrap();
-        let made = runs::create(&mut conn, &mill.env.queue, mill.client_id, Cause::Request, dry_run, 0).await;
+        let harness = Harness::new(2_000).await;
+        harness.run_file(&file(0..30)).await;
+        let mut conn = harness.stack.pool.acquire().await.unwrap();
+        let made = runs::create(&mut conn, &harness.env.queue, harness.client_id, Cause::Request, dry_run, 0).await;
         let run = made.unwrap().0.id;
-        let job = mill.end_job("billing.plan", how).await;
+        let job = harness.end_job("billing.plan", how).await;
         let stop = CancellationToken::new();
-        let (scheduler, worker) = (mill.schedule(), mill.start(2, &stop));
-        until("the run to fail", async || mill.run_now(run).await.state == RunState::Failed).await;
+        let (scheduler, worker) = (harness.schedule(), harness.start(2, &stop));
+        until("the run to fail", async || harness.run_now(run).await.state == RunState::Failed).await;
         stop.cancel();
         worker.await.unwrap().unwrap();
         drop(scheduler);
-        let detail = mill.run_now(run).await.detail.unwrap();
+        let detail = harness.run_now(run).await.detail.unwrap();
         assert!(detail.contains("billing.plan") && is_told(&detail, how), "{detail}");
-        mill.run_again(job).await;
-        assert_eq!(mill.run_now(run).await.state, RunState::Failed);
-        assert_eq!(mill.count("select count(*) from bills").await, 0);
-        assert_eq!(mill.bill(false).await.bills, 30, "it waits for none before it");
+        harness.run_again(job).await;
+        assert_eq!(harness.run_now(run).await.state, RunState::Failed);
+        assert_eq!(harness.count("select count(*) from bills").await, 0);
+        assert_eq!(harness.bill(false).await.bills, 30, "it waits for none before it");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_cannot_be_closed_fails_with_its_bills_and_nothing_is_billed_twice() {
     for how in [End::Cancelled, End::Died] {
-        let mill = Mill::new(2_000).await;
-        mill.grind(&file(0..30)).await;
+        let harness = Harness::new(2_000).await;
+        harness.run_file(&file(0..30)).await;
         sqlx::raw_sql(
             "create function refuse() returns trigger language plpgsql as $$ begin raise 'not closed'; end $$;
              create trigger refuse before update on billing_runs for each row
              when (new.state = 'completed') execute function refuse()",
         )
-        .execute(&mill.stack.pool)
+        .execute(&harness.stack.pool)
         .await
         .unwrap();
         let stop = CancellationToken::new();
-        let worker = mill.start(2, &stop);
-        let run = mill.begin(Cause::Request, false).await;
+        let worker = harness.start(2, &stop);
+        let run = harness.begin(Cause::Request, false).await;
         let tried = "select count(*) from jobs where name = 'billing.close' and last_error is not null";
-        until("an attempt to close it", async || mill.count(tried).await == 1).await;
+        until("an attempt to close it", async || harness.count(tried).await == 1).await;
         stop.cancel();
         worker.await.unwrap().unwrap();
-        let job = mill.end_job("billing.close", how).await;
-        sqlx::raw_sql("drop trigger refuse on billing_runs").execute(&mill.stack.pool).await.unwrap();
+        let job = harness.end_job("billing.close", how).await;
+        sqlx::raw_sql("drop trigger refuse on billing_runs").execute(&harness.stack.pool).await.unwrap();
         let stop = CancellationToken::new();
-        let (scheduler, worker) = (mill.schedule(), mill.start(2, &stop));
-        until("the run to fail", async || mill.run_now(run).await.state == RunState::Failed).await;
+        let (scheduler, worker) = (harness.schedule(), harness.start(2, &stop));
+        until("the run to fail", async || harness.run_now(run).await.state == RunState::Failed).await;
         stop.cancel();
         worker.await.unwrap().unwrap();
         drop(scheduler);
-        mill.drain().await;
-        let failed = mill.run_now(run).await;
+        harness.drain().await;
+        let failed = harness.run_now(run).await;
         assert_eq!((failed.bills, failed.mails), (30, Some(30)), "{failed:?}");
         assert!(failed.detail.as_ref().is_some_and(|detail| detail.contains("billing.close")), "{failed:?}");
-        mill.run_again(job).await;
-        assert_eq!(mill.run_now(run).await.state, RunState::Failed);
-        let again = mill.bill(false).await;
+        harness.run_again(job).await;
+        assert_eq!(harness.run_now(run).await.state, RunState::Failed);
+        let again = harness.bill(false).await;
         assert_eq!((again.state, again.bills), (RunState::Completed, 0));
-        assert_eq!(mill.count("select count(*) from bills").await, 30);
-        assert_eq!(mill.count("select count(*) from mails where kind = 'bill_new'").await, 30);
+        assert_eq!(harness.count("select count(*) from bills").await, 30);
+        assert_eq!(harness.count("select count(*) from mails where kind = 'bill_new'").await, 30);
     }
 }

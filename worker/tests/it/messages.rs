@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::mill::{self, Mill};
+use crate::harness::{self, Harness};
 
 const CSV: &str = "id,timestamp,text,report_id\n\
     1,2024-04-29T02:08:29.375Z,Are there any restrictions on alterations or improvements?,\n\
@@ -30,20 +30,20 @@ const NDJSON: &str = "{\"id\":1,\"timestamp\":\"2024-04-29T02:08:29.375Z\",\"tex
     {\"id\":4,\"timestamp\":\"yesterday\",\"text\":\"x\"}\n\
     {\"id\":5,\"timestamp\":\"2024-04-29T07:27:34Z\",\"text\":\"A man, a plan\",\"report_id\":\"\"}";
 
-fn new(mill: &Mill, policy: Policy) -> NewUpload {
-    NewUpload { kind: Kind::Messages, ..mill.new_upload(policy) }
+fn new(harness: &Harness, policy: Policy) -> NewUpload {
+    NewUpload { kind: Kind::Messages, ..harness.new_upload(policy) }
 }
 
-async fn grind(mill: &Mill, file: &str) -> Upload {
-    let Received::Accepted(upload) = mill.receive(new(mill, Policy::Partial), file).await.unwrap() else {
+async fn run_file(harness: &Harness, file: &str) -> Upload {
+    let Received::Accepted(upload) = harness.receive(new(harness, Policy::Partial), file).await.unwrap() else {
         panic!("not taken")
     };
-    mill.drain().await;
-    mill.find(upload.id).await
+    harness.drain().await;
+    harness.find(upload.id).await
 }
 
 /// Message, report and credits, as `/v1/usage` shows them.
-async fn usage(mill: &Mill, client_id: i32) -> Vec<(String, Option<String>, String)> {
+async fn usage(harness: &Harness, client_id: i32) -> Vec<(String, Option<String>, String)> {
     let rows: Vec<(String, Option<String>, i64)> = sqlx::query_as(
         "select m.id, r.name, coalesce(r.credit_cost, m.text_credits) from messages m
          left join upload_reports r on r.upload_id = m.upload_id and r.report_id = m.report_id
@@ -51,7 +51,7 @@ async fn usage(mill: &Mill, client_id: i32) -> Vec<(String, Option<String>, Stri
          order by m.sent_at, m.id",
     )
     .bind(client_id)
-    .fetch_all(&mill.stack.pool)
+    .fetch_all(&harness.stack.pool)
     .await
     .unwrap();
     rows.into_iter()
@@ -63,28 +63,28 @@ fn used(expected: &[(&str, Option<&str>, &str)]) -> Vec<(String, Option<String>,
     expected.iter().map(|(id, name, credits)| ((*id).into(), name.map(str::to_owned), (*credits).into())).collect()
 }
 
-async fn put(mill: &Mill, id: &str, name: &str, twentieths: i64) {
+async fn put(harness: &Harness, id: &str, name: &str, twentieths: i64) {
     sqlx::query(
         "insert into reports (client_id, id, source, name, credit_cost) values ($1, $2, 'client', $3, $4)
          on conflict (client_id, id) do update set source = 'client', name = $3, credit_cost = $4",
     )
-    .bind(mill.client_id)
+    .bind(harness.client_id)
     .bind(id)
     .bind(name)
     .bind(twentieths)
-    .execute(&mill.stack.pool)
+    .execute(&harness.stack.pool)
     .await
     .unwrap();
 }
 
-async fn ask_upstream(mill: &Mill, url: &str, max_age: i32) {
+async fn ask_upstream(harness: &Harness, url: &str, max_age: i32) {
     let settings = Settings {
         reports_url: Some(format!("{url}/reports/{{id}}")),
         reports_max_age: max_age,
         ..Settings::default()
     };
     assert_eq!(settings.faults(), []);
-    settings::put(&mill.stack.pool, mill.client_id, &settings).await.unwrap();
+    settings::put(&harness.stack.pool, harness.client_id, &settings).await.unwrap();
 }
 
 /// What `Upstream` answers a path for the n-th time, from 0: a status and a body.
@@ -141,101 +141,106 @@ async fn csv_and_lines_of_json_give_the_same_usage() {
     let expected =
         used(&[("3", None, "2.9"), ("2", Some("Tenant Obligations"), "79.5"), ("1", None, "5.2"), ("5", None, "1")]);
     for (file, chunk_bytes) in [(CSV, 1 << 20), (NDJSON, 1 << 20), (CSV, 60), (NDJSON, 60)] {
-        let mill = Mill::new(chunk_bytes).await;
-        put(&mill, "5392", "Tenant Obligations", 1590).await;
-        let upload = grind(&mill, file).await;
+        let harness = Harness::new(chunk_bytes).await;
+        put(&harness, "5392", "Tenant Obligations", 1590).await;
+        let upload = run_file(&harness, file).await;
         let rows = upload.rows;
         assert_eq!(
             (upload.state, rows.read, rows.accepted, rows.rejected, rows.duplicate),
             (State::Completed, 6, 4, 1, 1)
         );
-        let rejects = mill.rejects(upload.id).await;
+        let rejects = harness.rejects(upload.id).await;
         let shown: Vec<_> =
             rejects.iter().map(|reject| (reject.code.as_str(), reject.column_name.as_deref())).collect();
         assert_eq!(shown, [("duplicate", Some("id")), ("bad_timestamp", Some("timestamp"))]);
-        assert_eq!(usage(&mill, mill.client_id).await, expected);
+        assert_eq!(usage(&harness, harness.client_id).await, expected);
     }
 }
 
 #[tokio::test]
 async fn what_a_report_costs_is_fixed_when_its_upload_meets_it() {
-    let mill = Mill::new(1 << 20).await;
-    put(&mill, "r", "First", 20).await;
+    let harness = Harness::new(1 << 20).await;
+    put(&harness, "r", "First", 20).await;
     let line = |id: u32, report: &str| format!("{id},2024-04-29T00:00:0{id}Z,Hello world,{report}\n");
     let header = "id,timestamp,text,report_id\n";
-    let first = grind(&mill, &format!("{header}{}{}", line(1, "r"), line(2, "later"))).await;
-    put(&mill, "r", "Second", 40).await;
-    put(&mill, "later", "Later", 60).await;
-    grind(&mill, &format!("{header}{}{}{}", line(1, "r"), line(3, "r"), line(4, "later"))).await;
+    let first = run_file(&harness, &format!("{header}{}{}", line(1, "r"), line(2, "later"))).await;
+    put(&harness, "r", "Second", 40).await;
+    put(&harness, "later", "Later", 60).await;
+    run_file(&harness, &format!("{header}{}{}{}", line(1, "r"), line(3, "r"), line(4, "later"))).await;
     let expected = [("1", Some("First"), "1"), ("2", None, "1"), ("3", Some("Second"), "2"), ("4", Some("Later"), "3")];
-    assert_eq!(usage(&mill, mill.client_id).await, used(&expected));
+    assert_eq!(usage(&harness, harness.client_id).await, used(&expected));
 
-    let other = mill::client(&mill.stack, "other").await;
-    assert_eq!(usage(&mill, other).await, []);
-    let strange = NewUpload { client_id: other, ..new(&mill, Policy::Partial) };
-    let Received::Accepted(theirs) = mill.receive(strange, format!("{header}{}", line(1, "r"))).await.unwrap() else {
+    let other = harness::client(&harness.stack, "other").await;
+    assert_eq!(usage(&harness, other).await, []);
+    let strange = NewUpload { client_id: other, ..new(&harness, Policy::Partial) };
+    let Received::Accepted(theirs) = harness.receive(strange, format!("{header}{}", line(1, "r"))).await.unwrap()
+    else {
         panic!("not taken")
     };
-    mill.drain().await;
-    assert_eq!(mill.find(theirs.id).await.rows.accepted, 1, "ids are the client's own");
-    assert_eq!(usage(&mill, other).await, used(&[("1", None, "1")]), "another client's report is unknown");
+    harness.drain().await;
+    assert_eq!(harness.find(theirs.id).await.rows.accepted, 1, "ids are the client's own");
+    assert_eq!(usage(&harness, other).await, used(&[("1", None, "1")]), "another client's report is unknown");
 
-    assert!(matches!(mill.uploads.remove(mill.client_id, first.id).await.unwrap(), Removed::Undone(_)));
-    mill.drain().await;
-    assert_eq!(usage(&mill, mill.client_id).await, used(&expected[2..]));
-    let left =
-        mill.count("select count(*) from upload_reports where name = 'First' or report_id = 'later' and name is null");
+    assert!(matches!(harness.uploads.remove(harness.client_id, first.id).await.unwrap(), Removed::Undone(_)));
+    harness.drain().await;
+    assert_eq!(usage(&harness, harness.client_id).await, used(&expected[2..]));
+    let left = harness
+        .count("select count(*) from upload_reports where name = 'First' or report_id = 'later' and name is null");
     assert_eq!(left.await, 0);
 }
 
 #[tokio::test]
 async fn an_atomic_file_with_a_bad_row_costs_nothing() {
-    let mill = Mill::new(1 << 20).await;
-    let Received::Accepted(upload) = mill.receive(new(&mill, Policy::Atomic), NDJSON).await.unwrap() else {
+    let harness = Harness::new(1 << 20).await;
+    let Received::Accepted(upload) = harness.receive(new(&harness, Policy::Atomic), NDJSON).await.unwrap() else {
         panic!("not taken")
     };
-    mill.drain().await;
-    assert_eq!(mill.find(upload.id).await.reason.as_deref(), Some("rejected_rows"));
-    assert_eq!(usage(&mill, mill.client_id).await, []);
-    assert_eq!(mill.count("select count(*) from messages").await, 0);
-    assert_eq!(mill.count("select count(*) from upload_reports").await, 0);
+    harness.drain().await;
+    assert_eq!(harness.find(upload.id).await.reason.as_deref(), Some("rejected_rows"));
+    assert_eq!(usage(&harness, harness.client_id).await, []);
+    assert_eq!(harness.count("select count(*) from messages").await, 0);
+    assert_eq!(harness.count("select count(*) from upload_reports").await, 0);
 }
 
 #[tokio::test]
 async fn upstream_is_asked_once_for_what_is_not_known_here() {
-    let mill = Mill::new(60).await;
+    let harness = Harness::new(60).await;
     let upstream = Upstream::new(|path, _| match path {
         "/reports/5392" => (200, LEASES),
         _ => (404, "{}"),
     })
     .await;
-    ask_upstream(&mill, &upstream.url, 3_600).await;
-    put(&mill, "own", "Own", 5).await;
+    ask_upstream(&harness, &upstream.url, 3_600).await;
+    put(&harness, "own", "Own", 5).await;
     let upload =
-        grind(&mill, &format!("{CSV}6,2024-04-29T08:00:00Z,x,own\n7,2024-04-29T09:00:00Z,Hello world,..\n")).await;
+        run_file(&harness, &format!("{CSV}6,2024-04-29T08:00:00Z,x,own\n7,2024-04-29T09:00:00Z,Hello world,..\n"))
+            .await;
     assert_eq!((upload.state, upload.rows.accepted), (State::Completed, 6));
-    let found = usage(&mill, mill.client_id).await;
+    let found = usage(&harness, harness.client_id).await;
     assert_eq!(found[..3], used(&[("3", None, "2.9"), ("2", Some("Tenant Obligations"), "79.5"), ("1", None, "5.2")]));
     assert_eq!(found[4..], used(&[("6", Some("Own"), "0.25"), ("7", None, "1")]));
     assert_eq!(upstream.asked(), [("/reports/5392".to_owned(), 1), ("/reports/nobody%27s".to_owned(), 1)]);
 
     // Kept, that there is none as well, until it is too old.
-    grind(&mill, "id,timestamp,text,report_id\n8,2024-04-30T00:00:00Z,x,5392\n9,2024-04-30T00:00:00Z,x,nobody's\n")
-        .await;
+    run_file(
+        &harness,
+        "id,timestamp,text,report_id\n8,2024-04-30T00:00:00Z,x,5392\n9,2024-04-30T00:00:00Z,x,nobody's\n",
+    )
+    .await;
     assert_eq!(upstream.asked().iter().map(|asked| asked.1).sum::<u64>(), 2);
-    ask_upstream(&mill, &upstream.url, 0).await;
-    grind(&mill, "id,timestamp,text,report_id\n10,2024-04-30T00:00:00Z,x,5392\n").await;
+    ask_upstream(&harness, &upstream.url, 0).await;
+    run_file(&harness, "id,timestamp,text,report_id\n10,2024-04-30T00:00:00Z,x,5392\n").await;
     assert_eq!(upstream.asked()[0].1, 2);
 
     // Without an upstream what it said does not count any more.
-    settings::put(&mill.stack.pool, mill.client_id, &Settings::default()).await.unwrap();
-    grind(&mill, "id,timestamp,text,report_id\n11,2024-05-01T00:00:00Z,Hello world,5392\n").await;
-    assert_eq!(usage(&mill, mill.client_id).await.last().cloned(), used(&[("11", None, "1")]).pop());
+    settings::put(&harness.stack.pool, harness.client_id, &Settings::default()).await.unwrap();
+    run_file(&harness, "id,timestamp,text,report_id\n11,2024-05-01T00:00:00Z,Hello world,5392\n").await;
+    assert_eq!(usage(&harness, harness.client_id).await.last().cloned(), used(&[("11", None, "1")]).pop());
 }
 
 #[tokio::test]
 async fn an_upstream_that_fails_is_asked_again_and_nothing_is_guessed() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let upstream = Upstream::new(|path, nth| match (path, nth) {
         ("/reports/5392", 0) => (500, "oops"),
         ("/reports/5392", 1) => (200, "{\"name\":\"Too fine\",\"credit_cost\":0.01}"),
@@ -244,28 +249,28 @@ async fn an_upstream_that_fails_is_asked_again_and_nothing_is_guessed() {
         _ => (404, ""),
     })
     .await;
-    ask_upstream(&mill, &upstream.url, 3_600).await;
-    let Received::Accepted(upload) = mill.receive(new(&mill, Policy::Partial), NDJSON).await.unwrap() else {
+    ask_upstream(&harness, &upstream.url, 3_600).await;
+    let Received::Accepted(upload) = harness.receive(new(&harness, Policy::Partial), NDJSON).await.unwrap() else {
         panic!("not taken")
     };
     let mut errors = Vec::new();
     for _ in 0..3 {
-        mill.drain().await;
-        assert_eq!(mill.find(upload.id).await.state, State::Processing);
-        assert_eq!(mill.count("select count(*) from messages").await, 0);
+        harness.drain().await;
+        assert_eq!(harness.find(upload.id).await.state, State::Processing);
+        assert_eq!(harness.count("select count(*) from messages").await, 0);
         let error: Option<String> = sqlx::query_scalar("select last_error from jobs where state = 'scheduled'")
-            .fetch_one(&mill.stack.pool)
+            .fetch_one(&harness.stack.pool)
             .await
             .unwrap();
         errors.push(error.unwrap());
         sqlx::query("update jobs set run_at = now() where state = 'scheduled'")
-            .execute(&mill.stack.pool)
+            .execute(&harness.stack.pool)
             .await
             .unwrap();
     }
-    mill.drain().await;
-    assert_eq!(mill.find(upload.id).await.state, State::Completed);
-    assert_eq!(usage(&mill, mill.client_id).await[1], used(&[("2", Some("Tenant Obligations"), "79.5")])[0]);
+    harness.drain().await;
+    assert_eq!(harness.find(upload.id).await.state, State::Completed);
+    assert_eq!(usage(&harness, harness.client_id).await[1], used(&[("2", Some("Tenant Obligations"), "79.5")])[0]);
     for (error, said) in errors.iter().zip(["500", "multiple of 0.05", "302"]) {
         assert!(error.contains(said) && error.contains("report 5392"), "{error}");
     }
@@ -276,16 +281,16 @@ async fn an_upstream_that_fails_is_asked_again_and_nothing_is_guessed() {
 
 #[tokio::test]
 async fn a_generated_file_of_many_chunks_adds_up() {
-    let mill = Mill::new(64 << 10).await;
+    let harness = Harness::new(64 << 10).await;
     let options = generate::Options { rows: 5_000, bad: 0.02, duplicates: 0.02, seed: 5, ..Default::default() };
     let mut file = Vec::new();
     let counts = generate::messages(&options, &mut file).unwrap();
-    put(&mill, "7", "Seven", 77).await;
-    let upload = grind(&mill, std::str::from_utf8(&file).unwrap()).await;
+    put(&harness, "7", "Seven", 77).await;
+    let upload = run_file(&harness, std::str::from_utf8(&file).unwrap()).await;
     let rows = [upload.rows.accepted, upload.rows.rejected, upload.rows.duplicate];
     assert_eq!(rows.map(|rows| u64::try_from(rows).unwrap()), [counts.accepted, counts.rejected, counts.duplicate]);
-    assert_eq!(usage(&mill, mill.client_id).await.len() as u64, counts.accepted);
+    assert_eq!(usage(&harness, harness.client_id).await.len() as u64, counts.accepted);
     let open = "select count(*) from messages m where report_id is not null and not exists (
                     select from upload_reports r where r.upload_id = m.upload_id and r.report_id = m.report_id)";
-    assert_eq!(mill.count(open).await, 0, "every report that is named is settled");
+    assert_eq!(harness.count(open).await, 0, "every report that is named is settled");
 }

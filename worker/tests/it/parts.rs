@@ -4,11 +4,11 @@ use gristmill_queue::{Claim, Completion};
 use gristmill_uploads::{Policy, State, Upload, jobs::LoadPart, read};
 use uuid::Uuid;
 
-use crate::mill::{DRAIN, HEADER, Mill, accepted, row};
+use crate::harness::{DRAIN, HEADER, Harness, accepted, row};
 
 /// Receives a file of one chunk and makes its job that of a part, as if it had taken its workers down; so does each part
 /// with this byte of the chunk in it.
-async fn suspect(mill: &Mill, policy: Policy, file: &str, deadly_byte: usize) -> Upload {
+async fn suspect(harness: &Harness, policy: Policy, file: &str, deadly_byte: usize) -> Upload {
     sqlx::raw_sql(&format!(
         "create function die() returns trigger language plpgsql as $$ begin
              if new.first_byte <= {deadly_byte} and coalesce(new.end_byte, {}) > {deadly_byte} then
@@ -19,36 +19,36 @@ async fn suspect(mill: &Mill, policy: Policy, file: &str, deadly_byte: usize) ->
          create trigger die before insert or update of end_byte on chunk_parts for each row execute function die()",
         i64::MAX
     ))
-    .execute(&mill.stack.pool)
+    .execute(&harness.stack.pool)
     .await
     .unwrap();
-    let upload = accepted(mill.receive(mill.new_upload(policy), file).await);
+    let upload = accepted(harness.receive(harness.new_upload(policy), file).await);
     assert_eq!(upload.chunks.total, 1);
     let id: Uuid = sqlx::query_scalar("select id from jobs where name = 'uploads.load_chunk'")
-        .fetch_one(&mill.stack.pool)
+        .fetch_one(&harness.stack.pool)
         .await
         .unwrap();
     let part = LoadPart { upload_id: upload.id, no: 0, first_byte: 0 };
-    let mut tx = mill.stack.pool.begin().await.unwrap();
+    let mut tx = harness.stack.pool.begin().await.unwrap();
     sqlx::query("insert into chunk_parts (upload_id, no, first_byte, first_line) values ($1, 0, 0, 2)")
         .bind(upload.id)
         .execute(&mut *tx)
         .await
         .unwrap();
-    let replaced = mill.env.queue.replace(&mut tx, &Claim::new(id, 1), &[part]).await.unwrap();
+    let replaced = harness.env.queue.replace(&mut tx, &Claim::new(id, 1), &[part]).await.unwrap();
     assert!(matches!(replaced, Completion::Done(_)));
     tx.commit().await.unwrap();
     upload
 }
 
 /// One part at a time, in the order in which they were made.
-async fn drain_in_order(mill: &Mill) {
-    mill.env.queue.drain(&mill.worker(1), DRAIN).await.unwrap();
+async fn drain_in_order(harness: &Harness) {
+    harness.env.queue.drain(&harness.worker(1), DRAIN).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deadly_record_is_found_and_the_chunk_adds_up() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let mut records: Vec<String> = (0..300).map(row).collect();
     // Lines and records are not the same here, and line ends differ.
     records[7] = records[7].replace("Ana Lima", "\"Ana\nde \"\"Lima\"\"\r\n\"");
@@ -60,14 +60,14 @@ async fn the_deadly_record_is_found_and_the_chunk_adds_up() {
     records[71] = row(280);
     let file = HEADER.to_owned() + &records.concat();
     let before: usize = records[..deadly].iter().map(String::len).sum();
-    let upload = suspect(&mill, Policy::Partial, &file, before + 20).await;
-    drain_in_order(&mill).await;
+    let upload = suspect(&harness, Policy::Partial, &file, before + 20).await;
+    drain_in_order(&harness).await;
 
-    let upload = mill.find(upload.id).await;
+    let upload = harness.find(upload.id).await;
     assert_eq!((upload.state, upload.chunks.total, upload.chunks.done), (State::Completed, 1, 1), "{upload:?}");
     assert_eq!((upload.rows.read, upload.rows.accepted), (300, 296));
     assert_eq!((upload.rows.rejected, upload.rows.duplicate), (2, 2));
-    let rejects = mill.rejects(upload.id).await;
+    let rejects = harness.rejects(upload.id).await;
     let seen: Vec<_> = rejects.iter().map(|reject| (reject.line, reject.code.as_str(), reject.first_line)).collect();
     // The header is a line, record 7 has three, and two empty ones come before record 60.
     let line = |record: i64| record + 2 + 2 * i64::from(record > 7) + 2 * i64::from(record >= 60);
@@ -81,44 +81,45 @@ async fn the_deadly_record_is_found_and_the_chunk_adds_up() {
         ]
     );
     assert_eq!(rejects[1].raw, records[deadly].trim_end().as_bytes());
-    let receipt = read::receipt(&mill.stack.pool, upload.id).await.unwrap().unwrap();
+    let receipt = read::receipt(&harness.stack.pool, upload.id).await.unwrap().unwrap();
     assert_eq!((receipt.chunks.len(), receipt.chunks[0].rows), (1, upload.rows));
     assert_eq!(receipt.bytes, receipt.header_bytes + receipt.chunks[0].bytes);
-    let parts = mill.count("select count(*) from jobs where name = 'uploads.load_part' and state = 'completed'").await;
+    let parts =
+        harness.count("select count(*) from jobs where name = 'uploads.load_part' and state = 'completed'").await;
     assert!((10..=1 + 2 * 9).contains(&parts), "{parts} parts");
-    assert_eq!(mill.count("select count(*) from chunk_parts").await, 0);
+    assert_eq!(harness.count("select count(*) from chunk_parts").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_too_long_counts_once_beside_a_deadly_one() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let file = format!("{HEADER}{}{}\n", row(1), "x".repeat(70_000));
-    let upload = suspect(&mill, Policy::Partial, &file, 0).await;
-    mill.drain().await;
-    let upload = mill.find(upload.id).await;
+    let upload = suspect(&harness, Policy::Partial, &file, 0).await;
+    harness.drain().await;
+    let upload = harness.find(upload.id).await;
     assert_eq!((upload.state, upload.rows.read, upload.rows.rejected), (State::Completed, 2, 2), "{upload:?}");
-    let codes: Vec<_> = mill.rejects(upload.id).await.into_iter().map(|reject| (reject.line, reject.code)).collect();
+    let codes: Vec<_> = harness.rejects(upload.id).await.into_iter().map(|reject| (reject.line, reject.code)).collect();
     assert_eq!(codes, [(2, "poison".to_owned()), (3, "record_too_long".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_atomic_file_with_a_deadly_record_keeps_nothing_but_its_rejects() {
-    let mill = Mill::new(1 << 20).await;
-    let file = crate::mill::file(0..20);
-    let upload = suspect(&mill, Policy::Atomic, &file, 0).await;
-    mill.drain().await;
-    let upload = mill.find(upload.id).await;
+    let harness = Harness::new(1 << 20).await;
+    let file = crate::harness::file(0..20);
+    let upload = suspect(&harness, Policy::Atomic, &file, 0).await;
+    harness.drain().await;
+    let upload = harness.find(upload.id).await;
     assert_eq!((upload.state, upload.reason.as_deref()), (State::Failed, Some("rejected_rows")));
-    assert_eq!(mill.count("select count(*) from debts").await, 0);
-    assert_eq!(mill.rejects(upload.id).await.len(), 1);
+    assert_eq!(harness.count("select count(*) from debts").await, 0);
+    assert_eq!(harness.rejects(upload.id).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_of_a_cancelled_upload_go_with_it() {
-    let mill = Mill::new(1 << 20).await;
-    let upload = suspect(&mill, Policy::Partial, &crate::mill::file(0..20), 0).await;
-    mill.uploads.remove(mill.client_id, upload.id).await.unwrap();
-    mill.drain().await;
-    assert_eq!(mill.count("select count(*) from debts").await, 0);
-    assert_eq!(mill.count("select count(*) from chunk_parts").await, 0);
+    let harness = Harness::new(1 << 20).await;
+    let upload = suspect(&harness, Policy::Partial, &crate::harness::file(0..20), 0).await;
+    harness.uploads.remove(harness.client_id, upload.id).await.unwrap();
+    harness.drain().await;
+    assert_eq!(harness.count("select count(*) from debts").await, 0);
+    assert_eq!(harness.count("select count(*) from chunk_parts").await, 0);
 }

@@ -6,9 +6,9 @@ use gristmill_platform::testing::smtp::{Act, Moment, SmtpServer};
 use gristmill_queue::Enqueued;
 use uuid::Uuid;
 
-use crate::mill::{Mill, file};
+use crate::harness::{Harness, file};
 
-impl Mill {
+impl Harness {
     /// Asks for it, and hands the job on where it is granted.
     async fn resend(&self, id: Uuid, force: bool) -> Resent {
         let mut tx = self.stack.pool.begin().await.unwrap();
@@ -34,27 +34,27 @@ impl Mill {
 }
 
 /// Each bill says how it is paid, so that a server gets its mail.
-async fn billed(mill: &Mill, n: u64) {
-    mill.set(Settings { issuer: gristmill_billing::issue::sample(), ..Settings::default() }).await;
-    mill.grind(&file(0..n)).await;
-    assert_eq!(mill.bill(false).await.bills, n.cast_signed());
+async fn billed(harness: &Harness, n: u64) {
+    harness.set(Settings { issuer: gristmill_billing::issue::sample(), ..Settings::default() }).await;
+    harness.run_file(&file(0..n)).await;
+    assert_eq!(harness.bill(false).await.bills, n.cast_signed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_kept_goes_out_when_there_is_a_server_and_not_twice_unless_somebody_insists() {
-    let mut mill = Mill::new(2_000).await;
-    billed(&mill, 3).await;
-    let kept = mill.bill_mails().await;
+    let mut harness = Harness::new(2_000).await;
+    billed(&harness, 3).await;
+    let kept = harness.bill_mails().await;
     assert!(kept.len() == 3 && kept.iter().all(|mail| mail.kept && mail.went_nowhere()), "{kept:?}");
     let (first, other) = (&kept[0], &kept[1]);
     let server = SmtpServer::start().await;
-    mill.post_to(&server);
+    harness.post_to(&server);
 
-    let Resent::Again(begun, _) = mill.resend(first.id, false).await else { panic!("not granted") };
+    let Resent::Again(begun, _) = harness.resend(first.id, false).await else { panic!("not granted") };
     assert_eq!((begun.state, begun.attempts, begun.sent_at), (State::Sending, 0, None));
-    assert!(matches!(mill.resend(first.id, true).await, Resent::Sending), "it is on its way");
-    mill.drain().await;
-    let sent = mill.mail(first.id).await;
+    assert!(matches!(harness.resend(first.id, true).await, Resent::Sending), "it is on its way");
+    harness.drain().await;
+    let sent = harness.mail(first.id).await;
     assert_eq!((sent.state, sent.attempts, sent.kept), (State::Sent, 1, false), "{sent:?}");
     assert_ne!(sent.message_id, first.message_id);
     let domain = |id: &str| id.split_once('@').unwrap().1.to_owned();
@@ -63,15 +63,15 @@ async fn what_was_kept_goes_out_when_there_is_a_server_and_not_twice_unless_some
     assert_eq!(arrived.iter().map(|mail| &mail.message_id).collect::<Vec<_>>(), [&sent.message_id]);
     assert_eq!(arrived[0].recipient, first.recipient);
     // What was kept of it is not what was sent.
-    assert_eq!(eml(&*mill.stack.store, first.id).await.unwrap(), None);
-    assert!(mill.mail(other.id).await == *other && eml(&*mill.stack.store, other.id).await.unwrap().is_some());
+    assert_eq!(eml(&*harness.stack.store, first.id).await.unwrap(), None);
+    assert!(harness.mail(other.id).await == *other && eml(&*harness.stack.store, other.id).await.unwrap().is_some());
 
-    assert!(matches!(mill.resend(first.id, false).await, Resent::Sent));
-    assert!(matches!(mill.resend(first.id, true).await, Resent::Again(..)));
-    mill.drain().await;
+    assert!(matches!(harness.resend(first.id, false).await, Resent::Sent));
+    assert!(matches!(harness.resend(first.id, true).await, Resent::Again(..)));
+    harness.drain().await;
     assert_eq!((server.count(), server.times().len()), (2, 2), "each with an id of its own");
-    assert!(matches!(mill.resend(Uuid::now_v7(), true).await, Resent::None));
-    assert_eq!(mill.bill_mails().await.len(), 3, "the mail is the same row");
+    assert!(matches!(harness.resend(Uuid::now_v7(), true).await, Resent::None));
+    assert_eq!(harness.bill_mails().await.len(), 3, "the mail is the same row");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,18 +81,18 @@ async fn what_failed_goes_out_and_what_has_nothing_to_say_any_more_says_so() {
         _ => Act::Behave,
     })
     .await;
-    let mut mill = Mill::new(2_000).await;
-    mill.post_to(&server);
-    billed(&mill, 2).await;
-    let failed = mill.bill_mails().await;
+    let mut harness = Harness::new(2_000).await;
+    harness.post_to(&server);
+    billed(&harness, 2).await;
+    let failed = harness.bill_mails().await;
     assert!(failed.len() == 2 && failed.iter().all(|mail| mail.state == State::Failed), "{failed:?}");
     server.follow(|_| Act::Behave);
-    sqlx::query("update bills set state = 'cancelled' where number = 2").execute(&mill.stack.pool).await.unwrap();
+    sqlx::query("update bills set state = 'cancelled' where number = 2").execute(&harness.stack.pool).await.unwrap();
     for mail in &failed {
-        assert!(matches!(mill.resend(mail.id, false).await, Resent::Again(..)));
+        assert!(matches!(harness.resend(mail.id, false).await, Resent::Again(..)));
     }
-    mill.drain().await;
-    let (sent, unwanted) = (mill.mail(failed[0].id).await, mill.mail(failed[1].id).await);
+    harness.drain().await;
+    let (sent, unwanted) = (harness.mail(failed[0].id).await, harness.mail(failed[1].id).await);
     assert_eq!((sent.state, sent.attempts, sent.last_error), (State::Sent, 1, None));
     assert!(unwanted.last_error.is_some_and(|error| error.starts_with("no longer wanted")));
     assert_eq!((unwanted.state, server.count()), (State::Failed, 1));
@@ -105,19 +105,19 @@ async fn a_suppressed_address_gets_it_when_it_is_lifted() {
         _ => Act::Behave,
     })
     .await;
-    let mut mill = Mill::new(2_000).await;
-    mill.post_to(&server);
-    billed(&mill, 1).await;
-    let mail = mill.bill_mails().await.remove(0);
+    let mut harness = Harness::new(2_000).await;
+    harness.post_to(&server);
+    billed(&harness, 1).await;
+    let mail = harness.bill_mails().await.remove(0);
     assert_eq!(mail.state, State::Suppressed);
     server.follow(|_| Act::Behave);
-    assert!(matches!(mill.resend(mail.id, false).await, Resent::Suppressed));
-    assert!(matches!(mill.resend(mail.id, true).await, Resent::Again(..)));
-    mill.drain().await;
-    assert_eq!((mill.mail(mail.id).await.state, server.count()), (State::Suppressed, 0), "the list counts");
-    let client = mill.client_id;
-    assert!(gristmill_mail::suppressions::lift(&mill.stack.pool, client, &mail.recipient).await.unwrap());
-    assert!(matches!(mill.resend(mail.id, false).await, Resent::Again(..)));
-    mill.drain().await;
-    assert_eq!((mill.mail(mail.id).await.state, server.count()), (State::Sent, 1));
+    assert!(matches!(harness.resend(mail.id, false).await, Resent::Suppressed));
+    assert!(matches!(harness.resend(mail.id, true).await, Resent::Again(..)));
+    harness.drain().await;
+    assert_eq!((harness.mail(mail.id).await.state, server.count()), (State::Suppressed, 0), "the list counts");
+    let client = harness.client_id;
+    assert!(gristmill_mail::suppressions::lift(&harness.stack.pool, client, &mail.recipient).await.unwrap());
+    assert!(matches!(harness.resend(mail.id, false).await, Resent::Again(..)));
+    harness.drain().await;
+    assert_eq!((harness.mail(mail.id).await.state, server.count()), (State::Sent, 1));
 }

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::mill::{self, Mill};
+use crate::harness::{self, Harness};
 
 /// What arrived.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\
 const GONE: &str = "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n";
 const LATER: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
 
-impl Mill {
+impl Harness {
     pub(crate) async fn hook(&self, url: &str, events: &[EventType]) -> (Endpoint, String) {
         let new = NewEndpoint {
             url: url.to_owned(),
@@ -143,12 +143,12 @@ fn netflix() -> Event {
 
 #[tokio::test]
 async fn an_event_arrives_signed_once() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|_| OK).await;
-    let (endpoint, _) = mill.hook(&sink.url, &[EventType::NormalizationCompleted]).await;
-    let (deaf, _) = mill.hook(&sink.url, &[EventType::BillPaid]).await;
-    mill.happen(&[netflix()]).await;
-    mill.drain().await;
+    let (endpoint, _) = harness.hook(&sink.url, &[EventType::NormalizationCompleted]).await;
+    let (deaf, _) = harness.hook(&sink.url, &[EventType::BillPaid]).await;
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
     let calls = sink.calls();
     assert_eq!(calls.len(), 1);
     let told: serde_json::Value = serde_json::from_str(&calls[0].body).unwrap();
@@ -157,152 +157,155 @@ async fn an_event_arrives_signed_once() {
         (&"normalization.completed".into(), &"Netflix".into())
     );
     assert!(calls[0].headers["webhook-signature"].starts_with("v1,"));
-    let delivery = mill.only(&endpoint).await;
+    let delivery = harness.only(&endpoint).await;
     assert_eq!((delivery.state, &delivery.message_id), (State::Delivered, &calls[0].headers["webhook-id"]));
     assert_eq!((delivery.attempts[0].status, delivery.attempts[0].answer.as_deref()), (Some(200), Some("ok")));
-    assert!(deliveries::list(&mill.stack.pool, deaf.id, None, None, 10).await.unwrap().is_empty());
+    assert!(deliveries::list(&harness.stack.pool, deaf.id, None, None, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn who_rolls_back_tells_nobody() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|_| OK).await;
-    mill.hook(&sink.url, EventType::ALL).await;
-    let mut tx = mill.stack.pool.begin().await.unwrap();
-    let jobs = publish(&mut tx, &mill.env.queue, mill.client_id, &netflix()).await.unwrap();
+    harness.hook(&sink.url, EventType::ALL).await;
+    let mut tx = harness.stack.pool.begin().await.unwrap();
+    let jobs = publish(&mut tx, &harness.env.queue, harness.client_id, &netflix()).await.unwrap();
     tx.rollback().await.unwrap();
-    mill.env.queue.push(jobs).await;
-    mill.drain().await;
+    harness.env.queue.push(jobs).await;
+    harness.drain().await;
     assert!(sink.calls().is_empty());
 }
 
 #[tokio::test]
 async fn a_failure_is_tried_again_after_its_wait_under_the_same_id() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|n| if n == 0 { BROKEN } else { OK }).await;
-    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
-    mill.happen(&[netflix()]).await;
-    mill.drain().await;
-    assert_eq!((sink.calls().len(), mill.only(&endpoint).await.state), (1, State::Pending));
-    let wait =
-        mill.count("select extract(epoch from min(run_at) - now())::bigint from jobs where state = 'scheduled'").await;
+    let (endpoint, _) = harness.hook(&sink.url, EventType::ALL).await;
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
+    assert_eq!((sink.calls().len(), harness.only(&endpoint).await.state), (1, State::Pending));
+    let wait = harness
+        .count("select extract(epoch from min(run_at) - now())::bigint from jobs where state = 'scheduled'")
+        .await;
     assert!((2..=6).contains(&wait), "{wait} s");
-    assert!(mill.endpoint(endpoint.id).await.failing_since.is_some());
-    mill.hurry().await;
-    mill.drain().await;
+    assert!(harness.endpoint(endpoint.id).await.failing_since.is_some());
+    harness.hurry().await;
+    harness.drain().await;
     assert_eq!((sink.calls().len(), sink.ids().len()), (2, 1));
-    let delivery = mill.only(&endpoint).await;
+    let delivery = harness.only(&endpoint).await;
     let statuses: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.status).collect();
     assert_eq!((delivery.state, statuses), (State::Delivered, vec![Some(500), Some(200)]));
-    assert!(mill.endpoint(endpoint.id).await.failing_since.is_none());
+    assert!(harness.endpoint(endpoint.id).await.failing_since.is_none());
 }
 
 #[tokio::test]
 async fn after_eight_attempts_it_has_failed_and_can_be_replayed() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     // Not a fault of the endpoint's health: it is refused, so nobody is left alone.
     let sink = Sink::new(|n| if n < 8 { "HTTP/1.1 422 No\r\ncontent-length: 0\r\n\r\n" } else { OK }).await;
-    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
-    mill.happen(&[netflix()]).await;
+    let (endpoint, _) = harness.hook(&sink.url, EventType::ALL).await;
+    harness.happen(&[netflix()]).await;
     for _ in 0..8 {
-        mill.drain().await;
-        mill.hurry().await;
+        harness.drain().await;
+        harness.hurry().await;
     }
-    let delivery = mill.only(&endpoint).await;
+    let delivery = harness.only(&endpoint).await;
     assert_eq!((delivery.state, delivery.attempts.len()), (State::Failed, 8));
-    let mut tx = mill.stack.pool.begin().await.unwrap();
+    let mut tx = harness.stack.pool.begin().await.unwrap();
     let replayed =
-        deliveries::replay(&mut tx, &mill.env.queue, mill.client_id, endpoint.id, delivery.id).await.unwrap();
+        deliveries::replay(&mut tx, &harness.env.queue, harness.client_id, endpoint.id, delivery.id).await.unwrap();
     tx.commit().await.unwrap();
     let Replayed::Again(jobs) = replayed else { panic!("{replayed:?}") };
-    mill.env.queue.push(jobs).await;
-    mill.drain().await;
-    assert_eq!(mill.only(&endpoint).await.state, State::Delivered);
+    harness.env.queue.push(jobs).await;
+    harness.drain().await;
+    assert_eq!(harness.only(&endpoint).await.state, State::Delivered);
     assert_eq!(sink.ids().len(), 1);
 }
 
 #[tokio::test]
 async fn an_endpoint_that_is_gone_is_disabled() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|_| GONE).await;
-    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
-    mill.happen(&[netflix()]).await;
-    mill.drain().await;
-    assert_eq!(mill.endpoint(endpoint.id).await.disabled_reason.as_deref(), Some("gone"));
-    assert_eq!(mill.only(&endpoint).await.state, State::Failed);
-    mill.happen(&[netflix()]).await;
-    mill.drain().await;
+    let (endpoint, _) = harness.hook(&sink.url, EventType::ALL).await;
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
+    assert_eq!(harness.endpoint(endpoint.id).await.disabled_reason.as_deref(), Some("gone"));
+    assert_eq!(harness.only(&endpoint).await.state, State::Failed);
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
     assert_eq!(sink.calls().len(), 1);
 }
 
 #[tokio::test]
 async fn five_days_of_failure_disable_it_and_tell_the_operator() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let heard = Settings { operator_email: Some("ops@acme.example".into()), ..Settings::default() };
-    settings::put(&mill.stack.pool, mill.client_id, &heard).await.unwrap();
+    settings::put(&harness.stack.pool, harness.client_id, &heard).await.unwrap();
     let sink = Sink::new(|_| BROKEN).await;
-    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
-    mill.happen(&[netflix(), netflix()]).await;
-    mill.drain().await;
-    assert!(mill.endpoint(endpoint.id).await.enabled);
+    let (endpoint, _) = harness.hook(&sink.url, EventType::ALL).await;
+    harness.happen(&[netflix(), netflix()]).await;
+    harness.drain().await;
+    assert!(harness.endpoint(endpoint.id).await.enabled);
     sqlx::query("update webhook_endpoints set failing_since = now() - interval '121 hours'")
-        .execute(&mill.stack.pool)
+        .execute(&harness.stack.pool)
         .await
         .unwrap();
-    mill.hurry().await;
-    mill.drain().await;
-    assert_eq!(mill.endpoint(endpoint.id).await.disabled_reason.as_deref(), Some("failing"));
+    harness.hurry().await;
+    harness.drain().await;
+    assert_eq!(harness.endpoint(endpoint.id).await.disabled_reason.as_deref(), Some("failing"));
     let told: Vec<(String, String, String)> =
-        sqlx::query_as("select recipient, state, text from mails").fetch_all(&mill.stack.pool).await.unwrap();
+        sqlx::query_as("select recipient, state, text from mails").fetch_all(&harness.stack.pool).await.unwrap();
     let [(recipient, state, text)] = &told[..] else { panic!("{told:?}") };
     assert_eq!((&**recipient, &**state), ("ops@acme.example", "sent"));
     assert!(text.contains(&sink.url) && text.contains("500") && text.contains(": 2\n"), "{text}");
-    mill.hurry().await;
-    mill.drain().await;
-    let left = mill.count("select count(*) from webhook_deliveries where state = 'pending'").await;
+    harness.hurry().await;
+    harness.drain().await;
+    let left = harness.count("select count(*) from webhook_deliveries where state = 'pending'").await;
     assert_eq!(left, 0, "what waited is cancelled");
     let enable = Change { enabled: Some(true), ..Change::default() };
-    let enabled = endpoints::change(&mill.stack.pool, mill.client_id, endpoint.id, &enable).await.unwrap().unwrap();
+    let enabled =
+        endpoints::change(&harness.stack.pool, harness.client_id, endpoint.id, &enable).await.unwrap().unwrap();
     assert!(enabled.enabled && enabled.failing_since.is_none());
 }
 
 #[tokio::test]
 async fn who_asks_for_an_hour_gets_it() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|_| LATER).await;
-    mill.hook(&sink.url, EventType::ALL).await;
-    mill.happen(&[netflix()]).await;
-    mill.drain().await;
-    mill.happen(&[netflix()]).await;
-    mill.drain().await;
+    harness.hook(&sink.url, EventType::ALL).await;
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
     assert_eq!(sink.calls().len(), 1, "the second one waits too");
-    let soonest =
-        mill.count("select extract(epoch from min(run_at) - now())::bigint from jobs where state = 'scheduled'").await;
+    let soonest = harness
+        .count("select extract(epoch from min(run_at) - now())::bigint from jobs where state = 'scheduled'")
+        .await;
     assert!(soonest > 3_500, "{soonest} s");
 }
 
 #[tokio::test]
 async fn a_new_secret_signs_beside_the_old_one() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|_| OK).await;
-    let (endpoint, first) = mill.hook(&sink.url, EventType::ALL).await;
-    let (_, second) = endpoints::rotate(&mill.stack.pool, mill.client_id, endpoint.id).await.unwrap().unwrap();
+    let (endpoint, first) = harness.hook(&sink.url, EventType::ALL).await;
+    let (_, second) = endpoints::rotate(&harness.stack.pool, harness.client_id, endpoint.id).await.unwrap().unwrap();
     assert_ne!(first, second);
-    mill.happen(&[netflix()]).await;
-    mill.drain().await;
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
     assert_eq!(sink.calls()[0].headers["webhook-signature"].split(' ').count(), 2);
 }
 
 #[tokio::test]
 async fn an_upload_tells_of_its_end() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|_| OK).await;
-    mill.hook(&sink.url, EventType::ALL).await;
-    let good = mill.grind(mill::file(1..=3)).await;
-    let mut new = mill.new_upload(gristmill_uploads::Policy::Atomic);
+    harness.hook(&sink.url, EventType::ALL).await;
+    let good = harness.run_file(harness::file(1..=3)).await;
+    let mut new = harness.new_upload(gristmill_uploads::Policy::Atomic);
     new.force = true;
-    let bad = mill::accepted(mill.receive(new, format!("{}{}x\n", mill::HEADER, mill::row(9))).await);
-    mill.drain().await;
+    let bad = harness::accepted(harness.receive(new, format!("{}{}x\n", harness::HEADER, harness::row(9))).await);
+    harness.drain().await;
     let told: Vec<(String, String)> = sink
         .calls()
         .iter()
@@ -317,30 +320,30 @@ async fn an_upload_tells_of_its_end() {
 /// Deliveries that have ended are kept for a time, with their attempts; those that wait are never dropped.
 #[tokio::test]
 async fn old_deliveries_are_dropped_when_they_have_ended() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let (good, bad) = (Sink::new(|_| OK).await, Sink::new(|_| BROKEN).await);
-    mill.hook(&good.url, EventType::ALL).await;
-    let (waiting, _) = mill.hook(&bad.url, EventType::ALL).await;
-    mill.happen(&[netflix()]).await;
-    mill.drain().await;
-    let prune = async |keep| deliveries::prune(&mill.stack.pool, keep, 1).await.unwrap();
+    harness.hook(&good.url, EventType::ALL).await;
+    let (waiting, _) = harness.hook(&bad.url, EventType::ALL).await;
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
+    let prune = async |keep| deliveries::prune(&harness.stack.pool, keep, 1).await.unwrap();
     assert_eq!(prune(Duration::from_secs(3_600)).await, 0, "they are young");
     assert_eq!([prune(Duration::ZERO).await, prune(Duration::ZERO).await], [1, 0]);
     let left = "select count(*) from webhook_deliveries";
-    assert_eq!(mill.count(left).await, 1);
-    assert_eq!(mill.only(&waiting).await.state, State::Pending);
-    assert_eq!(mill.count("select count(distinct delivery_id) from webhook_attempts").await, 1);
+    assert_eq!(harness.count(left).await, 1);
+    assert_eq!(harness.only(&waiting).await.state, State::Pending);
+    assert_eq!(harness.count("select count(distinct delivery_id) from webhook_attempts").await, 1);
 }
 
 /// More bills than a slice has, from several shards: each is told of once.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_bill_of_a_run_is_told_of() {
     const BILLS: u64 = 1_201;
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|_| OK).await;
-    mill.grind(mill::file(1..=BILLS)).await;
-    mill.hook(&sink.url, &[EventType::BillCreated]).await;
-    let run = mill.bill(false).await;
+    harness.run_file(harness::file(1..=BILLS)).await;
+    harness.hook(&sink.url, &[EventType::BillCreated]).await;
+    let run = harness.bill(false).await;
     assert_eq!(run.bills, BILLS.cast_signed());
     let numbers: Vec<i64> = sink
         .calls()
@@ -355,32 +358,32 @@ async fn each_bill_of_a_run_is_told_of() {
 /// A third of the calls fail, one way or another, and workers come and go; each event is accepted all the same.
 #[tokio::test]
 async fn nothing_is_lost_with_an_endpoint_that_fails_at_random() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|n| match n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60 {
         0..=2 => BROKEN,
         3..=4 => "",
         _ => OK,
     })
     .await;
-    let (endpoint, _) = mill.hook(&sink.url, EventType::ALL).await;
+    let (endpoint, _) = harness.hook(&sink.url, EventType::ALL).await;
     let events: Vec<Event> = (0..200).map(|_| netflix()).collect();
-    mill.happen(&events).await;
+    harness.happen(&events).await;
     let left = "select count(*) from webhook_deliveries where state <> 'delivered'";
     for _ in 0..200 {
         let stop = CancellationToken::new();
-        let running = mill.start(1, &stop);
+        let running = harness.start(1, &stop);
         tokio::time::sleep(Duration::from_millis(700)).await;
-        mill.hurry().await;
+        harness.hurry().await;
         // Dropped in mid-call, as far as a task can be: what it had begun is delivered again.
         running.abort();
         stop.cancel();
-        if mill.count(left).await == 0 {
+        if harness.count(left).await == 0 {
             break;
         }
     }
-    assert_eq!(mill.count(left).await, 0);
+    assert_eq!(harness.count(left).await, 0);
     assert_eq!(sink.ids().len(), 200);
-    assert!(mill.endpoint(endpoint.id).await.enabled);
+    assert!(harness.endpoint(endpoint.id).await.enabled);
 }
 
 /// Runs a command that is there on most machines; none where it is not, or where it fails.
@@ -397,14 +400,14 @@ fn ran(folder: &std::path::Path, program: &str, arguments: &[&str]) -> Option<St
 /// the vectors in `signature.rs` have to do.
 #[tokio::test]
 async fn the_published_libraries_verify_what_is_sent() {
-    let mill = Mill::new(1 << 20).await;
+    let harness = Harness::new(1 << 20).await;
     let sink = Sink::new(|_| OK).await;
-    let (endpoint, old) = mill.hook(&sink.url, EventType::ALL).await;
-    let (_, new) = endpoints::rotate(&mill.stack.pool, mill.client_id, endpoint.id).await.unwrap().unwrap();
-    mill.happen(&[netflix()]).await;
-    mill.drain().await;
+    let (endpoint, old) = harness.hook(&sink.url, EventType::ALL).await;
+    let (_, new) = endpoints::rotate(&harness.stack.pool, harness.client_id, endpoint.id).await.unwrap().unwrap();
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
     let call = sink.calls().remove(0);
-    let folder = &mill.stack.dir;
+    let folder = &harness.stack.dir;
     for (name, secret) in [("old", &old), ("new", &new)] {
         let case = serde_json::json!({ "secret": secret, "headers": call.headers, "body": call.body });
         std::fs::write(folder.join(format!("{name}.json")), case.to_string()).unwrap();

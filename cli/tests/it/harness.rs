@@ -23,7 +23,7 @@ use tokio::{
 use crate::gristmill;
 
 /// Roles as processes on engines of their own.
-pub(crate) struct Mill {
+pub(crate) struct Harness {
     pub(crate) engines: Engines,
     pub(crate) stack: Stack,
     pub(crate) file: Vec<u8>,
@@ -61,7 +61,7 @@ impl Drop for Process {
     }
 }
 
-impl Mill {
+impl Harness {
     /// With a file of many chunks.
     pub(crate) async fn new() -> Self {
         Self::with(60_000).await

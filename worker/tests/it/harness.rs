@@ -1,4 +1,4 @@
-//! A whole mill in one process: a receiver and a worker on a stack of their own.
+//! A whole installation in one process: an upload service and a worker on a stack of their own.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -26,14 +26,14 @@ pub(crate) const HEADER: &str = "name,governmentId,email,debtAmount,debtDueDate,
 /// Longer than any test should need.
 pub(crate) const DRAIN: Duration = Duration::from_secs(60);
 
-pub(crate) struct Mill {
+pub(crate) struct Harness {
     pub(crate) stack: Stack,
     pub(crate) uploads: UploadService,
     pub(crate) env: Env,
     pub(crate) client_id: i32,
 }
 
-impl Mill {
+impl Harness {
     /// With chunks of `chunk_bytes`.
     pub(crate) async fn new(chunk_bytes: u64) -> Self {
         let stack = testing::stack().await;
@@ -137,7 +137,7 @@ impl Mill {
     }
 
     /// Receives a file, runs its jobs and says what became of it.
-    pub(crate) async fn grind(&self, file: impl AsRef<[u8]>) -> Upload {
+    pub(crate) async fn run_file(&self, file: impl AsRef<[u8]>) -> Upload {
         let upload = self.accept(file).await;
         self.drain().await;
         self.find(upload.id).await
