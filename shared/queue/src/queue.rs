@@ -1,239 +1,35 @@
 //! The handle: enqueue, push, groups, and the fence and completion that make an effect happen once.
 
+mod answers;
+mod config;
+mod error;
+mod maintenance;
+mod options;
+
+pub use self::{
+    answers::{Completion, Enqueued, Fence},
+    config::QueueConfig,
+    error::QueueError,
+    options::{GroupId, Options, Unique},
+};
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    fmt,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
-use ::redis::{Client, RedisError, aio::ConnectionManager};
-use jiff::Timestamp;
+use ::redis::{Client, aio::ConnectionManager};
 use sqlx::{PgConnection, PgPool};
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
-    Claim, Depth, GroupProgress, Job, JobState, Miscounted, NewGroup, PayloadError, Pruned,
+    Claim, GroupProgress, Job, NewGroup,
     envelope::Message,
-    ledger::{
-        audit, complete, enqueue, fence, groups, prune, relay, replace, stats,
-        unsealed::{self, Unsealed},
-        waiting_room,
-    },
+    ledger::{complete, enqueue, fence, groups, replace, waiting_room},
     redis::{Broker, Connections, Incoming, Window},
 };
-
-/// What a [`Queue`] is made of, beside a pool.
-#[derive(Clone)]
-pub struct QueueConfig {
-    /// The URL of the Redis broker.
-    pub redis_url: String,
-    /// The prefix of its keys.
-    pub namespace: String,
-    /// How long a worker keeps its jobs without renewing their leases. About a second after that they run elsewhere.
-    pub lease: Duration,
-    /// Jobs of one queue that Redis holds; what is beyond waits in the ledger and is pushed by the sweep as there is place.
-    /// Each line (a priority and a fair key) has its share of this in any case, 16 jobs at least.
-    pub window: u64,
-    /// How many deliveries of one job may end with a lost worker before the job is dead.
-    pub max_deliveries: u32,
-    /// Wait before the second attempt; doubles with every further one.
-    pub backoff: Duration,
-    /// The longest wait between two attempts.
-    pub backoff_limit: Duration,
-    /// How long running jobs may take to finish when a worker stops.
-    pub grace: Duration,
-    /// This binary's version, for people, and to retry jobs that another version has parked because they did not decode.
-    /// Which worker can read which job does not depend on it: workers report the jobs that they know.
-    pub version: String,
-    /// How long a worker may make no progress while jobs wait before it replaces its connections. After as long again it is
-    /// unhealthy.
-    pub watchdog: Duration,
-    /// Bytes of JSON that a job may be given: it carries ids, and content is kept elsewhere.
-    pub payload_limit: usize,
-}
-
-impl QueueConfig {
-    /// The defaults, on this Redis.
-    #[must_use]
-    pub fn new(redis_url: impl Into<String>) -> Self {
-        Self {
-            redis_url: redis_url.into(),
-            namespace: "gm".into(),
-            lease: Duration::from_secs(6),
-            window: 50_000,
-            max_deliveries: 10,
-            backoff: Duration::from_secs(1),
-            backoff_limit: Duration::from_secs(600),
-            grace: Duration::from_secs(25),
-            version: env!("CARGO_PKG_VERSION").into(),
-            watchdog: Duration::from_secs(30),
-            payload_limit: 256 * 1_024,
-        }
-    }
-}
-
-impl fmt::Debug for QueueConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueConfig")
-            .field("namespace", &self.namespace)
-            .field("lease", &self.lease)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Errors of the queue. A broker that is unreachable fails no push: the sweep makes it good.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum QueueError {
-    /// A statement, or the connection to Postgres, failed.
-    #[error("the ledger failed")]
-    Ledger(#[from] sqlx::Error),
-    /// The broker's URL or settings are unusable.
-    #[error("the broker's settings are unusable")]
-    Broker(#[source] RedisError),
-    /// Redis did not answer.
-    #[error("the broker does not answer")]
-    BrokerUnavailable(#[source] RedisError),
-    /// A payload does not serialize.
-    #[error("the payload does not serialize")]
-    Encode(#[source] serde_json::Error),
-    /// A payload cannot be kept. Nothing was asked of the ledger: the caller's transaction goes on.
-    #[error("the payload of `{name}` {problem}")]
-    Payload {
-        /// The job's.
-        name: String,
-        /// What is wrong with it.
-        problem: PayloadError,
-    },
-    /// A key, or a name, with a NUL in it, which no text of Postgres has. The caller's transaction goes on.
-    #[error("{0} has a NUL character in it, which the ledger cannot hold: leave it out")]
-    Nul(&'static str),
-    /// The group is sealed, has failed, was cancelled, or does not exist.
-    #[error("group {0} takes no more members")]
-    GroupClosed(GroupId),
-}
-
-/// A group of jobs.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, sqlx::Type,
-)]
-#[serde(transparent)]
-#[sqlx(transparent)]
-pub struct GroupId(pub Uuid);
-
-impl fmt::Display for GroupId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// How to enqueue, where it differs from the job's own consts.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Not before this time.
-    pub run_at: Option<Timestamp>,
-    /// So long after `run_at`, or after now by Postgres' clock.
-    pub delay: Option<Duration>,
-    /// 0 is the most urgent, 9 the least.
-    pub priority: Option<u8>,
-    /// As a member of this group.
-    pub group: Option<GroupId>,
-    /// Do nothing when a job with this key is waiting already. Of many jobs enqueued at once, one gets in.
-    pub unique_key: Option<String>,
-    /// On behalf of this client.
-    pub client_id: Option<i32>,
-    /// Whose turn it takes: jobs of one queue and priority take turns by this key. The client, unless given.
-    pub fair_key: Option<String>,
-    /// The same, for a time or in other states. Beside a `unique_key`, both must be free.
-    pub unique: Option<Unique>,
-    /// The W3C `traceparent` that each of the jobs follows, in their order: where there is none, what enqueues it
-    /// ([`crate::trace::current`]).
-    pub trace_parents: Vec<Option<String>>,
-    /// Failed attempts until the job is dead.
-    pub max_attempts: Option<u16>,
-}
-
-/// A key that lets in one job. It is held by the job that was enqueued with it, during the window and while that job
-/// is in one of the states.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unique {
-    /// The key; all queues and jobs share them.
-    pub key: String,
-    /// So long after the enqueue, whatever became of the job.
-    pub window: Option<Duration>,
-    /// While it is in one of these.
-    pub states: Vec<JobState>,
-}
-
-impl Unique {
-    /// Lets one in every `window`.
-    pub fn within(key: impl Into<String>, window: Duration) -> Self {
-        Self { key: key.into(), window: Some(window), states: Vec::new() }
-    }
-
-    /// Lets none in while one is in any of these states.
-    pub fn while_in(key: impl Into<String>, states: impl Into<Vec<JobState>>) -> Self {
-        Self { key: key.into(), window: None, states: states.into() }
-    }
-}
-
-/// Jobs that are in the ledger, or will be with the caller's commit, and are to be pushed after it.
-#[derive(Debug, Default)]
-#[must_use = "push it after the commit, or the jobs wait for the next sweep"]
-pub struct Enqueued {
-    pub(crate) ids: Vec<Uuid>,
-    pub(crate) messages: Vec<Message>,
-    pub(crate) existing: Option<Uuid>,
-}
-
-impl Enqueued {
-    /// Adds what another call enqueued.
-    pub fn merge(&mut self, other: Self) {
-        self.existing = self.existing.or(other.existing);
-        self.ids.extend(other.ids);
-        self.messages.extend(other.messages);
-    }
-
-    /// Whether nothing was enqueued (a unique key that was taken, no jobs, no join).
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
-    /// The new jobs, in the order given.
-    #[must_use]
-    pub fn ids(&self) -> &[Uuid] {
-        &self.ids
-    }
-
-    /// The job that holds the unique key, when nothing was enqueued because of it.
-    #[must_use]
-    pub fn existing(&self) -> Option<Uuid> {
-        self.existing
-    }
-}
-
-/// Whether a job is still to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Fence {
-    /// Its row is locked until the end of the transaction.
-    Held,
-    /// Another run was first, or the job was cancelled: roll back and return `Ok`.
-    AlreadyDone,
-}
-
-/// What [`Queue::complete`] did.
-#[derive(Debug)]
-#[must_use]
-pub enum Completion {
-    /// With the commit the job is done; push what became due by it.
-    Done(Enqueued),
-    /// Another run was first, or the job was cancelled: roll back and return `Ok`.
-    AlreadyDone,
-}
 
 /// A pool on the ledger and the connections to the broker, which its workers share. Cheap to clone.
 #[derive(Clone)]
@@ -441,106 +237,6 @@ impl Queue {
         claim.set_completed();
         claim.set_fenced_off(enqueued.is_none());
         Ok(enqueued.map_or(Completion::AlreadyDone, Completion::Done))
-    }
-
-    /// Jobs by queue and state, but for those that are completed or cancelled: counted up to 10,000, and beyond that about
-    /// as many as the ledger expects there to be, so it costs the same at any backlog. Also sets the gauges
-    /// `gristmill_queue_depth` and `gristmill_queue_oldest_seconds`, to zero where there are none any more, and, while the
-    /// broker answers, `gristmill_queue_seconds_left`.
-    ///
-    /// # Errors
-    /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
-        let depths = stats::depths(&mut *self.pool().acquire().await?).await?;
-        self.reset_stale_gauges(&depths);
-        for depth in &depths {
-            let labels = [("queue", depth.queue.clone()), ("state", depth.state.clone())];
-            metrics::gauge!("gristmill_queue_depth", &labels).set(depth.jobs as f64);
-            metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(depth.oldest_seconds.max(0.0));
-        }
-        self.tell_seconds_left(&depths).await?;
-        Ok(depths)
-    }
-
-    /// The gauges of queues and states that have no jobs any more.
-    fn reset_stale_gauges(&self, depths: &[Depth]) {
-        let mut gauged = self.inner.gauged.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = std::mem::replace(&mut *gauged, depths.iter().map(|d| (d.queue.clone(), d.state.clone())).collect());
-        for (queue, state) in gone.difference(&gauged) {
-            let labels = [("queue", queue.clone()), ("state", state.clone())];
-            metrics::gauge!("gristmill_queue_depth", &labels).set(0.0);
-            metrics::gauge!("gristmill_queue_oldest_seconds", &labels).set(0.0);
-        }
-        gauged.extend(gone);
-    }
-
-    /// Groups older than `age` that are not closed and whose counters contradict their members; at most a hundred.
-    ///
-    /// # Errors
-    /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn miscounted_groups(&self, age: Duration) -> Result<Vec<Miscounted>, QueueError> {
-        audit::miscounted(self.pool(), age, 100).await
-    }
-
-    /// Groups that are not sealed and in which, and inside of which, no member came or ended for `age`: who created them is
-    /// gone, most likely. At most a hundred.
-    ///
-    /// # Errors
-    /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn unsealed_groups(&self, age: Duration) -> Result<Vec<Unsealed>, QueueError> {
-        unsealed::find(self.pool(), age, 100).await
-    }
-
-    /// Ends such a group, in the caller's transaction: it has failed, members that wait are cancelled, and the join of a
-    /// failure comes. Nothing: something has happened in it meanwhile. Push the answer after the commit.
-    ///
-    /// # Errors
-    /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn end_unsealed(
-        &self,
-        conn: &mut PgConnection,
-        group: GroupId,
-        age: Duration,
-    ) -> Result<Option<Enqueued>, QueueError> {
-        unsealed::end(conn, group, age).await
-    }
-
-    /// Leased jobs of `queue` that the ledger does not know as still to be done (normal for the moment between
-    /// the completion and the acknowledgement); of the thousand held longest.
-    ///
-    /// # Errors
-    /// Returns an error if Postgres or Redis does not answer, or a statement fails.
-    pub async fn stray_leases(&self, queue: &str) -> Result<Vec<Uuid>, QueueError> {
-        let mut conn = self.conn();
-        let ids = self.broker(queue).leased(&mut conn, 1_000).await.map_err(QueueError::BrokerUnavailable)?;
-        let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        let ended = relay::ended(self.pool(), &ids).await?;
-        Ok(ended.into_iter().map(|(id, _)| id).collect())
-    }
-
-    /// Jobs of `queue` that wait in the broker, and that are leased.
-    ///
-    /// # Errors
-    /// Returns an error if Redis does not answer.
-    pub async fn broker_depth(&self, queue: &str) -> Result<(u64, u64), QueueError> {
-        self.broker(queue).depth(&mut self.conn()).await.map_err(QueueError::BrokerUnavailable)
-    }
-
-    /// Removes jobs and groups that finished at least `age` ago, and ticks that old, in slices.
-    ///
-    /// # Errors
-    /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn prune(&self, age: Duration) -> Result<Pruned, QueueError> {
-        prune::prune(self.pool(), age, 2_000).await
-    }
-
-    /// Removes jobs that have been dead for at least `age`, in slices, but for members of groups that are open. Returns how
-    /// many; what they kept of their groups goes with the next [`Queue::prune`].
-    ///
-    /// # Errors
-    /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn prune_dead(&self, age: Duration) -> Result<u64, QueueError> {
-        prune::prune_dead(self.pool(), age, 2_000).await
     }
 
     /// The ledger.
