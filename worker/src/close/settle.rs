@@ -49,51 +49,46 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
     if open == 0 {
         return Ok(Outcome::Settled);
     }
-    let Some(chunk) = Chunk::find(env, upload_id, 0).await? else {
-        return Err(JobError::Cancelled);
-    };
-    settle_within(env, context, &chunk).await?;
-    settle_among(env, context, &chunk).await
+    settle_within(env, context, upload_id).await?;
+    settle_among(env, context, upload_id).await
 }
 
 /// What the file can settle by itself. Of files that wait for each other each has done this before one passes, and the first
 /// to look then does, so none waits for ever.
-async fn settle_within(env: &Env, context: &Context, chunk: &Chunk) -> Result<(), JobError> {
+async fn settle_within(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobError> {
     let mut tx = begin(env, context).await?;
     let first = sqlx::query(
         "update uploads set loaded_at = now() where id = $1 and state = 'processing' and loaded_at is null",
     )
-    .bind(chunk.upload_id)
+    .bind(upload_id)
     .execute(&mut *tx)
     .await?;
     if first.rows_affected() > 0 {
-        displaced::settle(env, &mut tx, chunk).await?;
+        displaced::settle(env, &mut tx, &first_chunk(env, upload_id).await?).await?;
     }
     Ok(tx.commit().await?)
 }
 
 /// What depends on the end of others.
-async fn settle_among(env: &Env, context: &Context, chunk: &Chunk) -> Result<Outcome, JobError> {
+async fn settle_among(env: &Env, context: &Context, upload_id: Uuid) -> Result<Outcome, JobError> {
     let mut tx = begin(env, context).await?;
-    let others = others(&mut tx, chunk.upload_id).await?;
+    let others = others(&mut tx, upload_id).await?;
     if others.iter().any(|other| !other.stays() && !other.purged) {
         return Ok(Outcome::Wait);
     }
-    sqlx::query("delete from upload_waits where upload_id = $1").bind(chunk.upload_id).execute(&mut *tx).await?;
-    let (stay, gone): (Vec<&Other>, Vec<&Other>) = others.iter().partition(|other| other.stays());
-    let (stay, gone): (Vec<Uuid>, Vec<Uuid>) =
-        (stay.iter().map(|other| other.id).collect(), gone.iter().map(|other| other.id).collect());
-    let mut still_open = false;
-    if !gone.is_empty() {
-        still_open = orphaned::settle(&mut tx, chunk, &gone).await?;
-        // Once more, as an orphan may come before a line that took its key meanwhile.
-        displaced::settle(env, &mut tx, chunk).await?;
-    }
-    follow(&mut tx, chunk.upload_id, &stay).await?;
-    compared::settle(&mut tx, chunk).await?;
+    sqlx::query("delete from upload_waits where upload_id = $1").bind(upload_id).execute(&mut *tx).await?;
+    let ids =
+        |stay: bool| others.iter().filter(|other| other.stays() == stay).map(|other| other.id).collect::<Vec<_>>();
+    let (stay, gone) = (ids(true), ids(false));
+    let chunk = first_chunk(env, upload_id).await?;
+    let still_open = orphaned::settle(&mut tx, &chunk, &gone).await?;
+    // Once more, as an orphan may come before a line that took its key meanwhile.
+    displaced::settle(env, &mut tx, &chunk).await?;
+    follow(&mut tx, upload_id, &stay).await?;
+    compared::settle(&mut tx, &chunk).await?;
     if !still_open {
         sqlx::query("update chunks set unsettled = 0 where upload_id = $1 and unsettled <> 0")
-            .bind(chunk.upload_id)
+            .bind(upload_id)
             .execute(&mut *tx)
             .await?;
     }
@@ -101,12 +96,17 @@ async fn settle_among(env: &Env, context: &Context, chunk: &Chunk) -> Result<Out
     Ok(if still_open { Outcome::Wait } else { Outcome::Settled })
 }
 
+/// The chunk that stands for its file: all of them are read by the same rules.
+async fn first_chunk(env: &Env, upload_id: Uuid) -> Result<Chunk, JobError> {
+    Chunk::find(env, upload_id, 0).await?.ok_or(JobError::Cancelled)
+}
+
 /// A transaction of the job, as long as it is ours.
 async fn begin(env: &Env, context: &Context) -> Result<Transaction<'static, Postgres>, JobError> {
     let mut tx = env.pool.begin().await?;
     match env.queue.lock(&mut tx, &context.claim).await? {
+        Fence::Held => Ok(tx),
         Fence::AlreadyDone => Err(JobError::Cancelled),
-        _ => Ok(tx),
     }
 }
 
