@@ -66,13 +66,13 @@ impl Chaos {
         let folder = self.data_dir.clone().unwrap_or_else(temporary);
         eprintln!("seed {seed}; data and logs in {}", folder.display());
 
-        let stage = Cluster::set(&folder, self.workers.max(1)).await?;
+        let cluster = Cluster::set(&folder, self.workers.max(1)).await?;
         let outcome = tokio::select! {
-            report = perform(&stage, seed, length, self.workers.max(1)) => report,
+            report = perform(&cluster, seed, length, self.workers.max(1)) => report,
             () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before the end")),
         };
         let keep = self.data_dir.is_some() || !outcome.as_ref().is_ok_and(Report::passed);
-        stage.tear_down(keep).await?;
+        cluster.tear_down(keep).await?;
         let report = outcome?;
         print!("{report}");
         if let Some(path) = &self.report {
@@ -90,14 +90,14 @@ fn write(path: &Path, report: &Report) -> anyhow::Result<()> {
     std::fs::write(path, report.to_string()).with_context(|| format!("cannot write {}", path.display()))
 }
 
-async fn perform(stage: &Cluster, seed: u64, length: Duration, workers: usize) -> anyhow::Result<Report> {
+async fn perform(cluster: &Cluster, seed: u64, length: Duration, workers: usize) -> anyhow::Result<Report> {
     let planned = plan::plan(seed, length);
     let workload = Workload::default();
     let (stop_load, heal, stop_watch) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let acts = async {
         let _stop_watch = stop_watch.clone().drop_guard();
-        let (_, struck) = tokio::join!(workload::load(stage, seed, &workload, &stop_load), async {
-            tokio::join!(inject::strike_all(stage, &planned, &heal), async {
+        let (_, struck) = tokio::join!(workload::load(cluster, seed, &workload, &stop_load), async {
+            tokio::join!(inject::strike_all(cluster, &planned, &heal), async {
                 tokio::time::sleep(length).await;
                 stop_load.cancel();
                 heal.cancel();
@@ -105,18 +105,18 @@ async fn perform(stage: &Cluster, seed: u64, length: Duration, workers: usize) -
             .0
         });
         let struck = struck?;
-        stage.heal();
-        let quiet = quiesce::quiet(stage).await?;
+        cluster.heal();
+        let quiet = quiesce::quiet(cluster).await?;
         // two audits more
         tokio::time::sleep(Duration::from_secs(4)).await;
         anyhow::Ok((struck, quiet))
     };
-    let (acts, ended) = tokio::join!(acts, inject::watch(stage, &stop_watch));
+    let (acts, ended) = tokio::join!(acts, inject::watch(cluster, &stop_watch));
     let ((struck, quiet), ended) = (acts?, ended?);
-    let mut findings = check::all(stage, &workload).await?;
-    let recoveries = recovery::recoveries(&stage.pool, &workload, &struck).await?;
+    let mut findings = check::all(cluster, &workload).await?;
+    let recoveries = recovery::recoveries(&cluster.pool, &workload, &struck).await?;
     findings.push(Finding { promise: "no process ended by itself", counted: "all roles".into(), wrong: ended });
-    let wrong = stage.stop_members().await;
+    let wrong = cluster.stop_members().await;
     findings.push(Finding { promise: "every process stops in good order", counted: "all roles".into(), wrong });
     Ok(Report { seed, length, workers, quiet, recoveries, findings })
 }

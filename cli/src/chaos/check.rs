@@ -18,8 +18,8 @@ pub(super) struct Finding {
     pub(super) wrong: Vec<String>,
 }
 
-pub(super) async fn all(stage: &Cluster, workload: &Workload) -> anyhow::Result<Vec<Finding>> {
-    let pool = &stage.pool;
+pub(super) async fn all(cluster: &Cluster, workload: &Workload) -> anyhow::Result<Vec<Finding>> {
+    let pool = &cluster.pool;
     Ok(vec![
         jobs::accepted(pool, workload).await?,
         jobs::once(pool).await?,
@@ -34,9 +34,9 @@ pub(super) async fn all(stage: &Cluster, workload: &Workload) -> anyhow::Result<
         bills::once(pool).await?,
         bills::mailed(pool).await?,
         bills::paid(pool, workload).await?,
-        leftovers::redis(stage).await?,
-        leftovers::invariants(stage).await?,
-        leftovers::panics(stage)?,
+        leftovers::redis(cluster).await?,
+        leftovers::invariants(cluster).await?,
+        leftovers::panics(cluster)?,
     ])
 }
 

@@ -76,7 +76,7 @@ impl Cluster {
         }
         let redis = redis::Client::open(engines.redis_url().expose_secret()).context("no client of Redis")?;
         let folder = engines.data_dir().to_path_buf();
-        let stage = Self {
+        let cluster = Self {
             engines: Mutex::new(engines),
             pool,
             redis,
@@ -87,8 +87,8 @@ impl Cluster {
             key,
             folder,
         };
-        stage.ready().await?;
-        Ok(stage)
+        cluster.ready().await?;
+        Ok(cluster)
     }
 
     pub(super) fn of(&self, role: Role) -> impl Iterator<Item = &Member> {

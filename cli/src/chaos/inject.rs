@@ -30,7 +30,7 @@ pub(super) fn now() -> f64 {
 
 /// All of the plan; what lasts ends early when `heal` comes.
 pub(super) async fn strike_all(
-    stage: &Cluster,
+    cluster: &Cluster,
     planned: &[Planned],
     heal: &CancellationToken,
 ) -> anyhow::Result<Vec<InjectedFault>> {
@@ -50,7 +50,7 @@ pub(super) async fn strike_all(
                 whom,
             });
         };
-        strike(stage, *planned, heal, what).await
+        strike(cluster, *planned, heal, what).await
     });
     futures::future::try_join_all(strikes).await?;
     Ok(struck.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -58,7 +58,7 @@ pub(super) async fn strike_all(
 
 /// `what` is called at the very moment; not at all when those that it could hit are suffering already.
 async fn strike(
-    stage: &Cluster,
+    cluster: &Cluster,
     Planned { fault, whom, lasts, .. }: Planned,
     heal: &CancellationToken,
     what: impl FnOnce(Option<String>),
@@ -71,14 +71,14 @@ async fn strike(
     };
     match fault {
         Fault::KillWorker | Fault::KillScheduler | Fault::KillApi => {
-            let Some((member, mut process)) = pick(stage, fault, whom) else { return Ok(()) };
+            let Some((member, mut process)) = pick(cluster, fault, whom) else { return Ok(()) };
             what(Some(member.label()));
             process.kill().await;
             lasting().await;
             member.start(&mut process)?;
         }
         Fault::KillWorkerAgain => {
-            let Some((member, mut process)) = pick(stage, fault, whom) else { return Ok(()) };
+            let Some((member, mut process)) = pick(cluster, fault, whom) else { return Ok(()) };
             what(Some(member.label()));
             for time in 1..=DEATHS {
                 process.kill().await;
@@ -95,16 +95,16 @@ async fn strike(
             }
         }
         Fault::RollWorkers => {
-            let Ok(_rolling) = stage.rolling.try_lock() else { return Ok(()) };
+            let Ok(_rolling) = cluster.rolling.try_lock() else { return Ok(()) };
             what(None);
             // To the end, also when all else heals: all but every other worker would be of one build.
-            for member in stage.of(Role::Worker) {
+            for member in cluster.of(Role::Worker) {
                 member.replace(&mut *member.process.lock().await).await?;
                 lasting().await;
             }
         }
         Fault::StopWorker | Fault::StopScheduler | Fault::StopApi => {
-            let Some((member, process)) = pick(stage, fault, whom) else { return Ok(()) };
+            let Some((member, process)) = pick(cluster, fault, whom) else { return Ok(()) };
             what(Some(member.label()));
             process.freeze();
             lasting().await;
@@ -112,47 +112,47 @@ async fn strike(
         }
         Fault::RestartRedis | Fault::RestartPostgres => {
             let engine = if fault == Fault::RestartRedis { Engine::Redis } else { Engine::Postgres };
-            let Ok(mut engines) = stage.engines.try_lock() else { return Ok(()) };
+            let Ok(mut engines) = cluster.engines.try_lock() else { return Ok(()) };
             what(None);
             engines.kill(engine).await?;
             lasting().await;
             engines.restart(engine).await?;
         }
         Fault::LoseRedis => {
-            let Ok(mut engines) = stage.engines.try_lock() else { return Ok(()) };
+            let Ok(mut engines) = cluster.engines.try_lock() else { return Ok(()) };
             what(None);
             Engines::lose_redis(&mut engines).await?;
         }
         Fault::FlushRedis => {
-            let Ok(_engines) = stage.engines.try_lock() else { return Ok(()) };
-            let mut conn = stage.redis.get_multiplexed_async_connection().await?;
+            let Ok(_engines) = cluster.engines.try_lock() else { return Ok(()) };
+            let mut conn = cluster.redis.get_multiplexed_async_connection().await?;
             what(None);
             redis::cmd("FLUSHALL").query_async::<()>(&mut conn).await?;
         }
         Fault::FillRedis => {
-            let Ok(_engines) = stage.engines.try_lock() else { return Ok(()) };
-            let mut conn = stage.redis.get_multiplexed_async_connection().await?;
+            let Ok(_engines) = cluster.engines.try_lock() else { return Ok(()) };
+            let mut conn = cluster.redis.get_multiplexed_async_connection().await?;
             what(None);
             limit_memory(&mut conn, 1).await?;
             lasting().await;
             limit_memory(&mut conn, 0).await?;
         }
         Fault::StepRedis => {
-            let Ok(_engines) = stage.engines.try_lock() else { return Ok(()) };
-            let mut conn = stage.redis.get_multiplexed_async_connection().await?;
+            let Ok(_engines) = cluster.engines.try_lock() else { return Ok(()) };
+            let mut conn = cluster.redis.get_multiplexed_async_connection().await?;
             what(None);
             let step = if whom.is_multiple_of(2) { HOUR } else { -HOUR };
             redis::cmd("EVAL").arg(STEP).arg(0).arg(step).query_async::<()>(&mut conn).await?;
         }
         Fault::CutRedis | Fault::CutPostgres => {
             what(None);
-            stage.lines().for_each(|lines| lines.to(engine(fault)).cut());
+            cluster.lines().for_each(|lines| lines.to(engine(fault)).cut());
         }
         Fault::StallRedis | Fault::StallPostgres => {
             // the last one is the load's own
-            let whom = whom % (stage.members.len() + 1);
-            let member = stage.members.get(whom);
-            let line = member.map_or(&stage.lines, |member| &member.lines).to(engine(fault));
+            let whom = whom % (cluster.members.len() + 1);
+            let member = cluster.members.get(whom);
+            let line = member.map_or(&cluster.lines, |member| &member.lines).to(engine(fault));
             what(Some(member.map_or_else(|| "load".into(), Member::label)));
             line.stall();
             lasting().await;
@@ -160,9 +160,9 @@ async fn strike(
         }
         Fault::RefuseRedis | Fault::RefusePostgres => {
             what(None);
-            stage.lines().for_each(|lines| lines.to(engine(fault)).refuse());
+            cluster.lines().for_each(|lines| lines.to(engine(fault)).refuse());
             lasting().await;
-            stage.lines().for_each(|lines| lines.to(engine(fault)).pass());
+            cluster.lines().for_each(|lines| lines.to(engine(fault)).pass());
         }
     }
     Ok(())
@@ -181,13 +181,13 @@ end";
 const HOUR: i64 = 3_600_000;
 
 /// One of the role to whom nothing is being done.
-fn pick(stage: &Cluster, fault: Fault, whom: usize) -> Option<(&Member, tokio::sync::MutexGuard<'_, Process>)> {
+fn pick(cluster: &Cluster, fault: Fault, whom: usize) -> Option<(&Member, tokio::sync::MutexGuard<'_, Process>)> {
     let role = match fault {
         Fault::KillWorker | Fault::KillWorkerAgain | Fault::StopWorker => Role::Worker,
         Fault::KillScheduler | Fault::StopScheduler => Role::Scheduler,
         _ => Role::Api,
     };
-    let all: Vec<&Member> = stage.of(role).collect();
+    let all: Vec<&Member> = cluster.of(role).collect();
     let mut in_turn = (0..all.len()).map(|n| all[(whom + n) % all.len()]);
     in_turn.find_map(|member| Some((member, member.process.try_lock().ok()?)))
 }
@@ -205,11 +205,11 @@ async fn limit_memory(conn: &mut redis::aio::MultiplexedConnection, bytes: u64) 
 }
 
 /// Starts again what ends although nobody killed it, and says what did, until `stop`.
-pub(super) async fn watch(stage: &Cluster, stop: &CancellationToken) -> anyhow::Result<Vec<String>> {
+pub(super) async fn watch(cluster: &Cluster, stop: &CancellationToken) -> anyhow::Result<Vec<String>> {
     let mut ended = Vec::new();
     while !stop.is_cancelled() {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        for member in &stage.members {
+        for member in &cluster.members {
             let Ok(mut process) = member.process.try_lock() else { continue };
             if let Some(status) = process.ended() {
                 ended.push(format!("{} ended by itself: {status}", member.label()));

@@ -15,7 +15,7 @@ struct Unfinished {
 }
 
 /// How long it took, or what is still to be done when patience ends.
-pub(super) async fn quiet(stage: &Cluster) -> anyhow::Result<Result<Duration, String>> {
+pub(super) async fn quiet(cluster: &Cluster) -> anyhow::Result<Result<Duration, String>> {
     let begun = Instant::now();
     // the ticks of the time before are caught up with, then there are no more
     let ended = super::inject::now();
@@ -23,7 +23,7 @@ pub(super) async fn quiet(stage: &Cluster) -> anyhow::Result<Result<Duration, St
         let until: f64 =
             sqlx::query_scalar("select extract(epoch from ticked_until)::float8 from schedules where name = $1")
                 .bind(SCHEDULE)
-                .fetch_one(&stage.pool)
+                .fetch_one(&cluster.pool)
                 .await?;
         if until >= ended {
             break;
@@ -33,7 +33,7 @@ pub(super) async fn quiet(stage: &Cluster) -> anyhow::Result<Result<Duration, St
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    stage.queue.schedules().pause(SCHEDULE).await?;
+    cluster.queue.schedules().pause(SCHEDULE).await?;
     loop {
         let left: Unfinished = sqlx::query_as(
             "select (select count(*) from jobs where state in ('available', 'scheduled', 'parked')) as jobs,
@@ -41,7 +41,7 @@ pub(super) async fn quiet(stage: &Cluster) -> anyhow::Result<Result<Duration, St
                     (select count(*) from groups g where finished_at is null
                          and exists (select from jobs where group_id = g.id)) as groups",
         )
-        .fetch_one(&stage.pool)
+        .fetch_one(&cluster.pool)
         .await?;
         if left.jobs + left.uploads + left.groups == 0 {
             return Ok(Ok(begun.elapsed()));

@@ -64,15 +64,15 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Asks until `stop`; what has been begun then is brought to its end, for which the system must have healed.
-pub(super) async fn load(stage: &Cluster, seed: u64, workload: &Workload, stop: &CancellationToken) {
-    let apis: Vec<_> = stage.of(Role::Api).map(|api| api.addr).collect();
-    let builds = stage.of(Role::Worker).count() > 1;
+pub(super) async fn load(cluster: &Cluster, seed: u64, workload: &Workload, stop: &CancellationToken) {
+    let apis: Vec<_> = cluster.of(Role::Api).map(|api| api.addr).collect();
+    let builds = cluster.of(Role::Worker).count() > 1;
     // two to each: one of them may be waiting for the end of an upload whose API has died
-    let clients = (0..2 * apis.len()).map(|first| uploads::send(&apis, first, &stage.key, seed, workload, stop));
+    let clients = (0..2 * apis.len()).map(|first| uploads::send(&apis, first, &cluster.key, seed, workload, stop));
     tokio::join!(
-        jobs::enqueue(&stage.queue, seed, builds, workload, stop),
-        groups::enqueue(&stage.queue, seed, workload, stop),
+        jobs::enqueue(&cluster.queue, seed, builds, workload, stop),
+        groups::enqueue(&cluster.queue, seed, workload, stop),
         futures::future::join_all(clients),
-        bills::bill(&apis, &stage.key, seed, workload, stop),
+        bills::bill(&apis, &cluster.key, seed, workload, stop),
     );
 }

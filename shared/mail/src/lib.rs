@@ -1,6 +1,6 @@
 //! Mails: written, signed, sent once, and looked up again.
 //!
-//! A [`Email`] says who is told what. [`Mailer::deliver`] takes any number of them: it enters each in the table `mails`
+//! An [`Email`] says who is told what. [`Mailer::deliver`] takes any number of them: it enters each in the table `mails`
 //! (one row a client, kind and reference), sends those that nobody has sent, by SMTP or into the object store, and writes
 //! down what became of them. The worker sends; the API reads ([`read`]) and is told of bounces ([`suppressions`]).
 

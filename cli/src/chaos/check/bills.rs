@@ -18,8 +18,8 @@ pub(super) async fn runs(pool: &PgPool, workload: &Workload) -> anyhow::Result<F
         .filter(|(_, state, says, made)| state != "completed" || says != made)
         .map(|(id, state, says, made)| format!("run {id} is {state}, says {says} bills and has made {made}"))
         .collect();
-    let workload = lock(&workload.runs);
-    let lost = workload.iter().filter(|id| !runs.iter().any(|(run, ..)| run == *id));
+    let started = lock(&workload.runs);
+    let lost = started.iter().filter(|id| !runs.iter().any(|(run, ..)| run == *id));
     wrong.extend(lost.map(|id| format!("run {id} was accepted and is gone")));
     Ok(Finding {
         promise: "every billing run ends, with the bills that it says",

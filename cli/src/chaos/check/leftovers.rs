@@ -10,8 +10,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// But for the uploads' events, which live for an hour, Redis holds who is there, that it has its data, and what was
 /// said of queues.
-pub(super) async fn redis(stage: &Cluster) -> anyhow::Result<Finding> {
-    let mut conn = stage.redis.get_multiplexed_async_connection().await?;
+pub(super) async fn redis(cluster: &Cluster) -> anyhow::Result<Finding> {
+    let mut conn = cluster.redis.get_multiplexed_async_connection().await?;
     let begun = Instant::now();
     loop {
         let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut conn).await?;
@@ -39,9 +39,9 @@ pub(super) async fn redis(stage: &Cluster) -> anyhow::Result<Finding> {
 }
 
 /// What the schedulers' own audits have found.
-pub(super) async fn invariants(stage: &Cluster) -> anyhow::Result<Finding> {
+pub(super) async fn invariants(cluster: &Cluster) -> anyhow::Result<Finding> {
     let mut wrong = Vec::new();
-    for member in stage.of(Role::Scheduler).chain(stage.of(Role::Worker)) {
+    for member in cluster.of(Role::Scheduler).chain(cluster.of(Role::Worker)) {
         let metrics = reqwest::get(format!("http://{}/metrics", member.monitor)).await;
         let text = metrics.with_context(|| format!("{member} tells no metrics"))?.text().await?;
         let violated = text.lines().filter(|line| line.starts_with("gristmill_invariant_violations_total"));
@@ -51,9 +51,9 @@ pub(super) async fn invariants(stage: &Cluster) -> anyhow::Result<Finding> {
 }
 
 /// What the processes wrote that they should never have to write.
-pub(super) fn panics(stage: &Cluster) -> anyhow::Result<Finding> {
+pub(super) fn panics(cluster: &Cluster) -> anyhow::Result<Finding> {
     let (mut wrong, mut lines) = (Vec::new(), 0);
-    for member in &stage.members {
+    for member in &cluster.members {
         let log = std::fs::read(member.log()).with_context(|| format!("{member} has no log"))?;
         let log = String::from_utf8_lossy(&log);
         lines += log.lines().count();
@@ -62,7 +62,7 @@ pub(super) fn panics(stage: &Cluster) -> anyhow::Result<Finding> {
     }
     Ok(Finding {
         promise: "no process panicked, and none has logged a violated invariant",
-        counted: format!("{lines} lines of {} logs", stage.members.len()),
+        counted: format!("{lines} lines of {} logs", cluster.members.len()),
         wrong: some(wrong, |what| what),
     })
 }
