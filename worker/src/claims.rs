@@ -19,11 +19,7 @@ const FULL: Duration = Duration::from_secs(1);
 
 /// The bodies of claims.
 pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    let (pay, slice, void) = (env.clone(), env.clone(), env.clone());
-    builder
-        .register::<ProcessPayment>(move |context, job| process(pay.clone(), context, job))
-        .register::<PayUpload>(move |context, job| pay_upload(slice.clone(), context, job))
-        .register::<VoidUpload>(move |context, job| void_upload(void.clone(), context, job))
+    builder.register_with(env, process).register_with(env, pay_upload).register_with(env, void_upload)
 }
 
 async fn process(env: Env, context: Context, job: ProcessPayment) -> Result<(), JobError> {

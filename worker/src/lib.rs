@@ -25,7 +25,7 @@ use gristmill_platform::{
 };
 pub use gristmill_queue::WorkerHealth;
 use gristmill_queue::{Limits, Queue, QueueConfig, Worker, WorkerBuilder};
-use gristmill_uploads::{events::Events, jobs};
+use gristmill_uploads::events::Events;
 use gristmill_webhooks::Deliverer;
 use object_store::ObjectStore;
 use sqlx::PgPool;
@@ -176,8 +176,6 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
     describe();
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
-    let (load, close, fail, purge, drop) = (env.clone(), env.clone(), env.clone(), env.clone(), env.clone());
-    let (suspect, part, wait) = (env.clone(), env.clone(), env.clone());
     let builder = Worker::builder(&env.queue)
         .label(&config.worker_label)
         .queue("chunks", config.worker_concurrency)
@@ -188,14 +186,14 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
         .queue("normalizations", NORMALIZATIONS)
         .queue("payments", PAYMENTS)
         .with_builtin_jobs()
-        .register::<jobs::LoadChunk>(move |context, job| load::load_chunk(load.clone(), context, job))
-        .on_worker_lost::<jobs::LoadChunk>(move |context, job| load::suspect_chunk(suspect.clone(), context, job))
-        .register::<jobs::LoadPart>(move |context, job| load::load_part(part.clone(), context, job))
-        .on_worker_lost::<jobs::LoadPart>(move |context, job| load::wait_anew(wait.clone(), context, job))
-        .register::<jobs::CloseUpload>(move |context, job| close::close_upload(close.clone(), context, job))
-        .register::<jobs::FailUpload>(move |context, job| close::fail_upload(fail.clone(), context, job))
-        .register::<jobs::PurgeUpload>(move |context, job| purge::purge_upload(purge.clone(), context, job))
-        .register::<jobs::DropObjects>(move |context, job| purge::drop_objects(drop.clone(), context, job));
+        .register_with(env, load::load_chunk)
+        .on_worker_lost_with(env, load::suspect_chunk)
+        .register_with(env, load::load_part)
+        .on_worker_lost_with(env, load::wait_anew)
+        .register_with(env, close::close_upload)
+        .register_with(env, close::fail_upload)
+        .register_with(env, purge::purge_upload)
+        .register_with(env, purge::drop_objects);
     let builder = webhooks::register(mail::register(billing::register(builder, env), env), env);
     claims::register(normalization::register(builder, env), env)
 }

@@ -8,7 +8,6 @@ mod webhooks;
 
 use std::time::Duration;
 
-use gristmill_billing::jobs::DunningTick;
 use gristmill_mail::{
     Email, Kind, Report, SendContext,
     jobs::{EnterUnsent, SendBills, SendMail, Unsent},
@@ -25,12 +24,11 @@ const PUT_OFF: Duration = Duration::from_secs(60);
 const HELD: Duration = Duration::from_secs(5);
 
 pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    let (one, many, unsent, tick) = (env.clone(), env.clone(), env.clone(), env.clone());
     builder
-        .register::<SendMail>(move |context, job| send(one.clone(), context, job))
-        .register::<SendBills>(move |context, job| send_bills(many.clone(), context, job))
-        .register::<EnterUnsent>(move |_, job| enter_unsent(unsent.clone(), job))
-        .register::<DunningTick>(move |context, job| dunning::tick(tick.clone(), context, job))
+        .register_with(env, send)
+        .register_with(env, send_bills)
+        .register_with(env, enter_unsent)
+        .register_with(env, dunning::tick)
 }
 
 async fn send(env: Env, context: Context, job: SendMail) -> Result<(), JobError> {
@@ -84,7 +82,7 @@ async fn send_bills(env: Env, context: Context, job: SendBills) -> Result<(), Jo
 }
 
 /// Enters what was never begun of a job that is no more. Which bills have a mail at all, the same functions say that send.
-async fn enter_unsent(env: Env, job: EnterUnsent) -> Result<(), JobError> {
+async fn enter_unsent(env: Env, _: Context, job: EnterUnsent) -> Result<(), JobError> {
     let (client_id, letters) = match &job.of {
         Unsent::Mail(of) => (of.client_id, Vec::from_iter(letter(&env, of).await?)),
         Unsent::Bills(of) => (of.client_id, bills::letters(&env, of).await?.0),

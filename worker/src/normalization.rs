@@ -17,11 +17,10 @@ use crate::{Env, load::on_rayon};
 
 /// The body of normalizations.
 pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    let (env, together) = (env.clone(), Together::new(&env.queue));
-    builder.register::<Normalize>(move |context, job| normalize(env.clone(), together.clone(), context, job))
+    builder.register_with(&(env.clone(), Together::new(&env.queue)), normalize)
 }
 
-async fn normalize(env: Env, together: Together, context: Context, job: Normalize) -> Result<(), JobError> {
+async fn normalize((env, together): (Env, Together), context: Context, job: Normalize) -> Result<(), JobError> {
     let Some(wanted) = together.wanted(job.request_id).await else {
         return Err(JobError::Cancelled);
     };

@@ -5,16 +5,11 @@ mod deliver;
 mod replay;
 
 use gristmill_queue::WorkerBuilder;
-use gristmill_webhooks::jobs::{AnnounceBills, Deliver, ReplayDeliveries};
 
 use crate::Env;
 
 pub(crate) use bills::of_run;
 
 pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    let (announce, one, again) = (env.clone(), env.clone(), env.clone());
-    builder
-        .register::<AnnounceBills>(move |context, job| bills::announce(announce.clone(), context, job))
-        .register::<Deliver>(move |context, job| deliver::deliver(one.clone(), context, job))
-        .register::<ReplayDeliveries>(move |context, job| replay::replay(again.clone(), context, job))
+    builder.register_with(env, bills::announce).register_with(env, deliver::deliver).register_with(env, replay::replay)
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use gristmill_queue::{GroupPolicy, Job, JobError, JobSpec, NewGroup, Options, Queue, QueueConfig, Sweeper, Worker};
+use gristmill_queue::{
+    Context, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options, Queue, QueueConfig, Sweeper, Worker,
+};
+use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::sync::CancellationToken;
@@ -68,33 +71,36 @@ fn setting(name: &str) -> anyhow::Result<String> {
 
 async fn worker(queue: &Queue, redis_url: &str) -> anyhow::Result<()> {
     let store = redis::Client::open(redis_url)?.get_multiplexed_async_connection().await?;
-    let (waits, starts, joined) = (store.clone(), store.clone(), store);
     let worker = Worker::builder(queue)
         .queue("default", 256)
         .register::<Noop>(|_, _| async { Ok(()) })
-        .register::<Ping>(move |_, ping| {
-            let (mut store, wait) = (waits.clone(), seconds() - ping.at);
-            async move { tell(redis::cmd("RPUSH").arg("peer:waits").arg(wait), &mut store).await }
-        })
-        .register::<Slow>(move |_, _| {
-            let (mut store, start) = (starts.clone(), format!("{} {}", seconds(), std::process::id()));
-            async move {
-                tell(redis::cmd("RPUSH").arg("peer:starts").arg(start), &mut store).await?;
-                tokio::time::sleep(Duration::from_secs(3)).await;
-                Ok(())
-            }
-        })
-        .register::<Join>(move |_, _| {
-            let (mut store, now) = (joined.clone(), seconds());
-            async move { tell(redis::cmd("SET").arg("peer:joined").arg(now), &mut store).await }
-        })
+        .register_with(&store, ping)
+        .register_with(&store, slow)
+        .register_with(&store, join)
         .build();
     // As in a scheduler beside the workers.
     tokio::spawn(Sweeper::new(queue).run(CancellationToken::new()));
     worker.run(CancellationToken::new()).await.context("the worker stopped")
 }
 
-async fn tell(command: &redis::Cmd, store: &mut redis::aio::MultiplexedConnection) -> Result<(), JobError> {
+async fn ping(mut store: MultiplexedConnection, _: Context, job: Ping) -> Result<(), JobError> {
+    let wait = seconds() - job.at;
+    tell(redis::cmd("RPUSH").arg("peer:waits").arg(wait), &mut store).await
+}
+
+async fn slow(mut store: MultiplexedConnection, _: Context, _: Slow) -> Result<(), JobError> {
+    let start = format!("{} {}", seconds(), std::process::id());
+    tell(redis::cmd("RPUSH").arg("peer:starts").arg(start), &mut store).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    Ok(())
+}
+
+async fn join(mut store: MultiplexedConnection, _: Context, _: Join) -> Result<(), JobError> {
+    let now = seconds();
+    tell(redis::cmd("SET").arg("peer:joined").arg(now), &mut store).await
+}
+
+async fn tell(command: &redis::Cmd, store: &mut MultiplexedConnection) -> Result<(), JobError> {
     Ok(command.query_async::<()>(store).await?)
 }
 

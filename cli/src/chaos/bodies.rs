@@ -116,36 +116,39 @@ impl Job for Tick {
 /// Adds the bodies that `build` has; `worker` is the process that runs them.
 pub(super) fn register(builder: WorkerBuilder, worker: &str, build: Build) -> WorkerBuilder {
     let name: Arc<str> = worker.into();
-    let (first, second, third) = (Arc::clone(&name), Arc::clone(&name), Arc::clone(&name));
-    let (fourth, fifth) = (Arc::clone(&name), name);
     let builder = match build {
-        Build::Yesterday => builder.register::<Yesterday>(move |ctx, job: Yesterday| {
-            let worker = Arc::clone(&fifth);
-            async move { work(&ctx, &worker, job.n, SHORT).await }
-        }),
-        Build::Today => builder.register::<Today>(move |ctx, job: Today| {
-            let worker = Arc::clone(&fifth);
-            async move { work(&ctx, &worker, job.n, SHORT).await }
-        }),
+        Build::Yesterday => builder.register_with(&name, yesterday),
+        Build::Today => builder.register_with(&name, today),
     };
     builder
         .queue(QUEUE, 8)
-        .register::<Effect>(move |ctx, job| effect(ctx, job, Arc::clone(&first)))
-        .register::<Join>(move |ctx, job: Join| {
-            let worker = Arc::clone(&second);
-            async move { work(&ctx, &worker, job.group, SHORT).await }
-        })
-        .register::<Tick>(move |ctx, _| {
-            let worker = Arc::clone(&third);
-            async move { work(&ctx, &worker, 0, Duration::ZERO).await }
-        })
-        .register::<Plain>(move |ctx, _| {
-            let worker = Arc::clone(&fourth);
-            async move { begin(&ctx, &worker).await }
-        })
+        .register_with(&name, effect)
+        .register_with(&name, join)
+        .register_with(&name, tick)
+        .register_with(&name, plain)
 }
 
-async fn effect(ctx: Context, job: Effect, worker: Arc<str>) -> Result<(), JobError> {
+async fn yesterday(worker: Arc<str>, ctx: Context, job: Yesterday) -> Result<(), JobError> {
+    work(&ctx, &worker, job.n, SHORT).await
+}
+
+async fn today(worker: Arc<str>, ctx: Context, job: Today) -> Result<(), JobError> {
+    work(&ctx, &worker, job.n, SHORT).await
+}
+
+async fn join(worker: Arc<str>, ctx: Context, job: Join) -> Result<(), JobError> {
+    work(&ctx, &worker, job.group, SHORT).await
+}
+
+async fn tick(worker: Arc<str>, ctx: Context, _: Tick) -> Result<(), JobError> {
+    work(&ctx, &worker, 0, Duration::ZERO).await
+}
+
+async fn plain(worker: Arc<str>, ctx: Context, _: Plain) -> Result<(), JobError> {
+    begin(&ctx, &worker).await
+}
+
+async fn effect(worker: Arc<str>, ctx: Context, job: Effect) -> Result<(), JobError> {
     match job.end {
         Ending::SecondAttempt if ctx.attempt == 1 => {
             begin(&ctx, &worker).await?;

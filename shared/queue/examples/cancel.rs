@@ -34,7 +34,7 @@ async fn dig(ctx: Context, job: Dig) -> Result<(), JobError> {
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Error> {
     let (queue, _engines) = engines::queue().await?;
-    let worker = Worker::builder(&queue).queue("default", 2).register::<Dig>(dig).build();
+    let worker = Worker::builder(&queue).queue("default", 2).register(dig).build();
     let stop = CancellationToken::new();
     let working = tokio::spawn({
         let stop = stop.clone();

@@ -28,7 +28,7 @@ async fn chime(_: Context, job: Chime) -> Result<(), JobError> {
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Error> {
     let (queue, _engines) = engines::queue().await?;
-    let worker = Worker::builder(&queue).queue("default", 4).register::<Chime>(chime).build();
+    let worker = Worker::builder(&queue).queue("default", 4).register(chime).build();
     let (schedules, stop) = (queue.schedules(), CancellationToken::new());
     let second = JobSpec::of(&Chime { bell: "small bell".into() })?;
     schedules.put(&NewSchedule::new("every-second", "* * * * * *", second)).await?;

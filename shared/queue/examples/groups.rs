@@ -54,7 +54,7 @@ async fn book(queue: &Queue, pages: u32) -> Result<(), Error> {
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Error> {
     let (queue, _engines) = engines::queue().await?;
-    let worker = Worker::builder(&queue).queue("default", 4).register::<Page>(page).register::<Bind>(bind).build();
+    let worker = Worker::builder(&queue).queue("default", 4).register(page).register(bind).build();
     book(&queue, 12).await?;
     book(&queue, 500).await?;
     let drained = queue.drain(&worker, Duration::from_secs(30)).await?;

@@ -25,7 +25,7 @@ async fn hello(ctx: Context, job: Hello) -> Result<(), JobError> {
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Error> {
     let (queue, _engines) = engines::queue().await?;
-    let worker = Worker::builder(&queue).queue("default", 4).register::<Hello>(hello).build();
+    let worker = Worker::builder(&queue).queue("default", 4).register(hello).build();
     let stop = CancellationToken::new();
     let working = tokio::spawn({
         let stop = stop.clone();

@@ -5,7 +5,10 @@
 mod engines;
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,13 +26,17 @@ impl Job for Fetch {
     const QUEUE: &'static str = "fetches";
 }
 
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
+/// What each fetch gets beside its job: how many run, and the most that ran at a time.
+#[derive(Default)]
+struct Counts {
+    running: AtomicUsize,
+    most: AtomicUsize,
+}
 
-async fn fetch(_: Context, _: Fetch) -> Result<(), JobError> {
-    MOST.fetch_max(RUNNING.fetch_add(1, SeqCst) + 1, SeqCst);
+async fn fetch(counts: Arc<Counts>, _: Context, _: Fetch) -> Result<(), JobError> {
+    counts.most.fetch_max(counts.running.fetch_add(1, SeqCst) + 1, SeqCst);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    RUNNING.fetch_sub(1, SeqCst);
+    counts.running.fetch_sub(1, SeqCst);
     Ok(())
 }
 
@@ -38,7 +45,8 @@ pub(crate) async fn main() -> Result<(), Error> {
     let (queue, _engines) = engines::queue().await?;
     let limits = Limits { concurrency: Some(3), key_concurrency: Some(2), rate_per_second: Some(20.0), burst: Some(5) };
     queue.queues().set_limits("fetches", &limits).await?;
-    let worker = Worker::builder(&queue).queue("fetches", 16).register::<Fetch>(fetch).build();
+    let counts = Arc::new(Counts::default());
+    let worker = Worker::builder(&queue).queue("fetches", 16).register_with(&counts, fetch).build();
     let mut tx = queue.pool().begin().await?;
     for site in ["a.example", "b.example"] {
         let pages: Vec<Fetch> = (0..15).map(|page| Fetch { page }).collect();
@@ -49,7 +57,8 @@ pub(crate) async fn main() -> Result<(), Error> {
     tx.commit().await?;
     let started = Instant::now();
     queue.drain(&worker, Duration::from_secs(60)).await?;
-    println!("30 jobs in {:.1?}, at most {} at a time", started.elapsed(), MOST.load(SeqCst));
-    assert!(MOST.load(SeqCst) <= 3 && started.elapsed() > Duration::from_secs(1));
+    let most = counts.most.load(SeqCst);
+    println!("30 jobs in {:.1?}, at most {most} at a time", started.elapsed());
+    assert!(most <= 3 && started.elapsed() > Duration::from_secs(1));
     Ok(())
 }

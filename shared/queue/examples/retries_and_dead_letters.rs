@@ -35,7 +35,7 @@ async fn call(ctx: Context, job: Call) -> Result<(), JobError> {
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Error> {
     let (queue, _engines) = engines::queue().await?;
-    let worker = Worker::builder(&queue).queue("default", 4).register::<Call>(call).build();
+    let worker = Worker::builder(&queue).queue("default", 4).register(call).build();
     let calls = ["busy", "wrong", "nobody"].map(|number| Call { number: number.into() });
     let mut tx = queue.pool().begin().await?;
     let enqueued = queue.enqueue_all(&mut tx, &calls, &Options::default()).await?;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use gristmill_platform::{engines::Engines, testing};
-use gristmill_queue::{Job, Options, Queue, QueueConfig, Sweeper, Worker};
+use gristmill_queue::{Context, Job, JobError, Options, Queue, QueueConfig, Sweeper, Worker};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,7 @@ impl Job for Ping {
     const NAME: &'static str = "ping";
 }
 
+type Waits = Arc<Mutex<Vec<Duration>>>;
 type Error = Box<dyn std::error::Error>;
 
 #[tokio::main(worker_threads = 2)]
@@ -55,6 +56,20 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn count(done: Arc<AtomicU64>, _: Context, _: Noop) -> Result<(), JobError> {
+    done.fetch_add(1, Relaxed);
+    Ok(())
+}
+
+/// Notes how long the ping took from its enqueueing to here.
+async fn note_wait((epoch, waits): (Instant, Waits), _: Context, ping: Ping) -> Result<(), JobError> {
+    let wait = epoch.elapsed().saturating_sub(Duration::from_nanos(ping.at));
+    if let Ok(mut waits) = waits.lock() {
+        waits.push(wait);
+    }
+    Ok(())
 }
 
 /// On durable engines (fsync, append-only file), as `gristmill up` starts them.
@@ -80,20 +95,10 @@ async fn measure(database: &str, redis: &str, args: &[String]) -> Result<(), Err
     let stop = CancellationToken::new();
     let running: Vec<_> = (0..workers)
         .map(|_| {
-            let (done, waits) = (Arc::clone(&done), Arc::clone(&waits));
             let worker = Worker::builder(&queue)
                 .queue("default", usize::try_from(concurrency).unwrap_or(256))
-                .register::<Noop>(move |_, _| {
-                    done.fetch_add(1, Relaxed);
-                    async { Ok(()) }
-                })
-                .register::<Ping>(move |_, ping| {
-                    let wait = epoch.elapsed().saturating_sub(Duration::from_nanos(ping.at));
-                    if let Ok(mut waits) = waits.lock() {
-                        waits.push(wait);
-                    }
-                    async { Ok(()) }
-                })
+                .register_with(&done, count)
+                .register_with(&(epoch, Arc::clone(&waits)), note_wait)
                 .build();
             let stop = stop.clone();
             tokio::spawn(async move { worker.run(stop).await })

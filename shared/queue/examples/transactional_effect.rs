@@ -46,7 +46,7 @@ pub(crate) async fn main() -> Result<(), Error> {
     let (queue, _engines) = engines::queue().await?;
     sqlx::query("create table accounts (id bigint primary key, cents bigint not null)").execute(queue.pool()).await?;
     sqlx::query("insert into accounts values (1, 0)").execute(queue.pool()).await?;
-    let worker = Worker::builder(&queue).queue("default", 4).register::<Pay>(pay).build();
+    let worker = Worker::builder(&queue).queue("default", 4).register(pay).build();
 
     let job = Pay { account: 1, cents: 250 };
     let mut tx = queue.pool().begin().await?;

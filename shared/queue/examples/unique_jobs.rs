@@ -42,7 +42,7 @@ async fn changed(queue: &Queue, shop: u32) -> Result<bool, Error> {
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Error> {
     let (queue, _engines) = engines::queue().await?;
-    let worker = Worker::builder(&queue).queue("default", 4).register::<Reindex>(reindex).build();
+    let worker = Worker::builder(&queue).queue("default", 4).register(reindex).build();
     for shop in [1, 1, 2, 1, 2] {
         println!("shop {shop} changed: {}", if changed(&queue, shop).await? { "enqueued" } else { "it waits already" });
     }

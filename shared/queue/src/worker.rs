@@ -138,11 +138,60 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets the body of job `J`: `.register::<J>(|ctx, job| async move { … })`.
+    /// Sets the body of job `J`: a function by its name, `.register(greet)`, or a closure,
+    /// `.register::<Greet>(|ctx, job| async move { … })`. A function says itself which job it is for.
     #[must_use]
     pub fn register<J: Job>(mut self, body: impl Body<J>) -> Self {
         enter::<J>(&mut self.bodies, body);
         self
+    }
+
+    /// Sets the body of the job that `body` takes, and what it works with: each run gets a clone of `state`. Keep what
+    /// several jobs use in one struct that is cheap to clone (a pool, an `Arc`), and register each job by a line.
+    ///
+    /// ```no_run
+    /// use gristmill_queue::{Context, Job, JobError, Queue, Worker};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Clone)]
+    /// struct Env {
+    ///     shop: std::sync::Arc<str>,
+    /// }
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Greet {}
+    /// impl Job for Greet { const NAME: &'static str = "greet"; }
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Thank {}
+    /// impl Job for Thank { const NAME: &'static str = "thank"; }
+    ///
+    /// async fn greet(env: Env, _: Context, _: Greet) -> Result<(), JobError> {
+    ///     println!("{} greets", env.shop);
+    ///     Ok(())
+    /// }
+    ///
+    /// async fn thank(env: Env, _: Context, _: Thank) -> Result<(), JobError> {
+    ///     println!("{} thanks", env.shop);
+    ///     Ok(())
+    /// }
+    ///
+    /// fn worker(queue: &Queue, env: &Env) -> Worker {
+    ///     Worker::builder(queue).queue("default", 4).register_with(env, greet).register_with(env, thank).build()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn register_with<S, J, Run>(
+        self,
+        state: &S,
+        body: impl Fn(S, Context, J) -> Run + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: Clone + Send + Sync + 'static,
+        J: Job,
+        Run: Future<Output = Result<(), JobError>> + Send + 'static,
+    {
+        self.register(with_state(state, body))
     }
 
     /// Sets what runs instead of making a job `J` dead that was lost with as many workers as is allowed. It runs in some
@@ -156,12 +205,37 @@ impl WorkerBuilder {
         self
     }
 
+    /// [`WorkerBuilder::on_worker_lost`] for a handler that works with `state`, as in [`WorkerBuilder::register_with`].
+    #[must_use]
+    pub fn on_worker_lost_with<S, J, Run>(
+        self,
+        state: &S,
+        handler: impl Fn(S, Context, J) -> Run + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: Clone + Send + Sync + 'static,
+        J: Job,
+        Run: Future<Output = Result<(), JobError>> + Send + 'static,
+    {
+        self.on_worker_lost(with_state(state, handler))
+    }
+
     /// The worker.
     #[must_use]
     pub fn build(self) -> Worker {
         let Self { queue, label, queues, bodies, lost, health } = self;
         Worker { queue, label, queues, bodies: Arc::new(bodies), lost: Arc::new(lost), health }
     }
+}
+
+/// A body that hands each run a clone of `state`.
+fn with_state<S, J, Run>(state: &S, body: impl Fn(S, Context, J) -> Run + Send + Sync + 'static) -> impl Body<J>
+where
+    S: Clone + Send + Sync + 'static,
+    Run: Future<Output = Result<(), JobError>> + Send + 'static,
+{
+    let state = state.clone();
+    move |context, job| body(state.clone(), context, job)
 }
 
 /// Makes `body` the one of job `J`, under all its names.

@@ -43,6 +43,13 @@ async fn halve(ctx: Context, _: Stuck) -> Result<(), JobError> {
     Ok(())
 }
 
+async fn halve_the_second_time(asked: Arc<AtomicU32>, ctx: Context, job: Stuck) -> Result<(), JobError> {
+    match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => Err(JobError::retry("not now")),
+        _ => halve(ctx, job).await,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_takes_its_workers_down_is_replaced_in_its_sealed_group() {
     let bench = bench().await;
@@ -51,15 +58,10 @@ async fn a_job_that_takes_its_workers_down_is_replaced_in_its_sealed_group() {
         claim_and_die(&bench).await;
     }
     let asked = Arc::new(AtomicU32::new(0));
-    let count = Arc::clone(&asked);
-    let handler = move |ctx: Context, job| {
-        let first = count.fetch_add(1, Ordering::Relaxed) == 0;
-        async move { if first { Err(JobError::retry("not now")) } else { halve(ctx, job).await } }
-    };
     let worker = Worker::builder(&bench.queue)
         .queue("default", 4)
         .register::<Stuck>(hold)
-        .on_worker_lost::<Stuck>(handler)
+        .on_worker_lost_with(&asked, halve_the_second_time)
         .register::<Effect>(effect)
         .register::<Join>(join)
         .build();

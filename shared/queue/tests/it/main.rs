@@ -33,6 +33,7 @@ mod payloads;
 mod refused;
 mod reports;
 mod schedules;
+mod state;
 mod steps;
 mod support;
 mod sweep;
