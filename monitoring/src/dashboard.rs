@@ -40,7 +40,7 @@ impl Dashboard {
         tokio::spawn(history::examine(Arc::clone(&app)));
         let inside = Router::new()
             .route("/live", get(live::live))
-            .route("/act/{*what}", post(actions::act))
+            .nest("/act", actions::routes(&app))
             .route("/uploads", get(page::page).post(uploads::receive))
             .route("/uploads/{id}/rejects.csv", get(uploads::rejects))
             .route("/bills/{name}", get(bill::page))

@@ -13,20 +13,20 @@ use reqwest::{Client, RequestBuilder, Response};
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
-struct Served {
-    stack: Stack,
-    url: String,
-    http: Client,
+pub(crate) struct Served {
+    pub(crate) stack: Stack,
+    pub(crate) url: String,
+    pub(crate) http: Client,
     _shutdown: tokio_util::sync::DropGuard,
 }
 
 /// A session: its cookie and the token of its actions.
-struct Session {
-    cookie: String,
+pub(crate) struct Session {
+    pub(crate) cookie: String,
     csrf: String,
 }
 
-async fn serve() -> Served {
+pub(crate) async fn serve() -> Served {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let stack = testing::stack().await;
     let role = RoleConfig {
@@ -50,7 +50,7 @@ impl Served {
         login.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap()
     }
 
-    async fn log_in(&self, key: &str) -> Session {
+    pub(crate) async fn log_in(&self, key: &str) -> Session {
         let answer = self.try_key(key).await;
         assert_eq!(answer.status().as_u16(), 303, "{}", answer.text().await.unwrap());
         let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
@@ -58,7 +58,7 @@ impl Served {
         Session { cookie, csrf: csrf.fetch_one(&self.stack.pool).await.unwrap() }
     }
 
-    fn post(&self, session: &Session, path: &str) -> RequestBuilder {
+    pub(crate) fn post(&self, session: &Session, path: &str) -> RequestBuilder {
         let request = self.http.post(format!("{}{path}", self.url)).header("cookie", &session.cookie);
         request.header("x-csrf-token", &session.csrf)
     }
@@ -72,7 +72,7 @@ impl Served {
     }
 
     /// The audit log: who, with which key, what, and what came of it.
-    async fn audit(&self) -> Vec<(String, Option<String>, String, String, Option<String>)> {
+    pub(crate) async fn audit(&self) -> Vec<(String, Option<String>, String, String, Option<String>)> {
         sqlx::query_as("select who, key, action, target, detail from audit_log order by id")
             .fetch_all(&self.stack.pool)
             .await

@@ -1,6 +1,7 @@
 //! A role's port, asked over HTTP.
 #![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+mod actions;
 mod bills;
 mod dashboard;
 mod names;

@@ -1,0 +1,17 @@
+use axum::extract::State;
+use uuid::Uuid;
+
+use super::{
+    answer::{Answer, NotDone, done},
+    params::Params,
+};
+use crate::dashboard::app::App;
+
+pub(super) async fn void(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
+    let mut tx = app.pool.begin().await?;
+    if !gristmill_uploads::void_claim(&mut tx, client, id).await? {
+        return Err(NotDone::Gone);
+    }
+    tx.commit().await?;
+    done("The claim is void")
+}

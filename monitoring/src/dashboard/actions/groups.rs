@@ -1,0 +1,38 @@
+use axum::extract::State;
+use gristmill_queue::GroupId;
+use gristmill_uploads::owner::Owner;
+use uuid::Uuid;
+
+use super::{
+    answer::{Answer, NotDone, done},
+    params::Params,
+};
+use crate::dashboard::{app::App, format};
+
+pub(super) async fn cancel(State(app): State<App>, Params(id): Params<Uuid>) -> Answer {
+    let id = GroupId(id);
+    // Its end is more than the end of its jobs, here and below.
+    if let Some(owner) = Owner::of_group(&app.pool, id).await? {
+        return Err(NotDone::needed("group", owner));
+    }
+    let mut tx = app.pool.begin().await?;
+    let jobs = app.queue.cancel_group(&mut tx, id).await?;
+    tx.commit().await?;
+    done(format!("The group is cancelled, with {} jobs", format::count(jobs)))
+}
+
+pub(super) async fn retry(State(app): State<App>, Params(id): Params<Uuid>) -> Answer {
+    let id = GroupId(id);
+    if Owner::of_group(&app.pool, id).await?.is_some() {
+        return Err(NotDone::Gone);
+    }
+    let mut tx = app.pool.begin().await?;
+    let jobs = app.queue.retry_group(&mut tx, id).await?;
+    if jobs.is_empty() {
+        return Err(NotDone::Gone);
+    }
+    tx.commit().await?;
+    let many = jobs.ids().len() as u64;
+    app.queue.push(jobs).await;
+    done(format!("{} failed members run again", format::count(many)))
+}

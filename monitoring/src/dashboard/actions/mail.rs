@@ -1,0 +1,34 @@
+use axum::extract::State;
+use gristmill_mail::Resent;
+use uuid::Uuid;
+
+use super::{
+    answer::{Answer, NotDone, done},
+    params::Params,
+};
+use crate::dashboard::app::App;
+
+pub(super) async fn resend(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
+    again(&app, client, id, false).await
+}
+
+/// Also one that the mail server has taken.
+pub(super) async fn send_twice(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
+    again(&app, client, id, true).await
+}
+
+async fn again(app: &App, client: i32, id: Uuid, twice: bool) -> Answer {
+    let mut tx = app.pool.begin().await?;
+    let refused = match gristmill_mail::resend(&mut tx, &app.queue, client, id, twice).await? {
+        Resent::Again(mail, jobs) => {
+            tx.commit().await?;
+            app.queue.push(jobs).await;
+            return done(format!("It is sent again to {}", mail.recipient));
+        }
+        Resent::None => return Err(NotDone::Gone),
+        Resent::Sending => "It is on its way already",
+        Resent::Sent => "It was sent meanwhile",
+        Resent::Suppressed => "Its address takes no mail: its client lifts that (gristmill mail lift ADDRESS)",
+    };
+    Err(NotDone::Refused(refused.to_owned()))
+}

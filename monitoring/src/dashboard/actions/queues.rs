@@ -1,0 +1,49 @@
+use axum::extract::State;
+use gristmill_queue::{Limits, LimitsError};
+use gristmill_uploads::jobs::QUEUES;
+
+use super::{
+    answer::{Answer, NotDone, done},
+    form::Form,
+    params::Params,
+};
+use crate::dashboard::app::App;
+
+pub(super) async fn pause(State(app): State<App>, Params(name): Params<String>) -> Answer {
+    exists(&app, &name).await?;
+    app.queue.queues().pause(&name).await?;
+    done(format!("Queue {name}: paused"))
+}
+
+pub(super) async fn resume(State(app): State<App>, Params(name): Params<String>) -> Answer {
+    exists(&app, &name).await?;
+    app.queue.queues().resume(&name).await?;
+    done(format!("Queue {name}: resumed"))
+}
+
+pub(super) async fn drain(State(app): State<App>, Params(name): Params<String>) -> Answer {
+    exists(&app, &name).await?;
+    app.queue.queues().drain(&name).await?;
+    done(format!("Queue {name}: drains, then pauses"))
+}
+
+/// Sets all limits of a queue: what is left empty is none.
+pub(super) async fn set_limits(State(app): State<App>, Params(name): Params<String>, form: Form) -> Answer {
+    exists(&app, &name).await?;
+    let limits = Limits {
+        concurrency: form.number("concurrency")?,
+        rate_per_second: form.number("rate_per_second")?,
+        burst: form.number("burst")?,
+        key_concurrency: form.number("key_concurrency")?,
+    };
+    match app.queue.queues().set_limits(&name, &limits).await {
+        Ok(_) => done(format!("The queue {name} has these limits within a second")),
+        Err(LimitsError::Queue(error)) => Err(error.into()),
+        Err(error) => Err(NotDone::Refused(error.to_string())),
+    }
+}
+
+/// A typo makes no queue.
+async fn exists(app: &App, name: &str) -> Result<(), NotDone> {
+    if QUEUES.contains(&name) || app.queue.queues().is_known(name).await? { Ok(()) } else { Err(NotDone::Gone) }
+}
