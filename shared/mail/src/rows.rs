@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use ring::digest;
-use sqlx::{FromRow, PgPool};
+use sqlx::{Arguments as _, FromRow, PgPool, postgres::PgArguments};
 use uuid::Uuid;
 
 use crate::Email;
@@ -76,6 +76,31 @@ pub(crate) fn wanted(letters: &[Email]) -> Vec<NewMail> {
     wanted
 }
 
+/// The mails that are entered, as a table of the statement that binds [`columns`] first.
+macro_rules! new_mails {
+    () => {
+        "unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+              as wanted (id, kind, ref, recipient, subject, message_id)"
+    };
+}
+
+/// What `new_mails!` is made of: its columns, in its order. Further parameters are bound behind them.
+fn columns(client_id: i32, wanted: &[NewMail], domain: &str) -> Result<PgArguments, sqlx::Error> {
+    let column = |of: &dyn Fn(&NewMail) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
+    let mut columns = PgArguments::default();
+    columns.add(wanted.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>()).map_err(sqlx::Error::Encode)?;
+    for texts in [
+        column(&|wanted| wanted.key.0.clone()),
+        column(&|wanted| wanted.key.1.clone()),
+        column(&|wanted| wanted.address.clone()),
+        column(&|wanted| wanted.subject.clone()),
+        column(&|wanted| message_id(client_id, &wanted.key, domain)),
+    ] {
+        columns.add(texts).map_err(sqlx::Error::Encode)?;
+    }
+    Ok(columns)
+}
+
 /// Enters mails and takes what is still to be sent of them, by one statement that is committed at once.
 pub(crate) async fn begin(
     pool: &PgPool,
@@ -84,30 +109,20 @@ pub(crate) async fn begin(
     wanted: &[NewMail],
     domain: &str,
 ) -> Result<Begun, sqlx::Error> {
-    let column = |of: &dyn Fn(&NewMail) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
-    let taken: Vec<ClaimedMail> = sqlx::query_as(
+    let sql = concat!(
         "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, claimed_by, claimed_until)
-         select id, $1, kind, ref, recipient, subject, message_id, $2, now() + $3
-         from unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
-              as wanted (id, kind, ref, recipient, subject, message_id)
-         on conflict (client_id, kind, ref) do update
+         select id, $7, kind, ref, recipient, subject, message_id, $8, now() + $9
+         from ",
+        new_mails!(),
+        " on conflict (client_id, kind, ref) do update
          set state = 'sending', gave_up = false, recipient = excluded.recipient, subject = excluded.subject,
              claimed_by = excluded.claimed_by, claimed_until = excluded.claimed_until
          where (mails.state = 'sending' or mails.gave_up) and (mails.claimed_until is null or mails.claimed_until < now())
          returning id, kind, ref, message_id, kept,
-             (select reason from mail_suppressions s where s.client_id = $1 and s.address = lower(mails.recipient)) as suppressed",
-    )
-    .bind(client_id)
-    .bind(run)
-    .bind(CLAIM)
-    .bind(wanted.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
-    .bind(column(&|wanted| wanted.key.0.clone()))
-    .bind(column(&|wanted| wanted.key.1.clone()))
-    .bind(column(&|wanted| wanted.address.clone()))
-    .bind(column(&|wanted| wanted.subject.clone()))
-    .bind(column(&|wanted| message_id(client_id, &wanted.key, domain)))
-    .fetch_all(pool)
-    .await?;
+             (select reason from mail_suppressions s where s.client_id = $7 and s.address = lower(mails.recipient)) as suppressed"
+    );
+    let taken = sqlx::query_as_with(sql, columns(client_id, wanted, domain)?).bind(client_id).bind(run).bind(CLAIM);
+    let taken: Vec<ClaimedMail> = taken.fetch_all(pool).await?;
     let others = wanted.len() - taken.len();
     let taken: HashMap<_, _> = taken.into_iter().map(|row| ((row.kind.clone(), row.reference.clone()), row)).collect();
     let missing = || wanted.iter().map(|wanted| &wanted.key).filter(|key| !taken.contains_key(*key));
@@ -140,25 +155,15 @@ pub(crate) async fn enter_failed(
     domain: &str,
     reason: &str,
 ) -> Result<u64, sqlx::Error> {
-    let column = |of: &dyn Fn(&NewMail) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
-    let entered = sqlx::query(
+    let sql = concat!(
         "insert into mails (id, client_id, kind, ref, recipient, subject, message_id, state, gave_up, last_error)
-         select id, $1, kind, ref, recipient, subject, message_id, 'failed', true, $2
-         from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-              as wanted (id, kind, ref, recipient, subject, message_id)
-         on conflict (client_id, kind, ref) do nothing",
-    )
-    .bind(client_id)
-    .bind(reason)
-    .bind(wanted.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
-    .bind(column(&|wanted| wanted.key.0.clone()))
-    .bind(column(&|wanted| wanted.key.1.clone()))
-    .bind(column(&|wanted| wanted.address.clone()))
-    .bind(column(&|wanted| wanted.subject.clone()))
-    .bind(column(&|wanted| message_id(client_id, &wanted.key, domain)))
-    .execute(pool)
-    .await?;
-    Ok(entered.rows_affected())
+         select id, $7, kind, ref, recipient, subject, message_id, 'failed', true, $8
+         from ",
+        new_mails!(),
+        " on conflict (client_id, kind, ref) do nothing"
+    );
+    let entered = sqlx::query_with(sql, columns(client_id, wanted, domain)?).bind(client_id).bind(reason);
+    Ok(entered.execute(pool).await?.rows_affected())
 }
 
 /// Says that a run is alive and still sends these.
