@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gristmill_platform::testing::{Clock, stack};
+use proc_macro2::TokenTree;
 use source::{Statements, statements};
 use sqlx::{Executor, PgPool};
 
@@ -131,6 +132,45 @@ async fn postgres_understands_every_statement_of_the_source() {
         built.join("\n")
     );
     assert!(known > 400, "only {known} statements were found");
+}
+
+/// Lines that a statement in Rust may have. A longer one stands in a `.sql` file beside its caller, where editors know it.
+const MAX_LINES: usize = 25;
+
+/// The lines at which literals with a statement of more than [`MAX_LINES`] begin.
+fn long(source: proc_macro2::TokenStream, found: &mut Vec<usize>) {
+    for token in source {
+        match token {
+            TokenTree::Group(group) => long(group.stream(), found),
+            TokenTree::Literal(literal) => {
+                let text = literal.to_string();
+                let sql =
+                    ["select ", "insert ", "update ", "delete ", "create "].iter().any(|verb| text.contains(verb));
+                if sql && text.lines().count() > MAX_LINES {
+                    found.push(literal.span().start().line);
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+        }
+    }
+}
+
+#[test]
+fn a_statement_longer_than_a_screen_stands_in_a_file() {
+    let mut places = Vec::new();
+    for (path, text) in crates().into_values().flatten() {
+        let mut found = Vec::new();
+        long(text.parse().unwrap(), &mut found);
+        places.extend(found.iter().map(|line| format!("{}:{line}", path.strip_prefix(root()).unwrap().display())));
+    }
+    assert!(places.is_empty(), "move each to a `.sql` file beside it, and `include_str!` that: {places:#?}");
+
+    let sql = |lines: usize| format!("select 1{}", ",\n1".repeat(lines - 1));
+    for (lines, expected) in [(MAX_LINES, vec![]), (MAX_LINES + 1, vec![2])] {
+        let mut found = Vec::new();
+        long(format!("fn it() {{\n sqlx::query(\"{}\"); }}", sql(lines)).parse().unwrap(), &mut found);
+        assert_eq!(found, expected, "{lines} lines");
+    }
 }
 
 /// A source with a mistake in each way to write a statement down; the line of each begins with its number.
