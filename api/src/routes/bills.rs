@@ -9,9 +9,9 @@ use gristmill_billing::{
     BillId,
     bills::{self, Bill as Row, Filter, Status},
     issue::{self, PageError, lacks_way},
-    settings::{self, Settings},
 };
 use gristmill_bills::rails::Payment;
+use gristmill_clients::{Settings, settings};
 use http::{HeaderValue, StatusCode, Uri, header};
 use jiff::civil::Date;
 use serde::Serialize;

@@ -4,12 +4,12 @@ mod given;
 mod top;
 
 use axum::{Json, extract::State};
-use gristmill_billing::settings;
 use gristmill_claims::{
     CURRENCY,
     claims::{self, Filter, State as ClaimState},
     enter,
 };
+use gristmill_clients::settings;
 use http::{HeaderValue, StatusCode, Uri, header};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;

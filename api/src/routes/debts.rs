@@ -3,7 +3,7 @@
 mod by_upload;
 
 use axum::{Json, extract::State};
-use gristmill_billing::settings;
+use gristmill_clients::settings;
 use http::Uri;
 use serde::Serialize;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};

@@ -4,8 +4,8 @@ use axum::{Json, extract::State};
 use gristmill_billing::{
     BillId,
     payments::{self, Balance, Credited, Notice, PaymentError},
-    settings::{self, Settings},
 };
+use gristmill_clients::{Settings, settings};
 use gristmill_mail::{Kind, jobs::SendMail};
 use gristmill_queue::{Enqueued, Options, Queue};
 use http::{StatusCode, Uri};

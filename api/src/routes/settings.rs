@@ -1,11 +1,12 @@
 //! `/v1/settings`: what a client wants to be known by, and how it bills.
 
 use axum::{Json, extract::State};
-use gristmill_billing::{dunning, issue, issuer, settings};
+use gristmill_billing::{dunning, issue, issuer};
+use gristmill_clients::settings;
 use gristmill_pipelines::values::{is_address, trim};
 use http::Uri;
 
-pub(crate) use gristmill_billing::settings::Settings;
+pub(crate) use gristmill_clients::Settings;
 
 use crate::{
     app::AppState,

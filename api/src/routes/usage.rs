@@ -10,7 +10,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use gristmill_billing::settings;
+use gristmill_clients::settings;
 use gristmill_pipelines::messages::Credits;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! Reports and usage over HTTP. The worker's part is pretended by SQL; `worker/tests` has it for real.
 
-use gristmill_billing::settings::{self, Settings};
+use gristmill_clients::{Settings, settings};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

@@ -8,8 +8,8 @@ use gristmill_billing::{
     BillId,
     bills::{self, Bill},
     issue::{self, PageError},
-    settings::{self, Settings},
 };
+use gristmill_clients::{Settings, settings};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use jiff::Timestamp;
 

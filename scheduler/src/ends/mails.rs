@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gristmill_billing::{bills, settings};
+use gristmill_billing::bills;
+use gristmill_clients::settings;
 use gristmill_mail::{
     Kind, Left,
     jobs::{EnterUnsent, SendBills, SendMail, Unsent},

@@ -4,11 +4,10 @@
 //! only just come. Bills are not looked at until their day has come: `bill_days` knows of each shard which of its bills
 //! are payable on which day, and when the next step is.
 
+use gristmill_clients::Settings;
 use jiff::{Span, ToSpan as _, civil::Date};
 use jiff_sqlx::{Date as SqlDate, Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{FromRow, PgConnection};
-
-use crate::settings::Settings;
 
 /// Mails of a day are sent from this hour on, by the client's clock.
 const FROM_HOUR: i64 = 9;

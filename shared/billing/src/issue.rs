@@ -6,13 +6,10 @@ use gristmill_bills::{
     pdf::{self, Branding, PdfError},
     rails::RailError,
 };
+use gristmill_clients::{BrandingError, Settings};
 use serde_json::json;
 
-use crate::{
-    bills::{Bill, Status},
-    branding::BrandingError,
-    settings::Settings,
-};
+use crate::bills::{Bill, Status};
 
 /// What is asked of each bill of a run: whether there is any way to pay it.
 #[derive(Debug, Clone)]

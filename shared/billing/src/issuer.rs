@@ -1,12 +1,10 @@
 //! What a client may say of how it is paid. What is stored is read with less severity, so that no bill loses its page.
 
 use gristmill_bills::rails::{boleto, pix};
+use gristmill_clients::{BadSetting, Settings};
 use serde_json::Value;
 
-use crate::{
-    issue,
-    settings::{BadSetting, Settings},
-};
+use crate::issue;
 
 /// What there is to be said, by the object that it is said in.
 const KNOWN: [(&str, &[&str]); 5] = [

@@ -3,8 +3,8 @@
 use gristmill_billing::{
     jobs::{CloseRun, FailRun},
     runs::State,
-    settings,
 };
+use gristmill_clients::settings;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError};
 use sqlx::PgConnection;
 use uuid::Uuid;

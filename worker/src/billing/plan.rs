@@ -5,8 +5,8 @@ use std::time::Duration;
 use gristmill_billing::{
     issue,
     jobs::{BillShard, CloseRun, FailRun, PlanRun},
-    settings::{self, Settings},
 };
+use gristmill_clients::{Settings, settings};
 use gristmill_queue::{Completion, Context, Enqueued, Fence, GroupPolicy, JobError, JobSpec, NewGroup, Options};
 use gristmill_uploads::{State, state};
 use jiff::civil::Date;

@@ -1,7 +1,8 @@
 //! What a dry run has to say: how many bills, how much, the first of them, and how many nothing can carry.
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use gristmill_billing::{issue::Ways, settings::Settings};
+use gristmill_billing::issue::Ways;
+use gristmill_clients::Settings;
 use gristmill_queue::JobError;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;

@@ -7,11 +7,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use gristmill_billing::{
-    issue::Ways,
-    jobs::BillShard,
-    settings::{self, Numbering},
-};
+use gristmill_billing::{issue::Ways, jobs::BillShard};
+use gristmill_clients::{Numbering, settings};
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use jiff_sqlx::Date;
 use sqlx::{Executor, FromRow, PgConnection};

@@ -1,6 +1,7 @@
 //! The schedule's tick.
 
-use gristmill_billing::{jobs::BillingTick, runs, settings};
+use gristmill_billing::{jobs::BillingTick, runs};
+use gristmill_clients::settings;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;

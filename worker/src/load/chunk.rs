@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gristmill_billing::settings;
+use gristmill_clients::settings;
 use gristmill_pipelines::{Kind, Layout, Limits, Owner, Rules};
 use gristmill_queue::JobError;
 use gristmill_uploads::{OversizeNote, Policy};

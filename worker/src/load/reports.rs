@@ -5,7 +5,7 @@ mod upstream;
 
 use std::collections::BTreeSet;
 
-use gristmill_billing::settings;
+use gristmill_clients::settings;
 use gristmill_queue::JobError;
 use sqlx::PgPool;
 

@@ -6,9 +6,9 @@ use gristmill_billing::{
     BillId,
     bills::{self, Bill, Status},
     issue::{self, IssueError, Ways},
-    settings,
 };
 use gristmill_bills::{Currency, Language, Money, Settings as Issuer, pdf};
+use gristmill_clients::settings;
 use gristmill_mail::{
     Attachment, BillFacts, Content, Dun, Email, Kind, Payment,
     jobs::{SendBills, SendMail},

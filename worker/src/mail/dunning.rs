@@ -4,8 +4,8 @@ use gristmill_billing::{
     dunning::{self, Day, Step},
     issue,
     jobs::DunningTick,
-    settings,
 };
+use gristmill_clients::settings;
 use gristmill_mail::{Kind, jobs::SendBills};
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use jiff_sqlx::Timestamp;

@@ -1,6 +1,7 @@
 //! The mails of a billing run.
 
-use gristmill_billing::{issue, settings};
+use gristmill_billing::issue;
+use gristmill_clients::settings;
 use gristmill_mail::{Kind, jobs::SendBills};
 use gristmill_queue::{Enqueued, JobError, Options};
 use sqlx::PgConnection;

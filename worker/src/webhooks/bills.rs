@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use gristmill_billing::{bills, settings};
+use gristmill_billing::bills;
+use gristmill_clients::settings;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_webhooks::{Event, EventType, jobs::AnnounceBills};
 use sqlx::PgConnection;

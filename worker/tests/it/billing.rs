@@ -6,8 +6,8 @@ use gristmill_billing::{
     bills, jobs,
     payments::{self, Balance, Notice, PaymentError},
     runs::{self, Cause, Run, State},
-    settings::{self, Numbering, Settings},
 };
+use gristmill_clients::{Numbering, Settings, settings};
 use gristmill_platform::testing::smtp::SmtpServer;
 use gristmill_queue::{Job, Options};
 use gristmill_uploads::{RemoveError, Removed};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use gristmill_billing::{Cycle, settings::Settings};
+use gristmill_clients::{Cycle, Settings};
 use gristmill_platform::testing::Clock;
 use jiff::{
     ToSpan as _,

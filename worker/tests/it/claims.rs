@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use gristmill_billing::settings::{self, ClaimGrouping, ClaimSettings, Settings};
 use gristmill_claims::{
     accounting,
     claims::{self, Claim, Filter, State},
     jobs::{self, ProcessPayment},
     providers, void,
 };
+use gristmill_clients::{ClaimGrouping, ClaimSettings, Settings, settings};
 use gristmill_pipelines::{Kind, generate};
 use gristmill_queue::{Job as _, JobSpec, NewSchedule, Options};
 use gristmill_uploads::{

@@ -7,8 +7,8 @@ use gristmill_billing::{
     jobs::DunningTick,
     payments::{self, Notice},
     runs::Cause,
-    settings::{self, Settings},
 };
+use gristmill_clients::{Settings, settings};
 use gristmill_mail::{
     Kind,
     jobs::{SendBills, SendMail},

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use gristmill_billing::{
-    runs::{self, Cause, Run, State as RunState},
-    settings::Settings,
-};
+use gristmill_billing::runs::{self, Cause, Run, State as RunState};
+use gristmill_clients::Settings;
 use gristmill_mail::{
     Kind,
     jobs::{SendBills, SendMail},

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use gristmill_billing::{
-    Cycle, issue,
+    issue,
     jobs::BillingTick,
     runs::{self, Cause, Run, State},
-    settings::Settings,
 };
+use gristmill_clients::{Cycle, Settings};
 use gristmill_platform::testing::{Clock, smtp::SmtpServer};
 use gristmill_uploads::Removed;
 use jiff::civil::{Date, date};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use gristmill_billing::{
     payments::{self, Notice},
     runs::{self, Cause},
-    settings::{self, Settings},
 };
+use gristmill_clients::{Settings, settings};
 use gristmill_mail::{
     Kind,
     jobs::{SendBills, SendMail},

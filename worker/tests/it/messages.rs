@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use gristmill_billing::settings::{self, Settings};
+use gristmill_clients::{Settings, settings};
 use gristmill_pipelines::{Kind, generate, messages::Credits};
 use gristmill_uploads::{NewUpload, Policy, Received, Removed, State, Upload};
 use tokio::{

@@ -1,6 +1,6 @@
 //! Merchants: of files of transactions, and of single requests.
 
-use gristmill_billing::settings::{self, Heuristic, Settings};
+use gristmill_clients::{Heuristic, Settings, settings};
 use gristmill_normalization::{
     jobs::Normalize,
     requests::{self, New, State},

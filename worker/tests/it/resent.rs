@@ -1,6 +1,6 @@
 //! Mails that are sent once more because somebody asked for it.
 
-use gristmill_billing::settings::Settings;
+use gristmill_clients::Settings;
 use gristmill_mail::{Resent, State, eml, read};
 use gristmill_platform::testing::smtp::{Act, Moment, SmtpServer};
 use gristmill_queue::Enqueued;

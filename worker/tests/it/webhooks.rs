@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gristmill_billing::settings::{self, Settings};
+use gristmill_clients::{Settings, settings};
 use gristmill_webhooks::{
     Event, EventType, Merchant, NormalizationCompleted, Scheme,
     deliveries::{self, Replayed, State},

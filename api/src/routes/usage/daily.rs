@@ -1,5 +1,6 @@
 use axum::{Json, extract::State};
-use gristmill_billing::{settings, usage};
+use gristmill_billing::usage;
+use gristmill_clients::settings;
 use gristmill_pipelines::messages::Credits;
 use http::Uri;
 use jiff::{ToSpan as _, civil::Date};

@@ -8,9 +8,9 @@ use gristmill_billing::{
     BillId,
     bills::{self, Bill, Status},
     runs::{self, Run},
-    settings,
     totals::Total,
 };
+use gristmill_clients::settings;
 use jiff::Timestamp;
 use sqlx::Acquire as _;
 use strum::VariantNames as _;

@@ -5,8 +5,8 @@ use gristmill_billing::{
     BillId,
     bills::{self, Bill, Status},
     paid::{self, Payment},
-    settings,
 };
+use gristmill_clients::settings;
 use gristmill_mail::{
     Kind,
     read::{self, Mail},
