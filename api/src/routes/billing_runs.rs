@@ -163,7 +163,7 @@ pub(crate) async fn one(
     Ok(Json(find(&app, &caller, &id).await?.into()))
 }
 
-/// Let a held run go on
+/// Approve a held run
 #[utoipa::path(post, path = "/v1/billing-runs/{id}/approve", operation_id = "approveBillingRun", tag = "bills",
     params(("id" = Uuid, Path, description = "The run")), responses((status = 202, description = "It goes on", body = BillingRun), NotWaiting))]
 pub(crate) async fn approve(

@@ -35,7 +35,7 @@ pub(crate) async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
 }
 
-/// This document, for people
+/// This document, as a page
 #[utoipa::path(get, path = "/docs", operation_id = "getDocs", tag = "about",
     responses((status = 200, description = "A page", body = String, content_type = "text/html")))]
 pub(crate) async fn page() -> impl IntoResponse {
@@ -48,7 +48,7 @@ pub(crate) async fn page() -> impl IntoResponse {
     (headers, PAGE)
 }
 
-/// What the page is made of
+/// Files of the page
 #[utoipa::path(get, path = "/docs/{file}", operation_id = "getDocsFile", tag = "about", params(("file" = String, Path, description = "The file")),
     responses((status = 200, description = "The file", body = String, content_type = "text/javascript")))]
 pub(crate) async fn asset(Path(file): Path<String>, uri: Uri) -> Result<impl IntoResponse> {

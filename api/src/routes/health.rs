@@ -31,7 +31,7 @@ pub(crate) struct Health {
 
 const OK: Json<Health> = Json(Health { status: "ok" });
 
-/// The process lives
+/// The process is alive
 #[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "about", responses((status = 200, description = "It does", body = Health)))]
 pub(crate) async fn healthz() -> Json<Health> {
     OK
@@ -70,7 +70,7 @@ async fn examine(app: &AppState) -> Result<Option<Unfit>, RedisError> {
     broker::examine(&mut connection).await
 }
 
-/// What this process has counted, as Prometheus reads it, for operators
+/// Metrics of this process in Prometheus' format, for operators
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "about",
     responses((status = 200, description = "The metrics", body = String, content_type = "text/plain"), NotOperator))]
 pub(crate) async fn metrics(_: Operator) -> impl IntoResponse {

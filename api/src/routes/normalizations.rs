@@ -153,7 +153,7 @@ pub(crate) async fn batch(
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 
-/// Ask for the merchant of a transaction, as clients of old do
+/// Ask for the merchant of a transaction, as clients of the old API do
 ///
 /// `POST /v1/normalizations` under its old address.
 #[utoipa::path(post, path = "/normalize_merchant", operation_id = "normalizeMerchant", tag = "normalizations", request_body = NewNormalization,

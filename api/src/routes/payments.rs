@@ -133,7 +133,7 @@ async fn told(
     Ok(queue.enqueue(conn, &job, &options).await?)
 }
 
-/// Tell of a payment
+/// Report a payment
 ///
 /// Telling it again changes nothing: a payment is known by its debt and its id.
 #[utoipa::path(post, path = "/v1/payments", operation_id = "createPayment", tag = "bills", request_body = NewPayment,

@@ -88,7 +88,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
     Ok(Json(PlanAccountList { items: rows.into_iter().map(PlanAccount::from).collect(), next_cursor }))
 }
 
-/// Freeze a plan's account, or free it
+/// Freeze or unfreeze a plan's account
 ///
 /// From the answer on nothing is paid from a frozen one. When one is freed, your payments that have failed for good are tried
 /// again. A plan that no claim has named yet gets its account by this.

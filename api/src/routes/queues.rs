@@ -47,7 +47,7 @@ pub(crate) async fn one(about: AboutQueue) -> Result<Json<QueueView>> {
     Ok(Json(about.queues.get(&about.name).await?))
 }
 
-/// Start no job of a queue any more
+/// Pause a queue
 ///
 /// What runs goes on.
 #[utoipa::path(post, path = "/v1/queues/{name}/pause", operation_id = "pauseQueue", tag = "queues",
@@ -57,7 +57,7 @@ pub(crate) async fn pause(about: AboutQueue, once: Once) -> Result<Json<QueueVie
     about.steer(QueueAction::Pause, once).await
 }
 
-/// Start the jobs of a queue again
+/// Resume a queue
 ///
 /// Also ends a drain.
 #[utoipa::path(post, path = "/v1/queues/{name}/resume", operation_id = "resumeQueue", tag = "queues",
@@ -75,7 +75,7 @@ pub(crate) async fn drain(about: AboutQueue, once: Once) -> Result<Json<QueueVie
     about.steer(QueueAction::Drain, once).await
 }
 
-/// Hold a queue to limits
+/// Set a queue's limits
 ///
 /// Over all its workers, in place of those it had: what is not given has no limit.
 #[utoipa::path(put, path = "/v1/queues/{name}/limits", operation_id = "putQueueLimits", tag = "queues",

@@ -109,7 +109,7 @@ pub(crate) async fn ticks(
     Ok(Json(TickList { items: page.ticks, next_cursor: page.next.map(next) }))
 }
 
-/// Make a schedule, or make the one of this name be like this
+/// Create or replace a schedule
 ///
 /// Takes effect within a second. Whether it is paused, and what it owes, stays; a new expression owes nothing of the past.
 #[utoipa::path(put, path = "/v1/schedules/{name}", operation_id = "putSchedule", tag = "schedules",
@@ -132,7 +132,7 @@ pub(crate) async fn delete(about: AboutSchedule) -> Result<StatusCode> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Have a schedule not fire any more
+/// Pause a schedule
 #[utoipa::path(post, path = "/v1/schedules/{name}/pause", operation_id = "pauseSchedule", tag = "schedules",
     params(("name" = String, Path, description = "The schedule")),
     responses((status = 200, description = "The schedule as it is now", body = ScheduleView), NotOperator))]
@@ -144,7 +144,7 @@ pub(crate) async fn pause(State(app): State<AppState>, about: AboutSchedule, onc
     Ok(Json(schedule))
 }
 
-/// Have a schedule fire again
+/// Resume a schedule
 ///
 /// What would have fired meanwhile neither runs nor counts as missed.
 #[utoipa::path(post, path = "/v1/schedules/{name}/resume", operation_id = "resumeSchedule", tag = "schedules",

@@ -40,7 +40,7 @@ pub(crate) struct NewWebhook {
     /// What is called: https, a public address, no user's name in it.
     #[schema(min_length = 9, example = "https://example.com/hooks")]
     url: String,
-    /// What it is told of.
+    /// Events that it gets.
     #[schema(min_items = 1)]
     events: Vec<EventType>,
     /// A note of yours.
@@ -77,7 +77,7 @@ pub(crate) struct WebhookChange {
     /// What is called.
     #[schema(min_length = 9)]
     url: Option<String>,
-    /// What it is told of.
+    /// Events that it gets.
     #[schema(min_items = 1)]
     events: Option<Vec<EventType>>,
     /// A note of yours.
@@ -88,7 +88,7 @@ pub(crate) struct WebhookChange {
 
 const LIST: &str = "/v1/webhooks";
 
-/// Be told of what happens
+/// Create a webhook
 ///
 /// The deliveries are those of [Standard Webhooks](https://www.standardwebhooks.com): verify them with one of its libraries.
 #[utoipa::path(post, path = "/v1/webhooks", operation_id = "createWebhook", tag = "webhooks", request_body = NewWebhook,
@@ -151,7 +151,7 @@ pub(crate) async fn change(
     changed(&app, &caller, &name, Once::default(), &wanted).await
 }
 
-/// Call a webhook no more
+/// Disable a webhook
 ///
 /// What waits for it is cancelled, and can be replayed.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/disable", operation_id = "disableWebhook", tag = "webhooks",
@@ -167,7 +167,7 @@ pub(crate) async fn disable(
     changed(&app, &caller, &name, once, &Change { enabled: Some(false), ..Change::default() }).await
 }
 
-/// Call a webhook again
+/// Enable a webhook
 ///
 /// What happened meanwhile was not kept for it.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/enable", operation_id = "enableWebhook", tag = "webhooks",
@@ -183,7 +183,7 @@ pub(crate) async fn enable(
     changed(&app, &caller, &name, once, &Change { enabled: Some(true), ..Change::default() }).await
 }
 
-/// Give a webhook another secret
+/// Rotate a webhook's secret
 ///
 /// For 24 hours deliveries are signed with both.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/rotate", operation_id = "rotateWebhookSecret", tag = "webhooks",
@@ -206,7 +206,7 @@ pub(crate) async fn rotate(
     Ok(Json(rotated))
 }
 
-/// Take a webhook away
+/// Delete a webhook
 #[utoipa::path(delete, path = "/v1/webhooks/{id}", operation_id = "deleteWebhook", tag = "webhooks",
     params(("id" = Uuid, Path, description = "The webhook")), responses((status = 204, description = "It is gone")))]
 pub(crate) async fn delete(State(app): State<AppState>, caller: Caller, name: Named, uri: Uri) -> Result<StatusCode> {

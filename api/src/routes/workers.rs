@@ -39,7 +39,7 @@ pub(crate) async fn list(State(app): State<AppState>, _: Operator, uri: Uri) -> 
     Ok(Json(WorkerList { items: app.queue.workers().await? }))
 }
 
-/// Have a worker take no more jobs
+/// Drain a worker
 ///
 /// It finishes what it runs, and stays, idle, until its process is stopped.
 #[utoipa::path(post, path = "/v1/workers/{id}/drain", operation_id = "drainWorker", tag = "workers",

@@ -81,7 +81,7 @@ enum Action {
         /// Only claims of this day or earlier
         #[arg(long, value_name = "DATE")]
         to: Option<Date>,
-        /// At most so many
+        /// List at most N
         #[arg(long, default_value_t = 10, value_name = "N")]
         limit: usize,
         /// A line of JSON for each

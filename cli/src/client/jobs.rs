@@ -34,9 +34,9 @@ enum JobsCommand {
     Show(Show),
     /// Cancel jobs that wait, and stop those that run
     Cancel(Act),
-    /// Run jobs again that are dead or parked
+    /// Run dead or parked jobs again
     Redrive(Redrive),
-    /// Give jobs up that are dead or parked
+    /// Discard dead or parked jobs
     Discard(Act),
 }
 
@@ -72,7 +72,7 @@ struct Redrive {
     #[command(flatten)]
     act: Act,
 
-    /// At most so many start a second [default: all at once]
+    /// Start at most N per second [default: all at once]
     #[arg(long, value_name = "N")]
     per_second: Option<f64>,
 }

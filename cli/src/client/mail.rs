@@ -16,7 +16,7 @@ use super::{
     server::Server,
 };
 
-/// See mails and what became of them; tell of those that came back
+/// List mails and their outcome; report bounces
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill mail list --kind bill_new --limit 5\n  \
     gristmill mail bounce janet95@example.com --hard --reason '550 no such user'\n  \
@@ -28,7 +28,7 @@ pub(crate) struct Mail {
 
 #[derive(Subcommand, Debug)]
 enum MailCommand {
-    /// The newest first
+    /// List mails, newest first
     List {
         /// Only of this kind, such as bill_new or payment_receipt
         #[arg(long)]
@@ -42,7 +42,7 @@ enum MailCommand {
         #[command(flatten)]
         newest: Newest,
     },
-    /// One of them, as JSON with its text
+    /// Show one, as JSON with its text
     Show {
         /// The mail
         #[arg(value_parser = super::human::id)]

@@ -7,7 +7,7 @@ use super::{api::Api, human::count, server::Server};
 
 #[derive(Args, Debug)]
 pub(super) struct Newest {
-    /// At most so many
+    /// List at most N
     #[arg(long, default_value = "20", value_name = "N", value_parser = some, allow_negative_numbers = true)]
     limit: usize,
     /// A line of JSON for each

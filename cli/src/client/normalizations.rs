@@ -102,7 +102,7 @@ fn rounded(value: &Value) -> String {
     }
 }
 
-/// See what merchants were asked for; keep rules that win over the dictionary
+/// List requests for merchants; manage rules that take precedence over the dictionary
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill normalizations list --limit 5\n  \
     gristmill normalizations add-rule contains 'acme widgets' Acme\n  gristmill normalizations rules")]
@@ -113,7 +113,7 @@ pub(crate) struct Normalizations {
 
 #[derive(Subcommand, Debug)]
 enum NormalizationsCommand {
-    /// The newest first
+    /// List requests, newest first
     List {
         #[command(flatten)]
         newest: Newest,
@@ -126,9 +126,9 @@ enum NormalizationsCommand {
         #[command(flatten)]
         server: Server,
     },
-    /// Your rules, in the order in which they are asked
+    /// List your rules, in the order in which they apply
     Rules(All),
-    /// Add a rule behind those that are there
+    /// Add a rule after the existing ones
     AddRule {
         /// How it is tested
         test: Test,
@@ -139,7 +139,7 @@ enum NormalizationsCommand {
         #[command(flatten)]
         server: Server,
     },
-    /// Take a rule away
+    /// Delete a rule
     DeleteRule {
         /// The rule
         #[arg(value_parser = super::human::id)]

@@ -15,7 +15,7 @@ use super::{
     server::Server,
 };
 
-/// See how queues stand; pause, drain and limit them (with an operator's key)
+/// List queues; pause, drain and limit them (with an operator's key)
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   gristmill queues list
@@ -28,17 +28,17 @@ pub(crate) struct Queues {
 
 #[derive(Subcommand, Debug)]
 enum QueuesCommand {
-    /// Every queue that has jobs to do, a worker, or something that was said of it
+    /// List queues that have jobs, a worker, limits or a pause
     List(All),
-    /// One of them
+    /// Show one queue
     Show(One),
-    /// Start no job of it any more; what runs goes on
+    /// Start none of its jobs; running jobs continue
     Pause(One),
     /// Start its jobs again; also ends a drain
     Resume(One),
     /// Run what is due now, then pause
     Drain(One),
-    /// Hold it to limits, over all its workers; a limit that is not given is none
+    /// Set its limits over all workers; a limit that is not given is removed
     Limit {
         #[command(flatten)]
         one: One,

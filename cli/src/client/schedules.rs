@@ -20,7 +20,7 @@ use super::{
 };
 use crate::report::Advice;
 
-/// Run jobs by the clock: list, make, pause and run schedules (with an operator's key)
+/// Run jobs by the clock: list, create, pause and run schedules (with an operator's key)
 #[derive(Args, Debug)]
 #[command(after_help = r#"Examples:
   gristmill schedules list
@@ -34,22 +34,22 @@ pub(crate) struct Schedules {
 
 #[derive(Subcommand, Debug)]
 enum SchedulesCommand {
-    /// All of them, by name
+    /// List schedules by name
     List(All),
-    /// One of them, with its next ticks
+    /// Show one, with its next ticks
     Show(One),
-    /// SchedulesCommand it has fired and missed, the newest first
+    /// List its ticks that fired or were missed, newest first
     Ticks {
         /// The schedule
         name: String,
         #[command(flatten)]
         newest: Newest,
     },
-    /// Make one, or make the one of this name be like this
+    /// Create a schedule, or replace the one of this name
     Put(Box<Put>),
-    /// Have it not fire any more
+    /// Stop it from firing
     Pause(One),
-    /// Have it fire again; what would have fired meanwhile does not
+    /// Let it fire again; ticks missed meanwhile do not fire
     Resume(One),
     /// Run its job now
     Run(One),

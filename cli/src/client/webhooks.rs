@@ -18,7 +18,7 @@ use super::{
     server::Server,
 };
 
-/// Be told of what happens: list, make, try and change webhooks, see what became of deliveries, send them again
+/// Get events by webhook: list, create, test and change webhooks; see deliveries and send them again
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill webhooks list\n  \
     gristmill webhooks create https://example.com/hooks --events upload.completed,bill.paid\n  \
@@ -32,13 +32,13 @@ pub(crate) struct Webhooks {
 
 #[derive(Subcommand, Debug)]
 enum WebhooksCommand {
-    /// All of them, the newest first
+    /// List webhooks, newest first
     List(All),
-    /// Make one; prints it with its secret, which is not shown again
+    /// Create one; prints it with its secret, which is not shown again
     Create {
-        /// WebhooksCommand is called
+        /// The URL to call
         url: String,
-        /// WebhooksCommand it is told of, with commas between
+        /// Events it gets, separated by commas
         #[arg(long, value_delimiter = ',', required = true, value_name = "EVENTS")]
         events: Vec<EventType>,
         /// A note
@@ -56,10 +56,10 @@ enum WebhooksCommand {
     Update {
         #[command(flatten)]
         one: One,
-        /// WebhooksCommand is called
+        /// The URL to call
         #[arg(long)]
         url: Option<String>,
-        /// WebhooksCommand it is told of, with commas between
+        /// Events it gets, separated by commas
         #[arg(long, value_delimiter = ',', value_name = "EVENTS")]
         events: Option<Vec<EventType>>,
         /// A note

@@ -19,7 +19,7 @@ use super::{
 /// Columns that lines are broken at.
 const WIDTH: usize = 78;
 
-/// See who works on what; have a worker take no more jobs (with an operator's key)
+/// List workers and their jobs; drain a worker (with an operator's key)
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   gristmill workers list
@@ -31,9 +31,9 @@ pub(crate) struct Workers {
 
 #[derive(Subcommand, Debug)]
 enum WorkersCommand {
-    /// The workers heard of in the last half minute, and what they run
+    /// List workers with a heartbeat in the last half minute, and what they run
     List(All),
-    /// Have a worker take no more jobs; it finishes what it runs
+    /// Drain a worker: it takes no more jobs and finishes what it runs
     Drain {
         /// The worker
         #[arg(value_parser = super::human::id)]

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use super::local_stack::Running;
 use crate::{client::table, report::Advice, say::plain_line};
 
-/// Make, list and revoke API keys
+/// Create, list and revoke API keys
 #[derive(Args, Debug)]
 pub(crate) struct Keys {
     #[command(subcommand)]
@@ -25,7 +25,7 @@ pub(crate) struct Keys {
 
 #[derive(Subcommand, Debug)]
 enum KeysCommand {
-    /// Make a key, and the client if there is none of this name; the key is shown this once
+    /// Create a key, and the client if none has this name; the key is shown only once
     Create {
         /// Whose key it is
         #[arg(long, value_name = "NAME")]
@@ -39,7 +39,7 @@ enum KeysCommand {
     },
     /// List the keys, newest first
     List,
-    /// End a key
+    /// Revoke a key
     Revoke {
         /// The key's id or its prefix, as `list` shows them
         key: String,

@@ -7,7 +7,7 @@ use gristmill_uploads::client_limits::{self, OwnLimits};
 use super::local_stack::Running;
 use crate::report::Advice;
 
-/// See and set what one client may take, where it differs from the server's settings
+/// Show and set one client's limits, where they differ from the server's settings
 #[derive(Args, Debug)]
 pub(crate) struct Limits {
     #[command(subcommand)]
@@ -20,13 +20,13 @@ pub(crate) struct Limits {
 
 #[derive(Subcommand, Debug)]
 enum LimitsCommand {
-    /// Show what holds for a client
+    /// Show the limits of a client
     Show {
         /// The client
         #[arg(long, value_name = "NAME")]
         client: String,
     },
-    /// Set all of it: what is not given is as the server's setting says from now on
+    /// Set all limits; one that is not given follows the server's setting
     Set {
         /// The client
         #[arg(long, value_name = "NAME")]

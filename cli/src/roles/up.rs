@@ -42,7 +42,7 @@ pub(crate) struct Up {
     #[arg(long, env = "GRISTMILL_WORKERS", default_value_t = 2, value_name = "N")]
     workers: usize,
 
-    /// Delete what an earlier run left in the data folder, and begin anew
+    /// Delete what an earlier run left in the data folder, and start from nothing
     #[arg(long)]
     fresh: bool,
 

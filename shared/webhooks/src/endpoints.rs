@@ -17,7 +17,7 @@ pub struct Endpoint {
     /// What is called.
     #[schema(example = "https://example.com/hooks")]
     pub url: String,
-    /// What it is told of.
+    /// Events that it gets.
     pub events: Vec<EventType>,
     /// A note of its client's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ pub struct Endpoint {
 pub struct NewEndpoint {
     /// What is called. [`crate::outbound::Outbound::check`] says whether it may be.
     pub url: String,
-    /// What it is told of.
+    /// Events that it gets.
     pub events: Vec<EventType>,
     /// A note.
     pub description: Option<String>,
@@ -62,7 +62,7 @@ pub struct NewEndpoint {
 pub struct Change {
     /// What is called.
     pub url: Option<String>,
-    /// What it is told of.
+    /// Events that it gets.
     pub events: Option<Vec<EventType>>,
     /// A note.
     pub description: Option<String>,

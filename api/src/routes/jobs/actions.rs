@@ -77,7 +77,7 @@ pub(crate) struct ActionAnswer {
     next_cursor: Option<String>,
 }
 
-/// Cancel, run again or give up jobs that meet a filter
+/// Cancel, redrive or discard jobs that match a filter
 ///
 /// A `dry_run` counts them first. Jobs of which nothing of the kind can be done are passed over, and so are those that
 /// an upload still needs, when jobs are cancelled or given up: `DELETE /v1/uploads/{id}` ends an upload. A large number takes
@@ -168,7 +168,7 @@ pub(crate) async fn cancel(about: About, once: Once) -> Result<Json<OneJob>> {
     one(about, Action::Cancel, once).await
 }
 
-/// Run a job again that has ended badly
+/// Run a job again that did not succeed
 ///
 /// With all its attempts before it, and its history kept. A finished group of it is open again, and its join comes again.
 #[utoipa::path(post, path = "/v1/jobs/{id}/redrive", operation_id = "redriveJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
@@ -177,7 +177,7 @@ pub(crate) async fn redrive(about: About, once: Once) -> Result<Json<OneJob>> {
     one(about, Action::Redrive, once).await
 }
 
-/// Give a job up that has ended badly
+/// Discard a job that did not succeed
 ///
 /// It is cancelled, its error kept, and waits for no decision any more. (What an upload or a billing
 /// run still needs is not: `DELETE /v1/uploads/{id}` or `/v1/billing-runs/{id}` ends it.)

@@ -49,7 +49,7 @@ pub(crate) struct Bounced {
     suppressed: bool,
 }
 
-/// Tell of a mail that came back
+/// Report a bounced mail
 #[utoipa::path(post, path = "/v1/mail/bounces", operation_id = "reportBounce", tag = "mail", request_body = NewBounce,
     responses((status = 200, description = "Noted", body = Bounced)))]
 pub(crate) async fn bounce(
@@ -97,7 +97,7 @@ struct SuppressionsQuery {
     cursor: Option<String>,
 }
 
-/// The addresses that your mails do not go to
+/// Your suppressed addresses
 ///
 /// Those that a mail server has called unknown, and those of hard bounces.
 #[utoipa::path(get, path = "/v1/mail/suppressions", operation_id = "listSuppressions", tag = "mail", params(SuppressionsQuery),
@@ -140,7 +140,7 @@ struct LiftQuery {
     address: String,
 }
 
-/// Let mails go to an address again
+/// Lift a suppression
 ///
 /// Those that were not sent meanwhile stay unsent.
 #[utoipa::path(delete, path = "/v1/mail/suppressions", operation_id = "deleteSuppression", tag = "mail", params(LiftQuery),

@@ -64,7 +64,7 @@ pub(crate) struct NewRule {
     name: String,
 }
 
-/// Your rules, in the order in which they are asked
+/// Your rules, in the order in which they apply
 #[utoipa::path(get, path = "/v1/normalization-rules", operation_id = "listNormalizationRules", tag = "normalizations",
     responses((status = 200, description = "All of them", body = RuleList)))]
 pub(crate) async fn list_rules(State(app): State<AppState>, caller: Caller, uri: Uri) -> Result<Json<RuleList>> {

@@ -75,7 +75,7 @@ pub(crate) struct DeliveryBegun {
     delivery_id: Uuid,
 }
 
-/// Send a webhook something to try it with
+/// Send a test event
 ///
 /// An event of the type `webhook.test`. `…/deliveries` shows what became of it.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/test", operation_id = "testWebhook", tag = "webhooks",

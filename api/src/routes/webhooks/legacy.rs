@@ -41,7 +41,7 @@ pub(crate) struct OldWebhookMade {
     secret: String,
 }
 
-/// Be called with the merchant's name, as the old API does it
+/// Create a webhook of the old API, called with the merchant's name
 ///
 /// The body is `{"merchant": {"name": …}, "request_id": …}`; it is signed like any other delivery.
 #[utoipa::path(post, path = "/create_webhook", operation_id = "createOldWebhook", tag = "webhooks", request_body = OldWebhook,
