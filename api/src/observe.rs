@@ -35,9 +35,12 @@ impl RequestId {
 /// What the API's metrics mean.
 pub(crate) fn describe() {
     metrics::describe_counter!("gristmill_http_requests_total", "Answered requests, by route and status");
-    metrics::describe_histogram!("gristmill_http_request_duration_seconds", "From a request's head to its answer's");
+    metrics::describe_histogram!(
+        "gristmill_http_request_duration_seconds",
+        "Seconds from a request's head to the head of its answer"
+    );
     metrics::describe_gauge!("gristmill_watchers", "Open streams of events");
-    metrics::describe_gauge!("gristmill_watched_uploads", "Uploads that they watch");
+    metrics::describe_gauge!("gristmill_watched_uploads", "Uploads with an open stream of events");
 }
 
 /// The outermost layer: gives the request an id, a span and a trace, counts and times it.

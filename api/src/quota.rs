@@ -64,7 +64,7 @@ impl Quotas {
     pub(crate) fn connect(redis_url: &str, namespace: &str) -> std::result::Result<Self, RedisError> {
         metrics::describe_counter!(
             "gristmill_quota_unknown_total",
-            "Requests that were let through uncounted, as Redis did not answer"
+            "Requests let through without counting because Redis did not answer"
         );
         metrics::counter!("gristmill_quota_unknown_total").increment(0);
         let config = ConnectionManagerConfig::new()

@@ -19,7 +19,7 @@ const INVARIANTS: [&str; 6] =
     ["group_members", "group_unsealed", "upload_progress", "upload_unclosed", "books", "provider_sums"];
 
 pub(crate) fn describe() {
-    metrics::describe_counter!("gristmill_invariant_violations_total", "What cannot be and was found, by what it is");
+    metrics::describe_counter!("gristmill_invariant_violations_total", "Invariant violations, by invariant");
     for invariant in INVARIANTS {
         metrics::counter!("gristmill_invariant_violations_total", "invariant" => invariant).increment(0);
     }

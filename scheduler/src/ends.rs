@@ -61,7 +61,7 @@ impl Ended {
 pub(crate) fn describe() {
     metrics::describe_counter!(
         "gristmill_ended_jobs_total",
-        "Jobs that died or were cancelled, and whose deliveries, requests, mails or runs were ended, by the job's name"
+        "Dead or cancelled jobs whose deliveries, requests, mails or runs the scheduler ended, by job name"
     );
 }
 

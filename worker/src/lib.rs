@@ -200,8 +200,13 @@ fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder
 
 /// What the metrics of the bodies mean.
 fn describe() {
-    metrics::describe_counter!("gristmill_rows_total", "Rows of files, by what became of them");
-    metrics::describe_counter!("gristmill_invariant_violations_total", "What cannot be and was found, by what it is");
+    metrics::describe_counter!("gristmill_rows_total", "Rows of files, by outcome");
+    metrics::describe_counter!("gristmill_bills_total", "Bills made by billing runs");
+    metrics::describe_counter!("gristmill_mails_total", "Attempts to send a mail, by kind and outcome");
+    metrics::describe_counter!("gristmill_webhooks_total", "Calls of webhooks' endpoints, by outcome");
+    metrics::describe_histogram!("gristmill_webhook_seconds", "Seconds that a call of an endpoint took");
+    metrics::describe_counter!("gristmill_webhook_endpoints_disabled_total", "Endpoints that were disabled, by reason");
+    metrics::describe_counter!("gristmill_invariant_violations_total", "Invariant violations, by invariant");
     metrics::counter!("gristmill_invariant_violations_total", "invariant" => "conservation").increment(0);
     metrics::describe_counter!("gristmill_payments_total", "Payments of claims that were posted");
     metrics::counter!("gristmill_payments_total").increment(0);

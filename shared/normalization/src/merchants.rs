@@ -55,7 +55,7 @@ impl Merchants {
     pub fn connect(redis_url: &str, namespace: &str) -> Result<Self, RedisError> {
         metrics::describe_counter!(
             "gristmill_normalization_cache_total",
-            "Answers looked for among those remembered, by whether they were there"
+            "Look-ups of remembered merchants, by hit or miss"
         );
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(REDIS_TIMEOUT))

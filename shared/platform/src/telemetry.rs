@@ -146,7 +146,7 @@ fn install() -> Metrics {
     // Another recorder is there only when a test brought its own; ours then stays empty.
     let _ = metrics::set_global_recorder(recorder);
     process::describe();
-    metrics::describe_counter!("gristmill_panics_total", "Panics, those of jobs too");
+    metrics::describe_counter!("gristmill_panics_total", "Panics, including those of jobs");
     metrics::counter!("gristmill_panics_total").increment(0);
     let upkeep = handle.clone();
     // Without upkeep, a histogram that nobody asks for grows for ever.

@@ -6,9 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 pub(super) fn describe() {
-    describe_gauge!("process_resident_memory_bytes", "Resident memory");
-    describe_counter!("process_cpu_seconds_total", "Time spent on processors, in whole seconds");
-    describe_gauge!("process_start_time_seconds", "When the process started, since 1970");
+    describe_gauge!("process_resident_memory_bytes", "Resident memory in bytes");
+    describe_counter!("process_cpu_seconds_total", "CPU time in whole seconds");
+    describe_gauge!("process_start_time_seconds", "Start of the process, in seconds since 1970");
     describe_gauge!("process_open_fds", "Open files and connections");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     gauge!("process_start_time_seconds").set(now.as_secs_f64());
