@@ -6,6 +6,7 @@ mod billing;
 mod calendar;
 mod claims;
 mod close;
+mod custom_job;
 mod differs;
 mod dunning;
 mod duplicates;
