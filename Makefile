@@ -1,7 +1,7 @@
 # `make help` prints the lines that begin with two hashes.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help setup tools run demo test test-chaos check document document-tools pictures audit bench up down
+.PHONY: help setup tools run demo test test-chaos check document document-tools docs docs-serve pictures audit bench up down
 
 ## help    this page
 help:
@@ -28,7 +28,7 @@ test:
 test-chaos: setup
 	cargo run --release --package gristmill -- chaos --minutes 3
 
-## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts, subjects of commits, words of the documents
+## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts, subjects of commits, words of the documents, the book
 check: tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
@@ -38,6 +38,7 @@ check: tools
 	@sh scripts/rules
 	@sh scripts/commits
 	@sh scripts/words
+	@sh scripts/book
 
 ## document  holds the API's document against linters, clients made of it, and Schemathesis, as CI does; installs Node.js and Python
 document: document-tools
@@ -47,6 +48,14 @@ document: document-tools
 document-tools:
 	@sh scripts/setup --document
 	@sh scripts/document --install
+
+## docs    builds the book of docs/ into target/book
+docs:
+	@sh scripts/book
+
+## docs-serve  shows the book on http://127.0.0.1:3000 while its pages change
+docs-serve:
+	@sh scripts/book serve
 
 ## pictures  draws the picture of the dashboard in docs/ anew
 pictures:

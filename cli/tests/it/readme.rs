@@ -1,4 +1,4 @@
-//! The blocks of README and of each page under `docs/`, pasted one after the other into a shell beside a running
+//! The blocks of README and of each page of the book, pasted one after the other into a shell beside a running
 //! `gristmill up`, as a reader does.
 
 use std::{
@@ -39,32 +39,47 @@ fn blocks_come_in_order_without_those_that_stand_apart() {
     assert_eq!(script(document), "one\nthree\n");
 }
 
-/// README and the pages under `docs/` that it links to, in the order of its links.
+/// README and the pages of the book, in the order of `docs/SUMMARY.md`.
 pub(crate) fn pages() -> Vec<String> {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let mut pages = vec!["README.md".to_owned()];
-    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        let is_page = link.starts_with("docs/") && link.ends_with(".md");
-        if is_page && !pages.iter().any(|page| page == link) {
-            pages.push(link.to_owned());
-        }
-    }
-    pages
+    let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let links = summary.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    std::iter::once("README.md".to_owned()).chain(links.map(|link| format!("docs/{link}"))).collect()
+}
+
+/// The pages that a reader can paste: not those of alerts, whose commands have names to fill in.
+pub(crate) fn scripts() -> Vec<String> {
+    pages().into_iter().filter(|page| !page.starts_with("docs/runbooks/")).collect()
 }
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// Every page below a folder.
+fn below(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    let names = entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy()));
+    names
+        .flat_map(|name| if root().join(&name).is_dir() { below(&name) } else { vec![name] })
+        .filter(|name| name.ends_with(".md"))
+        .collect()
+}
+
 #[test]
-fn the_readme_links_to_every_page() {
+fn the_book_has_every_page_once() {
     let pages = pages();
-    for entry in fs::read_dir(root().join("docs")).unwrap() {
-        let name = format!("docs/{}", entry.unwrap().file_name().to_string_lossy());
-        assert!(!name.ends_with(".md") || pages.contains(&name), "README does not link to {name}");
-    }
+    let mut listed: Vec<&str> = pages.iter().filter(|page| *page != "README.md").map(String::as_str).collect();
+    listed.sort_unstable();
+    let there = below("docs");
+    let mut there: Vec<&str> = there.iter().filter(|page| *page != "docs/SUMMARY.md").map(String::as_str).collect();
+    there.sort_unstable();
+    assert_eq!(listed, there, "the pages of docs/SUMMARY.md, and the files of docs/");
+}
+
+#[test]
+fn the_readme_is_one_page() {
     let lines = fs::read_to_string(root().join("README.md")).unwrap().lines().count();
-    assert!(lines <= 200, "README has {lines} lines: what is reference belongs into a page under docs/");
+    assert!(lines <= 180, "README has {lines} lines: what is reference belongs into a page under docs/");
 }
 
 /// Each page is a script of its own: a reader may begin with any of them after README.
@@ -80,7 +95,7 @@ fn each_page_can_be_pasted_from_top_to_bottom() {
     let tail =
         |text: &str| text.lines().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
     let mut commands = 0;
-    for page in pages() {
+    for page in scripts() {
         let script = script(&fs::read_to_string(root().join(&page)).unwrap());
         commands += script.matches("gristmill ").count();
         let script = script.replace("API=http://127.0.0.1:8080\n", &format!("API={}\n", stack.api));

@@ -1,6 +1,6 @@
 //! Configuration: read once, at the edge, into a struct a concern. Every setting is a flag and an environment variable.
 //!
-//! A role's `Config` flattens the structs it needs. [`settings`] lists all of them, so that the table in `docs/settings.md` is
+//! A role's `Config` flattens the structs it needs. [`settings`] lists all of them: the table in `docs/reference/settings.md` is
 //! tested against the code.
 
 mod limits;

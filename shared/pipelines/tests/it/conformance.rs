@@ -199,11 +199,12 @@ fn reason_codes_are_documented_words() {
 }
 
 #[test]
-fn the_page_of_files_lists_every_reason_code() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/files.md")).unwrap();
+fn the_page_of_reject_codes_lists_every_reason_code() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/reject-codes.md");
+    let page = std::fs::read_to_string(path).unwrap();
     let lines = ReasonCode::ALL.iter().map(|code| format!("| `{code}` | {} |\n", code.explanation()));
     let table = format!("| code | what it means |\n|---|---|\n{}", lines.collect::<String>());
-    assert!(page.contains(&table), "the table of reason codes in docs/files.md must be:\n\n{table}");
+    assert!(page.contains(&table), "the table of reason codes in docs/reference/reject-codes.md must be:\n\n{table}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use clap::{Args, Command};
 
 use super::*;
 
-/// One setting, as the table of `docs/settings.md` shows it.
+/// One setting, as the table of `docs/reference/settings.md` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// The group it stands in, such as `Postgres`.
@@ -20,7 +20,7 @@ pub struct Setting {
     pub help: String,
 }
 
-/// Every setting of the system, in the order in which `docs/settings.md` shows them.
+/// Every setting of the system, in the order in which `docs/reference/settings.md` shows them.
 pub fn settings() -> Vec<Setting> {
     let mut all = settings_of::<DatabaseConfig>();
     all.extend(settings_of::<RedisConfig>());
@@ -36,7 +36,7 @@ pub fn settings() -> Vec<Setting> {
     all
 }
 
-/// The settings as a table in Markdown: that of `docs/settings.md`.
+/// The settings as a table in Markdown: that of `docs/reference/settings.md`.
 pub fn markdown() -> String {
     let mut text = String::from("| variable | flag | default | what it is for |\n|---|---|---|---|\n");
     for Setting { env, flag, default, help, .. } in settings() {

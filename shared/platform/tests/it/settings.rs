@@ -25,8 +25,8 @@ fn a_secret_is_not_shown() {
 
 #[test]
 fn the_page_of_settings_lists_every_one() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/settings.md");
     let page = std::fs::read_to_string(path).unwrap();
     let table = config::markdown();
-    assert!(page.contains(&table), "the table of docs/settings.md must be:\n\n{table}");
+    assert!(page.contains(&table), "the table of docs/reference/settings.md must be:\n\n{table}");
 }
