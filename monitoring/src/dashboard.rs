@@ -1,7 +1,8 @@
 //! The web dashboard: what everything does, live, and the buttons that steer it.
 //!
 //! Pages are rendered here, by typed templates; what moves is rendered again while somebody looks, once for all who look
-//! at the same, and morphed into place. Reads go through the functions that the API uses.
+//! at the same, and morphed into place. Most reads go through functions that the API uses; what only the dashboard
+//! shows has statements of its own.
 
 mod actions;
 mod app;
