@@ -23,7 +23,7 @@ use crate::{
     problem::{Code, Problem, Result},
 };
 
-pub(crate) use revocations::{Revocations, Revoked};
+pub(crate) use revocations::{RevocationSignal, Revocations};
 
 /// The SHA-256 of a key.
 type KeyHash = [u8; 32];

@@ -17,7 +17,7 @@ use futures::stream::BoxStream;
 pub(crate) use charset::charset;
 pub(crate) use decode::{Encoding, decode, encoding};
 pub(crate) use form::{Form, boundary};
-pub(crate) use timeout_body::Patient;
+pub(crate) use timeout_body::TimeoutBody;
 
 /// The bytes of a file.
 pub(crate) type Bytestream = BoxStream<'static, Result<Bytes, BodyError>>;

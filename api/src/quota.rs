@@ -57,7 +57,7 @@ pub(crate) struct Quotas {
 }
 
 /// The headers of `draft-ietf-httpapi-ratelimit-headers`; none when nobody counts.
-pub(crate) type Told = Vec<(HeaderName, HeaderValue)>;
+pub(crate) type RateLimitHeaders = Vec<(HeaderName, HeaderValue)>;
 
 impl Quotas {
     /// Needs no Redis yet.
@@ -77,7 +77,7 @@ impl Quotas {
 
     /// Takes one of the client's quota, or says when there will be one. While Redis is away everybody is let through: what is
     /// limited is cheap, and an answer is worth more than the limit.
-    pub(crate) async fn take(&self, policy: &Policy, client_id: i32) -> Result<Told> {
+    pub(crate) async fn take(&self, policy: &Policy, client_id: i32) -> Result<RateLimitHeaders> {
         let window = policy.window.as_micros();
         let taken: std::result::Result<(i64, u64), RedisError> = TAKE
             .key(format!("{}:quota:{}:{client_id}", self.namespace, policy.name))
@@ -111,7 +111,7 @@ impl Quotas {
 }
 
 impl Policy {
-    fn told(&self, left: i64, seconds: u64) -> Result<Told> {
+    fn told(&self, left: i64, seconds: u64) -> Result<RateLimitHeaders> {
         let Self { name, quota, window } = self;
         let text = |text: String| HeaderValue::try_from(text).map_err(Problem::internal);
         Ok(vec![

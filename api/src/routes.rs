@@ -4,8 +4,8 @@ mod billing_runs;
 mod bills;
 mod claims;
 mod debts;
-mod described;
 mod docs;
+mod documented_routes;
 mod groups;
 mod health;
 mod jobs;
@@ -51,7 +51,7 @@ use crate::{
     whole::whole,
 };
 
-use described::Described;
+use documented_routes::DocumentedRoutes;
 
 /// How long a request that only reads may take to find its answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -94,8 +94,8 @@ pub(crate) fn document() -> OpenApi {
 fn tree(
     around_small: impl FnOnce(OpenApiRouter<AppState>) -> OpenApiRouter<AppState>,
     lock: impl FnOnce(OpenApiRouter<AppState>) -> OpenApiRouter<AppState>,
-) -> Described {
-    let small = Described::default()
+) -> DocumentedRoutes {
+    let small = DocumentedRoutes::default()
         .routes(routes!(uploads::list))
         .routes(routes!(uploads::one))
         .routes(routes!(uploads::rejects))
@@ -172,12 +172,12 @@ fn tree(
         .routes(routes!(schedules::run));
     let small = small.told(openapi::small).layered(around_small);
     // An undoing takes as long as the upload has claims to take back.
-    let long = Described::default().routes(routes!(uploads::remove));
-    let writes = Described::default()
+    let long = DocumentedRoutes::default().routes(routes!(uploads::remove));
+    let writes = DocumentedRoutes::default()
         .routes(routes!(uploads::create))
         .layered(|writes| writes.route_layer(DefaultBodyLimit::disable()));
     let keyed = small.merge(writes).merge(long).told(openapi::keyed).layered(lock);
-    let open = Described::default()
+    let open = DocumentedRoutes::default()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(docs::openapi))
@@ -185,7 +185,7 @@ fn tree(
         .routes(routes!(docs::asset))
         .routes(routes!(problems::page))
         .told(openapi::open);
-    Described::of(openapi::frame()).merge(keyed).merge(open).told(openapi::finished)
+    DocumentedRoutes::of(openapi::frame()).merge(keyed).merge(open).told(openapi::finished)
 }
 
 /// A database that is gone is waited for, but not for as long as an upload waits.

@@ -1,5 +1,5 @@
 mod connections;
-mod patience;
+mod timeout_body;
 
 use std::{net::SocketAddr, time::Duration};
 

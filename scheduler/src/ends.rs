@@ -30,7 +30,7 @@ use crate::Env;
 const BATCH_SIZE: i64 = 500;
 
 #[derive(FromRow)]
-struct Ended {
+struct EndedJob {
     id: Uuid,
     name: String,
     payload: serde_json::Value,
@@ -38,7 +38,7 @@ struct Ended {
     last_error: Option<String>,
 }
 
-impl Ended {
+impl EndedJob {
     fn died(&self) -> bool {
         self.state == "dead"
     }
@@ -78,7 +78,7 @@ pub(crate) async fn end(env: &Env) -> anyhow::Result<()> {
 async fn slice(env: &Env, after: Uuid) -> anyhow::Result<Option<Uuid>> {
     let mut tx = env.pool.begin().await?;
     // A job that is run again at this moment is its operator's; the conditions are the index's.
-    let ended: Vec<Ended> = sqlx::query_as(
+    let ended: Vec<EndedJob> = sqlx::query_as(
         "select id, name, payload, state, last_error from jobs
          where state in ('dead', 'cancelled') and end_seen_at is distinct from finished_at
            and name in ('webhooks.deliver', 'webhooks.announce_bills', 'normalizations.normalize', 'mail.send', 'mail.bills',
@@ -99,7 +99,7 @@ async fn slice(env: &Env, after: Uuid) -> anyhow::Result<Option<Uuid>> {
 }
 
 /// Also returns the jobs of which nothing is left to be ended.
-async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[Ended]) -> anyhow::Result<(Enqueued, Vec<Uuid>)> {
+async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[EndedJob]) -> anyhow::Result<(Enqueued, Vec<Uuid>)> {
     let (mut jobs, mut seen) = (Enqueued::default(), Vec::with_capacity(ended.len()));
     let (mut deliveries, mut requests, mut untold) = (Vec::new(), Vec::new(), Untold::default());
     let mut unsent = BTreeMap::new();
@@ -144,7 +144,7 @@ async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[Ended]) -> anyhow:
     Ok((jobs, seen))
 }
 
-fn run_of(job: &Ended) -> serde_json::Result<Uuid> {
+fn run_of(job: &EndedJob) -> serde_json::Result<Uuid> {
     match job.name.as_str() {
         PlanRun::NAME => job.job::<PlanRun>().map(|of| of.run_id),
         CloseRun::NAME => job.job::<CloseRun>().map(|of| of.run_id),

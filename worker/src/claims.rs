@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gristmill_claims::{
-    accounting::{self, Paid},
+    accounting::{self, PaymentOutcome},
     enter,
     jobs::{PayUpload, ProcessPayment, VoidUpload},
     void,
@@ -25,13 +25,13 @@ pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
 async fn process(env: Env, context: Context, job: ProcessPayment) -> Result<(), JobError> {
     let Some(mut tx) = begin(&env, &context).await? else { return Ok(()) };
     match accounting::pay(&mut tx, job.claim_id).await? {
-        Paid::Posted => {
+        PaymentOutcome::Posted => {
             commit(&env, &context, tx, Enqueued::default()).await?;
             metrics::counter!("gristmill_payments_total").increment(1);
             Ok(())
         }
-        Paid::Nothing => commit(&env, &context, tx, Enqueued::default()).await,
-        Paid::Frozen { plan, reason } => {
+        PaymentOutcome::Nothing => commit(&env, &context, tx, Enqueued::default()).await,
+        PaymentOutcome::Frozen { plan, reason } => {
             tx.rollback().await?;
             let why = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
             let detail = format!("the account of the plan {plan} is frozen{why}");

@@ -31,10 +31,10 @@ pub(crate) use self::{
     keep::KeptRejects,
     key_hints::forget,
     poison_bisect::{load_part, suspect_chunk, wait_anew},
-    prepare::Rejected,
+    prepare::RejectedRecord,
     winners::{Loser, find_winners},
 };
-use self::{key_hints::Suspects, prepare::Prepared};
+use self::{key_hints::Suspects, prepare::PreparedChunk};
 use crate::Env;
 
 /// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
@@ -83,7 +83,7 @@ async fn finish(
     env: &Env,
     context: &Context,
     chunk: &Chunk,
-    mut prepared: Prepared,
+    mut prepared: PreparedChunk,
     suspects: Suspects,
 ) -> Result<(), JobError> {
     let kept = keep::within_limit(&env.pool, chunk, &mut prepared).await?;
@@ -94,9 +94,9 @@ async fn finish(
 }
 
 /// What a committed chunk has to tell.
-struct Counted {
+struct ChunkTally {
     rejected: u64,
-    examples: Vec<Rejected>,
+    examples: Vec<RejectedRecord>,
 }
 
 /// Everything the chunk does, in one transaction; `None` when another run did it first.
@@ -104,10 +104,10 @@ async fn commit(
     env: &Env,
     context: &Context,
     chunk: &Chunk,
-    mut prepared: Prepared,
+    mut prepared: PreparedChunk,
     suspects: Suspects,
     kept: &KeptRejects,
-) -> Result<Option<Counted>, JobError> {
+) -> Result<Option<ChunkTally>, JobError> {
     let mut tx = env.pool.begin().await?;
     tx.execute(SETTINGS).await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
@@ -145,11 +145,11 @@ async fn commit(
     metrics::counter!("gristmill_rows_total", "outcome" => "duplicate").increment(counts.duplicate);
     let mut examples = prepared.refused;
     examples.truncate(3);
-    Ok(Some(Counted { rejected: counts.rejected + counts.duplicate, examples }))
+    Ok(Some(ChunkTally { rejected: counts.rejected + counts.duplicate, examples }))
 }
 
 /// Tells the watchers. What is lost here is made good by the next event or the watcher's own look.
-async fn tell(env: &Env, chunk: &Chunk, counted: Counted) {
+async fn tell(env: &Env, chunk: &Chunk, counted: ChunkTally) {
     if counted.rejected > 0 {
         let data = serde_json::json!({
             "chunk": chunk.no,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gristmill_mail::{
     Email, Kind, Report, SendContext,
-    jobs::{EnterUnsent, SendBills, SendMail, Unsent},
+    jobs::{EnterUnsent, MailJob, SendBills, SendMail},
 };
 use gristmill_queue::{Completion, Context, Fence, JobError, Options, WorkerBuilder};
 
@@ -84,8 +84,8 @@ async fn send_bills(env: Env, context: Context, job: SendBills) -> Result<(), Jo
 /// Enters what was never begun of a job that is no more. Which bills have a mail at all, the same functions say that send.
 async fn enter_unsent(env: Env, _: Context, job: EnterUnsent) -> Result<(), JobError> {
     let (client_id, letters) = match &job.of {
-        Unsent::Mail(of) => (of.client_id, Vec::from_iter(letter(&env, of).await?)),
-        Unsent::Bills(of) => (of.client_id, bills::letters(&env, of).await?.0),
+        MailJob::Mail(of) => (of.client_id, Vec::from_iter(letter(&env, of).await?)),
+        MailJob::Bills(of) => (of.client_id, bills::letters(&env, of).await?.0),
     };
     let entered = env.mailer.enter_unsent(client_id, letters, &job.reason).await?;
     tracing::info!(client_id, entered, "mails that nobody will send are entered as failed");

@@ -25,13 +25,13 @@ const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Revocations(Mutex<HashMap<KeyHash, Weak<CancellationToken>>>);
 
 /// Ready when the key is revoked.
-pub(crate) struct Revoked {
+pub(crate) struct RevocationSignal {
     told: Pin<Box<WaitForCancellationFutureOwned>>,
     /// While somebody holds it, the key is looked up.
     _watched: Arc<CancellationToken>,
 }
 
-impl Revoked {
+impl RevocationSignal {
     fn of(token: Arc<CancellationToken>) -> Self {
         Self { told: Box::pin(CancellationToken::clone(&token).cancelled_owned()), _watched: token }
     }
@@ -43,7 +43,7 @@ impl Revoked {
     }
 }
 
-impl Future for Revoked {
+impl Future for RevocationSignal {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -53,10 +53,10 @@ impl Future for Revoked {
 
 impl Revocations {
     /// Tells when a key is revoked, within seconds.
-    pub(crate) fn watch(&self, key: KeyHash) -> Revoked {
+    pub(crate) fn watch(&self, key: KeyHash) -> RevocationSignal {
         let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = watched.get(&key).and_then(Weak::upgrade).filter(|token| !token.is_cancelled());
-        Revoked::of(known.unwrap_or_else(|| {
+        RevocationSignal::of(known.unwrap_or_else(|| {
             let token = Arc::new(CancellationToken::new());
             watched.insert(key, Arc::downgrade(&token));
             token

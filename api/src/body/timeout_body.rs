@@ -12,13 +12,13 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::BodyError;
-use crate::auth::Revoked;
+use crate::auth::RevocationSignal;
 
 /// A body that ends with an error when its client is silent for too long or sends too slowly, when its key is revoked, or
 /// when the server stops.
 ///
 /// Only waiting for the client counts: while we do not ask for more, because the store is slow, no time passes.
-pub(crate) struct Patient {
+pub(crate) struct TimeoutBody {
     body: BodyDataStream,
     patience: Duration,
     pace: Pace,
@@ -28,12 +28,12 @@ pub(crate) struct Patient {
     told: Instant,
     alarm: Pin<Box<Sleep>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
-    revoked: Pin<Box<Revoked>>,
+    revoked: Pin<Box<RevocationSignal>>,
     ended: bool,
 }
 
-impl Patient {
-    pub(crate) fn new(body: Body, config: &ApiConfig, stop: CancellationToken, revoked: Revoked) -> Self {
+impl TimeoutBody {
+    pub(crate) fn new(body: Body, config: &ApiConfig, stop: CancellationToken, revoked: RevocationSignal) -> Self {
         Self {
             body: body.into_data_stream(),
             patience: config.body_timeout,
@@ -89,7 +89,7 @@ impl Patient {
     }
 }
 
-impl Stream for Patient {
+impl Stream for TimeoutBody {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -166,7 +166,12 @@ mod tests {
             Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'x'; if n == 0 { 10_000 } else { bytes }]))
         });
         let config: ApiConfig = config::read(flags).unwrap();
-        let body = Patient::new(Body::from_stream(pieces.boxed()), &config, CancellationToken::new(), Revoked::never());
+        let body = TimeoutBody::new(
+            Body::from_stream(pieces.boxed()),
+            &config,
+            CancellationToken::new(),
+            RevocationSignal::never(),
+        );
         let last = body.collect::<Vec<_>>().await.pop().unwrap();
         (last.map_or_else(|error| error.to_string(), |_| "whole".to_owned()), begun.elapsed().as_secs())
     }

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use gristmill_billing::{
     BillId,
-    payments::{self, Balance, Credited, Notice, PaymentError},
+    payments::{self, Balance, CreditedBill, Notice, PaymentError},
 };
 use gristmill_clients::{Settings, settings};
 use gristmill_mail::{Kind, jobs::SendMail};
@@ -118,7 +118,7 @@ async fn told(
     conn: &mut PgConnection,
     queue: &Queue,
     client_id: i32,
-    credited: &Credited,
+    credited: &CreditedBill,
     settings: &Settings,
 ) -> Result<Enqueued> {
     if credited.settled {

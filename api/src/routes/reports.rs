@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
-use self::wanted::{NewReport, Priced, check, check_one};
+use self::wanted::{NewReport, ReportPrice, check, check_one};
 use crate::{
     app::AppState,
     auth::Caller,
@@ -208,7 +208,7 @@ async fn find(pool: &PgPool, client_id: i32, id: &str) -> Result<Report> {
     found.map(Report::from).ok_or_else(|| none(id))
 }
 
-async fn put_all(on: impl PgExecutor<'_>, client_id: i32, mut reports: Vec<Priced>) -> Result<()> {
+async fn put_all(on: impl PgExecutor<'_>, client_id: i32, mut reports: Vec<ReportPrice>) -> Result<()> {
     // in one order, so that two batches never wait for each other in a circle
     reports.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let ids: Vec<&str> = reports.iter().map(|report| report.id.as_str()).collect();

@@ -10,7 +10,7 @@ use axum::{
 };
 use gristmill_platform::keys;
 use gristmill_queue::trace;
-use gristmill_uploads::{FileKind, RemoveError, Removed, State as UploadState, Upload, read};
+use gristmill_uploads::{FileKind, RemoveError, RemoveOutcome, State as UploadState, Upload, read};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -143,7 +143,7 @@ pub(crate) async fn remove(about: About) -> Result<(StatusCode, HeaderMap, Json<
     let (uploads, client_id) = (app.uploads.clone(), caller.id());
     let removing = tokio::spawn(trace::carry(async move { uploads.remove(client_id, id).await }));
     match removing.await.map_err(Problem::internal)? {
-        Ok(Removed::Cancelled(upload) | Removed::Undone(upload)) => {
+        Ok(RemoveOutcome::Cancelled(upload) | RemoveOutcome::Undone(upload)) => {
             Ok((StatusCode::ACCEPTED, location(id), Json(upload)))
         }
         Err(RemoveError::NotFound) => Err(Problem::no_such_upload(id)),

@@ -7,7 +7,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{linger::Lingering, unread_body};
+use super::{linger::LingeringStream, unread_body};
 
 /// Everything that is connected.
 pub(super) struct Connections {
@@ -43,7 +43,7 @@ impl Connections {
 
     fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + 'static {
         let _ = stream.set_nodelay(true);
-        let (io, must_linger) = Lingering::new(stream);
+        let (io, must_linger) = LingeringStream::new(stream);
         let router = self.router.clone();
         let service = service_fn(move |request| unread_body::answer(router.clone(), request, must_linger.clone()));
         let connection = self.http.serve_connection(TokioIo::new(io), service);

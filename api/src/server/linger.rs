@@ -25,14 +25,14 @@ const STALLED: Duration = Duration::from_secs(120);
 ///
 /// Closing with unread bytes makes the kernel send a reset, and that makes the client's kernel throw the answer away.
 /// So we end our side, and read and discard what still comes until the client has seen it.
-pub(super) struct Lingering {
+pub(super) struct LingeringStream {
     stream: Stalled<TcpStream>,
     must_linger: Arc<AtomicBool>,
     ended: bool,
     until: Option<Pin<Box<Sleep>>>,
 }
 
-impl Lingering {
+impl LingeringStream {
     pub(super) fn new(stream: TcpStream) -> (Self, Arc<AtomicBool>) {
         let must_linger = Arc::new(AtomicBool::new(false));
         let stream = Stalled::new(stream, STALLED);
@@ -40,13 +40,13 @@ impl Lingering {
     }
 }
 
-impl AsyncRead for Lingering {
+impl AsyncRead for LingeringStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Lingering {
+impl AsyncWrite for LingeringStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -28,7 +28,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Infallible> {
     let asks_first = request.headers().contains_key(header::EXPECT);
     let left = Left::default();
-    let request = request.map(|body| Body::new(Watched { body: Some(body), asked: false, left: left.clone() }));
+    let request = request.map(|body| Body::new(WatchedBody { body: Some(body), asked: false, left: left.clone() }));
     let mut response = router.oneshot(request).await?;
     let Some(Rest { body, asked }) = left.take() else { return Ok(response) };
     // Reading would tell a client that waits for `100 Continue` to send what we do not want.
@@ -73,13 +73,13 @@ impl Left {
 }
 
 /// A request's body that is handed back when it is dropped before its end.
-struct Watched {
+struct WatchedBody {
     body: Option<Incoming>,
     asked: bool,
     left: Left,
 }
 
-impl hyper::body::Body for Watched {
+impl hyper::body::Body for WatchedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -102,7 +102,7 @@ impl hyper::body::Body for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedBody {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
             let rest = Rest { body, asked: self.asked };

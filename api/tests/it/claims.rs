@@ -184,7 +184,7 @@ async fn a_claim_is_voided_and_stays_so() {
     let claim = entered(&api, visit()).await;
     let id = claim["id"].as_str().unwrap();
     let mut tx = api.stack.pool.begin().await.unwrap();
-    assert_eq!(accounting::pay(&mut tx, id.parse().unwrap()).await.unwrap(), accounting::Paid::Posted);
+    assert_eq!(accounting::pay(&mut tx, id.parse().unwrap()).await.unwrap(), accounting::PaymentOutcome::Posted);
     tx.commit().await.unwrap();
     for _ in 0..2 {
         let void = api.post(&format!("/v1/claims/{id}/void")).send().await.unwrap();
@@ -382,7 +382,7 @@ async fn sums_of_claims_may_have_more_than_64_bits() {
     let claim = entered(&api, lines(&[MOST])).await;
     let id = claim["id"].as_str().unwrap().parse().unwrap();
     let mut tx = pool.begin().await.unwrap();
-    assert_eq!(accounting::pay(&mut tx, id).await.unwrap(), accounting::Paid::Posted);
+    assert_eq!(accounting::pay(&mut tx, id).await.unwrap(), accounting::PaymentOutcome::Posted);
     tx.commit().await.unwrap();
     let frozen =
         api.send(&api.key, "PUT", "/v1/plan-accounts/G", json!({ "frozen": true })).await.text().await.unwrap();

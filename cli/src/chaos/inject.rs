@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     cluster::Cluster,
-    plan::{Fault, Planned},
+    plan::{Fault, PlannedFault},
     processes::{Member, Process, Role},
 };
 
@@ -31,7 +31,7 @@ pub(super) fn now() -> f64 {
 /// All of the plan; what lasts ends early when `heal` comes.
 pub(super) async fn strike_all(
     cluster: &Cluster,
-    planned: &[Planned],
+    planned: &[PlannedFault],
     heal: &CancellationToken,
 ) -> anyhow::Result<Vec<InjectedFault>> {
     let begun = Instant::now();
@@ -59,7 +59,7 @@ pub(super) async fn strike_all(
 /// `what` is called at the very moment; not at all when those that it could hit are suffering already.
 async fn strike(
     cluster: &Cluster,
-    Planned { fault, whom, lasts, .. }: Planned,
+    PlannedFault { fault, whom, lasts, .. }: PlannedFault,
     heal: &CancellationToken,
     what: impl FnOnce(Option<String>),
 ) -> anyhow::Result<()> {

@@ -97,7 +97,7 @@ impl fmt::Display for Fault {
 
 /// One fault to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Planned {
+pub(super) struct PlannedFault {
     /// Since the start.
     pub(super) at: Duration,
     pub(super) fault: Fault,
@@ -107,7 +107,7 @@ pub(super) struct Planned {
 }
 
 /// Faults for this long, every 1.5 to 4 seconds. Each kind comes before any comes again.
-pub(super) fn plan(seed: u64, length: Duration) -> Vec<Planned> {
+pub(super) fn plan(seed: u64, length: Duration) -> Vec<PlannedFault> {
     let mut dice = StdRng::seed_from_u64(seed);
     let (mut planned, mut deck) = (Vec::new(), Vec::new());
     let mut at = Duration::from_millis(dice.random_range(1_500..3_000));
@@ -119,7 +119,7 @@ pub(super) fn plan(seed: u64, length: Duration) -> Vec<Planned> {
         let Some(fault) = deck.pop() else { continue };
         let (from, to) = fault.lasts();
         let lasts = Duration::from_millis(dice.random_range(from..to));
-        planned.push(Planned { at, fault, whom: dice.random_range(0..1_000), lasts });
+        planned.push(PlannedFault { at, fault, whom: dice.random_range(0..1_000), lasts });
         at += Duration::from_millis(dice.random_range(1_500..4_000));
     }
     planned

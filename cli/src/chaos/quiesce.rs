@@ -8,7 +8,7 @@ use super::cluster::{Cluster, SCHEDULE};
 const QUIESCE_TIMEOUT: Duration = Duration::from_secs(240);
 
 #[derive(Debug, sqlx::FromRow)]
-struct Unfinished {
+struct UnfinishedWork {
     jobs: i64,
     uploads: i64,
     groups: i64,
@@ -35,7 +35,7 @@ pub(super) async fn quiet(cluster: &Cluster) -> anyhow::Result<Result<Duration, 
     }
     cluster.queue.schedules().pause(SCHEDULE).await?;
     loop {
-        let left: Unfinished = sqlx::query_as(
+        let left: UnfinishedWork = sqlx::query_as(
             "select (select count(*) from jobs where state in ('available', 'scheduled', 'parked')) as jobs,
                     (select count(*) from uploads where state in ('receiving', 'processing')) as uploads,
                     (select count(*) from groups g where finished_at is null

@@ -29,12 +29,12 @@ pub(super) struct Workload {
     /// Billing runs that were answered for.
     pub(super) runs: Mutex<Vec<Uuid>>,
     /// Payments that were told of, by their ids.
-    pub(super) paid: Mutex<BTreeMap<String, Paid>>,
+    pub(super) paid: Mutex<BTreeMap<String, Payment>>,
 }
 
 /// A payment.
 #[derive(Debug, Clone)]
-pub(super) struct Paid {
+pub(super) struct Payment {
     pub(super) debt: Uuid,
     /// In hundredths.
     pub(super) amount: i64,

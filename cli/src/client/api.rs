@@ -40,7 +40,7 @@ pub(super) struct Page<T> {
 }
 
 /// The first items of a list.
-pub(super) struct Listed {
+pub(super) struct ListPage {
     pub(super) items: Vec<Value>,
     /// How many there are, where the list counts.
     pub(super) total: Option<Value>,
@@ -111,7 +111,7 @@ impl Api {
     }
 
     /// At most `limit` items of a list, of as many pages as that takes.
-    pub(super) async fn list(&self, path: &str, query: &[(&str, String)], limit: usize) -> Result<Listed, Failure> {
+    pub(super) async fn list(&self, path: &str, query: &[(&str, String)], limit: usize) -> Result<ListPage, Failure> {
         let mut items = Vec::new();
         let mut cursor = None::<String>;
         loop {
@@ -123,7 +123,7 @@ impl Api {
             items.extend(page.items);
             cursor = page.next_cursor;
             if cursor.is_none() || items.len() >= limit {
-                return Ok(Listed { items, total: page.total, more: cursor.is_some() });
+                return Ok(ListPage { items, total: page.total, more: cursor.is_some() });
             }
         }
     }

@@ -11,7 +11,7 @@ use gristmill_pipelines::Kind;
 use gristmill_uploads::{Policy, State};
 
 use self::{
-    send::{Sending, ServerUpload},
+    send::{ServerUpload, UploadRequest},
     source::Source,
 };
 use super::{
@@ -65,7 +65,8 @@ impl Upload {
         let source = Source::open(&self.file).await?;
         let api = Api::open(self.server)?;
         let meter = Meter::new(source.bytes());
-        let sending = Sending { source: &source, kind: self.kind, policy: self.policy, force: self.force, follow };
+        let sending =
+            UploadRequest { source: &source, kind: self.kind, policy: self.policy, force: self.force, follow };
 
         let screen = Screen::open(&meter, Style::new(self.json && self.follow));
         let done = tokio::select! {

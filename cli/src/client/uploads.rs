@@ -41,7 +41,7 @@ impl Uploads {
         query.extend(self.kind.map(|kind| ("kind", kind.to_string())));
         query.extend(self.client.map(|client| ("client", client)));
         let table = |uploads: &[Value]| {
-            let uploads: Vec<Listed> = uploads.iter().map(Listed::deserialize).collect::<Result<_, _>>()?;
+            let uploads: Vec<UploadItem> = uploads.iter().map(UploadItem::deserialize).collect::<Result<_, _>>()?;
             Ok(upload_table(&uploads))
         };
         self.newest.show("v1/uploads", &query, "no uploads: `gristmill upload FILE` sends one", table).await?;
@@ -51,18 +51,18 @@ impl Uploads {
 
 /// As the API lists it: for an operator with its client.
 #[derive(Deserialize)]
-struct Listed {
+struct UploadItem {
     #[serde(flatten)]
     upload: Upload,
     client: Option<String>,
 }
 
-fn upload_table(uploads: &[Listed]) -> String {
+fn upload_table(uploads: &[UploadItem]) -> String {
     const HEAD: [&str; 10] =
         ["ID", "CLIENT", "STATE", "KIND", "FILE", "SIZE", "ACCEPTED", "REJECTED", "DUPLICATE", "SENT (UTC)"];
     let right = [false, false, false, false, false, true, true, true, true, false];
     let of_all = uploads.iter().any(|listed| listed.client.is_some());
-    let rows = uploads.iter().map(|Listed { upload, client }| {
+    let rows = uploads.iter().map(|UploadItem { upload, client }| {
         let state = match (&upload.reason, upload.state) {
             (Some(reason), State::Failed) => format!("failed: {reason}"),
             (_, state) => state.to_string(),

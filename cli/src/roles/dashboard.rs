@@ -3,14 +3,14 @@ use gristmill_monitoring::dashboard;
 use gristmill_platform::config::{self, DatabaseConfig};
 use gristmill_platform::database;
 
-use super::local_stack::Running;
+use super::local_stack::LocalStackArgs;
 use crate::report::Advice;
 
 /// Print a fresh link to the dashboard of the `gristmill up` that runs here; it logs in once, within the hour
 #[derive(Args, Debug)]
 pub(crate) struct Dashboard {
     #[command(flatten)]
-    running: Running,
+    running: LocalStackArgs,
 }
 
 impl Dashboard {

@@ -5,7 +5,7 @@ use clap::Args;
 use gristmill_platform::config::{DatabaseConfig, RedisConfig, StoreConfig};
 use gristmill_platform::doctor::{self, Level};
 
-use super::local_stack::Running;
+use super::local_stack::LocalStackArgs;
 use crate::say::plain;
 
 /// Check Postgres, Redis and the object store, and say what to change
@@ -15,7 +15,7 @@ pub(crate) struct Doctor {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    running: Running,
+    running: LocalStackArgs,
     #[command(flatten)]
     database: DatabaseConfig,
     #[command(flatten)]

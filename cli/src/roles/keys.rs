@@ -6,7 +6,7 @@ use gristmill_platform::{database, keys};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
-use super::local_stack::Running;
+use super::local_stack::LocalStackArgs;
 use crate::{client::table, report::Advice, say::plain_line};
 
 /// Create, list and revoke API keys
@@ -18,7 +18,7 @@ pub(crate) struct Keys {
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
-    running: Running,
+    running: LocalStackArgs,
     #[command(flatten)]
     database: DatabaseConfig,
 }

@@ -4,7 +4,7 @@ use gristmill_platform::config::{DatabaseConfig, LimitsConfig, parse_bytes};
 use gristmill_platform::{database, human, keys};
 use gristmill_uploads::client_limits::{self, OwnLimits};
 
-use super::local_stack::Running;
+use super::local_stack::LocalStackArgs;
 use crate::report::Advice;
 
 /// Show and set one client's limits, where they differ from the server's settings
@@ -13,7 +13,7 @@ pub(crate) struct Limits {
     #[command(subcommand)]
     what: LimitsCommand,
     #[command(flatten)]
-    running: Running,
+    running: LocalStackArgs,
     #[command(flatten)]
     database: DatabaseConfig,
 }

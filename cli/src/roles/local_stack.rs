@@ -8,7 +8,7 @@ use gristmill_platform::config::{DEFAULT_DATA_DIR, DatabaseConfig, RedisConfig, 
 use serde::Deserialize;
 
 #[derive(Args, Debug)]
-pub(super) struct Running {
+pub(super) struct LocalStackArgs {
     /// The data folder of the `gristmill up` that is meant when no URL is given
     #[arg(long, env = "GRISTMILL_DATA_DIR", default_value = DEFAULT_DATA_DIR, value_name = "DIR", global = true)]
     data_dir: PathBuf,
@@ -20,7 +20,7 @@ struct UpFile {
     env: BTreeMap<String, String>,
 }
 
-impl Running {
+impl LocalStackArgs {
     /// The folder that is meant.
     pub(super) fn folder(&self) -> &Path {
         &self.data_dir

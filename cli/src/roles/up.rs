@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use clap::Args;
 use gristmill_monitoring::{Server, dashboard::Dashboard};
 use gristmill_platform::config::{self, DEFAULT_DATA_DIR, MonitorConfig, TelemetryConfig};
-use gristmill_platform::engines::{EngineError, Hold};
+use gristmill_platform::engines::{DirLock, EngineError};
 use gristmill_platform::{database, telemetry};
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,7 @@ impl Up {
             shutdown::with_parent(&shutdown)?;
         }
         // both before the engines start, which takes longer; the folder first, as it says who holds it
-        drop(Hold::of(&self.data_dir).map_err(in_use)?);
+        drop(DirLock::of(&self.data_dir).map_err(in_use)?);
         free(self.addr)?;
         let sources = tokio::select! {
             sources = Sources::start(&self.data_dir, self.fresh) => sources?,

@@ -40,11 +40,11 @@ const MAX_STREAM_AGE: Duration = Duration::from_secs(600);
 
 /// Pages that somebody looks at, by what they show to whom.
 #[derive(Default)]
-pub(super) struct Live(Mutex<HashMap<Shown, Arc<Watched>>>);
+pub(super) struct Live(Mutex<HashMap<ViewKey, Arc<WatchedPage>>>);
 
-type Shown = (String, bool);
+type ViewKey = (String, bool);
 
-struct Watched {
+struct WatchedPage {
     sender: watch::Sender<Look>,
     /// Somebody has come who waits for a look of now.
     wanted: Notify,
@@ -63,7 +63,7 @@ struct Look {
 }
 
 impl Live {
-    fn pages(&self) -> std::sync::MutexGuard<'_, HashMap<Shown, Arc<Watched>>> {
+    fn pages(&self) -> std::sync::MutexGuard<'_, HashMap<ViewKey, Arc<WatchedPage>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,7 +84,7 @@ struct Beat {
 pub(super) async fn live(State(app): State<App>, session: Session, Query(wanted): Query<StreamQuery>) -> Response {
     let Some(target) = PageUrl::parse(&wanted.to) else { return StatusCode::NOT_FOUND.into_response() };
     let ended = session::ended(Arc::clone(&app), session.clone());
-    let viewing = Viewing {
+    let viewing = Viewer {
         looks: watch_page(&app, wanted.to, session.operator, target),
         // The browser shows what was rendered a moment ago: what was seen before that is older.
         since: Instant::now(),
@@ -105,7 +105,7 @@ pub(super) async fn live(State(app): State<App>, session: Session, Query(wanted)
 }
 
 /// One browser that looks at a page.
-struct Viewing {
+struct Viewer {
     looks: watch::Receiver<Look>,
     since: Instant,
     /// The change that the browser has; 0: what came with the page.
@@ -113,7 +113,7 @@ struct Viewing {
     clock: tokio::time::Interval,
 }
 
-impl Viewing {
+impl Viewer {
     /// The page when it has changed, else once a second how old it is; none: nobody looks any more.
     async fn next(&mut self) -> Option<Event> {
         loop {
@@ -145,14 +145,14 @@ fn watch_page(app: &App, to: String, operator: bool, target: PageUrl) -> watch::
         return watched.sender.subscribe();
     }
     let look = Look { html: Arc::from(""), change: 0, begun: Instant::now(), fault: None };
-    let watched = Arc::new(Watched { sender: watch::Sender::new(look), wanted: Notify::new() });
+    let watched = Arc::new(WatchedPage { sender: watch::Sender::new(look), wanted: Notify::new() });
     let receiver = watched.sender.subscribe();
     pages.insert(shown.clone(), Arc::clone(&watched));
     tokio::spawn(keep_looking(Arc::clone(app), shown, target, watched));
     receiver
 }
 
-async fn keep_looking(app: App, shown: Shown, target: PageUrl, watched: Arc<Watched>) {
+async fn keep_looking(app: App, shown: ViewKey, target: PageUrl, watched: Arc<WatchedPage>) {
     loop {
         let begun = Instant::now();
         let found = page::render(&app, &target, shown.1).await;

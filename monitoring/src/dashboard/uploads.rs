@@ -10,7 +10,7 @@ use axum::{
 use futures::{Stream, StreamExt as _, stream};
 use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
-use gristmill_uploads::{NewUpload, Policy, ReceiveError, Received, read, rejects_csv};
+use gristmill_uploads::{NewUpload, Policy, ReceiveError, ReceiveOutcome, read, rejects_csv};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -56,7 +56,7 @@ pub(super) async fn receive(
         idempotency_key: None,
     };
     match app.uploads.receive(new, while_it_stands(&app, &session, body)).await {
-        Ok(Received::Accepted(upload) | Received::Same(upload) | Received::Replayed(upload)) => {
+        Ok(ReceiveOutcome::Accepted(upload) | ReceiveOutcome::Same(upload) | ReceiveOutcome::Replayed(upload)) => {
             let id = upload.id.to_string();
             let detail = upload.filename.unwrap_or_default();
             if let Err(error) = audit::enter(&app.pool, &session, "uploads.send", &id, &detail).await {

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use super::patience::Patient;
+use super::timeout_body::TimeoutBody;
 
 /// How long a peer is heard that does not send what it has to.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,7 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         let (router, patience, shutdown) = (self.router.clone(), self.patience, self.shutdown.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(|body| Body::new(Patient::new(body, patience.body)));
+            let mut request = request.map(|body| Body::new(TimeoutBody::new(body, patience.body)));
             request.extensions_mut().insert(ConnectInfo(peer));
             answer(router.clone(), request)
         });

@@ -6,14 +6,14 @@ use gristmill_billing::bills;
 use gristmill_clients::settings;
 use gristmill_mail::{
     Kind, Left,
-    jobs::{EnterUnsent, SendBills, SendMail, Unsent},
+    jobs::{EnterUnsent, MailJob, SendBills, SendMail},
 };
 use gristmill_queue::Job;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 
-use super::{Ended, Untold};
+use super::{EndedJob, Untold};
 use crate::Env;
 
 /// Those of them that were begun fail, with the reason; the others are entered as failed by a job of this list, as the worker
@@ -21,7 +21,7 @@ use crate::Env;
 pub(super) async fn end(
     env: &Env,
     conn: &mut PgConnection,
-    job: &Ended,
+    job: &EndedJob,
     untold: &mut Untold,
     unsent: &mut BTreeMap<i32, Vec<EnterUnsent>>,
 ) -> anyhow::Result<bool> {
@@ -31,7 +31,7 @@ pub(super) async fn end(
         let left =
             gristmill_mail::end(conn, of.client_id, of.kind, std::slice::from_ref(&of.reference), &reason).await?;
         if left == Left::NotEntered {
-            unsent.entry(of.client_id).or_default().push(EnterUnsent { of: Unsent::Mail(of), reason });
+            unsent.entry(of.client_id).or_default().push(EnterUnsent { of: MailJob::Mail(of), reason });
         }
         return Ok(left != Left::Held);
     }
@@ -50,13 +50,13 @@ pub(super) async fn end(
         untold.mails(job.id, &of, reason.clone());
     }
     if left == Left::NotEntered {
-        unsent.entry(of.client_id).or_default().push(EnterUnsent { of: Unsent::Bills(of), reason });
+        unsent.entry(of.client_id).or_default().push(EnterUnsent { of: MailJob::Bills(of), reason });
     }
     Ok(true)
 }
 
 /// What the job was to send; one that nobody can read must not hold up the others.
-fn read<J: DeserializeOwned>(job: &Ended) -> Option<J> {
+fn read<J: DeserializeOwned>(job: &EndedJob) -> Option<J> {
     job.job()
         .inspect_err(|error| tracing::error!(job_id = %job.id, %error, "nobody knows what this job was to send"))
         .ok()

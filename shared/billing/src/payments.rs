@@ -36,7 +36,7 @@ pub enum Balance {
 
 /// What became of a notice.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub struct RecordedPayment {
     /// The payment's id.
     pub payment_id: String,
     /// It was told before: nothing changed.
@@ -49,7 +49,7 @@ pub struct Recorded {
     pub settled_bill: Option<i64>,
 }
 
-impl Recorded {
+impl RecordedPayment {
     /// What the payments come to.
     #[must_use]
     pub fn balance(&self) -> Balance {
@@ -63,7 +63,7 @@ impl Recorded {
 
 /// A bill that a new payment went to, and of which something is to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credited {
+pub struct CreditedBill {
     /// Its number.
     pub bill: i64,
     /// Whether that settled it; else something is still to be paid.
@@ -112,7 +112,7 @@ pub async fn record(
     conn: &mut PgConnection,
     client_id: i32,
     notice: &Notice,
-) -> Result<(Recorded, Option<Credited>), PaymentError> {
+) -> Result<(RecordedPayment, Option<CreditedBill>), PaymentError> {
     let payment_id = notice.payment_id.clone().unwrap_or_else(|| content_id(notice));
     let debt_minor: i64 = sqlx::query_scalar(
         "select d.amount_minor from debts d join uploads u on u.id = d.upload_id
@@ -167,8 +167,8 @@ pub async fn record(
     let credited = settle(conn, client_id, notice.debt_id, paid_minor).await?;
     let settled_bill = credited.and_then(|(number, settled)| settled.then_some(number));
     let credited = credited.filter(|(_, settled)| *settled || !repeated);
-    let credited = credited.map(|(bill, settled)| Credited { bill, settled, payment_id: payment_id.clone() });
-    Ok((Recorded { payment_id, repeated, debt_minor, paid_minor, settled_bill }, credited))
+    let credited = credited.map(|(bill, settled)| CreditedBill { bill, settled, payment_id: payment_id.clone() });
+    Ok((RecordedPayment { payment_id, repeated, debt_minor, paid_minor, settled_bill }, credited))
 }
 
 /// The debt's bill shows what was paid, and is paid when that is enough. Returns its number unless it was paid before,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 /// What came of a wish to pay a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Paid {
+pub enum PaymentOutcome {
     /// It is in the books now.
     Posted,
     /// There is nothing to pay: it is paid, void, or gone with its upload.
@@ -40,7 +40,7 @@ struct Held {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn pay(conn: &mut PgConnection, claim_id: Uuid) -> Result<Paid, sqlx::Error> {
+pub async fn pay(conn: &mut PgConnection, claim_id: Uuid) -> Result<PaymentOutcome, sqlx::Error> {
     let payable: Option<Payable> = sqlx::query_as(
         "select c.client_id, c.provider_npi from claims c
          where c.id = $1 and c.state = 'pending'
@@ -50,11 +50,11 @@ pub async fn pay(conn: &mut PgConnection, claim_id: Uuid) -> Result<Paid, sqlx::
     .bind(claim_id)
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(Payable { client_id, provider_npi }) = payable else { return Ok(Paid::Nothing) };
+    let Some(Payable { client_id, provider_npi }) = payable else { return Ok(PaymentOutcome::Nothing) };
     let plans = by_plan(&mut *conn, claim_id).await?;
     let held = accounts(&mut *conn, client_id, &plans, &provider_npi).await?;
     if let Some(account) = held.iter().find(|account| account.kind == "plan" && account.frozen) {
-        return Ok(Paid::Frozen { plan: account.reference.clone(), reason: account.reason.clone() });
+        return Ok(PaymentOutcome::Frozen { plan: account.reference.clone(), reason: account.reason.clone() });
     }
     // All of it is the claim's net fee, an amount too.
     let total: i64 = plans.iter().map(|(_, net_fee)| net_fee).sum();
@@ -82,7 +82,7 @@ pub async fn pay(conn: &mut PgConnection, claim_id: Uuid) -> Result<Paid, sqlx::
     .bind(&amounts)
     .execute(conn)
     .await?;
-    Ok(if posted.rows_affected() == 1 { Paid::Posted } else { Paid::Nothing })
+    Ok(if posted.rows_affected() == 1 { PaymentOutcome::Posted } else { PaymentOutcome::Nothing })
 }
 
 /// What each plan has to pay of a claim: an amount, as `enter` sees to.

@@ -183,7 +183,7 @@ fn days(date: Date) -> i32 {
 
 /// A provider whose sum is not what its claims say.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Miscounted {
+pub struct ProviderMismatch {
     /// Whose.
     pub client_id: i32,
     /// The provider.
@@ -201,7 +201,7 @@ pub struct Miscounted {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn miscounted(on: impl PgExecutor<'_>, sample: i64) -> Result<Vec<Miscounted>, sqlx::Error> {
+pub async fn miscounted(on: impl PgExecutor<'_>, sample: i64) -> Result<Vec<ProviderMismatch>, sqlx::Error> {
     sqlx::query_as(
         "select s.client_id, s.provider_npi, s.net_fee_minor::text as kept_minor, c.net::text as counted_minor
          from (select * from provider_totals order by random() limit $1) s

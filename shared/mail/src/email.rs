@@ -4,7 +4,7 @@ mod compose;
 mod facts;
 mod translations;
 
-pub(crate) use compose::{ComposeError, Composed, compose, with_ascii_domain};
+pub(crate) use compose::{ComposeError, ComposedEmail, compose, with_ascii_domain};
 pub use facts::{BillFacts, Content, Dun, EndpointFacts, Payment, UploadFacts};
 
 use std::fmt;

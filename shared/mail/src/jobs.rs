@@ -60,7 +60,7 @@ impl Job for SendBills {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnterUnsent {
     /// What the job was to send.
-    pub of: Unsent,
+    pub of: MailJob,
     /// Why it did not: the mails' `last_error`.
     pub reason: String,
 }
@@ -68,7 +68,7 @@ pub struct EnterUnsent {
 /// A job that sends mails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unsent {
+pub enum MailJob {
     /// One mail.
     Mail(SendMail),
     /// Those of a slice of bills.

@@ -31,5 +31,5 @@ pub use kind::{Kind, State};
 pub use mailer::{ConfigError, Mailer};
 pub use obsolete::{Left, end};
 pub use rate::Rate;
-pub use resend::{Resent, resend};
+pub use resend::{ResendOutcome, resend};
 pub use smtp::ServerError;

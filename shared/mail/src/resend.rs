@@ -8,7 +8,7 @@ use crate::{State, jobs::SendMail, read::Mail};
 
 /// What became of the wish.
 #[derive(Debug)]
-pub enum Resent {
+pub enum ResendOutcome {
     /// It will be sent: how it stands now, and its job, to be pushed after the commit.
     Again(Box<Mail>, Enqueued),
     /// It is on its way as it is.
@@ -34,7 +34,7 @@ pub async fn resend(
     client_id: i32,
     id: Uuid,
     force: bool,
-) -> Result<Resent, QueueError> {
+) -> Result<ResendOutcome, QueueError> {
     // Two who ask at once wait for each other here: the second one finds it on its way.
     let found: Option<Mail> =
         sqlx::query_as("select * from mails where id = $2 and client_id is not distinct from $1 for update")
@@ -42,12 +42,12 @@ pub async fn resend(
             .bind(id)
             .fetch_optional(&mut *conn)
             .await?;
-    let Some(mail) = found else { return Ok(Resent::None) };
+    let Some(mail) = found else { return Ok(ResendOutcome::None) };
     match mail.state {
-        State::Sending => return Ok(Resent::Sending),
-        State::Sent if !force && !mail.went_nowhere() => return Ok(Resent::Sent),
+        State::Sending => return Ok(ResendOutcome::Sending),
+        State::Sent if !force && !mail.went_nowhere() => return Ok(ResendOutcome::Sent),
         State::Suppressed if !force && is_suppressed(conn, client_id, &mail.recipient).await? => {
-            return Ok(Resent::Suppressed);
+            return Ok(ResendOutcome::Suppressed);
         }
         State::Sent | State::Failed | State::Suppressed => {}
     }
@@ -64,7 +64,7 @@ pub async fn resend(
     let job = SendMail { client_id, kind: mail.kind, reference: mail.reference.clone() };
     let options = Options { client_id: Some(client_id), ..Options::default() };
     let jobs = queue.enqueue(conn, &job, &options).await?;
-    Ok(Resent::Again(Box::new(mail), jobs))
+    Ok(ResendOutcome::Again(Box::new(mail), jobs))
 }
 
 async fn is_suppressed(conn: &mut PgConnection, client_id: i32, recipient: &str) -> Result<bool, sqlx::Error> {

@@ -15,7 +15,7 @@ use std::{
 use lettre::{Address, transport::smtp::client::AsyncSmtpConnection};
 use tokio::sync::Semaphore;
 
-use dialogue::{Ended, dialogue};
+use dialogue::{DialogueEnd, dialogue};
 pub(crate) use server::Server;
 pub use server::ServerError;
 
@@ -69,14 +69,14 @@ impl Smtp {
                 },
             };
             match dialogue(&mut connection, &self.server, from, to, mail).await {
-                Ended::Kept(outcome) => {
+                DialogueEnd::Kept(outcome) => {
                     self.give(connection);
                     return outcome;
                 }
-                Ended::Lost(outcome) => return outcome,
+                DialogueEnd::Lost(outcome) => return outcome,
                 // It hung up while nobody looked: nothing of this mail has been said.
-                Ended::Stale(_) if used => {}
-                Ended::Stale(error) => return Outcome::Unreachable(error),
+                DialogueEnd::Stale(_) if used => {}
+                DialogueEnd::Stale(error) => return Outcome::Unreachable(error),
             }
         }
     }

@@ -1,4 +1,4 @@
-use gristmill_pipelines::merchants::{Found, Matched};
+use gristmill_pipelines::merchants::{MatchKind, MerchantMatch};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -22,11 +22,11 @@ pub struct Answer {
     pub wikidata: Option<String>,
 }
 
-impl From<Option<Found<'_>>> for Answer {
-    fn from(found: Option<Found<'_>>) -> Self {
+impl From<Option<MerchantMatch<'_>>> for Answer {
+    fn from(found: Option<MerchantMatch<'_>>) -> Self {
         let Some(found) = found else { return Self::default() };
         let rule_id = match found.matched {
-            Matched::Rule(id) => Some(id),
+            MatchKind::Rule(id) => Some(id),
             _ => None,
         };
         Self {

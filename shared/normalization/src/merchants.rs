@@ -24,14 +24,14 @@ const REDIS_TIMEOUT: Duration = Duration::from_millis(500);
 const CLIENTS: usize = 1_000;
 
 /// A client's rules as of their version, by client.
-type Compiled = HashMap<i32, (i64, Arc<Rules>)>;
+type RulesByClient = HashMap<i32, (i64, Arc<Rules>)>;
 
 /// Rules and answers that were needed before. Cheap to clone.
 #[derive(Clone)]
 pub struct Merchants {
     connection: ConnectionManager,
     namespace: String,
-    compiled: Arc<Mutex<Compiled>>,
+    compiled: Arc<Mutex<RulesByClient>>,
 }
 
 /// What an answer depends on.

@@ -10,7 +10,7 @@ use crate::{
     debts::{self, Debts},
     layout::{HeaderError, Layout, Limits},
     messages::{self, Messages},
-    parse::{self, Owner, Parsed, Rules},
+    parse::{self, Owner, ParsedChunk, Rules},
     transactions::{self, Transactions},
 };
 
@@ -160,7 +160,7 @@ impl Kind {
     ///
     /// # Panics
     /// When the chunk is so large that its tuples exceed 4 GiB.
-    pub fn parse(self, chunk: &[u8], first_line: u64, layout: &Layout, owner: &Owner, rules: &Rules) -> Parsed {
+    pub fn parse(self, chunk: &[u8], first_line: u64, layout: &Layout, owner: &Owner, rules: &Rules) -> ParsedChunk {
         match self {
             Self::Claims => parse::parse(&Claims::new(owner, rules), chunk, first_line, layout, rules),
             Self::Debts => parse::parse(&Debts::new(owner, rules), chunk, first_line, layout, rules),

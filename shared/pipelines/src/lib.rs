@@ -47,7 +47,7 @@ pub use kind::{Kind, Table, UnknownKind};
 pub use layout::{Format, Guess, HeaderError, Layout, Limits, Over};
 pub use lines::LineCount;
 
-pub use parse::{Owner, Parsed, Row, Rules};
+pub use parse::{Owner, ParsedChunk, Row, Rules};
 pub use record_spans::{Place, places};
 pub use reject::{Fault, ReasonCode, Reject, told};
 

@@ -16,7 +16,7 @@ mod normalizer;
 mod rules;
 
 pub use dictionary::{Brand, Category, Dictionary};
-pub use normalizer::{Found, Matched, Normalizer, THRESHOLD};
+pub use normalizer::{MatchKind, MerchantMatch, Normalizer, THRESHOLD};
 pub use rules::{BadRule, MAX_RULES, Rule, Rules, Test};
 
 pub use clean::clean;

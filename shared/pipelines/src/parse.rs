@@ -59,7 +59,7 @@ impl Default for Rules {
 
 /// What a chunk holds. `read` is the number of its records: `rows` and `rejects` together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Parsed {
+pub struct ParsedChunk {
     /// The records accepted.
     pub rows: Vec<Row>,
     /// Their tuples in Postgres' binary `COPY` format, one behind the other, without header and trailer.
@@ -150,10 +150,10 @@ pub(crate) fn parse<P: Pipeline>(
     first_line: u64,
     layout: &Layout,
     rules: &Rules,
-) -> Parsed {
+) -> ParsedChunk {
     let job = Job { pipeline, chunk, layout, rules };
     if chunk.len() <= BLOCK_BYTES {
-        return job.block(Parsed::default(), 0..chunk.len(), first_line);
+        return job.block(ParsedChunk::default(), 0..chunk.len(), first_line);
     }
     let blocks = blocks(chunk, layout.format, rules.max_record_bytes);
     let lines: Vec<u64> = blocks.par_iter().map(|block| line_ends(&chunk[block.clone()])).collect();
@@ -163,7 +163,7 @@ pub(crate) fn parse<P: Pipeline>(
         Some(line)
     });
     let tasks: Vec<(Range<usize>, u64)> = blocks.into_iter().zip(starts).collect();
-    let parts: Vec<Parsed> = tasks.into_par_iter().map(|(block, line)| job.block(spare(), block, line)).collect();
+    let parts: Vec<ParsedChunk> = tasks.into_par_iter().map(|(block, line)| job.block(spare(), block, line)).collect();
     join(parts)
 }
 
@@ -186,8 +186,8 @@ fn blocks(chunk: &[u8], format: Format, max_record_bytes: usize) -> Vec<Range<us
     blocks
 }
 
-fn join(parts: Vec<Parsed>) -> Parsed {
-    let mut all = Parsed {
+fn join(parts: Vec<ParsedChunk>) -> ParsedChunk {
+    let mut all = ParsedChunk {
         rows: Vec::with_capacity(parts.iter().map(|part| part.rows.len()).sum()),
         tuples: Vec::with_capacity(parts.iter().map(|part| part.tuples.len()).sum()),
         rejects: Vec::with_capacity(parts.iter().map(|part| part.rejects.len()).sum()),
@@ -211,17 +211,17 @@ fn join(parts: Vec<Parsed>) -> Parsed {
 }
 
 /// Buffers of blocks, used again: fresh memory costs more time than parsing into it.
-static SPARE: Mutex<Vec<Parsed>> = Mutex::new(Vec::new());
+static SPARE: Mutex<Vec<ParsedChunk>> = Mutex::new(Vec::new());
 
 /// Enough for a few chunks at a time; about 300 KiB each.
 const MOST_SPARE: usize = 64;
 
-fn spare() -> Parsed {
+fn spare() -> ParsedChunk {
     SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
 }
 
 /// Keeps the buffers of a part that was copied, unless a strange file made them large.
-fn put_back(mut part: Parsed) {
+fn put_back(mut part: ParsedChunk) {
     part.tuples.clear();
     (part.read, part.blank, part.lines) = (0, 0, 0);
     let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,7 +243,7 @@ struct Job<'a, P> {
 
 impl<P: Pipeline> Job<'_, P> {
     /// `parsed` is empty, but may have room.
-    fn block(&self, mut parsed: Parsed, block: Range<usize>, first_line: u64) -> Parsed {
+    fn block(&self, mut parsed: ParsedChunk, block: Range<usize>, first_line: u64) -> ParsedChunk {
         parsed.rows.reserve(block.len() / 80);
         parsed.tuples.reserve(block.len() * 3 / 2);
         let bytes = &self.chunk[block.clone()];
@@ -269,7 +269,7 @@ impl<P: Pipeline> Job<'_, P> {
 
     /// Adds a record of the block that starts at `block`; `read`: whether its fields are plain, if it can be read.
     #[inline]
-    fn take(&self, parsed: &mut Parsed, block: usize, record: &Record<'_>, read: Result<bool, Fault>) {
+    fn take(&self, parsed: &mut ParsedChunk, block: usize, record: &Record<'_>, read: Result<bool, Fault>) {
         parsed.read += 1;
         let tuple = parsed.tuples.len();
         match self.record(record, read, parsed) {
@@ -302,7 +302,12 @@ impl<P: Pipeline> Job<'_, P> {
         }
     }
 
-    fn record(&self, record: &Record<'_>, read: Result<bool, Fault>, parsed: &mut Parsed) -> Result<u128, Box<Reject>> {
+    fn record(
+        &self,
+        record: &Record<'_>,
+        read: Result<bool, Fault>,
+        parsed: &mut ParsedChunk,
+    ) -> Result<u128, Box<Reject>> {
         let (line, width) = (record.line, self.layout.width);
         let max = self.rules.max_record_bytes;
         if record.raw.len() > max {
@@ -322,7 +327,7 @@ impl<P: Pipeline> Job<'_, P> {
     }
 
     #[inline]
-    fn encode(&self, fields: &Fields<'_>, line: u64, parsed: &mut Parsed) -> Result<u128, Fault> {
+    fn encode(&self, fields: &Fields<'_>, line: u64, parsed: &mut ParsedChunk) -> Result<u128, Fault> {
         let key = self.pipeline.encode(fields, line, &mut parsed.tuples)?;
         if let Some(Ok(mentioned)) = self.pipeline.mention(fields).map(std::str::from_utf8)
             && !parsed.mentions.contains(mentioned)

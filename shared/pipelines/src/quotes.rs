@@ -79,7 +79,7 @@ pub(crate) enum End {
 ///
 /// Between two quotes a walk is inside of a field or not, so that at any place there are two ways at most.
 #[derive(Debug, Default)]
-pub(crate) struct Failed {
+pub(crate) struct FailedQuotes {
     ways: Vec<Way>,
 }
 
@@ -91,7 +91,7 @@ struct Way {
     kept: usize,
 }
 
-impl Failed {
+impl FailedQuotes {
     /// Whether nothing is known.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {

@@ -10,7 +10,7 @@ pub(crate) use objects::Objects;
 
 use crate::{
     ReasonCode,
-    quotes::{self, Close, End, Failed},
+    quotes::{self, Close, End, FailedQuotes},
     reject::{Fault, excerpt},
 };
 
@@ -23,7 +23,7 @@ pub struct Records<'a> {
     first_line: u64,
     /// The longest record, without its line end.
     max_record: usize,
-    failed: Failed,
+    failed: FailedQuotes,
     /// Fields of the record last read: unquoted and unescaped.
     spans: Vec<Span>,
     /// Fields that do not stand in the file as they are.
@@ -99,7 +99,7 @@ impl<'a> Records<'a> {
             line: first_line,
             first_line,
             max_record,
-            failed: Failed::default(),
+            failed: FailedQuotes::default(),
             spans: Vec::new(),
             unescaped: Vec::new(),
         }

@@ -10,7 +10,7 @@ use memchr::{memchr, memchr2, memrchr2};
 
 use crate::{
     Format,
-    quotes::{self, Close, End, Failed},
+    quotes::{self, Close, End, FailedQuotes},
 };
 
 /// So much is searched for a quote at a time: what lies behind the record end that is wanted is searched in vain.
@@ -27,7 +27,7 @@ pub(crate) struct Scan {
     pub(crate) before: u8,
     state: State,
     /// Of the bytes as they stand now.
-    failed: Failed,
+    failed: FailedQuotes,
     /// In JSON a quote hides no line end.
     format: Format,
 }
@@ -55,7 +55,7 @@ pub(crate) enum Stop {
 impl Scan {
     /// At the start of a file or of a record.
     pub(crate) fn new(format: Format) -> Self {
-        Self { pos: 0, last_end: 0, before: b'\n', state: State::Plain, failed: Failed::default(), format }
+        Self { pos: 0, last_end: 0, before: b'\n', state: State::Plain, failed: FailedQuotes::default(), format }
     }
 
     /// The first bytes are gone.
@@ -63,7 +63,7 @@ impl Scan {
         self.pos = self.pos.saturating_sub(bytes);
         self.last_end = self.last_end.saturating_sub(bytes);
         self.before = last;
-        self.failed = Failed::default();
+        self.failed = FailedQuotes::default();
     }
 
     /// The open record, which is too long, ends with the line in which the walk is.

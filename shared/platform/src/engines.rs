@@ -15,7 +15,7 @@ mod script;
 mod temporary;
 
 pub use error::EngineError;
-pub use folder::{Hold, write_secret};
+pub use folder::{DirLock, write_secret};
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub struct Engines {
     postgres: Postgres,
     redis: Redis,
     data_dir: PathBuf,
-    _hold: Hold,
+    _hold: DirLock,
     // last, so that the folder goes when the engines were told to stop
     _janitor: Option<temporary::Janitor>,
 }
@@ -61,7 +61,7 @@ impl Engines {
     async fn launch(data_dir: &Path, durable: bool, janitor: Option<temporary::Janitor>) -> Result<Self, EngineError> {
         let binaries = find::binaries()?;
         let data_dir = prepare(data_dir)?;
-        let hold = Hold::of(&data_dir)?;
+        let hold = DirLock::of(&data_dir)?;
         folder::leftover_gone(&redis::pidfile(&data_dir), "redis").await?;
         let place = Place::choose(&data_dir, binaries.postgres, binaries.initdb)?;
         folder::leftover_gone(&place.pidfile(), "postgres").await?;
@@ -80,7 +80,7 @@ impl Engines {
             return Ok(());
         }
         let data_dir = prepare(data_dir)?;
-        let _hold = Hold::of(&data_dir)?;
+        let _hold = DirLock::of(&data_dir)?;
         let binaries = find::binaries()?;
         let place = Place::choose(&data_dir, binaries.postgres, binaries.initdb)?;
         if let Some(pid) = folder::living(&place.pidfile(), "postgres") {

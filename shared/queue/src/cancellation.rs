@@ -22,10 +22,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(300);
 /// The jobs that run in this process.
 #[derive(Clone, Default)]
 pub(crate) struct CancellationWatch {
-    running: Arc<Mutex<HashMap<Uuid, Running>>>,
+    running: Arc<Mutex<HashMap<Uuid, WatchedRun>>>,
 }
 
-struct Running {
+struct WatchedRun {
     since: Instant,
     claim: Claim,
     cancel: CancellationToken,
@@ -40,12 +40,12 @@ pub(crate) struct WatchGuard<'a> {
 
 impl CancellationWatch {
     pub(crate) fn over(&self, claim: &Claim, cancel: &CancellationToken) -> WatchGuard<'_> {
-        let running = Running { since: Instant::now(), claim: claim.clone(), cancel: cancel.clone() };
+        let running = WatchedRun { since: Instant::now(), claim: claim.clone(), cancel: cancel.clone() };
         self.table().insert(claim.id, running);
         WatchGuard { watch: self, id: claim.id, delivery: claim.delivery }
     }
 
-    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Running>> {
+    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, WatchedRun>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     Context, PayloadError, Queue, QueueError,
-    ledger::{complete::Finished, fail::Run},
+    ledger::{complete::FinishedJob, fail::Run},
     payload,
     redis::{publish_progress, versioned},
 };
@@ -25,12 +25,12 @@ pub struct Claim {
     pub id: Uuid,
     /// Which delivery this is, from 1.
     pub delivery: u64,
-    run: Option<Running>,
-    said: Arc<Said>,
+    run: Option<RunInfo>,
+    said: Arc<RunReport>,
 }
 
 #[derive(Debug, Clone)]
-struct Running {
+struct RunInfo {
     worker: Arc<str>,
     started: Instant,
     nested: bool,
@@ -38,7 +38,7 @@ struct Running {
 
 /// What a run has said so far.
 #[derive(Debug, Default)]
-struct Said {
+struct RunReport {
     completed: AtomicBool,
     fenced_off: AtomicBool,
     result: Mutex<Option<String>>,
@@ -82,7 +82,7 @@ impl Claim {
 
     /// Of a run that begins now.
     pub(crate) fn of_run(id: Uuid, delivery: u64, worker: Arc<str>, nested: bool) -> Self {
-        let run = Some(Running { worker, started: Instant::now(), nested });
+        let run = Some(RunInfo { worker, started: Instant::now(), nested });
         Self { id, delivery, run, said: Arc::default() }
     }
 
@@ -108,8 +108,8 @@ impl Claim {
     }
 
     /// For the completion. Of a claim made by hand nobody knows whether its group is nested: it may be.
-    pub(crate) fn finished(&self) -> Finished {
-        Finished {
+    pub(crate) fn finished(&self) -> FinishedJob {
+        FinishedJob {
             id: self.id,
             started: self.run.as_ref().map(|run| run.started),
             result: self.said.result.lock().unwrap_or_else(PoisonError::into_inner).clone(),

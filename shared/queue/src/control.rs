@@ -10,8 +10,8 @@ use crate::{
     Enqueued, GroupId, Queue, QueueError,
     envelope::enqueued,
     ledger::{
-        cancel::{self, Requested},
-        fail::{self, Settle, Settled, Verdict},
+        cancel::{self, CancelRequest},
+        fail::{self, Settle, SettledState, Verdict},
         park, redrive,
     },
     redis::KnownJob,
@@ -55,7 +55,7 @@ impl Queue {
     }
 
     /// Cancels those of the requested jobs that no worker holds. Who claims one from now on sees the request.
-    async fn cancel_idle(&self, requested: &[Requested]) -> Result<u64, QueueError> {
+    async fn cancel_idle(&self, requested: &[CancelRequest]) -> Result<u64, QueueError> {
         let idle = self.held_by_nobody(requested).await;
         if idle.is_empty() {
             return Ok(0);
@@ -68,7 +68,7 @@ impl Queue {
     }
 
     /// Those of the requested jobs that no worker holds; none while the broker is silent.
-    pub(crate) async fn held_by_nobody(&self, requested: &[Requested]) -> Vec<Uuid> {
+    pub(crate) async fn held_by_nobody(&self, requested: &[CancelRequest]) -> Vec<Uuid> {
         let mut queues: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
         for (id, queue) in requested {
             queues.entry(queue).or_default().push(*id);
@@ -92,7 +92,7 @@ impl Queue {
         let verdicts: Vec<Settle> =
             idle.iter().map(|id| Settle { id: *id, verdict: Verdict::CANCELLED, run: None }).collect();
         let (settled, joins) = fail::settle(conn, &self.config().version, &verdicts).await?;
-        Ok((settled.iter().filter(|(_, settled)| *settled == Settled::Cancelled).count() as u64, joins))
+        Ok((settled.iter().filter(|(_, settled)| *settled == SettledState::Cancelled).count() as u64, joins))
     }
 
     /// The same for requests whose worker has died, or that no worker has come to.

@@ -37,7 +37,7 @@ pub struct Cron {
 
 /// What [`Cron::fire`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Fired {
+pub struct TickCounts {
     /// Ticks that became jobs.
     pub fired: u64,
     /// Ticks that were written down as missed.
@@ -79,8 +79,8 @@ impl Cron {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn fire(&self) -> Result<Fired, QueueError> {
-        let mut all = Fired::default();
+    pub async fn fire(&self) -> Result<TickCounts, QueueError> {
+        let mut all = TickCounts::default();
         loop {
             let (schedules, fired) = self.fire_some().await?;
             all.fired += fired.fired;
@@ -98,15 +98,15 @@ impl Cron {
             next => return Ok(next.unwrap_or(Duration::MAX)),
         }
         let fired = self.fire().await?;
-        Ok(if fired == Fired::default() { LOCK_RETRY_DELAY } else { Duration::ZERO })
+        Ok(if fired == TickCounts::default() { LOCK_RETRY_DELAY } else { Duration::ZERO })
     }
 
     /// One transaction. Returns how many schedules it looked at.
-    async fn fire_some(&self) -> Result<(usize, Fired), QueueError> {
+    async fn fire_some(&self) -> Result<(usize, TickCounts), QueueError> {
         let mut tx = self.queue.pool().begin().await?;
         let due = schedules::lock_due(&mut tx, BATCH_SIZE).await?;
         if due.is_empty() {
-            return Ok((0, Fired::default()));
+            return Ok((0, TickCounts::default()));
         }
         let (mut ticks, mut dealt) = (Vec::new(), Vec::with_capacity(due.len()));
         for schedule in &due {
@@ -128,7 +128,7 @@ impl Cron {
             metrics::counter!("gristmill_cron_ticks_total", "cause" => <&str>::from(cause)).increment(1);
         }
         debug!(schedules = due.len(), jobs = jobs.len(), "schedules fired");
-        Ok((due.len(), Fired { fired: jobs.len() as u64, missed: (causes.len() - jobs.len()) as u64 }))
+        Ok((due.len(), TickCounts { fired: jobs.len() as u64, missed: (causes.len() - jobs.len()) as u64 }))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{Queue, QueueError, Sweeper, Worker, WorkerError};
 
 /// How the ledger stands after [`Queue::drain`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Drained {
+pub struct DrainReport {
     /// Jobs that are completed, of all there are.
     pub completed: i64,
     /// Dead ones.
@@ -44,7 +44,7 @@ impl Queue {
     ///
     /// # Errors
     /// Returns an error if no job ends for `timeout` while some are due, or if Postgres or Redis fails.
-    pub async fn drain(&self, worker: &Worker, timeout: Duration) -> Result<Drained, DrainError> {
+    pub async fn drain(&self, worker: &Worker, timeout: Duration) -> Result<DrainReport, DrainError> {
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
         let running = tokio::spawn({
@@ -83,7 +83,7 @@ impl Queue {
             .await
             .map_err(QueueError::from)?;
         let count = |state: &str| states.iter().find(|(name, _)| name == state).map_or(0, |(_, n)| *n);
-        Ok(Drained {
+        Ok(DrainReport {
             completed: count("completed"),
             dead: count("dead"),
             cancelled: count("cancelled"),

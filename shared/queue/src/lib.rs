@@ -32,27 +32,27 @@ mod watchdog;
 
 pub use admin::groups::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, Groups};
 pub use admin::jobs::{
-    Acted, Acting, ActionPlace, AttemptView, JobAction, JobCount, JobDetail, JobFilter, JobPage, JobView, Jobs,
-    NoActionPlace,
+    ActionPlace, ActionProgress, AttemptView, BulkAction, JobAction, JobCount, JobDetail, JobFilter, JobPage, JobView,
+    Jobs, NoActionPlace,
 };
-pub use admin::queues::{LimitsError, QueueAction, QueueView, Queues, Steered};
+pub use admin::queues::{LimitsError, QueueAction, QueueChange, QueueView, Queues};
 pub use admin::redrive::RedriveJobs;
 pub use admin::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
 pub use batch::Batcher;
 pub use claim::{Claim, Progress, ResultError};
 pub use control::CancelledJobs;
-pub use cron::{CatchUp, Cause, Cron, CronError, Fired};
-pub use drain::{DrainError, Drained};
+pub use cron::{CatchUp, Cause, Cron, CronError, TickCounts};
+pub use drain::{DrainError, DrainReport};
 pub use job::{Job, JobError, JobState, Source};
-pub use ledger::audit::Miscounted;
+pub use ledger::audit::GroupMismatch;
 pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
-pub use ledger::prune::Pruned;
+pub use ledger::prune::PruneReport;
 pub use ledger::stats::Depth;
-pub use ledger::unsealed::Unsealed;
+pub use ledger::unsealed::UnsealedGroup;
 pub use payload::PayloadError;
 pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
 pub use redis::{BrokerMemory, Limits, RunningView, WorkerQueueView, WorkerView};
-pub use relay::{Sweeper, Swept};
+pub use relay::{SweepReport, Sweeper};
 pub use string_enum::UnknownVariant;
 
 #[doc(hidden)]

@@ -28,7 +28,7 @@ use crate::{
     Claim, GroupProgress, Job, NewGroup,
     envelope::Message,
     ledger::{complete, enqueue, fence, groups, replace, waiting_room},
-    redis::{Broker, Connections, Incoming, Window},
+    redis::{Broker, BrokerJob, Connections, Window},
 };
 
 /// A pool on the ledger and the connections to the broker, which its workers share. Cheap to clone.
@@ -128,7 +128,7 @@ impl Queue {
             let jobs: Vec<_> = ids
                 .iter()
                 .zip(&messages)
-                .map(|(id, job)| Incoming { id, key: &job.fair_key, payload: job.body.as_bytes() })
+                .map(|(id, job)| BrokerJob { id, key: &job.fair_key, payload: job.body.as_bytes() })
                 .collect();
             let pushed = self.broker(&queue).push_within(&mut conn, priority, &jobs, window).await;
             let pushed = pushed.map_err(QueueError::BrokerUnavailable)?;

@@ -29,7 +29,7 @@ mod worker_registry;
 mod worker_state;
 
 pub use backend::{FairKey, LeaseLost, RedisBackend, RunningName, Settings};
-pub use broker::{Broker, FailedDeliveries, Incoming, Lease, Limits, Load, LostDelivery};
+pub use broker::{Broker, BrokerJob, FailedDeliveries, Lease, Limits, Load, LostDelivery};
 pub(crate) use broker::{Place, Window};
 pub use connections::Connections;
 pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetterSink, RedisDeadLetters};

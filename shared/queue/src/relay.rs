@@ -38,7 +38,7 @@ pub struct Sweeper {
 
 /// What one sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepReport {
     /// Scheduled jobs that became due.
     pub promoted: u64,
     /// Waiting jobs that the broker did not know.
@@ -92,14 +92,14 @@ impl Sweeper {
     ///
     /// # Errors
     /// Returns an error if Postgres or Redis does not answer, or a statement fails.
-    pub async fn sweep(&mut self) -> Result<Swept, QueueError> {
+    pub async fn sweep(&mut self) -> Result<SweepReport, QueueError> {
         self.queue.restore_limits().await?;
         let promoted = self.promote().await?;
         let healed = self.heal_all(Duration::ZERO).await?;
         self.refill().await?;
         self.queue.tell_drains().await?;
         self.begin_epoch().await?;
-        Ok(Swept { promoted, healed })
+        Ok(SweepReport { promoted, healed })
     }
 
     async fn tick(&mut self) -> Result<Duration, QueueError> {

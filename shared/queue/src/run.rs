@@ -19,28 +19,28 @@ use crate::{
     batch::Batcher,
     cancellation::CancellationWatch,
     envelope::Envelope,
-    ledger::complete::Finished,
-    ledger::fail::{Outcome, Run, Settle, Settled, Verdict},
+    ledger::complete::FinishedJob,
+    ledger::fail::{Outcome, Run, Settle, SettledState, Verdict},
     ledger::fence::JobStatus,
     redis::{LeaseCheck, Release, RunningName},
-    worker::Registered,
+    worker::RegisteredJob,
 };
 use attempt::End;
 
 /// What all runs in a process share.
 pub(crate) struct Runner {
     queue: Queue,
-    bodies: Arc<HashMap<&'static str, Registered>>,
+    bodies: Arc<HashMap<&'static str, RegisteredJob>>,
     /// This worker, in the history of its jobs.
     worker: Arc<str>,
-    lost: Arc<HashMap<&'static str, Registered>>,
+    lost: Arc<HashMap<&'static str, RegisteredJob>>,
     watch: CancellationWatch,
     others: known::Others,
     /// The grace period of a stop is over.
     give_up: CancellationToken,
     fence: Batcher<Uuid, JobStatus>,
-    completions: Batcher<Finished, bool>,
-    verdicts: Batcher<Settle, Option<Settled>>,
+    completions: Batcher<FinishedJob, bool>,
+    verdicts: Batcher<Settle, Option<SettledState>>,
 }
 
 /// One delivery by the broker.

@@ -62,7 +62,7 @@ type Call = dyn Fn(Context, &str, u16) -> Result<BoxFuture<'static, Result<(), J
 
 /// A registered body.
 #[derive(Clone)]
-pub(crate) struct Registered {
+pub(crate) struct RegisteredJob {
     pub(crate) name: Arc<str>,
     pub(crate) timeout: Duration,
     pub(crate) version: u16,
@@ -85,8 +85,8 @@ pub struct Worker {
     queue: Queue,
     label: String,
     queues: Vec<(String, usize)>,
-    bodies: Arc<HashMap<&'static str, Registered>>,
-    lost: Arc<HashMap<&'static str, Registered>>,
+    bodies: Arc<HashMap<&'static str, RegisteredJob>>,
+    lost: Arc<HashMap<&'static str, RegisteredJob>>,
     health: WorkerHealth,
 }
 
@@ -95,8 +95,8 @@ pub struct WorkerBuilder {
     queue: Queue,
     label: String,
     queues: Vec<(String, usize)>,
-    bodies: HashMap<&'static str, Registered>,
-    lost: HashMap<&'static str, Registered>,
+    bodies: HashMap<&'static str, RegisteredJob>,
+    lost: HashMap<&'static str, RegisteredJob>,
     health: WorkerHealth,
 }
 
@@ -239,7 +239,7 @@ where
 }
 
 /// Makes `body` the one of job `J`, under all its names.
-fn enter<J: Job>(bodies: &mut HashMap<&'static str, Registered>, body: impl Body<J>) {
+fn enter<J: Job>(bodies: &mut HashMap<&'static str, RegisteredJob>, body: impl Body<J>) {
     let body = Arc::new(body);
     let call: Arc<Call> = Arc::new(move |context, payload, version| {
         let job: J = decode(payload, version)?;
@@ -249,7 +249,7 @@ fn enter<J: Job>(bodies: &mut HashMap<&'static str, Registered>, body: impl Body
         Ok(run)
     });
     let registered =
-        Registered { name: J::NAME.into(), timeout: J::TIMEOUT, version: J::VERSION, backoff: J::backoff, call };
+        RegisteredJob { name: J::NAME.into(), timeout: J::TIMEOUT, version: J::VERSION, backoff: J::backoff, call };
     for name in J::ALIASES.iter().chain([&J::NAME]) {
         bodies.insert(name, registered.clone());
     }
@@ -291,7 +291,7 @@ impl Worker {
         self.health.clone()
     }
 
-    pub(crate) fn bodies(&self) -> Arc<HashMap<&'static str, Registered>> {
+    pub(crate) fn bodies(&self) -> Arc<HashMap<&'static str, RegisteredJob>> {
         Arc::clone(&self.bodies)
     }
 

@@ -17,7 +17,7 @@ pub mod state;
 mod upload;
 mod void;
 
-pub use receive::{MemoryBudget, NewUpload, OversizeNote, ReceiveError, Received, UploadService};
-pub use remove::{RemoveError, Removed};
+pub use receive::{MemoryBudget, NewUpload, OversizeNote, ReceiveError, ReceiveOutcome, UploadService};
+pub use remove::{RemoveError, RemoveOutcome};
 pub use upload::{Chunks, FileKind, Policy, Rows, State, Upload};
 pub use void::void_claim;

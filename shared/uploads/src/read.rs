@@ -155,12 +155,12 @@ pub async fn list(db: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> R
 /// Everybody's uploads, newest first, each with the name of its client.
 pub async fn recent(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec<(String, Upload)>, sqlx::Error> {
     #[derive(FromRow)]
-    struct Named {
+    struct UploadRow {
         client: String,
         #[sqlx(flatten)]
         record: Record,
     }
-    let records: Vec<Named> = sqlx::query_as(concat!(
+    let records: Vec<UploadRow> = sqlx::query_as(concat!(
         "select n.name as client, r.* from (",
         select_upload!(
             "where ($1::text is null or u.state = $1) and ($2::text is null or u.kind = $2) and ($3::uuid is null or u.id < $3)

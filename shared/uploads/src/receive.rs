@@ -63,7 +63,7 @@ pub struct NewUpload {
 
 /// What became of a file that arrived whole.
 #[derive(Debug)]
-pub enum Received {
+pub enum ReceiveOutcome {
     /// It is stored and will be done.
     Accepted(Upload),
     /// The client sent the same file before and it was completed: this is that upload.
@@ -152,7 +152,7 @@ impl UploadService {
     ///
     /// # Errors
     /// See [`ReceiveError`]. Whatever the error, nothing of the file stays.
-    pub async fn receive<S, E>(&self, new: NewUpload, body: S) -> Result<Received, ReceiveError>
+    pub async fn receive<S, E>(&self, new: NewUpload, body: S) -> Result<ReceiveOutcome, ReceiveError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
         E: std::error::Error + Send + Sync + 'static,
@@ -170,7 +170,7 @@ impl UploadService {
         }
     }
 
-    async fn take<S, E>(&self, new: NewUpload, mut body: S) -> Result<Received, ReceiveError>
+    async fn take<S, E>(&self, new: NewUpload, mut body: S) -> Result<ReceiveOutcome, ReceiveError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::error::Error + Send + Sync + 'static,

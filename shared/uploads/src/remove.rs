@@ -7,7 +7,7 @@ use crate::{State, Upload, UploadService, read, state};
 
 /// What a client's wish to be rid of an upload came to.
 #[derive(Debug)]
-pub enum Removed {
+pub enum RemoveOutcome {
     /// It was running and is cancelled.
     Cancelled(Upload),
     /// It was completed and is undone: its rows no longer count and are being removed.
@@ -42,7 +42,7 @@ impl UploadService {
     ///
     /// Rows that other uploads reported as duplicates of an undone one stay reported: sending those files again brings them
     /// in.
-    pub async fn remove(&self, client_id: i32, id: Uuid) -> Result<Removed, RemoveError> {
+    pub async fn remove(&self, client_id: i32, id: Uuid) -> Result<RemoveOutcome, RemoveError> {
         let mut tx = self.pool.begin().await?;
         // As long as the upload has claims to take back.
         sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
@@ -88,6 +88,6 @@ impl UploadService {
         tx.commit().await?;
         self.queue.push(jobs).await;
         self.events.publish_state(&upload).await;
-        Ok(if undone { Removed::Undone(upload) } else { Removed::Cancelled(upload) })
+        Ok(if undone { RemoveOutcome::Undone(upload) } else { RemoveOutcome::Cancelled(upload) })
     }
 }

@@ -32,7 +32,7 @@ pub struct Deliverer {
 
 /// What became of a delivery.
 #[derive(Debug)]
-pub enum Delivered {
+pub enum DeliveryOutcome {
     /// It has ended, one way or the other, and what became of it is written down.
     Ended,
     /// It was not tried: its endpoint is left alone for about so long.
@@ -71,17 +71,17 @@ impl Deliverer {
     }
 
     /// Tries a delivery, for the `attempt`th time, from 1.
-    pub async fn deliver(&self, delivery_id: Uuid, attempt: u32) -> Delivered {
+    pub async fn deliver(&self, delivery_id: Uuid, attempt: u32) -> DeliveryOutcome {
         // Another run has ended it, or it is so old that it is gone.
-        let Some(due) = self.due.ask(delivery_id).await else { return Delivered::Ended };
+        let Some(due) = self.due.ask(delivery_id).await else { return DeliveryOutcome::Ended };
         let Some(endpoint) = &due.endpoint else {
             let cancelled = Attempt::cancelled(&due, "the endpoint is disabled or deleted");
             self.attempts.ask(cancelled).await;
-            return Delivered::Ended;
+            return DeliveryOutcome::Ended;
         };
         let call = match self.breakers.call(due.endpoint_id) {
             Ok(call) => call,
-            Err(wait) => return Delivered::Later(wait),
+            Err(wait) => return DeliveryOutcome::Later(wait),
         };
         let id = message_id(due.event_id);
         let now = Timestamp::now().as_second();
@@ -110,7 +110,7 @@ impl Deliverer {
             _ => None,
         };
         self.attempts.ask(Attempt::of(&due, &result, error, wait.is_some(), latency)).await;
-        wait.map_or(Delivered::Ended, |(wait, error)| Delivered::Failed(wait, error))
+        wait.map_or(DeliveryOutcome::Ended, |(wait, error)| DeliveryOutcome::Failed(wait, error))
     }
 }
 
@@ -119,14 +119,14 @@ pub(crate) fn message_id(event_id: Uuid) -> String {
     format!("msg_{}", event_id.simple())
 }
 
-type Called = Result<Answer, CallError>;
+type CallResult = Result<Answer, CallError>;
 
-fn is_gone(called: &Called) -> bool {
+fn is_gone(called: &CallResult) -> bool {
     matches!(called, Ok(answer) if answer.status.as_u16() == 410)
 }
 
 /// Why it is not delivered.
-fn fault(called: &Called) -> Option<String> {
+fn fault(called: &CallResult) -> Option<String> {
     match called {
         Ok(answer) if answer.status.is_success() => None,
         Ok(answer) => Some(format!("answered {}", answer.status)),
@@ -134,7 +134,7 @@ fn fault(called: &Called) -> Option<String> {
     }
 }
 
-fn health(called: &Called) -> Health {
+fn health(called: &CallResult) -> Health {
     let Ok(answer) = called else { return Health::Unwell };
     let patience = matches!(answer.status.as_u16(), 429 | 503).then(|| answer.retry_after()).flatten();
     match (patience, answer.status.is_server_error() || answer.status.as_u16() == 429) {
@@ -145,7 +145,7 @@ fn health(called: &Called) -> Health {
 }
 
 /// With jitter, and not before the endpoint wants to hear of it again.
-fn wait_for(wait: Duration, called: &Called) -> Duration {
+fn wait_for(wait: Duration, called: &CallResult) -> Duration {
     let asked = called.as_ref().ok().and_then(Answer::retry_after).unwrap_or_default();
     wait.mul_f64(rand::rng().random_range(0.9..1.2)).max(asked)
 }

@@ -148,7 +148,7 @@ pub async fn list(
 
 /// What a replay of one delivery came to.
 #[derive(Debug)]
-pub enum Replayed {
+pub enum ReplayOutcome {
     /// It is sent again; push this after the commit.
     Again(Enqueued),
     /// It has not ended yet.
@@ -167,10 +167,10 @@ pub async fn replay(
     client_id: i32,
     endpoint_id: Uuid,
     id: Uuid,
-) -> Result<Replayed, QueueError> {
+) -> Result<ReplayOutcome, QueueError> {
     let jobs = again(conn, queue, client_id, endpoint_id, &[id]).await?;
     if !jobs.is_empty() {
-        return Ok(Replayed::Again(jobs));
+        return Ok(ReplayOutcome::Again(jobs));
     }
     let there: bool = sqlx::query_scalar(
         "select exists (select from webhook_deliveries where id = $1 and endpoint_id is not distinct from $2)",
@@ -179,7 +179,7 @@ pub async fn replay(
     .bind(endpoint_id)
     .fetch_one(conn)
     .await?;
-    Ok(if there { Replayed::Pending } else { Replayed::None })
+    Ok(if there { ReplayOutcome::Pending } else { ReplayOutcome::None })
 }
 
 /// Begins to send these deliveries again, slice by slice. Push what it returns after the commit.

@@ -17,7 +17,7 @@ pub mod jobs;
 pub mod outbound;
 pub mod waits;
 
-pub use deliver::{Delivered, Deliverer};
+pub use deliver::{Deliverer, DeliveryOutcome};
 pub use event::{BillChange, Event, EventType, Merchant, Money, NormalizationCompleted, Rows, UploadEnd};
 pub use paid::bills_paid;
 pub use publish::{TEST, pending, publish, publish_all, test, wanted};

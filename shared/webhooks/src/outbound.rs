@@ -22,7 +22,7 @@ use url::Host;
 
 use address::may_call;
 pub use connect::NoConnection;
-use resolve::{Guarded, Lookup, System};
+use resolve::{GuardedResolver, Lookup, System};
 
 /// Calls what may be called. Clones share their connections.
 #[derive(Clone)]
@@ -148,7 +148,7 @@ impl Outbound {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Arc::new(config.clone());
         let http = reqwest::Client::builder()
-            .dns_resolver(Arc::new(Guarded { config: Arc::clone(&config), lookup }))
+            .dns_resolver(Arc::new(GuardedResolver { config: Arc::clone(&config), lookup }))
             .redirect(redirect::Policy::none())
             .no_proxy()
             .referer(false)

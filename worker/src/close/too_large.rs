@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::raws;
 use crate::{
     Env,
-    load::{self, Chunk, KeptRejects, Rejected},
+    load::{self, Chunk, KeptRejects, RejectedRecord},
 };
 
 /// Takes such claims' lines out of the rows that count. `true`: there were some, and they are rejects now.
@@ -65,10 +65,10 @@ async fn move_over(
     let chunk = Chunk::find(env, upload_id, no).await?.ok_or(JobError::Cancelled)?;
     let free = *places.get_or_insert(chunk.max_rejects.saturating_sub(chunk.kept_before));
     let raws = raws::of_chunk(env, conn, chunk, lines.iter().map(|(line, _)| *line).collect()).await?;
-    let mut refused: Vec<Rejected> = lines
+    let mut refused: Vec<RejectedRecord> = lines
         .iter()
         .zip(raws)
-        .map(|((_, claim), (line, raw))| Rejected {
+        .map(|((_, claim), (line, raw))| RejectedRecord {
             line: line.unsigned_abs(),
             column: None,
             code: ReasonCode::ClaimTooLarge,

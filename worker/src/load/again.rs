@@ -1,6 +1,6 @@
 //! Records that were good when their chunk was loaded, read once more.
 
-use gristmill_pipelines::Parsed;
+use gristmill_pipelines::ParsedChunk;
 use gristmill_queue::JobError;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ impl Record {
 
 /// Parses the raw text of a record that was good when its chunk was loaded.
 pub(crate) fn again(chunk: &Chunk, raw: &[u8], line: u64) -> Result<Record, JobError> {
-    let Parsed { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, &chunk.rules);
+    let ParsedChunk { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, &chunk.rules);
     let row =
         rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
     Ok(Record { key: row.key, tuple: tuples[row.start as usize..(row.start + row.len) as usize].to_vec() })

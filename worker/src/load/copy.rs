@@ -11,7 +11,7 @@ use super::{
     chunk::Chunk,
     duplicates,
     key_hints::Suspects,
-    prepare::{KeyConflict, Prepared, Rejected},
+    prepare::{KeyConflict, PreparedChunk, RejectedRecord},
     reasons,
 };
 
@@ -19,7 +19,7 @@ use super::{
 const PIECE: usize = 256 * 1024;
 
 /// What became of a chunk's rows.
-pub(super) struct Loaded {
+pub(super) struct CopyOutcome {
     /// Those whose key the table had.
     pub(super) lost: Vec<KeyConflict>,
     /// A key was taken that no chunk of this file had told of.
@@ -30,10 +30,10 @@ pub(super) struct Loaded {
 pub(super) async fn load(
     conn: &mut PgConnection,
     chunk: &Chunk,
-    prepared: &Prepared,
+    prepared: &PreparedChunk,
     mut suspects: Suspects,
-) -> Result<Loaded, JobError> {
-    let mut loaded = Loaded { lost: Vec::new(), surprised: false };
+) -> Result<CopyOutcome, JobError> {
+    let mut loaded = CopyOutcome { lost: Vec::new(), surprised: false };
     if prepared.rows.is_empty() {
         return Ok(loaded);
     }
@@ -74,7 +74,7 @@ pub(super) async fn load(
 async fn hope(
     conn: &mut PgConnection,
     chunk: &Chunk,
-    prepared: &Prepared,
+    prepared: &PreparedChunk,
     suspects: &Suspects,
 ) -> Result<bool, JobError> {
     let table = chunk.kind.table();
@@ -183,7 +183,7 @@ pub(crate) async fn refuse(
     conn: &mut PgConnection,
     upload_id: Uuid,
     chunk_no: i32,
-    refused: &[Rejected],
+    refused: &[RejectedRecord],
 ) -> Result<(), JobError> {
     if refused.is_empty() {
         return Ok(());
@@ -193,7 +193,7 @@ pub(crate) async fn refuse(
     reasons::count(conn, upload_id, chunk_no, refused).await
 }
 
-fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &Rejected) {
+fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &RejectedRecord) {
     let (first_upload, first_line) = record.first.unzip();
     tuples.extend_from_slice(&11_i16.to_be_bytes());
     field(tuples, Some(upload_id.as_bytes()));

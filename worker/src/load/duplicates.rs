@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     chunk::Chunk,
-    prepare::{KeyConflict, Prepared},
+    prepare::{KeyConflict, PreparedChunk},
     winners::{Loser, find_winners},
 };
 
@@ -16,7 +16,7 @@ use super::{
 pub(super) async fn refused(
     conn: &mut PgConnection,
     chunk: &Chunk,
-    prepared: &Prepared,
+    prepared: &PreparedChunk,
     staged: &[bool],
     inserted: Vec<Uuid>,
 ) -> Result<Vec<KeyConflict>, JobError> {
@@ -35,7 +35,7 @@ pub(super) async fn refused(
 pub(super) async fn known(
     conn: &mut PgConnection,
     chunk: &Chunk,
-    prepared: &Prepared,
+    prepared: &PreparedChunk,
 ) -> Result<Vec<KeyConflict>, JobError> {
     let losers: Vec<Loser<'_>> = prepared.rows.iter().map(|row| prepared.loser(row)).collect();
     among(conn, chunk, prepared, &losers).await
@@ -44,7 +44,7 @@ pub(super) async fn known(
 async fn among(
     conn: &mut PgConnection,
     chunk: &Chunk,
-    prepared: &Prepared,
+    prepared: &PreparedChunk,
     losers: &[Loser<'_>],
 ) -> Result<Vec<KeyConflict>, JobError> {
     if losers.is_empty() {
@@ -67,7 +67,7 @@ async fn among(
 pub(super) async fn refuse(
     conn: &mut PgConnection,
     chunk: &Chunk,
-    prepared: &mut Prepared,
+    prepared: &mut PreparedChunk,
     lost: Vec<KeyConflict>,
 ) -> Result<i64, JobError> {
     prepared.lose(chunk, &lost)?;

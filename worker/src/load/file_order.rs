@@ -4,13 +4,13 @@ use gristmill_queue::JobError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::prepare::Prepared;
+use super::prepare::PreparedChunk;
 
 /// Keys of one row of `file_order`.
 const PIECE: i32 = 1_000;
 
 /// Keeps where the chunk's rows are in the file. Those that turn out to be duplicates too: the join may settle otherwise.
-pub(super) async fn keep(conn: &mut PgConnection, upload_id: Uuid, prepared: &Prepared) -> Result<(), JobError> {
+pub(super) async fn keep(conn: &mut PgConnection, upload_id: Uuid, prepared: &PreparedChunk) -> Result<(), JobError> {
     if prepared.in_order.is_empty() {
         return Ok(());
     }

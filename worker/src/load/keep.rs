@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     chunk::Chunk,
-    prepare::{Prepared, Rejected},
+    prepare::{PreparedChunk, RejectedRecord},
     reasons::{self, Reasons},
 };
 
@@ -36,7 +36,7 @@ impl KeptRejects {
     }
 
     /// Leaves only the first so many of these records, by line, and those that are duplicates.
-    pub(crate) fn places(refused: &mut Vec<Rejected>, mut places: u64) -> Self {
+    pub(crate) fn places(refused: &mut Vec<RejectedRecord>, mut places: u64) -> Self {
         let mut kept = Self::default();
         refused.sort_unstable_by_key(|refused| refused.line);
         refused.retain(|refused| {
@@ -52,7 +52,7 @@ impl KeptRejects {
     }
 
     /// Takes a rejected record out of those that are kept. They come by line.
-    fn leave_out(&mut self, record: &Rejected) {
+    fn leave_out(&mut self, record: &RejectedRecord) {
         let code = record.code.as_str();
         *self.unkept.entry((code, record.column.unwrap_or_default())).or_default() += 1;
         self.reasons.entry(code).or_insert((0, record.line.cast_signed())).0 += 1;
@@ -85,7 +85,7 @@ impl KeptRejects {
 pub(super) async fn within_limit(
     pool: &PgPool,
     chunk: &Chunk,
-    prepared: &mut Prepared,
+    prepared: &mut PreparedChunk,
 ) -> Result<KeptRejects, sqlx::Error> {
     let rejected = prepared.counts().rejected;
     if rejected <= FREE && chunk.kept_before + rejected <= chunk.max_rejects {

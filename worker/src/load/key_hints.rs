@@ -9,13 +9,13 @@ use gristmill_queue::JobError;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{chunk::Chunk, prepare::Prepared};
+use super::{chunk::Chunk, prepare::PreparedChunk};
 
 /// Chunks whose hashes are looked at: those last told. It bounds what a chunk of a very large file reads (some 80 MB);
 /// a key that came earlier still is found by the table itself.
 const LOOKED_AT: i64 = 256;
 
-/// The rows of a chunk whose key may be taken, by their place in [`Prepared::rows`].
+/// The rows of a chunk whose key may be taken, by their place in [`PreparedChunk::rows`].
 pub(super) struct Suspects {
     hashes: Vec<u32>,
     /// A bit a hash of the chunk, by the hash's first bits: most foreign hashes are none of ours, and this says so fast.
@@ -28,7 +28,7 @@ const BITS: u32 = 23;
 
 impl Suspects {
     /// None yet.
-    pub(super) fn none(prepared: &Prepared) -> Self {
+    pub(super) fn none(prepared: &PreparedChunk) -> Self {
         let hashes: Vec<u32> = prepared.rows.iter().map(|row| hash(row.key)).collect();
         Self { suspected: vec![false; hashes.len()], hashes, ours: Vec::new(), any: false }
     }

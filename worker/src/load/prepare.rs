@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use gristmill_pipelines::{Fault, LineCount, Parsed, ReasonCode, Reject, Row, told};
+use gristmill_pipelines::{Fault, LineCount, ParsedChunk, ReasonCode, Reject, Row, told};
 use gristmill_queue::JobError;
 use gristmill_uploads::read::duplicate_message;
 use rayon::slice::ParallelSliceMut;
@@ -18,7 +18,7 @@ use super::{
 
 /// A record that is not taken.
 #[derive(Debug, Clone)]
-pub(crate) struct Rejected {
+pub(crate) struct RejectedRecord {
     pub(crate) line: u64,
     pub(crate) column: Option<&'static str>,
     pub(crate) code: ReasonCode,
@@ -33,7 +33,7 @@ pub(crate) struct Rejected {
     pub(crate) differs: Vec<&'static str>,
 }
 
-impl Rejected {
+impl RejectedRecord {
     /// A good record whose key `first` has, which says something else in the columns `differs`.
     pub(crate) fn duplicate(
         chunk: &Chunk,
@@ -64,7 +64,7 @@ impl Rejected {
     }
 }
 
-impl From<Reject> for Rejected {
+impl From<Reject> for RejectedRecord {
     fn from(reject: Reject) -> Self {
         let Reject { line, column, code, message, others, raw } = reject;
         Self { line, column, code, message: Some(message), others, raw, first: None, differs: Vec::new() }
@@ -72,13 +72,13 @@ impl From<Reject> for Rejected {
 }
 
 /// A chunk, ready to be loaded.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedChunk {
     /// The bytes of the chunk's object: raws are cut from it.
     object: bytes::Bytes,
     /// Distinct keys in their order.
     pub(crate) rows: Vec<Row>,
     tuples: Vec<u8>,
-    pub(crate) refused: Vec<Rejected>,
+    pub(crate) refused: Vec<RejectedRecord>,
     /// Lines and keys in the order of the file, where that is kept.
     pub(super) in_order: Vec<(u64, u128)>,
     read: u64,
@@ -95,7 +95,7 @@ pub(crate) struct Prepared {
 
 /// A row of this chunk whose key the table has from elsewhere.
 pub(crate) struct KeyConflict {
-    /// Its place in [`Prepared::rows`].
+    /// Its place in [`PreparedChunk::rows`].
     pub(crate) row: usize,
     /// The upload and line that have the key.
     pub(crate) first: (Uuid, u64),
@@ -130,13 +130,13 @@ pub(super) fn verify(chunk: &Chunk, object: &[u8]) -> Result<(), JobError> {
 }
 
 /// The one record of a part that takes down who reads it: unread, a reject.
-pub(super) fn poison(chunk: &Chunk, line: u64, raw: &[u8], part: &[u8]) -> Prepared {
+pub(super) fn poison(chunk: &Chunk, line: u64, raw: &[u8], part: &[u8]) -> PreparedChunk {
     let poison = std::iter::once(Reject::poison(line, raw));
-    let refused: Vec<Rejected> = poison.chain(too_long(chunk)).map(Rejected::from).collect();
+    let refused: Vec<RejectedRecord> = poison.chain(too_long(chunk)).map(RejectedRecord::from).collect();
     let read = refused.len() as u64;
     let mut lines = LineCount::default();
     lines.push(part);
-    Prepared {
+    PreparedChunk {
         object: bytes::Bytes::new(),
         rows: Vec::new(),
         tuples: Vec::new(),
@@ -161,10 +161,10 @@ fn too_long_lines(chunk: &Chunk) -> u64 {
 }
 
 /// Parses the records of a chunk or of a part, sorts the rows by key and takes out those whose key came earlier in it.
-pub(super) fn prepare(chunk: &Chunk, object: &bytes::Bytes) -> Prepared {
+pub(super) fn prepare(chunk: &Chunk, object: &bytes::Bytes) -> PreparedChunk {
     #[cfg(debug_assertions)]
     die_of_test_poison(object);
-    let Parsed { mut rows, tuples, rejects, read, blank, lines, mentions } =
+    let ParsedChunk { mut rows, tuples, rejects, read, blank, lines, mentions } =
         chunk.kind.parse(object, chunk.first_line, &chunk.layout, &chunk.owner, &chunk.rules);
     let in_order = match chunk.kind.table().in_file_order {
         true => rows.iter().map(|row| (row.line, row.key)).collect(),
@@ -172,20 +172,21 @@ pub(super) fn prepare(chunk: &Chunk, object: &bytes::Bytes) -> Prepared {
     };
     debug_assert!(in_order.is_sorted());
     rows.par_sort_unstable_by_key(|row| (row.key, row.line));
-    let mut refused: Vec<Rejected> = rejects.into_iter().chain(too_long(chunk)).map(Rejected::from).collect();
+    let mut refused: Vec<RejectedRecord> =
+        rejects.into_iter().chain(too_long(chunk)).map(RejectedRecord::from).collect();
     let said = |row: &Row| chunk.kind.table().said(tuple(&tuples, row));
     rows.dedup_by(|row, first| {
         let repeated = row.key == first.key;
         if repeated {
             let first_line = (chunk.upload_id, first.line);
             let differs = chunk.kind.differs(said(row), said(first));
-            refused.push(Rejected::duplicate(chunk, row.line, raw(object, row), first_line, differs));
+            refused.push(RejectedRecord::duplicate(chunk, row.line, raw(object, row), first_line, differs));
         }
         repeated
     });
     let read = read + chunk.oversize.len() as u64;
     let lines = lines + too_long_lines(chunk);
-    Prepared {
+    PreparedChunk {
         object: object.clone(),
         rows,
         tuples,
@@ -221,7 +222,7 @@ fn tuple<'t>(tuples: &'t [u8], row: &Row) -> &'t [u8] {
     &tuples[row.start as usize..][..row.len as usize]
 }
 
-impl Prepared {
+impl PreparedChunk {
     /// The tuples of the wanted rows, in the order of their keys.
     pub(crate) fn tuples(&self, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = &[u8]> {
         let rows = self.rows.iter().enumerate().filter(move |(n, _)| wanted(*n));
@@ -274,7 +275,7 @@ impl Prepared {
         self.refused.extend(lost.iter().map(|lost| {
             let row = &self.rows[lost.row];
             let differs = lost.differs.as_ref().map_or_else(Vec::new, |differs| differs.columns.clone());
-            Rejected::duplicate(chunk, row.line, raw(&self.object, row), lost.first, differs)
+            RejectedRecord::duplicate(chunk, row.line, raw(&self.object, row), lost.first, differs)
         }));
         self.lost += lost.len() as u64;
         Ok(())

@@ -7,7 +7,7 @@ use gristmill_queue::JobError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::prepare::Rejected;
+use super::prepare::RejectedRecord;
 
 /// By code: how many, and the first line.
 pub(super) type Reasons = BTreeMap<&'static str, (i64, i64)>;
@@ -17,7 +17,7 @@ pub(super) async fn count(
     conn: &mut PgConnection,
     upload_id: Uuid,
     chunk_no: i32,
-    refused: &[Rejected],
+    refused: &[RejectedRecord],
 ) -> Result<(), JobError> {
     let mut reasons = Reasons::new();
     for record in refused.iter().filter(|record| record.code != ReasonCode::Duplicate) {

@@ -15,7 +15,7 @@ const BATCH: usize = 256;
 
 /// What was found for a request, by which job, in which trace.
 #[derive(Clone)]
-pub(super) struct Found {
+pub(super) struct AnsweredRequest {
     claim: Claim,
     request_id: Uuid,
     client_id: i32,
@@ -27,7 +27,7 @@ pub(super) struct Found {
 #[derive(Clone)]
 pub(super) struct Together {
     wanted: Batcher<Uuid, Option<PendingRequest>>,
-    found: Batcher<Found, ()>,
+    found: Batcher<AnsweredRequest, ()>,
 }
 
 impl Together {
@@ -44,7 +44,7 @@ impl Together {
             }
         });
         let queue = queue.clone();
-        let found = Batcher::new("normalizations.answer", BATCH, move |found: Vec<Found>| {
+        let found = Batcher::new("normalizations.answer", BATCH, move |found: Vec<AnsweredRequest>| {
             let queue = queue.clone();
             async move {
                 let ended = vec![(); found.len()];
@@ -63,12 +63,13 @@ impl Together {
     /// Answers a request, tells its client, and ends the job, unless another run did.
     pub(super) async fn answer(&self, claim: &Claim, wanted: &PendingRequest, answer: Result<Answer, String>) {
         let (request_id, client_id) = (wanted.request.id, wanted.request.client_id);
-        let found = Found { claim: claim.clone(), request_id, client_id, trace_parent: trace::current(), answer };
+        let found =
+            AnsweredRequest { claim: claim.clone(), request_id, client_id, trace_parent: trace::current(), answer };
         self.found.ask(found).await;
     }
 }
 
-async fn answer(queue: &Queue, mut found: Vec<Found>) -> Result<(), QueueError> {
+async fn answer(queue: &Queue, mut found: Vec<AnsweredRequest>) -> Result<(), QueueError> {
     let mut tx = queue.pool().begin().await?;
     let claims: Vec<Claim> = found.iter().map(|one| one.claim.clone()).collect();
     let mut fences = queue.lock_all(&mut tx, &claims).await?.into_iter();
@@ -88,7 +89,7 @@ async fn answer(queue: &Queue, mut found: Vec<Found>) -> Result<(), QueueError> 
     Ok(())
 }
 
-async fn tell(conn: &mut sqlx::PgConnection, queue: &Queue, found: &[Found]) -> Result<Enqueued, QueueError> {
+async fn tell(conn: &mut sqlx::PgConnection, queue: &Queue, found: &[AnsweredRequest]) -> Result<Enqueued, QueueError> {
     let mut clients: BTreeMap<i32, (Vec<Event>, Vec<Option<String>>)> = BTreeMap::new();
     for one in found {
         let merchant = merchant(one.answer.clone().unwrap_or_default());

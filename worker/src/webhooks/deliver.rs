@@ -1,5 +1,5 @@
 use gristmill_queue::{Context, JobError};
-use gristmill_webhooks::{Delivered, jobs::Deliver};
+use gristmill_webhooks::{DeliveryOutcome, jobs::Deliver};
 
 use crate::Env;
 
@@ -7,8 +7,8 @@ use crate::Env;
 /// and from there it is replayed.
 pub(super) async fn deliver(env: Env, context: Context, job: Deliver) -> Result<(), JobError> {
     match env.deliverer.deliver(job.delivery_id, context.attempt).await {
-        Delivered::Ended => Ok(()),
-        Delivered::Later(wait) => Err(JobError::Snooze(wait)),
-        Delivered::Failed(wait, error) => Err(JobError::RetryAfter(wait, error.into())),
+        DeliveryOutcome::Ended => Ok(()),
+        DeliveryOutcome::Later(wait) => Err(JobError::Snooze(wait)),
+        DeliveryOutcome::Failed(wait, error) => Err(JobError::RetryAfter(wait, error.into())),
     }
 }

@@ -10,7 +10,7 @@ use gristmill_billing::{
 use gristmill_clients::{Numbering, Settings, settings};
 use gristmill_platform::testing::smtp::SmtpServer;
 use gristmill_queue::{Job, Options};
-use gristmill_uploads::{RemoveError, Removed};
+use gristmill_uploads::{RemoveError, RemoveOutcome};
 use jiff::civil::date;
 use uuid::Uuid;
 
@@ -90,7 +90,7 @@ async fn a_dry_run_only_says_what_it_would_do() {
     assert_eq!((run.state, run.bills, harness.bills().await.len()), (State::Completed, 50, 0));
     assert_eq!(run.sample.unwrap().as_array().unwrap().len(), 20);
     let removed = harness.uploads.remove(harness.client_id, upload.id).await.unwrap();
-    assert!(matches!(removed, Removed::Undone(_)), "it takes nothing on");
+    assert!(matches!(removed, RemoveOutcome::Undone(_)), "it takes nothing on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use gristmill_clients::{ClaimGrouping, ClaimSettings, Settings, settings};
 use gristmill_pipelines::{Kind, generate};
 use gristmill_queue::{Job as _, JobSpec, NewSchedule, Options};
 use gristmill_uploads::{
-    NewUpload, Policy, Received, Removed, State as UploadState, Upload,
+    NewUpload, Policy, ReceiveOutcome, RemoveOutcome, State as UploadState, Upload,
     client_limits::{self, OwnLimits},
     read,
 };
@@ -195,7 +195,7 @@ async fn the_same_file_again_is_known_and_by_force_makes_new_claims() {
     let file = format!("{DIRTY}{VISIT}");
     let first = run_file(&harness, &file).await;
     let again = harness.receive(new_upload(&harness, Policy::Partial), &file).await.unwrap();
-    assert!(matches!(again, Received::Same(same) if same.id == first.id));
+    assert!(matches!(again, ReceiveOutcome::Same(same) if same.id == first.id));
     assert_eq!(all(&harness).await.len(), 1);
     accepted(harness.receive(NewUpload { force: true, ..new_upload(&harness, Policy::Partial) }, &file).await);
     harness.drain().await;
@@ -221,7 +221,7 @@ async fn undoing_an_upload_takes_back_sums_and_books() {
     in_order(&harness).await;
 
     let removed = harness.uploads.remove(harness.client_id, undone.id).await.unwrap();
-    assert!(matches!(removed, Removed::Undone(_)));
+    assert!(matches!(removed, RemoveOutcome::Undone(_)));
     // At once, before any job has run.
     let only = vec![("1497775530".to_owned(), 11_685)];
     assert_eq!(top(&harness, None, None).await, only);
@@ -299,7 +299,7 @@ async fn a_claim_is_voided_once() {
     assert_eq!(top(&harness, None, None).await, []);
     // A payment that comes late finds nothing to pay.
     let mut tx = harness.stack.pool.begin().await.unwrap();
-    assert_eq!(accounting::pay(&mut tx, claim.id).await.unwrap(), accounting::Paid::Nothing);
+    assert_eq!(accounting::pay(&mut tx, claim.id).await.unwrap(), accounting::PaymentOutcome::Nothing);
     tx.commit().await.unwrap();
     in_order(&harness).await;
 }
@@ -398,7 +398,7 @@ async fn files_of_the_same_providers_that_close_at_once_add_up() {
     // And are undone at once.
     let undoings = uploads[..3].iter().map(|upload| harness.uploads.remove(harness.client_id, upload.id));
     for undone in futures::future::join_all(undoings).await {
-        assert!(matches!(undone.unwrap(), Removed::Undone(_)));
+        assert!(matches!(undone.unwrap(), RemoveOutcome::Undone(_)));
     }
     in_order(&harness).await;
     stop.cancel();
@@ -548,7 +548,7 @@ async fn a_file_takes_a_providers_sum_beyond_64_bits_and_back() {
     let beyond = i128::from(i64::MAX) + 2 * 999_999_999_999;
     assert_eq!((sums(None).await, sums(Some(date(2024, 2, 3))).await), (vec![beyond], vec![beyond]));
     let removed = harness.uploads.remove(harness.client_id, upload.id).await.unwrap();
-    assert!(matches!(removed, Removed::Undone(_)));
+    assert!(matches!(removed, RemoveOutcome::Undone(_)));
     harness.drain().await;
     let before = i128::from(i64::MAX);
     assert_eq!((sums(None).await, sums(Some(date(2024, 2, 3))).await), (vec![before], vec![before]));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gristmill_uploads::{Policy, ReceiveError, Received, State, Upload};
+use gristmill_uploads::{Policy, ReceiveError, ReceiveOutcome, State, Upload};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -99,7 +99,7 @@ async fn overlapping_files_at_once_share_their_keys() {
 pub(crate) type Frames = mpsc::Sender<Result<Bytes, std::io::Error>>;
 
 /// A file of the keys up to 100 whose first half arrives and is loaded; then the line is silent.
-pub(crate) async fn half(harness: &Harness) -> (Frames, JoinHandle<Result<Received, ReceiveError>>) {
+pub(crate) async fn half(harness: &Harness) -> (Frames, JoinHandle<Result<ReceiveOutcome, ReceiveError>>) {
     let (send, frames) = mpsc::channel(64);
     let arriving = tokio::spawn({
         let (uploads, new) = (harness.uploads.clone(), harness.new_upload(Policy::Partial));

@@ -13,7 +13,7 @@ use gristmill_platform::config::{MailConfig, SchedulerConfig};
 use gristmill_queue::{JobFilter, JobState, Options};
 use gristmill_webhooks::{
     Event, EventType, Merchant, NormalizationCompleted,
-    deliveries::{self, Delivery, Replayed, State},
+    deliveries::{self, Delivery, ReplayOutcome, State},
     jobs::AnnounceBills,
     publish,
 };
@@ -131,7 +131,7 @@ async fn a_delivery_ends_and_is_replayed_once() {
         assert_eq!((sink.calls().len(), newest().await.state), (n, ended.state), "it has ended: a replay sends it");
         let again =
             deliveries::replay(&mut conn, &harness.env.queue, harness.client_id, hook.id, ended.id).await.unwrap();
-        let Replayed::Again(jobs) = again else { panic!("{again:?}") };
+        let ReplayOutcome::Again(jobs) = again else { panic!("{again:?}") };
         harness.env.queue.push(jobs).await;
         harness.drain().await;
         assert_eq!((sink.calls().len(), newest().await.state), (n + 1, State::Delivered));

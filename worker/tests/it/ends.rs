@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gristmill_uploads::{MemoryBudget, NewUpload, Policy, ReceiveError, Received, Removed, State};
+use gristmill_uploads::{MemoryBudget, NewUpload, Policy, ReceiveError, ReceiveOutcome, RemoveOutcome, State};
 
 use crate::harness::{HEADER, Harness, accepted, body, file};
 
@@ -49,7 +49,7 @@ async fn the_same_file_again_is_answered_with_the_first() {
     let text = file(0..100);
     let first = harness.run_file(&text).await;
     match harness.receive(harness.new_upload(Policy::Partial), &text).await.unwrap() {
-        Received::Same(same) => assert_eq!(same.id, first.id),
+        ReceiveOutcome::Same(same) => assert_eq!(same.id, first.id),
         other => panic!("{other:?}"),
     }
     harness.drain().await;
@@ -79,7 +79,7 @@ async fn a_file_whose_rows_were_undone_elsewhere_is_done_anew() {
     let third = harness.run_file(&text).await;
     assert_eq!((third.state, third.rows.accepted), (State::Completed, 100));
     match harness.receive(harness.new_upload(Policy::Partial), &text).await.unwrap() {
-        Received::Same(same) => assert_eq!(same.id, third.id),
+        ReceiveOutcome::Same(same) => assert_eq!(same.id, third.id),
         other => panic!("{other:?}"),
     }
 }
@@ -102,7 +102,7 @@ async fn an_idempotency_key_answers_as_before() {
         || NewUpload { idempotency_key: Some("k1".to_owned()), force: true, ..harness.new_upload(Policy::Partial) };
     let first = accepted(harness.receive(keyed(), file(0..10)).await);
     match harness.receive(keyed(), file(0..10)).await.unwrap() {
-        Received::Replayed(upload) => assert_eq!(upload.id, first.id),
+        ReceiveOutcome::Replayed(upload) => assert_eq!(upload.id, first.id),
         other => panic!("{other:?}"),
     }
     assert!(matches!(harness.receive(keyed(), file(0..11)).await, Err(ReceiveError::KeyReused)));
@@ -126,7 +126,7 @@ async fn a_key_that_was_answered_with_an_earlier_upload_is_used() {
     let keyed = || NewUpload { idempotency_key: Some("k1".to_owned()), ..harness.new_upload(Policy::Partial) };
     for _ in 0..2 {
         match harness.receive(keyed(), file(0..10)).await.unwrap() {
-            Received::Same(upload) => assert_eq!(upload.id, first.id),
+            ReceiveOutcome::Same(upload) => assert_eq!(upload.id, first.id),
             other => panic!("{other:?}"),
         }
     }
@@ -167,7 +167,10 @@ async fn files_without_records_and_wrong_headers() {
 async fn a_running_upload_is_cancelled_and_a_completed_one_undone() {
     let harness = Harness::new(1_000).await;
     let running = harness.accept(file(0..100)).await;
-    assert!(matches!(harness.uploads.remove(harness.client_id, running.id).await.unwrap(), Removed::Cancelled(_)));
+    assert!(matches!(
+        harness.uploads.remove(harness.client_id, running.id).await.unwrap(),
+        RemoveOutcome::Cancelled(_)
+    ));
     harness.drain().await;
     let running = harness.find(running.id).await;
     assert_eq!((running.state, running.reason.as_deref()), (State::Cancelled, Some("cancelled")));
@@ -176,7 +179,7 @@ async fn a_running_upload_is_cancelled_and_a_completed_one_undone() {
 
     let done = harness.run_file(file(0..100)).await;
     assert_eq!(done.rows.accepted, 100);
-    assert!(matches!(harness.uploads.remove(harness.client_id, done.id).await.unwrap(), Removed::Undone(_)));
+    assert!(matches!(harness.uploads.remove(harness.client_id, done.id).await.unwrap(), RemoveOutcome::Undone(_)));
     harness.drain().await;
     assert_eq!(harness.count("select count(*) from debts").await, 0);
     assert_eq!(harness.run_file(file(0..100)).await.rows.accepted, 100, "an undone file may be sent again");

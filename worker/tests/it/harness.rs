@@ -13,7 +13,7 @@ use gristmill_platform::{
 };
 use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
 use gristmill_uploads::{
-    MemoryBudget, NewUpload, Policy, ReceiveError, Received, Upload, UploadService, events::Events, read,
+    MemoryBudget, NewUpload, Policy, ReceiveError, ReceiveOutcome, Upload, UploadService, events::Events, read,
     read::RejectRow,
 };
 use gristmill_webhooks::Deliverer;
@@ -96,7 +96,7 @@ impl Harness {
     }
 
     /// Receives a whole file.
-    pub(crate) async fn receive(&self, new: NewUpload, file: impl AsRef<[u8]>) -> Result<Received, ReceiveError> {
+    pub(crate) async fn receive(&self, new: NewUpload, file: impl AsRef<[u8]>) -> Result<ReceiveOutcome, ReceiveError> {
         self.uploads.receive(new, body(file.as_ref(), 1 << 16)).await
     }
 
@@ -161,9 +161,9 @@ impl Harness {
     }
 }
 
-pub(crate) fn accepted(received: Result<Received, ReceiveError>) -> Upload {
+pub(crate) fn accepted(received: Result<ReceiveOutcome, ReceiveError>) -> Upload {
     match received.unwrap() {
-        Received::Accepted(upload) => upload,
+        ReceiveOutcome::Accepted(upload) => upload,
         other => panic!("expected a new upload, got {other:?}"),
     }
 }

@@ -9,7 +9,7 @@ use gristmill_billing::{
 };
 use gristmill_clients::{Cycle, Settings};
 use gristmill_platform::testing::{Clock, smtp::SmtpServer};
-use gristmill_uploads::Removed;
+use gristmill_uploads::RemoveOutcome;
 use jiff::civil::{Date, date};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -57,7 +57,7 @@ async fn a_shard_that_is_under_way_when_its_run_is_cancelled_bills_nothing() {
     let of_what_came_since = harness.tick().await.remove(0);
     assert_eq!((of_what_came_since.state, of_what_came_since.bills), (State::Completed, 1));
     let removed = harness.uploads.remove(harness.client_id, upload.id).await.unwrap();
-    assert!(matches!(removed, Removed::Undone(_)), "nothing of it is billed");
+    assert!(matches!(removed, RemoveOutcome::Undone(_)), "nothing of it is billed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

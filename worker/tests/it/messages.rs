@@ -7,7 +7,7 @@ use std::{
 
 use gristmill_clients::{Settings, settings};
 use gristmill_pipelines::{Kind, generate, messages::Credits};
-use gristmill_uploads::{NewUpload, Policy, Received, Removed, State, Upload};
+use gristmill_uploads::{NewUpload, Policy, ReceiveOutcome, RemoveOutcome, State, Upload};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -35,7 +35,7 @@ fn new(harness: &Harness, policy: Policy) -> NewUpload {
 }
 
 async fn run_file(harness: &Harness, file: &str) -> Upload {
-    let Received::Accepted(upload) = harness.receive(new(harness, Policy::Partial), file).await.unwrap() else {
+    let ReceiveOutcome::Accepted(upload) = harness.receive(new(harness, Policy::Partial), file).await.unwrap() else {
         panic!("not taken")
     };
     harness.drain().await;
@@ -173,7 +173,7 @@ async fn what_a_report_costs_is_fixed_when_its_upload_meets_it() {
     let other = harness::client(&harness.stack, "other").await;
     assert_eq!(usage(&harness, other).await, []);
     let strange = NewUpload { client_id: other, ..new(&harness, Policy::Partial) };
-    let Received::Accepted(theirs) = harness.receive(strange, format!("{header}{}", line(1, "r"))).await.unwrap()
+    let ReceiveOutcome::Accepted(theirs) = harness.receive(strange, format!("{header}{}", line(1, "r"))).await.unwrap()
     else {
         panic!("not taken")
     };
@@ -181,7 +181,7 @@ async fn what_a_report_costs_is_fixed_when_its_upload_meets_it() {
     assert_eq!(harness.find(theirs.id).await.rows.accepted, 1, "ids are the client's own");
     assert_eq!(usage(&harness, other).await, used(&[("1", None, "1")]), "another client's report is unknown");
 
-    assert!(matches!(harness.uploads.remove(harness.client_id, first.id).await.unwrap(), Removed::Undone(_)));
+    assert!(matches!(harness.uploads.remove(harness.client_id, first.id).await.unwrap(), RemoveOutcome::Undone(_)));
     harness.drain().await;
     assert_eq!(usage(&harness, harness.client_id).await, used(&expected[2..]));
     let left = harness
@@ -192,7 +192,7 @@ async fn what_a_report_costs_is_fixed_when_its_upload_meets_it() {
 #[tokio::test]
 async fn an_atomic_file_with_a_bad_row_costs_nothing() {
     let harness = Harness::new(1 << 20).await;
-    let Received::Accepted(upload) = harness.receive(new(&harness, Policy::Atomic), NDJSON).await.unwrap() else {
+    let ReceiveOutcome::Accepted(upload) = harness.receive(new(&harness, Policy::Atomic), NDJSON).await.unwrap() else {
         panic!("not taken")
     };
     harness.drain().await;
@@ -250,7 +250,8 @@ async fn an_upstream_that_fails_is_asked_again_and_nothing_is_guessed() {
     })
     .await;
     ask_upstream(&harness, &upstream.url, 3_600).await;
-    let Received::Accepted(upload) = harness.receive(new(&harness, Policy::Partial), NDJSON).await.unwrap() else {
+    let ReceiveOutcome::Accepted(upload) = harness.receive(new(&harness, Policy::Partial), NDJSON).await.unwrap()
+    else {
         panic!("not taken")
     };
     let mut errors = Vec::new();

@@ -8,7 +8,7 @@ use gristmill_normalization::{
 };
 use gristmill_pipelines::{Kind, generate, merchants::Test};
 use gristmill_queue::Job as _;
-use gristmill_uploads::{NewUpload, Policy, Received, Upload};
+use gristmill_uploads::{NewUpload, Policy, ReceiveOutcome, Upload};
 use gristmill_webhooks::{
     EventType, Scheme,
     endpoints::{self, NewEndpoint},
@@ -21,7 +21,7 @@ const HEADER: &str = "date,description,amount,currency,id\n";
 
 async fn run_file(harness: &Harness, file: &str) -> Upload {
     let new = NewUpload { kind: Kind::Transactions, ..harness.new_upload(Policy::Partial) };
-    let Received::Accepted(upload) = harness.receive(new, file).await.unwrap() else { panic!("not taken") };
+    let ReceiveOutcome::Accepted(upload) = harness.receive(new, file).await.unwrap() else { panic!("not taken") };
     harness.drain().await;
     harness.find(upload.id).await
 }

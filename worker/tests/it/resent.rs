@@ -1,7 +1,7 @@
 //! Mails that are sent once more because somebody asked for it.
 
 use gristmill_clients::Settings;
-use gristmill_mail::{Resent, State, eml, read};
+use gristmill_mail::{ResendOutcome, State, eml, read};
 use gristmill_platform::testing::smtp::{Act, Moment, SmtpServer};
 use gristmill_queue::Enqueued;
 use uuid::Uuid;
@@ -10,14 +10,14 @@ use crate::harness::{Harness, file};
 
 impl Harness {
     /// Asks for it, and hands the job on where it is granted.
-    async fn resend(&self, id: Uuid, force: bool) -> Resent {
+    async fn resend(&self, id: Uuid, force: bool) -> ResendOutcome {
         let mut tx = self.stack.pool.begin().await.unwrap();
         let resent = gristmill_mail::resend(&mut tx, &self.env.queue, self.client_id, id, force).await.unwrap();
         tx.commit().await.unwrap();
-        let Resent::Again(mail, jobs) = resent else { return resent };
+        let ResendOutcome::Again(mail, jobs) = resent else { return resent };
         assert_eq!(jobs.ids().len(), 1);
         self.env.queue.push(jobs).await;
-        Resent::Again(mail, Enqueued::default())
+        ResendOutcome::Again(mail, Enqueued::default())
     }
 
     async fn mail(&self, id: Uuid) -> read::Mail {
@@ -50,9 +50,9 @@ async fn what_was_kept_goes_out_when_there_is_a_server_and_not_twice_unless_some
     let server = SmtpServer::start().await;
     harness.post_to(&server);
 
-    let Resent::Again(begun, _) = harness.resend(first.id, false).await else { panic!("not granted") };
+    let ResendOutcome::Again(begun, _) = harness.resend(first.id, false).await else { panic!("not granted") };
     assert_eq!((begun.state, begun.attempts, begun.sent_at), (State::Sending, 0, None));
-    assert!(matches!(harness.resend(first.id, true).await, Resent::Sending), "it is on its way");
+    assert!(matches!(harness.resend(first.id, true).await, ResendOutcome::Sending), "it is on its way");
     harness.drain().await;
     let sent = harness.mail(first.id).await;
     assert_eq!((sent.state, sent.attempts, sent.kept), (State::Sent, 1, false), "{sent:?}");
@@ -66,11 +66,11 @@ async fn what_was_kept_goes_out_when_there_is_a_server_and_not_twice_unless_some
     assert_eq!(eml(&*harness.stack.store, first.id).await.unwrap(), None);
     assert!(harness.mail(other.id).await == *other && eml(&*harness.stack.store, other.id).await.unwrap().is_some());
 
-    assert!(matches!(harness.resend(first.id, false).await, Resent::Sent));
-    assert!(matches!(harness.resend(first.id, true).await, Resent::Again(..)));
+    assert!(matches!(harness.resend(first.id, false).await, ResendOutcome::Sent));
+    assert!(matches!(harness.resend(first.id, true).await, ResendOutcome::Again(..)));
     harness.drain().await;
     assert_eq!((server.count(), server.times().len()), (2, 2), "each with an id of its own");
-    assert!(matches!(harness.resend(Uuid::now_v7(), true).await, Resent::None));
+    assert!(matches!(harness.resend(Uuid::now_v7(), true).await, ResendOutcome::None));
     assert_eq!(harness.bill_mails().await.len(), 3, "the mail is the same row");
 }
 
@@ -89,7 +89,7 @@ async fn what_failed_goes_out_and_what_has_nothing_to_say_any_more_says_so() {
     server.follow(|_| Act::Behave);
     sqlx::query("update bills set state = 'cancelled' where number = 2").execute(&harness.stack.pool).await.unwrap();
     for mail in &failed {
-        assert!(matches!(harness.resend(mail.id, false).await, Resent::Again(..)));
+        assert!(matches!(harness.resend(mail.id, false).await, ResendOutcome::Again(..)));
     }
     harness.drain().await;
     let (sent, unwanted) = (harness.mail(failed[0].id).await, harness.mail(failed[1].id).await);
@@ -111,13 +111,13 @@ async fn a_suppressed_address_gets_it_when_it_is_lifted() {
     let mail = harness.bill_mails().await.remove(0);
     assert_eq!(mail.state, State::Suppressed);
     server.follow(|_| Act::Behave);
-    assert!(matches!(harness.resend(mail.id, false).await, Resent::Suppressed));
-    assert!(matches!(harness.resend(mail.id, true).await, Resent::Again(..)));
+    assert!(matches!(harness.resend(mail.id, false).await, ResendOutcome::Suppressed));
+    assert!(matches!(harness.resend(mail.id, true).await, ResendOutcome::Again(..)));
     harness.drain().await;
     assert_eq!((harness.mail(mail.id).await.state, server.count()), (State::Suppressed, 0), "the list counts");
     let client = harness.client_id;
     assert!(gristmill_mail::suppressions::lift(&harness.stack.pool, client, &mail.recipient).await.unwrap());
-    assert!(matches!(harness.resend(mail.id, false).await, Resent::Again(..)));
+    assert!(matches!(harness.resend(mail.id, false).await, ResendOutcome::Again(..)));
     harness.drain().await;
     assert_eq!((harness.mail(mail.id).await.state, server.count()), (State::Sent, 1));
 }

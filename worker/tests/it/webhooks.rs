@@ -12,7 +12,7 @@ use std::{
 use gristmill_clients::{Settings, settings};
 use gristmill_webhooks::{
     Event, EventType, Merchant, NormalizationCompleted, Scheme,
-    deliveries::{self, Replayed, State},
+    deliveries::{self, ReplayOutcome, State},
     endpoints::{self, Change, Endpoint, NewEndpoint},
     publish, publish_all,
 };
@@ -215,7 +215,7 @@ async fn after_eight_attempts_it_has_failed_and_can_be_replayed() {
     let replayed =
         deliveries::replay(&mut tx, &harness.env.queue, harness.client_id, endpoint.id, delivery.id).await.unwrap();
     tx.commit().await.unwrap();
-    let Replayed::Again(jobs) = replayed else { panic!("{replayed:?}") };
+    let ReplayOutcome::Again(jobs) = replayed else { panic!("{replayed:?}") };
     harness.env.queue.push(jobs).await;
     harness.drain().await;
     assert_eq!(harness.only(&endpoint).await.state, State::Delivered);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::{Json, extract::State};
-use gristmill_queue::{Acted, Acting, ActionPlace, JobAction, JobCount, JobFilter};
+use gristmill_queue::{ActionPlace, ActionProgress, BulkAction, JobAction, JobCount, JobFilter};
 use gristmill_uploads::owner::{self, Owner};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
@@ -216,7 +216,7 @@ async fn one(about: About, action: Action, once: Once) -> Result<Json<OneJob>> {
 }
 
 /// The job as it is afterwards, kept in each transaction; none: nothing of the kind can be done to it.
-async fn acted_on(about: About, mut acting: Acting, once: Once) -> Result<Option<OneJob>> {
+async fn acted_on(about: About, mut acting: BulkAction, once: Once) -> Result<Option<OneJob>> {
     let mut now = None;
     while !acting.is_over() {
         let mut tx = about.app.pool.begin().await?;
@@ -237,7 +237,7 @@ async fn at_once<T: Send + 'static>(action: impl Future<Output = Result<T>> + Se
 }
 
 impl ActionAnswer {
-    fn is_now(&mut self, acted: Acted) {
+    fn is_now(&mut self, acted: ActionProgress) {
         (self.changed, self.requested) = (acted.changed, acted.requested);
         self.next_cursor = acted.next.map(|next| next.to_string());
     }

@@ -2,7 +2,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use gristmill_mail::{Resent, read::Mail, resend as again};
+use gristmill_mail::{ResendOutcome, read::Mail, resend as again};
 use http::{StatusCode, Uri};
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -48,16 +48,18 @@ pub(crate) async fn resend(
     let mut tx = app.pool.begin().await?;
     let queue = &app.queue;
     let not_now = match again(&mut tx, queue, caller.id(), id, force).await? {
-        Resent::Again(mail, jobs) => {
+        ResendOutcome::Again(mail, jobs) => {
             once.keep(&mut tx, StatusCode::ACCEPTED, None, &mail).await?;
             tx.commit().await?;
             queue.push(jobs).await;
             return Ok((StatusCode::ACCEPTED, Json(*mail)));
         }
-        Resent::None => return Err(super::none(&name)),
-        Resent::Sending => "The mail is on its way: it is tried until it is sent, or has failed.",
-        Resent::Sent => "The mail was sent: its recipient would get it twice. With ?force=true it is sent again.",
-        Resent::Suppressed => {
+        ResendOutcome::None => return Err(super::none(&name)),
+        ResendOutcome::Sending => "The mail is on its way: it is tried until it is sent, or has failed.",
+        ResendOutcome::Sent => {
+            "The mail was sent: its recipient would get it twice. With ?force=true it is sent again."
+        }
+        ResendOutcome::Suppressed => {
             "The mail's address is suppressed: DELETE /v1/mail/suppressions?address= lets mails go there again."
         }
     };

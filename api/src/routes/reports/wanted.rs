@@ -30,20 +30,20 @@ pub(crate) struct NewReport {
 }
 
 /// A report that can be.
-pub(super) struct Priced {
+pub(super) struct ReportPrice {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) credit_cost: Credits,
 }
 
-pub(super) fn check_one(report: NewReport) -> Result<Priced> {
+pub(super) fn check_one(report: NewReport) -> Result<ReportPrice> {
     let mut errors = Vec::new();
     let checked = report.checked("", &mut errors);
     finish(checked, errors)
 }
 
 /// All of them, or everything that is wrong with them.
-pub(super) fn check(reports: Vec<NewReport>) -> Result<Vec<Priced>> {
+pub(super) fn check(reports: Vec<NewReport>) -> Result<Vec<ReportPrice>> {
     let mut errors = Vec::new();
     if !(1..=MAX_BATCH).contains(&reports.len()) {
         let detail = format!("are {}: from 1 to {MAX_BATCH} are taken at once", reports.len());
@@ -77,7 +77,7 @@ fn finish<T>(checked: Option<T>, mut errors: Vec<FieldError>) -> Result<T> {
 
 impl NewReport {
     /// `place`: where it stands in the body, for its errors.
-    fn checked(self, place: &str, errors: &mut Vec<FieldError>) -> Option<Priced> {
+    fn checked(self, place: &str, errors: &mut Vec<FieldError>) -> Option<ReportPrice> {
         let before = errors.len();
         let mut fault = |wrong: bool, field: &str, detail: &str| {
             if wrong {
@@ -105,6 +105,6 @@ impl NewReport {
             fault(true, "credit_cost", &error.to_string());
         }
         let credit_cost = cost.ok()?;
-        (errors.len() == before).then_some(Priced { id, name, credit_cost })
+        (errors.len() == before).then_some(ReportPrice { id, name, credit_cost })
     }
 }

@@ -1,7 +1,7 @@
 use axum::{Json, body::Body, extract::State};
 use futures::StreamExt as _;
 use gristmill_pipelines::{HeaderError, Kind};
-use gristmill_uploads::{FileKind, NewUpload, Policy, ReceiveError, Received, Upload, client_limits};
+use gristmill_uploads::{FileKind, NewUpload, Policy, ReceiveError, ReceiveOutcome, Upload, client_limits};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use strum::VariantNames as _;
 use utoipa::IntoParams;
@@ -10,7 +10,7 @@ use super::location;
 use crate::{
     app::AppState,
     auth::Caller,
-    body::{self, BodyError, Form, Patient},
+    body::{self, BodyError, Form, TimeoutBody},
     idempotency::idempotency_key,
     openapi::NotTaken,
     params::Params,
@@ -93,7 +93,7 @@ pub(crate) async fn create(
         false => 0,
     };
     let revoked = app.revocations.watch(caller.key());
-    let patient = Patient::new(body, &app.config, app.stop_bodies.clone(), revoked);
+    let patient = TimeoutBody::new(body, &app.config, app.stop_bodies.clone(), revoked);
     let plain = body::decode(patient, encoding, max_ratio);
     let (wanted, file) = match early {
         Some(wanted) => (wanted, plain),
@@ -113,8 +113,8 @@ pub(crate) async fn create(
     let CreateUpload { kind, policy, filename, force } = wanted;
     let new = NewUpload { client_id: caller.id(), kind, policy, filename, force, idempotency_key };
     let (status, upload) = match app.uploads.receive(new, file).await.map_err(problem)? {
-        Received::Accepted(upload) | Received::Replayed(upload) => (StatusCode::ACCEPTED, upload),
-        Received::Same(upload) => (StatusCode::OK, upload),
+        ReceiveOutcome::Accepted(upload) | ReceiveOutcome::Replayed(upload) => (StatusCode::ACCEPTED, upload),
+        ReceiveOutcome::Same(upload) => (StatusCode::OK, upload),
     };
     tracing::Span::current().record("upload_id", tracing::field::display(upload.id));
     Ok((status, location(upload.id), Json(upload)))

@@ -3,7 +3,7 @@ use axum::{
     extract::{Path, State},
 };
 use gristmill_webhooks::{
-    deliveries::{self, Delivery, Replayed, State as DeliveryState},
+    deliveries::{self, Delivery, ReplayOutcome, State as DeliveryState},
     jobs::ReplayDeliveries,
 };
 use http::{StatusCode, Uri};
@@ -121,15 +121,15 @@ pub(crate) async fn replay_one(
     let mut tx = app.pool.begin().await?;
     let queue = &app.queue;
     match deliveries::replay(&mut tx, queue, caller.id(), webhook.id, delivery_id).await? {
-        Replayed::Again(jobs) => {
+        ReplayOutcome::Again(jobs) => {
             let begun = DeliveryBegun { delivery_id };
             once.keep(&mut tx, StatusCode::ACCEPTED, None, &begun).await?;
             tx.commit().await?;
             queue.push(jobs).await;
             Ok((StatusCode::ACCEPTED, Json(begun)))
         }
-        Replayed::Pending => Err(Problem::new(Code::WrongState, "The delivery has not ended: it is being tried.")),
-        Replayed::None => Err(none()),
+        ReplayOutcome::Pending => Err(Problem::new(Code::WrongState, "The delivery has not ended: it is being tried.")),
+        ReplayOutcome::None => Err(none()),
     }
 }
 

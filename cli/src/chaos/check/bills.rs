@@ -4,7 +4,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Finding, some};
-use crate::chaos::workload::{Paid, Workload, lock};
+use crate::chaos::workload::{Payment, Workload, lock};
 
 /// Each run that was answered for has ended, and its bills are those it says.
 pub(super) async fn runs(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
@@ -86,7 +86,7 @@ pub(super) async fn paid(pool: &PgPool, workload: &Workload) -> anyhow::Result<F
     .fetch_one(pool)
     .await?;
     let told = lock(&workload.paid);
-    let right = |id: &String, paid: &Paid| match rows.get(id) {
+    let right = |id: &String, paid: &Payment| match rows.get(id) {
         Some(row) => *row == (paid.debt, paid.amount),
         None => !paid.answered,
     };

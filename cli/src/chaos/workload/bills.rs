@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Paid, Workload, lock};
+use super::{Payment, Workload, lock};
 
 /// Tries of one request: a minute and more when there is nobody.
 const TRIES: usize = 150;
@@ -37,7 +37,7 @@ pub(super) async fn bill(apis: &[SocketAddr], key: &str, seed: u64, workload: &W
                 "debtId": debt, "paymentId": payment, "paidAt": "2026-01-31 10:00:00",
                 "paidAmount": format!("{}.{:02}", amount / 100, amount % 100), "paidBy": "John Doe",
             });
-            lock(&workload.paid).insert(payment.clone(), Paid { debt, amount, answered: false });
+            lock(&workload.paid).insert(payment.clone(), Payment { debt, amount, answered: false });
             let told = office.insist(&payment, "v1/payments", &notice).await;
             if let (Some(_), Some(paid)) = (told, lock(&workload.paid).get_mut(&payment)) {
                 paid.answered = true;

@@ -25,7 +25,7 @@ const WAITS: [Duration; 5] = [
 const BROKEN_BODY_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What to send, and how.
-pub(super) struct Sending<'a> {
+pub(super) struct UploadRequest<'a> {
     pub(super) source: &'a Source,
     pub(super) kind: Kind,
     pub(super) policy: Policy,
@@ -50,7 +50,7 @@ enum Fate {
     Unknown,
 }
 
-impl Sending<'_> {
+impl UploadRequest<'_> {
     pub(super) async fn run(&self, api: &Api, meter: &Arc<Meter>) -> anyhow::Result<ServerUpload> {
         let mut key = new_key();
         let mut waits = WAITS.iter();

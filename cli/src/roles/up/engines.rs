@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use gristmill_platform::broker;
 use gristmill_platform::config::{self, DatabaseConfig, RedisConfig, StoreConfig};
-use gristmill_platform::engines::{Engine, Engines, Hold};
+use gristmill_platform::engines::{DirLock, Engine, Engines};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ enum Held {
     /// Private engines, watched.
     Engines { watch: JoinHandle<Engines>, stop: CancellationToken },
     /// Only the folder.
-    Folder { _hold: Hold },
+    Folder { _hold: DirLock },
 }
 
 impl Sources {
@@ -43,7 +43,7 @@ impl Sources {
             (None, None) => Self::private(data_dir).await,
             (Some(database_url), Some(redis_url)) => {
                 drop(broker::client(&config::read::<RedisConfig>(NO_FLAGS)?)?);
-                let hold = Hold::of(data_dir)?;
+                let hold = DirLock::of(data_dir)?;
                 let data_dir = data_dir.canonicalize().context("the data folder is gone")?;
                 let store_url = store_url(&data_dir)?;
                 Ok(Self {

@@ -1,5 +1,5 @@
 use axum::extract::State;
-use gristmill_mail::Resent;
+use gristmill_mail::ResendOutcome;
 use uuid::Uuid;
 
 use super::{
@@ -20,15 +20,15 @@ pub(super) async fn send_twice(State(app): State<App>, Params((client, id)): Par
 async fn again(app: &App, client: i32, id: Uuid, twice: bool) -> Answer {
     let mut tx = app.pool.begin().await?;
     let refused = match gristmill_mail::resend(&mut tx, &app.queue, client, id, twice).await? {
-        Resent::Again(mail, jobs) => {
+        ResendOutcome::Again(mail, jobs) => {
             tx.commit().await?;
             app.queue.push(jobs).await;
             return done(format!("It is sent again to {}", mail.recipient));
         }
-        Resent::None => return Err(NotDone::Gone),
-        Resent::Sending => "It is on its way already",
-        Resent::Sent => "It was sent meanwhile",
-        Resent::Suppressed => "Its address takes no mail: its client lifts that (gristmill mail lift ADDRESS)",
+        ResendOutcome::None => return Err(NotDone::Gone),
+        ResendOutcome::Sending => "It is on its way already",
+        ResendOutcome::Sent => "It was sent meanwhile",
+        ResendOutcome::Suppressed => "Its address takes no mail: its client lifts that (gristmill mail lift ADDRESS)",
     };
     Err(NotDone::Refused(refused.to_owned()))
 }

@@ -1,5 +1,5 @@
 use axum::extract::State;
-use gristmill_uploads::{RemoveError, Removed};
+use gristmill_uploads::{RemoveError, RemoveOutcome};
 use uuid::Uuid;
 
 use super::{
@@ -14,8 +14,8 @@ pub(super) async fn remove(State(app): State<App>, Params(id): Params<Uuid>) -> 
         sqlx::query_scalar("select client_id from uploads where id = $1").bind(id).fetch_optional(&app.pool).await?;
     let Some(owner) = owner else { return Err(NotDone::Gone) };
     match app.uploads.remove(owner, id).await {
-        Ok(Removed::Cancelled(_)) => done("The upload is cancelled"),
-        Ok(Removed::Undone(_)) => done("The upload is undone: its rows are being removed"),
+        Ok(RemoveOutcome::Cancelled(_)) => done("The upload is cancelled"),
+        Ok(RemoveOutcome::Undone(_)) => done("The upload is undone: its rows are being removed"),
         Err(RemoveError::NotFound) => Err(NotDone::Gone),
         Err(error @ (RemoveError::Over { .. } | RemoveError::Billed)) => Err(NotDone::Refused(error.to_string())),
         Err(error) => Err(error.into()),

@@ -67,7 +67,7 @@ pub(super) async fn replay(
 ) -> Answer {
     let mut tx = app.pool.begin().await?;
     let replayed = deliveries::replay(&mut tx, &app.queue, client, endpoint, id).await?;
-    let deliveries::Replayed::Again(jobs) = replayed else { return Err(NotDone::Gone) };
+    let deliveries::ReplayOutcome::Again(jobs) = replayed else { return Err(NotDone::Gone) };
     tx.commit().await?;
     app.queue.push(jobs).await;
     done("It is sent again")

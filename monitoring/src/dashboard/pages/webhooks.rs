@@ -28,12 +28,12 @@ struct List {
     clients: Clients,
     /// Only those that fail are asked for.
     failing: bool,
-    endpoints: Vec<Owned>,
+    endpoints: Vec<OwnedEndpoint>,
     operator: bool,
 }
 
 /// An endpoint and whose it is.
-struct Owned {
+struct OwnedEndpoint {
     client: i32,
     name: String,
     endpoint: Endpoint,
@@ -46,7 +46,7 @@ pub(super) async fn list(app: &App, operator: bool, asked: &PageQuery) -> Result
     for (client, name) in with_endpoints(app, &clients, failing).await? {
         for endpoint in endpoints::list(&app.pool, client).await? {
             if !failing || fails(&endpoint) {
-                found.push(Owned { client, name: name.clone(), endpoint });
+                found.push(OwnedEndpoint { client, name: name.clone(), endpoint });
             }
         }
     }

@@ -4,7 +4,7 @@ use pdf_writer::{Content, Name, Str};
 
 use super::{
     color::Color,
-    font::{Used, Weight},
+    font::{GlyphSet, Weight},
     text::Style,
 };
 
@@ -38,8 +38,8 @@ pub(super) struct Modules {
 /// A page being drawn.
 pub(super) struct Canvas {
     pub(super) content: Content,
-    pub(super) regular: Used,
-    pub(super) semi_bold: Used,
+    pub(super) regular: GlyphSet,
+    pub(super) semi_bold: GlyphSet,
     pub(super) modules: Vec<Modules>,
 }
 
@@ -53,7 +53,12 @@ pub(super) fn modules_name(number: usize) -> Vec<u8> {
 
 impl Canvas {
     pub(super) fn new() -> Self {
-        Self { content: Content::new(), regular: Used::default(), semi_bold: Used::default(), modules: Vec::new() }
+        Self {
+            content: Content::new(),
+            regular: GlyphSet::default(),
+            semi_bold: GlyphSet::default(),
+            modules: Vec::new(),
+        }
     }
 
     /// A line of text from `x` on.

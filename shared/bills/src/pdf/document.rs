@@ -11,7 +11,7 @@ use crate::Language;
 use super::{
     Logo, PdfError,
     canvas::{Canvas, LOGO, Modules, PAGE, POINTS, modules_name},
-    font::{Used, Weight},
+    font::{GlyphSet, Weight},
     logo::{Picture, Pixels},
 };
 
@@ -72,7 +72,7 @@ pub(super) fn write(
     Ok(pdf.finish())
 }
 
-fn font(pdf: &mut Pdf, refs: &mut Refs, weight: Weight, used: &Used) -> Result<Ref, PdfError> {
+fn font(pdf: &mut Pdf, refs: &mut Refs, weight: Weight, used: &GlyphSet) -> Result<Ref, PdfError> {
     let font = weight.font();
     let [composite, descendant, descriptor, map, file] = std::array::from_fn(|_| refs.next());
     let name = format!("{}+{}", tag(used), weight.names().1);
@@ -116,7 +116,7 @@ fn font(pdf: &mut Pdf, refs: &mut Refs, weight: Weight, used: &Used) -> Result<R
 }
 
 /// Six letters that differ where the glyphs of a subset differ.
-fn tag(used: &Used) -> String {
+fn tag(used: &GlyphSet) -> String {
     let mut hash = used
         .remapper
         .remapped_gids()

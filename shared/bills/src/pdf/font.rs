@@ -101,13 +101,13 @@ fn is_unseen(character: char) -> bool {
 
 /// The glyphs that a document uses.
 #[derive(Default)]
-pub(super) struct Used {
+pub(super) struct GlyphSet {
     pub(super) remapper: GlyphRemapper,
     /// What each stands for, in the order of the new numbers; the first is the glyph for nothing.
     pub(super) characters: Vec<char>,
 }
 
-impl Used {
+impl GlyphSet {
     /// A line of text as the document numbers its glyphs, two bytes each.
     pub(super) fn encode(&mut self, weight: Weight, text: &str) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(text.len() * 2);

@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use super::{SendOutcome, outcome::MailOutcome};
 use crate::{
     Email, Mailer, archive,
-    email::{ComposeError, Composed, compose},
+    email::{ComposeError, ComposedEmail, compose},
     mailer::Way,
     rate::Slot,
     rows::ClaimedMail,
@@ -69,7 +69,7 @@ impl SendTask {
         }
     }
 
-    async fn written(&self, letter: Email) -> Result<Composed, ComposeError> {
+    async fn written(&self, letter: Email) -> Result<ComposedEmail, ComposeError> {
         let (mailer, message_id) = (self.mailer.clone(), self.row.message_id.clone());
         let writing = tokio::task::spawn_blocking(move || {
             let mut mail = compose(letter, mailer.from(), &message_id)?;
@@ -81,8 +81,8 @@ impl SendTask {
         writing.await.unwrap_or_else(|error| Err(ComposeError::Stopped(error)))
     }
 
-    async fn sent(&self, mail: Composed) -> SendOutcome {
-        let Composed { to, raw, text } = mail;
+    async fn sent(&self, mail: ComposedEmail) -> SendOutcome {
+        let ComposedEmail { to, raw, text } = mail;
         let outcome = match self.mailer.way() {
             Way::Smtp(smtp) => smtp.send(&self.mailer.from().email, &to, &raw).await,
             Way::Store => Outcome::Sent,

@@ -14,7 +14,7 @@ use lettre::{
 use super::{Email, translations};
 
 /// A mail as it goes over the wire, unsigned.
-pub(crate) struct Composed {
+pub(crate) struct ComposedEmail {
     pub(crate) to: Address,
     pub(crate) raw: Vec<u8>,
     /// Its plain text.
@@ -60,7 +60,7 @@ impl Email {
 }
 
 /// Writes the mail. Takes its time: call it where that is allowed.
-pub(crate) fn compose(letter: Email, from: &Mailbox, message_id: &str) -> Result<Composed, ComposeError> {
+pub(crate) fn compose(letter: Email, from: &Mailbox, message_id: &str) -> Result<ComposedEmail, ComposeError> {
     let Email { address, name, language, reply_to, content, attachment, .. } = letter;
     let to = parse(&address).ok_or(ComposeError::Address(address))?;
     let page = translations::page(language, &content);
@@ -90,7 +90,7 @@ pub(crate) fn compose(letter: Email, from: &Mailbox, message_id: &str) -> Result
             message.multipart(MultiPart::mixed().multipart(both).singlepart(part))?
         }
     };
-    Ok(Composed { to, raw: message.formatted(), text })
+    Ok(ComposedEmail { to, raw: message.formatted(), text })
 }
 
 /// By the check that addresses in files must pass, so that whom a debt may be sent to a mail can be sent to.

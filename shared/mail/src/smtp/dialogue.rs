@@ -17,7 +17,7 @@ use super::{
 };
 
 /// How a mail's dialogue ended.
-pub(super) enum Ended {
+pub(super) enum DialogueEnd {
     /// The connection is ready for the next one.
     Kept(Outcome),
     /// It is not.
@@ -41,16 +41,16 @@ pub(super) async fn dialogue(
     from: &Address,
     to: &Address,
     mail: &[u8],
-) -> Ended {
+) -> DialogueEnd {
     let time = server.timeout;
     let Ok(mail) = str::from_utf8(mail) else {
-        return Ended::Kept(Outcome::Refused("the mail is not text".to_owned()));
+        return DialogueEnd::Kept(Outcome::Refused("the mail is not text".to_owned()));
     };
     let mut parameters = Vec::new();
     let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
     if !ascii(to) || !ascii(from) {
         if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-            return Ended::Kept(Outcome::Refused(
+            return DialogueEnd::Kept(Outcome::Refused(
                 "the mail server takes no addresses beyond ASCII (SMTPUTF8)".to_owned(),
             ));
         }
@@ -59,8 +59,8 @@ pub(super) async fn dialogue(
     // What goes wrong here is not the recipient's fault.
     match asked(time, connection.command(Mail::new(Some(from.clone()), parameters))).await {
         Ok(_) => {}
-        Err(Answer::No(421, text) | Answer::None(text)) => return Ended::Stale(text),
-        Err(Answer::No(code, text)) => return Ended::Lost(Outcome::Unreachable(format!("{code} {text}"))),
+        Err(Answer::No(421, text) | Answer::None(text)) => return DialogueEnd::Stale(text),
+        Err(Answer::No(code, text)) => return DialogueEnd::Lost(Outcome::Unreachable(format!("{code} {text}"))),
     }
     for stage in [Stage::Rcpt, Stage::Data, Stage::End] {
         let answer = match stage {
@@ -72,19 +72,19 @@ pub(super) async fn dialogue(
         match answer {
             Ok(_) => {}
             Err(Answer::None(text)) => {
-                return Ended::Lost(Outcome::Unreachable(format!("no answer to {}: {text}", stage.as_str())));
+                return DialogueEnd::Lost(Outcome::Unreachable(format!("no answer to {}: {text}", stage.as_str())));
             }
             Err(Answer::No(code, text)) => {
                 let outcome = verdict(stage, code, &text);
                 return if code != 421 && asked(time, connection.command(Rset)).await.is_ok() {
-                    Ended::Kept(outcome)
+                    DialogueEnd::Kept(outcome)
                 } else {
-                    Ended::Lost(outcome)
+                    DialogueEnd::Lost(outcome)
                 };
             }
         }
     }
-    Ended::Kept(Outcome::Sent)
+    DialogueEnd::Kept(Outcome::Sent)
 }
 
 /// A mail as it goes over the wire, to its closing dot. By one write: lettre's own makes two, and the second one, of five

@@ -139,7 +139,7 @@ const DOMAINS: &[&str] = &[
 ];
 
 /// The words of the name, as [`fold`] writes them, and whether a place stood behind them.
-pub(super) struct Cleaned {
+pub(super) struct CleanName {
     pub(super) words: String,
     /// The same before numbers, places and suffixes went.
     pub(super) named: String,
@@ -155,7 +155,7 @@ pub fn clean(descriptor: &str) -> String {
 }
 
 /// `is_suffix` knows legal suffixes by their folded form.
-pub(super) fn cleaned(descriptor: &str, is_suffix: impl Fn(&str) -> bool) -> Cleaned {
+pub(super) fn cleaned(descriptor: &str, is_suffix: impl Fn(&str) -> bool) -> CleanName {
     let lower = descriptor.trim().to_lowercase();
     let mut rest = lower.as_str();
     loop {
@@ -191,7 +191,7 @@ pub(super) fn cleaned(descriptor: &str, is_suffix: impl Fn(&str) -> bool) -> Cle
     while words.len() > 1 && words.last().is_some_and(|word| is_suffix(word)) {
         words.pop();
     }
-    Cleaned { words: words.join(" "), named, placed }
+    CleanName { words: words.join(" "), named, placed }
 }
 
 fn longest_prefix(rest: &str) -> Option<&str> {

@@ -20,7 +20,7 @@ use super::{
 
 /// A descriptor and its merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Labelled {
+pub struct LabelledDescriptor {
     /// As a statement shows it.
     pub descriptor: String,
     /// The brands that have the name; none: a merchant that the dictionary does not know.
@@ -100,7 +100,7 @@ const SURNAMES: &[&str] = &[
 ];
 
 /// `count` of them; another seed, others.
-pub fn descriptors(dictionary: &'static Dictionary, seed: u64, count: usize) -> Vec<Labelled> {
+pub fn descriptors(dictionary: &'static Dictionary, seed: u64, count: usize) -> Vec<LabelledDescriptor> {
     let mut noise = Noise(Pcg64::new(u128::from(seed), 5));
     let latin = |name: &str| name.is_ascii() && compact(&fold(name)).len() >= 4;
     let known: Vec<(&'static str, &'static str)> = dictionary
@@ -117,15 +117,15 @@ pub fn descriptors(dictionary: &'static Dictionary, seed: u64, count: usize) -> 
         .map(|_| match noise.below(6) {
             0 => {
                 let name = &*dictionary.strangers[noise.below(dictionary.strangers.len())];
-                Labelled { descriptor: noise.disturb(name), merchants: Vec::new() }
+                LabelledDescriptor { descriptor: noise.disturb(name), merchants: Vec::new() }
             }
             1 => {
                 let name = format!("{} {}", noise.pick(SURNAMES), noise.pick(TRADES));
-                Labelled { descriptor: noise.disturb(&name), merchants: Vec::new() }
+                LabelledDescriptor { descriptor: noise.disturb(&name), merchants: Vec::new() }
             }
             _ => {
                 let (name, _) = known[noise.below(known.len())];
-                Labelled { descriptor: noise.disturb(name), merchants: owners[&compact(&fold(name))].clone() }
+                LabelledDescriptor { descriptor: noise.disturb(name), merchants: owners[&compact(&fold(name))].clone() }
             }
         })
         .collect()

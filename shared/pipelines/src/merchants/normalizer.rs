@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     Brand, Category, Dictionary, Rules,
     brands::{Brands, Inside},
-    clean::{Cleaned, cleaned},
+    clean::{CleanName, cleaned},
     exact::{self, Name},
     fold::{compact, fold},
     fuzzy::{self, Fuzzy},
@@ -39,7 +39,7 @@ pub struct Normalizer {
     before: [Memo; SHARDS],
 }
 
-type Best = (u32, f64, Matched);
+type Best = (u32, f64, MatchKind);
 type Memo = RwLock<HashMap<Box<str>, Option<Best>>>;
 
 /// Parts of the memory of descriptors, so that threads rarely wait for each other.
@@ -49,7 +49,7 @@ const REMEMBERED: usize = 2_048;
 
 /// By which way a merchant was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Matched {
+pub enum MatchKind {
     /// A rule of the client's own.
     Rule(Uuid),
     /// The whole is a name or an alias.
@@ -62,11 +62,11 @@ pub enum Matched {
 
 /// A merchant, and how sure that is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Found<'a> {
+pub struct MerchantMatch<'a> {
     /// As it writes itself.
     pub name: &'a str,
     /// How it was found.
-    pub matched: Matched,
+    pub matched: MatchKind,
     /// From [`THRESHOLD`] to 1.
     pub score: f64,
     /// What it sells.
@@ -75,7 +75,7 @@ pub struct Found<'a> {
     pub wikidata: Option<&'a str>,
 }
 
-impl Matched {
+impl MatchKind {
     /// The word in the API and in the database; a client's rule has its id beside it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -114,12 +114,12 @@ impl Normalizer {
     }
 
     /// The merchant that a descriptor names, by the client's rules first; `None`: nobody that is known.
-    pub fn find<'a>(&'a self, descriptor: &str, rules: &'a Rules) -> Option<Found<'a>> {
+    pub fn find<'a>(&'a self, descriptor: &str, rules: &'a Rules) -> Option<MerchantMatch<'a>> {
         Self::by_rule(descriptor, rules).or_else(|| self.best(descriptor).map(|best| self.found(best)))
     }
 
     /// As [`find`](Self::find), which remembers: for files.
-    pub fn find_again<'a>(&'a self, descriptor: &str, rules: &'a Rules) -> Option<Found<'a>> {
+    pub fn find_again<'a>(&'a self, descriptor: &str, rules: &'a Rules) -> Option<MerchantMatch<'a>> {
         if let Some(found) = Self::by_rule(descriptor, rules) {
             return Some(found);
         }
@@ -139,16 +139,16 @@ impl Normalizer {
         best.map(|best| self.found(best))
     }
 
-    fn by_rule<'a>(descriptor: &str, rules: &'a Rules) -> Option<Found<'a>> {
+    fn by_rule<'a>(descriptor: &str, rules: &'a Rules) -> Option<MerchantMatch<'a>> {
         let (id, name) = rules.find(descriptor)?;
-        Some(Found { name, matched: Matched::Rule(id), score: 1.0, category: None, wikidata: None })
+        Some(MerchantMatch { name, matched: MatchKind::Rule(id), score: 1.0, category: None, wikidata: None })
     }
 
     /// The name that the dictionary has for a descriptor.
     fn best(&self, descriptor: &str) -> Option<Best> {
         // Some names are what others have beside their names: `Fitness 19`, `Dash In`, `Apple Pay`.
         let whole = self.exact(&fold(descriptor));
-        let Cleaned { words, named, placed } = cleaned(descriptor, |word| self.suffixes.contains(word));
+        let CleanName { words, named, placed } = cleaned(descriptor, |word| self.suffixes.contains(word));
         let whole = whole.or_else(|| self.exact(&named));
         if (words.is_empty() || is_generic(&words)) && (whole.is_none() || is_generic(&named)) {
             return None;
@@ -159,9 +159,9 @@ impl Normalizer {
         best.filter(|(_, score, _)| *score >= THRESHOLD)
     }
 
-    fn found(&self, (name, score, matched): Best) -> Found<'_> {
+    fn found(&self, (name, score, matched): Best) -> MerchantMatch<'_> {
         let Brand { name, category, wikidata, .. } = &self.dictionary.brands[self.names[name as usize].brand as usize];
-        Found { name, matched, score, category: *category, wikidata: wikidata.as_deref() }
+        MerchantMatch { name, matched, score, category: *category, wikidata: wikidata.as_deref() }
     }
 
     fn exact(&self, words: &str) -> Option<Best> {
@@ -169,7 +169,7 @@ impl Normalizer {
             true => self.whole.get(&*compact(words)),
             false => self.whole.get(words),
         };
-        place.map(|place| (*place, if self.names[*place as usize].own { 1.0 } else { 0.98 }, Matched::Exact))
+        place.map(|place| (*place, if self.names[*place as usize].own { 1.0 } else { 0.98 }, MatchKind::Exact))
     }
 
     /// The only brand whose name goes on where this one was cut off. Acquirers cut after 22 characters or so.
@@ -182,7 +182,7 @@ impl Normalizer {
         let from = self.sorted.partition_point(|place| *name(place).compact < *asked);
         let mut longer = self.sorted[from..].iter().take_while(|place| name(place).compact.starts_with(&asked));
         let first = longer.next()?;
-        longer.all(|place| name(place).brand == name(first).brand).then_some((*first, 0.93, Matched::Exact))
+        longer.all(|place| name(place).brand == name(first).brand).then_some((*first, 0.93, MatchKind::Exact))
     }
 
     /// The name inside that explains most of the words.
@@ -191,7 +191,7 @@ impl Normalizer {
         // `Carrefour Market` is said to be that, though `Carrefour` explains it as well.
         let preferred = |(name, score): &(u32, f64)| score + 0.005 * self.names[*name as usize].compact.len() as f64;
         let best = scored.max_by(|a, b| preferred(a).total_cmp(&preferred(b)))?;
-        Some((best.0, best.1, Matched::Brand))
+        Some((best.0, best.1, MatchKind::Brand))
     }
 
     /// How much of the words a name explains: words before it speak against it, words behind it less, and each the more
@@ -239,7 +239,7 @@ impl Normalizer {
                 best = Some((name, score));
             }
         }
-        best.map(|(name, score)| (name, score * 0.95, Matched::Fuzzy))
+        best.map(|(name, score)| (name, score * 0.95, MatchKind::Fuzzy))
     }
 }
 

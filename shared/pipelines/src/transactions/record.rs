@@ -2,7 +2,7 @@ use crate::{
     Owner, ReasonCode, Rules, Table,
     copy::{Template, push_field, push_null},
     key::key_of_id,
-    merchants::{Matched, Normalizer},
+    merchants::{MatchKind, Normalizer},
     parse::{Fields, Pipeline},
     reject::Fault,
 };
@@ -93,7 +93,7 @@ impl Pipeline for Transactions<'_> {
         push(out, found.map(|found| found.name.as_bytes()));
         push(out, found.map(|found| found.matched.as_str().as_bytes()));
         match found.map(|found| found.matched) {
-            Some(Matched::Rule(id)) => push_field(out, id.as_bytes()),
+            Some(MatchKind::Rule(id)) => push_field(out, id.as_bytes()),
             _ => push_null(out),
         }
         match found {

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use gristmill_pipelines::{
-    Kind, Limits, Owner, Parsed, ReasonCode, Rules,
+    Kind, Limits, Owner, ParsedChunk, ReasonCode, Rules,
     claims::{Grouping, Line, Options, RULES, Switches, check},
 };
 use uuid::Uuid;
@@ -11,14 +11,14 @@ const ROWS: &str = "3/28/18 0:00,D0180,,GRP-1000,3730189502,1497775530,$100.00 ,
                     3/28/18 0:00,D4346,,GRP-1000,3730189502,1497775530,$130.00 ,$65.00 ,$16.25 ,$0.00 \n\
                     3/28/18 0:00,D4211,UR,GRP-1000,3730189502,1497775530,$178.00 ,$178.00 ,$35.60 ,$0.00 \n";
 
-fn parse(records: &str, claims: Options) -> Parsed {
+fn parse(records: &str, claims: Options) -> ParsedChunk {
     let layout = Kind::Claims.read_header(Kind::Claims.samples().header.as_bytes(), &Limits::default()).unwrap();
     let owner = Owner { client_id: 1, upload_id: Uuid::from_u128(7) };
     Kind::Claims.parse(records.as_bytes(), 2, &layout, &owner, &Rules { claims, ..Rules::default() })
 }
 
 /// A column of fixed width of each row: those before it have 4 bytes of length each.
-fn column(parsed: &Parsed, name: &str) -> Vec<Vec<u8>> {
+fn column(parsed: &ParsedChunk, name: &str) -> Vec<Vec<u8>> {
     let place = Kind::Claims.table().columns.iter().position(|column| *column == name).unwrap();
     let rows = parsed.rows.iter().map(|row| {
         let mut tuple = &parsed.tuples[row.start as usize + 2..][..row.len as usize - 2];
@@ -35,7 +35,7 @@ fn column(parsed: &Parsed, name: &str) -> Vec<Vec<u8>> {
     rows.collect()
 }
 
-fn net_fees(parsed: &Parsed) -> Vec<i64> {
+fn net_fees(parsed: &ParsedChunk) -> Vec<i64> {
     column(parsed, "net_fee_minor").iter().map(|field| i64::from_be_bytes(field[..].try_into().unwrap())).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use gristmill_pipelines::{
-    COPY_HEADER, COPY_TRAILER, Kind, Layout, Limits, Owner, Parsed, ReasonCode, Rules, records::Records,
+    COPY_HEADER, COPY_TRAILER, Kind, Layout, Limits, Owner, ParsedChunk, ReasonCode, Rules, records::Records,
 };
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ fn layout(kind: Kind) -> Layout {
     kind.read_header(kind.samples().header.as_bytes(), &Limits::default()).unwrap()
 }
 
-fn parse(kind: Kind, chunk: &[u8], line: u64) -> Parsed {
+fn parse(kind: Kind, chunk: &[u8], line: u64) -> ParsedChunk {
     kind.parse(chunk, line, &layout(kind), &OWNER, &Rules::default())
 }
 

@@ -1,11 +1,11 @@
-use gristmill_pipelines::{Kind, Limits, Owner, Parsed, ReasonCode, Rules};
+use gristmill_pipelines::{Kind, Limits, Owner, ParsedChunk, ReasonCode, Rules};
 use uuid::Uuid;
 
 const OWNER: Owner = Owner { client_id: 1, upload_id: Uuid::nil() };
 
 const HEADER: &[u8] = b"name,governmentId,email,debtAmount,debtDueDate,debtId";
 
-fn parse(records: &str, rules: Rules) -> Parsed {
+fn parse(records: &str, rules: Rules) -> ParsedChunk {
     let layout = Kind::Debts.read_header(HEADER, &Limits::default()).unwrap();
     Kind::Debts.parse(records.as_bytes(), 2, &layout, &OWNER, &rules)
 }
@@ -76,7 +76,7 @@ fn long_fields_are_cut_in_messages() {
 fn empty_lines_and_blank_records_are_skipped_and_counted() {
     let parsed = parse("\n\r\n  \n\n,,,,,\n , \t,\u{a0},,,\n\"\",\" \"\n", Rules::default());
     assert_eq!((parsed.read, parsed.blank, parsed.lines, &parsed.rejects[..]), (0, 4, 7, &[][..]));
-    assert_eq!(parse("", Rules::default()), Parsed::default());
+    assert_eq!(parse("", Rules::default()), ParsedChunk::default());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! what the `csv` crate sees wherever quotes are in their places.
 
 use gristmill_pipelines::{
-    Format, Kind, Limits, LineCount, Oversize, Owner, Parsed, Place, Rules, SplitLimits, generate, places,
+    Format, Kind, Limits, LineCount, Oversize, Owner, ParsedChunk, Place, Rules, SplitLimits, generate, places,
     records::Records,
 };
 use proptest::prelude::*;
@@ -141,12 +141,12 @@ const HEADER: &str = "name,governmentId,email,debtAmount,debtDueDate,debtId";
 const OWNER: Owner = Owner { client_id: 7, upload_id: Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001) };
 
 /// What comes out of a file, as far as it must not depend on how it was cut.
-fn outcome(file: &[u8], limits: SplitLimits, cuts: &[usize]) -> (Vec<Loaded>, Parsed) {
+fn outcome(file: &[u8], limits: SplitLimits, cuts: &[usize]) -> (Vec<Loaded>, ParsedChunk) {
     let (header, chunks) = oracle::sort_out(oracle::split(file, limits, cuts));
     let (raw, _) = header.unwrap();
     let layout = Kind::Debts.read_header(&raw, &Limits::default()).unwrap();
     let mut rows = Vec::new();
-    let mut all = Parsed::default();
+    let mut all = ParsedChunk::default();
     for chunk in chunks {
         let parsed = Kind::Debts.parse(&chunk.data, chunk.first_line, &layout, &OWNER, &Rules::default());
         assert_eq!(parsed.read, (parsed.rows.len() + parsed.rejects.len()) as u64);

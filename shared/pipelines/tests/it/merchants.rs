@@ -1,4 +1,4 @@
-use gristmill_pipelines::merchants::{Dictionary, Matched, Normalizer, Rule, Rules, Test, noise};
+use gristmill_pipelines::merchants::{Dictionary, MatchKind, Normalizer, Rule, Rules, Test, noise};
 use uuid::Uuid;
 
 /// A descriptor and its merchant a line, written by hand after what banks show; nothing behind the bar: nobody that is known.
@@ -48,10 +48,10 @@ fn a_merchant_has_its_category_and_its_item() {
     let normalizer = Normalizer::built_in();
     let rules = Rules::default();
     let found = normalizer.find("Payment Netflix APRIL***", &rules).unwrap();
-    assert_eq!((found.name, found.matched, found.wikidata), ("Netflix", Matched::Exact, Some("Q907311")));
+    assert_eq!((found.name, found.matched, found.wikidata), ("Netflix", MatchKind::Exact, Some("Q907311")));
     assert_eq!(found.category.unwrap().mcc, "4899");
     let almost = normalizer.find("STARBCUKS 00123", &rules).unwrap();
-    assert_eq!((almost.name, almost.matched), ("Starbucks", Matched::Fuzzy));
+    assert_eq!((almost.name, almost.matched), ("Starbucks", MatchKind::Fuzzy));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_clients_rules_win() {
     let rule = Rule::new(Uuid::from_u128(7), Test::Contains, "netflix", "Films of ours").unwrap();
     let rules = Rules::new(vec![rule]);
     let found = Normalizer::built_in().find("Payment Netflix APRIL***", &rules).unwrap();
-    assert_eq!((found.name, found.matched, found.score), ("Films of ours", Matched::Rule(Uuid::from_u128(7)), 1.0));
+    assert_eq!((found.name, found.matched, found.score), ("Films of ours", MatchKind::Rule(Uuid::from_u128(7)), 1.0));
 }
 
 #[test]

@@ -1,9 +1,9 @@
-use gristmill_pipelines::{Kind, Limits, Owner, Parsed, ReasonCode, Rules};
+use gristmill_pipelines::{Kind, Limits, Owner, ParsedChunk, ReasonCode, Rules};
 use uuid::Uuid;
 
 const OWNER: Owner = Owner { client_id: 7, upload_id: Uuid::from_u128(1) };
 
-fn parse(header: &str, records: &str) -> Parsed {
+fn parse(header: &str, records: &str) -> ParsedChunk {
     let layout = Kind::Messages.read_header(header.as_bytes(), &Limits::default()).unwrap();
     Kind::Messages.parse(records.as_bytes(), 1, &layout, &OWNER, &Rules::default())
 }

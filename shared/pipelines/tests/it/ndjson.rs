@@ -1,7 +1,7 @@
 //! Lines of JSON, cut anywhere, into chunks of any size, of any kind: always what `serde_json` says of each line.
 
 use gristmill_pipelines::{
-    Format, Kind, Limits, Oversize, Owner, Parsed, Place, ReasonCode, Rules, SplitLimits, places,
+    Format, Kind, Limits, Oversize, Owner, ParsedChunk, Place, ReasonCode, Rules, SplitLimits, places,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -91,7 +91,7 @@ fn expected(kind: Kind, line: &[u8]) -> Result<Vec<Option<String>>, ReasonCode> 
 }
 
 /// The same record as CSV, where that can say it.
-fn as_csv(kind: Kind, fields: &[Option<String>], line: u64) -> Parsed {
+fn as_csv(kind: Kind, fields: &[Option<String>], line: u64) -> ParsedChunk {
     let header = kind.columns().join(",");
     let layout = kind.read_header(header.as_bytes(), &Limits::default()).unwrap();
     let quoted = |field: &Option<String>| format!("\"{}\"", field.as_deref().unwrap_or_default().replace('"', "\"\""));

@@ -98,11 +98,11 @@ pub(super) fn make_private(folder: &Path) -> Result<(), EngineError> {
 }
 
 /// The right to a data folder: no other process has it, until this is dropped or the process ends.
-pub struct Hold {
+pub struct DirLock {
     _file: File,
 }
 
-impl Hold {
+impl DirLock {
     /// Takes the folder, and makes it when it is not there.
     pub fn of(folder: &Path) -> Result<Self, EngineError> {
         make_private(folder)?;

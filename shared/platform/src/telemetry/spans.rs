@@ -38,7 +38,7 @@ where
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
         .build()?;
     let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
-    let exporter = Named { exporter, failing: AtomicBool::new(false) };
+    let exporter = NamedSpans { exporter, failing: AtomicBool::new(false) };
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
     let tracer = PROVIDER.get_or_init(|| provider).tracer("gristmill");
     let layer = tracing_opentelemetry::layer()
@@ -65,12 +65,12 @@ pub async fn finish() {
 /// Spans by the names and kinds that tools for traces expect. They are given here, not where the spans are made, so that
 /// log lines do not carry them.
 #[derive(Debug)]
-struct Named {
+struct NamedSpans {
     exporter: SpanExporter,
     failing: AtomicBool,
 }
 
-impl Export for Named {
+impl Export for NamedSpans {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         batch.iter_mut().for_each(name);
         let (spans, result) = (batch.len(), self.exporter.export(batch).await);

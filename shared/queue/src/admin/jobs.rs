@@ -6,8 +6,8 @@ mod filter;
 mod view;
 mod walk;
 
-pub use actions::{Acted, ActionPlace, JobAction, NoActionPlace};
-pub use bulk_action::Acting;
+pub use actions::{ActionPlace, ActionProgress, JobAction, NoActionPlace};
+pub use bulk_action::BulkAction;
 pub use filter::JobFilter;
 pub use view::{AttemptView, JobCount, JobDetail, JobPage, JobView};
 

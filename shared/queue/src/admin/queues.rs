@@ -4,7 +4,7 @@ mod broker_sync;
 mod steer;
 mod view;
 
-pub use steer::{QueueAction, Steered};
+pub use steer::{QueueAction, QueueChange};
 pub use view::{LimitsError, QueueView};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,16 +131,16 @@ impl Queues {
         conn: &mut PgConnection,
         name: &str,
         action: QueueAction,
-    ) -> Result<Steered, QueueError> {
+    ) -> Result<QueueChange, QueueError> {
         // Before the row is written, and so locked: the broker may take its time to say what runs.
         let mut view = self.get_in(conn, name).await?;
         let row: QueueRow = sqlx::query_as(action.sql()).bind(name).fetch_one(conn).await?;
         view.is_said(&row);
-        Ok(Steered { view, row })
+        Ok(QueueChange { view, row })
     }
 
     /// Tells the broker what was committed. What this fails to tell is told by the sweep, within a second.
-    pub async fn tell(&self, steered: &Steered) {
+    pub async fn tell(&self, steered: &QueueChange) {
         self.queue.sync_soon(&steered.row).await;
     }
 

@@ -9,7 +9,7 @@ use crate::QueueError;
 
 /// A group whose counters do not say what its members say.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Miscounted {
+pub struct GroupMismatch {
     /// The group.
     pub id: Uuid,
     /// Members counted by the group, and members there are.
@@ -24,7 +24,7 @@ pub struct Miscounted {
 
 /// Open groups older than `age` whose counters are wrong, or that should have closed. A nested group is a member. Of a
 /// group that was open before, members may be pruned: there only the unfinished ones must agree.
-pub(crate) async fn miscounted(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<Miscounted>, QueueError> {
+pub(crate) async fn miscounted(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<GroupMismatch>, QueueError> {
     Ok(sqlx::query_as(
         "select * from (
             select g.id, g.total, j.members + n.members as members, g.completed + g.failed + g.cancelled as counted,

@@ -9,14 +9,14 @@ use super::group_completion::{self, Counts};
 use crate::{Enqueued, QueueError};
 
 /// A job that may be running.
-pub(crate) type Requested = (Uuid, String);
+pub(crate) type CancelRequest = (Uuid, String);
 
 /// Cancels those that wait for their time or for a decision, and writes down the wish for the others.
 /// Needs a transaction. Returns how many are cancelled, those that may run (with their queue), and joins that became due.
 pub(crate) async fn request(
     conn: &mut PgConnection,
     ids: &[Uuid],
-) -> Result<(u64, Vec<Requested>, Enqueued), QueueError> {
+) -> Result<(u64, Vec<CancelRequest>, Enqueued), QueueError> {
     let rows: Vec<(Uuid, String, String, Option<Uuid>)> = sqlx::query_as(
         "with held as (
             select id from jobs where id = any($1) and state in ('available', 'scheduled', 'parked') order by id for update
@@ -46,7 +46,7 @@ pub(crate) async fn request(
 }
 
 /// Jobs that were to be cancelled `age` ago and are still there: who runs them will see it, who does not must be asked.
-pub(crate) async fn overdue(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<Requested>, sqlx::Error> {
+pub(crate) async fn overdue(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<CancelRequest>, sqlx::Error> {
     sqlx::query_as(
         "select id, queue from jobs
          where state = 'available' and cancel_requested_at < now() - $1 * interval '1 millisecond' order by id limit $2",

@@ -5,12 +5,12 @@ use std::time::Instant;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::group_completion::{self, Counts, Ended, joins_of_ended};
+use super::group_completion::{self, Counts, JoinRow, joins_of_ended};
 use crate::{Enqueued, QueueError};
 
 /// A job whose body succeeded.
 #[derive(Debug, Clone)]
-pub(crate) struct Finished {
+pub(crate) struct FinishedJob {
     pub(crate) id: Uuid,
     /// When its body began, if it is known.
     pub(crate) started: Option<Instant>,
@@ -56,13 +56,13 @@ const COMPLETE: &str = concat!(
 pub(crate) async fn complete(
     conn: &mut PgConnection,
     worker: Option<&str>,
-    jobs: &[Finished],
+    jobs: &[FinishedJob],
 ) -> Result<(Vec<Uuid>, Enqueued), QueueError> {
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
     if jobs.iter().any(|job| job.nested) {
         lock_roots(conn, &ids).await?;
     }
-    let rows: Vec<Ended> = sqlx::query_as(COMPLETE)
+    let rows: Vec<JoinRow> = sqlx::query_as(COMPLETE)
         .bind(&ids)
         .bind(group_completion::fresh_ids(ids.len()))
         .bind(worker)

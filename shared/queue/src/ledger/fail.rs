@@ -77,7 +77,7 @@ pub(crate) struct Run {
 
 /// What became of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum SettledState {
     Scheduled,
     Parked,
     Dead,
@@ -94,7 +94,7 @@ pub(crate) async fn settle(
     conn: &mut PgConnection,
     reader: &str,
     verdicts: &[Settle],
-) -> Result<(Vec<(Uuid, Settled)>, Enqueued), QueueError> {
+) -> Result<(Vec<(Uuid, SettledState)>, Enqueued), QueueError> {
     fn column<'a, T>(verdicts: &'a [Settle], value: impl Fn(&'a Settle) -> T) -> Vec<T> {
         verdicts.iter().map(value).collect()
     }
@@ -117,15 +117,15 @@ pub(crate) async fn settle(
     let mut counts = Counts::default();
     for (id, state, group) in rows {
         let outcome = match state.as_str() {
-            "dead" => Settled::Dead,
-            "cancelled" => Settled::Cancelled,
-            "parked" => Settled::Parked,
-            _ => Settled::Scheduled,
+            "dead" => SettledState::Dead,
+            "cancelled" => SettledState::Cancelled,
+            "parked" => SettledState::Parked,
+            _ => SettledState::Scheduled,
         };
         settled.push((id, outcome));
         match (group, outcome) {
-            (Some(group), Settled::Scheduled | Settled::Parked) => waiting.push((id, group)),
-            (Some(group), Settled::Dead | Settled::Cancelled) => counts.add(group, &state, 1),
+            (Some(group), SettledState::Scheduled | SettledState::Parked) => waiting.push((id, group)),
+            (Some(group), SettledState::Dead | SettledState::Cancelled) => counts.add(group, &state, 1),
             (None, _) => {}
         }
     }
@@ -161,7 +161,7 @@ async fn cancel_waiting_of_stopped(
     conn: &mut PgConnection,
     waiting: &[(Uuid, Uuid)],
     counts: &mut Counts,
-    settled: &mut [(Uuid, Settled)],
+    settled: &mut [(Uuid, SettledState)],
 ) -> Result<(), QueueError> {
     if waiting.is_empty() {
         return Ok(());
@@ -188,7 +188,7 @@ async fn cancel_waiting_of_stopped(
     }
     for (id, outcome) in settled.iter_mut() {
         if ids.contains(id) {
-            *outcome = Settled::Cancelled;
+            *outcome = SettledState::Cancelled;
         }
     }
     Ok(())

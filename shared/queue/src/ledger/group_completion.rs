@@ -52,13 +52,13 @@ const CLOSE: &str = concat!(
 
 /// A row of `joins_of_ended`.
 #[derive(sqlx::FromRow)]
-pub(super) struct Ended {
+pub(super) struct JoinRow {
     pub(super) kind: String,
     #[sqlx(flatten)]
     pub(super) job: JobRow,
 }
 
-impl Ended {
+impl JoinRow {
     pub(super) fn take(self, joins: &mut Enqueued, parents: &mut Counts) {
         if self.kind == "join" {
             joins.ids.push(self.job.id);
@@ -149,7 +149,7 @@ pub(super) async fn lock(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(),
 
 /// Closes those that are sealed and whose members have all ended. Returns their joins, and what their parents must count.
 async fn close(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(Enqueued, Counts), QueueError> {
-    let rows: Vec<Ended> = sqlx::query_as(CLOSE).bind(groups).bind(fresh_ids(groups.len())).fetch_all(conn).await?;
+    let rows: Vec<JoinRow> = sqlx::query_as(CLOSE).bind(groups).bind(fresh_ids(groups.len())).fetch_all(conn).await?;
     let (mut joins, mut parents) = (Enqueued::default(), Counts::default());
     for row in rows {
         row.take(&mut joins, &mut parents);

@@ -8,7 +8,7 @@ use crate::QueueError;
 
 /// How much [`crate::Queue::prune`] removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pruned {
+pub struct PruneReport {
     /// Finished jobs.
     pub jobs: u64,
     /// Closed groups.
@@ -20,9 +20,9 @@ pub struct Pruned {
 /// Removes jobs and groups that finished at least `age` ago, in slices of `slice` rows. Members go with their group;
 /// dead jobs stay, and keep their group: see [`prune_dead`]. A nested group goes with the outermost. Ticks
 /// go too, but for each schedule's last one and its last one that became a job.
-pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<Pruned, QueueError> {
+pub(crate) async fn prune(pool: &PgPool, age: Duration, slice: i64) -> Result<PruneReport, QueueError> {
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 2);
-    let mut pruned = Pruned::default();
+    let mut pruned = PruneReport::default();
     pruned.jobs += in_slices(
         pool,
         "delete from jobs where id = any(array(

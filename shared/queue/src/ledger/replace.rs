@@ -9,7 +9,7 @@ use crate::{
 
 /// What the new jobs take over from the old one.
 #[derive(FromRow)]
-struct Inherited {
+struct Inheritance {
     group_id: Option<GroupId>,
     client_id: Option<i32>,
     fair_key: Option<String>,
@@ -24,13 +24,13 @@ pub(crate) async fn replace<J: Job>(
     jobs: &[J],
     payload_limit: usize,
 ) -> Result<Option<Enqueued>, QueueError> {
-    let inherited: Option<Inherited> = sqlx::query_as(
+    let inherited: Option<Inheritance> = sqlx::query_as(
         "select group_id, client_id, fair_key, trace_parent from jobs where id = $1 and state = 'available' for update",
     )
     .bind(claim.id)
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(Inherited { group_id: group, client_id, fair_key, trace_parent }) = inherited else { return Ok(None) };
+    let Some(Inheritance { group_id: group, client_id, fair_key, trace_parent }) = inherited else { return Ok(None) };
     let trace_parents = vec![trace_parent; jobs.len()];
     let options = Options { group, client_id, fair_key, trace_parents, ..Options::default() };
     let finished = claim.finished();

@@ -9,7 +9,7 @@ use crate::{Enqueued, GroupId, QueueError};
 
 /// A group that takes members and in which nothing happens.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
-pub struct Unsealed {
+pub struct UnsealedGroup {
     /// The group.
     pub id: GroupId,
     /// For people.
@@ -43,7 +43,7 @@ macro_rules! quiet {
 }
 
 /// Those in which nothing has happened for `age`, the oldest first.
-pub(crate) async fn find(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<Unsealed>, QueueError> {
+pub(crate) async fn find(pool: &PgPool, age: Duration, limit: i64) -> Result<Vec<UnsealedGroup>, QueueError> {
     Ok(sqlx::query_as(quiet!("true order by g.id limit $2")).bind(millis(age)).bind(limit).fetch_all(pool).await?)
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn end(
     age: Duration,
 ) -> Result<Option<Enqueued>, QueueError> {
     group_completion::lock(conn, &[group.0]).await?;
-    let quiet: Option<Unsealed> =
+    let quiet: Option<UnsealedGroup> =
         sqlx::query_as(quiet!("g.id = $2")).bind(millis(age)).bind(group.0).fetch_optional(&mut *conn).await?;
     if quiet.is_none() {
         return Ok(None);

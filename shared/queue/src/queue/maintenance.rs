@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::{Enqueued, GroupId, Queue, QueueError};
 use crate::{
-    Depth, Miscounted, Pruned,
+    Depth, GroupMismatch, PruneReport,
     ledger::{
         audit, prune, relay, stats,
-        unsealed::{self, Unsealed},
+        unsealed::{self, UnsealedGroup},
     },
 };
 
@@ -50,7 +50,7 @@ impl Queue {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn miscounted_groups(&self, age: Duration) -> Result<Vec<Miscounted>, QueueError> {
+    pub async fn miscounted_groups(&self, age: Duration) -> Result<Vec<GroupMismatch>, QueueError> {
         audit::miscounted(self.pool(), age, 100).await
     }
 
@@ -59,7 +59,7 @@ impl Queue {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn unsealed_groups(&self, age: Duration) -> Result<Vec<Unsealed>, QueueError> {
+    pub async fn unsealed_groups(&self, age: Duration) -> Result<Vec<UnsealedGroup>, QueueError> {
         unsealed::find(self.pool(), age, 100).await
     }
 
@@ -102,7 +102,7 @@ impl Queue {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn prune(&self, age: Duration) -> Result<Pruned, QueueError> {
+    pub async fn prune(&self, age: Duration) -> Result<PruneReport, QueueError> {
         prune::prune(self.pool(), age, 2_000).await
     }
 

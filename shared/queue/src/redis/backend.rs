@@ -28,13 +28,13 @@ use super::{
     acks::{AckMessage, AckSender},
     fetch::Fetcher,
     heartbeat::HeartbeatSender,
-    held_leases::{Fetched, FetchedJobs, HeldLeases, release_unstarted},
+    held_leases::{ClaimedJob, FetchedJobs, HeldLeases, release_unstarted},
     isolation::Isolation,
     lease_keeper::LeaseKeeper,
     occupancy::Occupancy,
     reaper::Reaper,
     renewer::Renewer,
-    sink::Outgoing,
+    sink::PushBuffer,
 };
 
 /// How one worker uses one queue.
@@ -108,7 +108,7 @@ pub struct FairKey(pub String);
 pub struct RedisBackend<Args, C = JsonCodec<Vec<u8>>> {
     pub(super) broker: Broker,
     pub(super) connections: Connections,
-    pub(super) outgoing: Outgoing,
+    pub(super) outgoing: PushBuffer,
     settings: Settings,
     codec: C,
     dead_letters: Arc<dyn DeadLetterSink>,
@@ -155,7 +155,7 @@ impl<Args, C> RedisBackend<Args, C> {
             connections: connections.clone(),
             settings,
             codec,
-            outgoing: Outgoing::default(),
+            outgoing: PushBuffer::default(),
             fetched: FetchedJobs::default(),
             held: None,
             lease_check: None,
@@ -207,7 +207,7 @@ impl<Args, C> Backend for RedisBackend<Args, C> {
         let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(receiver) = fetched.as_mut() else { return Poll::Pending };
         match receiver.poll_recv(cx) {
-            Poll::Ready(Some(Fetched { lease, lost, name })) => {
+            Poll::Ready(Some(ClaimedJob { lease, lost, name })) => {
                 let task = TaskBuilder::new(lease.payload)
                     .task_id(TaskId::from_string(lease.id))
                     .attempt(usize::try_from(lease.number - 1).unwrap_or(usize::MAX))
@@ -258,7 +258,7 @@ where
         &self,
         held: &Arc<HeldLeases>,
         replies: mpsc::UnboundedReceiver<AckMessage>,
-        out: mpsc::UnboundedSender<Fetched>,
+        out: mpsc::UnboundedSender<ClaimedJob>,
     ) -> std::io::Result<()> {
         let Settings { lease, ref worker_state, ref queue, .. } = self.settings;
         let thread = self.connections.thread(&self.settings.namespace)?;

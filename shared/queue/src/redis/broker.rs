@@ -14,7 +14,7 @@ pub(super) use leases::{ClaimResult, LeaseRelease, REAP_BATCH_SIZE, ReapResult, 
 pub use limits::Limits;
 pub use load::Load;
 pub(crate) use places::Place;
-pub use push::Incoming;
+pub use push::BrokerJob;
 pub(crate) use push::Window;
 
 use std::{sync::LazyLock, time::Duration};

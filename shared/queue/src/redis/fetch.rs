@@ -13,7 +13,7 @@ use super::{
     broker::{ClaimResult, Throttle},
     connection::ReconnectingConnection,
     connections::LeaseThread,
-    held_leases::{Fetched, HeldLeases},
+    held_leases::{ClaimedJob, HeldLeases},
     occupancy::Occupancy,
     wakes::MAX_WAIT,
     worker_state::QueueVitals,
@@ -31,7 +31,7 @@ pub(super) struct Fetcher {
     pub(super) held: Arc<HeldLeases>,
     pub(super) occupancy: Occupancy,
     pub(super) stop: CancellationToken,
-    pub(super) out: mpsc::UnboundedSender<Fetched>,
+    pub(super) out: mpsc::UnboundedSender<ClaimedJob>,
     pub(super) decode_check: Box<DecodeCheck>,
     pub(super) dead_letters: Arc<dyn DeadLetterSink>,
 }
@@ -126,7 +126,7 @@ impl Fetcher {
                 tokio::spawn(store_dead_letter(held, dead_letters, job, lease.number));
                 continue;
             }
-            if let Err(unsent) = self.out.send(Fetched { lease, lost, name }) {
+            if let Err(unsent) = self.out.send(ClaimedJob { lease, lost, name }) {
                 let Lease { id, number, .. } = unsent.0.lease;
                 self.held.finish(AckReply { id, number, outcome: AckOutcome::Requeue(Duration::ZERO) });
                 return false;

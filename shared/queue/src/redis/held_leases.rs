@@ -164,21 +164,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A claimed job on its way to the service.
-pub(super) struct Fetched {
+pub(super) struct ClaimedJob {
     pub(super) lease: Lease,
     pub(super) lost: CancellationToken,
     pub(super) name: RunningName,
 }
 
 /// The receiving end of the claimed jobs, shared with the task that releases what was not started when the worker stops.
-pub(super) type FetchedJobs = Arc<Mutex<Option<mpsc::UnboundedReceiver<Fetched>>>>;
+pub(super) type FetchedJobs = Arc<Mutex<Option<mpsc::UnboundedReceiver<ClaimedJob>>>>;
 
 /// Releases the jobs that were claimed and not started.
 pub(super) fn release_unstarted(fetched: &FetchedJobs, held: &HeldLeases) {
     let mut fetched = lock(fetched);
     let Some(receiver) = fetched.as_mut() else { return };
     receiver.close();
-    while let Ok(Fetched { lease, .. }) = receiver.try_recv() {
+    while let Ok(ClaimedJob { lease, .. }) = receiver.try_recv() {
         held.finish(AckReply { id: lease.id, number: lease.number, outcome: AckOutcome::Requeue(Duration::ZERO) });
     }
 }

@@ -11,24 +11,24 @@ use apalis_core::task::Task;
 use futures::{Sink, future::BoxFuture};
 use uuid::Uuid;
 
-use super::{Broker, FairKey, RedisBackend, broker::Incoming, connection::ReconnectingConnection};
+use super::{Broker, FairKey, RedisBackend, broker::BrokerJob, connection::ReconnectingConnection};
 
 /// What waits to be flushed, and the flush that is under way.
 #[derive(Default)]
-pub(super) struct Outgoing {
-    waiting: Vec<Waiting>,
+pub(super) struct PushBuffer {
+    waiting: Vec<PendingPush>,
     // Only for `Sync`: nobody ever waits for this lock.
     flush: Mutex<Option<BoxFuture<'static, RedisResult<()>>>>,
 }
 
-struct Waiting {
+struct PendingPush {
     id: String,
     priority: u8,
     key: String,
     payload: Vec<u8>,
 }
 
-impl Outgoing {
+impl PushBuffer {
     fn poll_flush(
         &mut self,
         broker: &Broker,
@@ -48,8 +48,10 @@ impl Outgoing {
             let (broker, mut conn, jobs) = (broker.clone(), connection.conn(), std::mem::take(&mut self.waiting));
             *flush = Some(Box::pin(async move {
                 for same in jobs.chunk_by(|a, b| a.priority == b.priority) {
-                    let slice: Vec<_> =
-                        same.iter().map(|job| Incoming { id: &job.id, key: &job.key, payload: &job.payload }).collect();
+                    let slice: Vec<_> = same
+                        .iter()
+                        .map(|job| BrokerJob { id: &job.id, key: &job.key, payload: &job.payload })
+                        .collect();
                     broker.push_fairly(&mut conn, same[0].priority, &slice).await?;
                 }
                 Ok(())
@@ -71,7 +73,7 @@ impl<Args, C> Sink<Task<Vec<u8>>> for RedisBackend<Args, C> {
         let id = task.task_id().map_or_else(|| Uuid::now_v7().to_string(), ToString::to_string);
         let priority = task.priority().and_then(|priority| u8::try_from(priority).ok()).unwrap_or(4).min(9);
         let key = task.data().get::<FairKey>().cloned().unwrap_or_default().0;
-        self.get_mut().outgoing.waiting.push(Waiting { id, priority, key, payload: task.args });
+        self.get_mut().outgoing.waiting.push(PendingPush { id, priority, key, payload: task.args });
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::{
     envelope::{Envelope, now_millis},
     ledger::fail::{Outcome, Verdict},
     trace,
-    worker::Registered,
+    worker::RegisteredJob,
 };
 
 /// How a body ended.
@@ -29,7 +29,7 @@ const CANCEL_GRACE: Duration = Duration::from_secs(5);
 impl Runner {
     pub(super) async fn attempt(
         &self,
-        body: &Registered,
+        body: &RegisteredJob,
         context: Context,
         queue: &str,
         envelope: &Envelope<'_>,

@@ -13,7 +13,7 @@ use crate::{
     envelope::Envelope,
     job::chain,
     redis::{KnownJob, Release},
-    worker::Registered,
+    worker::RegisteredJob,
 };
 
 mod others;
@@ -28,10 +28,10 @@ const LIST_SETTLE_TIME: Duration = Duration::from_secs(5);
 
 impl Runner {
     /// The body of this job, or why this worker cannot read it.
-    pub(super) fn body(&self, job: &Envelope<'_>) -> Result<&Registered, String> {
+    pub(super) fn body(&self, job: &Envelope<'_>) -> Result<&RegisteredJob, String> {
         match self.bodies.get(&*job.name) {
             Some(body) if job.version <= body.version => Ok(body),
-            Some(Registered { version, .. }) => Err(format!(
+            Some(RegisteredJob { version, .. }) => Err(format!(
                 "the payload does not decode: it is of version {}, this binary knows {version}",
                 job.version
             )),
@@ -135,7 +135,7 @@ fn reads(worker: &WorkerView, queue: &str, name: &str, version: u16) -> bool {
 }
 
 /// The jobs of these bodies, by name.
-pub(crate) fn jobs(bodies: &HashMap<&'static str, Registered>) -> Vec<KnownJob> {
+pub(crate) fn jobs(bodies: &HashMap<&'static str, RegisteredJob>) -> Vec<KnownJob> {
     let mut jobs: Vec<_> =
         bodies.iter().map(|(name, body)| KnownJob { name: (*name).into(), version: body.version }).collect();
     jobs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -144,7 +144,7 @@ pub(crate) fn jobs(bodies: &HashMap<&'static str, Registered>) -> Vec<KnownJob> 
 
 /// The reader that parks a job (`jobs.parked_by`): a binary's version, and the jobs that it knows. A reader with the same of
 /// both would park the job again. The digits are an FNV-1a hash, which is the same in every build.
-pub(crate) fn reader(version: &str, bodies: &HashMap<&'static str, Registered>) -> String {
+pub(crate) fn reader(version: &str, bodies: &HashMap<&'static str, RegisteredJob>) -> String {
     let known = jobs(bodies).into_iter().flat_map(|job| format!("{}@{} ", job.name, job.version).into_bytes());
     let hash = known
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));

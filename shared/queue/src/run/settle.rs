@@ -15,12 +15,12 @@ use crate::{
     batch::Batcher,
     cancellation::CancellationWatch,
     ledger::{
-        complete::{self, Finished},
-        fail::{self, Outcome, Run, Settle, Settled, Verdict},
+        complete::{self, FinishedJob},
+        fail::{self, Outcome, Run, Settle, SettledState, Verdict},
         fence::{self, JobStatus},
     },
     redis::{Release, WorkerState},
-    worker::Registered,
+    worker::RegisteredJob,
 };
 
 const BATCH_SIZE: usize = 500;
@@ -28,8 +28,8 @@ const BATCH_SIZE: usize = 500;
 impl Runner {
     pub(crate) fn new(
         queue: Queue,
-        bodies: Arc<HashMap<&'static str, Registered>>,
-        lost: Arc<HashMap<&'static str, Registered>>,
+        bodies: Arc<HashMap<&'static str, RegisteredJob>>,
+        lost: Arc<HashMap<&'static str, RegisteredJob>>,
         worker: Arc<str>,
         worker_state: WorkerState,
         give_up: CancellationToken,
@@ -43,7 +43,7 @@ impl Runner {
             }
         });
         let (ledger, name) = (queue.clone(), Arc::clone(&worker));
-        let completions = Batcher::new("complete", BATCH_SIZE, move |mut jobs: Vec<Finished>| {
+        let completions = Batcher::new("complete", BATCH_SIZE, move |mut jobs: Vec<FinishedJob>| {
             let (queue, name) = (ledger.clone(), Arc::clone(&name));
             async move {
                 let order: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
@@ -74,7 +74,7 @@ impl Runner {
                 if !joins.is_empty() {
                     tokio::spawn(async move { queue.push(joins).await });
                 }
-                let settled: HashMap<Uuid, Settled> = settled.into_iter().collect();
+                let settled: HashMap<Uuid, SettledState> = settled.into_iter().collect();
                 Ok(verdicts.iter().map(|settle| settled.get(&settle.id).copied()).collect())
             }
         });
@@ -121,10 +121,10 @@ impl Runner {
             queue,
             name,
             match settled {
-                Some(Settled::Dead) => "dead",
-                Some(Settled::Cancelled) => "cancelled",
-                Some(Settled::Parked) => Outcome::Parked.into(),
-                Some(Settled::Scheduled) => outcome.into(),
+                Some(SettledState::Dead) => "dead",
+                Some(SettledState::Cancelled) => "cancelled",
+                Some(SettledState::Parked) => Outcome::Parked.into(),
+                Some(SettledState::Scheduled) => outcome.into(),
                 None => "already_done",
             },
         );

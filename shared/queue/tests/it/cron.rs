@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use gristmill_queue::{CatchUp, Cause, Cron, Fired, JobSpec, NewSchedule, TickView};
+use gristmill_queue::{CatchUp, Cause, Cron, JobSpec, NewSchedule, TickCounts, TickView};
 use jiff::ToSpan as _;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -35,7 +35,7 @@ impl Bench {
         .unwrap();
     }
 
-    pub(crate) async fn fire(&self) -> Fired {
+    pub(crate) async fn fire(&self) -> TickCounts {
         Cron::new(&self.queue).fire().await.unwrap()
     }
 
@@ -122,7 +122,7 @@ async fn a_gap_is_dealt_with_once_and_as_the_schedule_says() {
     for (name, catch_up) in [("skip", CatchUp::Skip), ("latest", CatchUp::Latest), ("all", CatchUp::All)] {
         bench.put(&NewSchedule { catch_up, ..every(name, "@monthly") }).await;
     }
-    assert_eq!(bench.fire().await, Fired::default());
+    assert_eq!(bench.fire().await, TickCounts::default());
     bench.asleep_for("18 months").await;
     // Five schedulers wake up at once.
     let fired = futures::future::join_all((0..5).map(|_| bench.fire())).await;
@@ -137,7 +137,7 @@ async fn a_gap_is_dealt_with_once_and_as_the_schedule_says() {
     assert_eq!(fired.iter().map(|fired| fired.fired).sum::<u64>() as i64, jobs(&bench).await);
     // Looked at again from before the gap, as after a restored backup of the schedules: the ticks are there.
     bench.asleep_for("18 months").await;
-    assert_eq!(bench.fire().await, Fired::default());
+    assert_eq!(bench.fire().await, TickCounts::default());
     assert_eq!(bench.queue.schedules().get("latest").await.unwrap().missed, 17);
     assert_eq!(bench.queue.schedules().get("latest").await.unwrap().last.unwrap(), latest[17]);
 }

@@ -2,7 +2,7 @@
 
 use gristmill_queue::{
     Context, GroupPolicy, Job, JobError, JobFilter, NewGroup, Options, Worker,
-    redis::{Broker, Incoming},
+    redis::{Broker, BrokerJob},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -142,7 +142,8 @@ async fn what_the_ledger_never_had_is_left_alone() {
     let bench = bench().await;
     let (mail, mut redis) = (Broker::new(&bench.stack.namespace, "mail"), bench.redis().await);
     let foreign = [Uuid::now_v7().to_string(), "not-a-uuid".to_owned()];
-    let jobs: Vec<_> = foreign.iter().map(|id| Incoming { id, key: "", payload: br#"{"to":"a@b.example"}"# }).collect();
+    let jobs: Vec<_> =
+        foreign.iter().map(|id| BrokerJob { id, key: "", payload: br#"{"to":"a@b.example"}"# }).collect();
     mail.push_fairly(&mut redis, 5, &jobs).await.unwrap();
     let ids = bench.enqueue(&Effect::many(100), &Options::default()).await;
     bench.queue.cancel_jobs(&ids).await.unwrap();

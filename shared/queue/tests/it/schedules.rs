@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gristmill_queue::{Cause, CronError, Fired, JobSpec, NewSchedule, ScheduleError};
+use gristmill_queue::{Cause, CronError, JobSpec, NewSchedule, ScheduleError, TickCounts};
 
 use crate::{
     cron::{every, jobs, schedule, with},
@@ -49,7 +49,7 @@ async fn putting_it_again_keeps_what_it_owes_and_its_pause() {
     // Another expression owes nothing of the past.
     bench.asleep_for("366 days").await;
     bench.put(&every("yearly", "0 0 2 1 *")).await;
-    assert_eq!(bench.fire().await, Fired::default());
+    assert_eq!(bench.fire().await, TickCounts::default());
     schedules.pause("yearly").await.unwrap();
     let view = schedules.put(&yearly).await.unwrap();
     assert!(view.paused);

@@ -6,7 +6,7 @@
 use gristmill_queue::GroupId;
 use uuid::Uuid;
 
-use super::{NewUpload, ReceiveError, UploadService, ledger_writer::Stored, retry::retry_through_outage};
+use super::{NewUpload, ReceiveError, UploadService, ledger_writer::StoredChunk, retry::retry_through_outage};
 use crate::{Upload, objects, read};
 
 /// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an upload
@@ -26,7 +26,7 @@ pub(super) struct PossibleCopy {
     header: Vec<u8>,
     group: GroupId,
     suspicion: Suspicion,
-    held: Vec<Stored>,
+    held: Vec<StoredChunk>,
 }
 
 enum Suspicion {
@@ -55,7 +55,7 @@ impl PossibleCopy {
     }
 
     /// What was held back.
-    pub(super) fn release(&mut self) -> Vec<Stored> {
+    pub(super) fn release(&mut self) -> Vec<StoredChunk> {
         std::mem::take(&mut self.held)
     }
 
@@ -64,7 +64,7 @@ impl PossibleCopy {
     pub(super) async fn holds(
         &mut self,
         service: &UploadService,
-        batch: &mut Vec<Stored>,
+        batch: &mut Vec<StoredChunk>,
     ) -> Result<bool, ReceiveError> {
         if let (Suspicion::Open, Some(first)) = (&self.suspicion, batch.first()) {
             let sha256 = &first.sha256;

@@ -5,7 +5,7 @@ use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{NewUpload, ReceiveError, Received, UploadService};
+use super::{NewUpload, ReceiveError, ReceiveOutcome, UploadService};
 use crate::{State, Upload, read};
 
 /// A request with the same idempotency key, and the upload that it was answered with.
@@ -67,7 +67,7 @@ impl UploadService {
         new: &NewUpload,
         earlier: PriorUpload,
         mut body: S,
-    ) -> Result<Received, ReceiveError>
+    ) -> Result<ReceiveOutcome, ReceiveError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::error::Error + Send + Sync + 'static,
@@ -94,6 +94,6 @@ impl UploadService {
         if first.sha256.as_ref().is_some_and(|known| *known != sha256) {
             return Err(ReceiveError::KeyReused);
         }
-        Ok(if row.made { Received::Replayed(first) } else { Received::Same(first) })
+        Ok(if row.made { ReceiveOutcome::Replayed(first) } else { ReceiveOutcome::Same(first) })
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Cut {
 }
 
 /// A chunk whose object is written.
-pub(super) struct Stored {
+pub(super) struct StoredChunk {
     pub(super) no: i32,
     first_line: i64,
     first_byte: i64,
@@ -83,13 +83,13 @@ pub(super) async fn enter(
     Ok(copy)
 }
 
-async fn store(service: &UploadService, id: Uuid, cut: Cut) -> Result<Stored, ReceiveError> {
+async fn store(service: &UploadService, id: Uuid, cut: Cut) -> Result<StoredChunk, ReceiveError> {
     let Cut { no, chunk, memory } = cut;
     let sha256 = Sha256::digest(&chunk.data).to_vec();
     let oversize = (!chunk.oversize.is_empty()).then(|| Json(chunk.oversize.into_iter().map(note).collect()));
     service.store.put(&objects::chunk(id, no), chunk.data.into()).await?;
     drop(memory);
-    Ok(Stored {
+    Ok(StoredChunk {
         no,
         first_line: chunk.first_line.cast_signed(),
         first_byte: chunk.first_byte.cast_signed(),
@@ -104,7 +104,11 @@ fn note(oversize: Oversize) -> OversizeNote {
 }
 
 /// Enters chunks and their jobs in the ledger and pushes the jobs. An upload that has ended takes no more.
-pub(super) async fn commit(service: &UploadService, members: Members, batch: &[Stored]) -> Result<(), ReceiveError> {
+pub(super) async fn commit(
+    service: &UploadService,
+    members: Members,
+    batch: &[StoredChunk],
+) -> Result<(), ReceiveError> {
     if batch.is_empty() {
         return Ok(());
     }
@@ -116,7 +120,7 @@ pub(super) async fn commit(service: &UploadService, members: Members, batch: &[S
 async fn try_commit(
     service: &UploadService,
     members: Members,
-    batch: &[Stored],
+    batch: &[StoredChunk],
     again: bool,
 ) -> Result<Enqueued, ReceiveError> {
     let Members { upload_id: id, client_id, group } = members;
@@ -141,7 +145,7 @@ async fn try_commit(
     Ok(enqueued)
 }
 
-async fn insert(conn: &mut PgConnection, id: Uuid, batch: &[Stored]) -> Result<(), sqlx::Error> {
+async fn insert(conn: &mut PgConnection, id: Uuid, batch: &[StoredChunk]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into chunks (upload_id, no, first_line, first_byte, bytes, sha256, oversize)
          select $1, * from unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::jsonb[])",

@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
 use super::{
-    NewUpload, ReceiveError, Received, UploadService,
+    NewUpload, ReceiveError, ReceiveOutcome, UploadService,
     dedup::PossibleCopy,
     ledger_writer,
     ledger_writer::{Cut, Members},
@@ -170,7 +170,7 @@ impl UploadSession {
     }
 
     /// The file arrived whole: from here on it will be done.
-    pub(super) async fn finish(mut self, file: ReceivedFile) -> Result<Received, ReceiveError> {
+    pub(super) async fn finish(mut self, file: ReceivedFile) -> Result<ReceiveOutcome, ReceiveError> {
         self.chunks = None;
         let result = match joined((&mut self.ledger).await) {
             Ok(copy) => self.settle(copy, &file).await,
@@ -185,11 +185,11 @@ impl UploadSession {
         }
     }
 
-    async fn settle(&self, copy: Option<PossibleCopy>, file: &ReceivedFile) -> Result<Received, ReceiveError> {
+    async fn settle(&self, copy: Option<PossibleCopy>, file: &ReceivedFile) -> Result<ReceiveOutcome, ReceiveError> {
         if !self.new.force
             && let Some(first) = retry_through_outage(|_| self.same_file(&file.sha256)).await?
         {
-            return Ok(Received::Same(first));
+            return Ok(ReceiveOutcome::Same(first));
         }
         if let Some(mut copy) = copy {
             // It began like another file and then ended otherwise.
@@ -200,7 +200,7 @@ impl UploadSession {
         self.service.queue.push(join).await;
         self.service.events.publish_state(&upload).await;
         tracing::info!(upload_id = %self.id, bytes = file.bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
-        Ok(Received::Accepted(upload))
+        Ok(ReceiveOutcome::Accepted(upload))
     }
 
     fn members(&self, group: GroupId) -> Members {

@@ -9,7 +9,7 @@ use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::Called;
+use super::CallResult;
 use crate::Scheme;
 
 /// A delivery that is to be made.
@@ -101,7 +101,7 @@ enum Says {
 impl Attempt {
     pub(super) fn of(
         due: &DueDelivery,
-        called: &Called,
+        called: &CallResult,
         error: Option<String>,
         again: bool,
         latency: Duration,

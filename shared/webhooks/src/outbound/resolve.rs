@@ -27,12 +27,12 @@ impl Lookup for System {
     }
 }
 
-pub(super) struct Guarded {
+pub(super) struct GuardedResolver {
     pub(super) config: Arc<OutboundConfig>,
     pub(super) lookup: Arc<dyn Lookup>,
 }
 
-impl Resolve for Guarded {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let config = Arc::clone(&self.config);
         let looking = self.lookup.lookup(name.as_str().to_owned());

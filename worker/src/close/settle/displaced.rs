@@ -10,7 +10,7 @@ use super::recount;
 use crate::{
     Env,
     close::raws,
-    load::{self, Chunk, Record, Rejected, Stage},
+    load::{self, Chunk, Record, RejectedRecord, Stage},
 };
 
 /// A reject that names a later line of its own file as its first.
@@ -43,7 +43,7 @@ pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &Chunk) ->
     let late = late_records(env, conn, chunk, &early).await?;
     let mut differ = Vec::with_capacity(early.len());
     let mut moves = Vec::with_capacity(early.len() * 2);
-    let mut refused: BTreeMap<i32, Vec<Rejected>> = BTreeMap::new();
+    let mut refused: BTreeMap<i32, Vec<RejectedRecord>> = BTreeMap::new();
     let table = chunk.kind.table();
     for (early, winner) in early.iter().zip(&winners) {
         let (late_chunk, raw) = &late[&early.first_line];
@@ -51,7 +51,7 @@ pub(super) async fn settle(env: &Env, conn: &mut PgConnection, chunk: &Chunk) ->
         let loser = load::again(chunk, raw, line)?;
         let differs = chunk.kind.differs(table.said(&loser.tuple), table.said(&winner.tuple));
         differ.push(!differs.is_empty());
-        let record = Rejected::duplicate(chunk, line, raw.clone(), first, differs);
+        let record = RejectedRecord::duplicate(chunk, line, raw.clone(), first, differs);
         refused.entry(*late_chunk).or_default().push(record);
         moves.extend([(early.chunk_no, 1), (*late_chunk, -1)]);
     }

@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::recount;
-use crate::load::{self, Chunk, Loser, Record, Rejected, Stage};
+use crate::load::{self, Chunk, Loser, Record, RejectedRecord, Stage};
 
 /// Rejects looked at a time.
 const PAGE: i64 = 10_000;
@@ -65,7 +65,7 @@ async fn take(conn: &mut PgConnection, chunk: &Chunk, orphans: Vec<Orphan>) -> R
     let lines: Vec<i64> = orphans.iter().map(|orphan| orphan.line).collect();
     let mut moves = Vec::new();
     let mut waits = Vec::new();
-    let mut lost: BTreeMap<i32, Vec<Rejected>> = BTreeMap::new();
+    let mut lost: BTreeMap<i32, Vec<RejectedRecord>> = BTreeMap::new();
     for (orphan, winner) in orphans.into_iter().zip(winners) {
         if winner.upload_id == chunk.upload_id && winner.line == orphan.line {
             moves.push((orphan.chunk_no, 1));
@@ -76,7 +76,7 @@ async fn take(conn: &mut PgConnection, chunk: &Chunk, orphans: Vec<Orphan>) -> R
         }
         let first = (winner.upload_id, winner.line.cast_unsigned());
         let differs = winner.differs.map_or_else(Vec::new, |differs| differs.columns);
-        let refused = Rejected::duplicate(chunk, orphan.line.cast_unsigned(), orphan.raw, first, differs);
+        let refused = RejectedRecord::duplicate(chunk, orphan.line.cast_unsigned(), orphan.raw, first, differs);
         lost.entry(orphan.chunk_no).or_default().push(refused);
     }
     sqlx::query("delete from rejects where upload_id = $1 and line = any($2)")

@@ -32,7 +32,7 @@ pub enum JobAction {
 /// What was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Acted {
+pub struct ActionProgress {
     /// Jobs that are what was wanted.
     pub changed: u64,
     /// Jobs that run, and were told to stop.
@@ -106,7 +106,7 @@ impl Jobs {
         filter: &JobFilter,
         from: Option<ActionPlace>,
         time: Duration,
-    ) -> Result<Acted, QueueError> {
+    ) -> Result<ActionProgress, QueueError> {
         let started = Instant::now();
         let mut conn = self.queue.pool().acquire().await?;
         let mut acting = self.begin(&mut conn, action, filter, from).await?;
@@ -127,7 +127,7 @@ impl Jobs {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn cancel(&self, filter: &JobFilter) -> Result<Acted, QueueError> {
+    pub async fn cancel(&self, filter: &JobFilter) -> Result<ActionProgress, QueueError> {
         self.act(JobAction::Cancel, filter, None, Duration::MAX).await
     }
 
@@ -135,7 +135,7 @@ impl Jobs {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn redrive(&self, filter: &JobFilter, per_second: Option<f64>) -> Result<Acted, QueueError> {
+    pub async fn redrive(&self, filter: &JobFilter, per_second: Option<f64>) -> Result<ActionProgress, QueueError> {
         self.act(JobAction::Redrive { per_second }, filter, None, Duration::MAX).await
     }
 
@@ -143,7 +143,7 @@ impl Jobs {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn discard(&self, filter: &JobFilter) -> Result<Acted, QueueError> {
+    pub async fn discard(&self, filter: &JobFilter) -> Result<ActionProgress, QueueError> {
         self.act(JobAction::Discard, filter, None, Duration::MAX).await
     }
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Acted, ActionPlace, JobAction, JobFilter, Jobs, actions::spread, walk::Walk};
-use crate::{Enqueued, Queue, QueueError, ledger::cancel::Requested};
+use super::{ActionPlace, ActionProgress, JobAction, JobFilter, Jobs, actions::spread, walk::Walk};
+use crate::{Enqueued, Queue, QueueError, ledger::cancel::CancelRequest};
 
 /// Jobs of one transaction.
 const BATCH_SIZE: usize = 500;
@@ -17,14 +17,14 @@ const BATCH_SIZE: usize = 500;
 /// Until it is over: [`step`](Self::step) in a transaction, commit it, and call [`committed`](Self::committed). When a
 /// transaction is rolled back, so is its step: drop this then.
 #[must_use = "nothing is done before its first step"]
-pub struct Acting {
+pub struct BulkAction {
     queue: Queue,
     action: JobAction,
     /// None: there can be no such jobs.
     walk: Option<Walk>,
     starts: Timestamp,
     /// Told to stop, and perhaps running.
-    told: Vec<Requested>,
+    told: Vec<CancelRequest>,
     /// Told to stop, and held by no worker.
     idle: Vec<Uuid>,
     /// To be pushed.
@@ -44,12 +44,12 @@ impl Jobs {
         action: JobAction,
         filter: &JobFilter,
         from: Option<ActionPlace>,
-    ) -> Result<Acting, QueueError> {
+    ) -> Result<BulkAction, QueueError> {
         let walk = match action.aim(filter) {
             Some(aim) => Some(Walk::new(conn, &aim, from.map(|from| from.after)).await?),
             None => None,
         };
-        Ok(Acting {
+        Ok(BulkAction {
             queue: self.queue.clone(),
             action,
             walk,
@@ -63,7 +63,7 @@ impl Jobs {
     }
 }
 
-impl Acting {
+impl BulkAction {
     /// Whether there is nothing more to be done.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -78,10 +78,10 @@ impl Acting {
 
     /// What was done by now, and where to go on.
     #[must_use]
-    pub fn acted(&self) -> Acted {
+    pub fn acted(&self) -> ActionProgress {
         let place = self.walk.as_ref().and_then(Walk::place);
         let next = place.map(|after| ActionPlace { after, starts: self.starts });
-        Acted { changed: self.changed, requested: self.requested, next }
+        ActionProgress { changed: self.changed, requested: self.requested, next }
     }
 
     /// Acts on the next slice, in the caller's transaction. `false`: there was nothing to do in it.

@@ -16,7 +16,7 @@ pub enum QueueAction {
 /// A queue of which something was said; the broker is to be told of it after the commit: see [`super::Queues::tell`].
 #[derive(Debug, Clone)]
 #[must_use = "tell the broker after the commit, or it hears of it by the next sweep"]
-pub struct Steered {
+pub struct QueueChange {
     /// How it stands with the commit.
     pub view: QueueView,
     pub(super) row: QueueRow,

@@ -6,7 +6,7 @@ use super::{BATCH_SIZE, Broker, KEYS, MESSAGES, OUTSIDE, PUSH, THROTTLED};
 
 /// A job to be pushed.
 #[derive(Debug, Clone, Copy)]
-pub struct Incoming<'a> {
+pub struct BrokerJob<'a> {
     /// The job.
     pub id: &'a str,
     /// Jobs of one priority take turns by this key. A limit per key does not apply to the empty key.
@@ -47,7 +47,7 @@ impl Broker {
         priority: u8,
         jobs: &[(&str, &[u8])],
     ) -> RedisResult<u64> {
-        let jobs: Vec<_> = jobs.iter().map(|&(id, payload)| Incoming { id, key: "", payload }).collect();
+        let jobs: Vec<_> = jobs.iter().map(|&(id, payload)| BrokerJob { id, key: "", payload }).collect();
         self.push_fairly(conn, priority, &jobs).await
     }
 
@@ -59,7 +59,7 @@ impl Broker {
         &self,
         conn: &mut C,
         priority: u8,
-        jobs: &[Incoming<'_>],
+        jobs: &[BrokerJob<'_>],
     ) -> RedisResult<u64> {
         Ok(self.push_within(conn, priority, jobs, Window::UNLIMITED).await?.added)
     }
@@ -69,7 +69,7 @@ impl Broker {
         &self,
         conn: &mut C,
         priority: u8,
-        jobs: &[Incoming<'_>],
+        jobs: &[BrokerJob<'_>],
         window: Window,
     ) -> RedisResult<PushResult> {
         let priority = priority.min(9);
@@ -77,7 +77,7 @@ impl Broker {
         for slice in jobs.chunks(BATCH_SIZE) {
             let mut call = self.call(&PUSH);
             call.arg(priority).arg(window.jobs).arg(u8::from(window.refill));
-            for Incoming { id, key, payload } in slice {
+            for BrokerJob { id, key, payload } in slice {
                 let mut message = format!("{priority}{}:{key}", key.len()).into_bytes();
                 message.extend_from_slice(payload);
                 call.arg(*id).arg(*key).arg(message);

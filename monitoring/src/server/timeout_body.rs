@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 const RATE: u64 = 1024;
 
 /// A body that ends with an error when nothing comes for too long, or too little on the whole. Only waiting counts.
-pub(super) struct Patient {
+pub(super) struct TimeoutBody {
     body: Incoming,
     patience: Duration,
     waited: Duration,
@@ -21,7 +21,7 @@ pub(super) struct Patient {
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-impl Patient {
+impl TimeoutBody {
     pub(super) fn new(body: Incoming, patience: Duration) -> Self {
         Self { body, patience, waited: Duration::ZERO, bytes: 0, waiting: None }
     }
@@ -31,7 +31,7 @@ impl Patient {
     }
 }
 
-impl Body for Patient {
+impl Body for TimeoutBody {
     type Data = Bytes;
     type Error = BoxError;
 

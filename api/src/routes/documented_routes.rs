@@ -8,12 +8,12 @@ use crate::app::AppState;
 
 /// Routes with their description. Two shapes under one name would be one of them for everybody, so that is refused.
 #[derive(Default)]
-pub(super) struct Described {
+pub(super) struct DocumentedRoutes {
     router: OpenApiRouter<AppState>,
     shapes: BTreeMap<String, RefOr<Schema>>,
 }
 
-impl Described {
+impl DocumentedRoutes {
     pub(super) fn of(document: OpenApi) -> Self {
         let shapes = document.components.as_ref().map(|components| components.schemas.clone()).unwrap_or_default();
         Self { router: OpenApiRouter::with_openapi(document), shapes }
