@@ -84,15 +84,15 @@ fn tell(run: &Value) {
         Some("completed") if run["dry_run"] == true => {
             println!("it would make {bills} bills of {amount} in all");
             if unpayable > 0 {
-                let why = "no way to be paid that the settings name takes them, and nobody would be mailed about them";
-                println!("{} of them nothing could carry: {why}", count(unpayable));
+                let why = "no rail of the settings can carry them, and no mail would be sent about them";
+                println!("{} of them are not payable: {why}", count(unpayable));
             }
         }
         Some("completed") => {
             println!("{bills} bills of {amount} in all  run {id}");
             if unpayable > 0 {
                 let why = format!("`not_payable` of GET /v1/bills?run_id={id} says why");
-                println!("{} of them nothing can carry, and nobody is mailed about them: {why}", count(unpayable));
+                println!("{} of them are not payable, and no mail is sent about them: {why}", count(unpayable));
             }
             if let (Some(mails), Some(made)) = (run["mails"].as_u64(), run["bills"].as_u64())
                 && mails + unpayable < made

@@ -61,7 +61,7 @@ impl Workers {
                 if json {
                     println!("{answer}");
                 } else {
-                    println!("told: it takes no more jobs");
+                    println!("draining: it takes no more jobs");
                 }
             }
         }

@@ -27,13 +27,13 @@ pub(crate) struct Keys {
 enum KeysCommand {
     /// Create a key, and the client if none has this name; the key is shown only once
     Create {
-        /// Whose key it is
+        /// The client that owns the key
         #[arg(long, value_name = "NAME")]
         client: String,
-        /// The key of somebody who runs the server: it sees and steers the jobs of every client, and the queues
+        /// An operator's key: it sees and controls the jobs of every client, and the queues
         #[arg(long, conflicts_with = "viewer")]
         operator: bool,
-        /// The key of somebody who looks at the dashboard and steers nothing; the API refuses it
+        /// A viewer's key: it sees the dashboard and controls nothing; the API refuses it
         #[arg(long)]
         viewer: bool,
     },

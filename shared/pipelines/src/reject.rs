@@ -130,7 +130,7 @@ reason_codes! {
     NotUtf8 = "not_utf8",
     /// The field holds a NUL character, which the database cannot store.
     NulByte = "nul_byte",
-    /// The field is empty, or holds only blanks and characters that nobody sees.
+    /// The field is empty, or holds only blanks and invisible characters.
     MissingField = "missing_field",
     /// The field is longer than its column allows.
     FieldTooLong = "field_too_long",
@@ -165,7 +165,7 @@ reason_codes! {
     /// The key was there before: in this file, or in one loaded earlier; that row counts. Where this one says something else, `differs`
     /// names the columns.
     Duplicate = "duplicate",
-    /// Whoever read the record died of it; found by halving its chunk again and again, it alone is left out.
+    /// The record killed the worker that read it. Bisection of its chunk found it, and it alone is left out.
     Poison = "poison",
 }
 

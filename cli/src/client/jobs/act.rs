@@ -114,7 +114,7 @@ impl Act {
         if self.json {
             println!("{}", json!({ "action": words.action, "changed": changed, "requested": requested }));
         } else {
-            let running = if requested == 0 { String::new() } else { format!(", {} told to stop", count(requested)) };
+            let running = if requested == 0 { String::new() } else { format!(", {} asked to stop", count(requested)) };
             println!("{} {}{running}", count(changed), words.done);
         }
         let asked = self.ids.len() as u64;

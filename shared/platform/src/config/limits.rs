@@ -10,7 +10,7 @@ pub struct LimitsConfig {
     #[arg(long, env = "GRISTMILL_MAX_FILE_BYTES", default_value = "64GiB", value_parser = parse_bytes, value_name = "BYTES")]
     pub max_file_bytes: u64,
 
-    /// The longest record, 1 KiB to 256 MiB; a longer one is rejected, the others of its file are not. The API's counts: it goes with the upload
+    /// The longest record, 1 KiB to 256 MiB; a longer one is rejected, the others of its file are not. The API's value goes with the upload
     #[arg(long, env = "GRISTMILL_MAX_RECORD_BYTES", default_value = "1MiB", value_parser = held_bytes, value_name = "BYTES")]
     pub max_record_bytes: u64,
 
@@ -26,15 +26,15 @@ pub struct LimitsConfig {
     #[arg(long, env = "GRISTMILL_MAX_RECEIVING", default_value_t = 64, value_name = "N")]
     pub max_receiving: usize,
 
-    /// Rejects that are kept of one upload; those beyond are counted, by reason, and not kept. `gristmill limits` sets it per client
+    /// Rejects that are kept per upload; those beyond are counted by reason and not kept. `gristmill limits` sets it per client
     #[arg(long, env = "GRISTMILL_MAX_REJECTS", default_value_t = 1_000_000, value_name = "N")]
     pub max_rejects: u64,
 
-    /// To how many times its size a compressed body may unpack, beyond its first 8 MiB; 0: to any. Also per client
+    /// To how many times its size a compressed body may unpack, beyond its first 8 MiB; 0 for no limit. Also per client
     #[arg(long, env = "GRISTMILL_MAX_RATIO", default_value_t = 200, value_name = "N")]
     pub max_ratio: u64,
 
-    /// Bytes of one client's files that arrive or are worked on, decompressed, together. Also per client
+    /// Decompressed bytes of one client's files that arrive or are being loaded, together. Also per client
     #[arg(long, env = "GRISTMILL_MAX_BYTES_UNDER_WAY", default_value = "128GiB", value_parser = parse_bytes, value_name = "BYTES")]
     pub max_bytes_under_way: u64,
 

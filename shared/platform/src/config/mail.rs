@@ -23,11 +23,11 @@ pub struct MailConfig {
     #[arg(long, env = "GRISTMILL_SMTP_CONNECTIONS", default_value_t = 8, value_name = "N")]
     pub smtp_connections: usize,
 
-    /// How long the mail server may take for an answer; for the one that a mail ends with, ten times as long
+    /// How long the mail server may take to answer; for the answer to a whole mail, ten times as long
     #[arg(long, env = "GRISTMILL_SMTP_TIMEOUT", default_value = "60s", value_parser = some_time, value_name = "TIME")]
     pub smtp_timeout: Duration,
 
-    /// Whom mails come from; its domain is also in their Message-ID
+    /// The sender of mails; its domain is also in their Message-ID
     #[arg(
         long,
         env = "GRISTMILL_MAIL_FROM",
@@ -36,7 +36,7 @@ pub struct MailConfig {
     )]
     pub mail_from: String,
 
-    /// Mails a second to one domain, by all workers together; 0 for any number
+    /// Mails per second to one domain, over all workers; 0 for no limit
     #[arg(long, env = "GRISTMILL_MAIL_RATE", default_value_t = 0.0, value_name = "N")]
     pub mail_rate: f64,
 

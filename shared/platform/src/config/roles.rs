@@ -36,11 +36,11 @@ pub struct ApiConfig {
     #[arg(long, env = "GRISTMILL_ADDR", default_value = "127.0.0.1:8080", value_name = "ADDR")]
     pub addr: SocketAddr,
 
-    /// How long the client of an upload may be silent before its upload is given up
+    /// How long the client of an upload may be silent before the upload fails
     #[arg(long, env = "GRISTMILL_BODY_TIMEOUT", default_value = "60s", value_parser = some_time, value_name = "TIME")]
     pub body_timeout: Duration,
 
-    /// The bytes a second that must arrive of an upload, over 30 s of waiting for its client; 0 for any
+    /// The least bytes per second of an upload, measured over 30 s of waiting for its client; 0 for no limit
     #[arg(long, env = "GRISTMILL_BODY_MIN_RATE", default_value = "1KiB", value_parser = parse_bytes, value_name = "BYTES")]
     pub body_min_rate: u64,
 
@@ -48,11 +48,11 @@ pub struct ApiConfig {
     #[arg(long, env = "GRISTMILL_HEADER_TIMEOUT", default_value = "30s", value_parser = some_time, value_name = "TIME")]
     pub header_timeout: Duration,
 
-    /// How long running requests may take to end when the API is told to stop
+    /// How long running requests may take to end when the API stops
     #[arg(long, env = "GRISTMILL_API_GRACE", default_value = "20s", value_parser = parse_duration, value_name = "TIME")]
     pub api_grace: Duration,
 
-    /// How often a silent stream of events says that it is alive, and checks the database for the end
+    /// How often a silent stream of events sends a heartbeat and checks the database for the upload's end
     #[arg(long, env = "GRISTMILL_HEARTBEAT", default_value = "15s", value_parser = some_time, value_name = "TIME")]
     pub heartbeat: Duration,
 }
@@ -69,7 +69,7 @@ pub struct WorkerConfig {
     #[arg(long, env = "GRISTMILL_WORKER_LABEL", default_value = "worker", value_name = "NAME")]
     pub worker_label: String,
 
-    /// How long running jobs may take to end when the worker is told to stop
+    /// How long running jobs may take to end when the worker stops
     #[arg(long, env = "GRISTMILL_WORKER_GRACE", default_value = "20s", value_parser = parse_duration, value_name = "TIME")]
     pub worker_grace: Duration,
 
@@ -77,7 +77,7 @@ pub struct WorkerConfig {
     #[arg(long, env = "GRISTMILL_LEASE", default_value = "6s", value_parser = some_time, value_name = "TIME")]
     pub lease: Duration,
 
-    /// Workers that a job may take down with it; after that a chunk is searched for the record that does it, any other job is dead
+    /// How many worker crashes one job may cause; after that a chunk is bisected to find the bad record, and any other job is dead
     #[arg(long, env = "GRISTMILL_MAX_DELIVERIES", default_value_t = 10, value_name = "N")]
     pub max_deliveries: u32,
 }
@@ -94,11 +94,11 @@ pub struct SchedulerConfig {
     #[arg(long, env = "GRISTMILL_KEEP_JOBS", default_value = "7d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_jobs: Duration,
 
-    /// How long dead jobs stay in the ledger, for somebody to look why and decide; `0s`: until somebody does
+    /// How long dead jobs stay in the ledger, for an operator to redrive or discard; `0s` for ever
     #[arg(long, env = "GRISTMILL_KEEP_DEAD", default_value = "90d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_dead: Duration,
 
-    /// How long a group may take members without one that comes or ends: then it has failed, as its creator is gone. After half of it an alert tells
+    /// How long an open group may go without a new or an ended member: then it fails, as its creator is gone. After half of that time an alert fires
     #[arg(long, env = "GRISTMILL_UNSEALED_GROUPS", default_value = "24h", value_parser = some_time, value_name = "TIME")]
     pub unsealed_groups: Duration,
 
@@ -110,15 +110,15 @@ pub struct SchedulerConfig {
     #[arg(long, env = "GRISTMILL_KEEP_NORMALIZATIONS", default_value = "30d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_normalizations: Duration,
 
-    /// When bills are made, as a cron expression in UTC; `off` for never [default of `up`: every minute]
+    /// When bills are created, as a cron expression in UTC; `off` for never [default of `up`: every minute]
     #[arg(long, env = "GRISTMILL_BILLING_SCHEDULE", default_value = "0 9 * * *", value_name = "CRON")]
     pub billing_schedule: String,
 
-    /// How long a completed upload can surely be undone: only then the schedule bills it
+    /// Grace period in which a completed upload can be undone; the schedule bills it after that
     #[arg(long, env = "GRISTMILL_BILLING_SETTLE", default_value = "2m", value_parser = parse_duration, value_name = "TIME")]
     pub billing_settle: Duration,
 
-    /// When it is looked whose payers are to be reminded of bills, as a cron expression in UTC (mails go out from nine in the morning by each client's clock); `off` for never
+    /// When reminders of bills are looked for, as a cron expression in UTC (mails go out from nine in the morning by each client's clock); `off` for never
     #[arg(long, env = "GRISTMILL_DUNNING_SCHEDULE", default_value = "*/10 * * * *", value_name = "CRON")]
     pub dunning_schedule: String,
 
