@@ -22,4 +22,10 @@ fn a_word_that_has_a_plainer_one_is_refused_with_it() {
     assert!(!output.status.success());
     assert!(stdout(&output).contains("2:Then it connects Anew."), "{}", stdout(&output));
     assert!(stderr(&output).contains("\"anew\": write \"again\""), "{}", stderr(&output));
+
+    // "per" where it is meant, and no person where a process is
+    for (text, word) in [("It is a row a client.", "a row a"), ("Nobody answers.", "nobody"), ("It is told.", "told")] {
+        let output = check(text);
+        assert!(!output.status.success() && stderr(&output).contains(&format!("\"{word}\"")), "{text}");
+    }
 }
