@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
+use gristmill_core::Batcher;
 use gristmill_platform::config::ApiConfig;
-use gristmill_queue::{Batcher, Queue};
+use gristmill_queue::Queue;
 use gristmill_uploads::{UploadService, events::Events};
 use gristmill_webhooks::outbound::Outbound;
 use sqlx::PgPool;

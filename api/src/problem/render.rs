@@ -33,26 +33,12 @@ pub(crate) async fn render(Extension(request): Extension<RequestId>, input: Requ
 
 fn log(problem: &Problem) {
     let code = problem.code().as_str();
-    let cause = problem.0.source.as_deref().map(chain);
+    let cause = problem.0.source.as_deref().map(|source| gristmill_core::chain(source));
     if problem.status().is_server_error() {
         tracing::error!(code, cause, "request failed");
     } else {
         tracing::debug!(code, cause, "request refused");
     }
-}
-
-fn chain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 /// What a panic in a handler becomes.

@@ -196,7 +196,7 @@ async fn one_accepted(
         app.queue.push(jobs).await;
         accepted
     } else {
-        Accepted { request_id: app.normalizing.ask(SingleRequest::here(caller.id(), new.remove(0))).await }
+        Accepted { request_id: app.normalizing.submit(SingleRequest::here(caller.id(), new.remove(0))).await }
     };
     let location = place(accepted.request_id)?;
     Ok((StatusCode::ACCEPTED, HeaderMap::from_iter([(header::LOCATION, location)]), Json(accepted)))

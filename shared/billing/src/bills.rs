@@ -1,6 +1,6 @@
 //! Bills, as they are read.
 
-use gristmill_queue::string_enum;
+use gristmill_core::string_enum;
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, ToSqlx as _};
 use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
@@ -10,6 +10,7 @@ use crate::BillId;
 
 string_enum! {
     /// How a bill stands.
+    #[derive(utoipa::ToSchema)]
     #[schema(as = BillStatus)]
     pub enum Status {
         /// To be paid.

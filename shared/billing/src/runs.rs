@@ -1,6 +1,7 @@
 //! Billing runs: made by the schedule or by a request, looked at, approved, cancelled.
 
-use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError, string_enum};
+use gristmill_core::string_enum;
+use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError};
 use jiff_sqlx::{Date, Timestamp};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use crate::{
 
 string_enum! {
     /// Who wanted a run.
+    #[derive(utoipa::ToSchema)]
     #[schema(as = BillingRunCause)]
     pub enum Cause {
         /// The clock.
@@ -23,6 +25,7 @@ string_enum! {
 
 string_enum! {
     /// How a run stands.
+    #[derive(utoipa::ToSchema)]
     #[schema(as = BillingRunState)]
     pub enum State {
         /// Waits to be planned, behind the client's earlier runs.

@@ -1,7 +1,7 @@
 //! Claims, as they are read.
 
+use gristmill_core::string_enum;
 use gristmill_pipelines::claims::{ids_of_upload, line_ids};
-use gristmill_queue::string_enum;
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, Timestamp, ToSqlx as _};
 use sqlx::{FromRow, PgExecutor, Postgres, QueryBuilder};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 string_enum! {
     /// How a claim's payment stands.
+    #[derive(utoipa::ToSchema)]
     #[schema(as = ClaimState)]
     pub enum State {
         /// It will be posted.

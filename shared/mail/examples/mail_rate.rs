@@ -93,7 +93,7 @@ fn letter(n: usize, plain: bool) -> Email {
     }
 }
 
-fn page(beneficiary: Party, number: u64, amount: Money) -> Result<Vec<u8>, gristmill_queue::Source> {
+fn page(beneficiary: Party, number: u64, amount: Money) -> Result<Vec<u8>, gristmill_core::Source> {
     let settings: Settings = serde_json::from_value(serde_json::json!({
         "beneficiary": { "name": beneficiary.name, "document": "11222333000181", "address": ["Rua do Moinho, 1"] },
         "boleto": { "bank": "001", "agency": "0001", "account": "0000001", "wallet": "17" },

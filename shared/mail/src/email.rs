@@ -10,7 +10,7 @@ pub use facts::{BillFacts, Content, Dun, EndpointFacts, Payment, UploadFacts};
 use std::fmt;
 
 use gristmill_bills::Language;
-use gristmill_queue::Source;
+use gristmill_core::Source;
 
 use crate::Kind;
 

@@ -1,7 +1,8 @@
-use gristmill_queue::string_enum;
+use gristmill_core::string_enum;
 
 string_enum! {
     /// What a mail is about.
+    #[derive(utoipa::ToSchema)]
     #[schema(as = MailKind)]
     pub enum Kind {
         /// A new bill, to its payer.
@@ -23,6 +24,7 @@ string_enum! {
 
 string_enum! {
     /// Where a mail stands.
+    #[derive(utoipa::ToSchema)]
     #[schema(as = MailState)]
     pub enum State {
         /// Not sent yet, whatever holds it up; it will be tried again.

@@ -63,7 +63,7 @@ impl Cron {
             let pause = match self.pass().await {
                 Ok(pause) => pause,
                 Err(error) => {
-                    warn!(error = crate::job::chain(&error), "reading the schedules failed; retrying");
+                    warn!(error = gristmill_core::chain(&error), "reading the schedules failed; retrying");
                     Duration::from_millis(500)
                 }
             };

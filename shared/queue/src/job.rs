@@ -2,9 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use gristmill_core::{Source, chain, string_enum};
 use serde::{Serialize, de::DeserializeOwned};
-
-use crate::UnknownVariant;
 
 /// A job is its payload and these consts. It carries ids, not content, and may run more than once.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -48,45 +47,25 @@ pub(crate) fn retain_seconds<J: Job>() -> Option<i32> {
     J::RETAIN.map(|retain| i32::try_from(retain.as_secs()).unwrap_or(i32::MAX))
 }
 
-/// The state of a job in the ledger; a running one is available.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    sqlx::Type,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::of::<Self>)]
-pub enum JobState {
-    /// To be run now, or running.
-    Available,
-    /// Waits for its time.
-    Scheduled,
-    /// Done.
-    Completed,
-    /// Out of attempts, or hopeless: waits for a decision.
-    Dead,
-    /// Stopped, or given up.
-    Cancelled,
-    /// Nobody could read it so far.
-    Parked,
+string_enum! {
+    /// The state of a job in the ledger; a running one is available.
+    #[derive(PartialOrd, Ord)]
+    #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+    pub enum JobState {
+        /// To be run now, or running.
+        Available,
+        /// Waits for its time.
+        Scheduled,
+        /// Done.
+        Completed,
+        /// Out of attempts, or hopeless: waits for a decision.
+        Dead,
+        /// Stopped, or given up.
+        Cancelled,
+        /// Nobody could read it so far.
+        Parked,
+    }
 }
-
-/// The cause of a failed attempt.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// How an attempt ends when it does not succeed. Any standard error becomes [`JobError::Retry`] by `?`.
 #[derive(Debug)]
@@ -130,19 +109,4 @@ impl fmt::Display for JobError {
             Self::Cancelled => f.write_str("cancelled"),
         }
     }
-}
-
-/// An error with all its causes, on one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

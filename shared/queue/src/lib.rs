@@ -18,14 +18,12 @@ mod drain;
 mod relay;
 mod run;
 
-mod batch;
 mod cancellation;
 mod envelope;
 mod ledger;
 mod metrics;
 mod payload;
 pub mod redis;
-mod string_enum;
 pub mod testing;
 pub mod trace;
 mod watchdog;
@@ -38,12 +36,11 @@ pub use admin::jobs::{
 pub use admin::queues::{LimitsError, QueueAction, QueueChange, QueueView, Queues};
 pub use admin::redrive::RedriveJobs;
 pub use admin::schedules::{NewSchedule, ScheduleError, ScheduleView, Schedules, TickPage, TickView};
-pub use batch::Batcher;
 pub use claim::{Claim, Progress, ResultError};
 pub use control::CancelledJobs;
 pub use cron::{CatchUp, Cause, Cron, CronError, TickCounts};
 pub use drain::{DrainError, DrainReport};
-pub use job::{Job, JobError, JobState, Source};
+pub use job::{Job, JobError, JobState};
 pub use ledger::audit::GroupMismatch;
 pub use ledger::groups::{GroupPolicy, GroupProgress, JobSpec, NewGroup};
 pub use ledger::prune::PruneReport;
@@ -53,11 +50,10 @@ pub use payload::PayloadError;
 pub use queue::{Completion, Enqueued, Fence, GroupId, Options, Queue, QueueConfig, QueueError, Unique};
 pub use redis::{BrokerMemory, Limits, RunningView, WorkerQueueView, WorkerView};
 pub use relay::{SweepReport, Sweeper};
-pub use string_enum::UnknownVariant;
-
-#[doc(hidden)]
-pub use strum;
 pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError, WorkerHealth};
+
+// What the signatures here speak of.
+pub use gristmill_core::{Source, UnknownVariant};
 
 /// The README's example is compiled.
 #[cfg(doctest)]

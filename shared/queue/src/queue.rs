@@ -93,7 +93,7 @@ impl Queue {
         match tokio::time::timeout(Duration::from_secs(3), self.try_push(enqueued.messages)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                let error = crate::job::chain(&error);
+                let error = gristmill_core::chain(&error);
                 warn!(jobs = n, error, "pushing jobs to the broker failed; the sweep will push them");
             }
             Err(_) => warn!(jobs = n, "pushing jobs to the broker timed out; the sweep will push what is missing"),

@@ -77,7 +77,7 @@ impl Sweeper {
             let pause = match self.tick().await {
                 Ok(pause) => pause,
                 Err(error) => {
-                    warn!(error = crate::job::chain(&error), "the sweep failed; trying again");
+                    warn!(error = gristmill_core::chain(&error), "the sweep failed; trying again");
                     Duration::from_millis(500)
                 }
             };

@@ -10,13 +10,13 @@ pub(crate) use service::{LedgerDeadLetters, RawCodec, Service};
 
 use std::{collections::HashMap, sync::Arc};
 
+use gristmill_core::Batcher;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use uuid::Uuid;
 
 use crate::{
     Claim, Context, Queue,
-    batch::Batcher,
     cancellation::CancellationWatch,
     envelope::Envelope,
     ledger::complete::FinishedJob,
@@ -74,7 +74,7 @@ impl Runner {
 
         delivery.name.set(&body.name);
 
-        let (attempt, max_attempts) = match self.within_grace(self.fence.ask(id)).await? {
+        let (attempt, max_attempts) = match self.within_grace(self.fence.submit(id)).await? {
             JobStatus::Runnable { attempt, max_attempts, nested } => {
                 claim = Claim::of_run(id, delivery.number, Arc::clone(&self.worker), nested);
                 (attempt, max_attempts)

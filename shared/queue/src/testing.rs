@@ -110,7 +110,7 @@ pub fn refute_enqueued<J: Job>(queue: &Queue, matches: impl Fn(&Waiting<J>) -> b
 async fn found<J: Job>(queue: &Queue, asked: &Location<'_>) -> Vec<Waiting<J>> {
     match waiting(queue).await {
         Ok(all) => all,
-        Err(error) => panic!("{asked}: {}", crate::job::chain(&error)),
+        Err(error) => panic!("{asked}: {}", gristmill_core::chain(&error)),
     }
 }
 

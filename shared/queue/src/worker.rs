@@ -373,7 +373,7 @@ impl Worker {
                 }
                 Ok(jobs) => info!(jobs, "unparked jobs that other workers could not read"),
                 Err(error) => {
-                    warn!(error = crate::job::chain(&error), "looking for parked jobs failed; retrying");
+                    warn!(error = gristmill_core::chain(&error), "looking for parked jobs failed; retrying");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }

@@ -1,5 +1,5 @@
+use gristmill_core::string_enum;
 use gristmill_pipelines::Kind;
-use gristmill_queue::string_enum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
@@ -102,6 +102,7 @@ impl utoipa::ToSchema for FileKind {}
 
 string_enum! {
     /// What one bad row does to its upload.
+    #[derive(utoipa::ToSchema)]
     pub enum Policy {
         /// Good rows stay, bad rows are reported.
         Partial,
@@ -113,6 +114,7 @@ string_enum! {
 string_enum! {
     /// Where an upload stands. `receiving` → `processing` → `completed`; from the first two also `failed` and
     /// `cancelled`; an undone upload goes from `completed` to `cancelled`.
+    #[derive(utoipa::ToSchema)]
     #[schema(as = UploadState)]
     pub enum State {
         /// Bytes still arrive; chunks are worked on already.

@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gristmill_core::Batcher;
 use gristmill_platform::config::OutboundConfig;
-use gristmill_queue::{Batcher, Queue};
+use gristmill_queue::{Queue, QueueError};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -52,13 +53,13 @@ impl Deliverer {
         let reading = queue.pool().clone();
         let due = Batcher::new("webhooks.due", BATCH, move |ids: Vec<Uuid>| {
             let pool = reading.clone();
-            async move { Ok(rows::due(&pool, &ids).await?) }
+            async move { Ok::<_, QueueError>(rows::due(&pool, &ids).await?) }
         });
         let attempts = Batcher::new("webhooks.attempts", BATCH, move |attempts: Vec<Attempt>| {
             let queue = queue.clone();
             async move {
                 rows::record(&queue, &attempts).await?;
-                Ok(vec![(); attempts.len()])
+                Ok::<_, QueueError>(vec![(); attempts.len()])
             }
         });
         Ok(Self { outbound: Outbound::new(config)?, breakers: Arc::default(), due, attempts })
@@ -73,10 +74,10 @@ impl Deliverer {
     /// Tries a delivery, for the `attempt`th time, from 1.
     pub async fn deliver(&self, delivery_id: Uuid, attempt: u32) -> DeliveryOutcome {
         // Another run has ended it, or it is so old that it is gone.
-        let Some(due) = self.due.ask(delivery_id).await else { return DeliveryOutcome::Ended };
+        let Some(due) = self.due.submit(delivery_id).await else { return DeliveryOutcome::Ended };
         let Some(endpoint) = &due.endpoint else {
             let cancelled = Attempt::cancelled(&due, "the endpoint is disabled or deleted");
-            self.attempts.ask(cancelled).await;
+            self.attempts.submit(cancelled).await;
             return DeliveryOutcome::Ended;
         };
         let call = match self.breakers.call(due.endpoint_id) {
@@ -109,7 +110,7 @@ impl Deliverer {
             (Some(error), Some(wait)) if !is_gone(&result) => Some((wait_for(wait, &result), error.clone())),
             _ => None,
         };
-        self.attempts.ask(Attempt::of(&due, &result, error, wait.is_some(), latency)).await;
+        self.attempts.submit(Attempt::of(&due, &result, error, wait.is_some(), latency)).await;
         wait.map_or(DeliveryOutcome::Ended, |(wait, error)| DeliveryOutcome::Failed(wait, error))
     }
 }

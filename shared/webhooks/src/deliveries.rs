@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use gristmill_queue::{Enqueued, Options, Queue, QueueError, string_enum};
+use gristmill_core::string_enum;
+use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::{
 
 string_enum! {
     /// Where a delivery stands.
+    #[derive(utoipa::ToSchema)]
     #[schema(as = DeliveryState)]
     pub enum State {
         /// To be tried, for the first time or again.

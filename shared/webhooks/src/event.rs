@@ -1,7 +1,7 @@
 //! What clients are told: a closed set, each event with its data.
 
 use gristmill_billing::bills::{Bill, Status};
-use gristmill_queue::UnknownVariant;
+use gristmill_core::UnknownVariant;
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

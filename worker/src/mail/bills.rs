@@ -165,7 +165,7 @@ impl Sender {
         &self,
         number: i64,
         issued: Result<gristmill_bills::Bill, IssueError>,
-    ) -> Box<dyn FnOnce() -> Result<Attachment, gristmill_queue::Source> + Send> {
+    ) -> Box<dyn FnOnce() -> Result<Attachment, gristmill_core::Source> + Send> {
         let (branding, language) = (Arc::clone(&self.branding), self.language);
         Box::new(move || {
             let bytes = pdf::render(&issued?, &branding, language)?;

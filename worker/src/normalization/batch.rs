@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use gristmill_core::Batcher;
 use gristmill_normalization::{
     Answer,
     requests::{self, PendingRequest},
 };
-use gristmill_queue::{Batcher, Claim, Completion, Enqueued, Fence, Queue, QueueError, trace};
+use gristmill_queue::{Claim, Completion, Enqueued, Fence, Queue, QueueError, trace};
 use gristmill_webhooks::{Event, Merchant, NormalizationCompleted, publish_all};
 use uuid::Uuid;
 
@@ -40,7 +41,7 @@ impl Together {
                 let there = requests::wanted(&pool, &ids).await?;
                 let mut there: HashMap<Uuid, PendingRequest> =
                     there.into_iter().map(|one| (one.request.id, one)).collect();
-                Ok(ids.iter().map(|id| there.remove(id)).collect())
+                Ok::<_, QueueError>(ids.iter().map(|id| there.remove(id)).collect())
             }
         });
         let queue = queue.clone();
@@ -49,7 +50,7 @@ impl Together {
             async move {
                 let ended = vec![(); found.len()];
                 answer(&queue, found).await?;
-                Ok(ended)
+                Ok::<_, QueueError>(ended)
             }
         });
         Self { wanted, found }
@@ -57,7 +58,7 @@ impl Together {
 
     /// The request, unless it is gone.
     pub(super) async fn wanted(&self, request_id: Uuid) -> Option<PendingRequest> {
-        self.wanted.ask(request_id).await
+        self.wanted.submit(request_id).await
     }
 
     /// Answers a request, tells its client, and ends the job, unless another run did.
@@ -65,7 +66,7 @@ impl Together {
         let (request_id, client_id) = (wanted.request.id, wanted.request.client_id);
         let found =
             AnsweredRequest { claim: claim.clone(), request_id, client_id, trace_parent: trace::current(), answer };
-        self.found.ask(found).await;
+        self.found.submit(found).await;
     }
 }
 

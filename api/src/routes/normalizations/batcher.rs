@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use gristmill_core::Batcher;
 use gristmill_normalization::requests::{self, New};
-use gristmill_queue::{Batcher, Enqueued, Queue, QueueError, trace};
+use gristmill_queue::{Enqueued, Queue, QueueError, trace};
 use uuid::Uuid;
 
 /// Requests of one commit.

@@ -1,8 +1,8 @@
 //! A letter becomes a message (RFC 5322): text and HTML of the same, and what is attached.
 
 use askama::Template;
+use gristmill_core::Source;
 use gristmill_pipelines::values::{is_address, trim};
-use gristmill_queue::Source;
 use lettre::{
     Address, Message,
     message::{

@@ -57,7 +57,7 @@ impl Queue {
         match tokio::time::timeout(BROKER_TIMEOUT, self.told_to_drain(&[id])).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::debug!(worker = %id, error = crate::job::chain(&error), "sending the drain order failed; the sweep will send it");
+                tracing::debug!(worker = %id, error = gristmill_core::chain(&error), "sending the drain order failed; the sweep will send it");
             }
             Err(_) => {
                 tracing::debug!(worker = %id, "the broker is slow; sending the drain order failed; the sweep will send it")

@@ -2,59 +2,40 @@
 
 use std::collections::VecDeque;
 
+use gristmill_core::string_enum;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
-use crate::UnknownVariant;
 
-/// What becomes of ticks that no scheduler was there for.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    Serialize,
-    Deserialize,
-    sqlx::Type,
-    strum::Display,
-    strum::EnumString,
-    strum::VariantNames,
-)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::of::<Self>)]
-pub enum CatchUp {
-    /// They are missed.
-    Skip,
-    /// The last one runs, when nothing newer does; the others are missed.
-    #[default]
-    Latest,
-    /// All of them run.
-    All,
+string_enum! {
+    /// What becomes of ticks that no scheduler was there for.
+    #[derive(Default)]
+    #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+    pub enum CatchUp {
+        /// They are missed.
+        Skip,
+        /// The last one runs, when nothing newer does; the others are missed.
+        #[default]
+        Latest,
+        /// All of them run.
+        All,
+    }
 }
 
-/// Why a tick is there.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, strum::Display, strum::IntoStaticStr,
-)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = TickCause))]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-#[non_exhaustive]
-pub enum Cause {
-    /// It fired in time.
-    Due,
-    /// It fired late, because of [`CatchUp`].
-    CaughtUp,
-    /// Somebody asked for it.
-    RunNow,
-    /// It did not fire.
-    Missed,
+string_enum! {
+    /// Why a tick is there.
+    #[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = TickCause))]
+    #[non_exhaustive]
+    pub enum Cause {
+        /// It fired in time.
+        Due,
+        /// It fired late, because of [`CatchUp`].
+        CaughtUp,
+        /// Somebody asked for it.
+        RunNow,
+        /// It did not fire.
+        Missed,
+    }
 }
 
 /// A tick that a scheduler comes to within this time is in time: the restart of an engine makes nobody miss anything.

@@ -1,6 +1,7 @@
 //! What can go wrong with a queue.
 
 use ::redis::RedisError;
+use gristmill_core::BatchError;
 
 use crate::{GroupId, PayloadError};
 
@@ -34,4 +35,78 @@ pub enum QueueError {
     /// The group is sealed, has failed, was cancelled, or does not exist.
     #[error("group {0} takes no more members")]
     GroupClosed(GroupId),
+}
+
+impl BatchError for QueueError {
+    /// What Postgres refuses for what is in the statement (classes 22, 23 and the like) it refuses again; a lost
+    /// connection, a full disk, a conflict or a shutdown passes.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Ledger(sqlx::Error::Database(error)) => error
+                .code()
+                .is_none_or(|code| ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))),
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, error::Error, fmt};
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use super::*;
+
+    /// What Postgres answers with this code.
+    #[derive(Debug)]
+    struct Answer(&'static str);
+
+    impl fmt::Display for Answer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Answer {}
+
+    impl DatabaseError for Answer {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn what_postgres_refuses_for_the_statement_itself_is_not_transient() {
+        let transient = |code| QueueError::Ledger(sqlx::Error::Database(Box::new(Answer(code)))).is_transient();
+        // a date out of range, a key that is taken, a table that is not there
+        for code in ["22008", "23505", "42P01"] {
+            assert!(!transient(code), "{code}");
+        }
+        // a lost connection, a deadlock, a full disk, a lock, a shutdown, an error of the disk
+        for code in ["08006", "40P01", "53100", "55P03", "57P01", "58030"] {
+            assert!(transient(code), "{code}");
+        }
+        assert!(QueueError::Ledger(sqlx::Error::PoolTimedOut).is_transient());
+    }
 }

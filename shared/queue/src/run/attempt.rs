@@ -87,7 +87,7 @@ impl Runner {
                 End::Failed(Outcome::Discarded.because(error))
             }
             Ok(Err(JobError::RetryAfter(delay, source))) => {
-                failed(Outcome::Retried, crate::job::chain(&*source), Some(delay))
+                failed(Outcome::Retried, gristmill_core::chain(&*source), Some(delay))
             }
             Ok(Err(error @ JobError::Retry(_))) => failed(Outcome::Retried, error.to_string(), None),
             Err(error) => match error.try_into_panic() {

@@ -4,6 +4,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use gristmill_core::chain;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
@@ -11,7 +12,6 @@ use super::{Delivery, Runner};
 use crate::{
     Claim, Queue, WorkerView,
     envelope::Envelope,
-    job::chain,
     redis::{KnownJob, Release},
     worker::RegisteredJob,
 };

@@ -48,7 +48,7 @@ impl Runner {
         let Some((handler, envelope)) = handled else {
             return Ok(self.settle(id, Some(unheard), queue, "", dead).await?);
         };
-        let (attempt, max_attempts, nested) = match self.within_grace(self.fence.ask(id)).await? {
+        let (attempt, max_attempts, nested) = match self.within_grace(self.fence.submit(id)).await? {
             JobStatus::Runnable { attempt, max_attempts, nested } => (attempt, max_attempts, nested),
             JobStatus::Cancelled => return Ok(self.settle(id, None, queue, &handler.name, Verdict::CANCELLED).await?),
             JobStatus::Finished => return Ok(()),

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use gristmill_core::Batcher;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -11,8 +12,7 @@ use super::{
     known::{self, Others},
 };
 use crate::{
-    Claim, Queue,
-    batch::Batcher,
+    Claim, Queue, QueueError,
     cancellation::CancellationWatch,
     ledger::{
         complete::{self, FinishedJob},
@@ -39,7 +39,9 @@ impl Runner {
             let pool = pool.clone();
             async move {
                 let statuses = fence::statuses(&pool, &ids).await?;
-                Ok(ids.iter().map(|id| statuses.get(id).copied().unwrap_or(JobStatus::Finished)).collect())
+                Ok::<_, QueueError>(
+                    ids.iter().map(|id| statuses.get(id).copied().unwrap_or(JobStatus::Finished)).collect(),
+                )
             }
         });
         let (ledger, name) = (queue.clone(), Arc::clone(&worker));
@@ -61,7 +63,7 @@ impl Runner {
                     tokio::spawn(async move { queue.push(joins).await });
                 }
                 let done: std::collections::HashSet<Uuid> = done.into_iter().collect();
-                Ok(order.iter().map(|id| done.contains(id)).collect())
+                Ok::<_, QueueError>(order.iter().map(|id| done.contains(id)).collect())
             }
         });
         let (ledger, reader): (_, Arc<str>) = (queue.clone(), known::reader(&queue.config().version, &bodies).into());
@@ -75,7 +77,7 @@ impl Runner {
                     tokio::spawn(async move { queue.push(joins).await });
                 }
                 let settled: HashMap<Uuid, SettledState> = settled.into_iter().collect();
-                Ok(verdicts.iter().map(|settle| settled.get(&settle.id).copied()).collect())
+                Ok::<_, QueueError>(verdicts.iter().map(|settle| settled.get(&settle.id).copied()).collect())
             }
         });
         Self {
@@ -101,7 +103,7 @@ impl Runner {
     }
 
     pub(super) async fn complete(&self, claim: &Claim, queue: &str, name: &str) -> Result<(), Release> {
-        let done = self.within_grace(self.completions.ask(claim.finished())).await?;
+        let done = self.within_grace(self.completions.submit(claim.finished())).await?;
         count(queue, name, if done { "completed" } else { "already_done" });
         Ok(())
     }
@@ -116,7 +118,7 @@ impl Runner {
         verdict: Verdict,
     ) -> Result<(), Release> {
         let outcome = verdict.outcome;
-        let settled = self.within_grace(self.verdicts.ask(Settle { id, verdict, run })).await?;
+        let settled = self.within_grace(self.verdicts.submit(Settle { id, verdict, run })).await?;
         count(
             queue,
             name,

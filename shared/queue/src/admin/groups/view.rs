@@ -1,43 +1,28 @@
 //! What is shown of groups.
 
+use gristmill_core::string_enum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
-use crate::{GroupId, JobSpec, JobView, UnknownVariant};
+use crate::{GroupId, JobSpec, JobView};
 
-/// Where a group stands.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    sqlx::Type,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::of::<Self>)]
-#[non_exhaustive]
-pub enum GroupState {
-    /// Members are to be done, or still to come.
-    Open,
-    /// A member has failed; the last ones are still stopping.
-    Failing,
-    /// Every member is finished.
-    Completed,
-    /// Every member is finished, and one has failed.
-    Failed,
-    /// It was cancelled.
-    Cancelled,
+string_enum! {
+    /// Where a group stands.
+    #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+    #[non_exhaustive]
+    pub enum GroupState {
+        /// Members are to be done, or still to come.
+        Open,
+        /// A member has failed; the last ones are still stopping.
+        Failing,
+        /// Every member is finished.
+        Completed,
+        /// Every member is finished, and one has failed.
+        Failed,
+        /// It was cancelled.
+        Cancelled,
+    }
 }
 
 /// Groups that meet all of these conditions; without any, all groups.

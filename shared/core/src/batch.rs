@@ -1,11 +1,17 @@
 //! Natural batching: one statement for all requests that are waiting; the next ones gather meanwhile.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{error::Error, future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use crate::QueueError;
+use crate::chain;
+
+/// What a batch may fail with.
+pub trait BatchError: Error + Send + 'static {
+    /// Whether the same batch may succeed later; what is not transient is refused for an input in it.
+    fn is_transient(&self) -> bool;
+}
 
 /// Requests to one batching task. The task ends with its last handle.
 pub struct Batcher<I, O> {
@@ -24,10 +30,11 @@ impl<I, O> Clone for Batcher<I, O> {
 impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
     /// `run` answers a batch of at most `limit` in its order. It is called again until it succeeds; `what` names it in the
     /// log. Needs a runtime.
-    pub fn new<F, Fut>(what: &'static str, limit: usize, run: F) -> Self
+    pub fn new<F, Fut, E>(what: &'static str, limit: usize, run: F) -> Self
     where
         F: Fn(Vec<I>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Vec<O>, QueueError>> + Send + 'static,
+        Fut: Future<Output = Result<Vec<O>, E>> + Send + 'static,
+        E: BatchError,
     {
         let (requests, mut waiting) = mpsc::unbounded_channel();
         let run = Arc::new(run);
@@ -41,7 +48,7 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
     }
 
     /// Waits for the answer, however long the ledger is away.
-    pub async fn ask(&self, input: I) -> O {
+    pub async fn submit(&self, input: I) -> O {
         let (reply, answer) = oneshot::channel();
         // The task lives as long as this handle, and answers everything it took.
         let _ = self.requests.send((input, reply));
@@ -54,12 +61,13 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
 
 /// Runs a batch until it succeeds. One input that the ledger refuses does not hold up the others: the batch is halved, and
 /// who is left is tried again by itself, as long as somebody waits for it.
-async fn run_until_success<I, O, F, Fut>(what: &'static str, batch: Vec<Request<I, O>>, run: &Arc<F>)
+async fn run_until_success<I, O, F, Fut, E>(what: &'static str, batch: Vec<Request<I, O>>, run: &Arc<F>)
 where
     I: Clone + Send + 'static,
     O: Send + 'static,
     F: Fn(Vec<I>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Vec<O>, QueueError>> + Send + 'static,
+    Fut: Future<Output = Result<Vec<O>, E>> + Send + 'static,
+    E: BatchError,
 {
     let mut parts = vec![batch];
     let mut pause = Duration::from_millis(50);
@@ -70,8 +78,8 @@ where
                 pause = Duration::from_millis(50);
             }
             Err(error) => {
-                warn!(error = crate::job::chain(&error), waiting = part.len(), what, "the ledger failed; trying again");
-                if is_transient(&error) {
+                warn!(error = chain(&error), waiting = part.len(), what, "the ledger failed; trying again");
+                if error.is_transient() {
                     parts.push(part);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(MAX_RETRY_DELAY);
@@ -91,17 +99,18 @@ where
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// What the ledger refuses may be a fault of the moment that does not look like one: a schema that is being changed.
-async fn retry_single<I, O, F, Fut>(what: &'static str, one: Vec<Request<I, O>>, run: Arc<F>)
+async fn retry_single<I, O, F, Fut, E>(what: &'static str, one: Vec<Request<I, O>>, run: Arc<F>)
 where
     I: Clone,
     F: Fn(Vec<I>) -> Fut,
-    Fut: Future<Output = Result<Vec<O>, QueueError>>,
+    Fut: Future<Output = Result<Vec<O>, E>>,
+    E: BatchError,
 {
     while one.iter().any(|(_, reply)| !reply.is_closed()) {
         tokio::time::sleep(MAX_RETRY_DELAY).await;
         match run(one.iter().map(|(input, _)| input.clone()).collect()).await {
             Ok(answers) => return reply(one, answers),
-            Err(error) => warn!(error = crate::job::chain(&error), what, "the ledger refuses this one"),
+            Err(error) => warn!(error = chain(&error), what, "the ledger refuses this one"),
         }
     }
 }
@@ -113,59 +122,21 @@ fn reply<I, O>(batch: Vec<Request<I, O>>, answers: Vec<O>) {
     }
 }
 
-/// Whether the same statement may succeed later.
-fn is_transient(error: &QueueError) -> bool {
-    match error {
-        QueueError::Ledger(sqlx::Error::Database(error)) => error
-            .code()
-            .is_none_or(|code| ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))),
-        _ => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{error::Error, fmt};
-
-    use sqlx::error::{DatabaseError, ErrorKind};
-
     use super::*;
 
-    /// As Postgres says that a date is out of its range.
-    #[derive(Debug)]
-    struct OutOfRange;
-
-    impl fmt::Display for OutOfRange {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("out of range")
-        }
+    #[derive(Debug, thiserror::Error)]
+    enum Refusal {
+        #[error("the database is away")]
+        Away,
+        #[error("seven is out of range")]
+        OutOfRange,
     }
 
-    impl Error for OutOfRange {}
-
-    impl DatabaseError for OutOfRange {
-        fn message(&self) -> &'static str {
-            "out of range"
-        }
-
-        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
-            Some("22008".into())
-        }
-
-        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
-            self
-        }
-
-        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
-            self
-        }
-
-        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
-            self
-        }
-
-        fn kind(&self) -> ErrorKind {
-            ErrorKind::Other
+    impl BatchError for Refusal {
+        fn is_transient(&self) -> bool {
+            matches!(self, Self::Away)
         }
     }
 
@@ -173,18 +144,36 @@ mod tests {
     async fn one_that_is_refused_holds_up_nobody() {
         let batcher = Batcher::new("test", 16, |inputs: Vec<u32>| async move {
             match inputs.contains(&7) {
-                true => Err(QueueError::Ledger(sqlx::Error::Database(Box::new(OutOfRange)))),
+                true => Err(Refusal::OutOfRange),
                 false => Ok(inputs.iter().map(|input| input * 2).collect()),
             }
         });
         let refused = tokio::spawn({
             let batcher = batcher.clone();
-            async move { batcher.ask(7).await }
+            async move { batcher.submit(7).await }
         });
         for _ in 0..3 {
-            let answers = futures::future::join_all((0..7).chain(8..40).map(|input| batcher.ask(input))).await;
+            let answers = futures::future::join_all((0..7).chain(8..40).map(|input| batcher.submit(input))).await;
             assert_eq!(answers, (0..7).chain(8..40).map(|input| input * 2).collect::<Vec<_>>());
         }
         assert!(!refused.is_finished());
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_failed_for_the_moment_is_run_again_whole() {
+        let (runs, mut seen) = mpsc::unbounded_channel();
+        let away = std::sync::atomic::AtomicBool::new(true);
+        let batcher = Batcher::new("test", 16, move |inputs: Vec<u32>| {
+            let answer = match away.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => Err(Refusal::Away),
+                false => Ok(inputs.clone()),
+            };
+            runs.send(inputs).unwrap();
+            async move { answer }
+        });
+        let answers = futures::future::join_all([3, 4, 5].map(|input| batcher.submit(input))).await;
+        assert_eq!(answers, [3, 4, 5]);
+        let first = seen.recv().await.unwrap();
+        assert_eq!(seen.recv().await.unwrap(), first, "not halved");
     }
 }
