@@ -257,7 +257,7 @@ pub(crate) async fn watchers(stack: &Stack, files: &Files, watchers: usize, repo
             spent.get(&Role::Api).copied().unwrap_or_default(),
             mib(peaks.resident.get(&Role::Api).copied().unwrap_or_default())
         ),
-        "nobody misses an event",
+        "no watcher misses an event",
     );
     Ok(())
 }
