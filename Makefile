@@ -19,7 +19,7 @@ run: setup
 demo: setup
 	@sh scripts/demo
 
-## test    every test, on private engines; installs poppler and zbar too, which look at a bill's page, and a browser
+## test    every test, on private engines; installs poppler and zbar too, which look at a bill's page, a browser, and Python
 test:
 	@sh scripts/setup --tests
 	cargo test --workspace

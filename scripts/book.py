@@ -59,9 +59,13 @@ class Book:
         if not os.path.exists(there):
             self.faults.append(f"{os.path.normpath(os.path.join('docs', origin))}: {link} leads nowhere")
             return match.group(0)
+        # a document of the root names a page as `docs/page.md`
+        target = os.path.relpath(there, self.root)
         target = self.shown.get(target, target)
         if target in self.pages or picture:
             here = os.path.relpath(target, os.path.dirname(page) or ".")
+            # mdBook writes a folder's README as its index
+            here = re.sub(r"(^|/)README\.md$", r"\1index.md", here)
             return f"{picture}[{text}]({here}{'#' + heading if heading else ''})"
         path = os.path.relpath(there, os.path.join(self.root, ".."))
         return f"`{path}`" if text.strip("`") == path else f"{text} (`{path}`)"
