@@ -26,7 +26,7 @@ use tokio::sync::RwLock;
 pub(crate) use self::{
     again::{Record, again},
     chunk::Chunk,
-    copy::{Stage, copy_unless_taken, field, refuse},
+    copy::{StagingTable, copy_unless_taken, field, refuse},
     duplicates::wait_for,
     keep::KeptRejects,
     key_hints::forget,

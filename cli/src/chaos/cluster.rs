@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::{
     bodies::{TABLES, Tick},
-    processes::{Lines, Member, Role},
+    processes::{Member, Proxies, Role},
 };
 
 /// The schedule that fires every second.
@@ -31,9 +31,9 @@ pub(super) struct Cluster {
     pub(super) pool: PgPool,
     /// Past all proxies.
     pub(super) redis: redis::Client,
-    /// What the load enqueues by, over lines that are hurt like any others.
+    /// What the load enqueues by, over proxies that are hurt like any others.
     pub(super) queue: Queue,
-    pub(super) lines: Lines,
+    pub(super) proxies: Proxies,
     pub(super) members: Vec<Member>,
     /// Held by a rolling deploy.
     pub(super) rolling: Mutex<()>,
@@ -54,14 +54,14 @@ impl Cluster {
         raw_sql(TABLES).execute(&pool).await.context("the tables of the chaos cannot be made")?;
         let key = keys::create(&pool, "chaos").await.context("no key can be made")?.secret.expose_secret().to_owned();
 
-        let lines = Lines::lay(&engines).await?;
+        let proxies = Proxies::start(&engines).await?;
         let through = DatabaseConfig {
-            database_url: Some(lines.database_url.as_str().into()),
+            database_url: Some(proxies.database_url.as_str().into()),
             database_timeout: Duration::from_secs(10),
             ..DatabaseConfig::default()
         };
         let queue =
-            Queue::connect(database::connect_lazily(&through)?, QueueConfig::new(lines.redis_url.as_str())).await?;
+            Queue::connect(database::connect_lazily(&through)?, QueueConfig::new(proxies.redis_url.as_str())).await?;
         let mut schedule = NewSchedule::new(SCHEDULE, "* * * * * *", JobSpec::of(&Tick {})?);
         schedule.catch_up = CatchUp::All;
         queue.schedules().put(&schedule).await?;
@@ -81,7 +81,7 @@ impl Cluster {
             pool,
             redis,
             queue,
-            lines,
+            proxies,
             members,
             rolling: Mutex::default(),
             key,
@@ -95,9 +95,9 @@ impl Cluster {
         self.members.iter().filter(move |member| member.role == role)
     }
 
-    /// Everybody's lines, the load's too.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &Lines> {
-        self.members.iter().map(|member| &member.lines).chain([&self.lines])
+    /// Everybody's proxies, the load's too.
+    pub(super) fn proxies(&self) -> impl Iterator<Item = &Proxies> {
+        self.members.iter().map(|member| &member.proxies).chain([&self.proxies])
     }
 
     async fn ready(&self) -> anyhow::Result<()> {
@@ -113,9 +113,9 @@ impl Cluster {
 
     /// Lets every line pass. (What has befallen engines and processes ends by itself.)
     pub(super) fn heal(&self) {
-        for lines in self.lines() {
-            lines.to(Engine::Postgres).pass();
-            lines.to(Engine::Redis).pass();
+        for proxies in self.proxies() {
+            proxies.to(Engine::Postgres).pass();
+            proxies.to(Engine::Redis).pass();
         }
     }
 

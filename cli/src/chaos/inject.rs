@@ -146,23 +146,23 @@ async fn strike(
         }
         Fault::CutRedis | Fault::CutPostgres => {
             what(None);
-            cluster.lines().for_each(|lines| lines.to(engine(fault)).cut());
+            cluster.proxies().for_each(|proxies| proxies.to(engine(fault)).cut());
         }
         Fault::StallRedis | Fault::StallPostgres => {
             // the last one is the load's own
             let whom = whom % (cluster.members.len() + 1);
             let member = cluster.members.get(whom);
-            let line = member.map_or(&cluster.lines, |member| &member.lines).to(engine(fault));
+            let proxy = member.map_or(&cluster.proxies, |member| &member.proxies).to(engine(fault));
             what(Some(member.map_or_else(|| "load".into(), Member::label)));
-            line.stall();
+            proxy.stall();
             lasting().await;
-            line.pass();
+            proxy.pass();
         }
         Fault::RefuseRedis | Fault::RefusePostgres => {
             what(None);
-            cluster.lines().for_each(|lines| lines.to(engine(fault)).refuse());
+            cluster.proxies().for_each(|proxies| proxies.to(engine(fault)).refuse());
             lasting().await;
-            cluster.lines().for_each(|lines| lines.to(engine(fault)).pass());
+            cluster.proxies().for_each(|proxies| proxies.to(engine(fault)).pass());
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The roles as processes, each with lines of its own to the engines.
+//! The roles as processes, each with proxies of its own to the engines.
 
 use std::{
     fmt,
@@ -39,18 +39,18 @@ impl Role {
     }
 }
 
-/// A process' own lines to the engines.
-pub(super) struct Lines {
+/// A process' own proxies to the engines.
+pub(super) struct Proxies {
     postgres: Proxy,
     redis: Proxy,
     pub(super) database_url: String,
     pub(super) redis_url: String,
 }
 
-impl Lines {
-    pub(super) async fn lay(engines: &Engines) -> anyhow::Result<Self> {
-        let (postgres, database_url) = lay(engines.database_url().expose_secret()).await?;
-        let (redis, redis_url) = lay(engines.redis_url().expose_secret()).await?;
+impl Proxies {
+    pub(super) async fn start(engines: &Engines) -> anyhow::Result<Self> {
+        let (postgres, database_url) = proxy_to(engines.database_url().expose_secret()).await?;
+        let (redis, redis_url) = proxy_to(engines.redis_url().expose_secret()).await?;
         Ok(Self { postgres, redis, database_url, redis_url })
     }
 
@@ -62,7 +62,7 @@ impl Lines {
     }
 }
 
-async fn lay(url: &str) -> anyhow::Result<(Proxy, String)> {
+async fn proxy_to(url: &str) -> anyhow::Result<(Proxy, String)> {
     let mut url = Url::parse(url).context("the engine's URL is none")?;
     let port = url.port().context("the engine's URL has no port")?;
     let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], port))).await.context("no proxy")?;
@@ -74,7 +74,7 @@ async fn lay(url: &str) -> anyhow::Result<(Proxy, String)> {
 pub(super) struct Member {
     pub(super) role: Role,
     number: usize,
-    pub(super) lines: Lines,
+    pub(super) proxies: Proxies,
     /// Where an API answers.
     pub(super) addr: SocketAddr,
     /// Where it tells its metrics.
@@ -104,7 +104,7 @@ impl Member {
         Ok(Self {
             role,
             number,
-            lines: Lines::lay(engines).await?,
+            proxies: Proxies::start(engines).await?,
             addr: free()?,
             monitor: free()?,
             folder: engines.data_dir().to_path_buf(),
@@ -147,8 +147,8 @@ impl Member {
         }
         command
             .args(["chaos-role", self.role.word()])
-            .env("DATABASE_URL", &self.lines.database_url)
-            .env("REDIS_URL", &self.lines.redis_url)
+            .env("DATABASE_URL", &self.proxies.database_url)
+            .env("REDIS_URL", &self.proxies.redis_url)
             .env("GRISTMILL_STORE_URL", self.folder.join("objects"))
             .env("GRISTMILL_MONITOR_ADDR", self.monitor.to_string())
             .env("GRISTMILL_DATABASE_POOL", "8")

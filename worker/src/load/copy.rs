@@ -63,7 +63,7 @@ pub(super) async fn load(
     }
     if loaded.lost.len() < prepared.rows.len() {
         let staged = prepared.staged(&suspects, &loaded.lost);
-        let stage = Stage::fill(conn, chunk.kind.table(), prepared.tuples(|row| staged[row])).await?;
+        let stage = StagingTable::fill(conn, chunk.kind.table(), prepared.tuples(|row| staged[row])).await?;
         let inserted = stage.insert(conn).await?;
         loaded.lost.extend(duplicates::refused(conn, chunk, prepared, &staged, inserted).await?);
     }
@@ -137,11 +137,11 @@ async fn copy<T>(
 }
 
 /// A temporary table like a kind's own, emptied at every commit.
-pub(crate) struct Stage {
+pub(crate) struct StagingTable {
     table: &'static Table,
 }
 
-impl Stage {
+impl StagingTable {
     fn name(table: &Table) -> String {
         format!("stage_{}", table.name)
     }

@@ -10,7 +10,7 @@ use super::recount;
 use crate::{
     Env,
     close::raws,
-    load::{self, Chunk, Record, RejectedRecord, Stage},
+    load::{self, Chunk, Record, RejectedRecord, StagingTable},
 };
 
 /// A reject that names a later line of its own file as its first.
@@ -73,7 +73,7 @@ async fn replace(conn: &mut PgConnection, chunk: &Chunk, winners: &[Record]) -> 
         format!("delete from {} where {} = any($1) and client_id = $2 and upload_id = $3", table.name, table.key[0]);
     let deleted =
         sqlx::query(&delete).bind(&keys).bind(chunk.owner.client_id).bind(chunk.upload_id).execute(&mut *conn).await?;
-    let stage = Stage::fill(conn, table, winners.iter().map(|winner| winner.tuple.as_slice())).await?;
+    let stage = StagingTable::fill(conn, table, winners.iter().map(|winner| winner.tuple.as_slice())).await?;
     let inserted = stage.insert(conn).await?;
     stage.empty(conn).await?;
     if deleted.rows_affected() != winners.len() as u64 || inserted.len() != winners.len() {

@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::recount;
-use crate::load::{self, Chunk, Loser, Record, RejectedRecord, Stage};
+use crate::load::{self, Chunk, Loser, Record, RejectedRecord, StagingTable};
 
 /// Rejects looked at a time.
 const PAGE: i64 = 10_000;
@@ -53,7 +53,8 @@ async fn take(conn: &mut PgConnection, chunk: &Chunk, orphans: Vec<Orphan>) -> R
         first_by_key.entry(record.key).or_insert(record);
     }
     let stage =
-        Stage::fill(conn, chunk.kind.table(), first_by_key.values().map(|record| record.tuple.as_slice())).await?;
+        StagingTable::fill(conn, chunk.kind.table(), first_by_key.values().map(|record| record.tuple.as_slice()))
+            .await?;
     stage.insert(conn).await?;
     stage.empty(conn).await?;
 
