@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Bench, Effect, Join, LONG, bench, effect, join, sweep, until, work};
+use crate::support::{Effect, Join, LONG, TestQueue, effect, join, sweep, test_queue, until, work};
 
 /// A job that fails for good, with words of its own, until it is told to succeed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ async fn fails(_: Context, job: Fails) -> Result<(), JobError> {
     Err(JobError::discard(job.words))
 }
 
-fn worker(bench: &Bench) -> Worker {
-    Worker::builder(&bench.queue)
+fn worker(test: &TestQueue) -> Worker {
+    Worker::builder(&test.queue)
         .queue("default", 8)
         .register::<Effect>(effect)
         .register::<Join>(join)
@@ -38,7 +38,7 @@ fn worker(bench: &Bench) -> Worker {
         .build()
 }
 
-impl Bench {
+impl TestQueue {
     /// Jobs that have failed, as many as words.
     async fn dead(&self, words: &[&str], options: &Options) -> Vec<Uuid> {
         let jobs: Vec<Fails> = words.iter().map(|words| Fails { words: (*words).to_owned() }).collect();
@@ -85,18 +85,18 @@ fn newest_first(mut ids: Vec<Uuid>) -> Vec<Uuid> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_filter_finds_its_jobs_newest_first_whatever_the_page() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let new = NewGroup::new(GroupPolicy::Continue);
-    let group = bench.queue.create_group(&mut bench.pool.acquire().await.unwrap(), new).await.unwrap();
-    let dead = bench.dead(&["Disk full", "no such row"], &Options { client_id: Some(7), ..Options::default() }).await;
+    let group = test.queue.create_group(&mut test.pool.acquire().await.unwrap(), new).await.unwrap();
+    let dead = test.dead(&["Disk full", "no such row"], &Options { client_id: Some(7), ..Options::default() }).await;
     let before = Timestamp::now();
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let members = bench.enqueue(&Effect::many(7), &Options { group: Some(group), ..Options::default() }).await;
+    let members = test.enqueue(&Effect::many(7), &Options { group: Some(group), ..Options::default() }).await;
     let later = Options { run_at: Some(Timestamp::now() + 1.hour()), client_id: Some(8), ..Options::default() };
-    let scheduled = bench.enqueue(&Effect::many(3), &later).await;
+    let scheduled = test.enqueue(&Effect::many(3), &later).await;
     sqlx::query("update jobs set state = 'completed', finished_at = now() where id = $1")
         .bind(members[0])
-        .execute(&bench.pool)
+        .execute(&test.pool)
         .await
         .unwrap();
     let all = [dead.clone(), members.clone(), scheduled.clone()].concat();
@@ -126,17 +126,17 @@ async fn every_filter_finds_its_jobs_newest_first_whatever_the_page() {
     for (filter, expected) in cases {
         let expected = newest_first(expected);
         for limit in [1, 2, 3, 200] {
-            assert_eq!(bench.pages(&filter, limit).await, expected, "{filter:?} by {limit}");
+            assert_eq!(test.pages(&filter, limit).await, expected, "{filter:?} by {limit}");
         }
-        assert_eq!(bench.counted(&filter).await, (expected.len() as u64, true), "{filter:?}");
+        assert_eq!(test.counted(&filter).await, (expected.len() as u64, true), "{filter:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rare_job_is_found_behind_many_and_counting_ends() {
-    let bench = bench().await;
-    let rare = bench.enqueue(&[Fails { words: String::new() }], &Options::default()).await;
-    sqlx::query("update jobs set state = 'completed'").execute(&bench.pool).await.unwrap();
+    let test = test_queue().await;
+    let rare = test.enqueue(&[Fails { words: String::new() }], &Options::default()).await;
+    sqlx::query("update jobs set state = 'completed'").execute(&test.pool).await.unwrap();
     // Ids in order of time, as the queue makes them.
     sqlx::query(
         "insert into jobs (id, name, queue, priority, payload, state, max_attempts, finished_at)
@@ -144,24 +144,24 @@ async fn a_rare_job_is_found_behind_many_and_counting_ends() {
                 'effect', 'default', 4, '{}', 'completed', 1, now()
          from generate_series(1, 30000) n",
     )
-    .execute(&bench.pool)
+    .execute(&test.pool)
     .await
     .unwrap();
     let filter = JobFilter { name: Some("fails".into()), ..JobFilter::default() };
-    assert_eq!(bench.pages(&filter, 50).await, rare);
-    assert_eq!(bench.counted(&JobFilter::default()).await, (10_000, false));
-    assert_eq!(bench.counted(&filter).await, (1, true));
+    assert_eq!(test.pages(&filter, 50).await, rare);
+    assert_eq!(test.counted(&JobFilter::default()).await, (10_000, false));
+    assert_eq!(test.counted(&filter).await, (1, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_job_tells_its_whole_story() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let group = NewGroup { name: Some("import".into()), client_id: Some(7), ..NewGroup::new(GroupPolicy::Continue) };
-    let group = bench.queue.create_group(&mut bench.pool.acquire().await.unwrap(), group).await.unwrap();
+    let group = test.queue.create_group(&mut test.pool.acquire().await.unwrap(), group).await.unwrap();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let options = Options { group: Some(group), trace_parents: vec![Some(trace.into())], ..Options::default() };
-    let id = bench.dead(&["Disk full"], &options).await[0];
-    let detail = bench.queue.jobs().get(id).await.unwrap().unwrap();
+    let id = test.dead(&["Disk full"], &options).await[0];
+    let detail = test.queue.jobs().get(id).await.unwrap().unwrap();
     assert_eq!((detail.job.id, detail.job.state, detail.job.attempt), (id, JobState::Dead, 1));
     assert_eq!(detail.payload, json!({ "words": "Disk full" }));
     assert_eq!(detail.trace_parent.as_deref(), Some(trace));
@@ -172,87 +172,87 @@ async fn one_job_tells_its_whole_story() {
     assert!(attempt.error.as_deref().unwrap().contains("Disk full") && attempt.worker.is_some(), "{attempt:?}");
     let around = detail.group.unwrap();
     assert_eq!((around.id, around.name.as_deref(), around.failed), (group, Some("import"), 1));
-    assert_eq!(bench.queue.jobs().get(Uuid::now_v7()).await.unwrap(), None);
+    assert_eq!(test.queue.jobs().get(Uuid::now_v7()).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_is_cancelled_and_what_is_finished_stays() {
-    let bench = bench().await;
-    bench.enqueue(&Effect::many(1_200), &Options { client_id: Some(7), ..Options::default() }).await;
-    let others = bench.enqueue(&Effect::many(3), &Options { client_id: Some(8), ..Options::default() }).await;
+    let test = test_queue().await;
+    test.enqueue(&Effect::many(1_200), &Options { client_id: Some(7), ..Options::default() }).await;
+    let others = test.enqueue(&Effect::many(3), &Options { client_id: Some(8), ..Options::default() }).await;
     let mine = JobFilter { client_id: Some(7), ..JobFilter::default() };
     // In parts: each goes on where the one before has ended.
     let (mut changed, mut place, mut parts) = (0, None, 0);
     loop {
-        let acted = bench.queue.jobs().act(JobAction::Cancel, &mine, place, Duration::ZERO).await.unwrap();
+        let acted = test.queue.jobs().act(JobAction::Cancel, &mine, place, Duration::ZERO).await.unwrap();
         (changed, place, parts) = (changed + acted.changed, acted.next, parts + 1);
         if place.is_none() {
             break;
         }
     }
     assert!(changed == 1_200 && parts >= 3, "{changed} in {parts}");
-    assert_eq!(bench.counted(&states(&[JobState::Cancelled])).await, (1_200, true));
-    assert_eq!(bench.counted(&JobFilter { client_id: Some(8), ..states(&[JobState::Available]) }).await, (3, true));
-    assert_eq!(bench.queue.jobs().cancel(&mine).await.unwrap().changed, 0);
-    let worker = work(&worker(&bench));
-    until("the others", LONG, || async { bench.effects().await == (3, 3) }).await;
+    assert_eq!(test.counted(&states(&[JobState::Cancelled])).await, (1_200, true));
+    assert_eq!(test.counted(&JobFilter { client_id: Some(8), ..states(&[JobState::Available]) }).await, (3, true));
+    assert_eq!(test.queue.jobs().cancel(&mine).await.unwrap().changed, 0);
+    let worker = work(&worker(&test));
+    until("the others", LONG, || async { test.effects().await == (3, 3) }).await;
     worker.stop().await;
     assert_eq!(others.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redrive_spreads_its_starts() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let words = ["Disk full"; 10];
-    let ids = bench.dead(&words, &Options::default()).await;
-    let other = bench.dead(&["no such row"], &Options::default()).await;
+    let ids = test.dead(&words, &Options::default()).await;
+    let other = test.dead(&["no such row"], &Options::default()).await;
     let filter = JobFilter { error: Some("disk full".into()), ..JobFilter::default() };
-    let acted = bench.queue.jobs().redrive(&filter, Some(2.0)).await.unwrap();
+    let acted = test.queue.jobs().redrive(&filter, Some(2.0)).await.unwrap();
     assert_eq!((acted.changed, acted.requested, acted.next), (10, 0, None));
     // The first at once, the others half a second after each other, the oldest first.
     let starts: Vec<(Uuid, f64)> = sqlx::query_as(
         "select id, extract(epoch from run_at - min(run_at) over ())::float8 from jobs where redriven = 1 order by run_at",
     )
-    .fetch_all(&bench.pool)
+    .fetch_all(&test.pool)
     .await
     .unwrap();
     assert_eq!(starts.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ids);
     assert!((4.0..5.0).contains(&starts[9].1), "{starts:?}");
-    assert_eq!(bench.counted(&states(&[JobState::Scheduled])).await.0, 9);
-    assert_eq!(bench.state(other[0]).await.0, "dead");
+    assert_eq!(test.counted(&states(&[JobState::Scheduled])).await.0, 9);
+    assert_eq!(test.state(other[0]).await.0, "dead");
     // They run, and fail again.
-    let (worker, sweeper) = (work(&worker(&bench)), sweep(&bench.queue));
-    until("them to be dead again", LONG, || async { bench.counted(&states(&[JobState::Dead])).await == (11, true) })
+    let (worker, sweeper) = (work(&worker(&test)), sweep(&test.queue));
+    until("them to be dead again", LONG, || async { test.counted(&states(&[JobState::Dead])).await == (11, true) })
         .await;
     worker.stop().await;
     sweeper.stop().await;
-    assert_eq!(bench.queue.jobs().get(ids[0]).await.unwrap().unwrap().attempts.len(), 2);
+    assert_eq!(test.queue.jobs().get(ids[0]).await.unwrap().unwrap().attempts.len(), 2);
     // Given up, they are only brought back by name of their state.
-    assert_eq!(bench.queue.jobs().discard(&filter).await.unwrap().changed, 10);
-    assert_eq!(bench.queue.jobs().redrive(&filter, None).await.unwrap().changed, 0);
+    assert_eq!(test.queue.jobs().discard(&filter).await.unwrap().changed, 10);
+    assert_eq!(test.queue.jobs().redrive(&filter, None).await.unwrap().changed, 0);
     let filter = JobFilter { states: vec![JobState::Cancelled], ..filter };
-    assert_eq!(bench.queue.jobs().redrive(&filter, None).await.unwrap().changed, 10);
+    assert_eq!(test.queue.jobs().redrive(&filter, None).await.unwrap().changed, 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_redrives_until_a_job_has_had_its_rounds() {
-    let bench = bench().await;
-    let ids = bench.dead(&["Disk full"], &Options::default()).await;
+    let test = test_queue().await;
+    let ids = test.dead(&["Disk full"], &Options::default()).await;
     let redrive = RedriveJobs {
         filter: JobFilter { name: Some("fails".into()), ..JobFilter::default() },
         per_second: Some(100.0),
         max_rounds: Some(2),
     };
     let new = NewSchedule::new("again", "@yearly", JobSpec::of(&redrive).unwrap());
-    bench.queue.schedules().put(&new).await.unwrap();
-    let (worker, sweeper) = (work(&worker(&bench)), sweep(&bench.queue));
+    test.queue.schedules().put(&new).await.unwrap();
+    let (worker, sweeper) = (work(&worker(&test)), sweep(&test.queue));
     for expected in [1, 2, 2] {
-        let tick = bench.queue.schedules().run_now("again").await.unwrap();
+        let tick = test.queue.schedules().run_now("again").await.unwrap();
         until("the redrive to end", LONG, || async {
-            bench.state(tick.job_id.unwrap()).await.0 == "completed" && bench.state(ids[0]).await.0 == "dead"
+            test.state(tick.job_id.unwrap()).await.0 == "completed" && test.state(ids[0]).await.0 == "dead"
         })
         .await;
-        let detail = bench.queue.jobs().get(ids[0]).await.unwrap().unwrap();
+        let detail = test.queue.jobs().get(ids[0]).await.unwrap().unwrap();
         assert_eq!((detail.job.redriven, detail.attempts.len()), (expected, expected as usize + 1));
     }
     worker.stop().await;
@@ -261,20 +261,20 @@ async fn a_schedule_redrives_until_a_job_has_had_its_rounds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_are_listed_and_looked_into() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let create =
-        async |new: NewGroup| bench.queue.create_group(&mut bench.pool.acquire().await.unwrap(), new).await.unwrap();
+        async |new: NewGroup| test.queue.create_group(&mut test.pool.acquire().await.unwrap(), new).await.unwrap();
     let join = Some(JobSpec::of(&Join { failed: false }).unwrap());
     let outer =
         create(NewGroup { on_complete: join, client_id: Some(7), ..NewGroup::new(GroupPolicy::Continue) }).await;
     let inner = create(NewGroup { parent: Some(outer), ..NewGroup::new(GroupPolicy::FailFast) }).await;
     let other = create(NewGroup { client_id: Some(8), ..NewGroup::new(GroupPolicy::Continue) }).await;
-    let dead = bench.dead(&["Disk full"], &Options { group: Some(outer), ..Options::default() }).await;
-    let mut tx = bench.pool.begin().await.unwrap();
-    bench.queue.cancel_group(&mut tx, other).await.unwrap();
+    let dead = test.dead(&["Disk full"], &Options { group: Some(outer), ..Options::default() }).await;
+    let mut tx = test.pool.begin().await.unwrap();
+    test.queue.cancel_group(&mut tx, other).await.unwrap();
     tx.commit().await.unwrap();
 
-    let groups = bench.queue.groups();
+    let groups = test.queue.groups();
     let found = async |filter: GroupFilter| {
         let (mut ids, mut cursor) = (Vec::new(), None);
         loop {

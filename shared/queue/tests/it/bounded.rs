@@ -12,14 +12,14 @@ use gristmill_queue::{Job, Options, Queue, QueueError, Worker};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
-use crate::support::{LONG, bench, config, until, work};
+use crate::support::{LONG, config, test_queue, until, work};
 
 /// A queue whose every statement goes through one connection, which can be told to say what it did.
 async fn counted() -> (Queue, PgPool, gristmill_platform::testing::Stack) {
-    let bench = bench().await;
-    let options = bench.pool.connect_options().as_ref().clone();
+    let test = test_queue().await;
+    let options = test.pool.connect_options().as_ref().clone();
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-    (Queue::connect(pool.clone(), config(&bench.stack)).await.unwrap(), pool, bench.stack)
+    (Queue::connect(pool.clone(), config(&test.stack)).await.unwrap(), pool, test.stack)
 }
 
 /// Rows and index entries of jobs that were read so far.

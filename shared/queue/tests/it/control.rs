@@ -9,7 +9,7 @@ use gristmill_queue::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::support::{Bench, Effect, Join, LONG, bench, config, effect, join, once, sweep, until, work};
+use crate::support::{Effect, Join, LONG, TestQueue, config, effect, join, once, sweep, test_queue, until, work};
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Deed {
@@ -69,153 +69,150 @@ fn worker(queue: &Queue) -> Worker {
         .build()
 }
 
-async fn table(bench: &Bench, sql: &'static str) {
-    sqlx::query(sql).execute(&bench.pool).await.unwrap();
+async fn table(test: &TestQueue, sql: &'static str) {
+    sqlx::query(sql).execute(&test.pool).await.unwrap();
 }
 
 /// Waits until the bodies have begun, which they tell.
-async fn running(bench: &Bench, ids: &[Uuid]) {
+async fn running(test: &TestQueue, ids: &[Uuid]) {
     for id in ids {
-        until("the job to run", LONG, || async { bench.queue.progress(*id).await.unwrap().is_some() }).await;
+        until("the job to run", LONG, || async { test.queue.progress(*id).await.unwrap().is_some() }).await;
     }
 }
 
-async fn redrive(bench: &Bench, ids: &[Uuid]) -> usize {
-    let mut tx = bench.pool.begin().await.unwrap();
-    let enqueued = bench.queue.redrive(&mut tx, ids).await.unwrap();
+async fn redrive(test: &TestQueue, ids: &[Uuid]) -> usize {
+    let mut tx = test.pool.begin().await.unwrap();
+    let enqueued = test.queue.redrive(&mut tx, ids).await.unwrap();
     tx.commit().await.unwrap();
     let n = enqueued.ids().len();
-    bench.queue.push(enqueued).await;
+    test.queue.push(enqueued).await;
     n
 }
 
 /// Attempt, outcome and error of what did not succeed.
-async fn history(bench: &Bench, id: Uuid) -> Vec<(i32, String, Option<String>)> {
+async fn history(test: &TestQueue, id: Uuid) -> Vec<(i32, String, Option<String>)> {
     sqlx::query_as("select attempt, outcome, error from job_attempts where job_id = $1 order by seq")
         .bind(id)
-        .fetch_all(&bench.pool)
+        .fetch_all(&test.pool)
         .await
         .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_jobs_are_cancelled_at_once() {
-    let bench = bench().await;
-    let mut ids = bench.enqueue(&Effect::many(1_500), &Options::default()).await;
+    let test = test_queue().await;
+    let mut ids = test.enqueue(&Effect::many(1_500), &Options::default()).await;
     let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
-    ids.extend(bench.enqueue(&Effect::many(2), &Options { run_at: Some(later), ..Options::default() }).await);
+    ids.extend(test.enqueue(&Effect::many(2), &Options { run_at: Some(later), ..Options::default() }).await);
     ids.push(Uuid::now_v7());
-    let cancelled = bench.queue.cancel_jobs(&ids).await.unwrap();
+    let cancelled = test.queue.cancel_jobs(&ids).await.unwrap();
     assert_eq!(cancelled, CancelledJobs { cancelled: 1_502, requested: 0 });
     assert_eq!(
-        bench.count("select count(*) from jobs where state = 'cancelled' and finished_at is not null").await,
+        test.count("select count(*) from jobs where state = 'cancelled' and finished_at is not null").await,
         1_502
     );
-    assert_eq!(bench.queue.cancel_jobs(&ids).await.unwrap(), CancelledJobs::default());
-    assert_eq!(bench.count("select count(*) from job_attempts").await, 0, "no attempt was made");
-    let worker = work(&bench.effect_worker(8));
-    until("the broker to forget them", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) })
+    assert_eq!(test.queue.cancel_jobs(&ids).await.unwrap(), CancelledJobs::default());
+    assert_eq!(test.count("select count(*) from job_attempts").await, 0, "no attempt was made");
+    let worker = work(&test.effect_worker(8));
+    until("the broker to forget them", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) })
         .await;
     worker.stop().await;
-    assert_eq!(bench.effects().await, (0, 0));
+    assert_eq!(test.effects().await, (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_job_is_cancelled_when_it_has_stopped() {
-    let bench = bench().await;
-    let ids = bench.enqueue(&[Deed::Heeds, Deed::Succeeds], &Options::default()).await;
-    let worker = work(&worker(&bench.queue));
-    running(&bench, &ids).await;
-    let cancelled = bench.queue.cancel_jobs(&ids).await.unwrap();
+    let test = test_queue().await;
+    let ids = test.enqueue(&[Deed::Heeds, Deed::Succeeds], &Options::default()).await;
+    let worker = work(&worker(&test.queue));
+    running(&test, &ids).await;
+    let cancelled = test.queue.cancel_jobs(&ids).await.unwrap();
     assert_eq!(cancelled, CancelledJobs { cancelled: 0, requested: 2 });
     until("both to end", LONG, || async {
-        bench.state(ids[0]).await.0 == "cancelled" && bench.state(ids[1]).await.0 == "completed"
+        test.state(ids[0]).await.0 == "cancelled" && test.state(ids[1]).await.0 == "completed"
     })
     .await;
-    assert_eq!(history(&bench, ids[0]).await, [(1, "cancelled".into(), None)]);
-    assert_eq!(bench.effects().await, (1, 1));
+    assert_eq!(history(&test, ids[0]).await, [(1, "cancelled".into(), None)]);
+    assert_eq!(test.effects().await, (1, 1));
     worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_heed_is_abandoned_and_fenced_off() {
-    let bench = bench().await;
-    let id = bench.enqueue(&[Deed::Deaf], &Options::default()).await[0];
-    let worker = work(&worker(&bench.queue));
-    running(&bench, &[id]).await;
+    let test = test_queue().await;
+    let id = test.enqueue(&[Deed::Deaf], &Options::default()).await[0];
+    let worker = work(&worker(&test.queue));
+    running(&test, &[id]).await;
     let asked = Instant::now();
-    bench.queue.cancel_jobs(&[id]).await.unwrap();
-    until("its end", LONG, || async { bench.state(id).await.0 == "cancelled" }).await;
+    test.queue.cancel_jobs(&[id]).await.unwrap();
+    until("its end", LONG, || async { test.state(id).await.0 == "cancelled" }).await;
     assert!(asked.elapsed() >= Duration::from_secs(5), "after {:?}", asked.elapsed());
-    table(&bench, "create table open ()").await;
+    table(&test, "create table open ()").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(bench.effects().await, (0, 0), "what it did later did not count");
-    assert!(bench.state(id).await.2.unwrap().contains("abandoned"));
+    assert_eq!(test.effects().await, (0, 0), "what it did later did not count");
+    assert!(test.state(id).await.2.unwrap().contains("abandoned"));
     worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_worker_is_gone_is_cancelled_by_the_sweep() {
-    let bench = bench().await;
-    let id = bench.enqueue(&[Deed::Heeds], &Options::default()).await[0];
-    let quick = QueueConfig { grace: Duration::from_millis(100), ..config(&bench.stack) };
-    let queue = Queue::connect(bench.pool.clone(), quick).await.unwrap();
+    let test = test_queue().await;
+    let id = test.enqueue(&[Deed::Heeds], &Options::default()).await[0];
+    let quick = QueueConfig { grace: Duration::from_millis(100), ..config(&test.stack) };
+    let queue = Queue::connect(test.pool.clone(), quick).await.unwrap();
     let worker = work(&worker(&queue));
-    running(&bench, &[id]).await;
+    running(&test, &[id]).await;
     // As if it had died between the request and its answer.
-    sqlx::query("update jobs set cancel_requested_at = now() - interval '1 minute'")
-        .execute(&bench.pool)
-        .await
-        .unwrap();
+    sqlx::query("update jobs set cancel_requested_at = now() - interval '1 minute'").execute(&test.pool).await.unwrap();
     worker.task.abort();
     let _ = worker.task.await;
-    let sweeper = sweep(&bench.queue);
-    until("the sweep", LONG, || async { bench.state(id).await.0 == "cancelled" }).await;
+    let sweeper = sweep(&test.queue);
+    until("the sweep", LONG, || async { test.state(id).await.0 == "cancelled" }).await;
     sweeper.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_job_is_run_again_with_its_history() {
-    let bench = bench().await;
-    let ids = bench.enqueue(&[Deed::Breaks, Deed::Breaks], &Options::default()).await;
-    let ok = bench.enqueue(&[Effect::new(5)], &Options::default()).await[0];
-    let worker = work(&worker(&bench.queue));
-    let dead = async || bench.count("select count(*) from jobs where state = 'dead'").await == 2;
+    let test = test_queue().await;
+    let ids = test.enqueue(&[Deed::Breaks, Deed::Breaks], &Options::default()).await;
+    let ok = test.enqueue(&[Effect::new(5)], &Options::default()).await[0];
+    let worker = work(&worker(&test.queue));
+    let dead = async || test.count("select count(*) from jobs where state = 'dead'").await == 2;
     until("the failures", LONG, dead).await;
-    assert_eq!(redrive(&bench, &[ids[0], ok]).await, 1, "what is done stays done");
-    until("it to fail again", LONG, || async { history(&bench, ids[0]).await.len() == 2 }).await;
+    assert_eq!(redrive(&test, &[ids[0], ok]).await, 1, "what is done stays done");
+    until("it to fail again", LONG, || async { history(&test, ids[0]).await.len() == 2 }).await;
     until("the failures", LONG, dead).await;
-    table(&bench, "create table fixed ()").await;
-    redrive(&bench, &ids[..1]).await;
-    until("it to succeed", LONG, || async { bench.state(ids[0]).await.0 == "completed" }).await;
-    assert_eq!(history(&bench, ids[0]).await, vec![(1, "retried".to_owned(), Some("broken".to_owned())); 2]);
+    table(&test, "create table fixed ()").await;
+    redrive(&test, &ids[..1]).await;
+    until("it to succeed", LONG, || async { test.state(ids[0]).await.0 == "completed" }).await;
+    assert_eq!(history(&test, ids[0]).await, vec![(1, "retried".to_owned(), Some("broken".to_owned())); 2]);
     let (worker_name, took): (String, bool) =
         sqlx::query_as("select worker, started_at <= clock_timestamp() from jobs where id = $1")
             .bind(ids[0])
-            .fetch_one(&bench.pool)
+            .fetch_one(&test.pool)
             .await
             .unwrap();
     assert!(worker_name.starts_with("mill-") && took, "{worker_name}");
 
-    let mut conn = bench.pool.acquire().await.unwrap();
-    assert_eq!(bench.queue.discard(&mut conn, &ids).await.unwrap(), 1);
-    let (state, _, error) = bench.state(ids[1]).await;
+    let mut conn = test.pool.acquire().await.unwrap();
+    assert_eq!(test.queue.discard(&mut conn, &ids).await.unwrap(), 1);
+    let (state, _, error) = test.state(ids[1]).await;
     assert_eq!((state.as_str(), error.as_deref()), ("cancelled", Some("given up: broken")));
     worker.stop().await;
 }
 
-async fn group(bench: &Bench, policy: GroupPolicy) -> GroupId {
+async fn group(test: &TestQueue, policy: GroupPolicy) -> GroupId {
     let new = NewGroup {
         on_complete: Some(JobSpec::of(&Join { failed: false }).unwrap()),
         on_failure: Some(JobSpec::of(&Join { failed: true }).unwrap()),
         ..NewGroup::new(policy)
     };
-    bench.queue.create_group(&mut bench.pool.acquire().await.unwrap(), new).await.unwrap()
+    test.queue.create_group(&mut test.pool.acquire().await.unwrap(), new).await.unwrap()
 }
 
-async fn joins(bench: &Bench) -> (i64, i64) {
+async fn joins(test: &TestQueue) -> (i64, i64) {
     sqlx::query_as("select count(*) filter (where n = -1), count(*) filter (where n = -2) from effects")
-        .fetch_one(&bench.pool)
+        .fetch_one(&test.pool)
         .await
         .unwrap()
 }
@@ -223,35 +220,35 @@ async fn joins(bench: &Bench) -> (i64, i64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_failed_members_of_a_group_are_run_again_and_it_joins_again() {
     for policy in [GroupPolicy::Continue, GroupPolicy::FailFast] {
-        let bench = bench().await;
-        let group = group(&bench, policy).await;
+        let test = test_queue().await;
+        let group = group(&test, policy).await;
         let members = Options { group: Some(group), ..Options::default() };
-        bench.enqueue(&[Deed::Breaks, Deed::Breaks, Deed::Breaks], &members).await;
-        bench.enqueue(&Effect::many(40), &members).await;
-        let mut tx = bench.pool.begin().await.unwrap();
-        let enqueued = bench.queue.seal_group(&mut tx, group).await.unwrap();
+        test.enqueue(&[Deed::Breaks, Deed::Breaks, Deed::Breaks], &members).await;
+        test.enqueue(&Effect::many(40), &members).await;
+        let mut tx = test.pool.begin().await.unwrap();
+        let enqueued = test.queue.seal_group(&mut tx, group).await.unwrap();
         tx.commit().await.unwrap();
-        bench.queue.push(enqueued).await;
-        let (worker, sweeper) = (work(&worker(&bench.queue)), sweep(&bench.queue));
-        until("the first join", LONG, || async { joins(&bench).await == (0, 1) }).await;
+        test.queue.push(enqueued).await;
+        let (worker, sweeper) = (work(&worker(&test.queue)), sweep(&test.queue));
+        until("the first join", LONG, || async { joins(&test).await == (0, 1) }).await;
 
-        table(&bench, "create table fixed ()").await;
+        table(&test, "create table fixed ()").await;
         let retry = async || {
-            let mut tx = bench.pool.begin().await.unwrap();
-            let enqueued = bench.queue.retry_group(&mut tx, group).await.unwrap();
+            let mut tx = test.pool.begin().await.unwrap();
+            let enqueued = test.queue.retry_group(&mut tx, group).await.unwrap();
             tx.commit().await.unwrap();
             let n = enqueued.ids().len();
-            bench.queue.push(enqueued).await;
+            test.queue.push(enqueued).await;
             n
         };
         assert!(retry().await > 0);
-        assert_eq!(bench.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
-        until("the second join", LONG, || async { joins(&bench).await == (1, 1) }).await;
-        let seen = bench.queue.group(group).await.unwrap().unwrap();
+        assert_eq!(test.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
+        until("the second join", LONG, || async { joins(&test).await == (1, 1) }).await;
+        let seen = test.queue.group(group).await.unwrap().unwrap();
         assert_eq!((seen.total, seen.completed, seen.failed, seen.cancelled), (43, 43, 0, 0), "{policy:?}");
         assert_eq!((seen.state.as_str(), seen.completions, seen.unfinished()), ("completed", 2, 0));
         assert_eq!(retry().await, 0);
-        assert_eq!(joins(&bench).await, (1, 1));
+        assert_eq!(joins(&test).await, (1, 1));
         worker.stop().await;
         sweeper.stop().await;
     }
@@ -259,90 +256,90 @@ async fn the_failed_members_of_a_group_are_run_again_and_it_joins_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_is_run_again_alone_takes_along_what_it_stopped() {
-    let bench = bench().await;
-    let outer = group(&bench, GroupPolicy::FailFast).await;
-    let mut conn = bench.pool.acquire().await.unwrap();
+    let test = test_queue().await;
+    let outer = group(&test, GroupPolicy::FailFast).await;
+    let mut conn = test.pool.acquire().await.unwrap();
     let new = NewGroup { parent: Some(outer), ..NewGroup::new(GroupPolicy::FailFast) };
-    let inner = bench.queue.create_group(&mut conn, new).await.unwrap();
+    let inner = test.queue.create_group(&mut conn, new).await.unwrap();
     let of = |group| Options { group: Some(group), priority: Some(9), ..Options::default() };
-    bench.enqueue(&Effect::many(20), &of(outer)).await;
-    bench.enqueue(&Effect::many(10), &of(inner)).await;
-    let broken = bench.enqueue(&[Deed::Breaks], &Options { priority: Some(0), ..of(inner) }).await[0];
-    assert!(bench.queue.seal_group(&mut conn, outer).await.unwrap().is_empty());
-    let one = Worker::builder(&bench.queue)
+    test.enqueue(&Effect::many(20), &of(outer)).await;
+    test.enqueue(&Effect::many(10), &of(inner)).await;
+    let broken = test.enqueue(&[Deed::Breaks], &Options { priority: Some(0), ..of(inner) }).await[0];
+    assert!(test.queue.seal_group(&mut conn, outer).await.unwrap().is_empty());
+    let one = Worker::builder(&test.queue)
         .queue("default", 1)
         .register::<Deed>(deed)
         .register::<Effect>(effect)
         .register::<Join>(join)
         .build();
-    let (worker, sweeper) = (work(&one), sweep(&bench.queue));
-    until("the first join", LONG, || async { joins(&bench).await == (0, 1) }).await;
-    assert!(bench.count("select count(*) from jobs where state = 'cancelled'").await > 0, "nothing was stopped");
-    table(&bench, "create table fixed ()").await;
-    redrive(&bench, &[broken]).await;
-    until("the second join", LONG, || async { joins(&bench).await.0 == 1 }).await;
+    let (worker, sweeper) = (work(&one), sweep(&test.queue));
+    until("the first join", LONG, || async { joins(&test).await == (0, 1) }).await;
+    assert!(test.count("select count(*) from jobs where state = 'cancelled'").await > 0, "nothing was stopped");
+    table(&test, "create table fixed ()").await;
+    redrive(&test, &[broken]).await;
+    until("the second join", LONG, || async { joins(&test).await.0 == 1 }).await;
     worker.stop().await;
     sweeper.stop().await;
-    assert_eq!(bench.count("select count(*) from jobs where state <> 'completed'").await, 0);
-    let seen = bench.queue.group(outer).await.unwrap().unwrap();
+    assert_eq!(test.count("select count(*) from jobs where state <> 'completed'").await, 0);
+    let seen = test.queue.group(outer).await.unwrap().unwrap();
     assert_eq!((seen.completed, seen.failed, seen.cancelled, seen.state.as_str()), (21, 0, 0, "completed"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_has_failed_fast_ends_as_failed_although_its_failure_was_given_up() {
     for completes in [true, false] {
-        let bench = bench().await;
-        let group = group(&bench, GroupPolicy::FailFast).await;
+        let test = test_queue().await;
+        let group = group(&test, GroupPolicy::FailFast).await;
         let members = Options { group: Some(group), ..Options::default() };
-        let mut tx = bench.pool.begin().await.unwrap();
-        let busy = bench.queue.enqueue(&mut tx, &Effect::new(1), &members).await.unwrap().ids()[0];
+        let mut tx = test.pool.begin().await.unwrap();
+        let busy = test.queue.enqueue(&mut tx, &Effect::new(1), &members).await.unwrap().ids()[0];
         tx.commit().await.unwrap();
-        bench.enqueue(&[Effect::new(2), Effect::new(3)], &Options { delay: Some(LONG), ..members.clone() }).await;
-        let broken = bench.enqueue(&[Deed::Breaks], &members).await[0];
+        test.enqueue(&[Effect::new(2), Effect::new(3)], &Options { delay: Some(LONG), ..members.clone() }).await;
+        let broken = test.enqueue(&[Deed::Breaks], &members).await[0];
         // About to finish when the failure stops the group.
-        let mut tx = bench.pool.begin().await.unwrap();
+        let mut tx = test.pool.begin().await.unwrap();
         let claim = Claim::new(busy, 1);
-        assert_eq!(bench.queue.lock(&mut tx, &claim).await.unwrap(), Fence::Held);
-        let worker = work(&Worker::builder(&bench.queue).queue("default", 1).register::<Deed>(deed).build());
-        until("the failure", LONG, || async { bench.state(broken).await.0 == "dead" }).await;
+        assert_eq!(test.queue.lock(&mut tx, &claim).await.unwrap(), Fence::Held);
+        let worker = work(&Worker::builder(&test.queue).queue("default", 1).register::<Deed>(deed).build());
+        until("the failure", LONG, || async { test.state(broken).await.0 == "dead" }).await;
         worker.stop().await;
-        assert_eq!(bench.queue.discard(&mut bench.pool.acquire().await.unwrap(), &[broken]).await.unwrap(), 1);
+        assert_eq!(test.queue.discard(&mut test.pool.acquire().await.unwrap(), &[broken]).await.unwrap(), 1);
         if completes {
-            assert!(matches!(bench.queue.complete(&mut tx, &claim).await.unwrap(), Completion::Done(_)));
+            assert!(matches!(test.queue.complete(&mut tx, &claim).await.unwrap(), Completion::Done(_)));
         }
         tx.commit().await.unwrap();
         if !completes {
-            assert_eq!(bench.queue.cancel_jobs(&[busy]).await.unwrap().cancelled, 1);
+            assert_eq!(test.queue.cancel_jobs(&[busy]).await.unwrap().cancelled, 1);
         }
-        let seen = bench.queue.group(group).await.unwrap().unwrap();
+        let seen = test.queue.group(group).await.unwrap().unwrap();
         assert_eq!((seen.state.as_str(), seen.failed, seen.unfinished()), ("failed", 0, 0));
         let failed: Vec<bool> =
-            testing::waiting::<Join>(&bench.queue).await.unwrap().iter().map(|w| w.job.failed).collect();
+            testing::waiting::<Join>(&test.queue).await.unwrap().iter().map(|w| w.job.failed).collect();
         assert_eq!(failed, [true]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_and_discarded_members_are_counted() {
-    let bench = bench().await;
-    let group = group(&bench, GroupPolicy::Continue).await;
+    let test = test_queue().await;
+    let group = group(&test, GroupPolicy::Continue).await;
     let members = Options { group: Some(group), ..Options::default() };
-    let ids = bench.enqueue(&Effect::many(3), &members).await;
-    let broken = bench.enqueue(&[Deed::Breaks], &members).await[0];
-    let mut conn = bench.pool.acquire().await.unwrap();
-    let _ = bench.queue.seal_group(&mut conn, group).await.unwrap();
-    assert_eq!(bench.queue.cancel_jobs(&ids[..2]).await.unwrap().cancelled, 2);
-    let (worker, sweeper) = (work(&worker(&bench.queue)), sweep(&bench.queue));
-    until("the join", LONG, || async { joins(&bench).await == (0, 1) }).await;
+    let ids = test.enqueue(&Effect::many(3), &members).await;
+    let broken = test.enqueue(&[Deed::Breaks], &members).await[0];
+    let mut conn = test.pool.acquire().await.unwrap();
+    let _ = test.queue.seal_group(&mut conn, group).await.unwrap();
+    assert_eq!(test.queue.cancel_jobs(&ids[..2]).await.unwrap().cancelled, 2);
+    let (worker, sweeper) = (work(&worker(&test.queue)), sweep(&test.queue));
+    until("the join", LONG, || async { joins(&test).await == (0, 1) }).await;
     let counts = async || {
-        let group = bench.queue.group(group).await.unwrap().unwrap();
+        let group = test.queue.group(group).await.unwrap().unwrap();
         (group.completed, group.failed, group.cancelled, group.state)
     };
     assert_eq!(counts().await, (1, 1, 2, "failed".into()));
-    assert_eq!(bench.queue.discard(&mut conn, &[broken]).await.unwrap(), 1);
+    assert_eq!(test.queue.discard(&mut conn, &[broken]).await.unwrap(), 1);
     assert_eq!(counts().await, (1, 0, 3, "failed".into()));
-    assert_eq!(redrive(&bench, &ids[..1]).await, 1);
-    until("the second join", LONG, || async { joins(&bench).await == (1, 1) }).await;
+    assert_eq!(redrive(&test, &ids[..1]).await, 1);
+    until("the second join", LONG, || async { joins(&test).await == (1, 1) }).await;
     assert_eq!(counts().await, (2, 0, 2, "completed".into()));
     worker.stop().await;
     sweeper.stop().await;
@@ -350,14 +347,14 @@ async fn cancelled_and_discarded_members_are_counted() {
 
 #[tokio::test]
 async fn a_unique_key_that_is_taken_again_keeps_the_dead_one_out() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let options = Options { unique_key: Some("one".into()), ..Options::default() };
-    let old = [bench.enqueue(&[Effect::new(1)], &options).await, {
-        sqlx::query("update jobs set state = 'dead', finished_at = now()").execute(&bench.pool).await.unwrap();
-        bench.enqueue(&[Effect::new(2)], &options).await
+    let old = [test.enqueue(&[Effect::new(1)], &options).await, {
+        sqlx::query("update jobs set state = 'dead', finished_at = now()").execute(&test.pool).await.unwrap();
+        test.enqueue(&[Effect::new(2)], &options).await
     }]
     .concat();
-    sqlx::query("update jobs set state = 'dead', finished_at = now()").execute(&bench.pool).await.unwrap();
-    assert_eq!(redrive(&bench, &old).await, 1, "of two with one key, one");
-    assert_eq!(redrive(&bench, &old).await, 0);
+    sqlx::query("update jobs set state = 'dead', finished_at = now()").execute(&test.pool).await.unwrap();
+    assert_eq!(redrive(&test, &old).await, 1, "of two with one key, one");
+    assert_eq!(redrive(&test, &old).await, 0);
 }

@@ -10,7 +10,7 @@ use gristmill_queue::{Context, Job, JobError, Options, Queue, QueueConfig, Worke
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use crate::support::{Bench, Effect, LONG, bench, config, once, until, work};
+use crate::support::{Effect, LONG, TestQueue, config, once, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Stuck;
@@ -32,13 +32,13 @@ fn holder(queue: &Queue) -> Worker {
     Worker::builder(queue).queue("default", 4).register::<Stuck>(hold).build()
 }
 
-async fn leased(bench: &Bench) -> u64 {
-    bench.queue.broker_depth("default").await.unwrap().1
+async fn leased(test: &TestQueue) -> u64 {
+    test.queue.broker_depth("default").await.unwrap().1
 }
 
 /// Runs a worker on a runtime of its own until its body has started, then drops the runtime.
-pub(crate) async fn claim_and_die(bench: &Bench) {
-    let (url, config) = (bench.stack.database_url.clone(), config(&bench.stack));
+pub(crate) async fn claim_and_die(test: &TestQueue) {
+    let (url, config) = (test.stack.database_url.clone(), config(&test.stack));
     let (started, mut start) = tokio::sync::mpsc::unbounded_channel();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.spawn(async move {
@@ -56,11 +56,11 @@ pub(crate) async fn claim_and_die(bench: &Bench) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_workers_job_runs_elsewhere_when_its_lease_is_over() {
-    let bench = bench().await;
-    bench.enqueue(&[Stuck], &Options::default()).await;
-    claim_and_die(&bench).await;
-    let other = work(&Worker::builder(&bench.queue).queue("default", 4).register::<Stuck>(pass).build());
-    until("the job to run elsewhere", LONG, || async { bench.effects().await == (1, 1) }).await;
+    let test = test_queue().await;
+    test.enqueue(&[Stuck], &Options::default()).await;
+    claim_and_die(&test).await;
+    let other = work(&Worker::builder(&test.queue).queue("default", 4).register::<Stuck>(pass).build());
+    until("the job to run elsewhere", LONG, || async { test.effects().await == (1, 1) }).await;
     other.stop().await;
 }
 
@@ -80,43 +80,43 @@ async fn victim() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_process_killed_by_the_kernel() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let defaults =
-        QueueConfig { namespace: bench.stack.namespace.clone(), ..QueueConfig::new(bench.stack.redis_url.clone()) };
+        QueueConfig { namespace: test.stack.namespace.clone(), ..QueueConfig::new(test.stack.redis_url.clone()) };
     // The lease, and the moment until somebody reaps it: ten seconds are promised.
     assert!(defaults.lease <= Duration::from_secs(6), "{:?}", defaults.lease);
-    let queue = Queue::connect(bench.pool.clone(), defaults).await.unwrap();
-    bench.enqueue(&[Stuck], &Options::default()).await;
+    let queue = Queue::connect(test.pool.clone(), defaults).await.unwrap();
+    test.enqueue(&[Stuck], &Options::default()).await;
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::victim", "--include-ignored"])
-        .env("VICTIM_DATABASE_URL", &bench.stack.database_url)
-        .env("VICTIM_REDIS_URL", &bench.stack.redis_url)
-        .env("VICTIM_NAMESPACE", &bench.stack.namespace)
+        .env("VICTIM_DATABASE_URL", &test.stack.database_url)
+        .env("VICTIM_REDIS_URL", &test.stack.redis_url)
+        .env("VICTIM_NAMESPACE", &test.stack.namespace)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    until("the child to claim", LONG, || async { leased(&bench).await == 1 }).await;
+    until("the child to claim", LONG, || async { leased(&test).await == 1 }).await;
     let other = work(&Worker::builder(&queue).queue("default", 4).register::<Stuck>(pass).build());
     // Longer than the lease: the child renews it.
     tokio::time::sleep(Duration::from_secs(7)).await;
-    assert_eq!(bench.effects().await, (0, 0), "a living worker keeps its job");
+    assert_eq!(test.effects().await, (0, 0), "a living worker keeps its job");
     child.kill().unwrap();
     child.wait().unwrap();
-    until("the job to run elsewhere", LONG, || async { bench.effects().await == (1, 1) }).await;
+    until("the job to run elsewhere", LONG, || async { test.effects().await == (1, 1) }).await;
     other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_takes_its_workers_down_is_put_away() {
-    let bench = bench().await;
-    let id = bench.enqueue(&[Stuck], &Options::default()).await[0];
+    let test = test_queue().await;
+    let id = test.enqueue(&[Stuck], &Options::default()).await[0];
     for _ in 1..=3 {
-        claim_and_die(&bench).await;
+        claim_and_die(&test).await;
     }
-    let worker = work(&holder(&bench.queue));
-    until("the dead letter", LONG, || async { bench.state(id).await.0 == "dead" }).await;
-    assert_eq!(bench.state(id).await.2.unwrap(), "lost_worker: 3 workers were lost with it");
-    until("Redis to forget it", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
+    let worker = work(&holder(&test.queue));
+    until("the dead letter", LONG, || async { test.state(id).await.0 == "dead" }).await;
+    assert_eq!(test.state(id).await.2.unwrap(), "lost_worker: 3 workers were lost with it");
+    until("Redis to forget it", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
     worker.stop().await;
 }
 
@@ -127,8 +127,8 @@ async fn work_that_hogs_every_thread_keeps_its_lease() {
     impl Job for Hog {
         const NAME: &'static str = "hog";
     }
-    let bench = bench().await;
-    bench.enqueue(&[Hog, Hog, Hog, Hog, Hog, Hog], &Options::default()).await;
+    let test = test_queue().await;
+    test.enqueue(&[Hog, Hog, Hog, Hog, Hog, Hog], &Options::default()).await;
     let deliveries = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&deliveries);
     let hog = move |ctx: Context, _| {
@@ -139,9 +139,9 @@ async fn work_that_hogs_every_thread_keeps_its_lease() {
             Ok(())
         }
     };
-    let worker = work(&Worker::builder(&bench.queue).queue("default", 6).register::<Hog>(hog).build());
+    let worker = work(&Worker::builder(&test.queue).queue("default", 6).register::<Hog>(hog).build());
     until("the hogs to end", LONG, || async {
-        bench.count("select count(*) from jobs where state = 'completed'").await == 6
+        test.count("select count(*) from jobs where state = 'completed'").await == 6
     })
     .await;
     worker.stop().await;
@@ -150,30 +150,30 @@ async fn work_that_hogs_every_thread_keeps_its_lease() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_stop_finishes_what_runs_and_hands_back_the_rest() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let jobs: Vec<Effect> = (0..100).map(|n| Effect { n, millis: 300 }).collect();
-    bench.enqueue(&jobs, &Options::default()).await;
-    let worker = work(&bench.effect_worker(10));
-    until("a round to end", LONG, || async { bench.effects().await.0 >= 10 }).await;
+    test.enqueue(&jobs, &Options::default()).await;
+    let worker = work(&test.effect_worker(10));
+    until("a round to end", LONG, || async { test.effects().await.0 >= 10 }).await;
     worker.stop().await;
-    let (effects, jobs) = bench.effects().await;
+    let (effects, jobs) = test.effects().await;
     assert_eq!(effects, jobs);
     assert!((10..100).contains(&effects), "{effects} ran");
-    assert_eq!(bench.queue.broker_depth("default").await.unwrap(), ((100 - effects).unsigned_abs(), 0));
-    until("nobody to be left", LONG, || async { bench.queue.workers().await.unwrap().is_empty() }).await;
-    bench.queue.drain(&bench.effect_worker(50), LONG).await.unwrap();
-    assert_eq!(bench.effects().await, (100, 100));
+    assert_eq!(test.queue.broker_depth("default").await.unwrap(), ((100 - effects).unsigned_abs(), 0));
+    until("nobody to be left", LONG, || async { test.queue.workers().await.unwrap().is_empty() }).await;
+    test.queue.drain(&test.effect_worker(50), LONG).await.unwrap();
+    assert_eq!(test.effects().await, (100, 100));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_outlasts_the_grace_period_is_handed_back_too() {
-    let bench = bench().await;
-    let config = QueueConfig { grace: Duration::from_millis(200), ..config(&bench.stack) };
-    let queue = Queue::connect(bench.pool.clone(), config).await.unwrap();
-    let id = bench.enqueue(&[Stuck], &Options::default()).await[0];
+    let test = test_queue().await;
+    let config = QueueConfig { grace: Duration::from_millis(200), ..config(&test.stack) };
+    let queue = Queue::connect(test.pool.clone(), config).await.unwrap();
+    let id = test.enqueue(&[Stuck], &Options::default()).await[0];
     let worker = work(&holder(&queue));
-    until("a claim", LONG, || async { leased(&bench).await == 1 }).await;
+    until("a claim", LONG, || async { leased(&test).await == 1 }).await;
     worker.stop().await;
-    assert_eq!(bench.queue.broker_depth("default").await.unwrap(), (1, 0));
-    assert_eq!(bench.state(id).await, ("available".into(), 0, None));
+    assert_eq!(test.queue.broker_depth("default").await.unwrap(), (1, 0));
+    assert_eq!(test.state(id).await, ("available".into(), 0, None));
 }

@@ -15,14 +15,14 @@ use std::sync::{
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{crash_points::wire::Side, support::bench};
+use crate::{crash_points::wire::Side, support::test_queue};
 use life::{Life, live};
 
 /// Points that are tried at a time: most of the time is waiting for a lease to run out.
 const LANES: usize = 4;
 
 async fn everywhere(life: Life, steps: &[&str]) {
-    let (seen, _) = live(&bench().await, 0, life, None).await;
+    let (seen, _) = live(&test_queue().await, 0, life, None).await;
     for step in steps {
         assert!(seen.iter().any(|message| message.contains(step)), "no `{step}` among {seen:#?}");
     }
@@ -33,11 +33,11 @@ async fn everywhere(life: Life, steps: &[&str]) {
     let lanes: Vec<_> = std::iter::repeat_with(|| {
         let (points, next, deaths) = (Arc::clone(&points), Arc::clone(&next), Arc::clone(&deaths));
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let bench = bench().await;
+            let test = test_queue().await;
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(point) = points.get(number) else { return };
-                let (_, died) = live(&bench, number + 1, life, Some(*point)).await;
+                let (_, died) = live(&test, number + 1, life, Some(*point)).await;
                 deaths.fetch_add(died.into(), Ordering::Relaxed);
             }
         }))

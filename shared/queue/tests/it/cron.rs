@@ -6,11 +6,11 @@ use gristmill_queue::{CatchUp, Cause, Cron, JobSpec, NewSchedule, TickCounts, Ti
 use jiff::ToSpan as _;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::support::{Background, Bench, Effect, LONG, bench, sweep, until, work};
+use crate::support::{Background, Effect, LONG, TestQueue, sweep, test_queue, until, work};
 
 /// A scheduler in the background.
-pub(crate) fn schedule(bench: &Bench) -> Background {
-    let (cron, stop) = (Cron::new(&bench.queue), CancellationToken::new());
+pub(crate) fn schedule(test: &TestQueue) -> Background {
+    let (cron, stop) = (Cron::new(&test.queue), CancellationToken::new());
     let token = stop.clone();
     Background { stop, task: AbortOnDropHandle::new(tokio::spawn(cron.run(token))) }
 }
@@ -19,7 +19,7 @@ pub(crate) fn every(name: &str, cron: &str) -> NewSchedule {
     NewSchedule::new(name, cron, JobSpec::of(&Effect::new(7)).unwrap())
 }
 
-impl Bench {
+impl TestQueue {
     pub(crate) async fn put(&self, new: &NewSchedule) {
         self.queue.schedules().put(new).await.unwrap();
     }
@@ -54,8 +54,8 @@ impl Bench {
     }
 }
 
-pub(crate) async fn jobs(bench: &Bench) -> i64 {
-    bench.count("select count(*) from jobs").await
+pub(crate) async fn jobs(test: &TestQueue) -> i64 {
+    test.count("select count(*) from jobs").await
 }
 
 pub(crate) fn with(ticks: &[TickView], cause: Cause) -> usize {
@@ -64,17 +64,17 @@ pub(crate) fn with(ticks: &[TickView], cause: Cause) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schedulers_that_die_all_the_time_fire_every_tick_once() {
-    let bench = bench().await;
+    let test = test_queue().await;
     for name in ["a", "b", "c"] {
-        bench.put(&NewSchedule { catch_up: CatchUp::All, ..every(name, "* * * * * *") }).await;
+        test.put(&NewSchedule { catch_up: CatchUp::All, ..every(name, "* * * * * *") }).await;
     }
-    let worker = work(&bench.effect_worker(4));
-    let mut schedulers = [schedule(&bench), schedule(&bench), schedule(&bench)];
+    let worker = work(&test.effect_worker(4));
+    let mut schedulers = [schedule(&test), schedule(&test), schedule(&test)];
     let mut turn = 0;
-    while bench.ticks("a").await.len().min(bench.ticks("c").await.len()) < 5 || turn < 60 {
+    while test.ticks("a").await.len().min(test.ticks("c").await.len()) < 5 || turn < 60 {
         tokio::time::sleep(Duration::from_millis(rand::random_range(20..120))).await;
         // Dropped in the middle of whatever it does, its connection with it.
-        schedulers[turn % 3] = schedule(&bench);
+        schedulers[turn % 3] = schedule(&test);
         turn += 1;
     }
     for scheduler in schedulers {
@@ -82,30 +82,30 @@ async fn schedulers_that_die_all_the_time_fire_every_tick_once() {
     }
     let mut ids = BTreeSet::new();
     for name in ["a", "b", "c"] {
-        let ticks = bench.ticks(name).await;
+        let ticks = test.ticks(name).await;
         assert!(ticks.len() >= 3, "{name} fired {} times", ticks.len());
         for pair in ticks.windows(2) {
             assert_eq!(pair[1].fire_at, pair[0].fire_at + 1.second(), "{name}");
         }
         ids.extend(ticks.iter().map(|tick| tick.job_id.unwrap()));
     }
-    assert_eq!(ids.len() as i64, jobs(&bench).await, "a job without a tick, or two ticks with one job");
-    let sweeper = sweep(&bench.queue);
-    until("the jobs", LONG, || async { bench.effects().await == (ids.len() as i64, ids.len() as i64) }).await;
+    assert_eq!(ids.len() as i64, jobs(&test).await, "a job without a tick, or two ticks with one job");
+    let sweeper = sweep(&test.queue);
+    until("the jobs", LONG, || async { test.effects().await == (ids.len() as i64, ids.len() as i64) }).await;
     worker.stop().await;
     sweeper.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tick_becomes_a_job() {
-    let bench = bench().await;
-    bench.put(&every("seconds", "* * * * * *")).await;
-    let crew = (work(&bench.effect_worker(4)), schedule(&bench), schedule(&bench));
-    until("some jobs", LONG, || async { bench.effects().await.0 >= 6 }).await;
+    let test = test_queue().await;
+    test.put(&every("seconds", "* * * * * *")).await;
+    let crew = (work(&test.effect_worker(4)), schedule(&test), schedule(&test));
+    until("some jobs", LONG, || async { test.effects().await.0 >= 6 }).await;
     let mut lags: Vec<f64> = sqlx::query_scalar(
         "select extract(epoch from e.at - t.fire_at)::float8 from schedule_ticks t join effects e on e.job = t.job_id",
     )
-    .fetch_all(&bench.pool)
+    .fetch_all(&test.pool)
     .await
     .unwrap();
     lags.sort_by(f64::total_cmp);
@@ -118,70 +118,70 @@ async fn a_tick_becomes_a_job() {
 
 #[tokio::test]
 async fn a_gap_is_dealt_with_once_and_as_the_schedule_says() {
-    let bench = bench().await;
+    let test = test_queue().await;
     for (name, catch_up) in [("skip", CatchUp::Skip), ("latest", CatchUp::Latest), ("all", CatchUp::All)] {
-        bench.put(&NewSchedule { catch_up, ..every(name, "@monthly") }).await;
+        test.put(&NewSchedule { catch_up, ..every(name, "@monthly") }).await;
     }
-    assert_eq!(bench.fire().await, TickCounts::default());
-    bench.asleep_for("18 months").await;
+    assert_eq!(test.fire().await, TickCounts::default());
+    test.asleep_for("18 months").await;
     // Five schedulers wake up at once.
-    let fired = futures::future::join_all((0..5).map(|_| bench.fire())).await;
-    let (skip, latest, all) = (bench.ticks("skip").await, bench.ticks("latest").await, bench.ticks("all").await);
+    let fired = futures::future::join_all((0..5).map(|_| test.fire())).await;
+    let (skip, latest, all) = (test.ticks("skip").await, test.ticks("latest").await, test.ticks("all").await);
     assert_eq!((skip.len(), latest.len(), all.len()), (18, 18, 18));
     assert_eq!(with(&all, Cause::Missed), 0);
     let fresh = with(&all, Cause::Due);
     assert_eq!(with(&skip, Cause::Missed) + fresh, 18);
     assert_eq!((with(&latest, Cause::CaughtUp) + fresh, with(&latest, Cause::Missed)), (1, 17));
     assert_eq!(latest[17].job_state.as_deref(), Some("available"));
-    assert_eq!(jobs(&bench).await, 18 + 1 + fresh as i64);
-    assert_eq!(fired.iter().map(|fired| fired.fired).sum::<u64>() as i64, jobs(&bench).await);
+    assert_eq!(jobs(&test).await, 18 + 1 + fresh as i64);
+    assert_eq!(fired.iter().map(|fired| fired.fired).sum::<u64>() as i64, jobs(&test).await);
     // Looked at again from before the gap, as after a restored backup of the schedules: the ticks are there.
-    bench.asleep_for("18 months").await;
-    assert_eq!(bench.fire().await, TickCounts::default());
-    assert_eq!(bench.queue.schedules().get("latest").await.unwrap().missed, 17);
-    assert_eq!(bench.queue.schedules().get("latest").await.unwrap().last.unwrap(), latest[17]);
+    test.asleep_for("18 months").await;
+    assert_eq!(test.fire().await, TickCounts::default());
+    assert_eq!(test.queue.schedules().get("latest").await.unwrap().missed, 17);
+    assert_eq!(test.queue.schedules().get("latest").await.unwrap().last.unwrap(), latest[17]);
 }
 
 #[tokio::test]
 async fn a_long_gap_leaves_a_hundred_missed_ticks_and_all_of_it_when_all_are_wanted() {
-    let bench = bench().await;
-    bench.put(&every("latest", "* * * * *")).await;
-    bench.put(&NewSchedule { catch_up: CatchUp::All, ..every("all", "* * * * *") }).await;
-    bench.asleep_for("1 day").await;
-    let fired = bench.fire().await;
+    let test = test_queue().await;
+    test.put(&every("latest", "* * * * *")).await;
+    test.put(&NewSchedule { catch_up: CatchUp::All, ..every("all", "* * * * *") }).await;
+    test.asleep_for("1 day").await;
+    let fired = test.fire().await;
     assert_eq!(fired.missed, 100);
-    let all = bench.count("select count(*) from schedule_ticks where schedule = 'all'").await;
+    let all = test.count("select count(*) from schedule_ticks where schedule = 'all'").await;
     assert!((1_440..=1_441).contains(&all), "{all}");
-    assert_eq!(jobs(&bench).await as u64, fired.fired);
+    assert_eq!(jobs(&test).await as u64, fired.fired);
 }
 
 #[tokio::test]
 async fn a_scheduler_that_dies_in_the_middle_leaves_the_tick_to_others() {
-    let bench = bench().await;
-    bench.put(&every("yearly", "@yearly")).await;
-    bench.put(&every("other", "@yearly")).await;
-    bench.asleep_for("366 days").await;
-    let mut dying = bench.pool.begin().await.unwrap();
+    let test = test_queue().await;
+    test.put(&every("yearly", "@yearly")).await;
+    test.put(&every("other", "@yearly")).await;
+    test.asleep_for("366 days").await;
+    let mut dying = test.pool.begin().await.unwrap();
     sqlx::query("select from schedules where name = 'yearly' for update").execute(&mut *dying).await.unwrap();
     // It does not hold up what it does not hold.
-    bench.fire().await;
-    assert!(bench.ticks("yearly").await.is_empty() && !bench.ticks("other").await.is_empty());
+    test.fire().await;
+    assert!(test.ticks("yearly").await.is_empty() && !test.ticks("other").await.is_empty());
     dying.rollback().await.unwrap();
-    assert_eq!(bench.fire().await.fired, 1);
+    assert_eq!(test.fire().await.fired, 1);
 }
 
 #[tokio::test]
 async fn a_scheduler_that_freezes_in_the_middle_holds_a_tick_up_for_seconds_and_does_not_double_it() {
-    let bench = bench().await;
-    bench.put(&every("yearly", "@yearly")).await;
-    bench.asleep_for("366 days").await;
+    let test = test_queue().await;
+    test.put(&every("yearly", "@yearly")).await;
+    test.asleep_for("366 days").await;
     let free = async || {
         let free = "select count(*) from (select from schedules for update skip locked) s";
-        bench.count(free).await == 1
+        test.count(free).await == 1
     };
-    let cron = Cron::new(&bench.queue);
+    let cron = Cron::new(&test.queue);
     // It gets no further than to its job.
-    let mut held = bench.pool.begin().await.unwrap();
+    let mut held = test.pool.begin().await.unwrap();
     sqlx::query("lock table jobs in exclusive mode").execute(&mut *held).await.unwrap();
     let mut freezing = Box::pin(cron.fire());
     while free().await {
@@ -190,25 +190,25 @@ async fn a_scheduler_that_freezes_in_the_middle_holds_a_tick_up_for_seconds_and_
     }
     // As by SIGSTOP: nobody polls it any more, and its connection stays open.
     held.rollback().await.unwrap();
-    assert!(bench.ticks("yearly").await.is_empty());
-    let scheduler = schedule(&bench);
-    until("another one to fire", Duration::from_secs(15), || async { jobs(&bench).await == 1 }).await;
+    assert!(test.ticks("yearly").await.is_empty());
+    let scheduler = schedule(&test);
+    until("another one to fire", Duration::from_secs(15), || async { jobs(&test).await == 1 }).await;
     assert!(freezing.await.is_err());
     scheduler.stop().await;
-    assert_eq!(jobs(&bench).await, 1);
+    assert_eq!(jobs(&test).await, 1);
 }
 
 #[tokio::test]
 async fn jitter_delays_the_job_and_not_the_tick() {
-    let bench = bench().await;
-    bench.put(&NewSchedule { jitter_seconds: 3_600, catch_up: CatchUp::All, ..every("spread", "* * * * *") }).await;
-    bench.asleep_for("20 minutes").await;
-    bench.fire().await;
+    let test = test_queue().await;
+    test.put(&NewSchedule { jitter_seconds: 3_600, catch_up: CatchUp::All, ..every("spread", "* * * * *") }).await;
+    test.asleep_for("20 minutes").await;
+    test.fire().await;
     let delays: Vec<(f64, bool)> = sqlx::query_as(
         "select extract(epoch from j.run_at - t.fire_at)::float8, j.state = 'scheduled'
          from schedule_ticks t join jobs j on j.id = t.job_id",
     )
-    .fetch_all(&bench.pool)
+    .fetch_all(&test.pool)
     .await
     .unwrap();
     assert!(delays.len() >= 20, "{delays:?}");
@@ -218,17 +218,17 @@ async fn jitter_delays_the_job_and_not_the_tick() {
 
 #[tokio::test]
 async fn a_schedule_of_a_newer_version_is_put_off_and_harms_no_other() {
-    let bench = bench().await;
-    bench.put(&every("newer", "@yearly")).await;
-    bench.put(&every("plain", "@yearly")).await;
-    bench.asleep_for("366 days").await;
-    sqlx::query("update schedules set cron = '@fortnightly' where name = 'newer'").execute(&bench.pool).await.unwrap();
-    assert!(bench.fire().await.fired >= 1);
-    assert!(bench.ticks("newer").await.is_empty() && !bench.ticks("plain").await.is_empty());
+    let test = test_queue().await;
+    test.put(&every("newer", "@yearly")).await;
+    test.put(&every("plain", "@yearly")).await;
+    test.asleep_for("366 days").await;
+    sqlx::query("update schedules set cron = '@fortnightly' where name = 'newer'").execute(&test.pool).await.unwrap();
+    assert!(test.fire().await.fired >= 1);
+    assert!(test.ticks("newer").await.is_empty() && !test.ticks("plain").await.is_empty());
     // A newer scheduler comes: nothing was lost.
     sqlx::query("update schedules set cron = '@yearly', next_at = now() where name = 'newer'")
-        .execute(&bench.pool)
+        .execute(&test.pool)
         .await
         .unwrap();
-    assert_eq!(bench.fire().await.fired, 1);
+    assert_eq!(test.fire().await.fired, 1);
 }

@@ -4,41 +4,41 @@ use std::time::Duration;
 
 use gristmill_queue::{Claim, Completion, Fence, Options};
 
-use crate::support::{Effect, LONG, bench, until, work};
+use crate::support::{Effect, LONG, test_queue, until, work};
 
 #[tokio::test]
 async fn an_enqueued_job_runs_and_completes_once() {
-    let bench = bench().await;
-    let ids = bench.enqueue(&Effect::many(10), &Options::default()).await;
-    let drained = bench.queue.drain(&bench.effect_worker(4), LONG).await.unwrap();
+    let test = test_queue().await;
+    let ids = test.enqueue(&Effect::many(10), &Options::default()).await;
+    let drained = test.queue.drain(&test.effect_worker(4), LONG).await.unwrap();
     assert_eq!(drained.completed, 10);
-    assert_eq!(bench.effects().await, (10, 10));
-    assert_eq!(bench.state(ids[0]).await, ("completed".into(), 0, None));
+    assert_eq!(test.effects().await, (10, 10));
+    assert_eq!(test.state(ids[0]).await, ("completed".into(), 0, None));
 }
 
 #[tokio::test]
 async fn a_rolled_back_transaction_leaves_nothing() {
-    let bench = bench().await;
-    let mut tx = bench.pool.begin().await.unwrap();
-    let enqueued = bench.queue.enqueue(&mut tx, &Effect::new(1), &Options::default()).await.unwrap();
+    let test = test_queue().await;
+    let mut tx = test.pool.begin().await.unwrap();
+    let enqueued = test.queue.enqueue(&mut tx, &Effect::new(1), &Options::default()).await.unwrap();
     tx.rollback().await.unwrap();
     // Even when somebody pushes what was never committed.
-    bench.queue.push(enqueued).await;
-    let drained = bench.queue.drain(&bench.effect_worker(4), LONG).await.unwrap();
+    test.queue.push(enqueued).await;
+    let drained = test.queue.drain(&test.effect_worker(4), LONG).await.unwrap();
     assert_eq!(drained, Default::default());
-    assert_eq!(bench.effects().await, (0, 0));
+    assert_eq!(test.effects().await, (0, 0));
 }
 
 #[tokio::test]
 async fn of_two_runs_at_once_one_is_already_done() {
-    let bench = bench().await;
-    let id = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
+    let test = test_queue().await;
+    let id = test.enqueue(&[Effect::new(1)], &Options::default()).await[0];
     let run = || async {
         let claim = Claim::new(id, 1);
-        let mut tx = bench.pool.begin().await.unwrap();
-        let held = bench.queue.lock(&mut tx, &claim).await.unwrap();
+        let mut tx = test.pool.begin().await.unwrap();
+        let held = test.queue.lock(&mut tx, &claim).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let done = matches!(bench.queue.complete(&mut tx, &claim).await.unwrap(), Completion::Done(_));
+        let done = matches!(test.queue.complete(&mut tx, &claim).await.unwrap(), Completion::Done(_));
         tx.commit().await.unwrap();
         (held, done)
     };
@@ -50,43 +50,43 @@ async fn of_two_runs_at_once_one_is_already_done() {
 
 #[tokio::test]
 async fn a_job_delivered_twice_changes_nothing() {
-    let bench = bench().await;
-    let worker = work(&bench.effect_worker(8));
+    let test = test_queue().await;
+    let worker = work(&test.effect_worker(8));
     let jobs: Vec<Effect> = (0..20).map(|n| Effect { n, millis: 50 }).collect();
-    bench.enqueue(&jobs, &Options::default()).await;
+    test.enqueue(&jobs, &Options::default()).await;
     // The broker forgets that they run, and hands them out again.
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let mut redis = bench.redis().await;
-    for key in bench.keys().await.iter().filter(|key| !key.ends_with("workers")) {
+    let mut redis = test.redis().await;
+    for key in test.keys().await.iter().filter(|key| !key.ends_with("workers")) {
         let () = redis::cmd("DEL").arg(key).query_async(&mut redis).await.unwrap();
     }
-    let mut sweeper = gristmill_queue::Sweeper::new(&bench.queue);
+    let mut sweeper = gristmill_queue::Sweeper::new(&test.queue);
     assert!(sweeper.sweep().await.unwrap().healed > 0);
     until("all jobs to be completed", LONG, || async {
-        bench.count("select count(*) from jobs where state = 'completed'").await == 20
+        test.count("select count(*) from jobs where state = 'completed'").await == 20
     })
     .await;
     worker.stop().await;
-    assert_eq!(bench.effects().await, (20, 20));
+    assert_eq!(test.effects().await, (20, 20));
 }
 
 #[tokio::test]
 async fn a_unique_key_lets_one_in() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let options = Options { unique_key: Some("daily".into()), ..Options::default() };
-    assert_eq!(bench.enqueue(&[Effect::new(1)], &options).await.len(), 1);
-    assert_eq!(bench.enqueue(&[Effect::new(2)], &options).await.len(), 0);
-    bench.queue.drain(&bench.effect_worker(4), LONG).await.unwrap();
-    assert_eq!(bench.enqueue(&[Effect::new(3)], &options).await.len(), 1);
+    assert_eq!(test.enqueue(&[Effect::new(1)], &options).await.len(), 1);
+    assert_eq!(test.enqueue(&[Effect::new(2)], &options).await.len(), 0);
+    test.queue.drain(&test.effect_worker(4), LONG).await.unwrap();
+    assert_eq!(test.enqueue(&[Effect::new(3)], &options).await.len(), 1);
 }
 
 #[tokio::test]
 async fn the_urgent_come_first_and_the_others_do_not_starve() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let options = |priority| Options { priority: Some(priority), ..Options::default() };
-    bench.enqueue(&[Effect::new(9_000)], &options(9)).await;
-    bench.enqueue(&Effect::many(200), &options(0)).await;
-    bench.queue.drain(&bench.effect_worker(1), LONG).await.unwrap();
-    let place = bench.count("select count(*) from effects where at < (select at from effects where n = 9000)").await;
+    test.enqueue(&[Effect::new(9_000)], &options(9)).await;
+    test.enqueue(&Effect::many(200), &options(0)).await;
+    test.queue.drain(&test.effect_worker(1), LONG).await.unwrap();
+    let place = test.count("select count(*) from effects where at < (select at from effects where n = 9000)").await;
     assert!((5..=60).contains(&place), "the least urgent job came {place}.");
 }

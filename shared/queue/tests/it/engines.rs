@@ -5,7 +5,7 @@ use std::time::Duration;
 use gristmill_platform::{engines::Engine, testing};
 use gristmill_queue::Options;
 
-use crate::support::{Background, Bench, Effect, LONG, on, sweep, until, work};
+use crate::support::{Background, Effect, LONG, TestQueue, on, sweep, until, work};
 
 const JOBS: i64 = 2_000;
 
@@ -15,73 +15,73 @@ struct Crew {
 }
 
 /// Two workers and a sweep on jobs that take a while together.
-async fn crew(bench: &Bench) -> Crew {
+async fn crew(test: &TestQueue) -> Crew {
     let jobs: Vec<Effect> = (0..JOBS).map(|n| Effect { n, millis: 10 }).collect();
-    bench.enqueue(&jobs, &Options::default()).await;
+    test.enqueue(&jobs, &Options::default()).await;
     let crew =
-        Crew { workers: [work(&bench.effect_worker(8)), work(&bench.effect_worker(8))], sweeper: sweep(&bench.queue) };
-    until("the first jobs", LONG, || async { bench.effects().await.0 > JOBS / 10 }).await;
+        Crew { workers: [work(&test.effect_worker(8)), work(&test.effect_worker(8))], sweeper: sweep(&test.queue) };
+    until("the first jobs", LONG, || async { test.effects().await.0 > JOBS / 10 }).await;
     crew
 }
 
-async fn every_effect_once(bench: &Bench, crew: Crew) {
-    assert!(bench.effects().await.0 < JOBS, "the engine was disturbed too late");
+async fn every_effect_once(test: &TestQueue, crew: Crew) {
+    assert!(test.effects().await.0 < JOBS, "the engine was disturbed too late");
     until("all jobs", LONG, || async {
-        bench.count("select count(*) from jobs where state = 'completed'").await == JOBS
+        test.count("select count(*) from jobs where state = 'completed'").await == JOBS
     })
     .await;
     for worker in crew.workers {
         worker.stop().await;
     }
     crew.sweeper.stop().await;
-    assert_eq!(bench.effects().await, (JOBS, JOBS));
-    assert_eq!(bench.count("select count(*) from jobs where state <> 'completed'").await, 0);
+    assert_eq!(test.effects().await, (JOBS, JOBS));
+    assert_eq!(test.count("select count(*) from jobs where state <> 'completed'").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_restarts() {
     let mut engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
-    let crew = crew(&bench).await;
+    let test = on(testing::stack_on(&engines).await).await;
+    let crew = crew(&test).await;
     engines.restart(Engine::Redis).await.unwrap();
-    every_effect_once(&bench, crew).await;
+    every_effect_once(&test, crew).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_loses_everything() {
     let engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
-    let crew = crew(&bench).await;
-    let () = redis::cmd("FLUSHALL").query_async(&mut bench.redis().await).await.unwrap();
-    every_effect_once(&bench, crew).await;
+    let test = on(testing::stack_on(&engines).await).await;
+    let crew = crew(&test).await;
+    let () = redis::cmd("FLUSHALL").query_async(&mut test.redis().await).await.unwrap();
+    every_effect_once(&test, crew).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_killed_with_its_data() {
     let mut engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
-    let crew = crew(&bench).await;
+    let test = on(testing::stack_on(&engines).await).await;
+    let crew = crew(&test).await;
     engines.lose_redis().await.unwrap();
-    every_effect_once(&bench, crew).await;
+    every_effect_once(&test, crew).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_stalls_for_longer_than_a_lease() {
     let engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
-    let crew = crew(&bench).await;
-    let () = redis::cmd("DEBUG").arg("SLEEP").arg(3).query_async(&mut bench.redis().await).await.unwrap_or_default();
-    every_effect_once(&bench, crew).await;
+    let test = on(testing::stack_on(&engines).await).await;
+    let crew = crew(&test).await;
+    let () = redis::cmd("DEBUG").arg("SLEEP").arg(3).query_async(&mut test.redis().await).await.unwrap_or_default();
+    every_effect_once(&test, crew).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_restarts() {
     let mut engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
-    let crew = crew(&bench).await;
+    let test = on(testing::stack_on(&engines).await).await;
+    let crew = crew(&test).await;
     engines.restart(Engine::Postgres).await.unwrap();
-    until("Postgres to answer", LONG, || async { sqlx::query("select 1").execute(&bench.pool).await.is_ok() }).await;
-    every_effect_once(&bench, crew).await;
+    until("Postgres to answer", LONG, || async { sqlx::query("select 1").execute(&test.pool).await.is_ok() }).await;
+    every_effect_once(&test, crew).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,13 +89,13 @@ async fn a_queue_works_while_redis_is_away() {
     let mut engines = testing::engines().await;
     let stack = testing::stack_on(&engines).await;
     engines.kill(Engine::Redis).await.unwrap();
-    let bench = on(stack).await;
-    let crew = (work(&bench.effect_worker(4)), sweep(&bench.queue));
-    bench.enqueue(&Effect::many(10), &Options::default()).await;
+    let test = on(stack).await;
+    let crew = (work(&test.effect_worker(4)), sweep(&test.queue));
+    test.enqueue(&Effect::many(10), &Options::default()).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(bench.effects().await, (0, 0));
+    assert_eq!(test.effects().await, (0, 0));
     engines.restart(Engine::Redis).await.unwrap();
-    until("the jobs", LONG, || async { bench.effects().await == (10, 10) }).await;
+    until("the jobs", LONG, || async { test.effects().await == (10, 10) }).await;
     crew.0.stop().await;
     crew.1.stop().await;
 }

@@ -8,7 +8,7 @@ use std::{
 use gristmill_queue::{Context, Job, Options, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Bench, LONG, bench, until, work};
+use crate::support::{LONG, TestQueue, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Turn {
@@ -31,7 +31,7 @@ fn key(key: &str) -> Options {
 /// Whose jobs started, in that order.
 type Starts = Arc<Mutex<Vec<String>>>;
 
-fn worker(bench: &Bench, concurrency: usize, starts: &Starts) -> Worker {
+fn worker(test: &TestQueue, concurrency: usize, starts: &Starts) -> Worker {
     let starts = Arc::clone(starts);
     let body = move |_: Context, job: Turn| {
         starts.lock().unwrap().push(job.of);
@@ -40,23 +40,23 @@ fn worker(bench: &Bench, concurrency: usize, starts: &Starts) -> Worker {
             Ok(())
         }
     };
-    Worker::builder(&bench.queue).queue("default", concurrency).register::<Turn>(body).build()
+    Worker::builder(&test.queue).queue("default", concurrency).register::<Turn>(body).build()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_of_one_client_does_not_delay_another() {
-    let (bench, starts) = (bench().await, Starts::default());
+    let (test, starts) = (test_queue().await, Starts::default());
     for _ in 0..10 {
-        bench.enqueue(&turns("a", 2_000, 5), &Options { client_id: Some(1), ..Options::default() }).await;
+        test.enqueue(&turns("a", 2_000, 5), &Options { client_id: Some(1), ..Options::default() }).await;
     }
-    let workers = [work(&worker(&bench, 8, &starts)), work(&worker(&bench, 8, &starts))];
+    let workers = [work(&worker(&test, 8, &starts)), work(&worker(&test, 8, &starts))];
     until("the first jobs of a", LONG, || async { starts.lock().unwrap().len() > 200 }).await;
-    bench.enqueue(&turns("b", 1, 5), &Options { client_id: Some(2), ..Options::default() }).await;
+    test.enqueue(&turns("b", 1, 5), &Options { client_id: Some(2), ..Options::default() }).await;
     let enqueued = starts.lock().unwrap().len();
     let b = || starts.lock().unwrap().iter().position(|of| of == "b");
     until("the start of b", LONG, || async { b().is_some() }).await;
     let waited = b().unwrap().saturating_sub(enqueued);
-    let (waiting, _) = bench.queue.broker_depth("default").await.unwrap();
+    let (waiting, _) = test.queue.broker_depth("default").await.unwrap();
     assert!(waiting > 10_000, "only {waiting} jobs of a are left: nothing was shown");
     // What the workers had claimed already, and one turn of each of them.
     assert!(waited <= 64, "{waited} jobs of a went before");
@@ -67,12 +67,12 @@ async fn a_backlog_of_one_client_does_not_delay_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_take_turns_and_leave_nothing_behind() {
-    let (bench, starts) = (bench().await, Starts::default());
+    let (test, starts) = (test_queue().await, Starts::default());
     for of in ["a", "b:{x}", "c", "", "é"] {
-        bench.enqueue(&turns(of, 200, 0), &key(of)).await;
+        test.enqueue(&turns(of, 200, 0), &key(of)).await;
     }
-    let worker = work(&worker(&bench, 1, &starts));
-    until("all jobs", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
+    let worker = work(&worker(&test, 1, &starts));
+    until("all jobs", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
     worker.stop().await;
     let starts = starts.lock().unwrap().clone();
     assert_eq!(starts.len(), 1_000);
@@ -83,20 +83,20 @@ async fn keys_take_turns_and_leave_nothing_behind() {
         }
     }
     until("an empty Redis", LONG, || async {
-        bench.keys().await.iter().all(|key| key.ends_with(":wake") || key.ends_with(":acked"))
+        test.keys().await.iter().all(|key| key.ends_with(":wake") || key.ends_with(":acked"))
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_least_urgent_job_does_not_starve() {
-    let (bench, starts) = (bench().await, Starts::default());
+    let (test, starts) = (test_queue().await, Starts::default());
     for client in 0..10 {
         let urgent = Options { priority: Some(0), client_id: Some(client), ..Options::default() };
-        bench.enqueue(&turns("urgent", 500, 1), &urgent).await;
+        test.enqueue(&turns("urgent", 500, 1), &urgent).await;
     }
-    bench.enqueue(&turns("idle", 1, 1), &Options { priority: Some(9), ..key("idle") }).await;
-    let worker = work(&worker(&bench, 4, &starts));
+    test.enqueue(&turns("idle", 1, 1), &Options { priority: Some(9), ..key("idle") }).await;
+    let worker = work(&worker(&test, 4, &starts));
     let before = || starts.lock().unwrap().iter().position(|of| of == "idle");
     until("the idle job", LONG, || async { before().is_some() }).await;
     worker.stop().await;

@@ -13,7 +13,7 @@ use gristmill_queue::{Context, Fence, Job, JobError, Options, Worker};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::support::{Bench, LONG, bench, on, once, sweep, until, work};
+use crate::support::{LONG, TestQueue, on, once, sweep, test_queue, until, work};
 
 /// Its first run is overtaken by another one, its second run has the effect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ async fn set_state(ctx: &Context, state: &str) -> Result<(), JobError> {
 }
 
 /// The first run does `first`; the second one takes a while.
-fn worker<F, Fut>(bench: &Bench, first: F) -> Worker
+fn worker<F, Fut>(test: &TestQueue, first: F) -> Worker
 where
     F: Fn(Context) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<(), JobError>> + Send + 'static,
@@ -54,19 +54,19 @@ where
             once(&ctx, 1).await
         }
     };
-    Worker::builder(&bench.queue).queue("default", 2).register::<Overtaken>(body).build()
+    Worker::builder(&test.queue).queue("default", 2).register::<Overtaken>(body).build()
 }
 
 /// Runs one job, whose first run does `first`, until its end.
-async fn run<F, Fut>(bench: &Bench, first: F) -> Uuid
+async fn run<F, Fut>(test: &TestQueue, first: F) -> Uuid
 where
     F: Fn(Context) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<(), JobError>> + Send + 'static,
 {
-    let id = bench.enqueue(&[Overtaken], &Options::default()).await[0];
-    let (worker, sweeper) = (work(&worker(bench, first)), sweep(&bench.queue));
+    let id = test.enqueue(&[Overtaken], &Options::default()).await[0];
+    let (worker, sweeper) = (work(&worker(test, first)), sweep(&test.queue));
     until("the end of the job", LONG, || async {
-        !["available", "scheduled"].contains(&bench.state(id).await.0.as_str())
+        !["available", "scheduled"].contains(&test.state(id).await.0.as_str())
     })
     .await;
     worker.stop().await;
@@ -77,23 +77,23 @@ where
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_overtaken_cancels_no_job_that_nobody_wanted_cancelled() {
     for cancelled in [true, false] {
-        let bench = bench().await;
-        let id = run(&bench, move |ctx| async move {
+        let test = test_queue().await;
+        let id = run(&test, move |ctx| async move {
             set_state(&ctx, "scheduled").await?;
             ctx.cancel.cancelled().await;
             set_state(&ctx, "available").await?;
             Err(if cancelled { JobError::Cancelled } else { JobError::retry("told to stop") })
         })
         .await;
-        assert_eq!(bench.state(id).await, ("completed".into(), 0, None));
-        assert_eq!(bench.effects().await, (1, 1));
+        assert_eq!(test.state(id).await, ("completed".into(), 0, None));
+        assert_eq!(test.effects().await, (1, 1));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_found_the_job_done_completes_none_that_is_to_be_done_again() {
-    let bench = bench().await;
-    let id = run(&bench, |ctx| async move {
+    let test = test_queue().await;
+    let id = run(&test, |ctx| async move {
         set_state(&ctx, "scheduled").await?;
         let mut tx = ctx.queue.pool().begin().await?;
         assert_eq!(ctx.queue.lock(&mut tx, &ctx.claim).await?, Fence::AlreadyDone);
@@ -101,15 +101,15 @@ async fn a_run_that_found_the_job_done_completes_none_that_is_to_be_done_again()
         set_state(&ctx, "available").await
     })
     .await;
-    assert_eq!(bench.state(id).await, ("completed".into(), 0, None));
-    assert_eq!(bench.effects().await, (1, 1));
+    assert_eq!(test.state(id).await, ("completed".into(), 0, None));
+    assert_eq!(test.effects().await, (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_failure_of_a_run_whose_lease_was_lost_uses_up_no_attempt() {
-    let bench = bench().await;
-    let (tag, redis) = (format!("{{{}/2:default}}", bench.stack.namespace), bench.redis().await);
-    let id = run(&bench, move |ctx| {
+    let test = test_queue().await;
+    let (tag, redis) = (format!("{{{}/2:default}}", test.stack.namespace), test.redis().await);
+    let id = run(&test, move |ctx| {
         let (tag, mut redis, id) = (tag.clone(), redis.clone(), ctx.claim.id.to_string());
         async move {
             // As after a silence: the lease runs out, and the job is given to another run, before this one hears of it.
@@ -130,15 +130,15 @@ async fn the_failure_of_a_run_whose_lease_was_lost_uses_up_no_attempt() {
         }
     })
     .await;
-    assert_eq!(bench.state(id).await, ("completed".into(), 0, None));
-    assert_eq!(bench.effects().await, (1, 1));
+    assert_eq!(test.state(id).await, ("completed".into(), 0, None));
+    assert_eq!(test.effects().await, (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_nobody_knows_whose_the_job_is_its_failure_does_not_count() {
     let mut engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
-    let id = bench.enqueue(&[Overtaken], &Options::default()).await[0];
+    let test = on(testing::stack_on(&engines).await).await;
+    let id = test.enqueue(&[Overtaken], &Options::default()).await[0];
     let (began, may_fail) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (begins, waits) = (Arc::clone(&began), Arc::clone(&may_fail));
     let first = move |_| {
@@ -151,17 +151,17 @@ async fn while_nobody_knows_whose_the_job_is_its_failure_does_not_count() {
             Err(JobError::retry("cut off"))
         }
     };
-    let (worker, sweeper) = (work(&worker(&bench, first)), sweep(&bench.queue));
+    let (worker, sweeper) = (work(&worker(&test, first)), sweep(&test.queue));
     until("the first run", LONG, || async { began.load(Ordering::Acquire) }).await;
     engines.kill(Engine::Redis).await.unwrap();
     // Longer than the lease.
     tokio::time::sleep(Duration::from_secs(2)).await;
     may_fail.store(true, Ordering::Release);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(bench.state(id).await, ("available".into(), 0, None));
+    assert_eq!(test.state(id).await, ("available".into(), 0, None));
     engines.restart(Engine::Redis).await.unwrap();
-    until("the second run", LONG, || async { bench.state(id).await.0 == "completed" }).await;
-    assert_eq!(bench.state(id).await.1, 0);
+    until("the second run", LONG, || async { test.state(id).await.0 == "completed" }).await;
+    assert_eq!(test.state(id).await.1, 0);
     worker.stop().await;
     sweeper.stop().await;
 }

@@ -12,31 +12,26 @@ use gristmill_platform::testing;
 use gristmill_queue::{Context, Limits, Options, Worker};
 use tokio::sync::Semaphore;
 
-use crate::support::{Bench, Effect, LONG, on, once, sweep, until, work};
+use crate::support::{Effect, LONG, TestQueue, on, once, sweep, until, work};
 
-async fn limit(bench: &Bench, bytes: u64) {
-    let () = redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory")
-        .arg(bytes)
-        .query_async(&mut bench.redis().await)
-        .await
-        .unwrap();
+async fn limit(test: &TestQueue, bytes: u64) {
+    let () =
+        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).query_async(&mut test.redis().await).await.unwrap();
 }
 
-async fn refuses_a_write(bench: &Bench) -> bool {
-    redis::cmd("SET").arg("one").arg("more").query_async::<()>(&mut bench.redis().await).await.is_err()
+async fn refuses_a_write(test: &TestQueue) -> bool {
+    redis::cmd("SET").arg("one").arg("more").query_async::<()>(&mut test.redis().await).await.is_err()
 }
 
 /// When its worker was last heard of, in seconds.
-async fn heard(bench: &Bench) -> u64 {
-    bench.queue.workers().await.unwrap().iter().map(|worker| worker.heard).max().unwrap_or(0)
+async fn heard(test: &TestQueue) -> u64 {
+    test.queue.workers().await.unwrap().iter().map(|worker| worker.heard).max().unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_goes_on_and_ends() {
     let engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
+    let test = on(testing::stack_on(&engines).await).await;
     let (runs, go) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
     let body = {
         let (runs, go) = (Arc::clone(&runs), Arc::clone(&go));
@@ -49,32 +44,32 @@ async fn what_runs_goes_on_and_ends() {
             }
         }
     };
-    let worker = || Worker::builder(&bench.queue).queue("default", 2).register::<Effect>(body.clone()).build();
-    let (one, other, sweeper) = (work(&worker()), work(&worker()), sweep(&bench.queue));
-    bench.enqueue(&Effect::many(3), &Options::default()).await;
+    let worker = || Worker::builder(&test.queue).queue("default", 2).register::<Effect>(body.clone()).build();
+    let (one, other, sweeper) = (work(&worker()), work(&worker()), sweep(&test.queue));
+    test.enqueue(&Effect::many(3), &Options::default()).await;
     until("three to run", LONG, || async { runs.load(SeqCst) == 3 }).await;
 
-    limit(&bench, 1).await;
-    assert!(refuses_a_write(&bench).await);
-    assert!(bench.queue.broker_memory().await.unwrap().is_much());
+    limit(&test, 1).await;
+    assert!(refuses_a_write(&test).await);
+    assert!(test.queue.broker_memory().await.unwrap().is_much());
     // Committed, and refused by the broker.
-    bench.enqueue(&Effect::many(1), &Options::default()).await;
-    let since = heard(&bench).await;
-    until("four leases to pass", LONG, || async { heard(&bench).await >= since + 6 }).await;
+    test.enqueue(&Effect::many(1), &Options::default()).await;
+    let since = heard(&test).await;
+    until("four leases to pass", LONG, || async { heard(&test).await >= since + 6 }).await;
     assert_eq!(runs.load(SeqCst), 3, "each still has its first worker");
     // What is said of a queue is heard, too.
     let pace = Limits { concurrency: Some(7), ..Limits::default() };
-    bench.queue.queues().set_limits("default", &pace).await.unwrap();
+    test.queue.queues().set_limits("default", &pace).await.unwrap();
 
     go.add_permits(3);
-    until("three effects", LONG, || async { bench.effects().await == (3, 3) }).await;
-    until("the answers", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
-    assert!(refuses_a_write(&bench).await);
+    until("three effects", LONG, || async { test.effects().await == (3, 3) }).await;
+    until("the answers", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
+    assert!(refuses_a_write(&test).await);
 
-    limit(&bench, 0).await;
-    assert_eq!(bench.queue.broker_memory().await.unwrap().share(), None);
+    limit(&test, 0).await;
+    assert_eq!(test.queue.broker_memory().await.unwrap().share(), None);
     go.add_permits(1);
-    until("the refused one", LONG, || async { bench.effects().await == (4, 4) }).await;
+    until("the refused one", LONG, || async { test.effects().await == (4, 4) }).await;
     assert_eq!(runs.load(SeqCst), 4);
     one.stop().await;
     other.stop().await;
@@ -84,12 +79,12 @@ async fn what_runs_goes_on_and_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_taken_and_a_dead_workers_job_too() {
     let engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
-    bench.enqueue(&[crate::crash::Stuck], &Options::default()).await;
-    crate::crash::claim_and_die(&bench).await;
-    bench.enqueue(&Effect::many(50), &Options::default()).await;
-    limit(&bench, 1).await;
-    let worker = Worker::builder(&bench.queue)
+    let test = on(testing::stack_on(&engines).await).await;
+    test.enqueue(&[crate::crash::Stuck], &Options::default()).await;
+    crate::crash::claim_and_die(&test).await;
+    test.enqueue(&Effect::many(50), &Options::default()).await;
+    limit(&test, 1).await;
+    let worker = Worker::builder(&test.queue)
         .queue("default", 4)
         .register::<Effect>(crate::support::effect)
         .register::<crate::crash::Stuck>(|ctx: Context, _| async move {
@@ -99,10 +94,10 @@ async fn what_waits_is_taken_and_a_dead_workers_job_too() {
         })
         .build();
     let worker = work(&worker);
-    until("all of them", LONG, || async { bench.effects().await == (51, 51) }).await;
-    until("the answers", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
-    let id = sqlx::query_scalar("select id from jobs where name = 'stuck'").fetch_one(&bench.pool).await.unwrap();
-    let said = bench.queue.progress(id).await.unwrap();
+    until("all of them", LONG, || async { test.effects().await == (51, 51) }).await;
+    until("the answers", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
+    let id = sqlx::query_scalar("select id from jobs where name = 'stuck'").fetch_one(&test.pool).await.unwrap();
+    let said = test.queue.progress(id).await.unwrap();
     assert_eq!(said.map(|said| said.done), Some(3));
     worker.stop().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gristmill_queue::{Context, GroupId, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options, QueueError, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Bench, Effect, Join, LONG, bench, effect, join, sweep, until, work};
+use crate::support::{Effect, Join, LONG, TestQueue, effect, join, sweep, test_queue, until, work};
 
 /// A member that may fail for good, or run until it is cancelled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ async fn member(ctx: Context, job: Member) -> Result<(), JobError> {
     }
 }
 
-fn worker(bench: &Bench, concurrency: usize) -> Worker {
-    Worker::builder(&bench.queue)
+fn worker(test: &TestQueue, concurrency: usize) -> Worker {
+    Worker::builder(&test.queue)
         .queue("default", concurrency)
         .register::<Effect>(effect)
         .register::<Join>(join)
@@ -38,20 +38,20 @@ fn worker(bench: &Bench, concurrency: usize) -> Worker {
         .build()
 }
 
-async fn group(bench: &Bench, policy: GroupPolicy) -> GroupId {
+async fn group(test: &TestQueue, policy: GroupPolicy) -> GroupId {
     let new = NewGroup {
         on_complete: Some(JobSpec::of(&Join { failed: false }).unwrap()),
         on_failure: Some(JobSpec::of(&Join { failed: true }).unwrap()),
         ..NewGroup::new(policy)
     };
-    bench.queue.create_group(&mut bench.pool.acquire().await.unwrap(), new).await.unwrap()
+    test.queue.create_group(&mut test.pool.acquire().await.unwrap(), new).await.unwrap()
 }
 
-async fn seal(bench: &Bench, group: GroupId) {
-    let mut tx = bench.pool.begin().await.unwrap();
-    let enqueued = bench.queue.seal_group(&mut tx, group).await.unwrap();
+async fn seal(test: &TestQueue, group: GroupId) {
+    let mut tx = test.pool.begin().await.unwrap();
+    let enqueued = test.queue.seal_group(&mut tx, group).await.unwrap();
     tx.commit().await.unwrap();
-    bench.queue.push(enqueued).await;
+    test.queue.push(enqueued).await;
 }
 
 fn of(group: GroupId) -> Options {
@@ -59,149 +59,149 @@ fn of(group: GroupId) -> Options {
 }
 
 /// Completed, failed, cancelled members and the state.
-async fn counts(bench: &Bench, group: GroupId) -> (i64, i64, i64, String) {
+async fn counts(test: &TestQueue, group: GroupId) -> (i64, i64, i64, String) {
     sqlx::query_as("select completed, failed, cancelled, state from groups where id = $1")
         .bind(group)
-        .fetch_one(&bench.pool)
+        .fetch_one(&test.pool)
         .await
         .unwrap()
 }
 
 /// How often the join for success, and the one for failure, ran.
-async fn joins(bench: &Bench) -> (i64, i64) {
+async fn joins(test: &TestQueue) -> (i64, i64) {
     sqlx::query_as("select count(*) filter (where n = -1), count(*) filter (where n = -2) from effects")
-        .fetch_one(&bench.pool)
+        .fetch_one(&test.pool)
         .await
         .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_growing_group_joins_once_after_its_last_member() {
-    let bench = bench().await;
-    let group = group(&bench, GroupPolicy::Continue).await;
-    let workers = [work(&worker(&bench, 8)), work(&worker(&bench, 8)), work(&worker(&bench, 8))];
+    let test = test_queue().await;
+    let group = group(&test, GroupPolicy::Continue).await;
+    let workers = [work(&worker(&test, 8)), work(&worker(&test, 8)), work(&worker(&test, 8))];
     for _ in 0..10 {
-        bench.enqueue(&Effect::many(50), &of(group)).await;
+        test.enqueue(&Effect::many(50), &of(group)).await;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    until("the members to finish", LONG, || async { counts(&bench, group).await.0 == 500 }).await;
-    assert_eq!(joins(&bench).await, (0, 0), "an open group does not join");
-    seal(&bench, group).await;
-    until("the join", LONG, || async { joins(&bench).await.0 == 1 }).await;
-    assert_eq!(counts(&bench, group).await, (500, 0, 0, "completed".into()));
-    seal(&bench, group).await;
-    let refused = bench.queue.enqueue(&mut bench.pool.acquire().await.unwrap(), &Effect::new(1), &of(group)).await;
+    until("the members to finish", LONG, || async { counts(&test, group).await.0 == 500 }).await;
+    assert_eq!(joins(&test).await, (0, 0), "an open group does not join");
+    seal(&test, group).await;
+    until("the join", LONG, || async { joins(&test).await.0 == 1 }).await;
+    assert_eq!(counts(&test, group).await, (500, 0, 0, "completed".into()));
+    seal(&test, group).await;
+    let refused = test.queue.enqueue(&mut test.pool.acquire().await.unwrap(), &Effect::new(1), &of(group)).await;
     assert!(matches!(refused, Err(QueueError::GroupClosed(closed)) if closed == group));
     for worker in workers {
         worker.stop().await;
     }
-    assert_eq!(joins(&bench).await, (1, 0));
-    assert_eq!(bench.effects().await, (501, 501));
-    assert_eq!(bench.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
+    assert_eq!(joins(&test).await, (1, 0));
+    assert_eq!(test.effects().await, (501, 501));
+    assert_eq!(test.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_member_of_a_sealed_group_enqueues_the_join() {
-    let bench = bench().await;
-    let group = group(&bench, GroupPolicy::FailFast).await;
-    bench.enqueue(&Effect::many(300), &of(group)).await;
-    seal(&bench, group).await;
-    let workers = [work(&worker(&bench, 16)), work(&worker(&bench, 16))];
-    until("the join", LONG, || async { joins(&bench).await.0 == 1 }).await;
+    let test = test_queue().await;
+    let group = group(&test, GroupPolicy::FailFast).await;
+    test.enqueue(&Effect::many(300), &of(group)).await;
+    seal(&test, group).await;
+    let workers = [work(&worker(&test, 16)), work(&worker(&test, 16))];
+    until("the join", LONG, || async { joins(&test).await.0 == 1 }).await;
     for worker in workers {
         worker.stop().await;
     }
-    assert_eq!(counts(&bench, group).await, (300, 0, 0, "completed".into()));
+    assert_eq!(counts(&test, group).await, (300, 0, 0, "completed".into()));
 }
 
 #[tokio::test]
 async fn an_empty_group_joins_when_it_is_sealed() {
-    let bench = bench().await;
-    let group = group(&bench, GroupPolicy::Continue).await;
-    seal(&bench, group).await;
-    bench.queue.drain(&worker(&bench, 2), LONG).await.unwrap();
-    assert_eq!(joins(&bench).await, (1, 0));
+    let test = test_queue().await;
+    let group = group(&test, GroupPolicy::Continue).await;
+    seal(&test, group).await;
+    test.queue.drain(&worker(&test, 2), LONG).await.unwrap();
+    assert_eq!(joins(&test).await, (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_continues_runs_every_member_and_then_the_failure_join() {
-    let bench = bench().await;
-    let group = group(&bench, GroupPolicy::Continue).await;
-    bench.enqueue(&[Member::Fails, Member::Fails], &of(group)).await;
-    bench.enqueue(&Effect::many(100), &of(group)).await;
-    seal(&bench, group).await;
-    let (worker, sweeper) = (work(&worker(&bench, 8)), sweep(&bench.queue));
-    until("the join", LONG, || async { joins(&bench).await == (0, 1) }).await;
+    let test = test_queue().await;
+    let group = group(&test, GroupPolicy::Continue).await;
+    test.enqueue(&[Member::Fails, Member::Fails], &of(group)).await;
+    test.enqueue(&Effect::many(100), &of(group)).await;
+    seal(&test, group).await;
+    let (worker, sweeper) = (work(&worker(&test, 8)), sweep(&test.queue));
+    until("the join", LONG, || async { joins(&test).await == (0, 1) }).await;
     worker.stop().await;
     sweeper.stop().await;
-    assert_eq!(counts(&bench, group).await, (100, 2, 0, "failed".into()));
-    assert_eq!(joins(&bench).await, (0, 1));
+    assert_eq!(counts(&test, group).await, (100, 2, 0, "failed".into()));
+    assert_eq!(joins(&test).await, (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_fails_fast_stops_the_rest() {
-    let bench = bench().await;
-    let group = group(&bench, GroupPolicy::FailFast).await;
-    bench.enqueue(&[Member::RunsOn, Member::RunsOn, Member::Fails, Member::Fails], &of(group)).await;
+    let test = test_queue().await;
+    let group = group(&test, GroupPolicy::FailFast).await;
+    test.enqueue(&[Member::RunsOn, Member::RunsOn, Member::Fails, Member::Fails], &of(group)).await;
     let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
-    bench.enqueue(&Effect::many(2_000), &Options { run_at: Some(later), ..of(group) }).await;
-    let (worker, sweeper) = (work(&worker(&bench, 4)), sweep(&bench.queue));
-    until("the join", LONG, || async { joins(&bench).await == (0, 1) }).await;
-    let (completed, failed, cancelled, state) = counts(&bench, group).await;
+    test.enqueue(&Effect::many(2_000), &Options { run_at: Some(later), ..of(group) }).await;
+    let (worker, sweeper) = (work(&worker(&test, 4)), sweep(&test.queue));
+    until("the join", LONG, || async { joins(&test).await == (0, 1) }).await;
+    let (completed, failed, cancelled, state) = counts(&test, group).await;
     assert_eq!((completed, state.as_str()), (0, "failed"));
     assert!((1..=2).contains(&failed), "{failed} failed");
     assert_eq!(failed + cancelled, 2_004);
     // The running ones were told: the worker is free again.
     let free: Vec<Effect> = (0..4).map(|n| Effect { n, millis: 300 }).collect();
-    bench.enqueue(&free, &Options::default()).await;
+    test.enqueue(&free, &Options::default()).await;
     until("four slots", LONG, || async {
-        bench.count("select count(*) from effects where n between 0 and 3").await == 4
+        test.count("select count(*) from effects where n between 0 and 3").await == 4
     })
     .await;
     worker.stop().await;
     sweeper.stop().await;
-    assert_eq!(joins(&bench).await, (0, 1));
-    assert_eq!(bench.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
+    assert_eq!(joins(&test).await, (0, 1));
+    assert_eq!(test.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_members_failing_at_once_join_once() {
     for policy in [GroupPolicy::Continue, GroupPolicy::FailFast] {
-        let bench = bench().await;
-        let group = group(&bench, policy).await;
+        let test = test_queue().await;
+        let group = group(&test, policy).await;
         let mixed: Vec<Member> = std::iter::repeat_n(Member::Fails, 60).collect();
-        bench.enqueue(&mixed, &of(group)).await;
-        bench.enqueue(&Effect::many(200), &of(group)).await;
-        seal(&bench, group).await;
-        let workers = [work(&worker(&bench, 16)), work(&worker(&bench, 16)), work(&worker(&bench, 16))];
-        let sweepers = [sweep(&bench.queue), sweep(&bench.queue)];
-        until("the join", LONG, || async { joins(&bench).await == (0, 1) }).await;
+        test.enqueue(&mixed, &of(group)).await;
+        test.enqueue(&Effect::many(200), &of(group)).await;
+        seal(&test, group).await;
+        let workers = [work(&worker(&test, 16)), work(&worker(&test, 16)), work(&worker(&test, 16))];
+        let sweepers = [sweep(&test.queue), sweep(&test.queue)];
+        until("the join", LONG, || async { joins(&test).await == (0, 1) }).await;
         for background in workers.into_iter().chain(sweepers) {
             background.stop().await;
         }
-        let (completed, failed, cancelled, state) = counts(&bench, group).await;
+        let (completed, failed, cancelled, state) = counts(&test, group).await;
         assert_eq!((completed + failed + cancelled, state.as_str()), (260, "failed"), "{policy:?}");
-        assert_eq!(joins(&bench).await, (0, 1));
-        assert_eq!(bench.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
+        assert_eq!(joins(&test).await, (0, 1));
+        assert_eq!(test.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_group_stops_at_once_and_never_joins() {
-    let bench = bench().await;
-    let group = group(&bench, GroupPolicy::Continue).await;
-    bench.enqueue(&[Member::RunsOn, Member::RunsOn], &of(group)).await;
-    bench.enqueue(&Effect::many(500), &of(group)).await;
-    let worker = work(&worker(&bench, 2));
+    let test = test_queue().await;
+    let group = group(&test, GroupPolicy::Continue).await;
+    test.enqueue(&[Member::RunsOn, Member::RunsOn], &of(group)).await;
+    test.enqueue(&Effect::many(500), &of(group)).await;
+    let worker = work(&worker(&test, 2));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let mut tx = bench.pool.begin().await.unwrap();
-    assert_eq!(bench.queue.cancel_group(&mut tx, group).await.unwrap(), 502);
-    assert_eq!(bench.queue.cancel_group(&mut tx, group).await.unwrap(), 0);
+    let mut tx = test.pool.begin().await.unwrap();
+    assert_eq!(test.queue.cancel_group(&mut tx, group).await.unwrap(), 502);
+    assert_eq!(test.queue.cancel_group(&mut tx, group).await.unwrap(), 0);
     tx.commit().await.unwrap();
     // Before the five hundred cancelled messages that the slots pass over.
-    bench.enqueue(&[Effect::new(7), Effect::new(7)], &Options { priority: Some(0), ..Options::default() }).await;
-    until("the slots to be free", LONG, || async { bench.effects().await.0 == 2 }).await;
+    test.enqueue(&[Effect::new(7), Effect::new(7)], &Options { priority: Some(0), ..Options::default() }).await;
+    until("the slots to be free", LONG, || async { test.effects().await.0 == 2 }).await;
     worker.stop().await;
-    assert_eq!(joins(&bench).await, (0, 0));
-    assert_eq!(counts(&bench, group).await, (0, 0, 502, "cancelled".into()));
+    assert_eq!(joins(&test).await, (0, 0));
+    assert_eq!(counts(&test, group).await, (0, 0, 502, "cancelled".into()));
 }

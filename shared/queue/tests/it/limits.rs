@@ -10,7 +10,7 @@ use gristmill_queue::{Context, Job, Limits, LimitsError, Options, Queue, Worker}
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use crate::support::{Bench, LONG, bench, config, until, work};
+use crate::support::{LONG, TestQueue, config, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Held {
@@ -61,28 +61,27 @@ impl Seen {
     }
 }
 
-async fn enqueue(bench: &Bench, key: &str, jobs: usize, millis: u64) {
+async fn enqueue(test: &TestQueue, key: &str, jobs: usize, millis: u64) {
     let options = Options { fair_key: Some(key.into()), ..Options::default() };
-    bench.enqueue(&vec![Held { key: key.into(), millis }; jobs], &options).await;
+    test.enqueue(&vec![Held { key: key.into(), millis }; jobs], &options).await;
 }
 
-async fn limit(bench: &Bench, limits: Limits) {
-    bench.queue.queues().set_limits("default", &limits).await.unwrap();
+async fn limit(test: &TestQueue, limits: Limits) {
+    test.queue.queues().set_limits("default", &limits).await.unwrap();
 }
 
-async fn done(bench: &Bench, jobs: i64) {
+async fn done(test: &TestQueue, jobs: i64) {
     until("all jobs", LONG, || async {
-        bench.count("select count(*) from jobs where state = 'completed'").await == jobs
+        test.count("select count(*) from jobs where state = 'completed'").await == jobs
     })
     .await;
-    until("the acknowledgements", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) })
-        .await;
+    until("the acknowledgements", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
 }
 
 /// What stays for as long as it is said: the limits.
-async fn only_limits_are_left(bench: &Bench) {
+async fn only_limits_are_left(test: &TestQueue) {
     until("nothing but the limits", LONG, || async {
-        bench.keys().await.iter().all(|key| {
+        test.keys().await.iter().all(|key| {
             let stays = [":wake", ":acked", ":rate_bucket", ":limits"];
             stays.iter().any(|name| key.ends_with(name))
         })
@@ -92,53 +91,53 @@ async fn only_limits_are_left(bench: &Bench) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_run_at_a_time_as_may_over_all_workers() {
-    let (bench, seen) = (bench().await, Seen::default());
-    limit(&bench, Limits { concurrency: Some(5), ..Limits::default() }).await;
-    enqueue(&bench, "", 150, 15).await;
-    enqueue(&bench, "a", 150, 15).await;
-    let workers: Vec<_> = (0..3).map(|_| work(&seen.worker(&bench.queue, 8))).collect();
-    done(&bench, 300).await;
+    let (test, seen) = (test_queue().await, Seen::default());
+    limit(&test, Limits { concurrency: Some(5), ..Limits::default() }).await;
+    enqueue(&test, "", 150, 15).await;
+    enqueue(&test, "a", 150, 15).await;
+    let workers: Vec<_> = (0..3).map(|_| work(&seen.worker(&test.queue, 8))).collect();
+    done(&test, 300).await;
     for worker in workers {
         worker.stop().await;
     }
     assert_eq!(seen.0.lock().unwrap().most, 5);
-    only_limits_are_left(&bench).await;
-    limit(&bench, Limits::default()).await;
-    assert!(!bench.keys().await.iter().any(|key| key.ends_with(":limits")), "{:?}", bench.keys().await);
+    only_limits_are_left(&test).await;
+    limit(&test, Limits::default()).await;
+    assert!(!test.keys().await.iter().any(|key| key.ends_with(":limits")), "{:?}", test.keys().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_by_key_leaves_the_others_their_slots() {
-    let (bench, seen) = (bench().await, Seen::default());
-    limit(&bench, Limits { key_concurrency: Some(2), ..Limits::default() }).await;
+    let (test, seen) = (test_queue().await, Seen::default());
+    limit(&test, Limits { key_concurrency: Some(2), ..Limits::default() }).await;
     for key in ["a", "b", "c"] {
-        enqueue(&bench, key, 60, 15).await;
+        enqueue(&test, key, 60, 15).await;
     }
-    let workers: Vec<_> = (0..3).map(|_| work(&seen.worker(&bench.queue, 8))).collect();
-    done(&bench, 180).await;
+    let workers: Vec<_> = (0..3).map(|_| work(&seen.worker(&test.queue, 8))).collect();
+    done(&test, 180).await;
     {
         let state = seen.0.lock().unwrap();
         assert_eq!(state.most_of_a_key, 2);
         assert!(state.most > 2, "no two keys ran at a time");
     }
     // Without it, the same queue gives a key all that there is.
-    limit(&bench, Limits::default()).await;
-    enqueue(&bench, "a", 60, 15).await;
-    done(&bench, 240).await;
+    limit(&test, Limits::default()).await;
+    enqueue(&test, "a", 60, 15).await;
+    done(&test, 240).await;
     assert!(seen.0.lock().unwrap().most_of_a_key > 2);
     for worker in workers {
         worker.stop().await;
     }
-    only_limits_are_left(&bench).await;
+    only_limits_are_left(&test).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_start_a_second_than_may() {
-    let (bench, seen) = (bench().await, Seen::default());
-    limit(&bench, Limits { rate_per_second: Some(40.0), burst: Some(10), ..Limits::default() }).await;
-    enqueue(&bench, "", 130, 0).await;
-    let workers: Vec<_> = (0..3).map(|_| work(&seen.worker(&bench.queue, 8))).collect();
-    done(&bench, 130).await;
+    let (test, seen) = (test_queue().await, Seen::default());
+    limit(&test, Limits { rate_per_second: Some(40.0), burst: Some(10), ..Limits::default() }).await;
+    enqueue(&test, "", 130, 0).await;
+    let workers: Vec<_> = (0..3).map(|_| work(&seen.worker(&test.queue, 8))).collect();
+    done(&test, 130).await;
     for worker in workers {
         worker.stop().await;
     }
@@ -151,11 +150,11 @@ async fn no_more_start_a_second_than_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_workers_slots_come_back() {
-    let bench = bench().await;
-    limit(&bench, Limits { concurrency: Some(2), key_concurrency: Some(1), ..Limits::default() }).await;
-    enqueue(&bench, "a", 1, 0).await;
-    enqueue(&bench, "b", 1, 0).await;
-    let (url, config) = (bench.stack.database_url.clone(), config(&bench.stack));
+    let test = test_queue().await;
+    limit(&test, Limits { concurrency: Some(2), key_concurrency: Some(1), ..Limits::default() }).await;
+    enqueue(&test, "a", 1, 0).await;
+    enqueue(&test, "b", 1, 0).await;
+    let (url, config) = (test.stack.database_url.clone(), config(&test.stack));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.spawn(async move {
         let queue = Queue::connect(PgPool::connect(&url).await.unwrap(), config).await.unwrap();
@@ -163,20 +162,20 @@ async fn a_dead_workers_slots_come_back() {
         let worker = Worker::builder(&queue).queue("default", 4).register::<Held>(body).build();
         worker.run(Default::default()).await.unwrap();
     });
-    until("both to be claimed", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 2) }).await;
-    enqueue(&bench, "a", 3, 0).await;
+    until("both to be claimed", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 2) }).await;
+    enqueue(&test, "a", 3, 0).await;
     runtime.shutdown_background();
     let seen = Seen::default();
-    let worker = work(&seen.worker(&bench.queue, 4));
-    done(&bench, 5).await;
+    let worker = work(&seen.worker(&test.queue, 4));
+    done(&test, 5).await;
     worker.stop().await;
     assert_eq!(seen.0.lock().unwrap().most_of_a_key, 1);
-    only_limits_are_left(&bench).await;
+    only_limits_are_left(&test).await;
 }
 
 #[tokio::test]
 async fn limits_that_hold_everything_for_ever_are_refused() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let unusable = [
         Limits { concurrency: Some(0), ..Limits::default() },
         Limits { key_concurrency: Some(0), ..Limits::default() },
@@ -185,16 +184,16 @@ async fn limits_that_hold_everything_for_ever_are_refused() {
         Limits { burst: Some(3), ..Limits::default() },
     ];
     for limits in unusable {
-        let refused = bench.queue.queues().set_limits("default", &limits).await;
+        let refused = test.queue.queues().set_limits("default", &limits).await;
         assert!(matches!(refused, Err(LimitsError::Unusable { .. })), "{limits:?}: {refused:?}");
     }
-    assert_eq!(bench.queue.queues().list().await.unwrap(), []);
+    assert_eq!(test.queue.queues().list().await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn default_limits_hold_until_somebody_says_others_whatever_else_was_said() {
-    let bench = bench().await;
-    let queues = bench.queue.queues();
+    let test = test_queue().await;
+    let queues = test.queue.queues();
     let of = |places| Limits { key_concurrency: Some(places), ..Limits::default() };
     let limits = async || queues.get("default").await.unwrap().limits;
     queues.pause("default").await.unwrap();

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
-use crate::support::{Bench, LONG, bench, on, once, until, work};
+use crate::support::{LONG, TestQueue, on, once, test_queue, until, work};
 
 const QUEUES: [&str; 12] = ["q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11"];
 
@@ -45,47 +45,46 @@ fn worker(queue: &Queue, queues: usize) -> Worker {
 }
 
 /// One job for each of the first `queues`.
-async fn enqueue(bench: &Bench, queues: usize) {
-    async fn one<const N: usize>(bench: &Bench, queues: usize) {
+async fn enqueue(test: &TestQueue, queues: usize) {
+    async fn one<const N: usize>(test: &TestQueue, queues: usize) {
         if N < queues {
-            bench.enqueue(&[On::<N>], &Options::default()).await;
+            test.enqueue(&[On::<N>], &Options::default()).await;
         }
     }
     tokio::join!(
-        one::<0>(bench, queues),
-        one::<1>(bench, queues),
-        one::<2>(bench, queues),
-        one::<3>(bench, queues),
-        one::<4>(bench, queues),
-        one::<5>(bench, queues),
-        one::<6>(bench, queues),
-        one::<7>(bench, queues),
-        one::<8>(bench, queues),
-        one::<9>(bench, queues),
-        one::<10>(bench, queues),
-        one::<11>(bench, queues),
+        one::<0>(test, queues),
+        one::<1>(test, queues),
+        one::<2>(test, queues),
+        one::<3>(test, queues),
+        one::<4>(test, queues),
+        one::<5>(test, queues),
+        one::<6>(test, queues),
+        one::<7>(test, queues),
+        one::<8>(test, queues),
+        one::<9>(test, queues),
+        one::<10>(test, queues),
+        one::<11>(test, queues),
     );
 }
 
 /// Clients of this Redis.
-async fn connections(bench: &Bench) -> usize {
-    let list: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut bench.redis().await).await.unwrap();
+async fn connections(test: &TestQueue) -> usize {
+    let list: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut test.redis().await).await.unwrap();
     // The one that asks is there too.
     list.lines().count() - 1
 }
 
-fn wake_list(bench: &Bench, queue: &str) -> String {
-    format!("{{{}/2:{queue}}}:wake", bench.stack.namespace)
+fn wake_list(test: &TestQueue, queue: &str) -> String {
+    format!("{{{}/2:{queue}}}:wake", test.stack.namespace)
 }
 
-async fn wake(bench: &Bench, queue: &str) {
-    let () =
-        redis::cmd("RPUSH").arg(wake_list(bench, queue)).arg(1).query_async(&mut bench.redis().await).await.unwrap();
+async fn wake(test: &TestQueue, queue: &str) {
+    let () = redis::cmd("RPUSH").arg(wake_list(test, queue)).arg(1).query_async(&mut test.redis().await).await.unwrap();
 }
 
 /// Wake-ups that nobody has taken.
-async fn untaken(bench: &Bench, queue: &str) -> u64 {
-    redis::cmd("LLEN").arg(wake_list(bench, queue)).query_async(&mut bench.redis().await).await.unwrap()
+async fn untaken(test: &TestQueue, queue: &str) -> u64 {
+    redis::cmd("LLEN").arg(wake_list(test, queue)).query_async(&mut test.redis().await).await.unwrap()
 }
 
 /// Not a test: the process that the next one looks at.
@@ -106,12 +105,12 @@ async fn process() {
     first.and(second).unwrap();
 }
 
-fn spawn(bench: &Bench, queues: usize) -> Child {
+fn spawn(test: &TestQueue, queues: usize) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "links::process", "--include-ignored"])
-        .env("LINKS_DATABASE_URL", &bench.stack.database_url)
-        .env("LINKS_REDIS_URL", &bench.stack.redis_url)
-        .env("LINKS_NAMESPACE", &bench.stack.namespace)
+        .env("LINKS_DATABASE_URL", &test.stack.database_url)
+        .env("LINKS_REDIS_URL", &test.stack.redis_url)
+        .env("LINKS_NAMESPACE", &test.stack.namespace)
         .env("LINKS_QUEUES", queues.to_string())
         .stdout(Stdio::null())
         .spawn()
@@ -129,25 +128,25 @@ fn threads(child: &Child) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_and_threads_do_not_grow_with_the_queues() {
     let engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
+    let test = on(testing::stack_on(&engines).await).await;
     let mut done = 0;
     for queues in [1, 12] {
-        enqueue(&bench, queues).await;
+        enqueue(&test, queues).await;
         // The test's own queue pushes.
-        until("the last process' connections to go", LONG, || async { connections(&bench).await == 1 }).await;
-        let mut child = spawn(&bench, queues);
+        until("the last process' connections to go", LONG, || async { connections(&test).await == 1 }).await;
+        let mut child = spawn(&test, queues);
         for _ in 0..2 {
             done += i64::try_from(queues).unwrap();
-            until("each queue's job", LONG, || async { bench.effects().await == (done, done) }).await;
+            until("each queue's job", LONG, || async { test.effects().await == (done, done) }).await;
             // Claims, answers, leases, wake-ups; that of pushes where it had to look who else knows a job.
-            until("five connections at most", LONG, || async { connections(&bench).await <= 1 + 5 }).await;
-            enqueue(&bench, queues).await;
+            until("five connections at most", LONG, || async { connections(&test).await <= 1 + 5 }).await;
+            enqueue(&test, queues).await;
         }
         done += i64::try_from(queues).unwrap();
-        until("the last jobs", LONG, || async { bench.effects().await == (done, done) }).await;
+        until("the last jobs", LONG, || async { test.effects().await == (done, done) }).await;
         let threads = threads(&child);
         assert_eq!(threads.iter().filter(|name| *name == "lease-keeper").count(), 1, "{threads:?}");
-        assert!(connections(&bench).await <= 1 + 5, "{queues} queues");
+        assert!(connections(&test).await <= 1 + 5, "{queues} queues");
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -156,44 +155,44 @@ async fn connections_and_threads_do_not_grow_with_the_queues() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_queues_are_woken_again_after_redis_was_away() {
     let mut engines = testing::engines().await;
-    let bench = on(testing::stack_on(&engines).await).await;
-    let running = work(&worker(&bench.queue, 12));
-    enqueue(&bench, 12).await;
-    until("the first jobs", LONG, || async { bench.effects().await == (12, 12) }).await;
+    let test = on(testing::stack_on(&engines).await).await;
+    let running = work(&worker(&test.queue, 12));
+    enqueue(&test, 12).await;
+    until("the first jobs", LONG, || async { test.effects().await == (12, 12) }).await;
     engines.restart(Engine::Redis).await.unwrap();
-    enqueue(&bench, 12).await;
+    enqueue(&test, 12).await;
     // A push that found no Redis is made good by a sweep, which is not the matter here.
-    let sweeper = crate::support::sweep(&bench.queue);
-    until("the second jobs", LONG, || async { bench.effects().await == (24, 24) }).await;
+    let sweeper = crate::support::sweep(&test.queue);
+    until("the second jobs", LONG, || async { test.effects().await == (24, 24) }).await;
     sweeper.stop().await;
     for queue in QUEUES {
-        wake(&bench, queue).await;
+        wake(&test, queue).await;
     }
     for queue in QUEUES {
-        until("each wake-up to be taken", LONG, || async { untaken(&bench, queue).await == 0 }).await;
+        until("each wake-up to be taken", LONG, || async { untaken(&test, queue).await == 0 }).await;
     }
     running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_queue_keeps_no_other_from_its_wake_ups() {
-    let bench = bench().await;
-    bench.queue.queues().pause("q0").await.unwrap();
-    let running = work(&worker(&bench.queue, 12));
-    enqueue(&bench, 12).await;
-    until("all but the paused one", LONG, || async { bench.effects().await == (11, 11) }).await;
+    let test = test_queue().await;
+    test.queue.queues().pause("q0").await.unwrap();
+    let running = work(&worker(&test.queue, 12));
+    enqueue(&test, 12).await;
+    until("all but the paused one", LONG, || async { test.effects().await == (11, 11) }).await;
     for queue in &QUEUES[1..] {
-        wake(&bench, queue).await;
-        until("its wake-up to be taken", LONG, || async { untaken(&bench, queue).await == 0 }).await;
+        wake(&test, queue).await;
+        until("its wake-up to be taken", LONG, || async { untaken(&test, queue).await == 0 }).await;
     }
-    bench.queue.queues().resume("q0").await.unwrap();
-    until("that one too", LONG, || async { bench.effects().await == (12, 12) }).await;
+    test.queue.queues().resume("q0").await.unwrap();
+    until("that one too", LONG, || async { test.effects().await == (12, 12) }).await;
     running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_without_room_leaves_its_wake_ups_to_other_processes() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let go = Arc::new(Semaphore::new(0));
     let held = {
         let go = Arc::clone(&go);
@@ -205,25 +204,25 @@ async fn a_queue_without_room_leaves_its_wake_ups_to_other_processes() {
             }
         }
     };
-    let both = Worker::builder(&bench.queue).queue("q0", 1).queue("q1", 2).register::<On<0>>(held);
+    let both = Worker::builder(&test.queue).queue("q0", 1).queue("q1", 2).register::<On<0>>(held);
     let running = work(&both.register::<On<1>>(body::<1>).build());
-    bench.enqueue(&[On::<0>], &Options::default()).await;
-    until("it to run", LONG, || async { bench.queue.broker_depth("q0").await.unwrap() == (0, 1) }).await;
-    wake(&bench, "q0").await;
+    test.enqueue(&[On::<0>], &Options::default()).await;
+    until("it to run", LONG, || async { test.queue.broker_depth("q0").await.unwrap() == (0, 1) }).await;
+    wake(&test, "q0").await;
     for _ in 0..3 {
-        wake(&bench, "q1").await;
-        until("the other queue's to be taken", LONG, || async { untaken(&bench, "q1").await == 0 }).await;
+        wake(&test, "q1").await;
+        until("the other queue's to be taken", LONG, || async { untaken(&test, "q1").await == 0 }).await;
     }
     // What was taken in the moment when it found its job is put back.
-    until("it to be there", LONG, || async { untaken(&bench, "q0").await > 0 }).await;
+    until("it to be there", LONG, || async { untaken(&test, "q0").await > 0 }).await;
     // Another process has room; it is a queue handle of its own, and so are its connections.
-    let other = Queue::connect(bench.pool.clone(), crate::support::config(&bench.stack)).await.unwrap();
+    let other = Queue::connect(test.pool.clone(), crate::support::config(&test.stack)).await.unwrap();
     let helper = work(&worker(&other, 2));
-    until("the other process to take it", LONG, || async { untaken(&bench, "q0").await == 0 }).await;
-    bench.enqueue(&[On::<0>], &Options::default()).await;
-    until("its job to run there", LONG, || async { bench.effects().await == (1, 1) }).await;
+    until("the other process to take it", LONG, || async { untaken(&test, "q0").await == 0 }).await;
+    test.enqueue(&[On::<0>], &Options::default()).await;
+    until("its job to run there", LONG, || async { test.effects().await == (1, 1) }).await;
     go.add_permits(1);
-    until("both to be done", LONG, || async { bench.effects().await == (2, 2) }).await;
+    until("both to be done", LONG, || async { test.effects().await == (2, 2) }).await;
     running.stop().await;
     helper.stop().await;
 }

@@ -6,7 +6,7 @@ use gristmill_platform::telemetry;
 use gristmill_queue::{Context, Job, JobError, Options, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Bench, LONG, bench, sweep, until, work};
+use crate::support::{LONG, TestQueue, sweep, test_queue, until, work};
 
 #[derive(Serialize, Deserialize)]
 struct Moody {
@@ -25,8 +25,8 @@ async fn moody(_: Context, job: Moody) -> Result<(), JobError> {
     if job.bad { Err(JobError::retry("bad mood")) } else { Ok(()) }
 }
 
-fn worker(bench: &Bench) -> Worker {
-    Worker::builder(&bench.queue).queue("moods", 4).register::<Moody>(moody).build()
+fn worker(test: &TestQueue) -> Worker {
+    Worker::builder(&test.queue).queue("moods", 4).register::<Moody>(moody).build()
 }
 
 /// The value of the sample whose name and labels contain all of these.
@@ -38,12 +38,12 @@ fn sample(text: &str, parts: &[&str]) -> Option<f64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_of_the_readme_is_there_described_and_says_what_happened() {
     let metrics = telemetry::metrics();
-    let bench = bench().await;
+    let test = test_queue().await;
     let mood = |bad, millis| Moody { bad, millis };
-    bench.enqueue(&[mood(false, 0), mood(true, 0), mood(false, 3_000)], &Options::default()).await;
+    test.enqueue(&[mood(false, 0), mood(true, 0), mood(false, 3_000)], &Options::default()).await;
     let soon = Options { delay: Some(Duration::from_millis(300)), ..Options::default() };
-    bench.enqueue(&[mood(false, 0)], &soon).await;
-    bench.queue.depths().await.unwrap();
+    test.enqueue(&[mood(false, 0)], &soon).await;
+    test.queue.depths().await.unwrap();
     let text = metrics.render();
     assert_eq!(
         sample(&text, &["gristmill_queue_depth{", r#"queue="moods""#, r#"state="available""#]),
@@ -57,7 +57,7 @@ async fn every_metric_of_the_readme_is_there_described_and_says_what_happened() 
     );
 
     // One worker is lost with the long job: another one is handed it.
-    let lost = work(&worker(&bench));
+    let lost = work(&worker(&test));
     until("the first two to be counted", LONG, || async {
         let text = metrics.render();
         let counted = |outcome| sample(&text, &["gristmill_jobs_total{", "moody", outcome]).is_some();
@@ -65,12 +65,12 @@ async fn every_metric_of_the_readme_is_there_described_and_says_what_happened() 
     })
     .await;
     drop(lost);
-    let (worker, sweeper) = (work(&worker(&bench)), sweep(&bench.queue));
-    until("all", LONG, || async { bench.count("select count(*) from jobs where finished_at is not null").await == 4 })
+    let (worker, sweeper) = (work(&worker(&test)), sweep(&test.queue));
+    until("all", LONG, || async { test.count("select count(*) from jobs where finished_at is not null").await == 4 })
         .await;
     worker.stop().await;
     sweeper.stop().await;
-    bench.queue.depths().await.unwrap();
+    test.queue.depths().await.unwrap();
 
     let text = metrics.render();
     let depth =

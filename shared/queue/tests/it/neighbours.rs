@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::support::{Bench, Effect, LONG, bench, config, once, until, work};
+use crate::support::{Effect, LONG, TestQueue, config, once, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Poison;
@@ -68,12 +68,12 @@ async fn process() {
     worker.run(Default::default()).await.unwrap();
 }
 
-fn start(bench: &Bench) -> Child {
+fn start(test: &TestQueue) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "neighbours::process", "--include-ignored"])
-        .env("NEIGHBOURS_DATABASE_URL", &bench.stack.database_url)
-        .env("NEIGHBOURS_REDIS_URL", &bench.stack.redis_url)
-        .env("NEIGHBOURS_NAMESPACE", &bench.stack.namespace)
+        .env("NEIGHBOURS_DATABASE_URL", &test.stack.database_url)
+        .env("NEIGHBOURS_REDIS_URL", &test.stack.redis_url)
+        .env("NEIGHBOURS_NAMESPACE", &test.stack.namespace)
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
@@ -81,28 +81,28 @@ fn start(bench: &Bench) -> Child {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn neighbours_of_a_poisonous_job_live() {
-    let bench = bench().await;
-    let innocent = bench.enqueue(&Effect::many(3), &Options::default()).await;
-    let poison = bench.enqueue(&[Poison], &Options::default()).await[0];
-    let mut child = start(&bench);
+    let test = test_queue().await;
+    let innocent = test.enqueue(&Effect::many(3), &Options::default()).await;
+    let poison = test.enqueue(&[Poison], &Options::default()).await[0];
+    let mut child = start(&test);
     let mut processes = 1;
     until("all to have an end", LONG * 3, || {
         if child.try_wait().unwrap().is_some() {
-            child = start(&bench);
+            child = start(&test);
             processes += 1;
         }
-        bench_is_done(&bench)
+        bench_is_done(&test)
     })
     .await;
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(bench.state(poison).await.2.unwrap(), "lost_worker: 4 workers were lost with it");
+    assert_eq!(test.state(poison).await.2.unwrap(), "lost_worker: 4 workers were lost with it");
     assert_eq!(processes, 5, "two beside the others, two alone, and the last one");
     for id in innocent {
-        assert_eq!(bench.state(id).await.0, "completed");
-        assert_eq!(history(&bench, id).await, [(1, BESIDE.into()), (2, BESIDE.into())]);
+        assert_eq!(test.state(id).await.0, "completed");
+        assert_eq!(history(&test, id).await, [(1, BESIDE.into()), (2, BESIDE.into())]);
     }
-    let history = history(&bench, poison).await;
+    let history = history(&test, poison).await;
     // But for the line of its end, which has the number of deliveries that counted: others may have been handed back.
     let told: Vec<&str> =
         history.iter().map(|(_, error)| error.as_str()).filter(|it| [BESIDE, ALONE].contains(it)).collect();
@@ -112,18 +112,18 @@ async fn neighbours_of_a_poisonous_job_live() {
 const BESIDE: &str = "its worker was lost; others may have run beside it";
 const ALONE: &str = "its worker was lost while it ran alone";
 
-async fn bench_is_done(bench: &Bench) -> bool {
+async fn bench_is_done(test: &TestQueue) -> bool {
     let sql = "select count(*) from jobs where state in ('completed', 'dead')";
-    bench.count(sql).await == 4 && bench.count("select count(*) from job_attempts").await == 11
+    test.count(sql).await == 4 && test.count("select count(*) from job_attempts").await == 11
 }
 
-async fn history(bench: &Bench, id: Uuid) -> Vec<(i64, String)> {
+async fn history(test: &TestQueue, id: Uuid) -> Vec<(i64, String)> {
     let sql =
         "select delivery, error from job_attempts where job_id = $1 and outcome = 'lost_worker' order by delivery";
-    sqlx::query_as(sql).bind(id).fetch_all(&bench.pool).await.unwrap()
+    sqlx::query_as(sql).bind(id).fetch_all(&test.pool).await.unwrap()
 }
 
-impl Bench {
+impl TestQueue {
     async fn strikes(&self, id: Uuid) -> Option<String> {
         let key = format!("{{{}/2:default}}:failed_deliveries", self.stack.namespace);
         redis::cmd("HGET").arg(key).arg(id.to_string()).query_async(&mut self.redis().await).await.unwrap()
@@ -139,7 +139,7 @@ impl Bench {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_heard_of_again_was_not_lost() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let (runs, go) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
     let body = {
         let (runs, go) = (Arc::clone(&runs), Arc::clone(&go));
@@ -155,23 +155,23 @@ async fn a_worker_that_is_heard_of_again_was_not_lost() {
             }
         }
     };
-    let worker = || Worker::builder(&bench.queue).queue("default", 1).register::<Effect>(body.clone()).build();
+    let worker = || Worker::builder(&test.queue).queue("default", 1).register::<Effect>(body.clone()).build();
     let (one, other) = (work(&worker()), work(&worker()));
-    let id = bench.enqueue(&Effect::many(1), &Options::default()).await[0];
+    let id = test.enqueue(&Effect::many(1), &Options::default()).await[0];
     until("the job to run", LONG, || async { runs.load(SeqCst) >= 1 }).await;
     for _ in 1..=6 {
         let before = runs.load(SeqCst);
         // Its worker may renew it before anybody has seen that it had ended.
         until("another delivery", LONG, || async {
-            bench.end_lease(id).await;
+            test.end_lease(id).await;
             runs.load(SeqCst) > before
         })
         .await;
-        until("no strike to be left", LONG, || async { bench.strikes(id).await.is_none() }).await;
+        until("no strike to be left", LONG, || async { test.strikes(id).await.is_none() }).await;
     }
     go.add_permits(1);
-    until("its effect", LONG, || async { bench.effects().await == (1, 1) }).await;
+    until("its effect", LONG, || async { test.effects().await == (1, 1) }).await;
     one.stop().await;
     other.stop().await;
-    assert_eq!(config(&bench.stack).max_deliveries, 3, "it was delivered oftener than that");
+    assert_eq!(config(&test.stack).max_deliveries, 3, "it was delivered oftener than that");
 }

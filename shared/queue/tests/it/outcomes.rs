@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use gristmill_queue::{Context, Job, JobError, Options, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Bench, Effect, LONG, bench, once, sweep, until, work};
+use crate::support::{Effect, LONG, TestQueue, once, sweep, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Try {
@@ -44,22 +44,22 @@ async fn body(ctx: Context, job: Try) -> Result<(), JobError> {
     }
 }
 
-fn worker(bench: &Bench) -> Worker {
-    Worker::builder(&bench.queue).queue("default", 4).register::<Try>(body).build()
+fn worker(test: &TestQueue) -> Worker {
+    Worker::builder(&test.queue).queue("default", 4).register::<Try>(body).build()
 }
 
 /// Runs one job to its end; returns its state, failed attempts and last error.
 async fn end_of(how: &str) -> (String, i32, Option<String>) {
-    let bench = bench().await;
-    let id = bench.enqueue(&[Try { how: how.into() }], &Options::default()).await[0];
-    let (worker, sweeper) = (work(&worker(&bench)), sweep(&bench.queue));
+    let test = test_queue().await;
+    let id = test.enqueue(&[Try { how: how.into() }], &Options::default()).await[0];
+    let (worker, sweeper) = (work(&worker(&test)), sweep(&test.queue));
     until("the end of the job", LONG, || async {
-        !["available", "scheduled"].contains(&bench.state(id).await.0.as_str())
+        !["available", "scheduled"].contains(&test.state(id).await.0.as_str())
     })
     .await;
     worker.stop().await;
     sweeper.stop().await;
-    bench.state(id).await
+    test.state(id).await
 }
 
 #[tokio::test]
@@ -106,14 +106,14 @@ async fn a_snooze_is_no_attempt() {
 
 #[tokio::test]
 async fn snoozes_are_one_line_of_the_history() {
-    let bench = bench().await;
-    let id = bench.enqueue(&[Try { how: "snooze".into() }], &Options::default()).await[0];
-    let (worker, sweeper) = (work(&worker(&bench)), sweep(&bench.queue));
-    until("the end of the job", LONG, || async { bench.state(id).await.0 == "completed" }).await;
+    let test = test_queue().await;
+    let id = test.enqueue(&[Try { how: "snooze".into() }], &Options::default()).await[0];
+    let (worker, sweeper) = (work(&worker(&test)), sweep(&test.queue));
+    until("the end of the job", LONG, || async { test.state(id).await.0 == "completed" }).await;
     worker.stop().await;
     sweeper.stop().await;
-    assert_eq!(bench.effects().await, (6, 1), "it was snoozed five times");
-    let attempts = bench.queue.jobs().get(id).await.unwrap().unwrap().attempts;
+    assert_eq!(test.effects().await, (6, 1), "it was snoozed five times");
+    let attempts = test.queue.jobs().get(id).await.unwrap().unwrap().attempts;
     let seen: Vec<_> = attempts.iter().map(|attempt| (attempt.attempt, attempt.outcome.as_str())).collect();
     assert_eq!(seen, [(1, "snoozed")]);
     let snoozed = attempts[0].ended_at.duration_since(attempts[0].started_at.unwrap());
@@ -122,50 +122,50 @@ async fn snoozes_are_one_line_of_the_history() {
 
 #[tokio::test]
 async fn what_no_worker_can_run_is_parked_with_the_reason() {
-    let bench = bench().await;
-    let unknown = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
-    let broken = bench.enqueue_and_die(&[Try { how: String::new() }]).await[0];
+    let test = test_queue().await;
+    let unknown = test.enqueue(&[Effect::new(1)], &Options::default()).await[0];
+    let broken = test.enqueue_and_die(&[Try { how: String::new() }]).await[0];
     sqlx::query("update jobs set payload = '{\"how\": 7}' where id = $1")
         .bind(broken)
-        .execute(&bench.pool)
+        .execute(&test.pool)
         .await
         .unwrap();
-    let renamed = bench.enqueue_and_die(&[Try { how: "ok".into() }]).await[0];
-    sqlx::query("update jobs set name = 'attempt' where id = $1").bind(renamed).execute(&bench.pool).await.unwrap();
-    bench.queue.drain(&worker(&bench), LONG).await.unwrap();
-    let (state, _, error) = bench.state(unknown).await;
+    let renamed = test.enqueue_and_die(&[Try { how: "ok".into() }]).await[0];
+    sqlx::query("update jobs set name = 'attempt' where id = $1").bind(renamed).execute(&test.pool).await.unwrap();
+    test.queue.drain(&worker(&test), LONG).await.unwrap();
+    let (state, _, error) = test.state(unknown).await;
     assert_eq!((state.as_str(), error.unwrap().as_str()), ("parked", "unknown job `effect`"));
-    let (state, _, error) = bench.state(broken).await;
+    let (state, _, error) = test.state(broken).await;
     assert_eq!(state, "parked");
     assert!(error.unwrap().starts_with("the payload does not decode: invalid type: integer `7`"));
-    assert_eq!(bench.state(renamed).await.0, "completed");
+    assert_eq!(test.state(renamed).await.0, "completed");
 }
 
 #[tokio::test]
 async fn a_message_of_garbage_ends_no_worker() {
-    let bench = bench().await;
-    let id = bench.enqueue_and_die(&[Effect::new(1)]).await[0];
-    let broker = gristmill_queue::redis::Broker::new(&bench.stack.namespace, "default");
-    let mut redis = bench.redis().await;
+    let test = test_queue().await;
+    let id = test.enqueue_and_die(&[Effect::new(1)]).await[0];
+    let broker = gristmill_queue::redis::Broker::new(&test.stack.namespace, "default");
+    let mut redis = test.redis().await;
     let id_text = id.to_string();
     let garbage: [(&str, &[u8]); 3] = [(&id_text, b"\xff{"), ("no uuid", b"{}"), ("", b"")];
     broker.push(&mut redis, 4, &garbage).await.unwrap();
-    let worker = work(&bench.effect_worker(2));
-    until("the garbage to be parked", LONG, || async { bench.state(id).await.0 == "parked" }).await;
-    bench.enqueue(&[Effect::new(2)], &Options::default()).await;
-    until("another job to run", LONG, || async { bench.effects().await == (1, 1) }).await;
+    let worker = work(&test.effect_worker(2));
+    until("the garbage to be parked", LONG, || async { test.state(id).await.0 == "parked" }).await;
+    test.enqueue(&[Effect::new(2)], &Options::default()).await;
+    until("another job to run", LONG, || async { test.effects().await == (1, 1) }).await;
     worker.stop().await;
 }
 
 #[tokio::test]
 async fn a_job_of_tomorrow_waits() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(800);
     let options = Options { run_at: Some(soon), ..Options::default() };
-    let id = bench.enqueue(&[Effect::new(1)], &options).await[0];
-    assert_eq!(bench.state(id).await.0, "scheduled");
-    let (worker, sweeper) = (work(&bench.effect_worker(2)), sweep(&bench.queue));
-    until("the job to run", LONG, || async { bench.state(id).await.0 == "completed" }).await;
+    let id = test.enqueue(&[Effect::new(1)], &options).await[0];
+    assert_eq!(test.state(id).await.0, "scheduled");
+    let (worker, sweeper) = (work(&test.effect_worker(2)), sweep(&test.queue));
+    until("the job to run", LONG, || async { test.state(id).await.0 == "completed" }).await;
     assert!(jiff::Timestamp::now() >= soon);
     assert!(jiff::Timestamp::now() < soon + jiff::SignedDuration::from_millis(700));
     worker.stop().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gristmill_queue::{Context, Job, JobError, Options, PayloadError, Progress, ResultError, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Effect, LONG, bench, once, sweep, until, work};
+use crate::support::{Effect, LONG, once, sweep, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Act(String);
@@ -53,14 +53,14 @@ async fn act(ctx: Context, Act(how): Act) -> Result<(), JobError> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attempt_that_did_not_succeed_is_kept() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let hows = ["fail", "hang", "panic", "discard", "cancel", "snooze", "result", "batch"];
-    let ids = bench.enqueue(&hows.map(|how| Act(how.into())), &Options::default()).await;
-    let unknown = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
-    let worker = Worker::builder(&bench.queue).label("mill").queue("default", 8).register::<Act>(act).build();
-    let (worker, sweeper) = (work(&worker), sweep(&bench.queue));
+    let ids = test.enqueue(&hows.map(|how| Act(how.into())), &Options::default()).await;
+    let unknown = test.enqueue(&[Effect::new(1)], &Options::default()).await[0];
+    let worker = Worker::builder(&test.queue).label("mill").queue("default", 8).register::<Act>(act).build();
+    let (worker, sweeper) = (work(&worker), sweep(&test.queue));
     until("the ends", LONG, || async {
-        bench.count("select count(*) from jobs where state in ('available', 'scheduled')").await == 0
+        test.count("select count(*) from jobs where state in ('available', 'scheduled')").await == 0
     })
     .await;
     type Attempt = (i32, &'static str, Option<&'static str>);
@@ -76,52 +76,48 @@ async fn every_attempt_that_did_not_succeed_is_kept() {
         let seen: Vec<(i32, String, Option<String>)> =
             sqlx::query_as("select attempt, outcome, error from job_attempts where job_id = $1 order by seq")
                 .bind(ids[i])
-                .fetch_all(&bench.pool)
+                .fetch_all(&test.pool)
                 .await
                 .unwrap();
         let seen: Vec<_> = seen.iter().map(|(n, outcome, error)| (*n, outcome.as_str(), error.as_deref())).collect();
         assert_eq!(seen, expected, "{}", hows[i]);
     }
-    assert_eq!(bench.state(unknown).await.0, "parked");
+    assert_eq!(test.state(unknown).await.0, "parked");
     // (It may have been left to others first, which is another delivery.)
-    assert_eq!(bench.count("select count(*) from job_attempts where outcome = 'parked' and delivery > 0").await, 1);
+    assert_eq!(test.count("select count(*) from job_attempts where outcome = 'parked' and delivery > 0").await, 1);
     // Who, and when: of attempts, and of what ended the job.
     assert_eq!(
-        bench
+        test
             .count("select count(*) from job_attempts where worker not like 'mill-%' or worker is null or started_at > ended_at")
             .await,
         0
     );
-    let took = bench
+    let took = test
         .count("select count(*) from job_attempts where outcome = 'timed_out' and ended_at - started_at > '1 s'")
         .await;
     assert_eq!(took, 2);
     assert_eq!(
-        bench
-            .count(
-                "select count(*) from jobs where state <> 'parked' and (worker not like 'mill-%' or started_at is null)"
-            )
-            .await,
+        test.count(
+            "select count(*) from jobs where state <> 'parked' and (worker not like 'mill-%' or started_at is null)"
+        )
+        .await,
         0
     );
     let results: Vec<Option<serde_json::Value>> =
         sqlx::query_scalar("select result from jobs where id = any($1) order by id")
             .bind(&ids[6..])
-            .fetch_all(&bench.pool)
+            .fetch_all(&test.pool)
             .await
             .unwrap();
     assert_eq!(results, [Some(serde_json::json!({ "rows": 7 })), Some(serde_json::json!([1, 2]))]);
 
     // They are kept for an hour, whatever the rest is.
-    bench.queue.prune(Duration::ZERO).await.unwrap();
-    assert_eq!(bench.count("select count(*) from jobs").await, 9);
-    sqlx::query("update jobs set finished_at = finished_at - interval '61 minutes'")
-        .execute(&bench.pool)
-        .await
-        .unwrap();
-    bench.queue.prune(Duration::from_secs(864_000)).await.unwrap();
-    assert_eq!(bench.count("select count(*) from jobs where state not in ('dead', 'parked')").await, 0);
-    assert_eq!(bench.count("select count(*) from jobs").await, 5, "what is dead or parked waits for a decision");
+    test.queue.prune(Duration::ZERO).await.unwrap();
+    assert_eq!(test.count("select count(*) from jobs").await, 9);
+    sqlx::query("update jobs set finished_at = finished_at - interval '61 minutes'").execute(&test.pool).await.unwrap();
+    test.queue.prune(Duration::from_secs(864_000)).await.unwrap();
+    assert_eq!(test.count("select count(*) from jobs where state not in ('dead', 'parked')").await, 0);
+    assert_eq!(test.count("select count(*) from jobs").await, 5, "what is dead or parked waits for a decision");
     worker.stop().await;
     sweeper.stop().await;
 }
@@ -136,13 +132,13 @@ async fn a_job_may_have_a_backoff_of_its_own() {
             Some(Duration::from_secs(86_400) * attempt)
         }
     }
-    let bench = bench().await;
-    bench.enqueue(&[Daily], &Options::default()).await;
+    let test = test_queue().await;
+    test.enqueue(&[Daily], &Options::default()).await;
     let body = |_: Context, _: Daily| async { Err(JobError::retry("not today")) };
-    let worker = work(&Worker::builder(&bench.queue).queue("default", 1).register::<Daily>(body).build());
+    let worker = work(&Worker::builder(&test.queue).queue("default", 1).register::<Daily>(body).build());
     let tomorrow = "select count(*) from jobs
                     where state = 'scheduled' and attempt = 1 and run_at - now() between '23 hours' and '25 hours'";
-    until("the next attempt to be tomorrow's", LONG, || async { bench.count(tomorrow).await == 1 }).await;
+    until("the next attempt to be tomorrow's", LONG, || async { test.count(tomorrow).await == 1 }).await;
     worker.stop().await;
 }
 
@@ -153,9 +149,9 @@ async fn progress_is_seen_while_a_job_runs() {
     impl Job for Long {
         const NAME: &'static str = "long";
     }
-    let bench = bench().await;
-    let id = bench.enqueue(&[Long], &Options::default()).await[0];
-    assert_eq!(bench.queue.progress(id).await.unwrap(), None);
+    let test = test_queue().await;
+    let id = test.enqueue(&[Long], &Options::default()).await[0];
+    assert_eq!(test.queue.progress(id).await.unwrap(), None);
     let body = |ctx: Context, _: Long| async move {
         for n in 0..=1_000_000 {
             ctx.progress(n, 1_000_000);
@@ -163,14 +159,14 @@ async fn progress_is_seen_while_a_job_runs() {
         ctx.cancel.cancelled().await;
         Ok(())
     };
-    let worker = work(&Worker::builder(&bench.queue).queue("default", 2).register::<Long>(body).build());
+    let worker = work(&Worker::builder(&test.queue).queue("default", 2).register::<Long>(body).build());
     let all = Some(Progress { done: 1_000_000, total: 1_000_000 });
-    until("its progress", LONG, || async { bench.queue.progress(id).await.unwrap() == all }).await;
-    for key in bench.keys().await.iter().filter(|key| key.contains("progress")) {
-        let seconds: i64 = redis::cmd("TTL").arg(key).query_async(&mut bench.redis().await).await.unwrap();
+    until("its progress", LONG, || async { test.queue.progress(id).await.unwrap() == all }).await;
+    for key in test.keys().await.iter().filter(|key| key.contains("progress")) {
+        let seconds: i64 = redis::cmd("TTL").arg(key).query_async(&mut test.redis().await).await.unwrap();
         assert!((1..=600).contains(&seconds), "{key} is left for {seconds} s");
     }
-    bench.queue.cancel_jobs(&[id]).await.unwrap();
-    until("its end", LONG, || async { bench.state(id).await.0 == "completed" }).await;
+    test.queue.cancel_jobs(&[id]).await.unwrap();
+    until("its end", LONG, || async { test.state(id).await.0 == "completed" }).await;
     worker.stop().await;
 }

@@ -6,28 +6,28 @@ use gristmill_queue::{Cause, CronError, JobSpec, NewSchedule, ScheduleError, Tic
 
 use crate::{
     cron::{every, jobs, schedule, with},
-    support::{LONG, bench, until, work},
+    support::{LONG, test_queue, until, work},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_takes_effect_on_every_scheduler() {
-    let bench = bench().await;
+    let test = test_queue().await;
     // They know of nothing that is due this year.
-    bench.put(&every("yearly", "@yearly")).await;
-    let schedulers = (schedule(&bench), schedule(&bench));
+    test.put(&every("yearly", "@yearly")).await;
+    let schedulers = (schedule(&test), schedule(&test));
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    bench.put(&every("seconds", "* * * * * *")).await;
-    until("the new one to fire", LONG, || async { !bench.ticks("seconds").await.is_empty() }).await;
+    test.put(&every("seconds", "* * * * * *")).await;
+    until("the new one to fire", LONG, || async { !test.ticks("seconds").await.is_empty() }).await;
     // From the answer on it does not fire.
-    assert!(bench.queue.schedules().pause("seconds").await.unwrap().paused);
-    let paused = bench.ticks("seconds").await.len();
+    assert!(test.queue.schedules().pause("seconds").await.unwrap().paused);
+    let paused = test.ticks("seconds").await.len();
     tokio::time::sleep(Duration::from_millis(2_100)).await;
-    assert_eq!(bench.ticks("seconds").await.len(), paused);
+    assert_eq!(test.ticks("seconds").await.len(), paused);
     // And what was to be meanwhile does not come later.
-    let resumed = bench.queue.schedules().resume("seconds").await.unwrap();
+    let resumed = test.queue.schedules().resume("seconds").await.unwrap();
     assert!(!resumed.paused && resumed.next.len() == 5);
-    until("it to fire again", LONG, || async { bench.ticks("seconds").await.len() > paused }).await;
-    let ticks = bench.ticks("seconds").await;
+    until("it to fire again", LONG, || async { test.ticks("seconds").await.len() > paused }).await;
+    let ticks = test.ticks("seconds").await;
     assert!(ticks[paused].fire_at.duration_since(ticks[paused - 1].fire_at).as_secs() >= 2, "{ticks:?}");
     assert_eq!(with(&ticks, Cause::Due), ticks.len());
     schedulers.0.stop().await;
@@ -36,37 +36,37 @@ async fn a_change_takes_effect_on_every_scheduler() {
 
 #[tokio::test]
 async fn putting_it_again_keeps_what_it_owes_and_its_pause() {
-    let bench = bench().await;
-    let schedules = bench.queue.schedules();
+    let test = test_queue().await;
+    let schedules = test.queue.schedules();
     let yearly = every("yearly", "@yearly");
-    bench.put(&yearly).await;
-    bench.asleep_for("366 days").await;
+    test.put(&yearly).await;
+    test.asleep_for("366 days").await;
     // A deployment: the same schedule with another job.
     let job: JobSpec = serde_json::from_str(r#"{"name": "effect", "payload": {"n": 9}}"#).unwrap();
-    bench.put(&NewSchedule { job, ..yearly.clone() }).await;
-    assert_eq!(bench.fire().await.fired, 1);
-    assert_eq!(bench.count("select count(*) from jobs where payload->>'n' = '9' and queue = 'default'").await, 1);
+    test.put(&NewSchedule { job, ..yearly.clone() }).await;
+    assert_eq!(test.fire().await.fired, 1);
+    assert_eq!(test.count("select count(*) from jobs where payload->>'n' = '9' and queue = 'default'").await, 1);
     // Another expression owes nothing of the past.
-    bench.asleep_for("366 days").await;
-    bench.put(&every("yearly", "0 0 2 1 *")).await;
-    assert_eq!(bench.fire().await, TickCounts::default());
+    test.asleep_for("366 days").await;
+    test.put(&every("yearly", "0 0 2 1 *")).await;
+    assert_eq!(test.fire().await, TickCounts::default());
     schedules.pause("yearly").await.unwrap();
     let view = schedules.put(&yearly).await.unwrap();
     assert!(view.paused);
     schedules.delete("yearly").await.unwrap();
     assert_eq!(schedules.list().await.unwrap().len(), 0);
-    assert_eq!((jobs(&bench).await, bench.count("select count(*) from schedule_ticks").await), (1, 0));
+    assert_eq!((jobs(&test).await, test.count("select count(*) from schedule_ticks").await), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn run_now_runs_once_more_also_while_paused() {
-    let bench = bench().await;
-    let schedules = bench.queue.schedules();
-    bench.put(&every("yearly", "@yearly")).await;
+    let test = test_queue().await;
+    let schedules = test.queue.schedules();
+    test.put(&every("yearly", "@yearly")).await;
     schedules.pause("yearly").await.unwrap();
     let tick = schedules.run_now("yearly").await.unwrap();
-    let worker = work(&bench.effect_worker(1));
-    until("the job", LONG, || async { bench.effects().await == (1, 1) }).await;
+    let worker = work(&test.effect_worker(1));
+    until("the job", LONG, || async { test.effects().await == (1, 1) }).await;
     worker.stop().await;
     let view = schedules.get("yearly").await.unwrap();
     assert_eq!(view.last.as_ref().map(|last| (last.job_id, last.cause)), Some((tick.job_id, Cause::RunNow)));
@@ -76,11 +76,11 @@ async fn run_now_runs_once_more_also_while_paused() {
 
 #[tokio::test]
 async fn a_view_says_what_comes_next() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let berlin = NewSchedule { time_zone: "europe/berlin".into(), ..every("berlin", "30 8 1 1 *") };
-    bench.put(&berlin).await;
-    bench.put(&every("another", "@daily")).await;
-    let views = bench.queue.schedules().list().await.unwrap();
+    test.put(&berlin).await;
+    test.put(&every("another", "@daily")).await;
+    let views = test.queue.schedules().list().await.unwrap();
     assert_eq!(views.iter().map(|view| view.name.as_str()).collect::<Vec<_>>(), ["another", "berlin"]);
     let next: Vec<String> = views[1].next.iter().map(|at| at.strftime("%m-%d %H:%M").to_string()).collect();
     assert_eq!(next, ["01-01 07:30"; 5]);
@@ -91,8 +91,8 @@ async fn a_view_says_what_comes_next() {
 
 #[tokio::test]
 async fn what_cannot_be_is_refused() {
-    let bench = bench().await;
-    let schedules = bench.queue.schedules();
+    let test = test_queue().await;
+    let schedules = test.queue.schedules();
     let put = async |new: NewSchedule| schedules.put(&new).await.unwrap_err();
     assert!(matches!(put(every("a/b", "@daily")).await, ScheduleError::Name(_)));
     assert!(matches!(put(every("a", "* * * *")).await, ScheduleError::Cron(CronError::FieldCount { fields: 4, .. })));

@@ -8,7 +8,7 @@ use std::sync::{
 use gristmill_queue::{Context, Job, JobError, Options, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{LONG, bench, until, work};
+use crate::support::{LONG, test_queue, until, work};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Add {
@@ -66,23 +66,23 @@ async fn subtract((sum, times): (Sum, i64), ctx: Context, job: Subtract) -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_run_gets_the_state_that_its_body_was_registered_with() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let (sum, other) = (Sum::default(), Sum::default());
-    let worker = Worker::builder(&bench.queue)
+    let worker = Worker::builder(&test.queue)
         .queue("default", 4)
         .register_with(&sum, add)
         .register_with(&(sum.clone(), 10), subtract)
         .build();
-    let elsewhere = Worker::builder(&bench.queue).queue("elsewhere", 1).register_with(&other, add).build();
-    bench.enqueue(&[Add { n: 1 }, Add { n: 20 }, Add { n: 300 }], &Options::default()).await;
-    bench.enqueue(&[Plus { n: 4_000 }], &Options::default()).await;
-    bench.enqueue(&[Subtract { n: 5 }], &Options::default()).await;
+    let elsewhere = Worker::builder(&test.queue).queue("elsewhere", 1).register_with(&other, add).build();
+    test.enqueue(&[Add { n: 1 }, Add { n: 20 }, Add { n: 300 }], &Options::default()).await;
+    test.enqueue(&[Plus { n: 4_000 }], &Options::default()).await;
+    test.enqueue(&[Subtract { n: 5 }], &Options::default()).await;
     let (worker, elsewhere) = (work(&worker), work(&elsewhere));
     let ended = "select count(*) from jobs where state = 'completed'";
-    until("all to end", LONG, || async { bench.count(ended).await == 5 }).await;
+    until("all to end", LONG, || async { test.count(ended).await == 5 }).await;
     worker.stop().await;
     elsewhere.stop().await;
     assert_eq!((sum.of.load(SeqCst), sum.runs.load(SeqCst)), (4_321 - 50, 5));
     assert_eq!(other.runs.load(SeqCst), 0, "a worker's state is its own");
-    assert_eq!(bench.count("select (result #>> '{}')::int8 from jobs where name = 'subtract'").await, 10);
+    assert_eq!(test.count("select (result #>> '{}')::int8 from jobs where name = 'subtract'").await, 10);
 }

@@ -10,12 +10,12 @@ use tokio::sync::Semaphore;
 
 use crate::{
     crash::{Stuck, claim_and_die},
-    support::{Bench, Effect, LONG, bench, effect, once, until, work},
+    support::{Effect, LONG, TestQueue, effect, once, test_queue, until, work},
 };
 
 const HOUR: i64 = 3_600_000;
 
-impl Bench {
+impl TestQueue {
     fn clock(&self) -> String {
         format!("{{{}/2:default}}:clock", self.stack.namespace)
     }
@@ -46,7 +46,7 @@ impl Bench {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_step_takes_a_job_from_a_living_worker() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let (runs, go) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
     let body = {
         let (runs, go) = (Arc::clone(&runs), Arc::clone(&go));
@@ -60,67 +60,66 @@ async fn no_step_takes_a_job_from_a_living_worker() {
             }
         }
     };
-    let worker = || Worker::builder(&bench.queue).queue("default", 3).register::<Effect>(body.clone()).build();
+    let worker = || Worker::builder(&test.queue).queue("default", 3).register::<Effect>(body.clone()).build();
     let (one, other) = (work(&worker()), work(&worker()));
-    bench.enqueue(&Effect::many(5), &Options::default()).await;
+    test.enqueue(&Effect::many(5), &Options::default()).await;
     until("five to run", LONG, || async { runs.load(SeqCst) == 5 }).await;
     for step in [HOUR, -HOUR, 40 * 24 * HOUR, -7_000, 7_000] {
-        let before = bench.counted_time().await;
-        assert!(bench.step(step).await);
-        until("two leases to pass", LONG, || async { bench.counted_time().await > before + 3_000 }).await;
+        let before = test.counted_time().await;
+        assert!(test.step(step).await);
+        until("two leases to pass", LONG, || async { test.counted_time().await > before + 3_000 }).await;
         assert_eq!(runs.load(SeqCst), 5, "a step of {step} ms");
     }
     go.add_permits(5);
-    until("five effects", LONG, || async { bench.effects().await == (5, 5) }).await;
+    until("five effects", LONG, || async { test.effects().await == (5, 5) }).await;
     one.stop().await;
     other.stop().await;
-    assert!(!bench.step(1).await, "an empty queue keeps no time");
+    assert!(!test.step(1).await, "an empty queue keeps no time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_workers_job_does_not_wait_for_a_clock_that_stepped_back() {
-    let bench = bench().await;
-    bench.enqueue(&[Stuck], &Options::default()).await;
-    claim_and_die(&bench).await;
-    assert!(bench.step(-HOUR).await);
+    let test = test_queue().await;
+    test.enqueue(&[Stuck], &Options::default()).await;
+    claim_and_die(&test).await;
+    assert!(test.step(-HOUR).await);
     let body = |ctx: Context, _: Stuck| async move { once(&ctx, 0).await };
-    let other = work(&Worker::builder(&bench.queue).queue("default", 4).register::<Stuck>(body).build());
-    until("the job to run elsewhere", LONG, || async { bench.effects().await == (1, 1) }).await;
+    let other = work(&Worker::builder(&test.queue).queue("default", 4).register::<Stuck>(body).build());
+    until("the job to run elsewhere", LONG, || async { test.effects().await == (1, 1) }).await;
     other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pace_is_kept_over_a_step() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let pace = Limits { rate_per_second: Some(20.0), burst: Some(1), ..Limits::default() };
-    bench.queue.queues().set_limits("default", &pace).await.unwrap();
-    let worker = Worker::builder(&bench.queue).queue("default", 4).register::<Effect>(effect).build();
+    test.queue.queues().set_limits("default", &pace).await.unwrap();
+    let worker = Worker::builder(&test.queue).queue("default", 4).register::<Effect>(effect).build();
     let worker = work(&worker);
-    bench.enqueue(&Effect::many(20), &Options::default()).await;
-    until("the first ones", LONG, || async { bench.effects().await.0 >= 3 }).await;
+    test.enqueue(&Effect::many(20), &Options::default()).await;
+    until("the first ones", LONG, || async { test.effects().await.0 >= 3 }).await;
     // Also what stands in the bucket of a queue that was empty meanwhile.
-    let bucket = format!("{{{}/2:default}}:rate_bucket", bench.stack.namespace);
-    let ahead = bench.counted_time().await.max(jiff::Timestamp::now().as_millisecond()) + HOUR;
-    let () = redis::cmd("HSET").arg(bucket).arg("at").arg(ahead).query_async(&mut bench.redis().await).await.unwrap();
-    bench.step(-HOUR).await;
-    until("the others", LONG, || async { bench.effects().await == (20, 20) }).await;
+    let bucket = format!("{{{}/2:default}}:rate_bucket", test.stack.namespace);
+    let ahead = test.counted_time().await.max(jiff::Timestamp::now().as_millisecond()) + HOUR;
+    let () = redis::cmd("HSET").arg(bucket).arg("at").arg(ahead).query_async(&mut test.redis().await).await.unwrap();
+    test.step(-HOUR).await;
+    until("the others", LONG, || async { test.effects().await == (20, 20) }).await;
     worker.stop().await;
 }
 
 #[tokio::test]
 async fn a_worker_that_is_gone_leaves_the_list_although_the_clock_stepped_back() {
-    let bench = bench().await;
-    let workers = format!("{{{}/2}}:workers", bench.stack.namespace);
-    let worker = work(&bench.effect_worker(1));
-    until("the worker to be listed", LONG, || async { bench.queue.workers().await.unwrap().len() == 1 }).await;
+    let test = test_queue().await;
+    let workers = format!("{{{}/2}}:workers", test.stack.namespace);
+    let worker = work(&test.effect_worker(1));
+    until("the worker to be listed", LONG, || async { test.queue.workers().await.unwrap().len() == 1 }).await;
     // Heard of an hour from now: by a clock that was ahead.
     let gone = uuid::Uuid::new_v4().to_string();
     let ahead = jiff::Timestamp::now().as_second() + 3_600;
-    let () =
-        redis::cmd("ZADD").arg(&workers).arg(ahead).arg(&gone).query_async(&mut bench.redis().await).await.unwrap();
+    let () = redis::cmd("ZADD").arg(&workers).arg(ahead).arg(&gone).query_async(&mut test.redis().await).await.unwrap();
     until("the list to know better", LONG, || async {
         let heard: Option<i64> =
-            redis::cmd("ZSCORE").arg(&workers).arg(&gone).query_async(&mut bench.redis().await).await.unwrap();
+            redis::cmd("ZSCORE").arg(&workers).arg(&gone).query_async(&mut test.redis().await).await.unwrap();
         heard.is_none_or(|heard| heard < ahead - 1_000)
     })
     .await;

@@ -9,17 +9,17 @@ use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
-pub(crate) struct Bench {
+pub(crate) struct TestQueue {
     pub(crate) queue: Queue,
     pub(crate) pool: PgPool,
     pub(crate) stack: Stack,
 }
 
-pub(crate) async fn bench() -> Bench {
+pub(crate) async fn test_queue() -> TestQueue {
     on(testing::stack().await).await
 }
 
-pub(crate) async fn on(stack: Stack) -> Bench {
+pub(crate) async fn on(stack: Stack) -> TestQueue {
     sqlx::query(
         "create table effects (job uuid not null, n bigint not null, at timestamptz default clock_timestamp())",
     )
@@ -27,7 +27,7 @@ pub(crate) async fn on(stack: Stack) -> Bench {
     .await
     .unwrap();
     let queue = Queue::connect(stack.pool.clone(), config(&stack)).await.unwrap();
-    Bench { queue, pool: stack.pool.clone(), stack }
+    TestQueue { queue, pool: stack.pool.clone(), stack }
 }
 
 pub(crate) fn config(stack: &Stack) -> QueueConfig {
@@ -41,7 +41,7 @@ pub(crate) fn config(stack: &Stack) -> QueueConfig {
     }
 }
 
-impl Bench {
+impl TestQueue {
     /// Enqueues, commits, pushes.
     pub(crate) async fn enqueue<J: Job>(&self, jobs: &[J], options: &Options) -> Vec<Uuid> {
         let mut tx = self.pool.begin().await.unwrap();

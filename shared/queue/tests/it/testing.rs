@@ -9,7 +9,7 @@ use gristmill_queue::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Bench, Effect, bench};
+use crate::support::{Effect, TestQueue, test_queue};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Whim {
@@ -42,14 +42,14 @@ async fn whim(ctx: Context, job: Whim) -> Result<(), JobError> {
     }
 }
 
-fn worker(bench: &Bench) -> Worker {
-    Worker::builder(&bench.queue).queue("whims", 1).register::<Whim>(whim).build()
+fn worker(test: &TestQueue) -> Worker {
+    Worker::builder(&test.queue).queue("whims", 1).register::<Whim>(whim).build()
 }
 
 #[tokio::test]
 async fn one_job_runs_here_and_now_and_the_ledger_says_how_it_ended() {
-    let bench = bench().await;
-    let worker = worker(&bench);
+    let test = test_queue().await;
+    let worker = worker(&test);
     let ends = [
         ("well", "completed", None),
         ("retry", "scheduled", Some("not now")),
@@ -64,12 +64,12 @@ async fn one_job_runs_here_and_now_and_the_ledger_says_how_it_ended() {
         let ran = run_inline(&worker, &Whim { what: what.into() }, &options).await.unwrap();
         assert_eq!((&*ran.state, ran.error.as_deref()), (state, error), "{what}");
     }
-    assert_enqueued::<Effect>(&bench.queue, |waiting| waiting.job.n == 1).await;
+    assert_enqueued::<Effect>(&test.queue, |waiting| waiting.job.n == 1).await;
 }
 
 #[tokio::test]
 async fn what_is_enqueued_can_be_asked_for() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let trace_parent = trace::begin(&tracing::Span::none());
     let options = Options {
         priority: Some(1),
@@ -77,20 +77,20 @@ async fn what_is_enqueued_can_be_asked_for() {
         trace_parents: vec![None, None, trace_parent.clone()],
         ..Options::default()
     };
-    bench.enqueue(&Effect::many(3), &options).await;
+    test.enqueue(&Effect::many(3), &options).await;
     let later = Options { delay: Some(Duration::from_secs(3_600)), ..Options::default() };
-    let id = bench.enqueue(&[Whim { what: "later".into() }], &later).await[0];
+    let id = test.enqueue(&[Whim { what: "later".into() }], &later).await[0];
 
-    let one = assert_enqueued::<Effect>(&bench.queue, |waiting| waiting.job.n == 2).await;
+    let one = assert_enqueued::<Effect>(&test.queue, |waiting| waiting.job.n == 2).await;
     assert_eq!((&*one.queue, one.priority, one.client_id, one.scheduled), ("default", 1, Some(7), false));
     assert_eq!(one.trace_parent, trace_parent);
-    assert_enqueued::<Effect>(&bench.queue, |waiting| waiting.job.n == 1 && waiting.trace_parent.is_none()).await;
-    let whim = assert_enqueued::<Whim>(&bench.queue, |waiting| waiting.scheduled && waiting.queue == "whims").await;
+    assert_enqueued::<Effect>(&test.queue, |waiting| waiting.job.n == 1 && waiting.trace_parent.is_none()).await;
+    let whim = assert_enqueued::<Whim>(&test.queue, |waiting| waiting.scheduled && waiting.queue == "whims").await;
     assert!(whim.id == id && whim.run_at > one.run_at + Duration::from_secs(3_500));
-    refute_enqueued::<Effect>(&bench.queue, |waiting| waiting.job.n == 3).await;
-    assert_eq!(waiting::<Effect>(&bench.queue).await.unwrap().len(), 3);
+    refute_enqueued::<Effect>(&test.queue, |waiting| waiting.job.n == 3).await;
+    assert_eq!(waiting::<Effect>(&test.queue).await.unwrap().len(), 3);
 
-    let queue = bench.queue.clone();
+    let queue = test.queue.clone();
     let missing = tokio::spawn(async move { assert_enqueued::<Whim>(&queue, |w| w.job.what == "other").await });
     let said = missing.await.unwrap_err().into_panic();
     let said = said.downcast_ref::<String>().unwrap();
@@ -99,19 +99,19 @@ async fn what_is_enqueued_can_be_asked_for() {
 
 #[tokio::test]
 async fn jobs_follow_what_enqueues_them() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let parent = trace::begin(&tracing::Span::none());
     let options = Options { client_id: Some(7), ..Options::default() };
     let ran = trace::follow(parent.clone(), tracing::Span::none(), async {
-        run_inline(&worker(&bench), &Whim { what: "well".into() }, &options).await.unwrap()
+        run_inline(&worker(&test), &Whim { what: "well".into() }, &options).await.unwrap()
     });
     let ran = ran.await;
     let of_first: Option<String> = sqlx::query_scalar("select trace_parent from jobs where id = $1")
         .bind(ran.id)
-        .fetch_one(&bench.pool)
+        .fetch_one(&test.pool)
         .await
         .unwrap();
     assert_eq!(of_first, parent);
     // No spans are exported here, so the job that the body enqueued has the body's own parent.
-    assert_eq!(assert_enqueued::<Effect>(&bench.queue, |_| true).await.trace_parent, parent);
+    assert_eq!(assert_enqueued::<Effect>(&test.queue, |_| true).await.trace_parent, parent);
 }

@@ -6,45 +6,45 @@ use gristmill_queue::{GroupPolicy, NewGroup, Options};
 
 use crate::{
     cron::every,
-    support::{Effect, LONG, bench, until, work},
+    support::{Effect, LONG, test_queue, until, work},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_jobs_leave_redis_empty() {
-    let bench = bench().await;
-    let workers = [work(&bench.effect_worker(16)), work(&bench.effect_worker(16))];
+    let test = test_queue().await;
+    let workers = [work(&test.effect_worker(16)), work(&test.effect_worker(16))];
     for _ in 0..20 {
-        bench.enqueue(&Effect::many(1_000), &Options::default()).await;
+        test.enqueue(&Effect::many(1_000), &Options::default()).await;
     }
     until("all jobs", LONG * 2, || async {
-        bench.count("select count(*) from jobs where state = 'completed'").await == 20_000
+        test.count("select count(*) from jobs where state = 'completed'").await == 20_000
     })
     .await;
-    until("the last acknowledgements", LONG, || async { bench.queue.broker_depth("default").await.unwrap() == (0, 0) })
+    until("the last acknowledgements", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) })
         .await;
-    assert!(bench.queue.stray_leases("default").await.unwrap().is_empty());
-    let seen = bench.queue.workers().await.unwrap();
+    assert!(test.queue.stray_leases("default").await.unwrap().is_empty());
+    let seen = test.queue.workers().await.unwrap();
     assert_eq!(seen.iter().map(|worker| worker.label.as_str()).collect::<Vec<_>>(), ["test", "test"]);
     for worker in workers {
         worker.stop().await;
     }
-    until("the last farewell", LONG, || async { bench.queue.workers().await.unwrap().is_empty() }).await;
+    until("the last farewell", LONG, || async { test.queue.workers().await.unwrap().is_empty() }).await;
     // Signals and counts may be left, for a minute.
-    for key in bench.keys().await {
-        let seconds: i64 = redis::cmd("TTL").arg(&key).query_async(&mut bench.redis().await).await.unwrap();
+    for key in test.keys().await {
+        let seconds: i64 = redis::cmd("TTL").arg(&key).query_async(&mut test.redis().await).await.unwrap();
         let signal = key.ends_with(":wake") || key.ends_with(":acked");
         assert!(signal && (0..=60).contains(&seconds), "{key} is left for {seconds} s");
     }
-    assert_eq!(bench.effects().await, (20_000, 20_000));
+    assert_eq!(test.effects().await, (20_000, 20_000));
 }
 
 #[tokio::test]
 async fn depths_are_counted_by_queue_and_state() {
-    let bench = bench().await;
-    bench.enqueue(&Effect::many(7), &Options::default()).await;
+    let test = test_queue().await;
+    test.enqueue(&Effect::many(7), &Options::default()).await;
     let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
-    bench.enqueue(&Effect::many(2), &Options { run_at: Some(later), ..Options::default() }).await;
-    let depths = bench.queue.depths().await.unwrap();
+    test.enqueue(&Effect::many(2), &Options { run_at: Some(later), ..Options::default() }).await;
+    let depths = test.queue.depths().await.unwrap();
     let seen: Vec<_> = depths.iter().map(|depth| (depth.queue.as_str(), depth.state.as_str(), depth.jobs)).collect();
     assert_eq!(seen, [("default", "available", 7), ("default", "scheduled", 2)]);
     assert!(depths[0].oldest_seconds >= 0.0 && depths[1].oldest_seconds < -3_000.0);
@@ -52,29 +52,29 @@ async fn depths_are_counted_by_queue_and_state() {
 
 #[tokio::test]
 async fn finished_jobs_and_groups_are_pruned_by_age() {
-    let bench = bench().await;
-    let mut conn = bench.pool.acquire().await.unwrap();
+    let test = test_queue().await;
+    let mut conn = test.pool.acquire().await.unwrap();
     let new = NewGroup::new(GroupPolicy::Continue);
-    let group = bench.queue.create_group(&mut conn, new).await.unwrap();
-    bench.enqueue(&Effect::many(30), &Options { group: Some(group), ..Options::default() }).await;
-    let enqueued = bench.queue.seal_group(&mut conn, group).await.unwrap();
+    let group = test.queue.create_group(&mut conn, new).await.unwrap();
+    test.enqueue(&Effect::many(30), &Options { group: Some(group), ..Options::default() }).await;
+    let enqueued = test.queue.seal_group(&mut conn, group).await.unwrap();
     assert!(enqueued.is_empty());
     drop(conn);
-    bench.enqueue(&Effect::many(5_000), &Options::default()).await;
-    bench.queue.drain(&bench.effect_worker(50), LONG).await.unwrap();
-    let waiting = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
-    assert_eq!(bench.queue.prune(Duration::from_secs(3_600)).await.unwrap(), Default::default());
-    let pruned = bench.queue.prune(Duration::ZERO).await.unwrap();
+    test.enqueue(&Effect::many(5_000), &Options::default()).await;
+    test.queue.drain(&test.effect_worker(50), LONG).await.unwrap();
+    let waiting = test.enqueue(&[Effect::new(1)], &Options::default()).await[0];
+    assert_eq!(test.queue.prune(Duration::from_secs(3_600)).await.unwrap(), Default::default());
+    let pruned = test.queue.prune(Duration::ZERO).await.unwrap();
     assert_eq!((pruned.jobs, pruned.groups), (5_030, 1));
-    assert_eq!(bench.count("select count(*) from jobs").await, 1);
-    assert_eq!(bench.state(waiting).await.0, "available");
+    assert_eq!(test.count("select count(*) from jobs").await, 1);
+    assert_eq!(test.state(waiting).await.0, "available");
 }
 
 #[tokio::test]
 async fn old_ticks_are_pruned_but_for_the_last_of_each_schedule() {
-    let bench = bench().await;
+    let test = test_queue().await;
     for name in ["busy", "asleep", "young"] {
-        bench.put(&every(name, "@daily")).await;
+        test.put(&every(name, "@daily")).await;
     }
     let at = |hours: &'static str, cause: &'static str, schedule: &'static str| {
         sqlx::query(
@@ -85,19 +85,19 @@ async fn old_ticks_are_pruned_but_for_the_last_of_each_schedule() {
         .bind(schedule)
         .bind(cause)
         .bind(hours)
-        .execute(&bench.pool)
+        .execute(&test.pool)
     };
     at("50 40 30", "due", "busy").await.unwrap();
     at("50 40", "due", "asleep").await.unwrap();
     at("30 29 28", "missed", "asleep").await.unwrap();
     at("3 2", "due", "young").await.unwrap();
-    let pruned = bench.queue.prune(Duration::from_secs(24 * 3_600)).await.unwrap();
+    let pruned = test.queue.prune(Duration::from_secs(24 * 3_600)).await.unwrap();
     assert_eq!(pruned.ticks, 5);
     let left: Vec<(String, i32, String)> = sqlx::query_as(
         "select schedule, (extract(epoch from now() - fire_at) / 3600)::int, cause from schedule_ticks
          order by schedule, fire_at",
     )
-    .fetch_all(&bench.pool)
+    .fetch_all(&test.pool)
     .await
     .unwrap();
     let left: Vec<_> = left.iter().map(|(name, hours, cause)| (name.as_str(), *hours, cause.as_str())).collect();
@@ -113,16 +113,16 @@ async fn old_ticks_are_pruned_but_for_the_last_of_each_schedule() {
 
 #[tokio::test]
 async fn a_miscounted_group_is_found() {
-    let bench = bench().await;
-    let mut conn = bench.pool.acquire().await.unwrap();
+    let test = test_queue().await;
+    let mut conn = test.pool.acquire().await.unwrap();
     let new = NewGroup::new(GroupPolicy::Continue);
-    let group = bench.queue.create_group(&mut conn, new).await.unwrap();
-    bench.enqueue(&Effect::many(3), &Options { group: Some(group), ..Options::default() }).await;
-    assert_eq!(bench.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
+    let group = test.queue.create_group(&mut conn, new).await.unwrap();
+    test.enqueue(&Effect::many(3), &Options { group: Some(group), ..Options::default() }).await;
+    assert_eq!(test.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
     sqlx::query("delete from jobs where id = (select min(id::text)::uuid from jobs)")
-        .execute(&bench.pool)
+        .execute(&test.pool)
         .await
         .unwrap();
-    let found = bench.queue.miscounted_groups(Duration::ZERO).await.unwrap();
+    let found = test.queue.miscounted_groups(Duration::ZERO).await.unwrap();
     assert_eq!(found.iter().map(|group| (group.total, group.members)).collect::<Vec<_>>(), [(3, 2)]);
 }

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::{Effect, LONG, bench, config, effect, until, work};
+use crate::support::{Effect, LONG, config, effect, test_queue, until, work};
 
 /// Carries bytes to Redis, but not those of connections before the number `stalled`.
 async fn proxy(to: String, stalled: Arc<AtomicU64>, opened: Arc<AtomicU64>) -> u16 {
@@ -47,20 +47,20 @@ async fn proxy(to: String, stalled: Arc<AtomicU64>, opened: Arc<AtomicU64>) -> u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_gets_nowhere_reconnects_and_says_that_it_is_unwell() {
-    let bench = bench().await;
-    let address = bench.stack.redis_url.rsplit(['@', '/']).find(|part| part.contains(':')).unwrap().to_owned();
+    let test = test_queue().await;
+    let address = test.stack.redis_url.rsplit(['@', '/']).find(|part| part.contains(':')).unwrap().to_owned();
     let (stalled, opened) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let port = proxy(address.clone(), Arc::clone(&stalled), Arc::clone(&opened)).await;
     let config = QueueConfig {
-        redis_url: bench.stack.redis_url.replace(&address, &format!("127.0.0.1:{port}")),
+        redis_url: test.stack.redis_url.replace(&address, &format!("127.0.0.1:{port}")),
         watchdog: Duration::from_secs(1),
-        ..config(&bench.stack)
+        ..config(&test.stack)
     };
-    let queue = Queue::connect(bench.pool.clone(), config).await.unwrap();
+    let queue = Queue::connect(test.pool.clone(), config).await.unwrap();
     let worker = Worker::builder(&queue).queue("default", 4).register::<Effect>(effect).build();
     let (health, running) = (worker.health(), work(&worker));
-    bench.enqueue(&Effect::many(10), &Options::default()).await;
-    until("the first jobs", LONG, || async { bench.effects().await == (10, 10) }).await;
+    test.enqueue(&Effect::many(10), &Options::default()).await;
+    until("the first jobs", LONG, || async { test.effects().await == (10, 10) }).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(health.unhealthy_reason(), None, "to be idle is no illness");
 
@@ -68,13 +68,13 @@ async fn a_worker_that_gets_nowhere_reconnects_and_says_that_it_is_unwell() {
     stalled.store(u64::MAX, SeqCst);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(health.unhealthy_reason(), None, "nothing waits");
-    bench.enqueue(&Effect::many(10), &Options::default()).await;
+    test.enqueue(&Effect::many(10), &Options::default()).await;
     until("it to say so", LONG, || async { health.unhealthy_reason().is_some() }).await;
     assert!(health.unhealthy_reason().unwrap().contains("queue `default`"), "{:?}", health.unhealthy_reason());
 
     // Old ones stay dead, new ones live.
     stalled.store(opened.load(SeqCst), SeqCst);
-    until("the other jobs", LONG, || async { bench.effects().await == (20, 20) }).await;
+    until("the other jobs", LONG, || async { test.effects().await == (20, 20) }).await;
     until("it to be well", LONG, || async { health.unhealthy_reason().is_none() }).await;
     running.stop().await;
 }

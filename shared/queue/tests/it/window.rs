@@ -5,58 +5,58 @@ use std::sync::{Arc, Mutex};
 use gristmill_queue::{Context, Job, Options, Queue, QueueConfig, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Bench, Effect, LONG, bench, config, once, sweep, until, work};
+use crate::support::{Effect, LONG, TestQueue, config, once, sweep, test_queue, until, work};
 
 const WINDOW: u64 = 50;
 
-/// A queue of a small window on the bench's engines.
-async fn small(bench: Bench) -> Bench {
-    let config = QueueConfig { window: WINDOW, ..config(&bench.stack) };
-    Bench { queue: Queue::connect(bench.pool.clone(), config).await.unwrap(), ..bench }
+/// A queue of a small window on the test queue's engines.
+async fn small(test: TestQueue) -> TestQueue {
+    let config = QueueConfig { window: WINDOW, ..config(&test.stack) };
+    TestQueue { queue: Queue::connect(test.pool.clone(), config).await.unwrap(), ..test }
 }
 
 fn of(key: &str) -> Options {
     Options { fair_key: Some(key.into()), ..Options::default() }
 }
 
-async fn outside(bench: &Bench) -> i64 {
-    bench.count("select count(*) from waiting_room").await
+async fn outside(test: &TestQueue) -> i64 {
+    test.count("select count(*) from waiting_room").await
 }
 
-async fn inside(bench: &Bench) -> u64 {
-    let (waiting, running) = bench.queue.broker_depth("default").await.unwrap();
+async fn inside(test: &TestQueue) -> u64 {
+    let (waiting, running) = test.queue.broker_depth("default").await.unwrap();
     waiting + running
 }
 
 /// A worker of one slot that notes what it runs.
-fn noting(bench: &Bench) -> (Worker, Arc<Mutex<Vec<i64>>>) {
+fn noting(test: &TestQueue) -> (Worker, Arc<Mutex<Vec<i64>>>) {
     let ran = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&ran);
     let body = move |ctx: Context, job: Effect| {
         seen.lock().unwrap().push(job.n);
         async move { once(&ctx, job.n).await }
     };
-    (Worker::builder(&bench.queue).queue("default", 1).register::<Effect>(body).build(), ran)
+    (Worker::builder(&test.queue).queue("default", 1).register::<Effect>(body).build(), ran)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_backlog_comes_in_bit_by_bit_and_in_order() {
-    let bench = small(bench().await).await;
-    bench.enqueue(&Effect::many(400), &Options::default()).await;
-    assert_eq!((inside(&bench).await, outside(&bench).await), (WINDOW, 350));
-    let (worker, ran) = noting(&bench);
-    let sweeper = sweep(&bench.queue);
+    let test = small(test_queue().await).await;
+    test.enqueue(&Effect::many(400), &Options::default()).await;
+    assert_eq!((inside(&test).await, outside(&test).await), (WINDOW, 350));
+    let (worker, ran) = noting(&test);
+    let sweeper = sweep(&test.queue);
     let worker = work(&worker);
-    until("some to be done", LONG, || async { bench.effects().await.0 > 60 }).await;
+    until("some to be done", LONG, || async { test.effects().await.0 > 60 }).await;
     // What comes later does not overtake what waits outside.
     let late: Vec<Effect> = (400..420).map(Effect::new).collect();
-    bench.enqueue(&late, &Options::default()).await;
-    assert!(inside(&bench).await <= WINDOW);
-    until("all", LONG * 2, || async { bench.effects().await == (420, 420) }).await;
+    test.enqueue(&late, &Options::default()).await;
+    assert!(inside(&test).await <= WINDOW);
+    until("all", LONG * 2, || async { test.effects().await == (420, 420) }).await;
     assert_eq!(*ran.lock().unwrap(), (0..420).collect::<Vec<_>>());
     until("no trace of it", LONG, || async {
-        let keys = bench.keys().await;
-        outside(&bench).await == 0 && !keys.iter().any(|key| key.ends_with(":outside"))
+        let keys = test.keys().await;
+        outside(&test).await == 0 && !keys.iter().any(|key| key.ends_with(":outside"))
     })
     .await;
     worker.stop().await;
@@ -65,18 +65,18 @@ async fn a_long_backlog_comes_in_bit_by_bit_and_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_window_hides_no_other_clients_job_and_no_urgent_one() {
-    let bench = small(bench().await).await;
-    bench.enqueue(&Effect::many(1_000), &of("large")).await;
+    let test = small(test_queue().await).await;
+    test.enqueue(&Effect::many(1_000), &of("large")).await;
     let small: Vec<Effect> = (5_000..5_005).map(Effect::new).collect();
-    bench.enqueue(&small, &of("small")).await;
+    test.enqueue(&small, &of("small")).await;
     let urgent = Options { priority: Some(0), ..of("large") };
-    bench.enqueue(&[Effect::new(9_000)], &urgent).await;
+    test.enqueue(&[Effect::new(9_000)], &urgent).await;
     // Longer than its share: the rest waits for its own turn, not behind the large one.
     let middle: Vec<Effect> = (7_000..7_100).map(Effect::new).collect();
-    bench.enqueue(&middle, &of("middle")).await;
-    assert!(inside(&bench).await < WINDOW + 60, "{}", inside(&bench).await);
-    let (worker, ran) = noting(&bench);
-    let (worker, sweeper) = (work(&worker), sweep(&bench.queue));
+    test.enqueue(&middle, &of("middle")).await;
+    assert!(inside(&test).await < WINDOW + 60, "{}", inside(&test).await);
+    let (worker, ran) = noting(&test);
+    let (worker, sweeper) = (work(&worker), sweep(&test.queue));
     until("the smaller ones", LONG * 2, || async {
         let ran = ran.lock().unwrap();
         (7_000..7_100).all(|n| ran.contains(&n))
@@ -94,19 +94,19 @@ async fn a_full_window_hides_no_other_clients_job_and_no_urgent_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_forgets_is_filled_again_no_further() {
-    let bench = small(bench().await).await;
-    bench.enqueue(&Effect::many(300), &Options::default()).await;
-    let () = redis::cmd("DEL").arg(bench.keys().await).query_async(&mut bench.redis().await).await.unwrap();
+    let test = small(test_queue().await).await;
+    test.enqueue(&Effect::many(300), &Options::default()).await;
+    let () = redis::cmd("DEL").arg(test.keys().await).query_async(&mut test.redis().await).await.unwrap();
     // Nobody pushed or wrote down these.
-    bench.enqueue_and_die(&Effect::many(100)).await;
-    let sweeper = sweep(&bench.queue);
-    until("all to be somewhere", LONG, || async { outside(&bench).await + inside(&bench).await.cast_signed() == 400 })
+    test.enqueue_and_die(&Effect::many(100)).await;
+    let sweeper = sweep(&test.queue);
+    until("all to be somewhere", LONG, || async { outside(&test).await + inside(&test).await.cast_signed() == 400 })
         .await;
-    assert!(inside(&bench).await <= WINDOW);
-    let (worker, _) = noting(&bench);
+    assert!(inside(&test).await <= WINDOW);
+    let (worker, _) = noting(&test);
     let worker = work(&worker);
-    until("all", LONG * 2, || async { bench.effects().await == (400, 400) }).await;
-    until("an empty room", LONG, || async { outside(&bench).await == 0 }).await;
+    until("all", LONG * 2, || async { test.effects().await == (400, 400) }).await;
+    until("an empty room", LONG, || async { outside(&test).await == 0 }).await;
     worker.stop().await;
     sweeper.stop().await;
 }
@@ -121,15 +121,15 @@ impl Job for Other {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_cancelled_outside_leaves_it() {
-    let bench = small(bench().await).await;
-    bench.enqueue(&vec![Other; 120], &Options::default()).await;
-    sqlx::query("update jobs set state = 'cancelled', finished_at = now()").execute(&bench.pool).await.unwrap();
-    bench.enqueue(&[Other], &Options::default()).await;
+    let test = small(test_queue().await).await;
+    test.enqueue(&vec![Other; 120], &Options::default()).await;
+    sqlx::query("update jobs set state = 'cancelled', finished_at = now()").execute(&test.pool).await.unwrap();
+    test.enqueue(&[Other], &Options::default()).await;
     let body = |ctx: Context, _: Other| async move { once(&ctx, 1).await };
-    let worker = Worker::builder(&bench.queue).queue("other", 4).register::<Other>(body).build();
-    let (worker, sweeper) = (work(&worker), sweep(&bench.queue));
-    until("the last one", LONG, || async { bench.effects().await == (1, 1) }).await;
-    until("an empty room", LONG, || async { outside(&bench).await == 0 }).await;
+    let worker = Worker::builder(&test.queue).queue("other", 4).register::<Other>(body).build();
+    let (worker, sweeper) = (work(&worker), sweep(&test.queue));
+    until("the last one", LONG, || async { test.effects().await == (1, 1) }).await;
+    until("an empty room", LONG, || async { outside(&test).await == 0 }).await;
     worker.stop().await;
     sweeper.stop().await;
 }

@@ -6,7 +6,7 @@ use gristmill_queue::{Job, JobError, Options, Sweeper, Worker};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Effect, LONG, bench, effect, until, work};
+use crate::support::{Effect, LONG, effect, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Long;
@@ -18,9 +18,9 @@ impl Job for Long {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_one_entry_that_says_what_it_runs() {
-    let bench = bench().await;
-    let id = bench.enqueue(&[Long], &Options::default()).await[0];
-    let worker = Worker::builder(&bench.queue)
+    let test = test_queue().await;
+    let id = test.enqueue(&[Long], &Options::default()).await[0];
+    let worker = Worker::builder(&test.queue)
         .label("big")
         .queue("default", 3)
         .queue("slow", 2)
@@ -30,11 +30,11 @@ async fn a_worker_is_one_entry_that_says_what_it_runs() {
     assert_eq!(worker.health().unhealthy_reason(), None);
     let running = work(&worker);
     until("both lines, and the job", LONG, || async {
-        let seen = bench.queue.workers().await.unwrap();
+        let seen = test.queue.workers().await.unwrap();
         seen.iter().any(|worker| worker.lines.len() == 2 && worker.lines[1].held == 1)
     })
     .await;
-    let seen = bench.queue.workers().await.unwrap();
+    let seen = test.queue.workers().await.unwrap();
     assert_eq!(seen.len(), 1);
     let (worker, line) = (&seen[0], &seen[0].lines[1]);
     assert_eq!((worker.label.as_str(), worker.pid, worker.draining), ("big", std::process::id(), false));
@@ -45,7 +45,7 @@ async fn a_worker_is_one_entry_that_says_what_it_runs() {
     assert!(line.lease_age_ms < 10_000);
     if cfg!(target_os = "linux") {
         assert!(worker.memory_bytes.unwrap() > 1_000_000 && worker.host.is_some());
-        until("its use of the processor", LONG, || async { bench.queue.workers().await.unwrap()[0].cpu.is_some() })
+        until("its use of the processor", LONG, || async { test.queue.workers().await.unwrap()[0].cpu.is_some() })
             .await;
     }
     drop(running);
@@ -53,38 +53,38 @@ async fn a_worker_is_one_entry_that_says_what_it_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_drains_and_another_one_goes_on() {
-    let bench = bench().await;
-    let first = work(&bench.effect_worker(4));
-    until("its first word", LONG, || async { bench.queue.workers().await.unwrap().len() == 1 }).await;
-    let id = bench.queue.workers().await.unwrap()[0].id;
-    let long = bench.enqueue(&[Effect { n: 0, millis: 4_000 }], &Options::default()).await[0];
-    until("the long job to run", LONG, || async { bench.queue.broker_depth("default").await.unwrap().1 == 1 }).await;
-    assert!(bench.queue.drain_worker(id).await.unwrap());
-    assert!(!bench.queue.drain_worker(uuid::Uuid::new_v4()).await.unwrap());
-    until("it to drain", LONG, || async { bench.queue.workers().await.unwrap()[0].draining }).await;
+    let test = test_queue().await;
+    let first = work(&test.effect_worker(4));
+    until("its first word", LONG, || async { test.queue.workers().await.unwrap().len() == 1 }).await;
+    let id = test.queue.workers().await.unwrap()[0].id;
+    let long = test.enqueue(&[Effect { n: 0, millis: 4_000 }], &Options::default()).await[0];
+    until("the long job to run", LONG, || async { test.queue.broker_depth("default").await.unwrap().1 == 1 }).await;
+    assert!(test.queue.drain_worker(id).await.unwrap());
+    assert!(!test.queue.drain_worker(uuid::Uuid::new_v4()).await.unwrap());
+    until("it to drain", LONG, || async { test.queue.workers().await.unwrap()[0].draining }).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
-    let waits = bench.enqueue(&[Effect::new(1)], &Options::default()).await[0];
-    until("the long job", LONG, || async { bench.state(long).await.0 == "completed" }).await;
-    assert_eq!(bench.state(waits).await.0, "available", "a draining worker took a job");
-    let second = work(&bench.effect_worker(4));
-    until("the other job", LONG, || async { bench.state(waits).await.0 == "completed" }).await;
+    let waits = test.enqueue(&[Effect::new(1)], &Options::default()).await[0];
+    until("the long job", LONG, || async { test.state(long).await.0 == "completed" }).await;
+    assert_eq!(test.state(waits).await.0, "available", "a draining worker took a job");
+    let second = work(&test.effect_worker(4));
+    until("the other job", LONG, || async { test.state(waits).await.0 == "completed" }).await;
     first.stop().await;
     second.stop().await;
-    until("nobody", LONG, || async { bench.queue.workers().await.unwrap().is_empty() }).await;
+    until("nobody", LONG, || async { test.queue.workers().await.unwrap().is_empty() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_that_the_broker_was_not_told_of_is_told_by_the_sweep() {
-    let bench = bench().await;
-    let worker = work(&bench.effect_worker(1));
-    until("its first word", LONG, || async { bench.queue.workers().await.unwrap().len() == 1 }).await;
-    let id = bench.queue.workers().await.unwrap()[0].id;
+    let test = test_queue().await;
+    let worker = work(&test.effect_worker(1));
+    until("its first word", LONG, || async { test.queue.workers().await.unwrap().len() == 1 }).await;
+    let id = test.queue.workers().await.unwrap()[0].id;
     // Who asked died after his commit.
-    let mut conn = bench.stack.pool.acquire().await.unwrap();
-    assert!(bench.queue.drain_worker_in(&mut conn, id).await.unwrap());
-    assert!(!bench.queue.workers().await.unwrap()[0].draining);
-    Sweeper::new(&bench.queue).sweep().await.unwrap();
-    until("it to drain", LONG, || async { bench.queue.workers().await.unwrap()[0].draining }).await;
+    let mut conn = test.stack.pool.acquire().await.unwrap();
+    assert!(test.queue.drain_worker_in(&mut conn, id).await.unwrap());
+    assert!(!test.queue.workers().await.unwrap()[0].draining);
+    Sweeper::new(&test.queue).sweep().await.unwrap();
+    until("it to drain", LONG, || async { test.queue.workers().await.unwrap()[0].draining }).await;
     let left: i64 = sqlx::query_scalar("select count(*) from worker_drains").fetch_one(&mut *conn).await.unwrap();
     assert_eq!(left, 0);
     worker.stop().await;
@@ -92,9 +92,9 @@ async fn a_wish_that_the_broker_was_not_told_of_is_told_by_the_sweep() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_told_to_stop_says_so_while_it_finishes() {
-    let bench = bench().await;
+    let test = test_queue().await;
     let stop = CancellationToken::new();
-    let worker = Worker::builder(&bench.queue)
+    let worker = Worker::builder(&test.queue)
         .queue("slow", 1)
         .register::<Long>(|_, _| std::future::pending::<Result<(), JobError>>())
         .build();
@@ -102,13 +102,13 @@ async fn a_worker_that_was_told_to_stop_says_so_while_it_finishes() {
         let stop = stop.clone();
         async move { worker.run(stop).await }
     });
-    let _long = bench.enqueue(&[Long], &Options::default()).await;
-    until("the job to run", LONG, || async { bench.queue.broker_depth("slow").await.unwrap().1 == 1 }).await;
-    until("its first word", LONG, || async { bench.queue.workers().await.unwrap().len() == 1 }).await;
-    assert!(!bench.queue.workers().await.unwrap()[0].draining);
+    let _long = test.enqueue(&[Long], &Options::default()).await;
+    until("the job to run", LONG, || async { test.queue.broker_depth("slow").await.unwrap().1 == 1 }).await;
+    until("its first word", LONG, || async { test.queue.workers().await.unwrap().len() == 1 }).await;
+    assert!(!test.queue.workers().await.unwrap()[0].draining);
     stop.cancel();
     until("it to say so", LONG, || async {
-        bench.queue.workers().await.unwrap().iter().any(|worker| worker.draining && worker.lines[0].held == 1)
+        test.queue.workers().await.unwrap().iter().any(|worker| worker.draining && worker.lines[0].held == 1)
     })
     .await;
     running.abort();

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::wire::{Side, Wires};
-use crate::support::{Bench, Join, LONG, config, join, once, until, work};
+use crate::support::{Join, LONG, TestQueue, config, join, once, until, work};
 
 /// How the job lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,28 +53,28 @@ fn worker(queue: &Queue) -> Worker {
 /// Runs the job in a process that dies at `death`, if at all, then in a healthy one; the outcome is the same. Returns
 /// what the first one said to the engines until it died, or all was done, and whether it died.
 pub(super) async fn live(
-    bench: &Bench,
+    test: &TestQueue,
     number: usize,
     life: Life,
     death: Option<(usize, Side)>,
 ) -> (Vec<String>, bool) {
     let config = QueueConfig {
-        namespace: format!("{}-{number}", bench.stack.namespace),
+        namespace: format!("{}-{number}", test.stack.namespace),
         lease: Duration::from_millis(900),
         // each point is one lost worker
         max_deliveries: 100,
-        ..config(&bench.stack)
+        ..config(&test.stack)
     };
-    let queue = Queue::connect(bench.pool.clone(), config.clone()).await.unwrap();
+    let queue = Queue::connect(test.pool.clone(), config.clone()).await.unwrap();
     let (group, id) = enqueue(&queue, life).await;
 
     // A scheduler lives all the time.
     let sweep = AbortOnDropHandle::new(tokio::spawn(sweep(queue.clone())));
     let wires = Wires::new(death);
-    let victim = victim(&bench.stack, &config, &wires).await;
+    let victim = victim(&test.stack, &config, &wires).await;
     let what = format!("{life:?} with a death at {death:?}");
-    let done = || async { finished(&bench.pool, group, id).await };
-    let forgotten = || empty(bench, &config.namespace);
+    let done = || async { finished(&test.pool, group, id).await };
+    let forgotten = || empty(test, &config.namespace);
     // Who is not killed at its point has done all before it came that far.
     until(&what, LONG, || async { wires.dead.is_cancelled() || (done().await && forgotten().await) }).await;
     let died = wires.dead.is_cancelled();
@@ -87,7 +87,7 @@ pub(super) async fn live(
         healthy.stop().await;
     }
     drop(sweep);
-    check(&bench.pool, group, id, life, &what).await;
+    check(&test.pool, group, id, life, &what).await;
     (wires.seen(), died)
 }
 
@@ -155,9 +155,9 @@ async fn finished(pool: &PgPool, group: Uuid, id: Uuid) -> bool {
 }
 
 /// The signs of life, of the data, of waiting and of what was done go by themselves.
-async fn empty(bench: &Bench, namespace: &str) -> bool {
+async fn empty(test: &TestQueue, namespace: &str) -> bool {
     let keys: Vec<String> =
-        redis::cmd("KEYS").arg(format!("{{{namespace}/2[:}}]*")).query_async(&mut bench.redis().await).await.unwrap();
+        redis::cmd("KEYS").arg(format!("{{{namespace}/2[:}}]*")).query_async(&mut test.redis().await).await.unwrap();
     keys.iter().all(|key| {
         key.contains(":worker:") || [":workers", ":epoch", ":wake", ":acked"].iter().any(|end| key.ends_with(end))
     })
