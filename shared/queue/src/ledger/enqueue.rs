@@ -1,5 +1,6 @@
 //! Writing jobs into the ledger, in the caller's transaction.
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use serde_json::value::RawValue;
@@ -35,13 +36,17 @@ select id, ready, true as open from inserted
 union all
 select null, null, exists (select from gate)";
 
+/// Writes jobs into the ledger, with the caller's commit; returns what to push after it.
+///
+/// # Errors
+/// When a payload or a key cannot be stored, the group takes no more members, or Postgres does not do it.
 pub(crate) async fn insert<J: Job>(
     conn: &mut PgConnection,
     jobs: &[J],
     options: &Options,
     payload_limit: usize,
 ) -> Result<Enqueued, QueueError> {
-    insert_members(conn, jobs, options, (payload_limit, false)).await
+    insert_members(conn, NewJobs::of(jobs, payload_limit)?, options, false).await
 }
 
 /// The same, and a sealed group takes them too. The caller holds a member of it that is still to be done.
@@ -51,70 +56,97 @@ pub(crate) async fn insert_into_sealed<J: Job>(
     options: &Options,
     payload_limit: usize,
 ) -> Result<Enqueued, QueueError> {
-    insert_members(conn, jobs, options, (payload_limit, true)).await
+    insert_members(conn, NewJobs::of(jobs, payload_limit)?, options, true).await
 }
 
-/// Bytes that a payload may have, and whether a sealed group takes the jobs too.
-type Door = (usize, bool);
+/// Jobs of one type, without the type: what follows is compiled once, not for each type of job and crate that enqueues one.
+struct NewJobs {
+    name: &'static str,
+    queue: &'static str,
+    priority: u8,
+    max_attempts: u16,
+    version: u16,
+    retain_seconds: Option<i32>,
+    payloads: Vec<String>,
+}
 
-async fn insert_members<J: Job>(
-    conn: &mut PgConnection,
-    jobs: &[J],
-    options: &Options,
-    door: Door,
-) -> Result<Enqueued, QueueError> {
-    if jobs.is_empty() {
-        return Ok(Enqueued::default());
+impl NewJobs {
+    fn of<J: Job>(jobs: &[J], payload_limit: usize) -> Result<Self, QueueError> {
+        let payloads =
+            jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
+        payloads.iter().try_for_each(|json| payload::check(J::NAME, json, payload_limit))?;
+        Ok(Self {
+            name: J::NAME,
+            queue: J::QUEUE,
+            priority: J::PRIORITY,
+            max_attempts: J::MAX_ATTEMPTS,
+            version: J::VERSION,
+            retain_seconds: crate::job::retain_seconds::<J>(),
+            payloads,
+        })
     }
-    let keys = [("the unique key", &options.unique_key), ("the fair key", &options.fair_key)];
-    for (what, key) in keys {
-        if key.as_ref().is_some_and(|key| key.contains('\0')) {
-            return Err(QueueError::Nul(what));
+}
+
+/// Boxed, as the body of an `async fn` is compiled in each crate that awaits it, but a boxed one in this crate only.
+fn insert_members<'a>(
+    conn: &'a mut PgConnection,
+    mut jobs: NewJobs,
+    options: &'a Options,
+    sealed_too: bool,
+) -> BoxFuture<'a, Result<Enqueued, QueueError>> {
+    Box::pin(async move {
+        if jobs.payloads.is_empty() {
+            return Ok(Enqueued::default());
         }
-    }
-    if options.unique.as_ref().is_some_and(|unique| unique.key.contains('\0')) {
-        return Err(QueueError::Nul("the unique key"));
-    }
-    let Some(unique) = &options.unique else { return insert_all(conn, jobs, options, door).await };
-    if let Some(existing) = unique::holder(conn, unique).await? {
-        return Ok(Enqueued { existing: Some(existing), ..Enqueued::default() });
-    }
-    let enqueued = insert_all(conn, &jobs[..1], options, door).await?;
-    if let Some(&job) = enqueued.ids.first() {
-        unique::take(conn, unique, job).await?;
-    }
-    Ok(enqueued)
+        let keys = [("the unique key", &options.unique_key), ("the fair key", &options.fair_key)];
+        for (what, key) in keys {
+            if key.as_ref().is_some_and(|key| key.contains('\0')) {
+                return Err(QueueError::Nul(what));
+            }
+        }
+        if options.unique.as_ref().is_some_and(|unique| unique.key.contains('\0')) {
+            return Err(QueueError::Nul("the unique key"));
+        }
+        let Some(unique) = &options.unique else { return insert_all(conn, jobs, options, sealed_too).await };
+        if let Some(existing) = unique::holder(conn, unique).await? {
+            return Ok(Enqueued { existing: Some(existing), ..Enqueued::default() });
+        }
+        jobs.payloads.truncate(1);
+        let enqueued = insert_all(conn, jobs, options, sealed_too).await?;
+        if let Some(&job) = enqueued.ids.first() {
+            unique::take(conn, unique, job).await?;
+        }
+        Ok(enqueued)
+    })
 }
 
-async fn insert_all<J: Job>(
+async fn insert_all(
     conn: &mut PgConnection,
-    jobs: &[J],
+    jobs: NewJobs,
     options: &Options,
-    (payload_limit, sealed_too): Door,
+    sealed_too: bool,
 ) -> Result<Enqueued, QueueError> {
-    let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
-    let payloads = jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
-    payloads.iter().try_for_each(|json| payload::check(J::NAME, json, payload_limit))?;
+    let ids: Vec<Uuid> = jobs.payloads.iter().map(|_| Uuid::now_v7()).collect();
     let fair_key = options.fair_key.clone().or_else(|| options.client_id.map(|client| client.to_string()));
     let here = crate::trace::current();
     let given = options.trace_parents.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let trace_parents: Vec<Option<&String>> = given.take(ids.len()).map(|given| given.or(here.as_ref())).collect();
-    let priority = options.priority.unwrap_or(J::PRIORITY).min(9);
+    let priority = options.priority.unwrap_or(jobs.priority).min(9);
     let rows: Vec<(Option<Uuid>, Option<bool>, bool)> = sqlx::query_as(INSERT)
         .bind(&ids)
-        .bind(&payloads)
-        .bind(J::NAME)
-        .bind(J::QUEUE)
+        .bind(&jobs.payloads)
+        .bind(jobs.name)
+        .bind(jobs.queue)
         .bind(i16::from(priority))
-        .bind(i32::from(options.max_attempts.unwrap_or(J::MAX_ATTEMPTS).max(1)))
+        .bind(i32::from(options.max_attempts.unwrap_or(jobs.max_attempts).max(1)))
         .bind(options.group.map(|group| group.0))
         .bind(options.run_at.map(Timestamp::to_sqlx))
         .bind(&options.unique_key)
         .bind(options.client_id)
         .bind(&trace_parents)
         .bind(&fair_key)
-        .bind(i16::try_from(J::VERSION).unwrap_or(i16::MAX))
-        .bind(crate::job::retain_seconds::<J>())
+        .bind(i16::try_from(jobs.version).unwrap_or(i16::MAX))
+        .bind(jobs.retain_seconds)
         .bind(options.delay.map_or(0, |delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2)))
         .bind(sealed_too)
         .fetch_all(&mut *conn)
@@ -131,23 +163,23 @@ async fn insert_all<J: Job>(
     }
     let ready: std::collections::HashMap<Uuid, bool> =
         rows.into_iter().filter_map(|(id, ready, _)| Some((id?, ready?))).collect();
-    for ((id, payload), trace_parent) in ids.into_iter().zip(payloads).zip(trace_parents) {
+    for ((id, payload), trace_parent) in ids.into_iter().zip(jobs.payloads).zip(trace_parents) {
         let Some(&ready) = ready.get(&id) else { continue };
         enqueued.ids.push(id);
         if ready {
             let payload = RawValue::from_string(payload).map_err(QueueError::Encode)?;
             let envelope = Envelope {
-                name: J::NAME.into(),
+                name: jobs.name.into(),
                 due: now_millis(),
                 trace_parent: trace_parent.cloned(),
                 client_id: options.client_id,
-                version: J::VERSION,
+                version: jobs.version,
                 payload: &payload,
             };
             let fair_key = fair_key.clone().unwrap_or_default();
             enqueued.messages.push(Message {
                 id,
-                queue: J::QUEUE.into(),
+                queue: jobs.queue.into(),
                 priority,
                 fair_key,
                 body: envelope.to_body(),
