@@ -63,7 +63,15 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let store = store::open(&store)?;
     let hub = Hub::new(events.clone());
     let app = AppState::new(
-        UploadService { pool, queue, store, events, memory: MemoryBudget::new(&limits), limits },
+        UploadService {
+            pool,
+            queue,
+            store,
+            events,
+            memory: MemoryBudget::new(&limits),
+            limits,
+            hooks: gristmill_kinds::HOOKS,
+        },
         hub,
         Outbound::new(&outbound).context("initialising TLS")?,
         quotas,

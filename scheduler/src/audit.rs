@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use gristmill_kinds::Owner;
 use gristmill_platform::config::SchedulerConfig;
-use gristmill_uploads::owner::Owner;
 use sqlx::FromRow;
 use uuid::Uuid;
 

@@ -1,11 +1,10 @@
 //! What has been kept for long enough, and what nobody will ever ask for.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
+use gristmill_kinds::all_hooks;
 use gristmill_platform::config::SchedulerConfig;
-use gristmill_uploads::{objects, state};
-use object_store::path::Path;
-use uuid::Uuid;
+use gristmill_uploads::retention;
 
 use crate::Env;
 
@@ -31,23 +30,19 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
     )
     .execute(&env.pool)
     .await?;
-    // Those of uploads that were answered with another upload.
-    sqlx::query(
-        "delete from upload_keys where (client_id, key) in (
-            select client_id, key from upload_keys where created_at < now() - interval '1 day' limit 10000)",
-    )
-    .execute(&env.pool)
-    .await?;
+    retention::prune_keys(&env.pool).await?;
     let mails = gristmill_mail::prune(&env.pool, &*env.store, config.keep_mails).await?;
     if mails > 0 {
         tracing::info!(mails, "dropped kept mails");
     }
     old_deliveries(env, config.keep_jobs).await?;
     old_normalizations(env, config.keep_normalizations).await?;
-    old_reports(env).await?;
-    lost_purges(env).await?;
-    behind_purges(env).await?;
-    orphaned_objects(env).await
+    for kind in all_hooks() {
+        kind.prune(&env.pool).await?;
+    }
+    retention::enqueue_lost_purges(&env.pool, &env.queue).await?;
+    retention::prune_chunk_keys(&env.pool).await?;
+    Ok(retention::drop_orphaned_objects(&env.pool, &*env.store).await?)
 }
 
 /// Requests of merchants that were answered long ago.
@@ -59,89 +54,5 @@ async fn old_normalizations(env: &Env, keep: Duration) -> anyhow::Result<()> {
 /// Deliveries of webhooks that have ended, with their attempts: kept as long as jobs are.
 async fn old_deliveries(env: &Env, keep: Duration) -> anyhow::Result<()> {
     while gristmill_webhooks::deliveries::prune(&env.pool, keep, BATCH_SIZE).await? == BATCH_SIZE.unsigned_abs() {}
-    Ok(())
-}
-
-/// What was said upstream of clients' reports, a day after it was too old to count: a file may name any number of reports.
-async fn old_reports(env: &Env) -> anyhow::Result<()> {
-    loop {
-        let removed = sqlx::query(
-            "delete from reports where (client_id, id) in (
-                select r.client_id, r.id from reports r left join client_settings s on s.client_id = r.client_id
-                where r.source = 'upstream'
-                  and r.updated_at < now() - interval '1 day' - make_interval(secs => coalesce(s.reports_max_age, 0))
-                limit $1)",
-        )
-        .bind(BATCH_SIZE)
-        .execute(&env.pool)
-        .await?;
-        if removed.rows_affected() < BATCH_SIZE.unsigned_abs() {
-            return Ok(());
-        }
-    }
-}
-
-/// Uploads that have ended, are not purged, and of whose purge nothing is left to run: it died, or was cancelled. It is enqueued
-/// anew.
-async fn lost_purges(env: &Env) -> anyhow::Result<()> {
-    let lost: Vec<(Uuid, i32)> = sqlx::query_as(
-        "select u.id, u.client_id from uploads u
-         where u.state in ('failed', 'cancelled') and u.purged_at is null
-           and not exists (select from jobs where unique_key = 'uploads.purge:' || u.id
-                           and state in ('available', 'scheduled'))
-           and not exists (select from jobs where state = 'parked' and name = 'uploads.purge'
-                           and payload->>'upload_id' = u.id::text)
-         order by u.id limit 100",
-    )
-    .fetch_all(&env.pool)
-    .await?;
-    for (id, client_id) in lost {
-        let mut tx = env.pool.begin().await?;
-        let jobs = state::purge(&mut tx, &env.queue, client_id, id).await?;
-        tx.commit().await?;
-        if !jobs.is_empty() {
-            env.queue.push(jobs).await;
-            tracing::warn!(upload_id = %id, "the purge of an ended upload was lost, and is enqueued anew");
-        }
-    }
-    Ok(())
-}
-
-/// What a chunk writes before its transaction, and may have written after its upload was purged: what its keys hash to, and what
-/// reports cost. Hashes are of no use either once their upload is completed.
-async fn behind_purges(env: &Env) -> anyhow::Result<()> {
-    sqlx::query(
-        "delete from chunk_keys k using uploads u
-         where u.id = k.upload_id and least(u.purged_at, u.completed_at) < now() - interval '1 minute'",
-    )
-    .execute(&env.pool)
-    .await?;
-    sqlx::query(
-        "delete from upload_reports where upload_id in (
-            select id from uploads where purged_at between now() - interval '7 days' and now() - interval '1 minute')",
-    )
-    .execute(&env.pool)
-    .await?;
-    Ok(())
-}
-
-/// Objects of uploads that have ended and were purged, or never were: a chunk that was being written when its upload
-/// broke off. An upload's row is there before its first object, so no row means no upload.
-async fn orphaned_objects(env: &Env) -> anyhow::Result<()> {
-    let folders = env.store.list_with_delimiter(Some(&Path::from("uploads"))).await?;
-    let ids: BTreeSet<Uuid> =
-        folders.common_prefixes.iter().filter_map(|folder| folder.filename()?.parse().ok()).collect();
-    let ids: Vec<Uuid> = ids.into_iter().collect();
-    let over: Vec<Uuid> = sqlx::query_scalar(
-        "select f.id from unnest($1::uuid[]) as f (id) left join uploads u on u.id = f.id
-         where u.purged_at < now() - interval '1 minute' or u.id is null",
-    )
-    .bind(&ids)
-    .fetch_all(&env.pool)
-    .await?;
-    for id in over {
-        let objects = objects::drop_all(&*env.store, id).await?;
-        tracing::info!(upload_id = %id, objects, "dropped orphaned objects");
-    }
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! Uploads whose receiver fell silent: its process died in mid-upload, so the rest will never come.
 
-use gristmill_uploads::{State, read, state};
+use gristmill_kinds::HOOKS;
+use gristmill_uploads::{
+    State, read,
+    state::{self, End},
+};
 use uuid::Uuid;
 
 use crate::Env;
@@ -32,12 +36,8 @@ pub(crate) async fn fail_stale(env: &Env) -> anyhow::Result<()> {
         if still.is_none() {
             continue;
         }
-        let from = [State::Receiving];
-        let Some(jobs) =
-            state::end(&mut tx, &env.queue, id, &from, State::Failed, "incomplete", state::UNHEARD).await?
-        else {
-            continue;
-        };
+        let end = End { from: &[State::Receiving], to: State::Failed, reason: "incomplete", detail: state::UNHEARD };
+        let Some(jobs) = state::end(&mut tx, &env.queue, HOOKS, id, end).await? else { continue };
         let upload = read::by_id(&mut *tx, id).await?;
         tx.commit().await?;
         env.queue.push(jobs).await;

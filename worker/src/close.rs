@@ -5,25 +5,24 @@
 mod check;
 mod raws;
 mod settle;
-mod too_large;
+pub(crate) mod too_large;
 
 use std::time::Duration;
 
-use gristmill_claims::enter;
-use gristmill_mail::{Kind, operator};
-use gristmill_pipelines::Kind as FileKind;
+use gristmill_kinds::HOOKS;
+use gristmill_pipelines::Kind;
 use gristmill_platform::human;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_uploads::{
-    Policy, State, Upload,
+    Policy, State, Upload, UploadRef,
     jobs::{CloseUpload, DropObjects, FailUpload},
-    read, state,
+    read,
+    state::{self, End},
 };
-use gristmill_webhooks::EventType;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Env, load};
+use crate::{Env, kinds, load};
 
 /// How long a join waits before it looks again whether the uploads it depends on have ended.
 const RETRY_DELAY: Duration = Duration::from_millis(300);
@@ -34,9 +33,8 @@ pub(crate) async fn close_upload(env: Env, context: Context, job: CloseUpload) -
     if settle::settle(&env, &context, job.upload_id).await? == settle::Outcome::Wait {
         return Err(JobError::Snooze(RETRY_DELAY));
     }
-    // Lines of claims are no other upload's duplicates, so it touches none.
-    if kind == FileKind::Claims
-        && too_large::reject(&env, &context, job.upload_id).await?
+    // What is rejected here is no other upload's duplicate (lines of claims have keys of their own), so it touches none.
+    if kinds::before_close(&env, &context, kind, job.upload_id).await?
         && verdict(&env, &context, job.upload_id).await?.is_none()
     {
         return Ok(());
@@ -45,7 +43,7 @@ pub(crate) async fn close_upload(env: Env, context: Context, job: CloseUpload) -
 }
 
 /// Ends an atomic file with a bad row. `None`: there is nothing left to close; else what kind of file is.
-async fn verdict(env: &Env, context: &Context, upload_id: Uuid) -> Result<Option<FileKind>, JobError> {
+async fn verdict(env: &Env, context: &Context, upload_id: Uuid) -> Result<Option<Kind>, JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(None);
@@ -85,14 +83,9 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     let (client_id, kind) = closed.ok_or(JobError::Cancelled)?;
     let options = Options { delay: Some(env.keep_objects), client_id: Some(client_id), ..Options::default() };
     let mut jobs = env.queue.enqueue(&mut tx, &DropObjects { upload_id }, &options).await?;
-    let told = operator::tell(&mut tx, &env.queue, client_id, Kind::UploadCompleted, upload_id.to_string()).await?;
-    jobs.merge(told);
-    jobs.merge(state::publish(&mut tx, &env.queue, client_id, upload_id, EventType::UploadCompleted).await?);
     // What a kind's rows bring about begins with their counting.
-    match kind.parse()? {
-        FileKind::Claims => jobs.merge(enter::upload(&mut tx, &env.queue, client_id, upload_id).await?),
-        FileKind::Debts | FileKind::Transactions | FileKind::Messages => {}
-    }
+    let upload = UploadRef { id: upload_id, client_id };
+    jobs.merge(HOOKS.complete(&mut tx, &env.queue, kind.parse()?, upload).await?);
     let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
     tx.commit().await?;
     env.events.publish_state(&upload).await;
@@ -149,8 +142,8 @@ async fn fail(
     reason: &str,
     detail: &str,
 ) -> Result<(), JobError> {
-    let running = [State::Receiving, State::Processing];
-    let ended = state::end(&mut tx, &env.queue, upload_id, &running, State::Failed, reason, detail).await?;
+    let end = End { from: &[State::Receiving, State::Processing], to: State::Failed, reason, detail };
+    let ended = state::end(&mut tx, &env.queue, HOOKS, upload_id, end).await?;
     let mut jobs = ended.unwrap_or_default();
     let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
     tx.commit().await?;

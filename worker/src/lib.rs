@@ -6,6 +6,7 @@
 mod billing;
 mod claims;
 mod close;
+mod kinds;
 mod load;
 mod mail;
 mod normalization;

@@ -11,7 +11,7 @@ mod key_hints;
 mod poison_bisect;
 mod prepare;
 mod reasons;
-mod reports;
+pub(crate) mod reports;
 mod winners;
 
 use std::{sync::Arc, time::Duration};
@@ -35,7 +35,7 @@ pub(crate) use self::{
     winners::{Loser, find_winners},
 };
 use self::{key_hints::Suspects, prepare::PreparedChunk};
-use crate::Env;
+use crate::{Env, kinds};
 
 /// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
 /// crash of Postgres un-commits is still `available` in the ledger and runs again. A chunk does not wait for a lock for
@@ -71,7 +71,7 @@ async fn load(env: &Env, context: &Context, chunk: &Arc<Chunk>, records: Bytes) 
         let chunk = chunk.clone();
         on_rayon(move || prepare::prepare(&chunk, &records)).await?
     };
-    reports::settle(env, chunk, &prepared.mentions).await?;
+    kinds::look_up(env, chunk, &prepared.mentions).await?;
     let suspects = Suspects::none(&prepared);
     if !chunk.careful {
         suspects.tell(&env.pool, chunk, prepared.has_repeats()).await?;

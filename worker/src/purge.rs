@@ -1,5 +1,6 @@
 //! Removing what an upload has left.
 
+use gristmill_kinds::hooks;
 use gristmill_pipelines::Kind;
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::{
@@ -41,7 +42,7 @@ pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -
                 .await?;
         }
         sqlx::query("delete from upload_waits where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
-        sqlx::query("delete from upload_reports where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
+        hooks(kind).on_purge(&mut tx, job.upload_id).await?;
         sqlx::query("delete from file_order where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         sqlx::query("delete from chunk_parts where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         load::forget(&mut *tx, job.upload_id).await?;

@@ -235,7 +235,7 @@ pub(crate) async fn void(
     Params::of(&uri).finish()?;
     let id = name.id("claim", LIST)?;
     let mut tx = app.pool.begin().await?;
-    if !gristmill_uploads::void_claim(&mut tx, caller.id(), id).await? {
+    if !gristmill_claims::void::of_client(&mut tx, caller.id(), id).await? {
         return Err(none(id));
     }
     let claim = whole(&mut tx, &caller, id).await?;

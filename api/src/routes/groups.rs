@@ -4,9 +4,9 @@ use axum::{
     Json,
     extract::{FromRequestParts, State},
 };
+use gristmill_kinds::Owner;
 use gristmill_platform::keys;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView, JobSpec};
-use gristmill_uploads::owner::Owner;
 use http::{StatusCode, Uri, request::Parts};
 use serde::Serialize;
 use sqlx::PgConnection;

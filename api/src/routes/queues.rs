@@ -4,9 +4,9 @@ use axum::{
     Json,
     extract::{FromRequestParts, State},
 };
+use gristmill_kinds::QUEUES;
 use gristmill_platform::human::is_unseen;
 use gristmill_queue::{Limits, LimitsError, QueueAction, QueueView, Queues};
-use gristmill_uploads::jobs::QUEUES;
 use http::{StatusCode, Uri, request::Parts};
 use serde::Serialize;
 use sqlx::PgPool;

@@ -46,6 +46,7 @@ impl Dashboard {
             events: Events::connect(url, namespace).context("REDIS_URL is not a Redis URL")?,
             limits: limits.clone(),
             memory: MemoryBudget::new(limits),
+            hooks: gristmill_kinds::HOOKS,
         };
         Ok(Self::new(uploads, health))
     }

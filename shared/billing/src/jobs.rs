@@ -6,6 +6,9 @@ use gristmill_queue::Job;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// The jobs whose payloads name the billing run that needs them.
+pub const OF_A_RUN: [&str; 4] = [PlanRun::NAME, BillShard::NAME, CloseRun::NAME, FailRun::NAME];
+
 /// The schedule's tick: a run for each client whose cycle is due and that may have something to bill.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BillingTick {

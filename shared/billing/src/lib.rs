@@ -12,7 +12,6 @@ pub mod paid;
 pub mod payments;
 pub mod runs;
 pub mod totals;
-pub mod usage;
 
 mod id;
 

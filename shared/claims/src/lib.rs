@@ -10,7 +10,10 @@ pub mod jobs;
 pub mod providers;
 pub mod void;
 
+mod hooks;
 mod spans;
+
+pub use hooks::ClaimHooks;
 
 /// Claims are of the United States: so are the numbers of providers and the codes of procedures.
 pub const CURRENCY: &str = "USD";

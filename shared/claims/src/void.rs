@@ -3,13 +3,14 @@
 
 use gristmill_pipelines::claims::ids_of_upload;
 use gristmill_queue::{Enqueued, Queue, QueueError};
+use gristmill_uploads::state;
 use jiff_sqlx::Date as SqlDate;
 use sqlx::{Executor, FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::{
     accounting,
-    claims::State,
+    claims::{self, State},
     enter::of,
     jobs::VoidUpload,
     providers::{self, Change, Turn},
@@ -49,6 +50,24 @@ pub async fn one(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
         net_fee_minor: -claim.net_fee_minor,
     };
     providers::add(conn, &change).await
+}
+
+/// Voids a client's claim, with the caller's commit: it does not count any more, and what was posted for it is taken back. One
+/// that is void stays so. False: the client has no such claim.
+///
+/// # Errors
+/// When Postgres cannot be reached or refuses the statement.
+pub async fn of_client(conn: &mut PgConnection, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
+    let Some(found) = claims::find(&mut *conn, client_id, id).await? else { return Ok(false) };
+    if let Some(upload_id) = found.upload_id {
+        // Against an undoing of its upload at this moment: one of the two comes first, and the other sees that.
+        state::lock(&mut *conn, upload_id).await?;
+        if claims::find(&mut *conn, client_id, id).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    one(conn, id).await?;
+    Ok(true)
 }
 
 /// The claims of an upload that is undone cease to count, in that very transaction; the books follow slice by slice.

@@ -291,6 +291,11 @@ impl Worker {
         self.health.clone()
     }
 
+    /// The names of the jobs that it has bodies for, in no order.
+    pub fn jobs(&self) -> impl Iterator<Item = &'static str> {
+        self.bodies.keys().copied()
+    }
+
     pub(crate) fn bodies(&self) -> Arc<HashMap<&'static str, RegisteredJob>> {
         Arc::clone(&self.bodies)
     }

@@ -6,17 +6,9 @@ use gristmill_queue::Job;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The queues of the product's jobs: they are there before their first job and without a worker.
-pub const QUEUES: [&str; 8] = [
-    LoadChunk::QUEUE,
-    CloseUpload::QUEUE,
-    gristmill_billing::jobs::BillingTick::QUEUE,
-    gristmill_mail::jobs::SendMail::QUEUE,
-    gristmill_claims::jobs::ProcessPayment::QUEUE,
-    gristmill_webhooks::jobs::Deliver::QUEUE,
-    "normalizations",
-    "gristmill",
-];
+/// The jobs of this file: their payloads name the upload that needs them.
+pub const OF_AN_UPLOAD: [&str; 6] =
+    [LoadChunk::NAME, LoadPart::NAME, CloseUpload::NAME, FailUpload::NAME, PurgeUpload::NAME, DropObjects::NAME];
 
 /// Parse, check and load one chunk.
 #[derive(Debug, Clone, Serialize, Deserialize)]

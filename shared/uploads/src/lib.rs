@@ -6,18 +6,18 @@
 pub mod client_limits;
 pub mod events;
 pub mod jobs;
+mod kind_hooks;
 pub mod objects;
-pub mod owner;
 pub mod read;
 mod receive;
 pub mod rejects_csv;
 mod remove;
+pub mod retention;
 pub mod spreadsheet;
 pub mod state;
 mod upload;
-mod void;
 
+pub use kind_hooks::{Announcer, HookFuture, Hooks, KindHooks, RowsOnly, UploadRef};
 pub use receive::{MemoryBudget, NewUpload, OversizeNote, ReceiveError, ReceiveOutcome, UploadService};
 pub use remove::{RemoveError, RemoveOutcome};
 pub use upload::{Chunks, FileKind, Policy, Rows, State, Upload};
-pub use void::void_claim;

@@ -25,7 +25,7 @@ use self::{
     look::Look,
     session::{ReceivedFile, UploadSession},
 };
-use crate::{Policy, Upload, events::Events};
+use crate::{Hooks, Policy, Upload, events::Events};
 
 /// Takes files in. Cheap to clone.
 #[derive(Clone)]
@@ -42,6 +42,8 @@ pub struct UploadService {
     pub limits: LimitsConfig,
     /// How many chunks of all files together may be in memory.
     pub memory: MemoryBudget,
+    /// What follows from an upload's end.
+    pub hooks: Hooks,
 }
 
 /// A file to take in.

@@ -1,9 +1,10 @@
-use gristmill_claims::void;
-use gristmill_pipelines::Kind;
 use gristmill_queue::QueueError;
 use uuid::Uuid;
 
-use crate::{State, Upload, UploadService, read, state};
+use crate::{
+    State, Upload, UploadRef, UploadService, read,
+    state::{self, End},
+};
 
 /// What a client's wish to be rid of an upload came to.
 #[derive(Debug)]
@@ -47,26 +48,18 @@ impl UploadService {
         // As long as the upload has claims to take back.
         sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
         let found = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
-        let running = [State::Receiving, State::Processing];
-        let cancelled =
-            state::end(&mut tx, &self.queue, id, &running, State::Cancelled, "cancelled", "cancelled by its client")
-                .await?;
-        let (mut jobs, undone) = match cancelled {
+        let cancel = End {
+            from: &[State::Receiving, State::Processing],
+            to: State::Cancelled,
+            reason: "cancelled",
+            detail: "cancelled by its client",
+        };
+        let undo = End { from: &[State::Completed], reason: "undone", detail: "undone by its client", ..cancel };
+        let (mut jobs, undone) = match state::end(&mut tx, &self.queue, self.hooks, id, cancel).await? {
             Some(jobs) => (jobs, false),
             None => {
-                let completed = [State::Completed];
-                let jobs = state::end(
-                    &mut tx,
-                    &self.queue,
-                    id,
-                    &completed,
-                    State::Cancelled,
-                    "undone",
-                    "undone by its client",
-                )
-                .await?
-                .ok_or(RemoveError::Over { state: found.state })?;
-                (jobs, true)
+                let jobs = state::end(&mut tx, &self.queue, self.hooks, id, undo).await?;
+                (jobs.ok_or(RemoveError::Over { state: found.state })?, true)
             }
         };
         // Who bills an upload marks it while holding it, so the mark is there to be seen once the upload is ended.
@@ -79,10 +72,8 @@ impl UploadService {
         }
         if undone {
             // What a kind's rows have brought about goes with them.
-            match found.kind {
-                Kind::Claims => jobs.merge(void::upload(&mut tx, &self.queue, client_id, id).await?),
-                Kind::Debts | Kind::Transactions | Kind::Messages => {}
-            }
+            let upload = UploadRef { id, client_id };
+            jobs.merge((self.hooks.of)(found.kind).on_undo(&mut tx, &self.queue, upload).await?);
         }
         let upload = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
         tx.commit().await?;

@@ -1,13 +1,11 @@
 //! The changes of state that more than one role makes. Each is one statement that asks for the state it starts from,
 //! so that of two racing changes one wins and the other sees that it came too late.
 
-use gristmill_mail::{Kind, operator};
 use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError};
-use gristmill_webhooks::{Event, EventType, Rows, UploadEnd};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{State, Upload, jobs::PurgeUpload, read};
+use crate::{Hooks, State, UploadRef, jobs::PurgeUpload};
 
 /// What is said of an upload whose receiving process was not heard of for too long. From afar nobody can tell a process that died from
 /// one whose words did not come through: the process says more, when it lives and can.
@@ -32,22 +30,32 @@ pub async fn lock(conn: &mut PgConnection, upload_id: Uuid) -> Result<Option<Sta
     word.map(|word| word.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))).transpose()
 }
 
+/// How an upload ends that will not be completed.
+#[derive(Debug, Clone, Copy)]
+pub struct End<'a> {
+    /// The states it may come from.
+    pub from: &'a [State],
+    /// [`State::Failed`] or [`State::Cancelled`].
+    pub to: State,
+    /// Why, by a word that programs know.
+    pub reason: &'a str,
+    /// Why, in a sentence.
+    pub detail: &'a str,
+}
+
 /// Ends an upload that will not be completed: stops its queued chunks and has its rows and objects removed.
 /// Waits for the transactions that [`lock`] it, and no later one can commit to it.
 ///
-/// `to` is [`State::Failed`] or [`State::Cancelled`]; `from` lists the states it may come from.
-/// Returns what to push after the commit, or `None` when the upload was in none of those states.
+/// Of a failure the announcer tells. Returns what to push after the commit, or `None` when the upload was in none of those states.
 pub async fn end(
     conn: &mut PgConnection,
     queue: &Queue,
+    hooks: Hooks,
     upload_id: Uuid,
-    from: &[State],
-    to: State,
-    reason: &str,
-    detail: &str,
+    end: End<'_>,
 ) -> Result<Option<Enqueued>, QueueError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
-    let from: Vec<&str> = from.iter().map(<&str>::from).collect();
+    let from: Vec<&str> = end.from.iter().map(<&str>::from).collect();
     let ended: Option<(GroupId, i32)> = sqlx::query_as(
         // A file that never arrived whole may be sent again with the same key.
         "update uploads set state = $2, reason = $3, detail = $4, completed_at = null,
@@ -55,18 +63,18 @@ pub async fn end(
          where id = $1 and state = any($5) returning group_id, client_id",
     )
     .bind(upload_id)
-    .bind(<&str>::from(to))
-    .bind(reason)
-    .bind(detail)
+    .bind(<&str>::from(end.to))
+    .bind(end.reason)
+    .bind(end.detail)
     .bind(from)
     .fetch_optional(&mut *conn)
     .await?;
     let Some((group, client_id)) = ended else { return Ok(None) };
     queue.cancel_group(conn, group).await?;
     let mut jobs = purge(conn, queue, client_id, upload_id).await?;
-    if to == State::Failed {
-        jobs.merge(operator::tell(conn, queue, client_id, Kind::UploadFailed, upload_id.to_string()).await?);
-        jobs.merge(publish(conn, queue, client_id, upload_id, EventType::UploadFailed).await?);
+    if end.to == State::Failed {
+        let upload = UploadRef { id: upload_id, client_id };
+        jobs.merge(hooks.announcer.announce(conn, queue, upload, State::Failed).await?);
     }
     Ok(Some(jobs))
 }
@@ -84,47 +92,4 @@ pub async fn purge(
     let unique_key = Some(format!("{}:{upload_id}", PurgeUpload::NAME));
     let options = Options { client_id: Some(client_id), unique_key, ..Options::default() };
     queue.enqueue(conn, &PurgeUpload { upload_id }, &options).await
-}
-
-/// Tells the client's webhooks how an upload has ended, in the transaction that ends it.
-///
-/// # Errors
-/// When the ledger cannot be reached or refuses the statement.
-pub async fn publish(
-    conn: &mut PgConnection,
-    queue: &Queue,
-    client_id: i32,
-    upload_id: Uuid,
-    event: EventType,
-) -> Result<Enqueued, QueueError> {
-    if !gristmill_webhooks::wanted(&mut *conn, client_id, event).await? {
-        return Ok(Enqueued::default());
-    }
-    let Some(upload) = read::by_id(&mut *conn, upload_id).await? else { return Ok(Enqueued::default()) };
-    let event = match event {
-        EventType::UploadFailed => Event::UploadFailed(end_of(upload)),
-        _ => Event::UploadCompleted(end_of(upload)),
-    };
-    gristmill_webhooks::publish(conn, queue, client_id, &event).await
-}
-
-fn end_of(upload: Upload) -> UploadEnd {
-    UploadEnd {
-        id: upload.id,
-        kind: upload.kind.to_string(),
-        state: upload.state.to_string(),
-        filename: upload.filename,
-        bytes: upload.bytes,
-        sha256: upload.sha256,
-        rows: Rows {
-            read: upload.rows.read,
-            accepted: upload.rows.accepted,
-            rejected: upload.rows.rejected,
-            duplicate: upload.rows.duplicate,
-            conflicting_duplicate: upload.rows.conflicting_duplicate,
-        },
-        reason: upload.reason,
-        detail: upload.detail,
-        created_at: upload.created_at,
-    }
 }

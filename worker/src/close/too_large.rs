@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Takes such claims' lines out of the rows that count. `true`: there were some, and they are rejects now.
-pub(super) async fn reject(env: &Env, context: &Context, upload_id: Uuid) -> Result<bool, JobError> {
+pub(crate) async fn reject(env: &Env, context: &Context, upload_id: Uuid) -> Result<bool, JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Err(JobError::Cancelled);

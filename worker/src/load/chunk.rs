@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use gristmill_clients::settings;
 use gristmill_pipelines::{Kind, Layout, Limits, Owner, Rules};
 use gristmill_queue::JobError;
 use gristmill_uploads::{OversizeNote, Policy};
-use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{keep::KeptRejects, prepare::Counts};
-use crate::Env;
+use crate::{Env, kinds};
 
 /// A chunk with what its upload says of it.
 pub(crate) struct Chunk {
@@ -74,17 +72,7 @@ impl Chunk {
         let Some(columns) = columns else { return Ok(None) };
         let kind: Kind = columns.kind.parse()?;
         let rules = as_it_was_cut(&env.rules, columns.max_record_bytes);
-        let rules = match kind {
-            Kind::Debts | Kind::Messages => rules,
-            Kind::Claims => {
-                let claims = settings::find(&env.pool, columns.client_id).await?.claims_of(moment_of(upload_id)?)?;
-                Arc::new(Rules { claims, ..(*rules).clone() })
-            }
-            Kind::Transactions => {
-                let merchants = env.merchants.rules(&env.pool, columns.client_id).await?;
-                Arc::new(Rules { merchants, ..(*rules).clone() })
-            }
-        };
+        let rules = kinds::rules(env, kind, rules, Owner { client_id: columns.client_id, upload_id }).await?;
         Ok(Some(Self {
             upload_id,
             no,
@@ -123,15 +111,6 @@ fn as_it_was_cut(rules: &Arc<Rules>, max_record_bytes: Option<i64>) -> Arc<Rules
     let own = rules.max_record_bytes;
     let cut = max_record_bytes.map_or(own, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     if cut == own { rules.clone() } else { Arc::new(Rules { max_record_bytes: cut, ..(**rules).clone() }) }
-}
-
-/// When the upload was made, which its id says: every attempt at a chunk, on whatever day, reads it alike.
-fn moment_of(upload_id: Uuid) -> Result<Timestamp, JobError> {
-    let Some(time) = upload_id.get_timestamp() else {
-        return Err(JobError::discard(format!("upload {upload_id} has an id without a time")));
-    };
-    let (seconds, nanos) = time.to_unix();
-    Ok(Timestamp::new(seconds.cast_signed(), nanos.cast_signed())?)
 }
 
 /// Adds the counts of a chunk, or of a part of it, to the chunk's and the upload's. A chunk without further parts is done.

@@ -13,7 +13,7 @@ use super::Chunk;
 use crate::Env;
 
 /// Settles the reports that the chunk mentions. One that nobody knows is settled too: the texts of its messages count.
-pub(super) async fn settle(env: &Env, chunk: &Chunk, mentions: &BTreeSet<String>) -> Result<(), JobError> {
+pub(crate) async fn settle(env: &Env, chunk: &Chunk, mentions: &BTreeSet<String>) -> Result<(), JobError> {
     let mentioned: Vec<&str> = mentions.iter().map(String::as_str).collect();
     let open = if mentioned.is_empty() { Vec::new() } else { open(&env.pool, chunk, &mentioned).await? };
     if open.is_empty() {

@@ -49,6 +49,7 @@ impl Harness {
             events: events.clone(),
             limits: limits.clone(),
             memory: MemoryBudget::new(&limits),
+            hooks: gristmill_kinds::HOOKS,
         };
         let env = Env {
             pool: stack.pool.clone(),

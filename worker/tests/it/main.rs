@@ -14,6 +14,7 @@ mod ended;
 mod ends;
 mod harness;
 mod interrupted;
+mod kinds;
 mod mail;
 mod messages;
 mod normalization;

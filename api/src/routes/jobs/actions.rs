@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use axum::{Json, extract::State};
+use gristmill_kinds::{Owner, owner};
 use gristmill_queue::{ActionPlace, ActionProgress, BulkAction, JobAction, JobCount, JobFilter};
-use gristmill_uploads::owner::{self, Owner};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 use utoipa::ToSchema;
@@ -104,7 +104,7 @@ pub(crate) async fn act(
         Err(_) => return Err(Problem::bad_field("cursor", "not a cursor of an action: pass `next_cursor` as it came")),
     };
     let what = action.with(per_second);
-    let filter = owner::spared(what, filter.seen_by(&caller, &app.pool).await?);
+    let filter = owner::exclude_owned(what, filter.seen_by(&caller, &app.pool).await?);
     let mut answer = ActionAnswer {
         action,
         dry_run,
@@ -190,7 +190,7 @@ pub(crate) async fn discard(about: About, once: Once) -> Result<Json<OneJob>> {
 async fn one(about: About, action: Action, once: Once) -> Result<Json<OneJob>> {
     let mut conn = about.app.pool.acquire().await?;
     let found = about.find(&mut conn).await?;
-    if let Some(owner) = Owner::of_job(&found).filter(|_| owner::ends(action.with(None))) {
+    if let Some(owner) = Owner::of_job(&found).filter(|_| owner::is_terminating(action.with(None))) {
         let detail = format!(
             "The job is {owner}'s, which cannot do without it: {} ends that, and a job of it that has failed can run again.",
             owner.end()

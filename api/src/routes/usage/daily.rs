@@ -1,6 +1,6 @@
 use axum::{Json, extract::State};
-use gristmill_billing::usage;
 use gristmill_clients::settings;
+use gristmill_messages::usage;
 use gristmill_pipelines::messages::Credits;
 use http::Uri;
 use jiff::{ToSpan as _, civil::Date};

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use axum::response::{IntoResponse, Response};
-use gristmill_uploads::owner::Owner;
+use gristmill_kinds::Owner;
 use http::StatusCode;
 
 use crate::dashboard::page::DashboardError;

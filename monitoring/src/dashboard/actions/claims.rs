@@ -9,7 +9,7 @@ use crate::dashboard::app::App;
 
 pub(super) async fn void(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
     let mut tx = app.pool.begin().await?;
-    if !gristmill_uploads::void_claim(&mut tx, client, id).await? {
+    if !gristmill_claims::void::of_client(&mut tx, client, id).await? {
         return Err(NotDone::Gone);
     }
     tx.commit().await?;

@@ -1,6 +1,6 @@
 use axum::extract::State;
+use gristmill_kinds::Owner;
 use gristmill_queue::GroupId;
-use gristmill_uploads::owner::Owner;
 use uuid::Uuid;
 
 use super::{

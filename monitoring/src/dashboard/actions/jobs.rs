@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
+use gristmill_kinds::{Owner, owner};
 use gristmill_queue::{JobAction, JobFilter};
-use gristmill_uploads::owner::{self, Owner};
 use uuid::Uuid;
 
 use super::{
@@ -48,7 +48,7 @@ pub(super) async fn discard_many(State(app): State<App>, form: Form) -> Answer {
 
 async fn one(app: &App, id: Uuid, action: JobAction) -> Answer {
     let Some(found) = app.queue.jobs().get(id).await? else { return Err(NotDone::Gone) };
-    if let Some(owner) = Owner::of_job(&found).filter(|_| owner::ends(action)) {
+    if let Some(owner) = Owner::of_job(&found).filter(|_| owner::is_terminating(action)) {
         return Err(NotDone::needed("job", owner));
     }
     act(app, action, JobFilter::ids([id])).await
@@ -72,7 +72,7 @@ async fn many(app: &App, form: &Form, action: JobAction) -> Answer {
 }
 
 async fn act(app: &App, action: JobAction, filter: JobFilter) -> Answer {
-    let filter = owner::spared(action, filter);
+    let filter = owner::exclude_owned(action, filter);
     let begun = Instant::now();
     let (mut changed, mut requested, mut place) = (0, 0, None);
     loop {

@@ -1,6 +1,6 @@
 use axum::extract::State;
+use gristmill_kinds::QUEUES;
 use gristmill_queue::{Limits, LimitsError};
-use gristmill_uploads::jobs::QUEUES;
 
 use super::{
     answer::{Answer, NotDone, done},

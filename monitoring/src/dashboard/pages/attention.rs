@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use gristmill_kinds::Owner;
 use gristmill_queue::{GroupFilter, GroupState, JobFilter, JobState, QueueView, WorkerView};
-use gristmill_uploads::owner::Owner;
 
 use crate::{
     dashboard::{app::App, format, page::DashboardError},

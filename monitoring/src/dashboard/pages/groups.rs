@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use askama::Template;
+use gristmill_kinds::Owner;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView};
-use gristmill_uploads::owner::Owner;
 use strum::VariantNames as _;
 use uuid::Uuid;
 

@@ -3,9 +3,9 @@
 use std::{collections::HashSet, time::Duration};
 
 use askama::Template;
+use gristmill_kinds::Owner;
 use gristmill_platform::keys;
 use gristmill_queue::{JobCount, JobDetail, JobFilter, JobState, JobView};
-use gristmill_uploads::owner::Owner;
 use jiff::{SignedDuration, Timestamp};
 use strum::VariantNames as _;
 use uuid::Uuid;

@@ -1,8 +1,8 @@
 //! What messages cost, a bar a day.
 
 use askama::Template;
-use gristmill_billing::usage;
 use gristmill_clients::settings;
+use gristmill_messages::usage;
 use gristmill_pipelines::messages::Credits;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 

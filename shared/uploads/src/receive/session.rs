@@ -17,7 +17,8 @@ use super::{
 use crate::{
     State, Upload, client_limits,
     jobs::{CloseUpload, FailUpload},
-    read, state,
+    read,
+    state::{self, End},
 };
 
 /// Blocks before the end of a table that new rows go to first: those that earlier loads have begun and not filled.
@@ -304,7 +305,8 @@ impl UploadSession {
 
     async fn end(&self, to: State, reason: &str, detail: &str) -> Result<(), ReceiveError> {
         let mut tx = self.service.pool.begin().await?;
-        let jobs = state::end(&mut tx, &self.service.queue, self.id, &[State::Receiving], to, reason, detail).await?;
+        let end = End { from: &[State::Receiving], to, reason, detail };
+        let jobs = state::end(&mut tx, &self.service.queue, self.service.hooks, self.id, end).await?;
         let upload = self.find(&mut tx).await?;
         tx.commit().await?;
         if let Some(jobs) = jobs {

@@ -3,33 +3,24 @@
 
 use std::fmt;
 
-use gristmill_billing::{
-    jobs::{BillShard, CloseRun, FailRun, PlanRun},
-    runs,
-};
-use gristmill_claims::jobs::{PayUpload, VoidUpload};
-use gristmill_queue::{GroupId, Job, JobAction, JobDetail, JobFilter};
+use gristmill_billing::{jobs as billing, runs};
+use gristmill_queue::{GroupId, JobAction, JobDetail, JobFilter};
+use gristmill_uploads::{KindHooks, jobs as uploads, read};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    jobs::{CloseUpload, DropObjects, FailUpload, LoadChunk, LoadPart, PurgeUpload},
-    read,
-};
+use crate::all_hooks;
 
-/// Their payloads name an upload.
-const JOBS_OF_AN_UPLOAD: [&str; 8] = [
-    LoadChunk::NAME,
-    LoadPart::NAME,
-    CloseUpload::NAME,
-    FailUpload::NAME,
-    PurgeUpload::NAME,
-    DropObjects::NAME,
-    PayUpload::NAME,
-    VoidUpload::NAME,
-];
-/// Their payloads name a run.
-const JOBS_OF_A_RUN: [&str; 4] = [PlanRun::NAME, BillShard::NAME, CloseRun::NAME, FailRun::NAME];
+/// The names of the jobs whose payloads name an upload: those of every upload, and those of each kind.
+pub fn of_uploads() -> impl Iterator<Item = &'static str> {
+    let of_kinds = all_hooks().flat_map(KindHooks::owned_jobs);
+    uploads::OF_AN_UPLOAD.iter().chain(of_kinds).copied()
+}
+
+/// The names of the jobs whose payloads name a billing run.
+pub fn of_runs() -> impl Iterator<Item = &'static str> {
+    billing::OF_A_RUN.into_iter()
+}
 
 /// Whose a job or a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +40,10 @@ impl Owner {
         }
         let id = |field: &str| job.payload[field].as_str()?.parse().ok();
         let name = job.job.name.as_str();
-        if JOBS_OF_AN_UPLOAD.contains(&name) {
+        if of_uploads().any(|of| of == name) {
             return id("upload_id").map(Self::Upload);
         }
-        if JOBS_OF_A_RUN.contains(&name) { id("run_id").map(Self::BillingRun) } else { None }
+        if of_runs().any(|of| of == name) { id("run_id").map(Self::BillingRun) } else { None }
     }
 
     /// Whose group this is.
@@ -95,7 +86,7 @@ impl fmt::Display for Owner {
 
 /// Whether the action ends jobs.
 #[must_use]
-pub fn ends(action: JobAction) -> bool {
+pub fn is_terminating(action: JobAction) -> bool {
     match action {
         JobAction::Cancel | JobAction::Discard => true,
         JobAction::Redrive { .. } => false,
@@ -104,9 +95,9 @@ pub fn ends(action: JobAction) -> bool {
 
 /// The filter without the jobs that an owner still needs, if the action would end them.
 #[must_use]
-pub fn spared(action: JobAction, mut filter: JobFilter) -> JobFilter {
-    if ends(action) {
-        filter.excluded_names.extend(JOBS_OF_AN_UPLOAD.iter().chain(&JOBS_OF_A_RUN).map(|name| (*name).to_owned()));
+pub fn exclude_owned(action: JobAction, mut filter: JobFilter) -> JobFilter {
+    if is_terminating(action) {
+        filter.excluded_names.extend(of_uploads().chain(of_runs()).map(str::to_owned));
     }
     filter
 }
