@@ -107,7 +107,7 @@ impl Browser {
     }
 
     /// An element's name at the driver; waits until it is there.
-    async fn find(&self, selector: &str) -> String {
+    pub(super) async fn find(&self, selector: &str) -> String {
         let since = Instant::now();
         loop {
             let found = self.tell("element", json!({ "using": "css selector", "value": selector })).await;

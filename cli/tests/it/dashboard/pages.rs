@@ -142,6 +142,7 @@ async fn a_bill_is_shown_as_it_is_mailed() {
     let browser = Browser::open(&stack).await;
     browser.log_in(&stack).await;
     browser.go("/bills").await;
+    browser.find("td a[href$=\".pdf\"]").await;
     let page = browser.ask("return document.querySelector('td a[href$=\".pdf\"]').getAttribute('href')").await;
     let (status, body) = browser.fetch("GET", page.as_str().unwrap(), "").await;
     assert!(status == 200 && body.starts_with("%PDF-"), "{status}");
