@@ -13,6 +13,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use gristmill_core::ClientId;
 use gristmill_platform::keys::{self, Client};
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use sha2::{Digest, Sha256};
@@ -39,7 +40,7 @@ const DATABASE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn require_key(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     match app.keys.client(&app.pool, request.headers()).await {
         Ok((client, key)) => {
-            tracing::Span::current().record("client_id", client.id);
+            tracing::Span::current().record("client_id", client.id.get());
             request.extensions_mut().insert(Caller { client, key });
             next.run(request).await
         }
@@ -55,7 +56,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn id(&self) -> i32 {
+    pub(crate) fn id(&self) -> ClientId {
         self.client.id
     }
 
@@ -73,7 +74,7 @@ impl Caller {
     }
 
     /// Whether it may see what is this client's, or nobody's.
-    pub(crate) fn may_see(&self, client_id: Option<i32>) -> bool {
+    pub(crate) fn may_see(&self, client_id: Option<ClientId>) -> bool {
         self.is_operator() || client_id == Some(self.id())
     }
 }

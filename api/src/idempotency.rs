@@ -19,6 +19,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use gristmill_core::ClientId;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -152,7 +153,7 @@ fn in_flight(detail: &'static str) -> Problem {
 /// One request on its way.
 struct Run {
     pool: PgPool,
-    client_id: i32,
+    client_id: ClientId,
     key: String,
     fingerprint: Vec<u8>,
     attempt: Uuid,

@@ -14,6 +14,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use gristmill_core::ClientId;
 use http::Method;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -33,7 +34,7 @@ const GATHERED: [&str; 2] = ["/v1/normalizations", "/normalize_merchant"];
 pub(crate) struct Lanes {
     all: Arc<Semaphore>,
     routes: Kind<(Method, String)>,
-    clients: Kind<i32>,
+    clients: Kind<ClientId>,
 }
 
 struct Kind<K> {
@@ -67,7 +68,7 @@ impl Lanes {
     }
 
     /// The narrowest first: who waits for its route or for its own client keeps nobody else out.
-    async fn enter(&self, route: (Method, String), client_id: i32) -> Result<[OwnedSemaphorePermit; 3]> {
+    async fn enter(&self, route: (Method, String), client_id: ClientId) -> Result<[OwnedSemaphorePermit; 3]> {
         let client = self.clients.enter(client_id).await?;
         let route = self.routes.enter(route).await?;
         let all = Arc::clone(&self.all).acquire_owned().await.map_err(Problem::internal)?;
@@ -106,28 +107,28 @@ mod tests {
         let lanes = Lanes::of(10);
         let mut held = Vec::new();
         for client in 0..5 {
-            held.push(lanes.enter(get("/slow"), client).await.unwrap());
+            held.push(lanes.enter(get("/slow"), client.into()).await.unwrap());
         }
-        assert!(lanes.enter(get("/slow"), 9).now_or_never().is_none(), "half is the route's");
-        held.push(lanes.enter(get("/quick"), 9).now_or_never().expect("another route has room").unwrap());
+        assert!(lanes.enter(get("/slow"), 9.into()).now_or_never().is_none(), "half is the route's");
+        held.push(lanes.enter(get("/quick"), 9.into()).now_or_never().expect("another route has room").unwrap());
         held.clear();
         for route in ["/a", "/b", "/c", "/d", "/e", "/f"] {
-            held.push(lanes.enter(get(route), 1).await.unwrap());
+            held.push(lanes.enter(get(route), 1.into()).await.unwrap());
         }
-        assert!(lanes.enter(get("/g"), 1).now_or_never().is_none(), "six are the client's");
-        held.push(lanes.enter(get("/g"), 2).now_or_never().expect("another client has room").unwrap());
-        held.push(lanes.enter(get("/h"), 3).now_or_never().expect("as long as two are left").unwrap());
-        assert!(lanes.enter(get("/i"), 4).now_or_never().is_none(), "two are left to files");
+        assert!(lanes.enter(get("/g"), 1.into()).now_or_never().is_none(), "six are the client's");
+        held.push(lanes.enter(get("/g"), 2.into()).now_or_never().expect("another client has room").unwrap());
+        held.push(lanes.enter(get("/h"), 3.into()).now_or_never().expect("as long as two are left").unwrap());
+        assert!(lanes.enter(get("/i"), 4.into()).now_or_never().is_none(), "two are left to files");
         held.pop();
-        assert!(lanes.enter(get("/i"), 4).now_or_never().is_some(), "who leaves makes room");
+        assert!(lanes.enter(get("/i"), 4.into()).now_or_never().is_some(), "who leaves makes room");
     }
 
     #[tokio::test]
     async fn the_smallest_pool_serves_one_at_a_time() {
         let lanes = Lanes::of(1);
-        let held = lanes.enter(get("/a"), 1).await.unwrap();
-        assert!(lanes.enter(get("/b"), 2).now_or_never().is_none());
+        let held = lanes.enter(get("/a"), 1.into()).await.unwrap();
+        assert!(lanes.enter(get("/b"), 2.into()).now_or_never().is_none());
         drop(held);
-        assert!(lanes.enter(get("/b"), 2).now_or_never().is_some());
+        assert!(lanes.enter(get("/b"), 2.into()).now_or_never().is_some());
     }
 }

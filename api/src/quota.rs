@@ -2,6 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use gristmill_core::ClientId;
 use http::{HeaderName, HeaderValue, header};
 use redis::{
     Client, RedisError, Script,
@@ -77,7 +78,7 @@ impl Quotas {
 
     /// Takes one of the client's quota, or says when there will be one. While Redis is away everybody is let through: what is
     /// limited is cheap, and an answer is worth more than the limit.
-    pub(crate) async fn take(&self, policy: &Policy, client_id: i32) -> Result<RateLimitHeaders> {
+    pub(crate) async fn take(&self, policy: &Policy, client_id: ClientId) -> Result<RateLimitHeaders> {
         let window = policy.window.as_micros();
         let taken: std::result::Result<(i64, u64), RedisError> = TAKE
             .key(format!("{}:quota:{}:{client_id}", self.namespace, policy.name))
@@ -130,7 +131,7 @@ mod tests {
         let policy = Policy { name: "any", quota: 1, window: Duration::from_secs(60) };
         let quotas = Quotas::connect("redis://127.0.0.1:1", "test").expect("a URL");
         for _ in 0..3 {
-            let told = quotas.take(&policy, 1).await.expect("let through");
+            let told = quotas.take(&policy, ClientId::from(1)).await.expect("let through");
             assert_eq!(told, [], "nothing is said of what nobody counts");
         }
     }

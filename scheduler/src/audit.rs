@@ -150,7 +150,7 @@ async fn providers(env: &Env) -> anyhow::Result<()> {
     for wrong in gristmill_claims::providers::miscounted(&env.pool, PROVIDERS).await? {
         violation("provider_sums");
         tracing::error!(
-            client_id = wrong.client_id,
+            client_id = wrong.client_id.get(),
             provider = wrong.provider_npi,
             kept = %wrong.kept_minor,
             counted = %wrong.counted_minor,

@@ -3,6 +3,7 @@
 //! `cargo run -p gristmill-worker --example custom_job`: it reads the settings of `gristmill worker`, from flags and from the
 //! environment, and runs until Ctrl-C.
 
+use gristmill_core::ClientId;
 use gristmill_platform::config;
 use gristmill_queue::{Completion, Context, Enqueued, Job, JobError, Options, Queue, QueueError};
 use gristmill_worker::{Config, WorkerHealth, run_with};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// The payload: what the job needs to know, and no more. It is kept in the ledger as JSON.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CountRows {
-    pub(crate) client_id: i32,
+    pub(crate) client_id: ClientId,
 }
 
 impl Job for CountRows {
@@ -48,7 +49,7 @@ async fn count(context: &Context, job: &CountRows) -> Result<(), QueueError> {
 }
 
 /// Enqueues the job, in the caller's transaction. After its commit the caller hands what this returns to [`Queue::push`].
-pub(crate) async fn enqueue(tx: &mut PgConnection, queue: &Queue, client_id: i32) -> Result<Enqueued, QueueError> {
+pub(crate) async fn enqueue(tx: &mut PgConnection, queue: &Queue, client_id: ClientId) -> Result<Enqueued, QueueError> {
     queue.enqueue(tx, &CountRows { client_id }, &Options::default()).await
 }
 

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gristmill_core::ClientId;
 use gristmill_mail::{Mailer, Rate};
 use gristmill_normalization::Merchants;
 use gristmill_platform::{
@@ -140,8 +141,8 @@ fn event() -> Event {
     Event::NormalizationCompleted(NormalizationCompleted { request_id: Uuid::now_v7(), merchant })
 }
 
-async fn client(env: &Env, name: &str, url: &str) -> Result<i32, Failure> {
-    let id: i32 = sqlx::query_scalar("insert into clients (name) values ($1) returning id")
+async fn client(env: &Env, name: &str, url: &str) -> Result<ClientId, Failure> {
+    let id: ClientId = sqlx::query_scalar("insert into clients (name) values ($1) returning id")
         .bind(name)
         .fetch_one(&env.pool)
         .await?;

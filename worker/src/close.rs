@@ -9,6 +9,7 @@ pub(crate) mod too_large;
 
 use std::time::Duration;
 
+use gristmill_core::ClientId;
 use gristmill_kinds::HOOKS;
 use gristmill_pipelines::Kind;
 use gristmill_platform::human;
@@ -73,7 +74,7 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
     if !violations.is_empty() {
         return Err(refuse(env, tx, upload_id, &violations).await);
     }
-    let closed: Option<(i32, String)> = sqlx::query_as(
+    let closed: Option<(ClientId, String)> = sqlx::query_as(
         "update uploads set state = 'completed', completed_at = clock_timestamp(), detail = null
          where id = $1 and state = 'processing' returning client_id, kind",
     )

@@ -20,11 +20,11 @@ pub(crate) async fn rules(env: &Env, kind: Kind, rules: Arc<Rules>, of: Owner) -
     match kind {
         Kind::Debts | Kind::Messages => Ok(rules),
         Kind::Claims => {
-            let claims = settings::find(&env.pool, of.client_id).await?.claims_of(moment_of(of.upload_id)?)?;
+            let claims = settings::find(&env.pool, of.client_id.into()).await?.claims_of(moment_of(of.upload_id)?)?;
             Ok(Arc::new(Rules { claims, ..(*rules).clone() }))
         }
         Kind::Transactions => {
-            let merchants = env.merchants.rules(&env.pool, of.client_id).await?;
+            let merchants = env.merchants.rules(&env.pool, of.client_id.into()).await?;
             Ok(Arc::new(Rules { merchants, ..(*rules).clone() }))
         }
     }

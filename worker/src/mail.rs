@@ -8,6 +8,7 @@ mod webhooks;
 
 use std::time::Duration;
 
+use gristmill_core::ClientId;
 use gristmill_mail::{
     Email, Kind, Report, SendContext,
     jobs::{EnterUnsent, MailJob, SendBills, SendMail},
@@ -88,11 +89,11 @@ async fn enter_unsent(env: Env, _: Context, job: EnterUnsent) -> Result<(), JobE
         MailJob::Bills(of) => (of.client_id, bills::letters(&env, of).await?.0),
     };
     let entered = env.mailer.enter_unsent(client_id, letters, &job.reason).await?;
-    tracing::info!(client_id, entered, "mails that nobody will send are entered as failed");
+    tracing::info!(client_id = client_id.get(), entered, "mails that nobody will send are entered as failed");
     Ok(())
 }
 
-fn turn(context: &Context, client_id: i32) -> SendContext {
+fn turn(context: &Context, client_id: ClientId) -> SendContext {
     SendContext { client_id, last: context.attempt >= context.max_attempts, cancel: context.cancel.clone() }
 }
 

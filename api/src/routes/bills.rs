@@ -12,6 +12,7 @@ use gristmill_billing::{
 };
 use gristmill_bills::rails::Payment;
 use gristmill_clients::{Settings, settings};
+use gristmill_core::ClientId;
 use http::{HeaderValue, StatusCode, Uri, header};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -284,7 +285,7 @@ fn render(row: &Row, settings: &Settings) -> Result<Vec<u8>> {
 }
 
 /// A client's settings, and the date that it has now.
-pub(crate) async fn calendar(app: &AppState, client_id: i32) -> Result<(Settings, Date)> {
+pub(crate) async fn calendar(app: &AppState, client_id: ClientId) -> Result<(Settings, Date)> {
     let settings = settings::find(&app.pool, client_id).await?;
     let now: jiff_sqlx::Timestamp = sqlx::query_scalar("select now()").fetch_one(&app.pool).await?;
     let today = settings.date_of(now.to_jiff()).map_err(Problem::internal)?;

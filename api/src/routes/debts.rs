@@ -4,6 +4,7 @@ mod by_upload;
 
 use axum::{Json, extract::State};
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use http::Uri;
 use serde::Serialize;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
@@ -113,7 +114,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
 /// By the key, which is the one order that has an index.
 async fn by_id(
     pool: &PgPool,
-    client_id: i32,
+    client_id: ClientId,
     upload_id: Option<Uuid>,
     debt_id: Option<Uuid>,
     after: Option<Uuid>,

@@ -6,6 +6,7 @@ use gristmill_billing::{
     payments::{self, Balance, CreditedBill, Notice, PaymentError},
 };
 use gristmill_clients::{Settings, settings};
+use gristmill_core::ClientId;
 use gristmill_mail::{Kind, jobs::SendMail};
 use gristmill_queue::{Enqueued, Options, Queue};
 use http::{StatusCode, Uri};
@@ -117,7 +118,7 @@ fn moment(text: &str, zone: &str) -> Result<Timestamp, String> {
 async fn told(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     credited: &CreditedBill,
     settings: &Settings,
 ) -> Result<Enqueued> {

@@ -3,6 +3,7 @@
 mod wanted;
 
 use axum::{Json, extract::State};
+use gristmill_core::ClientId;
 use gristmill_pipelines::messages::Credits;
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
@@ -196,7 +197,7 @@ pub(crate) async fn delete(State(app): State<AppState>, caller: Caller, name: Na
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(pool: &PgPool, client_id: i32, id: &str) -> Result<Report> {
+async fn find(pool: &PgPool, client_id: ClientId, id: &str) -> Result<Report> {
     let found: Option<Row> = sqlx::query_as(
         "select id, name, credit_cost, source, updated_at from reports
          where client_id = $1 and id = $2 and name is not null",
@@ -208,7 +209,7 @@ async fn find(pool: &PgPool, client_id: i32, id: &str) -> Result<Report> {
     found.map(Report::from).ok_or_else(|| none(id))
 }
 
-async fn put_all(on: impl PgExecutor<'_>, client_id: i32, mut reports: Vec<ReportPrice>) -> Result<()> {
+async fn put_all(on: impl PgExecutor<'_>, client_id: ClientId, mut reports: Vec<ReportPrice>) -> Result<()> {
     // in one order, so that two batches never wait for each other in a circle
     reports.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let ids: Vec<&str> = reports.iter().map(|report| report.id.as_str()).collect();

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use gristmill_pipelines::messages::Credits;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use jiff::Timestamp;
@@ -150,7 +151,7 @@ pub(crate) async fn list(
 
 async fn page(
     pool: &PgPool,
-    client_id: i32,
+    client_id: ClientId,
     Period { from, to }: Period,
     after: Option<&Place>,
     limit: i64,

@@ -1,6 +1,7 @@
 //! Mails, bounces and suppressed addresses over HTTP. What sends is the worker; here it is done by hand.
 
 use gristmill_bills::Language;
+use gristmill_core::ClientId;
 use gristmill_mail::{Content, Email, Mailer, Rate, SendContext, UploadFacts};
 use gristmill_platform::{
     config::MailConfig,
@@ -136,7 +137,7 @@ async fn mails_are_sent_again_when_it_is_asked_for() {
     assert_ne!(begun["message_id"], kept["message_id"]);
     let twice = problem(ask(&format!("{path}?force=true"), &api.key).await, StatusCode::CONFLICT).await;
     assert!(twice["detail"].as_str().unwrap().contains("on its way"), "{twice}");
-    let jobs: Vec<(i32, serde_json::Value)> =
+    let jobs: Vec<(ClientId, serde_json::Value)> =
         sqlx::query_as("select client_id, payload from jobs where name = 'mail.send'")
             .fetch_all(&api.stack.pool)
             .await

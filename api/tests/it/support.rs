@@ -1,6 +1,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use gristmill_api::{Config, build};
+use gristmill_core::ClientId;
 use gristmill_platform::{
     config::{ApiConfig, LimitsConfig, OutboundConfig, RoleConfig},
     keys,
@@ -20,7 +21,7 @@ pub(crate) struct Api {
     pub(crate) stack: Stack,
     pub(crate) addr: SocketAddr,
     pub(crate) key: String,
-    pub(crate) client_id: i32,
+    pub(crate) client_id: ClientId,
     http: Client,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gristmill_core::ClientId;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -106,7 +107,7 @@ async fn every_event_is_accepted_though_workers_are_killed() {
     let harness = Harness::with(1).await;
     let (url, seen) = sink().await;
     let pool = &harness.stack.pool;
-    let client: i32 = sqlx::query_scalar("select id from clients").fetch_one(pool).await.unwrap();
+    let client: ClientId = sqlx::query_scalar("select id from clients").fetch_one(pool).await.unwrap();
     let new = NewEndpoint {
         url,
         events: EventType::ALL.to_vec(),

@@ -7,6 +7,7 @@ use axum::{
     extract::State,
     response::{Html, IntoResponse as _, Redirect, Response},
 };
+use gristmill_core::ClientId;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
 use super::{
@@ -168,7 +169,7 @@ fn chosen_before(target: &PageUrl, headers: &HeaderMap) -> Option<Response> {
     let left_open = OF_ONE_CLIENT.contains(&target.path.as_str())
         && target.query.get("client").is_none()
         && target.query.get("failing").is_none();
-    let client: i32 = session::cookie_of(headers, CHOSEN).filter(|_| left_open)?.parse().ok()?;
+    let client: ClientId = session::cookie_of(headers, CHOSEN).filter(|_| left_open)?.parse().ok()?;
     let query = target.query.with("client", &client.to_string());
     Some(Redirect::to(&format!("{}?{query}", target.path)).into_response())
 }
@@ -180,7 +181,7 @@ fn keep_choice(target: &PageUrl, response: &mut Response) {
     }
     let kept = match target.query.get("client") {
         Some("all") => Some("0; Max-Age=0".to_owned()),
-        Some(client) => client.parse::<i32>().ok().map(|client| format!("{client}; Max-Age=43200")),
+        Some(client) => client.parse::<ClientId>().ok().map(|client| format!("{client}; Max-Age=43200")),
         None => None,
     };
     let cookie =

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::{Stream, StreamExt as _, stream};
+use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
 use gristmill_uploads::{NewUpload, Policy, ReceiveError, ReceiveOutcome, read, rejects_csv};
@@ -24,7 +25,7 @@ use super::{
 
 #[derive(Deserialize)]
 pub(super) struct UploadQuery {
-    client: i32,
+    client: ClientId,
     kind: Kind,
     policy: Policy,
     filename: Option<String>,

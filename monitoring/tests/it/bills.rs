@@ -1,13 +1,14 @@
 //! Bills, webhooks' deliveries and files of rejects, as the dashboard shows them.
 
 use gristmill_billing::BillId;
+use gristmill_core::ClientId;
 use uuid::Uuid;
 
 use crate::site::Site;
 
 /// A client with three bills in one run: 1 open, 2 overdue and paid in part, 3 paid beyond its amount, 4 withdrawn.
-async fn billed(site: &Site) -> i32 {
-    let client: i32 = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
+async fn billed(site: &Site) -> ClientId {
+    let client: ClientId = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
         .fetch_one(&site.stack.pool)
         .await
         .unwrap();
@@ -137,7 +138,7 @@ async fn a_bill_tells_what_happened_to_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_says_what_it_waits_for() {
     let site = Site::open().await;
-    let client: i32 = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
+    let client: ClientId = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
         .fetch_one(&site.stack.pool)
         .await
         .unwrap();

@@ -7,6 +7,7 @@ mod live;
 mod queue;
 mod uploads;
 
+use gristmill_core::ClientId;
 use uuid::Uuid;
 
 use crate::site::Site;
@@ -53,7 +54,7 @@ async fn upload(site: &Site, state: &str, reason: Option<&str>, counts: [i64; 3]
     id
 }
 
-async fn client(site: &Site, name: &str) -> i32 {
+async fn client(site: &Site, name: &str) -> ClientId {
     let made = "insert into clients (name) values ($1) returning id";
     sqlx::query_scalar(made).bind(name).fetch_one(&site.stack.pool).await.unwrap()
 }

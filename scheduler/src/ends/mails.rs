@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gristmill_billing::bills;
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use gristmill_mail::{
     Kind, Left,
     jobs::{EnterUnsent, MailJob, SendBills, SendMail},
@@ -23,7 +24,7 @@ pub(super) async fn end(
     conn: &mut PgConnection,
     job: &EndedJob,
     untold: &mut Untold,
-    unsent: &mut BTreeMap<i32, Vec<EnterUnsent>>,
+    unsent: &mut BTreeMap<ClientId, Vec<EnterUnsent>>,
 ) -> anyhow::Result<bool> {
     let reason = job.reason();
     if job.name == SendMail::NAME {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use gristmill_billing::runs;
+use gristmill_core::ClientId;
 use gristmill_mail::jobs::SendBills;
 use gristmill_webhooks::jobs::AnnounceBills;
 use sqlx::PgConnection;
@@ -19,7 +20,7 @@ struct Gap {
 
 /// Whose, what was not done, which bills.
 #[derive(Default)]
-pub(super) struct Untold(Vec<(i32, &'static str, Gap)>);
+pub(super) struct Untold(Vec<(ClientId, &'static str, Gap)>);
 
 impl Untold {
     pub(super) fn announcement(&mut self, job: Uuid, of: &AnnounceBills, reason: String) {

@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use gristmill_core::ClientId;
 use gristmill_platform::{config::SchedulerConfig, telemetry, testing};
 use gristmill_queue::{
     Context, GroupPolicy, Job, JobError, JobSpec, NewGroup, NewSchedule, Options, Queue, QueueConfig, Worker,
@@ -316,7 +317,7 @@ async fn what_a_late_chunk_leaves_behind_a_purge_is_removed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_upstream_said_long_ago_is_removed() {
     let stack = testing::stack().await;
-    let client_id: i32 = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
+    let client_id: ClientId = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
         .fetch_one(&stack.pool)
         .await
         .unwrap();

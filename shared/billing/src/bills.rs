@@ -1,6 +1,6 @@
 //! Bills, as they are read.
 
-use gristmill_core::string_enum;
+use gristmill_core::{ClientId, string_enum};
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, ToSqlx as _};
 use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
@@ -28,7 +28,7 @@ string_enum! {
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct Bill {
     /// Whose it is.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// Its number, of its client.
     pub number: i64,
     /// What it is for.
@@ -94,7 +94,7 @@ impl Filter {
         self.payer.is_some()
     }
 
-    pub(crate) fn add(&self, sql: &mut QueryBuilder<Postgres>, client_id: i32, today: Date) {
+    pub(crate) fn add(&self, sql: &mut QueryBuilder<Postgres>, client_id: ClientId, today: Date) {
         match self.debt_id {
             None => drop(sql.push(" where b.client_id = ").push_bind(client_id)),
             // No index serves the client, so that the one on the debt does, whatever is believed of how many bills it has.
@@ -171,7 +171,7 @@ fn select<'q>(today: Date) -> QueryBuilder<'q, Postgres> {
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     filter: &Filter,
     today: Date,
     before: Option<i64>,
@@ -192,7 +192,7 @@ pub async fn list(
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn count(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     filter: &Filter,
     today: Date,
     most: u32,
@@ -245,7 +245,7 @@ pub async fn cancel(on: impl PgExecutor<'_>, id: BillId) -> Result<bool, sqlx::E
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn numbered(
     pool: &PgPool,
-    client_id: i32,
+    client_id: ClientId,
     from: i64,
     to: i64,
     payable_on: Option<Date>,

@@ -5,6 +5,7 @@
 //! are payable on which day, and when the next step is.
 
 use gristmill_clients::Settings;
+use gristmill_core::ClientId;
 use jiff::{Span, ToSpan as _, civil::Date};
 use jiff_sqlx::{Date as SqlDate, Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{FromRow, PgConnection};
@@ -61,7 +62,7 @@ pub fn today(settings: &Settings, moment: jiff::Timestamp) -> Result<Date, jiff:
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn clients(conn: &mut PgConnection) -> Result<Vec<i32>, sqlx::Error> {
+pub async fn clients(conn: &mut PgConnection) -> Result<Vec<ClientId>, sqlx::Error> {
     // No clock is more than 14 hours ahead of UTC's.
     sqlx::query_scalar(
         "select distinct client_id from bill_days where next_on <= ((now() at time zone 'utc') + interval '14 hours')::date
@@ -75,7 +76,7 @@ pub async fn clients(conn: &mut PgConnection) -> Result<Vec<i32>, sqlx::Error> {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn take(conn: &mut PgConnection, client_id: i32, today: Date) -> Result<Vec<Day>, sqlx::Error> {
+pub async fn take(conn: &mut PgConnection, client_id: ClientId, today: Date) -> Result<Vec<Day>, sqlx::Error> {
     sqlx::query_as(
         "select from_number, to_number, payable_on, bills, looked_on from bill_days
          where client_id = $1 and next_on <= $2 order by from_number, payable_on limit 1000 for update skip locked",
@@ -92,7 +93,7 @@ pub async fn take(conn: &mut PgConnection, client_id: i32, today: Date) -> Resul
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn looked(
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     settings: &Settings,
     days: &[Day],
     today: Date,
@@ -117,7 +118,7 @@ pub async fn looked(
 ///
 /// # Errors
 /// The database's; or this machine does not know the time zone.
-pub async fn rearrange(conn: &mut PgConnection, client_id: i32, settings: &Settings) -> Result<(), sqlx::Error> {
+pub async fn rearrange(conn: &mut PgConnection, client_id: ClientId, settings: &Settings) -> Result<(), sqlx::Error> {
     let now: SqlTimestamp = sqlx::query_scalar("select now()").fetch_one(&mut *conn).await?;
     let today = today(settings, now.to_jiff()).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     sqlx::query(

@@ -1,5 +1,6 @@
 //! Payments, as they are read.
 
+use gristmill_core::ClientId;
 use jiff_sqlx::Timestamp;
 use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
@@ -25,7 +26,7 @@ pub struct Payment {
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn of_debt(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     debt_id: Uuid,
     limit: u32,
 ) -> Result<Vec<Payment>, sqlx::Error> {

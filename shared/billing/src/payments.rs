@@ -1,5 +1,6 @@
 //! Notices of payment: what was paid of which debt, told once or more often.
 
+use gristmill_core::ClientId;
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use serde::Serialize;
@@ -110,7 +111,7 @@ struct ReportedPayment {
 /// When the notice cannot be, or the database's.
 pub async fn record(
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     notice: &Notice,
 ) -> Result<(RecordedPayment, Option<CreditedBill>), PaymentError> {
     let payment_id = notice.payment_id.clone().unwrap_or_else(|| content_id(notice));
@@ -175,7 +176,7 @@ pub async fn record(
 /// and whether it is now.
 async fn settle(
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     debt_id: Uuid,
     paid_minor: i64,
 ) -> Result<Option<(i64, bool)>, sqlx::Error> {

@@ -1,6 +1,6 @@
 //! Billing runs: made by the schedule or by a request, looked at, approved, cancelled.
 
-use gristmill_core::string_enum;
+use gristmill_core::{ClientId, string_enum};
 use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError};
 use jiff_sqlx::{Date, Timestamp};
 use sqlx::{FromRow, PgConnection, PgExecutor};
@@ -49,7 +49,7 @@ pub struct Run {
     /// Version 7.
     pub id: Uuid,
     /// Whose debts it bills.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// Who wanted it.
     pub cause: Cause,
     /// Whether it only says what it would do.
@@ -99,7 +99,7 @@ const COLUMNS: &str = "id, client_id, cause, dry_run, state, detail, issued_on, 
 pub async fn create(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     cause: Cause,
     dry_run: bool,
     settle_seconds: u32,
@@ -119,7 +119,7 @@ pub async fn create(
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
+pub async fn find(on: impl PgExecutor<'_>, client_id: ClientId, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
     let sql = format!("select {COLUMNS} from billing_runs where client_id = $1 and id = $2");
     sqlx::query_as(&sql).bind(client_id).bind(id).fetch_optional(on).await
 }
@@ -130,7 +130,7 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<O
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     before: Option<Uuid>,
     limit: u32,
 ) -> Result<Vec<Run>, sqlx::Error> {
@@ -155,7 +155,7 @@ pub async fn of_group(on: impl PgExecutor<'_>, group: GroupId) -> Result<Option<
 pub async fn approve(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     id: Uuid,
 ) -> Result<Option<Enqueued>, QueueError> {
     let held = sqlx::query(
@@ -182,7 +182,7 @@ pub async fn approve(
 pub async fn cancel(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     id: Uuid,
 ) -> Result<Option<Enqueued>, QueueError> {
     // The shards that are about to commit come before it, so that the next statement sees what they have billed.
@@ -223,7 +223,7 @@ pub async fn cancel(
 /// # Errors
 /// The database's or the queue's.
 pub async fn give_up(conn: &mut PgConnection, queue: &Queue, id: Uuid, detail: &str) -> Result<Enqueued, QueueError> {
-    let client_id: Option<i32> = sqlx::query_scalar(
+    let client_id: Option<ClientId> = sqlx::query_scalar(
         "select client_id from billing_runs where id = $1
            and (state in ('queued', 'running') or finished_at is not null and mails is null and group_id is not null)",
     )
@@ -240,7 +240,7 @@ pub async fn give_up(conn: &mut PgConnection, queue: &Queue, id: Uuid, detail: &
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn of_bill(conn: &mut PgConnection, client_id: i32, number: i64) -> Result<Option<Uuid>, sqlx::Error> {
+pub async fn of_bill(conn: &mut PgConnection, client_id: ClientId, number: i64) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar(
         "select n.run_id from billing_runs r join billing_numbers n on n.run_id = r.id
          where r.client_id = $1 and $2 between n.from_number and n.to_number limit 1",

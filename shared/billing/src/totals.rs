@@ -1,5 +1,6 @@
 //! What bills come to.
 
+use gristmill_core::ClientId;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgExecutor, QueryBuilder};
@@ -35,7 +36,7 @@ pub struct Total {
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn of(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     filter: &Filter,
     today: Date,
 ) -> Result<Vec<Total>, sqlx::Error> {

@@ -31,7 +31,7 @@ async fn main() -> Result<(), Error> {
         let begun = Instant::now();
         let mut tx = stack.pool.begin().await?;
         // The first slice of payments stays in the ledger: nobody works here.
-        drop(enter::upload(&mut tx, &queue, 1, upload_id).await?);
+        drop(enter::upload(&mut tx, &queue, 1.into(), upload_id).await?);
         tx.commit().await?;
         println!(
             "{:>3} million lines; claims of the last one entered in {:.1} s",
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Error> {
     }
     let mut tx = stack.pool.begin().await?;
     let begun = Instant::now();
-    drop(void::upload(&mut tx, &queue, 1, last).await?);
+    drop(void::upload(&mut tx, &queue, 1.into(), last).await?);
     println!("the last upload would cease to count in {:.1} s", begun.elapsed().as_secs_f64());
     tx.rollback().await?;
     for table in ["provider_spans", "provider_totals"] {
@@ -107,7 +107,7 @@ async fn ask(stack: &testing::Stack, what: &str, from: Option<Date>, to: Option<
     let mut found = 0;
     for _ in 0..ASKED {
         let begun = Instant::now();
-        found = providers::top(&stack.pool, 1, from, to, 10).await?.len();
+        found = providers::top(&stack.pool, 1.into(), from, to, 10).await?.len();
         took.push(begun.elapsed());
     }
     took.sort_unstable();

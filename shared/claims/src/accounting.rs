@@ -1,6 +1,7 @@
 //! Double-entry books: what a claim comes to moves from its plans' accounts to its provider's. A posting adds up to zero, is
 //! made once a claim and purpose, and is never changed: the database sees to all three.
 
+use gristmill_core::ClientId;
 use gristmill_pipelines::{Sum, claims::line_ids};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -23,7 +24,7 @@ pub enum PaymentOutcome {
 
 #[derive(FromRow)]
 struct Payable {
-    client_id: i32,
+    client_id: ClientId,
     provider_npi: String,
 }
 
@@ -102,7 +103,7 @@ async fn by_plan(conn: &mut PgConnection, claim_id: Uuid) -> Result<Vec<(String,
 /// The accounts, opened where there are none yet, and held: nobody freezes one while it is posted to.
 async fn accounts(
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     plans: &[(String, i64)],
     provider_npi: &str,
 ) -> Result<Vec<Held>, sqlx::Error> {
@@ -196,7 +197,7 @@ const PLAN: &str = "select a.id, a.reference, a.frozen, a.reason,
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn plans(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     after: i64,
     limit: i64,
 ) -> Result<Vec<PlanAccount>, sqlx::Error> {
@@ -210,7 +211,7 @@ pub async fn plans(
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn plan(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     plan_group: &str,
 ) -> Result<Option<PlanAccount>, sqlx::Error> {
     let sql = format!("{PLAN} and a.reference = $2");
@@ -224,7 +225,7 @@ pub async fn plan(
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn freeze(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     plan_group: &str,
     frozen: bool,
     reason: Option<&str>,

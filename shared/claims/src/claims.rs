@@ -1,6 +1,6 @@
 //! Claims, as they are read.
 
-use gristmill_core::string_enum;
+use gristmill_core::{ClientId, string_enum};
 use gristmill_pipelines::claims::{ids_of_upload, line_ids};
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, Timestamp, ToSqlx as _};
@@ -101,7 +101,7 @@ fn select<'q>() -> QueryBuilder<'q, Postgres> {
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     filter: &Filter,
     before: Option<Uuid>,
     limit: u32,
@@ -141,7 +141,7 @@ pub async fn list(
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Claim>, sqlx::Error> {
+pub async fn find(on: impl PgExecutor<'_>, client_id: ClientId, id: Uuid) -> Result<Option<Claim>, sqlx::Error> {
     let mut sql = select();
     // No index serves the client: the key does, whatever is believed of how many claims it has.
     sql.push(" and c.id = ").push_bind(id).push(" and c.client_id is not distinct from ").push_bind(client_id);

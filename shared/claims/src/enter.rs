@@ -1,5 +1,6 @@
 //! Claims that begin to count: those of an upload that closes, or one that came by itself.
 
+use gristmill_core::ClientId;
 use gristmill_pipelines::{
     MAX_AMOUNT_MINOR, Sum,
     claims::{Values, ids_of_upload, line_id},
@@ -84,7 +85,7 @@ pub async fn take_out(
 pub async fn upload(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     upload_id: Uuid,
 ) -> Result<Enqueued, QueueError> {
     // The lines of a large file are grouped in memory.
@@ -145,7 +146,7 @@ pub struct NewLine {
 pub async fn single(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     new: &NewClaim,
 ) -> Result<(Uuid, Enqueued), QueueError> {
     let id = Uuid::now_v7();
@@ -172,7 +173,12 @@ pub async fn single(
     Ok((id, jobs))
 }
 
-async fn insert_lines(conn: &mut PgConnection, client_id: i32, id: Uuid, new: &NewClaim) -> Result<(), sqlx::Error> {
+async fn insert_lines(
+    conn: &mut PgConnection,
+    client_id: ClientId,
+    id: Uuid,
+    new: &NewClaim,
+) -> Result<(), sqlx::Error> {
     let amounts = |of: fn(&Values) -> i64| new.lines.iter().map(|line| of(&line.values)).collect::<Vec<i64>>();
     let numbers = 1..=new.lines.len() as u64;
     sqlx::query(
@@ -228,6 +234,6 @@ pub async fn pay_next(conn: &mut PgConnection, queue: &Queue, job: &PayUpload) -
     Ok(jobs)
 }
 
-pub(crate) fn of(client_id: i32) -> Options {
+pub(crate) fn of(client_id: ClientId) -> Options {
     Options { client_id: Some(client_id), ..Options::default() }
 }

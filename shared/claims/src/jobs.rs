@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gristmill_core::ClientId;
 use gristmill_queue::{Job, JobFilter, JobState, RedriveJobs};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -30,11 +31,11 @@ pub fn redrive() -> RedriveJobs {
 
 /// What brings a client's payments back that have failed for good, when what kept them is over.
 #[must_use]
-pub fn redrive_of(client_id: i32) -> RedriveJobs {
+pub fn redrive_of(client_id: ClientId) -> RedriveJobs {
     RedriveJobs { filter: dead(Some(client_id)), per_second: Some(500.0), max_rounds: None }
 }
 
-fn dead(client_id: Option<i32>) -> JobFilter {
+fn dead(client_id: Option<ClientId>) -> JobFilter {
     let name = Some(ProcessPayment::NAME.to_owned());
     JobFilter { states: vec![JobState::Dead], name, client_id, ..JobFilter::default() }
 }
@@ -43,7 +44,7 @@ fn dead(client_id: Option<i32>) -> JobFilter {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PayUpload {
     /// Whose it is.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// The upload.
     pub upload_id: Uuid,
     /// Those up to this claim are enqueued already.
@@ -60,7 +61,7 @@ impl Job for PayUpload {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VoidUpload {
     /// Whose it is.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// The upload.
     pub upload_id: Uuid,
 }

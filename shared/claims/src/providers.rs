@@ -3,6 +3,7 @@
 //! Every statement that changes it goes through its rows in the order of the key, so changes wait for each other and never in
 //! a circle.
 
+use gristmill_core::ClientId;
 use gristmill_pipelines::Sum;
 use jiff::civil::Date;
 use sqlx::{Executor, FromRow, PgConnection, PgExecutor};
@@ -30,7 +31,7 @@ const ADD: &str = "do update set claims = s.claims + excluded.claims, lines = s.
 
 /// What one claim changes.
 pub(crate) struct Change<'a> {
-    pub(crate) client_id: i32,
+    pub(crate) client_id: ClientId,
     pub(crate) provider_npi: &'a str,
     pub(crate) service_date: Date,
     pub(crate) claims: i64,
@@ -136,7 +137,7 @@ pub(crate) async fn add_upload(conn: &mut PgConnection, upload_id: Uuid, turn: T
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn top(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     from: Option<Date>,
     to: Option<Date>,
     limit: i64,
@@ -185,7 +186,7 @@ fn days(date: Date) -> i32 {
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct ProviderMismatch {
     /// Whose.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// The provider.
     pub provider_npi: String,
     /// In cents, as it is kept.

@@ -1,6 +1,7 @@
 //! Claims that cease to count: one by request, or all of an upload that is undone. What they have in the books is taken back by
 //! counter-entries.
 
+use gristmill_core::ClientId;
 use gristmill_pipelines::claims::ids_of_upload;
 use gristmill_queue::{Enqueued, Queue, QueueError};
 use gristmill_uploads::state;
@@ -18,7 +19,7 @@ use crate::{
 
 #[derive(FromRow)]
 struct VoidedClaim {
-    client_id: i32,
+    client_id: ClientId,
     state: State,
     provider_npi: String,
     service_date: SqlDate,
@@ -57,7 +58,7 @@ pub async fn one(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn of_client(conn: &mut PgConnection, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
+pub async fn of_client(conn: &mut PgConnection, client_id: ClientId, id: Uuid) -> Result<bool, sqlx::Error> {
     let Some(found) = claims::find(&mut *conn, client_id, id).await? else { return Ok(false) };
     if let Some(upload_id) = found.upload_id {
         // Against an undoing of its upload at this moment: one of the two comes first, and the other sees that.
@@ -77,7 +78,7 @@ pub async fn of_client(conn: &mut PgConnection, client_id: i32, id: Uuid) -> Res
 pub async fn upload(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     upload_id: Uuid,
 ) -> Result<Enqueued, QueueError> {
     conn.execute("set local work_mem = '128MB'").await?;

@@ -75,6 +75,11 @@ macro_rules! id {
     };
 }
 
+crate::id! {
+    /// A client: whoever has keys, files and settings of its own.
+    pub struct ClientId(i32);
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

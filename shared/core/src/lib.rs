@@ -8,11 +8,11 @@ mod string_enum;
 
 pub use batch::{BatchError, Batcher};
 pub use error::{Source, chain};
+pub use id::ClientId;
 pub use string_enum::UnknownVariant;
 
 #[doc(hidden)]
 pub use strum;
 
 // The macros name this crate as those who use them do.
-#[cfg(test)]
 extern crate self as gristmill_core;

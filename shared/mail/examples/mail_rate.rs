@@ -9,6 +9,7 @@
 use std::time::Instant;
 
 use gristmill_bills::{BillFacts as Facts, Language, Money, Party, Settings, pdf};
+use gristmill_core::ClientId;
 use gristmill_mail::{Attachment, BillFacts, Content, Email, Mailer, Rate, SendContext};
 use gristmill_platform::{
     config::MailConfig,
@@ -32,7 +33,7 @@ async fn main() {
     let config = MailConfig { smtp_url: Some(server.url().into()), ..MailConfig::default() };
     let rate = Rate::connect(&stack.redis_url, &stack.namespace, 0.0).unwrap();
     let mailer = Mailer::new(&config, stack.pool.clone(), stack.store.clone(), rate).unwrap();
-    let client: i32 = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
+    let client: ClientId = sqlx::query_scalar("insert into clients (name) values ('acme') returning id")
         .fetch_one(&stack.pool)
         .await
         .unwrap();

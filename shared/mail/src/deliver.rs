@@ -6,6 +6,7 @@ mod record;
 
 use std::{sync::Arc, time::Duration};
 
+use gristmill_core::ClientId;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
@@ -22,7 +23,7 @@ use record::Recorder;
 #[derive(Debug, Clone)]
 pub struct SendContext {
     /// The client.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// What cannot be sent now will not be tried again.
     pub last: bool,
     /// Once it is cancelled no further mail is begun; those that are being sent go on.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gristmill_core::ClientId;
 use gristmill_queue::Job;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use crate::Kind;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendMail {
     /// Whose mail it is.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// What it is about.
     pub kind: Kind,
     /// About which: an upload's id, or a bill's, with `/` and the step, or the payment, where there are several.
@@ -34,7 +35,7 @@ impl Job for SendMail {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendBills {
     /// Whose bills they are.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// New bill, reminder, overdue.
     pub kind: Kind,
     /// The first bill.

@@ -1,5 +1,6 @@
 //! Mails that were to be sent, and have nothing to say any more, or nobody who sends them.
 
+use gristmill_core::ClientId;
 use sqlx::PgConnection;
 
 use crate::{Email, Kind, Mailer, rows};
@@ -12,7 +13,12 @@ impl Mailer {
     ///
     /// # Errors
     /// When Postgres cannot be reached or refuses the statement.
-    pub async fn drop_unwanted(&self, client_id: i32, kind: Kind, references: &[String]) -> Result<(), sqlx::Error> {
+    pub async fn drop_unwanted(
+        &self,
+        client_id: ClientId,
+        kind: Kind,
+        references: &[String],
+    ) -> Result<(), sqlx::Error> {
         if references.is_empty() {
             return Ok(());
         }
@@ -38,7 +44,12 @@ impl Mailer {
     ///
     /// # Errors
     /// When Postgres cannot be reached or refuses the statement.
-    pub async fn enter_unsent(&self, client_id: i32, letters: Vec<Email>, reason: &str) -> Result<u64, sqlx::Error> {
+    pub async fn enter_unsent(
+        &self,
+        client_id: ClientId,
+        letters: Vec<Email>,
+        reason: &str,
+    ) -> Result<u64, sqlx::Error> {
         if letters.is_empty() {
             return Ok(0);
         }
@@ -66,7 +77,7 @@ pub enum Left {
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn end(
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     kind: Kind,
     references: &[String],
     reason: &str,

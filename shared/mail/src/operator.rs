@@ -1,6 +1,7 @@
 //! Who is told of what happens to a client's uploads and webhooks.
 
 use gristmill_bills::Language;
+use gristmill_core::ClientId;
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use sqlx::PgConnection;
 
@@ -19,7 +20,7 @@ pub struct Operator {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn find(on: &mut PgConnection, client_id: i32) -> Result<Option<Operator>, sqlx::Error> {
+pub async fn find(on: &mut PgConnection, client_id: ClientId) -> Result<Option<Operator>, sqlx::Error> {
     let found: Option<(String, String)> = sqlx::query_as(
         "select operator_email, language from client_settings where client_id = $1 and operator_email is not null",
     )
@@ -39,7 +40,7 @@ pub async fn find(on: &mut PgConnection, client_id: i32) -> Result<Option<Operat
 pub async fn tell(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     kind: Kind,
     reference: String,
 ) -> Result<Enqueued, QueueError> {

@@ -1,5 +1,6 @@
 //! Mails, as the API shows them.
 
+use gristmill_core::ClientId;
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use serde::Serialize;
@@ -96,7 +97,7 @@ pub struct Filter {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn list(on: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> Result<Vec<Mail>, sqlx::Error> {
+pub async fn list(on: impl PgExecutor<'_>, client_id: ClientId, filter: &Filter) -> Result<Vec<Mail>, sqlx::Error> {
     let mut sql = QueryBuilder::<Postgres>::new("select * from mails where client_id = ");
     sql.push_bind(client_id);
     if let Some(kind) = filter.kind {
@@ -124,7 +125,12 @@ pub async fn list(on: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> R
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn of_bill(on: impl PgExecutor<'_>, client_id: i32, id: Uuid, next: Uuid) -> Result<Vec<Mail>, sqlx::Error> {
+pub async fn of_bill(
+    on: impl PgExecutor<'_>,
+    client_id: ClientId,
+    id: Uuid,
+    next: Uuid,
+) -> Result<Vec<Mail>, sqlx::Error> {
     sqlx::query_as(
         "select * from mails
          where client_id = $1 and kind in ('bill_new', 'bill_reminder', 'bill_overdue', 'payment_receipt')
@@ -144,7 +150,7 @@ pub async fn of_bill(on: impl PgExecutor<'_>, client_id: i32, id: Uuid, next: Uu
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn find(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     id: Uuid,
 ) -> Result<Option<(Mail, Option<String>)>, sqlx::Error> {
     // No index serves the client: the key does, whatever is believed of how many mails it has.

@@ -1,5 +1,6 @@
 //! A mail that went wrong, or nowhere, goes out once more because somebody asked for it.
 
+use gristmill_core::ClientId;
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -31,7 +32,7 @@ pub enum ResendOutcome {
 pub async fn resend(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     id: Uuid,
     force: bool,
 ) -> Result<ResendOutcome, QueueError> {
@@ -67,7 +68,7 @@ pub async fn resend(
     Ok(ResendOutcome::Again(Box::new(mail), jobs))
 }
 
-async fn is_suppressed(conn: &mut PgConnection, client_id: i32, recipient: &str) -> Result<bool, sqlx::Error> {
+async fn is_suppressed(conn: &mut PgConnection, client_id: ClientId, recipient: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select exists (select from mail_suppressions where client_id = $1 and address = lower($2))")
         .bind(client_id)
         .bind(recipient)

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use gristmill_core::ClientId;
 use ring::digest;
 use sqlx::{Arguments as _, FromRow, PgPool, postgres::PgArguments};
 use uuid::Uuid;
@@ -50,7 +51,7 @@ fn key(letter: &Email) -> (String, String) {
 }
 
 /// The same for the same mail, whoever sends it and however often.
-fn message_id(client_id: i32, (kind, reference): &(String, String), domain: &str) -> String {
+fn message_id(client_id: ClientId, (kind, reference): &(String, String), domain: &str) -> String {
     let hash = digest::digest(&digest::SHA256, format!("{client_id}\0{kind}\0{reference}").as_bytes());
     let name: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("<{name}@{domain}>")
@@ -85,7 +86,7 @@ macro_rules! new_mails {
 }
 
 /// What `new_mails!` is made of: its columns, in its order. Further parameters are bound behind them.
-fn columns(client_id: i32, wanted: &[NewMail], domain: &str) -> Result<PgArguments, sqlx::Error> {
+fn columns(client_id: ClientId, wanted: &[NewMail], domain: &str) -> Result<PgArguments, sqlx::Error> {
     let column = |of: &dyn Fn(&NewMail) -> String| -> Vec<String> { wanted.iter().map(of).collect() };
     let mut columns = PgArguments::default();
     columns.add(wanted.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>()).map_err(sqlx::Error::Encode)?;
@@ -104,7 +105,7 @@ fn columns(client_id: i32, wanted: &[NewMail], domain: &str) -> Result<PgArgumen
 /// Enters mails and takes what is still to be sent of them, by one statement that is committed at once.
 pub(crate) async fn begin(
     pool: &PgPool,
-    client_id: i32,
+    client_id: ClientId,
     run: Uuid,
     wanted: &[NewMail],
     domain: &str,
@@ -150,7 +151,7 @@ pub(crate) async fn begin(
 /// Enters mails of which nothing is known as failed, for this reason; they may be taken all the same. Answers how many.
 pub(crate) async fn enter_failed(
     pool: &PgPool,
-    client_id: i32,
+    client_id: ClientId,
     wanted: &[NewMail],
     domain: &str,
     reason: &str,

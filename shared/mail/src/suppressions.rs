@@ -1,5 +1,6 @@
 //! Addresses that take no mail: found out by sending, or reported as bounces.
 
+use gristmill_core::ClientId;
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use serde::Serialize;
@@ -34,7 +35,11 @@ pub struct Bounce {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn bounced(conn: &mut PgConnection, client_id: i32, bounce: &Bounce) -> Result<Option<Uuid>, sqlx::Error> {
+pub async fn bounced(
+    conn: &mut PgConnection,
+    client_id: ClientId,
+    bounce: &Bounce,
+) -> Result<Option<Uuid>, sqlx::Error> {
     let kind = if bounce.hard { "hard" } else { "soft" };
     let mail = sqlx::query_scalar(
         "update mails set bounce = $4, bounced_at = clock_timestamp(), last_error = coalesce($5, last_error)
@@ -67,7 +72,7 @@ pub async fn bounced(conn: &mut PgConnection, client_id: i32, bounce: &Bounce) -
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Suppression>, sqlx::Error> {
@@ -89,7 +94,7 @@ pub async fn list(
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn lift(on: impl PgExecutor<'_>, client_id: i32, address: &str) -> Result<bool, sqlx::Error> {
+pub async fn lift(on: impl PgExecutor<'_>, client_id: ClientId, address: &str) -> Result<bool, sqlx::Error> {
     sqlx::query("delete from mail_suppressions where client_id = $1 and address = lower($2)")
         .bind(client_id)
         .bind(address.trim())

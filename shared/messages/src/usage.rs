@@ -1,5 +1,6 @@
 //! What messages cost, by days.
 
+use gristmill_core::ClientId;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgExecutor};
@@ -22,7 +23,7 @@ pub struct Day {
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn daily(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     time_zone: &str,
     from: Date,
     to: Date,
@@ -40,7 +41,11 @@ pub async fn daily(
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn last_day(on: impl PgExecutor<'_>, client_id: i32, time_zone: &str) -> Result<Option<Date>, sqlx::Error> {
+pub async fn last_day(
+    on: impl PgExecutor<'_>,
+    client_id: ClientId,
+    time_zone: &str,
+) -> Result<Option<Date>, sqlx::Error> {
     let day: Option<jiff_sqlx::Date> = sqlx::query_scalar(
         "select (m.sent_at at time zone $2)::date
          from messages m

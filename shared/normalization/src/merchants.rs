@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use gristmill_core::ClientId;
 use gristmill_pipelines::merchants::{Rules, clean};
 use redis::{
     AsyncCommands, Client, RedisError,
@@ -24,7 +25,7 @@ const REDIS_TIMEOUT: Duration = Duration::from_millis(500);
 const CLIENTS: usize = 1_000;
 
 /// A client's rules as of their version, by client.
-type RulesByClient = HashMap<i32, (i64, Arc<Rules>)>;
+type RulesByClient = HashMap<ClientId, (i64, Arc<Rules>)>;
 
 /// Rules and answers that were needed before. Cheap to clone.
 #[derive(Clone)]
@@ -38,7 +39,7 @@ pub struct Merchants {
 #[derive(Debug, Clone, Copy)]
 pub struct CacheKey<'a> {
     /// Whose.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// The version of its rules.
     pub version: i64,
     /// Its own heuristic, where that is asked.
@@ -69,7 +70,7 @@ impl Merchants {
     ///
     /// # Errors
     /// When Postgres cannot be reached or refuses the statement.
-    pub async fn rules(&self, pool: &PgPool, client_id: i32) -> Result<Arc<Rules>, sqlx::Error> {
+    pub async fn rules(&self, pool: &PgPool, client_id: ClientId) -> Result<Arc<Rules>, sqlx::Error> {
         self.rules_of(pool, client_id, rules::version(pool, client_id).await?).await
     }
 
@@ -77,7 +78,7 @@ impl Merchants {
     ///
     /// # Errors
     /// When Postgres cannot be reached or refuses the statement.
-    pub async fn rules_of(&self, pool: &PgPool, client_id: i32, version: i64) -> Result<Arc<Rules>, sqlx::Error> {
+    pub async fn rules_of(&self, pool: &PgPool, client_id: ClientId, version: i64) -> Result<Arc<Rules>, sqlx::Error> {
         if version == 0 {
             return Ok(Arc::default());
         }

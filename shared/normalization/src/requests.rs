@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gristmill_core::ClientId;
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ pub struct Request {
     /// The request's id.
     pub id: Uuid,
     /// Whose it is.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// The transaction's day.
     pub date: jiff_sqlx::Date,
     /// As the statement shows it.
@@ -90,7 +91,7 @@ const SELECT: &str =
 pub async fn create(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     new: &[New],
     trace_parents: Vec<Option<String>>,
 ) -> Result<(Vec<Uuid>, Enqueued), QueueError> {
@@ -130,7 +131,7 @@ pub async fn find(on: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Request>, 
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn list(
     on: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Request>, sqlx::Error> {
@@ -203,7 +204,7 @@ pub async fn answer(conn: &mut PgConnection, answers: &[(Uuid, &Result<Answer, S
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn end(conn: &mut PgConnection, ends: &[(Uuid, String)]) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
+pub async fn end(conn: &mut PgConnection, ends: &[(Uuid, String)]) -> Result<Vec<(Uuid, ClientId)>, sqlx::Error> {
     if ends.is_empty() {
         return Ok(Vec::new());
     }

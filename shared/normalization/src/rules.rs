@@ -1,5 +1,6 @@
 //! Clients' own rules, as they are kept.
 
+use gristmill_core::ClientId;
 use gristmill_pipelines::merchants::{BadRule, MAX_RULES, Rule, Test};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -60,7 +61,7 @@ fn word(test: Test) -> &'static str {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn list(on: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<RuleRow>, sqlx::Error> {
+pub async fn list(on: impl PgExecutor<'_>, client_id: ClientId) -> Result<Vec<RuleRow>, sqlx::Error> {
     sqlx::query_as(
         "select id, test, pattern, name, created_at, updated_at from normalization_rules where client_id = $1 order by id",
     )
@@ -73,7 +74,7 @@ pub async fn list(on: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<RuleRow
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<RuleRow>, sqlx::Error> {
+pub async fn find(on: impl PgExecutor<'_>, client_id: ClientId, id: Uuid) -> Result<Option<RuleRow>, sqlx::Error> {
     sqlx::query_as(
         "select id, test, pattern, name, created_at, updated_at from normalization_rules where client_id = $1 and id = $2",
     )
@@ -89,7 +90,7 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<O
 /// When it cannot be, or there are enough.
 pub async fn create(
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     test: Test,
     pattern: &str,
     name: &str,
@@ -122,7 +123,7 @@ pub async fn create(
 /// When it cannot be.
 pub async fn update(
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     id: Uuid,
     test: Test,
     pattern: &str,
@@ -148,7 +149,7 @@ pub async fn update(
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn delete(conn: &mut PgConnection, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
+pub async fn delete(conn: &mut PgConnection, client_id: ClientId, id: Uuid) -> Result<bool, sqlx::Error> {
     changed(&mut *conn, client_id).await?;
     let deleted = sqlx::query("delete from normalization_rules where client_id = $1 and id = $2")
         .bind(client_id)
@@ -159,12 +160,12 @@ pub async fn delete(conn: &mut PgConnection, client_id: i32, id: Uuid) -> Result
 }
 
 /// The version of a client's rules.
-pub(crate) async fn version(on: impl PgExecutor<'_>, client_id: i32) -> Result<i64, sqlx::Error> {
+pub(crate) async fn version(on: impl PgExecutor<'_>, client_id: ClientId) -> Result<i64, sqlx::Error> {
     let version = sqlx::query_scalar("select version from normalization_versions where client_id = $1");
     Ok(version.bind(client_id).fetch_optional(on).await?.unwrap_or(0))
 }
 
-async fn changed(conn: &mut PgConnection, client_id: i32) -> Result<(), sqlx::Error> {
+async fn changed(conn: &mut PgConnection, client_id: ClientId) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into normalization_versions (client_id, version) values ($1, 1)
          on conflict (client_id) do update set version = normalization_versions.version + 1",

@@ -1,5 +1,6 @@
 //! Transactions of files, each with its merchant, in the order of their file.
 
+use gristmill_core::ClientId;
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
@@ -36,7 +37,7 @@ const PIECES: i64 = 6;
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn page(
     pool: &PgPool,
-    client_id: i32,
+    client_id: ClientId,
     upload_id: Uuid,
     after: i64,
     limit: usize,
@@ -60,7 +61,7 @@ pub async fn page(
 
 async fn between(
     pool: &PgPool,
-    client_id: i32,
+    client_id: ClientId,
     upload_id: Uuid,
     (after, until): (i64, i64),
     limit: usize,

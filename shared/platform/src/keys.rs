@@ -1,5 +1,6 @@
 //! Clients and their API keys. A key is 256 random bits; only its SHA-256 is stored, so it is shown once.
 
+use gristmill_core::ClientId;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use sqlx::{PgExecutor, PgPool};
@@ -11,7 +12,7 @@ use crate::human;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// Its number.
-    pub id: i32,
+    pub id: ClientId,
     /// Its name.
     pub name: String,
     /// Whether the key is an operator's: it sees and steers everybody's jobs, and the queues.
@@ -155,7 +156,7 @@ async fn make(pool: &PgPool, client: &str, role: Role) -> Result<NewKey, MakeErr
     // an update that changes nothing, so that the row is returned when the name is known
     let upsert =
         "insert into clients (name) values ($1) on conflict (name) do update set name = excluded.name returning id";
-    let client_id: i32 = sqlx::query_scalar(upsert).bind(client).fetch_one(&mut *transaction).await?;
+    let client_id: ClientId = sqlx::query_scalar(upsert).bind(client).fetch_one(&mut *transaction).await?;
     let id = Uuid::now_v7();
     sqlx::query("insert into api_keys (id, client_id, prefix, hash, operator, viewer) values ($1, $2, $3, $4, $5, $6)")
         .bind(id)
@@ -182,7 +183,7 @@ pub async fn authenticate(pool: &PgPool, presented: &str) -> Result<Option<Clien
     if !is_key(presented) {
         return Ok(None);
     }
-    let found: Option<(i32, String, bool)> = sqlx::query_as(
+    let found: Option<(ClientId, String, bool)> = sqlx::query_as(
         "select clients.id, clients.name, api_keys.operator from api_keys join clients on clients.id = api_keys.client_id
          where api_keys.hash = $1 and api_keys.revoked_at is null and not api_keys.viewer",
     )
@@ -219,17 +220,17 @@ pub async fn visitor(pool: &PgPool, presented: &str) -> Result<Option<Visitor>, 
 }
 
 /// Every client: its number and its name, by name.
-pub async fn clients(pool: &PgPool) -> Result<Vec<(i32, String)>, sqlx::Error> {
+pub async fn clients(pool: &PgPool) -> Result<Vec<(ClientId, String)>, sqlx::Error> {
     sqlx::query_as("select id, name from clients order by name").fetch_all(pool).await
 }
 
 /// The names of these clients, with their numbers.
-pub async fn client_names(db: impl PgExecutor<'_>, ids: &[i32]) -> Result<Vec<(i32, String)>, sqlx::Error> {
+pub async fn client_names(db: impl PgExecutor<'_>, ids: &[ClientId]) -> Result<Vec<(ClientId, String)>, sqlx::Error> {
     sqlx::query_as("select id, name from clients where id = any($1)").bind(ids).fetch_all(db).await
 }
 
 /// The number of the client of this name.
-pub async fn client_id(pool: &PgPool, name: &str) -> Result<Option<i32>, sqlx::Error> {
+pub async fn client_id(pool: &PgPool, name: &str) -> Result<Option<ClientId>, sqlx::Error> {
     sqlx::query_scalar("select id from clients where name = $1").bind(name).fetch_optional(pool).await
 }
 

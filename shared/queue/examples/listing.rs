@@ -36,7 +36,7 @@ async fn main() -> Result<(), Error> {
         ("of a common name", JobFilter { name: Some("common".into()), ..JobFilter::default() }),
         ("of a rare name", JobFilter { name: Some("rare".into()), ..JobFilter::default() }),
         ("of a name that is not", JobFilter { name: Some("none".into()), ..JobFilter::default() }),
-        ("of a small client", JobFilter { client_id: Some(7), ..JobFilter::default() }),
+        ("of a small client", JobFilter { client_id: Some(7.into()), ..JobFilter::default() }),
         ("of a large group", JobFilter { group: Some(group), ..JobFilter::default() }),
         ("dead of a large group", JobFilter { group: Some(group), ..states(&[JobState::Dead]) }),
         ("of some days ago", JobFilter { created_after: Some(old), created_before: Some(new), ..JobFilter::default() }),

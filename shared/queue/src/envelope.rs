@@ -1,5 +1,6 @@
 //! What travels through the broker: a job's small payload and what its run needs to know.
 
+use gristmill_core::ClientId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -26,7 +27,7 @@ pub(crate) struct Envelope<'a> {
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub(crate) trace_parent: Option<String>,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) client_id: Option<i32>,
+    pub(crate) client_id: Option<ClientId>,
     /// [`crate::Job::VERSION`] of who wrote it.
     #[serde(rename = "v", default = "first", skip_serializing_if = "is_first")]
     pub(crate) version: u16,
@@ -52,7 +53,7 @@ pub(crate) struct JobRow {
     pub(crate) priority: i16,
     pub(crate) payload: String,
     pub(crate) version: i16,
-    pub(crate) client_id: Option<i32>,
+    pub(crate) client_id: Option<ClientId>,
     pub(crate) trace_parent: Option<String>,
     pub(crate) fair_key: Option<String>,
     pub(crate) due: i64,

@@ -53,7 +53,7 @@ pub use relay::{SweepReport, Sweeper};
 pub use worker::{Body, Context, Worker, WorkerBuilder, WorkerError, WorkerHealth};
 
 // What the signatures here speak of.
-pub use gristmill_core::{Source, UnknownVariant};
+pub use gristmill_core::{ClientId, Source, UnknownVariant};
 
 /// The README's example is compiled.
 #[cfg(doctest)]

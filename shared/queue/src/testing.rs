@@ -3,6 +3,7 @@
 
 use std::panic::Location;
 
+use gristmill_core::ClientId;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -30,7 +31,7 @@ pub struct Waiting<J> {
     /// Whether `run_at` lay in the future when it was enqueued, and is not there yet.
     pub scheduled: bool,
     /// On behalf of this client.
-    pub client_id: Option<i32>,
+    pub client_id: Option<ClientId>,
     /// The W3C `traceparent` it follows.
     pub trace_parent: Option<String>,
 }
@@ -43,7 +44,7 @@ struct Row {
     priority: i16,
     run_at: jiff_sqlx::Timestamp,
     state: String,
-    client_id: Option<i32>,
+    client_id: Option<ClientId>,
     trace_parent: Option<String>,
 }
 

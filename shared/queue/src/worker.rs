@@ -10,6 +10,7 @@ use std::{
 
 use apalis_core::worker::builder::WorkerBuilder as ApalisBuilder;
 use futures::future::BoxFuture;
+use gristmill_core::ClientId;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -38,7 +39,7 @@ pub struct Context {
     /// To complete this job and to enqueue others.
     pub queue: Queue,
     /// The client that the job was enqueued for.
-    pub client_id: Option<i32>,
+    pub client_id: Option<ClientId>,
     /// The W3C `traceparent` it was enqueued with. What the body enqueues follows the body.
     pub trace_parent: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! What one client may take: as the process is set, unless an operator has said otherwise of the client.
 
+use gristmill_core::ClientId;
 use gristmill_platform::config::LimitsConfig;
 use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
@@ -40,14 +41,14 @@ impl OwnLimits {
 }
 
 /// What was said of a client.
-pub async fn find(db: impl PgExecutor<'_>, client_id: i32) -> Result<OwnLimits, sqlx::Error> {
+pub async fn find(db: impl PgExecutor<'_>, client_id: ClientId) -> Result<OwnLimits, sqlx::Error> {
     let said =
         sqlx::query_as("select max_rejects, max_ratio, max_bytes_under_way from client_limits where client_id = $1");
     Ok(said.bind(client_id).fetch_optional(db).await?.unwrap_or_default())
 }
 
 /// Says it. All of it: what is `None` is as the setting says from now on.
-pub async fn put(db: impl PgExecutor<'_>, client_id: i32, limits: &OwnLimits) -> Result<(), sqlx::Error> {
+pub async fn put(db: impl PgExecutor<'_>, client_id: ClientId, limits: &OwnLimits) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into client_limits (client_id, max_rejects, max_ratio, max_bytes_under_way) values ($1, $2, $3, $4)
          on conflict (client_id) do update
@@ -64,7 +65,7 @@ pub async fn put(db: impl PgExecutor<'_>, client_id: i32, limits: &OwnLimits) ->
 }
 
 /// Bytes of a client's other files that are not closed yet.
-pub(crate) async fn under_way(db: impl PgExecutor<'_>, client_id: i32, but: Uuid) -> Result<u64, sqlx::Error> {
+pub(crate) async fn under_way(db: impl PgExecutor<'_>, client_id: ClientId, but: Uuid) -> Result<u64, sqlx::Error> {
     let bytes: i64 = sqlx::query_scalar(
         "select coalesce(sum(coalesce(u.bytes, (select sum(c.bytes) from chunks c where c.upload_id = u.id))), 0)::bigint
          from uploads u where u.client_id = $1 and u.state in ('receiving', 'processing') and u.id <> $2",

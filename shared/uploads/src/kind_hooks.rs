@@ -3,6 +3,7 @@
 
 use std::{fmt, pin::Pin};
 
+use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_queue::{Enqueued, Queue, QueueError};
 use sqlx::{PgConnection, PgPool};
@@ -19,7 +20,7 @@ pub struct UploadRef {
     /// The upload.
     pub id: Uuid,
     /// Whose it is.
-    pub client_id: i32,
+    pub client_id: ClientId,
 }
 
 /// What a kind brings about beyond its rows. By default nothing.

@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 
+use gristmill_core::ClientId;
 use gristmill_pipelines::told;
 use gristmill_queue::GroupId;
 use jiff_sqlx::Timestamp;
@@ -87,7 +88,7 @@ macro_rules! select_upload {
 }
 
 /// The upload, if it is the client's.
-pub async fn find(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Upload>, sqlx::Error> {
+pub async fn find(db: impl PgExecutor<'_>, client_id: ClientId, id: Uuid) -> Result<Option<Upload>, sqlx::Error> {
     sqlx::query_as::<_, Record>(select_upload!("where u.id = $1 and u.client_id = $2"))
         .bind(id)
         .bind(client_id)
@@ -135,7 +136,7 @@ pub struct Filter {
 }
 
 /// A client's uploads, newest first.
-pub async fn list(db: impl PgExecutor<'_>, client_id: i32, filter: &Filter) -> Result<Vec<Upload>, sqlx::Error> {
+pub async fn list(db: impl PgExecutor<'_>, client_id: ClientId, filter: &Filter) -> Result<Vec<Upload>, sqlx::Error> {
     let records: Vec<Record> = sqlx::query_as(select_upload!(
         "where u.client_id = $1 and ($2::text is null or u.state = $2) and ($3::text is null or u.kind = $3)
            and ($4::text is null or u.idempotency_key = $4) and ($5::uuid is null or u.id < $5)

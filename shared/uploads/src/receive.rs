@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use gristmill_core::ClientId;
 use gristmill_pipelines::{Foreign, HeaderError, Kind, Limits, LineCount, Piece, SplitLimits, Splitter};
 use gristmill_platform::config::LimitsConfig;
 use gristmill_queue::{Queue, QueueError, trace};
@@ -50,7 +51,7 @@ pub struct UploadService {
 #[derive(Debug, Clone)]
 pub struct NewUpload {
     /// Whose file.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// Which pipeline reads it.
     pub kind: Kind,
     /// What a bad row means.

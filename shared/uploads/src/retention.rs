@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gristmill_core::ClientId;
 use gristmill_queue::{Job as _, Queue, QueueError};
 use object_store::{ObjectStore, path::Path};
 use sqlx::PgPool;
@@ -30,7 +31,7 @@ pub async fn prune_keys(pool: &PgPool) -> Result<(), sqlx::Error> {
 /// # Errors
 /// When the ledger cannot be reached or refuses a statement.
 pub async fn enqueue_lost_purges(pool: &PgPool, queue: &Queue) -> Result<(), QueueError> {
-    let lost: Vec<(Uuid, i32)> = sqlx::query_as(
+    let lost: Vec<(Uuid, ClientId)> = sqlx::query_as(
         "select u.id, u.client_id from uploads u
          where u.state in ('failed', 'cancelled') and u.purged_at is null
            and not exists (select from jobs where unique_key = $1::text || ':' || u.id

@@ -1,6 +1,7 @@
 //! The changes of state that more than one role makes. Each is one statement that asks for the state it starts from,
 //! so that of two racing changes one wins and the other sees that it came too late.
 
+use gristmill_core::ClientId;
 use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -56,7 +57,7 @@ pub async fn end(
 ) -> Result<Option<Enqueued>, QueueError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
     let from: Vec<&str> = end.from.iter().map(<&str>::from).collect();
-    let ended: Option<(GroupId, i32)> = sqlx::query_as(
+    let ended: Option<(GroupId, ClientId)> = sqlx::query_as(
         // A file that never arrived whole may be sent again with the same key.
         "update uploads set state = $2, reason = $3, detail = $4, completed_at = null,
                 idempotency_key = case when received_at is null then null else idempotency_key end
@@ -86,7 +87,7 @@ pub async fn end(
 pub async fn purge(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     upload_id: Uuid,
 ) -> Result<Enqueued, QueueError> {
     let unique_key = Some(format!("{}:{upload_id}", PurgeUpload::NAME));

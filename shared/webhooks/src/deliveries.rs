@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gristmill_core::string_enum;
+use gristmill_core::{ClientId, string_enum};
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
@@ -166,7 +166,7 @@ pub enum ReplayOutcome {
 pub async fn replay(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     endpoint_id: Uuid,
     id: Uuid,
 ) -> Result<ReplayOutcome, QueueError> {
@@ -217,7 +217,7 @@ pub struct Which {
 pub async fn replay_some(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     endpoint_id: Uuid,
     which: &Which,
     limit: i64,
@@ -243,7 +243,7 @@ pub async fn replay_some(
 async fn again(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     endpoint_id: Uuid,
     ids: &[Uuid],
 ) -> Result<Enqueued, QueueError> {

@@ -1,5 +1,6 @@
 //! A client's endpoints: made, changed, their keys replaced, taken away.
 
+use gristmill_core::ClientId;
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use serde::{Deserialize, Serialize};
@@ -129,7 +130,7 @@ impl TryFrom<Row> for Endpoint {
 /// Why it is not made.
 pub async fn create(
     db: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     new: &NewEndpoint,
 ) -> Result<(Endpoint, String), EndpointError> {
     let secret = signature::generate()?;
@@ -158,7 +159,7 @@ pub async fn create(
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn list(db: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<Endpoint>, sqlx::Error> {
+pub async fn list(db: impl PgExecutor<'_>, client_id: ClientId) -> Result<Vec<Endpoint>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as("select * from webhook_endpoints where client_id = $1 order by id desc")
         .bind(client_id)
         .fetch_all(db)
@@ -170,7 +171,7 @@ pub async fn list(db: impl PgExecutor<'_>, client_id: i32) -> Result<Vec<Endpoin
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn find(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<Option<Endpoint>, sqlx::Error> {
+pub async fn find(db: impl PgExecutor<'_>, client_id: ClientId, id: Uuid) -> Result<Option<Endpoint>, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as("select * from webhook_endpoints where client_id = $1 and id = $2")
         .bind(client_id)
         .bind(id)
@@ -185,7 +186,7 @@ pub async fn find(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<O
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn change(
     db: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     id: Uuid,
     change: &Change,
 ) -> Result<Option<Endpoint>, sqlx::Error> {
@@ -214,7 +215,7 @@ pub async fn change(
 /// Why it has none.
 pub async fn rotate(
     db: impl PgExecutor<'_>,
-    client_id: i32,
+    client_id: ClientId,
     id: Uuid,
 ) -> Result<Option<(Endpoint, String)>, EndpointError> {
     let secret = signature::generate()?;
@@ -238,7 +239,7 @@ pub async fn rotate(
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn delete(db: impl PgExecutor<'_>, client_id: i32, id: Uuid) -> Result<bool, sqlx::Error> {
+pub async fn delete(db: impl PgExecutor<'_>, client_id: ClientId, id: Uuid) -> Result<bool, sqlx::Error> {
     let deleted = sqlx::query("delete from webhook_endpoints where client_id = $1 and id = $2")
         .bind(client_id)
         .bind(id)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gristmill_core::ClientId;
 use gristmill_queue::Job;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,7 @@ impl Job for Deliver {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnnounceBills {
     /// Whose bills they are.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// The first bill.
     pub from_number: i64,
     /// The last one.
@@ -70,7 +71,7 @@ impl Job for AnnounceBills {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayDeliveries {
     /// Whose endpoint it is.
-    pub client_id: i32,
+    pub client_id: ClientId,
     /// To where.
     pub endpoint_id: Uuid,
     /// Those that stand like this.

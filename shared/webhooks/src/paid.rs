@@ -1,6 +1,7 @@
 //! What follows when bills are paid in full, whoever finds out.
 
 use gristmill_billing::{BillId, bills};
+use gristmill_core::ClientId;
 use gristmill_mail::{Kind, jobs::SendMail};
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::civil::Date;
@@ -16,7 +17,7 @@ use crate::{Event, EventType, publish_all, wanted};
 pub async fn bills_paid(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     numbers: &[i64],
     today: Date,
 ) -> Result<Enqueued, QueueError> {

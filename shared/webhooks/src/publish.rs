@@ -1,5 +1,6 @@
 //! Events into the ledger, in the transaction of what they tell of.
 
+use gristmill_core::ClientId;
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
 use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, PgExecutor};
@@ -18,7 +19,7 @@ struct Subscriber {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn wanted(db: impl PgExecutor<'_>, client_id: i32, event: EventType) -> Result<bool, sqlx::Error> {
+pub async fn wanted(db: impl PgExecutor<'_>, client_id: ClientId, event: EventType) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "select exists (select from webhook_endpoints where client_id = $1 and disabled_at is null and $2 = any(events))",
     )
@@ -32,7 +33,7 @@ pub async fn wanted(db: impl PgExecutor<'_>, client_id: i32, event: EventType) -
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn pending(db: impl PgExecutor<'_>, client_id: i32, limit: i64) -> Result<i64, sqlx::Error> {
+pub async fn pending(db: impl PgExecutor<'_>, client_id: ClientId, limit: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(
         "select count(*) from (select from webhook_deliveries where client_id = $1 and state = 'pending' limit $2) p",
     )
@@ -51,7 +52,7 @@ pub async fn pending(db: impl PgExecutor<'_>, client_id: i32, limit: i64) -> Res
 pub async fn publish(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     event: &Event,
 ) -> Result<Enqueued, QueueError> {
     publish_all(conn, queue, client_id, std::slice::from_ref(event), &[]).await
@@ -65,7 +66,7 @@ pub async fn publish(
 pub async fn publish_all(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     events: &[Event],
     trace_parents: &[Option<String>],
 ) -> Result<Enqueued, QueueError> {
@@ -96,7 +97,7 @@ pub async fn publish_all(
 async fn enter(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     subscriber: &Subscriber,
     events: &[(Uuid, &Event, Option<String>)],
     now: Timestamp,
@@ -137,7 +138,7 @@ async fn enter(
 }
 
 /// Deliveries take turns by endpoint, so that none waits for another's.
-pub(crate) fn to(client_id: i32, endpoint_id: Uuid) -> Options {
+pub(crate) fn to(client_id: ClientId, endpoint_id: Uuid) -> Options {
     Options { client_id: Some(client_id), fair_key: Some(endpoint_id.to_string()), ..Options::default() }
 }
 
@@ -152,7 +153,7 @@ pub const TEST: &str = "webhook.test";
 pub async fn test(
     conn: &mut PgConnection,
     queue: &Queue,
-    client_id: i32,
+    client_id: ClientId,
     endpoint_id: Uuid,
 ) -> Result<Option<(Uuid, Enqueued)>, QueueError> {
     let shape: Option<String> = sqlx::query_scalar(

@@ -5,6 +5,7 @@ use gristmill_billing::{
     runs::State,
 };
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ pub(super) async fn close(env: Env, context: Context, job: CloseRun) -> Result<(
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
-    let client_id: Option<i32> =
+    let client_id: Option<ClientId> =
         sqlx::query_scalar("select client_id from billing_runs where id = $1 and state = 'running' for update")
             .bind(job.run_id)
             .fetch_optional(&mut *tx)
@@ -56,7 +57,7 @@ async fn unseen(conn: &mut PgConnection, run_id: Uuid) -> Result<i64, sqlx::Erro
     .await
 }
 
-async fn rest(env: &Env, conn: &mut PgConnection, client_id: i32, run_id: Uuid) -> Result<Enqueued, JobError> {
+async fn rest(env: &Env, conn: &mut PgConnection, client_id: ClientId, run_id: Uuid) -> Result<Enqueued, JobError> {
     let first: i64 = sqlx::query_scalar(
         "select min(u.first_block) from uploads u join billing_run_uploads r on r.upload_id = u.id where r.run_id = $1",
     )
@@ -122,16 +123,16 @@ async fn end(conn: &mut PgConnection, run_id: Uuid, state: State, detail: Option
 
 /// Has the payers and the client told of an ended run's bills, once: however it ended, they are to be paid.
 async fn tell(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqueued, JobError> {
-    let run: Option<(i32, i64, i64)> = sqlx::query_as(
+    let run: Option<(ClientId, i64, i64)> = sqlx::query_as(
         "select client_id, bills, coalesce(unpayable, 0) from billing_runs where id = $1 and finished_at is not null and mails is null for update",
     )
     .bind(run_id)
     .fetch_optional(&mut *conn)
     .await?;
     let Some((client_id, bills, unpayable)) = run else { return Ok(Enqueued::default()) };
-    tracing::info!(%run_id, client_id, bills, "billed");
+    tracing::info!(%run_id, client_id = client_id.get(), bills, "billed");
     if unpayable > 0 {
-        tracing::warn!(%run_id, client_id, unpayable, "nothing can carry some bills: they are not mailed");
+        tracing::warn!(%run_id, client_id = client_id.get(), unpayable, "nothing can carry some bills: they are not mailed");
     }
     let mut jobs = paid_meanwhile(env, conn, client_id, run_id).await?;
     jobs.merge(mail::of_run(env, conn, client_id, run_id).await?);
@@ -143,7 +144,7 @@ async fn tell(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqueu
 async fn paid_meanwhile(
     env: &Env,
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     run_id: Uuid,
 ) -> Result<Enqueued, JobError> {
     // The client comes as data: of one that the planner's statistics do not know yet it expects one bill and one payment, and

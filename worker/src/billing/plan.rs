@@ -7,6 +7,7 @@ use gristmill_billing::{
     jobs::{BillShard, CloseRun, FailRun, PlanRun},
 };
 use gristmill_clients::{Settings, settings};
+use gristmill_core::ClientId;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, GroupPolicy, JobError, JobSpec, NewGroup, Options};
 use gristmill_uploads::{State, state};
 use jiff::civil::Date;
@@ -36,7 +37,7 @@ pub(super) const LEFT_TO_A_REQUEST: &str = "exists (
 
 #[derive(FromRow)]
 pub(super) struct RunRow {
-    pub(super) client_id: i32,
+    pub(super) client_id: ClientId,
     cause: String,
     dry_run: bool,
     approved: bool,
@@ -96,7 +97,7 @@ pub(super) async fn plan(env: Env, context: Context, job: PlanRun) -> Result<(),
         Enqueued::default()
     } else if let Some(why) = objection(&env, &mut tx, &run, &settings, job.run_id).await? {
         hold(&mut tx, job.run_id, &why).await?;
-        tracing::warn!(client_id = run.client_id, run_id = %job.run_id, why, "a billing run is held");
+        tracing::warn!(client_id = run.client_id.get(), run_id = %job.run_id, why, "a billing run is held");
         Enqueued::default()
     } else {
         start(&env, &mut tx, &run, job.run_id, &uploads).await?
@@ -280,7 +281,7 @@ async fn start(
 pub(super) async fn shards(
     env: &Env,
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     run_id: Uuid,
     (first, end): (i64, i64),
     everywhere: bool,

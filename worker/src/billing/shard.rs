@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use gristmill_billing::{issue::Ways, jobs::BillShard};
 use gristmill_clients::{Numbering, settings};
+use gristmill_core::ClientId;
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use jiff_sqlx::Date;
 use sqlx::{Executor, FromRow, PgConnection};
@@ -26,7 +27,7 @@ use crate::{
 
 #[derive(FromRow)]
 pub(super) struct Run {
-    pub(super) client_id: i32,
+    pub(super) client_id: ClientId,
     issued_on: Date,
     period: Date,
     pub(super) cutoff: Date,
@@ -123,7 +124,7 @@ async fn make(
 }
 
 /// The first of so many numbers that are this caller's alone.
-async fn allocate(conn: &mut PgConnection, client_id: i32, many: i64) -> Result<i64, sqlx::Error> {
+async fn allocate(conn: &mut PgConnection, client_id: ClientId, many: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(
         "update client_settings set next_number = next_number + $2 where client_id = $1 returning next_number - $2",
     )
@@ -141,7 +142,7 @@ async fn hope(
     first: i64,
     debts: &[Debt],
 ) -> Result<bool, sqlx::Error> {
-    let (run_id, client_id, period) = (job.run_id, run.client_id.to_be_bytes(), days(run.period).to_be_bytes());
+    let (run_id, client_id, period) = (job.run_id, run.client_id.get().to_be_bytes(), days(run.period).to_be_bytes());
     let into = "bills (client_id, period, number, debt_id, run_id, amount_minor, paid_minor, due_on)";
     let copied = copy_unless_taken(conn, into, (first..).zip(debts), |piece, (number, debt): (i64, &Debt)| {
         piece.extend_from_slice(&8_i16.to_be_bytes());

@@ -2,6 +2,7 @@
 
 use gristmill_billing::{jobs::BillingTick, runs};
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
@@ -18,7 +19,7 @@ pub(super) async fn tick(env: Env, context: Context, job: BillingTick) -> Result
     }
     let now: jiff_sqlx::Timestamp = sqlx::query_scalar("select now()").fetch_one(&mut *tx).await?;
     // Clients with an upload that nobody has looked at, or with debts that become due; not those with a run under way.
-    let clients: Vec<i32> = sqlx::query_scalar(
+    let clients: Vec<ClientId> = sqlx::query_scalar(
         "select distinct client_id from uploads u
          where state = 'completed' and kind = 'debts' and (billed_through is null or next_due is not null)
            and not exists (select from billing_runs r where r.client_id = u.client_id and r.finished_at is null and not r.dry_run)
@@ -33,7 +34,7 @@ pub(super) async fn tick(env: Env, context: Context, job: BillingTick) -> Result
         }
         let cause = runs::Cause::Schedule;
         let (run, plan) = runs::create(&mut tx, &env.queue, client_id, cause, false, job.settle_seconds).await?;
-        tracing::info!(client_id, run_id = %run.id, "a billing run begins");
+        tracing::info!(client_id = client_id.get(), run_id = %run.id, "a billing run begins");
         jobs.merge(plan);
     }
     match env.queue.complete(&mut tx, &context.claim).await? {
@@ -49,7 +50,7 @@ pub(super) async fn tick(env: Env, context: Context, job: BillingTick) -> Result
 /// have failed. What came, or becomes due, after that day waits for the next one.
 async fn is_due(
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     now: Timestamp,
     settle_seconds: u32,
 ) -> Result<bool, JobError> {

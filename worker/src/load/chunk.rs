@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gristmill_core::ClientId;
 use gristmill_pipelines::{Kind, Layout, Limits, Owner, Rules};
 use gristmill_queue::JobError;
 use gristmill_uploads::{OversizeNote, Policy};
@@ -40,7 +41,7 @@ pub(crate) struct Chunk {
 
 #[derive(FromRow)]
 struct Columns {
-    client_id: i32,
+    client_id: ClientId,
     kind: String,
     policy: String,
     header: Vec<u8>,
@@ -72,7 +73,7 @@ impl Chunk {
         let Some(columns) = columns else { return Ok(None) };
         let kind: Kind = columns.kind.parse()?;
         let rules = as_it_was_cut(&env.rules, columns.max_record_bytes);
-        let rules = kinds::rules(env, kind, rules, Owner { client_id: columns.client_id, upload_id }).await?;
+        let rules = kinds::rules(env, kind, rules, Owner { client_id: columns.client_id.get(), upload_id }).await?;
         Ok(Some(Self {
             upload_id,
             no,
@@ -80,7 +81,7 @@ impl Chunk {
             part: None,
             policy: columns.policy.parse()?,
             layout: kind.read_header(&columns.header, &Limits::unbounded())?,
-            owner: Owner { client_id: columns.client_id, upload_id },
+            owner: Owner { client_id: columns.client_id.get(), upload_id },
             rules,
             first_line: columns.first_line.cast_unsigned(),
             sha256: columns.sha256,

@@ -6,6 +6,7 @@ mod upstream;
 use std::collections::BTreeSet;
 
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use gristmill_queue::JobError;
 use sqlx::PgPool;
 
@@ -19,7 +20,7 @@ pub(crate) async fn settle(env: &Env, chunk: &Chunk, mentions: &BTreeSet<String>
     if open.is_empty() {
         return Ok(());
     }
-    let client_id = chunk.owner.client_id;
+    let client_id = ClientId::from(chunk.owner.client_id);
     let settings = settings::find(&env.pool, client_id).await?;
     if let Some(address) = &settings.reports_url {
         upstream::refresh(env, client_id, address, settings.reports_max_age, &open).await?;

@@ -9,6 +9,7 @@ use gristmill_billing::{
 };
 use gristmill_bills::{Currency, Language, Money, Settings as Issuer, pdf};
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use gristmill_mail::{
     Attachment, BillFacts, Content, Dun, Email, Kind, Payment,
     jobs::{SendBills, SendMail},
@@ -76,14 +77,20 @@ fn reference(id: BillId, step: Option<&str>) -> String {
 }
 
 /// `None`: nobody could pay what this client's bills say, so they must not reach anybody.
-async fn sender(env: &Env, client_id: i32) -> Result<Option<Sender>, JobError> {
+async fn sender(env: &Env, client_id: ClientId) -> Result<Option<Sender>, JobError> {
     let settings = settings::find(&env.pool, client_id).await?;
     if issue::is_sample(&settings) && env.mailer.sends() {
-        tracing::warn!(client_id, "bills are not mailed: the client has not said how it is paid (PUT /v1/settings)");
+        tracing::warn!(
+            client_id = client_id.get(),
+            "bills are not mailed: the client has not said how it is paid (PUT /v1/settings)"
+        );
         return Ok(None);
     }
     let Ok(issuer) = issue::issuer(&settings) else {
-        tracing::warn!(client_id, "bills are not mailed: how the client is paid cannot be read (PUT /v1/settings)");
+        tracing::warn!(
+            client_id = client_id.get(),
+            "bills are not mailed: how the client is paid cannot be read (PUT /v1/settings)"
+        );
         return Ok(None);
     };
     let zone = TimeZone::get(&settings.time_zone)?;

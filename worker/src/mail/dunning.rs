@@ -6,6 +6,7 @@ use gristmill_billing::{
     jobs::DunningTick,
 };
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use gristmill_mail::{Kind, jobs::SendBills};
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use jiff_sqlx::Timestamp;
@@ -38,7 +39,7 @@ pub(super) async fn tick(env: Env, context: Context, _: DunningTick) -> Result<(
 async fn of_client(
     env: &Env,
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     now: jiff::Timestamp,
 ) -> Result<Enqueued, JobError> {
     let settings = settings::find(&mut *conn, client_id).await?;
@@ -63,7 +64,7 @@ async fn of_client(
             }
         }
         if !slices.is_empty() {
-            tracing::info!(client_id, %today, slices = slices.len(), "payers are reminded");
+            tracing::info!(client_id = client_id.get(), %today, slices = slices.len(), "payers are reminded");
         }
         jobs.merge(env.queue.enqueue_all(conn, &slices, &options).await?);
         dunning::looked(conn, client_id, &settings, &days, today).await?;
@@ -71,7 +72,7 @@ async fn of_client(
 }
 
 /// A day's numbers in pieces of equal length, as many as its bills ask for: bills of one day lie scattered over them.
-fn cut(client_id: i32, day: &Day, step: Step, left: &mut i64) -> Vec<SendBills> {
+fn cut(client_id: ClientId, day: &Day, step: Step, left: &mut i64) -> Vec<SendBills> {
     let (kind, step) = match step {
         Step::Reminder(days) => (Kind::BillReminder, days),
         Step::Overdue(days) => (Kind::BillOverdue, days),

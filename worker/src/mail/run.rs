@@ -2,6 +2,7 @@
 
 use gristmill_billing::issue;
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use gristmill_mail::{Kind, jobs::SendBills};
 use gristmill_queue::{Enqueued, JobError, Options};
 use sqlx::PgConnection;
@@ -18,7 +19,7 @@ pub(super) const KEPT: i64 = 1_000;
 pub(crate) async fn of_run(
     env: &Env,
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     run_id: Uuid,
 ) -> Result<Enqueued, JobError> {
     let ranges: Vec<(i64, i64)> =

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use gristmill_core::Batcher;
+use gristmill_core::{Batcher, ClientId};
 use gristmill_normalization::{
     Answer,
     requests::{self, PendingRequest},
@@ -19,7 +19,7 @@ const BATCH: usize = 256;
 pub(super) struct AnsweredRequest {
     claim: Claim,
     request_id: Uuid,
-    client_id: i32,
+    client_id: ClientId,
     trace_parent: Option<String>,
     answer: Result<Answer, String>,
 }
@@ -91,7 +91,7 @@ async fn answer(queue: &Queue, mut found: Vec<AnsweredRequest>) -> Result<(), Qu
 }
 
 async fn tell(conn: &mut sqlx::PgConnection, queue: &Queue, found: &[AnsweredRequest]) -> Result<Enqueued, QueueError> {
-    let mut clients: BTreeMap<i32, (Vec<Event>, Vec<Option<String>>)> = BTreeMap::new();
+    let mut clients: BTreeMap<ClientId, (Vec<Event>, Vec<Option<String>>)> = BTreeMap::new();
     for one in found {
         let merchant = merchant(one.answer.clone().unwrap_or_default());
         let (events, traces) = clients.entry(one.client_id).or_default();

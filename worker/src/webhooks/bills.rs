@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gristmill_billing::bills;
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_webhooks::{Event, EventType, jobs::AnnounceBills};
 use sqlx::PgConnection;
@@ -22,7 +23,7 @@ const FULL: Duration = Duration::from_secs(1);
 pub(crate) async fn of_run(
     env: &Env,
     conn: &mut PgConnection,
-    client_id: i32,
+    client_id: ClientId,
     run_id: Uuid,
 ) -> Result<Enqueued, JobError> {
     if !gristmill_webhooks::wanted(&mut *conn, client_id, EventType::BillCreated).await? {
@@ -66,6 +67,6 @@ pub(super) async fn announce(env: Env, context: Context, job: AnnounceBills) -> 
     Ok(())
 }
 
-fn of(client_id: i32) -> Options {
+fn of(client_id: ClientId) -> Options {
     Options { client_id: Some(client_id), ..Options::default() }
 }

@@ -4,6 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, stream};
+use gristmill_core::ClientId;
 use gristmill_mail::{Mailer, Rate};
 use gristmill_normalization::Merchants;
 use gristmill_pipelines::Kind;
@@ -30,7 +31,7 @@ pub(crate) struct Harness {
     pub(crate) stack: Stack,
     pub(crate) uploads: UploadService,
     pub(crate) env: Env,
-    pub(crate) client_id: i32,
+    pub(crate) client_id: ClientId,
 }
 
 impl Harness {
@@ -183,7 +184,7 @@ pub(crate) fn outbound() -> OutboundConfig {
     }
 }
 
-pub(crate) async fn client(stack: &Stack, name: &str) -> i32 {
+pub(crate) async fn client(stack: &Stack, name: &str) -> ClientId {
     sqlx::query_scalar("insert into clients (name) values ($1) returning id")
         .bind(name)
         .fetch_one(&stack.pool)

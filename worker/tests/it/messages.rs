@@ -6,6 +6,7 @@ use std::{
 };
 
 use gristmill_clients::{Settings, settings};
+use gristmill_core::ClientId;
 use gristmill_pipelines::{Kind, generate, messages::Credits};
 use gristmill_uploads::{NewUpload, Policy, ReceiveOutcome, RemoveOutcome, State, Upload};
 use tokio::{
@@ -43,7 +44,7 @@ async fn run_file(harness: &Harness, file: &str) -> Upload {
 }
 
 /// Message, report and credits, as `/v1/usage` shows them.
-async fn usage(harness: &Harness, client_id: i32) -> Vec<(String, Option<String>, String)> {
+async fn usage(harness: &Harness, client_id: ClientId) -> Vec<(String, Option<String>, String)> {
     let rows: Vec<(String, Option<String>, i64)> = sqlx::query_as(
         "select m.id, r.name, coalesce(r.credit_cost, m.text_credits) from messages m
          left join upload_reports r on r.upload_id = m.upload_id and r.report_id = m.report_id

@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use gristmill_core::ClientId;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -60,7 +61,7 @@ struct BlockScan {
 /// Up to `limit` rows of a completed upload, and where the next page begins unless there is none.
 pub(super) async fn page(
     pool: &PgPool,
-    client_id: i32,
+    client_id: ClientId,
     upload_id: Uuid,
     after: Option<Place>,
     limit: u32,
@@ -101,7 +102,7 @@ pub(super) async fn page(
 
 /// The first block that the upload's rows may be in, how many the table has, and how many rows there are to be found;
 /// none when they do not count.
-async fn extent(pool: &PgPool, client_id: i32, upload_id: Uuid) -> sqlx::Result<Option<(u32, u32, u64)>> {
+async fn extent(pool: &PgPool, client_id: ClientId, upload_id: Uuid) -> sqlx::Result<Option<(u32, u32, u64)>> {
     let extent: Option<(i64, i64, i64)> = sqlx::query_as(
         "select u.first_block, pg_relation_size('debts') / current_setting('block_size')::bigint, p.accepted
          from uploads u join upload_progress p on p.upload_id = u.id

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use gristmill_core::ClientId;
 use gristmill_platform::keys;
 use gristmill_queue::{AttemptView, GroupView, JobCount, JobDetail, JobView};
 use serde::Serialize;
@@ -71,11 +72,14 @@ pub(crate) struct Group {
 }
 
 /// The names of clients, for what is shown.
-pub(crate) struct Names(HashMap<i32, String>);
+pub(crate) struct Names(HashMap<ClientId, String>);
 
 impl Names {
-    pub(crate) async fn of(db: impl PgExecutor<'_>, clients: impl Iterator<Item = Option<i32>>) -> sqlx::Result<Self> {
-        let mut ids: Vec<i32> = clients.flatten().collect();
+    pub(crate) async fn of(
+        db: impl PgExecutor<'_>,
+        clients: impl Iterator<Item = Option<ClientId>>,
+    ) -> sqlx::Result<Self> {
+        let mut ids: Vec<ClientId> = clients.flatten().collect();
         ids.sort_unstable();
         ids.dedup();
         if ids.is_empty() {
@@ -84,7 +88,7 @@ impl Names {
         Ok(Self(keys::client_names(db, &ids).await?.into_iter().collect()))
     }
 
-    fn name(&self, id: Option<i32>) -> Option<String> {
+    fn name(&self, id: Option<ClientId>) -> Option<String> {
         self.0.get(&id?).cloned()
     }
 

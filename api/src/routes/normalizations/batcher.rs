@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gristmill_core::Batcher;
+use gristmill_core::{Batcher, ClientId};
 use gristmill_normalization::requests::{self, New};
 use gristmill_queue::{Enqueued, Queue, QueueError, trace};
 use uuid::Uuid;
@@ -13,14 +13,14 @@ const BATCH: usize = 256;
 /// A request, whose it is, and the trace that it is part of.
 #[derive(Clone)]
 pub(crate) struct SingleRequest {
-    client_id: i32,
+    client_id: ClientId,
     trace_parent: Option<String>,
     new: New,
 }
 
 impl SingleRequest {
     /// By this client, in the trace that runs here.
-    pub(super) fn here(client_id: i32, new: New) -> Self {
+    pub(super) fn here(client_id: ClientId, new: New) -> Self {
         Self { client_id, trace_parent: trace::current(), new }
     }
 }
@@ -42,7 +42,7 @@ struct Of {
 }
 
 async fn enter(queue: &Queue, asked: Vec<SingleRequest>) -> Result<Vec<Uuid>, QueueError> {
-    let mut clients: BTreeMap<i32, Of> = BTreeMap::new();
+    let mut clients: BTreeMap<ClientId, Of> = BTreeMap::new();
     let mut ids = vec![Uuid::nil(); asked.len()];
     for (place, SingleRequest { client_id, trace_parent, new }) in asked.into_iter().enumerate() {
         let of = clients.entry(client_id).or_default();

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use futures::{Stream, stream};
+use gristmill_core::ClientId;
 use gristmill_normalization::transactions::{self, Transaction};
 use gristmill_pipelines::decimal;
 use sqlx::PgPool;
@@ -13,7 +14,7 @@ const HEADER: &str = "line,date,description,amount,currency,id,merchant,matched,
 /// All transactions of an upload as a CSV file in the order of its own, page by page as it is read.
 pub(super) fn file(
     pool: PgPool,
-    client_id: i32,
+    client_id: ClientId,
     upload_id: Uuid,
 ) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + use<> {
     stream::try_unfold((Some(0), HEADER.to_owned()), move |(after, mut text)| {

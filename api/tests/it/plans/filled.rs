@@ -1,5 +1,6 @@
 //! Two clients' rows, made by Postgres itself.
 
+use gristmill_core::ClientId;
 use uuid::Uuid;
 
 use crate::support::{Api, HEADER};
@@ -40,7 +41,7 @@ pub(super) const KNOWN: &[&str] = &["uploads", "upload_progress", "chunks", "bil
 
 /// What there is of the small client.
 pub(super) struct Filled {
-    client_id: i32,
+    client_id: ClientId,
     /// The upload that its debts and messages came with; billed.
     pub(super) upload: Uuid,
 }
@@ -67,11 +68,11 @@ pub(super) enum Kind {
 impl Filled {
     /// The `n`th of a kind, as [`MADE`] makes its id. Of some there are [`SMALL`], of others a few.
     pub(super) fn id(&self, kind: Kind, n: usize) -> Uuid {
-        let client = u128::from(self.client_id.unsigned_abs());
+        let client = u128::from(self.client_id.get().unsigned_abs());
         Uuid::from_u128((n as u128) << 64 | client << 8 | kind as u128)
     }
 
-    pub(super) fn client(&self) -> i32 {
+    pub(super) fn client(&self) -> ClientId {
         self.client_id
     }
 
@@ -91,7 +92,7 @@ pub(super) async fn fill(api: &Api, part: i64) -> Filled {
         let sql = format!("alter table {table} set (autovacuum_enabled = false)");
         sqlx::query(&sql).execute(pool).await.unwrap();
     }
-    let large: i32 =
+    let large: ClientId =
         sqlx::query_scalar("insert into clients (name) values ('large') returning id").fetch_one(pool).await.unwrap();
     let (large_upload, small_upload) = (Uuid::now_v7(), Uuid::now_v7());
     fill_one(api, large, large_upload, LARGE, part).await;
@@ -102,7 +103,7 @@ pub(super) async fn fill(api: &Api, part: i64) -> Filled {
     Filled { client_id: api.client_id, upload: small_upload }
 }
 
-async fn fill_one(api: &Api, client_id: i32, upload: Uuid, rows: i64, part: i64) {
+async fn fill_one(api: &Api, client_id: ClientId, upload: Uuid, rows: i64, part: i64) {
     let mut conn = api.stack.pool.acquire().await.unwrap();
     for statement in FILL.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
         let rows = if statement.contains("-- a part") { rows / part } else { rows };

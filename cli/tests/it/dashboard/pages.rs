@@ -1,5 +1,6 @@
 //! Every page: without a complaint, on a phone, for everybody; and a bill.
 
+use gristmill_core::ClientId;
 use serde_json::Value;
 
 use super::{
@@ -66,7 +67,7 @@ async fn every_page_fits_a_phone_and_the_login_is_in_the_middle() {
     let hook: Value = serde_json::from_slice(&hook.stdout).unwrap();
     assert!(stack.run(&["webhooks", "test", hook["id"].as_str().unwrap(), "--key", key]).status.success());
     let job = unreadable_job(&stack, "a.name.of.a.job.that.nobody.knows.any.more").await;
-    let client: i32 = sqlx::query_scalar("select id from clients where name = $1")
+    let client: ClientId = sqlx::query_scalar("select id from clients where name = $1")
         .bind(long)
         .fetch_one(&mut database(&stack).await)
         .await

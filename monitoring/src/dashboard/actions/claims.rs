@@ -1,4 +1,5 @@
 use axum::extract::State;
+use gristmill_core::ClientId;
 use uuid::Uuid;
 
 use super::{
@@ -7,7 +8,7 @@ use super::{
 };
 use crate::dashboard::app::App;
 
-pub(super) async fn void(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
+pub(super) async fn void(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
     let mut tx = app.pool.begin().await?;
     if !gristmill_claims::void::of_client(&mut tx, client, id).await? {
         return Err(NotDone::Gone);

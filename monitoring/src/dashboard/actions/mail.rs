@@ -1,4 +1,5 @@
 use axum::extract::State;
+use gristmill_core::ClientId;
 use gristmill_mail::ResendOutcome;
 use uuid::Uuid;
 
@@ -8,16 +9,16 @@ use super::{
 };
 use crate::dashboard::app::App;
 
-pub(super) async fn resend(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
+pub(super) async fn resend(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
     again(&app, client, id, false).await
 }
 
 /// Also one that the mail server has taken.
-pub(super) async fn send_twice(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
+pub(super) async fn send_twice(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
     again(&app, client, id, true).await
 }
 
-async fn again(app: &App, client: i32, id: Uuid, twice: bool) -> Answer {
+async fn again(app: &App, client: ClientId, id: Uuid, twice: bool) -> Answer {
     let mut tx = app.pool.begin().await?;
     let refused = match gristmill_mail::resend(&mut tx, &app.queue, client, id, twice).await? {
         ResendOutcome::Again(mail, jobs) => {

@@ -1,4 +1,5 @@
 use axum::extract::State;
+use gristmill_core::ClientId;
 use gristmill_uploads::{RemoveError, RemoveOutcome};
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use crate::dashboard::app::App;
 
 /// Cancels an upload, or undoes it: which of the two, its state says.
 pub(super) async fn remove(State(app): State<App>, Params(id): Params<Uuid>) -> Answer {
-    let owner: Option<i32> =
+    let owner: Option<ClientId> =
         sqlx::query_scalar("select client_id from uploads where id = $1").bind(id).fetch_optional(&app.pool).await?;
     let Some(owner) = owner else { return Err(NotDone::Gone) };
     match app.uploads.remove(owner, id).await {

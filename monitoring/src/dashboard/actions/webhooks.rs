@@ -1,4 +1,5 @@
 use axum::extract::State;
+use gristmill_core::ClientId;
 use gristmill_webhooks::{
     deliveries,
     endpoints::{self, Change},
@@ -12,22 +13,22 @@ use super::{
 };
 use crate::dashboard::app::App;
 
-pub(super) async fn enable(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
+pub(super) async fn enable(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
     set_enabled(&app, client, id, true).await?;
     done("The webhook is enabled")
 }
 
-pub(super) async fn disable(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
+pub(super) async fn disable(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
     set_enabled(&app, client, id, false).await?;
     done("The webhook is disabled")
 }
 
-async fn set_enabled(app: &App, client: i32, id: Uuid, enabled: bool) -> Result<(), NotDone> {
+async fn set_enabled(app: &App, client: ClientId, id: Uuid, enabled: bool) -> Result<(), NotDone> {
     let change = Change { enabled: Some(enabled), ..Change::default() };
     endpoints::change(&app.pool, client, id, &change).await?.map(drop).ok_or(NotDone::Gone)
 }
 
-pub(super) async fn test(State(app): State<App>, Params((client, id)): Params<(i32, Uuid)>) -> Answer {
+pub(super) async fn test(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
     let mut tx = app.pool.begin().await?;
     let Some((_, jobs)) = gristmill_webhooks::test(&mut tx, &app.queue, client, id).await? else {
         return Err(NotDone::Gone);
@@ -40,7 +41,7 @@ pub(super) async fn test(State(app): State<App>, Params((client, id)): Params<(i
 /// Every delivery of an endpoint that failed.
 pub(super) async fn replay_failed(
     State(app): State<App>,
-    Params((client_id, endpoint_id)): Params<(i32, Uuid)>,
+    Params((client_id, endpoint_id)): Params<(ClientId, Uuid)>,
 ) -> Answer {
     if endpoints::find(&app.pool, client_id, endpoint_id).await?.is_none() {
         return Err(NotDone::Gone);
@@ -63,7 +64,7 @@ pub(super) async fn replay_failed(
 /// One delivery.
 pub(super) async fn replay(
     State(app): State<App>,
-    Params((client, endpoint, id)): Params<(i32, Uuid, Uuid)>,
+    Params((client, endpoint, id)): Params<(ClientId, Uuid, Uuid)>,
 ) -> Answer {
     let mut tx = app.pool.begin().await?;
     let replayed = deliveries::replay(&mut tx, &app.queue, client, endpoint, id).await?;

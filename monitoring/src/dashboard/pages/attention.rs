@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use gristmill_core::ClientId;
 use gristmill_kinds::Owner;
 use gristmill_queue::{GroupFilter, GroupState, JobFilter, JobState, QueueView, WorkerView};
 
@@ -163,7 +164,7 @@ async fn work_in_trouble(app: &App, queues: &[QueueView]) -> Result<Vec<Attentio
 
 /// Billing runs that wait for somebody's word.
 async fn held_runs(app: &App) -> Result<Option<Attention>, DashboardError> {
-    let (n, client): (i64, Option<i32>) =
+    let (n, client): (i64, Option<ClientId>) =
         sqlx::query_as("select count(*), min(client_id) from billing_runs where state = 'held'")
             .fetch_one(&app.pool)
             .await?;

@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn what_is_looked_for_is_a_number_an_id_or_a_payer() {
         assert_eq!(of("find=1,204").number, Some(1_204));
-        let bill = BillId { client_id: 3, number: 77 };
+        let bill = BillId { client_id: 3.into(), number: 77 };
         assert_eq!(of(&format!("find={bill}")).number, Some(77));
         let debt = Uuid::now_v7();
         assert_eq!(of(&format!("find={debt}&status=paid")).debt_id, Some(debt));

@@ -6,6 +6,7 @@ use gristmill_claims::{
     jobs::ProcessPayment,
     providers::{self, Provider},
 };
+use gristmill_core::ClientId;
 use gristmill_queue::Job as _;
 use uuid::Uuid;
 
@@ -47,7 +48,7 @@ pub(super) async fn list(app: &App, asked: &PageQuery) -> Result<Option<PageBody
 #[derive(Template)]
 #[template(path = "claim.html")]
 struct One {
-    client: i32,
+    client: ClientId,
     claim: Claim,
     lines: Vec<Line>,
     stuck: Option<Stuck>,
@@ -66,7 +67,7 @@ struct Stuck {
 const LOOKED_AT: i64 = 10_000;
 
 /// What keeps a pending claim from being paid.
-async fn stuck(app: &App, client: i32, claim: &Claim) -> Result<Option<Stuck>, sqlx::Error> {
+async fn stuck(app: &App, client: ClientId, claim: &Claim) -> Result<Option<Stuck>, sqlx::Error> {
     if claim.state != State::Pending {
         return Ok(None);
     }

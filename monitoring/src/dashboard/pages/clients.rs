@@ -1,5 +1,6 @@
 //! Which client a page is about.
 
+use gristmill_core::ClientId;
 use gristmill_platform::keys;
 
 use crate::dashboard::{
@@ -10,8 +11,8 @@ use crate::dashboard::{
 /// A choice of clients: the one that was asked for, else the first one.
 #[derive(Default)]
 pub(super) struct Clients {
-    pub(super) all: Vec<(i32, String)>,
-    pub(super) chosen: Option<i32>,
+    pub(super) all: Vec<(ClientId, String)>,
+    pub(super) chosen: Option<ClientId>,
     /// All together can be chosen too.
     pub(super) or_all: bool,
 }
@@ -20,19 +21,19 @@ impl Clients {
     /// The one that was asked for, else all of them.
     pub(super) async fn one_or_all(app: &App, asked: &PageQuery) -> Result<Self, DashboardError> {
         let clients = Self::of(app, asked).await?;
-        let chosen = clients.chosen.filter(|id| asked.parse::<i32>("client") == Some(*id));
+        let chosen = clients.chosen.filter(|id| asked.parse::<ClientId>("client") == Some(*id));
         Ok(Self { chosen, or_all: true, ..clients })
     }
 
     pub(super) async fn of(app: &App, asked: &PageQuery) -> Result<Self, DashboardError> {
         let mut all = keys::clients(&app.pool).await?;
         all.sort_by_cached_key(|(id, name)| (name.to_lowercase(), *id));
-        let wanted = asked.parse::<i32>("client").filter(|id| all.iter().any(|(known, _)| known == id));
+        let wanted = asked.parse::<ClientId>("client").filter(|id| all.iter().any(|(known, _)| known == id));
         let chosen = wanted.or_else(|| all.first().map(|(id, _)| *id));
         Ok(Self { all, chosen, or_all: false })
     }
 
-    pub(super) fn is_chosen(&self, id: &i32) -> bool {
+    pub(super) fn is_chosen(&self, id: &ClientId) -> bool {
         self.chosen == Some(*id)
     }
 }

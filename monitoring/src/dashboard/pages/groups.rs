@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use askama::Template;
+use gristmill_core::ClientId;
 use gristmill_kinds::Owner;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView};
 use strum::VariantNames as _;
@@ -44,7 +45,7 @@ pub(super) async fn list(app: &App, asked: &PageQuery) -> Result<Option<PageBody
 #[derive(sqlx::FromRow)]
 struct Of {
     group_id: Uuid,
-    client_id: i32,
+    client_id: ClientId,
     client: String,
     /// Of a billing run.
     run_id: Option<Uuid>,

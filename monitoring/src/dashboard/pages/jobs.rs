@@ -3,6 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use askama::Template;
+use gristmill_core::ClientId;
 use gristmill_kinds::Owner;
 use gristmill_platform::keys;
 use gristmill_queue::{JobCount, JobDetail, JobFilter, JobState, JobView};
@@ -32,7 +33,7 @@ struct List<'a> {
     states: &'static [&'static str],
     queues: Vec<String>,
     names: Vec<String>,
-    clients: Vec<(i32, String)>,
+    clients: Vec<(ClientId, String)>,
     /// The same question, for acting on all that match.
     query: String,
     pages: Pages,

@@ -1,6 +1,7 @@
 //! Mails: what was sent, and what became of it.
 
 use askama::Template;
+use gristmill_core::ClientId;
 use gristmill_mail::{
     State,
     read::{self, Filter, Mail},
@@ -41,7 +42,7 @@ pub(super) async fn list(app: &App, asked: &PageQuery) -> Result<Option<PageBody
 #[derive(Template)]
 #[template(path = "one_mail.html")]
 struct One {
-    client: i32,
+    client: ClientId,
     mail: Mail,
     text: Option<String>,
     operator: bool,

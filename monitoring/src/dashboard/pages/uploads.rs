@@ -5,6 +5,7 @@ mod reasons;
 use std::collections::HashMap;
 
 use askama::Template;
+use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
 use gristmill_uploads::{State, Upload, read};
@@ -27,7 +28,7 @@ struct List<'a> {
     state: &'a str,
     pages: Pages,
     operator: bool,
-    clients: Vec<(i32, String)>,
+    clients: Vec<(ClientId, String)>,
     kinds: &'static [&'static str],
 }
 

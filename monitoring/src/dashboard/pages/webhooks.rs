@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use askama::Template;
+use gristmill_core::ClientId;
 use gristmill_queue::Job as _;
 use gristmill_webhooks::{
     deliveries::{self, Delivery, State},
@@ -34,7 +35,7 @@ struct List {
 
 /// An endpoint and whose it is.
 struct OwnedEndpoint {
-    client: i32,
+    client: ClientId,
     name: String,
     endpoint: Endpoint,
 }
@@ -59,7 +60,7 @@ fn fails(endpoint: &Endpoint) -> bool {
 }
 
 /// The chosen client, or all that have endpoints.
-async fn with_endpoints(app: &App, clients: &Clients, failing: bool) -> Result<Vec<(i32, String)>, sqlx::Error> {
+async fn with_endpoints(app: &App, clients: &Clients, failing: bool) -> Result<Vec<(ClientId, String)>, sqlx::Error> {
     sqlx::query_as(
         "select id, name from clients c
          where ($1::int is null or id = $1) and exists (
@@ -76,7 +77,7 @@ async fn with_endpoints(app: &App, clients: &Clients, failing: bool) -> Result<V
 #[derive(Template)]
 #[template(path = "webhook.html")]
 struct One {
-    client: i32,
+    client: ClientId,
     name: String,
     endpoint: Endpoint,
     deliveries: Vec<Delivery>,
@@ -96,7 +97,7 @@ pub(super) async fn one(
     id: &str,
 ) -> Result<Option<PageBody>, DashboardError> {
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
-    let owner: Option<(i32, String)> = sqlx::query_as(
+    let owner: Option<(ClientId, String)> = sqlx::query_as(
         "select c.id, c.name from webhook_endpoints e join clients c on c.id = e.client_id where e.id = $1",
     )
     .bind(id)

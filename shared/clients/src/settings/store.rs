@@ -1,3 +1,4 @@
+use gristmill_core::ClientId;
 use sqlx::{PgExecutor, types::Json};
 
 use super::Settings;
@@ -16,7 +17,7 @@ macro_rules! columns {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, sqlx::Error> {
+pub async fn find(on: impl PgExecutor<'_>, client_id: ClientId) -> Result<Settings, sqlx::Error> {
     let found = sqlx::query_as(concat!("select ", columns!(), " from client_settings where client_id = $1"))
         .bind(client_id)
         .fetch_optional(on)
@@ -28,7 +29,7 @@ pub async fn find(on: impl PgExecutor<'_>, client_id: i32) -> Result<Settings, s
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -> Result<(), sqlx::Error> {
+pub async fn put(on: impl PgExecutor<'_>, client_id: ClientId, settings: &Settings) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "insert into client_settings (client_id, ",
         columns!(),
@@ -52,7 +53,7 @@ pub async fn put(on: impl PgExecutor<'_>, client_id: i32, settings: &Settings) -
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn ensure(on: impl PgExecutor<'_>, client_id: i32) -> Result<(), sqlx::Error> {
+pub async fn ensure(on: impl PgExecutor<'_>, client_id: ClientId) -> Result<(), sqlx::Error> {
     sqlx::query("insert into client_settings (client_id) values ($1) on conflict do nothing")
         .bind(client_id)
         .execute(on)

@@ -8,6 +8,7 @@ use gristmill_clients::{
     Branding, ClaimGrouping, ClaimSettings, Cycle, Heuristic, Numbering, Settings,
     settings::{self, ensure, find, put},
 };
+use gristmill_core::ClientId;
 use gristmill_platform::testing::stack;
 use serde_json::json;
 use sqlx::PgPool;
@@ -40,7 +41,7 @@ fn all_set() -> Settings {
     }
 }
 
-async fn client(pool: &PgPool, name: &str) -> i32 {
+async fn client(pool: &PgPool, name: &str) -> ClientId {
     sqlx::query_scalar("insert into clients (name) values ($1) returning id").bind(name).fetch_one(pool).await.unwrap()
 }
 

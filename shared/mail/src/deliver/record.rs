@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gristmill_core::ClientId;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ const BATCH_SIZE: usize = 200;
 
 pub(super) struct Recorder {
     pub(super) pool: PgPool,
-    pub(super) client_id: i32,
+    pub(super) client_id: ClientId,
     pub(super) run: Uuid,
     pub(super) last: bool,
 }

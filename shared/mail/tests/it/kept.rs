@@ -18,5 +18,5 @@ async fn without_a_server_mails_are_kept_as_files() {
     let raw = String::from_utf8(eml(&*post.stack.store, found[0].id).await.unwrap().unwrap()).unwrap();
     assert!(raw.contains(&format!("Message-ID: {}", found[0].message_id)) && raw.contains("application/pdf"));
     assert_eq!(eml(&*post.stack.store, uuid::Uuid::now_v7()).await.unwrap(), None);
-    assert!(read::find(&post.stack.pool, post.client_id + 1, found[0].id).await.unwrap().is_none());
+    assert!(read::find(&post.stack.pool, (post.client_id.get() + 1).into(), found[0].id).await.unwrap().is_none());
 }

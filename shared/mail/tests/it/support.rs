@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use gristmill_bills::{Language, Money, rails::Payment};
+use gristmill_core::ClientId;
 use gristmill_mail::{Attachment, BillFacts, Content, Email, Mailer, Rate, Report, SendContext};
 use gristmill_platform::{
     config::MailConfig,
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// A database, a client and the settings of a test: short patience.
 pub(crate) struct Post {
     pub(crate) stack: Stack,
-    pub(crate) client_id: i32,
+    pub(crate) client_id: ClientId,
     pub(crate) config: MailConfig,
 }
 

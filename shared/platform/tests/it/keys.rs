@@ -70,6 +70,6 @@ async fn an_operators_key_says_so() {
     assert_eq!(listed, [true, false]);
     assert_eq!(keys::client_id(&pool, "acme").await.unwrap(), Some(plain.client.id));
     assert_eq!(keys::client_id(&pool, "nobody").await.unwrap(), None);
-    let names = keys::client_names(&pool, &[plain.client.id, -1]).await.unwrap();
+    let names = keys::client_names(&pool, &[plain.client.id, (-1).into()]).await.unwrap();
     assert_eq!(names, [(plain.client.id, "acme".to_owned())]);
 }

@@ -1,5 +1,6 @@
 //! Groups: jobs with one join.
 
+use gristmill_core::ClientId;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -47,7 +48,8 @@ pub struct JobSpec {
     retain_seconds: Option<i32>,
     /// On whose behalf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_id: Option<i32>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<i32>))]
+    client_id: Option<ClientId>,
     /// The W3C trace that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace_parent: Option<String>,
@@ -106,7 +108,7 @@ impl JobSpec {
 
     /// On behalf of this client.
     #[must_use]
-    pub fn client(mut self, client_id: i32) -> Self {
+    pub fn client(mut self, client_id: ClientId) -> Self {
         self.client_id = Some(client_id);
         self
     }
@@ -133,7 +135,7 @@ pub struct NewGroup {
     /// For people.
     pub name: Option<String>,
     /// On behalf of this client.
-    pub client_id: Option<i32>,
+    pub client_id: Option<ClientId>,
 }
 
 impl NewGroup {
@@ -152,7 +154,7 @@ pub struct GroupProgress {
     /// For people.
     pub name: Option<String>,
     /// On whose behalf it is.
-    pub client_id: Option<i32>,
+    pub client_id: Option<ClientId>,
     /// The group it is nested in.
     pub parent: Option<GroupId>,
     /// `continue` or `fail_fast`.

@@ -1,5 +1,6 @@
 //! A job makes room for others.
 
+use gristmill_core::ClientId;
 use sqlx::{FromRow, PgConnection};
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 #[derive(FromRow)]
 struct Inheritance {
     group_id: Option<GroupId>,
-    client_id: Option<i32>,
+    client_id: Option<ClientId>,
     fair_key: Option<String>,
     trace_parent: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use gristmill_core::ClientId;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -35,7 +36,7 @@ pub struct Options {
     /// Do nothing when a job with this key is waiting already. Of many jobs enqueued at once, one gets in.
     pub unique_key: Option<String>,
     /// On behalf of this client.
-    pub client_id: Option<i32>,
+    pub client_id: Option<ClientId>,
     /// Whose turn it takes: jobs of one queue and priority take turns by this key. The client, unless given.
     pub fair_key: Option<String>,
     /// The same, for a time or in other states. Beside a `unique_key`, both must be free.

@@ -2,6 +2,7 @@
 
 use std::{any::Any, time::Duration, time::Instant};
 
+use gristmill_core::ClientId;
 use rand::RngExt as _;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info_span, warn};
@@ -38,7 +39,7 @@ impl Runner {
         let cancel = context.cancel.clone();
         let _watched = self.watch.over(&context.claim, &cancel);
         let span = info_span!("job", job = %id, name = &*body.name, queue, attempt, delivery = context.claim.delivery,
-            client_id = context.client_id, trace_id = tracing::field::Empty);
+            client_id = context.client_id.map(ClientId::get), trace_id = tracing::field::Empty);
         let trace_parent = context.trace_parent.clone();
         let run = match (body.call)(context, envelope.payload.get(), envelope.version) {
             Ok(run) => run,

@@ -88,11 +88,12 @@ async fn every_filter_finds_its_jobs_newest_first_whatever_the_page() {
     let test = test_queue().await;
     let new = NewGroup::new(GroupPolicy::Continue);
     let group = test.queue.create_group(&mut test.pool.acquire().await.unwrap(), new).await.unwrap();
-    let dead = test.dead(&["Disk full", "no such row"], &Options { client_id: Some(7), ..Options::default() }).await;
+    let dead =
+        test.dead(&["Disk full", "no such row"], &Options { client_id: Some(7.into()), ..Options::default() }).await;
     let before = Timestamp::now();
     tokio::time::sleep(Duration::from_millis(5)).await;
     let members = test.enqueue(&Effect::many(7), &Options { group: Some(group), ..Options::default() }).await;
-    let later = Options { run_at: Some(Timestamp::now() + 1.hour()), client_id: Some(8), ..Options::default() };
+    let later = Options { run_at: Some(Timestamp::now() + 1.hour()), client_id: Some(8.into()), ..Options::default() };
     let scheduled = test.enqueue(&Effect::many(3), &later).await;
     sqlx::query("update jobs set state = 'completed', finished_at = now() where id = $1")
         .bind(members[0])
@@ -112,7 +113,7 @@ async fn every_filter_finds_its_jobs_newest_first_whatever_the_page() {
         (JobFilter { excluded_names: vec!["fails".into()], ..JobFilter::default() }, all[2..].to_vec()),
         (JobFilter { excluded_names: vec!["fails".into()], ..states(&[JobState::Dead]) }, Vec::new()),
         (JobFilter { queue: Some("other".into()), ..JobFilter::default() }, Vec::new()),
-        (JobFilter { client_id: Some(8), ..JobFilter::default() }, scheduled.clone()),
+        (JobFilter { client_id: Some(8.into()), ..JobFilter::default() }, scheduled.clone()),
         (JobFilter { group: Some(group), ..JobFilter::default() }, members.clone()),
         (JobFilter { group: Some(group), ..states(&[JobState::Available]) }, members[1..].to_vec()),
         (JobFilter { error: Some("disk FULL".into()), ..JobFilter::default() }, dead[..1].to_vec()),
@@ -156,7 +157,8 @@ async fn a_rare_job_is_found_behind_many_and_counting_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_job_tells_its_whole_story() {
     let test = test_queue().await;
-    let group = NewGroup { name: Some("import".into()), client_id: Some(7), ..NewGroup::new(GroupPolicy::Continue) };
+    let group =
+        NewGroup { name: Some("import".into()), client_id: Some(7.into()), ..NewGroup::new(GroupPolicy::Continue) };
     let group = test.queue.create_group(&mut test.pool.acquire().await.unwrap(), group).await.unwrap();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let options = Options { group: Some(group), trace_parents: vec![Some(trace.into())], ..Options::default() };
@@ -178,9 +180,9 @@ async fn one_job_tells_its_whole_story() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_is_cancelled_and_what_is_finished_stays() {
     let test = test_queue().await;
-    test.enqueue(&Effect::many(1_200), &Options { client_id: Some(7), ..Options::default() }).await;
-    let others = test.enqueue(&Effect::many(3), &Options { client_id: Some(8), ..Options::default() }).await;
-    let mine = JobFilter { client_id: Some(7), ..JobFilter::default() };
+    test.enqueue(&Effect::many(1_200), &Options { client_id: Some(7.into()), ..Options::default() }).await;
+    let others = test.enqueue(&Effect::many(3), &Options { client_id: Some(8.into()), ..Options::default() }).await;
+    let mine = JobFilter { client_id: Some(7.into()), ..JobFilter::default() };
     // In parts: each goes on where the one before has ended.
     let (mut changed, mut place, mut parts) = (0, None, 0);
     loop {
@@ -192,7 +194,10 @@ async fn a_filter_is_cancelled_and_what_is_finished_stays() {
     }
     assert!(changed == 1_200 && parts >= 3, "{changed} in {parts}");
     assert_eq!(test.counted(&states(&[JobState::Cancelled])).await, (1_200, true));
-    assert_eq!(test.counted(&JobFilter { client_id: Some(8), ..states(&[JobState::Available]) }).await, (3, true));
+    assert_eq!(
+        test.counted(&JobFilter { client_id: Some(8.into()), ..states(&[JobState::Available]) }).await,
+        (3, true)
+    );
     assert_eq!(test.queue.jobs().cancel(&mine).await.unwrap().changed, 0);
     let worker = work(&worker(&test));
     until("the others", LONG, || async { test.effects().await == (3, 3) }).await;
@@ -266,9 +271,9 @@ async fn groups_are_listed_and_looked_into() {
         async |new: NewGroup| test.queue.create_group(&mut test.pool.acquire().await.unwrap(), new).await.unwrap();
     let join = Some(JobSpec::of(&Join { failed: false }).unwrap());
     let outer =
-        create(NewGroup { on_complete: join, client_id: Some(7), ..NewGroup::new(GroupPolicy::Continue) }).await;
+        create(NewGroup { on_complete: join, client_id: Some(7.into()), ..NewGroup::new(GroupPolicy::Continue) }).await;
     let inner = create(NewGroup { parent: Some(outer), ..NewGroup::new(GroupPolicy::FailFast) }).await;
-    let other = create(NewGroup { client_id: Some(8), ..NewGroup::new(GroupPolicy::Continue) }).await;
+    let other = create(NewGroup { client_id: Some(8.into()), ..NewGroup::new(GroupPolicy::Continue) }).await;
     let dead = test.dead(&["Disk full"], &Options { group: Some(outer), ..Options::default() }).await;
     let mut tx = test.pool.begin().await.unwrap();
     test.queue.cancel_group(&mut tx, other).await.unwrap();
@@ -291,7 +296,7 @@ async fn groups_are_listed_and_looked_into() {
     assert_eq!(found(GroupFilter { states: open, ..GroupFilter::default() }).await, [inner, outer]);
     let cancelled = vec![GroupState::Cancelled];
     assert_eq!(found(GroupFilter { states: cancelled, ..GroupFilter::default() }).await, [other]);
-    assert_eq!(found(GroupFilter { client_id: Some(7), ..GroupFilter::default() }).await, [outer]);
+    assert_eq!(found(GroupFilter { client_id: Some(7.into()), ..GroupFilter::default() }).await, [outer]);
     assert_eq!(found(GroupFilter { parent: Some(outer), ..GroupFilter::default() }).await, [inner]);
 
     let detail = groups.get(outer).await.unwrap().unwrap();

@@ -47,11 +47,11 @@ fn worker(test: &TestQueue, concurrency: usize, starts: &Starts) -> Worker {
 async fn a_backlog_of_one_client_does_not_delay_another() {
     let (test, starts) = (test_queue().await, Starts::default());
     for _ in 0..10 {
-        test.enqueue(&turns("a", 2_000, 5), &Options { client_id: Some(1), ..Options::default() }).await;
+        test.enqueue(&turns("a", 2_000, 5), &Options { client_id: Some(1.into()), ..Options::default() }).await;
     }
     let workers = [work(&worker(&test, 8, &starts)), work(&worker(&test, 8, &starts))];
     until("the first jobs of a", LONG, || async { starts.lock().unwrap().len() > 200 }).await;
-    test.enqueue(&turns("b", 1, 5), &Options { client_id: Some(2), ..Options::default() }).await;
+    test.enqueue(&turns("b", 1, 5), &Options { client_id: Some(2.into()), ..Options::default() }).await;
     let enqueued = starts.lock().unwrap().len();
     let b = || starts.lock().unwrap().iter().position(|of| of == "b");
     until("the start of b", LONG, || async { b().is_some() }).await;
@@ -92,7 +92,7 @@ async fn keys_take_turns_and_leave_nothing_behind() {
 async fn the_least_urgent_job_does_not_starve() {
     let (test, starts) = (test_queue().await, Starts::default());
     for client in 0..10 {
-        let urgent = Options { priority: Some(0), client_id: Some(client), ..Options::default() };
+        let urgent = Options { priority: Some(0), client_id: Some(client.into()), ..Options::default() };
         test.enqueue(&turns("urgent", 500, 1), &urgent).await;
     }
     test.enqueue(&turns("idle", 1, 1), &Options { priority: Some(9), ..key("idle") }).await;

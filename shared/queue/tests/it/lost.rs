@@ -24,7 +24,7 @@ async fn deadly(test: &TestQueue) -> Uuid {
     };
     let mut conn = test.pool.acquire().await.unwrap();
     let group = test.queue.create_group(&mut conn, new).await.unwrap();
-    let options = Options { group: Some(group), client_id: Some(7), ..Options::default() };
+    let options = Options { group: Some(group), client_id: Some(7.into()), ..Options::default() };
     let id = test.enqueue(&[Stuck], &options).await[0];
     assert!(test.queue.seal_group(&mut conn, group).await.unwrap().is_empty());
     id

@@ -26,7 +26,7 @@ impl Job for Whim {
 async fn whim(ctx: Context, job: Whim) -> Result<(), JobError> {
     match &*job.what {
         "well" => {
-            assert_eq!((ctx.attempt, ctx.client_id), (1, Some(7)));
+            assert_eq!((ctx.attempt, ctx.client_id), (1, Some(7.into())));
             let mut tx = ctx.queue.pool().begin().await?;
             let next = ctx.queue.enqueue(&mut tx, &Effect::new(1), &Options::default()).await;
             tx.commit().await?;
@@ -60,7 +60,7 @@ async fn one_job_runs_here_and_now_and_the_ledger_says_how_it_ended() {
         ("oh no", "scheduled", Some("panicked: oh no")),
     ];
     for (what, state, error) in ends {
-        let options = Options { client_id: Some(7), delay: Some(Duration::from_secs(60)), ..Options::default() };
+        let options = Options { client_id: Some(7.into()), delay: Some(Duration::from_secs(60)), ..Options::default() };
         let ran = run_inline(&worker, &Whim { what: what.into() }, &options).await.unwrap();
         assert_eq!((&*ran.state, ran.error.as_deref()), (state, error), "{what}");
     }
@@ -73,7 +73,7 @@ async fn what_is_enqueued_can_be_asked_for() {
     let trace_parent = trace::begin(&tracing::Span::none());
     let options = Options {
         priority: Some(1),
-        client_id: Some(7),
+        client_id: Some(7.into()),
         trace_parents: vec![None, None, trace_parent.clone()],
         ..Options::default()
     };
@@ -82,7 +82,7 @@ async fn what_is_enqueued_can_be_asked_for() {
     let id = test.enqueue(&[Whim { what: "later".into() }], &later).await[0];
 
     let one = assert_enqueued::<Effect>(&test.queue, |waiting| waiting.job.n == 2).await;
-    assert_eq!((&*one.queue, one.priority, one.client_id, one.scheduled), ("default", 1, Some(7), false));
+    assert_eq!((&*one.queue, one.priority, one.client_id, one.scheduled), ("default", 1, Some(7.into()), false));
     assert_eq!(one.trace_parent, trace_parent);
     assert_enqueued::<Effect>(&test.queue, |waiting| waiting.job.n == 1 && waiting.trace_parent.is_none()).await;
     let whim = assert_enqueued::<Whim>(&test.queue, |waiting| waiting.scheduled && waiting.queue == "whims").await;
@@ -101,7 +101,7 @@ async fn what_is_enqueued_can_be_asked_for() {
 async fn jobs_follow_what_enqueues_them() {
     let test = test_queue().await;
     let parent = trace::begin(&tracing::Span::none());
-    let options = Options { client_id: Some(7), ..Options::default() };
+    let options = Options { client_id: Some(7.into()), ..Options::default() };
     let ran = trace::follow(parent.clone(), tracing::Span::none(), async {
         run_inline(&worker(&test), &Whim { what: "well".into() }, &options).await.unwrap()
     });

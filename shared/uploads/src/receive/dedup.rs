@@ -3,6 +3,7 @@
 //! That a file is the same as one before is certain only at its last byte, but its first chunk tells whether it may
 //! be: then its chunks are stored and held back from the queue until one differs, or the file ends and does not.
 
+use gristmill_core::ClientId;
 use gristmill_queue::GroupId;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ const STANDS: &str = "u.state = 'completed' and not exists (
 
 /// The file that this one may be a copy of, and the chunks held back meanwhile.
 pub(super) struct PossibleCopy {
-    client_id: i32,
+    client_id: ClientId,
     kind: String,
     header: Vec<u8>,
     group: GroupId,

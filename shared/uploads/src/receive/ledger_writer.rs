@@ -2,6 +2,7 @@
 //! ledger's round trips hold up the body.
 
 use futures::{StreamExt, stream};
+use gristmill_core::ClientId;
 use gristmill_pipelines::{Chunk, Oversize};
 use gristmill_queue::{Enqueued, GroupId, Options, QueueError};
 use object_store::ObjectStoreExt;
@@ -37,7 +38,7 @@ pub struct OversizeNote {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Members {
     pub(super) upload_id: Uuid,
-    pub(super) client_id: i32,
+    pub(super) client_id: ClientId,
     pub(super) group: GroupId,
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use gristmill_core::ClientId;
 use gristmill_mail::{Kind, operator};
 use gristmill_queue::{Enqueued, Queue, QueueError};
 use jiff::Timestamp;
@@ -208,8 +209,12 @@ async fn enter(conn: &mut PgConnection, attempts: &[Attempt]) -> Result<(), sqlx
 }
 
 /// Disables endpoints that are gone, or have failed for five days; returns which, and whose they are.
-async fn disable(conn: &mut PgConnection, endpoints: &[Uuid], reason: &str) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
-    let disabled: Vec<(Uuid, i32)> = sqlx::query_as(
+async fn disable(
+    conn: &mut PgConnection,
+    endpoints: &[Uuid],
+    reason: &str,
+) -> Result<Vec<(Uuid, ClientId)>, sqlx::Error> {
+    let disabled: Vec<(Uuid, ClientId)> = sqlx::query_as(
         "update webhook_endpoints set disabled_at = now(), disabled_reason = $2, updated_at = now()
          where id = any($1) and disabled_at is null and ($2 = 'gone' or failing_since < now() - interval '5 days')
          returning id, client_id",
@@ -219,7 +224,7 @@ async fn disable(conn: &mut PgConnection, endpoints: &[Uuid], reason: &str) -> R
     .fetch_all(conn)
     .await?;
     for (endpoint_id, client_id) in &disabled {
-        tracing::warn!(%endpoint_id, client_id, reason, "a webhook's endpoint is disabled");
+        tracing::warn!(%endpoint_id, client_id = client_id.get(), reason, "a webhook's endpoint is disabled");
         metrics::counter!("gristmill_webhook_endpoints_disabled_total", "reason" => reason.to_owned()).increment(1);
     }
     Ok(disabled)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use gristmill_core::ClientId;
 use gristmill_pipelines::messages::Credits;
 use gristmill_queue::JobError;
 use gristmill_webhooks::outbound::{Limits, Outbound};
@@ -34,7 +35,7 @@ struct Answer {
 /// neither `200` nor `404` is an error: what a message costs is never guessed.
 pub(super) async fn refresh(
     env: &Env,
-    client_id: i32,
+    client_id: ClientId,
     address: &str,
     max_age: i32,
     ids: &[String],
@@ -100,7 +101,7 @@ fn segment(id: &str) -> String {
 }
 
 /// What a client has put here meanwhile stays.
-async fn keep(env: &Env, client_id: i32, mut answers: Vec<Answer>) -> Result<(), sqlx::Error> {
+async fn keep(env: &Env, client_id: ClientId, mut answers: Vec<Answer>) -> Result<(), sqlx::Error> {
     // in one order, so that chunks that keep the same ones never wait for each other in a circle
     answers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let (mut ids, mut names, mut costs) = (Vec::new(), Vec::new(), Vec::new());

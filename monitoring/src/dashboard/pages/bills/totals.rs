@@ -11,6 +11,7 @@ use gristmill_billing::{
     bills::Filter,
     totals::{self, Total},
 };
+use gristmill_core::ClientId;
 use jiff::civil::Date;
 
 use super::in_time;
@@ -37,7 +38,7 @@ impl Totals {
     pub(super) async fn of(
         &self,
         app: &App,
-        client: i32,
+        client: ClientId,
         filter: &Filter,
         today: Date,
     ) -> Result<Option<Vec<Total>>, sqlx::Error> {

@@ -1,6 +1,6 @@
 //! What is shown of groups.
 
-use gristmill_core::string_enum;
+use gristmill_core::{ClientId, string_enum};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -32,7 +32,7 @@ pub struct GroupFilter {
     /// In one of these states; none given: in any.
     pub states: Vec<GroupState>,
     /// On behalf of this client.
-    pub client_id: Option<i32>,
+    pub client_id: Option<ClientId>,
     /// Directly inside this group.
     pub parent: Option<GroupId>,
 }
@@ -54,7 +54,8 @@ pub struct GroupView {
     pub policy: String,
     /// On whose behalf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<i32>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<i32>))]
+    pub client_id: Option<ClientId>,
     /// The group that it is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<uuid::Uuid>))]
@@ -115,7 +116,7 @@ pub(super) struct GroupRow {
     name: Option<String>,
     state: GroupState,
     policy: String,
-    client_id: Option<i32>,
+    client_id: Option<ClientId>,
     parent_id: Option<GroupId>,
     total: i64,
     completed: i64,

@@ -1,5 +1,6 @@
 //! Which jobs.
 
+use gristmill_core::ClientId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -25,7 +26,8 @@ pub struct JobFilter {
     pub excluded_names: Vec<String>,
     /// On behalf of this client.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<i32>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<i32>))]
+    pub client_id: Option<ClientId>,
     /// Members of this group.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Uuid>))]

@@ -1,5 +1,6 @@
 //! What is shown of jobs.
 
+use gristmill_core::ClientId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,7 +36,8 @@ pub struct JobView {
     pub group_id: Option<GroupId>,
     /// On whose behalf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<i32>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<i32>))]
+    pub client_id: Option<ClientId>,
     /// How its last failed attempt ended; the first 500 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -147,7 +149,7 @@ pub(crate) struct JobRow {
     max_attempts: i32,
     run_at: jiff_sqlx::Timestamp,
     group_id: Option<GroupId>,
-    client_id: Option<i32>,
+    client_id: Option<ClientId>,
     error: Option<String>,
     redriven: i32,
     cancel_requested_at: Option<jiff_sqlx::Timestamp>,
