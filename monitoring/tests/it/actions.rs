@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use crate::dashboard::{Served, Session, serve};
 
 /// Each action, done to what is not there: its address, and how the audit log names it.
-const ACTIONS: [(&str, &str, &str); 25] = [
+const ACTIONS: [(&str, &str, &str); 26] = [
     ("jobs/ID/cancel", "jobs.cancel", "ID"),
     ("jobs/ID/redrive", "jobs.redrive", "ID"),
     ("jobs/ID/discard", "jobs.discard", "ID"),
@@ -19,6 +19,7 @@ const ACTIONS: [(&str, &str, &str); 25] = [
     ("schedules/none/resume", "schedules.resume", "none"),
     ("schedules/none/run", "schedules.run", "none"),
     ("groups/none/cancel", "groups.cancel", "none"),
+    ("groups/ID/cancel", "groups.cancel", "ID"),
     ("groups/ID/retry", "groups.retry", "ID"),
     ("uploads/ID/cancel", "uploads.cancel", "ID"),
     ("uploads/ID/undo", "uploads.undo", "ID"),

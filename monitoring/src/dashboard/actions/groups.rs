@@ -16,6 +16,9 @@ pub(super) async fn cancel(State(app): State<App>, Params(id): Params<Uuid>) -> 
         return Err(NotDone::needed("group", owner));
     }
     let mut tx = app.pool.begin().await?;
+    if app.queue.groups().get_in(&mut tx, id).await?.is_none() {
+        return Err(NotDone::Gone);
+    }
     let jobs = app.queue.cancel_group(&mut tx, id).await?;
     tx.commit().await?;
     done(format!("The group is cancelled, with {} jobs", format::count(jobs)))
