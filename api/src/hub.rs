@@ -10,10 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gristmill_uploads::{Upload, events::Events, read};
+use gristmill_uploads::{Upload, UploadId, events::Events, read};
 use sqlx::PgPool;
 use tokio::sync::broadcast::{self, Receiver, Sender};
-use uuid::Uuid;
 
 pub(crate) use frame::{END, Frame};
 pub(crate) use watch::{Start, seen_the_end, watch};
@@ -30,7 +29,7 @@ pub(crate) struct Hub(Arc<Inner>);
 
 struct Inner {
     events: Events,
-    topics: Mutex<HashMap<Uuid, Topic>>,
+    topics: Mutex<HashMap<UploadId, Topic>>,
 }
 
 /// What watchers are told.
@@ -63,7 +62,7 @@ struct Topic {
 /// One watcher's place. Dropping it forgets the topic when it was the last.
 struct Watcher {
     hub: Hub,
-    upload_id: Uuid,
+    upload_id: UploadId,
     news: Option<Receiver<News>>,
     state: Arc<tokio::sync::Mutex<SingleRequest>>,
 }
@@ -73,7 +72,7 @@ impl Hub {
         Self(Arc::new(Inner { events, topics: Mutex::default() }))
     }
 
-    fn subscribe(&self, upload_id: Uuid) -> Watcher {
+    fn subscribe(&self, upload_id: UploadId) -> Watcher {
         let mut topics = self.0.topics.lock().unwrap_or_else(PoisonError::into_inner);
         let topic = topics.entry(upload_id).or_insert_with(|| {
             metrics::gauge!("gristmill_watched_uploads").increment(1);
@@ -84,7 +83,7 @@ impl Hub {
     }
 
     /// Tells those who watch an upload; the frame is written once for all of them, and not at all for none.
-    fn tell(&self, upload_id: Uuid, frame: impl FnOnce() -> Frame) {
+    fn tell(&self, upload_id: UploadId, frame: impl FnOnce() -> Frame) {
         let topics = self.0.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(topic) = topics.get(&upload_id) {
             // An error only says that nobody is there.

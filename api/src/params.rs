@@ -6,6 +6,7 @@ use axum::{
     RequestPartsExt,
     extract::{FromRequestParts, Path},
 };
+use gristmill_uploads::UploadId;
 use http::{HeaderName, Uri, request::Parts};
 use jiff::civil::Date;
 use uuid::Uuid;
@@ -83,7 +84,7 @@ impl Params {
         self.take_by("limit", limit).unwrap_or(50)
     }
 
-    pub(crate) fn id(&mut self, name: &'static str) -> Option<Uuid> {
+    pub(crate) fn id<Id: FromStr>(&mut self, name: &'static str) -> Option<Id> {
         self.take_by(name, |value| value.parse().map_err(|_| format!("'{value}' is not a UUID")))
     }
 
@@ -174,9 +175,9 @@ impl Named {
 
 /// The upload's id in the path.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct UploadId(pub(crate) Uuid);
+pub(crate) struct UploadPath(pub(crate) UploadId);
 
-impl<S: Send + Sync> FromRequestParts<S> for UploadId {
+impl<S: Send + Sync> FromRequestParts<S> for UploadPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
@@ -203,7 +204,7 @@ mod tests {
         let mut given = params("limit=0&force=maybe&polcy=atomic&id=1");
         assert_eq!(given.limit(), 50);
         assert!(!given.flag("force"));
-        assert_eq!(given.id("id"), None);
+        assert_eq!(given.id::<Uuid>("id"), None);
         let problem = given.finish().unwrap_err();
         insta::assert_debug_snapshot!(problem);
     }

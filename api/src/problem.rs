@@ -8,10 +8,10 @@ use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 use axum::response::{IntoResponse, Response};
 use gristmill_platform::database;
 use gristmill_queue::QueueError;
+use gristmill_uploads::UploadId;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 pub(crate) use code::Code;
 pub(crate) use render::{internal, render};
@@ -28,7 +28,7 @@ struct Inner {
     code: Code,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
-    upload_id: Option<Uuid>,
+    upload_id: Option<UploadId>,
     headers: HeaderMap,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -57,7 +57,8 @@ pub struct ProblemBody {
     pub errors: Vec<FieldError>,
     /// The upload that it is about, where one had begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upload_id: Option<Uuid>,
+    #[schema(value_type = Option<Uuid>)]
+    pub upload_id: Option<UploadId>,
 }
 
 /// One field at fault.
@@ -151,7 +152,7 @@ impl Problem {
         self
     }
 
-    pub(crate) fn about(mut self, upload_id: Uuid) -> Self {
+    pub(crate) fn about(mut self, upload_id: UploadId) -> Self {
         self.0.upload_id = Some(upload_id);
         self
     }

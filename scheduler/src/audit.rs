@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gristmill_kinds::Owner;
 use gristmill_platform::config::SchedulerConfig;
+use gristmill_uploads::UploadId;
 use sqlx::FromRow;
-use uuid::Uuid;
 
 use crate::Env;
 
@@ -72,7 +72,7 @@ async fn unsealed(env: &Env, patience: Duration) -> anyhow::Result<()> {
 
 #[derive(FromRow)]
 struct Progress {
-    upload_id: Uuid,
+    upload_id: UploadId,
     counted: i64,
     there: i64,
 }
@@ -112,7 +112,7 @@ async fn progress(env: &Env) -> anyhow::Result<()> {
 /// has got as far as `loaded_at` may be waiting for another upload to end; when that takes more than an hour, somebody
 /// should look why.
 async fn unclosed(env: &Env) -> anyhow::Result<()> {
-    let stuck: Vec<(Uuid, Option<String>)> = sqlx::query_as(
+    let stuck: Vec<(UploadId, Option<String>)> = sqlx::query_as(
         "select u.id, u.detail from uploads u join upload_progress p on p.upload_id = u.id
          where u.state = 'processing' and u.received_at < now() - interval '5 minutes'
            and (u.loaded_at is null or u.loaded_at < now() - interval '1 hour')

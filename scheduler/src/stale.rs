@@ -2,10 +2,9 @@
 
 use gristmill_kinds::HOOKS;
 use gristmill_uploads::{
-    State, read,
+    State, UploadId, read,
     state::{self, End},
 };
-use uuid::Uuid;
 
 use crate::Env;
 
@@ -15,7 +14,7 @@ const SILENT: &str = "15 seconds";
 
 /// Fails them as `incomplete`; nothing of them stays.
 pub(crate) async fn fail_stale(env: &Env) -> anyhow::Result<()> {
-    let silent: Vec<Uuid> = sqlx::query_scalar(
+    let silent: Vec<UploadId> = sqlx::query_scalar(
         "select id from uploads
          where state = 'receiving' and alive_at < now() - $1::interval and pg_postmaster_start_time() < now() - $1::interval
          order by alive_at limit 100",
@@ -26,7 +25,7 @@ pub(crate) async fn fail_stale(env: &Env) -> anyhow::Result<()> {
     for id in silent {
         let mut tx = env.pool.begin().await?;
         // Looked at again under the row's lock: the receiver may have come back meanwhile.
-        let still: Option<Uuid> = sqlx::query_scalar(
+        let still: Option<UploadId> = sqlx::query_scalar(
             "select id from uploads where id = $1 and state = 'receiving' and alive_at < now() - $2::interval for update",
         )
         .bind(id)

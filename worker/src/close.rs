@@ -15,13 +15,12 @@ use gristmill_pipelines::Kind;
 use gristmill_platform::human;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_uploads::{
-    Policy, State, Upload, UploadRef,
+    Policy, State, Upload, UploadId, UploadRef,
     jobs::{CloseUpload, DropObjects, FailUpload},
     read,
     state::{self, End},
 };
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::{Env, kinds, load};
 
@@ -44,7 +43,7 @@ pub(crate) async fn close_upload(env: Env, context: Context, job: CloseUpload) -
 }
 
 /// Ends an atomic file with a bad row. `None`: there is nothing left to close; else what kind of file is.
-async fn verdict(env: &Env, context: &Context, upload_id: Uuid) -> Result<Option<Kind>, JobError> {
+async fn verdict(env: &Env, context: &Context, upload_id: UploadId) -> Result<Option<Kind>, JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(None);
@@ -65,7 +64,7 @@ async fn verdict(env: &Env, context: &Context, upload_id: Uuid) -> Result<Option
     Ok(Some(upload.kind))
 }
 
-async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobError> {
+async fn close(env: &Env, context: &Context, upload_id: UploadId) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
@@ -106,7 +105,7 @@ async fn close(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobE
 async fn refuse(
     env: &Env,
     tx: sqlx::Transaction<'static, sqlx::Postgres>,
-    upload_id: Uuid,
+    upload_id: UploadId,
     violations: &[String],
 ) -> JobError {
     let detail = format!("it does not add up, so it is not closed: {}", violations.join("; "));
@@ -139,7 +138,7 @@ async fn fail(
     env: &Env,
     context: &Context,
     mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
-    upload_id: Uuid,
+    upload_id: UploadId,
     reason: &str,
     detail: &str,
 ) -> Result<(), JobError> {
@@ -159,7 +158,7 @@ async fn finish(
     env: &Env,
     context: &Context,
     conn: &mut PgConnection,
-    upload_id: Uuid,
+    upload_id: UploadId,
     jobs: &mut Enqueued,
 ) -> Result<Upload, JobError> {
     let upload = read::by_id(&mut *conn, upload_id).await?.ok_or(JobError::Cancelled)?;

@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use gristmill_clients::settings;
 use gristmill_pipelines::{Kind, Owner, Rules};
 use gristmill_queue::{Context, JobError};
+use gristmill_uploads::UploadId;
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::{
     Env,
@@ -20,7 +20,8 @@ pub(crate) async fn rules(env: &Env, kind: Kind, rules: Arc<Rules>, of: Owner) -
     match kind {
         Kind::Debts | Kind::Messages => Ok(rules),
         Kind::Claims => {
-            let claims = settings::find(&env.pool, of.client_id.into()).await?.claims_of(moment_of(of.upload_id)?)?;
+            let claims =
+                settings::find(&env.pool, of.client_id.into()).await?.claims_of(moment_of(of.upload_id.into())?)?;
             Ok(Arc::new(Rules { claims, ..(*rules).clone() }))
         }
         Kind::Transactions => {
@@ -39,7 +40,12 @@ pub(crate) async fn look_up(env: &Env, chunk: &Chunk, mentions: &BTreeSet<String
 }
 
 /// Rejects what only the join can see, when every chunk is loaded. `true`: there are new rejects.
-pub(crate) async fn before_close(env: &Env, context: &Context, kind: Kind, upload_id: Uuid) -> Result<bool, JobError> {
+pub(crate) async fn before_close(
+    env: &Env,
+    context: &Context,
+    kind: Kind,
+    upload_id: UploadId,
+) -> Result<bool, JobError> {
     match kind {
         Kind::Debts | Kind::Transactions | Kind::Messages => Ok(false),
         Kind::Claims => too_large::reject(env, context, upload_id).await,
@@ -47,8 +53,8 @@ pub(crate) async fn before_close(env: &Env, context: &Context, kind: Kind, uploa
 }
 
 /// When the upload was made, which its id says: every attempt at a chunk, on whatever day, reads it alike.
-fn moment_of(upload_id: Uuid) -> Result<Timestamp, JobError> {
-    let Some(time) = upload_id.get_timestamp() else {
+fn moment_of(upload_id: UploadId) -> Result<Timestamp, JobError> {
+    let Some(time) = upload_id.get().get_timestamp() else {
         return Err(JobError::discard(format!("upload {upload_id} has an id without a time")));
     };
     let (seconds, nanos) = time.to_unix();

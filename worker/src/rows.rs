@@ -5,14 +5,14 @@
 //! missing, and then the whole table is looked at.
 
 use gristmill_pipelines::Table;
+use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 /// How many rows of the upload there are. `expected` only saves time: the answer is counted.
 pub(crate) async fn count(
     conn: &mut PgConnection,
     table: &Table,
-    upload_id: Uuid,
+    upload_id: UploadId,
     first_block: i64,
     expected: i64,
 ) -> Result<i64, sqlx::Error> {
@@ -32,7 +32,7 @@ pub(crate) async fn count(
 pub(crate) async fn delete(
     conn: &mut PgConnection,
     table: &Table,
-    upload_id: Uuid,
+    upload_id: UploadId,
     first_block: i64,
     expected: i64,
 ) -> Result<u64, sqlx::Error> {

@@ -1,11 +1,11 @@
-use uuid::Uuid;
+use gristmill_uploads::UploadId;
 
 use super::BodyError;
 use crate::problem::{Code, Problem};
 
 impl BodyError {
     /// What the client is told.
-    pub(crate) fn problem(&self, upload_id: Option<Uuid>) -> Problem {
+    pub(crate) fn problem(&self, upload_id: Option<UploadId>) -> Problem {
         let after = match upload_id {
             Some(_) => "The upload has failed and nothing of it stays: send the file again.",
             None => "Nothing was taken: send the file again.",

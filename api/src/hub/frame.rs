@@ -1,9 +1,8 @@
 use bytes::Bytes;
 use gristmill_uploads::{
-    Upload,
+    Upload, UploadId,
     events::{Name, StoredEvent, order},
 };
-use uuid::Uuid;
 
 /// The id of an end that was told from the database, because the event itself is gone: after it comes nothing.
 pub(crate) const END: &str = "end";
@@ -30,7 +29,7 @@ impl Frame {
     }
 
     /// `<upload id> <event id> <name> <json>`, as the channel has it.
-    pub(super) fn heard(message: &str) -> Option<(Uuid, impl FnOnce() -> Self)> {
+    pub(super) fn heard(message: &str) -> Option<(UploadId, impl FnOnce() -> Self)> {
         let mut words = message.splitn(4, ' ');
         let upload_id = words.next()?.parse().ok()?;
         let (id, name, data) = (words.next()?, words.next()?, words.next()?);

@@ -3,7 +3,7 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use futures::Stream;
 use gristmill_uploads::{
-    Upload,
+    Upload, UploadId,
     events::{Events, order},
 };
 use redis::RedisError;
@@ -13,7 +13,6 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     Hub, News, UploadStatus, Watcher,
@@ -25,7 +24,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// What a watcher asks for, and what it needs.
 pub(crate) struct Start {
-    pub(crate) upload_id: Uuid,
+    pub(crate) upload_id: UploadId,
     /// The event it has seen last; (0, 0): none.
     pub(crate) after: (u64, u64),
     pub(crate) pool: PgPool,
@@ -212,7 +211,7 @@ impl Watch {
 }
 
 /// Whether the last event of an upload is this one or before it. That an undone upload was completed is not its last one.
-pub(crate) async fn seen_the_end(events: &Events, upload_id: Uuid, after: (u64, u64)) -> Result<bool, RedisError> {
+pub(crate) async fn seen_the_end(events: &Events, upload_id: UploadId, after: (u64, u64)) -> Result<bool, RedisError> {
     let end = events.newest_end(upload_id).await?;
     Ok(end.is_some_and(|end| order(&end) <= after))
 }

@@ -10,6 +10,7 @@ use gristmill_claims::{
     enter,
 };
 use gristmill_clients::settings;
+use gristmill_uploads::UploadId;
 use http::{HeaderValue, StatusCode, Uri, header};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
@@ -44,7 +45,8 @@ pub(crate) struct ClaimList {
 pub(crate) struct Claim {
     id: Uuid,
     /// The upload it came with; null when it came by itself.
-    upload_id: Option<Uuid>,
+    #[schema(value_type = Option<Uuid>)]
+    upload_id: Option<UploadId>,
     #[schema(example = "3730189502")]
     subscriber: String,
     #[schema(example = "1497775530")]

@@ -5,6 +5,7 @@ mod by_upload;
 use axum::{Json, extract::State};
 use gristmill_clients::settings;
 use gristmill_core::ClientId;
+use gristmill_uploads::UploadId;
 use http::Uri;
 use serde::Serialize;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
@@ -27,7 +28,8 @@ pub(crate) struct DebtList {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Debt {
     id: Uuid,
-    upload_id: Uuid,
+    #[schema(value_type = Uuid)]
+    upload_id: UploadId,
     /// Line in the upload's file.
     line: i64,
     name: String,
@@ -43,7 +45,7 @@ pub(crate) struct Debt {
 #[derive(FromRow)]
 struct Row {
     debt_id: Uuid,
-    upload_id: Uuid,
+    upload_id: UploadId,
     line: i64,
     name: String,
     government_id: String,
@@ -115,7 +117,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
 async fn by_id(
     pool: &PgPool,
     client_id: ClientId,
-    upload_id: Option<Uuid>,
+    upload_id: Option<UploadId>,
     debt_id: Option<Uuid>,
     after: Option<Uuid>,
     limit: i64,

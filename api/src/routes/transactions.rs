@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use gristmill_normalization::transactions;
+use gristmill_uploads::UploadId;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -122,7 +123,7 @@ pub(crate) async fn list(
     let mut query = Params::of(&uri);
     let limit = query.limit();
     let after = query.take::<cursor::Transactions>("cursor").map_or(0, cursor::Transactions::line);
-    let upload_id = query.id("upload_id");
+    let upload_id = query.id::<UploadId>("upload_id");
     let upload_id = query.finish_with("upload_id", upload_id, || "missing: name the upload".to_owned())?;
     let pool = &app.pool;
     let completed: Option<bool> = sqlx::query_scalar(
@@ -148,7 +149,7 @@ pub(crate) async fn list(
             .into_response());
     }
     let found = match completed {
-        true => transactions::page(pool, caller.id(), upload_id, after, limit as usize + 1).await?,
+        true => transactions::page(pool, caller.id(), upload_id.get(), after, limit as usize + 1).await?,
         false => Vec::new(),
     };
     let (rows, next_cursor) =

@@ -10,18 +10,17 @@ use axum::{
 };
 use gristmill_platform::keys;
 use gristmill_queue::trace;
-use gristmill_uploads::{FileKind, RemoveError, RemoveOutcome, State as UploadState, Upload, read};
+use gristmill_uploads::{FileKind, RemoveError, RemoveOutcome, State as UploadState, Upload, UploadId, read};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use crate::{
     app::AppState,
     auth::{Caller, forbidden},
     cursor,
     openapi::{Absent, NoReceipt, NotOperator, Over},
-    params::{Params, UploadId},
+    params::{Params, UploadPath},
     problem::{Code, Problem, Result},
 };
 
@@ -83,7 +82,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
         state: query.take("state"),
         kind: query.take("kind"),
         idempotency_key: query.take("idempotency_key"),
-        before: query.take::<cursor::Uploads>("cursor").map(cursor::Uploads::id),
+        before: query.take::<cursor::Uploads>("cursor").map(|cursor| cursor.id().into()),
         limit: limit + 1,
     };
     let client = query.take::<String>("client");
@@ -107,7 +106,8 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
             found.into_iter().map(|upload| named(None, upload)).collect()
         }
     };
-    let (items, next_cursor) = cursor::Uploads::page(found, limit, |last| cursor::Uploads::after_id(last.upload.id));
+    let (items, next_cursor) =
+        cursor::Uploads::page(found, limit, |last| cursor::Uploads::after_id(last.upload.id.get()));
     Ok(Json(UploadList { items, next_cursor }))
 }
 
@@ -158,7 +158,7 @@ pub(crate) async fn remove(about: About) -> Result<(StatusCode, HeaderMap, Json<
 pub(crate) struct About {
     app: AppState,
     caller: Caller,
-    id: Uuid,
+    id: UploadId,
 }
 
 impl About {
@@ -172,18 +172,18 @@ impl FromRequestParts<AppState> for About {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        let UploadId(id) = UploadId::from_request_parts(parts, app).await?;
+        let UploadPath(id) = UploadPath::from_request_parts(parts, app).await?;
         Params::of(&parts.uri).finish()?;
         Ok(Self { app: app.clone(), caller, id })
     }
 }
 
 /// The client's upload; another client's is not there.
-async fn find(app: &AppState, caller: &Caller, id: Uuid) -> Result<Upload> {
+async fn find(app: &AppState, caller: &Caller, id: UploadId) -> Result<Upload> {
     read::find(&app.pool, caller.id(), id).await?.ok_or_else(|| Problem::no_such_upload(id))
 }
 
-fn location(id: Uuid) -> HeaderMap {
+fn location(id: UploadId) -> HeaderMap {
     let value = HeaderValue::from_str(&format!("/v1/uploads/{id}")).expect("a UUID is plain ASCII");
     HeaderMap::from_iter([(header::LOCATION, value)])
 }

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
-use gristmill_uploads::events::{Events, Name};
+use gristmill_uploads::{
+    UploadId,
+    events::{Events, Name},
+};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::support::{Api, api, api_with, eventually, file, problem};
 
@@ -21,7 +23,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn open(api: &Api, id: Uuid, after: Option<&str>) -> Self {
+    async fn open(api: &Api, id: UploadId, after: Option<&str>) -> Self {
         let request = api.get(&format!("/v1/uploads/{id}/events"));
         let request = after.into_iter().fold(request, |request, after| request.header("last-event-id", after));
         let response = request.send().await.unwrap();
@@ -75,15 +77,15 @@ fn numbers(events: &[Event]) -> Vec<i64> {
 }
 
 /// An upload whose stream is empty, and the events to fill it.
-async fn watched(api: &Api) -> (Uuid, Events) {
+async fn watched(api: &Api) -> (UploadId, Events) {
     let upload = api.upload(file(3)).await;
-    let id: Uuid = upload["id"].as_str().unwrap().parse().unwrap();
+    let id: UploadId = upload["id"].as_str().unwrap().parse().unwrap();
     forget(api, id).await;
     (id, Events::connect(&api.stack.redis_url, &api.stack.namespace).unwrap())
 }
 
 /// What an hour does to the stream of a finished upload.
-async fn forget(api: &Api, id: Uuid) {
+async fn forget(api: &Api, id: UploadId) {
     let mut redis = redis(api).await;
     let key = format!("{}:events:{id}", api.stack.namespace);
     redis::cmd("DEL").arg(key).exec_async(&mut redis).await.unwrap();

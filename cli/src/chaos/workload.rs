@@ -12,6 +12,7 @@ use std::{
 
 use gristmill_pipelines::generate::Counts;
 use gristmill_queue::GroupId;
+use gristmill_uploads::UploadId;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -47,7 +48,7 @@ pub(super) struct SentUpload {
     pub(super) counts: Counts,
     pub(super) atomic: bool,
     /// The upload, once it was accepted, and when: seconds since 1970.
-    pub(super) accepted: Option<(Uuid, f64)>,
+    pub(super) accepted: Option<(UploadId, f64)>,
     /// An answer that no client should get.
     pub(super) refused: Option<String>,
 }

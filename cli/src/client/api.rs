@@ -5,12 +5,11 @@ use std::{
     time::Duration,
 };
 
-use gristmill_uploads::Upload;
+use gristmill_uploads::{Upload, UploadId};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::{
     error::{Failure, Problem},
@@ -135,7 +134,7 @@ impl Api {
         serde_json::from_slice(&body).map_err(|_| Failure::Foreign { api: self.base(), status })
     }
 
-    pub(super) async fn upload(&self, id: Uuid) -> Result<Upload, Failure> {
+    pub(super) async fn upload(&self, id: UploadId) -> Result<Upload, Failure> {
         self.get(&format!("v1/uploads/{id}"), &[]).await
     }
 

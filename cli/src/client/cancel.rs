@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use gristmill_uploads::{State, Upload};
+use gristmill_uploads::{State, Upload, UploadId};
 use reqwest::Method;
-use uuid::Uuid;
 
 use super::{api::Api, confirm::confirm, human::count, server::Server};
 
@@ -17,8 +16,8 @@ use super::{api::Api, confirm::confirm, human::count, server::Server};
 )]
 pub(crate) struct Cancel {
     /// The upload
-    #[arg(value_parser = super::human::id)]
-    id: Uuid,
+    #[arg(value_parser = super::human::upload)]
+    id: UploadId,
 
     /// Do not ask before a completed upload is undone
     #[arg(long, short)]

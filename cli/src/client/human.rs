@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub(super) use gristmill_platform::human::bytes;
+use gristmill_uploads::UploadId;
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
@@ -54,6 +55,11 @@ pub(super) fn age(since: Timestamp) -> String {
 /// An id, as people give it.
 pub(super) fn id(text: &str) -> Result<Uuid, String> {
     text.parse().map_err(|_| "an id looks like 0195b3a4-7c1e-7000-8000-2f6c3f1a9d55".to_owned())
+}
+
+/// An upload's id, as people give it.
+pub(super) fn upload(text: &str) -> Result<UploadId, String> {
+    id(text).map(UploadId::from)
 }
 
 /// An amount as the API gives it: `1,234.50 BRL`.

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use gristmill_uploads::{Rows, read};
+use gristmill_uploads::{Rows, UploadId, read};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::{
     api::Api,
@@ -22,8 +21,8 @@ use super::{
 )]
 pub(crate) struct Receipt {
     /// The upload
-    #[arg(value_parser = super::human::id)]
-    id: Uuid,
+    #[arg(value_parser = super::human::upload)]
+    id: UploadId,
 
     /// Show every chunk
     #[arg(long)]

@@ -5,11 +5,10 @@ use std::{fmt, io::Write, process::ExitCode};
 use anyhow::Context;
 use clap::Args;
 use futures::StreamExt;
-use gristmill_uploads::spreadsheet::Cells;
+use gristmill_uploads::{UploadId, spreadsheet::Cells};
 use reqwest::{Method, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::{
     api::{Api, Page},
@@ -27,8 +26,8 @@ use crate::say::plain_line;
 )]
 pub(crate) struct Rejects {
     /// The upload
-    #[arg(value_parser = super::human::id)]
-    id: Uuid,
+    #[arg(value_parser = super::human::upload)]
+    id: UploadId,
 
     /// A line of JSON for each record instead
     #[arg(long)]

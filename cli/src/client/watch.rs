@@ -4,10 +4,9 @@ use std::{io, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
 use futures::TryStreamExt;
-use gristmill_uploads::Upload;
+use gristmill_uploads::{Upload, UploadId};
 use reqwest::{Method, StatusCode};
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use super::{
     api::Api,
@@ -27,8 +26,8 @@ use super::{
 )]
 pub(crate) struct Watch {
     /// The upload
-    #[arg(value_parser = super::human::id)]
-    id: Uuid,
+    #[arg(value_parser = super::human::upload)]
+    id: UploadId,
 
     /// Print each change as a line of JSON
     #[arg(long)]
@@ -63,14 +62,14 @@ impl Watch {
 }
 
 /// Ctrl-C ends the watching, not the upload.
-pub(super) fn stopped(id: Uuid) -> ExitCode {
+pub(super) fn stopped(id: UploadId) -> ExitCode {
     eprintln!("the upload goes on: `gristmill watch {id}` shows it, `gristmill cancel {id}` stops it");
     ExitCode::from(130)
 }
 
 /// Tells the meter how the upload goes on until it has ended. A connection that drops, or a server that starts again,
 /// only makes a pause: the next one goes on after the last event.
-pub(super) async fn follow(api: &Api, id: Uuid, meter: &Arc<Meter>) -> Result<Upload, Failure> {
+pub(super) async fn follow(api: &Api, id: UploadId, meter: &Arc<Meter>) -> Result<Upload, Failure> {
     const FIRST: Duration = Duration::from_millis(100);
     const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
     let mut last_id = None;
@@ -95,7 +94,7 @@ pub(super) async fn follow(api: &Api, id: Uuid, meter: &Arc<Meter>) -> Result<Up
 /// One connection. The upload, if it has ended.
 async fn listen(
     api: &Api,
-    id: Uuid,
+    id: UploadId,
     meter: &Arc<Meter>,
     last_id: &mut Option<String>,
 ) -> Result<Option<Upload>, Failure> {

@@ -11,10 +11,9 @@ use futures::{Stream, StreamExt as _, stream};
 use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
-use gristmill_uploads::{NewUpload, Policy, ReceiveError, ReceiveOutcome, read, rejects_csv};
+use gristmill_uploads::{NewUpload, Policy, ReceiveError, ReceiveOutcome, UploadId, read, rejects_csv};
 use http::{StatusCode, header};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::{
     app::App,
@@ -99,7 +98,7 @@ pub(super) struct As {
 pub(super) async fn rejects(
     State(app): State<App>,
     _: Session,
-    Path(id): Path<Uuid>,
+    Path(id): Path<UploadId>,
     Query(As { spreadsheet }): Query<As>,
 ) -> Response {
     let header = match read::header(&app.pool, id).await {

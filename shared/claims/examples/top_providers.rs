@@ -8,6 +8,7 @@ use gristmill_claims::{enter, providers, void};
 use gristmill_pipelines::claims::ids_of_upload;
 use gristmill_platform::testing;
 use gristmill_queue::{Queue, QueueConfig};
+use gristmill_uploads::UploadId;
 use jiff::civil::{Date, date};
 use uuid::Uuid;
 
@@ -24,9 +25,9 @@ async fn main() -> Result<(), Error> {
     let config = QueueConfig { namespace: stack.namespace.clone(), ..QueueConfig::new(&stack.redis_url) };
     let queue = Queue::connect(stack.pool.clone(), config).await?;
     sqlx::raw_sql("insert into clients (name) values ('acme')").execute(&stack.pool).await?;
-    let mut last = Uuid::nil();
+    let mut last = UploadId::from(Uuid::nil());
     for n in 0..millions {
-        let upload_id = Uuid::now_v7();
+        let upload_id = UploadId::from(Uuid::now_v7());
         fill(&stack, upload_id, providers).await?;
         let begun = Instant::now();
         let mut tx = stack.pool.begin().await?;
@@ -69,7 +70,7 @@ async fn main() -> Result<(), Error> {
 }
 
 /// A million lines of some 330,000 visits within two years.
-async fn fill(stack: &testing::Stack, upload_id: Uuid, providers: i32) -> Result<(), Error> {
+async fn fill(stack: &testing::Stack, upload_id: UploadId, providers: i32) -> Result<(), Error> {
     sqlx::query(
         "insert into uploads (id, client_id, kind, policy, state, group_id, first_block)
          values ($1, 1, 'claims', 'partial', 'completed', $1, 0)",
@@ -77,7 +78,7 @@ async fn fill(stack: &testing::Stack, upload_id: Uuid, providers: i32) -> Result
     .bind(upload_id)
     .execute(&stack.pool)
     .await?;
-    let (first, _) = ids_of_upload(upload_id);
+    let (first, _) = ids_of_upload(upload_id.get());
     // Ids as the pipeline makes them: the time of the upload, bits of a hash of the visit, the line.
     let head = first.simple().to_string();
     sqlx::query(

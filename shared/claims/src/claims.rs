@@ -2,6 +2,7 @@
 
 use gristmill_core::{ClientId, string_enum};
 use gristmill_pipelines::claims::{ids_of_upload, line_ids};
+use gristmill_uploads::UploadId;
 use jiff::civil::Date;
 use jiff_sqlx::{Date as SqlDate, Timestamp, ToSqlx as _};
 use sqlx::{FromRow, PgExecutor, Postgres, QueryBuilder};
@@ -27,7 +28,7 @@ pub struct Claim {
     /// Begins with the time at which it, or its upload, came.
     pub id: Uuid,
     /// The upload it came with.
-    pub upload_id: Option<Uuid>,
+    pub upload_id: Option<UploadId>,
     /// The member.
     pub subscriber: String,
     /// Who did it.
@@ -73,7 +74,7 @@ pub struct Line {
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// That came with this upload.
-    pub upload_id: Option<Uuid>,
+    pub upload_id: Option<UploadId>,
     /// Of this provider.
     pub provider: Option<String>,
     /// Of this member.
@@ -110,7 +111,7 @@ pub async fn list(
     sql.push(" and c.client_id = ").push_bind(client_id);
     if let Some(upload_id) = filter.upload_id {
         // They stand together in the index on ids, which begin with the time of their upload.
-        let (first, last) = ids_of_upload(upload_id);
+        let (first, last) = ids_of_upload(upload_id.get());
         sql.push(" and c.id between ").push_bind(first).push(" and ").push_bind(last);
         sql.push(" and c.upload_id = ").push_bind(upload_id);
     }

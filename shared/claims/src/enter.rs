@@ -6,6 +6,7 @@ use gristmill_pipelines::{
     claims::{Values, ids_of_upload, line_id},
 };
 use gristmill_queue::{Enqueued, Options, Queue, QueueError};
+use gristmill_uploads::UploadId;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{Executor, FromRow, PgConnection};
@@ -35,8 +36,8 @@ pub struct TooMuch {
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn too_much(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<TooMuch>, sqlx::Error> {
-    let (first, last) = ids_of_upload(upload_id);
+pub async fn too_much(conn: &mut PgConnection, upload_id: UploadId) -> Result<Vec<TooMuch>, sqlx::Error> {
+    let (first, last) = ids_of_upload(upload_id.get());
     // Lines are grouped only of a file that comes to so much in all.
     sqlx::query_as(
         "with l as not materialized (
@@ -61,10 +62,10 @@ pub async fn too_much(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<To
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn take_out(
     conn: &mut PgConnection,
-    upload_id: Uuid,
+    upload_id: UploadId,
     claims: &[Uuid],
 ) -> Result<Vec<(i64, Uuid)>, sqlx::Error> {
-    let (first, last) = ids_of_upload(upload_id);
+    let (first, last) = ids_of_upload(upload_id.get());
     sqlx::query_as(
         "delete from claim_lines where line_id between $1 and $2 and upload_id = $3 and claim_id = any($4)
          returning line, claim_id",
@@ -86,11 +87,11 @@ pub async fn upload(
     conn: &mut PgConnection,
     queue: &Queue,
     client_id: ClientId,
-    upload_id: Uuid,
+    upload_id: UploadId,
 ) -> Result<Enqueued, QueueError> {
     // The lines of a large file are grouped in memory.
     conn.execute("set local work_mem = '128MB'").await?;
-    let (first, last) = ids_of_upload(upload_id);
+    let (first, last) = ids_of_upload(upload_id.get());
     let entered = sqlx::query(
         "insert into claims (id, client_id, upload_id, subscriber, provider_npi, service_date, lines, net_fee_minor)
          select l.claim_id, l.client_id, l.upload_id, min(l.subscriber), min(l.provider_npi), min(l.service_date),
@@ -215,7 +216,7 @@ const BATCH_SIZE: i64 = 1_000;
 /// # Errors
 /// When the ledger cannot be reached or refuses the statement.
 pub async fn pay_next(conn: &mut PgConnection, queue: &Queue, job: &PayUpload) -> Result<Enqueued, QueueError> {
-    let (first, last) = ids_of_upload(job.upload_id);
+    let (first, last) = ids_of_upload(job.upload_id.get());
     let ids: Vec<Uuid> = sqlx::query_scalar(
         "select id from claims where id > $1 and id <= $2 and upload_id = $3 and state = 'pending' order by id limit $4",
     )

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gristmill_core::ClientId;
 use gristmill_queue::{Job, JobFilter, JobState, RedriveJobs};
+use gristmill_uploads::UploadId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -46,7 +47,7 @@ pub struct PayUpload {
     /// Whose it is.
     pub client_id: ClientId,
     /// The upload.
-    pub upload_id: Uuid,
+    pub upload_id: UploadId,
     /// Those up to this claim are enqueued already.
     pub after: Option<Uuid>,
 }
@@ -63,7 +64,7 @@ pub struct VoidUpload {
     /// Whose it is.
     pub client_id: ClientId,
     /// The upload.
-    pub upload_id: Uuid,
+    pub upload_id: UploadId,
 }
 
 impl Job for VoidUpload {

@@ -5,9 +5,9 @@
 
 use gristmill_core::ClientId;
 use gristmill_pipelines::Sum;
+use gristmill_uploads::UploadId;
 use jiff::civil::Date;
 use sqlx::{Executor, FromRow, PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use crate::spans::{self, HIGHEST};
 
@@ -81,12 +81,12 @@ pub(crate) enum Turn {
 
 /// Changes the sums by all claims of an upload that are not void. The levels are made one from the other, each half as
 /// long, beside the table, so that its rows are locked by the last statement only.
-pub(crate) async fn add_upload(conn: &mut PgConnection, upload_id: Uuid, turn: Turn) -> Result<(), sqlx::Error> {
+pub(crate) async fn add_upload(conn: &mut PgConnection, upload_id: UploadId, turn: Turn) -> Result<(), sqlx::Error> {
     let sign = match turn {
         Turn::Begin => 1_i64,
         Turn::Cease => -1,
     };
-    let (first, last) = gristmill_pipelines::claims::ids_of_upload(upload_id);
+    let (first, last) = gristmill_pipelines::claims::ids_of_upload(upload_id.get());
     conn.execute(
         "create temporary table if not exists stage_provider_spans (like provider_spans) on commit delete rows;
          truncate stage_provider_spans",

@@ -4,7 +4,7 @@
 use gristmill_core::ClientId;
 use gristmill_pipelines::claims::ids_of_upload;
 use gristmill_queue::{Enqueued, Queue, QueueError};
-use gristmill_uploads::state;
+use gristmill_uploads::{UploadId, state};
 use jiff_sqlx::Date as SqlDate;
 use sqlx::{Executor, FromRow, PgConnection};
 use uuid::Uuid;
@@ -79,7 +79,7 @@ pub async fn upload(
     conn: &mut PgConnection,
     queue: &Queue,
     client_id: ClientId,
-    upload_id: Uuid,
+    upload_id: UploadId,
 ) -> Result<Enqueued, QueueError> {
     conn.execute("set local work_mem = '128MB'").await?;
     providers::add_upload(&mut *conn, upload_id, Turn::Cease).await?;
@@ -95,7 +95,7 @@ const BATCH_SIZE: i64 = 2_000;
 /// # Errors
 /// When the ledger cannot be reached or refuses the statement.
 pub async fn next(conn: &mut PgConnection, queue: &Queue, job: &VoidUpload) -> Result<Enqueued, QueueError> {
-    let (first, last) = ids_of_upload(job.upload_id);
+    let (first, last) = ids_of_upload(job.upload_id.get());
     // Held, so that none is paid between here and the commit.
     let ids: Vec<Uuid> = sqlx::query_scalar(
         "select id from claims where id between $1 and $2 and upload_id = $3 order by id limit $4 for update",

@@ -44,7 +44,7 @@ async fn announce(
 
 fn end_of(upload: Upload) -> UploadEnd {
     UploadEnd {
-        id: upload.id,
+        id: upload.id.get(),
         kind: upload.kind.to_string(),
         state: upload.state.to_string(),
         filename: upload.filename,

@@ -1,11 +1,11 @@
 //! Jobs and groups that belong to an upload or to a billing run: nobody ends them behind its back, as it would wait for them
 //! for ever, or keep what should be removed. What is ended is the owner.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use gristmill_billing::{jobs as billing, runs};
 use gristmill_queue::{GroupId, JobAction, JobDetail, JobFilter};
-use gristmill_uploads::{KindHooks, jobs as uploads, read};
+use gristmill_uploads::{KindHooks, UploadId, jobs as uploads, read};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ pub fn of_runs() -> impl Iterator<Item = &'static str> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// This upload's.
-    Upload(Uuid),
+    Upload(UploadId),
     /// This billing run's.
     BillingRun(Uuid),
 }
@@ -38,12 +38,11 @@ impl Owner {
         if job.group.as_ref().is_some_and(|group| group.finished_at.is_some()) {
             return None;
         }
-        let id = |field: &str| job.payload[field].as_str()?.parse().ok();
         let name = job.job.name.as_str();
         if of_uploads().any(|of| of == name) {
-            return id("upload_id").map(Self::Upload);
+            return named(job, "upload_id").map(Self::Upload);
         }
-        if of_runs().any(|of| of == name) { id("run_id").map(Self::BillingRun) } else { None }
+        if of_runs().any(|of| of == name) { named(job, "run_id").map(Self::BillingRun) } else { None }
     }
 
     /// Whose group this is.
@@ -61,7 +60,8 @@ impl Owner {
     #[must_use]
     pub fn id(self) -> Uuid {
         match self {
-            Self::Upload(id) | Self::BillingRun(id) => id,
+            Self::Upload(id) => id.get(),
+            Self::BillingRun(id) => id,
         }
     }
 
@@ -73,6 +73,11 @@ impl Owner {
             Self::BillingRun(id) => format!("DELETE /v1/billing-runs/{id}"),
         }
     }
+}
+
+/// The id that a job's payload has in a field.
+fn named<Id: FromStr>(job: &JobDetail, field: &str) -> Option<Id> {
+    job.payload[field].as_str()?.parse().ok()
 }
 
 impl fmt::Display for Owner {

@@ -1,8 +1,7 @@
 //! What a file of messages keeps beside its rows: what the reports cost that it names.
 
-use gristmill_uploads::{HookFuture, KindHooks};
+use gristmill_uploads::{HookFuture, KindHooks, UploadId};
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use crate::reports;
 
@@ -11,7 +10,7 @@ use crate::reports;
 pub struct MessageHooks;
 
 impl KindHooks for MessageHooks {
-    fn on_purge<'a>(&'a self, conn: &'a mut PgConnection, upload_id: Uuid) -> HookFuture<'a, ()> {
+    fn on_purge<'a>(&'a self, conn: &'a mut PgConnection, upload_id: UploadId) -> HookFuture<'a, ()> {
         Box::pin(async move { Ok(reports::forget(conn, upload_id).await?) })
     }
 

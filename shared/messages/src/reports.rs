@@ -1,13 +1,13 @@
 //! What is kept of reports, and for how long.
 
+use gristmill_uploads::UploadId;
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 /// Rows that one statement removes.
 const BATCH_SIZE: i64 = 10_000;
 
 /// Removes what reports cost an upload.
-pub(crate) async fn forget(conn: &mut PgConnection, upload_id: Uuid) -> Result<(), sqlx::Error> {
+pub(crate) async fn forget(conn: &mut PgConnection, upload_id: UploadId) -> Result<(), sqlx::Error> {
     sqlx::query("delete from upload_reports where upload_id = $1").bind(upload_id).execute(conn).await?;
     Ok(())
 }

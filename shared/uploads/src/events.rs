@@ -8,9 +8,8 @@ use redis::{
     streams::StreamRangeReply,
 };
 use serde::Serialize;
-use uuid::Uuid;
 
-use crate::{Upload, upload::State};
+use crate::{Upload, UploadId, upload::State};
 
 /// Events kept an upload, about; a watcher who asks for older ones is told that history was trimmed.
 const KEEP: usize = 2_000;
@@ -125,16 +124,16 @@ impl Events {
         format!("{}:events", self.namespace)
     }
 
-    fn stream(&self, upload_id: Uuid) -> String {
+    fn stream(&self, upload_id: UploadId) -> String {
         format!("{}:events:{upload_id}", self.namespace)
     }
 
-    fn end(&self, upload_id: Uuid) -> String {
+    fn end(&self, upload_id: UploadId) -> String {
         format!("{}:end", self.stream(upload_id))
     }
 
     /// Tells an event. Never fails: the truth is in the database, so a lost event is logged, not retried.
-    pub async fn publish(&self, upload_id: Uuid, name: Name, data: &impl Serialize) {
+    pub async fn publish(&self, upload_id: UploadId, name: Name, data: &impl Serialize) {
         let data = match serde_json::to_string(data) {
             Ok(data) => data,
             Err(error) => {
@@ -168,7 +167,7 @@ impl Events {
     ///
     /// # Errors
     /// When Redis does not answer, or `last_id` is not a stream id.
-    pub async fn since(&self, upload_id: Uuid, last_id: &str) -> Result<History, RedisError> {
+    pub async fn since(&self, upload_id: UploadId, last_id: &str) -> Result<History, RedisError> {
         let mut connection = self.connection.clone();
         let stream = self.stream(upload_id);
         let mut all = redis::pipe();
@@ -190,7 +189,7 @@ impl Events {
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn newest_end(&self, upload_id: Uuid) -> Result<Option<String>, RedisError> {
+    pub async fn newest_end(&self, upload_id: UploadId) -> Result<Option<String>, RedisError> {
         redis::cmd("GET").arg(self.end(upload_id)).query_async(&mut self.connection.clone()).await
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use gristmill_queue::Job;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+
+use crate::UploadId;
 
 /// The jobs of this file: their payloads name the upload that needs them.
 pub const OF_AN_UPLOAD: [&str; 6] =
@@ -14,7 +15,7 @@ pub const OF_AN_UPLOAD: [&str; 6] =
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadChunk {
     /// The upload it belongs to.
-    pub upload_id: Uuid,
+    pub upload_id: UploadId,
     /// Its number in the file, from 0.
     pub no: i32,
 }
@@ -29,7 +30,7 @@ impl Job for LoadChunk {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadPart {
     /// The upload it belongs to.
-    pub upload_id: Uuid,
+    pub upload_id: UploadId,
     /// The chunk's number in the file, from 0.
     pub no: i32,
     /// Where in the chunk's object it starts.
@@ -47,7 +48,7 @@ impl Job for LoadPart {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CloseUpload {
     /// The upload to close.
-    pub upload_id: Uuid,
+    pub upload_id: UploadId,
 }
 
 impl Job for CloseUpload {
@@ -61,7 +62,7 @@ impl Job for CloseUpload {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FailUpload {
     /// The upload that failed.
-    pub upload_id: Uuid,
+    pub upload_id: UploadId,
 }
 
 impl Job for FailUpload {
@@ -74,7 +75,7 @@ impl Job for FailUpload {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PurgeUpload {
     /// The upload to purge.
-    pub upload_id: Uuid,
+    pub upload_id: UploadId,
 }
 
 impl Job for PurgeUpload {
@@ -89,7 +90,7 @@ impl Job for PurgeUpload {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DropObjects {
     /// The upload whose objects are no longer needed.
-    pub upload_id: Uuid,
+    pub upload_id: UploadId,
 }
 
 impl Job for DropObjects {

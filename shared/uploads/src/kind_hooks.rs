@@ -7,9 +7,8 @@ use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_queue::{Enqueued, Queue, QueueError};
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
-use crate::State;
+use crate::{State, UploadId};
 
 /// What a hook returns: it runs in the caller's transaction, so an error of it undoes what it is called for.
 pub type HookFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, QueueError>> + Send + 'a>>;
@@ -18,7 +17,7 @@ pub type HookFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, QueueError>> 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadRef {
     /// The upload.
-    pub id: Uuid,
+    pub id: UploadId,
     /// Whose it is.
     pub client_id: ClientId,
 }
@@ -50,7 +49,7 @@ pub trait KindHooks: Send + Sync {
     }
 
     /// The rows of an upload that ended are removed: what the kind keeps beside them goes too.
-    fn on_purge<'a>(&'a self, conn: &'a mut PgConnection, upload_id: Uuid) -> HookFuture<'a, ()> {
+    fn on_purge<'a>(&'a self, conn: &'a mut PgConnection, upload_id: UploadId) -> HookFuture<'a, ()> {
         let _ = (conn, upload_id);
         Box::pin(async { Ok(()) })
     }

@@ -5,6 +5,7 @@
 
 pub mod client_limits;
 pub mod events;
+mod id;
 pub mod jobs;
 mod kind_hooks;
 pub mod objects;
@@ -17,6 +18,7 @@ pub mod spreadsheet;
 pub mod state;
 mod upload;
 
+pub use id::UploadId;
 pub use kind_hooks::{Announcer, HookFuture, Hooks, KindHooks, RowsOnly, UploadRef};
 pub use receive::{MemoryBudget, NewUpload, OversizeNote, ReceiveError, ReceiveOutcome, UploadService};
 pub use remove::{RemoveError, RemoveOutcome};

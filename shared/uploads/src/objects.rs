@@ -2,15 +2,16 @@
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
-use uuid::Uuid;
+
+use crate::UploadId;
 
 /// The object of one chunk.
-pub fn chunk(upload_id: Uuid, no: i32) -> Path {
+pub fn chunk(upload_id: UploadId, no: i32) -> Path {
     Path::from(format!("uploads/{upload_id}/{no:06}"))
 }
 
 /// Deletes every object of an upload and says how many there were. Done twice, it finds nothing the second time.
-pub async fn drop_all(store: &dyn ObjectStore, upload_id: Uuid) -> Result<usize, object_store::Error> {
+pub async fn drop_all(store: &dyn ObjectStore, upload_id: UploadId) -> Result<usize, object_store::Error> {
     let prefix = Path::from(format!("uploads/{upload_id}"));
     store
         .list(Some(&prefix))

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use crate::{Chunks, Policy, Rows, State, Upload, upload::is_zero};
+use crate::{Chunks, Policy, Rows, State, Upload, UploadId, upload::is_zero};
 
 #[derive(FromRow)]
 struct Record {
-    id: Uuid,
+    id: UploadId,
     kind: String,
     policy: String,
     filename: Option<String>,
@@ -88,7 +88,7 @@ macro_rules! select_upload {
 }
 
 /// The upload, if it is the client's.
-pub async fn find(db: impl PgExecutor<'_>, client_id: ClientId, id: Uuid) -> Result<Option<Upload>, sqlx::Error> {
+pub async fn find(db: impl PgExecutor<'_>, client_id: ClientId, id: UploadId) -> Result<Option<Upload>, sqlx::Error> {
     sqlx::query_as::<_, Record>(select_upload!("where u.id = $1 and u.client_id = $2"))
         .bind(id)
         .bind(client_id)
@@ -99,7 +99,7 @@ pub async fn find(db: impl PgExecutor<'_>, client_id: ClientId, id: Uuid) -> Res
 }
 
 /// The upload whose group of jobs this is. They are made together, so there is no need of an index.
-pub async fn of_group(db: impl PgExecutor<'_>, group: GroupId) -> Result<Option<Uuid>, sqlx::Error> {
+pub async fn of_group(db: impl PgExecutor<'_>, group: GroupId) -> Result<Option<UploadId>, sqlx::Error> {
     let millis = group.0.as_u128() >> 80;
     let around = |millis: u128| Uuid::from_u128(millis << 80);
     sqlx::query_scalar("select id from uploads where group_id = $1 and id between $2 and $3")
@@ -111,7 +111,7 @@ pub async fn of_group(db: impl PgExecutor<'_>, group: GroupId) -> Result<Option<
 }
 
 /// The upload, whoever owns it: for the roles behind the API.
-pub async fn by_id(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Upload>, sqlx::Error> {
+pub async fn by_id(db: impl PgExecutor<'_>, id: UploadId) -> Result<Option<Upload>, sqlx::Error> {
     sqlx::query_as::<_, Record>(select_upload!("where u.id = $1"))
         .bind(id)
         .fetch_optional(db)
@@ -130,7 +130,7 @@ pub struct Filter {
     /// Only the one that was sent with this key.
     pub idempotency_key: Option<String>,
     /// Only those created before this one: the last one of the page before.
-    pub before: Option<Uuid>,
+    pub before: Option<UploadId>,
     /// At most so many.
     pub limit: u32,
 }
@@ -202,7 +202,7 @@ pub struct RejectRow {
     /// Why, as a stable code.
     pub code: String,
     /// The upload that it is of.
-    pub upload_id: Uuid,
+    pub upload_id: UploadId,
     /// Why, for people, where the rest does not say it; see [`RejectRow::message()`].
     pub message: Option<String>,
     /// What is wrong with it beside that; see [`RejectRow::faults()`].
@@ -210,7 +210,7 @@ pub struct RejectRow {
     /// As it came, without its line end.
     pub raw: Vec<u8>,
     /// Code `duplicate`: the upload where its key came first.
-    pub first_upload_id: Option<Uuid>,
+    pub first_upload_id: Option<UploadId>,
     /// Code `duplicate`: the line where its key came first.
     pub first_line: Option<i64>,
     /// Code `duplicate`: the columns in which that line says something else; none: it says the same.
@@ -252,7 +252,7 @@ impl RejectRow {
 /// Why a duplicate was not taken: `column` is its key, `upload` the one that had it, none: this one; `differs` names the
 /// columns in which the two rows say something else.
 #[must_use]
-pub fn duplicate_message(column: &str, upload: Option<Uuid>, line: u64, differs: &[impl Borrow<str>]) -> String {
+pub fn duplicate_message(column: &str, upload: Option<UploadId>, line: u64, differs: &[impl Borrow<str>]) -> String {
     let mut message = match upload {
         None => format!("the same {column} is on line {line} of this file"),
         Some(upload) => format!("the same {column} is on line {line} of upload {upload}"),
@@ -267,7 +267,7 @@ pub fn duplicate_message(column: &str, upload: Option<Uuid>, line: u64, differs:
 /// An upload's rejects by line, those after `after_line` (0: from the beginning).
 pub async fn rejects(
     db: impl PgExecutor<'_>,
-    upload_id: Uuid,
+    upload_id: UploadId,
     after_line: i64,
     limit: i64,
 ) -> Result<Vec<RejectRow>, sqlx::Error> {
@@ -295,7 +295,7 @@ pub struct Unkept {
 }
 
 /// What was counted and not kept of an upload's rejects, most first.
-pub async fn unkept(db: impl PgExecutor<'_>, upload_id: Uuid) -> Result<Vec<Unkept>, sqlx::Error> {
+pub async fn unkept(db: impl PgExecutor<'_>, upload_id: UploadId) -> Result<Vec<Unkept>, sqlx::Error> {
     sqlx::query_as(
         "select code, column_name, records from unkept_rejects where upload_id = $1
          order by records desc, code, column_name",
@@ -306,7 +306,7 @@ pub async fn unkept(db: impl PgExecutor<'_>, upload_id: Uuid) -> Result<Vec<Unke
 }
 
 /// The header record as it came; none when the upload does not exist.
-pub async fn header(db: impl PgExecutor<'_>, upload_id: Uuid) -> Result<Option<Vec<u8>>, sqlx::Error> {
+pub async fn header(db: impl PgExecutor<'_>, upload_id: UploadId) -> Result<Option<Vec<u8>>, sqlx::Error> {
     sqlx::query_scalar("select header from uploads where id = $1").bind(upload_id).fetch_optional(db).await
 }
 
@@ -314,7 +314,8 @@ pub async fn header(db: impl PgExecutor<'_>, upload_id: Uuid) -> Result<Option<V
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Receipt {
     /// The upload it is for.
-    pub upload_id: Uuid,
+    #[schema(value_type = Uuid)]
+    pub upload_id: UploadId,
     /// Which pipeline read it.
     pub kind: String,
     /// As the client named it.
@@ -396,7 +397,7 @@ fn rows(Json([read, accepted, rejected, duplicate, conflicting_duplicate]): Json
 }
 
 /// The receipt of a completed upload; none for any other.
-pub async fn receipt(pool: &sqlx::PgPool, upload_id: Uuid) -> Result<Option<Receipt>, sqlx::Error> {
+pub async fn receipt(pool: &sqlx::PgPool, upload_id: UploadId) -> Result<Option<Receipt>, sqlx::Error> {
     let record: Option<ReceiptRecord> = sqlx::query_as(
         "select u.kind, u.filename, u.bytes, u.header_bytes, u.lines, encode(u.sha256, 'hex') as sha256,
                 jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting) as rows, p.unkept,

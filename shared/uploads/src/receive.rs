@@ -19,14 +19,13 @@ use gristmill_queue::{Queue, QueueError, trace};
 use object_store::ObjectStore;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
-use uuid::Uuid;
 
 pub use self::{ledger_writer::OversizeNote, memory_budget::MemoryBudget};
 use self::{
     look::Look,
     session::{ReceivedFile, UploadSession},
 };
-use crate::{Hooks, Policy, Upload, events::Events};
+use crate::{Hooks, Policy, Upload, UploadId, events::Events};
 
 /// Takes files in. Cheap to clone.
 #[derive(Clone)]
@@ -87,7 +86,7 @@ pub enum ReceiveError {
         /// What it is.
         what: Foreign,
         /// The upload that failed, when its header had been accepted.
-        upload_id: Option<Uuid>,
+        upload_id: Option<UploadId>,
     },
     /// Not one record.
     #[error("the file is empty: send the header and the records")]
@@ -104,7 +103,7 @@ pub enum ReceiveError {
         /// Bytes a file may have.
         limit: u64,
         /// The upload that failed, when its header had been accepted.
-        upload_id: Option<Uuid>,
+        upload_id: Option<UploadId>,
     },
     /// The client's files that are not closed yet have more bytes together than they may.
     #[error(
@@ -116,7 +115,7 @@ pub enum ReceiveError {
         /// Bytes that the others have.
         others: u64,
         /// The upload that failed.
-        upload_id: Uuid,
+        upload_id: UploadId,
     },
     /// The key belongs to a request with another body or other parameters.
     #[error("this idempotency key was used with another request")]
@@ -128,7 +127,7 @@ pub enum ReceiveError {
     #[error("the body could not be read to its end")]
     Broken {
         /// The upload that failed, when its header had been accepted.
-        upload_id: Option<Uuid>,
+        upload_id: Option<UploadId>,
         /// What the connection or the decoder said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -136,7 +135,7 @@ pub enum ReceiveError {
     #[error("the upload was cancelled or has failed while it was received")]
     Cancelled {
         /// The upload that ended.
-        upload_id: Uuid,
+        upload_id: UploadId,
     },
     /// The object store did not take a chunk.
     #[error("a chunk could not be stored")]

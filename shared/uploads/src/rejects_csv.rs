@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use futures::{Stream, stream};
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use crate::{
+    UploadId,
     read::{self, RejectRow, Unkept},
     spreadsheet::Cells,
 };
@@ -17,7 +17,7 @@ const PAGE: i64 = 500;
 /// ([`Cells`]).
 pub fn file(
     pool: PgPool,
-    upload_id: Uuid,
+    upload_id: UploadId,
     header: &[u8],
     spreadsheet: bool,
 ) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + use<> {
@@ -129,7 +129,7 @@ mod tests {
 
     fn reject(line: i64, message: &str, raw: &[u8]) -> RejectRow {
         RejectRow {
-            upload_id: Uuid::nil(),
+            upload_id: uuid::Uuid::nil().into(),
             line,
             column_name: None,
             code: "bad".to_owned(),

@@ -1,9 +1,8 @@
 use gristmill_core::ClientId;
 use gristmill_queue::QueueError;
-use uuid::Uuid;
 
 use crate::{
-    State, Upload, UploadRef, UploadService, read,
+    State, Upload, UploadId, UploadRef, UploadService, read,
     state::{self, End},
 };
 
@@ -44,7 +43,7 @@ impl UploadService {
     ///
     /// Rows that other uploads reported as duplicates of an undone one stay reported: sending those files again brings them
     /// in.
-    pub async fn remove(&self, client_id: ClientId, id: Uuid) -> Result<RemoveOutcome, RemoveError> {
+    pub async fn remove(&self, client_id: ClientId, id: UploadId) -> Result<RemoveOutcome, RemoveError> {
         let mut tx = self.pool.begin().await?;
         // As long as the upload has claims to take back.
         sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;

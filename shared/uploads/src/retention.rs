@@ -6,9 +6,8 @@ use gristmill_core::ClientId;
 use gristmill_queue::{Job as _, Queue, QueueError};
 use object_store::{ObjectStore, path::Path};
 use sqlx::PgPool;
-use uuid::Uuid;
 
-use crate::{jobs::PurgeUpload, objects, state};
+use crate::{UploadId, jobs::PurgeUpload, objects, state};
 
 /// Removes the idempotency keys of uploads that were answered with another upload: whoever repeats a request does so within a
 /// day.
@@ -31,7 +30,7 @@ pub async fn prune_keys(pool: &PgPool) -> Result<(), sqlx::Error> {
 /// # Errors
 /// When the ledger cannot be reached or refuses a statement.
 pub async fn enqueue_lost_purges(pool: &PgPool, queue: &Queue) -> Result<(), QueueError> {
-    let lost: Vec<(Uuid, ClientId)> = sqlx::query_as(
+    let lost: Vec<(UploadId, ClientId)> = sqlx::query_as(
         "select u.id, u.client_id from uploads u
          where u.state in ('failed', 'cancelled') and u.purged_at is null
            and not exists (select from jobs where unique_key = $1::text || ':' || u.id
@@ -88,10 +87,10 @@ pub enum OrphanError {
 /// When the store or Postgres cannot be reached or refuses.
 pub async fn drop_orphaned_objects(pool: &PgPool, store: &dyn ObjectStore) -> Result<(), OrphanError> {
     let folders = store.list_with_delimiter(Some(&Path::from("uploads"))).await?;
-    let ids: BTreeSet<Uuid> =
+    let ids: BTreeSet<UploadId> =
         folders.common_prefixes.iter().filter_map(|folder| folder.filename()?.parse().ok()).collect();
-    let ids: Vec<Uuid> = ids.into_iter().collect();
-    let over: Vec<Uuid> = sqlx::query_scalar(
+    let ids: Vec<UploadId> = ids.into_iter().collect();
+    let over: Vec<UploadId> = sqlx::query_scalar(
         "select f.id from unnest($1::uuid[]) as f (id) left join uploads u on u.id = f.id
          where u.purged_at < now() - interval '1 minute' or u.id is null",
     )

@@ -4,9 +4,8 @@
 use gristmill_core::ClientId;
 use gristmill_queue::{Enqueued, GroupId, Job as _, Options, Queue, QueueError};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use crate::{Hooks, State, UploadRef, jobs::PurgeUpload};
+use crate::{Hooks, State, UploadId, UploadRef, jobs::PurgeUpload};
 
 /// What is said of an upload whose receiving process was not heard of for too long. From afar nobody can tell a process that died from
 /// one whose words did not come through: the process says more, when it lives and can.
@@ -15,15 +14,15 @@ pub const UNHEARD: &str = "nothing was heard of the process that received it: it
 
 /// The number by which transactions agree about an upload. Two uploads may share one: they then wait for each other now
 /// and then, nothing more.
-fn lock_key(upload_id: Uuid) -> i64 {
-    upload_id.as_u64_pair().1.cast_signed()
+fn lock_key(upload_id: UploadId) -> i64 {
+    upload_id.get().as_u64_pair().1.cast_signed()
 }
 
 /// Keeps an upload from being ended until this transaction is over, and says in which state it is.
 ///
 /// An advisory lock, because a row's share lock would also hold up its other changes (the receiving process' heartbeat, the
 /// change to `processing`), for as long as chunks keep coming.
-pub async fn lock(conn: &mut PgConnection, upload_id: Uuid) -> Result<Option<State>, sqlx::Error> {
+pub async fn lock(conn: &mut PgConnection, upload_id: UploadId) -> Result<Option<State>, sqlx::Error> {
     sqlx::query("select pg_advisory_xact_lock_shared($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
     // A statement of its own, so that it sees what was committed while the lock was waited for.
     let word: Option<String> =
@@ -52,7 +51,7 @@ pub async fn end(
     conn: &mut PgConnection,
     queue: &Queue,
     hooks: Hooks,
-    upload_id: Uuid,
+    upload_id: UploadId,
     end: End<'_>,
 ) -> Result<Option<Enqueued>, QueueError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(lock_key(upload_id)).execute(&mut *conn).await?;
@@ -88,7 +87,7 @@ pub async fn purge(
     conn: &mut PgConnection,
     queue: &Queue,
     client_id: ClientId,
-    upload_id: Uuid,
+    upload_id: UploadId,
 ) -> Result<Enqueued, QueueError> {
     let unique_key = Some(format!("{}:{upload_id}", PurgeUpload::NAME));
     let options = Options { client_id: Some(client_id), unique_key, ..Options::default() };

@@ -3,13 +3,15 @@ use gristmill_pipelines::Kind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
-use uuid::Uuid;
+
+use crate::UploadId;
 
 /// One file of one kind, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Upload {
     /// Version 7: sorted by time of creation.
-    pub id: Uuid,
+    #[schema(value_type = Uuid)]
+    pub id: UploadId,
     /// Which pipeline reads the file.
     #[schema(value_type = FileKind, example = "debts")]
     pub kind: Kind,

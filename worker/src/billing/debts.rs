@@ -7,6 +7,7 @@ use futures::TryStreamExt as _;
 use gristmill_billing::jobs::BillShard;
 use gristmill_pipelines::COPY_HEADER;
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use jiff_sqlx::Date;
 use rayon::slice::ParallelSliceMut as _;
 use sqlx::PgConnection;
@@ -30,7 +31,7 @@ pub(super) struct Debt {
 
 /// What the shard has of an upload of its run.
 pub(super) struct Upload {
-    pub(super) id: Uuid,
+    pub(super) id: UploadId,
     /// Debts due up to here were billed before.
     after: Option<i32>,
     /// Rows, to be billed or not.
@@ -48,7 +49,7 @@ pub(super) struct ShardRows {
 
 /// Reads a shard.
 pub(super) async fn find(conn: &mut PgConnection, job: &BillShard, run: &Run) -> Result<ShardRows, JobError> {
-    let uploads: Vec<(Uuid, Option<Date>)> =
+    let uploads: Vec<(UploadId, Option<Date>)> =
         sqlx::query_as("select upload_id, after from billing_run_uploads where run_id = $1 order by upload_id")
             .bind(job.run_id)
             .fetch_all(&mut *conn)
@@ -105,7 +106,7 @@ impl ShardRows {
         let mut place = 0;
         while let Some(fields) = tuples.next_tuple().ok_or_else(torn)? {
             let id = tuples.field().flatten().map(Uuid::from_bytes);
-            let upload_id = tuples.field().flatten().map(Uuid::from_bytes);
+            let upload_id = tuples.field().flatten().map(|bytes| UploadId::from(Uuid::from_bytes(bytes)));
             let due = tuples.field().flatten().map(i32::from_be_bytes);
             let amount = tuples.field().flatten().map(i64::from_be_bytes);
             let (Some(id), Some(upload_id), Some(due), Some(amount)) = (id, upload_id, due, amount) else {
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
 
     fn found(tuples: &[&[u8]]) -> Result<ShardRows, JobError> {
-        let upload = Upload { id: Uuid::from_u128(7), after: Some(10), seen: 0, next_due: None };
+        let upload = Upload { id: Uuid::from_u128(7).into(), after: Some(10), seen: 0, next_due: None };
         let mut found = ShardRows { uploads: vec![upload], debts: Vec::new() };
         let sent: Vec<u8> = [COPY_HEADER].iter().chain(tuples).flat_map(|bytes| bytes.iter().copied()).collect();
         found.sort_out(&sent, 20).map(|()| found)

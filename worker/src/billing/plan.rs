@@ -9,7 +9,7 @@ use gristmill_billing::{
 use gristmill_clients::{Settings, settings};
 use gristmill_core::ClientId;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, GroupPolicy, JobError, JobSpec, NewGroup, Options};
-use gristmill_uploads::{State, state};
+use gristmill_uploads::{State, UploadId, state};
 use jiff::civil::Date;
 use jiff_sqlx::{Timestamp, ToSqlx as _};
 use sqlx::{FromRow, PgConnection};
@@ -52,7 +52,7 @@ impl RunRow {
 
 #[derive(FromRow)]
 struct Candidate {
-    id: Uuid,
+    id: UploadId,
     first_block: i64,
     rows: i64,
     after: Option<jiff_sqlx::Date>,
@@ -157,7 +157,7 @@ async fn take(
             uploads.push(upload);
         }
     }
-    let ids: Vec<Uuid> = uploads.iter().map(|upload| upload.id).collect();
+    let ids: Vec<UploadId> = uploads.iter().map(|upload| upload.id).collect();
     if !run.dry_run {
         sqlx::query("update uploads set billed_by = $2 where id = any($1)")
             .bind(&ids)

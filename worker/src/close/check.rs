@@ -2,8 +2,8 @@
 
 use gristmill_pipelines::Kind;
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::{FromRow, PgConnection};
-use uuid::Uuid;
 
 use crate::rows;
 
@@ -38,7 +38,7 @@ struct Sums {
 }
 
 /// What does not add up, in words; empty when everything does.
-pub(super) async fn violations(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<String>, JobError> {
+pub(super) async fn violations(conn: &mut PgConnection, upload_id: UploadId) -> Result<Vec<String>, JobError> {
     let sums: Sums = sqlx::query_as(
         "select u.kind, u.bytes as file_bytes, u.lines as file_lines, u.header_bytes, c.*, p.chunks_done as counted_done,
                 p.rows_read as total_read, p.accepted as total_accepted, p.rejected as total_rejected,

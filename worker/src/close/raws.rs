@@ -2,10 +2,9 @@
 
 use gristmill_pipelines::Place;
 use gristmill_queue::JobError;
-use gristmill_uploads::objects;
+use gristmill_uploads::{UploadId, objects};
 use object_store::ObjectStoreExt;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::{
     Env,
@@ -47,7 +46,7 @@ pub(super) async fn of_chunk(
 }
 
 /// Whether one of the chunk's records takes down who reads it.
-async fn is_poisoned(conn: &mut PgConnection, upload_id: Uuid, no: i32) -> Result<bool, sqlx::Error> {
+async fn is_poisoned(conn: &mut PgConnection, upload_id: UploadId, no: i32) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select exists (select from rejects where upload_id = $1 and code = 'poison' and chunk_no = $2)")
         .bind(upload_id)
         .bind(no)

@@ -10,8 +10,8 @@ mod displaced;
 mod orphaned;
 
 use gristmill_queue::{Context, Fence, JobError};
+use gristmill_uploads::UploadId;
 use sqlx::{FromRow, PgConnection, Postgres, Transaction};
-use uuid::Uuid;
 
 use crate::{Env, load::Chunk};
 
@@ -26,7 +26,7 @@ pub(super) enum Outcome {
 /// Another upload that had a key of ours.
 #[derive(FromRow)]
 struct Other {
-    id: Uuid,
+    id: UploadId,
     state: String,
     /// It waits for us as we wait for it, perhaps by way of others, and is as far as we are.
     mutual: bool,
@@ -41,7 +41,7 @@ impl Other {
 }
 
 /// Settles what is open, or says that it is too early.
-pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Result<Outcome, JobError> {
+pub(super) async fn settle(env: &Env, context: &Context, upload_id: UploadId) -> Result<Outcome, JobError> {
     let open: i64 = sqlx::query_scalar("select coalesce(sum(unsettled), 0)::bigint from chunks where upload_id = $1")
         .bind(upload_id)
         .fetch_one(&env.pool)
@@ -55,7 +55,7 @@ pub(super) async fn settle(env: &Env, context: &Context, upload_id: Uuid) -> Res
 
 /// What the file can settle by itself. Of files that wait for each other each has done this before one passes, and the first
 /// to look then does, so none waits for ever.
-async fn settle_within(env: &Env, context: &Context, upload_id: Uuid) -> Result<(), JobError> {
+async fn settle_within(env: &Env, context: &Context, upload_id: UploadId) -> Result<(), JobError> {
     let mut tx = begin(env, context).await?;
     let first = sqlx::query(
         "update uploads set loaded_at = now() where id = $1 and state = 'processing' and loaded_at is null",
@@ -70,7 +70,7 @@ async fn settle_within(env: &Env, context: &Context, upload_id: Uuid) -> Result<
 }
 
 /// What depends on the end of others.
-async fn settle_among(env: &Env, context: &Context, upload_id: Uuid) -> Result<Outcome, JobError> {
+async fn settle_among(env: &Env, context: &Context, upload_id: UploadId) -> Result<Outcome, JobError> {
     let mut tx = begin(env, context).await?;
     let others = others(&mut tx, upload_id).await?;
     if others.iter().any(|other| !other.stays() && !other.purged) {
@@ -97,7 +97,7 @@ async fn settle_among(env: &Env, context: &Context, upload_id: Uuid) -> Result<O
 }
 
 /// The chunk that stands for its file: all of them are read by the same rules.
-async fn first_chunk(env: &Env, upload_id: Uuid) -> Result<Chunk, JobError> {
+async fn first_chunk(env: &Env, upload_id: UploadId) -> Result<Chunk, JobError> {
     Chunk::find(env, upload_id, 0).await?.ok_or(JobError::Cancelled)
 }
 
@@ -111,7 +111,7 @@ async fn begin(env: &Env, context: &Context) -> Result<Transaction<'static, Post
 }
 
 /// The uploads whose ends an upload waits for.
-async fn others(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<Other>, sqlx::Error> {
+async fn others(conn: &mut PgConnection, upload_id: UploadId) -> Result<Vec<Other>, sqlx::Error> {
     sqlx::query_as(
         "select u.id, u.state, u.purged_at is not null as purged, exists (
              with recursive behind (id) as (
@@ -128,7 +128,7 @@ async fn others(conn: &mut PgConnection, upload_id: Uuid) -> Result<Vec<Other>, 
 
 /// Who lost to a line of another file that was displaced there since has lost to the one that took its place, with which it
 /// is to be compared.
-async fn follow(conn: &mut PgConnection, upload_id: Uuid, others: &[Uuid]) -> Result<(), sqlx::Error> {
+async fn follow(conn: &mut PgConnection, upload_id: UploadId, others: &[UploadId]) -> Result<(), sqlx::Error> {
     if others.is_empty() {
         return Ok(());
     }
@@ -146,7 +146,7 @@ async fn follow(conn: &mut PgConnection, upload_id: Uuid, others: &[Uuid]) -> Re
 }
 
 /// Moves counts of chunks: (chunk number, rows that become accepted; negative: that become duplicates).
-async fn recount(conn: &mut PgConnection, upload_id: Uuid, moves: &[(i32, i64)]) -> Result<(), sqlx::Error> {
+async fn recount(conn: &mut PgConnection, upload_id: UploadId, moves: &[(i32, i64)]) -> Result<(), sqlx::Error> {
     let (numbers, deltas): (Vec<i32>, Vec<i64>) = moves.iter().copied().unzip();
     sqlx::query(
         "update chunks c set accepted = c.accepted + m.delta, duplicate = c.duplicate - m.delta

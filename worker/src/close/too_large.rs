@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use gristmill_claims::enter::{self, TooMuch};
 use gristmill_pipelines::{MAX_AMOUNT_MINOR, ReasonCode, decimal};
 use gristmill_queue::{Context, Fence, JobError};
-use gristmill_uploads::{State, state};
+use gristmill_uploads::{State, UploadId, state};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Takes such claims' lines out of the rows that count. `true`: there were some, and they are rejects now.
-pub(crate) async fn reject(env: &Env, context: &Context, upload_id: Uuid) -> Result<bool, JobError> {
+pub(crate) async fn reject(env: &Env, context: &Context, upload_id: UploadId) -> Result<bool, JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Err(JobError::Cancelled);
@@ -57,7 +57,7 @@ pub(crate) async fn reject(env: &Env, context: &Context, upload_id: Uuid) -> Res
 async fn move_over(
     env: &Env,
     conn: &mut PgConnection,
-    (upload_id, no): (Uuid, i32),
+    (upload_id, no): (UploadId, i32),
     lines: &[(i64, Uuid)],
     messages: &HashMap<Uuid, String>,
     places: &mut Option<u64>,
@@ -90,7 +90,7 @@ async fn move_over(
 /// So many accepted rows of a chunk are rejects, of which some are kept.
 async fn recount(
     conn: &mut PgConnection,
-    (upload_id, no): (Uuid, i32),
+    (upload_id, no): (UploadId, i32),
     lines: u64,
     kept: u64,
 ) -> Result<(), sqlx::Error> {

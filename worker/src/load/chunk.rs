@@ -5,16 +5,15 @@ use std::sync::Arc;
 use gristmill_core::ClientId;
 use gristmill_pipelines::{Kind, Layout, Limits, Owner, Rules};
 use gristmill_queue::JobError;
-use gristmill_uploads::{OversizeNote, Policy};
+use gristmill_uploads::{OversizeNote, Policy, UploadId};
 use sqlx::{FromRow, PgConnection, types::Json};
-use uuid::Uuid;
 
 use super::{keep::KeptRejects, prepare::Counts};
 use crate::{Env, kinds};
 
 /// A chunk with what its upload says of it.
 pub(crate) struct Chunk {
-    pub(crate) upload_id: Uuid,
+    pub(crate) upload_id: UploadId,
     pub(crate) no: i32,
     pub(crate) kind: Kind,
     /// Only the part of it that starts at this byte of its object.
@@ -58,7 +57,7 @@ struct Columns {
 
 impl Chunk {
     /// The chunk, if its upload still wants it.
-    pub(crate) async fn find(env: &Env, upload_id: Uuid, no: i32) -> Result<Option<Self>, JobError> {
+    pub(crate) async fn find(env: &Env, upload_id: UploadId, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(
             "select u.client_id, u.kind, u.policy, u.header, u.max_record_bytes, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects, p.careful,
                     p.duplicate > p.rows_read / 2 as mostly_known
@@ -73,7 +72,9 @@ impl Chunk {
         let Some(columns) = columns else { return Ok(None) };
         let kind: Kind = columns.kind.parse()?;
         let rules = as_it_was_cut(&env.rules, columns.max_record_bytes);
-        let rules = kinds::rules(env, kind, rules, Owner { client_id: columns.client_id.get(), upload_id }).await?;
+        let rules =
+            kinds::rules(env, kind, rules, Owner { client_id: columns.client_id.get(), upload_id: upload_id.get() })
+                .await?;
         Ok(Some(Self {
             upload_id,
             no,
@@ -81,7 +82,7 @@ impl Chunk {
             part: None,
             policy: columns.policy.parse()?,
             layout: kind.read_header(&columns.header, &Limits::unbounded())?,
-            owner: Owner { client_id: columns.client_id.get(), upload_id },
+            owner: Owner { client_id: columns.client_id.get(), upload_id: upload_id.get() },
             rules,
             first_line: columns.first_line.cast_unsigned(),
             sha256: columns.sha256,

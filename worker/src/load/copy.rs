@@ -4,6 +4,7 @@
 
 use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Fault, Table};
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
 
@@ -181,7 +182,7 @@ impl StagingTable {
 /// Puts the records that were not taken into `rejects`, and counts their reasons.
 pub(crate) async fn refuse(
     conn: &mut PgConnection,
-    upload_id: Uuid,
+    upload_id: UploadId,
     chunk_no: i32,
     refused: &[RejectedRecord],
 ) -> Result<(), JobError> {
@@ -193,17 +194,17 @@ pub(crate) async fn refuse(
     reasons::count(conn, upload_id, chunk_no, refused).await
 }
 
-fn push_tuple(tuples: &mut Vec<u8>, upload_id: Uuid, chunk_no: i32, record: &RejectedRecord) {
+fn push_tuple(tuples: &mut Vec<u8>, upload_id: UploadId, chunk_no: i32, record: &RejectedRecord) {
     let (first_upload, first_line) = record.first.unzip();
     tuples.extend_from_slice(&11_i16.to_be_bytes());
-    field(tuples, Some(upload_id.as_bytes()));
+    field(tuples, Some(upload_id.get().as_bytes()));
     field(tuples, Some(&record.line.to_be_bytes()));
     field(tuples, Some(&chunk_no.to_be_bytes()));
     field(tuples, record.column.map(str::as_bytes));
     field(tuples, Some(record.code.as_str().as_bytes()));
     field(tuples, record.message.as_deref().map(str::as_bytes));
     field(tuples, Some(&record.raw));
-    field(tuples, first_upload.as_ref().map(|id| id.as_bytes().as_slice()));
+    field(tuples, first_upload.map(|id| id.get().into_bytes()).as_ref().map(<[u8; 16]>::as_slice));
     field(tuples, first_line.map(u64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
     field(tuples, jsonb(&record.others).as_deref());
     match record.differs.as_slice() {

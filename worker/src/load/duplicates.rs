@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -72,7 +73,8 @@ pub(super) async fn refuse(
 ) -> Result<i64, JobError> {
     prepared.lose(chunk, &lost)?;
     let unsettled: Vec<&KeyConflict> = lost.iter().filter(|lost| lost.unsettled).collect();
-    let mut others: Vec<Uuid> = unsettled.iter().map(|lost| lost.first.0).filter(|id| *id != chunk.upload_id).collect();
+    let mut others: Vec<UploadId> =
+        unsettled.iter().map(|lost| lost.first.0).filter(|id| *id != chunk.upload_id).collect();
     others.sort_unstable();
     others.dedup();
     wait_for(conn, chunk.upload_id, &others).await?;
@@ -80,7 +82,11 @@ pub(super) async fn refuse(
 }
 
 /// Notes that an upload's join has to wait for the end of others.
-pub(crate) async fn wait_for(conn: &mut PgConnection, upload_id: Uuid, others: &[Uuid]) -> Result<(), sqlx::Error> {
+pub(crate) async fn wait_for(
+    conn: &mut PgConnection,
+    upload_id: UploadId,
+    others: &[UploadId],
+) -> Result<(), sqlx::Error> {
     if others.is_empty() {
         return Ok(());
     }

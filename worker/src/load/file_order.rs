@@ -1,6 +1,7 @@
 //! The order of the file, where rows are read in it: keys and lines side by side, a thousand a row.
 
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -10,7 +11,11 @@ use super::prepare::PreparedChunk;
 const PIECE: i32 = 1_000;
 
 /// Keeps where the chunk's rows are in the file. Those that turn out to be duplicates too: the join may settle otherwise.
-pub(super) async fn keep(conn: &mut PgConnection, upload_id: Uuid, prepared: &PreparedChunk) -> Result<(), JobError> {
+pub(super) async fn keep(
+    conn: &mut PgConnection,
+    upload_id: UploadId,
+    prepared: &PreparedChunk,
+) -> Result<(), JobError> {
     if prepared.in_order.is_empty() {
         return Ok(());
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use gristmill_pipelines::ReasonCode;
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use super::{
     chunk::Chunk,
@@ -59,7 +59,12 @@ impl KeptRejects {
     }
 
     /// Notes what was not kept, in the chunk's transaction. All chunks go in the same order, so none waits in a circle.
-    pub(crate) async fn note(&self, conn: &mut PgConnection, upload_id: Uuid, chunk_no: i32) -> Result<(), JobError> {
+    pub(crate) async fn note(
+        &self,
+        conn: &mut PgConnection,
+        upload_id: UploadId,
+        chunk_no: i32,
+    ) -> Result<(), JobError> {
         if self.unkept.is_empty() {
             return Ok(());
         }

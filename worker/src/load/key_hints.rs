@@ -6,8 +6,8 @@
 
 use futures::TryStreamExt;
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use super::{chunk::Chunk, prepare::PreparedChunk};
 
@@ -112,7 +112,7 @@ impl Suspects {
 }
 
 /// Forgets what an upload's chunks told: it has ended.
-pub(crate) async fn forget(on: impl sqlx::PgExecutor<'_>, upload_id: Uuid) -> Result<(), sqlx::Error> {
+pub(crate) async fn forget(on: impl sqlx::PgExecutor<'_>, upload_id: UploadId) -> Result<(), sqlx::Error> {
     sqlx::query("delete from chunk_keys where upload_id = $1").bind(upload_id).execute(on).await.map(drop)
 }
 

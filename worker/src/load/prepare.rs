@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use gristmill_pipelines::{Fault, LineCount, ParsedChunk, ReasonCode, Reject, Row, told};
 use gristmill_queue::JobError;
-use gristmill_uploads::read::duplicate_message;
+use gristmill_uploads::{UploadId, read::duplicate_message};
 use rayon::slice::ParallelSliceMut;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -28,7 +28,7 @@ pub(crate) struct RejectedRecord {
     pub(crate) others: Vec<Fault>,
     pub(crate) raw: Vec<u8>,
     /// A duplicate: where its key came first.
-    pub(crate) first: Option<(Uuid, u64)>,
+    pub(crate) first: Option<(UploadId, u64)>,
     /// The columns in which that row says something else.
     pub(crate) differs: Vec<&'static str>,
 }
@@ -39,7 +39,7 @@ impl RejectedRecord {
         chunk: &Chunk,
         line: u64,
         raw: Vec<u8>,
-        first: (Uuid, u64),
+        first: (UploadId, u64),
         differs: Vec<&'static str>,
     ) -> Self {
         let (column, code) = (Some(chunk.kind.key_column()), ReasonCode::Duplicate);
@@ -47,7 +47,7 @@ impl RejectedRecord {
     }
 
     /// As a watcher of its upload sees it. Without the record: events are kept in Redis, which must stay small.
-    pub(crate) fn as_json(&self, upload_id: Uuid) -> serde_json::Value {
+    pub(crate) fn as_json(&self, upload_id: UploadId) -> serde_json::Value {
         let duplicate = || {
             let (first, line) = self.first?;
             Some(duplicate_message(self.column?, (first != upload_id).then_some(first), line, &self.differs))
@@ -98,7 +98,7 @@ pub(crate) struct KeyConflict {
     /// Its place in [`PreparedChunk::rows`].
     pub(crate) row: usize,
     /// The upload and line that have the key.
-    pub(crate) first: (Uuid, u64),
+    pub(crate) first: (UploadId, u64),
     /// That may change until this upload is closed: it is a later line of this file, or of a file not closed yet.
     pub(crate) unsettled: bool,
     /// What the row that has the key says otherwise.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use gristmill_pipelines::ReasonCode;
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::prepare::RejectedRecord;
 
@@ -15,7 +15,7 @@ pub(super) type Reasons = BTreeMap<&'static str, (i64, i64)>;
 /// Adds these records to their chunk's counts by reason. Duplicates have a count of their own, which the join settles.
 pub(super) async fn count(
     conn: &mut PgConnection,
-    upload_id: Uuid,
+    upload_id: UploadId,
     chunk_no: i32,
     refused: &[RejectedRecord],
 ) -> Result<(), JobError> {
@@ -32,7 +32,7 @@ pub(super) async fn count(
 /// Adds what was counted, also of records that are not kept.
 pub(super) async fn add(
     conn: &mut PgConnection,
-    upload_id: Uuid,
+    upload_id: UploadId,
     chunk_no: i32,
     reasons: Reasons,
 ) -> Result<(), JobError> {

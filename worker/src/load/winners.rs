@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use gristmill_pipelines::Kind;
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::{
     PgConnection, Row,
     postgres::{PgRow, PgValueRef},
@@ -23,7 +24,7 @@ pub(crate) struct Loser<'t> {
 pub(crate) struct Winner {
     /// The loser's place among those asked for.
     pub(crate) loser: usize,
-    pub(crate) upload_id: Uuid,
+    pub(crate) upload_id: UploadId,
     pub(crate) line: i64,
     /// Whether its file is closed.
     pub(crate) closed: bool,
@@ -55,9 +56,9 @@ pub(crate) async fn find_winners(
     let keys: Vec<Uuid> = losers.iter().map(|loser| loser.key).collect();
     let found = sqlx::query(&look_up(chunk.kind)).bind(&keys).bind(chunk.owner.client_id).fetch_one(&mut *conn).await?;
     let mut winners = compare(chunk.kind, losers, &found)?;
-    let distinct: Vec<Uuid> =
+    let distinct: Vec<UploadId> =
         winners.iter().map(|winner| winner.upload_id).collect::<BTreeSet<_>>().into_iter().collect();
-    let closed: Vec<Uuid> = sqlx::query_scalar("select id from uploads where id = any($1) and state = 'completed'")
+    let closed: Vec<UploadId> = sqlx::query_scalar("select id from uploads where id = any($1) and state = 'completed'")
         .bind(&distinct)
         .fetch_all(conn)
         .await?;
@@ -90,7 +91,7 @@ fn look_up(kind: Kind) -> String {
 
 /// The winners as they were found, each beside its loser.
 fn compare(kind: Kind, losers: &[Loser<'_>], found: &PgRow) -> Result<Vec<Winner>, JobError> {
-    let (places, uploads): (Vec<i64>, Vec<Uuid>) = (found.try_get(0)?, found.try_get(1)?);
+    let (places, uploads): (Vec<i64>, Vec<UploadId>) = (found.try_get(0)?, found.try_get(1)?);
     let lines: Vec<i64> = found.try_get(2)?;
     let mut said = Vec::with_capacity(kind.table().said.len());
     for n in 0..kind.table().said.len() {

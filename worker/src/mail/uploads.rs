@@ -11,7 +11,7 @@ pub(super) async fn letter(env: &Env, job: &SendMail) -> Result<Option<Email>, J
     let id = job.reference.parse().map_err(|error| JobError::Discard(Box::new(error)))?;
     let Some(upload) = read::find(&mut *conn, job.client_id, id).await? else { return Ok(None) };
     let facts = UploadFacts {
-        id,
+        id: id.get(),
         filename: upload.filename,
         read: upload.rows.read,
         accepted: upload.rows.accepted,

@@ -1,7 +1,6 @@
 //! The join refuses what does not add up, and nothing changes the second time.
 
-use gristmill_uploads::State;
-use uuid::Uuid;
+use gristmill_uploads::{State, UploadId};
 
 use crate::harness::{Harness, file};
 
@@ -15,7 +14,7 @@ const TAMPER: &str = "
     create trigger tamper after update of done_at on chunks for each row execute function tamper();";
 
 /// Works until the join says what does not add up.
-async fn why_not_closed(harness: &Harness, upload_id: Uuid) -> String {
+async fn why_not_closed(harness: &Harness, upload_id: UploadId) -> String {
     let stop = tokio_util::sync::CancellationToken::new();
     let worker = harness.start(2, &stop);
     let detail = loop {

@@ -2,9 +2,8 @@
 
 use gristmill_normalization::rules;
 use gristmill_pipelines::{Kind, merchants::Test};
-use gristmill_uploads::{NewUpload, Policy, Rows, State, Upload, read};
+use gristmill_uploads::{NewUpload, Policy, Rows, State, Upload, UploadId, read};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
     duplicates::{half, run_file_backwards},
@@ -17,7 +16,7 @@ fn debt(key: u64, amount: &str) -> String {
 }
 
 /// The rejected lines of an upload: each with the line that counts and the columns in which that one differs.
-async fn told(harness: &Harness, id: Uuid) -> Vec<(i64, i64, Vec<String>)> {
+async fn told(harness: &Harness, id: UploadId) -> Vec<(i64, i64, Vec<String>)> {
     let rejects = harness.rejects(id).await.into_iter();
     rejects.map(|reject| (reject.line, reject.first_line.unwrap(), reject.differs.unwrap_or(Vec::new()))).collect()
 }
@@ -30,7 +29,7 @@ fn expected(lines: &[(i64, i64, &[&str])]) -> Vec<(i64, i64, Vec<String>)> {
 }
 
 /// The counts of the receipt, which are those of its chunks together.
-async fn receipt(harness: &Harness, id: Uuid) -> Rows {
+async fn receipt(harness: &Harness, id: UploadId) -> Rows {
     let receipt = read::receipt(&harness.stack.pool, id).await.unwrap().unwrap();
     let sum = |count: fn(&Rows) -> i64| receipt.chunks.iter().map(|chunk| count(&chunk.rows)).sum::<i64>();
     assert_eq!(receipt.rows.duplicate, sum(|rows| rows.duplicate));

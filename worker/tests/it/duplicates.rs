@@ -2,15 +2,14 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gristmill_uploads::{Policy, ReceiveError, ReceiveOutcome, State, Upload};
+use gristmill_uploads::{Policy, ReceiveError, ReceiveOutcome, State, Upload, UploadId};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::harness::{Harness, body, file};
 
 /// Runs the chunks of what was received last to first, until it is closed.
-pub(crate) async fn run_file_backwards(harness: &Harness, id: Uuid) -> Upload {
+pub(crate) async fn run_file_backwards(harness: &Harness, id: UploadId) -> Upload {
     sqlx::query(
         "update jobs set state = 'scheduled', run_at = now() + interval '60 ms' * (40 - (payload->>'no')::int)
          where name = 'uploads.load_chunk'",

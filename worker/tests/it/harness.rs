@@ -14,13 +14,12 @@ use gristmill_platform::{
 };
 use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
 use gristmill_uploads::{
-    MemoryBudget, NewUpload, Policy, ReceiveError, ReceiveOutcome, Upload, UploadService, events::Events, read,
-    read::RejectRow,
+    MemoryBudget, NewUpload, Policy, ReceiveError, ReceiveOutcome, Upload, UploadId, UploadService, events::Events,
+    read, read::RejectRow,
 };
 use gristmill_webhooks::Deliverer;
 use gristmill_worker::{Env, rules, worker};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 pub(crate) const HEADER: &str = "name,governmentId,email,debtAmount,debtDueDate,debtId\n";
 
@@ -112,12 +111,12 @@ impl Harness {
         self.env.queue.drain(&self.worker(4), DRAIN).await.unwrap();
     }
 
-    pub(crate) async fn find(&self, id: Uuid) -> Upload {
+    pub(crate) async fn find(&self, id: UploadId) -> Upload {
         read::by_id(&self.stack.pool, id).await.unwrap().expect("the upload is there")
     }
 
     /// Waits until an upload is as it should be.
-    pub(crate) async fn until(&self, id: Uuid, right: impl Fn(&Upload) -> bool) {
+    pub(crate) async fn until(&self, id: UploadId, right: impl Fn(&Upload) -> bool) {
         let wait = async {
             while !right(&self.find(id).await) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -127,7 +126,7 @@ impl Harness {
     }
 
     /// Waits until an upload has ended.
-    pub(crate) async fn ended(&self, id: Uuid) -> Upload {
+    pub(crate) async fn ended(&self, id: UploadId) -> Upload {
         for _ in 0..600 {
             let upload = self.find(id).await;
             if upload.state.is_final() {
@@ -146,7 +145,7 @@ impl Harness {
     }
 
     /// The lines of an upload that are in the table, in their order.
-    pub(crate) async fn lines(&self, id: Uuid) -> Vec<i64> {
+    pub(crate) async fn lines(&self, id: UploadId) -> Vec<i64> {
         sqlx::query_scalar("select line from debts where upload_id = $1 order by line")
             .bind(id)
             .fetch_all(&self.stack.pool)
@@ -154,7 +153,7 @@ impl Harness {
             .unwrap()
     }
 
-    pub(crate) async fn rejects(&self, id: Uuid) -> Vec<RejectRow> {
+    pub(crate) async fn rejects(&self, id: UploadId) -> Vec<RejectRow> {
         read::rejects(&self.stack.pool, id, 0, 1_000_000).await.unwrap()
     }
 

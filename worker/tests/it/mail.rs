@@ -15,7 +15,7 @@ use gristmill_platform::{
     config::MailConfig,
     testing::smtp::{Act, Moment, SmtpServer},
 };
-use gristmill_uploads::Policy;
+use gristmill_uploads::{Policy, UploadId};
 use uuid::Uuid;
 
 use crate::harness::{HEADER, Harness, accepted, file, mailer};
@@ -71,7 +71,7 @@ async fn an_operator_hears_how_uploads_end() {
     let good = harness.run_file(file(10..20)).await;
     let bad = accepted(harness.receive(harness.new_upload(Policy::Atomic), format!("{HEADER}x,y\n")).await);
     harness.drain().await;
-    let told = |id: Uuid| vec![(id.to_string(), "ops@acme.example".to_owned(), "sent".to_owned())];
+    let told = |id: UploadId| vec![(id.to_string(), "ops@acme.example".to_owned(), "sent".to_owned())];
     assert_eq!(harness.mails("upload_completed").await, told(good.id));
     assert_eq!(harness.mails("upload_failed").await, told(bad.id));
 }

@@ -31,7 +31,8 @@ async fn merchants(harness: &Harness, upload: &Upload) -> Vec<(i64, Option<Strin
     // By pages, as they are read.
     loop {
         let after = found.last().map_or(0, |(line, ..)| *line);
-        let page = transactions::page(&harness.stack.pool, harness.client_id, upload.id, after, 700).await.unwrap();
+        let page =
+            transactions::page(&harness.stack.pool, harness.client_id, upload.id.get(), after, 700).await.unwrap();
         if page.is_empty() {
             return found;
         }

@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 
 use gristmill_core::ClientId;
+use gristmill_uploads::UploadId;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::Row;
 use crate::cursor;
@@ -62,7 +62,7 @@ struct BlockScan {
 pub(super) async fn page(
     pool: &PgPool,
     client_id: ClientId,
-    upload_id: Uuid,
+    upload_id: UploadId,
     after: Option<Place>,
     limit: u32,
 ) -> sqlx::Result<(Vec<Row>, Option<Place>)> {
@@ -102,7 +102,7 @@ pub(super) async fn page(
 
 /// The first block that the upload's rows may be in, how many the table has, and how many rows there are to be found;
 /// none when they do not count.
-async fn extent(pool: &PgPool, client_id: ClientId, upload_id: Uuid) -> sqlx::Result<Option<(u32, u32, u64)>> {
+async fn extent(pool: &PgPool, client_id: ClientId, upload_id: UploadId) -> sqlx::Result<Option<(u32, u32, u64)>> {
     let extent: Option<(i64, i64, i64)> = sqlx::query_as(
         "select u.first_block, pg_relation_size('debts') / current_setting('block_size')::bigint, p.accepted
          from uploads u join upload_progress p on p.upload_id = u.id
@@ -120,7 +120,7 @@ async fn extent(pool: &PgPool, client_id: ClientId, upload_id: Uuid) -> sqlx::Re
 /// The upload's rows after `from` and before the block `until`, in the table's order.
 async fn stretch(
     pool: &PgPool,
-    upload_id: Uuid,
+    upload_id: UploadId,
     from: Place,
     until: u32,
     limit: usize,

@@ -3,8 +3,8 @@ use futures::{Stream, stream};
 use gristmill_core::ClientId;
 use gristmill_normalization::transactions::{self, Transaction};
 use gristmill_pipelines::decimal;
+use gristmill_uploads::UploadId;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 /// Rows read at a time: the file is never held.
 const PAGE: usize = 5_000;
@@ -15,16 +15,17 @@ const HEADER: &str = "line,date,description,amount,currency,id,merchant,matched,
 pub(super) fn file(
     pool: PgPool,
     client_id: ClientId,
-    upload_id: Uuid,
+    upload_id: UploadId,
 ) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + use<> {
     stream::try_unfold((Some(0), HEADER.to_owned()), move |(after, mut text)| {
         let pool = pool.clone();
         async move {
             let Some(after) = after else { return Ok(None) };
-            let rows = transactions::page(&pool, client_id, upload_id, after, PAGE).await.inspect_err(|error| {
-                // The answer has begun: all that is left is to break it off, and the client sees that.
-                tracing::error!(%upload_id, %error, "transactions broken off");
-            })?;
+            let rows =
+                transactions::page(&pool, client_id, upload_id.get(), after, PAGE).await.inspect_err(|error| {
+                    // The answer has begun: all that is left is to break it off, and the client sees that.
+                    tracing::error!(%upload_id, %error, "transactions broken off");
+                })?;
             rows.iter().for_each(|row| push(&mut text, row));
             let next = rows.last().filter(|_| rows.len() == PAGE).map(|last| last.line);
             Ok(Some((Bytes::from(text), (next, String::new()))))

@@ -5,20 +5,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use gristmill_uploads::{
+    UploadId,
     read::{self, Fault, RejectRow},
     rejects_csv,
 };
 use http::{HeaderMap, HeaderValue, Uri, header};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use super::find;
 use crate::{
     app::AppState,
     auth::Caller,
     cursor,
-    params::{Params, UploadId},
+    params::{Params, UploadPath},
     problem::Result,
 };
 
@@ -60,7 +60,8 @@ pub(crate) struct Reject {
 /// Where a key came first.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct First {
-    upload_id: Uuid,
+    #[schema(value_type = Uuid)]
+    upload_id: UploadId,
     line: i64,
 }
 
@@ -107,7 +108,7 @@ struct RejectsQuery {
 pub(crate) async fn rejects(
     State(app): State<AppState>,
     caller: Caller,
-    UploadId(id): UploadId,
+    UploadPath(id): UploadPath,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response> {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use gristmill_uploads::UploadId;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -30,7 +31,7 @@ pub(super) async fn runs(pool: &PgPool, workload: &Workload) -> anyhow::Result<F
 
 /// Of an upload that was billed to its end each debt has one bill; no bill is of a debt that is not there.
 pub(super) async fn once(pool: &PgPool) -> anyhow::Result<Finding> {
-    let uploads: Vec<(Uuid, i64, i64, i64)> = sqlx::query_as(
+    let uploads: Vec<(UploadId, i64, i64, i64)> = sqlx::query_as(
         "select u.id, count(d.debt_id), count(b.debt_id), count(distinct b.debt_id)
          from uploads u join debts d on d.upload_id = u.id
          left join bills b on b.client_id = d.client_id and b.debt_id = d.debt_id

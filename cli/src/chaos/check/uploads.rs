@@ -1,5 +1,5 @@
+use gristmill_uploads::UploadId;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::{Finding, some};
 use crate::chaos::workload::{SentUpload, Workload, lock};
@@ -17,7 +17,7 @@ pub(super) fn accepted(workload: &Workload) -> Finding {
 
 #[derive(sqlx::FromRow)]
 struct Row {
-    id: Uuid,
+    id: UploadId,
     filename: String,
     state: String,
     purged: bool,
@@ -96,7 +96,7 @@ fn judge(row: &Row, file: &SentUpload, promised: bool) -> Option<String> {
 pub(super) async fn counted(pool: &PgPool) -> anyhow::Result<Finding> {
     let chunks: i64 =
         sqlx::query_scalar("select count(*) from chunks where done_at is not null").fetch_one(pool).await?;
-    let wrong: Vec<Uuid> = sqlx::query_scalar(
+    let wrong: Vec<UploadId> = sqlx::query_scalar(
         "select u.id from uploads u join upload_progress p on p.upload_id = u.id
          left join chunks c on c.upload_id = u.id
          where u.state = 'completed'

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use gristmill_pipelines::generate::{self, Options};
+use gristmill_uploads::UploadId;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +64,7 @@ pub(super) async fn send(
 }
 
 enum Answer {
-    Accepted(uuid::Uuid),
+    Accepted(UploadId),
     Refused(String),
     /// Nobody answered, or somebody said to try again.
     Later,

@@ -1,7 +1,6 @@
 use axum::extract::State;
 use gristmill_core::ClientId;
-use gristmill_uploads::{RemoveError, RemoveOutcome};
-use uuid::Uuid;
+use gristmill_uploads::{RemoveError, RemoveOutcome, UploadId};
 
 use super::{
     answer::{Answer, NotDone, done},
@@ -10,7 +9,7 @@ use super::{
 use crate::dashboard::app::App;
 
 /// Cancels an upload, or undoes it: which of the two, its state says.
-pub(super) async fn remove(State(app): State<App>, Params(id): Params<Uuid>) -> Answer {
+pub(super) async fn remove(State(app): State<App>, Params(id): Params<UploadId>) -> Answer {
     let owner: Option<ClientId> =
         sqlx::query_scalar("select client_id from uploads where id = $1").bind(id).fetch_optional(&app.pool).await?;
     let Some(owner) = owner else { return Err(NotDone::Gone) };

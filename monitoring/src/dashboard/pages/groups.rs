@@ -6,6 +6,7 @@ use askama::Template;
 use gristmill_core::ClientId;
 use gristmill_kinds::Owner;
 use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView};
+use gristmill_uploads::UploadId;
 use strum::VariantNames as _;
 use uuid::Uuid;
 
@@ -50,7 +51,7 @@ struct Of {
     /// Of a billing run.
     run_id: Option<Uuid>,
     /// Of an upload.
-    upload_id: Option<Uuid>,
+    upload_id: Option<UploadId>,
     filename: Option<String>,
 }
 

@@ -7,6 +7,7 @@ use gristmill_core::ClientId;
 use gristmill_kinds::Owner;
 use gristmill_platform::keys;
 use gristmill_queue::{JobCount, JobDetail, JobFilter, JobState, JobView};
+use gristmill_uploads::UploadId;
 use jiff::{SignedDuration, Timestamp};
 use strum::VariantNames as _;
 use uuid::Uuid;
@@ -146,7 +147,7 @@ struct One {
 /// The part of a file that a chunk's job is about.
 #[derive(sqlx::FromRow)]
 struct Source {
-    upload_id: Uuid,
+    upload_id: UploadId,
     no: i32,
     first_line: i64,
     first_byte: i64,

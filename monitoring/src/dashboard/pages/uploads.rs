@@ -8,7 +8,7 @@ use askama::Template;
 use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
-use gristmill_uploads::{State, Upload, read};
+use gristmill_uploads::{State, Upload, UploadId, read};
 use jiff::Timestamp;
 use strum::VariantNames as _;
 use uuid::Uuid;
@@ -93,7 +93,7 @@ struct Chunk {
 }
 
 pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<PageBody>, DashboardError> {
-    let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
+    let Ok(id) = id.parse::<UploadId>() else { return Ok(None) };
     let Some(upload) = read::by_id(&app.pool, id).await? else { return Ok(None) };
     let client: String =
         sqlx::query_scalar("select c.name from uploads u join clients c on c.id = u.client_id where u.id = $1")

@@ -5,10 +5,9 @@
 
 use gristmill_core::ClientId;
 use gristmill_queue::GroupId;
-use uuid::Uuid;
 
 use super::{NewUpload, ReceiveError, UploadService, ledger_writer::StoredChunk, retry::retry_through_outage};
-use crate::{Upload, objects, read};
+use crate::{Upload, UploadId, objects, read};
 
 /// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an upload
 /// of the client `k` that was undone, so that they are nowhere now. Only uploads with duplicates are looked into, by the rejects'
@@ -34,7 +33,7 @@ enum Suspicion {
     /// The first chunk has not come yet.
     Open,
     /// So far chunk for chunk this completed upload.
-    Same(Uuid),
+    Same(UploadId),
     /// It is another file.
     None,
 }
@@ -85,7 +84,7 @@ impl PossibleCopy {
         Ok(same)
     }
 
-    async fn begins_like(&self, service: &UploadService, sha256: &[u8]) -> Result<Option<Uuid>, ReceiveError> {
+    async fn begins_like(&self, service: &UploadService, sha256: &[u8]) -> Result<Option<UploadId>, ReceiveError> {
         let sql = format!(
             "with k as materialized (select $2::int as client_id)
              select u.id from k, chunks c join uploads u on u.id = c.upload_id
@@ -104,7 +103,7 @@ impl PossibleCopy {
 }
 
 /// The hashes of an upload's chunks.
-async fn hashes(service: &UploadService, upload_id: Uuid, numbers: &[i32]) -> Result<Vec<Vec<u8>>, ReceiveError> {
+async fn hashes(service: &UploadService, upload_id: UploadId, numbers: &[i32]) -> Result<Vec<Vec<u8>>, ReceiveError> {
     let query = sqlx::query_scalar("select sha256 from chunks where upload_id = $1 and no = any($2) order by no");
     Ok(query.bind(upload_id).bind(numbers).fetch_all(&service.pool).await?)
 }
@@ -115,14 +114,14 @@ impl UploadService {
         &self,
         new: &NewUpload,
         sha256: &[u8],
-        except: Uuid,
+        except: UploadId,
     ) -> Result<Option<Upload>, ReceiveError> {
         let sql = format!(
             "with k as materialized (select $1::int as client_id)
              select u.id from k join uploads u on u.client_id = k.client_id
              where u.sha256 = $2 and u.kind = $3 and u.id <> $4 and {STANDS} order by u.id limit 1"
         );
-        let first: Option<Uuid> = sqlx::query_scalar(&sql)
+        let first: Option<UploadId> = sqlx::query_scalar(&sql)
             .bind(new.client_id)
             .bind(sha256)
             .bind(new.kind.to_string())
@@ -136,7 +135,7 @@ impl UploadService {
     }
 
     /// Removes the copy of a file that was there already, if nothing of it was loaded; else the purge does it.
-    pub(super) async fn forget(&self, id: Uuid) -> Result<(), ReceiveError> {
+    pub(super) async fn forget(&self, id: UploadId) -> Result<(), ReceiveError> {
         objects::drop_all(&*self.store, id).await?;
         sqlx::query("delete from uploads where id = $1 and not exists (select from chunks where upload_id = $1)")
             .bind(id)

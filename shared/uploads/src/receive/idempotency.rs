@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::{NewUpload, ReceiveError, ReceiveOutcome, UploadService};
-use crate::{State, Upload, read};
+use crate::{State, Upload, UploadId, read};
 
 /// A request with the same idempotency key, and the upload that it was answered with.
 pub(super) struct PriorUpload {
@@ -16,7 +15,7 @@ pub(super) struct PriorUpload {
 
 #[derive(sqlx::FromRow)]
 struct KeyRow {
-    upload_id: Uuid,
+    upload_id: UploadId,
     /// The request made it; else its file had been there already.
     made: bool,
     policy: String,
@@ -26,7 +25,7 @@ struct KeyRow {
 
 impl UploadService {
     /// Writes down that this request is answered with an upload that it has not made.
-    pub(super) async fn remember(&self, new: &NewUpload, upload_id: Uuid) -> Result<(), ReceiveError> {
+    pub(super) async fn remember(&self, new: &NewUpload, upload_id: UploadId) -> Result<(), ReceiveError> {
         let Some(key) = &new.idempotency_key else { return Ok(()) };
         sqlx::query(
             "insert into upload_keys (client_id, key, upload_id, policy, filename) values ($1, $2, $3, $4, $5)

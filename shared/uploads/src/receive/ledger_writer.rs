@@ -10,12 +10,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, types::Json};
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::{
     ReceiveError, UploadService, dedup::PossibleCopy, memory_budget::MemoryPermit, retry::retry_through_outage,
 };
-use crate::{State, jobs::LoadChunk, objects, state};
+use crate::{State, UploadId, jobs::LoadChunk, objects, state};
 
 /// Chunks being written to the store at a time.
 const CONCURRENT_PUTS: usize = 2;
@@ -37,7 +36,7 @@ pub struct OversizeNote {
 /// Whose chunks they are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Members {
-    pub(super) upload_id: Uuid,
+    pub(super) upload_id: UploadId,
     pub(super) client_id: ClientId,
     pub(super) group: GroupId,
 }
@@ -84,7 +83,7 @@ pub(super) async fn enter(
     Ok(copy)
 }
 
-async fn store(service: &UploadService, id: Uuid, cut: Cut) -> Result<StoredChunk, ReceiveError> {
+async fn store(service: &UploadService, id: UploadId, cut: Cut) -> Result<StoredChunk, ReceiveError> {
     let Cut { no, chunk, memory } = cut;
     let sha256 = Sha256::digest(&chunk.data).to_vec();
     let oversize = (!chunk.oversize.is_empty()).then(|| Json(chunk.oversize.into_iter().map(note).collect()));
@@ -146,7 +145,7 @@ async fn try_commit(
     Ok(enqueued)
 }
 
-async fn insert(conn: &mut PgConnection, id: Uuid, batch: &[StoredChunk]) -> Result<(), sqlx::Error> {
+async fn insert(conn: &mut PgConnection, id: UploadId, batch: &[StoredChunk]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into chunks (upload_id, no, first_line, first_byte, bytes, sha256, oversize)
          select $1, * from unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::jsonb[])",

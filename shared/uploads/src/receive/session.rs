@@ -15,7 +15,7 @@ use super::{
     retry::retry_through_outage,
 };
 use crate::{
-    State, Upload, client_limits,
+    State, Upload, UploadId, client_limits,
     jobs::{CloseUpload, FailUpload},
     read,
     state::{self, End},
@@ -42,7 +42,7 @@ pub(super) struct ReceivedFile {
 pub(super) struct UploadSession {
     service: UploadService,
     new: NewUpload,
-    id: Uuid,
+    id: UploadId,
     header_bytes: u64,
     next: i32,
     /// Bytes of the file so far.
@@ -64,7 +64,7 @@ impl UploadSession {
         header: &[u8],
         header_bytes: u64,
     ) -> Result<Self, ReceiveError> {
-        let id = Uuid::now_v7();
+        let id = UploadId::from(Uuid::now_v7());
         let mut tx = service.pool.begin().await?;
         let group = service
             .queue
@@ -328,7 +328,7 @@ fn joined<T>(result: Result<Result<T, ReceiveError>, tokio::task::JoinError>) ->
     result.unwrap_or_else(|error| Err(ReceiveError::Broken { upload_id: None, source: error.into() }))
 }
 
-async fn send_heartbeats(service: UploadService, id: Uuid) {
+async fn send_heartbeats(service: UploadService, id: UploadId) {
     let mut tick = tokio::time::interval(HEARTBEAT_INTERVAL);
     loop {
         tick.tick().await;

@@ -1,8 +1,8 @@
 //! Duplicates whose winner was displaced by a row that says something else: they are compared with the row that counts.
 
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::load::{self, Chunk, Loser, Record};
 
@@ -52,7 +52,7 @@ async fn compare(conn: &mut PgConnection, chunk: &Chunk, stale: &[(i64, Vec<u8>)
 }
 
 /// Counts anew how many duplicates say something else.
-async fn count(conn: &mut PgConnection, upload_id: Uuid) -> Result<(), sqlx::Error> {
+async fn count(conn: &mut PgConnection, upload_id: UploadId) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update chunks c set conflicting = coalesce(r.n, 0)
          from chunks o left join (

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -84,7 +85,12 @@ async fn replace(conn: &mut PgConnection, chunk: &Chunk, winners: &[Record]) -> 
 
 /// The earlier lines are no rejects any more, and who named a later line as first names the earlier one. Where the two
 /// `differ`, it is to be compared again.
-async fn rename(conn: &mut PgConnection, upload_id: Uuid, early: &[Early], differ: &[bool]) -> Result<(), JobError> {
+async fn rename(
+    conn: &mut PgConnection,
+    upload_id: UploadId,
+    early: &[Early],
+    differ: &[bool],
+) -> Result<(), JobError> {
     let (new, old): (Vec<i64>, Vec<i64>) = early.iter().map(|early| (early.line, early.first_line)).unzip();
     sqlx::query("delete from rejects where upload_id = $1 and line = any($2)")
         .bind(upload_id)

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use sqlx::{FromRow, PgConnection};
-use uuid::Uuid;
 
 use super::recount;
 use crate::load::{self, Chunk, Loser, Record, RejectedRecord, StagingTable};
@@ -20,7 +20,7 @@ struct Orphan {
 }
 
 /// Takes the orphans of `gone` uploads. `true`: some lost again, to a file that is not closed either.
-pub(super) async fn settle(conn: &mut PgConnection, chunk: &Chunk, gone: &[Uuid]) -> Result<bool, JobError> {
+pub(super) async fn settle(conn: &mut PgConnection, chunk: &Chunk, gone: &[UploadId]) -> Result<bool, JobError> {
     let mut still_open = false;
     let mut after = 0;
     while !gone.is_empty() {
