@@ -152,8 +152,8 @@ impl Problem {
         self
     }
 
-    pub(crate) fn about(mut self, upload_id: UploadId) -> Self {
-        self.0.upload_id = Some(upload_id);
+    pub(crate) fn about(mut self, upload_id: impl Into<Option<UploadId>>) -> Self {
+        self.0.upload_id = upload_id.into();
         self
     }
 

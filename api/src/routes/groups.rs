@@ -180,7 +180,7 @@ impl AboutGroup {
         let group = self.find(&mut *self.app.pool.acquire().await?).await?.group;
         let Some(owner) = Owner::of_group(&self.app.pool, self.id).await? else { return Ok(group) };
         let detail = format!("The group is {owner}'s. {} cancels it; one that has failed is made anew.", owner.end());
-        Err(Problem::new(Code::WrongState, detail).about(owner.id().into()))
+        Err(Problem::new(Code::WrongState, detail).about(owner.upload()))
     }
 
     async fn show(&self, conn: &mut PgConnection) -> Result<OneGroup> {

@@ -4,7 +4,10 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Api, api, file, json, problem};
+use crate::{
+    bills::billed,
+    support::{Api, api, file, json, problem},
+};
 
 /// Everything in it that differs from run to run.
 fn plain(mut value: Value) -> Value {
@@ -189,6 +192,19 @@ async fn an_uploads_jobs_are_not_ended_alone() {
     assert_eq!(many("discard", true).await["matched"]["jobs"], 1);
     let gone = api.post(&format!("/v1/jobs/{id}/discard")).send().await.unwrap();
     assert_eq!(json(gone, StatusCode::OK).await["state"], "cancelled");
+}
+
+#[tokio::test]
+async fn what_is_a_billing_runs_is_refused_without_naming_an_upload() {
+    let api = api().await;
+    billed(&api).await;
+    let run = json(api.send(&api.key, "POST", "/v1/billing-runs", json!({})).await, StatusCode::ACCEPTED).await;
+    let run = run["id"].as_str().unwrap();
+    let job = api.json("/v1/jobs?name=billing.plan").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let response = api.post(&format!("/v1/jobs/{job}/cancel")).send().await.unwrap();
+    let problem = problem(response, StatusCode::CONFLICT).await;
+    assert!(problem["detail"].as_str().unwrap().contains(&format!("DELETE /v1/billing-runs/{run}")), "{problem}");
+    assert_eq!(problem["upload_id"], Value::Null, "a run is no upload");
 }
 
 #[tokio::test]

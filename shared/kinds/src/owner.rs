@@ -56,12 +56,12 @@ impl Owner {
         Ok(runs::of_group(pool, group).await?.map(Self::BillingRun))
     }
 
-    /// Its id.
+    /// The upload's id, if it is one.
     #[must_use]
-    pub fn id(self) -> Uuid {
+    pub fn upload(self) -> Option<UploadId> {
         match self {
-            Self::Upload(id) => id.get(),
-            Self::BillingRun(id) => id,
+            Self::Upload(id) => Some(id),
+            Self::BillingRun(_) => None,
         }
     }
 

@@ -195,7 +195,7 @@ async fn one(about: About, action: Action, once: Once) -> Result<Json<OneJob>> {
             "The job is {owner}'s, which cannot do without it: {} ends that, and a job of it that has failed can run again.",
             owner.end()
         );
-        return Err(Problem::new(Code::WrongState, detail).about(owner.id().into()));
+        return Err(Problem::new(Code::WrongState, detail).about(owner.upload()));
     }
     let job = found.job;
     // Of one job its state is no condition: a cancelled one, too, may run again.
