@@ -13,7 +13,7 @@ use gristmill_billing::{
 };
 use gristmill_mail::jobs::{SendBills, SendMail};
 use gristmill_normalization::{jobs::Normalize, requests};
-use gristmill_queue::{Enqueued, Job, Options};
+use gristmill_queue::{Enqueued, Job, JobId, Options};
 use gristmill_webhooks::{
     Event, Merchant, NormalizationCompleted,
     deliveries::{self, State},
@@ -31,7 +31,7 @@ const BATCH_SIZE: i64 = 500;
 
 #[derive(FromRow)]
 struct EndedJob {
-    id: Uuid,
+    id: JobId,
     name: String,
     payload: serde_json::Value,
     state: String,
@@ -67,7 +67,7 @@ pub(crate) fn describe() {
 
 /// Ends what belongs to such jobs.
 pub(crate) async fn end(env: &Env) -> anyhow::Result<()> {
-    let mut after = Uuid::nil();
+    let mut after = JobId::from(Uuid::nil());
     while let Some(last) = slice(env, after).await? {
         after = last;
     }
@@ -75,7 +75,7 @@ pub(crate) async fn end(env: &Env) -> anyhow::Result<()> {
 }
 
 /// Those behind `after`; returns the last one, when there may be more.
-async fn slice(env: &Env, after: Uuid) -> anyhow::Result<Option<Uuid>> {
+async fn slice(env: &Env, after: JobId) -> anyhow::Result<Option<JobId>> {
     let mut tx = env.pool.begin().await?;
     // A job that is run again at this moment is its operator's; the conditions are the index's.
     let ended: Vec<EndedJob> = sqlx::query_as(
@@ -99,7 +99,7 @@ async fn slice(env: &Env, after: Uuid) -> anyhow::Result<Option<Uuid>> {
 }
 
 /// Also returns the jobs of which nothing is left to be ended.
-async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[EndedJob]) -> anyhow::Result<(Enqueued, Vec<Uuid>)> {
+async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[EndedJob]) -> anyhow::Result<(Enqueued, Vec<JobId>)> {
     let (mut jobs, mut seen) = (Enqueued::default(), Vec::with_capacity(ended.len()));
     let (mut deliveries, mut requests, mut untold) = (Vec::new(), Vec::new(), Untold::default());
     let mut unsent = BTreeMap::new();

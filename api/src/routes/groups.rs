@@ -82,9 +82,9 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
     let mut query = Params::of(&uri);
     let states: Vec<GroupState> = query.list("state");
     let client = query.take::<String>("client");
-    let parent = query.id("parent").map(GroupId);
+    let parent = query.id("parent");
     let limit = query.limit();
-    let after = query.take::<cursor::Groups>("cursor").map(|cursor| GroupId(cursor.id()));
+    let after = query.take::<cursor::Groups>("cursor").map(|cursor| GroupId::from(cursor.id()));
     query.finish()?;
     let pool = &app.pool;
     let client_id = match client {
@@ -101,7 +101,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
     let names = Names::of(pool, page.groups.iter().map(|group| group.client_id)).await?;
     Ok(Json(GroupList {
         items: page.groups.into_iter().map(|group| names.group(group)).collect(),
-        next_cursor: page.next.map(|next| cursor::Groups::after_id(next.0).to_string()),
+        next_cursor: page.next.map(|next| cursor::Groups::after_id(next.get()).to_string()),
     }))
 }
 
@@ -206,8 +206,8 @@ impl FromRequestParts<AppState> for AboutGroup {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        let id = Named::from_request_parts(parts, app).await?.id("group", "/v1/groups")?;
+        let id = Named::from_request_parts(parts, app).await?.id("group", "/v1/groups")?.into();
         Params::of(&parts.uri).finish()?;
-        Ok(Self { app: app.clone(), caller, id: GroupId(id) })
+        Ok(Self { app: app.clone(), caller, id })
     }
 }

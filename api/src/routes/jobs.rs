@@ -8,10 +8,9 @@ use axum::{
     Json,
     extract::{FromRequestParts, State},
 };
-use gristmill_queue::JobDetail;
+use gristmill_queue::{JobDetail, JobId};
 use http::{Uri, request::Parts};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::{
     app::AppState,
@@ -38,7 +37,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
     let mut query = Params::of(&uri);
     let filter = Filter::take(&mut query);
     let limit = query.limit();
-    let after = query.take::<cursor::Jobs>("cursor").map(cursor::Jobs::id);
+    let after = query.take::<cursor::Jobs>("cursor").map(|cursor| JobId::from(cursor.id()));
     let counted = query.flag("total");
     query.finish()?;
     let pool = &app.pool;
@@ -49,7 +48,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
     let names = Names::of(pool, page.jobs.iter().map(|job| job.client_id)).await?;
     Ok(Json(JobList {
         items: page.jobs.into_iter().map(|job| names.job(job)).collect(),
-        next_cursor: page.next.map(|next| cursor::Jobs::after_id(next).to_string()),
+        next_cursor: page.next.map(|next| cursor::Jobs::after_id(next.get()).to_string()),
         total,
     }))
 }
@@ -66,7 +65,7 @@ pub(crate) async fn one(about: About) -> Result<Json<OneJob>> {
 pub(crate) struct About {
     app: AppState,
     caller: Caller,
-    id: Uuid,
+    id: JobId,
 }
 
 impl About {
@@ -90,7 +89,7 @@ impl FromRequestParts<AppState> for About {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        let id = Named::from_request_parts(parts, app).await?.id("job", "/v1/jobs")?;
+        let id = Named::from_request_parts(parts, app).await?.id("job", "/v1/jobs")?.into();
         Params::of(&parts.uri).finish()?;
         Ok(Self { app: app.clone(), caller, id })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gristmill_queue::{GroupId, GroupPolicy, Job, NewGroup, Options, Queue, QueueConfig, Worker};
+use gristmill_queue::{GroupId, GroupPolicy, Job, JobId, NewGroup, Options, Queue, QueueConfig, Worker};
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -111,7 +111,7 @@ impl Api {
     }
 
     /// Jobs of the client that belong to nothing of the product's.
-    async fn jobs(&self, group: Option<GroupId>, n: usize) -> Vec<Uuid> {
+    async fn jobs(&self, group: Option<GroupId>, n: usize) -> Vec<JobId> {
         let mut conn = self.stack.pool.acquire().await.unwrap();
         let options = Options { client_id: Some(self.client_id), group, ..Options::default() };
         let jobs = self.queue().await.enqueue_all(&mut conn, &vec![Any; n], &options).await.unwrap();
@@ -119,13 +119,13 @@ impl Api {
     }
 
     /// A whole group of the client's.
-    async fn group(&self) -> Uuid {
+    async fn group(&self) -> GroupId {
         let (queue, mut conn) = (self.queue().await, self.stack.pool.acquire().await.unwrap());
         let new = NewGroup { client_id: Some(self.client_id), ..NewGroup::new(GroupPolicy::Continue) };
         let group = queue.create_group(&mut conn, new).await.unwrap();
         self.jobs(Some(group), 2).await;
         assert!(queue.seal_group(&mut conn, group).await.unwrap().is_empty());
-        group.0
+        group
     }
 
     async fn sql(&self, sql: &str) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use gristmill_pipelines::generate::Counts;
-use gristmill_queue::GroupId;
+use gristmill_queue::{GroupId, JobId};
 use gristmill_uploads::UploadId;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use super::{cluster::Cluster, processes::Role};
 #[derive(Default)]
 pub(super) struct Workload {
     /// Jobs whose transaction was committed.
-    pub(super) jobs: Mutex<Vec<Uuid>>,
+    pub(super) jobs: Mutex<Vec<JobId>>,
     /// Groups that were begun, by their number.
     pub(super) groups: Mutex<BTreeMap<i64, GroupId>>,
     /// Files by their name.

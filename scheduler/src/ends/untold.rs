@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use gristmill_billing::runs;
 use gristmill_core::ClientId;
 use gristmill_mail::jobs::SendBills;
+use gristmill_queue::JobId;
 use gristmill_webhooks::jobs::AnnounceBills;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 struct Gap {
     first: i64,
     last: i64,
-    job: Uuid,
+    job: JobId,
     jobs: usize,
     reason: String,
 }
@@ -23,12 +24,12 @@ struct Gap {
 pub(super) struct Untold(Vec<(ClientId, &'static str, Gap)>);
 
 impl Untold {
-    pub(super) fn announcement(&mut self, job: Uuid, of: &AnnounceBills, reason: String) {
+    pub(super) fn announcement(&mut self, job: JobId, of: &AnnounceBills, reason: String) {
         let gap = Gap { first: of.from_number, last: of.to_number, job, jobs: 1, reason };
         self.0.push((of.client_id, "announced to webhooks", gap));
     }
 
-    pub(super) fn mails(&mut self, job: Uuid, of: &SendBills, reason: String) {
+    pub(super) fn mails(&mut self, job: JobId, of: &SendBills, reason: String) {
         let gap = Gap { first: of.from_number, last: of.to_number, job, jobs: 1, reason };
         self.0.push((of.client_id, "mailed", gap));
     }

@@ -63,7 +63,7 @@ pub struct Run {
     /// Debts due up to here are billed.
     pub cutoff: Option<Date>,
     /// The shards.
-    pub group_id: Option<Uuid>,
+    pub group_id: Option<GroupId>,
     /// How many bills it is expected to make, once planned.
     pub planned: Option<i64>,
     /// How many it made; of a dry run, would make.
@@ -145,7 +145,7 @@ pub async fn list(
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn of_group(on: impl PgExecutor<'_>, group: GroupId) -> Result<Option<Uuid>, sqlx::Error> {
-    sqlx::query_scalar("select id from billing_runs where group_id = $1").bind(group.0).fetch_optional(on).await
+    sqlx::query_scalar("select id from billing_runs where group_id = $1").bind(group).fetch_optional(on).await
 }
 
 /// Lets a held run go on. `None`: it is not held.
@@ -191,7 +191,7 @@ pub async fn cancel(
         .bind(client_id)
         .execute(&mut *conn)
         .await?;
-    let cancelled: Option<Option<Uuid>> = sqlx::query_scalar(
+    let cancelled: Option<Option<GroupId>> = sqlx::query_scalar(
         "update billing_runs r set state = 'cancelled', detail = 'cancelled by its client', finished_at = now(),
                 bills = (select coalesce(sum(bills), 0) from billing_shards where run_id = r.id),
                 amount_minor = (select coalesce(sum(amount_minor), 0) from billing_shards where run_id = r.id),
@@ -212,7 +212,7 @@ pub async fn cancel(
     .execute(&mut *conn)
     .await?;
     let Some(group) = group else { return Ok(Some(Enqueued::default())) };
-    queue.cancel_group(&mut *conn, GroupId(group)).await?;
+    queue.cancel_group(&mut *conn, group).await?;
     let options = Options { client_id: Some(client_id), ..Options::default() };
     queue.enqueue(conn, &FailRun { run_id: id, detail: None }, &options).await.map(Some)
 }

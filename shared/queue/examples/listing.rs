@@ -113,5 +113,5 @@ async fn fill(pool: &PgPool, jobs: i64) -> Result<GroupId, Error> {
     .await?;
     sqlx::query("vacuum analyze jobs").execute(pool).await?;
     println!("filled in {:.0} s", started.elapsed().as_secs_f64());
-    Ok(GroupId(group))
+    Ok(GroupId::from(group))
 }

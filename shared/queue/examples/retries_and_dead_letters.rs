@@ -8,9 +8,8 @@ mod engines;
 use std::time::Duration;
 
 use engines::Error;
-use gristmill_queue::{Context, Job, JobError, Options, Worker};
+use gristmill_queue::{Context, Job, JobError, JobId, Options, Worker};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 #[derive(Serialize, Deserialize)]
 struct Call {
@@ -43,7 +42,7 @@ pub(crate) async fn main() -> Result<(), Error> {
     queue.push(enqueued).await;
 
     let dead = "select id, payload->>'number', last_error from jobs where state = 'dead' order by id";
-    let mut found: Vec<(Uuid, String, String)> = Vec::new();
+    let mut found: Vec<(JobId, String, String)> = Vec::new();
     while found.len() < 2 {
         queue.drain(&worker, Duration::from_secs(30)).await?;
         found = sqlx::query_as(dead).fetch_all(queue.pool()).await?;

@@ -10,10 +10,9 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
-use uuid::Uuid;
 
 use crate::{
-    Claim, Progress, Queue,
+    Claim, JobId, Progress, Queue,
     ledger::fence::{self, JobStatus},
 };
 
@@ -22,7 +21,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(300);
 /// The jobs that run in this process.
 #[derive(Clone, Default)]
 pub(crate) struct CancellationWatch {
-    running: Arc<Mutex<HashMap<Uuid, WatchedRun>>>,
+    running: Arc<Mutex<HashMap<JobId, WatchedRun>>>,
 }
 
 struct WatchedRun {
@@ -34,7 +33,7 @@ struct WatchedRun {
 /// Watches one job until it is dropped.
 pub(crate) struct WatchGuard<'a> {
     watch: &'a CancellationWatch,
-    id: Uuid,
+    id: JobId,
     delivery: u64,
 }
 
@@ -45,7 +44,7 @@ impl CancellationWatch {
         WatchGuard { watch: self, id: claim.id, delivery: claim.delivery }
     }
 
-    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, WatchedRun>> {
+    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, WatchedRun>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -54,7 +53,7 @@ impl CancellationWatch {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
             self.tell_progress(queue).await;
-            let ids: Vec<Uuid> = self
+            let ids: Vec<JobId> = self
                 .table()
                 .values()
                 .filter(|running| {
@@ -75,7 +74,7 @@ impl CancellationWatch {
     }
 
     async fn tell_progress(&self, queue: &Queue) {
-        let said: Vec<(Uuid, Progress)> =
+        let said: Vec<(JobId, Progress)> =
             self.table().values().filter_map(|run| Some((run.claim.id, run.claim.new_progress()?))).collect();
         if said.is_empty() {
             return;
@@ -88,7 +87,7 @@ impl CancellationWatch {
         }
     }
 
-    fn end(&self, ids: &[Uuid], statuses: &HashMap<Uuid, JobStatus>) {
+    fn end(&self, ids: &[JobId], statuses: &HashMap<JobId, JobStatus>) {
         let running = self.table();
         for id in ids {
             let status = statuses.get(id).copied().unwrap_or(JobStatus::Finished);

@@ -9,10 +9,9 @@ use std::{
 };
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::{
-    Context, PayloadError, Queue, QueueError,
+    Context, JobId, PayloadError, Queue, QueueError,
     ledger::{complete::FinishedJob, fail::Run},
     payload,
     redis::{publish_progress, versioned},
@@ -22,7 +21,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// The job.
-    pub id: Uuid,
+    pub id: JobId,
     /// Which delivery this is, from 1.
     pub delivery: u64,
     run: Option<RunInfo>,
@@ -76,12 +75,12 @@ const RESULT_LIMIT: usize = 16 * 1024;
 impl Claim {
     /// A claim made by hand, for tests and tools: the ledger's fence works the same.
     #[must_use]
-    pub fn new(id: Uuid, delivery: u64) -> Self {
+    pub fn new(id: JobId, delivery: u64) -> Self {
         Self { id, delivery, run: None, said: Arc::default() }
     }
 
     /// Of a run that begins now.
-    pub(crate) fn of_run(id: Uuid, delivery: u64, worker: Arc<str>, nested: bool) -> Self {
+    pub(crate) fn of_run(id: JobId, delivery: u64, worker: Arc<str>, nested: bool) -> Self {
         let run = Some(RunInfo { worker, started: Instant::now(), nested });
         Self { id, delivery, run, said: Arc::default() }
     }
@@ -164,7 +163,7 @@ impl Context {
 const PROGRESS_SECONDS: u64 = 600;
 
 impl Queue {
-    fn progress_key(&self, id: Uuid) -> String {
+    fn progress_key(&self, id: JobId) -> String {
         format!("{{{}}}:progress:{id}", versioned(&self.config().namespace))
     }
 
@@ -172,7 +171,7 @@ impl Queue {
     ///
     /// # Errors
     /// Returns an error if Redis does not answer.
-    pub async fn progress(&self, id: Uuid) -> Result<Option<Progress>, QueueError> {
+    pub async fn progress(&self, id: JobId) -> Result<Option<Progress>, QueueError> {
         let said: Option<String> = ::redis::cmd("GET")
             .arg(self.progress_key(id))
             .query_async(&mut self.conn())
@@ -181,7 +180,7 @@ impl Queue {
         Ok(said.and_then(|said| serde_json::from_str(&said).ok()))
     }
 
-    pub(crate) async fn tell_progress(&self, said: &[(Uuid, Progress)]) -> ::redis::RedisResult<()> {
+    pub(crate) async fn tell_progress(&self, said: &[(JobId, Progress)]) -> ::redis::RedisResult<()> {
         let texts = said.iter().map(|(id, progress)| {
             let json = format!("{{\"done\":{},\"total\":{}}}", progress.done, progress.total);
             (self.progress_key(*id), json)

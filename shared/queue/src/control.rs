@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::PgConnection;
 use tracing::debug;
-use uuid::Uuid;
 
 use crate::{
-    Enqueued, GroupId, Queue, QueueError,
+    Enqueued, GroupId, JobId, Queue, QueueError,
     envelope::enqueued,
     ledger::{
         cancel::{self, CancelRequest},
@@ -38,7 +37,7 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails. While Redis does not answer, jobs that
     /// may run count as requested.
-    pub async fn cancel_jobs(&self, ids: &[Uuid]) -> Result<CancelledJobs, QueueError> {
+    pub async fn cancel_jobs(&self, ids: &[JobId]) -> Result<CancelledJobs, QueueError> {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         let mut all = CancelledJobs::default();
@@ -68,8 +67,8 @@ impl Queue {
     }
 
     /// Those of the requested jobs that no worker holds; none while the broker is silent.
-    pub(crate) async fn held_by_nobody(&self, requested: &[CancelRequest]) -> Vec<Uuid> {
-        let mut queues: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
+    pub(crate) async fn held_by_nobody(&self, requested: &[CancelRequest]) -> Vec<JobId> {
+        let mut queues: BTreeMap<&str, Vec<JobId>> = BTreeMap::new();
         for (id, queue) in requested {
             queues.entry(queue).or_default().push(*id);
         }
@@ -87,7 +86,7 @@ impl Queue {
     pub(crate) async fn cancel_held_by_nobody(
         &self,
         conn: &mut PgConnection,
-        idle: &[Uuid],
+        idle: &[JobId],
     ) -> Result<(u64, Enqueued), QueueError> {
         let verdicts: Vec<Settle> =
             idle.iter().map(|id| Settle { id: *id, verdict: Verdict::CANCELLED, run: None }).collect();
@@ -109,7 +108,7 @@ impl Queue {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn redrive(&self, conn: &mut PgConnection, ids: &[Uuid]) -> Result<Enqueued, QueueError> {
+    pub async fn redrive(&self, conn: &mut PgConnection, ids: &[JobId]) -> Result<Enqueued, QueueError> {
         redrive::redrive(conn, ids).await
     }
 
@@ -118,7 +117,7 @@ impl Queue {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn discard(&self, conn: &mut PgConnection, ids: &[Uuid]) -> Result<u64, QueueError> {
+    pub async fn discard(&self, conn: &mut PgConnection, ids: &[JobId]) -> Result<u64, QueueError> {
         redrive::discard(conn, ids).await
     }
 

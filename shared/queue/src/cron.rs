@@ -18,10 +18,9 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
-use uuid::Uuid;
 
 use crate::{
-    Enqueued, Queue, QueueError,
+    Enqueued, JobId, Queue, QueueError,
     envelope::JobRow,
     ledger::{
         relay,
@@ -133,7 +132,7 @@ impl Cron {
 }
 
 /// Hands those that start at once to the broker. What this fails to push is found by the sweep.
-pub(crate) async fn push(queue: &Queue, jobs: &[Uuid]) {
+pub(crate) async fn push(queue: &Queue, jobs: &[JobId]) {
     if jobs.is_empty() {
         return;
     }

@@ -3,12 +3,13 @@
 use gristmill_core::ClientId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use uuid::Uuid;
+
+use crate::JobId;
 
 /// A job on its way to the broker.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    pub(crate) id: Uuid,
+    pub(crate) id: JobId,
     pub(crate) queue: String,
     pub(crate) priority: u8,
     /// Whose turn it takes; empty: nobody's in particular.
@@ -47,7 +48,7 @@ fn is_first(version: &u16) -> bool {
 /// A row of the ledger as the relay reads it.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct JobRow {
-    pub(crate) id: Uuid,
+    pub(crate) id: JobId,
     pub(crate) name: String,
     pub(crate) queue: String,
     pub(crate) priority: i16,

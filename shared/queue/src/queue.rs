@@ -10,7 +10,7 @@ pub use self::{
     answers::{Completion, Enqueued, Fence},
     config::QueueConfig,
     error::QueueError,
-    options::{GroupId, Options, Unique},
+    options::{Options, Unique},
 };
 
 use std::{
@@ -22,10 +22,9 @@ use std::{
 use ::redis::{Client, aio::ConnectionManager};
 use sqlx::{PgConnection, PgPool};
 use tracing::warn;
-use uuid::Uuid;
 
 use crate::{
-    Claim, GroupProgress, Job, NewGroup,
+    Claim, GroupId, GroupProgress, Job, JobId, NewGroup,
     envelope::Message,
     ledger::{complete, enqueue, fence, groups, replace, waiting_room},
     redis::{Broker, BrokerJob, Connections, Window},
@@ -110,7 +109,7 @@ impl Queue {
     }
 
     /// Pushes what has waited for a place, and says who still has none.
-    pub(crate) async fn refill(&self, messages: Vec<Message>) -> Result<Vec<Uuid>, QueueError> {
+    pub(crate) async fn refill(&self, messages: Vec<Message>) -> Result<Vec<JobId>, QueueError> {
         let (_, away) = self.push_within(messages, true).await?;
         Ok(away.into_iter().map(|job| job.id).collect())
     }
@@ -190,7 +189,7 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn lock_all(&self, conn: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Fence>, QueueError> {
-        let ids: Vec<Uuid> = claims.iter().map(|claim| claim.id).collect();
+        let ids: Vec<JobId> = claims.iter().map(|claim| claim.id).collect();
         let held = fence::lock(conn, &ids).await?;
         Ok(claims.iter().map(|claim| fenced(claim, &held)).collect())
     }
@@ -268,7 +267,7 @@ impl Queue {
 }
 
 /// The run hears of it, and so does its end: what was fenced off once is neither completed nor failed by its body's answer.
-fn fenced(claim: &Claim, held: &HashSet<Uuid>) -> Fence {
+fn fenced(claim: &Claim, held: &HashSet<JobId>) -> Fence {
     let is_held = held.contains(&claim.id);
     claim.set_fenced_off(!is_held);
     if is_held { Fence::Held } else { Fence::AlreadyDone }

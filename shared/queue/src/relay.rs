@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::{
-    Queue, QueueError,
+    JobId, Queue, QueueError,
     envelope::{enqueued, now_millis},
     ledger::relay,
 };
@@ -28,7 +28,7 @@ use refill::Refill;
 /// Any number may run.
 pub struct Sweeper {
     queue: Queue,
-    cursor: Uuid,
+    cursor: JobId,
     healed: Option<Instant>,
     refill: Refill,
     refilled: Instant,
@@ -62,7 +62,7 @@ impl Sweeper {
     pub fn new(queue: &Queue) -> Self {
         Self {
             queue: queue.clone(),
-            cursor: Uuid::nil(),
+            cursor: JobId::from(Uuid::nil()),
             healed: None,
             refill: Refill::default(),
             refilled: Instant::now(),
@@ -183,7 +183,7 @@ impl Sweeper {
     /// The recent jobs, and some of the others: the cursor comes round.
     async fn heal_pages(&mut self) -> Result<(), QueueError> {
         let recent = (Timestamp::now() - RECENT_AGE).as_millisecond().unsigned_abs();
-        let mut head = Uuid::from_u128(u128::from(recent) << 80);
+        let mut head = JobId::from(Uuid::from_u128(u128::from(recent) << 80));
         let started = Instant::now();
         while let Some(last) = self.heal_page(head, PUSH_TIMEOUT).await?.1 {
             head = last;
@@ -196,7 +196,7 @@ impl Sweeper {
             match self.heal_page(self.cursor, PUSH_TIMEOUT).await?.1 {
                 Some(last) => self.cursor = last,
                 None => {
-                    self.cursor = Uuid::nil();
+                    self.cursor = JobId::from(Uuid::nil());
                     return Ok(());
                 }
             }
@@ -207,7 +207,7 @@ impl Sweeper {
     }
 
     async fn heal_all(&mut self, age: Duration) -> Result<u64, QueueError> {
-        let (mut cursor, mut healed) = (Uuid::nil(), 0);
+        let (mut cursor, mut healed) = (JobId::from(Uuid::nil()), 0);
         loop {
             // A long backlog takes long to look through, and its first jobs are done by then.
             if self.refilled.elapsed() >= REFILL_INTERVAL {
@@ -224,10 +224,10 @@ impl Sweeper {
 
     /// Pushes what the broker does not know of the page after `cursor`. Returns how many, and where the next
     /// page starts, if there may be one.
-    async fn heal_page(&self, cursor: Uuid, age: Duration) -> Result<(u64, Option<Uuid>), QueueError> {
+    async fn heal_page(&self, cursor: JobId, age: Duration) -> Result<(u64, Option<JobId>), QueueError> {
         let page = relay::available_after(self.queue.pool(), cursor, age, PAGE_SIZE).await?;
         let next = page.last().filter(|_| page.len() as i64 == PAGE_SIZE).map(|(id, ..)| *id);
-        let mut queues: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+        let mut queues: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
         for (id, queue, old) in page {
             if old {
                 queues.entry(queue).or_default().push(id);
@@ -235,7 +235,7 @@ impl Sweeper {
         }
         let mut unknown = Vec::new();
         for (queue, ids) in queues {
-            let texts: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+            let texts: Vec<String> = ids.iter().map(JobId::to_string).collect();
             let known = self
                 .queue
                 .broker(&queue)

@@ -13,10 +13,9 @@ use std::{collections::HashMap, sync::Arc};
 use gristmill_core::Batcher;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use uuid::Uuid;
 
 use crate::{
-    Claim, Context, Queue,
+    Claim, Context, JobId, Queue,
     cancellation::CancellationWatch,
     envelope::Envelope,
     ledger::complete::FinishedJob,
@@ -38,7 +37,7 @@ pub(crate) struct Runner {
     others: known::Others,
     /// The grace period of a stop is over.
     give_up: CancellationToken,
-    fence: Batcher<Uuid, JobStatus>,
+    fence: Batcher<JobId, JobStatus>,
     completions: Batcher<FinishedJob, bool>,
     verdicts: Batcher<Settle, Option<SettledState>>,
 }
@@ -46,7 +45,7 @@ pub(crate) struct Runner {
 /// One delivery by the broker.
 pub(crate) struct Delivery {
     pub(crate) queue: Arc<str>,
-    pub(crate) id: Uuid,
+    pub(crate) id: JobId,
     pub(crate) number: u64,
     pub(crate) body: Vec<u8>,
     pub(crate) lost: CancellationToken,

@@ -6,10 +6,9 @@ use std::panic::Location;
 use gristmill_core::ClientId;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
-    Job, Options, Queue, QueueError, Worker,
+    Job, JobId, Options, Queue, QueueError, Worker,
     redis::WorkerState,
     run::{Delivery, Runner},
 };
@@ -19,7 +18,7 @@ use crate::{
 #[non_exhaustive]
 pub struct Waiting<J> {
     /// Its id.
-    pub id: Uuid,
+    pub id: JobId,
     /// Its payload.
     pub job: J,
     /// The queue it waits in.
@@ -38,7 +37,7 @@ pub struct Waiting<J> {
 
 #[derive(sqlx::FromRow)]
 struct Row {
-    id: Uuid,
+    id: JobId,
     payload: String,
     queue: String,
     priority: i16,
@@ -128,7 +127,7 @@ fn texts<J: Job>(all: &[Waiting<J>]) -> String {
 #[non_exhaustive]
 pub struct Ran {
     /// The job.
-    pub id: Uuid,
+    pub id: JobId,
     /// `completed`, `scheduled` (for its next attempt), `dead`, `cancelled`, or `available` when it was given back.
     pub state: String,
     /// Attempts that failed.

@@ -100,7 +100,7 @@ pub async fn find(db: impl PgExecutor<'_>, client_id: ClientId, id: UploadId) ->
 
 /// The upload whose group of jobs this is. They are made together, so there is no need of an index.
 pub async fn of_group(db: impl PgExecutor<'_>, group: GroupId) -> Result<Option<UploadId>, sqlx::Error> {
-    let millis = group.0.as_u128() >> 80;
+    let millis = group.get().as_u128() >> 80;
     let around = |millis: u128| Uuid::from_u128(millis << 80);
     sqlx::query_scalar("select id from uploads where group_id = $1 and id between $2 and $3")
         .bind(group)

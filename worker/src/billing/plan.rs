@@ -8,7 +8,9 @@ use gristmill_billing::{
 };
 use gristmill_clients::{Settings, settings};
 use gristmill_core::ClientId;
-use gristmill_queue::{Completion, Context, Enqueued, Fence, GroupPolicy, JobError, JobSpec, NewGroup, Options};
+use gristmill_queue::{
+    Completion, Context, Enqueued, Fence, GroupId, GroupPolicy, JobError, JobSpec, NewGroup, Options,
+};
 use gristmill_uploads::{State, UploadId, state};
 use jiff::civil::Date;
 use jiff_sqlx::{Timestamp, ToSqlx as _};
@@ -285,7 +287,7 @@ pub(super) async fn shards(
     run_id: Uuid,
     (first, end): (i64, i64),
     everywhere: bool,
-) -> Result<(Uuid, Enqueued), JobError> {
+) -> Result<(GroupId, Enqueued), JobError> {
     let group = NewGroup {
         name: Some("billing".into()),
         client_id: Some(client_id),
@@ -305,5 +307,5 @@ pub(super) async fn shards(
     let options = Options { group: Some(group), client_id: Some(client_id), ..Options::default() };
     let mut jobs = env.queue.enqueue_all(conn, &members, &options).await?;
     jobs.merge(env.queue.seal_group(conn, group).await?);
-    Ok((group.0, jobs))
+    Ok((group, jobs))
 }

@@ -10,7 +10,7 @@ use gristmill_mail::{
 };
 use gristmill_normalization::requests::{self, New, State as RequestState};
 use gristmill_platform::config::{MailConfig, SchedulerConfig};
-use gristmill_queue::{JobFilter, JobState, Options};
+use gristmill_queue::{JobFilter, JobId, JobState, Options};
 use gristmill_webhooks::{
     Event, EventType, Merchant, NormalizationCompleted,
     deliveries::{self, Delivery, ReplayOutcome, State},
@@ -63,8 +63,8 @@ impl Harness {
     }
 
     /// The only job of this name, ended.
-    async fn end_job(&self, name: &str, how: End) -> Uuid {
-        let id: Uuid =
+    async fn end_job(&self, name: &str, how: End) -> JobId {
+        let id: JobId =
             sqlx::query_scalar("select id from jobs where name = $1 and state in ('available', 'scheduled')")
                 .bind(name)
                 .fetch_one(&self.stack.pool)
@@ -88,7 +88,7 @@ impl Harness {
         id
     }
 
-    async fn run_again(&self, id: Uuid) {
+    async fn run_again(&self, id: JobId) {
         let states = vec![JobState::Dead, JobState::Cancelled];
         let filter = JobFilter { states, ..JobFilter::ids([id]) };
         assert_eq!(self.env.queue.jobs().redrive(&filter, None).await.unwrap().changed, 1);

@@ -1,8 +1,7 @@
 //! Chunks that took their workers down: searched part by part, and counted as if nothing had happened.
 
-use gristmill_queue::{Claim, Completion};
+use gristmill_queue::{Claim, Completion, JobId};
 use gristmill_uploads::{Policy, State, Upload, jobs::LoadPart, read};
-use uuid::Uuid;
 
 use crate::harness::{DRAIN, HEADER, Harness, accepted, row};
 
@@ -24,7 +23,7 @@ async fn suspect(harness: &Harness, policy: Policy, file: &str, deadly_byte: usi
     .unwrap();
     let upload = accepted(harness.receive(harness.new_upload(policy), file).await);
     assert_eq!(upload.chunks.total, 1);
-    let id: Uuid = sqlx::query_scalar("select id from jobs where name = 'uploads.load_chunk'")
+    let id: JobId = sqlx::query_scalar("select id from jobs where name = 'uploads.load_chunk'")
         .fetch_one(&harness.stack.pool)
         .await
         .unwrap();

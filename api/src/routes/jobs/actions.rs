@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use axum::{Json, extract::State};
 use gristmill_kinds::{Owner, owner};
-use gristmill_queue::{ActionPlace, ActionProgress, BulkAction, JobAction, JobCount, JobFilter};
+use gristmill_queue::{ActionPlace, ActionProgress, BulkAction, JobAction, JobCount, JobFilter, JobId};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::{About, Filter, Job, Names, OneJob};
 use crate::{
@@ -48,7 +47,8 @@ pub(crate) struct ActionRequest {
     filter: Filter,
     /// To these, as `ids` of the filter.
     #[serde(default)]
-    ids: Vec<Uuid>,
+    #[schema(value_type = Vec<Uuid>)]
+    ids: Vec<JobId>,
     /// Of a redrive: at most so many start a second. All at once unless given.
     per_second: Option<f64>,
     /// Do nothing, and say what it would be done to.

@@ -1,7 +1,7 @@
 //! Which jobs a request is about.
 
 use gristmill_platform::keys;
-use gristmill_queue::{GroupId, JobFilter, JobState};
+use gristmill_queue::{GroupId, JobFilter, JobId, JobState};
 use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::PgPool;
@@ -31,7 +31,8 @@ pub(crate) struct Filter {
     /// On behalf of the client of this name.
     client: Option<String>,
     /// Members of this group.
-    group: Option<Uuid>,
+    #[schema(value_type = Option<Uuid>)]
+    group: Option<GroupId>,
     /// Enqueued at this time or later.
     created_after: Option<Timestamp>,
     /// Enqueued before this time.
@@ -40,7 +41,8 @@ pub(crate) struct Filter {
     error: Option<String>,
     /// Only these, at most 10,000.
     #[schema(max_items = 10_000)]
-    pub(super) ids: Vec<Uuid>,
+    #[schema(value_type = Vec<Uuid>)]
+    pub(super) ids: Vec<JobId>,
     /// Brought back fewer times than this.
     redriven_less_than: Option<u32>,
 }
@@ -122,7 +124,7 @@ impl Filter {
             name: self.name,
             excluded_names: Vec::new(),
             client_id,
-            group: self.group.map(GroupId),
+            group: self.group,
             created_after: self.created_after,
             created_before: self.created_before,
             error: self.error,

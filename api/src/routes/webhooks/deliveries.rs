@@ -2,6 +2,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use gristmill_queue::JobId;
 use gristmill_webhooks::{
     deliveries::{self, Delivery, ReplayOutcome, State as DeliveryState},
     jobs::ReplayDeliveries,
@@ -150,7 +151,8 @@ struct ReplayQuery {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ReplayBegun {
     /// The job that does it: `GET /v1/jobs/{id}`.
-    job_id: Uuid,
+    #[schema(value_type = Uuid)]
+    job_id: JobId,
 }
 
 /// Send many deliveries once more, the oldest first

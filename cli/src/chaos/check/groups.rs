@@ -1,5 +1,5 @@
+use gristmill_queue::GroupId;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::{Finding, some};
 use crate::chaos::workload::{Workload, lock};
@@ -10,7 +10,7 @@ pub(super) async fn counted(pool: &PgPool) -> anyhow::Result<Finding> {
         sqlx::query_as("select state, count(*), sum(total)::bigint from groups group by state order by state")
             .fetch_all(pool)
             .await?;
-    let wrong: Vec<(Uuid, String)> = sqlx::query_as(
+    let wrong: Vec<(GroupId, String)> = sqlx::query_as(
         "select g.id, g.state from groups g left join jobs j on j.group_id = g.id
          group by g.id
          having (g.total, g.completed, g.failed, g.cancelled) is distinct from
@@ -31,8 +31,8 @@ pub(super) async fn counted(pool: &PgPool) -> anyhow::Result<Finding> {
 
 /// A completed or failed group has one join of its kind, with one effect; a cancelled one has none.
 pub(super) async fn joined(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
-    let (numbers, ids): (Vec<i64>, Vec<Uuid>) =
-        lock(&workload.groups).iter().map(|(number, id)| (*number, id.0)).unzip();
+    let (numbers, ids): (Vec<i64>, Vec<GroupId>) =
+        lock(&workload.groups).iter().map(|(number, id)| (*number, *id)).unzip();
     let wrong: Vec<(i64, String, i64, i64)> = sqlx::query_as(
         "with joins as (
             select (j.payload->>'group')::bigint as number, (j.payload->>'failed')::boolean as failed, j.id, e.job

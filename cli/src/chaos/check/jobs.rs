@@ -1,12 +1,12 @@
+use gristmill_queue::JobId;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::{Finding, some};
 use crate::chaos::workload::{Workload, lock};
 
 pub(super) async fn accepted(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
     let ids = lock(&workload.jobs).clone();
-    let lost: Vec<Uuid> = sqlx::query_scalar(
+    let lost: Vec<JobId> = sqlx::query_scalar(
         "select a.id from unnest($1::uuid[]) as a (id) left join jobs j on j.id = a.id
          where j.id is null or j.finished_at is null",
     )
@@ -22,7 +22,7 @@ pub(super) async fn accepted(pool: &PgPool, workload: &Workload) -> anyhow::Resu
 
 /// Of what a job does, the ledger and the data say the same: that it is done once, or not at all.
 pub(super) async fn once(pool: &PgPool) -> anyhow::Result<Finding> {
-    let wrong: Vec<(Uuid, Option<String>, Option<String>, i64)> = sqlx::query_as(
+    let wrong: Vec<(JobId, Option<String>, Option<String>, i64)> = sqlx::query_as(
         "select coalesce(j.id, e.job), j.name, j.state, count(e.job)
          from (select * from jobs where name in ('chaos.effect', 'chaos.join', 'chaos.tick', 'chaos.yesterday', 'chaos.today')) j
          full join chaos_effects e on e.job = j.id
@@ -52,7 +52,7 @@ pub(super) async fn once(pool: &PgPool) -> anyhow::Result<Finding> {
 pub(super) async fn ended(pool: &PgPool) -> anyhow::Result<Finding> {
     let states: Vec<(String, i64)> =
         sqlx::query_as("select state, count(*) from jobs group by state order by state").fetch_all(pool).await?;
-    let wrong: Vec<(Uuid, String, String, Option<String>)> = sqlx::query_as(
+    let wrong: Vec<(JobId, String, String, Option<String>)> = sqlx::query_as(
         "select j.id, j.name, j.state, j.last_error from jobs j left join groups g on g.id = j.group_id
          where case j.state when 'completed' then false
                             when 'dead' then not (j.name = 'chaos.effect' and j.payload->>'end' = 'discard')

@@ -1,7 +1,6 @@
 use axum::extract::State;
 use gristmill_kinds::Owner;
 use gristmill_queue::GroupId;
-use uuid::Uuid;
 
 use super::{
     answer::{Answer, NotDone, done},
@@ -9,8 +8,7 @@ use super::{
 };
 use crate::dashboard::{app::App, format};
 
-pub(super) async fn cancel(State(app): State<App>, Params(id): Params<Uuid>) -> Answer {
-    let id = GroupId(id);
+pub(super) async fn cancel(State(app): State<App>, Params(id): Params<GroupId>) -> Answer {
     // Its end is more than the end of its jobs, here and below.
     if let Some(owner) = Owner::of_group(&app.pool, id).await? {
         return Err(NotDone::needed("group", owner));
@@ -24,8 +22,7 @@ pub(super) async fn cancel(State(app): State<App>, Params(id): Params<Uuid>) -> 
     done(format!("The group is cancelled, with {} jobs", format::count(jobs)))
 }
 
-pub(super) async fn retry(State(app): State<App>, Params(id): Params<Uuid>) -> Answer {
-    let id = GroupId(id);
+pub(super) async fn retry(State(app): State<App>, Params(id): Params<GroupId>) -> Answer {
     if Owner::of_group(&app.pool, id).await?.is_some() {
         return Err(NotDone::Gone);
     }

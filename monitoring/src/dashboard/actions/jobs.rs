@@ -2,8 +2,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use gristmill_kinds::{Owner, owner};
-use gristmill_queue::{JobAction, JobFilter};
-use uuid::Uuid;
+use gristmill_queue::{JobAction, JobFilter, JobId};
 
 use super::{
     answer::{Answer, NotDone, done},
@@ -22,15 +21,15 @@ const ACTION_DEADLINE: Duration = Duration::from_secs(20);
 
 const REDRIVE: JobAction = JobAction::Redrive { per_second: None };
 
-pub(super) async fn cancel(State(app): State<App>, Params(id): Params<Uuid>) -> Answer {
+pub(super) async fn cancel(State(app): State<App>, Params(id): Params<JobId>) -> Answer {
     one(&app, id, JobAction::Cancel).await
 }
 
-pub(super) async fn redrive(State(app): State<App>, Params(id): Params<Uuid>) -> Answer {
+pub(super) async fn redrive(State(app): State<App>, Params(id): Params<JobId>) -> Answer {
     one(&app, id, REDRIVE).await
 }
 
-pub(super) async fn discard(State(app): State<App>, Params(id): Params<Uuid>) -> Answer {
+pub(super) async fn discard(State(app): State<App>, Params(id): Params<JobId>) -> Answer {
     one(&app, id, JobAction::Discard).await
 }
 
@@ -46,7 +45,7 @@ pub(super) async fn discard_many(State(app): State<App>, form: Form) -> Answer {
     many(&app, &form, JobAction::Discard).await
 }
 
-async fn one(app: &App, id: Uuid, action: JobAction) -> Answer {
+async fn one(app: &App, id: JobId, action: JobAction) -> Answer {
     let Some(found) = app.queue.jobs().get(id).await? else { return Err(NotDone::Gone) };
     if let Some(owner) = Owner::of_job(&found).filter(|_| owner::is_terminating(action)) {
         return Err(NotDone::needed("job", owner));
@@ -56,7 +55,7 @@ async fn one(app: &App, id: Uuid, action: JobAction) -> Answer {
 
 /// Those that are ticked, or all that a question finds.
 async fn many(app: &App, form: &Form, action: JobAction) -> Answer {
-    let ids: Vec<Uuid> = form.all("id").filter_map(|id| id.parse().ok()).collect();
+    let ids: Vec<JobId> = form.all("id").filter_map(|id| id.parse().ok()).collect();
     let filter = match (ids.is_empty(), form.get("matching")) {
         (false, _) => JobFilter::ids(ids),
         (true, Some(query)) => {

@@ -1,7 +1,7 @@
 //! Dead letters, by what they died of.
 
 use askama::Template;
-use uuid::Uuid;
+use gristmill_queue::JobId;
 
 use crate::dashboard::{
     app::App,
@@ -26,7 +26,7 @@ struct Cause {
     state: String,
     error: String,
     jobs: i64,
-    newest: Uuid,
+    newest: JobId,
     last: Option<jiff_sqlx::Timestamp>,
 }
 

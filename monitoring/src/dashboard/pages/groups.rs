@@ -24,14 +24,14 @@ struct List<'a> {
     state: &'a str,
     pages: Pages,
     /// What groups are of, by their id.
-    owners: HashMap<Uuid, Of>,
+    owners: HashMap<GroupId, Of>,
 }
 
 pub(super) async fn list(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
     let state: Option<GroupState> = asked.parse("state");
     let filter = GroupFilter { states: state.into_iter().collect(), ..GroupFilter::default() };
-    let page = app.queue.groups().list(&filter, asked.parse("before").map(GroupId), 50).await?;
-    let ids: Vec<Uuid> = page.groups.iter().map(|group| group.id.0).collect();
+    let page = app.queue.groups().list(&filter, asked.parse("before"), 50).await?;
+    let ids: Vec<GroupId> = page.groups.iter().map(|group| group.id).collect();
     let page = List {
         owners: owners(app, &ids).await?,
         groups: page.groups,
@@ -45,7 +45,7 @@ pub(super) async fn list(app: &App, asked: &PageQuery) -> Result<Option<PageBody
 /// What a group is of.
 #[derive(sqlx::FromRow)]
 struct Of {
-    group_id: Uuid,
+    group_id: GroupId,
     client_id: ClientId,
     client: String,
     /// Of a billing run.
@@ -56,9 +56,9 @@ struct Of {
 }
 
 /// The uploads and billing runs whose groups these are. An upload and its group are made together, so that its key finds it.
-async fn owners(app: &App, groups: &[Uuid]) -> Result<HashMap<Uuid, Of>, sqlx::Error> {
-    let around = |id: &Uuid, seconds: i128| {
-        let millis = i128::try_from(id.as_u128() >> 80).unwrap_or(0) + seconds * 1_000;
+async fn owners(app: &App, groups: &[GroupId]) -> Result<HashMap<GroupId, Of>, sqlx::Error> {
+    let around = |id: &GroupId, seconds: i128| {
+        let millis = i128::try_from(id.get().as_u128() >> 80).unwrap_or(0) + seconds * 1_000;
         Uuid::from_u128(u128::try_from(millis).unwrap_or(0) << 80)
     };
     let (Some(first), Some(last)) = (groups.iter().min(), groups.iter().max()) else { return Ok(HashMap::new()) };
@@ -88,10 +88,10 @@ struct One {
 }
 
 pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<PageBody>, DashboardError> {
-    let Ok(id) = id.parse().map(GroupId) else { return Ok(None) };
+    let Ok(id) = id.parse::<GroupId>() else { return Ok(None) };
     let Some(detail) = app.queue.groups().get(id).await? else { return Ok(None) };
     let owner = Owner::of_group(&app.pool, id).await?;
     let title = detail.group.name.clone().unwrap_or_else(|| format!("Group {}", format::short(id)));
-    let of = owners(app, &[id.0]).await?.remove(&id.0);
+    let of = owners(app, &[id]).await?.remove(&id);
     PageBody::of(title, &One { detail, owner, of, operator })
 }

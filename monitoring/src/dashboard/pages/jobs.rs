@@ -6,11 +6,10 @@ use askama::Template;
 use gristmill_core::ClientId;
 use gristmill_kinds::Owner;
 use gristmill_platform::keys;
-use gristmill_queue::{JobCount, JobDetail, JobFilter, JobState, JobView};
+use gristmill_queue::{JobCount, JobDetail, JobFilter, JobId, JobState, JobView};
 use gristmill_uploads::UploadId;
 use jiff::{SignedDuration, Timestamp};
 use strum::VariantNames as _;
-use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
@@ -39,7 +38,7 @@ struct List<'a> {
     query: String,
     pages: Pages,
     /// Those of the page that run.
-    running: HashSet<Uuid>,
+    running: HashSet<JobId>,
     /// Redis does not say which jobs run.
     silent: bool,
     operator: bool,
@@ -77,7 +76,7 @@ pub(in crate::dashboard) async fn filter(app: &App, asked: &PageQuery) -> Result
     }
     if let Some(group) = asked.get("group") {
         let Ok(group) = group.parse() else { return Ok(None) };
-        filter.group = Some(gristmill_queue::GroupId(group));
+        filter.group = Some(group);
     }
     if let Some(minutes) = asked.get("minutes") {
         let Ok(minutes) = minutes.parse::<i64>() else { return Ok(None) };
@@ -155,7 +154,7 @@ struct Source {
 }
 
 pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<PageBody>, DashboardError> {
-    let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
+    let Ok(id) = id.parse::<JobId>() else { return Ok(None) };
     let Some(job) = app.queue.jobs().get(id).await? else { return Ok(None) };
     let client = match job.job.client_id {
         Some(client) => keys::client_names(&app.pool, &[client]).await?.pop().map(|(_, name)| name),
@@ -185,14 +184,14 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Pa
 }
 
 /// All that run now, as far as workers tell: nobody knows it while Redis is silent.
-async fn all_running(app: &App) -> Option<Vec<Uuid>> {
+async fn all_running(app: &App) -> Option<Vec<JobId>> {
     let workers = tokio::time::timeout(ASKING, app.queue.workers()).await.ok()?.ok()?;
     let lines = workers.iter().flat_map(|worker| &worker.lines);
     Some(lines.flat_map(|line| &line.running).filter_map(|running| running.id.parse().ok()).collect())
 }
 
 /// Who runs it, and which delivery that is. While Redis is silent nobody knows.
-async fn running(app: &App, id: Uuid) -> Option<(String, u64)> {
+async fn running(app: &App, id: JobId) -> Option<(String, u64)> {
     let workers = tokio::time::timeout(ASKING, app.queue.workers()).await.ok()?.ok()?;
     let id = id.to_string();
     workers.iter().find_map(|worker| {

@@ -8,10 +8,10 @@ use askama::Template;
 use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
+use gristmill_queue::JobId;
 use gristmill_uploads::{State, Upload, UploadId, read};
 use jiff::Timestamp;
 use strum::VariantNames as _;
-use uuid::Uuid;
 
 use crate::dashboard::{
     app::App,
@@ -78,7 +78,7 @@ impl One {
 struct Cell {
     tone: &'static str,
     title: String,
-    job: Option<Uuid>,
+    job: Option<JobId>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -126,7 +126,7 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Pa
 
 /// What is known of a chunk that is not done.
 struct Work {
-    job: Uuid,
+    job: JobId,
     state: String,
     worker: Option<String>,
 }
@@ -136,7 +136,7 @@ async fn jobs(app: &App, upload: &Upload) -> Result<HashMap<i32, Work>, Dashboar
     if !matches!(upload.state, State::Receiving | State::Processing) {
         return Ok(HashMap::new());
     }
-    let found: Vec<(Uuid, i32, String)> = sqlx::query_as(
+    let found: Vec<(JobId, i32, String)> = sqlx::query_as(
         "select j.id, (j.payload->>'no')::int, j.state
          from jobs j join uploads u on u.group_id = j.group_id
          where u.id = $1 and j.state <> 'completed' and j.payload ? 'no'",
@@ -150,7 +150,7 @@ async fn jobs(app: &App, upload: &Upload) -> Result<HashMap<i32, Work>, Dashboar
         .flat_map(|worker| worker.lines.iter().map(move |line| (worker.label.as_str(), line)))
         .flat_map(|(label, line)| line.running.iter().map(move |running| (running.id.as_str(), label)))
         .collect();
-    let work = |job: Uuid, state| Work {
+    let work = |job: JobId, state| Work {
         worker: running.get(job.to_string().as_str()).map(|worker| (*worker).to_owned()),
         job,
         state,

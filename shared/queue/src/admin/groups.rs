@@ -57,8 +57,8 @@ impl Groups {
     ) -> Result<GroupPage, QueueError> {
         let limit = usize::from(limit.clamp(1, MAX_PAGE_SIZE));
         let started = Instant::now();
-        let mut ids: Vec<Uuid> = Vec::new();
-        let mut below = cursor.map_or(Uuid::max(), |cursor| cursor.0);
+        let mut ids: Vec<GroupId> = Vec::new();
+        let mut below = cursor.unwrap_or(GroupId::from(Uuid::max()));
         let mut over = false;
         // One more than are shown tells whether there is another page.
         while ids.len() <= limit && !over && started.elapsed() < PAGE_DEADLINE {
@@ -81,7 +81,7 @@ impl Groups {
         .bind(&ids)
         .fetch_all(self.queue.pool())
         .await?;
-        Ok(GroupPage { groups: rows.into_iter().map(GroupRow::into_view).collect(), next: next.map(GroupId) })
+        Ok(GroupPage { groups: rows.into_iter().map(GroupRow::into_view).collect(), next })
     }
 
     /// Everything about one group, if there is such a one.
@@ -137,9 +137,9 @@ impl Groups {
     async fn slice(
         &self,
         filter: &GroupFilter,
-        below: Uuid,
+        below: GroupId,
         wanted: usize,
-    ) -> Result<(Option<Uuid>, Vec<Uuid>), QueueError> {
+    ) -> Result<(Option<GroupId>, Vec<GroupId>), QueueError> {
         let unfinished = |state: &GroupState| matches!(state, GroupState::Open | GroupState::Failing);
         let mut query = QueryBuilder::new("with slice as materialized (select id, state, client_id from ");
         // Both have an index; so has the id alone.

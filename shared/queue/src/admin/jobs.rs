@@ -16,10 +16,9 @@ pub(crate) use view::{JobRow, job_columns};
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::groups;
-use crate::{Queue, QueueError};
+use crate::{JobId, Queue, QueueError};
 use view::{AttemptRow, DetailRow};
 use walk::Walk;
 
@@ -51,7 +50,7 @@ impl Jobs {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn list(&self, filter: &JobFilter, cursor: Option<Uuid>, limit: u16) -> Result<JobPage, QueueError> {
+    pub async fn list(&self, filter: &JobFilter, cursor: Option<JobId>, limit: u16) -> Result<JobPage, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
         page(&mut conn, filter, cursor, limit, PAGE_DEADLINE).await
     }
@@ -87,7 +86,7 @@ impl Jobs {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn get(&self, id: Uuid) -> Result<Option<JobDetail>, QueueError> {
+    pub async fn get(&self, id: JobId) -> Result<Option<JobDetail>, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
         self.get_in(&mut conn, id).await
     }
@@ -96,7 +95,7 @@ impl Jobs {
     ///
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
-    pub async fn get_in(&self, conn: &mut PgConnection, id: Uuid) -> Result<Option<JobDetail>, QueueError> {
+    pub async fn get_in(&self, conn: &mut PgConnection, id: JobId) -> Result<Option<JobDetail>, QueueError> {
         let found: Option<DetailRow> = sqlx::query_as(concat!(
             "select ",
             job_columns!(),
@@ -127,7 +126,7 @@ impl Jobs {
 pub(super) async fn page(
     conn: &mut PgConnection,
     filter: &JobFilter,
-    cursor: Option<Uuid>,
+    cursor: Option<JobId>,
     limit: u16,
     enough: Duration,
 ) -> Result<JobPage, QueueError> {
@@ -149,7 +148,7 @@ pub(super) async fn page(
 }
 
 /// These jobs, the newest first, as far as they are there.
-async fn views(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<JobView>, QueueError> {
+async fn views(conn: &mut PgConnection, ids: &[JobId]) -> Result<Vec<JobView>, QueueError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use uuid::Uuid;
 
-use crate::QueueError;
+use crate::{GroupId, QueueError};
 
 /// A group whose counters do not say what its members say.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct GroupMismatch {
     /// The group.
-    pub id: Uuid,
+    pub id: GroupId,
     /// Members counted by the group, and members there are.
     pub total: i64,
     /// See `total`.

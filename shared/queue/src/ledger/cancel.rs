@@ -3,21 +3,20 @@
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use super::group_completion::{self, Counts};
-use crate::{Enqueued, QueueError};
+use crate::{Enqueued, GroupId, JobId, QueueError};
 
 /// A job that may be running.
-pub(crate) type CancelRequest = (Uuid, String);
+pub(crate) type CancelRequest = (JobId, String);
 
 /// Cancels those that wait for their time or for a decision, and writes down the wish for the others.
 /// Needs a transaction. Returns how many are cancelled, those that may run (with their queue), and joins that became due.
 pub(crate) async fn request(
     conn: &mut PgConnection,
-    ids: &[Uuid],
+    ids: &[JobId],
 ) -> Result<(u64, Vec<CancelRequest>, Enqueued), QueueError> {
-    let rows: Vec<(Uuid, String, String, Option<Uuid>)> = sqlx::query_as(
+    let rows: Vec<(JobId, String, String, Option<GroupId>)> = sqlx::query_as(
         "with held as (
             select id from jobs where id = any($1) and state in ('available', 'scheduled', 'parked') order by id for update
          )

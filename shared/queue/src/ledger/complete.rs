@@ -3,15 +3,14 @@
 use std::time::Instant;
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::group_completion::{self, Counts, JoinRow, joins_of_ended};
-use crate::{Enqueued, QueueError};
+use crate::{Enqueued, GroupId, JobId, QueueError};
 
 /// A job whose body succeeded.
 #[derive(Debug, Clone)]
 pub(crate) struct FinishedJob {
-    pub(crate) id: Uuid,
+    pub(crate) id: JobId,
     /// When its body began, if it is known.
     pub(crate) started: Option<Instant>,
     /// JSON.
@@ -57,8 +56,8 @@ pub(crate) async fn complete(
     conn: &mut PgConnection,
     worker: Option<&str>,
     jobs: &[FinishedJob],
-) -> Result<(Vec<Uuid>, Enqueued), QueueError> {
-    let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+) -> Result<(Vec<JobId>, Enqueued), QueueError> {
+    let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
     if jobs.iter().any(|job| job.nested) {
         lock_roots(conn, &ids).await?;
     }
@@ -85,14 +84,14 @@ pub(crate) async fn complete(
 }
 
 /// Members of nested groups: their rows, then the outermost groups, before anything in between.
-pub(crate) async fn lock_roots(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<(), sqlx::Error> {
-    let groups: Vec<Option<Uuid>> = sqlx::query_scalar(
+pub(crate) async fn lock_roots(conn: &mut PgConnection, jobs: &[JobId]) -> Result<(), sqlx::Error> {
+    let groups: Vec<Option<GroupId>> = sqlx::query_scalar(
         "select group_id from jobs where id = any($1) and state = 'available' order by id for update",
     )
     .bind(jobs)
     .fetch_all(&mut *conn)
     .await?;
-    let groups: Vec<Uuid> = groups.into_iter().flatten().collect();
+    let groups: Vec<GroupId> = groups.into_iter().flatten().collect();
     sqlx::query(
         "select from groups where id in (select root_id from groups where id = any($1) and root_id is not null)
          order by id for no key update",

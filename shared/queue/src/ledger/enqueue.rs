@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Enqueued, Job, Options, QueueError,
+    Enqueued, Job, JobId, Options, QueueError,
     envelope::{Envelope, Message, now_millis},
     ledger::unique,
     payload,
@@ -126,20 +126,20 @@ async fn insert_all(
     options: &Options,
     sealed_too: bool,
 ) -> Result<Enqueued, QueueError> {
-    let ids: Vec<Uuid> = jobs.payloads.iter().map(|_| Uuid::now_v7()).collect();
+    let ids: Vec<JobId> = jobs.payloads.iter().map(|_| JobId::from(Uuid::now_v7())).collect();
     let fair_key = options.fair_key.clone().or_else(|| options.client_id.map(|client| client.to_string()));
     let here = crate::trace::current();
     let given = options.trace_parents.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let trace_parents: Vec<Option<&String>> = given.take(ids.len()).map(|given| given.or(here.as_ref())).collect();
     let priority = options.priority.unwrap_or(jobs.priority).min(9);
-    let rows: Vec<(Option<Uuid>, Option<bool>, bool)> = sqlx::query_as(INSERT)
+    let rows: Vec<(Option<JobId>, Option<bool>, bool)> = sqlx::query_as(INSERT)
         .bind(&ids)
         .bind(&jobs.payloads)
         .bind(jobs.name)
         .bind(jobs.queue)
         .bind(i16::from(priority))
         .bind(i32::from(options.max_attempts.unwrap_or(jobs.max_attempts).max(1)))
-        .bind(options.group.map(|group| group.0))
+        .bind(options.group)
         .bind(options.run_at.map(Timestamp::to_sqlx))
         .bind(&options.unique_key)
         .bind(options.client_id)
@@ -161,7 +161,7 @@ async fn insert_all(
     if let (Some(key), true) = (&options.unique_key, rows.iter().all(|(id, ..)| id.is_none())) {
         enqueued.existing = unique::waiting(conn, key).await?;
     }
-    let ready: std::collections::HashMap<Uuid, bool> =
+    let ready: std::collections::HashMap<JobId, bool> =
         rows.into_iter().filter_map(|(id, ready, _)| Some((id?, ready?))).collect();
     for ((id, payload), trace_parent) in ids.into_iter().zip(jobs.payloads).zip(trace_parents) {
         let Some(&ready) = ready.get(&id) else { continue };

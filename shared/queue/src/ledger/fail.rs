@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use super::{
     complete::micros_since,
     group_completion::{self, Counts},
 };
-use crate::{Enqueued, QueueError};
+use crate::{Enqueued, GroupId, JobId, QueueError};
 
 /// How one attempt ended, other than well.
 #[derive(Debug, Clone)]
@@ -60,7 +59,7 @@ impl Verdict {
 /// A verdict on a job, and on which run of it. Without a run (it was cancelled before one) the history is silent.
 #[derive(Debug, Clone)]
 pub(crate) struct Settle {
-    pub(crate) id: Uuid,
+    pub(crate) id: JobId,
     pub(crate) verdict: Verdict,
     pub(crate) run: Option<Run>,
 }
@@ -94,12 +93,12 @@ pub(crate) async fn settle(
     conn: &mut PgConnection,
     reader: &str,
     verdicts: &[Settle],
-) -> Result<(Vec<(Uuid, SettledState)>, Enqueued), QueueError> {
+) -> Result<(Vec<(JobId, SettledState)>, Enqueued), QueueError> {
     fn column<'a, T>(verdicts: &'a [Settle], value: impl Fn(&'a Settle) -> T) -> Vec<T> {
         verdicts.iter().map(value).collect()
     }
     let run = |settle: &Settle| settle.run.clone().unwrap_or_default();
-    let rows: Vec<(Uuid, String, Option<Uuid>)> = sqlx::query_as(SETTLE)
+    let rows: Vec<(JobId, String, Option<GroupId>)> = sqlx::query_as(SETTLE)
         .bind(column(verdicts, |settle| settle.id))
         .bind(column(verdicts, |settle| <&str>::from(settle.verdict.outcome)))
         .bind(column(verdicts, |settle| i64::try_from(settle.verdict.delay.as_millis()).unwrap_or(i64::MAX / 2)))
@@ -113,7 +112,7 @@ pub(crate) async fn settle(
         .await?;
 
     let mut settled = Vec::with_capacity(rows.len());
-    let mut waiting: Vec<(Uuid, Uuid)> = Vec::new();
+    let mut waiting: Vec<(JobId, GroupId)> = Vec::new();
     let mut counts = Counts::default();
     for (id, state, group) in rows {
         let outcome = match state.as_str() {
@@ -135,7 +134,7 @@ pub(crate) async fn settle(
 
 /// Lines of the history for deliveries (job, number, why) whose worker was lost, once for each: no verdict on the attempt,
 /// which another delivery goes on with.
-pub(crate) async fn lost(pool: &PgPool, ids: &[Uuid], numbers: &[i64], errors: &[&str]) -> Result<(), sqlx::Error> {
+pub(crate) async fn lost(pool: &PgPool, ids: &[JobId], numbers: &[i64], errors: &[&str]) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
     // Who finds one tells of it, and so does whoever gets the job next: one after the other.
     sqlx::query("select pg_advisory_xact_lock(hashtext('gristmill lost deliveries'))").execute(&mut *tx).await?;
@@ -159,26 +158,26 @@ pub(crate) async fn lost(pool: &PgPool, ids: &[Uuid], numbers: &[i64], errors: &
 /// group orders this against the statement that stops it: one of the two sees the other.
 async fn cancel_waiting_of_stopped(
     conn: &mut PgConnection,
-    waiting: &[(Uuid, Uuid)],
+    waiting: &[(JobId, GroupId)],
     counts: &mut Counts,
-    settled: &mut [(Uuid, SettledState)],
+    settled: &mut [(JobId, SettledState)],
 ) -> Result<(), QueueError> {
     if waiting.is_empty() {
         return Ok(());
     }
-    let mut groups: Vec<Uuid> = waiting.iter().map(|(_, group)| *group).collect();
+    let mut groups: Vec<GroupId> = waiting.iter().map(|(_, group)| *group).collect();
     groups.extend(counts.groups());
     group_completion::lock(conn, &groups).await?;
-    let rows: Vec<(Uuid, bool)> = sqlx::query_as("select id, state <> 'open' from groups where id = any($1)")
+    let rows: Vec<(GroupId, bool)> = sqlx::query_as("select id, state <> 'open' from groups where id = any($1)")
         .bind(&groups)
         .fetch_all(&mut *conn)
         .await?;
-    let stopped: Vec<Uuid> = rows.into_iter().filter_map(|(id, stopped)| stopped.then_some(id)).collect();
-    let victims: Vec<(Uuid, Uuid)> = waiting.iter().copied().filter(|(_, group)| stopped.contains(group)).collect();
+    let stopped: Vec<GroupId> = rows.into_iter().filter_map(|(id, stopped)| stopped.then_some(id)).collect();
+    let victims: Vec<(JobId, GroupId)> = waiting.iter().copied().filter(|(_, group)| stopped.contains(group)).collect();
     if victims.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = victims.iter().map(|(id, _)| *id).collect();
+    let ids: Vec<JobId> = victims.iter().map(|(id, _)| *id).collect();
     sqlx::query("update jobs set state = 'cancelled', finished_at = now(), parked_by = null where id = any($1)")
         .bind(&ids)
         .execute(conn)

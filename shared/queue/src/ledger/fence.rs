@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
+
+use crate::JobId;
 
 /// What the ledger says about a job that is about to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub(crate) enum JobStatus {
 }
 
 /// Locks the rows of those jobs that are still to be done until the end of the transaction, in the order of their ids.
-pub(crate) async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
-    let held: Vec<Uuid> =
+pub(crate) async fn lock(conn: &mut PgConnection, ids: &[JobId]) -> Result<HashSet<JobId>, sqlx::Error> {
+    let held: Vec<JobId> =
         sqlx::query_scalar("select id from jobs where id = any($1) and state = 'available' order by id for update")
             .bind(ids)
             .fetch_all(conn)
@@ -27,8 +28,8 @@ pub(crate) async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashSe
 }
 
 /// Asks for many at once, without locks.
-pub(crate) async fn statuses(pool: &PgPool, ids: &[Uuid]) -> Result<HashMap<Uuid, JobStatus>, sqlx::Error> {
-    let rows: Vec<(Uuid, i32, i32, bool, bool)> = sqlx::query_as(
+pub(crate) async fn statuses(pool: &PgPool, ids: &[JobId]) -> Result<HashMap<JobId, JobStatus>, sqlx::Error> {
+    let rows: Vec<(JobId, i32, i32, bool, bool)> = sqlx::query_as(
         "select j.id, j.attempt, j.max_attempts, g.root_id is not null,
                 j.cancel_requested_at is not null or coalesce(g.state, 'open') <> 'open'
          from jobs j left join groups g on g.id = j.group_id

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::stop;
-use crate::{Enqueued, QueueError, envelope::JobRow};
+use crate::{Enqueued, GroupId, JobId, QueueError, envelope::JobRow};
 
 /// The tail of a statement whose CTE `ended` holds groups that have just closed and whose `$2` holds fresh ids:
 /// inserts their joins, and yields those (`join`) and what there is to count in parents (their id, and the state as name).
@@ -64,14 +64,14 @@ impl JoinRow {
             joins.ids.push(self.job.id);
             joins.messages.push(self.job.into_message());
         } else {
-            parents.add(self.job.id, &self.job.name, 1);
+            parents.add(GroupId::from(self.job.id.get()), &self.job.name, 1);
         }
     }
 }
 
 /// Members that ended, by group.
 #[derive(Debug, Default)]
-pub(super) struct Counts(BTreeMap<Uuid, Ends>);
+pub(super) struct Counts(BTreeMap<GroupId, Ends>);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Ends {
@@ -82,7 +82,7 @@ struct Ends {
 
 impl Counts {
     /// `state` is that of a job or of a nested group; one that is no end is not counted.
-    pub(super) fn add(&mut self, group: Uuid, state: &str, n: i64) {
+    pub(super) fn add(&mut self, group: GroupId, state: &str, n: i64) {
         let ends = self.0.entry(group).or_default();
         match state {
             "completed" => ends.completed += n,
@@ -96,7 +96,7 @@ impl Counts {
         self.0.is_empty()
     }
 
-    pub(super) fn groups(&self) -> Vec<Uuid> {
+    pub(super) fn groups(&self) -> Vec<GroupId> {
         self.0.keys().copied().collect()
     }
 
@@ -125,7 +125,7 @@ pub(super) async fn count(conn: &mut PgConnection, mut counts: Counts) -> Result
         let groups = counts.groups();
         lock(conn, &groups).await?;
         counts.apply(conn).await?;
-        let failed: Vec<Uuid> = counts.0.iter().filter(|(_, ends)| ends.failed > 0).map(|(id, _)| *id).collect();
+        let failed: Vec<GroupId> = counts.0.iter().filter(|(_, ends)| ends.failed > 0).map(|(id, _)| *id).collect();
         stop::fail_fast(conn, &failed).await?;
         let closed = close(conn, &groups).await?;
         joins.merge(closed.0);
@@ -135,7 +135,7 @@ pub(super) async fn count(conn: &mut PgConnection, mut counts: Counts) -> Result
 }
 
 /// Locks groups, and before them the outermost ones around them.
-pub(super) async fn lock(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(), sqlx::Error> {
+pub(super) async fn lock(conn: &mut PgConnection, groups: &[GroupId]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "select from groups
          where id = any($1) or id in (select root_id from groups where id = any($1) and root_id is not null)
@@ -148,7 +148,7 @@ pub(super) async fn lock(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(),
 }
 
 /// Closes those that are sealed and whose members have all ended. Returns their joins, and what their parents must count.
-async fn close(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(Enqueued, Counts), QueueError> {
+async fn close(conn: &mut PgConnection, groups: &[GroupId]) -> Result<(Enqueued, Counts), QueueError> {
     let rows: Vec<JoinRow> = sqlx::query_as(CLOSE).bind(groups).bind(fresh_ids(groups.len())).fetch_all(conn).await?;
     let (mut joins, mut parents) = (Enqueued::default(), Counts::default());
     for row in rows {
@@ -158,12 +158,12 @@ async fn close(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(Enqueued, Co
 }
 
 /// Closes a group that was just sealed, if nothing is left to do in it.
-pub(super) async fn close_sealed(conn: &mut PgConnection, group: Uuid) -> Result<Enqueued, QueueError> {
+pub(super) async fn close_sealed(conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
     let (mut joins, parents) = close(conn, &[group]).await?;
     joins.merge(count(conn, parents).await?);
     Ok(joins)
 }
 
-pub(super) fn fresh_ids(n: usize) -> Vec<Uuid> {
-    std::iter::repeat_with(Uuid::now_v7).take(n).collect()
+pub(super) fn fresh_ids(n: usize) -> Vec<JobId> {
+    std::iter::repeat_with(|| JobId::from(Uuid::now_v7())).take(n).collect()
 }

@@ -204,7 +204,7 @@ pub(crate) async fn create(
     if new.name.as_ref().is_some_and(|name| name.contains('\0')) {
         return Err(QueueError::Nul("the group's name"));
     }
-    let id = Uuid::now_v7();
+    let id = GroupId::from(Uuid::now_v7());
     let root = match new.parent {
         Some(parent) => Some(join_parent(conn, parent).await?),
         None => None,
@@ -230,12 +230,12 @@ pub(crate) async fn create(
     .bind(new.client_id)
     .execute(conn)
     .await?;
-    Ok(GroupId(id))
+    Ok(id)
 }
 
 /// One more member for `parent`, if it takes any. Returns the outermost group.
-async fn join_parent(conn: &mut PgConnection, parent: GroupId) -> Result<Uuid, QueueError> {
-    group_completion::lock(conn, &[parent.0]).await?;
+async fn join_parent(conn: &mut PgConnection, parent: GroupId) -> Result<GroupId, QueueError> {
+    group_completion::lock(conn, &[parent]).await?;
     sqlx::query_scalar(
         "update groups set total = total + 1 where id = $1 and state = 'open' and not sealed returning coalesce(root_id, id)",
     )
@@ -246,19 +246,19 @@ async fn join_parent(conn: &mut PgConnection, parent: GroupId) -> Result<Uuid, Q
 }
 
 pub(crate) async fn seal(conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
-    group_completion::lock(conn, &[group.0]).await?;
+    group_completion::lock(conn, &[group]).await?;
     sqlx::query("update groups set sealed = true where id = $1 and state = 'open'")
         .bind(group)
         .execute(&mut *conn)
         .await?;
-    group_completion::close_sealed(conn, group.0).await
+    group_completion::close_sealed(conn, group).await
 }
 
 /// Cancels the group and every member that no transaction holds at this moment. The group comes first:
 /// who holds a member asks for the group's row before it commits, and then sees what happened.
 pub(crate) async fn cancel(conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {
-    group_completion::lock(conn, &[group.0]).await?;
-    let open: Option<Option<Uuid>> = sqlx::query_scalar(
+    group_completion::lock(conn, &[group]).await?;
+    let open: Option<Option<GroupId>> = sqlx::query_scalar(
         "update groups set sealed = true, state = 'cancelled', finished_at = now(), completions = completions + 1
          where id = $1 and finished_at is null returning parent_id",
     )
@@ -266,7 +266,7 @@ pub(crate) async fn cancel(conn: &mut PgConnection, group: GroupId) -> Result<u6
     .fetch_optional(&mut *conn)
     .await?;
     let Some(parent) = open else { return Ok(0) };
-    let cancelled = stop::members(conn, &[group.0]).await?;
+    let cancelled = stop::members(conn, &[group]).await?;
     if let Some(parent) = parent {
         let mut counts = Counts::default();
         counts.add(parent, "cancelled", 1);

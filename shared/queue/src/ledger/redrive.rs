@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, HashSet};
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::group_completion::{self, Counts};
 use crate::{
-    Enqueued, GroupId, QueueError,
+    Enqueued, GroupId, JobId, QueueError,
     envelope::{JobRow, enqueued},
 };
 
 /// A job that may run again. Its unique key may belong to another one by now: then it stays.
 #[derive(sqlx::FromRow)]
 struct Candidate {
-    id: Uuid,
+    id: JobId,
     state: String,
-    group_id: Option<Uuid>,
+    group_id: Option<GroupId>,
 }
 
 const CANDIDATES: &str = "
@@ -37,11 +36,11 @@ returning id, name, queue, priority, payload::text, version, client_id, trace_pa
 /// Makes dead, cancelled and parked jobs available again, with all their attempts. Finished groups of theirs are
 /// open again; where one of them has failed fast, what its failure stopped comes back with it. Members of a group that is
 /// still stopping are left alone.
-pub(crate) async fn redrive(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Enqueued, QueueError> {
+pub(crate) async fn redrive(conn: &mut PgConnection, ids: &[JobId]) -> Result<Enqueued, QueueError> {
     let mut ids = ids.to_vec();
     ids.extend(stopped_by(conn, &ids).await?);
     let candidates: Vec<Candidate> = sqlx::query_as(CANDIDATES).bind(&ids).fetch_all(&mut *conn).await?;
-    let groups: Vec<Uuid> = candidates.iter().filter_map(|job| job.group_id).collect();
+    let groups: Vec<GroupId> = candidates.iter().filter_map(|job| job.group_id).collect();
     let stopping = if groups.is_empty() { HashSet::new() } else { lock_around(conn, &groups).await? };
     let revived: Vec<Candidate> =
         candidates.into_iter().filter(|job| job.group_id.is_none_or(|group| !stopping.contains(&group))).collect();
@@ -53,7 +52,7 @@ pub(crate) async fn redrive(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Enq
         }
     }
     reopen(conn, ended).await?;
-    let ids: Vec<Uuid> = revived.iter().map(|job| job.id).collect();
+    let ids: Vec<JobId> = revived.iter().map(|job| job.id).collect();
     let rows: Vec<JobRow> = sqlx::query_as(REVIVE).bind(&ids).fetch_all(conn).await?;
     Ok(enqueued(rows))
 }
@@ -61,7 +60,7 @@ pub(crate) async fn redrive(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Enq
 /// The members that were stopped because of these failures: without them a group that failed fast would end well although
 /// they never ran. Where the failure has been given up since, any other member of the group stands for it. A group that is
 /// still stopping is asked too: it may have stopped by the time that its row is locked.
-async fn stopped_by(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+async fn stopped_by(conn: &mut PgConnection, ids: &[JobId]) -> Result<Vec<JobId>, sqlx::Error> {
     sqlx::query_scalar(
         "with recursive failed as (
             select g.id, g.parent_id, g.policy from jobs j join groups g on g.id = j.group_id
@@ -84,9 +83,9 @@ async fn stopped_by(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, 
 }
 
 /// Locks these groups and all around them. Returns those that are stopping, or are inside one that is.
-async fn lock_around(conn: &mut PgConnection, groups: &[Uuid]) -> Result<HashSet<Uuid>, sqlx::Error> {
+async fn lock_around(conn: &mut PgConnection, groups: &[GroupId]) -> Result<HashSet<GroupId>, sqlx::Error> {
     group_completion::lock(conn, groups).await?;
-    let stopping: Vec<Uuid> = sqlx::query_scalar(
+    let stopping: Vec<GroupId> = sqlx::query_scalar(
         "with recursive around as (
             select id, id as member, parent_id, state from groups where id = any($1)
             union all
@@ -105,7 +104,7 @@ async fn reopen(conn: &mut PgConnection, mut ended: Counts) -> Result<(), sqlx::
     while !ended.is_empty() {
         let groups = ended.groups();
         ended.apply(conn).await?;
-        let reopened: Vec<(Option<Uuid>, String)> = sqlx::query_as(
+        let reopened: Vec<(Option<GroupId>, String)> = sqlx::query_as(
             "with finished as (
                 select id, state from groups where id = any($1) and finished_at is not null and completed + failed + cancelled < total
              )
@@ -126,8 +125,8 @@ async fn reopen(conn: &mut PgConnection, mut ended: Counts) -> Result<(), sqlx::
 }
 
 /// Dead and parked jobs are given up for good: cancelled, their error kept. Their groups count them as that.
-pub(crate) async fn discard(conn: &mut PgConnection, ids: &[Uuid]) -> Result<u64, QueueError> {
-    let rows: Vec<(String, Option<Uuid>)> = sqlx::query_as(
+pub(crate) async fn discard(conn: &mut PgConnection, ids: &[JobId]) -> Result<u64, QueueError> {
+    let rows: Vec<(String, Option<GroupId>)> = sqlx::query_as(
         "with held as (
             select id, state from jobs where id = any($1) and state in ('dead', 'parked') order by id for update
          )
@@ -138,7 +137,7 @@ pub(crate) async fn discard(conn: &mut PgConnection, ids: &[Uuid]) -> Result<u64
     .bind(ids)
     .fetch_all(&mut *conn)
     .await?;
-    let mut groups: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
+    let mut groups: BTreeMap<GroupId, (i64, i64)> = BTreeMap::new();
     for (state, group) in &rows {
         if let Some(group) = group {
             let (dead, parked) = groups.entry(*group).or_default();
@@ -164,7 +163,7 @@ pub(crate) async fn discard(conn: &mut PgConnection, ids: &[Uuid]) -> Result<u64
 
 /// The failed members of a group and of those inside it. Where a failure has stopped a group, the members
 /// that it stopped belong to them: without these the group could not become complete.
-pub(crate) async fn failed_members(conn: &mut PgConnection, group: GroupId) -> Result<Vec<Uuid>, sqlx::Error> {
+pub(crate) async fn failed_members(conn: &mut PgConnection, group: GroupId) -> Result<Vec<JobId>, sqlx::Error> {
     sqlx::query_scalar(
         "with recursive inside as (
             select id, policy = 'fail_fast' and state = 'failed' as stopped from groups where id = $1

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use uuid::Uuid;
 
-use crate::{QueueError, envelope::JobRow};
+use crate::{JobId, QueueError, envelope::JobRow};
 
 /// Scheduled jobs that have become due are made available. Several sweepers share the work.
 pub(crate) async fn promote_due(pool: &PgPool, limit: i64) -> Result<Vec<JobRow>, sqlx::Error> {
@@ -35,10 +34,10 @@ pub(crate) async fn until_next_due(pool: &PgPool) -> Result<Option<Duration>, sq
 /// A page of the ids after `cursor` that have been available for at least `age`.
 pub(crate) async fn available_after(
     pool: &PgPool,
-    cursor: Uuid,
+    cursor: JobId,
     age: Duration,
     limit: i64,
-) -> Result<Vec<(Uuid, String, bool)>, sqlx::Error> {
+) -> Result<Vec<(JobId, String, bool)>, sqlx::Error> {
     sqlx::query_as(
         "select id, queue, run_at <= now() - $2 * interval '1 millisecond' from jobs
          where state = 'available' and id > $1 order by id limit $3",
@@ -51,7 +50,7 @@ pub(crate) async fn available_after(
 }
 
 /// The rows of these jobs that are still to be done.
-pub(crate) async fn rows(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<JobRow>, sqlx::Error> {
+pub(crate) async fn rows(pool: &PgPool, ids: &[JobId]) -> Result<Vec<JobRow>, sqlx::Error> {
     sqlx::query_as(
         "select id, name, queue, priority, payload::text, version, client_id, trace_parent, fair_key,
                 (extract(epoch from run_at) * 1000)::bigint as due
@@ -63,7 +62,7 @@ pub(crate) async fn rows(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<JobRow>, sql
 }
 
 /// The rows of these jobs that are still to be done and do not wait for a place in the broker.
-pub(crate) async fn rows_not_waiting(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<JobRow>, sqlx::Error> {
+pub(crate) async fn rows_not_waiting(pool: &PgPool, ids: &[JobId]) -> Result<Vec<JobRow>, sqlx::Error> {
     sqlx::query_as(
         "select id, name, queue, priority, payload::text, version, client_id, trace_parent, fair_key,
                 (extract(epoch from run_at) * 1000)::bigint as due
@@ -78,7 +77,7 @@ pub(crate) async fn rows_not_waiting(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<
 }
 
 /// Of these ids, those of jobs that are not to be done (any more, or yet), and whether the ledger knows them at all.
-pub(crate) async fn ended(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, bool)>, QueueError> {
+pub(crate) async fn ended(pool: &PgPool, ids: &[JobId]) -> Result<Vec<(JobId, bool)>, QueueError> {
     Ok(sqlx::query_as(
         "select i.id, j.id is not null from unnest($1::uuid[]) as i (id)
              left join lateral (select j.id, j.state from jobs j where j.id = i.id limit 1) j on true

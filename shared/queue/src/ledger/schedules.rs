@@ -6,7 +6,10 @@ use jiff_sqlx::{Timestamp, ToSqlx as _};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::cron::{CatchUp, Cause};
+use crate::{
+    JobId,
+    cron::{CatchUp, Cause},
+};
 
 /// A schedule whose time has come, locked.
 #[derive(sqlx::FromRow)]
@@ -60,9 +63,12 @@ pub(crate) async fn lock_due(conn: &mut PgConnection, limit: i64) -> Result<Vec<
 }
 
 /// Writes the ticks that are not there yet, with their jobs. Returns the causes of the new ones, and the jobs.
-pub(crate) async fn record(conn: &mut PgConnection, ticks: &[NewTick]) -> Result<(Vec<Cause>, Vec<Uuid>), sqlx::Error> {
-    let ids: Vec<Option<Uuid>> = ticks.iter().map(|tick| tick.run_at.map(|_| Uuid::now_v7())).collect();
-    let new: Vec<(Cause, Option<Uuid>)> = sqlx::query_as(
+pub(crate) async fn record(
+    conn: &mut PgConnection,
+    ticks: &[NewTick],
+) -> Result<(Vec<Cause>, Vec<JobId>), sqlx::Error> {
+    let ids: Vec<Option<JobId>> = ticks.iter().map(|tick| tick.run_at.map(|_| JobId::from(Uuid::now_v7()))).collect();
+    let new: Vec<(Cause, Option<JobId>)> = sqlx::query_as(
         "insert into schedule_ticks (schedule, fire_at, cause, job_id)
          select * from unnest($1::text[], $2::timestamptz[], $3::text[], $4::uuid[])
          on conflict do nothing
@@ -75,7 +81,7 @@ pub(crate) async fn record(conn: &mut PgConnection, ticks: &[NewTick]) -> Result
     .fetch_all(&mut *conn)
     .await?;
     let causes = new.iter().map(|(cause, _)| *cause).collect();
-    let jobs: Vec<Uuid> = new.into_iter().filter_map(|(_, id)| id).collect();
+    let jobs: Vec<JobId> = new.into_iter().filter_map(|(_, id)| id).collect();
     if jobs.is_empty() {
         return Ok((causes, jobs));
     }

@@ -1,16 +1,16 @@
 //! Stopping groups: from the outside in. The callers hold the row of the outermost group.
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::group_completion::Counts;
+use crate::GroupId;
 
 /// Of groups in which a member has failed for good, those that fail fast take no more members and run none.
-pub(super) async fn fail_fast(conn: &mut PgConnection, groups: &[Uuid]) -> Result<(), sqlx::Error> {
+pub(super) async fn fail_fast(conn: &mut PgConnection, groups: &[GroupId]) -> Result<(), sqlx::Error> {
     if groups.is_empty() {
         return Ok(());
     }
-    let failing: Vec<Uuid> = sqlx::query_scalar(
+    let failing: Vec<GroupId> = sqlx::query_scalar(
         "update groups set sealed = true, state = 'failing'
          where id = any($1) and state = 'open' and policy = 'fail_fast' returning id",
     )
@@ -24,8 +24,8 @@ pub(super) async fn fail_fast(conn: &mut PgConnection, groups: &[Uuid]) -> Resul
 }
 
 /// Cancels what is still to be done in these groups and in all inside them, and says how many jobs that were.
-pub(super) async fn members(conn: &mut PgConnection, groups: &[Uuid]) -> Result<u64, sqlx::Error> {
-    let inner: Vec<(Uuid, Uuid)> = sqlx::query_as(
+pub(super) async fn members(conn: &mut PgConnection, groups: &[GroupId]) -> Result<u64, sqlx::Error> {
+    let inner: Vec<(GroupId, GroupId)> = sqlx::query_as(
         "with recursive inside as (
             select id from groups where parent_id = any($1) and finished_at is null
             union all
@@ -51,7 +51,7 @@ pub(super) async fn members(conn: &mut PgConnection, groups: &[Uuid]) -> Result<
 
 /// Cancels and counts the members that are still to be done. A member that is locked is about to finish by itself: it is
 /// passed over rather than waited for, so that taking job rows after groups rows cannot end in a deadlock.
-async fn cancel_jobs(conn: &mut PgConnection, groups: &[Uuid]) -> Result<u64, sqlx::Error> {
+async fn cancel_jobs(conn: &mut PgConnection, groups: &[GroupId]) -> Result<u64, sqlx::Error> {
     let counts: Vec<i64> = sqlx::query_scalar(
         "with victims as (
             select id from jobs where group_id = any($1) and state in ('available', 'scheduled', 'parked')

@@ -1,15 +1,14 @@
 //! Keys that let in one job for a time, or while it is in some states.
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use crate::Unique;
+use crate::{JobId, Unique};
 
 /// Of the advisory locks, those of keys.
 const LOCK_NAMESPACE: i64 = 0x6b65_7973;
 
 /// Who holds the key. When nobody does, nobody else can take it before the end of the caller's transaction.
-pub(crate) async fn holder(conn: &mut PgConnection, unique: &Unique) -> Result<Option<Uuid>, sqlx::Error> {
+pub(crate) async fn holder(conn: &mut PgConnection, unique: &Unique) -> Result<Option<JobId>, sqlx::Error> {
     sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, $2))")
         .bind(&unique.key)
         .bind(LOCK_NAMESPACE)
@@ -26,7 +25,7 @@ pub(crate) async fn holder(conn: &mut PgConnection, unique: &Unique) -> Result<O
     .await
 }
 
-pub(crate) async fn take(conn: &mut PgConnection, unique: &Unique, job: Uuid) -> Result<(), sqlx::Error> {
+pub(crate) async fn take(conn: &mut PgConnection, unique: &Unique, job: JobId) -> Result<(), sqlx::Error> {
     let window = unique.window.unwrap_or_default();
     sqlx::query(
         "insert into job_keys (key, job_id, until) values ($1, $2, clock_timestamp() + $3 * interval '1 millisecond')
@@ -41,7 +40,7 @@ pub(crate) async fn take(conn: &mut PgConnection, unique: &Unique, job: Uuid) ->
 }
 
 /// Who holds this key among the jobs that wait.
-pub(crate) async fn waiting(conn: &mut PgConnection, key: &str) -> Result<Option<Uuid>, sqlx::Error> {
+pub(crate) async fn waiting(conn: &mut PgConnection, key: &str) -> Result<Option<JobId>, sqlx::Error> {
     sqlx::query_scalar("select id from jobs where unique_key = $1 and state in ('available', 'scheduled')")
         .bind(key)
         .fetch_optional(conn)

@@ -54,18 +54,18 @@ pub(crate) async fn end(
     group: GroupId,
     age: Duration,
 ) -> Result<Option<Enqueued>, QueueError> {
-    group_completion::lock(conn, &[group.0]).await?;
+    group_completion::lock(conn, &[group]).await?;
     let quiet: Option<UnsealedGroup> =
-        sqlx::query_as(quiet!("g.id = $2")).bind(millis(age)).bind(group.0).fetch_optional(&mut *conn).await?;
+        sqlx::query_as(quiet!("g.id = $2")).bind(millis(age)).bind(group).fetch_optional(&mut *conn).await?;
     if quiet.is_none() {
         return Ok(None);
     }
     sqlx::query("update groups set sealed = true, state = 'failing' where id = $1 and state = 'open'")
-        .bind(group.0)
+        .bind(group)
         .execute(&mut *conn)
         .await?;
-    stop::members(conn, &[group.0]).await?;
-    group_completion::close_sealed(conn, group.0).await.map(Some)
+    stop::members(conn, &[group]).await?;
+    group_completion::close_sealed(conn, group).await.map(Some)
 }
 
 fn millis(age: Duration) -> i64 {

@@ -1,9 +1,8 @@
 //! Jobs that are due and that the broker has no place for.
 
 use sqlx::PgPool;
-use uuid::Uuid;
 
-use crate::envelope::Message;
+use crate::{JobId, envelope::Message};
 
 /// Jobs that take their turns together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
@@ -55,7 +54,7 @@ pub(crate) async fn lines(pool: &PgPool, last: Option<&Line>, limit: i64) -> Res
 }
 
 /// The first ones of a line.
-pub(crate) async fn first(pool: &PgPool, line: &Line, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+pub(crate) async fn first(pool: &PgPool, line: &Line, limit: i64) -> Result<Vec<JobId>, sqlx::Error> {
     sqlx::query_scalar(
         "select job_id from waiting_room where queue = $1 and priority = $2 and fair_key = $3 order by job_id limit $4",
     )
@@ -68,7 +67,7 @@ pub(crate) async fn first(pool: &PgPool, line: &Line, limit: i64) -> Result<Vec<
 }
 
 /// These wait no longer.
-pub(crate) async fn leave(pool: &PgPool, line: &Line, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+pub(crate) async fn leave(pool: &PgPool, line: &Line, ids: &[JobId]) -> Result<(), sqlx::Error> {
     sqlx::query("delete from waiting_room where queue = $1 and priority = $2 and fair_key = $3 and job_id = any($4)")
         .bind(&line.queue)
         .bind(line.priority)

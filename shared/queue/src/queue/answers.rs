@@ -1,16 +1,14 @@
 //! What enqueueing, fencing and completing answer.
 
-use uuid::Uuid;
-
-use crate::envelope::Message;
+use crate::{JobId, envelope::Message};
 
 /// Jobs that are in the ledger, or will be with the caller's commit, and are to be pushed after it.
 #[derive(Debug, Default)]
 #[must_use = "push it after the commit, or the jobs wait for the next sweep"]
 pub struct Enqueued {
-    pub(crate) ids: Vec<Uuid>,
+    pub(crate) ids: Vec<JobId>,
     pub(crate) messages: Vec<Message>,
-    pub(crate) existing: Option<Uuid>,
+    pub(crate) existing: Option<JobId>,
 }
 
 impl Enqueued {
@@ -29,13 +27,13 @@ impl Enqueued {
 
     /// The new jobs, in the order given.
     #[must_use]
-    pub fn ids(&self) -> &[Uuid] {
+    pub fn ids(&self) -> &[JobId] {
         &self.ids
     }
 
     /// The job that holds the unique key, when nothing was enqueued because of it.
     #[must_use]
-    pub fn existing(&self) -> Option<Uuid> {
+    pub fn existing(&self) -> Option<JobId> {
         self.existing
     }
 }

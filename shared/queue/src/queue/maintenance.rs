@@ -3,11 +3,10 @@
 use std::{sync::PoisonError, time::Duration};
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use super::{Enqueued, GroupId, Queue, QueueError};
+use super::{Enqueued, Queue, QueueError};
 use crate::{
-    Depth, GroupMismatch, PruneReport,
+    Depth, GroupId, GroupMismatch, JobId, PruneReport,
     ledger::{
         audit, prune, relay, stats,
         unsealed::{self, UnsealedGroup},
@@ -82,10 +81,10 @@ impl Queue {
     ///
     /// # Errors
     /// Returns an error if Postgres or Redis does not answer, or a statement fails.
-    pub async fn stray_leases(&self, queue: &str) -> Result<Vec<Uuid>, QueueError> {
+    pub async fn stray_leases(&self, queue: &str) -> Result<Vec<JobId>, QueueError> {
         let mut conn = self.conn();
         let ids = self.broker(queue).leased(&mut conn, 1_000).await.map_err(QueueError::BrokerUnavailable)?;
-        let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let ids: Vec<JobId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         let ended = relay::ended(self.pool(), &ids).await?;
         Ok(ended.into_iter().map(|(id, _)| id).collect())
     }

@@ -1,26 +1,11 @@
 //! How a job is enqueued.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use gristmill_core::ClientId;
 use jiff::Timestamp;
-use uuid::Uuid;
 
-use crate::JobState;
-
-/// A group of jobs.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, sqlx::Type,
-)]
-#[serde(transparent)]
-#[sqlx(transparent)]
-pub struct GroupId(pub Uuid);
-
-impl fmt::Display for GroupId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use crate::{GroupId, JobState};
 
 /// How to enqueue, where it differs from the job's own consts.
 #[derive(Debug, Clone, Default)]

@@ -132,7 +132,7 @@ impl Broker {
         &self,
         conn: &mut C,
         lease: Duration,
-        ids: &[uuid::Uuid],
+        ids: &[crate::JobId],
     ) -> RedisResult<Vec<bool>> {
         let mut leased = Vec::with_capacity(ids.len());
         for slice in ids.chunks(BATCH_SIZE) {

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tracing::debug;
-use uuid::Uuid;
 
 use super::{Broker, connection::ReconnectingConnection, held_leases::HeldLeases};
+use crate::JobId;
 
 /// Checks the leases of one queue. Every task carries it in its data.
 pub(crate) struct LeaseCheck {
@@ -21,7 +21,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 impl LeaseCheck {
     /// Whether this worker has the job, and no other worker has it or gets it. `None` means that the broker does not answer
     /// and the lease may have run out.
-    pub(crate) async fn is_ours(&self, id: Uuid, number: u64) -> Option<bool> {
+    pub(crate) async fn is_ours(&self, id: JobId, number: u64) -> Option<bool> {
         let (mut conn, held) = (self.connection.conn(), [(id.to_string(), number)]);
         match tokio::time::timeout(CHECK_TIMEOUT, self.broker.renew(&mut conn, self.lease, &held)).await {
             Ok(Ok(lost)) => return Some(lost.is_empty()),

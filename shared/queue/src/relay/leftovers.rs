@@ -7,10 +7,9 @@ use std::{
 };
 
 use tracing::debug;
-use uuid::Uuid;
 
 use crate::{
-    Queue, QueueError,
+    JobId, Queue, QueueError,
     envelope::{Envelope, enqueued},
     ledger::relay,
     redis::{Broker, Place},
@@ -110,7 +109,7 @@ impl Leftovers {
         name: &str,
         ids: impl Iterator<Item = &'a String>,
     ) -> Result<HashSet<String>, QueueError> {
-        let ids: Vec<Uuid> = ids.filter_map(|id| id.parse().ok()).collect();
+        let ids: Vec<JobId> = ids.filter_map(|id| id.parse().ok()).collect();
         let mut ended = HashSet::new();
         for (id, known) in relay::ended(queue.pool(), &ids).await? {
             let id = id.to_string();
@@ -143,7 +142,7 @@ impl Leftovers {
         debug!(queue = name, jobs = gone.len(), "removed jobs from the broker that the ledger no longer wants");
         metrics::counter!("gristmill_relay_forgotten_total").increment(gone.len() as u64);
         // Who was redriven since the ledger was asked found the broker knowing the job, and pushed nothing.
-        let gone: Vec<Uuid> = gone.iter().filter_map(|id| id.parse().ok()).collect();
+        let gone: Vec<JobId> = gone.iter().filter_map(|id| id.parse().ok()).collect();
         let back = relay::rows_not_waiting(queue.pool(), &gone).await?;
         if !back.is_empty() {
             queue.try_push(enqueued(back).messages).await?;

@@ -5,10 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uuid::Uuid;
-
 use crate::{
-    Queue, QueueError,
+    JobId, Queue, QueueError,
     envelope::enqueued,
     ledger::{
         relay,
@@ -97,8 +95,8 @@ impl Refill {
         let ids = waiting_room::first(queue.pool(), line, limit as i64).await?;
         // Who was cancelled or done meanwhile is not among them.
         let rows = relay::rows(queue.pool(), &ids).await?;
-        let away: BTreeSet<Uuid> = queue.refill(enqueued(rows).messages).await?.into_iter().collect();
-        let gone: Vec<Uuid> = ids.iter().copied().filter(|id| !away.contains(id)).collect();
+        let away: BTreeSet<JobId> = queue.refill(enqueued(rows).messages).await?.into_iter().collect();
+        let gone: Vec<JobId> = ids.iter().copied().filter(|id| !away.contains(id)).collect();
         if !gone.is_empty() {
             waiting_room::leave(queue.pool(), line, &gone).await?;
         }

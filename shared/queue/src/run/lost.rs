@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use apalis_core::error::BoxDynError;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     Runner,
@@ -12,7 +11,7 @@ use super::{
     known::REQUEUE_DELAY,
 };
 use crate::{
-    Claim, Context,
+    Claim, Context, JobId,
     envelope::Envelope,
     ledger::{
         fail::{self, Outcome, Run, Verdict},
@@ -24,7 +23,7 @@ use crate::{
 /// A job that the broker gives up after so many lost workers.
 pub(super) struct Lost<'a> {
     pub(super) queue: &'a str,
-    pub(super) id: Uuid,
+    pub(super) id: JobId,
     pub(super) deliveries: u64,
     pub(super) message: &'a [u8],
 }
@@ -81,8 +80,8 @@ impl Runner {
     /// A line of its job's history for each of these.
     pub(super) async fn remember_lost(&self, deliveries: &[LostDelivery]) -> Result<(), sqlx::Error> {
         // (Other ids than ours are not in the ledger.)
-        let known = deliveries.iter().filter_map(|lost| Some((lost.id.parse::<Uuid>().ok()?, lost)));
-        let (ids, lost): (Vec<Uuid>, Vec<&LostDelivery>) = known.unzip();
+        let known = deliveries.iter().filter_map(|lost| Some((lost.id.parse::<JobId>().ok()?, lost)));
+        let (ids, lost): (Vec<JobId>, Vec<&LostDelivery>) = known.unzip();
         let numbers: Vec<i64> = lost.iter().map(|lost| lost.number.cast_signed()).collect();
         let errors: Vec<&str> = lost.iter().map(|lost| if lost.alone { ALONE } else { BESIDE }).collect();
         fail::lost(self.queue.pool(), &ids, &numbers, &errors).await

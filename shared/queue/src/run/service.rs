@@ -9,10 +9,10 @@ use std::{
 use apalis_core::{backend::codec::Codec, error::BoxDynError, task::Task};
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{Delivery, Runner, lost::Lost};
 use crate::{
+    JobId,
     ledger::fail::{Outcome, Run},
     redis::{DeadLetter, DeadLetterReason, DeadLetterSink, LeaseCheck, LeaseLost, LostDelivery, RunningName},
 };
@@ -61,7 +61,7 @@ impl tower::Service<Task<Vec<u8>>> for Service {
         // Read before the first poll, at which apalis counts this attempt.
         let number = task.attempt() as u64 + 1;
         Box::pin(async move {
-            let Some(id) = task.task_id().and_then(|id| id.to_string().parse::<Uuid>().ok()) else {
+            let Some(id) = task.task_id().and_then(|id| id.to_string().parse::<JobId>().ok()) else {
                 tracing::error!(queue = &*queue, "a job without one of our ids is dropped");
                 return Ok(());
             };
@@ -89,7 +89,7 @@ impl LedgerDeadLetters {
 impl DeadLetterSink for LedgerDeadLetters {
     fn store(&self, job: DeadLetter) -> BoxFuture<'_, Result<(), BoxDynError>> {
         Box::pin(async move {
-            let id: Uuid = job.id.parse()?;
+            let id: JobId = job.id.parse()?;
             let verdict = match job.reason {
                 DeadLetterReason::LostWorker { deliveries } => {
                     let lost = Lost { queue: &self.queue, id, deliveries, message: &job.payload };

@@ -4,7 +4,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use gristmill_core::Batcher;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     Runner,
@@ -12,7 +11,7 @@ use super::{
     known::{self, Others},
 };
 use crate::{
-    Claim, Queue, QueueError,
+    Claim, JobId, Queue, QueueError,
     cancellation::CancellationWatch,
     ledger::{
         complete::{self, FinishedJob},
@@ -35,7 +34,7 @@ impl Runner {
         give_up: CancellationToken,
     ) -> Self {
         let pool = queue.pool().clone();
-        let fence = Batcher::new("fence", BATCH_SIZE, move |ids: Vec<Uuid>| {
+        let fence = Batcher::new("fence", BATCH_SIZE, move |ids: Vec<JobId>| {
             let pool = pool.clone();
             async move {
                 let statuses = fence::statuses(&pool, &ids).await?;
@@ -48,7 +47,7 @@ impl Runner {
         let completions = Batcher::new("complete", BATCH_SIZE, move |mut jobs: Vec<FinishedJob>| {
             let (queue, name) = (ledger.clone(), Arc::clone(&name));
             async move {
-                let order: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+                let order: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
                 jobs.sort_unstable_by_key(|job| job.id);
                 let (done, joins) = if jobs.iter().any(|job| job.nested) {
                     let mut tx = queue.pool().begin().await?;
@@ -62,7 +61,7 @@ impl Runner {
                 if !joins.is_empty() {
                     tokio::spawn(async move { queue.push(joins).await });
                 }
-                let done: std::collections::HashSet<Uuid> = done.into_iter().collect();
+                let done: std::collections::HashSet<JobId> = done.into_iter().collect();
                 Ok::<_, QueueError>(order.iter().map(|id| done.contains(id)).collect())
             }
         });
@@ -76,7 +75,7 @@ impl Runner {
                 if !joins.is_empty() {
                     tokio::spawn(async move { queue.push(joins).await });
                 }
-                let settled: HashMap<Uuid, SettledState> = settled.into_iter().collect();
+                let settled: HashMap<JobId, SettledState> = settled.into_iter().collect();
                 Ok::<_, QueueError>(verdicts.iter().map(|settle| settled.get(&settle.id).copied()).collect())
             }
         });
@@ -111,7 +110,7 @@ impl Runner {
     /// Without a run, the job is settled before it has had one.
     pub(super) async fn settle(
         &self,
-        id: Uuid,
+        id: JobId,
         run: Option<Run>,
         queue: &str,
         name: &str,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gristmill_queue::{
-    Context, GroupFilter, GroupPolicy, GroupState, Job, JobAction, JobError, JobFilter, JobSpec, JobState, NewGroup,
-    NewSchedule, Options, RedriveJobs, Worker,
+    Context, GroupFilter, GroupId, GroupPolicy, GroupState, Job, JobAction, JobError, JobFilter, JobId, JobSpec,
+    JobState, NewGroup, NewSchedule, Options, RedriveJobs, Worker,
 };
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ fn worker(test: &TestQueue) -> Worker {
 
 impl TestQueue {
     /// Jobs that have failed, as many as words.
-    async fn dead(&self, words: &[&str], options: &Options) -> Vec<Uuid> {
+    async fn dead(&self, words: &[&str], options: &Options) -> Vec<JobId> {
         let jobs: Vec<Fails> = words.iter().map(|words| Fails { words: (*words).to_owned() }).collect();
         let ids = self.enqueue(&jobs, options).await;
         let worker = work(&worker(self));
@@ -54,7 +54,7 @@ impl TestQueue {
     }
 
     /// Every job of a filter, by pages of `limit`.
-    async fn pages(&self, filter: &JobFilter, limit: u16) -> Vec<Uuid> {
+    async fn pages(&self, filter: &JobFilter, limit: u16) -> Vec<JobId> {
         let (mut all, mut cursor) = (Vec::new(), None);
         loop {
             let page = self.queue.jobs().list(filter, cursor, limit).await.unwrap();
@@ -77,7 +77,7 @@ fn states(states: &[JobState]) -> JobFilter {
     JobFilter { states: states.to_vec(), ..JobFilter::default() }
 }
 
-fn newest_first(mut ids: Vec<Uuid>) -> Vec<Uuid> {
+fn newest_first(mut ids: Vec<JobId>) -> Vec<JobId> {
     ids.sort_unstable();
     ids.reverse();
     ids
@@ -120,7 +120,7 @@ async fn every_filter_finds_its_jobs_newest_first_whatever_the_page() {
         (JobFilter { error: Some("100%".into()), ..states(&[JobState::Dead]) }, Vec::new()),
         (JobFilter { created_after: Some(before), ..JobFilter::default() }, all[2..].to_vec()),
         (JobFilter { created_before: Some(before), ..JobFilter::default() }, dead.clone()),
-        (JobFilter::ids([dead[1], members[2], Uuid::now_v7()]), vec![dead[1], members[2]]),
+        (JobFilter::ids([dead[1], members[2], JobId::from(Uuid::now_v7())]), vec![dead[1], members[2]]),
         (JobFilter { redriven_less_than: Some(1), ..states(&[JobState::Dead]) }, dead.clone()),
         (JobFilter { redriven_less_than: Some(0), ..JobFilter::default() }, Vec::new()),
     ];
@@ -174,7 +174,7 @@ async fn one_job_tells_its_whole_story() {
     assert!(attempt.error.as_deref().unwrap().contains("Disk full") && attempt.worker.is_some(), "{attempt:?}");
     let around = detail.group.unwrap();
     assert_eq!((around.id, around.name.as_deref(), around.failed), (group, Some("import"), 1));
-    assert_eq!(test.queue.jobs().get(Uuid::now_v7()).await.unwrap(), None);
+    assert_eq!(test.queue.jobs().get(JobId::from(Uuid::now_v7())).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +215,7 @@ async fn a_redrive_spreads_its_starts() {
     let acted = test.queue.jobs().redrive(&filter, Some(2.0)).await.unwrap();
     assert_eq!((acted.changed, acted.requested, acted.next), (10, 0, None));
     // The first at once, the others half a second after each other, the oldest first.
-    let starts: Vec<(Uuid, f64)> = sqlx::query_as(
+    let starts: Vec<(JobId, f64)> = sqlx::query_as(
         "select id, extract(epoch from run_at - min(run_at) over ())::float8 from jobs where redriven = 1 order by run_at",
     )
     .fetch_all(&test.pool)
@@ -305,5 +305,5 @@ async fn groups_are_listed_and_looked_into() {
     assert_eq!(detail.failed_members.iter().map(|job| job.id).collect::<Vec<_>>(), dead);
     assert!(detail.on_complete.is_some() && detail.on_failure.is_none() && detail.parent.is_none());
     assert_eq!(groups.get(inner).await.unwrap().unwrap().parent.unwrap().id, outer);
-    assert!(groups.get(gristmill_queue::GroupId(Uuid::now_v7())).await.unwrap().is_none());
+    assert!(groups.get(GroupId::from(Uuid::now_v7())).await.unwrap().is_none());
 }

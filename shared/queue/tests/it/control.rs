@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use gristmill_queue::{
-    CancelledJobs, Claim, Completion, Context, Fence, GroupId, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options,
-    Queue, QueueConfig, Worker, testing,
+    CancelledJobs, Claim, Completion, Context, Fence, GroupId, GroupPolicy, Job, JobError, JobId, JobSpec, NewGroup,
+    Options, Queue, QueueConfig, Worker, testing,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -74,13 +74,13 @@ async fn table(test: &TestQueue, sql: &'static str) {
 }
 
 /// Waits until the bodies have begun, which they tell.
-async fn running(test: &TestQueue, ids: &[Uuid]) {
+async fn running(test: &TestQueue, ids: &[JobId]) {
     for id in ids {
         until("the job to run", LONG, || async { test.queue.progress(*id).await.unwrap().is_some() }).await;
     }
 }
 
-async fn redrive(test: &TestQueue, ids: &[Uuid]) -> usize {
+async fn redrive(test: &TestQueue, ids: &[JobId]) -> usize {
     let mut tx = test.pool.begin().await.unwrap();
     let enqueued = test.queue.redrive(&mut tx, ids).await.unwrap();
     tx.commit().await.unwrap();
@@ -90,7 +90,7 @@ async fn redrive(test: &TestQueue, ids: &[Uuid]) -> usize {
 }
 
 /// Attempt, outcome and error of what did not succeed.
-async fn history(test: &TestQueue, id: Uuid) -> Vec<(i32, String, Option<String>)> {
+async fn history(test: &TestQueue, id: JobId) -> Vec<(i32, String, Option<String>)> {
     sqlx::query_as("select attempt, outcome, error from job_attempts where job_id = $1 order by seq")
         .bind(id)
         .fetch_all(&test.pool)
@@ -104,7 +104,7 @@ async fn waiting_jobs_are_cancelled_at_once() {
     let mut ids = test.enqueue(&Effect::many(1_500), &Options::default()).await;
     let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
     ids.extend(test.enqueue(&Effect::many(2), &Options { run_at: Some(later), ..Options::default() }).await);
-    ids.push(Uuid::now_v7());
+    ids.push(JobId::from(Uuid::now_v7()));
     let cancelled = test.queue.cancel_jobs(&ids).await.unwrap();
     assert_eq!(cancelled, CancelledJobs { cancelled: 1_502, requested: 0 });
     assert_eq!(

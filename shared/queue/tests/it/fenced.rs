@@ -9,9 +9,8 @@ use std::{
 };
 
 use gristmill_platform::{engines::Engine, testing};
-use gristmill_queue::{Context, Fence, Job, JobError, Options, Worker};
+use gristmill_queue::{Context, Fence, Job, JobError, JobId, Options, Worker};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::support::{LONG, TestQueue, on, once, sweep, test_queue, until, work};
 
@@ -58,7 +57,7 @@ where
 }
 
 /// Runs one job, whose first run does `first`, until its end.
-async fn run<F, Fut>(test: &TestQueue, first: F) -> Uuid
+async fn run<F, Fut>(test: &TestQueue, first: F) -> JobId
 where
     F: Fn(Context) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<(), JobError>> + Send + 'static,

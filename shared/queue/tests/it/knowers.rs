@@ -2,9 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gristmill_queue::{Context, JobError, Options, Worker, WorkerBuilder};
+use gristmill_queue::{Context, JobError, JobId, Options, Worker, WorkerBuilder};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use crate::{
     crash::{Stuck, claim_and_die},
@@ -215,7 +214,7 @@ async fn who_comes_while_a_job_is_being_parked_gets_it() {
     sweeper.stop().await;
 }
 
-async fn set_aside(test: &TestQueue, id: Uuid) {
+async fn set_aside(test: &TestQueue, id: JobId) {
     sqlx::query("update jobs set state = 'parked', parked_by = 'somebody else' where id = $1")
         .bind(id)
         .execute(&test.pool)

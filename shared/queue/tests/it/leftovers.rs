@@ -1,7 +1,7 @@
 //! What nobody is to do any more leaves Redis, with no worker there to take it.
 
 use gristmill_queue::{
-    Context, GroupPolicy, Job, JobError, JobFilter, NewGroup, Options, Worker,
+    Context, GroupPolicy, Job, JobError, JobFilter, JobId, NewGroup, Options, Worker,
     redis::{Broker, BrokerJob},
 };
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ fn one_slot(test: &TestQueue) -> Worker {
         .build()
 }
 
-async fn running(test: &TestQueue, id: Uuid) {
+async fn running(test: &TestQueue, id: JobId) {
     until("the job to run", LONG, || async { test.queue.progress(id).await.unwrap().is_some() }).await;
 }
 

@@ -6,9 +6,8 @@ use std::sync::{
 };
 
 use gristmill_queue::{
-    Claim, Completion, Context, GroupPolicy, JobError, JobSpec, NewGroup, Options, QueueError, Worker,
+    Claim, Completion, Context, GroupPolicy, JobError, JobId, JobSpec, NewGroup, Options, QueueError, Worker,
 };
-use uuid::Uuid;
 
 use crate::{
     crash::{Stuck, claim_and_die},
@@ -16,7 +15,7 @@ use crate::{
 };
 
 /// A sealed group of one job that kills whoever touches it.
-async fn deadly(test: &TestQueue) -> Uuid {
+async fn deadly(test: &TestQueue) -> JobId {
     let new = NewGroup {
         on_complete: Some(JobSpec::of(&Join { failed: false }).unwrap()),
         on_failure: Some(JobSpec::of(&Join { failed: true }).unwrap()),

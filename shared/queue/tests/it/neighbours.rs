@@ -9,11 +9,10 @@ use std::{
     time::Duration,
 };
 
-use gristmill_queue::{Context, Job, JobError, Options, Queue, QueueConfig, Worker};
+use gristmill_queue::{Context, Job, JobError, JobId, Options, Queue, QueueConfig, Worker};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use crate::support::{Effect, LONG, TestQueue, config, once, test_queue, until, work};
 
@@ -117,20 +116,20 @@ async fn bench_is_done(test: &TestQueue) -> bool {
     test.count(sql).await == 4 && test.count("select count(*) from job_attempts").await == 11
 }
 
-async fn history(test: &TestQueue, id: Uuid) -> Vec<(i64, String)> {
+async fn history(test: &TestQueue, id: JobId) -> Vec<(i64, String)> {
     let sql =
         "select delivery, error from job_attempts where job_id = $1 and outcome = 'lost_worker' order by delivery";
     sqlx::query_as(sql).bind(id).fetch_all(&test.pool).await.unwrap()
 }
 
 impl TestQueue {
-    async fn strikes(&self, id: Uuid) -> Option<String> {
+    async fn strikes(&self, id: JobId) -> Option<String> {
         let key = format!("{{{}/2:default}}:failed_deliveries", self.stack.namespace);
         redis::cmd("HGET").arg(key).arg(id.to_string()).query_async(&mut self.redis().await).await.unwrap()
     }
 
     /// As if its lease had run out.
-    async fn end_lease(&self, id: Uuid) {
+    async fn end_lease(&self, id: JobId) {
         let key = format!("{{{}/2:default}}:leases", self.stack.namespace);
         let mut call = redis::cmd("ZADD");
         let () = call.arg(key).arg("XX").arg(1).arg(id.to_string()).query_async(&mut self.redis().await).await.unwrap();

@@ -1,6 +1,6 @@
 //! Binaries of several versions at one ledger.
 
-use gristmill_queue::{Context, Job, JobError, Options, Queue, QueueConfig, Source, Worker};
+use gristmill_queue::{Context, Job, JobError, JobId, Options, Queue, QueueConfig, Source, Worker};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn queue(test: &TestQueue, version: &str) -> Queue {
     Queue::connect(test.pool.clone(), config).await.unwrap()
 }
 
-async fn parked_by(test: &TestQueue, id: uuid::Uuid) -> Option<String> {
+async fn parked_by(test: &TestQueue, id: JobId) -> Option<String> {
     sqlx::query_scalar("select parked_by from jobs where id = $1").bind(id).fetch_one(&test.pool).await.unwrap()
 }
 

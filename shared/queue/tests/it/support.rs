@@ -3,11 +3,10 @@
 use std::{future::Future, time::Duration};
 
 use gristmill_platform::testing::{self, Stack};
-use gristmill_queue::{Completion, Context, Job, JobError, Options, Queue, QueueConfig, Sweeper, Worker};
+use gristmill_queue::{Completion, Context, Job, JobError, JobId, Options, Queue, QueueConfig, Sweeper, Worker};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use uuid::Uuid;
 
 pub(crate) struct TestQueue {
     pub(crate) queue: Queue,
@@ -43,7 +42,7 @@ pub(crate) fn config(stack: &Stack) -> QueueConfig {
 
 impl TestQueue {
     /// Enqueues, commits, pushes.
-    pub(crate) async fn enqueue<J: Job>(&self, jobs: &[J], options: &Options) -> Vec<Uuid> {
+    pub(crate) async fn enqueue<J: Job>(&self, jobs: &[J], options: &Options) -> Vec<JobId> {
         let mut tx = self.pool.begin().await.unwrap();
         let enqueued = self.queue.enqueue_all(&mut tx, jobs, options).await.unwrap();
         tx.commit().await.unwrap();
@@ -53,14 +52,14 @@ impl TestQueue {
     }
 
     /// Enqueues and commits, as a process that dies before its push.
-    pub(crate) async fn enqueue_and_die<J: Job>(&self, jobs: &[J]) -> Vec<Uuid> {
+    pub(crate) async fn enqueue_and_die<J: Job>(&self, jobs: &[J]) -> Vec<JobId> {
         let mut tx = self.pool.begin().await.unwrap();
         let enqueued = self.queue.enqueue_all(&mut tx, jobs, &Options::default()).await.unwrap();
         tx.commit().await.unwrap();
         enqueued.ids().to_vec()
     }
 
-    pub(crate) async fn state(&self, id: Uuid) -> (String, i32, Option<String>) {
+    pub(crate) async fn state(&self, id: JobId) -> (String, i32, Option<String>) {
         sqlx::query_as("select state, attempt, last_error from jobs where id = $1")
             .bind(id)
             .fetch_one(&self.pool)

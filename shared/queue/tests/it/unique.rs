@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use gristmill_queue::{Enqueued, JobState, Options, Unique};
-use uuid::Uuid;
+use gristmill_queue::{Enqueued, JobId, JobState, Options, Unique};
 
 use crate::support::{Effect, LONG, TestQueue, test_queue};
 
-async fn try_enqueue(test: &TestQueue, options: &Options) -> Result<Uuid, Uuid> {
+async fn try_enqueue(test: &TestQueue, options: &Options) -> Result<JobId, JobId> {
     let mut tx = test.pool.begin().await.unwrap();
     let enqueued: Enqueued = test.queue.enqueue_all(&mut tx, &Effect::many(3), options).await.unwrap();
     tx.commit().await.unwrap();
@@ -74,7 +73,7 @@ async fn of_many_at_the_same_time_one_gets_in() {
             tokio::spawn(async move { try_enqueue(&test, &options).await })
         });
         let answers: Vec<_> = futures_all(all).await;
-        let winners: Vec<Uuid> = answers.iter().filter_map(|answer| answer.ok()).collect();
+        let winners: Vec<JobId> = answers.iter().filter_map(|answer| answer.ok()).collect();
         assert_eq!(winners.len(), 1, "{answers:?}");
         assert!(answers.iter().filter_map(|answer| answer.err()).all(|existing| existing == winners[0]));
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{JobFilter, Jobs};
-use crate::{JobState, QueueError};
+use crate::{JobId, JobState, QueueError};
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub struct ActionProgress {
 /// Where an action that had no more time goes on. To be handed back as it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionPlace {
-    pub(super) after: Uuid,
+    pub(super) after: JobId,
     /// The next one of a redrive starts then.
     pub(super) starts: Timestamp,
 }
@@ -56,7 +56,7 @@ pub struct NoActionPlace;
 
 impl fmt::Display for ActionPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a{:x}.{:x}", self.after.as_u128(), self.starts.as_millisecond().max(0))
+        write!(f, "a{:x}.{:x}", self.after.get().as_u128(), self.starts.as_millisecond().max(0))
     }
 }
 
@@ -71,7 +71,7 @@ impl FromStr for ActionPlace {
         let after = u128::from_str_radix(after, 16).map_err(|_| NoActionPlace)?;
         let starts = i64::from_str_radix(starts, 16).map_err(|_| NoActionPlace)?;
         let starts = Timestamp::from_millisecond(starts).map_err(|_| NoActionPlace)?;
-        Ok(Self { after: Uuid::from_u128(after), starts })
+        Ok(Self { after: JobId::from(Uuid::from_u128(after)), starts })
     }
 }
 
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_place_comes_back_as_it_went() {
         let starts = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
-        let place = ActionPlace { after: Uuid::now_v7(), starts };
+        let place = ActionPlace { after: JobId::from(Uuid::now_v7()), starts };
         assert_eq!(place.to_string().parse(), Ok(place));
         for bad in ["", "a", "a1", "a.1", "b1.1", "a+1.1", &format!("a{}.1", "f".repeat(33))] {
             assert_eq!(bad.parse::<ActionPlace>(), Err(NoActionPlace), "{bad}");

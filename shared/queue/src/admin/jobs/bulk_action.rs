@@ -4,10 +4,9 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{ActionPlace, ActionProgress, JobAction, JobFilter, Jobs, actions::spread, walk::Walk};
-use crate::{Enqueued, Queue, QueueError, ledger::cancel::CancelRequest};
+use crate::{Enqueued, JobId, Queue, QueueError, ledger::cancel::CancelRequest};
 
 /// Jobs of one transaction.
 const BATCH_SIZE: usize = 500;
@@ -26,7 +25,7 @@ pub struct BulkAction {
     /// Told to stop, and perhaps running.
     told: Vec<CancelRequest>,
     /// Told to stop, and held by no worker.
-    idle: Vec<Uuid>,
+    idle: Vec<JobId>,
     /// To be pushed.
     due: Enqueued,
     changed: u64,
@@ -135,13 +134,13 @@ impl BulkAction {
     async fn redrive(
         &mut self,
         conn: &mut PgConnection,
-        ids: &[Uuid],
+        ids: &[JobId],
         per_second: Option<f64>,
     ) -> Result<(), QueueError> {
         let mut enqueued = self.queue.redrive(conn, ids).await?;
         enqueued.ids.sort_unstable();
         let delays = spread(enqueued.ids.len(), per_second, &mut self.starts);
-        let ready: Vec<Uuid> = sqlx::query_scalar(
+        let ready: Vec<JobId> = sqlx::query_scalar(
             "with spread as (
                 update jobs j set redriven = j.redriven + 1, run_at = now() + s.delay * interval '1 millisecond',
                     state = case when s.delay > 0 then 'scheduled' else 'available' end
@@ -154,7 +153,7 @@ impl BulkAction {
         .bind(delays)
         .fetch_all(conn)
         .await?;
-        let ready: HashSet<Uuid> = ready.into_iter().collect();
+        let ready: HashSet<JobId> = ready.into_iter().collect();
         enqueued.messages.retain(|message| ready.contains(&message.id));
         self.changed += enqueued.ids.len() as u64;
         self.due.merge(enqueued);

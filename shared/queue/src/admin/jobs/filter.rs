@@ -3,9 +3,8 @@
 use gristmill_core::ClientId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::{GroupId, JobState};
+use crate::{GroupId, JobId, JobState};
 
 /// Jobs that meet all of these conditions; without any, all jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +29,7 @@ pub struct JobFilter {
     pub client_id: Option<ClientId>,
     /// Members of this group.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schema(value_type = Option<Uuid>))]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<uuid::Uuid>))]
     pub group: Option<GroupId>,
     /// Enqueued at this time or later, by the clock of who enqueued it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +42,8 @@ pub struct JobFilter {
     pub error: Option<String>,
     /// Only these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ids: Vec<Uuid>,
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<uuid::Uuid>))]
+    pub ids: Vec<JobId>,
     /// Brought back fewer times than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redriven_less_than: Option<u32>,
@@ -52,7 +52,7 @@ pub struct JobFilter {
 impl JobFilter {
     /// These jobs.
     #[must_use]
-    pub fn ids(ids: impl Into<Vec<Uuid>>) -> Self {
+    pub fn ids(ids: impl Into<Vec<JobId>>) -> Self {
         Self { ids: ids.into(), ..Self::default() }
     }
 

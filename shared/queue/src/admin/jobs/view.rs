@@ -5,9 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::types::Json;
-use uuid::Uuid;
 
-use crate::{GroupId, JobState, admin::groups::GroupView};
+use crate::{GroupId, JobId, JobState, admin::groups::GroupView};
 
 /// A job as the ledger has it, without what may be large.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +14,8 @@ use crate::{GroupId, JobState, admin::groups::GroupView};
 #[non_exhaustive]
 pub struct JobView {
     /// Its id, in order of time.
-    pub id: Uuid,
+    #[cfg_attr(feature = "schema", schema(value_type = uuid::Uuid))]
+    pub id: JobId,
     /// What it does.
     pub name: String,
     /// Where it waits.
@@ -32,7 +32,7 @@ pub struct JobView {
     pub run_at: Timestamp,
     /// The group that it is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schema(value_type = Option<Uuid>))]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<uuid::Uuid>))]
     pub group_id: Option<GroupId>,
     /// On whose behalf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,7 +116,7 @@ pub struct JobPage {
     /// A page of them. It may be short, or empty, and not be the last.
     pub jobs: Vec<JobView>,
     /// Where the next page starts, if there may be one.
-    pub next: Option<Uuid>,
+    pub next: Option<JobId>,
 }
 
 /// How many jobs there are, up to a bound.
@@ -140,7 +140,7 @@ pub(crate) use job_columns;
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct JobRow {
-    id: Uuid,
+    id: JobId,
     name: String,
     queue: String,
     priority: i16,

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::JobFilter;
-use crate::{JobState, QueueError};
+use crate::{JobId, JobState, QueueError};
 
 /// Rows that the first slice looks at, and that one does at most.
 const FIRST_SCANNED_ROWS: usize = 500;
@@ -42,9 +42,9 @@ pub(super) struct Walk {
     filter: JobFilter,
     source: Source,
     /// From here, inclusive.
-    lowest: Uuid,
+    lowest: JobId,
     /// What is left is older than this one.
-    below: Uuid,
+    below: JobId,
     slice: usize,
     over: bool,
 }
@@ -52,8 +52,8 @@ pub(super) struct Walk {
 #[derive(sqlx::FromRow)]
 struct Slice {
     seen: i64,
-    last: Option<Uuid>,
-    found: Vec<Uuid>,
+    last: Option<JobId>,
+    found: Vec<JobId>,
 }
 
 impl Walk {
@@ -61,13 +61,13 @@ impl Walk {
     pub(super) async fn new(
         conn: &mut PgConnection,
         filter: &JobFilter,
-        after: Option<Uuid>,
+        after: Option<JobId>,
     ) -> Result<Self, QueueError> {
         let mut walk = Self {
             filter: filter.clone(),
             source: Source::Table,
-            lowest: filter.created_after.map_or(Uuid::nil(), first_of),
-            below: filter.created_before.map_or(Uuid::max(), first_of),
+            lowest: filter.created_after.map_or(JobId::from(Uuid::nil()), first_of),
+            below: filter.created_before.map_or(JobId::from(Uuid::max()), first_of),
             slice: FIRST_SCANNED_ROWS,
             over: false,
         };
@@ -84,12 +84,12 @@ impl Walk {
     }
 
     /// The last one looked at: where another walk may go on.
-    pub(super) fn place(&self) -> Option<Uuid> {
+    pub(super) fn place(&self) -> Option<JobId> {
         (!self.is_over()).then_some(self.below)
     }
 
     /// At most `most` of the next jobs; none does not mean that it is over.
-    pub(super) async fn step(&mut self, conn: &mut PgConnection, most: usize) -> Result<Vec<Uuid>, QueueError> {
+    pub(super) async fn step(&mut self, conn: &mut PgConnection, most: usize) -> Result<Vec<JobId>, QueueError> {
         if self.is_over() || most == 0 {
             return Ok(Vec::new());
         }
@@ -132,7 +132,7 @@ impl Walk {
                 Some((total, _)) if total <= MAX_SORTED_ROWS => self.source = Source::Members,
                 // Its members were enqueued while it was open, and are most of what was enqueued then.
                 Some((_, finished_at)) => {
-                    let begun = (group.0.as_u128() >> 80) as i64 - MAX_CLOCK_SKEW_MS;
+                    let begun = (group.get().as_u128() >> 80) as i64 - MAX_CLOCK_SKEW_MS;
                     self.lowest = self.lowest.max(first_of_millis(begun));
                     if let Some(finished_at) = finished_at {
                         let ended = first_of_millis(finished_at.to_jiff().as_millisecond() + MAX_CLOCK_SKEW_MS);
@@ -256,12 +256,12 @@ async fn few_are_scheduled(conn: &mut PgConnection) -> Result<bool, QueueError> 
 }
 
 /// The smallest id of a job enqueued at that time or later.
-fn first_of(time: Timestamp) -> Uuid {
+fn first_of(time: Timestamp) -> JobId {
     first_of_millis(time.as_millisecond())
 }
 
-fn first_of_millis(millis: i64) -> Uuid {
-    Uuid::from_u128(u128::from(u64::try_from(millis).unwrap_or(0)) << 80)
+fn first_of_millis(millis: i64) -> JobId {
+    JobId::from(Uuid::from_u128(u128::from(u64::try_from(millis).unwrap_or(0)) << 80))
 }
 
 fn limit_of(n: usize) -> i64 {

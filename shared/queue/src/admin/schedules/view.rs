@@ -3,9 +3,8 @@
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
-use uuid::Uuid;
 
-use crate::{CatchUp, Cause, JobSpec, cron::Expression};
+use crate::{CatchUp, Cause, JobId, JobSpec, cron::Expression};
 
 const NEXT_TICKS_SHOWN: usize = 5;
 
@@ -50,7 +49,8 @@ pub struct TickView {
     /// Why it is there.
     pub cause: Cause,
     /// What it enqueued; none: missed.
-    pub job_id: Option<Uuid>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<uuid::Uuid>))]
+    pub job_id: Option<JobId>,
     /// The state of that job, as long as it is kept.
     pub job_state: Option<String>,
     /// When it was written down.
@@ -89,7 +89,7 @@ pub(super) struct ScheduleRow {
 pub(super) struct TickRow {
     fire_at: Option<jiff_sqlx::Timestamp>,
     cause: Option<Cause>,
-    job_id: Option<Uuid>,
+    job_id: Option<JobId>,
     job_state: Option<String>,
     ticked_at: Option<jiff_sqlx::Timestamp>,
 }

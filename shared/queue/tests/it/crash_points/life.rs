@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use gristmill_platform::testing::Stack;
 use gristmill_queue::{
-    Context, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options, Queue, QueueConfig, Sweeper, Worker,
+    Context, GroupId, GroupPolicy, Job, JobError, JobId, JobSpec, NewGroup, Options, Queue, QueueConfig, Sweeper,
+    Worker,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio_util::task::AbortOnDropHandle;
-use uuid::Uuid;
 
 use super::wire::{Side, Wires};
 use crate::support::{Join, LONG, TestQueue, config, join, once, until, work};
@@ -103,7 +103,7 @@ async fn sweep(queue: Queue) {
 }
 
 /// In the group, which is sealed; pushed by a process that is none of those that die here.
-async fn enqueue(queue: &Queue, life: Life) -> (Uuid, Uuid) {
+async fn enqueue(queue: &Queue, life: Life) -> (GroupId, JobId) {
     let mut tx = queue.pool().begin().await.unwrap();
     let join = |failed| Some(JobSpec::of(&Join { failed }).unwrap());
     let new = NewGroup { on_complete: join(false), on_failure: join(true), ..NewGroup::new(GroupPolicy::FailFast) };
@@ -114,7 +114,7 @@ async fn enqueue(queue: &Queue, life: Life) -> (Uuid, Uuid) {
     tx.commit().await.unwrap();
     let id = member.ids()[0];
     queue.push(member).await;
-    (group.0, id)
+    (group, id)
 }
 
 /// A worker with threads of its own, which reaches the engines through `wires` only.
@@ -141,7 +141,7 @@ impl Drop for Victim {
     }
 }
 
-async fn finished(pool: &PgPool, group: Uuid, id: Uuid) -> bool {
+async fn finished(pool: &PgPool, group: GroupId, id: JobId) -> bool {
     sqlx::query_scalar(
         "select (select finished_at is not null from groups where id = $1)
             and (select finished_at is not null from jobs where id = $2)
@@ -163,7 +163,7 @@ async fn empty(test: &TestQueue, namespace: &str) -> bool {
     })
 }
 
-async fn check(pool: &PgPool, group: Uuid, id: Uuid, life: Life, what: &str) {
+async fn check(pool: &PgPool, group: GroupId, id: JobId, life: Life, what: &str) {
     let (state, attempt): (String, i32) =
         sqlx::query_as("select state, attempt from jobs where id = $1").bind(id).fetch_one(pool).await.unwrap();
     let effects: i64 =
