@@ -12,20 +12,20 @@
 #[path = "../tests/it/support.rs"]
 mod support;
 
-#[allow(dead_code, reason = "how many rows a statement may look at is for the test")]
-#[path = "../tests/it/plans/asked.rs"]
-mod asked;
 #[allow(dead_code, reason = "the test fills less")]
 #[path = "../tests/it/plans/filled.rs"]
 mod filled;
 #[path = "../tests/it/plans/knowledge.rs"]
 mod knowledge;
+#[allow(dead_code, reason = "how many rows a statement may look at is for the test")]
+#[path = "../tests/it/plans/requests.rs"]
+mod requests;
 
 use std::time::{Duration, Instant};
 
 use gristmill_platform::{engines::Engines, testing};
 
-use self::{asked::RouteRequest, filled::Filled, knowledge::Knowledge, support::Api};
+use self::{filled::Filled, knowledge::Knowledge, requests::RouteRequest, support::Api};
 
 /// What p99 of each should be below.
 const GOAL: Duration = Duration::from_millis(200);
@@ -57,7 +57,7 @@ async fn main() {
     let since = Instant::now();
     let filled = filled::fill(&api, 1).await;
     eprintln!("filled in {:.0} s", since.elapsed().as_secs_f64());
-    asked::check_all(&asked::there(&api.json("/openapi.json").await), &asked::round(&filled, 0));
+    requests::check_all(&requests::there(&api.json("/openapi.json").await), &requests::round(&filled, 0));
     let mut measured = Vec::new();
     for (nth, knowledge) in Knowledge::ALL.into_iter().enumerate() {
         knowledge.set(&api).await;
@@ -70,12 +70,12 @@ async fn main() {
 
 /// Asks every route in turn, so many times.
 async fn rounds(api: &Api, filled: &Filled, knowledge: Knowledge, base: usize, times: usize) -> Vec<Measured> {
-    let named = asked::round(filled, base).into_iter();
+    let named = requests::round(filled, base).into_iter();
     let mut measured: Vec<Measured> =
         named.map(|asked| Measured { name: name(&asked), knowledge, took: Vec::new() }).collect();
     for n in base..base + times {
         restore(api, filled, n).await;
-        for (asked, measured) in asked::round(filled, n).iter().zip(&mut measured) {
+        for (asked, measured) in requests::round(filled, n).iter().zip(&mut measured) {
             let since = Instant::now();
             asked.send(api).await.unwrap_or_else(|error| panic!("{error}"));
             measured.took.push(since.elapsed());

@@ -32,7 +32,7 @@ use crate::{
     auth::Caller,
     params::{bad_header, text_header},
     problem::{Code, Problem, Result},
-    whole::LONGEST_BODY,
+    whole::MAX_BODY,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -40,7 +40,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Who worked on a request for longer is gone: requests are bounded to less.
 const IN_FLIGHT: Duration = Duration::from_secs(60);
 /// The longest answer that is kept.
-const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// The header, if it is there and can be a key.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
@@ -67,7 +67,7 @@ pub(crate) async fn idempotent(
     let Some(key) = idempotency_key(request.headers())? else { return Ok(next.run(request).await) };
     let (parts, body) = request.into_parts();
     // It is here already: `whole` has read it.
-    let body = to_bytes(body, LONGEST_BODY).await.map_err(Problem::internal)?;
+    let body = to_bytes(body, MAX_BODY).await.map_err(Problem::internal)?;
     let mut hash = Sha256::new();
     hash.update(format!("{} {}\n", parts.method, parts.uri));
     hash.update(&body);
@@ -257,7 +257,7 @@ impl Run {
             return Ok(response);
         }
         let (parts, body) = response.into_parts();
-        let body: Bytes = to_bytes(body, LONGEST_ANSWER).await.map_err(Problem::internal)?;
+        let body: Bytes = to_bytes(body, MAX_ANSWER).await.map_err(Problem::internal)?;
         let text = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let kept =
             self.keep(&self.pool, parts.status, text(header::CONTENT_TYPE), text(header::LOCATION), &body, false);

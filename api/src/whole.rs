@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The longest body of a small request, in bytes: what axum's extractors take.
-pub(crate) const LONGEST_BODY: usize = 2 * 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 2 * 1024 * 1024;
 
 /// Reads the body of a request that may have one, for as long as its header might have taken.
 pub(crate) async fn whole(State(app): State<AppState>, request: Request, next: Next) -> Result<Response> {
@@ -25,18 +25,18 @@ pub(crate) async fn whole(State(app): State<AppState>, request: Request, next: N
         return Ok(next.run(request).await);
     }
     let (parts, body) = request.into_parts();
-    if body.size_hint().lower() > LONGEST_BODY as u64 {
+    if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());
     }
-    let patience = app.config.header_timeout;
-    let body = match tokio::time::timeout(patience, to_bytes(body, LONGEST_BODY)).await {
+    let timeout = app.config.header_timeout;
+    let body = match tokio::time::timeout(timeout, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) if error.source().is_some_and(<dyn Error>::is::<LengthLimitError>) => return Err(too_large()),
         Ok(Err(error)) => {
             return Err(Problem::new(Code::InvalidBody, "The body broke off. Nothing was done.").caused_by(error));
         }
         Err(elapsed) => {
-            let detail = format!("The body was not whole after {} s. Nothing was done.", patience.as_secs_f64());
+            let detail = format!("The body was not whole after {} s. Nothing was done.", timeout.as_secs_f64());
             return Err(Problem::new(Code::BodyTooSlow, detail).caused_by(elapsed));
         }
     };
@@ -44,6 +44,6 @@ pub(crate) async fn whole(State(app): State<AppState>, request: Request, next: N
 }
 
 fn too_large() -> Problem {
-    let detail = format!("The body has more than {LONGEST_BODY} bytes, the limit of every body that is no file.");
+    let detail = format!("The body has more than {MAX_BODY} bytes, the limit of every body that is no file.");
     Problem::new(Code::BodyTooLarge, detail)
 }

@@ -18,7 +18,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::{client::Upload, files::Files, report::Report, stack::Stack};
 
-/// What a file waits (`shared/uploads/src/receive/patience.rs`).
+/// What a file waits (`shared/uploads/src/receive/retry.rs`).
 const WAITS: Duration = Duration::from_secs(600);
 /// What the sender takes for the small file, so that it is still coming in when much of it is loaded.
 const SENDING: Duration = Duration::from_secs(10);

@@ -13,7 +13,7 @@ use gristmill_platform::telemetry::{self, Metrics};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::connections::{Connections, Patience};
+use self::connections::{Connections, Timeouts};
 use crate::Health;
 
 /// The three routes, for a role that serves HTTP anyway.
@@ -57,7 +57,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl Server {
@@ -68,7 +68,7 @@ impl Server {
         let addr = listener.local_addr().with_context(doing)?;
         // what is counted from now on is seen
         telemetry::metrics();
-        Ok(Self { listener, addr, patience: Patience::default() })
+        Ok(Self { listener, addr, timeouts: Timeouts::default() })
     }
 
     /// The port that was taken.
@@ -79,8 +79,8 @@ impl Server {
     /// Waits so long for a request's head, for the next bytes of its body and for its answer to be taken, each; and serves
     /// so many connections at the same time. Else 10 s, 30 s, 2 minutes and 1,024.
     #[must_use]
-    pub fn with_patience(self, head: Duration, body: Duration, answer: Duration, connections: usize) -> Self {
-        Self { patience: Patience { head, body, answer, connections }, ..self }
+    pub fn with_timeouts(self, head: Duration, body: Duration, answer: Duration, connections: usize) -> Self {
+        Self { timeouts: Timeouts { head, body, answer, connections }, ..self }
     }
 
     /// Answers until `shutdown`, and what was asked before for a second after it.
@@ -91,7 +91,7 @@ impl Server {
     /// The same, with more routes.
     pub async fn serve_beside(self, more: Router, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
         let router = routes(health).merge(more);
-        let connections = Connections::new(router, self.patience, shutdown.clone());
+        let connections = Connections::new(router, self.timeouts, shutdown.clone());
         tokio::select! {
             () = connections.accept(&self.listener) => {}
             () = shutdown.cancelled() => {}

@@ -48,19 +48,19 @@ async fn groups(env: &Env) -> anyhow::Result<()> {
 
 /// Groups that nobody seals. Those of uploads and billing runs are their owners': these see themselves to it that one that
 /// arrives no more, or is planned no more, ends.
-async fn unsealed(env: &Env, patience: Duration) -> anyhow::Result<()> {
-    for group in env.queue.unsealed_groups(patience / 2).await? {
+async fn unsealed(env: &Env, timeout: Duration) -> anyhow::Result<()> {
+    for group in env.queue.unsealed_groups(timeout / 2).await? {
         if Owner::of_group(&env.pool, group.id).await?.is_some() {
             continue;
         }
         violation("group_unsealed");
         let (group_id, name, members, quiet) = (group.id, group.name, group.total, group.quiet_seconds as u64);
-        if group.quiet_seconds < patience.as_secs_f64() {
+        if group.quiet_seconds < timeout.as_secs_f64() {
             tracing::error!(%group_id, name, members, quiet, "nobody seals a group: cancel it, or find who is to");
             continue;
         }
         let mut tx = env.pool.begin().await?;
-        let ended = env.queue.end_unsealed(&mut tx, group_id, patience).await?;
+        let ended = env.queue.end_unsealed(&mut tx, group_id, timeout).await?;
         tx.commit().await?;
         if let Some(joins) = ended {
             env.queue.push(joins).await;

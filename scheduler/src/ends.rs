@@ -2,7 +2,7 @@
 //! what a billing run has to tell, and runs. Nothing of it waits for ever: it ends with a reason that its client sees.
 
 mod mails;
-mod untold;
+mod unannounced;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use self::untold::Untold;
+use self::unannounced::Unannounced;
 use crate::Env;
 
 /// Jobs of one transaction.
@@ -101,7 +101,7 @@ async fn slice(env: &Env, after: JobId) -> anyhow::Result<Option<JobId>> {
 /// Also returns the jobs of which nothing is left to be ended.
 async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[EndedJob]) -> anyhow::Result<(Enqueued, Vec<JobId>)> {
     let (mut jobs, mut seen) = (Enqueued::default(), Vec::with_capacity(ended.len()));
-    let (mut deliveries, mut requests, mut untold) = (Vec::new(), Vec::new(), Untold::default());
+    let (mut deliveries, mut requests, mut unannounced) = (Vec::new(), Vec::new(), Unannounced::default());
     let mut unsent = BTreeMap::new();
     for job in ended {
         let over = match job.name.as_str() {
@@ -110,9 +110,11 @@ async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[EndedJob]) -> anyh
                 deliveries.push((of.delivery_id, state, job.reason()));
             }),
             Normalize::NAME => job.job::<Normalize>().map(|of| requests.push((of.request_id, job.reason()))),
-            AnnounceBills::NAME => job.job::<AnnounceBills>().map(|of| untold.announcement(job.id, &of, job.reason())),
+            AnnounceBills::NAME => {
+                job.job::<AnnounceBills>().map(|of| unannounced.announcement(job.id, &of, job.reason()))
+            }
             SendMail::NAME | SendBills::NAME => {
-                if !mails::end(env, conn, job, &mut untold, &mut unsent).await? {
+                if !mails::end(env, conn, job, &mut unannounced, &mut unsent).await? {
                     // Some are being sent at this moment: what becomes of them is seen next time.
                     continue;
                 }
@@ -133,7 +135,7 @@ async fn end_all(env: &Env, conn: &mut PgConnection, ended: &[EndedJob]) -> anyh
         metrics::counter!("gristmill_ended_jobs_total", "job" => job.name.clone()).increment(1);
         seen.push(job.id);
     }
-    untold.note(conn).await?;
+    unannounced.note(conn).await?;
     deliveries::end(conn, &deliveries).await?;
     for (client_id, unsent) in unsent {
         let options = Options { client_id: Some(client_id), ..Options::default() };

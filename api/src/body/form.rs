@@ -14,9 +14,9 @@ const SMALL: usize = 4 * 1024;
 /// Parts before the file.
 const FEW: usize = 16;
 /// Bytes that the name of a part, or of its file, may have.
-const LONGEST_NAME: usize = 1024;
+const MAX_NAME: usize = 1024;
 /// Characters that RFC 2046 allows a boundary.
-const LONGEST_BOUNDARY: usize = 70;
+const MAX_BOUNDARY: usize = 70;
 /// Bytes behind the last part, which nobody sends, and behind what the parser has read of them.
 const MAX_EPILOGUE_BYTES: usize = 64 * 1024;
 
@@ -38,8 +38,8 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Result<Option<String>> {
     }
     let boundary = multer::parse_boundary(kind)
         .map_err(|_| bad("the header content-type is not multipart/form-data with a boundary".to_owned()))?;
-    if boundary.is_empty() || boundary.len() > LONGEST_BOUNDARY {
-        return Err(bad(format!("the boundary has {} bytes, not 1 to {LONGEST_BOUNDARY}", boundary.len())));
+    if boundary.is_empty() || boundary.len() > MAX_BOUNDARY {
+        return Err(bad(format!("the boundary has {} bytes, not 1 to {MAX_BOUNDARY}", boundary.len())));
     }
     Ok(Some(boundary))
 }
@@ -55,8 +55,8 @@ impl Form {
             let part = parts.next_field().await.map_err(unreadable)?;
             let Some(part) = part else { return Err(bad("there is no part named 'file'".to_owned())) };
             let name = part.name().unwrap_or_default().to_owned();
-            if [Some(&*name), part.file_name()].into_iter().flatten().any(|name| name.len() > LONGEST_NAME) {
-                return Err(bad(format!("the name of a part or of its file is longer than {LONGEST_NAME} bytes")));
+            if [Some(&*name), part.file_name()].into_iter().flatten().any(|name| name.len() > MAX_NAME) {
+                return Err(bad(format!("the name of a part or of its file is longer than {MAX_NAME} bytes")));
             }
             if name == "file" {
                 progress.in_part();

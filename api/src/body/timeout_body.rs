@@ -20,12 +20,12 @@ use crate::auth::RevocationSignal;
 /// Only waiting for the client counts: while we do not ask for more, because the store is slow, no time passes.
 pub(crate) struct TimeoutBody {
     body: BodyDataStream,
-    patience: Duration,
-    pace: Pace,
+    timeout: Duration,
+    min_rate: MinRate,
     /// Since when nothing has come, if we wait.
     silent: Option<Instant>,
-    /// Up to when the present waiting was told to `pace`.
-    told: Instant,
+    /// Up to when the present waiting was counted by `min_rate`.
+    counted_until: Instant,
     alarm: Pin<Box<Sleep>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     revoked: Pin<Box<RevocationSignal>>,
@@ -36,10 +36,10 @@ impl TimeoutBody {
     pub(crate) fn new(body: Body, config: &ApiConfig, stop: CancellationToken, revoked: RevocationSignal) -> Self {
         Self {
             body: body.into_data_stream(),
-            patience: config.body_timeout,
-            pace: Pace::new(config.body_min_rate),
+            timeout: config.body_timeout,
+            min_rate: MinRate::new(config.body_min_rate),
             silent: None,
-            told: Instant::now(),
+            counted_until: Instant::now(),
             alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
             stop: Box::pin(stop.cancelled_owned()),
             revoked: Box::pin(revoked),
@@ -56,27 +56,27 @@ impl TimeoutBody {
             Some(since) => since,
             None => {
                 self.silent = Some(now);
-                self.told = now;
-                self.alarm.as_mut().reset(now + self.patience.min(self.pace.left()));
+                self.counted_until = now;
+                self.alarm.as_mut().reset(now + self.timeout.min(self.min_rate.left()));
                 now
             }
         };
         while self.alarm.as_mut().poll(cx).is_ready() {
             now = Instant::now();
             let silent = now - since;
-            if silent >= self.patience {
-                return Poll::Ready(BodyError::Silent(self.patience));
+            if silent >= self.timeout {
+                return Poll::Ready(BodyError::Silent(self.timeout));
             }
             if let Err(error) = self.tell(now) {
                 return Poll::Ready(error);
             }
-            self.alarm.as_mut().reset(now + (self.patience - silent).min(self.pace.left()));
+            self.alarm.as_mut().reset(now + (self.timeout - silent).min(self.min_rate.left()));
         }
         Poll::Pending
     }
 
     fn tell(&mut self, now: Instant) -> Result<(), BodyError> {
-        self.pace.waited(now - std::mem::replace(&mut self.told, now))
+        self.min_rate.waited(now - std::mem::replace(&mut self.counted_until, now))
     }
 
     /// Something has come.
@@ -84,7 +84,7 @@ impl TimeoutBody {
         if self.silent.take().is_some() {
             self.tell(Instant::now())?;
         }
-        self.pace.bytes += bytes.len() as u64;
+        self.min_rate.bytes += bytes.len() as u64;
         Ok(bytes)
     }
 }
@@ -117,14 +117,14 @@ impl Stream for TimeoutBody {
 }
 
 /// How much arrives in how much waiting, a window after the other.
-struct Pace {
+struct MinRate {
     /// Bytes a second; 0: any will do.
     rate: u64,
     waited: Duration,
     bytes: u64,
 }
 
-impl Pace {
+impl MinRate {
     const WINDOW: Duration = Duration::from_secs(30);
 
     fn new(rate: u64) -> Self {
@@ -186,8 +186,8 @@ mod tests {
         assert_eq!(end(1_200, second, &[]).await.0, "whole");
         assert_eq!(end(1, second, &["--body-min-rate", "0"]).await.0, "whole");
         assert_eq!(end(40 << 10, Duration::from_secs(40), &[]).await, (slow, 30));
-        let patient = ["--body-min-rate", "0", "--body-timeout", "5s"];
-        assert_eq!(end(1, 6 * second, &patient).await, ("nothing arrived for 5 s".to_owned(), 5));
+        let flags = ["--body-min-rate", "0", "--body-timeout", "5s"];
+        assert_eq!(end(1, 6 * second, &flags).await, ("nothing arrived for 5 s".to_owned(), 5));
         assert_eq!(end(1 << 20, 6 * second, &["--body-timeout", "5s"]).await.1, 5);
     }
 }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Frame, Hub};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 impl Hub {
     /// Keeps the one subscription alive until `stop`. After each interruption the watchers read what they missed.
@@ -18,7 +18,7 @@ impl Hub {
                 let ended = self.subscription(&mut pause).await;
                 tracing::warn!(error = ended.err().map(tracing::field::display), "no live events; connecting again");
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(MAX_PAUSE);
             };
             if stop.run_until_cancelled(listening).await.is_none() {
                 return;

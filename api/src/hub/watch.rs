@@ -181,8 +181,8 @@ impl Watch {
             }
         };
         if upload.state.is_final() {
-            let patience = if self.greeted { ON_ITS_WAY } else { Duration::ZERO };
-            self.ending.get_or_insert(Instant::now() + patience);
+            let timeout = if self.greeted { ON_ITS_WAY } else { Duration::ZERO };
+            self.ending.get_or_insert(Instant::now() + timeout);
         } else if !self.greeted {
             self.greeted = true;
             let id = (self.seen != (0, 0)).then(|| stream_id(self.seen));

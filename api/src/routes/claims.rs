@@ -1,6 +1,6 @@
 //! `/v1/claims`: what lines of files, or requests, add up to, and how its payment stands.
 
-mod given;
+mod request;
 mod top;
 
 use axum::{Json, extract::State};
@@ -18,7 +18,7 @@ use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use self::given::NewClaim;
+use self::request::NewClaim;
 pub(crate) use self::top::*;
 use crate::{
     app::AppState,

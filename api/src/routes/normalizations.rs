@@ -1,8 +1,8 @@
 //! `/v1/normalizations`: single transactions whose merchant is wanted; answered by webhook, or when asked again.
 
 mod batcher;
+mod request;
 mod rules;
-mod wanted;
 
 use axum::{Json, extract::State};
 use gristmill_normalization::requests::{self, Request, State as RequestState};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use self::wanted::NewNormalization;
+use self::request::NewNormalization;
 pub(crate) use self::{
     batcher::{SingleRequest, gathering},
     rules::*,
@@ -143,7 +143,7 @@ pub(crate) async fn batch(
         let detail = format!("items: {} of them, and 1 to 1,000 are taken at once.", new.items.len());
         return Err(Problem::new(Code::InvalidBody, detail));
     }
-    let new = wanted::check(&new.items)?;
+    let new = request::check(&new.items)?;
     let mut tx = app.pool.begin().await?;
     let (ids, jobs) = requests::create(&mut tx, &app.queue, caller.id(), &new, Vec::new()).await?;
     let accepted = AcceptedMany { items: ids.into_iter().map(|request_id| Accepted { request_id }).collect() };
@@ -184,7 +184,7 @@ async fn one_accepted(
     once: &Once,
     new: &NewNormalization,
 ) -> Result<(StatusCode, HeaderMap, Json<Accepted>)> {
-    let mut new = wanted::check(std::slice::from_ref(new))?;
+    let mut new = request::check(std::slice::from_ref(new))?;
     let place = |id: Uuid| HeaderValue::try_from(format!("/v1/normalizations/{id}")).map_err(Problem::internal);
     let accepted = if once.is_wanted() {
         // Its answer is part of its transaction, so it has one of its own.

@@ -1,6 +1,6 @@
 //! `/v1/reports`: what messages cost that name one.
 
-mod wanted;
+mod request;
 
 use axum::{Json, extract::State};
 use gristmill_core::ClientId;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
-use self::wanted::{NewReport, ReportPrice, check, check_one};
+use self::request::{NewReport, ReportPrice, check, check_one};
 use crate::{
     app::AppState,
     auth::Caller,

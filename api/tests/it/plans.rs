@@ -3,19 +3,19 @@
 //!
 //! What counts is how many rows each statement looks at, as Postgres tells it (`auto_explain`), not how long that takes.
 
-mod asked;
 mod explained;
 mod filled;
 mod knowledge;
+mod requests;
 
 use gristmill_billing::{bills::Filter, totals};
 use sqlx::{Connection as _, PgConnection};
 
 use self::{
-    asked::{BILLS, ONCE, RouteRequest},
     explained::Explained,
     filled::{LARGE, PART, SMALL},
     knowledge::Knowledge,
+    requests::{BILLS, ONCE, RouteRequest},
 };
 use crate::support::api_on;
 
@@ -26,14 +26,14 @@ async fn no_statement_goes_through_more_than_is_asked_for() {
     let api = api_on(stack, |_| {}).await;
     let filled = filled::fill(&api, PART).await;
     let mut dashboard = PgConnection::connect(&api.stack.database_url).await.unwrap();
-    let there = asked::there(&api.json("/openapi.json").await);
-    asked::check_all(&there, &asked::round(&filled, 0));
+    let there = requests::there(&api.json("/openapi.json").await);
+    requests::check_all(&there, &requests::round(&filled, 0));
     for (base, knowledge) in [0, 20, 60].into_iter().zip(Knowledge::ALL) {
         knowledge.set(&api).await;
         explained.forget();
         let mut faults = Vec::new();
         // A prepared statement gets a plan for whatever it is asked after five times.
-        let mut rounds: Vec<_> = (base..base + 7).map(|n| asked::round(&filled, n).into_iter()).collect();
+        let mut rounds: Vec<_> = (base..base + 7).map(|n| requests::round(&filled, n).into_iter()).collect();
         while let Some(same) = rounds.iter_mut().map(Iterator::next).collect::<Option<Vec<RouteRequest>>>() {
             for one in same {
                 faults.extend(one.send(&api).await.err());

@@ -110,13 +110,13 @@ fn alive(pid: u32) -> bool {
     !state.is_empty() && !state.starts_with('Z')
 }
 
-fn within(patience: Duration, mut happened: impl FnMut() -> bool) -> bool {
+fn within(timeout: Duration, mut happened: impl FnMut() -> bool) -> bool {
     let begin = Instant::now();
     loop {
         if happened() {
             return true;
         }
-        if begin.elapsed() > patience {
+        if begin.elapsed() > timeout {
             return false;
         }
         std::thread::sleep(Duration::from_millis(50));

@@ -30,7 +30,7 @@ use super::{
 /// Between two looks; longer where a look takes long, so that it costs about a tenth of a processor…
 const EVERY: Duration = Duration::from_millis(200);
 /// …but never longer than this: what was out of order is seen to be well again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+const MAX_PAUSE: Duration = Duration::from_secs(4);
 /// After a look that failed.
 const ANEW: Duration = Duration::from_millis(500);
 /// How often a browser hears how old its page is.
@@ -172,7 +172,7 @@ async fn keep_looking(app: App, shown: ViewKey, target: PageUrl, watched: Arc<Wa
                 look.fault = Some(app.history.unreachable());
             }
         });
-        let pause = if failed { ANEW } else { EVERY.max(begun.elapsed() * 9).min(LONGEST_PAUSE) };
+        let pause = if failed { ANEW } else { EVERY.max(begun.elapsed() * 9).min(MAX_PAUSE) };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = watched.wanted.notified() => {}

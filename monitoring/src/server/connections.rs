@@ -23,7 +23,7 @@ use super::timeout_body::TimeoutBody;
 
 /// How long a peer is heard that does not send what it has to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct Timeouts {
     /// For the whole head of a request; a connection without one is closed after it too.
     pub(super) head: Duration,
     /// Without a byte of a body that is waited for.
@@ -34,7 +34,7 @@ pub(super) struct Patience {
     pub(super) connections: usize,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { head: seconds(10), body: seconds(30), answer: seconds(120), connections: 1_024 }
@@ -45,18 +45,18 @@ impl Default for Patience {
 pub(super) struct Connections {
     http: http1::Builder,
     router: Router,
-    patience: Patience,
+    timeouts: Timeouts,
     places: Arc<Semaphore>,
     shutdown: CancellationToken,
     running: TaskTracker,
 }
 
 impl Connections {
-    pub(super) fn new(router: Router, patience: Patience, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(router: Router, timeouts: Timeouts, shutdown: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(patience.head);
-        let places = Arc::new(Semaphore::new(patience.connections));
-        Self { http, router, patience, places, shutdown, running: TaskTracker::new() }
+        http.timer(TokioTimer::new()).header_read_timeout(timeouts.head);
+        let places = Arc::new(Semaphore::new(timeouts.connections));
+        Self { http, router, timeouts, places, shutdown, running: TaskTracker::new() }
     }
 
     /// Takes connections for ever.
@@ -83,13 +83,13 @@ impl Connections {
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + 'static {
         let _ = stream.set_nodelay(true);
-        let (router, patience, shutdown) = (self.router.clone(), self.patience, self.shutdown.clone());
+        let (router, timeouts, shutdown) = (self.router.clone(), self.timeouts, self.shutdown.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(|body| Body::new(TimeoutBody::new(body, patience.body)));
+            let mut request = request.map(|body| Body::new(TimeoutBody::new(body, timeouts.body)));
             request.extensions_mut().insert(ConnectInfo(peer));
             answer(router.clone(), request)
         });
-        let connection = self.http.serve_connection(TokioIo::new(Stalled::new(stream, patience.answer)), service);
+        let connection = self.http.serve_connection(TokioIo::new(Stalled::new(stream, timeouts.answer)), service);
         async move {
             let _place = place;
             let mut connection = pin!(connection);

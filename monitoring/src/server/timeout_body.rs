@@ -9,25 +9,25 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-/// Bytes a second that a body has to bring while it is waited for, on the whole, after the first patience.
+/// Bytes a second that a body has to bring while it is waited for, on the whole, after the first timeout.
 const RATE: u64 = 1024;
 
 /// A body that ends with an error when nothing comes for too long, or too little on the whole. Only waiting counts.
 pub(super) struct TimeoutBody {
     body: Incoming,
-    patience: Duration,
+    timeout: Duration,
     waited: Duration,
     bytes: u64,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl TimeoutBody {
-    pub(super) fn new(body: Incoming, patience: Duration) -> Self {
-        Self { body, patience, waited: Duration::ZERO, bytes: 0, waiting: None }
+    pub(super) fn new(body: Incoming, timeout: Duration) -> Self {
+        Self { body, timeout, waited: Duration::ZERO, bytes: 0, waiting: None }
     }
 
     fn is_slow(&self) -> bool {
-        self.waited > self.patience && self.bytes < RATE.saturating_mul(self.waited.as_secs())
+        self.waited > self.timeout && self.bytes < RATE.saturating_mul(self.waited.as_secs())
     }
 }
 
@@ -49,8 +49,8 @@ impl Body for TimeoutBody {
             }
             return Poll::Ready(next.map(|frame| frame.map_err(Into::into)));
         }
-        let patience = this.patience;
-        let (_, alarm) = this.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(patience))));
+        let timeout = this.timeout;
+        let (_, alarm) = this.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(timeout))));
         ready!(alarm.as_mut().poll(cx));
         Poll::Ready(Some(Err("the body stopped arriving".into())))
     }

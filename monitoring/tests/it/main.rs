@@ -109,7 +109,7 @@ async fn until_closed(addr: std::net::SocketAddr, text: &str) -> String {
 #[tokio::test]
 async fn nobody_holds_a_port_by_doing_nothing() {
     let short = Duration::from_millis(300);
-    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_patience(short, short, short, 4);
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_timeouts(short, short, short, 4);
     let (addr, shutdown) = (server.addr(), CancellationToken::new());
     let echo = axum::routing::post(|body: axum::body::Bytes| async move { format!("{} bytes", body.len()) });
     let more = axum::Router::new().route("/echo", echo);
@@ -146,7 +146,7 @@ async fn a_request_has_one_host() {
 #[tokio::test]
 async fn more_connections_than_there_are_places_are_closed() {
     let long = Duration::from_secs(600);
-    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_patience(long, long, long, 2);
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_timeouts(long, long, long, 2);
     let (addr, shutdown) = (server.addr(), CancellationToken::new());
     tokio::spawn(server.serve(Health::of("worker"), shutdown.clone()));
     let held =

@@ -12,7 +12,7 @@ use gristmill_platform::{
 use tokio_util::sync::CancellationToken;
 
 /// A busy machine takes its time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Site {
     pub(crate) engines: Engines,
@@ -72,7 +72,7 @@ impl Site {
             if wanted(&text) {
                 return text;
             }
-            assert!(since.elapsed() < PATIENCE, "{path}: waited for {what} in vain: {text}");
+            assert!(since.elapsed() < DEADLINE, "{path}: waited for {what} in vain: {text}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -93,6 +93,6 @@ impl Site {
             }
             panic!("the live part of {page} has ended");
         };
-        tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| panic!("waited for {what} in vain"))
+        tokio::time::timeout(DEADLINE, reading).await.unwrap_or_else(|_| panic!("waited for {what} in vain"))
     }
 }

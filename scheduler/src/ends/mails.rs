@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 
-use super::{EndedJob, Untold};
+use super::{EndedJob, Unannounced};
 use crate::Env;
 
 /// Those of them that were begun fail, with the reason; the others are entered as failed by a job of this list, as the worker
@@ -23,7 +23,7 @@ pub(super) async fn end(
     env: &Env,
     conn: &mut PgConnection,
     job: &EndedJob,
-    untold: &mut Untold,
+    unannounced: &mut Unannounced,
     unsent: &mut BTreeMap<ClientId, Vec<EnterUnsent>>,
 ) -> anyhow::Result<bool> {
     let reason = job.reason();
@@ -48,7 +48,7 @@ pub(super) async fn end(
         return Ok(false);
     }
     if of.kind == Kind::BillNew {
-        untold.mails(job.id, &of, reason.clone());
+        unannounced.mails(job.id, &of, reason.clone());
     }
     if left == Left::NotEntered {
         unsent.entry(of.client_id).or_default().push(EnterUnsent { of: MailJob::Bills(of), reason });

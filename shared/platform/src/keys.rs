@@ -73,7 +73,7 @@ pub struct Visitor {
 }
 
 /// Characters that the name of a client may have.
-const LONGEST_NAME: usize = 100;
+const MAX_NAME: usize = 100;
 
 /// What is wrong with the name of a new client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +82,7 @@ pub enum BadName {
     #[error("it is empty")]
     Empty,
     /// More than 100 characters.
-    #[error("it has {0} characters, and {LONGEST_NAME} are the most")]
+    #[error("it has {0} characters, and {MAX_NAME} are the most")]
     Long(usize),
     /// A control or format character, which a terminal obeys and people do not see.
     #[error("it has a character that cannot be seen, U+{:04X}", u32::from(*.0))]
@@ -112,7 +112,7 @@ pub fn check_name(name: &str) -> Result<(), BadName> {
         return Err(BadName::Empty);
     }
     let letters = name.chars().count();
-    if letters > LONGEST_NAME {
+    if letters > MAX_NAME {
         return Err(BadName::Long(letters));
     }
     if let Some(unseen) = name.chars().find(|c| human::is_unseen(*c)) {

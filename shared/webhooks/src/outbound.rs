@@ -132,7 +132,7 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const URL_LIMIT: usize = 2_048;
 /// Nobody is left alone for longer, whatever he asks for.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+const MAX_WAIT: Duration = Duration::from_hours(24);
 
 impl Outbound {
     /// With the limits of webhooks.
@@ -296,7 +296,7 @@ impl Answer {
                 Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
             }
         };
-        Some(asked.min(LONGEST_WAIT))
+        Some(asked.min(MAX_WAIT))
     }
 }
 

@@ -93,8 +93,8 @@ pub(crate) async fn create(
         false => 0,
     };
     let revoked = app.revocations.watch(caller.key());
-    let patient = TimeoutBody::new(body, &app.config, app.stop_bodies.clone(), revoked);
-    let plain = body::decode(patient, encoding, max_ratio);
+    let timed = TimeoutBody::new(body, &app.config, app.stop_bodies.clone(), revoked);
+    let plain = body::decode(timed, encoding, max_ratio);
     let (wanted, file) = match early {
         Some(wanted) => (wanted, plain),
         None => {

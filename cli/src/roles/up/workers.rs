@@ -20,7 +20,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Who ends sooner, and this many times, has not been killed: it cannot work.
 const EARLY_EXIT: Duration = Duration::from_secs(5);
 const TOO_OFTEN: u32 = 2;
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) struct Workers(JoinSet<()>);
 
@@ -77,8 +77,7 @@ impl Worker {
             if too_soon == TOO_OFTEN {
                 super::summary::worker_does_not_stay(&self.label, &self.log);
             }
-            pause =
-                if begin.elapsed() > Duration::from_secs(30) { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            pause = if begin.elapsed() > Duration::from_secs(30) { FIRST_PAUSE } else { (pause * 2).min(MAX_PAUSE) };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = shutdown.cancelled() => {}

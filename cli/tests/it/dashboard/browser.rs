@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::stack::Stack;
 
 /// A busy machine takes its time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(super) struct Browser {
     http: reqwest::Client,
@@ -56,7 +56,7 @@ impl Browser {
             {
                 break id.to_owned();
             }
-            assert!(since.elapsed() < PATIENCE, "the browser does not start");
+            assert!(since.elapsed() < DEADLINE, "the browser does not start");
             tokio::time::sleep(Duration::from_millis(200)).await;
         };
         Self { http, session: format!("{driver}/{id}"), process, base: dashboard(stack), _profile: profile }
@@ -115,7 +115,7 @@ impl Browser {
             if let Some(name) = name {
                 return name;
             }
-            assert!(since.elapsed() < PATIENCE, "there is no {selector}");
+            assert!(since.elapsed() < DEADLINE, "there is no {selector}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -171,7 +171,7 @@ impl Browser {
         let since = Instant::now();
         // In the middle of a change of pages nothing can be asked.
         while self.asked("sync", script).await != Ok(Value::Bool(true)) {
-            assert!(since.elapsed() < PATIENCE, "waited for {what} in vain");
+            assert!(since.elapsed() < DEADLINE, "waited for {what} in vain");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

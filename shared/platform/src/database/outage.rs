@@ -6,7 +6,7 @@ use std::{
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// Whether an error, or what caused it, is that the database is away: nothing is wrong with what was asked of it.
 pub fn is_outage(error: &(dyn Error + 'static)) -> bool {
@@ -47,7 +47,7 @@ where
             result => return result,
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
         again = true;
     }
 }

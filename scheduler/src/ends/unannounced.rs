@@ -21,9 +21,9 @@ struct Gap {
 
 /// Whose, what was not done, which bills.
 #[derive(Default)]
-pub(super) struct Untold(Vec<(ClientId, &'static str, Gap)>);
+pub(super) struct Unannounced(Vec<(ClientId, &'static str, Gap)>);
 
-impl Untold {
+impl Unannounced {
     pub(super) fn announcement(&mut self, job: JobId, of: &AnnounceBills, reason: String) {
         let gap = Gap { first: of.from_number, last: of.to_number, job, jobs: 1, reason };
         self.0.push((of.client_id, "announced to webhooks", gap));
