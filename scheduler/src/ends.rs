@@ -161,7 +161,7 @@ async fn fail_requests(env: &Env, conn: &mut PgConnection, requests: &[(Uuid, St
         let merchant = Merchant { name: "n/a".to_owned(), rule: None, score: None, category: None, wikidata_id: None };
         let event = Event::NormalizationCompleted(NormalizationCompleted { request_id, merchant });
         let told = gristmill_webhooks::publish(conn, &env.queue, client_id, &event).await;
-        jobs.merge(told.context("a request's end cannot be told")?);
+        jobs.merge(told.context("publishing the end of a request")?);
     }
     Ok(jobs)
 }

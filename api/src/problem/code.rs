@@ -83,7 +83,7 @@ codes! {
     AlreadyOver = CONFLICT "already-over", "The upload has ended without rows",
         "A failed or cancelled upload has left nothing that could be cancelled or undone.";
     WrongState = CONFLICT "wrong-state", "What it is about does not allow this now",
-        "The job or group is in a state in which this cannot be done to it: only what waits or runs can be cancelled, only what has ended badly can run again. Look at it, and decide anew.";
+        "The job or group is in a state in which this cannot be done to it: only what waits or runs can be cancelled, only what has ended badly can run again. Look at it, and decide again.";
     AlreadyBilled = CONFLICT "already-billed", "The upload is billed",
         "Bills were made of its debts, or are being made, so it cannot be undone. An upload can be undone until a billing run takes it on.";
     NotPayable = CONFLICT "not-payable", "The bill has no way to pay it",
@@ -94,7 +94,7 @@ codes! {
         "Only a run whose state is `held` waits for an approval. `GET /v1/billing-runs/{id}` says where it stands.";
     RunOver = CONFLICT "run-over", "The billing run has ended",
         "A run that has ended cannot be cancelled. What it billed stays billed.";
-    PaymentReused = UNPROCESSABLE_ENTITY "payment-reused", "This payment was told before with another content",
+    PaymentReused = UNPROCESSABLE_ENTITY "payment-reused", "This payment was reported before with other content",
         "A payment is known by its debt and its `paymentId`. Tell a further payment with an id of its own.";
     InvalidSettings = UNPROCESSABLE_ENTITY "invalid-settings", "Some settings cannot be",
         "`errors` names each setting at fault and what it may be. Nothing was changed.";

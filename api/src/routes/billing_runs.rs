@@ -41,7 +41,7 @@ pub(crate) struct BillingRun {
     cause: Cause,
     /// It only says what it would do.
     dry_run: bool,
-    /// Why it is held, was cancelled or failed, and what of its bills was not told.
+    /// Why it is held, was cancelled or failed, and what of its bills was not announced.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     /// The date its bills have.

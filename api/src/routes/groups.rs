@@ -179,7 +179,8 @@ impl AboutGroup {
     async fn steerable(&self) -> Result<GroupView> {
         let group = self.find(&mut *self.app.pool.acquire().await?).await?.group;
         let Some(owner) = Owner::of_group(&self.app.pool, self.id).await? else { return Ok(group) };
-        let detail = format!("The group is {owner}'s. {} cancels it; one that has failed is made anew.", owner.end());
+        let detail =
+            format!("The group is {owner}'s. {} cancels it; one that has failed is created again.", owner.end());
         Err(Problem::new(Code::WrongState, detail).about(owner.upload()))
     }
 

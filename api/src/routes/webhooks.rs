@@ -247,7 +247,7 @@ fn check_events(mut events: Vec<EventType>) -> Result<Vec<EventType>> {
     events.sort_unstable();
     events.dedup();
     if events.is_empty() {
-        return Err(Problem::bad_field("events", "is empty: what is it to be told of?"));
+        return Err(Problem::bad_field("events", "is empty: name at least one event"));
     }
     Ok(events)
 }

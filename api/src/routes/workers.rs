@@ -22,7 +22,7 @@ pub(crate) struct WorkerList {
     items: Vec<WorkerView>,
 }
 
-/// A worker that was told to take no more jobs.
+/// A worker that was asked to take no more jobs.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Draining {
     /// The worker.
@@ -43,7 +43,7 @@ pub(crate) async fn list(State(app): State<AppState>, _: Operator, uri: Uri) -> 
 ///
 /// It finishes what it runs, and stays, idle, until its process is stopped.
 #[utoipa::path(post, path = "/v1/workers/{id}/drain", operation_id = "drainWorker", tag = "workers",
-    params(("id" = Uuid, Path, description = "The worker")), responses((status = 200, description = "It is told", body = Draining), NotOperator))]
+    params(("id" = Uuid, Path, description = "The worker")), responses((status = 200, description = "The drain is requested", body = Draining), NotOperator))]
 pub(crate) async fn drain(
     State(app): State<AppState>,
     _: Operator,

@@ -80,7 +80,7 @@ pub enum PaymentError {
     #[error("there is no debt {0}")]
     NoDebt(Uuid),
     /// A payment with this id was told with another content.
-    #[error("payment {payment_id} of debt {debt_id} was told before with another amount, time or payer")]
+    #[error("payment {payment_id} of debt {debt_id} was reported before with another amount, time or payer")]
     Other {
         /// The debt.
         debt_id: Uuid,

@@ -56,7 +56,7 @@ pub struct Run {
     pub dry_run: bool,
     /// How it stands.
     pub state: State,
-    /// Why it is held, was cancelled or failed, and what of its bills was not told.
+    /// Why it is held, was cancelled or failed, and what of its bills was not announced.
     pub detail: Option<String>,
     /// The date its bills have.
     pub issued_on: Option<Date>,

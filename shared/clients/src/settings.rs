@@ -26,7 +26,7 @@ pub struct Settings {
     /// ISO 4217, of a currency that is divided into hundredths.
     #[schema(example = "BRL")]
     pub currency: String,
-    /// Who is told of uploads that ended, and of what needs a person.
+    /// Who is mailed about uploads that ended, and about what needs a person.
     pub operator_email: Option<String>,
     /// Whether the schedule bills this client. A run by request always may.
     pub automatic: bool,

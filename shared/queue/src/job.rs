@@ -32,7 +32,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Returns why the payload cannot be upgraded: the job is then parked.
     fn upgrade(from: u16, payload: serde_json::Value) -> Result<serde_json::Value, Source> {
         let _ = payload;
-        Err(format!("nobody told how to read version {from}").into())
+        Err(format!("no way is given to read payloads of version {from}").into())
     }
 
     /// How long to wait after this failed attempt (from 1); the queue's exponential backoff with jitter, unless given.

@@ -154,7 +154,7 @@ impl Events {
             .invoke_async::<String>(&mut self.connection.clone())
             .await;
         if let Err(error) = told {
-            tracing::warn!(%upload_id, event = <&str>::from(name), %error, "an event was not told");
+            tracing::warn!(%upload_id, event = <&str>::from(name), %error, "an event was not published");
         }
     }
 

@@ -48,7 +48,7 @@ pub async fn enqueue_lost_purges(pool: &PgPool, queue: &Queue) -> Result<(), Que
         tx.commit().await?;
         if !jobs.is_empty() {
             queue.push(jobs).await;
-            tracing::warn!(upload_id = %id, "the purge of an ended upload was lost, and is enqueued anew");
+            tracing::warn!(upload_id = %id, "the purge of an ended upload was lost, and is enqueued again");
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{EventType, NoRandomness, Scheme, signature};
 
-/// Where a client wants to be told of what happens.
+/// Where a client wants to receive events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = Webhook)]
 pub struct Endpoint {

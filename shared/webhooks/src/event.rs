@@ -136,7 +136,7 @@ fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
-/// A bill that was made, or paid. Who pays it is not told: `GET /v1/bills/{id}` says that to whoever has a key.
+/// A bill that was made, or paid. Who pays it is not said: `GET /v1/bills/{id}` says that to whoever has a key.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct BillChange {
     /// The bill.

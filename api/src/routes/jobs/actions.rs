@@ -71,7 +71,7 @@ pub(crate) struct ActionAnswer {
     sample: Vec<Job>,
     /// Jobs that are what was wanted now.
     changed: u64,
-    /// Jobs that run and were told to stop: they are cancelled when they have.
+    /// Running jobs that were asked to stop: they are cancelled when they have.
     requested: u64,
     /// It was not finished within seconds: send the same with this as `cursor`; null when it is.
     next_cursor: Option<String>,
@@ -160,7 +160,7 @@ async fn acted(
 
 /// Cancel a job
 ///
-/// One that waits is cancelled at once; one that runs is told to stop and cancelled when it has: `cancel_requested_at` says so.
+/// One that waits is cancelled at once; one that runs is asked to stop and cancelled when it has: `cancel_requested_at` says so.
 /// (What an upload or a billing run still needs is cancelled with it: `DELETE /v1/uploads/{id}`, `/v1/billing-runs/{id}`.)
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", operation_id = "cancelJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The job as it is now", body = OneJob), NotNow))]

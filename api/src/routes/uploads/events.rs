@@ -80,5 +80,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<After> {
 }
 
 fn not_an_event(id: &str) -> Problem {
-    bad_header(&LAST_EVENT_ID, format!("'{id}' is not the id of an event: send one as it came, or none to begin anew"))
+    bad_header(
+        &LAST_EVENT_ID,
+        format!("'{id}' is not the id of an event: send one as it came, or none to begin at the start"),
+    )
 }

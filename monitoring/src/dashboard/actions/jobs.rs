@@ -90,7 +90,7 @@ async fn act(app: &App, action: JobAction, filter: JobFilter) -> Answer {
     };
     let mut said = format!("{} {past}", format::count(changed));
     if requested > 0 {
-        said += &format!(", {} told to stop", format::count(requested));
+        said += &format!(", {} asked to stop", format::count(requested));
     }
     if place.is_some() {
         said += "; there are more: press again";

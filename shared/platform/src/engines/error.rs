@@ -74,7 +74,7 @@ impl EngineError {
             Self::Missing(_) => "run `make setup`, or give DATABASE_URL and REDIS_URL".to_owned(),
             Self::InUse { .. } => "use that one, stop it, or take another folder with --data-dir".to_owned(),
             Self::Leftover { pid, .. } => format!("stop it: `kill {pid}`"),
-            Self::OtherVersion { found, .. } => format!("install Postgres {found}, or start anew with --fresh"),
+            Self::OtherVersion { found, .. } => format!("install Postgres {found}, or start again with --fresh"),
             Self::Died { log, .. } | Self::Silent { log, .. } => format!("read {}", log.display()),
             Self::Initdb(_) | Self::Io { .. } => return None,
         })
