@@ -1,10 +1,10 @@
 //! The metrics of the source: which are counted, and how each is described.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use proc_macro2::{TokenStream, TokenTree};
+
+use super::repository::Source;
 
 /// What the source says of metrics.
 #[derive(Default)]
@@ -15,23 +15,11 @@ pub(crate) struct Metrics {
     pub(crate) described: BTreeMap<String, (&'static str, String)>,
 }
 
-/// The metrics of all sources below these folders, but not of tests, benches and examples.
-pub(crate) fn of(folders: &[PathBuf]) -> Metrics {
+/// The metrics of these files.
+pub(crate) fn of(source: &Source) -> Metrics {
     let mut metrics = Metrics::default();
-    folders.iter().for_each(|folder| walk(folder, &mut metrics));
+    source.iter().for_each(|(_, text)| read(text.parse().unwrap(), &mut metrics));
     metrics
-}
-
-fn walk(folder: &Path, metrics: &mut Metrics) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let apart = ["target", "tests", "benches", "examples"].iter().any(|apart| path.ends_with(apart));
-        if path.is_dir() && !apart {
-            walk(&path, metrics);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            read(fs::read_to_string(&path).unwrap().parse().unwrap(), metrics);
-        }
-    }
 }
 
 fn read(tokens: TokenStream, metrics: &mut Metrics) {

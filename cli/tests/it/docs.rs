@@ -1,10 +1,9 @@
 //! What the documents say is there: their commands, their files, their links.
 
-use std::path::{Path, PathBuf};
-
 use super::{
     gristmill,
     readme::{pages, scripts},
+    repository::root,
     stderr,
 };
 
@@ -28,10 +27,6 @@ fn documents() -> Vec<String> {
     let mut documents = pages();
     documents.extend(BESIDE.map(str::to_owned));
     documents
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn read(name: &str) -> String {

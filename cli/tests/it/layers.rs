@@ -1,10 +1,11 @@
 //! The table of the crates in ARCHITECTURE.md, held against the dependencies that Cargo knows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
+
+use super::repository::root;
 
 /// The roles: none of them depends on another.
 const ROLES: [&str; 4] = ["api", "worker", "scheduler", "monitoring"];
@@ -47,10 +48,6 @@ struct Row {
     not_on: BTreeSet<String>,
 }
 
-fn root() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_str().unwrap().to_owned()
-}
-
 /// The last part of a folder, which is what the table calls a crate by.
 fn short(folder: &str) -> String {
     folder.rsplit('/').next().unwrap().to_owned()
@@ -67,7 +64,7 @@ fn crates() -> BTreeMap<String, Crate> {
     let Metadata { packages } = serde_json::from_slice(&output.stdout).unwrap();
     let folder = |package: &Package| {
         let folder = package.manifest_path.strip_suffix("/Cargo.toml").unwrap();
-        folder.strip_prefix(&root()).unwrap().trim_start_matches('/').to_owned()
+        folder.strip_prefix(root().to_str().unwrap()).unwrap().trim_start_matches('/').to_owned()
     };
     let names: BTreeMap<String, String> =
         packages.iter().map(|package| (package.name.clone(), short(&folder(package)))).collect();
@@ -154,7 +151,7 @@ fn reaches(folder: &str, name: &str, crates: &BTreeMap<String, Crate>) -> bool {
 }
 
 fn architecture() -> String {
-    std::fs::read_to_string(format!("{}/ARCHITECTURE.md", root())).unwrap()
+    std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap()
 }
 
 #[test]

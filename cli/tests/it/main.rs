@@ -26,6 +26,7 @@ mod poison;
 mod readme;
 mod reconnect;
 mod reference;
+mod repository;
 mod roles;
 mod stack;
 mod statements;

@@ -1,13 +1,10 @@
 //! The blocks of README and of each page of the book, pasted one after the other into a shell beside a running
 //! `gristmill up`, as a reader does.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use super::{
+    repository::root,
     stack::{Stack, text},
     stderr, stdout,
 };
@@ -49,10 +46,6 @@ pub(crate) fn pages() -> Vec<String> {
 /// The pages that a reader can paste: not those of alerts, whose commands have names to fill in.
 pub(crate) fn scripts() -> Vec<String> {
     pages().into_iter().filter(|page| !page.starts_with("docs/runbooks/")).collect()
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Every page below a folder.

@@ -4,22 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use gristmill_pipelines::{Kind, ReasonCode};
 use gristmill_platform::config;
 use gristmill_webhooks::EventType;
 use serde_json::Value;
 
-use super::{described_metrics, gristmill, stdout};
+use super::{
+    described_metrics, gristmill,
+    repository::{crates, root},
+    stdout,
+};
 
 /// What stands before the written part of a page.
 const MARK: &str =
     "<!-- The rest is written by `UPDATE_REFERENCE=1 cargo test --package gristmill --test it reference`. -->\n\n";
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 /// Holds a page against what the code says, or writes it.
 fn check(page: &str, expected: &str) {
@@ -159,8 +158,9 @@ fn commands_are_those_of_the_binary() {
 
 #[test]
 fn metrics_are_those_of_the_code() {
-    let metrics =
-        described_metrics::of(&["api", "worker", "scheduler", "monitoring", "shared"].map(|name| root().join(name)));
+    let mut crates = crates();
+    crates.retain(|name, _| !["bench", "cli"].contains(&name.as_str()));
+    let metrics = described_metrics::of(&crates.into_values().flatten().collect::<Vec<_>>());
     let undescribed: Vec<&String> =
         metrics.counted.iter().filter(|name| !metrics.described.contains_key(*name)).collect();
     assert!(undescribed.is_empty(), "these metrics have no description: {undescribed:?}");

@@ -4,13 +4,12 @@
 mod source;
 mod text;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
 use gristmill_platform::testing::{Clock, stack};
 use proc_macro2::TokenTree;
 use source::{Statements, statements};
 use sqlx::{Executor, PgPool};
+
+use super::repository::{crates, root};
 
 /// How many statements each crate puts together at run time, or is given as an argument, and why: these are run by tests and
 /// are prepared by nothing here.
@@ -32,39 +31,6 @@ const NOT_PREPARED: [(&str, &str); 1] = [(
     "create schema test_clock",
     "one text of many statements and functions; this very test installs the clock by it",
 )];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
-}
-
-/// The source of each crate, by its folder. Files of tests are left out.
-fn crates() -> BTreeMap<String, Vec<(PathBuf, String)>> {
-    let mut crates = BTreeMap::new();
-    for folder in [root(), root().join("shared")] {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let folder = entry.unwrap().path();
-            if folder.join("Cargo.toml").exists() && folder.join("src").exists() {
-                let mut files = Vec::new();
-                read(&folder.join("src"), &mut files);
-                crates.insert(folder.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(), files);
-            }
-        }
-    }
-    crates
-}
-
-fn read(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() && name != "tests" {
-            read(&path, files);
-        } else if name.ends_with(".rs") && name != "tests.rs" {
-            let text = std::fs::read_to_string(&path).unwrap();
-            files.push((path, text));
-        }
-    }
-}
 
 /// The query of a `copy (…) to stdout`, which Postgres does not look into when it prepares the whole; any other text as it is.
 fn inside_copy(sql: &str) -> &str {
