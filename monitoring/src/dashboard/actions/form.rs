@@ -1,6 +1,6 @@
 //! The fields that a button sends along.
 
-use std::{str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use gristmill_platform::escapes::{self, EscapeError};
@@ -33,16 +33,6 @@ impl Form {
     /// All fields of this name.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
-    }
-
-    /// A number, unless its field is empty or not there.
-    pub(super) fn number<T: FromStr>(&self, field: &str) -> Result<Option<T>, NotDone> {
-        let text = self.get(field).unwrap_or("").trim();
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let refused = |_| NotDone::Refused(format!("`{field}` cannot be {text}: the limits stay as they were"));
-        text.parse().map(Some).map_err(refused)
     }
 }
 

@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use axum::extract::State;
 use gristmill_kinds::QUEUES;
 use gristmill_queue::{Limits, LimitsError};
@@ -31,16 +33,26 @@ pub(super) async fn drain(State(app): State<App>, Params(name): Params<String>) 
 pub(super) async fn set_limits(State(app): State<App>, Params(name): Params<String>, form: Form) -> Answer {
     exists(&app, &name).await?;
     let limits = Limits {
-        concurrency: form.number("concurrency")?,
-        rate_per_second: form.number("rate_per_second")?,
-        burst: form.number("burst")?,
-        key_concurrency: form.number("key_concurrency")?,
+        concurrency: limit(&form, "concurrency")?,
+        rate_per_second: limit(&form, "rate_per_second")?,
+        burst: limit(&form, "burst")?,
+        key_concurrency: limit(&form, "key_concurrency")?,
     };
     match app.queue.queues().set_limits(&name, &limits).await {
         Ok(_) => done(format!("The queue {name} has these limits within a second")),
         Err(LimitsError::Queue(error)) => Err(error.into()),
         Err(error) => Err(NotDone::Refused(error.to_string())),
     }
+}
+
+/// A limit, unless its field is empty or not there.
+fn limit<T: FromStr>(form: &Form, field: &str) -> Result<Option<T>, NotDone> {
+    let text = form.get(field).unwrap_or("").trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let refused = |_| NotDone::Refused(format!("`{field}` cannot be {text}: the limits stay as they were"));
+    text.parse().map(Some).map_err(refused)
 }
 
 /// A typo makes no queue.
