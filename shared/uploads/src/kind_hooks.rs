@@ -1,8 +1,9 @@
 //! What a kind of files brings about beyond its rows, and who announces how an upload ended. The subjects that have such
 //! consequences implement these traits; whoever puts a process together hands over all of them as one [`Hooks`].
 
-use std::{fmt, pin::Pin};
+use std::fmt;
 
+use futures::future::BoxFuture;
 use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_queue::{Enqueued, Queue, QueueError};
@@ -11,7 +12,7 @@ use sqlx::{PgConnection, PgPool};
 use crate::{State, UploadId};
 
 /// What a hook returns: it runs in the caller's transaction, so an error of it undoes what it is called for.
-pub type HookFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, QueueError>> + Send + 'a>>;
+pub type HookFuture<'a, T> = BoxFuture<'a, Result<T, QueueError>>;
 
 /// The upload that a hook is called for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
