@@ -94,9 +94,9 @@ class Python:
 class Piped:
     """A driver in a process of its own that answers commands: BullMQ, Gristmill."""
 
-    def __init__(self, command, environment):
-        self.command, self.environment = command, {**os.environ, **environment}
-        self.driver = subprocess.Popen(command + ["drive"], env=self.environment, text=True,
+    def __init__(self, command, environment, *more):
+        self.command, self.more, self.environment = command, list(more), {**os.environ, **environment}
+        self.driver = subprocess.Popen([*command, "drive", *more], env=self.environment, text=True,
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, name, *arguments):
@@ -105,12 +105,28 @@ class Piped:
         return json.loads(self.driver.stdout.readline())
 
     def start_worker(self, _number):
-        return subprocess.Popen(self.command + ["worker"], env=self.environment, start_new_session=True,
+        return subprocess.Popen([*self.command, "worker", *self.more], env=self.environment, start_new_session=True,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def close(self):
         self.driver.stdin.close()
         self.driver.wait()
+
+
+class Package(Python):
+    """Gristmill's Python package: nothing of Celery's kind, so it asks the broker how much is left through another driver."""
+
+    def __init__(self, environment):
+        sys.path.insert(0, str(ROOT / "clients" / "python" / "src"))
+        super().__init__("gristmill_python", environment)
+        self.environment["PYTHONPATH"] = str(ROOT / "clients" / "python" / "src")
+        self.counter = Piped([str(RELEASE / "gristmill-peer")], {**environment, "PEER_NAMESPACE": "gm"})
+
+    def ask(self, name, *arguments):
+        return self.counter.ask("left", "python") if name == "left" else super().ask(name, *arguments)
+
+    def close(self):
+        self.counter.close()
 
 
 def stop(worker, how=signal.SIGTERM):
@@ -206,20 +222,22 @@ def main():
         said = until(lambda: (data / "up.json").exists() and json.loads((data / "up.json").read_text()), 60)
         store = redis.Redis.from_url(said["redis_url"], decode_responses=True)
         environment = {"PEER_REDIS": said["redis_url"], "PEER_DATABASE": said["database_url"],
-                       "PEER_MODULES": str(WORK)}
+                       "PEER_MODULES": str(WORK), "PEER_API": said["api"], "PEER_KEY": (data / "dev.key").read_text().strip()}
         fleet = {
             "gristmill": lambda: Piped([str(RELEASE / "gristmill-peer")], environment),
+            "gristmill, Postgres alone": lambda: Piped([str(RELEASE / "gristmill-peer")], environment, "postgres"),
+            "gristmill, Python by HTTP": lambda: Package(environment),
             "bullmq": lambda: Piped(["node", str(HERE / "bullmq_peer.mjs")], environment),
             "dramatiq": lambda: Python("dramatiq", environment),
             "celery": lambda: Python("celery", environment),
         }
-        wanted = [name for name in fleet if name == "gristmill" or name in there]
+        wanted = [name for name in fleet if name.startswith("gristmill") or name in there]
         if options.only:
-            wanted = [name for name in wanted if name in options.only.split(",")]
+            wanted = [name for name in wanted if name.split(",")[0] in options.only.split(",")]
         table = []
         for name in wanted:
             peer = fleet[name]()
-            jobs = options.jobs if name in ("gristmill", "bullmq") else options.jobs // 10
+            jobs = options.jobs // 10 if name in ("celery", "dramatiq") else options.jobs
             store.config_set("appendfsync", "everysec")
             usual = throughput(peer, jobs)
             store.config_set("appendfsync", "always")

@@ -70,8 +70,13 @@ async fn main() -> anyhow::Result<()> {
         report.text("Splitter and parser alone", scenarios::example("gristmill-pipelines", "speed", &[])?);
     }
     if wants("jobs") {
-        report
-            .text("No-op jobs through the ledger", scenarios::example("gristmill-queue", "throughput", &["private"])?);
+        let throughput = |broker| scenarios::example("gristmill-queue", "throughput", &["private", broker]);
+        report.text("No-op jobs through the ledger, with Redis as the broker", throughput("redis")?);
+        report.text("The same with Postgres alone", throughput("postgres")?);
+        report.text(
+            "Through an `App` with an extractor and a layer",
+            scenarios::example_with("gristmill", "throughput", &["--features", "testing"], &[])?,
+        );
     }
     if bench.names("routes") {
         report.text(

@@ -264,8 +264,14 @@ pub(crate) async fn watchers(stack: &Stack, files: &Files, watchers: usize, repo
 
 /// Runs an example of a crate in release and returns what it prints.
 pub(crate) fn example(package: &str, name: &str, args: &[&str]) -> anyhow::Result<String> {
+    example_with(package, name, &[], args)
+}
+
+/// The same with options of Cargo.
+pub(crate) fn example_with(package: &str, name: &str, options: &[&str], args: &[&str]) -> anyhow::Result<String> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["run", "--release", "--quiet", "--package", package, "--example", name, "--"]).args(args);
+    cargo.args(["run", "--release", "--quiet", "--package", package, "--example", name]);
+    cargo.args(options).arg("--").args(args);
     let output = cargo.output().context("cargo does not run")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)

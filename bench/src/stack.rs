@@ -74,7 +74,7 @@ impl Stack {
             .env("GRISTMILL_BILLING_SCHEDULE", "off")
             .stdout(Stdio::null())
             .spawn()
-            .with_context(|| format!("{} does not start: cargo build --release -p gristmill", binary.display()))?;
+            .with_context(|| format!("{} does not start: cargo build --release -p gristmill-cli", binary.display()))?;
         let file: PathBuf = data.join("up.json");
         let since = Instant::now();
         let up: Up = loop {

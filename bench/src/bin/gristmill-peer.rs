@@ -1,5 +1,5 @@
 //! Gristmill at the exercise of `bench/peers/run.py`: `gristmill-peer worker`, or `gristmill-peer drive`, which reads
-//! commands from its standard input, one a line, and answers each with one line of JSON.
+//! commands from its standard input, one a line, and answers each with one line of JSON. `postgres` after it: without Redis.
 
 use std::{
     io::{BufRead, Write},
@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use gristmill_queue::{
-    Context, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options, Queue, QueueConfig, Sweeper, Worker,
+    BrokerConfig, Context, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options, Queue, QueueConfig, Sweeper, Worker,
 };
 use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
@@ -55,12 +55,19 @@ fn seconds() -> f64 {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let redis_url = setting("PEER_REDIS")?;
-    let pool = PgPoolOptions::new().max_connections(16).connect(&setting("PEER_DATABASE")?).await?;
-    let queue = Queue::connect(pool, QueueConfig { namespace: "peer".into(), ..QueueConfig::new(&redis_url) }).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(16)
+        .after_connect(|connection, _| Box::pin(gristmill_queue::tune_connection(connection)))
+        .connect(&setting("PEER_DATABASE")?)
+        .await?;
+    let broker = BrokerConfig::from_settings(std::env::args().nth(2).as_deref(), Some(&redis_url))?;
+    // That of whose queue is counted; else one of its own.
+    let namespace = setting("PEER_NAMESPACE").unwrap_or_else(|_| format!("peer-{}", broker.name()));
+    let queue = Queue::connect(pool, QueueConfig { namespace, ..QueueConfig::on(broker) }).await?;
     match std::env::args().nth(1).as_deref() {
         Some("worker") => worker(&queue, &redis_url).await,
         Some("drive") => drive(&queue).await,
-        _ => bail!("usage: gristmill-peer (worker | drive), with PEER_REDIS and PEER_DATABASE"),
+        _ => bail!("usage: gristmill-peer (worker | drive) [redis | postgres], with PEER_REDIS and PEER_DATABASE"),
     }
 }
 
@@ -107,10 +114,11 @@ async fn tell(command: &redis::Cmd, store: &mut MultiplexedConnection) -> Result
 async fn drive(queue: &Queue) -> anyhow::Result<()> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
-        let (command, n) = line.split_once(' ').unwrap_or((&line, "0"));
-        let n: u64 = n.parse()?;
+        let (command, argument) = line.split_once(' ').unwrap_or((&line, ""));
+        let count = || argument.parse::<u64>().with_context(|| format!("`{command}` takes a number"));
         let answer = match command {
             "enqueue" => {
+                let n = count()?;
                 for start in (0..n).step_by(1_000) {
                     let jobs: Vec<Noop> = (start..(start + 1_000).min(n)).map(|n| Noop { n }).collect();
                     enqueue(queue, &jobs).await?;
@@ -120,7 +128,8 @@ async fn drive(queue: &Queue) -> anyhow::Result<()> {
             // Acknowledged is what the ledger has committed, so an empty broker is the end; a count of the table would cost as
             // much as the jobs.
             "left" => {
-                let (waiting, leased) = queue.broker_depth("default").await?;
+                let line = if argument.is_empty() { "default" } else { argument };
+                let (waiting, leased) = queue.broker_depth(line).await?;
                 Some(waiting + leased)
             }
             "ping_once" => {
@@ -132,7 +141,7 @@ async fn drive(queue: &Queue) -> anyhow::Result<()> {
                 let join = Some(JobSpec::of(&Join {})?);
                 let new = NewGroup { on_complete: join, ..NewGroup::new(GroupPolicy::Continue) };
                 let group = queue.create_group(&mut tx, new).await?;
-                let members: Vec<Noop> = (0..n).map(|n| Noop { n }).collect();
+                let members: Vec<Noop> = (0..count()?).map(|n| Noop { n }).collect();
                 let options = Options { group: Some(group), ..Options::default() };
                 let mut enqueued = queue.enqueue_all(&mut tx, &members, &options).await?;
                 enqueued.merge(queue.seal_group(&mut tx, group).await?);
