@@ -10,7 +10,7 @@ COPY . .
 # The caches live outside of the image's layers: a changed line compiles what depends on it, not 400 crates.
 RUN --mount=type=cache,id=gristmill-cargo,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,id=gristmill-target,target=/src/target,sharing=locked \
-    cargo build --release --locked --package gristmill \
+    cargo build --release --locked --package gristmill-cli \
     # Names of functions stay, for backtraces; the lines of code go.
     && strip --strip-debug -o /usr/local/bin/gristmill target/release/gristmill \
     && mkdir -p /empty/objects

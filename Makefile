@@ -1,7 +1,7 @@
 # `make help` prints the lines that begin with two hashes.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help setup tools run demo test test-chaos check document document-tools docs docs-serve pictures audit bench up down
+.PHONY: help setup tools run demo test test-brokers test-chaos check clients clients-tools document document-tools docs docs-serve pictures audit bench up down
 
 ## help    this page
 help:
@@ -13,7 +13,7 @@ setup:
 
 ## run     everything on this machine, with a private Postgres and Redis; Ctrl-C stops it
 run: setup
-	cargo run --release --package gristmill -- up
+	cargo run --release --package gristmill-cli -- up
 
 ## demo    the same with 1.1 million rows sent through it, step by step
 demo: setup
@@ -23,22 +23,40 @@ demo: setup
 test:
 	@sh scripts/setup --tests
 	cargo test --workspace
+	TEST_BROKER=postgres cargo test --workspace --test it -- $(BROKER_TESTS)
+
+# what differs most between brokers; all that is about one is in test-brokers
+BROKER_TESTS = fairness:: fenced:: knowers:: limits:: lost:: pause:: steps:: window:: workers:: engines::postgres
+
+## test-brokers  every test of the queue with Postgres alone as the broker, as each night: four minutes
+test-brokers: setup
+	TEST_BROKER=postgres cargo test --package gristmill-queue --test it
 
 ## test-chaos  three minutes of processes killed, engines lost and lines cut; then everything is counted
 test-chaos: setup
-	cargo run --release --package gristmill -- chaos --minutes 3
+	cargo run --release --package gristmill-cli -- chaos --minutes 3
 
-## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts, subjects of commits, words of the documents, the book
+## check   what CI wants beside the tests: format, lints, docs, licences, unused dependencies, alerts, packages, subjects of commits, words of the documents, the book
 check: tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 	cargo deny check bans licenses sources
 	cargo machete
+	@sh scripts/package
 	@sh scripts/rules
 	@sh scripts/commits
 	@sh scripts/words
 	@sh scripts/book
+
+## clients  the packages for Python and TypeScript: built, checked, tested against a real Gristmill; installs Node.js and Python
+clients: clients-tools
+	cargo test --workspace --no-run --quiet
+	@sh scripts/clients
+
+clients-tools:
+	@sh scripts/setup --document
+	@sh scripts/clients --install
 
 ## document  holds the API's document against linters, clients made of it, and Schemathesis, as CI does; installs Node.js and Python
 document: document-tools
@@ -60,8 +78,8 @@ docs-serve:
 ## pictures  draws the picture of the dashboard in docs/ anew
 pictures:
 	@sh scripts/setup --tests
-	cargo build --release --package gristmill
-	PICTURED_BINARY=$(abspath target/release/gristmill) cargo test --package gristmill --test it -- --ignored pictures
+	cargo build --release --package gristmill-cli
+	PICTURED_BINARY=$(abspath target/release/gristmill) cargo test --package gristmill-cli --test it -- --ignored pictures
 
 ## audit   known vulnerabilities among the dependencies (needs the network)
 audit: tools
@@ -69,7 +87,7 @@ audit: tools
 
 ## bench   how fast it is, against Postgres' own loader: writes the table of bench/README.md
 bench: setup
-	cargo build --release --package gristmill --package gristmill-bench
+	cargo build --release --package gristmill-cli --package gristmill-bench
 	target/release/gristmill-bench --write bench/README.md
 
 ## up      with Docker: docker compose up

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use gristmill_core::Batcher;
+use gristmill_http::Http;
 use gristmill_platform::config::ApiConfig;
 use gristmill_queue::Queue;
 use gristmill_uploads::{UploadService, events::Events};
@@ -15,7 +16,7 @@ use crate::{
     hub::Hub,
     lanes::Lanes,
     quota::Quotas,
-    routes::{SingleRequest, gathering},
+    routes::{ByKey, SingleRequest, gathering},
 };
 
 /// What handlers work with. Cheap to clone.
@@ -26,6 +27,8 @@ pub(crate) struct Inner {
     /// The ledger's database.
     pub(crate) pool: PgPool,
     pub(crate) queue: Queue,
+    /// Producers and workers in any language.
+    pub(crate) http: Http,
     /// Publishes the progress of uploads.
     pub(crate) events: Events,
     /// Takes uploads in and away.
@@ -64,6 +67,7 @@ impl AppState {
         Self(Arc::new(Inner {
             pool: uploads.pool.clone(),
             queue: uploads.queue.clone(),
+            http: Http::new(&uploads.queue, ByKey),
             events: uploads.events.clone(),
             normalizing: gathering(uploads.queue.clone()),
             keys: Keys::default(),

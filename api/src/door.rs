@@ -1,7 +1,8 @@
 //! What is refused before any route: what HTTP does not allow, and texts that the database cannot hold.
 
 use axum::{extract::Request, middleware::Next, response::Response};
-use gristmill_platform::{escapes, host};
+use gristmill_core::escapes;
+use gristmill_service::host;
 use http::{HeaderName, header};
 
 use crate::{

@@ -32,7 +32,7 @@ use crate::{
     auth::Caller,
     params::{bad_header, text_header},
     problem::{Code, Problem, Result},
-    whole::MAX_BODY,
+    whole::MAX_LARGE_BODY,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -66,8 +66,8 @@ pub(crate) async fn idempotent(
     }
     let Some(key) = idempotency_key(request.headers())? else { return Ok(next.run(request).await) };
     let (parts, body) = request.into_parts();
-    // It is here already: `whole` has read it.
-    let body = to_bytes(body, MAX_BODY).await.map_err(Problem::internal)?;
+    // It is here already: `whole` has read it, or its sister.
+    let body = to_bytes(body, MAX_LARGE_BODY).await.map_err(Problem::internal)?;
     let mut hash = Sha256::new();
     hash.update(format!("{} {}\n", parts.method, parts.uri));
     hash.update(&body);

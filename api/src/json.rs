@@ -1,15 +1,13 @@
 //! JSON bodies, with errors that say where they are wrong.
 
-mod strict;
-
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
 };
+use gristmill_core::{Strict, in_words};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::strict::Strict;
 use crate::problem::{Code, FieldError, Problem, Result};
 
 /// A JSON object, of any content type.
@@ -64,6 +62,7 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
 
 fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     let said = |error: serde_json::Error| {
+        let error = in_words(&error.to_string());
         Problem::new(Code::InvalidBody, format!("The body is not the JSON that is expected: {error}."))
     };
     let text = text.trim_ascii();

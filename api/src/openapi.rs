@@ -37,6 +37,8 @@ use crate::problem::{Code, ProblemBody};
         (name = "jobs", description = "Jobs in the queue: yours, or with an operator's key those of all clients"),
         (name = "groups", description = "Jobs with one join"),
         (name = "queues", description = "Operators only: pause, drain and limit queues"),
+        (name = "limits", description = "Operators only: limit jobs by their names, and share slots among them"),
+        (name = "work", description = "Operators only: jobs for workers in any language"),
         (name = "workers", description = "Operators only: workers and what they run"),
         (name = "schedules", description = "Operators only: jobs by the clock"),
         (name = "mail", description = "Mails, and suppressed addresses"),
@@ -94,7 +96,7 @@ fn not_null(schema: &mut Object) {
 }
 
 /// Operations that read [`crate::json::Options`].
-const BODY_MAY_LACK: [&str; 1] = ["createBillingRun"];
+const BODY_MAY_LACK: [&str; 2] = ["createBillingRun", "redriveJob"];
 
 /// What stands before the routes that need no key.
 pub(crate) fn open(document: &mut Document) {
@@ -106,6 +108,23 @@ pub(crate) fn keyed(document: &mut Document) {
     for (.., operation) in operations(document) {
         may_answer(operation, [Code::Unauthorized, Code::Unavailable]);
         operation.security = Some(vec![SecurityRequirement::new("key", <[&str; 0]>::default())]);
+    }
+}
+
+/// What the routes of `gristmill-http` answer, whoever asks.
+pub(crate) fn queue(document: &mut Document) {
+    for (method, path, operation) in operations(document) {
+        may_answer(operation, [Code::Forbidden]);
+        if method != "get" && ["/v1/flows", "/v1/jobs", "/v1/groups"].iter().any(|start| path.starts_with(start)) {
+            may_answer(operation, [Code::WrongState]);
+        }
+    }
+}
+
+/// What stands before the routes of workers, which send again what was not answered.
+pub(crate) fn work(document: &mut Document) {
+    for (.., operation) in operations(document) {
+        may_answer(operation, [Code::InvalidBody, Code::NoObject, Code::BodyTooLarge, Code::BodyTooSlow]);
     }
 }
 

@@ -116,7 +116,7 @@ impl Problem {
     /// A fault that comes from the database, at whatever depth: it may be an outage.
     fn fault(error: impl Error + Send + Sync + 'static) -> Self {
         match &error {
-            error if database::is_outage(error) => {}
+            error if gristmill_queue::is_outage(error) => {}
             error if database::took_too_long(error) => return Self::too_slow(error.to_string()),
             _ => return Self::internal(error),
         }

@@ -9,6 +9,7 @@ mod documented_routes;
 mod groups;
 mod health;
 mod jobs;
+mod limits;
 mod mail;
 mod normalizations;
 mod payments;
@@ -22,14 +23,16 @@ mod transactions;
 mod uploads;
 mod usage;
 mod webhooks;
+mod work;
 mod workers;
 
 pub(crate) use normalizations::{SingleRequest, gathering};
+pub(crate) use work::ByKey;
 
 use std::time::Duration;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, Request},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
@@ -37,7 +40,10 @@ use axum::{
 use http::Uri;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa::openapi::OpenApi;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
 
 use crate::{
     app::AppState,
@@ -48,7 +54,7 @@ use crate::{
     observe::observe,
     openapi,
     problem::{Code, Problem, internal, render},
-    whole::whole,
+    whole::{MAX_LARGE_BODY, whole, whole_large},
 };
 
 use documented_routes::DocumentedRoutes;
@@ -60,17 +66,7 @@ pub(crate) const STATEMENT: Duration = Duration::from_secs(8);
 
 /// Every route, in its layers.
 pub(crate) fn router(app: AppState) -> Router {
-    let key = from_fn_with_state(app.clone(), require_key);
-    let repeat = from_fn_with_state(app.clone(), idempotent);
-    let read = from_fn_with_state(app.clone(), whole);
-    let lane = from_fn_with_state(app.clone(), in_lane);
-    let bounded = from_fn(bounded);
-    // Bounded inside too: there the work goes on when its client has been told that it took too long.
-    let around_small = |small: OpenApiRouter<AppState>| {
-        let small = small.route_layer(lane).route_layer(bounded.clone());
-        small.route_layer(repeat).route_layer(bounded).route_layer(read)
-    };
-    dress(tree(around_small, |keyed| keyed.route_layer(key)).into_router()).with_state(app)
+    dress(tree(&Layers(Some(app.clone()))).into_router()).with_state(app)
 }
 
 /// What every route wears, and the answers where there is none.
@@ -87,14 +83,66 @@ fn dress<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
 
 /// The description of every route.
 pub(crate) fn document() -> OpenApi {
-    tree(|small| small, |keyed| keyed).into_document()
+    tree(&Layers(None)).into_document()
+}
+
+/// What stands before the routes; nothing, where they are only described.
+struct Layers(Option<AppState>);
+
+impl Layers {
+    fn key(&self, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+        let Some(app) = &self.0 else { return routes };
+        routes.route_layer(from_fn_with_state(app.clone(), require_key))
+    }
+
+    fn small(&self, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+        let Some(app) = &self.0 else { return routes };
+        self.quick(routes, app).route_layer(from_fn_with_state(app.clone(), whole))
+    }
+
+    /// The same with bodies of many jobs.
+    fn large(&self, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+        let Some(app) = &self.0 else { return routes };
+        let large = self.quick(routes, app).route_layer(from_fn_with_state(app.clone(), whole_large));
+        large.route_layer(DefaultBodyLimit::max(MAX_LARGE_BODY))
+    }
+
+    fn quick(&self, routes: OpenApiRouter<AppState>, app: &AppState) -> OpenApiRouter<AppState> {
+        let bounded = from_fn(bounded);
+        let (lane, repeat) = (from_fn_with_state(app.clone(), in_lane), from_fn_with_state(app.clone(), idempotent));
+        // Bounded inside too: there the work goes on when its client has been told that it took too long.
+        routes.route_layer(lane).route_layer(bounded.clone()).route_layer(repeat).route_layer(bounded)
+    }
+
+    /// Of workers, which send again what was not answered.
+    fn reports(&self, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+        let Some(app) = &self.0 else { return routes };
+        let routes = routes.route_layer(from_fn_with_state(app.clone(), in_lane)).route_layer(from_fn(bounded));
+        let routes = routes.route_layer(from_fn_with_state(app.clone(), whole_large));
+        routes.route_layer(DefaultBodyLimit::max(MAX_LARGE_BODY))
+    }
+
+    /// They wait for jobs, and keep nobody from the database meanwhile.
+    fn claims(&self, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+        let Some(app) = &self.0 else { return routes };
+        let routes = routes.route_layer(from_fn_with_state(app.clone(), work::while_serving));
+        routes.route_layer(from_fn_with_state(app.clone(), whole))
+    }
+
+    /// The routes of `gristmill-http`.
+    fn queue(&self, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+        let Some(app) = &self.0 else { return routes };
+        routes.route_layer(from_fn(work::told)).route_layer(Extension(app.http.clone()))
+    }
 }
 
 /// The routes and their description, from one list: neither has what the other lacks.
-fn tree(
-    around_small: impl FnOnce(OpenApiRouter<AppState>) -> OpenApiRouter<AppState>,
-    lock: impl FnOnce(OpenApiRouter<AppState>) -> OpenApiRouter<AppState>,
-) -> DocumentedRoutes {
+fn tree(layers: &Layers) -> DocumentedRoutes {
+    let queue = gristmill_http::Routes::<AppState>::new();
+    let of_queue = |routes: Vec<UtoipaMethodRouter<AppState>>| {
+        let routes = routes.into_iter().fold(DocumentedRoutes::default(), DocumentedRoutes::routes);
+        routes.told(openapi::queue).layered(|routes| layers.queue(routes))
+    };
     let small = DocumentedRoutes::default()
         .routes(routes!(uploads::list))
         .routes(routes!(uploads::one))
@@ -147,18 +195,23 @@ fn tree(
         .routes(routes!(webhooks::create_old))
         .routes(routes!(health::metrics))
         .routes(routes!(jobs::list))
-        .routes(routes!(jobs::one))
+        .routes(routes!(jobs::one, jobs::change))
+        .routes(routes!(jobs::logs))
         .routes(routes!(groups::list))
         .routes(routes!(groups::one))
         .routes(routes!(queues::list))
         .routes(routes!(queues::one))
         .routes(routes!(queues::limit))
+        .routes(routes!(limits::list))
+        .routes(routes!(limits::put_job))
+        .routes(routes!(limits::put_pool, limits::delete_pool))
         .routes(routes!(workers::list))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::one, schedules::put, schedules::delete))
         .routes(routes!(schedules::ticks))
         .routes(routes!(jobs::act))
         .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::promote))
         .routes(routes!(jobs::redrive))
         .routes(routes!(jobs::discard))
         .routes(routes!(groups::cancel))
@@ -170,13 +223,17 @@ fn tree(
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run));
-    let small = small.told(openapi::small).layered(around_small);
+    let small = small.merge(of_queue(queue.small)).told(openapi::small).layered(|small| layers.small(small));
+    let large = of_queue(queue.large).told(openapi::small).layered(|large| layers.large(large));
+    let reports = of_queue(queue.reports).told(openapi::work).layered(|reports| layers.reports(reports));
+    let claims = of_queue(queue.claims).told(openapi::work).layered(|claims| layers.claims(claims));
     // An undoing takes as long as the upload has claims to take back.
     let long = DocumentedRoutes::default().routes(routes!(uploads::remove));
     let writes = DocumentedRoutes::default()
         .routes(routes!(uploads::create))
         .layered(|writes| writes.route_layer(DefaultBodyLimit::disable()));
-    let keyed = small.merge(writes).merge(long).told(openapi::keyed).layered(lock);
+    let keyed = small.merge(large).merge(reports).merge(claims).merge(writes).merge(long);
+    let keyed = keyed.told(openapi::keyed).layered(|keyed| layers.key(keyed));
     let open = DocumentedRoutes::default()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

@@ -48,7 +48,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     // Recorded from here on, also where nobody set up logs.
     telemetry::metrics();
     crate::observe::describe();
-    let Config { api, limits, outbound, role: RoleConfig { database, redis, store, .. } } = config;
+    let Config { api, limits, outbound, role: RoleConfig { database, redis, payloads, store, .. } } = config;
     let listener = TcpListener::bind(api.addr)
         .await
         .with_context(|| format!("cannot listen on {}: choose another address with --addr", api.addr))?;
@@ -57,8 +57,12 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     let events = Events::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
     let quotas = Quotas::connect(url, &redis.redis_namespace).context("REDIS_URL is not a Redis URL")?;
     let pool = database::connect_for_requests(&database, routes::STATEMENT).await?;
-    let queue =
-        QueueConfig { namespace: redis.redis_namespace.clone(), window: redis.redis_window, ..QueueConfig::new(url) };
+    let queue = QueueConfig {
+        namespace: redis.redis_namespace.clone(),
+        window: redis.redis_window,
+        codec: payloads.codec(&gristmill_kinds::JOBS)?,
+        ..QueueConfig::new(url)
+    };
     let queue = Queue::connect(pool.clone(), queue).await.context("connecting to the queue's broker")?;
     let store = store::open(&store)?;
     let hub = Hub::new(events.clone());

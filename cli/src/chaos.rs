@@ -26,7 +26,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use self::{check::Finding, cluster::Cluster, report::Report, workload::Workload};
-use crate::shutdown;
+use gristmill_service::shutdown;
 
 /// Kill, stop and cut off processes and private engines at random while they work, and check that nothing is lost or
 /// done twice
@@ -48,6 +48,11 @@ pub(crate) struct Chaos {
     #[arg(long, value_name = "N", default_value_t = 3)]
     workers: usize,
 
+    /// Two workers in Python beside the others, run by this program: a Python in which the package `gristmill` and psycopg are
+    /// installed
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
+
     /// Where the report goes, as Markdown, beside standard output
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -66,7 +71,7 @@ impl Chaos {
         let folder = self.data_dir.clone().unwrap_or_else(temporary);
         eprintln!("seed {seed}; data and logs in {}", folder.display());
 
-        let cluster = Cluster::set(&folder, self.workers.max(1)).await?;
+        let cluster = Cluster::set(&folder, self.workers.max(1), self.python.as_deref()).await?;
         let outcome = tokio::select! {
             report = perform(&cluster, seed, length, self.workers.max(1)) => report,
             () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before the end")),

@@ -13,6 +13,7 @@ mod groups;
 mod health;
 mod human;
 mod jobs;
+mod limits;
 mod mail;
 mod newest;
 mod normalizations;

@@ -8,7 +8,6 @@ mod client;
 mod forms;
 mod report;
 mod roles;
-mod shutdown;
 
 use std::process::ExitCode;
 
@@ -87,8 +86,8 @@ mod tests {
         // What no setting is may stand below these, and nothing else may.
         const OURS: [(&str, &[&str]); 3] = [
             ("Server", &["api", "key", "data-dir"]),
-            ("Which jobs", &["state", "queue", "name", "client", "group", "older", "newer", "error"]),
-            ("Limits", &["concurrency", "rate", "burst", "per-client"]),
+            ("Which jobs", &["state", "queue", "name", "client", "group", "tag", "older", "newer", "error"]),
+            ("Limits", &["concurrency", "rate", "burst", "per-client", "per-key", "uses"]),
         ];
         let settings = config::settings();
         for arg in command.get_arguments() {

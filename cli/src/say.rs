@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use gristmill_platform::human::is_unseen;
+use gristmill_core::human::is_unseen;
 
 /// A text of any number of lines: what a terminal obeys is written as JSON escapes it (`\u001b`), so that JSON stays what it
 /// is. Ends of lines and tabs stay.

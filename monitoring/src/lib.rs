@@ -2,7 +2,6 @@
 
 pub mod dashboard;
 mod health;
-mod server;
 
-pub use health::Health;
-pub use server::{Server, routes};
+pub use gristmill_service::{Health, Server, routes};
+pub use health::Engines;

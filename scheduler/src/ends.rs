@@ -79,7 +79,7 @@ async fn slice(env: &Env, after: JobId) -> anyhow::Result<Option<JobId>> {
     let mut tx = env.pool.begin().await?;
     // A job that is run again at this moment is its operator's; the conditions are the index's.
     let ended: Vec<EndedJob> = sqlx::query_as(
-        "select id, name, payload, state, last_error from jobs
+        "select id, name, payload, state, last_error from gristmill.jobs
          where state in ('dead', 'cancelled') and end_seen_at is distinct from finished_at
            and name in ('webhooks.deliver', 'webhooks.announce_bills', 'normalizations.normalize', 'mail.send', 'mail.bills',
                         'billing.plan', 'billing.close', 'billing.fail')
@@ -92,7 +92,10 @@ async fn slice(env: &Env, after: JobId) -> anyhow::Result<Option<JobId>> {
     .await?;
     let Some(last) = ended.last().map(|job| job.id) else { return Ok(None) };
     let (jobs, seen) = end_all(env, &mut tx, &ended).await?;
-    sqlx::query("update jobs set end_seen_at = finished_at where id = any($1)").bind(&seen).execute(&mut *tx).await?;
+    sqlx::query("update gristmill.jobs set end_seen_at = finished_at where id = any($1)")
+        .bind(&seen)
+        .execute(&mut *tx)
+        .await?;
     tx.commit().await?;
     env.queue.push(jobs).await;
     Ok((ended.len() as i64 == BATCH_SIZE).then_some(last))

@@ -10,19 +10,16 @@ mod sign;
 mod stale;
 mod statistics;
 
-use std::{
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use futures::future::BoxFuture;
+use gristmill::{App, Client, Role};
 use gristmill_platform::config::{RoleConfig, SchedulerConfig};
-use gristmill_queue::{Cron, Queue, QueueConfig, Sweeper};
+use gristmill_queue::{Queue, QueueConfig};
 use gristmill_uploads::events::Events;
 use object_store::ObjectStore;
 use sqlx::PgPool;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// Everything a scheduler is configured by.
@@ -54,6 +51,23 @@ pub struct Env {
 /// # Errors
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let env = open(&config).await?;
+    let patience = config.role.database.database_timeout;
+    let app = schedules::add(app(&env, &config.scheduler), &config.scheduler)?;
+    let started = app.with(|settings| settings.database_timeout = patience).start().await;
+    let running = started.map_err(schedules::blame_setting)?;
+    running.until(shutdown).await.context("the scheduler stopped")
+}
+
+/// The same on the caller's own engines, without the schedules.
+///
+/// # Errors
+/// When the tables of the queue are not up to date, or a part of it cannot go on.
+pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
+    Ok(app(&env, config).start().await?.until(shutdown).await?)
+}
+
+async fn open(config: &Config) -> anyhow::Result<Env> {
     let pool = gristmill_platform::database::connect(&config.role.database)
         .await
         .context("connecting to the Postgres ledger")?;
@@ -63,72 +77,51 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let settings = QueueConfig {
         namespace: namespace.clone(),
         window: config.role.redis.redis_window,
+        codec: config.role.payloads.codec(&gristmill_kinds::JOBS)?,
         ..QueueConfig::new(redis_url)
     };
     let queue = Queue::connect(pool.clone(), settings).await?;
     let events = Events::connect(redis_url, namespace).context("connecting to Redis for events")?;
     let store = gristmill_platform::store::open(&config.role.store)?;
-    let env = Env { pool, queue, store, events };
-    schedules::arrange(&env.queue, &config.scheduler, config.role.database.database_timeout).await?;
-    serve(env, &config.scheduler, shutdown).await;
-    Ok(())
+    Ok(Env { pool, queue, store, events })
 }
 
-/// The scheduler's tasks, until `shutdown`: what [`run`] runs, and what tests run on their own engines.
-pub async fn serve(env: Env, config: &SchedulerConfig, shutdown: CancellationToken) {
+/// What the product does again and again, as an application: beside it runs what looks after every queue (sweep, schedules' clock,
+/// pruning, gauges).
+fn app(env: &Env, config: &SchedulerConfig) -> App {
     audit::describe();
     ends::describe();
-    let (audited, stale, ended, kept) = (env.clone(), env.clone(), env.clone(), env.clone());
-    let (there, counted) = (env.pool.clone(), env.pool.clone());
-    tokio::join!(
-        Sweeper::new(&env.queue).run(shutdown.clone()),
-        Cron::new(&env.queue).run(shutdown.clone()),
-        every("sign of life", Duration::from_secs(5), &shutdown, || sign::leave(&there)),
-        every("stale uploads", Duration::from_secs(2), &shutdown, || stale::fail_stale(&stale)),
-        every("ends of jobs", Duration::from_secs(2), &shutdown, || ends::end(&ended)),
-        gauge(&env.queue, &shutdown),
-        every("audit", config.audit_every, &shutdown, || audit::audit(&audited, config)),
-        every("statistics", Duration::from_secs(15), &shutdown, || statistics::refresh(&counted)),
-        every("retention", Duration::from_secs(60), &shutdown, || retention::prune(&kept, config)),
-    );
-}
-
-/// How often the gauges of depth and age are set. A backlog that takes long to count is counted less often.
-const GAUGED_EVERY: Duration = Duration::from_secs(4);
-
-async fn gauge(queue: &Queue, shutdown: &CancellationToken) {
-    loop {
-        let begun = Instant::now();
-        if let Err(error) = queue.depths().await {
-            tracing::warn!(%error, "the backlog cannot be counted");
-        }
-        if let Err(error) = queue.broker_memory().await {
-            tracing::warn!(%error, "Redis does not say how full it is");
-        }
-        let pause = GAUGED_EVERY.max(begun.elapsed() * 10);
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-}
-
-/// Does something again and again. A failure is logged and the next time comes all the same: what is missed now is
-/// found then.
-async fn every<F, Fut>(name: &'static str, period: Duration, shutdown: &CancellationToken, mut work: F)
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = anyhow::Result<()>>,
-{
-    let mut tick = interval(period);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        if let Err(error) = work().await {
-            tracing::warn!(task = name, error = format!("{error:#}"), "a scheduler's task failed");
-        }
-    }
+    let app = App::on(env.queue.clone()).role(Role::Scheduler).with(|settings| {
+        settings.keep_jobs = config.keep_jobs;
+        settings.keep_dead = config.keep_dead;
+        // The audit ends them: those of uploads and billing runs are their owners'.
+        settings.unsealed_groups = Duration::ZERO;
+    });
+    let config = Arc::new(config.clone());
+    let with = |work: fn(Env, Arc<SchedulerConfig>) -> BoxFuture<'static, anyhow::Result<()>>| {
+        let (env, config) = (env.clone(), config.clone());
+        move |_: Client| work(env.clone(), config.clone())
+    };
+    app.every(
+        "sign of life",
+        Duration::from_secs(5),
+        with(|env, _| Box::pin(async move { sign::leave(&env.pool).await })),
+    )
+    .every(
+        "stale uploads",
+        Duration::from_secs(2),
+        with(|env, _| Box::pin(async move { stale::fail_stale(&env).await })),
+    )
+    .every("ends of jobs", Duration::from_secs(2), with(|env, _| Box::pin(async move { ends::end(&env).await })))
+    .every("audit", config.audit_every, with(|env, config| Box::pin(async move { audit::audit(&env, &config).await })))
+    .every(
+        "statistics",
+        Duration::from_secs(15),
+        with(|env, _| Box::pin(async move { statistics::refresh(&env.pool).await })),
+    )
+    .every(
+        "retention",
+        Duration::from_secs(60),
+        with(|env, config| Box::pin(async move { retention::prune(&env, &config).await })),
+    )
 }

@@ -11,18 +11,8 @@ use crate::Env;
 /// Rows that one statement removes.
 const BATCH_SIZE: i64 = 10_000;
 
-/// Removes finished and dead jobs, ended deliveries and kept mails that are old enough, and what uploads left behind.
+/// Removes ended deliveries and kept mails that are old enough, and what uploads left behind. Jobs are pruned by the framework.
 pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
-    if !config.keep_dead.is_zero() {
-        let dead = env.queue.prune_dead(config.keep_dead).await?;
-        if dead > 0 {
-            tracing::info!(dead, "dropped dead jobs that nobody has decided about");
-        }
-    }
-    let pruned = env.queue.prune(config.keep_jobs).await?;
-    if pruned.jobs + pruned.groups + pruned.ticks > 0 {
-        tracing::info!(jobs = pruned.jobs, groups = pruned.groups, ticks = pruned.ticks, "pruned the ledger");
-    }
     // The answers to small requests that came with an `Idempotency-Key`: whoever repeats one does so within a day.
     sqlx::query(
         "delete from idempotent_requests where (client_id, key) in (

@@ -1,48 +1,41 @@
 //! The schedules that come along: bills, reminders of them, and payments of claims that are tried again.
 
-use std::time::Duration;
-
 use anyhow::Context as _;
+use gristmill::{App, CatchUp, Error, Job};
 use gristmill_billing::jobs::{BillingTick, DunningTick};
 use gristmill_claims::jobs as claims;
-use gristmill_platform::{config::SchedulerConfig, database::through_outage};
-use gristmill_queue::{CatchUp, JobSpec, NewSchedule, Queue, ScheduleError};
+use gristmill_platform::config::SchedulerConfig;
+use gristmill_queue::ScheduleError;
 
 /// What switches one off.
 const DISABLED: &str = "off";
 
-/// Makes the schedules as the configuration wants them; whether they are paused is their operators' business. Waits for a
-/// database that is away for at most `limit`.
-pub(crate) async fn arrange(queue: &Queue, config: &SchedulerConfig, limit: Duration) -> anyhow::Result<()> {
+/// Adds the schedules as the configuration wants them; whether they are paused is their operators' business.
+pub(crate) fn add(app: App, config: &SchedulerConfig) -> anyhow::Result<App> {
     let settle_seconds =
         u32::try_from(config.billing_settle.as_secs()).context("GRISTMILL_BILLING_SETTLE is too long")?;
-    let tick = JobSpec::of(&BillingTick { settle_seconds })?;
-    let redrive = JobSpec::of(&claims::redrive())?;
-    for (name, variable, cron, tick) in [
-        ("billing", "GRISTMILL_BILLING_SCHEDULE", &config.billing_schedule, tick),
-        ("dunning", "GRISTMILL_DUNNING_SCHEDULE", &config.dunning_schedule, JobSpec::of(&DunningTick {})?),
-        ("payments-redrive", "GRISTMILL_PAYMENTS_REDRIVE_SCHEDULE", &config.payments_redrive_schedule, redrive),
-    ] {
-        through_outage(limit, |_| put(queue, name, cron, &tick)).await.map_err(|error| {
-            let context = match error {
-                ScheduleError::Cron(_) => format!("{variable}: `off`, or a cron expression as `0 9 * * *`"),
-                _ => format!("setting the schedule {name}"),
-            };
-            anyhow::Error::new(error).context(context)
-        })?;
-    }
-    Ok(())
+    let app = cron(app, "billing", &config.billing_schedule, &BillingTick { settle_seconds });
+    let app = cron(app, "dunning", &config.dunning_schedule, &DunningTick {});
+    Ok(cron(app, "payments-redrive", &config.payments_redrive_schedule, &claims::redrive()))
 }
 
-async fn put(queue: &Queue, name: &str, cron: &str, tick: &JobSpec) -> Result<(), ScheduleError> {
-    let schedules = queue.schedules();
-    if cron == DISABLED {
-        return match schedules.delete(name).await {
-            Ok(()) | Err(ScheduleError::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
-        };
+fn cron(app: App, name: &str, expression: &str, tick: &impl Job) -> App {
+    match expression {
+        DISABLED => app.no_cron(name),
+        // A tick does all that is due, so one for any number of missed ones is enough.
+        _ => app.cron(name, expression, |schedule| schedule.catch_up(CatchUp::Latest).job(tick)),
     }
-    // A tick does all that is due, so one for any number of missed ones is enough.
-    let schedule = NewSchedule { catch_up: CatchUp::Latest, ..NewSchedule::new(name, cron, tick.clone()) };
-    schedules.put(&schedule).await.map(|_| ())
+}
+
+/// Says which setting is wrong, where one is.
+pub(crate) fn blame_setting(error: Error) -> anyhow::Error {
+    let Error::Schedule { name, source: source @ ScheduleError::Cron(_) } = error else {
+        return anyhow::Error::new(error).context("starting the scheduler");
+    };
+    let setting = match name.as_str() {
+        "billing" => "GRISTMILL_BILLING_SCHEDULE",
+        "dunning" => "GRISTMILL_DUNNING_SCHEDULE",
+        _ => "GRISTMILL_PAYMENTS_REDRIVE_SCHEDULE",
+    };
+    anyhow::Error::new(source).context(format!("{setting}: `off`, or a cron expression as `0 9 * * *`"))
 }

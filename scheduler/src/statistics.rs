@@ -11,7 +11,7 @@ use sqlx::PgPool;
 const STALE: &str = "
     select format('%I.%I', s.schemaname, s.relname), s.n_mod_since_analyze
     from pg_stat_user_tables s join pg_class c on c.oid = s.relid
-    where s.schemaname = any(current_schemas(false)) and c.relkind = 'r'
+    where s.schemaname = any(current_schemas(false) || 'gristmill'::name) and c.relkind = 'r'
       and s.n_mod_since_analyze >= greatest(20000, c.reltuples / 100)
       and coalesce(greatest(s.last_analyze, s.last_autoanalyze) < pg_catalog.clock_timestamp() - interval '1 minute', true)
     order by s.n_mod_since_analyze desc";

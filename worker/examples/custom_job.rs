@@ -3,6 +3,7 @@
 //! `cargo run -p gristmill-worker --example custom_job`: it reads the settings of `gristmill worker`, from flags and from the
 //! environment, and runs until Ctrl-C.
 
+use gristmill::App;
 use gristmill_core::ClientId;
 use gristmill_platform::config;
 use gristmill_queue::{Completion, Context, Enqueued, Job, JobError, Options, Queue, QueueError};
@@ -24,7 +25,7 @@ impl Job for CountRows {
 }
 
 /// The body: counts the rows of a client's completed uploads. Its effect and its end are one transaction, so the effect happens once, however often the job is delivered.
-async fn count_rows(context: Context, job: CountRows) -> Result<(), JobError> {
+async fn count_rows(job: CountRows, context: Context) -> Result<(), JobError> {
     count(&context, &job).await.map_err(|error| JobError::Retry(error.into()))
 }
 
@@ -56,7 +57,7 @@ pub(crate) async fn enqueue(tx: &mut PgConnection, queue: &Queue, client_id: Cli
 
 /// Runs the worker until `shutdown`.
 pub(crate) async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let more = |worker: gristmill_queue::WorkerBuilder| worker.queue("example", 2).register(count_rows);
+    let more = |app: App| app.queue("example", |queue| queue.slots(2)).job(count_rows);
     run_with(config, more, WorkerHealth::default(), shutdown).await
 }
 

@@ -23,7 +23,7 @@ use gristmill_webhooks::{
     endpoints::{self, NewEndpoint},
     publish_all,
 };
-use gristmill_worker::{Env, rules, worker};
+use gristmill_worker::{Env, app, rules};
 use jiff::Timestamp;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -48,7 +48,8 @@ async fn main() -> Result<(), Failure> {
     let sink = Sink::new(false).await?;
     let env = env(&stack).await?;
     let stop = CancellationToken::new();
-    let (worker, sweeper) = (worker(&env, &WorkerConfig::default(), &MailConfig::default()), Sweeper::new(&env.queue));
+    let worker = app(&env, &WorkerConfig::default(), &MailConfig::default()).into_worker()?;
+    let sweeper = Sweeper::new(&env.queue);
     let (first, second) = (stop.clone(), stop.clone());
     let working = tokio::spawn(async move { tokio::join!(worker.run(first), sweeper.run(second)).0 });
 

@@ -9,16 +9,9 @@ mod shard;
 mod tick;
 mod ways;
 
-use gristmill_queue::WorkerBuilder;
-
-use crate::Env;
+use gristmill::App;
 
 /// The bodies of billing.
-pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    builder
-        .register_with(env, tick::tick)
-        .register_with(env, plan::plan)
-        .register_with(env, shard::bill)
-        .register_with(env, close::close)
-        .register_with(env, close::fail)
+pub(crate) fn register(app: App) -> App {
+    app.job(tick::tick).job(plan::plan).job(shard::bill).job(close::close).job(close::fail)
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use gristmill::{App, Data};
 use gristmill_claims::{
     accounting::{self, PaymentOutcome},
     enter,
     jobs::{PayUpload, ProcessPayment, VoidUpload},
     void,
 };
-use gristmill_queue::{Completion, Context, Enqueued, Fence, Job as _, JobError, WorkerBuilder};
+use gristmill_queue::{Completion, Context, Enqueued, Fence, Job as _, JobError};
 use sqlx::{Postgres, Transaction};
 
 use crate::Env;
@@ -18,11 +19,11 @@ const READY: u64 = 10_000;
 const FULL: Duration = Duration::from_secs(1);
 
 /// The bodies of claims.
-pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    builder.register_with(env, process).register_with(env, pay_upload).register_with(env, void_upload)
+pub(crate) fn register(app: App) -> App {
+    app.job(process).job(pay_upload).job(void_upload)
 }
 
-async fn process(env: Env, context: Context, job: ProcessPayment) -> Result<(), JobError> {
+async fn process(job: ProcessPayment, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let Some(mut tx) = begin(&env, &context).await? else { return Ok(()) };
     match accounting::pay(&mut tx, job.claim_id).await? {
         PaymentOutcome::Posted => {
@@ -41,7 +42,7 @@ async fn process(env: Env, context: Context, job: ProcessPayment) -> Result<(), 
     }
 }
 
-async fn pay_upload(env: Env, context: Context, job: PayUpload) -> Result<(), JobError> {
+async fn pay_upload(job: PayUpload, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     if env.queue.broker_depth(ProcessPayment::QUEUE).await?.0 >= READY {
         return Err(JobError::Snooze(FULL));
     }
@@ -50,7 +51,7 @@ async fn pay_upload(env: Env, context: Context, job: PayUpload) -> Result<(), Jo
     commit(&env, &context, tx, jobs).await
 }
 
-async fn void_upload(env: Env, context: Context, job: VoidUpload) -> Result<(), JobError> {
+async fn void_upload(job: VoidUpload, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let Some(mut tx) = begin(&env, &context).await? else { return Ok(()) };
     let jobs = void::next(&mut tx, &env.queue, &job).await?;
     commit(&env, &context, tx, jobs).await

@@ -9,10 +9,11 @@ pub(crate) mod too_large;
 
 use std::time::Duration;
 
+use gristmill::Data;
 use gristmill_core::ClientId;
+use gristmill_core::human;
 use gristmill_kinds::HOOKS;
 use gristmill_pipelines::Kind;
-use gristmill_platform::human;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
 use gristmill_uploads::{
     Policy, State, Upload, UploadId, UploadRef,
@@ -28,7 +29,7 @@ use crate::{Env, kinds, load};
 const RETRY_DELAY: Duration = Duration::from_millis(300);
 
 /// Closes an upload whose chunks are all loaded; see the module.
-pub(crate) async fn close_upload(env: Env, context: Context, job: CloseUpload) -> Result<(), JobError> {
+pub(crate) async fn close_upload(job: CloseUpload, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let Some(kind) = verdict(&env, &context, job.upload_id).await? else { return Ok(()) };
     if settle::settle(&env, &context, job.upload_id).await? == settle::Outcome::Wait {
         return Err(JobError::Snooze(RETRY_DELAY));
@@ -124,7 +125,7 @@ async fn refuse(
 }
 
 /// The join of a group with a dead member.
-pub(crate) async fn fail_upload(env: Env, context: Context, job: FailUpload) -> Result<(), JobError> {
+pub(crate) async fn fail_upload(job: FailUpload, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());

@@ -17,15 +17,13 @@ mod webhooks;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+pub use gristmill::WorkerHealth;
+use gristmill::{App, Role};
 use gristmill_mail::{Mailer, Rate};
 use gristmill_normalization::Merchants;
 use gristmill_pipelines::Rules;
-use gristmill_platform::{
-    config::{LimitsConfig, MailConfig, OutboundConfig, RoleConfig, WorkerConfig},
-    database::through_outage,
-};
-pub use gristmill_queue::WorkerHealth;
-use gristmill_queue::{Limits, Queue, QueueConfig, Worker, WorkerBuilder};
+use gristmill_platform::config::{LimitsConfig, MailConfig, OutboundConfig, RoleConfig, WorkerConfig};
+use gristmill_queue::{Queue, QueueConfig};
 use gristmill_uploads::events::Events;
 use gristmill_webhooks::Deliverer;
 use object_store::ObjectStore;
@@ -91,31 +89,40 @@ pub fn rules(limits: &LimitsConfig) -> Rules {
 /// # Errors
 /// When the database, the broker's URL or the store cannot be used at the start. Later they may come and go.
 pub async fn run(config: Config, health: WorkerHealth, shutdown: CancellationToken) -> anyhow::Result<()> {
-    run_with(config, |worker| worker, health, shutdown).await
+    run_with(config, |app| app, health, shutdown).await
 }
 
-/// The same with bodies, and queues, of the caller's own beside it.
+/// The same with jobs, and queues, of the caller's own beside it.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_with(
     config: Config,
-    more: impl FnOnce(WorkerBuilder) -> WorkerBuilder,
+    more: impl FnOnce(App) -> App,
     health: WorkerHealth,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let env = open(&config).await?;
+    let patience = config.role.database.database_timeout;
+    let app = more(app(&env, &config.worker, &config.mail)).with(|settings| settings.database_timeout = patience);
+    let running = app.health(health).start().await.context("starting the worker")?;
+    running.until(shutdown).await.context("the worker stopped")
+}
+
+/// Connects to everything that the bodies use.
+async fn open(config: &Config) -> anyhow::Result<Env> {
     let pool = gristmill_platform::database::connect(&config.role.database)
         .await
         .context("connecting to the Postgres ledger")?;
     gristmill_platform::broker::refuse_unfit(&config.role.redis).await?;
     let redis_url = config.role.redis.url()?;
-    let queue = Queue::connect(pool.clone(), queue_config(&config, redis_url))
+    let queue = Queue::connect(pool.clone(), queue_config(config, redis_url)?)
         .await
         .context("connecting to the queue's broker")?;
     let namespace = &config.role.redis.redis_namespace;
     let store = gristmill_platform::store::open(&config.role.store)?;
     let rate = Rate::connect(redis_url, namespace, config.mail.mail_rate)?;
-    let env = Env {
+    Ok(Env {
         events: Events::connect(redis_url, namespace).context("connecting to Redis for events")?,
         mailer: Mailer::new(&config.mail, pool.clone(), store.clone(), rate).context("setting up mail")?,
         deliverer: Deliverer::new(&config.outbound, queue.clone()).context("setting up webhooks")?,
@@ -126,37 +133,19 @@ pub async fn run_with(
         keep_objects: config.role.store.keep_objects,
         pool,
         queue,
-    };
-    // A slow endpoint takes so many places, whatever waits for it.
-    for (name, places) in [("webhooks", MAX_CALLS_PER_ENDPOINT), ("normalizations", MAX_REQUESTS_PER_CLIENT)] {
-        let turns = Limits { key_concurrency: Some(places), ..Limits::default() };
-        let queues = env.queue.queues();
-        through_outage(config.role.database.database_timeout, |_| queues.default_limits(name, &turns))
-            .await
-            .with_context(|| format!("setting the limits of the queue {name}"))?;
-    }
-    more(builder(&env, &config.worker, &config.mail))
-        .health(health)
-        .build()
-        .run(shutdown)
-        .await
-        .context("the worker stopped")
+    })
 }
 
-fn queue_config(config: &Config, redis_url: &str) -> QueueConfig {
-    QueueConfig {
+fn queue_config(config: &Config, redis_url: &str) -> anyhow::Result<QueueConfig> {
+    Ok(QueueConfig {
         namespace: config.role.redis.redis_namespace.clone(),
         window: config.role.redis.redis_window,
         grace: config.worker.worker_grace,
         lease: config.worker.lease,
         max_deliveries: config.worker.max_deliveries,
+        codec: config.role.payloads.codec(&gristmill_kinds::JOBS)?,
         ..QueueConfig::new(redis_url)
-    }
-}
-
-/// The worker with its bodies: what [`run`] runs, and what tests drain.
-pub fn worker(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> Worker {
-    builder(env, config, mail).build()
+    })
 }
 
 /// Normalizations that a process works on at the same time: clients' own heuristics are waited for.
@@ -170,33 +159,33 @@ const PAYMENTS: usize = 4;
 /// Deliveries that a process makes at the same time. They wait for others' servers; of one endpoint, only so many as the
 /// queue's limit says.
 const WEBHOOKS: usize = 64;
-/// And that all workers make at a time to one endpoint.
+/// And that all workers make at a time to one endpoint: a slow one takes so many places, whatever waits for it.
 const MAX_CALLS_PER_ENDPOINT: u32 = 16;
 
-fn builder(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> WorkerBuilder {
+/// The product's jobs as an application: what [`run`] runs, and what tests drain.
+pub fn app(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> App {
     describe();
     // A chunk's body shares one pool of threads with the others, so more of them at once buy overlap with the
     // database, not more parsing; joins are few, and must not wait behind chunks.
-    let builder = Worker::builder(&env.queue)
-        .label(&config.worker_label)
-        .queue("chunks", config.worker_concurrency)
-        .queue("uploads", 2)
-        .queue("billing", 2)
-        .queue("mail", mail.mail_concurrency)
-        .queue("webhooks", WEBHOOKS)
-        .queue("normalizations", NORMALIZATIONS)
-        .queue("payments", PAYMENTS)
-        .with_builtin_jobs()
-        .register_with(env, load::load_chunk)
-        .on_worker_lost_with(env, load::suspect_chunk)
-        .register_with(env, load::load_part)
-        .on_worker_lost_with(env, load::wait_anew)
-        .register_with(env, close::close_upload)
-        .register_with(env, close::fail_upload)
-        .register_with(env, purge::purge_upload)
-        .register_with(env, purge::drop_objects);
-    let builder = webhooks::register(mail::register(billing::register(builder, env), env), env);
-    claims::register(normalization::register(builder, env), env)
+    let app = App::on(env.queue.clone())
+        .role(Role::Worker)
+        .with(|settings| settings.label.clone_from(&config.worker_label))
+        .data(env.clone())
+        .queue("chunks", |queue| queue.slots(config.worker_concurrency))
+        .queue("uploads", |queue| queue.slots(2))
+        .queue("billing", |queue| queue.slots(2))
+        .queue("mail", |queue| queue.slots(mail.mail_concurrency))
+        .queue("webhooks", |queue| queue.slots(WEBHOOKS).per_key(MAX_CALLS_PER_ENDPOINT))
+        .queue("normalizations", |queue| queue.slots(NORMALIZATIONS).per_key(MAX_REQUESTS_PER_CLIENT))
+        .queue("payments", |queue| queue.slots(PAYMENTS))
+        .job_with(load::load_chunk, |job| job.lost(load::suspect_chunk))
+        .job_with(load::load_part, |job| job.lost(load::wait_anew))
+        .job(close::close_upload)
+        .job(close::fail_upload)
+        .job(purge::purge_upload)
+        .job(purge::drop_objects);
+    let app = webhooks::register(mail::register(billing::register(app)));
+    claims::register(normalization::register(app, env))
 }
 
 /// What the metrics of the bodies mean.

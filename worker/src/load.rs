@@ -17,6 +17,7 @@ mod winners;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use gristmill::Data;
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read, state};
 use object_store::ObjectStoreExt;
@@ -47,7 +48,7 @@ const SETTINGS: &str = "set local synchronous_commit = off; set local lock_timeo
 static ALONE: RwLock<()> = RwLock::const_new(());
 
 /// Loads one chunk; see the module.
-pub(crate) async fn load_chunk(env: Env, context: Context, job: LoadChunk) -> Result<(), JobError> {
+pub(crate) async fn load_chunk(job: LoadChunk, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let _shared = ALONE.read().await;
     let Some(chunk) = Chunk::find(&env, job.upload_id, job.no).await? else {
         return Err(JobError::Cancelled);

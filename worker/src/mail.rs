@@ -8,12 +8,13 @@ mod webhooks;
 
 use std::time::Duration;
 
+use gristmill::{App, Data};
 use gristmill_core::ClientId;
 use gristmill_mail::{
     Email, Kind, Report, SendContext,
     jobs::{EnterUnsent, MailJob, SendBills, SendMail},
 };
-use gristmill_queue::{Completion, Context, Fence, JobError, Options, WorkerBuilder};
+use gristmill_queue::{Completion, Context, Fence, JobError, Options};
 
 use crate::Env;
 
@@ -24,15 +25,11 @@ const PUT_OFF: Duration = Duration::from_secs(60);
 /// When a mail that another run has is looked at again.
 const HELD: Duration = Duration::from_secs(5);
 
-pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    builder
-        .register_with(env, send)
-        .register_with(env, send_bills)
-        .register_with(env, enter_unsent)
-        .register_with(env, dunning::tick)
+pub(crate) fn register(app: App) -> App {
+    app.job(send).job(send_bills).job(enter_unsent).job(dunning::tick)
 }
 
-async fn send(env: Env, context: Context, job: SendMail) -> Result<(), JobError> {
+async fn send(job: SendMail, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let Some(letter) = letter(&env, &job).await? else {
         // An earlier attempt may have entered it.
         return Ok(env.mailer.drop_unwanted(job.client_id, job.kind, &[job.reference]).await?);
@@ -53,7 +50,7 @@ async fn letter(env: &Env, job: &SendMail) -> Result<Option<Email>, JobError> {
     }
 }
 
-async fn send_bills(env: Env, context: Context, job: SendBills) -> Result<(), JobError> {
+async fn send_bills(job: SendBills, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let (letters, unwanted) = bills::letters(&env, &job).await?;
     env.mailer.drop_unwanted(job.client_id, job.kind, &unwanted).await?;
     let report = env.mailer.deliver(&turn(&context, job.client_id), letters).await?;
@@ -83,7 +80,7 @@ async fn send_bills(env: Env, context: Context, job: SendBills) -> Result<(), Jo
 }
 
 /// Enters what was never begun of a job that is no more. Which bills have a mail at all, the same functions say that send.
-async fn enter_unsent(env: Env, _: Context, job: EnterUnsent) -> Result<(), JobError> {
+async fn enter_unsent(job: EnterUnsent, Data(env): Data<Env>) -> Result<(), JobError> {
     let (client_id, letters) = match &job.of {
         MailJob::Mail(of) => (of.client_id, Vec::from_iter(letter(&env, of).await?)),
         MailJob::Bills(of) => (of.client_id, bills::letters(&env, of).await?.0),

@@ -4,23 +4,29 @@
 mod batch;
 mod external;
 
+use gristmill::{App, Data};
 use gristmill_normalization::{
     Answer, CacheKey,
     jobs::Normalize,
     requests::{PendingRequest, State},
 };
 use gristmill_pipelines::merchants::{Normalizer, Rules};
-use gristmill_queue::{Context, Job, JobError, WorkerBuilder};
+use gristmill_queue::{Context, Job, JobError};
 
 use self::batch::Together;
 use crate::{Env, load::on_rayon};
 
 /// The body of normalizations.
-pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    builder.register_with(&(env.clone(), Together::new(&env.queue)), normalize)
+pub(crate) fn register(app: App, env: &Env) -> App {
+    app.data(Together::new(&env.queue)).job(normalize)
 }
 
-async fn normalize((env, together): (Env, Together), context: Context, job: Normalize) -> Result<(), JobError> {
+async fn normalize(
+    job: Normalize,
+    Data(env): Data<Env>,
+    Data(together): Data<Together>,
+    context: Context,
+) -> Result<(), JobError> {
     let Some(wanted) = together.wanted(job.request_id).await else {
         return Err(JobError::Cancelled);
     };

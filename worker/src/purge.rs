@@ -1,5 +1,6 @@
 //! Removing what an upload has left.
 
+use gristmill::Data;
 use gristmill_kinds::hooks;
 use gristmill_pipelines::Kind;
 use gristmill_queue::{Completion, Context, Fence, JobError};
@@ -12,7 +13,7 @@ use crate::{Env, load, rows};
 
 /// Removes rows and objects of an upload that failed, was cancelled or undone. Its rejects stay only where they are
 /// the answer: a file that failed because of them.
-pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -> Result<(), JobError> {
+pub(crate) async fn purge_upload(job: PurgeUpload, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     objects::drop_all(&*env.store, job.upload_id).await?;
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
@@ -56,7 +57,7 @@ pub(crate) async fn purge_upload(env: Env, context: Context, job: PurgeUpload) -
 }
 
 /// Removes the objects of a closed upload.
-pub(crate) async fn drop_objects(env: Env, _: Context, job: DropObjects) -> Result<(), JobError> {
+pub(crate) async fn drop_objects(job: DropObjects, Data(env): Data<Env>) -> Result<(), JobError> {
     let objects = objects::drop_all(&*env.store, job.upload_id).await?;
     load::forget(&env.pool, job.upload_id).await?;
     tracing::debug!(upload_id = %job.upload_id, objects, "chunk objects dropped");

@@ -4,12 +4,10 @@ mod bills;
 mod deliver;
 mod replay;
 
-use gristmill_queue::WorkerBuilder;
-
-use crate::Env;
+use gristmill::App;
 
 pub(crate) use bills::of_run;
 
-pub(crate) fn register(builder: WorkerBuilder, env: &Env) -> WorkerBuilder {
-    builder.register_with(env, bills::announce).register_with(env, deliver::deliver).register_with(env, replay::replay)
+pub(crate) fn register(app: App) -> App {
+    app.job(bills::announce).job(deliver::deliver).job(replay::replay)
 }

@@ -70,8 +70,13 @@ answers! {
 /// Every operation of a document, with its method and path.
 pub(super) fn operations(document: &mut OpenApi) -> impl Iterator<Item = (&'static str, &str, &mut Operation)> {
     document.paths.paths.iter_mut().flat_map(|(path, item)| {
-        let methods =
-            [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put), ("delete", &mut item.delete)];
+        let methods = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
         methods.into_iter().filter_map(move |(method, operation)| Some((method, path.as_str(), operation.as_mut()?)))
     })
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 use gristmill_kinds::Owner;
 use gristmill_platform::keys;
-use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView, JobSpec};
+use gristmill_queue::{GroupDetail, GroupFilter, GroupId, GroupState, GroupView, JobSpec, StageView};
 use http::{StatusCode, Uri, request::Parts};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -47,6 +47,8 @@ pub(crate) struct OneGroup {
     parent: Option<Group>,
     /// Groups directly inside it, the newest first; at most a hundred.
     children: Vec<Group>,
+    /// The stages of the flow that it is, or is a stage of, in their order.
+    stages: Vec<StageView>,
     /// Members that are dead or parked, the newest first; at most fifty.
     failed_members: Vec<Job>,
     /// There are, or may be, more of them: `GET /v1/jobs?group=` lists them. A retry runs all of them again.
@@ -196,6 +198,7 @@ impl AboutGroup {
             on_failure: detail.on_failure,
             parent: detail.parent.map(|parent| names.group(parent)),
             children: detail.children.into_iter().map(|child| names.group(child)).collect(),
+            stages: detail.stages,
             failed_members: detail.failed_members.into_iter().map(|job| names.job(job)).collect(),
             more_failed_members: detail.more_failed_members,
         })

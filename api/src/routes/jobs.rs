@@ -1,6 +1,7 @@
 //! `/v1/jobs`: the work in the queue.
 
 mod actions;
+mod change;
 mod filter;
 mod view;
 
@@ -23,7 +24,8 @@ use crate::{
 
 // The documentation macros make an item beside each handler.
 pub(crate) use actions::*;
-pub(crate) use view::{Group, Job, JobList, Names, OneJob};
+pub(crate) use change::*;
+pub(crate) use view::{Group, Job, JobList, JobLogs, Names, OneJob};
 
 use filter::{Filter, JobsQuery};
 
@@ -58,7 +60,25 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
     responses((status = 200, description = "The job", body = OneJob)))]
 pub(crate) async fn one(about: About) -> Result<Json<OneJob>> {
     let mut conn = about.app.pool.acquire().await?;
-    about.show(&mut conn).await.map(Json)
+    let mut detail = about.find(&mut conn).await?;
+    if let Some(kept) = detail.result.take() {
+        let readable = about.app.queue.readable_result(&detail.job.name, kept.clone());
+        // What this server cannot decrypt is shown as it is kept, and says by which key it is.
+        detail.result = Some(readable.unwrap_or(kept));
+    }
+    about.shown(&mut conn, detail).await.map(Json)
+}
+
+/// What the attempts of a job have said
+///
+/// The last 500 lines and 64 KiB of each attempt, of the last hundred attempts that have said anything. They are there when the
+/// attempt has ended, or, of a worker that reports them before, as soon as it does.
+#[utoipa::path(get, path = "/v1/jobs/{id}/logs", operation_id = "getJobLogs", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "Its attempts, the oldest first", body = JobLogs)))]
+pub(crate) async fn logs(about: About) -> Result<Json<JobLogs>> {
+    let mut conn = about.app.pool.acquire().await?;
+    about.find(&mut conn).await?;
+    Ok(Json(JobLogs { items: about.app.queue.jobs().logs_in(&mut conn, about.id).await? }))
 }
 
 /// A request about one job that takes no parameters.
@@ -78,6 +98,10 @@ impl About {
 
     async fn show(&self, conn: &mut PgConnection) -> Result<OneJob> {
         let detail = self.find(conn).await?;
+        self.shown(conn, detail).await
+    }
+
+    async fn shown(&self, conn: &mut PgConnection, detail: JobDetail) -> Result<OneJob> {
         let clients = [detail.job.client_id, detail.group.as_ref().and_then(|group| group.client_id)];
         let names = Names::of(conn, clients.into_iter()).await?;
         Ok(names.detail(detail))

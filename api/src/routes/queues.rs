@@ -4,8 +4,8 @@ use axum::{
     Json,
     extract::{FromRequestParts, State},
 };
+use gristmill_core::human::is_unseen;
 use gristmill_kinds::QUEUES;
-use gristmill_platform::human::is_unseen;
 use gristmill_queue::{Limits, LimitsError, QueueAction, QueueView, Queues};
 use http::{StatusCode, Uri, request::Parts};
 use serde::Serialize;

@@ -4,7 +4,9 @@ use axum::{
     Json,
     extract::{FromRequestParts, State},
 };
-use gristmill_queue::{CatchUp, JobSpec, NewSchedule, QueueError, ScheduleError, ScheduleView, Schedules, TickView};
+use gristmill_queue::{
+    CatchUp, JobSpec, NewSchedule, Overlap, QueueError, ScheduleError, ScheduleView, Schedules, TickView,
+};
 use http::{StatusCode, Uri, request::Parts};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,18 +41,28 @@ pub(crate) struct TickList {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScheduleBody {
-    /// `minute hour day month weekday`, with a field for seconds before them if wanted, or `@daily` and the like.
+    /// `minute hour day month weekday`, with a field for seconds before them if wanted, or `@daily` and the like. It, or `at`.
     #[schema(example = "*/10 * * * *")]
-    cron: String,
+    cron: Option<String>,
+    /// In place of `cron`: it fires once, at this time.
+    at: Option<Timestamp>,
     /// Whose clocks count: a name of the IANA database. UTC unless given.
     #[schema(example = "America/Sao_Paulo")]
     time_zone: Option<String>,
     /// What becomes of ticks that no scheduler was there for. The latest runs unless given.
     #[serde(default)]
     catch_up: CatchUp,
+    /// What a tick does while the job of the one before has not ended. It fires unless given.
+    #[serde(default)]
+    overlap: Overlap,
     /// Jobs start up to this much later than the tick.
     #[serde(default)]
+    #[schema(maximum = 86_400)]
     jitter_seconds: u32,
+    /// No tick is before this time.
+    starts_at: Option<Timestamp>,
+    /// No tick is after this time: then the schedule is over.
+    ends_at: Option<Timestamp>,
     /// What to do. The job `gristmill.redrive` of the queue `gristmill` runs dead jobs again: its payload has a `filter`,
     /// `per_second` and `max_rounds`, after which a job is left alone.
     job: JobSpec,
@@ -111,14 +123,21 @@ pub(crate) async fn ticks(
 
 /// Create or replace a schedule
 ///
-/// Takes effect within a second. Whether it is paused, and what it owes, stays; a new expression owes nothing of the past.
+/// Takes effect within a second. Whether it is paused, and what it owes, stays; a new expression or bound owes nothing of the past.
+/// One that fires once, or has an end, is over then: `ended` says so, and it is pruned with finished jobs.
 #[utoipa::path(put, path = "/v1/schedules/{name}", operation_id = "putSchedule", tag = "schedules",
     params(("name" = String, Path, description = "Letters, digits and `. _ - :`, at most 100 of them")), request_body = ScheduleBody,
     responses((status = 200, description = "The schedule", body = ScheduleView), NotOperator))]
 pub(crate) async fn put(about: AboutSchedule, Body(body): Body<ScheduleBody>) -> Result<Json<ScheduleView>> {
-    let ScheduleBody { cron, time_zone, catch_up, jitter_seconds, job } = body;
+    let ScheduleBody { cron, at, time_zone, catch_up, overlap, jitter_seconds, starts_at, ends_at, job } = body;
+    let new = match (cron, at) {
+        (Some(cron), None) => NewSchedule::new(about.name, cron, job),
+        (None, Some(at)) => NewSchedule::once(about.name, at, job),
+        (Some(_), Some(_)) => return Err(Problem::bad_field("at", "is there beside `cron`: it fires by one of them")),
+        (None, None) => return Err(Problem::bad_field("cron", "is not there, nor is `at`: when is it to fire?")),
+    };
     let time_zone = time_zone.unwrap_or_else(|| "UTC".to_owned());
-    let new = NewSchedule { time_zone, catch_up, jitter_seconds, ..NewSchedule::new(about.name, cron, job) };
+    let new = NewSchedule { time_zone, catch_up, overlap, jitter_seconds, starts_at, ends_at, ..new };
     about.schedules.put(&new).await.map(Json).map_err(problem)
 }
 
@@ -205,7 +224,9 @@ fn problem(error: ScheduleError) -> Problem {
         ScheduleError::Cron(_) => "cron",
         ScheduleError::UnknownZone(_) => "time_zone",
         ScheduleError::Jitter(_) => "jitter_seconds",
-        ScheduleError::Job { .. } | ScheduleError::Queue(QueueError::Payload { .. } | QueueError::Nul(_)) => "job",
+        ScheduleError::Bounds { .. } | ScheduleError::Over(_) => "ends_at",
+        ScheduleError::Job { .. }
+        | ScheduleError::Queue(QueueError::Payload { .. } | QueueError::Nul(_) | QueueError::LongKey(_)) => "job",
         _ => {
             return match error {
                 ScheduleError::Queue(error) => error.into(),

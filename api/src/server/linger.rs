@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gristmill_platform::stalled::Stalled;
+use gristmill_service::stalled::Stalled;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,

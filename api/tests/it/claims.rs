@@ -71,7 +71,7 @@ async fn a_claim_is_entered_with_its_lines_and_its_payment() {
     let fees: Vec<i64> =
         claim["lines"].as_array().unwrap().iter().map(|line| line["net_fee"]["minor"].as_i64().unwrap()).collect();
     assert_eq!(fees, [0, 0, 8_125, 3_560]);
-    assert_eq!(count(&api, "select count(*) from jobs where name = 'payments.process'").await, 1);
+    assert_eq!(count(&api, "select count(*) from gristmill.jobs where name = 'payments.process'").await, 1);
     assert_eq!(tops(&api, "").await, [("1497775530".to_owned(), 11_685)]);
 }
 
@@ -112,7 +112,7 @@ async fn a_claim_with_a_wrong_line_names_line_field_and_rule_and_leaves_nothing(
     let refused = problem(post(&api, empty).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert_eq!(refused["errors"][0]["field"], "lines");
     problem(post(&api, json!({ "lines": "none" })).await, StatusCode::BAD_REQUEST).await;
-    for table in ["claims", "claim_lines", "provider_totals", "provider_spans", "jobs"] {
+    for table in ["claims", "claim_lines", "provider_totals", "provider_spans", "gristmill.jobs"] {
         let rows: i64 =
             sqlx::query_scalar(&format!("select count(*) from {table}")).fetch_one(&api.stack.pool).await.unwrap();
         assert_eq!(rows, 0, "{table}");
@@ -310,7 +310,7 @@ async fn a_plans_account_is_frozen_and_freed() {
     );
     let freed = body(put("GRP%2F1", json!({ "frozen": false })).await, StatusCode::OK).await;
     assert_eq!((&freed["frozen"], &freed["reason"]), (&json!(false), &Value::Null));
-    let again = "select count(*) from jobs where name = 'gristmill.redrive'";
+    let again = "select count(*) from gristmill.jobs where name = 'gristmill.redrive'";
     assert_eq!(sqlx::query_scalar::<_, i64>(again).fetch_one(&api.stack.pool).await.unwrap(), 1);
     body(put("GRP-2", json!({ "frozen": true })).await, StatusCode::OK).await;
     let page = api.json("/v1/plan-accounts?limit=1").await;

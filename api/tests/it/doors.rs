@@ -107,7 +107,7 @@ async fn only_an_object_is_taken_for_one() {
     let limits = json!({ "concurrency": 3 });
     body(api.send(&key, "PUT", "/v1/queues/chunks/limits", limits).await, StatusCode::OK).await;
     // A queue that is not there is 404 whatever is sent.
-    sqlx::query("insert into queues (name) values ('any')").execute(&api.stack.pool).await.unwrap();
+    sqlx::query("insert into gristmill.queues (name) values ('any')").execute(&api.stack.pool).await.unwrap();
     let mut asked = 0;
     for route in routes() {
         let described = &route.described["requestBody"];

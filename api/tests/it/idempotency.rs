@@ -15,7 +15,7 @@ async fn scheduled(api: &Api, operator: &str) {
 }
 
 async fn jobs(api: &Api) -> i64 {
-    sqlx::query_scalar("select count(*) from jobs").fetch_one(&api.stack.pool).await.unwrap()
+    sqlx::query_scalar("select count(*) from gristmill.jobs").fetch_one(&api.stack.pool).await.unwrap()
 }
 
 #[tokio::test]

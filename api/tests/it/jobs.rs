@@ -1,12 +1,13 @@
 //! Jobs and groups, by a client and by an operator.
 
+use gristmill_platform::testing::stack;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
     bills::billed,
-    support::{Api, api, file, json, problem},
+    support::{Api, api, api_on, file, json, problem},
 };
 
 /// Everything in it that differs from run to run.
@@ -34,7 +35,7 @@ fn plain(mut value: Value) -> Value {
 
 /// Makes the chunks' jobs of all uploads jobs that belong to none.
 async fn set_apart(api: &Api) {
-    sqlx::query("update jobs set name = 'apart', group_id = null where name = 'uploads.load_chunk'")
+    sqlx::query("update gristmill.jobs set name = 'apart', group_id = null where name = 'uploads.load_chunk'")
         .execute(&api.stack.pool)
         .await
         .unwrap();
@@ -43,7 +44,7 @@ async fn set_apart(api: &Api) {
 /// What a worker would do in the end.
 async fn dies(api: &Api, upload: &str, error: &str) -> String {
     let id: Uuid = sqlx::query_scalar(
-        "update jobs set state = 'dead', attempt = 8, last_error = $2, finished_at = now()
+        "update gristmill.jobs set state = 'dead', attempt = 8, last_error = $2, finished_at = now()
          where payload->>'upload_id' = $1 and name in ('uploads.load_chunk', 'apart') returning id",
     )
     .bind(upload)
@@ -52,7 +53,7 @@ async fn dies(api: &Api, upload: &str, error: &str) -> String {
     .await
     .unwrap();
     sqlx::query(
-        "insert into job_attempts (job_id, attempt, delivery, outcome, error, worker) values ($1, 8, 1, 'retried', $2, 'w')",
+        "insert into gristmill.job_attempts (job_id, attempt, delivery, outcome, error, worker) values ($1, 8, 1, 'retried', $2, 'w')",
     )
     .bind(id)
     .bind(error)
@@ -76,9 +77,21 @@ async fn a_client_sees_its_own_jobs_and_groups() {
     insta::assert_json_snapshot!("one_group", plain(api.json(&format!("/v1/groups/{group}")).await));
     assert_eq!(api.json(&format!("/v1/jobs?group={group}&name=uploads.load_chunk")).await["items"][0]["id"], id);
 
+    assert_eq!(api.json(&format!("/v1/jobs/{id}/logs")).await, json!({ "items": [] }));
+    let lines = r#"[{"at": "2026-01-31T07:00:00Z", "level": "info", "message": "half of it"}]"#;
+    sqlx::query("insert into gristmill.job_logs (job_id, attempt, lines) values ($1, 1, $2::jsonb)")
+        .bind(id.parse::<Uuid>().unwrap())
+        .bind(lines)
+        .execute(&api.stack.pool)
+        .await
+        .unwrap();
+    let said: Value = serde_json::from_str(lines).unwrap();
+    let logs = api.json(&format!("/v1/jobs/{id}/logs")).await;
+    assert_eq!(logs, json!({ "items": [{ "attempt": 1, "dropped": 0, "lines": said }] }));
+
     // Another client's are not there; an operator's key shows whose they are.
     let other = api.other_key().await;
-    for path in [format!("/v1/jobs/{id}"), format!("/v1/groups/{group}")] {
+    for path in [format!("/v1/jobs/{id}"), format!("/v1/jobs/{id}/logs"), format!("/v1/groups/{group}")] {
         problem(api.bare("GET", &path).bearer_auth(&other).send().await.unwrap(), StatusCode::NOT_FOUND).await;
     }
     for path in ["/v1/jobs", "/v1/groups"] {
@@ -160,6 +173,62 @@ async fn one_job_is_run_again_given_up_cancelled() {
 }
 
 #[tokio::test]
+async fn a_job_is_changed_by_an_operator_promoted_and_run_again_with_another_payload() {
+    let api = api().await;
+    let operator = api.operator_key().await;
+    let new = json!({ "name": "apart", "queue": "apart", "delay": "1h", "tags": ["red"], "timeout": 30, "payload": { "n": 1 } });
+    let id = json(api.send(&operator, "POST", "/v1/jobs", new).await, StatusCode::CREATED).await["id"].clone();
+    let path = format!("/v1/jobs/{}", id.as_str().unwrap());
+    sqlx::query("update gristmill.jobs set client_id = $1").bind(api.client_id).execute(&api.stack.pool).await.unwrap();
+    let shown = api.json(&path).await;
+    assert_eq!((&shown["tags"], &shown["timeout_ms"], &shown["tick"]), (&json!(["red"]), &json!(30_000), &Value::Null));
+    assert_eq!(api.json("/v1/jobs?tag=red").await["items"][0]["id"], id);
+    assert_eq!(api.json("/v1/jobs?tag=blue").await["items"], json!([]));
+
+    let change = json!({ "payload": { "n": 2 }, "priority": 0, "queue": "other", "tags": ["blue"], "max_attempts": 3, "timeout": "1m" });
+    problem(api.send(&api.key, "PATCH", &path, change.clone()).await, StatusCode::FORBIDDEN).await;
+    let changed = json(api.send(&operator, "PATCH", &path, change).await, StatusCode::OK).await;
+    let told = [&changed["payload"]["n"], &changed["priority"], &changed["max_attempts"], &changed["timeout_ms"]];
+    assert_eq!((told, &changed["queue"]), ([&json!(2), &json!(0), &json!(3), &json!(60_000)], &json!("other")));
+    assert_eq!(api.json("/v1/jobs?tag=blue").await["items"][0]["id"], id);
+    for (wrong, field) in [
+        (json!({ "priority": 10 }), "priority"),
+        (json!({ "queue": "" }), "queue"),
+        (json!({ "tags": ["a", ""] }), "tags[1]"),
+        (json!({ "timeout": 0 }), "timeout"),
+        (json!({ "payload": "x".repeat(300_000) }), "payload"),
+    ] {
+        let wrong = problem(api.send(&operator, "PATCH", &path, wrong).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(wrong["errors"][0]["field"], field, "{wrong}");
+    }
+    problem(api.send(&operator, "PATCH", &path, json!({ "state": "dead" })).await, StatusCode::BAD_REQUEST).await;
+
+    // Its client may have it run at once, and again, but says not what.
+    let promoted = json(api.post(&format!("{path}/promote")).send().await.unwrap(), StatusCode::OK).await;
+    assert!(promoted["run_at"].as_str().unwrap() < changed["run_at"].as_str().unwrap(), "{promoted}");
+    sqlx::query("update gristmill.jobs set state = 'dead', finished_at = now()")
+        .execute(&api.stack.pool)
+        .await
+        .unwrap();
+    let told = problem(api.post(&format!("{path}/promote")).send().await.unwrap(), StatusCode::CONFLICT).await;
+    assert!(told["detail"].as_str().unwrap().contains("is dead: only one that is scheduled can be promoted"), "{told}");
+    let redrive = format!("{path}/redrive");
+    let wish = json!({ "payload": { "n": 3 } });
+    problem(api.send(&api.key, "POST", &redrive, wish.clone()).await, StatusCode::FORBIDDEN).await;
+    let again = json(api.send(&operator, "POST", &redrive, wish.clone()).await, StatusCode::OK).await;
+    assert_eq!(
+        (&again["state"], &again["payload"]["n"], &again["redriven"]),
+        (&json!("available"), &json!(3), &json!(1))
+    );
+    let told = problem(api.send(&operator, "POST", &redrive, wish).await, StatusCode::CONFLICT).await;
+    assert!(told["detail"].as_str().unwrap().contains("is available: only one that is dead"), "{told}");
+    let told = problem(api.send(&operator, "PATCH", &path, json!({ "priority": 1 })).await, StatusCode::CONFLICT).await;
+    assert!(told["detail"].as_str().unwrap().contains("is available: only a job that is scheduled"), "{told}");
+    let nobody = format!("/v1/jobs/{}", Uuid::nil());
+    problem(api.send(&operator, "PATCH", &nobody, json!({ "priority": 1 })).await, StatusCode::NOT_FOUND).await;
+}
+
+#[tokio::test]
 async fn an_uploads_jobs_are_not_ended_alone() {
     let api = api().await;
     let upload = api.upload(file(3)).await["id"].as_str().unwrap().to_owned();
@@ -182,13 +251,25 @@ async fn an_uploads_jobs_are_not_ended_alone() {
 
     assert_eq!(dies(&api, &upload, "Disk full").await, id);
     refused("discard").await;
+    // Nor is it given anything else.
+    let operator = api.operator_key().await;
+    for (method, path, body) in [
+        ("PATCH", format!("/v1/jobs/{id}"), json!({ "priority": 0 })),
+        ("POST", format!("/v1/jobs/{id}/redrive"), json!({ "payload": {} })),
+    ] {
+        let problem = problem(api.send(&operator, method, &path, body).await, StatusCode::CONFLICT).await;
+        assert!(problem["detail"].as_str().unwrap().contains("which needs it as it is"), "{problem}");
+    }
     assert_eq!(many("discard", false).await["changed"], 0);
     // To run it again is what helps, as long as its group waits for it.
     assert_eq!(many("redrive", true).await["matched"]["jobs"], 1);
     let again = api.post(&format!("/v1/jobs/{id}/redrive")).send().await.unwrap();
     assert_eq!(json(again, StatusCode::OK).await["state"], "available");
     assert_eq!(dies(&api, &upload, "Disk full").await, id);
-    sqlx::query("update groups set state = 'failed', finished_at = now()").execute(&api.stack.pool).await.unwrap();
+    sqlx::query("update gristmill.groups set state = 'failed', finished_at = now()")
+        .execute(&api.stack.pool)
+        .await
+        .unwrap();
     assert_eq!(many("discard", true).await["matched"]["jobs"], 1);
     let gone = api.post(&format!("/v1/jobs/{id}/discard")).send().await.unwrap();
     assert_eq!(json(gone, StatusCode::OK).await["state"], "cancelled");
@@ -247,4 +328,40 @@ async fn many_jobs_are_counted_and_then_acted_on() {
     }
     let response = api.post("/v1/jobs/actions").send().await.unwrap();
     insta::assert_json_snapshot!("no_body", problem(response, StatusCode::UNPROCESSABLE_ENTITY).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_at_a_job_sees_by_which_key_it_is_encrypted_and_who_waits_for_it_reads_its_result() {
+    let keys = "a:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let api = api_on(stack().await, |config| config.role.payloads.payload_keys = Some(keys.into())).await;
+    let key = api.operator_key().await;
+    let enqueued = api.send(&key, "POST", "/v1/jobs", json!({ "name": "thumb", "payload": { "of": "ana" } })).await;
+    let id = json(enqueued, StatusCode::CREATED).await["id"].as_str().unwrap().to_owned();
+    let claim = json!({ "worker": "sh-1", "queues": { "default": 1 }, "names": ["thumb"], "wait_ms": 20_000 });
+    let line = api.send(&key, "POST", "/v1/work/claims", claim).await.text().await.unwrap();
+    assert!(line.contains(r#""payload":{"of":"ana"}"#), "{line}");
+    let done = json!({ "worker": "sh-1", "done": [{ "id": id, "delivery": 1, "result": { "said": "ana" } }] });
+    json(api.send(&key, "POST", "/v1/work/reports", done).await, StatusCode::OK).await;
+    let job =
+        json(api.bare("GET", &format!("/v1/jobs/{id}")).bearer_auth(&key).send().await.unwrap(), StatusCode::OK).await;
+    assert_eq!(
+        (&job["payload"]["$encrypted"]["key"], &job["result"]),
+        (&json!("a"), &json!({ "said": "ana" })),
+        "{job}"
+    );
+    let kept: bool = sqlx::query_scalar("select result ? '$encrypted' from gristmill.jobs where id = $1")
+        .bind(id.parse::<Uuid>().unwrap())
+        .fetch_one(&api.stack.pool)
+        .await
+        .unwrap();
+    assert!(kept);
+
+    // The product's own jobs carry ids, which its statements look for.
+    let upload = api.upload(file(3)).await;
+    let found: i64 = sqlx::query_scalar("select count(*) from gristmill.jobs where payload->>'upload_id' = $1")
+        .bind(upload["id"].as_str())
+        .fetch_one(&api.stack.pool)
+        .await
+        .unwrap();
+    assert!(found > 0);
 }

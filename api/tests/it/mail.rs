@@ -138,7 +138,7 @@ async fn mails_are_sent_again_when_it_is_asked_for() {
     let twice = problem(ask(&format!("{path}?force=true"), &api.key).await, StatusCode::CONFLICT).await;
     assert!(twice["detail"].as_str().unwrap().contains("on its way"), "{twice}");
     let jobs: Vec<(ClientId, serde_json::Value)> =
-        sqlx::query_as("select client_id, payload from jobs where name = 'mail.send'")
+        sqlx::query_as("select client_id, payload from gristmill.jobs where name = 'mail.send'")
             .fetch_all(&api.stack.pool)
             .await
             .unwrap();

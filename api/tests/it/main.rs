@@ -25,3 +25,4 @@ mod robust;
 mod support;
 mod uploads;
 mod webhooks;
+mod work;

@@ -33,7 +33,7 @@ async fn a_request_is_taken_with_its_job_and_found_again() {
         );
         ids.push(accepted["request_id"].clone());
     }
-    let jobs: i64 = sqlx::query_scalar("select count(*) from jobs where name = 'normalizations.normalize'")
+    let jobs: i64 = sqlx::query_scalar("select count(*) from gristmill.jobs where name = 'normalizations.normalize'")
         .fetch_one(&api.stack.pool)
         .await
         .unwrap();

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Those that keep their answer in the transaction of their effect, as the tests below send them.
-const KEPT: [&str; 34] = [
+const KEPT: [&str; 41] = [
     "/create_webhook",
     "/normalize_merchant",
     "/v1/billing-runs",
@@ -24,12 +24,19 @@ const KEPT: [&str; 34] = [
     "/v1/bills/{id}/cancel",
     "/v1/claims",
     "/v1/claims/{id}/void",
+    "/v1/flows",
+    "/v1/groups",
     "/v1/groups/{id}/cancel",
     "/v1/groups/{id}/retry",
+    "/v1/groups/{id}/seal",
+    "/v1/jobs",
     "/v1/jobs/actions",
+    "/v1/jobs/batch",
     "/v1/jobs/{id}/cancel",
     "/v1/jobs/{id}/discard",
+    "/v1/jobs/{id}/promote",
     "/v1/jobs/{id}/redrive",
+    "/v1/jobs/{id}/signals/{name}",
     "/v1/mail/bounces",
     "/v1/mail/{id}/resend",
     "/v1/normalization-rules",
@@ -143,7 +150,9 @@ async fn every_post_keeps_its_answer_with_its_effect() {
     let document = api.json("/openapi.json").await;
     let posts = document["paths"].as_object().unwrap().iter().filter(|(_, path)| path.get("post").is_some());
     let posts: BTreeSet<&str> = posts.map(|(path, _)| path.as_str()).collect();
-    let known = KEPT.into_iter().chain(["/v1/uploads"]).collect();
+    // A worker sends its requests again without a key: they are safe to repeat as they are.
+    let others = ["/v1/uploads", "/v1/work/claims", "/v1/work/reports"];
+    let known = KEPT.into_iter().chain(others).collect();
     assert_eq!(posts, known);
 }
 
@@ -185,9 +194,9 @@ async fn runs_and_bills_are_made_and_paid_once() {
         .execute(&api.stack.pool)
         .await
         .unwrap();
-    api.once(key, "jobs", &format!("/v1/billing-runs/{}/approve", id(&run, "id")), json!({})).await;
+    api.once(key, "gristmill.jobs", &format!("/v1/billing-runs/{}/approve", id(&run, "id")), json!({})).await;
     let payment = json!({ "debtId": DEBT, "paidAt": "2026-06-09 10:00:00", "paidAmount": 1240.20, "paidBy": "Ana" });
-    api.once(key, "jobs", "/v1/payments", payment).await;
+    api.once(key, "gristmill.jobs", "/v1/payments", payment).await;
     let other = self::api().await;
     billed(&other).await;
     let bill = other.json("/v1/bills").await["items"][0].clone();
@@ -207,10 +216,10 @@ async fn webhooks_are_made_changed_and_called_once() {
         api.once(key, "webhook_endpoints", &place(verb), json!({})).await;
     }
     let begun = api.once(key, "webhook_deliveries", &place("test"), json!({})).await;
-    api.once(key, "jobs", &place("replay"), json!({})).await;
+    api.once(key, "gristmill.jobs", &place("replay"), json!({})).await;
     sqlx::query("update webhook_deliveries set state = 'failed'").execute(&api.stack.pool).await.unwrap();
     let replay = place(&format!("deliveries/{}/replay", id(&begun, "delivery_id")));
-    api.once(key, "jobs", &replay, json!({})).await;
+    api.once(key, "gristmill.jobs", &replay, json!({})).await;
 }
 
 #[tokio::test]
@@ -219,7 +228,26 @@ async fn a_schedule_is_run_once() {
     let operator = api.operator_key().await;
     let body = json!({ "cron": "@yearly", "job": { "name": "any", "payload": {} } });
     assert_eq!(api.send(&operator, "PUT", "/v1/schedules/any", body).await.status(), StatusCode::OK);
-    api.once(&operator, "jobs", "/v1/schedules/any/run", json!({})).await;
+    api.once(&operator, "gristmill.jobs", "/v1/schedules/any/run", json!({})).await;
+}
+
+#[tokio::test]
+async fn jobs_and_groups_come_in_once() {
+    let api = api().await;
+    let key = &api.operator_key().await;
+    let group = api.once(key, "gristmill.groups", "/v1/groups", json!({ "name": "import" })).await;
+    let member = json!({ "name": "any", "queue": "any", "group": group["id"] });
+    let job = api.once(key, "gristmill.jobs", "/v1/jobs", member.clone()).await;
+    let signal = format!("/v1/jobs/{}/signals/approved", id(&job, "id"));
+    api.once(key, "gristmill.job_signals", &signal, json!({ "payload": { "by": "ana" } })).await;
+    let batch = api.once(key, "gristmill.jobs", "/v1/jobs/batch", member).await;
+    assert_eq!(batch["ids"].as_array().unwrap().len(), 1);
+    let one = json!({ "name": "any", "queue": "any" });
+    let stages = json!([{ "name": "a", "jobs": [one] }, { "name": "b", "after": ["a"], "jobs": [one, one] }]);
+    let flow = api.once(key, "gristmill.jobs", "/v1/flows", json!({ "stages": stages })).await;
+    assert_eq!(flow["stages"][1]["jobs"].as_array().unwrap().len(), 2);
+    let seal = format!("/v1/groups/{}/seal", id(&group, "id"));
+    assert_eq!(api.once(key, "gristmill.groups", &seal, json!({})).await["total"], 2);
 }
 
 #[tokio::test]
@@ -228,25 +256,34 @@ async fn jobs_and_groups_are_acted_on_once() {
     let key = &api.key;
     let ids = api.jobs(None, 6).await;
     let place = |n: usize, verb: &str| format!("/v1/jobs/{}/{verb}", ids[n]);
-    let cancelled = api.once(key, "jobs", &place(0, "cancel"), json!({})).await;
+    let cancelled = api.once(key, "gristmill.jobs", &place(0, "cancel"), json!({})).await;
     assert_eq!(cancelled["state"], "cancelled");
-    api.sql(&format!("update jobs set state = 'dead', finished_at = now() where id in ('{}', '{}')", ids[1], ids[2]))
-        .await;
-    assert_eq!(api.once(key, "jobs", &place(1, "redrive"), json!({})).await["redriven"], 1);
-    assert_eq!(api.once(key, "jobs", &place(2, "discard"), json!({})).await["state"], "cancelled");
+    api.sql(&format!(
+        "update gristmill.jobs set state = 'dead', finished_at = now() where id in ('{}', '{}')",
+        ids[1], ids[2]
+    ))
+    .await;
+    assert_eq!(api.once(key, "gristmill.jobs", &place(1, "redrive"), json!({})).await["redriven"], 1);
+    assert_eq!(api.once(key, "gristmill.jobs", &place(2, "discard"), json!({})).await["state"], "cancelled");
+    api.sql(&format!(
+        "update gristmill.jobs set state = 'scheduled', run_at = now() + interval '1 day' where id = '{}'",
+        ids[5]
+    ))
+    .await;
+    assert_eq!(api.once(key, "gristmill.jobs", &place(5, "promote"), json!({})).await["state"], "scheduled");
     let many = json!({ "action": "cancel", "ids": [ids[3], ids[4]] });
-    let acted = api.once(key, "jobs", "/v1/jobs/actions", many).await;
+    let acted = api.once(key, "gristmill.jobs", "/v1/jobs/actions", many).await;
     assert_eq!((&acted["changed"], &acted["next_cursor"]), (&json!(2), &Value::Null));
 
     let (one, other) = (api.group().await, api.group().await);
-    let cancelled = api.once(key, "groups", &format!("/v1/groups/{one}/cancel"), json!({})).await;
+    let cancelled = api.once(key, "gristmill.groups", &format!("/v1/groups/{one}/cancel"), json!({})).await;
     assert_eq!(cancelled["state"], "cancelled");
     api.sql(&format!(
-        "update jobs set state = 'dead', finished_at = now() where group_id = '{other}';
-         update groups set state = 'failed', failed = 2, finished_at = now(), completions = 1 where id = '{other}'"
+        "update gristmill.jobs set state = 'dead', finished_at = now() where group_id = '{other}';
+         update gristmill.groups set state = 'failed', failed = 2, finished_at = now(), completions = 1 where id = '{other}'"
     ))
     .await;
-    let again = api.once(key, "jobs", &format!("/v1/groups/{other}/retry"), json!({})).await;
+    let again = api.once(key, "gristmill.jobs", &format!("/v1/groups/{other}/retry"), json!({})).await;
     assert_eq!((&again["state"], &again["failed"]), (&json!("open"), &json!(0)));
 }
 
@@ -254,12 +291,12 @@ async fn jobs_and_groups_are_acted_on_once() {
 async fn an_action_that_breaks_off_says_how_far_it_came() {
     let api = api().await;
     let ids = api.jobs(None, 700).await;
-    api.sql("update jobs set state = 'dead', finished_at = now()").await;
+    api.sql("update gristmill.jobs set state = 'dead', finished_at = now()").await;
     // The newest come first, and a slice is one transaction: this ends the second one.
     let oldest = ids.iter().min().unwrap();
     api.sql(&format!(
         "create function breaks() returns trigger language plpgsql as $$ begin raise 'the process dies'; end $$;
-         create trigger breaks before update on jobs for each row when (new.id = '{oldest}') execute function breaks()"
+         create trigger breaks before update on gristmill.jobs for each row when (new.id = '{oldest}') execute function breaks()"
     ))
     .await;
     let redrive = |key: &'static str, cursor: Value| {
@@ -270,7 +307,7 @@ async fn an_action_that_breaks_off_says_how_far_it_came() {
     let broken = redrive("one", Value::Null).await;
     assert!(broken.status().is_server_error(), "{}", broken.status());
     assert_eq!(redrive("one", Value::Null).await.status(), StatusCode::CONFLICT, "somebody may be working on it");
-    api.sql("drop trigger breaks on jobs; update idempotent_requests set created_at = now() - interval '2 minutes'")
+    api.sql("drop trigger breaks on gristmill.jobs; update idempotent_requests set created_at = now() - interval '2 minutes'")
         .await;
     let again = redrive("one", Value::Null).await;
     assert_eq!(again.headers()["idempotency-replayed"], "true");
@@ -278,10 +315,11 @@ async fn an_action_that_breaks_off_says_how_far_it_came() {
     assert_eq!(again["changed"], 500, "{again}");
     let rest: Value = redrive("two", again["next_cursor"].clone()).await.json().await.unwrap();
     assert_eq!((&rest["changed"], &rest["next_cursor"]), (&json!(200), &Value::Null), "{rest}");
-    let once: i64 = sqlx::query_scalar("select count(*) from jobs where redriven = 1 and state = 'available'")
-        .fetch_one(&api.stack.pool)
-        .await
-        .unwrap();
+    let once: i64 =
+        sqlx::query_scalar("select count(*) from gristmill.jobs where redriven = 1 and state = 'available'")
+            .fetch_one(&api.stack.pool)
+            .await
+            .unwrap();
     assert_eq!(once, 700);
 }
 
@@ -290,12 +328,12 @@ async fn queues_schedules_and_workers_are_steered_once() {
     let api = api().await;
     let operator = api.operator_key().await;
     for verb in ["pause", "resume", "drain"] {
-        api.once(&operator, "queues", &format!("/v1/queues/chunks/{verb}"), json!({})).await;
+        api.once(&operator, "gristmill.queues", &format!("/v1/queues/chunks/{verb}"), json!({})).await;
     }
     let body = json!({ "cron": "@yearly", "job": { "name": "any", "payload": {} } });
     assert_eq!(api.send(&operator, "PUT", "/v1/schedules/any", body).await.status(), StatusCode::OK);
     for verb in ["pause", "resume"] {
-        api.once(&operator, "schedules", &format!("/v1/schedules/any/{verb}"), json!({})).await;
+        api.once(&operator, "gristmill.schedules", &format!("/v1/schedules/any/{verb}"), json!({})).await;
     }
 
     let (queue, stop) = (api.queue().await, CancellationToken::new());
@@ -310,7 +348,7 @@ async fn queues_schedules_and_workers_are_steered_once() {
         "create table wishes (worker_id uuid);
          create function wished() returns trigger language plpgsql as
             $$ begin insert into wishes values (new.worker_id); return new; end $$;
-         create trigger wished after insert on worker_drains for each row execute function wished()",
+         create trigger wished after insert on gristmill.worker_drains for each row execute function wished()",
     )
     .await;
     api.once(&operator, "wishes", &format!("/v1/workers/{id}/drain"), json!({})).await;

@@ -48,7 +48,7 @@ async fn a_queue_is_paused_limited_drained() {
         }
     }
     assert_eq!(ask("GET", "/v1/queues").await["items"], json!([]), "none of them is there now");
-    sqlx::query("insert into queues (name) values ('a b')").execute(&api.stack.pool).await.unwrap();
+    sqlx::query("insert into gristmill.queues (name) values ('a b')").execute(&api.stack.pool).await.unwrap();
     insta::assert_json_snapshot!("paused_queue", ask("POST", "/v1/queues/a%20b/pause").await);
     assert_eq!(ask("GET", "/v1/queues").await["items"][0]["name"], "a b");
     assert_eq!(ask("POST", "/v1/queues/a%20b/drain").await["draining"], true);
@@ -117,11 +117,49 @@ async fn a_schedule_is_made_looked_at_run_and_removed() {
         (json!({ "cron": "@daily", "time_zone": "Mars/Base", "job": redrive }), "time_zone"),
         (json!({ "cron": "@daily", "jitter_seconds": 1_000_000, "job": redrive }), "jitter_seconds"),
         (json!({ "cron": "@daily", "job": { "name": "", "payload": {} } }), "job"),
+        (json!({ "job": redrive }), "cron"),
+        (json!({ "cron": "@daily", "at": "2100-01-01T00:00:00Z", "job": redrive }), "at"),
+        (json!({ "cron": "@at soon", "job": redrive }), "cron"),
+        (json!({ "at": "2020-01-01T00:00:00Z", "job": redrive }), "ends_at"),
+        (
+            json!({ "cron": "@daily", "starts_at": "2100-01-02T00:00:00Z", "ends_at": "2100-01-01T00:00:00Z", "job": redrive }),
+            "ends_at",
+        ),
     ];
     for (body, field) in wrong {
         let problem = problem(api.send(&key, "PUT", "/v1/schedules/again", body).await, StatusCode::BAD_REQUEST).await;
         assert_eq!(problem["errors"][0]["field"], field, "{problem}");
     }
+}
+
+#[tokio::test]
+async fn a_schedule_has_an_overlap_policy_and_bounds_and_one_fires_once() {
+    let api = api().await;
+    let key = api.operator_key().await;
+    let job = json!({ "name": "any", "payload": {} });
+    let put = async |name: &str, body: Value| {
+        json(api.send(&key, "PUT", &format!("/v1/schedules/{name}"), body).await, StatusCode::OK).await
+    };
+    let (starts, ends) = ("2100-01-01T00:00:00Z", "2100-01-01T02:00:00Z");
+    let body = json!({ "cron": "@hourly", "overlap": "skip", "starts_at": starts, "ends_at": ends, "job": job });
+    let made = put("bounded", body).await;
+    assert_eq!(
+        (&made["overlap"], &made["starts_at"], &made["ends_at"]),
+        (&"skip".into(), &starts.into(), &ends.into())
+    );
+    assert_eq!((&made["ended"], &made["next"]), (&false.into(), &json!([starts, "2100-01-01T01:00:00Z", ends])));
+    let once = json!({ "at": starts, "job": job });
+    let made = put("once", once.clone()).await;
+    assert_eq!(
+        (&made["at"], &made["cron"], &made["next"]),
+        (&starts.into(), &format!("@at {starts}").into(), &json!([starts]))
+    );
+    // It has had its time; sent again, it is still that one.
+    sqlx::query("update gristmill.schedules set next_at = null where name = 'once'")
+        .execute(&api.stack.pool)
+        .await
+        .unwrap();
+    assert_eq!(put("once", once).await["ended"], true);
 }
 
 #[tokio::test]
@@ -150,7 +188,7 @@ async fn a_schedule_whose_payload_the_ledger_cannot_hold_is_refused() {
     for payload in [r#"{"a":"\\u0000"}"#, r#"{"a":"\ud83d\ude00"}"#, &deep] {
         json(put(payload).await, StatusCode::OK).await;
     }
-    let count = "select count(*) from schedules where name = 'again'";
+    let count = "select count(*) from gristmill.schedules where name = 'again'";
     let there: i64 = sqlx::query_scalar(count).fetch_one(&api.stack.pool).await.unwrap();
     assert_eq!(there, 1);
 }

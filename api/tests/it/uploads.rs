@@ -23,7 +23,7 @@ async fn a_file_is_stored_and_will_be_done() {
     assert_eq!(chunks, 3);
     let stored: i64 = sqlx::query_scalar("select count(*) from chunks").fetch_one(&api.stack.pool).await.unwrap();
     assert_eq!(stored, chunks);
-    let waiting = "select count(*) from jobs where name = 'uploads.load_chunk' and state = 'available'";
+    let waiting = "select count(*) from gristmill.jobs where name = 'uploads.load_chunk' and state = 'available'";
     let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&api.stack.pool).await.unwrap();
     assert_eq!(waiting, chunks);
 }

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gristmill_queue::{Completion, Context, Fence, Job, JobError, WorkerBuilder};
+use gristmill::{App, Data};
+use gristmill_queue::{Completion, Context, Fence, Job, JobError};
 use serde::{Deserialize, Serialize};
 
 /// Without a unique key: what happens twice is to be seen.
@@ -113,54 +114,52 @@ impl Job for Tick {
     const MAX_ATTEMPTS: u16 = 50;
 }
 
+/// The process that runs a body.
+#[derive(Debug, Clone)]
+struct WorkerName(Arc<str>);
+
 /// Adds the bodies that `build` has; `worker` is the process that runs them.
-pub(super) fn register(builder: WorkerBuilder, worker: &str, build: Build) -> WorkerBuilder {
-    let name: Arc<str> = worker.into();
-    let builder = match build {
-        Build::Yesterday => builder.register_with(&name, yesterday),
-        Build::Today => builder.register_with(&name, today),
+pub(super) fn register(app: App, worker: &str, build: Build) -> App {
+    let app = match build {
+        Build::Yesterday => app.job(yesterday),
+        Build::Today => app.job(today),
     };
-    builder
-        .queue(QUEUE, 8)
-        .register_with(&name, effect)
-        .register_with(&name, join)
-        .register_with(&name, tick)
-        .register_with(&name, plain)
+    app.data(WorkerName(worker.into())).queue(QUEUE, |queue| queue.slots(8)).job(effect).job(join).job(tick).job(plain)
 }
 
-async fn yesterday(worker: Arc<str>, ctx: Context, job: Yesterday) -> Result<(), JobError> {
-    work(&ctx, &worker, job.n, SHORT).await
+async fn yesterday(job: Yesterday, Data(worker): Data<WorkerName>, ctx: Context) -> Result<(), JobError> {
+    work(&ctx, &worker.0, job.n, SHORT).await
 }
 
-async fn today(worker: Arc<str>, ctx: Context, job: Today) -> Result<(), JobError> {
-    work(&ctx, &worker, job.n, SHORT).await
+async fn today(job: Today, Data(worker): Data<WorkerName>, ctx: Context) -> Result<(), JobError> {
+    work(&ctx, &worker.0, job.n, SHORT).await
 }
 
-async fn join(worker: Arc<str>, ctx: Context, job: Join) -> Result<(), JobError> {
-    work(&ctx, &worker, job.group, SHORT).await
+async fn join(job: Join, Data(worker): Data<WorkerName>, ctx: Context) -> Result<(), JobError> {
+    work(&ctx, &worker.0, job.group, SHORT).await
 }
 
-async fn tick(worker: Arc<str>, ctx: Context, _: Tick) -> Result<(), JobError> {
-    work(&ctx, &worker, 0, Duration::ZERO).await
+async fn tick(_: Tick, Data(worker): Data<WorkerName>, ctx: Context) -> Result<(), JobError> {
+    work(&ctx, &worker.0, 0, Duration::ZERO).await
 }
 
-async fn plain(worker: Arc<str>, ctx: Context, _: Plain) -> Result<(), JobError> {
-    begin(&ctx, &worker).await
+async fn plain(_: Plain, Data(worker): Data<WorkerName>, ctx: Context) -> Result<(), JobError> {
+    begin(&ctx, &worker.0).await
 }
 
-async fn effect(worker: Arc<str>, ctx: Context, job: Effect) -> Result<(), JobError> {
+async fn effect(job: Effect, Data(worker): Data<WorkerName>, ctx: Context) -> Result<(), JobError> {
     match job.end {
         Ending::SecondAttempt if ctx.attempt == 1 => {
-            begin(&ctx, &worker).await?;
+            begin(&ctx, &worker.0).await?;
             return Err(JobError::RetryAfter(Duration::from_millis(200), "the first attempt fails".into()));
         }
         Ending::Discard => {
-            begin(&ctx, &worker).await?;
+            begin(&ctx, &worker.0).await?;
             return Err(JobError::discard("as it was asked to"));
         }
         Ending::Done | Ending::SecondAttempt => {}
     }
-    work(&ctx, &worker, job.n, Duration::from_millis(job.millis)).await
+    work(&ctx, &worker.0, job.n, Duration::from_millis(job.millis)).await
 }
 
 /// Says who runs it, outside of any transaction of the job's.

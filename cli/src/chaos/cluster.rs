@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::{
     bodies::{TABLES, Tick},
-    processes::{Member, Proxies, Role},
+    processes::{Member, Proxies, Python, Role},
 };
 
 /// The schedule that fires every second.
@@ -43,7 +43,8 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) async fn set(folder: &Path, workers: usize) -> anyhow::Result<Self> {
+    /// `python` runs two workers in that language beside the others.
+    pub(super) async fn set(folder: &Path, workers: usize, python: Option<&Path>) -> anyhow::Result<Self> {
         let engines = Engines::start(folder).await?;
         let pool = database::connect(&DatabaseConfig {
             database_url: Some(engines.database_url()),
@@ -67,12 +68,24 @@ impl Cluster {
         queue.schedules().put(&schedule).await?;
 
         let roles = [Role::Api, Role::Api, Role::Scheduler, Role::Scheduler].into_iter();
-        let mut members = Vec::new();
+        let mut members: Vec<Member> = Vec::new();
         for (n, role) in roles.chain(std::iter::repeat_n(Role::Worker, workers)).enumerate() {
             let number = if role == Role::Worker { n - 3 } else { n % 2 + 1 };
-            let member = Member::new(role, number, &engines).await?;
+            members.push(Member::new(role, number, &engines, None).await?);
+        }
+        if let Some(program) = python {
+            let operator = keys::create_operator(&pool, "chaos-python").await.context("no key can be made")?;
+            for n in [0, 1] {
+                let python = Python {
+                    program: program.to_path_buf(),
+                    api: format!("http://{}", members[n].addr),
+                    key: operator.secret.expose_secret().to_owned(),
+                };
+                members.push(Member::new(Role::Python, n + 1, &engines, Some(python)).await?);
+            }
+        }
+        for member in &members {
             member.start(&mut *member.process.lock().await)?;
-            members.push(member);
         }
         let redis = redis::Client::open(engines.redis_url().expose_secret()).context("no client of Redis")?;
         let folder = engines.data_dir().to_path_buf();
@@ -102,7 +115,8 @@ impl Cluster {
 
     async fn ready(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        for member in &self.members {
+        // Those in Python have no port that tells.
+        for member in self.members.iter().filter(|member| member.role != Role::Python) {
             while reqwest::get(format!("http://{}/readyz", member.monitor)).await.is_err() {
                 anyhow::ensure!(begun.elapsed() < Duration::from_secs(60), "{member} does not start");
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -187,7 +187,8 @@ fn pick(cluster: &Cluster, fault: Fault, whom: usize) -> Option<(&Member, tokio:
         Fault::KillScheduler | Fault::StopScheduler => Role::Scheduler,
         _ => Role::Api,
     };
-    let all: Vec<&Member> = cluster.of(role).collect();
+    let python = cluster.of(Role::Python).filter(|_| role == Role::Worker);
+    let all: Vec<&Member> = cluster.of(role).chain(python).collect();
     let mut in_turn = (0..all.len()).map(|n| all[(whom + n) % all.len()]);
     in_turn.find_map(|member| Some((member, member.process.try_lock().ok()?)))
 }

@@ -27,6 +27,8 @@ pub(super) enum Role {
     Api,
     Worker,
     Scheduler,
+    /// A worker that knows the API and no more.
+    Python,
 }
 
 impl Role {
@@ -35,6 +37,7 @@ impl Role {
             Self::Api => "api",
             Self::Worker => "worker",
             Self::Scheduler => "scheduler",
+            Self::Python => "python",
         }
     }
 }
@@ -70,6 +73,17 @@ async fn proxy_to(url: &str) -> anyhow::Result<(Proxy, String)> {
     Ok((proxy, url.into()))
 }
 
+/// What runs a worker in Python, and what that talks to.
+pub(super) struct Python {
+    pub(super) program: PathBuf,
+    pub(super) api: String,
+    /// Of an operator.
+    pub(super) key: String,
+}
+
+/// The worker's program.
+const WORKER: &str = include_str!("worker.py");
+
 /// One process, and those that took its place.
 pub(super) struct Member {
     pub(super) role: Role,
@@ -80,6 +94,7 @@ pub(super) struct Member {
     /// Where it tells its metrics.
     pub(super) monitor: SocketAddr,
     folder: PathBuf,
+    python: Option<Python>,
     lives: AtomicU32,
     /// How often a worker was replaced by one of the other build.
     rolled: AtomicUsize,
@@ -100,7 +115,13 @@ impl fmt::Display for Member {
 }
 
 impl Member {
-    pub(super) async fn new(role: Role, number: usize, engines: &Engines) -> anyhow::Result<Self> {
+    /// `python` says how, of that role.
+    pub(super) async fn new(
+        role: Role,
+        number: usize,
+        engines: &Engines,
+        python: Option<Python>,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             role,
             number,
@@ -108,6 +129,7 @@ impl Member {
             addr: free()?,
             monitor: free()?,
             folder: engines.data_dir().to_path_buf(),
+            python,
             lives: AtomicU32::new(0),
             rolled: AtomicUsize::new(0),
             process: Mutex::new(Process { child: None, _pipe: None }),
@@ -141,12 +163,22 @@ impl Member {
     pub(super) fn start(&self, process: &mut Process) -> anyhow::Result<()> {
         self.lives.fetch_add(1, Ordering::Relaxed);
         let log = File::options().create(true).append(true).open(self.log()).context("the log cannot be written")?;
-        let mut command = Command::new(std::env::current_exe().context("cannot find my own program")?);
+        let mut command = match &self.python {
+            None => Command::new(std::env::current_exe().context("cannot find my own program")?),
+            Some(python) => Command::new(&python.program),
+        };
         for (name, _) in gristmill_platform::config::set_by_environment() {
             command.env_remove(name);
         }
+        match &self.python {
+            None => command.args(["chaos-role", self.role.word()]),
+            Some(python) => command
+                .args(["-c", WORKER])
+                .env("CHAOS_API", &python.api)
+                .env("CHAOS_KEY", &python.key)
+                .env("CHAOS_LABEL", self.label()),
+        };
         command
-            .args(["chaos-role", self.role.word()])
             .env("DATABASE_URL", &self.proxies.database_url)
             .env("REDIS_URL", &self.proxies.redis_url)
             .env("GRISTMILL_STORE_URL", self.folder.join("objects"))
@@ -165,6 +197,7 @@ impl Member {
                 .env("GRISTMILL_WORKER_LABEL", self.label())
                 .env("GRISTMILL_WORKER_CONCURRENCY", "2"),
             Role::Scheduler => command.env("GRISTMILL_AUDIT_EVERY", "2s"),
+            Role::Python => &mut command,
         };
         let mut child = command.spawn().with_context(|| format!("{self} does not start"))?;
         *process = Process { _pipe: child.stdin.take(), child: Some(child) };

@@ -20,11 +20,12 @@ pub(super) async fn quiet(cluster: &Cluster) -> anyhow::Result<Result<Duration, 
     // the ticks of the time before are caught up with, then there are no more
     let ended = super::inject::now();
     loop {
-        let until: f64 =
-            sqlx::query_scalar("select extract(epoch from ticked_until)::float8 from schedules where name = $1")
-                .bind(SCHEDULE)
-                .fetch_one(&cluster.pool)
-                .await?;
+        let until: f64 = sqlx::query_scalar(
+            "select extract(epoch from ticked_until)::float8 from gristmill.schedules where name = $1",
+        )
+        .bind(SCHEDULE)
+        .fetch_one(&cluster.pool)
+        .await?;
         if until >= ended {
             break;
         }
@@ -36,10 +37,10 @@ pub(super) async fn quiet(cluster: &Cluster) -> anyhow::Result<Result<Duration, 
     cluster.queue.schedules().pause(SCHEDULE).await?;
     loop {
         let left: UnfinishedWork = sqlx::query_as(
-            "select (select count(*) from jobs where state in ('available', 'scheduled', 'parked')) as jobs,
+            "select (select count(*) from gristmill.jobs where state in ('available', 'scheduled', 'parked')) as jobs,
                     (select count(*) from uploads where state in ('receiving', 'processing')) as uploads,
-                    (select count(*) from groups g where finished_at is null
-                         and exists (select from jobs where group_id = g.id)) as groups",
+                    (select count(*) from gristmill.groups g where finished_at is null
+                         and exists (select from gristmill.jobs where group_id = g.id)) as groups",
         )
         .fetch_one(&cluster.pool)
         .await?;

@@ -59,7 +59,7 @@ pub(super) async fn recoveries(
 async fn taken_over(pool: &PgPool, worker: Option<&str>, at: f64) -> anyhow::Result<Option<f64>> {
     Ok(sqlx::query_scalar(
         "with held as (
-            select r.job, j.finished_at from chaos_runs r join jobs j on j.id = r.job
+            select r.job, j.finished_at from chaos_runs r join gristmill.jobs j on j.id = r.job
             where r.worker = $1 and r.at <= to_timestamp($2) and j.finished_at > to_timestamp($2)
               and j.payload->>'end' = 'done'
          )
@@ -76,7 +76,7 @@ async fn taken_over(pool: &PgPool, worker: Option<&str>, at: f64) -> anyhow::Res
 
 async fn next(pool: &PgPool, job: &str, at: f64) -> anyhow::Result<Option<f64>> {
     Ok(sqlx::query_scalar(
-        "select (extract(epoch from min(e.at)) - $2)::float8 from jobs j join chaos_effects e on e.job = j.id
+        "select (extract(epoch from min(e.at)) - $2)::float8 from gristmill.jobs j join chaos_effects e on e.job = j.id
          where j.name = $1 and j.created_at > to_timestamp($2)",
     )
     .bind(job)

@@ -45,7 +45,7 @@ impl ChaosRole {
                 let health = gristmill_worker::WorkerHealth::default();
                 let watched = health.clone();
                 let work = |shutdown| {
-                    let more = move |worker| bodies::register(worker, &label, build);
+                    let more = move |app| bodies::register(app, &label, build);
                     gristmill_worker::run_with(*config, more, health, shutdown)
                 };
                 role::run("worker", &role, true, move || watched.unhealthy_reason(), work).await?;

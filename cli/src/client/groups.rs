@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use gristmill_queue::{GroupState, GroupView};
+use gristmill_queue::{GroupState, GroupView, StageView};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -85,6 +85,8 @@ struct Detail {
     group: Group,
     parent: Option<Group>,
     children: Vec<Group>,
+    #[serde(default)]
+    stages: Vec<StageView>,
     failed_members: Vec<Job>,
     #[serde(default)]
     more_failed_members: bool,
@@ -175,7 +177,9 @@ fn show(value: &Value, json: bool) -> anyhow::Result<()> {
     if let Some(parent) = &detail.parent {
         let _ = writeln!(text, "inside     {}", parent.line());
     }
-    if !detail.children.is_empty() {
+    if !detail.stages.is_empty() {
+        let _ = write!(text, "\nstages of the flow:\n{}", stage_table(&detail.stages));
+    } else if !detail.children.is_empty() {
         let _ = write!(text, "\ngroups inside it:\n{}", group_table(&detail.children));
     }
     if !detail.failed_members.is_empty() {
@@ -186,4 +190,16 @@ fn show(value: &Value, json: bool) -> anyhow::Result<()> {
     }
     print!("{text}");
     Ok(())
+}
+
+fn stage_table(stages: &[StageView]) -> String {
+    let rows: Vec<[String; 4]> = stages
+        .iter()
+        .map(|stage| {
+            let stands = if stage.held { "waits".to_owned() } else { stage.state.to_string() };
+            let done = format!("{}/{}", count(stage.completed), count(stage.total));
+            [short(&stage.name, 24), stands, done, short(&stage.after.join(", "), 30)]
+        })
+        .collect();
+    table(["STAGE", "STATE", "DONE", "WAITS FOR"], [false, false, true, false], &rows)
 }

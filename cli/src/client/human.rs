@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub(super) use gristmill_platform::human::bytes;
+pub(super) use gristmill_core::human::bytes;
 use gristmill_uploads::UploadId;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub(super) fn pretty(value: &Value) -> anyhow::Result<()> {
 
 /// `1100000` → `1,100,000`.
 pub(super) fn count(number: impl TryInto<u64>) -> String {
-    gristmill_platform::human::count(number.try_into().unwrap_or_default())
+    gristmill_core::human::count(number.try_into().unwrap_or_default())
 }
 
 /// `2.13 s`, `1 min 05 s`, `3 h 07 min`.

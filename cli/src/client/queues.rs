@@ -6,12 +6,13 @@ use clap::{Args, Subcommand};
 use gristmill_queue::QueueView;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     all::All,
     api::{Api, segment},
     human::{count, duration, short, table},
+    limits::{Limits, said},
     server::Server,
 };
 
@@ -42,15 +43,8 @@ enum QueuesCommand {
     Limit {
         #[command(flatten)]
         one: One,
-        /// Jobs that run at a time
-        #[arg(long, value_name = "N", help_heading = "Limits")]
-        concurrency: Option<u32>,
-        /// Starts a second
-        #[arg(long, value_name = "N", help_heading = "Limits")]
-        rate: Option<f64>,
-        /// How many may start at once after a silence
-        #[arg(long, value_name = "N", requires = "rate", help_heading = "Limits")]
-        burst: Option<u32>,
+        #[command(flatten)]
+        limits: Limits,
         /// Jobs of one client that run at a time
         #[arg(long, value_name = "N", help_heading = "Limits")]
         per_client: Option<u32>,
@@ -78,11 +72,8 @@ impl Queues {
             QueuesCommand::Pause(one) => one.ask(Method::POST, "/pause", None).await?,
             QueuesCommand::Resume(one) => one.ask(Method::POST, "/resume", None).await?,
             QueuesCommand::Drain(one) => one.ask(Method::POST, "/drain", None).await?,
-            QueuesCommand::Limit { one, concurrency, rate, burst, per_client } => {
-                let limits = json!({
-                    "concurrency": concurrency, "rate_per_second": rate, "burst": burst, "key_concurrency": per_client,
-                });
-                one.ask(Method::PUT, "/limits", Some(limits)).await?;
+            QueuesCommand::Limit { one, limits, per_client } => {
+                one.ask(Method::PUT, "/limits", Some(limits.body(per_client).into())).await?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -104,7 +95,7 @@ impl One {
 
 /// As it was counted, or `about 1.2 million`.
 fn jobs(number: u64, exact: bool) -> String {
-    if exact { count(number) } else { gristmill_platform::human::about(number) }
+    if exact { count(number) } else { gristmill_core::human::about(number) }
 }
 
 fn queue_table(queues: &[Value]) -> anyhow::Result<String> {
@@ -137,13 +128,7 @@ fn queue_table(queues: &[Value]) -> anyhow::Result<String> {
             },
             state.to_owned(),
         ]);
-        let said = [
-            queue.limits.concurrency.map(|n| format!("{n} at a time")),
-            queue.limits.rate_per_second.map(|n| format!("{n} starts a second")),
-            queue.limits.burst.map(|n| format!("{n} at once after a silence")),
-            queue.limits.key_concurrency.map(|n| format!("{n} of one client at a time")),
-        ];
-        let said: Vec<String> = said.into_iter().flatten().collect();
+        let said = said(&queue.limits, "client");
         if !said.is_empty() {
             limits += &format!("{}: at most {}\n", queue.name, said.join(", "));
         }

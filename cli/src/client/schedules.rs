@@ -5,7 +5,8 @@ use std::{fmt::Write as _, process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use gristmill_platform::config::parse_duration;
-use gristmill_queue::{CatchUp, ScheduleView, TickView};
+use gristmill_queue::{CatchUp, Overlap, ScheduleView, TickView};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ use crate::report::Advice;
   gristmill schedules list
   gristmill schedules put again --cron '*/10 * * * *' --job gristmill.redrive --queue gristmill \
       --payload '{"filter": {"name": "uploads.close"}, "per_second": 5}'
+  gristmill schedules put report --cron '0 7 * * MON-FRI' --time-zone America/Sao_Paulo --overlap skip --job reports.daily
+  gristmill schedules put launch --at 2026-01-31T07:00:00Z --job site.launch
   gristmill schedules run again"#)]
 pub(crate) struct Schedules {
     #[command(subcommand)]
@@ -79,14 +82,26 @@ struct Put {
     #[command(flatten)]
     one: One,
     /// `minute hour day month weekday`, with seconds before them if wanted, or @daily and the like
-    #[arg(long)]
-    cron: String,
+    #[arg(long, required_unless_present = "at", conflicts_with = "at")]
+    cron: Option<String>,
+    /// Fire once, at this time, as in 2026-01-31T07:00:00Z, or 2026-01-31T07:00 by the clocks of the zone
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
     /// Whose clocks count, such as America/Sao_Paulo
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     time_zone: String,
     /// Which ticks that no scheduler was there for run late: all, the latest, or none (skip)
     #[arg(long, default_value_t = CatchUp::Latest)]
     catch_up: CatchUp,
+    /// What a tick does while the job of the one before has not ended: allow (both run) or skip
+    #[arg(long, default_value_t = Overlap::Allow)]
+    overlap: Overlap,
+    /// No tick before this time
+    #[arg(long, value_name = "TIME")]
+    starts_at: Option<Timestamp>,
+    /// No tick after this time: then the schedule is over
+    #[arg(long, value_name = "TIME")]
+    ends_at: Option<Timestamp>,
     /// Jobs start up to this much later than the tick
     #[arg(long, default_value = "0s", value_parser = parse_duration, value_name = "TIME")]
     jitter: Duration,
@@ -168,9 +183,10 @@ impl Put {
         let todo = r#"give one JSON object, in quotes: --payload '{"per_second": 5}'"#;
         let payload: Value = serde_json::from_str(&self.payload)
             .with_context(|| Advice::new(format!("the --payload {} is not JSON", short(&self.payload, 60)), todo))?;
+        let once = self.at.as_ref().map(|at| format!("@at {at}"));
         Ok(json!({
-            "cron": self.cron, "time_zone": self.time_zone, "catch_up": self.catch_up,
-            "jitter_seconds": self.jitter.as_secs(),
+            "cron": self.cron.as_ref().or(once.as_ref()), "time_zone": self.time_zone, "catch_up": self.catch_up,
+            "overlap": self.overlap, "starts_at": self.starts_at, "ends_at": self.ends_at, "jitter_seconds": self.jitter.as_secs(),
             "job": { "name": self.job, "queue": self.queue, "payload": payload },
         }))
     }
@@ -193,7 +209,11 @@ fn schedule_table(schedules: &[Value]) -> anyhow::Result<String> {
         let job = schedule["job"]["name"].as_str().unwrap_or("?").to_owned();
         let schedule = ScheduleView::deserialize(schedule)?;
         let time = |at: jiff::Timestamp| at.strftime("%m-%d %H:%M:%S").to_string();
-        let next = if schedule.paused { Some("paused".to_owned()) } else { schedule.next.first().copied().map(time) };
+        let next = match (schedule.paused, schedule.ended) {
+            (true, _) => Some("paused".to_owned()),
+            (_, true) => Some("ended".to_owned()),
+            _ => schedule.next.first().copied().map(time),
+        };
         rows.push([
             short(&schedule.name, 32),
             short(&schedule.cron, 20),
@@ -206,10 +226,25 @@ fn schedule_table(schedules: &[Value]) -> anyhow::Result<String> {
 }
 
 fn detail(schedule: &ScheduleView) -> anyhow::Result<String> {
-    let ScheduleView { name, cron, time_zone, jitter_seconds, missed, .. } = schedule;
-    let mut text = format!("schedule   {name}{}\n", if schedule.paused { ", paused" } else { "" });
+    let ScheduleView { name, cron, time_zone, jitter_seconds, missed, paused, ended, .. } = schedule;
+    let stands = if *paused {
+        ", paused"
+    } else if *ended {
+        ", ended"
+    } else {
+        ""
+    };
+    let mut text = format!("schedule   {name}{stands}\n");
     let _ = writeln!(text, "fires      {cron} in {time_zone}, up to {jitter_seconds} s later");
     let _ = writeln!(text, "catches up {}; {} missed", schedule.catch_up, count(*missed));
+    if schedule.overlap == Overlap::Skip {
+        let _ = writeln!(text, "overlaps   skip: no tick fires while the job of the one before has not ended");
+    }
+    for (word, at) in [("starts", schedule.starts_at), ("ends", schedule.ends_at)] {
+        if let Some(at) = at {
+            let _ = writeln!(text, "{word:<10} {at}");
+        }
+    }
     let _ = writeln!(text, "job        {}", serde_json::to_string(&schedule.job)?);
     if let Some(last) = &schedule.last {
         let _ = writeln!(text, "last       {} ({})", last.fire_at, last.job_state.as_deref().unwrap_or("forgotten"));

@@ -77,7 +77,9 @@ fn worker_lines(worker: &WorkerView) -> String {
         (None, false) => "well".to_owned(),
     };
     let mut text = format!("{id}  {}  {}\n", short(label, 20), short(&state, 20));
-    let place = format!("process {pid} on {}", short(host.as_deref().unwrap_or("?"), 30));
+    let process =
+        worker.language.as_deref().map_or("process".to_owned(), |language| format!("{} process", short(language, 12)));
+    let place = format!("{process} {pid} on {}", short(host.as_deref().unwrap_or("?"), 30));
     let used = [Some(place), worker.memory_bytes.map(bytes), worker.cpu.map(|cpu| format!("{cpu:.1} CPU"))];
     let _ = writeln!(text, "  {}", used.into_iter().flatten().collect::<Vec<_>>().join(", "));
     let mut rows: Vec<String> = Vec::new();

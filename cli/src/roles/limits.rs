@@ -1,7 +1,8 @@
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use gristmill_core::human;
 use gristmill_platform::config::{DatabaseConfig, LimitsConfig, parse_bytes};
-use gristmill_platform::{database, human, keys};
+use gristmill_platform::{database, keys};
 use gristmill_uploads::client_limits::{self, OwnLimits};
 
 use super::local_stack::LocalStackArgs;

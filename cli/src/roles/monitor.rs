@@ -4,7 +4,7 @@ use gristmill_platform::config::{LimitsConfig, RoleConfig};
 use gristmill_platform::telemetry;
 
 use super::role;
-use crate::shutdown;
+use gristmill_service::shutdown;
 
 /// Serve the web dashboard, and answer for the health of Postgres and Redis
 ///
@@ -28,6 +28,6 @@ impl Monitor {
             shutdown.cancelled().await;
             Ok(())
         };
-        role::beside(health, dashboard.routes(), &self.role.monitor, work).await
+        role::beside(health, dashboard.routes()?, &self.role.monitor, work).await
     }
 }

@@ -3,12 +3,12 @@
 use std::future::Future;
 
 use axum::Router;
-use gristmill_monitoring::{Health, Server};
+use gristmill_monitoring::{Engines as _, Health, Server};
 use gristmill_platform::config::{DatabaseConfig, MonitorConfig, RedisConfig, RoleConfig};
 use gristmill_platform::{database, telemetry};
 use tokio_util::sync::CancellationToken;
 
-use crate::shutdown;
+use gristmill_service::shutdown;
 
 /// Runs a role until a signal says that it is to stop, or, where it asks for that, its parent is gone. `unhealthy_reason` says why
 /// it is of no use any more.
@@ -44,7 +44,7 @@ pub(super) async fn beside(
     drained.cancel();
     let served = serve.await;
     result?;
-    served?
+    Ok(served?)
 }
 
 /// The health of a role that needs both engines, asked on a connection of its own.

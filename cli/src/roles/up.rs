@@ -22,7 +22,7 @@ use self::engines::Sources;
 use self::workers::Workers;
 use super::role;
 use crate::report::Advice;
-use crate::shutdown;
+use gristmill_service::shutdown;
 
 /// Run everything on this machine, with a private Postgres and Redis unless DATABASE_URL and REDIS_URL are given
 ///
@@ -95,7 +95,7 @@ impl Up {
         let drained = CancellationToken::new();
         let dashboard = Dashboard::open(&scheduler_config.role, &config::read(NO_FLAGS)?, health.clone()).await?;
         let link = dashboard.link("up").await?;
-        let monitor = tokio::spawn(monitor.serve_beside(dashboard.routes(), health, drained.clone()));
+        let monitor = tokio::spawn(monitor.serve_beside(dashboard.routes()?, health, drained.clone()));
         let mut api = tokio::spawn(api.serve(shutdown.clone()));
         let mut scheduler = tokio::spawn(gristmill_scheduler::run(scheduler_config, shutdown.clone()));
         let workers = Workers::start(self.workers, sources, shutdown)?;
@@ -148,7 +148,7 @@ impl Up {
         {
             return Ok(server);
         }
-        Server::bind(asked).await
+        Ok(Server::bind(asked).await?)
     }
 }
 

@@ -29,7 +29,7 @@ async fn a_rolling_restart_loses_and_doubles_nothing() {
     }
     harness.exact(&id).await;
     // What a worker held when it was asked to stop, it finished or gave back: no lease had to run out for it.
-    harness.until_true("select not exists(select from jobs where state = 'dead' or attempt > 0)").await;
+    harness.until_true("select not exists(select from gristmill.jobs where state = 'dead' or attempt > 0)").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,11 +87,15 @@ async fn a_chunk_that_cannot_be_loaded_fails_its_upload_and_nothing_stays() {
     let object = gristmill_uploads::objects::chunk(id.parse().unwrap(), last.try_into().unwrap());
     assert!(harness.objects().await.contains(&object), "{:?}", harness.objects().await);
     harness.stack.store.put(&object, "not what was sent".into()).await.unwrap();
-    harness.count("with u as (update jobs set max_attempts = 1 returning 1) select count(*) from u").await;
+    harness.count("with u as (update gristmill.jobs set max_attempts = 1 returning 1) select count(*) from u").await;
     let _worker = harness.start("worker");
     let upload = harness.until(&id, |upload| upload["state"] != "processing").await;
     assert_eq!((&upload["state"], &upload["reason"]), (&Value::from("failed"), &Value::from("chunk_failed")));
     assert!(upload["chunks"]["done"].as_i64().unwrap() > 0, "nothing was loaded that could have stayed");
     harness.nothing_stays().await;
-    assert_eq!(harness.count("select count(*) from jobs where state = 'dead'").await, 1, "kept with its error");
+    assert_eq!(
+        harness.count("select count(*) from gristmill.jobs where state = 'dead'").await,
+        1,
+        "kept with its error"
+    );
 }

@@ -23,7 +23,7 @@ async fn database(stack: &Stack) -> PgConnection {
 /// A job that no worker can read, put into the ledger as an old binary would have.
 async fn unreadable_job(stack: &Stack, name: &str) -> String {
     let id: (String,) = sqlx::query_as(
-        "insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, last_error, finished_at)
+        "insert into gristmill.jobs (id, name, queue, priority, payload, state, max_attempts, run_at, last_error, finished_at)
          values (gen_random_uuid(), $1, 'default', 4, '{}', 'dead', 8, now(), 'boom', now()) returning id::text",
     )
     .bind(name)

@@ -212,8 +212,8 @@ impl Harness {
         }
         assert_eq!((&upload["state"], &upload["rows"]), (&Value::from("completed"), &rows), "{upload}");
         assert_eq!(self.count("select count(*) from debts").await, self.counts.accepted.cast_signed());
-        assert_eq!(self.count("select count(*) from jobs where name = 'uploads.close'").await, 1);
-        assert_eq!(self.count("select count(*) from jobs where state = 'dead'").await, 0);
+        assert_eq!(self.count("select count(*) from gristmill.jobs where name = 'uploads.close'").await, 1);
+        assert_eq!(self.count("select count(*) from gristmill.jobs where state = 'dead'").await, 0);
     }
 
     /// The answer to a slow body is a 202, and its file ends exact.

@@ -10,7 +10,7 @@ async fn redis_holds_nothing_when_the_work_is_done() {
     let (_api, _scheduler, _worker) = (harness.start_api().await, harness.start("scheduler"), harness.start("worker"));
     let id = harness.send().await;
     harness.exact(&id).await;
-    harness.until_true("select not exists(select from jobs where state in ('available', 'scheduled'))").await;
+    harness.until_true("select not exists(select from gristmill.jobs where state in ('available', 'scheduled'))").await;
     assert!(harness.objects().await.is_empty(), "{:?}", harness.objects().await);
 
     let client = redis::Client::open(harness.stack.redis_url.as_str()).unwrap();

@@ -89,7 +89,7 @@ async fn a_record_that_kills_its_workers_is_found_and_everything_else_goes_throu
         sqlx::query_as("select line, code, raw from rejects").fetch_all(&harness.stack.pool).await.unwrap();
     assert_eq!(rejects, [(line.try_into().unwrap(), "poison".to_owned(), poisonous.into_bytes())]);
     assert_eq!(harness.count("select count(*) from debts").await, (2 * rows - 1).cast_signed());
-    assert_eq!(harness.count("select count(*) from jobs where state = 'dead'").await, 0);
+    assert_eq!(harness.count("select count(*) from gristmill.jobs where state = 'dead'").await, 0);
     assert_eq!(harness.count("select count(*) from chunk_parts").await, 0);
     let deaths: u32 = workers.into_iter().map(Supervised::stop).sum();
     // Twice as the job of its chunk, once as a part that is the whole chunk, once a halving, and once more alone.

@@ -18,7 +18,7 @@ use super::{
 
 /// What stands before the written part of a page.
 const MARK: &str =
-    "<!-- The rest is written by `UPDATE_REFERENCE=1 cargo test --package gristmill --test it reference`. -->\n\n";
+    "<!-- The rest is written by `UPDATE_REFERENCE=1 cargo test --package gristmill-cli --test it reference`. -->\n\n";
 
 /// Holds a page against what the code says, or writes it.
 fn check(page: &str, expected: &str) {

@@ -1,6 +1,7 @@
 //! A whole Gristmill as a child process, shared by the tests that run at the same time.
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -61,6 +62,16 @@ impl Stack {
     /// Runs a subcommand in the stack's folder, where it finds the API and its key by itself.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         gristmill(self.folder.path()).args(args).output().unwrap()
+    }
+
+    /// The same, with a text on its standard input.
+    pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Output {
+        let mut command = gristmill(self.folder.path());
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // What refuses its arguments does not read.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
     }
 
     /// Makes a file of debts.

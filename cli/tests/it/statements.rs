@@ -13,16 +13,21 @@ use super::repository::{crates, root};
 
 /// How many statements each crate puts together at run time, or is given as an argument, and why: these are run by tests and
 /// are prepared by nothing here.
-const BUILT: [(&str, usize, &str); 10] = [
+const BUILT: [(&str, usize, &str); 11] = [
     ("api", 1, "a page of debts by whatever it is asked for"),
     ("bench", 2, "names of databases and tables"),
     ("monitoring", 1, "`set` takes no parameters"),
     ("scheduler", 1, "the name of a table"),
+    ("shared/app", 1, "the name of a test's database"),
     ("shared/billing", 3, "lists and totals by whatever they are asked for"),
     ("shared/claims", 2, "a list by whatever it is asked for; a statement of the same function"),
     ("shared/mail", 1, "a list by whatever it is asked for"),
-    ("shared/platform", 2, "`set` takes no parameters; the name of a database"),
-    ("shared/queue", 5, "lists by whatever they are asked for; one of some statements of the same file"),
+    ("shared/platform", 3, "`set` takes no parameters; the names of a database and of views"),
+    (
+        "shared/queue",
+        9,
+        "lists by whatever they are asked for; one of some statements of the same file; the name of a schema",
+    ),
     ("worker", 12, "the table of a kind of files"),
 ];
 
@@ -141,34 +146,34 @@ fn a_statement_longer_than_a_screen_stands_in_a_file() {
 
 /// A source with a mistake in each way to write a statement down; the line of each begins with its number.
 const MISTAKES: &str = r##"
-    const ENDED: &str = "select id from jobs where finished_att < $1";
+    const ENDED: &str = "select id from gristmill.jobs where finished_att < $1";
     macro_rules! columns { () => { "id, nam" } }
-    macro_rules! jobs { ($rest:literal) => { concat!("select id from jobs ", $rest) } }
+    macro_rules! jobs { ($rest:literal) => { concat!("select id from gristmill.jobs ", $rest) } }
     const COLUMNS: &str = "id, stat";
     async fn run(pool: &PgPool, table: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("select idd from jobs").execute(pool).await?;
-        sqlx::query(concat!("select ", columns!(), " from jobs")).execute(pool).await?;
+        sqlx::query("select idd from gristmill.jobs").execute(pool).await?;
+        sqlx::query(concat!("select ", columns!(), " from gristmill.jobs")).execute(pool).await?;
         sqlx::query_as(jobs!("where idd = $1")).fetch_one(pool).await?;
-        let sql = format!("select {COLUMNS} from jobs");
+        let sql = format!("select {COLUMNS} from gristmill.jobs");
         sqlx::query_scalar(&sql).fetch_one(pool).await?;
         let all = tokio::join!(sqlx::query("delete from job where id = $1").execute(pool), other());
-        pool.copy_out_raw("copy (select idd from jobs) to stdout").await?;
+        pool.copy_out_raw("copy (select idd from gristmill.jobs) to stdout").await?;
         sqlx::query(include_str!("wrong.sql")).execute(pool).await?;
-        sqlx::query("update jobs set state = 'x' where id = $1").execute(pool).await?;
+        sqlx::query("update gristmill.jobs set state = 'x' where id = $1").execute(pool).await?;
         sqlx::query(&format!("analyze {table}")).execute(pool).await?;
-        let mut more = sqlx::QueryBuilder::new("select id from jobs where ");
+        let mut more = sqlx::QueryBuilder::new("select id from gristmill.jobs where ");
         more.push("idd = 1");
         sqlx::query(table).execute(pool).await?;
         Err(Refused("select a file, or set one"))
     }
     #[cfg(test)]
-    mod tests { fn wrong() { sqlx::query("select idd from jobs"); } }
+    mod tests { fn wrong() { sqlx::query("select idd from gristmill.jobs"); } }
 "##;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_is_found_however_the_statement_is_written() {
     let stack = stack().await;
-    std::fs::write(stack.dir.join("wrong.sql"), "-- why\nselect id, namee from jobs").unwrap();
+    std::fs::write(stack.dir.join("wrong.sql"), "-- why\nselect id, namee from gristmill.jobs").unwrap();
     let file = stack.dir.join("source.rs");
     let found = statements(&[(file.clone(), MISTAKES.to_owned())]);
     let lines = |lines: Vec<usize>| lines.into_iter().map(|line| (file.clone(), line)).collect::<Vec<_>>();

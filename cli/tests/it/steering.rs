@@ -87,8 +87,118 @@ fn many_are_not_touched_unless_it_is_said() {
     assert!(said(&stack, &["schedules", "list"]).contains("waiting"));
     assert!(said(&stack, &["schedules", "pause", "waiting"]).contains("paused"));
     assert!(!said(&stack, &["schedules", "resume", "waiting"]).contains("paused"));
+    let bounded = [
+        "schedules",
+        "put",
+        "bounded",
+        "--cron",
+        "@hourly",
+        "--job",
+        "waits",
+        "--queue",
+        "nowhere",
+        "--overlap",
+        "skip",
+    ];
+    let bounds = ["--starts-at", "2100-01-01T00:00:00Z", "--ends-at", "2100-01-02T00:00:00Z", "--json"];
+    let made = &lines(&stack, &[&bounded[..], &bounds].concat())[0];
+    assert_eq!((&made["overlap"], &made["next"][0]), (&"skip".into(), &"2100-01-01T00:00:00Z".into()));
+    let shown = said(&stack, &["schedules", "show", "bounded"]);
+    assert!(shown.contains("overlaps   skip") && shown.contains("ends       2100-01-02T00:00:00Z"), "{shown}");
+    let once =
+        ["schedules", "put", "once", "--at", "2100-01-01T07:00", "--time-zone", "America/Sao_Paulo", "--job", "waits"];
+    let made = &lines(&stack, &[&once[..], &["--queue", "nowhere", "--json"]].concat())[0];
+    assert_eq!((&made["at"], made["next"].as_array().unwrap().len()), (&"2100-01-01T10:00:00Z".into(), 1));
+    let past = stack.run(&["schedules", "put", "past", "--at", "2020-01-01T07:00:00Z", "--job", "waits"]);
+    assert!(!past.status.success() && stderr(&past).contains("no tick of it is to come"), "{}", stderr(&past));
+    for name in ["bounded", "once"] {
+        assert_eq!(said(&stack, &["schedules", "delete", name, "--yes"]), "removed\n");
+    }
     assert!(!stack.run(&["schedules", "delete", "waiting"]).status.success());
     assert_eq!(said(&stack, &["schedules", "delete", "waiting", "--yes"]), "removed\n");
+}
+
+#[test]
+fn jobs_are_enqueued_one_and_many() {
+    let stack = stack();
+    let id = said(&stack, &["jobs", "enqueue", "one.job", "--queue", "nowhere-else"]);
+    let uuid = id.trim().parse::<uuid::Uuid>();
+    assert!(uuid.is_ok(), "{id}");
+    let options =
+        ["--payload", r#"{"to": 7}"#, "--delay", "2h", "--priority", "1", "--max-attempts", "3", "--timeout", "5m"];
+    let more = ["--queue", "nowhere-else", "--tag", "red", "--tag", "round", "--unique-key", "only-one", "--json"];
+    let args = [&["jobs", "enqueue", "one.job"], &options[..], &more[..]].concat();
+    let first = lines(&stack, &args)[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(lines(&stack, &args)[0], serde_json::json!({ "existing": first }), "the key is taken");
+    let shown = said(&stack, &["jobs", "show", &first]);
+    for line in [
+        "state      scheduled",
+        "queue      nowhere-else, priority 1",
+        "tags       red, round",
+        "timeout    5 min 00 s",
+    ] {
+        assert!(shown.contains(line), "no {line} in\n{shown}");
+    }
+
+    // Many, a line of JSON each; blank lines are none.
+    let jobs = (0..10_050).map(|n| {
+        format!("{{\"name\":\"many.job\",\"queue\":\"nowhere-else\",\"payload\":{{\"n\":{n}}},\"tags\":[\"many\"]}}\n")
+    });
+    let all = stack.run_with(&["jobs", "enqueue"], &format!("{}\n\n", jobs.collect::<String>()));
+    assert_eq!((stdout(&all).as_str(), stderr(&all).as_str()), ("10050 jobs enqueued\n", ""));
+    let keyed = "{\"name\":\"many.job\",\"queue\":\"nowhere-else\",\"unique_key\":\"the one\"}\n".repeat(2);
+    let some = stack.run_with(&["jobs", "enqueue"], &keyed);
+    assert_eq!(stdout(&some), "1 jobs enqueued, 1 were there already\n");
+    assert_eq!(said(&stack, &["jobs", "list", "--tag", "many", "--count"]), "10,000+ jobs\n");
+    assert_eq!(lines(&stack, &["jobs", "list", "--tag", "round", "--json"])[0]["id"], first.as_str());
+
+    // What is wrong is said, and where; nothing of it is enqueued.
+    for (args, input, told) in [
+        (&["jobs", "enqueue", "bad.job", "--payload", "{"][..], "", "it is not JSON"),
+        (&["jobs", "enqueue", "bad.job", "--priority", "10"], "", "priority"),
+        (&["jobs", "enqueue", "bad.job", "--delay", "soon"], "", "delay"),
+        (&["jobs", "enqueue", "--queue", "x"], "", "<NAME>"),
+        (&["jobs", "enqueue"], "{\"name\":\"bad.job\"}\n{\"name\":\"bad.job\",\"nane\":1}\n", "line 2: nane"),
+        (&["jobs", "enqueue"], "{\"name\":\"bad.job\"}\nno job\n", "line 2"),
+    ] {
+        let refused = stack.run_with(args, input);
+        assert!(!refused.status.success() && stderr(&refused).contains(told), "{args:?}: {}", stderr(&refused));
+    }
+    assert_eq!(said(&stack, &["jobs", "list", "--name", "bad.job", "--count"]), "0 jobs\n");
+
+    // One that waits is changed, run now, and run again with another payload.
+    let nothing = stack.run(&["jobs", "change", &first]);
+    assert!(stderr(&nothing).contains("what is to be changed?"), "{}", stderr(&nothing));
+    let change = [
+        "jobs",
+        "change",
+        &first,
+        "--payload",
+        r#"{"to": 8}"#,
+        "--priority",
+        "0",
+        "--delay",
+        "3h",
+        "--tag",
+        "blue",
+        "--json",
+    ];
+    let changed = &lines(&stack, &change)[0];
+    assert_eq!(
+        (&changed["payload"]["to"], &changed["priority"], &changed["tags"][0]),
+        (&8.into(), &0.into(), &"blue".into())
+    );
+    let promoted = &lines(&stack, &["jobs", "promote", &first, "--json"])[0];
+    assert!(promoted["run_at"].as_str() < changed["run_at"].as_str(), "{promoted}");
+    assert_eq!(said(&stack, &["jobs", "cancel", &first]), "1 cancelled\n");
+    let retried = &lines(&stack, &["jobs", "retry", &first, "--payload", r#"{"to": 9}"#, "--json"])[0];
+    assert_eq!(
+        (&retried["state"], &retried["payload"]["to"], &retried["redriven"]),
+        (&"available".into(), &9.into(), &1.into())
+    );
+    let again = stack.run(&["jobs", "retry", &first]);
+    assert!(!again.status.success() && stderr(&again).contains("only what is dead"), "{}", stderr(&again));
+    said(&stack, &["jobs", "cancel", "--queue", "nowhere-else", "--yes"]);
 }
 
 #[test]

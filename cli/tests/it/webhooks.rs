@@ -137,7 +137,7 @@ async fn every_event_is_accepted_though_workers_are_killed() {
     loop {
         tokio::time::sleep(Duration::from_millis(250)).await;
         // Nobody waits for hours in a test.
-        sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(pool).await.unwrap();
+        sqlx::query("update gristmill.jobs set run_at = now() where state = 'scheduled'").execute(pool).await.unwrap();
         if killed < 4 && seen.lock().unwrap().accepted.len() > killed * EVENTS / 8 {
             workers[killed % 2].kill();
             workers[killed % 2] = worker(&harness);

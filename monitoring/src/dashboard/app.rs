@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use gristmill_board::Samples;
 use gristmill_platform::{
     broker,
     config::{LimitsConfig, RoleConfig},
@@ -10,7 +11,7 @@ use gristmill_queue::{Queue, QueueConfig};
 use gristmill_uploads::{MemoryBudget, UploadService, events::Events};
 use sqlx::PgPool;
 
-use super::{history::History, live::Live, login::Attempts, pages::Totals, session};
+use super::{login::Attempts, pages::bills::totals::Totals, session};
 use crate::Health;
 
 /// What the pages are made from. Cheap to make; [`Dashboard::routes`] begins its work.
@@ -20,8 +21,8 @@ pub struct Dashboard {
     /// Takes dropped files in, and uploads away.
     pub(super) uploads: UploadService,
     pub(super) health: Health,
-    pub(super) live: Live,
-    pub(super) history: History,
+    /// Rows read a second.
+    pub(super) rows: Samples,
     pub(super) attempts: Attempts,
     pub(super) totals: Totals,
 }
@@ -37,8 +38,12 @@ impl Dashboard {
         broker::refuse_unfit(&role.redis).await?;
         let (url, namespace) = (role.redis.url()?, &role.redis.redis_namespace);
         let pool = database::connect_lazily(&role.database)?;
-        let config =
-            QueueConfig { namespace: namespace.clone(), window: role.redis.redis_window, ..QueueConfig::new(url) };
+        let config = QueueConfig {
+            namespace: namespace.clone(),
+            window: role.redis.redis_window,
+            codec: role.payloads.codec(&gristmill_kinds::JOBS)?,
+            ..QueueConfig::new(url)
+        };
         let uploads = UploadService {
             queue: Queue::connect(pool.clone(), config).await.context("connecting to the queue's broker")?,
             pool,
@@ -59,8 +64,7 @@ impl Dashboard {
             queue: uploads.queue.clone(),
             uploads,
             health,
-            live: Live::default(),
-            history: History::default(),
+            rows: Samples::default(),
             attempts: Attempts::default(),
             totals: Totals::default(),
         }

@@ -9,15 +9,12 @@ use gristmill_billing::{
     bills::{self, Bill},
     issue::{self, PageError},
 };
+use gristmill_board::{Error, Frames, Person, broken};
 use gristmill_clients::{Settings, settings};
-use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use http::{HeaderName, StatusCode, Uri, header};
 use jiff::Timestamp;
 
-use super::{
-    app::App,
-    page::{self, DashboardError, broken},
-    session::Session,
-};
+use super::app::App;
 
 /// What a browser shows PDF files with must be allowed to.
 const POLICY: (HeaderName, &str) = (
@@ -28,13 +25,13 @@ const POLICY: (HeaderName, &str) = (
 /// Answers `{id}.pdf`; without that ending it is a page of the dashboard.
 pub(super) async fn page(
     State(app): State<App>,
-    session: Session,
-    headers: HeaderMap,
+    person: Person,
+    frames: Frames,
     Path(name): Path<String>,
     uri: Uri,
 ) -> Response {
     let none = || (StatusCode::NOT_FOUND, "There is no such bill.").into_response();
-    let Some(id) = name.strip_suffix(".pdf") else { return page::page(State(app), session, headers, uri).await };
+    let Some(id) = name.strip_suffix(".pdf") else { return frames.show(&person, &uri).await };
     let Ok(id) = id.parse::<BillId>() else { return none() };
     let (bill, settings) = match find(&app, id).await {
         Ok(Some(found)) => found,
@@ -56,7 +53,7 @@ pub(super) async fn page(
     }
 }
 
-async fn find(app: &App, id: BillId) -> Result<Option<(Bill, Settings)>, DashboardError> {
+async fn find(app: &App, id: BillId) -> Result<Option<(Bill, Settings)>, Error> {
     let settings = settings::find(&app.pool, id.client_id).await?;
     let today = settings.date_of(Timestamp::now())?;
     Ok(bills::find(&app.pool, id, today).await?.map(|bill| (bill, settings)))

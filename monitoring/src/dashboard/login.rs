@@ -3,22 +3,24 @@
 use std::{
     collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use askama::Template as _;
 use axum::{
-    Form,
+    Form, Router,
     extract::{ConnectInfo, Query, State},
     response::{Html, IntoResponse as _, Redirect, Response},
+    routing::get,
 };
+use gristmill_board::{ASSETS_VERSION, broken};
 use gristmill_platform::keys;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{app::App, assets::VERSION, page::broken, session};
+use super::{app::App, session};
 
 #[derive(askama::Template)]
 #[template(path = "login.html")]
@@ -28,12 +30,12 @@ struct Page<'a> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Link {
+struct Link {
     token: Option<String>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct LoginForm {
+struct LoginForm {
     key: String,
 }
 
@@ -100,13 +102,18 @@ fn network(peer: IpAddr) -> IpAddr {
 }
 
 fn show(status: StatusCode, fault: Option<&str>) -> Response {
-    match (Page { version: VERSION, fault }).render() {
+    match (Page { version: ASSETS_VERSION, fault }).render() {
         Ok(page) => (status, Html(page)).into_response(),
         Err(error) => broken(&error),
     }
 }
 
-pub(super) async fn form(State(app): State<App>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
+/// Open to everybody.
+pub(super) fn routes(app: &App) -> Router {
+    Router::new().route("/login", get(form).post(login)).with_state(Arc::clone(app))
+}
+
+async fn form(State(app): State<App>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
     let Some(token) = link.token else { return show(StatusCode::OK, None) };
     match session::redeem(&app.pool, &token).await {
         Ok(Some(who)) => match session::begin(&app.pool, None, &who, true).await {
@@ -129,7 +136,7 @@ pub(super) async fn form(State(app): State<App>, headers: HeaderMap, Query(link)
     }
 }
 
-pub(super) async fn login(
+async fn login(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Form(given): Form<LoginForm>,
@@ -161,8 +168,8 @@ pub(super) async fn login(
     }
 }
 
-pub(super) async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
-    match session::end(&app.pool, &headers).await {
+pub(super) async fn logout(app: &App, headers: &HeaderMap) -> Response {
+    match session::end(&app.pool, headers).await {
         Ok(cookie) => {
             ([(header::SET_COOKIE, cookie)], [("hx-redirect", "/login")], StatusCode::NO_CONTENT).into_response()
         }

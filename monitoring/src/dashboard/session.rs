@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
-    middleware::Next,
+    Router,
     response::{IntoResponse, Redirect, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use futures::future::BoxFuture;
+use gristmill_board::{Access, Denied, Person, wants_page};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::{app::App, audit, page};
+use super::{app::App, login};
 
 const COOKIE: &str = "gristmill_session";
 /// Hours that a login lasts.
@@ -23,31 +24,58 @@ const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Minutes that a link works.
 const LINK_LASTS: i32 = 60;
 
-/// Somebody who has logged in.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(super) struct Session {
-    /// For the audit log.
-    pub(super) who: String,
-    /// Else a viewer.
-    pub(super) operator: bool,
-    /// What every action must bring along.
-    pub(super) csrf: String,
-    /// The beginning of the key that was logged in with; none: by a link.
-    pub(super) key: Option<String>,
-    hash: Vec<u8>,
+/// Who has logged in, for the board.
+pub(super) struct Sessions(pub(super) App);
+
+impl Access for Sessions {
+    fn person<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Person, Denied>> {
+        Box::pin(async move {
+            match tokio::time::timeout(DATABASE_TIMEOUT, find(&self.0.pool, &request.headers)).await {
+                Ok(Ok(Some(person))) => Ok(person),
+                Ok(Ok(None)) => Err(to_login(request).into()),
+                Ok(Err(error)) => Err(Denied::Unknown(error.into())),
+                Err(_) => Err(Denied::Unknown("Postgres does not say in time who has logged in".into())),
+            }
+        })
+    }
+
+    /// Ends with a logout, with its key, with its age. While the database is away, it goes on.
+    fn stands<'a>(&'a self, person: &'a Person) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            stands(&self.0.pool, &person.session).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "whether a session still stands cannot be read");
+                true
+            })
+        })
+    }
+
+    fn has_tokens(&self) -> bool {
+        true
+    }
+
+    fn entrance(&self) -> Router {
+        login::routes(&self.0)
+    }
+
+    fn has_exit(&self) -> bool {
+        true
+    }
+
+    fn exit<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Response> {
+        Box::pin(login::logout(&self.0, headers))
+    }
 }
 
 /// How often it is asked whether a session still stands, by what goes on in it.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
-/// Ends when the session does: by a logout, by the end of its key, by its age. While the database is away, it goes on.
-pub(super) async fn ended(app: App, session: Session) {
+/// Ends when the session does.
+pub(super) async fn ended(app: App, person: Person) {
+    let sessions = Sessions(app);
     loop {
         tokio::time::sleep(ASK_EVERY).await;
-        match stands(&app.pool, &session.hash).await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => tracing::warn!(%error, "whether a session still stands cannot be read"),
+        if !sessions.stands(&person).await {
+            return;
         }
     }
 }
@@ -60,14 +88,6 @@ async fn stands(pool: &PgPool, hash: &[u8]) -> Result<bool, sqlx::Error> {
     .bind(hash)
     .fetch_one(pool)
     .await
-}
-
-impl<S: Sync> FromRequestParts<S> for Session {
-    type Rejection = StatusCode;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        parts.extensions.get().cloned().ok_or(StatusCode::UNAUTHORIZED)
-    }
 }
 
 fn secret() -> String {
@@ -120,16 +140,35 @@ pub(super) fn cookie_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a 
     pairs.find(|(name, _)| *name == wanted).map(|(_, token)| token)
 }
 
+#[derive(sqlx::FromRow)]
+struct Row {
+    who: String,
+    operator: bool,
+    csrf: String,
+    /// The beginning of the key that was logged in with; none: by a link.
+    key: Option<String>,
+    hash: Vec<u8>,
+}
+
+impl Row {
+    fn into_person(self) -> Person {
+        let mut person = if self.operator { Person::operator(self.who) } else { Person::viewer(self.who) };
+        (person.key, person.token, person.session) = (self.key, Some(self.csrf), self.hash);
+        person
+    }
+}
+
 /// Who asks; none: nobody who has logged in.
-pub(super) async fn find(pool: &PgPool, headers: &HeaderMap) -> Result<Option<Session>, sqlx::Error> {
+pub(super) async fn find(pool: &PgPool, headers: &HeaderMap) -> Result<Option<Person>, sqlx::Error> {
     let Some(token) = token(headers) else { return Ok(None) };
-    sqlx::query_as(
+    let row: Option<Row> = sqlx::query_as(
         "select s.who, s.operator, s.csrf, k.prefix as key, s.hash from dashboard_sessions s left join api_keys k on k.id = s.key_id
          where s.hash = $1 and s.expires_at > now() and k.revoked_at is null",
     )
     .bind(hash(token))
     .fetch_optional(pool)
-    .await
+    .await?;
+    Ok(row.map(Row::into_person))
 }
 
 /// Ends the session; returns the cookie that takes its cookie away.
@@ -163,43 +202,9 @@ pub(super) async fn redeem(db: impl PgExecutor<'_>, token: &str) -> Result<Optio
         .await
 }
 
-/// Lets in who has logged in, and what changes something only with the session's token.
-pub(super) async fn require(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let found = tokio::time::timeout(DATABASE_TIMEOUT, find(&app.pool, request.headers())).await;
-    let session = match found {
-        Ok(Ok(session)) => session,
-        failed => {
-            let late = failed.is_err();
-            let error = failed.ok().and_then(Result::err).map(|error| error.to_string());
-            tracing::error!(error, late, "sessions cannot be looked up");
-            // A page has a frame, whoever asks: it shows nothing.
-            if is_page(&request) {
-                return page::unreachable(&app, None, request.uri().path());
-            }
-            return (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer. Try again.").into_response();
-        }
-    };
-    let Some(session) = session else { return to_login(&request) };
-    if request.method() != Method::GET
-        && request.headers().get("x-csrf-token") != HeaderValue::try_from(&session.csrf).ok().as_ref()
-    {
-        let what = request.uri().path().to_owned();
-        audit::refused(&app.pool, &session, &what, "the session's token was not brought along").await;
-        return (StatusCode::FORBIDDEN, "This page is of another session. Load it again.").into_response();
-    }
-    request.extensions_mut().insert(session);
-    next.run(request).await
-}
-
-/// Whether somebody looks at what comes, and not a script.
-fn is_page(request: &Request) -> bool {
-    let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    request.method() == Method::GET && accepts.is_some_and(|accept| accept.contains("text/html"))
-}
-
 /// A page is shown after the login; for anything else the answer says what is missing.
-fn to_login(request: &Request) -> Response {
-    if is_page(request) {
+fn to_login(request: &Parts) -> Response {
+    if wants_page(request) {
         return Redirect::to("/login").into_response();
     }
     (StatusCode::UNAUTHORIZED, [("hx-redirect", "/login")], "Your session has ended. Log in again.").into_response()

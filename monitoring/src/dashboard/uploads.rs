@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::{Stream, StreamExt as _, stream};
+use gristmill_board::{Person, broken};
 use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
@@ -15,12 +16,7 @@ use gristmill_uploads::{NewUpload, Policy, ReceiveError, ReceiveOutcome, UploadI
 use http::{StatusCode, header};
 use serde::Deserialize;
 
-use super::{
-    app::App,
-    audit,
-    page::broken,
-    session::{self, Session},
-};
+use super::{app::App, audit, session};
 
 #[derive(Deserialize)]
 pub(super) struct UploadQuery {
@@ -33,12 +29,12 @@ pub(super) struct UploadQuery {
 /// Takes a file in, as the API does; answers with the upload's id.
 pub(super) async fn receive(
     State(app): State<App>,
-    session: Session,
+    person: Person,
     Query(sent): Query<UploadQuery>,
     body: Body,
 ) -> Response {
-    if !session.operator {
-        audit::refused(&app.pool, &session, "uploads/send", "a viewer may look, not send files").await;
+    if !person.may_act {
+        refused(&app, &person).await;
         return (StatusCode::FORBIDDEN, "A viewer may look, not send files. Log in with the key of an operator.")
             .into_response();
     }
@@ -55,11 +51,11 @@ pub(super) async fn receive(
         force: false,
         idempotency_key: None,
     };
-    match app.uploads.receive(new, while_it_stands(&app, &session, body)).await {
+    match app.uploads.receive(new, while_it_stands(&app, &person, body)).await {
         Ok(ReceiveOutcome::Accepted(upload) | ReceiveOutcome::Same(upload) | ReceiveOutcome::Replayed(upload)) => {
             let id = upload.id.to_string();
             let detail = upload.filename.unwrap_or_default();
-            if let Err(error) = audit::enter(&app.pool, &session, "uploads.send", &id, &detail).await {
+            if let Err(error) = audit::enter(&app.pool, &person, "uploads.send", &id, &detail).await {
                 tracing::error!(%error, id, "a file that was dropped is not in the audit log");
             }
             (StatusCode::ACCEPTED, id).into_response()
@@ -69,14 +65,23 @@ pub(super) async fn receive(
     }
 }
 
+/// Notes that a viewer has tried.
+async fn refused(app: &App, person: &Person) {
+    let (what, why) = ("uploads/send", "a viewer may look, not send files");
+    tracing::warn!(who = person.name, key = person.key, what, why, "refused on the dashboard");
+    if let Err(error) = audit::enter(&app.pool, person, "refused", what, &format!("Refused: {why}")).await {
+        tracing::error!(%error, who = person.name, what, "what was refused is not in the audit log");
+    }
+}
+
 /// The body, broken off when the session ends before it does.
 fn while_it_stands(
     app: &App,
-    session: &Session,
+    person: &Person,
     body: Body,
 ) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin + use<> {
     let mut body = body.into_data_stream();
-    let mut ended = Some(Box::pin(session::ended(app.clone(), session.clone())));
+    let mut ended = Some(Box::pin(session::ended(app.clone(), person.clone())));
     stream::poll_fn(move |cx| match ended.as_mut().map(|ended| ended.as_mut().poll(cx)) {
         Some(Poll::Pending) => body.poll_next_unpin(cx),
         Some(Poll::Ready(())) => {
@@ -97,7 +102,7 @@ pub(super) struct As {
 /// All rejects of an upload, as the API gives them.
 pub(super) async fn rejects(
     State(app): State<App>,
-    _: Session,
+    _: Person,
     Path(id): Path<UploadId>,
     Query(As { spreadsheet }): Query<As>,
 ) -> Response {

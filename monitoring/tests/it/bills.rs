@@ -154,7 +154,7 @@ async fn a_delivery_says_what_it_waits_for() {
         sqlx::query(
             "with d as (insert into webhook_deliveries (id, endpoint_id, client_id, event_id, type, payload)
                         values ($1, $2, $3, gen_random_uuid(), 'bill.paid', '{}'))
-             insert into jobs (id, name, queue, priority, payload, version, state, attempt, max_attempts, run_at, client_id, fair_key)
+             insert into gristmill.jobs (id, name, queue, priority, payload, version, state, attempt, max_attempts, run_at, client_id, fair_key)
              values (gen_random_uuid(), 'webhooks.deliver', 'webhooks', 5, jsonb_build_object('delivery_id', $1), '1', $4, $5, 8,
                      now() + make_interval(secs => $6), $3, $2::text)",
         )
@@ -180,7 +180,7 @@ async fn a_delivery_says_what_it_waits_for() {
     );
     holds(&text, &["failing", "bill.paid", "HMAC-SHA256", "Send a test", "Disable"]);
     sqlx::query(
-        "insert into queues (name, paused) values ('webhooks', true) on conflict (name) do update set paused = true",
+        "insert into gristmill.queues (name, paused) values ('webhooks', true) on conflict (name) do update set paused = true",
     )
     .execute(&site.stack.pool)
     .await

@@ -38,7 +38,7 @@ pub(crate) async fn serve() -> Served {
     let dashboard = Dashboard::open(&role, &LimitsConfig::default(), Health::of("monitor")).await.unwrap();
     let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let (url, shutdown) = (format!("http://{}", server.addr()), CancellationToken::new());
-    tokio::spawn(server.serve_beside(dashboard.routes(), Health::of("monitor"), shutdown.clone()));
+    tokio::spawn(server.serve_beside(dashboard.routes().unwrap(), Health::of("monitor"), shutdown.clone()));
     let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     Served { stack, url, http, _shutdown: shutdown.drop_guard() }
 }
@@ -158,7 +158,7 @@ async fn what_is_refused_is_in_the_audit_log_with_its_key() {
     assert!(details[..2].iter().all(|detail| detail.starts_with("Refused: ")), "{details:?}");
     assert!(details[2..6].iter().all(|detail| detail.starts_with("Not done: ")), "{details:?}");
     let queues: Vec<String> =
-        sqlx::query_scalar("select name from queues").fetch_all(&served.stack.pool).await.unwrap();
+        sqlx::query_scalar("select name from gristmill.queues").fetch_all(&served.stack.pool).await.unwrap();
     assert_eq!(queues, ["chunks"], "a typo makes no queue");
 }
 
@@ -179,12 +179,13 @@ async fn an_action_is_in_the_audit_log_before_it_is_done() {
     assert_eq!(pause().await, 200);
     assert!(detail().await.starts_with("Begun. "), "{}", detail().await);
     // What cannot be noted is not done.
-    sql("drop trigger dies on audit_log; delete from queues;
+    sql("drop trigger dies on audit_log; delete from gristmill.queues;
          create trigger dies before insert on audit_log for each row execute function dies()")
     .await
     .unwrap();
     assert_eq!(pause().await, 503);
-    let queues: i64 = sqlx::query_scalar("select count(*) from queues").fetch_one(&served.stack.pool).await.unwrap();
+    let queues: i64 =
+        sqlx::query_scalar("select count(*) from gristmill.queues").fetch_one(&served.stack.pool).await.unwrap();
     assert_eq!(queues, 0);
     sql("drop trigger dies on audit_log").await.unwrap();
     assert_eq!(pause().await, 200);
@@ -250,7 +251,7 @@ async fn a_mail_is_sent_again_by_a_button_that_is_noted() {
     assert_eq!(act(sent, "send_twice").await.0, 200);
     assert_eq!(act(uuid::Uuid::nil(), "resend").await.0, 404);
     let jobs: Vec<String> =
-        sqlx::query_scalar("select payload ->> 'ref' from jobs where name = 'mail.send' order by id")
+        sqlx::query_scalar("select payload ->> 'ref' from gristmill.jobs where name = 'mail.send' order by id")
             .fetch_all(&served.stack.pool)
             .await
             .unwrap();

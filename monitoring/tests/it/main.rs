@@ -11,7 +11,7 @@ mod site;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use gristmill_monitoring::{Health, Server};
+use gristmill_monitoring::{Engines as _, Health, Server};
 use gristmill_platform::config::RedisConfig;
 use gristmill_platform::testing;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -180,5 +180,5 @@ async fn who_looks_at_what_never_ends_does_not_hold_up_the_end() {
     assert!(answer.chunk().await.unwrap().is_some());
 
     shutdown.cancel();
-    tokio::time::timeout(std::time::Duration::from_secs(10), served).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), served).await.unwrap().unwrap();
 }

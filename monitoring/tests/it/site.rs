@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use gristmill_monitoring::{Health, Server, dashboard::Dashboard};
+use gristmill_monitoring::{Engines as _, Health, Server, dashboard::Dashboard};
 use gristmill_platform::{
     config::{LimitsConfig, RoleConfig},
     engines::Engines,
@@ -41,7 +41,7 @@ impl Site {
         let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}", server.addr());
         let shutdown = CancellationToken::new();
-        tokio::spawn(server.serve_beside(dashboard.routes(), health, shutdown.clone()));
+        tokio::spawn(server.serve_beside(dashboard.routes().unwrap(), health, shutdown.clone()));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let answer = http.get(format!("{url}/login?token={token}")).send().await.unwrap();
         let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();

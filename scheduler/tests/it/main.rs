@@ -49,7 +49,7 @@ async fn scheduler_on(
     let stop = CancellationToken::new();
     let serving = AbortOnDropHandle::new(tokio::spawn({
         let (env, stop) = (env.clone(), stop.clone());
-        async move { serve(env, &scheduled, stop).await }
+        async move { serve(env, &scheduled, stop).await.unwrap() }
     }));
     (env, stop, serving, stack)
 }
@@ -90,7 +90,7 @@ async fn the_gauges_follow_the_backlog_and_every_invariant_is_counted_from_zero(
     let oldest = r#"gristmill_queue_oldest_seconds{queue="knells",state="available"} "#;
     let age = || metrics.render().lines().find_map(|line| line.strip_prefix(oldest)?.parse::<f64>().ok()).unwrap();
     until("their age to grow", || async { age() > 3.0 }).await;
-    sqlx::query("update jobs set state = 'completed', finished_at = now() where queue = 'knells'")
+    sqlx::query("update gristmill.jobs set state = 'completed', finished_at = now() where queue = 'knells'")
         .execute(&env.pool)
         .await
         .unwrap();
@@ -222,8 +222,8 @@ async fn a_group_that_nobody_seals_is_told_of_and_fails_but_an_uploads_is_its_ow
     let job = queue.enqueue(&mut tx, &Chime, &waits).await.unwrap().ids()[0];
     for sql in [
         "update uploads set id = $1, group_id = $1, alive_at = now() + interval '1 hour' where id = $2",
-        "update groups set created_at = now() - interval '2 hours' where $1 <> $2",
-        "update jobs set created_at = now() - interval '2 hours' where $1 <> $2",
+        "update gristmill.groups set created_at = now() - interval '2 hours' where $1 <> $2",
+        "update gristmill.jobs set created_at = now() - interval '2 hours' where $1 <> $2",
     ] {
         sqlx::query(sql).bind(arrives).bind(upload).execute(&mut *tx).await.unwrap();
     }
@@ -235,8 +235,11 @@ async fn a_group_that_nobody_seals_is_told_of_and_fails_but_an_uploads_is_its_ow
     };
     let (env, stop, serving, _stack) = scheduler_on(stack, config).await;
     until("its end", || async { env.queue.group(left).await.unwrap().unwrap().state == "failed" }).await;
-    let state: String =
-        sqlx::query_scalar("select state from jobs where id = $1").bind(job).fetch_one(&env.pool).await.unwrap();
+    let state: String = sqlx::query_scalar("select state from gristmill.jobs where id = $1")
+        .bind(job)
+        .fetch_one(&env.pool)
+        .await
+        .unwrap();
     assert_eq!(state, "cancelled");
     assert_eq!(env.queue.group(arrives).await.unwrap().unwrap().state, "open");
     let sample = r#"gristmill_invariant_violations_total{invariant="group_unsealed"} "#;
@@ -269,7 +272,7 @@ async fn a_purge_that_was_lost_is_enqueued_anew() {
     let (env, stop, serving, _stack) = scheduler_on(stack, SchedulerConfig::default()).await;
     let purges = || async {
         let found: Vec<String> =
-            sqlx::query_scalar("select payload->>'upload_id' from jobs where name = 'uploads.purge'")
+            sqlx::query_scalar("select payload->>'upload_id' from gristmill.jobs where name = 'uploads.purge'")
                 .fetch_all(&env.pool)
                 .await
                 .unwrap();
@@ -282,7 +285,7 @@ async fn a_purge_that_was_lost_is_enqueued_anew() {
     // While it waits it is not enqueued again: the first thing a scheduler does is to look.
     let (stop, again) = (CancellationToken::new(), env.clone());
     let (told, config) = (stop.clone(), SchedulerConfig::default());
-    let serving = AbortOnDropHandle::new(tokio::spawn(async move { serve(again, &config, told).await }));
+    let serving = AbortOnDropHandle::new(tokio::spawn(async move { serve(again, &config, told).await.unwrap() }));
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(purges().await.len(), 1);
     stop.cancel();

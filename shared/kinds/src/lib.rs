@@ -1,5 +1,5 @@
 //! What is known of all subjects at once: which [`HOOKS`] each kind of files has, who announces how an upload ended, which
-//! [`QUEUES`] there are, and whose a job or a group is ([`Owner`]). A new kind, queue or owner is entered here and nowhere else.
+//! [`QUEUES`] and [`JOBS`] there are, and whose a job or a group is ([`Owner`]). A new kind, queue or owner is entered here and nowhere else.
 
 mod announcer;
 pub mod owner;
@@ -38,4 +38,30 @@ pub const QUEUES: [&str; 8] = [
     gristmill_webhooks::jobs::Deliver::QUEUE,
     gristmill_normalization::jobs::Normalize::QUEUE,
     RedriveJobs::QUEUE,
+];
+
+/// The product's jobs. They carry ids, which its SQL looks for, and no content: their payloads are never encrypted.
+pub const JOBS: [&str; 22] = [
+    jobs::LoadChunk::NAME,
+    jobs::LoadPart::NAME,
+    jobs::CloseUpload::NAME,
+    jobs::FailUpload::NAME,
+    jobs::PurgeUpload::NAME,
+    jobs::DropObjects::NAME,
+    gristmill_billing::jobs::BillingTick::NAME,
+    gristmill_billing::jobs::DunningTick::NAME,
+    gristmill_billing::jobs::PlanRun::NAME,
+    gristmill_billing::jobs::BillShard::NAME,
+    gristmill_billing::jobs::CloseRun::NAME,
+    gristmill_billing::jobs::FailRun::NAME,
+    gristmill_claims::jobs::ProcessPayment::NAME,
+    gristmill_claims::jobs::PayUpload::NAME,
+    gristmill_claims::jobs::VoidUpload::NAME,
+    gristmill_mail::jobs::SendMail::NAME,
+    gristmill_mail::jobs::SendBills::NAME,
+    gristmill_mail::jobs::EnterUnsent::NAME,
+    gristmill_webhooks::jobs::Deliver::NAME,
+    gristmill_webhooks::jobs::AnnounceBills::NAME,
+    gristmill_webhooks::jobs::ReplayDeliveries::NAME,
+    gristmill_normalization::jobs::Normalize::NAME,
 ];

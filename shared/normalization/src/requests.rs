@@ -229,7 +229,7 @@ pub async fn prune(on: impl PgExecutor<'_>, age: Duration, slice: i64) -> Result
         "delete from normalizations where id in (
             select id from normalizations where id < $1 and completed_at < now() - $2 * interval '1 second' order by id limit $3)",
     )
-    .bind(gristmill_platform::ids::younger_than(age))
+    .bind(gristmill_core::ids::younger_than(age))
     .bind(age.as_secs_f64())
     .bind(slice)
     .execute(on)

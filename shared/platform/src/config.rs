@@ -6,6 +6,7 @@
 mod limits;
 mod mail;
 mod outbound;
+mod payloads;
 mod range;
 mod roles;
 mod sources;
@@ -16,6 +17,7 @@ mod test_poison;
 pub use limits::LimitsConfig;
 pub use mail::MailConfig;
 pub use outbound::{Network, OutboundConfig, Ports};
+pub use payloads::{PayloadConfig, PayloadKeysError};
 pub use roles::{ApiConfig, MonitorConfig, RoleConfig, SchedulerConfig, WorkerConfig};
 pub use sources::{DatabaseConfig, LogFormat, NoRedisUrl, RedisConfig, StoreConfig, TelemetryConfig, cloud_options};
 pub use table::{Setting, markdown, set_by_environment, settings, settings_of};

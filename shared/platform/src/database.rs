@@ -1,12 +1,9 @@
 //! Postgres: connections, migrations, readiness.
 
-mod outage;
-
-pub use outage::{is_outage, through_outage};
-
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use gristmill_queue::{PendingMigrations, Schema};
 use secrecy::ExposeSecret;
 use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -42,6 +39,9 @@ pub enum DatabaseError {
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migrate(#[from] MigrateError),
+    /// The queue's own schema could not be brought up to date.
+    #[error(transparent)]
+    MigrateQueue(#[from] gristmill_queue::MigrateError),
 }
 
 impl DatabaseError {
@@ -57,7 +57,10 @@ impl DatabaseError {
             Self::Migrate(MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_)) => {
                 "the database belongs to another version of gristmill: use that one, or an empty database (`gristmill up --fresh` deletes its own)"
             }
-            Self::Migrate(_) => "correct what the cause says and run `gristmill migrate` again",
+            Self::MigrateQueue(gristmill_queue::MigrateError::Changed { .. }) => {
+                "the queue's tables belong to another version of gristmill: use that one, or an empty database"
+            }
+            Self::Migrate(_) | Self::MigrateQueue(_) => "correct what the cause says and run `gristmill migrate` again",
         };
         advice.to_owned()
     }
@@ -139,6 +142,11 @@ fn pool(config: &DatabaseConfig, options: PgConnectOptions, patience: Option<Dur
                 // Statements over a chunk's thousands of keys look dear to the planner; compiling them costs more than it
                 // saves.
                 sqlx::query("set jit = off").execute(&mut *connection).await?;
+                leave_own_schema(&mut *connection).await?;
+                // What requests ask is planned once: it is found by its keys, whatever the tables' sizes.
+                if patience.is_none() {
+                    gristmill_queue::tune_connection(&mut *connection).await?;
+                }
                 if let Some(patience) = patience {
                     sqlx::query("select set_config('statement_timeout', $1, false)")
                         .bind(patience.as_millis().to_string())
@@ -152,6 +160,15 @@ fn pool(config: &DatabaseConfig, options: PgConnectOptions, patience: Option<Dur
             Box::pin(async move { Ok(patience.is_none() || has_ended(connection).await) })
         })
         .connect_lazy_with(options.application_name("gristmill"))
+}
+
+/// Takes the schema that is called like the role out of the search path: the private engine's role is called like the queue's
+/// schema, which Postgres would look into first, and create in, whatever is named without a schema.
+pub(crate) async fn leave_own_schema(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(r#"select set_config('search_path', replace(current_setting('search_path'), '"$user", ', ''), false)"#)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Whether the connection waits for its next statement. Of one that was dropped within a statement sqlx would wait for the
@@ -172,12 +189,7 @@ async fn has_ended(connection: &mut PgConnection) -> bool {
 
 /// Whether the error is one of a server that is starting, stopping or not there yet.
 fn may_pass(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
-        // cannot_connect_now, admin_shutdown, crash_shutdown, too_many_connections
-        sqlx::Error::Database(e) => matches!(e.code().as_deref(), Some("57P03" | "57P01" | "57P02" | "53300")),
-        _ => false,
-    }
+    matches!(error, sqlx::Error::PoolTimedOut) || gristmill_queue::is_not_up(error)
 }
 
 /// Whether the database gave a statement up because it ran for longer than it may.
@@ -188,12 +200,19 @@ pub fn took_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
     causes.any(|error: &sqlx::Error| error.as_database_error().is_some_and(|e| e.code().as_deref() == Some("57014")))
 }
 
-/// Brings the schema up to date. Several processes may do so at once: one works, the others wait.
+/// Brings the tables of the product, and the queue's in their own schema, up to date. Several processes may do so at once:
+/// one works, the others wait.
 pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
-    Ok(MIGRATOR.run(pool).await?)
+    // Detached, as its search path is its own: see `leave_own_schema`.
+    let mut conn = pool.acquire().await.map_err(MigrateError::Execute)?.detach();
+    sqlx::query("set search_path = public").execute(&mut conn).await.map_err(MigrateError::Execute)?;
+    let migrated = MIGRATOR.run_direct(&mut conn).await;
+    conn.close().await.map_err(MigrateError::Execute)?;
+    migrated?;
+    Ok(gristmill_queue::migrate(pool, Schema::default()).await?)
 }
 
-/// Whether the database answers and its schema is the one this binary was built for.
+/// Whether the database answers and its schemas are the ones this binary was built for.
 pub async fn ready(pool: &PgPool) -> Result<(), NotReady> {
     if is_read_only(&mut *pool.acquire().await?).await? {
         return Err(NotReady::ReadOnly);
@@ -225,26 +244,18 @@ pub enum NotReady {
     Changed(Vec<i64>),
 }
 
-/// Which of the embedded migrations the database has.
-pub(crate) struct Migrations {
-    pub(crate) pending: Vec<i64>,
-    pub(crate) changed: Vec<i64>,
-}
-
-pub(crate) async fn migrations(pool: &PgPool) -> Result<Migrations, sqlx::Error> {
-    let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(pool).await?;
+/// What the product's and the queue's migrations would do here.
+async fn migrations(pool: &PgPool) -> Result<PendingMigrations, sqlx::Error> {
+    let exists: bool =
+        sqlx::query_scalar("select to_regclass('public._sqlx_migrations') is not null").fetch_one(pool).await?;
     let applied: Vec<(i64, Vec<u8>)> = if exists {
-        sqlx::query_as("select version, checksum from _sqlx_migrations where success").fetch_all(pool).await?
+        sqlx::query_as("select version, checksum from public._sqlx_migrations where success").fetch_all(pool).await?
     } else {
         Vec::new()
     };
-    let mut found = Migrations { pending: Vec::new(), changed: Vec::new() };
-    for migration in MIGRATOR.iter() {
-        match applied.iter().find(|(version, _)| *version == migration.version) {
-            None => found.pending.push(migration.version),
-            Some((_, checksum)) if checksum[..] != migration.checksum[..] => found.changed.push(migration.version),
-            Some(_) => {}
-        }
-    }
+    let mut found = gristmill_queue::pending_migrations(pool, Schema::default()).await?;
+    let own = PendingMigrations::of(&MIGRATOR, &applied.into_iter().collect());
+    found.pending.extend(own.pending);
+    found.changed.extend(own.changed);
     Ok(found)
 }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use crate::human;
+use gristmill_core::human;
 
 /// A tenant, as a key proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,16 +5,11 @@ pub mod broker;
 pub mod config;
 pub mod database;
 pub mod doctor;
-pub mod engines;
-pub mod escapes;
-pub mod host;
-pub mod human;
-pub mod ids;
 pub mod keys;
-pub mod private;
-pub mod stalled;
 pub mod store;
 pub mod telemetry;
 
 #[cfg(feature = "testing")]
 pub mod testing;
+
+pub use gristmill_engines::{self as engines, private};

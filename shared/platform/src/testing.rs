@@ -1,7 +1,6 @@
 //! For the tests of every crate: engines once a test binary, and per call a database, a Redis namespace and a store of
 //! one's own.
 
-mod clock;
 pub mod smtp;
 
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ use crate::config::{DatabaseConfig, RedisConfig, StoreConfig};
 use crate::engines::Engines;
 use crate::{database, store};
 
-pub use self::clock::Clock;
+pub use gristmill_engines::Clock;
 
 /// What a test needs, its own.
 pub struct Stack {
@@ -61,21 +60,29 @@ impl Stack {
 
 /// A stack on the engines that all tests of this binary share.
 pub async fn stack() -> Stack {
+    database_of(shared().await, TEMPLATE).await
+}
+
+/// The same with a database that nothing was made in.
+pub async fn empty_stack() -> Stack {
+    database_of(shared().await, "template0").await
+}
+
+async fn shared() -> &'static Engines {
     static SHARED: OnceCell<Engines> = OnceCell::const_new();
-    let engines = SHARED
+    SHARED
         .get_or_init(|| async {
             let engines = engines().await;
             template(&engines).await;
             engines
         })
-        .await;
-    on_template(engines).await
+        .await
 }
 
 /// A stack on engines of one's own (see [`engines`]), which the test may kill.
 pub async fn stack_on(engines: &Engines) -> Stack {
     template(engines).await;
-    on_template(engines).await
+    database_of(engines, TEMPLATE).await
 }
 
 /// Engines of one's own, in a temporary folder. They stop when dropped.
@@ -94,20 +101,41 @@ async fn template(engines: &Engines) {
         let url = engines.database_url_of(TEMPLATE);
         let pool = PgPool::connect(url.expose_secret()).await.expect("the template accepts connections");
         database::migrate(&pool).await.expect("the migrations run");
+        drop_views(&pool).await;
         pool.close().await;
     }
     admin.close().await.expect("the connection closes");
 }
 
-async fn on_template(engines: &Engines) -> Stack {
+/// What is there for processes of the release before would hide that a statement of this one has forgotten the schema.
+async fn drop_views(pool: &PgPool) {
+    let views: Vec<String> = sqlx::query_scalar("select viewname::text from pg_views where schemaname = 'public'")
+        .fetch_all(pool)
+        .await
+        .expect("Postgres knows its views");
+    for view in views {
+        sqlx::query(&format!("drop view public.\"{view}\"")).execute(pool).await.expect("the view goes");
+    }
+}
+
+async fn database_of(engines: &Engines, template: &str) -> Stack {
     let name: String = uuid::Uuid::new_v4().simple().to_string();
     let mut admin = admin(engines).await;
-    let create = &format!("create database \"t{name}\" template {TEMPLATE}");
+    let create = &format!("create database \"t{name}\" template {template}");
     sqlx::query(create).execute(&mut admin).await.expect("a database is created from the template");
     admin.close().await.expect("the connection closes");
 
     let database_url = engines.database_url_of(&format!("t{name}")).expose_secret().to_owned();
-    let options = sqlx::postgres::PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(10));
+    let options = sqlx::postgres::PgPoolOptions::new()
+        .max_connections(16)
+        .acquire_timeout(Duration::from_secs(10))
+        // As every pool of the product does.
+        .after_connect(|connection, _| {
+            Box::pin(async {
+                gristmill_queue::tune_connection(&mut *connection).await?;
+                database::leave_own_schema(connection).await
+            })
+        });
     let pool = options.connect(&database_url).await.expect("the database accepts connections");
     // among the engines' data, which go even when the test process is killed
     let folder = tempfile::Builder::new().prefix("stack-").tempdir_in(engines.data_dir()).expect("a temporary folder");

@@ -38,7 +38,7 @@ pub(crate) async fn main() -> Result<(), Error> {
     tx.commit().await?; // from here on it will be done
     queue.push(enqueued).await; // and from here on it is on its way
 
-    let done = "select count(*) from jobs where id = $1 and state = 'completed'";
+    let done = "select count(*) from gristmill.jobs where id = $1 and state = 'completed'";
     while sqlx::query_scalar::<_, i64>(done).bind(id).fetch_one(queue.pool()).await? == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

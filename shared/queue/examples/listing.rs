@@ -79,7 +79,7 @@ async fn fill(pool: &PgPool, jobs: i64) -> Result<GroupId, Error> {
     let first = begun + jobs / 2 * step;
     let group = Uuid::from_u128(u128::from(first.unsigned_abs()) << 80 | 0x7000_8000_0000_0000_0000);
     sqlx::query(
-        "insert into groups (id, policy, total, completed, sealed, state, finished_at, created_at)
+        "insert into gristmill.groups (id, policy, total, completed, sealed, state, finished_at, created_at)
          values ($1, 'continue', $2, $2, true, 'completed', to_timestamp(($3 + $2 * $4) / 1000.0), to_timestamp($3 / 1000.0))",
     )
     .bind(group)
@@ -89,7 +89,7 @@ async fn fill(pool: &PgPool, jobs: i64) -> Result<GroupId, Error> {
     .execute(pool)
     .await?;
     sqlx::query(
-        "insert into jobs (id, name, queue, priority, payload, state, max_attempts, attempt, run_at, created_at, finished_at,
+        "insert into gristmill.jobs (id, name, queue, priority, payload, state, max_attempts, attempt, run_at, created_at, finished_at,
                            client_id, group_id, last_error)
          select (lpad(to_hex(j.at), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0') || '8' || lpad(to_hex(n), 15, '0'))::uuid,
                 case when n % 400000 = 7 then 'rare' when n % 3 = 0 then 'common' else 'usual' end, 'default', 4,
@@ -111,7 +111,7 @@ async fn fill(pool: &PgPool, jobs: i64) -> Result<GroupId, Error> {
     .bind(group)
     .execute(pool)
     .await?;
-    sqlx::query("vacuum analyze jobs").execute(pool).await?;
+    sqlx::query("vacuum analyze gristmill.jobs").execute(pool).await?;
     println!("filled in {:.0} s", started.elapsed().as_secs_f64());
     Ok(GroupId::from(group))
 }

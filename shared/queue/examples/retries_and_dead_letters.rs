@@ -41,7 +41,7 @@ pub(crate) async fn main() -> Result<(), Error> {
     tx.commit().await?;
     queue.push(enqueued).await;
 
-    let dead = "select id, payload->>'number', last_error from jobs where state = 'dead' order by id";
+    let dead = "select id, payload->>'number', last_error from gristmill.jobs where state = 'dead' order by id";
     let mut found: Vec<(JobId, String, String)> = Vec::new();
     while found.len() < 2 {
         queue.drain(&worker, Duration::from_secs(30)).await?;

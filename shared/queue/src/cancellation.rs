@@ -66,7 +66,7 @@ impl CancellationWatch {
             if ids.is_empty() {
                 continue;
             }
-            match fence::statuses(queue.pool(), &ids).await {
+            match fence::statuses(queue.schema(), queue.pool(), &ids).await {
                 Ok(statuses) => self.end(&ids, &statuses),
                 Err(error) => debug!(%error, "reading from the ledger which running jobs are cancelled failed"),
             }

@@ -11,10 +11,10 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    Context, JobId, PayloadError, Queue, QueueError,
-    ledger::{complete::FinishedJob, fail::Run},
+    BrokerError, Codec, CodecError, Content, ContentKind, Context, JobId, PayloadError, Queue, QueueError, codec,
+    ledger::{complete::FinishedJob, fail::Run, fence::Runnable},
     payload,
-    redis::{publish_progress, versioned},
+    steps::Steps,
 };
 
 /// The right to finish one delivery of a job.
@@ -26,6 +26,8 @@ pub struct Claim {
     pub delivery: u64,
     run: Option<RunInfo>,
     said: Arc<RunReport>,
+    /// It is of no ledger's job.
+    in_memory: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -33,6 +35,9 @@ struct RunInfo {
     worker: Arc<str>,
     started: Instant,
     nested: bool,
+    resumes: bool,
+    /// The former name that it was enqueued by, if it was.
+    alias: Option<Arc<str>>,
 }
 
 /// What a run has said so far.
@@ -40,10 +45,19 @@ struct RunInfo {
 struct RunReport {
     completed: AtomicBool,
     fenced_off: AtomicBool,
-    result: Mutex<Option<String>>,
+    result: Mutex<Option<RunResult>>,
     done: AtomicU64,
     total: AtomicU64,
     progressed: AtomicBool,
+    steps: Steps,
+}
+
+/// What a job came to, as JSON.
+#[derive(Debug, Clone)]
+struct RunResult {
+    said: String,
+    /// As it is kept, where that is not as it was said.
+    encoded: Option<String>,
 }
 
 /// How far a job is, in units of its own.
@@ -62,27 +76,88 @@ pub enum ResultError {
     /// A result is no place for content.
     #[error("a result of {0} bytes is too large: at most {limit} are kept", limit = RESULT_LIMIT)]
     TooLarge(usize),
+    /// The same of what it becomes.
+    #[error("a result that has {0} bytes when it is encrypted is too large: at most {limit} are kept", limit = RESULT_LIMIT)]
+    TooLargeEncrypted(usize),
     /// It does not serialize.
     #[error("the result does not serialize")]
     Encode(#[from] serde_json::Error),
+    /// The queue's codec does not take it.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// Postgres stores no such JSON.
     #[error("the result {0}")]
     Unstorable(#[from] PayloadError),
 }
 
-const RESULT_LIMIT: usize = 16 * 1024;
+pub(crate) const RESULT_LIMIT: usize = 16 * 1024;
+
+/// `json`, which is well-formed, can be kept as a result.
+pub(crate) fn check_result(json: &str) -> Result<(), ResultError> {
+    if json.len() > RESULT_LIMIT {
+        return Err(ResultError::TooLarge(json.len()));
+    }
+    Ok(payload::storable(json.as_bytes())?)
+}
+
+/// The same as it is kept.
+pub(crate) fn encode_result(
+    codec: Option<&dyn Codec>,
+    content: Content<'_>,
+    json: String,
+) -> Result<String, ResultError> {
+    check_result(&json)?;
+    if codec.is_none() {
+        return Ok(json);
+    }
+    let encoded = codec::encode(codec, content, json)?;
+    if encoded.len() > RESULT_LIMIT {
+        return Err(ResultError::TooLargeEncrypted(encoded.len()));
+    }
+    check_result(&encoded)?;
+    Ok(encoded)
+}
 
 impl Claim {
     /// A claim made by hand, for tests and tools: the ledger's fence works the same.
     #[must_use]
     pub fn new(id: JobId, delivery: u64) -> Self {
-        Self { id, delivery, run: None, said: Arc::default() }
+        Self { id, delivery, run: None, said: Arc::default(), in_memory: false }
     }
 
-    /// Of a run that begins now.
-    pub(crate) fn of_run(id: JobId, delivery: u64, worker: Arc<str>, nested: bool) -> Self {
-        let run = Some(RunInfo { worker, started: Instant::now(), nested });
-        Self { id, delivery, run, said: Arc::default() }
+    /// A claim of a job that is in no ledger: an application's that runs jobs in memory.
+    #[must_use]
+    pub fn in_memory(id: JobId, delivery: u64) -> Self {
+        Self { in_memory: true, ..Self::new(id, delivery) }
+    }
+
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.in_memory
+    }
+
+    /// Of a run that begins now; without what the ledger says of the job, it is one that ends before its body runs.
+    pub(crate) fn of_run(id: JobId, delivery: u64, worker: Arc<str>, job: Option<&Runnable>) -> Self {
+        let alias = None;
+        let (nested, resumes) = (job.is_some_and(|job| job.nested), job.is_some_and(|job| job.resumes));
+        let run = Some(RunInfo { worker, started: Instant::now(), nested, resumes, alias });
+        Self { id, delivery, run, said: Arc::default(), in_memory: false }
+    }
+
+    /// The same of a job that was enqueued by this name, and is called `name` by now.
+    pub(crate) fn enqueued_as(mut self, enqueued: &str, name: &str) -> Self {
+        if let Some(run) = self.run.as_mut().filter(|_| enqueued != name) {
+            run.alias = Some(enqueued.into());
+        }
+        self
+    }
+
+    /// Whether runs before this one may have recorded something.
+    pub(crate) fn may_resume(&self) -> bool {
+        self.run.as_ref().is_none_or(|run| run.resumes)
+    }
+
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.said.steps
     }
 
     pub(crate) fn is_completed(&self) -> bool {
@@ -102,6 +177,16 @@ impl Claim {
         self.said.fenced_off.store(fenced_off, Ordering::Release);
     }
 
+    /// What [`Context::set_result`] was given last, as JSON.
+    #[must_use]
+    pub fn result(&self) -> Option<String> {
+        self.last_result().map(|result| result.said)
+    }
+
+    fn last_result(&self) -> Option<RunResult> {
+        self.said.result.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn worker(&self) -> Option<&str> {
         self.run.as_ref().map(|run| &*run.worker)
     }
@@ -111,7 +196,7 @@ impl Claim {
         FinishedJob {
             id: self.id,
             started: self.run.as_ref().map(|run| run.started),
-            result: self.said.result.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            result: self.last_result().map(|result| result.encoded.unwrap_or(result.said)),
             nested: self.run.as_ref().is_none_or(|run| run.nested),
         }
     }
@@ -122,7 +207,7 @@ impl Claim {
             delivery: self.delivery,
             worker: self.run.as_ref().map(|run| Arc::clone(&run.worker)),
             started: self.run.as_ref().map(|run| run.started),
-            attempt: None,
+            round: None,
         }
     }
 
@@ -141,13 +226,21 @@ impl Context {
     /// # Errors
     /// Returns an error if the result is larger than 16 KiB of JSON, or if Postgres cannot store it.
     pub fn set_result(&self, result: &impl Serialize) -> Result<(), ResultError> {
-        let json = serde_json::to_string(result)?;
-        if json.len() > RESULT_LIMIT {
-            return Err(ResultError::TooLarge(json.len()));
-        }
-        payload::storable(json.as_bytes())?;
-        *self.claim.said.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(json);
+        let said = serde_json::to_string(result)?;
+        check_result(&said)?;
+        let encoded = match self.queue.config().codec() {
+            Some(codec) => Some(encode_result(Some(codec), self.content(ContentKind::Result), said.clone())?),
+            None => None,
+        };
+        let result = RunResult { said, encoded };
+        *self.claim.said.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         Ok(())
+    }
+
+    /// Something of this job, which is encoded by the name that the ledger has.
+    pub(crate) fn content(&self, kind: ContentKind) -> Content<'_> {
+        let alias = self.claim.run.as_ref().and_then(|run| run.alias.as_deref());
+        Content::new(alias.unwrap_or(&self.name), kind)
     }
 
     /// Says how far this job is. Costs nothing: what was said last is sent to the broker three times a second.
@@ -159,32 +252,16 @@ impl Context {
     }
 }
 
-/// A job that says nothing new is still heard of for so long.
-const PROGRESS_SECONDS: u64 = 600;
-
 impl Queue {
-    fn progress_key(&self, id: JobId) -> String {
-        format!("{{{}}}:progress:{id}", versioned(&self.config().namespace))
-    }
-
     /// What a running job last said by [`Context::progress`]; forgotten ten minutes after.
     ///
     /// # Errors
-    /// Returns an error if Redis does not answer.
+    /// Returns an error if the broker does not answer.
     pub async fn progress(&self, id: JobId) -> Result<Option<Progress>, QueueError> {
-        let said: Option<String> = ::redis::cmd("GET")
-            .arg(self.progress_key(id))
-            .query_async(&mut self.conn())
-            .await
-            .map_err(QueueError::BrokerUnavailable)?;
-        Ok(said.and_then(|said| serde_json::from_str(&said).ok()))
+        Ok(self.broker().progress(id).await?)
     }
 
-    pub(crate) async fn tell_progress(&self, said: &[(JobId, Progress)]) -> ::redis::RedisResult<()> {
-        let texts = said.iter().map(|(id, progress)| {
-            let json = format!("{{\"done\":{},\"total\":{}}}", progress.done, progress.total);
-            (self.progress_key(*id), json)
-        });
-        publish_progress(&mut self.conn(), PROGRESS_SECONDS, texts).await
+    pub(crate) async fn tell_progress(&self, said: &[(JobId, Progress)]) -> Result<(), BrokerError> {
+        self.broker().publish_progress(said).await
     }
 }

@@ -11,9 +11,9 @@ use crate::{
     ledger::{
         cancel::{self, CancelRequest},
         fail::{self, Settle, SettledState, Verdict},
-        park, redrive,
+        park::{self, Reader},
+        redrive,
     },
-    redis::KnownJob,
 };
 
 /// What [`Queue::cancel_jobs`] did. Jobs that have ended, or do not exist, are in neither number.
@@ -35,7 +35,7 @@ impl Queue {
     /// wish must be known before anybody can tell which jobs run.
     ///
     /// # Errors
-    /// Returns an error if Postgres is unreachable or a statement fails. While Redis does not answer, jobs that
+    /// Returns an error if Postgres is unreachable or a statement fails. While the broker does not answer, jobs that
     /// may run count as requested.
     pub async fn cancel_jobs(&self, ids: &[JobId]) -> Result<CancelledJobs, QueueError> {
         let mut ids = ids.to_vec();
@@ -43,7 +43,7 @@ impl Queue {
         let mut all = CancelledJobs::default();
         for slice in ids.chunks(BATCH_SIZE) {
             let mut tx = self.pool().begin().await?;
-            let (cancelled, requested, joins) = cancel::request(&mut tx, slice).await?;
+            let (cancelled, requested, joins) = cancel::request(self.schema(), &mut tx, slice).await?;
             tx.commit().await?;
             self.push(joins).await;
             let settled = self.cancel_idle(&requested).await?;
@@ -74,7 +74,7 @@ impl Queue {
         }
         let mut idle = Vec::new();
         for (queue, ids) in queues {
-            match self.broker(queue).are_leased(&mut self.conn(), self.config().lease, &ids).await {
+            match self.broker_queue(queue).are_leased(self.config().lease, &ids).await {
                 Ok(leased) => idle.extend(ids.into_iter().zip(leased).filter(|(_, leased)| !leased).map(|(id, _)| id)),
                 Err(error) => debug!(%error, "the broker cannot say which jobs run; their workers will see"),
             }
@@ -90,13 +90,13 @@ impl Queue {
     ) -> Result<(u64, Enqueued), QueueError> {
         let verdicts: Vec<Settle> =
             idle.iter().map(|id| Settle { id: *id, verdict: Verdict::CANCELLED, run: None }).collect();
-        let (settled, joins) = fail::settle(conn, &self.config().version, &verdicts).await?;
+        let (settled, joins) = fail::settle(self.schema(), conn, &self.config().version, &verdicts).await?;
         Ok((settled.iter().filter(|(_, settled)| *settled == SettledState::Cancelled).count() as u64, joins))
     }
 
     /// The same for requests whose worker has died, or that no worker has come to.
     pub(crate) async fn cancel_overdue(&self) -> Result<(), QueueError> {
-        let overdue = cancel::overdue(self.pool(), CANCEL_TIMEOUT, 1_000).await?;
+        let overdue = cancel::overdue(self.schema(), self.pool(), CANCEL_TIMEOUT, 1_000).await?;
         self.cancel_idle(&overdue).await?;
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn redrive(&self, conn: &mut PgConnection, ids: &[JobId]) -> Result<Enqueued, QueueError> {
-        redrive::redrive(conn, ids).await
+        redrive::redrive(self.schema(), conn, ids).await
     }
 
     /// Gives dead and parked jobs up: they are cancelled, their error kept, and wait for no decision any more.
@@ -118,7 +118,7 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn discard(&self, conn: &mut PgConnection, ids: &[JobId]) -> Result<u64, QueueError> {
-        redrive::discard(conn, ids).await
+        redrive::discard(self.schema(), conn, ids).await
     }
 
     /// Runs the failed members of a group again, and of groups inside it; where a failure has stopped a group, those
@@ -127,20 +127,14 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn retry_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
-        let ids = redrive::failed_members(conn, group).await?;
-        redrive::redrive(conn, &ids).await
+        let ids = redrive::failed_members(self.schema(), conn, group).await?;
+        redrive::redrive(self.schema(), conn, &ids).await
     }
 
     /// Tries a slice of the jobs that another reader has parked; the patient leave alone what was parked a moment ago.
-    pub(crate) async fn unpark(
-        &self,
-        reader: &str,
-        queues: &[String],
-        jobs: &[KnownJob],
-        patient: bool,
-    ) -> Result<u64, QueueError> {
+    pub(crate) async fn unpark(&self, reader: Reader<'_>, queues: &[String], patient: bool) -> Result<u64, QueueError> {
         let mut conn = self.pool().acquire().await?;
-        let rows = park::unpark(&mut conn, reader, queues, jobs, 500, patient).await?;
+        let rows = park::unpark(self.schema(), &mut conn, reader, queues, 500, patient).await?;
         drop(conn);
         let jobs = rows.len() as u64;
         self.push(enqueued(rows)).await;

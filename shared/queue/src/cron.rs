@@ -5,11 +5,12 @@ mod expression;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod ticks;
 
 pub use expression::CronError;
-pub use plan::{CatchUp, Cause};
+pub use plan::{CatchUp, Cause, Overlap};
 
-pub(crate) use expression::Expression;
+pub(crate) use ticks::Ticks;
 
 use std::{pin::pin, time::Duration};
 
@@ -92,7 +93,7 @@ impl Cron {
 
     /// Fires, and says how long there is nothing to do.
     async fn pass(&self) -> Result<Duration, QueueError> {
-        match schedules::until_next(self.queue.pool()).await? {
+        match schedules::until_next(self.queue.schema(), self.queue.pool()).await? {
             Some(Duration::ZERO) => {}
             next => return Ok(next.unwrap_or(Duration::MAX)),
         }
@@ -103,7 +104,7 @@ impl Cron {
     /// One transaction. Returns how many schedules it looked at.
     async fn fire_some(&self) -> Result<(usize, TickCounts), QueueError> {
         let mut tx = self.queue.pool().begin().await?;
-        let due = schedules::lock_due(&mut tx, BATCH_SIZE).await?;
+        let due = schedules::lock_due(self.queue.schema(), &mut tx, BATCH_SIZE).await?;
         if due.is_empty() {
             return Ok((0, TickCounts::default()));
         }
@@ -113,8 +114,8 @@ impl Cron {
             ticks.extend(owed);
             dealt.push(done);
         }
-        let (causes, jobs) = schedules::record(&mut tx, &ticks).await?;
-        schedules::deal(&mut tx, &dealt).await?;
+        let (causes, jobs) = schedules::record(self.queue.schema(), &mut tx, &ticks).await?;
+        schedules::deal(self.queue.schema(), &mut tx, &dealt).await?;
         tx.commit().await?;
         push(&self.queue, &jobs).await;
 
@@ -136,7 +137,7 @@ pub(crate) async fn push(queue: &Queue, jobs: &[JobId]) {
     if jobs.is_empty() {
         return;
     }
-    match relay::rows(queue.pool(), jobs).await {
+    match relay::rows(queue.schema(), queue.pool(), jobs).await {
         Ok(rows) => {
             let messages = rows.into_iter().map(JobRow::into_message).collect();
             queue.push(Enqueued { ids: jobs.to_vec(), messages, ..Enqueued::default() }).await;
@@ -150,19 +151,34 @@ fn owed(schedule: &DueSchedule) -> (Vec<NewTick>, Dealt) {
     let (since, now) = (schedule.ticked_until.to_jiff(), schedule.now.to_jiff());
     let name = &schedule.name;
     let dealt = |ticked_until, next_at| Dealt { schedule: name.clone(), ticked_until, next_at };
-    let (expression, zone) = match (Expression::parse(&schedule.cron), TimeZone::get(&schedule.time_zone)) {
-        (Ok(expression), Ok(zone)) => (expression, zone),
-        (Err(error), _) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE_RETRY_DELAY)))),
-        (_, Err(error)) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE_RETRY_DELAY)))),
+    let bounds = [schedule.starts_at, schedule.ends_at].map(|at| at.map(jiff_sqlx::Timestamp::to_jiff));
+    let ticks_of = match TimeZone::get(&schedule.time_zone) {
+        Ok(zone) => Ticks::of(&schedule.cron, zone, bounds[0], bounds[1]),
+        Err(error) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE_RETRY_DELAY)))),
     };
-    let Plan { ticks, until, next } = plan(&expression, &zone, schedule.catch_up, since, now);
+    let ticks_of = match ticks_of {
+        Ok(ticks_of) => ticks_of,
+        Err(error) => return (Vec::new(), unreadable(&error, dealt(since, Some(now + UNREADABLE_RETRY_DELAY)))),
+    };
+    let Plan { ticks, until, next } = plan(&ticks_of, schedule.catch_up, since, now);
+    let ticks = if schedule.overlap == Overlap::Skip { one_at_a_time(ticks, schedule.busy) } else { ticks };
     let tick = |(fire_at, cause)| NewTick {
         schedule: name.clone(),
         fire_at,
         cause,
-        run_at: (cause != Cause::Missed).then(|| fire_at + jitter(name, fire_at, schedule.jitter_seconds)),
+        run_at: (!matches!(cause, Cause::Missed | Cause::Skipped))
+            .then(|| fire_at + jitter(name, fire_at, schedule.jitter_seconds)),
     };
     (ticks.into_iter().map(tick).collect(), dealt(until, next))
+}
+
+/// Of the ticks that would fire, the last one does, and that only if nothing runs.
+fn one_at_a_time(mut ticks: Vec<(Timestamp, Cause)>, busy: bool) -> Vec<(Timestamp, Cause)> {
+    let fires = |(_, cause): &&mut (Timestamp, Cause)| *cause != Cause::Missed;
+    for (_, cause) in ticks.iter_mut().rev().filter(fires).skip(usize::from(!busy)) {
+        *cause = Cause::Skipped;
+    }
+    ticks
 }
 
 /// Written by a newer binary, perhaps: nothing of it is lost, it is only put off.

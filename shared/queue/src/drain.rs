@@ -55,11 +55,12 @@ impl Queue {
         let mut sweeper = Sweeper::new(self);
         loop {
             sweeper.sweep().await?;
-            let (left, ended): (i64, i64) = sqlx::query_as(
-                "select count(*) filter (where state = 'available' or (state = 'scheduled' and run_at <= now())),
+            let (left, ended): (i64, i64) = sqlx::query_as(self.schema().sql(
+                "select count(*) filter (where state = 'available' or (state = 'scheduled' and (run_at <= now() or gate = 'slot')))
+                        + (select count(*) from gristmill.stages_to_release) + (select count(*) from gristmill.order_turns),
                         count(*) filter (where state in ('completed', 'dead', 'cancelled'))
-                 from jobs",
-            )
+                 from gristmill.jobs",
+            ))
             .fetch_one(self.pool())
             .await
             .map_err(QueueError::from)?;
@@ -78,10 +79,11 @@ impl Queue {
         if let Ok(result) = running.await {
             result?;
         }
-        let states: Vec<(String, i64)> = sqlx::query_as("select state, count(*) from jobs group by state")
-            .fetch_all(self.pool())
-            .await
-            .map_err(QueueError::from)?;
+        let states: Vec<(String, i64)> =
+            sqlx::query_as(self.schema().sql("select state, count(*) from gristmill.jobs group by state"))
+                .fetch_all(self.pool())
+                .await
+                .map_err(QueueError::from)?;
         let count = |state: &str| states.iter().find(|(name, _)| name == state).map_or(0, |(_, n)| *n);
         Ok(DrainReport {
             completed: count("completed"),

@@ -14,6 +14,8 @@ pub(crate) struct Message {
     pub(crate) priority: u8,
     /// Whose turn it takes; empty: nobody's in particular.
     pub(crate) fair_key: String,
+    /// It was called to a slot that waits for it: it goes before the others of its line.
+    pub(crate) called: bool,
     pub(crate) body: String,
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct JobRow {
     pub(crate) trace_parent: Option<String>,
     pub(crate) fair_key: Option<String>,
     pub(crate) due: i64,
+    #[sqlx(default)]
+    pub(crate) called: bool,
 }
 
 impl JobRow {
@@ -77,6 +81,7 @@ impl JobRow {
             id: self.id,
             priority: u8::try_from(self.priority).unwrap_or(9).min(9),
             fair_key: self.fair_key.unwrap_or_default(),
+            called: self.called,
             body: envelope.to_body(),
             queue: self.queue,
         }

@@ -44,7 +44,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 
 /// For the ledger.
 pub(crate) fn retain_seconds<J: Job>() -> Option<i32> {
-    J::RETAIN.map(|retain| i32::try_from(retain.as_secs()).unwrap_or(i32::MAX))
+    J::RETAIN.map(seconds)
+}
+
+pub(crate) fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
 string_enum! {
@@ -76,6 +80,14 @@ pub enum JobError {
     RetryAfter(Duration, Source),
     /// Come back after this long; not an attempt.
     Snooze(Duration),
+    /// What [`Context::sleep`](crate::Context::sleep) and [`Context::wait_for`](crate::Context::wait_for) end a body with: hand it on by
+    /// `?`. The job comes back after this long, or as soon as it is sent the signal; not an attempt.
+    Sleeping {
+        /// What is left of the sleep, or of the wait.
+        left: Duration,
+        /// The signal that is waited for.
+        signal: Option<String>,
+    },
     /// Hopeless: dead at once.
     Discard(Source),
     /// Stopped because the job was cancelled.
@@ -101,12 +113,59 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for JobError {
     }
 }
 
+/// A [`JobError`] as a standard error, for what passes errors on without looking at them: boxes, layers of `tower`. A boxed
+/// one becomes the [`JobError`] that it was by [`JobError::from_boxed`].
+#[derive(Debug)]
+pub struct JobFailure(pub JobError);
+
+impl fmt::Display for JobFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+// Its text has the whole chain already, so it names no source.
+impl std::error::Error for JobFailure {}
+
+impl From<JobError> for Source {
+    fn from(error: JobError) -> Self {
+        Box::new(JobFailure(error))
+    }
+}
+
+impl JobError {
+    /// The job's error that was boxed; any other error is [`JobError::Retry`].
+    #[must_use]
+    pub fn from_boxed(error: Source) -> Self {
+        match error.downcast::<JobFailure>() {
+            Ok(failure) => failure.0,
+            Err(error) => Self::Retry(error),
+        }
+    }
+}
+
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Retry(source) | Self::RetryAfter(_, source) | Self::Discard(source) => f.write_str(&chain(&**source)),
             Self::Snooze(delay) => write!(f, "snoozed for {delay:?}"),
+            Self::Sleeping { left, signal: None } => write!(f, "sleeping for {left:?}"),
+            Self::Sleeping { left, signal: Some(signal) } => {
+                write!(f, "waiting for the signal `{signal}`, for {left:?}")
+            }
             Self::Cancelled => f.write_str("cancelled"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boxed_one_is_what_it_was() {
+        let boxed: Source = JobError::Snooze(Duration::from_secs(3)).into();
+        assert!(matches!(JobError::from_boxed(boxed), JobError::Snooze(pause) if pause == Duration::from_secs(3)));
+        assert_eq!(JobError::from_boxed("no".into()).to_string(), "no");
     }
 }

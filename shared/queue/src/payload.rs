@@ -25,6 +25,21 @@ pub enum PayloadError {
     /// Arrays and objects in each other.
     #[error("is nested deeper than {MAX_DEPTH} levels: make it flatter")]
     Deep,
+    /// As encrypted, but not as it says.
+    #[error(
+        "says that it is encrypted (`$encrypted`), and does not decrypt as one of this job: send it as it is, and it is encrypted here"
+    )]
+    Encrypted,
+    /// In bytes, when it is encrypted: a third more than it has.
+    #[error(
+        "has {bytes} bytes when it is encrypted, and {limit} is the most (`QueueConfig::payload_limit`): send an id, and keep the content elsewhere"
+    )]
+    TooLargeEncrypted {
+        /// As JSON.
+        bytes: usize,
+        /// The most there may be.
+        limit: usize,
+    },
     /// In bytes.
     #[error(
         "has {bytes} bytes, and {limit} is the most (`QueueConfig::payload_limit`): send an id, and keep the content elsewhere"

@@ -4,13 +4,16 @@ mod answers;
 mod config;
 mod error;
 mod maintenance;
+mod new_job;
 mod options;
+mod ownership;
 
 pub use self::{
     answers::{Completion, Enqueued, Fence},
     config::QueueConfig,
-    error::QueueError,
-    options::{Options, Unique},
+    error::{QueueError, is_not_up},
+    new_job::{EnqueueManyError, ManyJobs, NewJob},
+    options::{Backoff, Options, Unique, UniqueMode},
 };
 
 use std::{
@@ -19,15 +22,22 @@ use std::{
     time::Duration,
 };
 
-use ::redis::{Client, aio::ConnectionManager};
+use ::redis::Client;
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::OnceCell;
 use tracing::warn;
 
 use crate::{
-    Claim, GroupId, GroupProgress, Job, JobId, NewGroup,
+    Claim, GroupId, GroupProgress, Job, JobId, NewGroup, Schema,
+    broker::{Broker, BrokerConfig, BrokerError, BrokerJob, BrokerQueue, Links, Window},
     envelope::Message,
-    ledger::{complete, enqueue, fence, groups, replace, waiting_room},
-    redis::{Broker, BrokerJob, Connections, Window},
+    ledger::{
+        complete, enqueue, enqueue_many, fence, groups, replace,
+        unique::{self, Replacement},
+        waiting_room,
+    },
+    postgres::PostgresLinks,
+    redis::{Connections, RedisLinks},
 };
 
 /// A pool on the ledger and the connections to the broker, which its workers share. Cheap to clone.
@@ -39,24 +49,34 @@ pub struct Queue {
 struct Inner {
     pool: PgPool,
     config: QueueConfig,
-    connections: Connections,
-    brokers: RwLock<HashMap<String, Broker>>,
+    links: Links,
+    queues: RwLock<HashMap<String, BrokerQueue>>,
     /// Queues and states whose gauges are set.
     gauged: Mutex<BTreeSet<(String, String)>>,
+    /// See [`Queue::hold_namespace`].
+    ledger_name: OnceCell<Option<String>>,
 }
 
 impl Queue {
-    /// Needs neither engine to be there yet: while Redis is away, pushes are left to the sweep.
+    /// Needs neither engine to be there yet: while the broker is away, pushes are left to the sweep.
     ///
     /// # Errors
     /// Returns an error if the Redis URL is not one.
     pub async fn connect(pool: PgPool, config: QueueConfig) -> Result<Self, QueueError> {
         crate::metrics::describe();
-        let client = Client::open(config.redis_url.as_str()).map_err(QueueError::Broker)?;
-        let connections = Connections::new(client).map_err(QueueError::Broker)?;
-        Ok(Self {
-            inner: Arc::new(Inner { pool, config, connections, brokers: RwLock::default(), gauged: Mutex::default() }),
-        })
+        let links = Self::link(&pool, &config).map_err(QueueError::Broker)?;
+        let (queues, gauged) = (RwLock::default(), Mutex::default());
+        Ok(Self { inner: Arc::new(Inner { pool, config, links, queues, gauged, ledger_name: OnceCell::new() }) })
+    }
+
+    fn link(pool: &PgPool, config: &QueueConfig) -> Result<Links, BrokerError> {
+        match &config.broker {
+            BrokerConfig::Redis { url } => {
+                let connections = Connections::new(Client::open(url.as_str())?)?;
+                Ok(Links::Redis(RedisLinks::new(&connections, &config.namespace)))
+            }
+            BrokerConfig::Postgres => Ok(Links::Postgres(PostgresLinks::new(pool, config.schema))),
+        }
     }
 
     /// Writes a job into the ledger, in the caller's transaction. [`Queue::push`] the answer after the commit.
@@ -70,10 +90,11 @@ impl Queue {
         job: &J,
         options: &Options,
     ) -> Result<Enqueued, QueueError> {
-        enqueue::insert(conn, std::slice::from_ref(job), options, self.config().payload_limit).await
+        self.enqueue_all(conn, std::slice::from_ref(job), options).await
     }
 
-    /// Writes any number of jobs, by one statement.
+    /// Writes any number of jobs, by one statement. Where they have one unique key and may replace the job that has it, the last one
+    /// does.
     ///
     /// # Errors
     /// Returns the errors of [`Queue::enqueue`].
@@ -83,7 +104,26 @@ impl Queue {
         jobs: &[J],
         options: &Options,
     ) -> Result<Enqueued, QueueError> {
-        enqueue::insert(conn, jobs, options, self.config().payload_limit).await
+        let enqueued = enqueue::insert(self.schema(), conn, jobs, options, self.config().intake()).await?;
+        if options.unique_mode == UniqueMode::Keep || !enqueued.is_empty() {
+            return Ok(enqueued);
+        }
+        let (Some(existing), Some(job)) = (enqueued.existing, jobs.last()) else { return Ok(enqueued) };
+        let payload = serde_json::to_string(job).map_err(QueueError::Encode)?;
+        let payload = self.config().intake().encode(J::NAME, payload)?;
+        let new = Replacement::of_job::<J>(&payload, options)?;
+        let replaced = unique::replace(self, conn, existing, &new, options.unique_mode).await?;
+        Ok(replaced.unwrap_or(enqueued))
+    }
+
+    /// Writes any number of jobs of any kinds, known by their names, by one statement: all of them, or none. Push
+    /// [`ManyJobs::into_enqueued`] after the commit.
+    ///
+    /// # Errors
+    /// Returns what is wrong, and with which job: [`QueueError::GroupClosed`] if its group takes no more members,
+    /// [`QueueError::Payload`] or [`QueueError::Nul`] if Postgres cannot store it. Or an error if Postgres fails.
+    pub async fn enqueue_many(&self, conn: &mut PgConnection, jobs: &[NewJob]) -> Result<ManyJobs, EnqueueManyError> {
+        enqueue_many::insert(self, conn, jobs).await
     }
 
     /// Hands committed jobs to the broker. Never fails and never waits long: the sweep is the net.
@@ -99,11 +139,19 @@ impl Queue {
         }
     }
 
+    /// Pushes on a task of its own: the caller has something else to say first.
+    pub(crate) fn push_later(&self, enqueued: Enqueued) {
+        if !enqueued.is_empty() {
+            let queue = self.clone();
+            tokio::spawn(async move { queue.push(enqueued).await });
+        }
+    }
+
     /// Pushes, and says how many the broker did not know yet. Those that it has no place for wait in the ledger.
     pub(crate) async fn try_push(&self, messages: Vec<Message>) -> Result<u64, QueueError> {
         let (fresh, away) = self.push_within(messages, false).await?;
         if !away.is_empty() {
-            waiting_room::enter(self.pool(), &away).await?;
+            waiting_room::enter(self.schema(), self.pool(), &away).await?;
         }
         Ok(fresh)
     }
@@ -115,22 +163,21 @@ impl Queue {
     }
 
     async fn push_within(&self, messages: Vec<Message>, refill: bool) -> Result<(u64, Vec<Message>), QueueError> {
-        let window = Window { jobs: self.config().window, refill };
-        let mut lines: BTreeMap<(String, u8), Vec<Message>> = BTreeMap::new();
+        let jobs = self.config().window;
+        let mut lines: BTreeMap<(String, u8, bool), Vec<Message>> = BTreeMap::new();
         for message in messages {
-            lines.entry((message.queue.clone(), message.priority)).or_default().push(message);
+            lines.entry((message.queue.clone(), message.priority, message.called)).or_default().push(message);
         }
-        let mut conn = self.conn();
         let (mut fresh, mut away) = (0, Vec::new());
-        for ((queue, priority), messages) in lines {
+        for ((queue, priority, front), messages) in lines {
+            let window = Window { jobs, refill: refill || front, front };
             let ids: Vec<String> = messages.iter().map(|job| job.id.to_string()).collect();
-            let jobs: Vec<_> = ids
+            let pushed: Vec<_> = ids
                 .iter()
                 .zip(&messages)
                 .map(|(id, job)| BrokerJob { id, key: &job.fair_key, payload: job.body.as_bytes() })
                 .collect();
-            let pushed = self.broker(&queue).push_within(&mut conn, priority, &jobs, window).await;
-            let pushed = pushed.map_err(QueueError::BrokerUnavailable)?;
+            let pushed = self.broker_queue(&queue).push_within(priority, &pushed, window).await?;
             fresh += pushed.added;
             if !pushed.rejected.is_empty() {
                 let turned_away: HashSet<String> = pushed.rejected.into_iter().collect();
@@ -146,7 +193,7 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn create_group(&self, conn: &mut PgConnection, new: NewGroup) -> Result<GroupId, QueueError> {
-        groups::create(conn, &new, self.config().payload_limit).await
+        groups::create(self.schema(), conn, &new, self.config().intake()).await
     }
 
     /// No more members. When all have finished already, this enqueues the join.
@@ -154,7 +201,7 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn seal_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
-        groups::seal(conn, group).await
+        groups::seal(self.schema(), conn, group).await
     }
 
     /// Cancels the group, those inside it, and their unfinished jobs, and says how many. No join of theirs comes any more
@@ -164,7 +211,7 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn cancel_group(&self, conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {
-        groups::cancel(conn, group).await
+        groups::cancel(self.schema(), conn, group).await
     }
 
     /// How far a group is.
@@ -172,7 +219,15 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn group(&self, group: GroupId) -> Result<Option<GroupProgress>, QueueError> {
-        Ok(groups::progress(self.pool(), group).await?)
+        Ok(groups::progress(self.schema(), self.pool(), group).await?)
+    }
+
+    /// The same, as the caller's transaction sees it.
+    ///
+    /// # Errors
+    /// Returns an error if Postgres is unreachable or a statement fails.
+    pub async fn group_in(&self, conn: &mut PgConnection, group: GroupId) -> Result<Option<GroupProgress>, QueueError> {
+        Ok(groups::progress(self.schema(), conn, group).await?)
     }
 
     /// Locks the job's row at the start of an effect's transaction, when it is still to be done.
@@ -180,7 +235,7 @@ impl Queue {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn lock(&self, conn: &mut PgConnection, claim: &Claim) -> Result<Fence, QueueError> {
-        let held = fence::lock(conn, &[claim.id]).await?;
+        let held = fence::lock(self.schema(), conn, &[claim.id]).await?;
         Ok(fenced(claim, &held))
     }
 
@@ -190,7 +245,7 @@ impl Queue {
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn lock_all(&self, conn: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Fence>, QueueError> {
         let ids: Vec<JobId> = claims.iter().map(|claim| claim.id).collect();
-        let held = fence::lock(conn, &ids).await?;
+        let held = fence::lock(self.schema(), conn, &ids).await?;
         Ok(claims.iter().map(|claim| fenced(claim, &held)).collect())
     }
 
@@ -212,7 +267,7 @@ impl Queue {
         let mut jobs: Vec<_> = claims.iter().map(Claim::finished).collect();
         jobs.sort_unstable_by_key(|job| job.id);
         let worker = claims.iter().find_map(Claim::worker);
-        let (done, joins) = complete::complete(conn, worker, &jobs).await?;
+        let (done, joins) = complete::complete(self.schema(), conn, worker, &jobs).await?;
         for claim in claims {
             claim.set_completed();
             claim.set_fenced_off(!done.contains(&claim.id));
@@ -232,7 +287,7 @@ impl Queue {
         claim: &Claim,
         jobs: &[J],
     ) -> Result<Completion, QueueError> {
-        let enqueued = replace::replace(conn, claim, jobs, self.config().payload_limit).await?;
+        let enqueued = replace::replace(self.schema(), conn, claim, jobs, self.config().intake()).await?;
         claim.set_completed();
         claim.set_fenced_off(enqueued.is_none());
         Ok(enqueued.map_or(Completion::AlreadyDone, Completion::Done))
@@ -244,25 +299,38 @@ impl Queue {
         &self.inner.pool
     }
 
+    /// Where the queue's tables are.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        self.inner.config.schema
+    }
+
+    /// Which broker it has: `redis` or `postgres`.
+    #[must_use]
+    pub fn broker_name(&self) -> &'static str {
+        self.config().broker.name()
+    }
+
     pub(crate) fn config(&self) -> &QueueConfig {
         &self.inner.config
     }
 
-    pub(crate) fn connections(&self) -> &Connections {
-        &self.inner.connections
+    pub(crate) fn links(&self) -> &Links {
+        &self.inner.links
     }
 
-    pub(crate) fn conn(&self) -> ConnectionManager {
-        self.inner.connections.pushes().conn()
+    /// Over the connection for pushes, and for whatever is asked now and then.
+    pub(crate) fn broker(&self) -> Broker {
+        self.inner.links.pushes()
     }
 
-    pub(crate) fn broker(&self, queue: &str) -> Broker {
-        if let Some(broker) = self.inner.brokers.read().unwrap_or_else(PoisonError::into_inner).get(queue) {
-            return broker.clone();
+    pub(crate) fn broker_queue(&self, name: &str) -> BrokerQueue {
+        if let Some(queue) = self.inner.queues.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return queue.clone();
         }
-        let broker = Broker::new(&self.inner.config.namespace, queue);
-        self.inner.brokers.write().unwrap_or_else(PoisonError::into_inner).insert(queue.into(), broker.clone());
-        broker
+        let queue = self.broker().queue(name);
+        self.inner.queues.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), queue.clone());
+        queue
     }
 }
 

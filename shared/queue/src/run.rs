@@ -1,27 +1,30 @@
 //! One run of a job, on one screen: see [`Runner::run`].
 
-mod attempt;
+pub(crate) mod attempt;
 pub(crate) mod known;
 mod lost;
 mod service;
 mod settle;
 
+pub(crate) use lost::remember_lost;
 pub(crate) use service::{LedgerDeadLetters, RawCodec, Service};
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use gristmill_core::Batcher;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    Claim, Context, JobId, Queue,
+    Claim, Context, JobEvent, JobEventKind, JobId, Queue,
     cancellation::CancellationWatch,
+    delivery::{LeaseCheck, Release, RunningName},
     envelope::Envelope,
     ledger::complete::FinishedJob,
     ledger::fail::{Outcome, Run, Settle, SettledState, Verdict},
-    ledger::fence::JobStatus,
-    redis::{LeaseCheck, Release, RunningName},
+    ledger::fence::{JobStatus, Runnable},
+    ledger::logs::NewLogs,
+    observer::Observer,
     worker::RegisteredJob,
 };
 use attempt::End;
@@ -33,13 +36,17 @@ pub(crate) struct Runner {
     /// This worker, in the history of its jobs.
     worker: Arc<str>,
     lost: Arc<HashMap<&'static str, RegisteredJob>>,
+    observer: Observer,
     watch: CancellationWatch,
     others: known::Others,
     /// The grace period of a stop is over.
     give_up: CancellationToken,
     fence: Batcher<JobId, JobStatus>,
+    /// Of jobs with limits only.
+    admissions: Batcher<JobId, bool>,
     completions: Batcher<FinishedJob, bool>,
     verdicts: Batcher<Settle, Option<SettledState>>,
+    logs: Batcher<NewLogs, ()>,
 }
 
 /// One delivery by the broker.
@@ -60,7 +67,7 @@ impl Runner {
     /// `Ok` acknowledges the delivery: the ledger knows what comes next. `Err` gives it to another worker.
     pub(crate) async fn run(&self, delivery: Delivery) -> Result<(), Release> {
         let (id, queue) = (delivery.id, &*delivery.queue);
-        let mut claim = Claim::of_run(id, delivery.number, Arc::clone(&self.worker), false);
+        let mut claim = Claim::of_run(id, delivery.number, Arc::clone(&self.worker), None);
 
         let envelope: Envelope<'_> = match serde_json::from_slice(&delivery.body) {
             Ok(envelope) => envelope,
@@ -73,19 +80,26 @@ impl Runner {
 
         delivery.name.set(&body.name);
 
-        let (attempt, max_attempts) = match self.within_grace(self.fence.submit(id)).await? {
-            JobStatus::Runnable { attempt, max_attempts, nested } => {
-                claim = Claim::of_run(id, delivery.number, Arc::clone(&self.worker), nested);
-                (attempt, max_attempts)
+        let runnable = match self.within_grace(self.fence.submit(id)).await? {
+            JobStatus::Runnable(runnable) if runnable.expired => {
+                return self.settle(id, Some(claim.run()), queue, &body.name, Verdict::expired()).await.map(drop);
+            }
+            // It waits in the ledger until there is room for it.
+            JobStatus::Runnable(runnable) if runnable.limited && !self.is_admitted(id).await? => return Ok(()),
+            JobStatus::Runnable(runnable) => {
+                claim = Claim::of_run(id, delivery.number, Arc::clone(&self.worker), Some(&runnable))
+                    .enqueued_as(&envelope.name, &body.name);
+                runnable
             }
             JobStatus::Cancelled => {
-                return self.settle(id, None, queue, &body.name, Verdict::CANCELLED).await;
+                return self.settle(id, None, queue, &body.name, Verdict::CANCELLED).await.map(drop);
             }
             JobStatus::Finished => {
                 debug!(job = %id, delivery = delivery.number, "delivered again, but already done");
                 return Ok(());
             }
         };
+        let Runnable { attempt, max_attempts, .. } = runnable;
         let context = Context {
             claim: claim.clone(),
             name: Arc::clone(&body.name),
@@ -97,10 +111,26 @@ impl Runner {
             trace_parent: envelope.trace_parent.clone(),
         };
         attempt::record_wait(queue, &body.name, envelope.due);
+        let event = |kind| JobEvent {
+            id,
+            name: Arc::clone(&body.name),
+            queue: Arc::clone(&delivery.queue),
+            attempt: attempt.unsigned_abs() + 1,
+            max_attempts: max_attempts.unsigned_abs(),
+            kind,
+        };
+        self.observer.tell(|| event(JobEventKind::Started));
+        let started = Instant::now();
 
-        match self.attempt(body, context, queue, &envelope).await {
+        let ended = self.attempt(body, context, queue, &envelope, runnable).await;
+        let duration = started.elapsed();
+        let succeeded = || event(JobEventKind::Succeeded { duration });
+        match ended {
             End::Undecodable(error) => {
-                self.park(&claim, queue, &body.name, format!("the payload does not decode: {error}")).await
+                self.park(&claim, queue, &body.name, error.clone()).await?;
+                let (outcome, error) = (Outcome::Parked.into(), Some(error));
+                self.observer.tell(|| event(JobEventKind::Failed { outcome, error, duration, last: true }));
+                Ok(())
             }
             // The ledger told the body, or the watch, that the job is not this run's to end: another run's end of it stands.
             End::Done | End::Failed(_) if claim.is_fenced_off() => {
@@ -109,15 +139,26 @@ impl Runner {
             }
             End::Done if claim.is_completed() => {
                 attempt::count(queue, &body.name, "completed");
+                self.observer.tell(succeeded);
                 Ok(())
             }
-            End::Done => self.complete(&claim, queue, &body.name).await,
+            End::Done => {
+                if self.complete(&claim, queue, &body.name).await? {
+                    self.observer.tell(succeeded);
+                }
+                Ok(())
+            }
             // Its effects are fenced off and its acknowledgement is void: another worker has the job.
             End::Failed(_) if delivery.lost.is_cancelled() => Ok(()),
             End::Failed(verdict) => match self.is_ours(&delivery).await? {
                 Some(true) => {
-                    let run = Run { attempt: Some(attempt), ..claim.run() };
-                    self.settle(id, Some(run), queue, &body.name, verdict).await
+                    let run = Run { round: Some(runnable.round), ..claim.run() };
+                    let (outcome, error) = (verdict.outcome.into(), verdict.error.clone());
+                    if let Some(state) = self.settle(id, Some(run), queue, &body.name, verdict).await? {
+                        let last = state != SettledState::Scheduled;
+                        self.observer.tell(|| event(JobEventKind::Failed { outcome, error, duration, last }));
+                    }
+                    Ok(())
                 }
                 Some(false) => Ok(()),
                 // Nobody knows whose it is: the lease decides, once the broker is back.
@@ -138,7 +179,7 @@ impl Runner {
     /// A job that no worker of this kind can run: it waits, with the reason, for another version or for somebody who looks.
     async fn park(&self, claim: &Claim, queue: &str, name: &str, error: String) -> Result<(), Release> {
         tracing::error!(job = %claim.id, queue, error, "parked");
-        self.settle(claim.id, Some(claim.run()), queue, name, Outcome::Parked.because(error)).await
+        self.settle(claim.id, Some(claim.run()), queue, name, Outcome::Parked.because(error)).await.map(drop)
     }
 
     /// Cancels running jobs that the ledger does not want any more, and passes on their progress, for ever.

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Job, JobId, Options, Queue, QueueError, Worker,
-    redis::WorkerState,
+    Content, ContentKind, Job, JobId, Options, Queue, QueueError, Worker, codec,
+    delivery::WorkerState,
     run::{Delivery, Runner},
 };
 
@@ -38,6 +38,7 @@ pub struct Waiting<J> {
 #[derive(sqlx::FromRow)]
 struct Row {
     id: JobId,
+    name: String,
     payload: String,
     queue: String,
     priority: i16,
@@ -53,16 +54,18 @@ struct Row {
 /// Returns [`QueueError::Encode`] if a payload is not one of `J`, or an error if Postgres fails.
 pub async fn waiting<J: Job>(queue: &Queue) -> Result<Vec<Waiting<J>>, QueueError> {
     let names: Vec<&str> = J::ALIASES.iter().copied().chain([J::NAME]).collect();
-    let rows: Vec<Row> = sqlx::query_as(
-        "select id, payload::text, queue, priority, run_at, state, client_id, trace_parent
-         from jobs where state in ('available', 'scheduled') and name = any($1) order by id",
-    )
+    let rows: Vec<Row> = sqlx::query_as(queue.schema().sql(
+        "select id, name, payload::text, queue, priority, run_at, state, client_id, trace_parent
+         from gristmill.jobs where state in ('available', 'scheduled') and name = any($1) order by id",
+    ))
     .bind(names)
     .fetch_all(queue.pool())
     .await?;
     let waiting = rows.into_iter().map(|row| {
+        let content = Content::new(&row.name, ContentKind::Payload);
+        let payload = codec::decode(queue.config().codec(), content, &row.payload)?;
         Ok(Waiting {
-            job: serde_json::from_str(&row.payload).map_err(QueueError::Encode)?,
+            job: serde_json::from_str(&payload).map_err(QueueError::Encode)?,
             id: row.id,
             queue: row.queue,
             priority: u8::try_from(row.priority).unwrap_or(9),
@@ -149,8 +152,15 @@ pub async fn run_inline<J: Job>(worker: &Worker, job: &J, options: &Options) -> 
     let options = Options { run_at: None, delay: None, ..options.clone() };
     let enqueued = queue.enqueue(&mut *queue.pool().acquire().await?, job, &options).await?;
     let (worker_state, give_up) = (WorkerState::default(), CancellationToken::new());
-    let runner =
-        Runner::new(queue.clone(), worker.bodies(), Default::default(), "inline".into(), worker_state, give_up);
+    let runner = Runner::new(
+        queue.clone(),
+        worker.bodies(),
+        Default::default(),
+        worker.observer(),
+        "inline".into(),
+        worker_state,
+        give_up,
+    );
     for message in enqueued.messages {
         let delivery = Delivery {
             queue: message.queue.into(),
@@ -165,10 +175,11 @@ pub async fn run_inline<J: Job>(worker: &Worker, job: &J, options: &Options) -> 
         let _ = runner.run(delivery).await;
     }
     let id = *enqueued.ids.first().ok_or(QueueError::Ledger(sqlx::Error::RowNotFound))?;
-    let (state, attempt, error, run_at): (String, i32, Option<String>, jiff_sqlx::Timestamp) =
-        sqlx::query_as("select state, attempt, last_error, run_at from jobs where id = $1")
-            .bind(id)
-            .fetch_one(queue.pool())
-            .await?;
+    let (state, attempt, error, run_at): (String, i32, Option<String>, jiff_sqlx::Timestamp) = sqlx::query_as(
+        queue.schema().sql("select state, attempt, last_error, run_at from gristmill.jobs where id = $1"),
+    )
+    .bind(id)
+    .fetch_one(queue.pool())
+    .await?;
     Ok(Ran { id, state, attempt: attempt.unsigned_abs(), error, run_at: run_at.to_jiff() })
 }

@@ -9,7 +9,7 @@ use std::{
 use sqlx::PgPool;
 use tracing::{debug, error, info, warn};
 
-use crate::{Queue, redis::WorkerState};
+use crate::{Queue, Schema, delivery::WorkerState};
 
 /// Looks until dropped.
 pub(crate) async fn watch(queue: Queue, worker_state: WorkerState) {
@@ -28,7 +28,7 @@ pub(crate) async fn watch(queue: Queue, worker_state: WorkerState) {
             continue;
         }
         // Only the ledger can say whether jobs wait: what the broker has is unknown now.
-        let backlog = match backlog(queue.pool(), &silent).await {
+        let backlog = match backlog(queue.schema(), queue.pool(), &silent).await {
             Ok(backlog) => backlog,
             Err(error) => {
                 debug!(%error, "reading the backlog from the ledger failed");
@@ -55,12 +55,12 @@ pub(crate) async fn watch(queue: Queue, worker_state: WorkerState) {
 }
 
 /// Of these queues, those that have jobs to do and are not paused.
-async fn backlog(pool: &PgPool, queues: &[String]) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
+async fn backlog(schema: Schema, pool: &PgPool, queues: &[String]) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(schema.sql(
         "select n.name from unnest($1::text[]) as n (name)
-         where exists (select from jobs j where j.state = 'available' and j.queue = n.name and j.queue <> '')
-           and not exists (select from queues q where q.name = n.name and q.paused)",
-    )
+         where exists (select from gristmill.jobs j where j.state = 'available' and j.queue = n.name and j.queue <> '')
+           and not exists (select from gristmill.queues q where q.name = n.name and q.paused)",
+    ))
     .bind(queues)
     .fetch_all(pool)
     .await

@@ -16,8 +16,10 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::{
-    Claim, Job, JobError, Queue, Source,
-    redis::{RedisBackend, Settings, WorkerState},
+    Claim, Job, JobError, JobEvent, Queue, QueueError, Source, codec,
+    delivery::{LeaseBackend, Settings, WorkerState},
+    ledger::park::Reader,
+    observer::Observer,
     run::{LedgerDeadLetters, RawCodec, Runner, Service, known},
     watchdog,
 };
@@ -78,6 +80,9 @@ pub enum WorkerError {
     /// There is no queue to work on.
     #[error("a worker needs a queue: Worker::builder(..).queue(name, concurrency)")]
     NoQueue,
+    /// Another ledger's workers use its namespace in Redis.
+    #[error(transparent)]
+    NamespaceTaken(QueueError),
 }
 
 /// Runs jobs. See [`Worker::builder`].
@@ -88,6 +93,7 @@ pub struct Worker {
     queues: Vec<(String, usize)>,
     bodies: Arc<HashMap<&'static str, RegisteredJob>>,
     lost: Arc<HashMap<&'static str, RegisteredJob>>,
+    observer: Observer,
     health: WorkerHealth,
 }
 
@@ -98,6 +104,7 @@ pub struct WorkerBuilder {
     queues: Vec<(String, usize)>,
     bodies: HashMap<&'static str, RegisteredJob>,
     lost: HashMap<&'static str, RegisteredJob>,
+    observer: Observer,
     health: WorkerHealth,
 }
 
@@ -221,11 +228,31 @@ impl WorkerBuilder {
         self.on_worker_lost(with_state(state, handler))
     }
 
+    /// How long one attempt of job `J` may take in this worker, instead of [`Job::TIMEOUT`]. Call it after the job was
+    /// registered.
+    #[must_use]
+    pub fn timeout<J: Job>(mut self, timeout: Duration) -> Self {
+        for name in J::ALIASES.iter().chain([&J::NAME]) {
+            for registered in [self.bodies.get_mut(name), self.lost.get_mut(name)].into_iter().flatten() {
+                registered.timeout = timeout;
+            }
+        }
+        self
+    }
+
+    /// Tells `observer` of each attempt that begins and of each end that the ledger has. It is called on the task that
+    /// runs the job, and must not block.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Fn(JobEvent) + Send + Sync + 'static) -> Self {
+        self.observer = Observer(Some(Arc::new(observer)));
+        self
+    }
+
     /// The worker.
     #[must_use]
     pub fn build(self) -> Worker {
-        let Self { queue, label, queues, bodies, lost, health } = self;
-        Worker { queue, label, queues, bodies: Arc::new(bodies), lost: Arc::new(lost), health }
+        let Self { queue, label, queues, bodies, lost, observer, health } = self;
+        Worker { queue, label, queues, bodies: Arc::new(bodies), lost: Arc::new(lost), observer, health }
     }
 }
 
@@ -276,6 +303,7 @@ impl Worker {
             queues: Vec::new(),
             bodies: HashMap::new(),
             lost: HashMap::new(),
+            observer: Observer::default(),
             health: WorkerHealth::default(),
         }
     }
@@ -297,6 +325,10 @@ impl Worker {
         self.bodies.keys().copied()
     }
 
+    pub(crate) fn observer(&self) -> Observer {
+        self.observer.clone()
+    }
+
     pub(crate) fn bodies(&self) -> Arc<HashMap<&'static str, RegisteredJob>> {
         Arc::clone(&self.bodies)
     }
@@ -305,14 +337,21 @@ impl Worker {
     /// within the grace period, and gives back the rest. No fault of an engine ends it.
     ///
     /// # Errors
-    /// Returns [`WorkerError::NoQueue`] if the worker was built without a queue.
+    /// Returns [`WorkerError::NoQueue`] if the worker was built without a queue, and [`WorkerError::NamespaceTaken`] if another
+    /// ledger uses its namespace in Redis.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerError> {
         if self.queues.is_empty() {
             return Err(WorkerError::NoQueue);
         }
+        // An engine that is away says nothing against it, and is not waited for.
+        let held = tokio::time::timeout(Duration::from_secs(2), self.queue.hold_namespace()).await;
+        if let Ok(Err(taken @ QueueError::NamespaceTaken { .. })) = held {
+            return Err(WorkerError::NamespaceTaken(taken));
+        }
         let give_up = CancellationToken::new();
         let worker_state = WorkerState::default();
         worker_state.set_known_jobs(known::jobs(&self.bodies));
+        worker_state.set_payload_keys(codec::keys(self.queue.config().codec()));
         // The first digits of the id that the list of workers has.
         let identity = format!("{:012x}", worker_state.id().as_u128() >> 80);
         let name = if self.label.is_empty() { identity } else { format!("{}-{identity}", self.label) };
@@ -320,6 +359,7 @@ impl Worker {
             self.queue.clone(),
             Arc::clone(&self.bodies),
             Arc::clone(&self.lost),
+            self.observer.clone(),
             name.into(),
             worker_state.clone(),
             give_up.clone(),
@@ -367,15 +407,18 @@ impl Worker {
         if jobs.is_empty() {
             return;
         }
-        let reader = known::reader(&self.queue.config().version, &self.bodies);
+        let config = self.queue.config();
+        let keys = codec::keys(config.codec());
+        let reader = known::reader(&config.version, &jobs, &keys);
+        let reader = Reader { id: &reader, jobs: &jobs, keys: &keys };
         // Before the others know of it they would park again what it lets go.
         known::is_registered(&self.queue, id, &queues).await;
         let mut patient = false;
         loop {
-            match self.queue.unpark(&reader, &queues, &jobs, patient).await {
+            match self.queue.unpark(reader, &queues, patient).await {
                 Ok(0) => {
                     patient = true;
-                    tokio::time::sleep(UNPARK_INTERVAL).await;
+                    tokio::time::sleep(known::UNPARK_INTERVAL).await;
                 }
                 Ok(jobs) => info!(jobs, "unparked jobs that other workers could not read"),
                 Err(error) => {
@@ -386,8 +429,6 @@ impl Worker {
         }
     }
 }
-
-const UNPARK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// One queue of a worker: one apalis worker.
 struct WorkerQueue {
@@ -401,7 +442,7 @@ struct WorkerQueue {
 }
 
 impl WorkerQueue {
-    fn backend(&self) -> RedisBackend<Vec<u8>, RawCodec> {
+    fn backend(&self) -> LeaseBackend<Vec<u8>, RawCodec> {
         let config = self.queue.config();
         let settings = Settings {
             concurrency: self.concurrency,
@@ -412,8 +453,8 @@ impl WorkerQueue {
             worker_state: self.worker_state.clone(),
             ..Settings::new(&config.namespace, &self.name)
         };
-        RedisBackend::with_connections(self.queue.connections(), settings, RawCodec)
-            .dead_letters(LedgerDeadLetters::new(self.runner.clone(), self.name.as_str().into()))
+        let dead_letters = LedgerDeadLetters::new(self.runner.clone(), self.name.as_str().into());
+        LeaseBackend::on(self.queue.links().clone(), settings, RawCodec, Arc::new(dead_letters))
     }
 
     async fn run(self) {

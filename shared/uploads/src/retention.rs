@@ -33,9 +33,9 @@ pub async fn enqueue_lost_purges(pool: &PgPool, queue: &Queue) -> Result<(), Que
     let lost: Vec<(UploadId, ClientId)> = sqlx::query_as(
         "select u.id, u.client_id from uploads u
          where u.state in ('failed', 'cancelled') and u.purged_at is null
-           and not exists (select from jobs where unique_key = $1::text || ':' || u.id
+           and not exists (select from gristmill.jobs where unique_key = $1::text || ':' || u.id
                            and state in ('available', 'scheduled'))
-           and not exists (select from jobs where state = 'parked' and name = $1
+           and not exists (select from gristmill.jobs where state = 'parked' and name = $1
                            and payload->>'upload_id' = u.id::text)
          order by u.id limit 100",
     )

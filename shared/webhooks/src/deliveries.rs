@@ -299,7 +299,7 @@ pub async fn prune(pool: &PgPool, keep: std::time::Duration, limit: i64) -> Resu
          )
          delete from webhook_deliveries where id in (select id from old)",
     )
-    .bind(gristmill_platform::ids::younger_than(keep))
+    .bind(gristmill_core::ids::younger_than(keep))
     .bind(limit)
     .execute(pool)
     .await?;

@@ -48,7 +48,7 @@ pub async fn of(pool: &PgPool, endpoint_id: Uuid, deliveries: &[Uuid]) -> Result
     // The partial indexes on jobs that have not ended serve it; a replay's job is younger than its delivery.
     let rows: Vec<Row> = sqlx::query_as(
         "select (payload->>'delivery_id')::uuid as delivery_id, state = 'scheduled' as scheduled, attempt, run_at
-         from jobs
+         from gristmill.jobs
          where state in ('available', 'scheduled') and name = $1 and fair_key = $2 and payload->>'delivery_id' = any($3)",
     )
     .bind(Deliver::NAME)

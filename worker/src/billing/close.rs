@@ -1,5 +1,6 @@
 //! The join of a run: did the shards see every debt? Then the uploads' watermarks move, and the run has its totals.
 
+use gristmill::Data;
 use gristmill_billing::{
     jobs::{CloseRun, FailRun},
     runs::State,
@@ -14,7 +15,7 @@ use super::plan;
 use crate::{Env, mail, webhooks};
 
 /// Closes a run; see the module.
-pub(super) async fn close(env: Env, context: Context, job: CloseRun) -> Result<(), JobError> {
+pub(super) async fn close(job: CloseRun, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
@@ -87,7 +88,7 @@ async fn finish(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqu
 }
 
 /// The join of a group with a dead shard, or what follows a cancel or the end of a job that the run waits for.
-pub(super) async fn fail(env: Env, context: Context, job: FailRun) -> Result<(), JobError> {
+pub(super) async fn fail(job: FailRun, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gristmill::Data;
 use gristmill_billing::{
     issue,
     jobs::{BillShard, CloseRun, FailRun, PlanRun},
@@ -61,7 +62,7 @@ struct Candidate {
 }
 
 /// Plans a run; see the module.
-pub(super) async fn plan(env: Env, context: Context, job: PlanRun) -> Result<(), JobError> {
+pub(super) async fn plan(job: PlanRun, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());

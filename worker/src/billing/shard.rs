@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use gristmill::Data;
 use gristmill_billing::{issue::Ways, jobs::BillShard};
 use gristmill_clients::{Numbering, settings};
 use gristmill_core::ClientId;
@@ -48,7 +49,7 @@ const SETTINGS: &str =
 static WRITING: Mutex<()> = Mutex::const_new(());
 
 /// Bills one shard; see the module.
-pub(super) async fn bill(env: Env, context: Context, job: BillShard) -> Result<(), JobError> {
+pub(super) async fn bill(job: BillShard, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     tx.execute(SETTINGS).await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {

@@ -1,5 +1,6 @@
 //! The schedule's tick.
 
+use gristmill::Data;
 use gristmill_billing::{jobs::BillingTick, runs};
 use gristmill_clients::settings;
 use gristmill_core::ClientId;
@@ -12,7 +13,7 @@ use super::plan::LEFT_TO_A_REQUEST;
 use crate::Env;
 
 /// Makes a run for each client that may have something to bill.
-pub(super) async fn tick(env: Env, context: Context, job: BillingTick) -> Result<(), JobError> {
+pub(super) async fn tick(job: BillingTick, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());

@@ -7,6 +7,7 @@
 
 use std::{ops::Range, sync::Arc};
 
+use gristmill::Data;
 use gristmill_pipelines::{Place, places};
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::jobs::{LoadChunk, LoadPart};
@@ -29,7 +30,7 @@ struct Part {
 }
 
 /// A chunk that took its workers down: its place is taken by a part that is the whole of it. Nobody looks at its bytes.
-pub(crate) async fn suspect_chunk(env: Env, context: Context, job: LoadChunk) -> Result<(), JobError> {
+pub(crate) async fn suspect_chunk(job: LoadChunk, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let LoadChunk { upload_id, no } = job;
     let Some(mut tx) = begin(&env, &context).await? else { return Ok(()) };
     sqlx::query(
@@ -45,13 +46,13 @@ pub(crate) async fn suspect_chunk(env: Env, context: Context, job: LoadChunk) ->
 }
 
 /// Workers were lost while the part waited for its turn in them, as its own tries are counted and few: it waits anew.
-pub(crate) async fn wait_anew(env: Env, context: Context, job: LoadPart) -> Result<(), JobError> {
+pub(crate) async fn wait_anew(job: LoadPart, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let Some(tx) = begin(&env, &context).await? else { return Ok(()) };
     replace(&env, &context, tx, &[job]).await
 }
 
 /// Loads a part, or halves it, or leaves it out; see the module.
-pub(crate) async fn load_part(env: Env, context: Context, job: LoadPart) -> Result<(), JobError> {
+pub(crate) async fn load_part(job: LoadPart, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let Some(mut chunk) = Chunk::find(&env, job.upload_id, job.no).await? else {
         return Err(JobError::Cancelled);
     };

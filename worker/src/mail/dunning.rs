@@ -1,5 +1,6 @@
 //! Reminders before bills are due, and after: the schedule's tick cuts those of the day into slices of mails.
 
+use gristmill::Data;
 use gristmill_billing::{
     dunning::{self, Day, Step},
     issue,
@@ -17,7 +18,7 @@ use crate::Env;
 
 /// Has the mails sent whose day has come. That they are enqueued and that their day is done is one commit; two ticks at
 /// once take different days; and the mail itself is one of its bill, kind and step, whoever wants it.
-pub(super) async fn tick(env: Env, context: Context, _: DunningTick) -> Result<(), JobError> {
+pub(super) async fn tick(_: DunningTick, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());

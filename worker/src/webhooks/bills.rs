@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use gristmill::Data;
 use gristmill_billing::bills;
 use gristmill_clients::settings;
 use gristmill_core::ClientId;
@@ -42,7 +43,7 @@ pub(crate) async fn of_run(
 }
 
 /// Tells of the first bills of the range, and leaves the others to a job like this one.
-pub(super) async fn announce(env: Env, context: Context, job: AnnounceBills) -> Result<(), JobError> {
+pub(super) async fn announce(job: AnnounceBills, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     if gristmill_webhooks::pending(&env.pool, job.client_id, PENDING).await? >= PENDING {
         return Err(JobError::Snooze(FULL));
     }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use gristmill::Data;
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_webhooks::{
     deliveries::{self, Which},
@@ -15,7 +16,7 @@ const PENDING: i64 = 10_000;
 const FULL: Duration = Duration::from_secs(1);
 
 /// Sends the oldest of them again, and leaves the others to a job like this one.
-pub(super) async fn replay(env: Env, context: Context, job: ReplayDeliveries) -> Result<(), JobError> {
+pub(super) async fn replay(job: ReplayDeliveries, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     if gristmill_webhooks::pending(&env.pool, job.client_id, PENDING).await? >= PENDING {
         return Err(JobError::Snooze(FULL));
     }

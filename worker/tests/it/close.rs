@@ -100,5 +100,9 @@ async fn jobs_delivered_again_change_nothing() {
     let upload = harness.find(upload.id).await;
     assert_eq!((upload.state, upload.rows.accepted, upload.rows.duplicate), (State::Completed, 100, 10));
     assert_eq!(harness.count("select count(*) from debts").await, 100);
-    assert_eq!(harness.count("select count(*) from jobs where name = 'uploads.close'").await, 1, "the join fires once");
+    assert_eq!(
+        harness.count("select count(*) from gristmill.jobs where name = 'uploads.close'").await,
+        1,
+        "the join fires once"
+    );
 }

@@ -154,7 +154,7 @@ async fn a_file_that_is_closed_first_is_compared_with_the_row_that_counts_in_the
     let start = file([5].into_iter().chain(2_000..2_010).chain(1_000..1_060));
     let again: String = (1_000..1_060).map(|key| debt(key, "7")).collect();
     let one = harness.accept(format!("{start}{again}")).await;
-    let held = "update jobs set state = 'scheduled', run_at = now() + interval '1 h'
+    let held = "update gristmill.jobs set state = 'scheduled', run_at = now() + interval '1 h'
                 where name = 'uploads.load_chunk' and payload->>'upload_id' = $1
                 and (payload->>'no')::int <= (select max(no) from chunks where upload_id = $1::uuid and first_line <= 73)";
     sqlx::query(held).bind(one.id.to_string()).execute(&harness.stack.pool).await.unwrap();
@@ -167,7 +167,10 @@ async fn a_file_that_is_closed_first_is_compared_with_the_row_that_counts_in_the
     let other = harness.accept(other).await;
     harness.until(other.id, |other| other.chunks.done == other.chunks.total).await;
     assert_eq!(harness.find(other.id).await.rows.conflicting_duplicate, 0, "the rows that count say 7 as yet");
-    sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(&harness.stack.pool).await.unwrap();
+    sqlx::query("update gristmill.jobs set run_at = now() where state = 'scheduled'")
+        .execute(&harness.stack.pool)
+        .await
+        .unwrap();
 
     let other = harness.ended(other.id).await;
     assert_eq!(harness.find(one.id).await.state, State::Processing, "it lost a row to the file that still arrives");
@@ -249,7 +252,7 @@ async fn what_counts_at_the_end_is_compared_also_with_the_lines_of_a_file_that_w
     let lines = |amount: &str| (0..60).map(|key| debt(key, amount)).collect::<String>();
     let one = harness.accept(format!("{HEADER}{}{}", lines("200"), lines("100"))).await;
     let held = sqlx::query(
-        "update jobs j set state = 'scheduled', run_at = now() + interval '1 hour' from chunks c
+        "update gristmill.jobs j set state = 'scheduled', run_at = now() + interval '1 hour' from chunks c
          where j.name = 'uploads.load_chunk' and c.upload_id = $1 and c.no = (j.payload->>'no')::int and c.first_line < 62",
     )
     .bind(one.id)
@@ -266,7 +269,7 @@ async fn what_counts_at_the_end_is_compared_also_with_the_lines_of_a_file_that_w
     let other: String = (0..60).map(|key| debt(key, if key % 2 == 0 { "200" } else { "100" })).collect();
     let other = harness.accept(format!("{HEADER}{other}")).await;
     harness.until(other.id, |other| other.chunks.done == other.chunks.total && other.received_at.is_some()).await;
-    sqlx::query("update jobs set run_at = now() where state = 'scheduled' and name = 'uploads.load_chunk'")
+    sqlx::query("update gristmill.jobs set run_at = now() where state = 'scheduled' and name = 'uploads.load_chunk'")
         .execute(&harness.stack.pool)
         .await
         .unwrap();

@@ -197,7 +197,7 @@ async fn it_is_looked_again_before_a_mail_goes_out_and_nothing_goes_twice() {
     for _ in 0..100 {
         town.harness.drain().await;
         town.clock.advance(std::time::Duration::from_secs(10)).await;
-        if town.harness.count("select count(*) from jobs where finished_at is null").await == 0 {
+        if town.harness.count("select count(*) from gristmill.jobs where finished_at is null").await == 0 {
             break;
         }
     }

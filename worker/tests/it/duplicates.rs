@@ -11,7 +11,7 @@ use crate::harness::{Harness, body, file};
 /// Runs the chunks of what was received last to first, until it is closed.
 pub(crate) async fn run_file_backwards(harness: &Harness, id: UploadId) -> Upload {
     sqlx::query(
-        "update jobs set state = 'scheduled', run_at = now() + interval '60 ms' * (40 - (payload->>'no')::int)
+        "update gristmill.jobs set state = 'scheduled', run_at = now() + interval '60 ms' * (40 - (payload->>'no')::int)
          where name = 'uploads.load_chunk'",
     )
     .execute(&harness.stack.pool)
@@ -55,7 +55,7 @@ async fn another_file_is_told_of_the_line_that_won_in_the_end() {
     let one = harness.accept(file((0..60).chain(0..60))).await;
     // Its second half is loaded at once, the first one only when the other file has lost to it.
     sqlx::query(
-        "update jobs set state = 'scheduled', run_at = now() + interval '2 s' * ((payload->>'no')::int < $1 / 2)::int
+        "update gristmill.jobs set state = 'scheduled', run_at = now() + interval '2 s' * ((payload->>'no')::int < $1 / 2)::int
          where name = 'uploads.load_chunk'",
     )
     .bind(i32::try_from(one.chunks.total).unwrap())

@@ -58,14 +58,14 @@ impl Harness {
             events: self.env.events.clone(),
         };
         AbortOnDropHandle::new(tokio::spawn(async move {
-            gristmill_scheduler::serve(env, &SchedulerConfig::default(), CancellationToken::new()).await;
+            gristmill_scheduler::serve(env, &SchedulerConfig::default(), CancellationToken::new()).await.unwrap();
         }))
     }
 
     /// The only job of this name, ended.
     async fn end_job(&self, name: &str, how: End) -> JobId {
         let id: JobId =
-            sqlx::query_scalar("select id from jobs where name = $1 and state in ('available', 'scheduled')")
+            sqlx::query_scalar("select id from gristmill.jobs where name = $1 and state in ('available', 'scheduled')")
                 .bind(name)
                 .fetch_one(&self.stack.pool)
                 .await
@@ -76,7 +76,7 @@ impl Harness {
             return id;
         }
         let mut tx = self.stack.pool.begin().await.unwrap();
-        sqlx::query("update jobs set state = 'dead', finished_at = now(), last_error = 'a disk is full' where id = $1")
+        sqlx::query("update gristmill.jobs set state = 'dead', finished_at = now(), last_error = 'a disk is full' where id = $1")
             .bind(id)
             .execute(&mut *tx)
             .await
@@ -204,7 +204,7 @@ async fn mails_that_were_never_begun_are_failed_ones() {
         // As if the run's mails had not been sent yet; one bill was withdrawn, so it has none, and one mail has gone out.
         sqlx::raw_sql(
             "delete from mails where ref <> (select min(ref) from mails where kind = 'bill_new') or kind <> 'bill_new';
-             delete from jobs where queue = 'mail';
+             delete from gristmill.jobs where queue = 'mail';
              update bills set state = 'cancelled' where number = 3",
         )
         .execute(&harness.stack.pool)
@@ -314,7 +314,7 @@ async fn a_run_that_cannot_be_closed_fails_with_its_bills_and_nothing_is_billed_
         let stop = CancellationToken::new();
         let worker = harness.start(2, &stop);
         let run = harness.begin(Cause::Request, false).await;
-        let tried = "select count(*) from jobs where name = 'billing.close' and last_error is not null";
+        let tried = "select count(*) from gristmill.jobs where name = 'billing.close' and last_error is not null";
         until("an attempt to close it", async || harness.count(tried).await == 1).await;
         stop.cancel();
         worker.await.unwrap().unwrap();

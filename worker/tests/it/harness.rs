@@ -18,7 +18,7 @@ use gristmill_uploads::{
     read, read::RejectRow,
 };
 use gristmill_webhooks::Deliverer;
-use gristmill_worker::{Env, rules, worker};
+use gristmill_worker::{Env, app, rules};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const HEADER: &str = "name,governmentId,email,debtAmount,debtDueDate,debtId\n";
@@ -67,11 +67,8 @@ impl Harness {
     }
 
     pub(crate) fn worker(&self, concurrency: usize) -> Worker {
-        worker(
-            &self.env,
-            &WorkerConfig { worker_concurrency: concurrency, ..WorkerConfig::default() },
-            &MailConfig::default(),
-        )
+        let config = WorkerConfig { worker_concurrency: concurrency, ..WorkerConfig::default() };
+        app(&self.env, &config, &MailConfig::default()).into_worker().unwrap()
     }
 
     /// Starts a worker, and a sweeper for what is retried or snoozed, that run until `stop`.

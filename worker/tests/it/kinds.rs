@@ -23,6 +23,14 @@ async fn every_job_that_an_owner_needs_has_a_body() {
     assert!(open.is_empty(), "anybody may end {open:?} behind their upload's back");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_of_the_product_is_listed() {
+    let harness = Harness::new(1_000).await;
+    let worker = harness.worker(1);
+    let own = worker.jobs().filter(|name| !name.starts_with("gristmill."));
+    assert_eq!(own.collect::<BTreeSet<_>>(), BTreeSet::from(gristmill_kinds::JOBS), "those that are never encrypted");
+}
+
 #[test]
 fn every_kind_is_registered_with_its_own_jobs() {
     let of = |kind: Kind| hooks(kind).owned_jobs().to_vec();

@@ -42,7 +42,7 @@ impl Harness {
         self.env.queue.push(jobs).await;
         self.drain().await;
         let failed: Vec<(String, Option<String>)> =
-            sqlx::query_as("select name, last_error from jobs where last_error is not null")
+            sqlx::query_as("select name, last_error from gristmill.jobs where last_error is not null")
                 .fetch_all(&self.stack.pool)
                 .await
                 .unwrap();
@@ -116,7 +116,7 @@ async fn a_few_that_are_put_off_become_jobs_of_their_own() {
     harness.run_file(debts(20)).await;
     harness.bill_all().await;
     assert_eq!(server.count(), 18);
-    let due = "update jobs set run_at = now() where name = 'mail.send' and state = 'scheduled'";
+    let due = "update gristmill.jobs set run_at = now() where name = 'mail.send' and state = 'scheduled'";
     assert_eq!(sqlx::query(due).execute(&harness.stack.pool).await.unwrap().rows_affected(), 2);
     harness.drain().await;
     assert_eq!((server.count(), server.times().len()), (20, 20));
@@ -194,7 +194,7 @@ async fn sample_bills_reach_nobody() {
     harness.env.queue.push(jobs).await;
     harness.drain().await;
     assert_eq!((server.count(), harness.mails("bill_new").await.len()), (0, 0));
-    assert_eq!(harness.count("select count(*) from jobs where last_error is not null").await, 0);
+    assert_eq!(harness.count("select count(*) from gristmill.jobs where last_error is not null").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -360,7 +360,7 @@ async fn what_nothing_can_carry_is_counted_and_not_mailed() {
     }
     assert_eq!(harness.count("select count(*) from mails where state <> 'sent'").await, 0, "none failed");
     assert_eq!(
-        harness.count("select count(*) from jobs where last_error is not null").await,
+        harness.count("select count(*) from gristmill.jobs where last_error is not null").await,
         0,
         "nothing was tried again"
     );

@@ -260,12 +260,13 @@ async fn an_upstream_that_fails_is_asked_again_and_nothing_is_guessed() {
         harness.drain().await;
         assert_eq!(harness.find(upload.id).await.state, State::Processing);
         assert_eq!(harness.count("select count(*) from messages").await, 0);
-        let error: Option<String> = sqlx::query_scalar("select last_error from jobs where state = 'scheduled'")
-            .fetch_one(&harness.stack.pool)
-            .await
-            .unwrap();
+        let error: Option<String> =
+            sqlx::query_scalar("select last_error from gristmill.jobs where state = 'scheduled'")
+                .fetch_one(&harness.stack.pool)
+                .await
+                .unwrap();
         errors.push(error.unwrap());
-        sqlx::query("update jobs set run_at = now() where state = 'scheduled'")
+        sqlx::query("update gristmill.jobs set run_at = now() where state = 'scheduled'")
             .execute(&harness.stack.pool)
             .await
             .unwrap();

@@ -174,7 +174,7 @@ async fn a_heuristic_that_never_answers_is_given_up_and_said() {
     // Draining runs what is due; its retries are made due here, one after the other.
     let mut request = asked;
     for _ in 0..Normalize::MAX_ATTEMPTS {
-        sqlx::query("update jobs set run_at = now() where state = 'scheduled'")
+        sqlx::query("update gristmill.jobs set run_at = now() where state = 'scheduled'")
             .execute(&harness.stack.pool)
             .await
             .unwrap();

@@ -23,7 +23,7 @@ async fn suspect(harness: &Harness, policy: Policy, file: &str, deadly_byte: usi
     .unwrap();
     let upload = accepted(harness.receive(harness.new_upload(policy), file).await);
     assert_eq!(upload.chunks.total, 1);
-    let id: JobId = sqlx::query_scalar("select id from jobs where name = 'uploads.load_chunk'")
+    let id: JobId = sqlx::query_scalar("select id from gristmill.jobs where name = 'uploads.load_chunk'")
         .fetch_one(&harness.stack.pool)
         .await
         .unwrap();
@@ -83,8 +83,9 @@ async fn the_deadly_record_is_found_and_the_chunk_adds_up() {
     let receipt = read::receipt(&harness.stack.pool, upload.id).await.unwrap().unwrap();
     assert_eq!((receipt.chunks.len(), receipt.chunks[0].rows), (1, upload.rows));
     assert_eq!(receipt.bytes, receipt.header_bytes + receipt.chunks[0].bytes);
-    let parts =
-        harness.count("select count(*) from jobs where name = 'uploads.load_part' and state = 'completed'").await;
+    let parts = harness
+        .count("select count(*) from gristmill.jobs where name = 'uploads.load_part' and state = 'completed'")
+        .await;
     assert!((10..=1 + 2 * 9).contains(&parts), "{parts} parts");
     assert_eq!(harness.count("select count(*) from chunk_parts").await, 0);
 }

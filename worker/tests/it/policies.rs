@@ -144,7 +144,7 @@ async fn a_generated_file_is_counted_as_generated() {
         };
         assert_eq!(upload.rows, expected, "chunks of {chunk_bytes}");
         assert_eq!(harness.lines(upload.id).await.len() as u64, counts.accepted);
-        assert_eq!(harness.count("select count(*) from jobs where state in ('available', 'dead')").await, 0);
+        assert_eq!(harness.count("select count(*) from gristmill.jobs where state in ('available', 'dead')").await, 0);
         let reasons = "select count(*) from (
             select code, sum(n)::bigint, min(first_line) from chunk_reasons group by code
             except select code, count(*), min(line) from rejects where code <> 'duplicate' group by code) differ";

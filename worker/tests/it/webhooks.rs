@@ -127,7 +127,7 @@ impl Harness {
 
     /// Nobody waits in a test: what is to be tried again is due now.
     async fn hurry(&self) {
-        sqlx::query("update jobs set run_at = now() where state = 'scheduled'")
+        sqlx::query("update gristmill.jobs set run_at = now() where state = 'scheduled'")
             .execute(&self.stack.pool)
             .await
             .unwrap();
@@ -185,7 +185,7 @@ async fn a_failure_is_tried_again_after_its_wait_under_the_same_id() {
     harness.drain().await;
     assert_eq!((sink.calls().len(), harness.only(&endpoint).await.state), (1, State::Pending));
     let wait = harness
-        .count("select extract(epoch from min(run_at) - now())::bigint from jobs where state = 'scheduled'")
+        .count("select extract(epoch from min(run_at) - now())::bigint from gristmill.jobs where state = 'scheduled'")
         .await;
     assert!((2..=6).contains(&wait), "{wait} s");
     assert!(harness.endpoint(endpoint.id).await.failing_since.is_some());
@@ -279,7 +279,7 @@ async fn who_asks_for_an_hour_gets_it() {
     harness.drain().await;
     assert_eq!(sink.calls().len(), 1, "the second one waits too");
     let soonest = harness
-        .count("select extract(epoch from min(run_at) - now())::bigint from jobs where state = 'scheduled'")
+        .count("select extract(epoch from min(run_at) - now())::bigint from gristmill.jobs where state = 'scheduled'")
         .await;
     assert!(soonest > 3_500, "{soonest} s");
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 const JOB: &str = "019a4b1e-9d02-7b41-8e6f-2c7d90a1b3e4";
 const GROUP: &str = "019a4b1e-8c5d-7e30-9a41-5f6d2c7b8e91";
 const WORKER: &str = "5f1c9d1e-6a0b-4c57-9d0e-0c1f7a3b2e44";
+const UPLOAD: &str = "019a4b1e-8c5d-7e30-9a41-5f6d2c7b8e90";
 const ERROR: &str = "the ledger failed: connection refused";
 
 pub(super) fn all() -> Vec<(&'static str, Value)> {
@@ -22,6 +23,8 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
             "ActionAnswer",
             json!({ "action": "redrive", "dry_run": false, "changed": 412, "requested": 0, "next_cursor": null }),
         ),
+        ("JobChange", json!({ "payload": { "upload_id": UPLOAD, "no": 18 }, "priority": 1, "timeout": "5m" })),
+        ("JobRetry", json!({ "payload": { "upload_id": UPLOAD, "no": 18 } })),
         ("GroupList", json!({ "items": [group()], "next_cursor": null })),
         ("OneGroup", one_group()),
         ("QueueList", json!({ "items": [queue()] })),
@@ -54,7 +57,7 @@ fn job() -> Value {
 
 fn one_job() -> Value {
     let more = json!({
-        "payload": { "upload_id": "019a4b1e-8c5d-7e30-9a41-5f6d2c7b8e90", "no": 17 },
+        "payload": { "upload_id": UPLOAD, "no": 17 },
         "result": null,
         "worker": "worker-7d1f0c",
         "last_error": ERROR,
@@ -62,6 +65,14 @@ fn one_job() -> Value {
         "unique_key": null,
         "fair_key": "3",
         "parked_by": null,
+        "timeout_ms": null,
+        "expires_at": null,
+        "backoff": null,
+        "retain_seconds": null,
+        "tick": null,
+        "waits_for": null,
+        "cursor": null,
+        "steps": [],
         "attempts": [{
             "attempt": 8,
             "delivery": 1,
@@ -96,7 +107,7 @@ fn group() -> Value {
 
 fn one_group() -> Value {
     let spec = |name: &str| {
-        let payload = json!({ "upload_id": "019a4b1e-8c5d-7e30-9a41-5f6d2c7b8e90" });
+        let payload = json!({ "upload_id": UPLOAD });
         json!({ "name": name, "queue": "uploads", "priority": 2, "max_attempts": 8, "payload": payload, "version": 1, "client_id": 3 })
     };
     let more = json!({
@@ -104,6 +115,7 @@ fn one_group() -> Value {
         "on_failure": spec("uploads.fail"),
         "parent": null,
         "children": [],
+        "stages": [],
         "failed_members": [job()],
         "more_failed_members": false,
     });
@@ -135,6 +147,7 @@ fn worker() -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "pid": 4_711,
         "host": "mill-3",
+        "language": null,
         "heard": 1_769_851_964,
         "draining": false,
         "unwell": null,
@@ -165,7 +178,9 @@ fn schedule() -> Value {
         "cron": "*/10 * * * *",
         "time_zone": "UTC",
         "catch_up": "latest",
+        "overlap": "allow",
         "jitter_seconds": 0,
+        "ended": false,
         "paused": false,
         "job": job,
         "next": ["2026-01-31T09:30:00Z", "2026-01-31T09:40:00Z"],

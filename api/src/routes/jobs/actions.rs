@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 use utoipa::ToSchema;
 
-use super::{About, Filter, Job, Names, OneJob};
+use super::{
+    About, Filter, Job, Names, OneJob,
+    change::{Retry, retry_with},
+};
 use crate::{
     app::AppState,
     auth::Caller,
     idempotency::Once,
-    json::Body,
+    json::{Body, Options},
     openapi::{Absent, NotNow, NotOperator},
     problem::{Code, Problem, Result},
 };
@@ -170,11 +173,16 @@ pub(crate) async fn cancel(about: About, once: Once) -> Result<Json<OneJob>> {
 
 /// Run a job again that did not succeed
 ///
-/// With all its attempts before it, and its history kept. A finished group of it is open again, and its join comes again.
+/// With all its attempts before it, and its history kept; an operator may give it another payload. A finished group of it is
+/// open again, and its join comes again.
 #[utoipa::path(post, path = "/v1/jobs/{id}/redrive", operation_id = "redriveJob", tag = "jobs", params(("id" = Uuid, Path, description = "The job")),
-    responses((status = 200, description = "The job as it is now", body = OneJob), NotNow))]
-pub(crate) async fn redrive(about: About, once: Once) -> Result<Json<OneJob>> {
-    one(about, Action::Redrive, once).await
+    request_body(content = Retry, description = "None is needed"),
+    responses((status = 200, description = "The job as it is now", body = OneJob), NotOperator, NotNow))]
+pub(crate) async fn redrive(about: About, once: Once, Options(body): Options<Retry>) -> Result<Json<OneJob>> {
+    match body.payload {
+        Some(payload) => retry_with(about, payload, once).await,
+        None => one(about, Action::Redrive, once).await,
+    }
 }
 
 /// Discard a job that did not succeed

@@ -33,6 +33,8 @@ pub(crate) struct Filter {
     /// Members of this group.
     #[schema(value_type = Option<Uuid>)]
     group: Option<GroupId>,
+    /// With this tag.
+    tag: Option<String>,
     /// Enqueued at this time or later.
     created_after: Option<Timestamp>,
     /// Enqueued before this time.
@@ -65,6 +67,9 @@ pub(super) struct JobsQuery {
     client: Option<String>,
     /// Only members of this group.
     group: Option<Uuid>,
+    /// Only jobs with this tag.
+    #[param(example = "signup")]
+    tag: Option<String>,
     /// Only jobs enqueued at this time or later.
     created_after: Option<Timestamp>,
     /// Only jobs enqueued before this time.
@@ -92,6 +97,7 @@ impl Filter {
             name: query.take("name"),
             client: query.take("client"),
             group: query.id("group"),
+            tag: query.take("tag"),
             created_after: query.time("created_after"),
             created_before: query.time("created_before"),
             error: query.take("error"),
@@ -125,6 +131,7 @@ impl Filter {
             excluded_names: Vec::new(),
             client_id,
             group: self.group,
+            tag: self.tag,
             created_after: self.created_after,
             created_before: self.created_before,
             error: self.error,

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use gristmill_core::ClientId;
 use gristmill_platform::keys;
-use gristmill_queue::{AttemptView, GroupView, JobCount, JobDetail, JobView};
+use gristmill_queue::{AttemptLogs, AttemptView, GroupView, JobCount, JobDetail, JobTick, JobView, StepView};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgExecutor;
@@ -52,12 +53,37 @@ pub(crate) struct OneJob {
     unique_key: Option<String>,
     /// Whose turn it takes.
     fair_key: Option<String>,
+    /// Jobs with this key run one at a time, in their order.
+    order_key: Option<String>,
     /// The version of the binary that could not read it.
     parked_by: Option<String>,
+    /// How long one attempt may take, in milliseconds; null: as its worker has it.
+    timeout_ms: Option<u64>,
+    /// It is cancelled when it has not started by then.
+    expires_at: Option<Timestamp>,
+    /// How long it waits between attempts: `type` (`fixed` or `exponential`), `delay_ms`, `limit_ms`; null: as its worker has it.
+    backoff: Option<Value>,
+    /// How long it is kept when it has ended, in seconds; null: as long as every job.
+    retain_seconds: Option<u32>,
+    /// The tick of a schedule that enqueued it.
+    tick: Option<JobTick>,
+    /// The signal that it waits for; `run_at` is the end of that.
+    waits_for: Option<String>,
+    /// How far it has come, as it said itself.
+    cursor: Option<Value>,
+    /// Its steps, sleeps and waits, in the order in which they were done.
+    steps: Vec<StepView>,
     /// Attempts that did not succeed, the oldest first; the last hundred of them.
     attempts: Vec<AttemptView>,
     /// Its group.
     group: Option<Group>,
+}
+
+/// What the attempts of a job have said.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JobLogs {
+    /// Attempts that have said anything, the oldest first.
+    pub(super) items: Vec<AttemptLogs>,
 }
 
 /// A group of jobs.
@@ -110,7 +136,16 @@ impl Names {
             trace_parent: detail.trace_parent,
             unique_key: detail.unique_key,
             fair_key: detail.fair_key,
+            order_key: detail.order_key,
             parked_by: detail.parked_by,
+            timeout_ms: detail.timeout_ms,
+            expires_at: detail.expires_at,
+            backoff: detail.backoff,
+            retain_seconds: detail.retain_seconds,
+            tick: detail.tick,
+            waits_for: detail.waits_for,
+            cursor: detail.cursor,
+            steps: detail.steps,
             attempts: detail.attempts,
             group: detail.group.map(|group| self.group(group)),
         }

@@ -31,7 +31,7 @@ pub(super) const TABLES: &[&str] = &[
     "normalizations",
     "reports",
     "mail_suppressions",
-    "jobs",
+    "gristmill.jobs",
     "transactions",
     "file_order",
 ];
@@ -217,7 +217,7 @@ insert into file_order (upload_id, last_line, lines, keys)
 select made(12, :client, 1), max(n), array_agg(n order by n), array_agg(made(14, :client, n) order by n)
 from generate_series(1, :rows) n group by (n - 1) / 1000 -- a part
 ;
-insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, fair_key, finished_at)
+insert into gristmill.jobs (id, name, queue, priority, payload, state, max_attempts, client_id, fair_key, finished_at)
 select made(13, :client, n), 'bulk.job', 'bulk', 5, '{}', 'dead', 5, :client, :client::text, now()
 from generate_series(1, :rows) n -- a part
 ";

@@ -158,6 +158,7 @@ fn lists(filled: &Filled) -> Vec<RouteRequest> {
         // Jobs are not found by their client: a page of them is looked for among the newest of all, in slices.
         RouteRequest { rows: 3.0 * LARGE as f64 / 5.0, ..list("get /v1/jobs", "?limit=200") },
         list("get /v1/jobs", "?state=dead"),
+        list("get /v1/jobs", "?tag=signup"),
         list("get /v1/groups", ""),
         // The key of debts begins with the debt: a page of all of them looks at the others' too, but once.
         RouteRequest { rows: 2.0 * LARGE as f64, ..list("get /v1/debts", "?limit=200") },
@@ -189,6 +190,7 @@ fn single(filled: &Filled) -> Vec<RouteRequest> {
         one("get /v1/reports/{id}", "/v1/reports/77".into()),
         one("get /v1/webhooks/{id}", format!("/v1/webhooks/{}", filled.id(Kind::Webhook, 1))),
         one("get /v1/jobs/{id}", format!("/v1/jobs/{}", filled.id(Kind::Job, 19_999))),
+        one("get /v1/jobs/{id}/logs", format!("/v1/jobs/{}/logs", filled.id(Kind::Job, 19_999))),
         act("get /v1/groups/{id}", format!("/v1/groups/{upload}"), &[404]),
     ]
 }
@@ -308,6 +310,7 @@ fn jobs(filled: &Filled, n: usize) -> Vec<RouteRequest> {
         RouteRequest { rows: SMALL as f64, ..act("post /v1/jobs/{id}/redrive", job(1 + n, "redrive"), &[200]) },
         act("post /v1/jobs/{id}/discard", job(10_000 + n, "discard"), &[200]),
         RouteRequest { rows: ONCE, ..send("post /v1/jobs/actions", "/v1/jobs/actions".into(), dry, &[200, 403]) },
+        act("post /v1/jobs/{id}/promote", job(19_999, "promote"), &[409]),
         act("post /v1/groups/{id}/cancel", group("cancel"), &[404]),
         act("post /v1/groups/{id}/retry", group("retry"), &[404]),
     ]
@@ -323,6 +326,8 @@ fn operators() -> Vec<RouteRequest> {
     let open = |operation: &'static str, path: &str| act(operation, path.to_owned(), &[200]);
     let mut asked: Vec<RouteRequest> = [
         "get /metrics",
+        "get /v1/limits",
+        "delete /v1/limits/pools/{name}",
         "get /v1/queues",
         "get /v1/queues/{name}",
         "post /v1/queues/{name}/drain",
@@ -337,6 +342,15 @@ fn operators() -> Vec<RouteRequest> {
         "post /v1/schedules/{name}/run",
         "get /v1/workers",
         "post /v1/workers/{id}/drain",
+        "post /v1/jobs",
+        "post /v1/jobs/batch",
+        "get /v1/jobs/{id}/members",
+        "post /v1/flows",
+        "post /v1/jobs/{id}/signals/{name}",
+        "post /v1/groups",
+        "post /v1/groups/{id}/seal",
+        "post /v1/work/claims",
+        "post /v1/work/reports",
     ]
     .into_iter()
     .map(refused)
@@ -344,7 +358,11 @@ fn operators() -> Vec<RouteRequest> {
     let limits = json!({ "concurrency": 3 });
     let schedule =
         json!({ "cron": "* * * * *", "job": { "name": "gristmill.redrive", "payload": {}, "queue": "gristmill" } });
+    let job = "/v1/jobs/00000000-0000-7000-8000-000000000000";
+    asked.push(send("patch /v1/jobs/{id}", job.into(), json!({ "priority": 1 }), &[403]));
     asked.push(send("put /v1/queues/{name}/limits", "/v1/queues/chunks/limits".into(), limits, &[403]));
+    asked.push(send("put /v1/limits/jobs/{name}", "/v1/limits/jobs/thumb".into(), json!({ "concurrency": 3 }), &[403]));
+    asked.push(send("put /v1/limits/pools/{name}", "/v1/limits/pools/gpu".into(), json!({ "slots": 4 }), &[403]));
     asked.push(send("put /v1/schedules/{name}", "/v1/schedules/nightly".into(), schedule, &[403]));
     asked.push(open("get /healthz", "/healthz"));
     asked.push(open("get /readyz", "/readyz"));

@@ -6,12 +6,13 @@ use crate::chaos::workload::{Workload, lock};
 
 /// Each group's counters are what its members say. One whose first transaction failed has no members and no row.
 pub(super) async fn counted(pool: &PgPool) -> anyhow::Result<Finding> {
-    let states: Vec<(String, i64, i64)> =
-        sqlx::query_as("select state, count(*), sum(total)::bigint from groups group by state order by state")
-            .fetch_all(pool)
-            .await?;
+    let states: Vec<(String, i64, i64)> = sqlx::query_as(
+        "select state, count(*), sum(total)::bigint from gristmill.groups group by state order by state",
+    )
+    .fetch_all(pool)
+    .await?;
     let wrong: Vec<(GroupId, String)> = sqlx::query_as(
-        "select g.id, g.state from groups g left join jobs j on j.group_id = g.id
+        "select g.id, g.state from gristmill.groups g left join gristmill.jobs j on j.group_id = g.id
          group by g.id
          having (g.total, g.completed, g.failed, g.cancelled) is distinct from
                 (count(j.id), count(*) filter (where j.state = 'completed'), count(*) filter (where j.state = 'dead'),
@@ -36,10 +37,10 @@ pub(super) async fn joined(pool: &PgPool, workload: &Workload) -> anyhow::Result
     let wrong: Vec<(i64, String, i64, i64)> = sqlx::query_as(
         "with joins as (
             select (j.payload->>'group')::bigint as number, (j.payload->>'failed')::boolean as failed, j.id, e.job
-            from jobs j left join chaos_effects e on e.job = j.id where j.name = 'chaos.join'
+            from gristmill.jobs j left join chaos_effects e on e.job = j.id where j.name = 'chaos.join'
          )
          select a.number, g.state, count(distinct i.id), count(i.job)
-         from unnest($1::bigint[], $2::uuid[]) as a (number, id) join groups g on g.id = a.id
+         from unnest($1::bigint[], $2::uuid[]) as a (number, id) join gristmill.groups g on g.id = a.id
          left join joins i on i.number = a.number
          group by a.number, g.state
          having array[count(i.id), count(i.job)] <> array_fill(case g.state when 'cancelled' then 0 else 1 end::bigint, array[2])
@@ -49,7 +50,8 @@ pub(super) async fn joined(pool: &PgPool, workload: &Workload) -> anyhow::Result
     .bind(&ids)
     .fetch_all(pool)
     .await?;
-    let joins: i64 = sqlx::query_scalar("select count(*) from jobs where name = 'chaos.join'").fetch_one(pool).await?;
+    let joins: i64 =
+        sqlx::query_scalar("select count(*) from gristmill.jobs where name = 'chaos.join'").fetch_one(pool).await?;
     Ok(Finding {
         promise: "every join fired once",
         counted: format!("{joins} joins of {} groups; the others were cancelled", numbers.len()),

@@ -7,7 +7,7 @@ use crate::chaos::workload::{Workload, lock};
 pub(super) async fn accepted(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
     let ids = lock(&workload.jobs).clone();
     let lost: Vec<JobId> = sqlx::query_scalar(
-        "select a.id from unnest($1::uuid[]) as a (id) left join jobs j on j.id = a.id
+        "select a.id from unnest($1::uuid[]) as a (id) left join gristmill.jobs j on j.id = a.id
          where j.id is null or j.finished_at is null",
     )
     .bind(&ids)
@@ -24,7 +24,7 @@ pub(super) async fn accepted(pool: &PgPool, workload: &Workload) -> anyhow::Resu
 pub(super) async fn once(pool: &PgPool) -> anyhow::Result<Finding> {
     let wrong: Vec<(JobId, Option<String>, Option<String>, i64)> = sqlx::query_as(
         "select coalesce(j.id, e.job), j.name, j.state, count(e.job)
-         from (select * from jobs where name in ('chaos.effect', 'chaos.join', 'chaos.tick', 'chaos.yesterday', 'chaos.today')) j
+         from (select * from gristmill.jobs where name in ('chaos.effect', 'chaos.join', 'chaos.tick', 'chaos.yesterday', 'chaos.today')) j
          full join chaos_effects e on e.job = j.id
          group by j.id, e.job, j.name, j.state
          having count(e.job) <> case j.state when 'completed' then 1 else 0 end",
@@ -51,9 +51,11 @@ pub(super) async fn once(pool: &PgPool) -> anyhow::Result<Finding> {
 /// Only those are dead that were to die, and only those cancelled whose group or upload was.
 pub(super) async fn ended(pool: &PgPool) -> anyhow::Result<Finding> {
     let states: Vec<(String, i64)> =
-        sqlx::query_as("select state, count(*) from jobs group by state order by state").fetch_all(pool).await?;
+        sqlx::query_as("select state, count(*) from gristmill.jobs group by state order by state")
+            .fetch_all(pool)
+            .await?;
     let wrong: Vec<(JobId, String, String, Option<String>)> = sqlx::query_as(
-        "select j.id, j.name, j.state, j.last_error from jobs j left join groups g on g.id = j.group_id
+        "select j.id, j.name, j.state, j.last_error from gristmill.jobs j left join gristmill.groups g on g.id = j.group_id
          where case j.state when 'completed' then false
                             when 'dead' then not (j.name = 'chaos.effect' and j.payload->>'end' = 'discard')
                             when 'cancelled' then coalesce(g.state, 'none') not in ('failed', 'cancelled')

@@ -34,7 +34,7 @@ pub(super) async fn conserved(pool: &PgPool, workload: &Workload) -> anyhow::Res
     let rows: Vec<Row> = sqlx::query_as(
         "with there as (select upload_id, count(*) as n from debts group by upload_id),
             refused as (select upload_id, count(*) as n from rejects group by upload_id),
-            closed as (select payload->>'upload_id' as upload_id, count(*) as n from jobs where name = 'uploads.close' group by 1)
+            closed as (select payload->>'upload_id' as upload_id, count(*) as n from gristmill.jobs where name = 'uploads.close' group by 1)
          select u.id, u.filename, u.state, u.purged_at is not null as purged,
                 array[p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting] as rows,
                 coalesce(t.n, 0) as there, coalesce(r.n, 0) as rejects, coalesce(c.n, 0) as closes

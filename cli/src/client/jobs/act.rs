@@ -19,7 +19,7 @@ use crate::{
 #[derive(Args, Debug)]
 pub(super) struct Act {
     /// These jobs
-    #[arg(value_name = "ID", conflicts_with_all = ["states", "queue", "name", "client", "group", "older", "newer", "error"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["states", "queue", "name", "client", "group", "tag", "older", "newer", "error"])]
     ids: Vec<Uuid>,
 
     #[command(flatten)]

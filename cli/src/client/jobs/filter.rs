@@ -35,6 +35,10 @@ pub(super) struct Filter {
     #[arg(long, help_heading = HEADING, value_name = "ID")]
     group: Option<Uuid>,
 
+    /// Only with this tag
+    #[arg(long, help_heading = HEADING, value_name = "WORD")]
+    tag: Option<String>,
+
     /// Only those enqueued longer ago than this, such as 30m, 12h or 7d
     #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = parse_duration)]
     older: Option<Duration>,
@@ -96,6 +100,7 @@ impl Filter {
             ("name", self.name.clone()),
             ("client", self.client.clone()),
             ("group", self.group.map(|group| group.to_string())),
+            ("tag", self.tag.clone()),
             ("created_before", self.older.map(ago)),
             ("created_after", self.newer.map(ago)),
             ("error", self.error.clone()),

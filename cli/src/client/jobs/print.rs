@@ -1,14 +1,17 @@
 //! Jobs for people.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
-use gristmill_queue::{AttemptView, JobCount, JobState, JobView};
+use gristmill_queue::{AttemptLogs, AttemptView, JobCount, JobState, JobTick, JobView, StepView, encryption_key};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::client::{
     groups::Group,
-    human::{age, count, short},
+    human::{age, count, duration, short},
     table::unfolded,
 };
 
@@ -88,7 +91,17 @@ struct Detail {
     last_error: Option<String>,
     trace_parent: Option<String>,
     unique_key: Option<String>,
+    #[serde(default)]
+    order_key: Option<String>,
     parked_by: Option<String>,
+    timeout_ms: Option<u64>,
+    expires_at: Option<jiff::Timestamp>,
+    backoff: Option<Value>,
+    retain_seconds: Option<u32>,
+    tick: Option<JobTick>,
+    waits_for: Option<String>,
+    cursor: Option<Value>,
+    steps: Vec<StepView>,
     attempts: Vec<AttemptView>,
     group: Option<Group>,
 }
@@ -113,18 +126,37 @@ pub(super) fn detail(value: &Value) -> anyhow::Result<String> {
     line("tries", Some(format!("{} of {}", tries(job), job.max_attempts)));
     line("redriven", (job.redriven > 0).then(|| format!("{} times", job.redriven)));
     line("enqueued", Some(time(job.created_at)));
-    let is_later = job.run_at > jiff::Timestamp::now();
+    let is_later = job.run_at > jiff::Timestamp::now() && !job.held;
     line("runs at", is_later.then(|| job.run_at.strftime("%Y-%m-%d %H:%M:%S").to_string()));
+    line("waits", job.held.then(|| "for the stages before its own".to_owned()));
     line("stopping", job.cancel_requested_at.filter(|_| job.finished_at.is_none()).map(time));
     line("started", job.started_at.map(time));
     line("finished", job.finished_at.map(time));
     line("worker", detail.worker);
     line("unique", detail.unique_key);
+    line("tags", (!job.tags.is_empty()).then(|| job.tags.join(", ")));
+    let millis = |millis: u64| duration(Duration::from_millis(millis));
+    line("timeout", detail.timeout_ms.map(millis));
+    line("expires", detail.expires_at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()));
+    line("backoff", detail.backoff.map(|backoff| backoff.to_string()));
+    line("kept for", detail.retain_seconds.map(|seconds| millis(u64::from(seconds) * 1_000)));
+    line("tick", detail.tick.map(|tick| format!("{} of schedule {}, {}", tick.fire_at, tick.schedule, tick.cause)));
+    line("order", detail.order_key);
+    line("gate", job.gate.clone());
     line("trace", detail.trace_parent);
     line("parked by", detail.parked_by);
-    line("payload", Some(detail.payload.to_string()));
-    line("result", detail.result.map(|result| result.to_string()));
+    line("waits for", detail.waits_for.map(|signal| format!("the signal `{signal}`")));
+    line("cursor", detail.cursor.as_ref().map(shown));
+    line("payload", Some(shown(&detail.payload)));
+    line("result", detail.result.as_ref().map(shown));
     line("error", detail.last_error);
+    for step in &detail.steps {
+        let at = |at: Option<jiff::Timestamp>| at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string());
+        let when = at(step.done_at).map(|at| format!("done at {at}"));
+        let when = when.or_else(|| at(step.until).map(|at| format!("until {at}"))).unwrap_or_default();
+        let result = step.result.as_ref().map(|result| format!(": {}", short(&shown(result), 40)));
+        let _ = writeln!(text, "{} {} {when}{}", step.kind, step.name, result.unwrap_or_default());
+    }
     for attempt in &detail.attempts {
         let AttemptView { attempt: number, outcome, ended_at, .. } = attempt;
         let ended = ended_at.strftime("%Y-%m-%d %H:%M:%S");
@@ -134,4 +166,39 @@ pub(super) fn detail(value: &Value) -> anyhow::Result<String> {
         }
     }
     Ok(text)
+}
+
+/// What is encrypted is shown by the key that it needs.
+fn shown(value: &Value) -> String {
+    encryption_key(value).map_or_else(|| value.to_string(), |key| format!("encrypted with key `{key}`"))
+}
+
+/// What an attempt has said, a line each.
+pub(super) fn logs(logs: &AttemptLogs) -> String {
+    let mut text = format!("attempt {}\n", logs.attempt);
+    if logs.dropped > 0 {
+        let _ = writeln!(text, "  {} lines before these were not kept", count(logs.dropped));
+    }
+    for line in &logs.lines {
+        let at = line.at.strftime("%Y-%m-%d %H:%M:%S%.3f");
+        let message = line.message.replace('\n', "\n    ");
+        let _ = writeln!(text, "  {at} {:<5} {message}", line.level.to_string());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_log_says_what_it_lacks() {
+        let line = |message: &str| json!({ "at": "2026-01-31T07:00:00.5Z", "level": "warn", "message": message });
+        let said = json!({ "attempt": 2, "dropped": 1_200, "lines": [line("one\ntwo"), line("three")] });
+        let text = logs(&AttemptLogs::deserialize(said).unwrap());
+        let expected = "attempt 2\n  1,200 lines before these were not kept\n  2026-01-31 07:00:00.500 warn  one\n    two\n  2026-01-31 07:00:00.500 warn  three\n";
+        assert_eq!(text, expected);
+    }
 }

@@ -19,7 +19,7 @@ async fn a_queue_is_paused_and_that_is_in_the_audit_log() {
     browser.ask("window.confirm = () => true; return 1").await;
     browser.click("#qgristmill button").await;
     browser.until("the pause", "return document.querySelector('#qgristmill .state')?.textContent === 'paused'").await;
-    let paused: bool = sqlx::query_scalar("select paused from queues where name = 'gristmill'")
+    let paused: bool = sqlx::query_scalar("select paused from gristmill.queues where name = 'gristmill'")
         .fetch_one(&mut database(&stack).await)
         .await
         .unwrap();
@@ -51,7 +51,7 @@ async fn dead_letters_are_redriven_one_by_one_and_by_what_they_died_of() {
     browser
         .ask("window.confirm = () => true; [...document.querySelectorAll('tr')].find(r => r.textContent.includes('nobody.two')).querySelector('.primary').click(); return 1")
         .await;
-    let redriven = "select redriven from jobs where id = $1::uuid";
+    let redriven = "select redriven from gristmill.jobs where id = $1::uuid";
     for id in [one, two] {
         for _ in 0..100 {
             let (n,): (i32,) = sqlx::query_as(redriven).bind(&id).fetch_one(&mut database(&stack).await).await.unwrap();
@@ -87,9 +87,9 @@ async fn an_upload_is_not_ended_by_its_jobs() {
     assert!(stack.run(&["upload", text(&file), "--follow"]).status.success());
     // As if it were still being done.
     let (group, job): (String, String) = sqlx::query_as(
-        "with open as (update groups set state = 'open', finished_at = null
+        "with open as (update gristmill.groups set state = 'open', finished_at = null
                        where id = (select group_id from uploads) returning id)
-         update jobs set state = 'dead' from open where name = 'uploads.load_chunk' and group_id = open.id
+         update gristmill.jobs set state = 'dead' from open where name = 'uploads.load_chunk' and group_id = open.id
          returning open.id::text, jobs.id::text",
     )
     .fetch_one(&mut database(&stack).await)
@@ -109,7 +109,7 @@ async fn an_upload_is_not_ended_by_its_jobs() {
 }
 
 async fn ran(stack: &Stack, schedule: &str) -> i64 {
-    sqlx::query_scalar("select count(*) from schedule_ticks where schedule = $1 and cause = 'run_now'")
+    sqlx::query_scalar("select count(*) from gristmill.schedule_ticks where schedule = $1 and cause = 'run_now'")
         .bind(schedule)
         .fetch_one(&mut database(stack).await)
         .await

@@ -21,7 +21,7 @@ async fn a_file_is_sent_from_the_page_and_its_map_fills() {
     browser.until("the upload's page", "return location.pathname.startsWith('/uploads/')").await;
     browser.until("the end", "return document.querySelector('h1 .state')?.textContent === 'completed'").await;
     let full = "const all = document.querySelectorAll('.map > *').length; \
-                return all > 3 && all === document.querySelectorAll('.map .done, .map .rejects').length";
+                return all > 3 && all === document.querySelectorAll('.map .done, .map .flawed').length";
     browser.until("a full map", full).await;
     assert!(browser.text(".receipt").await.contains("30,000 read ="), "{}", browser.text(".receipt").await);
     let rejects = browser.fetch("GET", &format!("{}/rejects.csv", browser.path().await), "").await;

@@ -99,7 +99,7 @@ async fn every_page_fits_a_phone_and_the_login_is_in_the_middle() {
             assert_eq!(wide[1], width, "{page}");
             let over = "return [...document.querySelectorAll('.plot')].filter(plot => { \
                         const drawn = plot.querySelector('svg').getBoundingClientRect(); \
-                        return [...plot.querySelectorAll('.top, .zero')].some(w => w.getBoundingClientRect().right > drawn.left) }).length";
+                        return [...plot.querySelectorAll('.peak, .zero')].some(w => w.getBoundingClientRect().right > drawn.left) }).length";
             assert_eq!(browser.ask(over).await, 0, "{page}: what a chart's axis says lies over its line");
         }
     }

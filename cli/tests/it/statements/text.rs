@@ -107,6 +107,10 @@ impl Names {
             Expr::MethodCall(call) if ["as_str", "to_owned", "to_string", "into"].iter().any(|m| call.method == m) => {
                 self.resolve(&call.receiver, depth + 1)
             }
+            // `Schema::sql`: the same text for the schema that is set.
+            Expr::MethodCall(call) if ["sql", "rewrite"].iter().any(|m| call.method == m) && call.args.len() == 1 => {
+                self.resolve(&call.args[0], depth + 1)
+            }
             Expr::Path(path) => {
                 let name = path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
                 let local = if path.path.segments.len() == 1 { self.locals.get(&name) } else { None };

@@ -1,20 +1,23 @@
 use axum::extract::State;
+use gristmill_board::actions::{Answer, NotDone, Params, done};
 use gristmill_core::ClientId;
 use gristmill_mail::ResendOutcome;
 use uuid::Uuid;
 
-use super::{
-    answer::{Answer, NotDone, done},
-    params::Params,
-};
 use crate::dashboard::app::App;
 
-pub(super) async fn resend(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
+pub(in crate::dashboard) async fn resend(
+    State(app): State<App>,
+    Params((client, id)): Params<(ClientId, Uuid)>,
+) -> Answer {
     again(&app, client, id, false).await
 }
 
 /// Also one that the mail server has taken.
-pub(super) async fn send_twice(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
+pub(in crate::dashboard) async fn send_twice(
+    State(app): State<App>,
+    Params((client, id)): Params<(ClientId, Uuid)>,
+) -> Answer {
     again(&app, client, id, true).await
 }
 

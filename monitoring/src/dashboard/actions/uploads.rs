@@ -1,15 +1,12 @@
 use axum::extract::State;
+use gristmill_board::actions::{Answer, NotDone, Params, done};
 use gristmill_core::ClientId;
 use gristmill_uploads::{RemoveError, RemoveOutcome, UploadId};
 
-use super::{
-    answer::{Answer, NotDone, done},
-    params::Params,
-};
 use crate::dashboard::app::App;
 
 /// Cancels an upload, or undoes it: which of the two, its state says.
-pub(super) async fn remove(State(app): State<App>, Params(id): Params<UploadId>) -> Answer {
+pub(in crate::dashboard) async fn remove(State(app): State<App>, Params(id): Params<UploadId>) -> Answer {
     let owner: Option<ClientId> =
         sqlx::query_scalar("select client_id from uploads where id = $1").bind(id).fetch_optional(&app.pool).await?;
     let Some(owner) = owner else { return Err(NotDone::Gone) };

@@ -1,4 +1,5 @@
 use axum::extract::State;
+use gristmill_board::actions::{Answer, NotDone, Params, done};
 use gristmill_core::ClientId;
 use gristmill_webhooks::{
     deliveries,
@@ -7,18 +8,20 @@ use gristmill_webhooks::{
 };
 use uuid::Uuid;
 
-use super::{
-    answer::{Answer, NotDone, done},
-    params::Params,
-};
 use crate::dashboard::app::App;
 
-pub(super) async fn enable(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
+pub(in crate::dashboard) async fn enable(
+    State(app): State<App>,
+    Params((client, id)): Params<(ClientId, Uuid)>,
+) -> Answer {
     set_enabled(&app, client, id, true).await?;
     done("The webhook is enabled")
 }
 
-pub(super) async fn disable(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
+pub(in crate::dashboard) async fn disable(
+    State(app): State<App>,
+    Params((client, id)): Params<(ClientId, Uuid)>,
+) -> Answer {
     set_enabled(&app, client, id, false).await?;
     done("The webhook is disabled")
 }
@@ -28,7 +31,10 @@ async fn set_enabled(app: &App, client: ClientId, id: Uuid, enabled: bool) -> Re
     endpoints::change(&app.pool, client, id, &change).await?.map(drop).ok_or(NotDone::Gone)
 }
 
-pub(super) async fn test(State(app): State<App>, Params((client, id)): Params<(ClientId, Uuid)>) -> Answer {
+pub(in crate::dashboard) async fn test(
+    State(app): State<App>,
+    Params((client, id)): Params<(ClientId, Uuid)>,
+) -> Answer {
     let mut tx = app.pool.begin().await?;
     let Some((_, jobs)) = gristmill_webhooks::test(&mut tx, &app.queue, client, id).await? else {
         return Err(NotDone::Gone);
@@ -39,7 +45,7 @@ pub(super) async fn test(State(app): State<App>, Params((client, id)): Params<(C
 }
 
 /// Every delivery of an endpoint that failed.
-pub(super) async fn replay_failed(
+pub(in crate::dashboard) async fn replay_failed(
     State(app): State<App>,
     Params((client_id, endpoint_id)): Params<(ClientId, Uuid)>,
 ) -> Answer {
@@ -62,7 +68,7 @@ pub(super) async fn replay_failed(
 }
 
 /// One delivery.
-pub(super) async fn replay(
+pub(in crate::dashboard) async fn replay(
     State(app): State<App>,
     Params((client, endpoint, id)): Params<(ClientId, Uuid, Uuid)>,
 ) -> Answer {

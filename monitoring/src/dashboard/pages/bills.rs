@@ -3,31 +3,80 @@
 mod one;
 pub(in crate::dashboard) mod totals;
 
+use std::sync::Arc;
+
 use askama::Template;
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use futures::future::BoxFuture;
 use gristmill_billing::{
     BillId,
     bills::{self, Bill, Status},
     runs::{self, Run},
     totals::Total,
 };
+use gristmill_board::{Attention, Entry, Error, Page, PageBody, PageQuery, Pages, Visit};
 use gristmill_clients::settings;
+use gristmill_core::ClientId;
 use jiff::Timestamp;
 use sqlx::Acquire as _;
 use strum::VariantNames as _;
 use uuid::Uuid;
 
-pub(super) use one::page as one;
-
 use super::clients::Clients;
-use crate::dashboard::{
-    app::App,
-    format,
-    page::{DashboardError, PageBody, PageQuery, Pages},
-};
+use crate::dashboard::{actions, app::App, bill, format};
+use one::page as one;
+
+/// Billing runs, a client's bills, and one of them.
+pub(in crate::dashboard) struct BillPages(pub(in crate::dashboard) App);
+
+impl Page for BillPages {
+    fn entry(&self) -> Option<Entry> {
+        Some(Entry::new("bills", "Bills").under("Back office"))
+    }
+
+    fn show<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<Option<PageBody>, Error>> {
+        Box::pin(async move {
+            match visit.rest()[..] {
+                [] => page(&self.0, visit).await,
+                [id] => one(&self.0, visit, id).await,
+                _ => Ok(None),
+            }
+        })
+    }
+
+    fn routes(&self) -> Router {
+        Router::new().route("/bills/{name}", get(bill::page)).with_state(Arc::clone(&self.0))
+    }
+
+    fn actions(&self) -> Router {
+        Router::new().route("/bills/{id}/cancel", post(actions::bills::cancel)).with_state(Arc::clone(&self.0))
+    }
+
+    fn attention(&self) -> BoxFuture<'_, Result<Vec<Attention>, Error>> {
+        Box::pin(async move { Ok(held_runs(&self.0).await?.into_iter().collect()) })
+    }
+}
+
+/// Billing runs that wait for somebody's word.
+async fn held_runs(app: &App) -> Result<Option<Attention>, sqlx::Error> {
+    let (n, client): (i64, Option<ClientId>) =
+        sqlx::query_as("select count(*), min(client_id) from billing_runs where state = 'held'")
+            .fetch_one(&app.pool)
+            .await?;
+    Ok(client.map(|client| {
+        let runs = if n == 1 { "billing run is held and waits" } else { "billing runs are held and wait" };
+        let what = format!("{} {runs} for an approval", format::count(n));
+        Attention::new(what, format!("/bills?client={client}"))
+    }))
+}
 
 #[derive(Template)]
 #[template(path = "bills.html")]
-struct Page<'a> {
+struct Inside<'a> {
+    visit: &'a Visit,
     clients: Clients,
     runs: Vec<Run>,
     /// None: to find them takes too long.
@@ -46,14 +95,15 @@ const PAGE: u32 = 50;
 /// How long may be looked for bills, in milliseconds.
 const STATEMENT_TIMEOUT_MS: u32 = 3_000;
 
-pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
+async fn page(app: &App, visit: &Visit) -> Result<Option<PageBody>, Error> {
+    let asked = &visit.query;
     let clients = Clients::of(app, asked).await?;
     let filter = filter(asked);
     let (mut runs, mut bills, mut totals) = (Vec::new(), Some(Vec::new()), None);
     if let Some(client) = clients.chosen {
         let today = settings::find(&app.pool, client).await?.date_of(Timestamp::now())?;
         runs = runs::list(&app.pool, client, None, 20).await?;
-        let before = asked.parse("before");
+        let before = asked.value("before");
         bills = in_time(app, STATEMENT_TIMEOUT_MS, async |conn| {
             bills::list(conn, client, &filter, today, before, PAGE).await
         })
@@ -62,13 +112,14 @@ pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody
     }
     let last = bills.iter().flatten().last().filter(|_| bills.iter().flatten().count() == PAGE as usize);
     let pages = Pages::of(asked, last.map(|last| last.number));
-    let page = Page {
+    let page = Inside {
+        visit,
         clients,
         runs,
         bills,
         totals,
         find: asked.text("find"),
-        run: asked.parse("run"),
+        run: asked.value("run"),
         status: asked.text("status"),
         statuses: Status::VARIANTS,
         pages,
@@ -79,7 +130,7 @@ pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody
 /// `find` is a bill's number or id, a debt's id, or a part of a payer's name or government id.
 fn filter(asked: &PageQuery) -> bills::Filter {
     let mut filter =
-        bills::Filter { status: asked.parse("status"), run_id: asked.parse("run"), ..bills::Filter::default() };
+        bills::Filter { status: asked.value("status"), run_id: asked.value("run"), ..bills::Filter::default() };
     let Some(find) = asked.get("find") else { return filter };
     match (find.parse::<BillId>(), find.parse::<Uuid>(), find.replace(',', "").parse::<i64>()) {
         (Ok(bill), ..) => filter.number = Some(bill.number),
@@ -111,10 +162,9 @@ async fn in_time<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::page::PageUrl;
 
     fn of(query: &str) -> bills::Filter {
-        filter(&PageUrl::parse(&format!("/bills?{query}")).unwrap().into_query())
+        filter(&PageQuery::parse(query))
     }
 
     #[test]

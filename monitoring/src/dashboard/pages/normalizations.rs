@@ -1,21 +1,37 @@
 //! Merchants that were asked for.
 
 use askama::Template;
+use futures::future::BoxFuture;
+use gristmill_board::{Entry, Error, Page, PageBody, Pages, Visit};
 use gristmill_normalization::{
     requests::{self, Request},
     rules::{self, RuleRow},
 };
 
 use super::clients::Clients;
-use crate::dashboard::{
-    app::App,
-    format,
-    page::{DashboardError, PageBody, PageQuery, Pages},
-};
+use crate::dashboard::{app::App, format};
+
+/// Merchants that were asked for.
+pub(in crate::dashboard) struct NormalizationPages(pub(in crate::dashboard) App);
+
+impl Page for NormalizationPages {
+    fn entry(&self) -> Option<Entry> {
+        Some(Entry::new("normalizations", "Normalizations").under("Back office"))
+    }
+
+    fn show<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<Option<PageBody>, Error>> {
+        Box::pin(async move {
+            match visit.rest()[..] {
+                [] => page(&self.0, visit).await,
+                _ => Ok(None),
+            }
+        })
+    }
+}
 
 #[derive(Template)]
 #[template(path = "normalizations.html")]
-struct Page {
+struct Inside {
     clients: Clients,
     requests: Vec<Request>,
     rules: Vec<RuleRow>,
@@ -24,16 +40,16 @@ struct Page {
 
 const PAGE: i64 = 50;
 
-pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
+async fn page(app: &App, visit: &Visit) -> Result<Option<PageBody>, Error> {
+    let asked = &visit.query;
     let clients = Clients::of(app, asked).await?;
     let (requests, rules) = match clients.chosen {
         Some(client) => {
-            let requests = requests::list(&app.pool, client, asked.parse("before"), PAGE).await?;
+            let requests = requests::list(&app.pool, client, asked.value("before"), PAGE).await?;
             (requests, rules::list(&app.pool, client).await?)
         }
         None => (Vec::new(), Vec::new()),
     };
-    let full = requests.len() as i64 == PAGE;
-    let pages = Pages::of(asked, requests.last().filter(|_| full).map(|last| last.id));
-    PageBody::of("Normalizations", &Page { clients, requests, rules, pages })
+    let pages = Pages::of_rows(asked, &requests, PAGE as usize, |request| request.id);
+    PageBody::of("Normalizations", &Inside { clients, requests, rules, pages })
 }

@@ -2,40 +2,149 @@
 
 mod reasons;
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
 
 use askama::Template;
-use gristmill_core::ClientId;
+use axum::{
+    Router,
+    response::Response,
+    routing::{get, post},
+};
+use futures::future::BoxFuture;
+use gristmill_board::{Attention, Cards, Entry, Error, Frames, Page, PageBody, Pages, Person, Samples, Visit};
+use gristmill_core::{ClientId, ids};
 use gristmill_pipelines::Kind;
 use gristmill_platform::keys;
 use gristmill_queue::JobId;
 use gristmill_uploads::{State, Upload, UploadId, read};
+use http::Uri;
 use jiff::Timestamp;
 use strum::VariantNames as _;
 
-use crate::dashboard::{
-    app::App,
-    format,
-    page::{DashboardError, PageBody, PageQuery, Pages},
-};
+use crate::dashboard::{Dashboard, actions, app::App, format, uploads};
 
 const PAGE: u32 = 50;
+
+/// Files: the list, and one with its map of chunks.
+pub(in crate::dashboard) struct UploadPages(pub(in crate::dashboard) App);
+
+impl Page for UploadPages {
+    fn entry(&self) -> Option<Entry> {
+        Some(Entry::new("uploads", "Uploads").with_key('u'))
+    }
+
+    fn show<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<Option<PageBody>, Error>> {
+        Box::pin(async move {
+            match visit.rest()[..] {
+                [] => list(&self.0, visit).await,
+                [id] => one(&self.0, visit, id).await,
+                _ => Ok(None),
+            }
+        })
+    }
+
+    fn routes(&self) -> Router {
+        Router::new()
+            .route("/uploads", get(frame).post(uploads::receive))
+            .route("/uploads/{id}/rejects.csv", get(uploads::rejects))
+            .with_state(Arc::clone(&self.0))
+    }
+
+    fn actions(&self) -> Router {
+        Router::new()
+            .route("/uploads/{id}/cancel", post(actions::uploads::remove))
+            .route("/uploads/{id}/undo", post(actions::uploads::remove))
+            .with_state(Arc::clone(&self.0))
+    }
+
+    fn attention(&self) -> BoxFuture<'_, Result<Vec<Attention>, Error>> {
+        Box::pin(async move {
+            let stuck: i64 =
+                sqlx::query_scalar("select count(*) from uploads where state = 'processing' and detail is not null")
+                    .fetch_one(&self.0.pool)
+                    .await?;
+            let (one, many) = ("upload does not add up and is not closed", "uploads do not add up and are not closed");
+            Ok(counted(stuck, one, many, "/uploads?state=processing").into_iter().collect())
+        })
+    }
+
+    fn cards<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<Cards, Error>> {
+        Box::pin(async move {
+            let rate = self.0.rows.last().unwrap_or_default();
+            let uploads = read::recent(&self.0.pool, &read::Filter { limit: 6, ..read::Filter::default() }).await?;
+            let tile = self.0.rows.tile("Rows/s", "/s", &format::rate(rate), "")?;
+            Ok(Cards::default().with_tile(tile).with_section(Newest { visit, uploads }.render()?))
+        })
+    }
+}
+
+/// What is said of so many things that somebody should look at; none where there are none.
+pub(super) fn counted(n: i64, one: &str, many: &str, to: &'static str) -> Option<Attention> {
+    let what = format!("{} {}", format::count(n), if n == 1 { one } else { many });
+    (n > 0).then(|| Attention::new(what, to))
+}
+
+/// The page itself, where its address has other methods.
+async fn frame(person: Person, frames: Frames, uri: Uri) -> Response {
+    frames.show(&person, &uri).await
+}
+
+/// Counts the rows that were read, for the line over an hour; until nobody has the dashboard any more.
+pub(in crate::dashboard) async fn sample(dashboard: Weak<Dashboard>) {
+    let mut last: Option<(Instant, i64)> = None;
+    let mut clock = tokio::time::interval(Samples::EVERY);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        clock.tick().await;
+        let Some(app) = dashboard.upgrade() else { return };
+        match rows_read(&app).await {
+            Ok(read) => {
+                let now = Instant::now();
+                let rate = last.replace((now, read)).map_or(0.0, |(then, before)| {
+                    (read - before).max(0) as f64 / now.duration_since(then).as_secs_f64().max(0.001)
+                });
+                app.rows.push(rate);
+            }
+            Err(error) => tracing::warn!(%error, "the dashboard cannot count rows"),
+        }
+    }
+}
+
+/// Of the uploads of the last two days.
+async fn rows_read(app: &App) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select coalesce(sum(rows_read), 0)::bigint from upload_progress where upload_id >= $1")
+        .bind(ids::younger_than(Duration::from_secs(172_800)))
+        .fetch_one(&app.pool)
+        .await
+}
+
+#[derive(Template)]
+#[template(path = "newest_uploads.html")]
+struct Newest<'a> {
+    visit: &'a Visit,
+    uploads: Vec<(String, Upload)>,
+}
 
 #[derive(Template)]
 #[template(path = "uploads.html")]
 struct List<'a> {
+    visit: &'a Visit,
     uploads: Vec<(String, Upload)>,
     state: &'a str,
     pages: Pages,
-    operator: bool,
     clients: Vec<(ClientId, String)>,
     kinds: &'static [&'static str],
 }
 
-pub(super) async fn list(app: &App, operator: bool, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
+async fn list(app: &App, visit: &Visit) -> Result<Option<PageBody>, Error> {
+    let asked = &visit.query;
     let filter = read::Filter {
-        state: asked.parse("state"),
-        before: asked.parse("before"),
+        state: asked.value("state"),
+        before: asked.value("before"),
         limit: PAGE + 1,
         ..read::Filter::default()
     };
@@ -44,10 +153,10 @@ pub(super) async fn list(app: &App, operator: bool, asked: &PageQuery) -> Result
     uploads.truncate(PAGE as usize);
     let pages = Pages::of(asked, uploads.last().filter(|_| more).map(|(_, last)| last.id));
     let page = List {
+        visit,
         uploads,
         state: asked.text("state"),
         pages,
-        operator,
         clients: keys::clients(&app.pool).await?,
         kinds: Kind::VARIANTS,
     };
@@ -56,10 +165,10 @@ pub(super) async fn list(app: &App, operator: bool, asked: &PageQuery) -> Result
 
 #[derive(Template)]
 #[template(path = "upload.html")]
-struct One {
+struct One<'a> {
+    visit: &'a Visit,
     upload: Upload,
     client: String,
-    operator: bool,
     cells: Vec<Cell>,
     rate: Option<f64>,
     left: Option<f64>,
@@ -67,7 +176,7 @@ struct One {
     last_row_at: Option<Timestamp>,
 }
 
-impl One {
+impl One<'_> {
     /// It has not ended yet, one way or the other.
     fn under_way(&self) -> bool {
         matches!(self.upload.state, State::Receiving | State::Processing)
@@ -92,7 +201,7 @@ struct Chunk {
     done_at: Option<jiff_sqlx::Timestamp>,
 }
 
-pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<PageBody>, DashboardError> {
+async fn one(app: &App, visit: &Visit, id: &str) -> Result<Option<PageBody>, Error> {
     let Ok(id) = id.parse::<UploadId>() else { return Ok(None) };
     let Some(upload) = read::by_id(&app.pool, id).await? else { return Ok(None) };
     let client: String =
@@ -111,16 +220,8 @@ pub(super) async fn one(app: &App, operator: bool, id: &str) -> Result<Option<Pa
     let cells = chunks.iter().map(|chunk| cell(chunk, jobs.get(&chunk.no))).collect();
     let (rate, left) = pace(&upload, last_row_at);
     let title = upload.filename.clone().unwrap_or_else(|| format::short(upload.id));
-    let page = One {
-        client,
-        operator,
-        cells,
-        rate,
-        left,
-        reasons: reasons::of(&app.pool, &upload).await?,
-        last_row_at,
-        upload,
-    };
+    let page =
+        One { visit, client, cells, rate, left, reasons: reasons::of(&app.pool, &upload).await?, last_row_at, upload };
     PageBody::of(title, &page)
 }
 
@@ -132,13 +233,13 @@ struct Work {
 }
 
 /// The jobs of chunks that are not done, by the chunk's number.
-async fn jobs(app: &App, upload: &Upload) -> Result<HashMap<i32, Work>, DashboardError> {
+async fn jobs(app: &App, upload: &Upload) -> Result<HashMap<i32, Work>, Error> {
     if !matches!(upload.state, State::Receiving | State::Processing) {
         return Ok(HashMap::new());
     }
     let found: Vec<(JobId, i32, String)> = sqlx::query_as(
         "select j.id, (j.payload->>'no')::int, j.state
-         from jobs j join uploads u on u.group_id = j.group_id
+         from gristmill.jobs j join uploads u on u.group_id = j.group_id
          where u.id = $1 and j.state <> 'completed' and j.payload ? 'no'",
     )
     .bind(upload.id)
@@ -165,7 +266,7 @@ fn cell(chunk: &Chunk, work: Option<&Work>) -> Cell {
         (Some(rows), _) => {
             let bad = chunk.rejected.unwrap_or(0) + chunk.duplicate.unwrap_or(0);
             let bad_rows = if bad > 0 { format!(", {} of them not taken", format::count(bad)) } else { String::new() };
-            (if bad > 0 { "rejects" } else { "done" }, format!("{} rows{bad_rows}", format::count(rows)))
+            (if bad > 0 { "flawed" } else { "done" }, format!("{} rows{bad_rows}", format::count(rows)))
         }
         (None, Some(Work { state, .. })) if state == "dead" || state == "parked" => ("dead", state.clone()),
         (None, Some(Work { worker: Some(worker), .. })) => ("running", format!("run by {worker}")),

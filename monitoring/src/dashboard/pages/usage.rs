@@ -1,26 +1,42 @@
 //! What messages cost, a bar a day.
 
 use askama::Template;
+use futures::future::BoxFuture;
+use gristmill_board::{Entry, Error, Page, PageBody, PageQuery, Visit};
 use gristmill_clients::settings;
 use gristmill_messages::usage;
 use gristmill_pipelines::messages::Credits;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 
 use super::clients::Clients;
-use crate::dashboard::{
-    app::App,
-    format,
-    page::{DashboardError, PageBody, PageQuery},
-};
+use crate::dashboard::{app::App, format};
 
 /// Days that are shown when none are asked for.
 const DAYS: i32 = 30;
 /// Days that can be shown: two years.
 const MOST: i32 = 731;
 
+/// What messages cost, a bar a day.
+pub(in crate::dashboard) struct UsagePage(pub(in crate::dashboard) App);
+
+impl Page for UsagePage {
+    fn entry(&self) -> Option<Entry> {
+        Some(Entry::new("usage", "Usage").under("Back office"))
+    }
+
+    fn show<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<Option<PageBody>, Error>> {
+        Box::pin(async move {
+            match visit.rest()[..] {
+                [] => page(&self.0, visit).await,
+                _ => Ok(None),
+            }
+        })
+    }
+}
+
 #[derive(Template, Default)]
 #[template(path = "usage.html")]
-struct Page {
+struct Inside {
     clients: Clients,
     time_zone: String,
     from: String,
@@ -44,9 +60,10 @@ struct Bar {
     height: i128,
 }
 
-pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
+async fn page(app: &App, visit: &Visit) -> Result<Option<PageBody>, Error> {
+    let asked = &visit.query;
     let clients = Clients::of(app, asked).await?;
-    let Some(client) = clients.chosen else { return PageBody::of("Usage", &Page { clients, ..Page::default() }) };
+    let Some(client) = clients.chosen else { return PageBody::of("Usage", &Inside { clients, ..Inside::default() }) };
     let settings = settings::find(&app.pool, client).await?;
     let today = settings.date_of(Timestamp::now())?;
     let ((from, to), note) = span(asked, today);
@@ -57,7 +74,7 @@ pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody
         _ => None,
     };
     let top = days.iter().map(|day| day.credits).max().unwrap_or(0);
-    let page = Page {
+    let page = Inside {
         clients,
         time_zone: settings.time_zone,
         from: from.to_string(),
@@ -82,10 +99,10 @@ pub(super) async fn page(app: &App, asked: &PageQuery) -> Result<Option<PageBody
 
 /// The first and the last day that are shown, and what is said where they are not those that were asked for.
 fn span(asked: &PageQuery, today: Date) -> ((Date, Date), Option<&'static str>) {
-    let to: Date = asked.parse("to").unwrap_or(today);
+    let to: Date = asked.value("to").unwrap_or(today);
     let usual = to.saturating_sub((DAYS - 1).days());
-    let from: Date = asked.parse("from").unwrap_or(usual);
-    let wrong = |name: &str| asked.get(name).is_some() && asked.parse::<Date>(name).is_none();
+    let from: Date = asked.value("from").unwrap_or(usual);
+    let wrong = |name: &str| asked.get(name).is_some() && asked.value::<Date>(name).is_none();
     if wrong("from") || wrong("to") {
         return ((usual, to), Some("A day looks like 2026-01-31."));
     }
@@ -108,7 +125,6 @@ fn credits(twentieths: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::page::PageUrl;
 
     #[test]
     fn thousands_of_credits_are_parted() {
@@ -119,7 +135,7 @@ mod tests {
     fn any_days_up_to_two_years_are_shown() {
         let today = jiff::civil::date(2026, 11, 29);
         let of = |query: &str| {
-            let ((from, to), note) = span(&PageUrl::parse(&format!("/usage?{query}")).unwrap().into_query(), today);
+            let ((from, to), note) = span(&PageQuery::parse(query), today);
             (format!("{from} {to}"), note.is_some())
         };
         assert_eq!(of(""), ("2026-10-31 2026-11-29".to_owned(), false));

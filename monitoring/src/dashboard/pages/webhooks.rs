@@ -2,7 +2,12 @@
 
 use std::collections::HashMap;
 
+use std::sync::Arc;
+
 use askama::Template;
+use axum::{Router, routing::post};
+use futures::future::BoxFuture;
+use gristmill_board::{Attention, Entry, Error, Page, PageBody, Pages, Visit};
 use gristmill_core::ClientId;
 use gristmill_queue::Job as _;
 use gristmill_webhooks::{
@@ -14,23 +19,61 @@ use gristmill_webhooks::{
 use strum::VariantNames as _;
 use uuid::Uuid;
 
-use super::clients::Clients;
-use crate::dashboard::{
-    app::App,
-    format,
-    page::{DashboardError, PageBody, PageQuery, Pages},
-};
+use super::{clients::Clients, uploads::counted};
+use crate::dashboard::{actions, app::App, format};
 
 const PAGE: u32 = 50;
 
+/// Webhooks: how endpoints are, and what was delivered.
+pub(in crate::dashboard) struct WebhookPages(pub(in crate::dashboard) App);
+
+impl Page for WebhookPages {
+    fn entry(&self) -> Option<Entry> {
+        Some(Entry::new("webhooks", "Webhooks").under("Back office"))
+    }
+
+    fn show<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<Option<PageBody>, Error>> {
+        Box::pin(async move {
+            match visit.rest()[..] {
+                [] => list(&self.0, visit).await,
+                [id] => one(&self.0, visit, id).await,
+                _ => Ok(None),
+            }
+        })
+    }
+
+    fn actions(&self) -> Router {
+        Router::new()
+            .route("/webhooks/{client}/{id}/enable", post(actions::webhooks::enable))
+            .route("/webhooks/{client}/{id}/disable", post(actions::webhooks::disable))
+            .route("/webhooks/{client}/{id}/test", post(actions::webhooks::test))
+            .route("/webhooks/{client}/{id}/replay", post(actions::webhooks::replay_failed))
+            .route("/deliveries/{client}/{endpoint}/{id}/replay", post(actions::webhooks::replay))
+            .with_state(Arc::clone(&self.0))
+    }
+
+    fn attention(&self) -> BoxFuture<'_, Result<Vec<Attention>, Error>> {
+        Box::pin(async move {
+            let failing: i64 = sqlx::query_scalar(
+                "select count(*) from webhook_endpoints
+                 where failing_since is not null or disabled_reason in ('gone', 'failing')",
+            )
+            .fetch_one(&self.0.pool)
+            .await?;
+            let told = counted(failing, "webhook fails", "webhooks fail", "/webhooks?failing=yes");
+            Ok(told.into_iter().collect())
+        })
+    }
+}
+
 #[derive(Template)]
 #[template(path = "webhooks.html")]
-struct List {
+struct List<'a> {
+    visit: &'a Visit,
     clients: Clients,
     /// Only those that fail are asked for.
     failing: bool,
     endpoints: Vec<OwnedEndpoint>,
-    operator: bool,
 }
 
 /// An endpoint and whose it is.
@@ -40,7 +83,8 @@ struct OwnedEndpoint {
     endpoint: Endpoint,
 }
 
-pub(super) async fn list(app: &App, operator: bool, asked: &PageQuery) -> Result<Option<PageBody>, DashboardError> {
+async fn list(app: &App, visit: &Visit) -> Result<Option<PageBody>, Error> {
+    let asked = &visit.query;
     let clients = Clients::one_or_all(app, asked).await?;
     let failing = asked.get("failing").is_some();
     let mut found = Vec::new();
@@ -51,7 +95,7 @@ pub(super) async fn list(app: &App, operator: bool, asked: &PageQuery) -> Result
             }
         }
     }
-    PageBody::of("Webhooks", &List { clients, failing, endpoints: found, operator })
+    PageBody::of("Webhooks", &List { visit, clients, failing, endpoints: found })
 }
 
 /// It has failed lately, or was disabled because it did.
@@ -76,7 +120,8 @@ async fn with_endpoints(app: &App, clients: &Clients, failing: bool) -> Result<V
 
 #[derive(Template)]
 #[template(path = "webhook.html")]
-struct One {
+struct One<'a> {
+    visit: &'a Visit,
     client: ClientId,
     name: String,
     endpoint: Endpoint,
@@ -87,15 +132,10 @@ struct One {
     state: String,
     states: &'static [&'static str],
     pages: Pages,
-    operator: bool,
 }
 
-pub(super) async fn one(
-    app: &App,
-    operator: bool,
-    asked: &PageQuery,
-    id: &str,
-) -> Result<Option<PageBody>, DashboardError> {
+async fn one(app: &App, visit: &Visit, id: &str) -> Result<Option<PageBody>, Error> {
+    let asked = &visit.query;
     let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
     let owner: Option<(ClientId, String)> = sqlx::query_as(
         "select c.id, c.name from webhook_endpoints e join clients c on c.id = e.client_id where e.id = $1",
@@ -105,8 +145,8 @@ pub(super) async fn one(
     .await?;
     let Some((client, name)) = owner else { return Ok(None) };
     let Some(endpoint) = endpoints::find(&app.pool, client, id).await? else { return Ok(None) };
-    let state: Option<State> = asked.parse("state");
-    let deliveries = deliveries::list(&app.pool, id, state, asked.parse("before"), PAGE).await?;
+    let state: Option<State> = asked.value("state");
+    let deliveries = deliveries::list(&app.pool, id, state, asked.value("before"), PAGE).await?;
     let waiting: Vec<Uuid> =
         deliveries.iter().filter(|delivery| delivery.finished_at.is_none()).map(|delivery| delivery.id).collect();
     let waits = waits::of(&app.pool, id, &waiting).await?;
@@ -114,10 +154,9 @@ pub(super) async fn one(
         true => false,
         false => app.queue.queues().list().await?.iter().any(|queue| queue.name == Deliver::QUEUE && queue.paused),
     };
-    let full = deliveries.len() == PAGE as usize;
-    let pages = Pages::of(asked, deliveries.last().filter(|_| full).map(|last| last.id));
+    let pages = Pages::of_rows(asked, &deliveries, PAGE as usize, |delivery| delivery.id);
     let (title, state) = (endpoint.url.clone(), asked.text("state").to_owned());
     let states = State::VARIANTS;
-    let page = One { client, name, endpoint, deliveries, waits, paused, state, states, pages, operator };
+    let page = One { visit, client, name, endpoint, deliveries, waits, paused, state, states, pages };
     PageBody::of(title, &page)
 }

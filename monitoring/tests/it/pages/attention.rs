@@ -61,7 +61,7 @@ async fn a_redis_that_is_almost_full_needs_attention() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_nobody_seals_needs_attention() {
     let site = Site::open().await;
-    let insert = "insert into groups (id, policy, created_at) values (gen_random_uuid(), 'continue', now() - $1 * interval '1 hour')";
+    let insert = "insert into gristmill.groups (id, policy, created_at) values (gen_random_uuid(), 'continue', now() - $1 * interval '1 hour')";
     sqlx::query(insert).bind(11).execute(&site.stack.pool).await.unwrap();
     assert!(!site.page("/").await.1.contains("has got none for half a day"));
     sqlx::query(insert).bind(13).execute(&site.stack.pool).await.unwrap();

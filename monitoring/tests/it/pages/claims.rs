@@ -34,7 +34,7 @@ async fn a_pending_claim_whose_payment_is_dead_says_so() {
         "insert into clients (id, name) overriding system value values (77, 'dentists');
          insert into claims (id, client_id, subscriber, provider_npi, service_date, lines, net_fee_minor)
          values ('{claim}', 77, '1', '1497775530', '2024-02-03', 1, 900);
-         insert into jobs (id, name, queue, priority, payload, state, max_attempts, client_id, last_error, finished_at)
+         insert into gristmill.jobs (id, name, queue, priority, payload, state, max_attempts, client_id, last_error, finished_at)
          values ('{job}', 'payments.process', 'payments', 5, '{{\"claim_id\": \"{claim}\"}}', 'dead', 5, 77,
                  'the account of GRP-1000 is frozen', now())"
     ))
@@ -46,8 +46,9 @@ async fn a_pending_claim_whose_payment_is_dead_says_so() {
         assert!(text.contains(said), "{said}: {text}");
     }
     // It is tried again: nothing keeps it from being paid.
-    sql(format!("update jobs set state = 'available', finished_at = null where id = '{job}'")).await;
+    sql(format!("update gristmill.jobs set state = 'available', finished_at = null where id = '{job}'")).await;
     assert!(!page().await.1.contains("It is not paid"));
-    sql(format!("update jobs set state = 'dead' where id = '{job}'; update claims set state = 'posted'")).await;
+    sql(format!("update gristmill.jobs set state = 'dead' where id = '{job}'; update claims set state = 'posted'"))
+        .await;
     assert!(!page().await.1.contains("It is not paid"));
 }

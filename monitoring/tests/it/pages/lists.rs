@@ -54,7 +54,7 @@ async fn a_group_says_whose_it_is() {
     let site = Site::open().await;
     let owner = client(&site, "acme").await;
     sqlx::raw_sql(&format!(
-        "insert into groups (id, policy) values ('01940000-0000-7000-8000-000000000002', 'fail_fast');
+        "insert into gristmill.groups (id, policy) values ('01940000-0000-7000-8000-000000000002', 'fail_fast');
          insert into uploads (id, client_id, kind, policy, filename, state, group_id, first_block)
          values ('01940000-0000-7000-8000-000000000001', {owner}, 'debts', 'partial', 'march.csv', 'processing',
                  '01940000-0000-7000-8000-000000000002', 0)"

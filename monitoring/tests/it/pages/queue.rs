@@ -6,8 +6,8 @@ use crate::site::Site;
 async fn what_is_paused_has_no_time_left() {
     let site = Site::open().await;
     sqlx::raw_sql(
-        "insert into queues (name, paused) values ('chunks', true);
-         insert into jobs (id, queue, name, payload, priority, max_attempts, state)
+        "insert into gristmill.queues (name, paused) values ('chunks', true);
+         insert into gristmill.jobs (id, queue, name, payload, priority, max_attempts, state)
          select gen_random_uuid(), 'chunks', 'x', '{}', 5, 8, 'available' from generate_series(1, 3)",
     )
     .execute(&site.stack.pool)
@@ -24,12 +24,12 @@ async fn what_is_paused_has_no_time_left() {
 async fn every_tick_of_a_day_is_in_its_strip() {
     let site = Site::open().await;
     sqlx::raw_sql(
-        "insert into schedules (name, cron, time_zone, job, next_at)
+        "insert into gristmill.schedules (name, cron, time_zone, job, next_at)
          values ('often', '* * * * *', 'UTC', '{\"name\": \"x\", \"queue\": \"q\", \"priority\": 5, \"max_attempts\": 8, \"payload\": {}}',
                  now() + interval '1 day');
-         insert into schedule_ticks (schedule, fire_at, cause, job_id)
+         insert into gristmill.schedule_ticks (schedule, fire_at, cause, job_id)
          select 'often', date_trunc('hour', now()) - n * interval '1 minute', 'due', gen_random_uuid() from generate_series(1, 1320) n;
-         insert into schedule_ticks (schedule, fire_at, cause)
+         insert into gristmill.schedule_ticks (schedule, fire_at, cause)
          select 'often', date_trunc('hour', now()) - interval '20 hours 30 seconds', 'missed'",
     )
     .execute(&site.stack.pool)

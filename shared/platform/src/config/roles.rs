@@ -4,8 +4,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    DatabaseConfig, RedisConfig, StoreConfig, TelemetryConfig, default_by_clap, parse_bytes, parse_duration,
-    range::some_time,
+    DatabaseConfig, PayloadConfig, RedisConfig, StoreConfig, TelemetryConfig, default_by_clap, parse_bytes,
+    parse_duration, range::some_time,
 };
 
 /// What every role needs, whatever it does: where the truth, the speed and the chunks are, and how it tells of itself.
@@ -17,6 +17,9 @@ pub struct RoleConfig {
     #[command(flatten)]
     #[doc = "The speed."]
     pub redis: RedisConfig,
+    #[command(flatten)]
+    #[doc = "How payloads are kept."]
+    pub payloads: PayloadConfig,
     #[command(flatten)]
     #[doc = "Where chunks are."]
     pub store: StoreConfig,

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
+use tracing::level_filters::LevelFilter;
 
 use super::{default_by_clap, parse_duration, range::some_time};
 
@@ -81,6 +82,10 @@ pub struct TelemetryConfig {
     #[arg(long, env = "GRISTMILL_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
 
+    /// What jobs say is kept with them from this level on: off, error, warn, info, debug or trace
+    #[arg(long, env = "GRISTMILL_JOB_LOGS", default_value = "info", value_parser = job_logs, value_name = "LEVEL")]
+    pub job_logs: LevelFilter,
+
     /// Where traces go by OTLP over HTTP, such as http://localhost:4318; nowhere unless given
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
@@ -88,6 +93,12 @@ pub struct TelemetryConfig {
     /// What this installation is called in traces
     #[arg(long, env = "OTEL_SERVICE_NAME", default_value = "gristmill", value_name = "NAME")]
     pub service_name: String,
+}
+
+fn job_logs(text: &str) -> Result<LevelFilter, String> {
+    let known = ["off", "error", "warn", "info", "debug", "trace"].contains(&text);
+    let level = known.then(|| text.parse().ok()).flatten();
+    level.ok_or_else(|| "there are off, error, warn, info, debug and trace".to_owned())
 }
 
 /// How log lines look.

@@ -24,6 +24,7 @@ pub struct Setting {
 pub fn settings() -> Vec<Setting> {
     let mut all = settings_of::<DatabaseConfig>();
     all.extend(settings_of::<RedisConfig>());
+    all.extend(settings_of::<PayloadConfig>());
     all.extend(settings_of::<StoreConfig>());
     all.extend(settings_of::<ApiConfig>());
     all.extend(settings_of::<LimitsConfig>());
@@ -67,7 +68,7 @@ pub fn settings_of<C: Args>() -> Vec<Setting> {
 pub fn set_by_environment() -> Vec<(String, String)> {
     let command = Command::new("gristmill").no_binary_name(true);
     let command = DatabaseConfig::augment_args(command);
-    let command = StoreConfig::augment_args(RedisConfig::augment_args(command));
+    let command = PayloadConfig::augment_args(StoreConfig::augment_args(RedisConfig::augment_args(command)));
     let command = LimitsConfig::augment_args(ApiConfig::augment_args(command));
     let command = MailConfig::augment_args(WorkerConfig::augment_args(command));
     let command = SchedulerConfig::augment_args(OutboundConfig::augment_args(command));

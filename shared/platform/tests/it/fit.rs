@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use gristmill_platform::broker::{self, BrokerError, Unfit};
+use gristmill_platform::broker::{self, BrokerError, Refused, Unfit};
 use gristmill_platform::config::{DatabaseConfig, RedisConfig};
 use gristmill_platform::database::{self, DatabaseError, NotReady};
 use gristmill_platform::doctor::{self, Finding, Level};
@@ -23,7 +23,7 @@ async fn a_redis_cluster_is_refused() {
     // Its bus has a port of its own, 10,000 above unless told.
     let bus = free_port().to_string();
     let (refused, findings) = refused(&["--cluster-port", &bus, "--cluster-enabled", "yes", "--save", ""]).await;
-    assert!(matches!(refused, BrokerError::Unfit(Unfit::Cluster)), "{refused}");
+    assert!(matches!(refused, BrokerError::Refused(Refused::Unfit(Unfit::Cluster))), "{refused}");
     assert!(refused.advice().is_some());
     assert!(findings.iter().any(|found| found.level == Level::Fail && found.what.contains("a Cluster")));
 }
@@ -31,7 +31,7 @@ async fn a_redis_cluster_is_refused() {
 #[tokio::test]
 async fn a_redis_sentinel_is_refused() {
     let (refused, findings) = refused(&["--sentinel"]).await;
-    assert!(matches!(refused, BrokerError::Unfit(Unfit::Sentinel)), "{refused}");
+    assert!(matches!(refused, BrokerError::Refused(Refused::Unfit(Unfit::Sentinel))), "{refused}");
     assert!(refused.advice().is_some());
     assert!(findings.iter().any(|found| found.level == Level::Fail && found.what.contains("a Redis Sentinel")));
 }
@@ -76,7 +76,10 @@ async fn a_redis_that_takes_no_writes_or_throws_work_away_is_refused() {
         let _: () = redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await.unwrap();
     }
     let refused = broker::refuse_unfit(&stack.redis()).await.unwrap_err();
-    assert!(matches!(&refused, BrokerError::Unfit(Unfit::Evicts(policy)) if policy == "volatile-lru"), "{refused}");
+    assert!(
+        matches!(&refused, BrokerError::Refused(Refused::Unfit(Unfit::Evicts(policy))) if policy == "volatile-lru"),
+        "{refused}"
+    );
     let _: () = redis::cmd("CONFIG")
         .arg(&["SET", "maxmemory-policy", "noeviction"])
         .query_async(&mut connection)
@@ -85,7 +88,7 @@ async fn a_redis_that_takes_no_writes_or_throws_work_away_is_refused() {
     broker::refuse_unfit(&stack.redis()).await.unwrap();
     let _: () = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(1).query_async(&mut connection).await.unwrap();
     let refused = broker::refuse_unfit(&stack.redis()).await.unwrap_err();
-    assert!(matches!(refused, BrokerError::Unfit(Unfit::Replica)), "{refused}");
+    assert!(matches!(refused, BrokerError::Refused(Refused::Unfit(Unfit::Replica))), "{refused}");
     let findings = doctor::examine(&stack.database(), &stack.redis(), &stack.store_config()).await;
     let found = findings.iter().find(|finding| finding.check == "redis.fit").unwrap();
     assert_eq!((found.level, found.what.as_str()), (Level::Fail, "this Redis is a read-only replica"));

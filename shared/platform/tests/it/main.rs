@@ -1,6 +1,7 @@
 //! The ground floor on real engines.
 #![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+mod carried_over;
 mod doctor;
 mod dropped;
 mod engines;

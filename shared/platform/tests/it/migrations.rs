@@ -98,7 +98,7 @@ async fn a_timestamp_comes_after_the_numbers_and_a_late_number_still_runs() {
         std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
 
-    add("29990101120000_add_later.sql", "create table later (); alter table jobs add column later integer;");
+    add("29990101120000_add_later.sql", "create table later (); alter table gristmill.jobs add column later integer;");
     let migrator = Migrator::new(copy.path()).await.unwrap();
     let versions: Vec<i64> = migrator.iter().map(|migration| migration.version).collect();
     assert!(versions.is_sorted(), "{versions:?}");
@@ -107,9 +107,9 @@ async fn a_timestamp_comes_after_the_numbers_and_a_late_number_still_runs() {
     let last = recorded(&stack.pool).await.pop().unwrap();
     assert_eq!(last, (29_990_101_120_000, "add later".to_owned()));
 
-    add("29990101115959_add_late.sql", "create table late (); alter table jobs add column late integer;");
+    add("29990101115959_add_late.sql", "create table late (); alter table gristmill.jobs add column late integer;");
     Migrator::new(copy.path()).await.unwrap().run(&stack.pool).await.unwrap();
-    sqlx::query("select late, later from jobs").execute(&stack.pool).await.unwrap();
+    sqlx::query("select late, later from gristmill.jobs").execute(&stack.pool).await.unwrap();
     assert_eq!(
         recorded(&stack.pool).await.iter().rev().take(2).map(|(_, d)| d.as_str()).collect::<Vec<_>>(),
         ["add later", "add late"]
@@ -119,7 +119,8 @@ async fn a_timestamp_comes_after_the_numbers_and_a_late_number_still_runs() {
 /// `0092_add_x.sql` or `20261201120000_add_x.sql`, and a word of what it does in front.
 #[test]
 fn every_file_is_named_for_what_it_does() {
-    const VERBS: [&str; 10] = ["create", "add", "drop", "index", "replace", "make", "widen", "slim", "fill", "rename"];
+    const VERBS: [&str; 11] =
+        ["create", "add", "drop", "index", "replace", "make", "widen", "slim", "fill", "rename", "move"];
     let mut seen = 0;
     for entry in std::fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

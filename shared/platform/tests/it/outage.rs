@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use gristmill_platform::{
-    config::DatabaseConfig,
-    database::{self, through_outage},
-    engines::Engine,
-    testing,
-};
+use gristmill_platform::{config::DatabaseConfig, database, engines::Engine, testing};
+use gristmill_queue::{is_outage, through_outage};
 
 const LONG: Duration = Duration::from_secs(120);
 
@@ -48,5 +44,5 @@ async fn what_is_wrong_with_the_work_itself_is_told_at_once_and_an_outage_when_t
     assert_eq!(tries, 1);
     engines.kill(Engine::Postgres).await.unwrap();
     let away = through_outage(Duration::from_millis(250), |_| sqlx::query("select 1").execute(&pool)).await;
-    assert!(database::is_outage(&away.unwrap_err()));
+    assert!(is_outage(&away.unwrap_err()));
 }

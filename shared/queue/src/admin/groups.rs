@@ -2,7 +2,7 @@
 
 mod view;
 
-pub use view::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView};
+pub use view::{GroupDetail, GroupFilter, GroupPage, GroupState, GroupView, StageView};
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,8 @@ use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
 use super::jobs;
-use crate::{GroupId, JobFilter, JobPage, JobState, Queue, QueueError};
-use view::{DetailRow, GroupRow};
+use crate::{GroupId, JobFilter, JobPage, JobState, Queue, QueueError, Schema};
+use view::{DetailRow, GroupRow, StageRow};
 
 /// The ledger's groups: see [`Queue::groups`].
 #[derive(Clone)]
@@ -73,11 +73,11 @@ impl Groups {
         }
         let next = if ids.len() > limit { ids.get(limit - 1).copied() } else { (!over).then_some(below) };
         ids.truncate(limit);
-        let rows: Vec<GroupRow> = sqlx::query_as(concat!(
+        let rows: Vec<GroupRow> = sqlx::query_as(self.queue.schema().sql(concat!(
             "select ",
             group_columns!(),
-            " from groups g where g.id = any($1) order by g.id desc"
-        ))
+            " from gristmill.groups g where g.id = any($1) order by g.id desc"
+        )))
         .bind(&ids)
         .fetch_all(self.queue.pool())
         .await?;
@@ -98,28 +98,37 @@ impl Groups {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn get_in(&self, conn: &mut PgConnection, id: GroupId) -> Result<Option<GroupDetail>, QueueError> {
-        let found: Option<DetailRow> = sqlx::query_as(concat!(
+        let found: Option<DetailRow> = sqlx::query_as(self.queue.schema().sql(concat!(
             "select ",
             group_columns!(),
-            ", g.on_complete, g.on_failure from groups g where g.id = $1"
-        ))
+            ", g.on_complete, g.on_failure from gristmill.groups g where g.id = $1"
+        )))
         .bind(id)
         .fetch_optional(&mut *conn)
         .await?;
         let Some(DetailRow { group, on_complete, on_failure }) = found else { return Ok(None) };
         let group = group.into_view();
-        let children: Vec<GroupRow> = sqlx::query_as(concat!(
+        let children: Vec<GroupRow> = sqlx::query_as(self.queue.schema().sql(concat!(
             "select ",
             group_columns!(),
-            " from groups g where g.parent_id = $1 order by g.id desc limit 100"
-        ))
+            " from gristmill.groups g where g.parent_id = $1 order by g.id desc limit 100"
+        )))
         .bind(id)
         .fetch_all(&mut *conn)
         .await?;
+        let stages: Vec<StageRow> = sqlx::query_as(self.queue.schema().sql(
+            "select s.group_id as id, s.name, s.after_failure, s.held, g.state, g.total, g.completed, g.failed, g.cancelled,
+                    array(select b.name from gristmill.flow_stages b where b.group_id = any(s.after) order by b.group_id) as after
+             from gristmill.flow_stages s join gristmill.groups g on g.id = s.group_id
+             where s.flow_id = any($1) order by s.group_id",
+        ))
+        .bind(&[Some(id), group.parent_id][..])
+        .fetch_all(&mut *conn)
+        .await?;
         // A parked member is no failure yet, and stands in the same list.
-        let failed = failed_members(conn, id).await?;
+        let failed = failed_members(self.queue.schema(), conn, id).await?;
         let parent = match group.parent_id {
-            Some(parent) => view(conn, parent).await?,
+            Some(parent) => view(self.queue.schema(), conn, parent).await?,
             None => None,
         };
         Ok(Some(GroupDetail {
@@ -128,6 +137,7 @@ impl Groups {
             on_failure: on_failure.and_then(|spec| spec.0),
             parent,
             children: children.into_iter().map(GroupRow::into_view).collect(),
+            stages: stages.into_iter().map(StageRow::into_view).collect(),
             failed_members: failed.jobs,
             more_failed_members: failed.next.is_some(),
         }))
@@ -143,15 +153,19 @@ impl Groups {
         let unfinished = |state: &GroupState| matches!(state, GroupState::Open | GroupState::Failing);
         let mut query = QueryBuilder::new("with slice as materialized (select id, state, client_id from ");
         // Both have an index; so has the id alone.
+        let schema = self.queue.schema();
         match filter.parent {
             Some(parent) => {
-                query.push("(select * from groups where parent_id = ").push_bind(parent).push(" offset 0) g where ");
+                query
+                    .push(schema.sql("(select * from gristmill.groups where parent_id = "))
+                    .push_bind(parent)
+                    .push(" offset 0) g where ");
             }
             None if !filter.states.is_empty() && filter.states.iter().all(unfinished) => {
-                query.push("groups g where finished_at is null and ");
+                query.push(schema.sql("gristmill.groups g where finished_at is null and "));
             }
             None => {
-                query.push("groups g where ");
+                query.push(schema.sql("gristmill.groups g where "));
             }
         }
         query.push("id < ").push_bind(below).push(" order by id desc limit ").push_bind(BATCH_SIZE);
@@ -170,16 +184,20 @@ impl Groups {
 }
 
 /// The newest members that are dead or parked, and whether there may be more.
-async fn failed_members(conn: &mut PgConnection, id: GroupId) -> Result<JobPage, QueueError> {
+async fn failed_members(schema: Schema, conn: &mut PgConnection, id: GroupId) -> Result<JobPage, QueueError> {
     let states = vec![JobState::Dead, JobState::Parked];
     let filter = JobFilter { group: Some(id), states, ..JobFilter::default() };
-    jobs::page(conn, &filter, None, MAX_FAILED_JOBS, FAILED_JOBS_DEADLINE).await
+    jobs::page(schema, conn, &filter, None, MAX_FAILED_JOBS, FAILED_JOBS_DEADLINE).await
 }
 
 /// What a list shows of one group.
-pub(super) async fn view(conn: &mut PgConnection, id: GroupId) -> Result<Option<GroupView>, QueueError> {
+pub(super) async fn view(
+    schema: Schema,
+    conn: &mut PgConnection,
+    id: GroupId,
+) -> Result<Option<GroupView>, QueueError> {
     let found: Option<GroupRow> =
-        sqlx::query_as(concat!("select ", group_columns!(), " from groups g where g.id = $1"))
+        sqlx::query_as(schema.sql(concat!("select ", group_columns!(), " from gristmill.groups g where g.id = $1")))
             .bind(id)
             .fetch_optional(conn)
             .await?;

@@ -5,18 +5,19 @@ mod steer;
 mod view;
 
 pub use steer::{QueueAction, QueueChange};
+pub(super) use view::check;
 pub use view::{LimitsError, QueueView};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::PgConnection;
 
-use crate::{Depth, Queue, QueueError, ledger::stats, redis::Limits};
+use crate::{Depth, Queue, QueueError, Schema, broker::Limits, ledger::stats};
 use broker_sync::QueueRow;
 
 macro_rules! set_limits {
     () => {
-        "insert into queues (name, concurrency, rate_per_second, burst, key_concurrency, limits_said, updated_at)
+        "insert into gristmill.queues (name, concurrency, rate_per_second, burst, key_concurrency, limits_said, updated_at)
          values ($1, $2, $3, $4, $5, true, clock_timestamp())
          on conflict (name) do update set
             concurrency = excluded.concurrency, rate_per_second = excluded.rate_per_second, burst = excluded.burst,
@@ -38,7 +39,7 @@ impl Queue {
     }
 
     pub(crate) async fn tell_seconds_left(&self, depths: &[Depth]) -> Result<(), QueueError> {
-        let rows = said(&mut *self.pool().acquire().await?).await?;
+        let rows = said(self.schema(), &mut *self.pool().acquire().await?).await?;
         for view in self.queues().views(depths, rows, None).await {
             if let Some(seconds) = view.seconds_left {
                 metrics::gauge!("gristmill_queue_seconds_left", "queue" => view.name).set(seconds);
@@ -56,8 +57,8 @@ impl Queues {
     /// only Redis knows is `None`.
     pub async fn list(&self) -> Result<Vec<QueueView>, QueueError> {
         let mut conn = self.queue.pool().acquire().await?;
-        let depths = stats::depths(&mut conn).await?;
-        let rows = said(&mut conn).await?;
+        let depths = stats::depths(self.queue.schema(), &mut conn).await?;
+        let rows = said(self.queue.schema(), &mut conn).await?;
         drop(conn);
         Ok(self.views(&depths, rows, None).await)
     }
@@ -68,14 +69,14 @@ impl Queues {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn is_known(&self, name: &str) -> Result<bool, QueueError> {
-        let known: bool = sqlx::query_scalar(
+        let known: bool = sqlx::query_scalar(self.queue.schema().sql(
             // The states as literals, each by itself: so each is one look at the index of queues.
-            "select exists (select from queues where name = $1)
-                 or exists (select from jobs where state = 'available' and queue = $1)
-                 or exists (select from jobs where state = 'scheduled' and queue = $1)
-                 or exists (select from jobs where state = 'dead' and queue = $1)
-                 or exists (select from jobs where state = 'parked' and queue = $1)",
-        )
+            "select exists (select from gristmill.queues where name = $1)
+                 or exists (select from gristmill.jobs where state = 'available' and queue = $1)
+                 or exists (select from gristmill.jobs where state = 'scheduled' and queue = $1)
+                 or exists (select from gristmill.jobs where state = 'dead' and queue = $1)
+                 or exists (select from gristmill.jobs where state = 'parked' and queue = $1)",
+        ))
         .bind(name)
         .fetch_one(self.queue.pool())
         .await?;
@@ -134,7 +135,7 @@ impl Queues {
     ) -> Result<QueueChange, QueueError> {
         // Before the row is written, and so locked: the broker may take its time to say what runs.
         let mut view = self.get_in(conn, name).await?;
-        let row: QueueRow = sqlx::query_as(action.sql()).bind(name).fetch_one(conn).await?;
+        let row: QueueRow = sqlx::query_as(self.queue.schema().sql(action.sql())).bind(name).fetch_one(conn).await?;
         view.is_said(&row);
         Ok(QueueChange { view, row })
     }
@@ -166,7 +167,7 @@ impl Queues {
     async fn write_limits(&self, name: &str, limits: &Limits, sql: &'static str) -> Result<(), LimitsError> {
         view::check(limits)?;
         let number = |number: Option<u32>| number.map(|number| i32::try_from(number).unwrap_or(i32::MAX));
-        let written: Option<QueueRow> = sqlx::query_as(sql)
+        let written: Option<QueueRow> = sqlx::query_as(self.queue.schema().sql(sql))
             .bind(name)
             .bind(number(limits.concurrency))
             .bind(limits.rate_per_second)
@@ -190,8 +191,8 @@ impl Queues {
     }
 
     async fn get_in(&self, conn: &mut PgConnection, name: &str) -> Result<QueueView, QueueError> {
-        let depths = stats::depths(conn).await?;
-        let rows = said(conn).await?;
+        let depths = stats::depths(self.queue.schema(), conn).await?;
+        let rows = said(self.queue.schema(), conn).await?;
         let views = self.views(&depths, rows, Some(name)).await;
         Ok(views.into_iter().next().unwrap_or_else(|| QueueView::new(name)))
     }
@@ -223,12 +224,11 @@ impl Queues {
             }
         }
         let Some(workers) = workers else { return views.into_values().collect() };
-        let mut conn = self.queue.conn();
         for (name, view) in &mut views {
             let lines = workers.iter().flat_map(|worker| &worker.lines);
             view.slots = lines.filter(|line| line.queue == *name).map(|line| line.concurrency).sum();
-            let broker = self.queue.broker(name);
-            match tokio::time::timeout(broker_sync::BROKER_TIMEOUT, broker.load(&mut conn)).await {
+            let broker = self.queue.broker_queue(name);
+            match tokio::time::timeout(broker_sync::BROKER_TIMEOUT, broker.load()).await {
                 Ok(Ok(load)) => view.runs(&load),
                 // The others are not waited for.
                 Ok(Err(_)) | Err(_) => break,
@@ -238,6 +238,6 @@ impl Queues {
     }
 }
 
-async fn said(conn: &mut PgConnection) -> Result<Vec<QueueRow>, QueueError> {
-    Ok(sqlx::query_as("select * from queues order by name").fetch_all(conn).await?)
+async fn said(schema: Schema, conn: &mut PgConnection) -> Result<Vec<QueueRow>, QueueError> {
+    Ok(sqlx::query_as(schema.sql("select * from gristmill.queues order by name")).fetch_all(conn).await?)
 }

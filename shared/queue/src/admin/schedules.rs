@@ -1,6 +1,7 @@
 //! Schedules: made, looked at, paused, run by hand.
 
 mod new;
+mod of_job;
 mod view;
 
 pub use new::{NewSchedule, ScheduleError};
@@ -8,11 +9,13 @@ pub use view::{ScheduleView, TickPage, TickView};
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
+use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor, types::Json};
 
 use crate::{
-    Cause, CronError, Queue,
-    cron::{self, Expression},
+    Cause, Content, ContentKind, CronError, JobSpec, Queue, Schema, codec,
+    codec::encryption_key,
+    cron::{self, Ticks},
     ledger::schedules::{self, NewTick},
 };
 use new::{check, zone};
@@ -37,41 +40,62 @@ impl Queue {
 impl Schedules {
     /// Makes a schedule, or makes the one of this name be like this; takes effect within a second. Meant to be called
     /// at every start of an application, so it leaves alone whether the schedule is paused, and what it owes; but a
-    /// new expression or time zone owes nothing of the past.
+    /// new expression, time zone or bound owes nothing of the past. One that has no ticks left is over.
     ///
     /// # Errors
-    /// Returns an error if a field has an impossible value, or if Postgres fails.
+    /// Returns an error if a field has an impossible value, [`ScheduleError::Over`] if there is none of this name and no tick of it
+    /// would come, or an error if Postgres fails.
     pub async fn put(&self, new: &NewSchedule) -> Result<ScheduleView, ScheduleError> {
-        let (expression, zone) = check(new, self.queue.config().payload_limit)?;
+        let (ticks, zone) = check(new, self.queue.config().intake())?;
         let now: jiff_sqlx::Timestamp = sqlx::query_scalar("select now()").fetch_one(self.queue.pool()).await?;
-        let next = expression.next_after(now.to_jiff(), &zone);
+        let next = ticks.next_after(now.to_jiff());
         if next.is_none() {
-            return Err(CronError::Never { expression: new.cron.clone() }.into());
+            if ticks.never_comes() {
+                return Err(CronError::Never { expression: new.cron.clone() }.into());
+            }
+            // One that is there has had its ticks: an application says at each start what it is to be.
+            if let Err(ScheduleError::NotFound(name)) = self.get(&new.name).await {
+                return Err(ScheduleError::Over(name));
+            }
         }
-        sqlx::query(
-            "insert into schedules as s (name, cron, time_zone, catch_up, jitter_seconds, job, ticked_until, next_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)
-             on conflict (name) do update set
-                cron = excluded.cron, time_zone = excluded.time_zone, catch_up = excluded.catch_up,
-                jitter_seconds = excluded.jitter_seconds, job = excluded.job, updated_at = now(),
-                ticked_until = case when (s.cron, s.time_zone) = (excluded.cron, excluded.time_zone)
-                                    then s.ticked_until else excluded.ticked_until end,
-                next_at = case when (s.cron, s.time_zone) = (excluded.cron, excluded.time_zone)
-                               then s.next_at else excluded.next_at end
-             where (s.cron, s.time_zone, s.catch_up, s.jitter_seconds, s.job) is distinct from
-                   (excluded.cron, excluded.time_zone, excluded.catch_up, excluded.jitter_seconds, excluded.job)",
-        )
-        .bind(&new.name)
-        .bind(new.cron.trim())
-        .bind(zone.iana_name().unwrap_or(&new.time_zone))
-        .bind(new.catch_up)
-        .bind(i32::try_from(new.jitter_seconds).unwrap_or(i32::MAX))
-        .bind(Json(&new.job))
-        .bind(now)
-        .bind(next.map(Timestamp::to_sqlx))
-        .execute(self.queue.pool())
-        .await?;
+        let job = self.kept(new).await?;
+        sqlx::query(self.queue.schema().sql(include_str!("schedules/put.sql")))
+            .bind(&new.name)
+            .bind(new.cron.trim())
+            .bind(zone.iana_name().unwrap_or(&new.time_zone))
+            .bind(new.catch_up)
+            .bind(i32::try_from(new.jitter_seconds).unwrap_or(i32::MAX))
+            .bind(Json(&job))
+            .bind(now)
+            .bind(next.map(Timestamp::to_sqlx))
+            .bind(new.overlap)
+            .bind(new.starts_at.map(Timestamp::to_sqlx))
+            .bind(new.ends_at.map(Timestamp::to_sqlx))
+            .execute(self.queue.pool())
+            .await?;
         self.get(&new.name).await
+    }
+
+    /// Its job as it is kept. Encrypted again, an equal payload would look like another one: the schedule would be changed at each start
+    /// of an application.
+    async fn kept(&self, new: &NewSchedule) -> Result<JobSpec, ScheduleError> {
+        let config = self.queue.config();
+        let mut job = new.job.kept(config.intake())?;
+        let Some(key) = encryption_key(&job.payload) else { return Ok(job) };
+        let before = match self.get(&new.name).await {
+            Ok(before) => before.job,
+            Err(ScheduleError::NotFound(_)) => return Ok(job),
+            Err(error) => return Err(error),
+        };
+        let content = Content::new(&before.name, ContentKind::Payload);
+        let same = before.name == job.name
+            && encryption_key(&before.payload) == Some(key)
+            && codec::decode(config.codec(), content, &before.payload.to_string())
+                .is_ok_and(|json| serde_json::from_str(&json).is_ok_and(|payload: Value| payload == new.job.payload));
+        if same {
+            job.payload = before.payload;
+        }
+        Ok(job)
     }
 
     /// All of them, by name.
@@ -79,7 +103,7 @@ impl Schedules {
     /// # Errors
     /// Returns an error if Postgres is unreachable or a statement fails.
     pub async fn list(&self) -> Result<Vec<ScheduleView>, ScheduleError> {
-        views(self.queue.pool(), None).await
+        views(self.queue.schema(), self.queue.pool(), None).await
     }
 
     /// One of them.
@@ -87,7 +111,7 @@ impl Schedules {
     /// # Errors
     /// Returns [`ScheduleError::NotFound`] if there is no such schedule, or an error if Postgres fails.
     pub async fn get(&self, name: &str) -> Result<ScheduleView, ScheduleError> {
-        one(self.queue.pool(), name).await
+        one(self.queue.schema(), self.queue.pool(), name).await
     }
 
     /// It does not fire any more, from the answer on. Jobs that it has enqueued stay.
@@ -104,11 +128,15 @@ impl Schedules {
     /// # Errors
     /// Returns the errors of [`Schedules::pause`].
     pub async fn pause_in(&self, conn: &mut PgConnection, name: &str) -> Result<ScheduleView, ScheduleError> {
-        sqlx::query("update schedules set paused = true, updated_at = now() where name = $1 and not paused")
-            .bind(name)
-            .execute(&mut *conn)
-            .await?;
-        one(conn, name).await
+        sqlx::query(
+            self.queue
+                .schema()
+                .sql("update gristmill.schedules set paused = true, updated_at = now() where name = $1 and not paused"),
+        )
+        .bind(name)
+        .execute(&mut *conn)
+        .await?;
+        one(self.queue.schema(), conn, name).await
     }
 
     /// It fires again. What would have fired meanwhile neither runs nor counts as missed.
@@ -128,23 +156,23 @@ impl Schedules {
     /// # Errors
     /// Returns the errors of [`Schedules::resume`].
     pub async fn resume_in(&self, conn: &mut PgConnection, name: &str) -> Result<ScheduleView, ScheduleError> {
-        let paused: Option<(String, String, jiff_sqlx::Timestamp)> =
-            sqlx::query_as("select cron, time_zone, now() from schedules where name = $1 and paused for update")
-                .bind(name)
-                .fetch_optional(&mut *conn)
-                .await?;
-        if let Some((cron, time_zone, now)) = paused {
-            let next = Expression::parse(&cron)?.next_after(now.to_jiff(), &zone(&time_zone)?);
-            sqlx::query(
-                "update schedules set paused = false, updated_at = now(), ticked_until = $2, next_at = $3 where name = $1",
-            )
+        let paused: Option<PausedRow> = sqlx::query_as(self.queue.schema().sql(
+            "select cron, time_zone, starts_at, ends_at, now() as now from gristmill.schedules where name = $1 and paused for update",
+        ))
+        .bind(name)
+        .fetch_optional(&mut *conn)
+        .await?;
+        if let Some(PausedRow { cron, time_zone, starts_at, ends_at, now }) = paused {
+            let [starts_at, ends_at] = [starts_at, ends_at].map(|at| at.map(jiff_sqlx::Timestamp::to_jiff));
+            let next = Ticks::of(&cron, zone(&time_zone)?, starts_at, ends_at)?.next_after(now.to_jiff());
+            sqlx::query(self.queue.schema().sql("update gristmill.schedules set paused = false, updated_at = now(), ticked_until = $2, next_at = $3 where name = $1"))
             .bind(name)
             .bind(now)
             .bind(next.map(Timestamp::to_sqlx))
             .execute(&mut *conn)
             .await?;
         }
-        one(conn, name).await
+        one(self.queue.schema(), conn, name).await
     }
 
     /// Enqueues its job at once, also while it is paused. The clock's ticks come as ever.
@@ -165,16 +193,19 @@ impl Schedules {
     /// Returns the errors of [`Schedules::run_now`].
     pub async fn run_in(&self, conn: &mut PgConnection, name: &str) -> Result<TickView, ScheduleError> {
         loop {
-            let now: Option<jiff_sqlx::Timestamp> =
-                sqlx::query_scalar("select clock_timestamp() from schedules where name = $1 for key share")
-                    .bind(name)
-                    .fetch_optional(&mut *conn)
-                    .await?;
+            let now: Option<jiff_sqlx::Timestamp> = sqlx::query_scalar(
+                self.queue
+                    .schema()
+                    .sql("select clock_timestamp() from gristmill.schedules where name = $1 for key share"),
+            )
+            .bind(name)
+            .fetch_optional(&mut *conn)
+            .await?;
             let fire_at = now.ok_or_else(|| ScheduleError::NotFound(name.into()))?.to_jiff();
             // By the transaction's time, which is earlier: it runs now.
             let tick =
                 NewTick { schedule: name.into(), fire_at, cause: Cause::RunNow, run_at: Some(Timestamp::UNIX_EPOCH) };
-            let (_, jobs) = schedules::record(conn, &[tick]).await?;
+            let (_, jobs) = schedules::record(self.queue.schema(), conn, &[tick]).await?;
             // None: somebody else asked in the same microsecond.
             if let [job] = jobs[..] {
                 let (job_id, job_state) = (Some(job), Some("available".into()));
@@ -195,7 +226,10 @@ impl Schedules {
     /// # Errors
     /// Returns [`ScheduleError::NotFound`] if there is no such schedule, or an error if Postgres fails.
     pub async fn delete(&self, name: &str) -> Result<(), ScheduleError> {
-        let gone = sqlx::query("delete from schedules where name = $1").bind(name).execute(self.queue.pool()).await?;
+        let gone = sqlx::query(self.queue.schema().sql("delete from gristmill.schedules where name = $1"))
+            .bind(name)
+            .execute(self.queue.pool())
+            .await?;
         if gone.rows_affected() == 0 {
             return Err(ScheduleError::NotFound(name.into()));
         }
@@ -208,12 +242,12 @@ impl Schedules {
     /// Returns [`ScheduleError::NotFound`] if there is no such schedule, or an error if Postgres fails.
     pub async fn ticks(&self, name: &str, cursor: Option<Timestamp>, limit: u16) -> Result<TickPage, ScheduleError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        let rows: Vec<TickRow> = sqlx::query_as(
+        let rows: Vec<TickRow> = sqlx::query_as(self.queue.schema().sql(
             "select t.fire_at, t.cause, t.job_id, j.state as job_state, t.created_at as ticked_at
-             from schedule_ticks t left join jobs j on j.id = t.job_id
+             from gristmill.schedule_ticks t left join gristmill.jobs j on j.id = t.job_id
              where t.schedule = $1 and ($2::timestamptz is null or t.fire_at < $2)
              order by t.fire_at desc limit $3",
-        )
+        ))
         .bind(name)
         .bind(cursor.map(Timestamp::to_sqlx))
         .bind(i64::from(limit))
@@ -228,25 +262,38 @@ impl Schedules {
     }
 }
 
-async fn one(db: impl PgExecutor<'_>, name: &str) -> Result<ScheduleView, ScheduleError> {
-    views(db, Some(name)).await?.pop().ok_or_else(|| ScheduleError::NotFound(name.into()))
+/// A schedule that may fire again.
+#[derive(sqlx::FromRow)]
+struct PausedRow {
+    cron: String,
+    time_zone: String,
+    starts_at: Option<jiff_sqlx::Timestamp>,
+    ends_at: Option<jiff_sqlx::Timestamp>,
+    now: jiff_sqlx::Timestamp,
 }
 
-async fn views(db: impl PgExecutor<'_>, name: Option<&str>) -> Result<Vec<ScheduleView>, ScheduleError> {
-    let rows: Vec<ScheduleRow> = sqlx::query_as(
-        "select s.name, s.cron, s.time_zone, s.catch_up, s.jitter_seconds, s.paused, s.job, s.created_at,
+async fn one(schema: Schema, db: impl PgExecutor<'_>, name: &str) -> Result<ScheduleView, ScheduleError> {
+    views(schema, db, Some(name)).await?.pop().ok_or_else(|| ScheduleError::NotFound(name.into()))
+}
+
+async fn views(
+    schema: Schema,
+    db: impl PgExecutor<'_>,
+    name: Option<&str>,
+) -> Result<Vec<ScheduleView>, ScheduleError> {
+    let rows: Vec<ScheduleRow> = sqlx::query_as(schema.sql("select s.name, s.cron, s.time_zone, s.catch_up, s.overlap, s.jitter_seconds, s.starts_at, s.ends_at,
+                s.next_at is null as ended, s.paused, s.job, s.created_at,
                 s.updated_at, now() as now,
-                (select count(*) from schedule_ticks m where m.schedule = s.name and m.cause = 'missed') as missed,
+                (select count(*) from gristmill.schedule_ticks m where m.schedule = s.name and m.cause = 'missed') as missed,
                 t.fire_at, t.cause, t.job_id, j.state as job_state, t.created_at as ticked_at
-         from schedules s
+         from gristmill.schedules s
          left join lateral (
-            select * from schedule_ticks t where t.schedule = s.name and t.cause <> 'missed'
+            select * from gristmill.schedule_ticks t where t.schedule = s.name and t.cause not in ('missed', 'skipped')
             order by t.fire_at desc limit 1
          ) t on true
-         left join jobs j on j.id = t.job_id
+         left join gristmill.jobs j on j.id = t.job_id
          where $1::text is null or s.name = $1
-         order by s.name",
-    )
+         order by s.name"))
     .bind(name)
     .fetch_all(db)
     .await?;

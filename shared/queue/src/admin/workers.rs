@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::{
     Queue, QueueError,
-    redis::{BrokerMemory, WorkerRegistry, WorkerView},
+    broker::{Broker, BrokerError, WorkerView},
+    redis::BrokerMemory,
 };
 
 /// The longest wait for the broker: an operator does not wait for one that is unreachable.
@@ -17,16 +18,16 @@ impl Queue {
     /// Lists the workers that have sent a heartbeat in the last half minute, and what they run.
     ///
     /// # Errors
-    /// Returns an error if Redis does not answer.
+    /// Returns an error if the broker does not answer.
     pub async fn workers(&self) -> Result<Vec<WorkerView>, QueueError> {
-        self.registry().list(&mut self.conn()).await.map_err(QueueError::BrokerUnavailable)
+        Ok(self.broker().workers().await?)
     }
 
     /// Asks a worker to take no more jobs and to finish what it has; it learns that within two seconds, is shown as
     /// draining, and stays until it is stopped. False: nobody of this id was heard of.
     ///
     /// # Errors
-    /// Returns an error if Redis or Postgres does not answer, or a statement fails.
+    /// Returns an error if the broker or Postgres does not answer, or a statement fails.
     pub async fn drain_worker(&self, id: Uuid) -> Result<bool, QueueError> {
         let mut conn = self.pool().acquire().await?;
         let known = self.drain_worker_in(&mut conn, id).await?;
@@ -42,12 +43,14 @@ impl Queue {
     /// # Errors
     /// Returns the errors of [`Queue::drain_worker`].
     pub async fn drain_worker_in(&self, conn: &mut PgConnection, id: Uuid) -> Result<bool, QueueError> {
-        let known = self.registry().is_known(&mut self.conn(), id).await.map_err(QueueError::BrokerUnavailable)?;
+        let known = self.broker().knows_worker(id).await?;
         if known {
-            sqlx::query("insert into worker_drains (worker_id) values ($1) on conflict do nothing")
-                .bind(id)
-                .execute(conn)
-                .await?;
+            sqlx::query(
+                self.schema().sql("insert into gristmill.worker_drains (worker_id) values ($1) on conflict do nothing"),
+            )
+            .bind(id)
+            .execute(conn)
+            .await?;
         }
         Ok(known)
     }
@@ -68,17 +71,17 @@ impl Queue {
     /// Tells the workers that are to drain and have not been told.
     pub(crate) async fn tell_drains(&self) -> Result<(), QueueError> {
         let waiting: Vec<Uuid> =
-            sqlx::query_scalar("select worker_id from worker_drains limit 1000").fetch_all(self.pool()).await?;
+            sqlx::query_scalar(self.schema().sql("select worker_id from gristmill.worker_drains limit 1000"))
+                .fetch_all(self.pool())
+                .await?;
         self.told_to_drain(&waiting).await
     }
 
     async fn told_to_drain(&self, workers: &[Uuid]) -> Result<(), QueueError> {
         for id in workers {
-            let told = self.registry().drain(&mut self.conn(), *id).await.map_err(QueueError::BrokerUnavailable)?;
+            let told = self.broker().drain_worker(*id).await?;
             // One that nobody has heard of for a minute is gone; before, the broker may have lost its data.
-            sqlx::query(
-                "delete from worker_drains where worker_id = $1 and ($2 or asked_at < now() - interval '1 minute')",
-            )
+            sqlx::query(self.schema().sql("delete from gristmill.worker_drains where worker_id = $1 and ($2 or asked_at < now() - interval '1 minute')"))
             .bind(id)
             .bind(told)
             .execute(self.pool())
@@ -91,15 +94,14 @@ impl Queue {
     /// `gristmill_broker_memory_limit_bytes` (0: no limit).
     ///
     /// # Errors
-    /// Returns an error if Redis does not answer.
+    /// Returns an error if the broker does not answer.
     pub async fn broker_memory(&self) -> Result<BrokerMemory, QueueError> {
-        let memory = BrokerMemory::ask(&mut self.conn()).await.map_err(QueueError::BrokerUnavailable)?;
+        let memory = match self.broker() {
+            Broker::Redis(redis) => BrokerMemory::ask(&mut redis.conn()).await.map_err(BrokerError::from)?,
+            Broker::Postgres(postgres) => postgres.memory().await.map_err(BrokerError::from)?,
+        };
         metrics::gauge!("gristmill_broker_memory_bytes").set(memory.used as f64);
         metrics::gauge!("gristmill_broker_memory_limit_bytes").set(memory.limit.unwrap_or(0) as f64);
         Ok(memory)
-    }
-
-    fn registry(&self) -> WorkerRegistry {
-        WorkerRegistry::new(&self.config().namespace)
     }
 }

@@ -15,10 +15,18 @@ pub enum CronError {
         fields: usize,
     },
     /// An `@word` that is none.
-    #[error("`{word}` is not known; there are @yearly, @monthly, @weekly, @daily and @hourly")]
+    #[error("`{word}` is not known; there are @yearly, @monthly, @weekly, @daily and @hourly, and @at with a time")]
     UnknownWord {
         /// As given.
         word: String,
+    },
+    /// What stands behind `@at` is no time.
+    #[error(
+        "`{text}` is no time: `@at` takes one like 2026-01-31T07:00:00Z, or 2026-01-31T07:00 by the clocks of the zone"
+    )]
+    Moment {
+        /// As given.
+        text: String,
     },
     /// A part of a field cannot be read.
     #[error("{field} `{part}`: {reason}")]

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use gristmill_core::string_enum;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 
-use super::expression::Expression;
+use super::ticks::Ticks;
 
 string_enum! {
     /// What becomes of ticks that no scheduler was there for.
@@ -23,6 +23,19 @@ string_enum! {
 }
 
 string_enum! {
+    /// What a tick does while the job of the one before has not ended.
+    #[derive(Default)]
+    #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+    pub enum Overlap {
+        /// It fires: both run.
+        #[default]
+        Allow,
+        /// It is skipped. Of many ticks that are caught up on, the last one fires.
+        Skip,
+    }
+}
+
+string_enum! {
     /// Why a tick is there.
     #[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = TickCause))]
     #[non_exhaustive]
@@ -35,6 +48,8 @@ string_enum! {
         RunNow,
         /// It did not fire.
         Missed,
+        /// It did not fire, as the job of the one before had not ended: [`Overlap::Skip`].
+        Skipped,
     }
 }
 
@@ -55,24 +70,18 @@ pub(crate) struct Plan {
     pub(crate) next: Option<Timestamp>,
 }
 
-pub(crate) fn plan(
-    expression: &Expression,
-    zone: &TimeZone,
-    catch_up: CatchUp,
-    since: Timestamp,
-    now: Timestamp,
-) -> Plan {
+pub(crate) fn plan(ticks_of: &Ticks, catch_up: CatchUp, since: Timestamp, now: Timestamp) -> Plan {
     let in_time = (now - IN_TIME).max(since);
     let (ticks, until) = if catch_up == CatchUp::All {
         let cause = |at| if at > now - IN_TIME { Cause::Due } else { Cause::CaughtUp };
         let ticks: Vec<_> =
-            fires(expression, zone, since, now).take(MAX_TICKS_PER_TRANSACTION).map(|at| (at, cause(at))).collect();
+            fires(ticks_of, since, now).take(MAX_TICKS_PER_TRANSACTION).map(|at| (at, cause(at))).collect();
         let until = if ticks.len() < MAX_TICKS_PER_TRANSACTION { now } else { ticks.last().map_or(now, |(at, _)| *at) };
         (ticks, until)
     } else {
-        let due: Vec<_> = fires(expression, zone, in_time, now).map(|at| (at, Cause::Due)).collect();
+        let due: Vec<_> = fires(ticks_of, in_time, now).map(|at| (at, Cause::Due)).collect();
         let catches_up = catch_up == CatchUp::Latest && due.is_empty();
-        let late = last_fires(expression, zone, since, in_time, MISSED_KEPT + usize::from(catches_up));
+        let late = last_fires(ticks_of, since, in_time, MISSED_KEPT + usize::from(catches_up));
         let mut ticks: Vec<_> = late.into_iter().map(|at| (at, Cause::Missed)).collect();
         if let Some((_, cause)) = ticks.last_mut().filter(|_| catches_up) {
             *cause = Cause::CaughtUp;
@@ -82,33 +91,22 @@ pub(crate) fn plan(
     };
     // A clock that was set back does not fire anything again.
     let until = until.max(since);
-    Plan { ticks, until, next: expression.next_after(until, zone) }
+    Plan { ticks, until, next: ticks_of.next_after(until) }
 }
 
 /// Fire times after `after`, up to and including `until`.
-fn fires(
-    expression: &Expression,
-    zone: &TimeZone,
-    after: Timestamp,
-    until: Timestamp,
-) -> impl Iterator<Item = Timestamp> {
-    let next = move |at: &Timestamp| expression.next_after(*at, zone);
+fn fires(ticks_of: &Ticks, after: Timestamp, until: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let next = move |at: &Timestamp| ticks_of.next_after(*at);
     std::iter::successors(next(&after), next).take_while(move |at| *at <= until)
 }
 
 /// The last `n` of them. Looks back further and further, so that a long gap costs no more than a short one.
-fn last_fires(
-    expression: &Expression,
-    zone: &TimeZone,
-    after: Timestamp,
-    until: Timestamp,
-    n: usize,
-) -> VecDeque<Timestamp> {
+fn last_fires(ticks_of: &Ticks, after: Timestamp, until: Timestamp, n: usize) -> VecDeque<Timestamp> {
     let mut back = SignedDuration::from_secs(2 * n as i64);
     loop {
         let from = until.checked_sub(back).map_or(after, |from| from.max(after));
         let mut last = VecDeque::with_capacity(n + 1);
-        for at in fires(expression, zone, from, until) {
+        for at in fires(ticks_of, from, until) {
             last.push_back(at);
             if last.len() > n {
                 last.pop_front();

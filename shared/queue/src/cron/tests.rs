@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::DateTime, tz::TimeZone};
 
 use super::{
-    CatchUp, Cause, CronError, Expression,
+    CatchUp, Cause, CronError,
+    expression::Expression,
     plan::{IN_TIME, MISSED_KEPT, jitter, plan},
+    ticks::Ticks,
 };
 
 fn zone(name: &str) -> TimeZone {
@@ -148,8 +150,46 @@ fn shows(expression: &Expression, local: DateTime) -> bool {
     expression.minutes >> local.minute() & 1 == 1 && expression.hours >> local.hour() & 1 == 1
 }
 
+fn of(cron: &str, starts_at: Option<&str>, ends_at: Option<&str>) -> Ticks {
+    Ticks::of(cron, TimeZone::UTC, starts_at.map(at), ends_at.map(at)).unwrap()
+}
+
+#[test]
+fn bounds_cut_off_what_is_before_and_behind_them() {
+    let ticks = of("@hourly", Some("2026-01-01T05:00:00Z"), Some("2026-01-01T07:00:00Z"));
+    let next = |after| ticks.next_after(at(after)).map(|at| at.to_string());
+    assert_eq!(next("2025-06-01T00:00:00Z").as_deref(), Some("2026-01-01T05:00:00Z"), "the start itself");
+    assert_eq!(next("2026-01-01T05:00:00Z").as_deref(), Some("2026-01-01T06:00:00Z"));
+    assert_eq!(next("2026-01-01T06:30:00Z").as_deref(), Some("2026-01-01T07:00:00Z"), "the end itself");
+    assert_eq!(next("2026-01-01T07:00:00Z"), None);
+    assert!(!ticks.never_comes());
+    let all = plan(&ticks, CatchUp::All, at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"));
+    assert_eq!((all.ticks.len(), all.next), (3, None));
+    let latest = plan(&ticks, CatchUp::Latest, at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"));
+    assert_eq!(latest.ticks.last().unwrap(), &(at("2026-01-01T07:00:00Z"), Cause::CaughtUp));
+    assert!(of("0 0 30 2 *", None, None).never_comes());
+}
+
+#[test]
+fn once_is_once_by_the_clocks_of_the_zone() {
+    let zone = |name| TimeZone::get(name).unwrap();
+    let once = |text: &str, name| Ticks::of(text, zone(name), None, None);
+    let ticks = once("@at 2026-01-31T07:00", "America/Sao_Paulo").unwrap();
+    assert_eq!(ticks.once(), Some(at("2026-01-31T10:00:00Z")));
+    assert_eq!(ticks.next_after(at("2026-01-31T09:59:59Z")), Some(at("2026-01-31T10:00:00Z")));
+    assert_eq!(ticks.next_after(at("2026-01-31T10:00:00Z")), None);
+    assert_eq!(once("  @at  2026-01-31T07:00:00+01:00 ", "UTC").unwrap().once(), Some(at("2026-01-31T06:00:00Z")));
+    let late = plan(&ticks, CatchUp::Latest, at("2026-01-31T00:00:00Z"), at("2026-02-02T00:00:00Z"));
+    assert_eq!((late.ticks, late.next), (vec![(at("2026-01-31T10:00:00Z"), Cause::CaughtUp)], None));
+    for wrong in ["@at", "@at soon", "@at 2026-13-01T00:00", "@atnoon", "@at 7:00"] {
+        assert!(once(wrong, "UTC").is_err(), "{wrong}");
+    }
+    let error = once("@at soon", "UTC").unwrap_err().to_string();
+    assert!(error.starts_with("`soon` is no time: `@at` takes one like"), "{error}");
+}
+
 fn planned(catch_up: CatchUp, cron: &str, since: &str, now: &str) -> Vec<(String, Cause)> {
-    let plan = plan(&Expression::parse(cron).unwrap(), &TimeZone::UTC, catch_up, at(since), at(now));
+    let plan = plan(&of(cron, None, None), catch_up, at(since), at(now));
     assert!(plan.until >= at(since) && plan.next.unwrap() > plan.until);
     plan.ticks.into_iter().map(|(at, cause)| (at.strftime("%d %H:%M:%S").to_string(), cause)).collect()
 }
@@ -186,17 +226,17 @@ fn a_gap_is_caught_up_as_its_schedule_says() {
 
 #[test]
 fn a_gap_of_years_is_bounded_and_soon_over() {
-    let second = Expression::parse("* * * * * *").unwrap();
+    let second = of("* * * * * *", None, None);
     let (since, now) = (at("2021-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z"));
     let started = std::time::Instant::now();
-    let latest = plan(&second, &TimeZone::UTC, CatchUp::Latest, since, now);
+    let latest = plan(&second, CatchUp::Latest, since, now);
     assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     // The ten seconds in time, and the last hundred before them.
     assert_eq!(latest.ticks.iter().filter(|(_, cause)| *cause == Cause::Due).count() as i64, IN_TIME.as_secs());
     assert_eq!(latest.ticks.iter().filter(|(_, cause)| *cause == Cause::Missed).count(), MISSED_KEPT);
     assert_eq!(latest.until, now);
     // All of them, in slices.
-    let all = plan(&second, &TimeZone::UTC, CatchUp::All, since, now);
+    let all = plan(&second, CatchUp::All, since, now);
     assert_eq!((all.ticks.len(), all.until), (200, since + 200.seconds()));
     assert_eq!(all.next, Some(since + 201.seconds()));
 }

@@ -1,11 +1,15 @@
 //! Finishing jobs, and with the last member its group.
 
-use std::time::Instant;
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Instant,
+};
 
-use sqlx::PgConnection;
+use serde_json::value::RawValue;
+use sqlx::{PgConnection, types::Json};
 
 use super::group_completion::{self, Counts, JoinRow, joins_of_ended};
-use crate::{Enqueued, GroupId, JobId, QueueError};
+use crate::{Enqueued, GroupId, JobId, Queue, QueueError, Schema};
 
 /// A job whose body succeeded.
 #[derive(Debug, Clone)]
@@ -21,18 +25,20 @@ pub(crate) struct FinishedJob {
 
 /// Jobs that are still to be done become completed; groups count them; a sealed group whose last
 /// member this was closes and its join is inserted. One statement, so that a completion costs one
-/// round trip inside the effect's transaction. `$2` holds ids for joins, made by us (version 7).
+/// round trip inside the effect's transaction. `$2` holds ids for joins, made by us (version 7); `$4` and `$5` are objects that have
+/// by a job's id for how long it ran, in microseconds, and its result. They are looked into and not joined: a planner that
+/// knows nothing of the table yet takes one job for all that it will find, and would compare each job with each.
 const COMPLETE: &str = concat!(
     "with done as (
-        update jobs j set state = 'completed', finished_at = now(), worker = $3,
-            started_at = clock_timestamp() - i.ran * interval '1 microsecond', result = i.result::jsonb
-        from unnest($1::uuid[], $4::bigint[], $5::text[]) as i (id, ran, result)
-        where j.id = any($1) and j.id = i.id and j.state = 'available'
+        update gristmill.jobs j set state = 'completed', finished_at = now(), worker = $3,
+            started_at = clock_timestamp() - ($4::jsonb->>j.id::text)::bigint * interval '1 microsecond',
+            result = $5::jsonb->j.id::text
+        where j.id = any($1) and j.state = 'available'
         returning j.id, j.group_id
      ), members as (
         select group_id as id, count(*) as n from done where group_id is not null group by group_id
      ), counted as (
-        update groups g set
+        update gristmill.groups g set
             completed = g.completed + m.n,
             state = case when not (g.sealed and g.finished_at is null and g.completed + m.n + g.failed + g.cancelled = g.total) then g.state
                          when g.failed > 0 or g.state = 'failing' then 'failed' else 'completed' end,
@@ -53,20 +59,26 @@ const COMPLETE: &str = concat!(
 /// Which of the jobs were finished by this call, and the joins that became due. Give the jobs sorted by id:
 /// two statements that lock the same rows then do so in the same order. Nested ones need a transaction.
 pub(crate) async fn complete(
+    schema: Schema,
     conn: &mut PgConnection,
     worker: Option<&str>,
     jobs: &[FinishedJob],
 ) -> Result<(Vec<JobId>, Enqueued), QueueError> {
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
     if jobs.iter().any(|job| job.nested) {
-        lock_roots(conn, &ids).await?;
+        lock_roots(schema, conn, &ids).await?;
     }
-    let rows: Vec<JoinRow> = sqlx::query_as(COMPLETE)
+    let ran: BTreeMap<JobId, i64> = jobs.iter().filter_map(|job| Some((job.id, micros_since(job.started?)))).collect();
+    let results = jobs.iter().filter_map(|job| Some((job.id, serde_json::from_str(job.result.as_deref()?))));
+    let results =
+        results.map(|(id, json)| Ok((id, json?))).collect::<Result<BTreeMap<JobId, &RawValue>, serde_json::Error>>();
+    let results = results.map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let rows: Vec<JoinRow> = sqlx::query_as(schema.sql(COMPLETE))
         .bind(&ids)
         .bind(group_completion::fresh_ids(ids.len()))
         .bind(worker)
-        .bind(jobs.iter().map(|job| job.started.map(micros_since)).collect::<Vec<_>>())
-        .bind(jobs.iter().map(|job| job.result.as_deref()).collect::<Vec<_>>())
+        .bind(Json(ran))
+        .bind(Json(results))
         .fetch_all(&mut *conn)
         .await?;
     let mut done = Vec::with_capacity(rows.len());
@@ -79,23 +91,42 @@ pub(crate) async fn complete(
             row.take(&mut joins, &mut parents);
         }
     }
-    joins.merge(group_completion::count(conn, parents).await?);
+    joins.merge(group_completion::count(schema, conn, parents).await?);
     Ok((done, joins))
 }
 
+/// The same in a transaction of its own where it needs one, and what became due by it is pushed. In any order.
+pub(crate) async fn complete_alone(
+    queue: &Queue,
+    worker: Option<&str>,
+    jobs: &mut [FinishedJob],
+) -> Result<HashSet<JobId>, QueueError> {
+    jobs.sort_unstable_by_key(|job| job.id);
+    let (done, joins) = if jobs.iter().any(|job| job.nested) {
+        let mut tx = queue.pool().begin().await?;
+        let ended = complete(queue.schema(), &mut tx, worker, jobs).await?;
+        tx.commit().await?;
+        ended
+    } else {
+        let mut conn = queue.pool().acquire().await?;
+        complete(queue.schema(), &mut conn, worker, jobs).await?
+    };
+    queue.push_later(joins);
+    Ok(done.into_iter().collect())
+}
+
 /// Members of nested groups: their rows, then the outermost groups, before anything in between.
-pub(crate) async fn lock_roots(conn: &mut PgConnection, jobs: &[JobId]) -> Result<(), sqlx::Error> {
-    let groups: Vec<Option<GroupId>> = sqlx::query_scalar(
-        "select group_id from jobs where id = any($1) and state = 'available' order by id for update",
-    )
-    .bind(jobs)
-    .fetch_all(&mut *conn)
-    .await?;
+pub(crate) async fn lock_roots(schema: Schema, conn: &mut PgConnection, jobs: &[JobId]) -> Result<(), sqlx::Error> {
+    let groups: Vec<Option<GroupId>> =
+        sqlx::query_scalar(schema.sql(
+            "select group_id from gristmill.jobs where id = any($1) and state = 'available' order by id for update",
+        ))
+        .bind(jobs)
+        .fetch_all(&mut *conn)
+        .await?;
     let groups: Vec<GroupId> = groups.into_iter().flatten().collect();
-    sqlx::query(
-        "select from groups where id in (select root_id from groups where id = any($1) and root_id is not null)
-         order by id for no key update",
-    )
+    sqlx::query(schema.sql("select from gristmill.groups where id in (select root_id from gristmill.groups where id = any($1) and root_id is not null)
+         order by id for no key update"))
     .bind(&groups)
     .execute(conn)
     .await?;

@@ -1,5 +1,7 @@
 //! Writing jobs into the ledger, in the caller's transaction.
 
+use std::borrow::Cow;
+
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
@@ -8,29 +10,30 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Enqueued, Job, JobId, Options, QueueError,
+    Enqueued, Job, JobId, Options, QueueError, Schema,
+    codec::Intake,
     envelope::{Envelope, Message, now_millis},
-    ledger::unique,
-    payload,
+    ledger::{millis, timeout_millis, unique},
 };
 
 /// One statement for any number of jobs. The group gate comes first, so that nothing is inserted
 /// into a group that takes no more members; the new rows are invisible to others until the commit.
 const INSERT: &str = "
 with gate as (
-    select id from groups where id = $7 and state = 'open' and (not sealed or $16) for no key update
+    select id from gristmill.groups where id = $7 and state = 'open' and (not sealed or $16) for no key update
 ), inserted as (
-    insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id,
-                      trace_parent, fair_key, version, retain_seconds)
+    insert into gristmill.jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id,
+                      trace_parent, fair_key, version, retain_seconds, timeout_ms, expires_at, tags, backoff, order_key)
     select i.id, $3, $4, $5, i.payload::jsonb,
            case when coalesce($8, now()) + $15 * interval '1 millisecond' > now() then 'scheduled' else 'available' end,
-           $6, coalesce($8, now()) + $15 * interval '1 millisecond', $7, $9, $10, i.trace_parent, $12, $13, $14
+           $6, coalesce($8, now()) + $15 * interval '1 millisecond', $7, $9, $10, i.trace_parent, $12, $13, $14,
+           $17, coalesce($8, now()) + ($15 + $18) * interval '1 millisecond', $19, $20::jsonb, $21
     from unnest($1::uuid[], $2::text[], $11::text[]) as i (id, payload, trace_parent)
     where $7 is null or exists (select from gate)
     on conflict (unique_key) where unique_key is not null and state in ('available', 'scheduled') do nothing
     returning id, state = 'available' as ready
 ), counted as (
-    update groups set total = total + (select count(*) from inserted) where id in (select id from gate)
+    update gristmill.groups set total = total + (select count(*) from inserted) where id in (select id from gate)
 )
 select id, ready, true as open from inserted
 union all
@@ -41,28 +44,30 @@ select null, null, exists (select from gate)";
 /// # Errors
 /// When a payload or a key cannot be stored, the group takes no more members, or Postgres does not do it.
 pub(crate) async fn insert<J: Job>(
+    schema: Schema,
     conn: &mut PgConnection,
     jobs: &[J],
     options: &Options,
-    payload_limit: usize,
+    intake: Intake<'_>,
 ) -> Result<Enqueued, QueueError> {
-    insert_members(conn, NewJobs::of(jobs, payload_limit)?, options, false).await
+    insert_members(schema, conn, NewJobs::of(jobs, intake)?, options, false).await
 }
 
 /// The same, and a sealed group takes them too. The caller holds a member of it that is still to be done.
 pub(crate) async fn insert_into_sealed<J: Job>(
+    schema: Schema,
     conn: &mut PgConnection,
     jobs: &[J],
     options: &Options,
-    payload_limit: usize,
+    intake: Intake<'_>,
 ) -> Result<Enqueued, QueueError> {
-    insert_members(conn, NewJobs::of(jobs, payload_limit)?, options, true).await
+    insert_members(schema, conn, NewJobs::of(jobs, intake)?, options, true).await
 }
 
 /// Jobs of one type, without the type: what follows is compiled once, not for each type of job and crate that enqueues one.
 struct NewJobs {
     name: &'static str,
-    queue: &'static str,
+    queue: Cow<'static, str>,
     priority: u8,
     max_attempts: u16,
     version: u16,
@@ -71,13 +76,13 @@ struct NewJobs {
 }
 
 impl NewJobs {
-    fn of<J: Job>(jobs: &[J], payload_limit: usize) -> Result<Self, QueueError> {
+    fn of<J: Job>(jobs: &[J], intake: Intake<'_>) -> Result<Self, QueueError> {
         let payloads =
             jobs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?;
-        payloads.iter().try_for_each(|json| payload::check(J::NAME, json, payload_limit))?;
+        let payloads = kept(J::NAME, payloads, intake)?;
         Ok(Self {
             name: J::NAME,
-            queue: J::QUEUE,
+            queue: J::QUEUE.into(),
             priority: J::PRIORITY,
             max_attempts: J::MAX_ATTEMPTS,
             version: J::VERSION,
@@ -87,8 +92,18 @@ impl NewJobs {
     }
 }
 
+/// All of them, or none.
+fn kept(name: &str, payloads: Vec<String>, intake: Intake<'_>) -> Result<Vec<String>, QueueError> {
+    payloads.iter().try_for_each(|json| intake.check(name, json))?;
+    if intake.codec.is_none() {
+        return Ok(payloads);
+    }
+    payloads.into_iter().map(|json| intake.encode(name, json)).collect()
+}
+
 /// Boxed, as the body of an `async fn` is compiled in each crate that awaits it, but a boxed one in this crate only.
 fn insert_members<'a>(
+    schema: Schema,
     conn: &'a mut PgConnection,
     mut jobs: NewJobs,
     options: &'a Options,
@@ -98,29 +113,43 @@ fn insert_members<'a>(
         if jobs.payloads.is_empty() {
             return Ok(Enqueued::default());
         }
-        let keys = [("the unique key", &options.unique_key), ("the fair key", &options.fair_key)];
+        let keys = [
+            ("the unique key", &options.unique_key),
+            ("the fair key", &options.fair_key),
+            ("the order key", &options.order_key),
+        ];
         for (what, key) in keys {
             if key.as_ref().is_some_and(|key| key.contains('\0')) {
                 return Err(QueueError::Nul(what));
             }
         }
+        if let Some(queue) = &options.queue {
+            jobs.queue = queue.clone().into();
+        }
+        if jobs.queue.contains('\0') {
+            return Err(QueueError::Nul("the queue's name"));
+        }
+        if options.tags.iter().any(|tag| tag.contains('\0')) {
+            return Err(QueueError::Nul("a tag"));
+        }
         if options.unique.as_ref().is_some_and(|unique| unique.key.contains('\0')) {
             return Err(QueueError::Nul("the unique key"));
         }
-        let Some(unique) = &options.unique else { return insert_all(conn, jobs, options, sealed_too).await };
-        if let Some(existing) = unique::holder(conn, unique).await? {
+        let Some(unique) = &options.unique else { return insert_all(schema, conn, jobs, options, sealed_too).await };
+        if let Some(existing) = unique::holder(schema, conn, unique).await? {
             return Ok(Enqueued { existing: Some(existing), ..Enqueued::default() });
         }
         jobs.payloads.truncate(1);
-        let enqueued = insert_all(conn, jobs, options, sealed_too).await?;
+        let enqueued = insert_all(schema, conn, jobs, options, sealed_too).await?;
         if let Some(&job) = enqueued.ids.first() {
-            unique::take(conn, unique, job).await?;
+            unique::take(schema, conn, unique, job).await?;
         }
         Ok(enqueued)
     })
 }
 
 async fn insert_all(
+    schema: Schema,
     conn: &mut PgConnection,
     jobs: NewJobs,
     options: &Options,
@@ -132,11 +161,11 @@ async fn insert_all(
     let given = options.trace_parents.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let trace_parents: Vec<Option<&String>> = given.take(ids.len()).map(|given| given.or(here.as_ref())).collect();
     let priority = options.priority.unwrap_or(jobs.priority).min(9);
-    let rows: Vec<(Option<JobId>, Option<bool>, bool)> = sqlx::query_as(INSERT)
+    let rows: Vec<(Option<JobId>, Option<bool>, bool)> = sqlx::query_as(schema.sql(INSERT))
         .bind(&ids)
         .bind(&jobs.payloads)
         .bind(jobs.name)
-        .bind(jobs.queue)
+        .bind(&*jobs.queue)
         .bind(i16::from(priority))
         .bind(i32::from(options.max_attempts.unwrap_or(jobs.max_attempts).max(1)))
         .bind(options.group)
@@ -146,9 +175,14 @@ async fn insert_all(
         .bind(&trace_parents)
         .bind(&fair_key)
         .bind(i16::try_from(jobs.version).unwrap_or(i16::MAX))
-        .bind(jobs.retain_seconds)
-        .bind(options.delay.map_or(0, |delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2)))
+        .bind(options.retain.map(crate::job::seconds).or(jobs.retain_seconds))
+        .bind(options.delay.map_or(0, millis))
         .bind(sealed_too)
+        .bind(options.timeout.map(timeout_millis))
+        .bind(options.expires_in.map(millis))
+        .bind((!options.tags.is_empty()).then_some(&options.tags))
+        .bind(options.backoff.map(|backoff| serde_json::to_string(&backoff)).transpose().map_err(QueueError::Encode)?)
+        .bind(&options.order_key)
         .fetch_all(&mut *conn)
         .await?;
 
@@ -159,7 +193,7 @@ async fn insert_all(
     }
     let mut enqueued = Enqueued::default();
     if let (Some(key), true) = (&options.unique_key, rows.iter().all(|(id, ..)| id.is_none())) {
-        enqueued.existing = unique::waiting(conn, key).await?;
+        enqueued.existing = unique::waiting(schema, conn, key).await?;
     }
     let ready: std::collections::HashMap<JobId, bool> =
         rows.into_iter().filter_map(|(id, ready, _)| Some((id?, ready?))).collect();
@@ -179,9 +213,10 @@ async fn insert_all(
             let fair_key = fair_key.clone().unwrap_or_default();
             enqueued.messages.push(Message {
                 id,
-                queue: jobs.queue.into(),
+                queue: jobs.queue.to_string(),
                 priority,
                 fair_key,
+                called: false,
                 body: envelope.to_body(),
             });
         }

@@ -5,28 +5,29 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::stop;
-use crate::{Enqueued, GroupId, JobId, QueueError, envelope::JobRow};
+use super::{flows, stop};
+use crate::{Enqueued, GroupId, JobId, QueueError, Schema, envelope::JobRow};
 
 /// The tail of a statement whose CTE `ended` holds groups that have just closed and whose `$2` holds fresh ids:
-/// inserts their joins, and yields those (`join`) and what there is to count in parents (their id, and the state as name).
+/// inserts their joins, and yields those (`join`, or `waits` where its turn has to come) and what there is to count in parents (their id, and the state as name).
 macro_rules! joins_of_ended {
     () => {
         "specs as (
             select case e.state
                 when 'completed' then e.on_complete
                 when 'failed' then case e.policy when 'continue' then coalesce(e.on_failure, e.on_complete) else e.on_failure end
-            end as spec from ended e
+            end as spec, e.id as join_of from ended e
          ), joined as (
-            insert into jobs (id, name, queue, priority, payload, version, state, max_attempts, retain_seconds,
-                              client_id, trace_parent, fair_key)
+            insert into gristmill.jobs (id, name, queue, priority, payload, version, state, max_attempts, retain_seconds,
+                              client_id, trace_parent, fair_key, order_key, join_of)
             select ($2::uuid[])[row_number() over ()], spec->>'name', spec->>'queue', (spec->>'priority')::smallint, spec->'payload',
                    coalesce((spec->>'version')::smallint, 1), 'available', (spec->>'max_attempts')::int,
-                   (spec->>'retain_seconds')::int, (spec->>'client_id')::int, spec->>'trace_parent', spec->>'client_id'
+                   (spec->>'retain_seconds')::int, (spec->>'client_id')::int, spec->>'trace_parent', spec->>'client_id',
+                   spec->>'order_key', join_of
             from specs where spec is not null and spec <> 'null'
             returning *
          )
-         select 'join' as kind, id, name, queue, priority, payload::text as payload, version, client_id, trace_parent, fair_key,
+         select case state when 'available' then 'join' else 'waits' end as kind, id, name, queue, priority, payload::text as payload, version, client_id, trace_parent, fair_key,
                 (extract(epoch from run_at) * 1000)::bigint as due
          from joined
          union all
@@ -39,10 +40,10 @@ pub(super) use joins_of_ended;
 /// Groups whose last member has ended.
 const CLOSE: &str = concat!(
     "with ready as (
-        select id from groups where id = any($1) and sealed and finished_at is null and completed + failed + cancelled = total
+        select id from gristmill.groups where id = any($1) and sealed and finished_at is null and completed + failed + cancelled = total
         order by id for no key update
      ), ended as (
-        update groups g set state = case when g.failed > 0 or g.state = 'failing' then 'failed' else 'completed' end,
+        update gristmill.groups g set state = case when g.failed > 0 or g.state = 'failing' then 'failed' else 'completed' end,
             completions = g.completions + 1, finished_at = now()
         from ready where g.id = ready.id
         returning g.*
@@ -60,11 +61,13 @@ pub(super) struct JoinRow {
 
 impl JoinRow {
     pub(super) fn take(self, joins: &mut Enqueued, parents: &mut Counts) {
-        if self.kind == "join" {
-            joins.ids.push(self.job.id);
-            joins.messages.push(self.job.into_message());
-        } else {
-            parents.add(GroupId::from(self.job.id.get()), &self.job.name, 1);
+        match self.kind.as_str() {
+            "join" => {
+                joins.ids.push(self.job.id);
+                joins.messages.push(self.job.into_message());
+            }
+            "waits" => joins.ids.push(self.job.id),
+            _ => parents.add(GroupId::from(self.job.id.get()), &self.job.name, 1),
         }
     }
 }
@@ -92,6 +95,11 @@ impl Counts {
         }
     }
 
+    /// Looks at a group once more, though nothing has ended in it.
+    pub(super) fn look_at(&mut self, group: GroupId) {
+        self.0.entry(group).or_default();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -101,13 +109,13 @@ impl Counts {
     }
 
     /// Adds these numbers to the groups' counters, whatever else is to come of it.
-    pub(super) async fn apply(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(
-            "update groups g set completed = g.completed + c.completed, failed = g.failed + c.failed,
+    pub(super) async fn apply(&self, schema: Schema, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query(schema.sql(
+            "update gristmill.groups g set completed = g.completed + c.completed, failed = g.failed + c.failed,
                                  cancelled = g.cancelled + c.cancelled
              from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) as c (id, completed, failed, cancelled)
              where g.id = c.id",
-        )
+        ))
         .bind(self.groups())
         .bind(self.0.values().map(|ends| ends.completed).collect::<Vec<_>>())
         .bind(self.0.values().map(|ends| ends.failed).collect::<Vec<_>>())
@@ -119,37 +127,45 @@ impl Counts {
 }
 
 /// Counts, stops what fails fast, closes what is complete, and goes on with the groups around it.
-pub(super) async fn count(conn: &mut PgConnection, mut counts: Counts) -> Result<Enqueued, QueueError> {
+pub(super) async fn count(schema: Schema, conn: &mut PgConnection, mut counts: Counts) -> Result<Enqueued, QueueError> {
     let mut joins = Enqueued::default();
     while !counts.is_empty() {
         let groups = counts.groups();
-        lock(conn, &groups).await?;
-        counts.apply(conn).await?;
+        let flows = lock(schema, conn, &groups).await?;
+        counts.apply(schema, conn).await?;
         let failed: Vec<GroupId> = counts.0.iter().filter(|(_, ends)| ends.failed > 0).map(|(id, _)| *id).collect();
-        stop::fail_fast(conn, &failed).await?;
-        let closed = close(conn, &groups).await?;
+        stop::fail_fast(schema, conn, &failed).await?;
+        if !flows.is_empty() {
+            flows::advance(schema, conn, &flows).await?;
+        }
+        let closed = close(schema, conn, &groups).await?;
         joins.merge(closed.0);
         counts = closed.1;
     }
     Ok(joins)
 }
 
-/// Locks groups, and before them the outermost ones around them.
-pub(super) async fn lock(conn: &mut PgConnection, groups: &[GroupId]) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "select from groups
-         where id = any($1) or id in (select root_id from groups where id = any($1) and root_id is not null)
+/// Locks groups, and before them the outermost ones around them. Returns those of the groups that are flows.
+pub(super) async fn lock(
+    schema: Schema,
+    conn: &mut PgConnection,
+    groups: &[GroupId],
+) -> Result<Vec<GroupId>, sqlx::Error> {
+    let locked: Vec<(GroupId, bool)> = sqlx::query_as(schema.sql(
+        "select id, is_flow and id = any($1) from gristmill.groups
+         where id = any($1) or id in (select root_id from gristmill.groups where id = any($1) and root_id is not null)
          order by root_id is not null, id for no key update",
-    )
+    ))
     .bind(groups)
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(locked.into_iter().filter(|(_, is_flow)| *is_flow).map(|(id, _)| id).collect())
 }
 
 /// Closes those that are sealed and whose members have all ended. Returns their joins, and what their parents must count.
-async fn close(conn: &mut PgConnection, groups: &[GroupId]) -> Result<(Enqueued, Counts), QueueError> {
-    let rows: Vec<JoinRow> = sqlx::query_as(CLOSE).bind(groups).bind(fresh_ids(groups.len())).fetch_all(conn).await?;
+async fn close(schema: Schema, conn: &mut PgConnection, groups: &[GroupId]) -> Result<(Enqueued, Counts), QueueError> {
+    let rows: Vec<JoinRow> =
+        sqlx::query_as(schema.sql(CLOSE)).bind(groups).bind(fresh_ids(groups.len())).fetch_all(conn).await?;
     let (mut joins, mut parents) = (Enqueued::default(), Counts::default());
     for row in rows {
         row.take(&mut joins, &mut parents);
@@ -158,12 +174,53 @@ async fn close(conn: &mut PgConnection, groups: &[GroupId]) -> Result<(Enqueued,
 }
 
 /// Closes a group that was just sealed, if nothing is left to do in it.
-pub(super) async fn close_sealed(conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
-    let (mut joins, parents) = close(conn, &[group]).await?;
-    joins.merge(count(conn, parents).await?);
+pub(super) async fn close_sealed(
+    schema: Schema,
+    conn: &mut PgConnection,
+    group: GroupId,
+) -> Result<Enqueued, QueueError> {
+    let (mut joins, parents) = close(schema, conn, &[group]).await?;
+    joins.merge(count(schema, conn, parents).await?);
     Ok(joins)
 }
 
 pub(super) fn fresh_ids(n: usize) -> Vec<JobId> {
     std::iter::repeat_with(|| JobId::from(Uuid::now_v7())).take(n).collect()
+}
+
+/// Goes on with flows that an older version has left behind: see [`flows::overdue`]. Returns joins that became due.
+pub(crate) async fn advance_overdue(
+    schema: Schema,
+    conn: &mut PgConnection,
+    limit: i64,
+) -> Result<Enqueued, QueueError> {
+    let mut counts = Counts::default();
+    for flow in flows::overdue(schema, conn, limit).await? {
+        counts.look_at(flow);
+    }
+    count(schema, conn, counts).await
+}
+
+/// Closes groups whose last member was completed by SQL (`complete` of migration 2). Returns how many were looked at, and
+/// their joins.
+pub(crate) async fn close_waiting(
+    schema: Schema,
+    conn: &mut PgConnection,
+    limit: i64,
+) -> Result<(usize, Enqueued), QueueError> {
+    let groups: Vec<GroupId> = sqlx::query_scalar(schema.sql(
+        "delete from gristmill.groups_to_close where group_id in (
+             select group_id from gristmill.groups_to_close order by group_id limit $1 for update skip locked)
+         returning group_id",
+    ))
+    .bind(limit)
+    .fetch_all(&mut *conn)
+    .await?;
+    if groups.is_empty() {
+        return Ok((0, Enqueued::default()));
+    }
+    lock(schema, conn, &groups).await?;
+    let (mut joins, parents) = close(schema, conn, &groups).await?;
+    joins.merge(count(schema, conn, parents).await?);
+    Ok((groups.len(), joins))
 }

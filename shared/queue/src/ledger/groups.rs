@@ -2,14 +2,14 @@
 
 use gristmill_core::ClientId;
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{
     group_completion::{self, Counts},
     stop,
 };
-use crate::{Enqueued, GroupId, Job, QueueError, payload};
+use crate::{Enqueued, GroupId, Job, QueueError, Schema, codec::Intake};
 
 /// What a failed member does to its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
@@ -22,6 +22,9 @@ pub enum GroupPolicy {
     /// stopped comes `on_failure`.
     FailFast,
 }
+
+/// The longest key that fits into an index of Postgres, with room to spare; in bytes.
+const MAX_KEY: usize = 2_000;
 
 /// A job to be enqueued later, by the statement that finishes a group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,6 +56,10 @@ pub struct JobSpec {
     /// The W3C trace that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace_parent: Option<String>,
+    /// Jobs with this key run one at a time, in the order in which they were enqueued: this one when it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 1_000))]
+    order_key: Option<String>,
 }
 
 fn default_queue() -> String {
@@ -78,6 +85,58 @@ impl JobSpec {
         &self.name
     }
 
+    /// What it is given.
+    #[must_use]
+    pub fn payload(&self) -> &serde_json::Value {
+        &self.payload
+    }
+
+    /// A job that is known by its name, given this.
+    #[must_use]
+    pub fn new(name: impl Into<String>, payload: serde_json::Value) -> Self {
+        Self {
+            name: name.into(),
+            queue: default_queue(),
+            priority: default_priority(),
+            max_attempts: default_max_attempts(),
+            payload,
+            version: first_version(),
+            retain_seconds: None,
+            client_id: None,
+            trace_parent: None,
+            order_key: None,
+        }
+    }
+
+    /// In this queue.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = queue.into();
+        self
+    }
+
+    /// With this priority: 0 is the most urgent, 9 the least.
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority.min(9);
+        self
+    }
+
+    /// With so many attempts.
+    #[must_use]
+    pub fn max_attempts(mut self, max_attempts: u16) -> Self {
+        self.max_attempts = max_attempts.max(1);
+        self
+    }
+
+    /// In strict order with other jobs of this key, as [`Options::order_key`](crate::Options::order_key): its place is the one that
+    /// it has when it comes.
+    #[must_use]
+    pub fn order_key(mut self, key: impl Into<String>) -> Self {
+        self.order_key = Some(key.into());
+        self
+    }
+
     /// The given job with its own consts.
     ///
     /// # Errors
@@ -93,17 +152,35 @@ impl JobSpec {
             retain_seconds: crate::job::retain_seconds::<J>(),
             client_id: None,
             trace_parent: None,
+            order_key: None,
         })
     }
 
+    /// As it is kept, if the ledger can hold it.
+    pub(crate) fn kept(&self, intake: Intake<'_>) -> Result<Self, QueueError> {
+        self.check(intake)?;
+        let mut spec = self.clone();
+        if intake.codec.is_some() {
+            let payload = intake.encode(&self.name, self.payload.to_string())?;
+            spec.payload = serde_json::from_str(&payload).map_err(QueueError::Encode)?;
+        }
+        Ok(spec)
+    }
+
     /// The ledger can hold it.
-    pub(crate) fn check(&self, payload_limit: usize) -> Result<(), QueueError> {
-        for (what, text) in [("the job's name", &self.name), ("the job's queue", &self.queue)] {
+    pub(crate) fn check(&self, intake: Intake<'_>) -> Result<(), QueueError> {
+        const ORDER_KEY: &str = "the order key";
+        let key = self.order_key.as_deref().unwrap_or_default();
+        for (what, text) in [("the job's name", &*self.name), ("the job's queue", &*self.queue), (ORDER_KEY, key)] {
             if text.contains('\0') {
                 return Err(QueueError::Nul(what));
             }
         }
-        payload::check(&self.name, &self.payload.to_string(), payload_limit)
+        // It is enqueued by a statement for many, which it must not make fail.
+        if key.len() > MAX_KEY {
+            return Err(QueueError::LongKey(ORDER_KEY));
+        }
+        intake.check(&self.name, &self.payload.to_string())
     }
 
     /// On behalf of this client.
@@ -183,47 +260,49 @@ impl GroupProgress {
     }
 }
 
-pub(crate) async fn progress(pool: &PgPool, group: GroupId) -> Result<Option<GroupProgress>, sqlx::Error> {
-    sqlx::query_as(
-        "select id, name, client_id, parent_id as parent, policy, state, sealed, total, completed, failed, cancelled, completions
-         from groups where id = $1",
-    )
+pub(crate) async fn progress(
+    schema: Schema,
+    on: impl PgExecutor<'_>,
+    group: GroupId,
+) -> Result<Option<GroupProgress>, sqlx::Error> {
+    sqlx::query_as(schema.sql("select id, name, client_id, parent_id as parent, policy, state, sealed, total, completed, failed, cancelled, completions
+         from gristmill.groups where id = $1"))
     .bind(group)
-    .fetch_optional(pool)
+    .fetch_optional(on)
     .await
 }
 
 pub(crate) async fn create(
+    schema: Schema,
     conn: &mut PgConnection,
     new: &NewGroup,
-    payload_limit: usize,
+    intake: Intake<'_>,
 ) -> Result<GroupId, QueueError> {
-    for join in new.on_complete.iter().chain(&new.on_failure) {
-        join.check(payload_limit)?;
-    }
+    let kept = |join: &Option<JobSpec>| join.as_ref().map(|join| join.kept(intake)).transpose();
+    let (on_complete, on_failure) = (kept(&new.on_complete)?, kept(&new.on_failure)?);
     if new.name.as_ref().is_some_and(|name| name.contains('\0')) {
         return Err(QueueError::Nul("the group's name"));
     }
     let id = GroupId::from(Uuid::now_v7());
     let root = match new.parent {
-        Some(parent) => Some(join_parent(conn, parent).await?),
+        Some(parent) => Some(join_parent(schema, conn, parent).await?),
         None => None,
     };
     // The join follows what made the group, and so stands in its trace beside the members.
     let here = crate::trace::current();
-    let join = |spec: &Option<JobSpec>| {
-        let mut spec = spec.clone()?;
+    let join = |spec: Option<JobSpec>| {
+        let mut spec = spec?;
         spec.trace_parent = spec.trace_parent.or_else(|| here.clone());
         Some(sqlx::types::Json(spec))
     };
-    sqlx::query(
-        "insert into groups (id, policy, on_complete, on_failure, parent_id, root_id, name, client_id)
+    sqlx::query(schema.sql(
+        "insert into gristmill.groups (id, policy, on_complete, on_failure, parent_id, root_id, name, client_id)
          values ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
+    ))
     .bind(id)
     .bind(<&str>::from(new.policy))
-    .bind(join(&new.on_complete))
-    .bind(join(&new.on_failure))
+    .bind(join(on_complete))
+    .bind(join(on_failure))
     .bind(new.parent)
     .bind(root)
     .bind(&new.name)
@@ -234,44 +313,40 @@ pub(crate) async fn create(
 }
 
 /// One more member for `parent`, if it takes any. Returns the outermost group.
-async fn join_parent(conn: &mut PgConnection, parent: GroupId) -> Result<GroupId, QueueError> {
-    group_completion::lock(conn, &[parent]).await?;
-    sqlx::query_scalar(
-        "update groups set total = total + 1 where id = $1 and state = 'open' and not sealed returning coalesce(root_id, id)",
-    )
+async fn join_parent(schema: Schema, conn: &mut PgConnection, parent: GroupId) -> Result<GroupId, QueueError> {
+    group_completion::lock(schema, conn, &[parent]).await?;
+    sqlx::query_scalar(schema.sql("update gristmill.groups set total = total + 1 where id = $1 and state = 'open' and not sealed returning coalesce(root_id, id)"))
     .bind(parent)
     .fetch_optional(conn)
     .await?
     .ok_or(QueueError::GroupClosed(parent))
 }
 
-pub(crate) async fn seal(conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
-    group_completion::lock(conn, &[group]).await?;
-    sqlx::query("update groups set sealed = true where id = $1 and state = 'open'")
+pub(crate) async fn seal(schema: Schema, conn: &mut PgConnection, group: GroupId) -> Result<Enqueued, QueueError> {
+    group_completion::lock(schema, conn, &[group]).await?;
+    sqlx::query(schema.sql("update gristmill.groups set sealed = true where id = $1 and state = 'open'"))
         .bind(group)
         .execute(&mut *conn)
         .await?;
-    group_completion::close_sealed(conn, group).await
+    group_completion::close_sealed(schema, conn, group).await
 }
 
 /// Cancels the group and every member that no transaction holds at this moment. The group comes first:
 /// who holds a member asks for the group's row before it commits, and then sees what happened.
-pub(crate) async fn cancel(conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {
-    group_completion::lock(conn, &[group]).await?;
-    let open: Option<Option<GroupId>> = sqlx::query_scalar(
-        "update groups set sealed = true, state = 'cancelled', finished_at = now(), completions = completions + 1
-         where id = $1 and finished_at is null returning parent_id",
-    )
+pub(crate) async fn cancel(schema: Schema, conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {
+    group_completion::lock(schema, conn, &[group]).await?;
+    let open: Option<Option<GroupId>> = sqlx::query_scalar(schema.sql("update gristmill.groups set sealed = true, state = 'cancelled', finished_at = now(), completions = completions + 1
+         where id = $1 and finished_at is null returning parent_id"))
     .bind(group)
     .fetch_optional(&mut *conn)
     .await?;
     let Some(parent) = open else { return Ok(0) };
-    let cancelled = stop::members(conn, &[group]).await?;
+    let cancelled = stop::members(schema, conn, &[group]).await?;
     if let Some(parent) = parent {
         let mut counts = Counts::default();
         counts.add(parent, "cancelled", 1);
         // A join of the groups around it is pushed by the sweep.
-        let _swept = group_completion::count(conn, counts).await?;
+        let _swept = group_completion::count(schema, conn, counts).await?;
     }
     Ok(cancelled)
 }

@@ -9,12 +9,14 @@ pub struct Enqueued {
     pub(crate) ids: Vec<JobId>,
     pub(crate) messages: Vec<Message>,
     pub(crate) existing: Option<JobId>,
+    pub(crate) replaced: bool,
 }
 
 impl Enqueued {
     /// Adds what another call enqueued.
     pub fn merge(&mut self, other: Self) {
         self.existing = self.existing.or(other.existing);
+        self.replaced |= other.replaced;
         self.ids.extend(other.ids);
         self.messages.extend(other.messages);
     }
@@ -35,6 +37,12 @@ impl Enqueued {
     #[must_use]
     pub fn existing(&self) -> Option<JobId> {
         self.existing
+    }
+
+    /// Whether that job was waiting and is now what was to be enqueued: see [`UniqueMode`](crate::UniqueMode).
+    #[must_use]
+    pub fn replaced(&self) -> bool {
+        self.replaced
     }
 }
 

@@ -1,9 +1,8 @@
 //! What can go wrong with a queue.
 
-use ::redis::RedisError;
 use gristmill_core::BatchError;
 
-use crate::{GroupId, PayloadError};
+use crate::{BrokerError, CodecError, GroupId, PayloadError};
 
 /// Errors of the queue. A broker that is unreachable fails no push: the sweep makes it good.
 #[derive(Debug, thiserror::Error)]
@@ -14,10 +13,21 @@ pub enum QueueError {
     Ledger(#[from] sqlx::Error),
     /// The broker's URL or settings are unusable.
     #[error("the broker's settings are unusable")]
-    Broker(#[source] RedisError),
-    /// Redis did not answer.
+    Broker(#[source] BrokerError),
+    /// The broker did not answer.
     #[error("the broker does not answer")]
-    BrokerUnavailable(#[source] RedisError),
+    BrokerUnavailable(#[from] BrokerError),
+    /// Another ledger's workers use this namespace of the broker.
+    #[error(
+        "the namespace `{namespace}` in Redis is used with another ledger ({holder}), whose workers would be given these jobs: give each \
+         application a namespace of its own (QueueConfig::namespace, GRISTMILL_REDIS_NAMESPACE), or wait a minute after the other has stopped"
+    )]
+    NamespaceTaken {
+        /// The namespace.
+        namespace: String,
+        /// The cluster's identifier, the database and the schema of the other ledger.
+        holder: String,
+    },
     /// A payload does not serialize.
     #[error("the payload does not serialize")]
     Encode(#[source] serde_json::Error),
@@ -29,12 +39,31 @@ pub enum QueueError {
         /// What is wrong with it.
         problem: PayloadError,
     },
+    /// Something is not encoded, or cannot be decoded.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// A key, or a name, with a NUL in it, which no text of Postgres has. The caller's transaction goes on.
     #[error("{0} has a NUL character in it, which the ledger cannot hold: leave it out")]
     Nul(&'static str),
+    /// A key that is too long for an index of Postgres. The caller's transaction goes on.
+    #[error("{0} has more than 2,000 bytes, which is too long for a key")]
+    LongKey(&'static str),
     /// The group is sealed, has failed, was cancelled, or does not exist.
     #[error("group {0} takes no more members")]
     GroupClosed(GroupId),
+}
+
+/// Whether Postgres is starting, stopping or not there yet: the same may be asked of it again soon.
+#[must_use]
+pub fn is_not_up(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        // cannot_connect_now, admin_shutdown, crash_shutdown, too_many_connections
+        sqlx::Error::Database(error) => {
+            matches!(error.code().as_deref(), Some("57P03" | "57P01" | "57P02" | "53300"))
+        }
+        _ => false,
+    }
 }
 
 impl BatchError for QueueError {
@@ -45,6 +74,7 @@ impl BatchError for QueueError {
             Self::Ledger(sqlx::Error::Database(error)) => error
                 .code()
                 .is_none_or(|code| ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))),
+            Self::Codec(_) => false,
             _ => true,
         }
     }

@@ -1,20 +1,20 @@
-//! The connections and the thread that all queues of a process share.
+//! The connections to Redis that all queues of a process share.
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use ::redis::{Client, RedisResult};
-use tokio::runtime::Handle;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::{
     connection::{self, ReconnectingConnection},
     keys,
-    wakes::{Waker, Wakes},
+    namespace::RedisNamespace,
+    waker::Waker,
 };
+use crate::broker::{Broker, LeaseThread, OneThread};
 
 /// The connections of one process to one Redis, for all its workers and queues: one each for pushes, claims,
 /// acknowledgements, leases and wake-ups; and the one thread that renews the leases. Each is made when it is first used.
@@ -28,17 +28,7 @@ struct Inner {
     pushes: ReconnectingConnection,
     claims: ReconnectingConnection,
     answers: ReconnectingConnection,
-    thread: Mutex<Weak<LeaseThread>>,
-}
-
-/// A thread with a runtime of its own, so that work that hogs the other threads cannot cost a worker its jobs. It ends
-/// with the last reference to this.
-pub(super) struct LeaseThread {
-    pub(super) handle: Handle,
-    /// Made on the thread's runtime.
-    pub(super) connection: ReconnectingConnection,
-    pub(super) wakes: Arc<Wakes>,
-    _end: DropGuard,
+    thread: OneThread,
 }
 
 impl Connections {
@@ -50,21 +40,12 @@ impl Connections {
         let generation: Arc<AtomicU64> = Arc::default();
         let connection = |what| ReconnectingConnection::new(&client, what, Arc::clone(&generation));
         let (pushes, claims, answers) = (connection("pushes")?, connection("claims")?, connection("answers")?);
-        Ok(Self(Arc::new(Inner { pushes, claims, answers, thread: Mutex::default(), client, generation })))
+        Ok(Self(Arc::new(Inner { pushes, claims, answers, thread: OneThread::default(), client, generation })))
     }
 
     /// Raise it to have all connections replaced.
-    pub(super) fn generation(&self) -> Arc<AtomicU64> {
+    fn generation(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.0.generation)
-    }
-
-    /// Pushes have a connection of their own: a large one delays nothing else.
-    pub(crate) fn pushes(&self) -> &ReconnectingConnection {
-        &self.0.pushes
-    }
-
-    pub(super) fn claims(&self) -> &ReconnectingConnection {
-        &self.0.claims
     }
 
     pub(super) fn answers(&self) -> &ReconnectingConnection {
@@ -72,31 +53,51 @@ impl Connections {
     }
 
     /// The thread of this process, which is started if there is none.
-    pub(super) fn thread(&self, namespace: &str) -> io::Result<Arc<LeaseThread>> {
-        let mut known = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = known.upgrade() {
-            return Ok(thread);
-        }
-        let connection =
-            |what| ReconnectingConnection::new(&self.0.client, what, self.generation()).map_err(io::Error::other);
-        let end = CancellationToken::new();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = Arc::new(LeaseThread {
-            handle: runtime.handle().clone(),
-            connection: connection("leases")?,
-            wakes: Arc::default(),
-            _end: end.clone().drop_guard(),
-        });
-        let waker = Waker {
-            client: connection::named(&self.0.client, "wake-ups").map_err(io::Error::other)?,
-            generation: self.generation(),
-            wakes: Arc::clone(&thread.wakes),
-            connection: thread.connection.clone(),
-            nudge: format!("{{{}}}:nudge:{}", keys::versioned(namespace), Uuid::new_v4().simple()),
-        };
-        runtime.spawn(waker.run());
-        std::thread::Builder::new().name("lease-keeper".into()).spawn(move || runtime.block_on(end.cancelled()))?;
-        *known = Arc::downgrade(&thread);
-        Ok(thread)
+    fn thread(&self, namespace: &Arc<str>) -> io::Result<Arc<LeaseThread>> {
+        self.0.thread.get(|wakes| {
+            let leases = ReconnectingConnection::new(&self.0.client, "leases", self.generation());
+            let connection = leases.map_err(io::Error::other)?;
+            let waker = Waker {
+                client: connection::named(&self.0.client, "wake-ups").map_err(io::Error::other)?,
+                generation: self.generation(),
+                wakes: Arc::clone(wakes),
+                connection: connection.clone(),
+                nudge: format!("{{{}}}:nudge:{}", keys::versioned(namespace), Uuid::new_v4().simple()),
+            };
+            Ok((Broker::Redis(RedisNamespace::new(namespace, connection)), waker.run()))
+        })
+    }
+}
+
+/// The connections as a namespace uses them: see [`crate::broker::Links`].
+#[derive(Clone)]
+pub(crate) struct RedisLinks {
+    connections: Connections,
+    namespace: Arc<str>,
+}
+
+impl RedisLinks {
+    pub(crate) fn new(connections: &Connections, namespace: &str) -> Self {
+        Self { connections: connections.clone(), namespace: namespace.into() }
+    }
+
+    pub(crate) fn generation(&self) -> Arc<AtomicU64> {
+        self.connections.generation()
+    }
+
+    pub(crate) fn pushes(&self) -> RedisNamespace {
+        RedisNamespace::new(&self.namespace, self.connections.0.pushes.clone())
+    }
+
+    pub(crate) fn claims(&self) -> RedisNamespace {
+        RedisNamespace::new(&self.namespace, self.connections.0.claims.clone())
+    }
+
+    pub(crate) fn answers(&self) -> RedisNamespace {
+        RedisNamespace::new(&self.namespace, self.connections.0.answers.clone())
+    }
+
+    pub(crate) fn thread(&self) -> io::Result<Arc<LeaseThread>> {
+        self.connections.thread(&self.namespace)
     }
 }

@@ -14,7 +14,7 @@ const LAYOUT_VERSION: u32 = 2;
 const OLD_LAYOUT_EXPIRY_SECONDS: i64 = 3_600;
 
 /// The namespace, with the version of the layout.
-pub(crate) fn versioned(namespace: &str) -> String {
+pub(super) fn versioned(namespace: &str) -> String {
     format!("{namespace}/{LAYOUT_VERSION}")
 }
 
@@ -24,7 +24,7 @@ pub(super) fn escape_pattern(text: &str) -> String {
 }
 
 /// Lets some of the keys of the first layout expire, and returns where to continue; 0 is the start and the end.
-pub(crate) async fn expire_old_layout<C: ConnectionLike + Send>(
+pub(super) async fn expire_old_layout<C: ConnectionLike + Send>(
     conn: &mut C,
     namespace: &str,
     cursor: u64,

@@ -1,139 +1,23 @@
 //! The registry of live workers in Redis: one entry per worker, whatever the number of its queues. An entry expires half a
 //! minute after the worker's last heartbeat.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
 use ::redis::{RedisResult, Script, aio::ConnectionLike};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::keys;
+use crate::broker::{Entry, Heartbeat, HeartbeatReply, KnownJob, WORKER_TTL, WorkerQueueView, WorkerView, json};
 
 static DEREGISTER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/deregister_worker.lua")));
 static HEARTBEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/heartbeat.lua")));
 static DRAIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/drain_worker.lua")));
-
-/// An entry expires this long after the worker's last heartbeat.
-const WORKER_TTL: Duration = Duration::from_secs(30);
 
 /// The live workers of a namespace.
 #[derive(Debug, Clone)]
 pub struct WorkerRegistry {
     workers: String,
     tag: String,
-}
-
-/// A worker that has sent a heartbeat in the last half minute.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct WorkerView {
-    /// Its id, which is random.
-    pub id: Uuid,
-    /// Its name for people.
-    pub label: String,
-    /// The version of its binary.
-    pub version: String,
-    /// The id of its process.
-    pub pid: u32,
-    /// The host that it runs on, if known.
-    pub host: Option<String>,
-    /// When it sent its last heartbeat, in seconds since 1970 by Redis' clock.
-    pub heard: u64,
-    /// Whether it drains: it takes no more jobs.
-    pub draining: bool,
-    /// Why it is unhealthy.
-    pub unwell: Option<String>,
-    /// Resident memory in bytes, if known.
-    pub memory_bytes: Option<u64>,
-    /// Processors it used since its last heartbeat (1.0: one of them, all the time), if known.
-    pub cpu: Option<f64>,
-    /// Its queues.
-    pub lines: Vec<WorkerQueueView>,
-    /// The jobs that it can run. Other workers use this; it is not shown.
-    #[serde(skip)]
-    pub known_jobs: Vec<KnownJob>,
-}
-
-/// A job that a worker can read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownJob {
-    /// Its name on the wire.
-    pub name: String,
-    /// The newest version of its payload.
-    pub version: u16,
-}
-
-/// One queue of a worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct WorkerQueueView {
-    /// The queue.
-    pub queue: String,
-    /// Jobs it takes at a time.
-    pub concurrency: usize,
-    /// Milliseconds since its leases were renewed.
-    pub lease_age_ms: u64,
-    /// Jobs it holds.
-    pub held: usize,
-    /// Those it holds longest, at most a hundred.
-    pub running: Vec<RunningView>,
-}
-
-/// A job that is running.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct RunningView {
-    /// The job.
-    pub id: String,
-    /// Its name, if the payload has been decoded.
-    pub name: Option<String>,
-    /// The number of this delivery, from 1.
-    pub delivery: u64,
-    /// When it was claimed, in milliseconds since 1970 by the worker's clock.
-    pub since_ms: u64,
-}
-
-/// The part of a heartbeat that is the same for all queues of a worker.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Heartbeat {
-    pub(super) label: String,
-    pub(super) version: String,
-    pub(super) pid: u32,
-    pub(super) host: Option<String>,
-    pub(super) draining: bool,
-    pub(super) unhealthy_reason: Option<String>,
-    pub(super) memory_bytes: Option<u64>,
-    pub(super) cpu: Option<f64>,
-}
-
-/// The answer to a heartbeat.
-pub(super) struct HeartbeatReply {
-    /// The worker must drain.
-    pub(super) drain: bool,
-    /// The registry knows which jobs the worker can read.
-    pub(super) has_known_jobs: bool,
-}
-
-impl RunningView {
-    pub(super) fn new(id: String, name: Option<String>, delivery: u64, since_ms: u64) -> Self {
-        Self { id, name, delivery, since_ms }
-    }
-}
-
-impl WorkerQueueView {
-    pub(super) fn new(
-        queue: &str,
-        concurrency: usize,
-        lease_age: Duration,
-        held: usize,
-        running: Vec<RunningView>,
-    ) -> Self {
-        let lease_age_ms = u64::try_from(lease_age.as_millis()).unwrap_or(u64::MAX);
-        Self { queue: queue.into(), concurrency, lease_age_ms, held, running }
-    }
 }
 
 impl WorkerRegistry {
@@ -222,22 +106,8 @@ impl WorkerRegistry {
     }
 }
 
-/// `None` means that another version of this library wrote the entry.
 fn view(id: Uuid, heard: u64, fields: &[(String, String)]) -> Option<WorkerView> {
-    let heartbeat: Heartbeat =
-        fields.iter().find(|(name, _)| name == "heartbeat").and_then(|(_, text)| serde_json::from_str(text).ok())?;
-    let lines = fields.iter().filter(|(name, _)| name.starts_with("queue:"));
-    let mut lines: Vec<WorkerQueueView> = lines.filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
-    lines.sort_by(|a, b| a.queue.cmp(&b.queue));
-    // Not yet heartbeat, or by another version of this library: it is not relied on.
-    let known_jobs =
-        fields.iter().find(|(name, _)| name == "known_jobs").and_then(|(_, text)| serde_json::from_str(text).ok());
-    let known_jobs: Vec<KnownJob> = known_jobs.unwrap_or_default();
-    let Heartbeat { label, version, pid, host, draining, unhealthy_reason, memory_bytes, cpu } = heartbeat;
-    let unwell = unhealthy_reason;
-    Some(WorkerView { id, label, version, pid, host, heard, draining, unwell, memory_bytes, cpu, lines, known_jobs })
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("serializing a struct with string keys cannot fail")
+    let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, text)| text.as_str());
+    let queues = fields.iter().filter(|(name, _)| name.starts_with("queue:")).map(|(_, text)| text.as_str()).collect();
+    Entry { id, heard, heartbeat: field("heartbeat")?, queues, known_jobs: field("known_jobs") }.view()
 }

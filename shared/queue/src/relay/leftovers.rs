@@ -1,4 +1,4 @@
-//! What was cancelled, given up or removed leaves the broker, also when no worker serves its queue. The sweep goes through
+//! What was cancelled, given up or removed leaves Redis, also when no worker serves its queue. The sweep goes through
 //! all that waits there, some at a time, and asks the ledger which of it is still to be done.
 
 use std::{
@@ -10,9 +10,10 @@ use tracing::debug;
 
 use crate::{
     JobId, Queue, QueueError,
+    broker::BrokerError,
     envelope::{Envelope, enqueued},
     ledger::relay,
-    redis::{Broker, Place},
+    redis::{Place, RedisNamespace, RedisQueue},
 };
 
 /// Ids that are looked at in one step, over all places of it.
@@ -37,23 +38,22 @@ pub(super) struct Leftovers {
 
 impl Leftovers {
     /// Goes on with the round, for a bounded while.
-    pub(super) async fn look(&mut self, queue: &Queue) -> Result<(), QueueError> {
-        self.look_for_queues(queue).await?;
+    pub(super) async fn look(&mut self, queue: &Queue, redis: &RedisNamespace) -> Result<(), QueueError> {
+        self.look_for_queues(redis).await?;
         let started = Instant::now();
         while started.elapsed() < TIME_BUDGET {
-            if self.ahead.is_empty() && !self.begin(queue).await? {
+            if self.ahead.is_empty() && !self.begin(redis).await? {
                 break;
             }
-            self.step(queue).await?;
+            self.step(queue, redis).await?;
         }
         Ok(())
     }
 
-    async fn look_for_queues(&mut self, queue: &Queue) -> Result<(), QueueError> {
+    async fn look_for_queues(&mut self, redis: &RedisNamespace) -> Result<(), BrokerError> {
         let started = Instant::now();
         loop {
-            let found = Broker::queues(&mut queue.conn(), &queue.config().namespace, self.cursor).await;
-            let (next, queues) = found.map_err(QueueError::BrokerUnavailable)?;
+            let (next, queues) = redis.queues(self.cursor).await?;
             self.cursor = next;
             self.queues.extend(queues);
             if next == 0 || started.elapsed() > SCAN_TIME_BUDGET {
@@ -63,36 +63,34 @@ impl Leftovers {
     }
 
     /// A new round, if it is time for one and there is something to look through.
-    async fn begin(&mut self, queue: &Queue) -> Result<bool, QueueError> {
+    async fn begin(&mut self, redis: &RedisNamespace) -> Result<bool, BrokerError> {
         if !self.found && self.begun.is_some_and(|begun| begun.elapsed() < ROUND_INTERVAL) {
             return Ok(false);
         }
         (self.begun, self.found) = (Some(Instant::now()), false);
         for name in std::mem::take(&mut self.queues) {
-            let places =
-                queue.broker(&name).all_places(&mut queue.conn()).await.map_err(QueueError::BrokerUnavailable)?;
+            let places = redis.queue(&name).all_places().await?;
             self.ahead.extend(places.into_iter().map(|place| (name.clone(), place, 0)));
         }
         Ok(!self.ahead.is_empty())
     }
 
     /// Some places of one queue; those that have more come again later.
-    async fn step(&mut self, queue: &Queue) -> Result<(), QueueError> {
+    async fn step(&mut self, queue: &Queue, redis: &RedisNamespace) -> Result<(), QueueError> {
         let Some((name, ..)) = self.ahead.front().cloned() else { return Ok(()) };
         let same = self.ahead.iter().take_while(|(queue, ..)| *queue == name).count().min(MAX_PLACES_PER_STEP);
         let places: Vec<(Place, usize)> = self.ahead.drain(..same).map(|(_, place, from)| (place, from)).collect();
         let count = (MAX_IDS_PER_STEP / places.len()).max(20);
-        let seen = queue
-            .broker(&name)
-            .ids_at(&mut queue.conn(), &places, count)
-            .await
-            .map_err(QueueError::BrokerUnavailable)?;
+        let seen = redis.queue(&name).ids_at(&places, count).await.map_err(BrokerError::from)?;
         let ended = self.ended(queue, &name, seen.iter().flatten()).await?;
         for ((place, from), ids) in places.into_iter().zip(seen) {
             let mut next = from + ids.len();
             let old: Vec<String> = ids.iter().filter(|id| ended.contains(*id)).cloned().collect();
             if !old.is_empty() {
-                next -= self.forget(queue, &name, (&place, from, ids.len()), &old).await?.min(ids.len());
+                next -= self
+                    .forget(queue, &redis.queue(&name), &name, (&place, from, ids.len()), &old)
+                    .await?
+                    .min(ids.len());
             }
             if ids.len() == count {
                 self.ahead.push_back((name.clone(), place, next));
@@ -111,11 +109,10 @@ impl Leftovers {
     ) -> Result<HashSet<String>, QueueError> {
         let ids: Vec<JobId> = ids.filter_map(|id| id.parse().ok()).collect();
         let mut ended = HashSet::new();
-        for (id, known) in relay::ended(queue.pool(), &ids).await? {
+        for (id, known) in relay::ended(queue.schema(), queue.pool(), &ids).await? {
             let id = id.to_string();
             if !known {
-                let payload =
-                    queue.broker(name).payload(&mut queue.conn(), &id).await.map_err(QueueError::BrokerUnavailable)?;
+                let payload = queue.broker_queue(name).payload(&id).await?;
                 if !payload.is_empty() && serde_json::from_slice::<Envelope<'_>>(&payload).is_err() {
                     continue;
                 }
@@ -129,21 +126,21 @@ impl Leftovers {
     async fn forget(
         &mut self,
         queue: &Queue,
+        redis: &RedisQueue,
         name: &str,
         seen: (&Place, usize, usize),
         ids: &[String],
     ) -> Result<usize, QueueError> {
-        let forgotten = queue.broker(name).forget(&mut queue.conn(), queue.config().lease, seen, ids).await;
-        let (gone, lost) = forgotten.map_err(QueueError::BrokerUnavailable)?;
+        let (gone, lost) = redis.forget(queue.config().lease, seen, ids).await.map_err(BrokerError::from)?;
         if gone.is_empty() {
             return Ok(lost);
         }
         self.found = true;
-        debug!(queue = name, jobs = gone.len(), "removed jobs from the broker that the ledger no longer wants");
+        debug!(queue = name, jobs = gone.len(), "removed jobs from Redis that the ledger no longer wants");
         metrics::counter!("gristmill_relay_forgotten_total").increment(gone.len() as u64);
         // Who was redriven since the ledger was asked found the broker knowing the job, and pushed nothing.
         let gone: Vec<JobId> = gone.iter().filter_map(|id| id.parse().ok()).collect();
-        let back = relay::rows_not_waiting(queue.pool(), &gone).await?;
+        let back = relay::rows_not_waiting(queue.schema(), queue.pool(), &gone).await?;
         if !back.is_empty() {
             queue.try_push(enqueued(back).messages).await?;
         }

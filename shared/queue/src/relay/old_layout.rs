@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Queue, QueueError, redis::expire_old_layout};
+use crate::{BrokerError, redis::RedisNamespace};
 
 /// Between the starts of two rounds through the keys.
 const ROUND_INTERVAL: Duration = Duration::from_secs(600);
@@ -18,7 +18,7 @@ pub(super) struct OldLayout {
 
 impl OldLayout {
     /// Continues the round for a bounded time.
-    pub(super) async fn expire(&mut self, queue: &Queue) -> Result<(), QueueError> {
+    pub(super) async fn expire(&mut self, redis: &RedisNamespace) -> Result<(), BrokerError> {
         if self.cursor == 0 && self.started.is_some_and(|started| started.elapsed() < ROUND_INTERVAL) {
             return Ok(());
         }
@@ -27,9 +27,7 @@ impl OldLayout {
             self.started = Some(called);
         }
         loop {
-            self.cursor = expire_old_layout(&mut queue.conn(), &queue.config().namespace, self.cursor)
-                .await
-                .map_err(QueueError::BrokerUnavailable)?;
+            self.cursor = redis.expire_old_layout(self.cursor).await?;
             if self.cursor == 0 || called.elapsed() > TIME_BUDGET {
                 return Ok(());
             }

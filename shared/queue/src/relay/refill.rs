@@ -31,13 +31,14 @@ pub(super) struct Refill {
 impl Refill {
     /// One round. Whether some still wait outside.
     pub(super) async fn round(&mut self, queue: &Queue) -> Result<bool, QueueError> {
-        let mut lines = waiting_room::lines(queue.pool(), self.last.as_ref(), MAX_LINES_PER_ROUND).await?;
+        let mut lines =
+            waiting_room::lines(queue.schema(), queue.pool(), self.last.as_ref(), MAX_LINES_PER_ROUND).await?;
         let from_start = self.last.is_none();
         self.last = None;
         if lines.len() as i64 == MAX_LINES_PER_ROUND {
             self.last = lines.last().cloned();
         } else if !from_start && lines.is_empty() {
-            lines = waiting_room::lines(queue.pool(), None, MAX_LINES_PER_ROUND).await?;
+            lines = waiting_room::lines(queue.schema(), queue.pool(), None, MAX_LINES_PER_ROUND).await?;
         }
         let mut by_queue: BTreeMap<String, Vec<Line>> =
             std::mem::take(&mut self.queues).into_iter().map(|name| (name, Vec::new())).collect();
@@ -49,11 +50,7 @@ impl Refill {
             // Only a round that has seen all lines knows which ones are empty.
             if from_start && self.last.is_none() {
                 let outside: Vec<(u8, &str)> = lines.iter().map(address).collect();
-                queue
-                    .broker(&name)
-                    .set_lines_outside(&mut queue.conn(), &outside)
-                    .await
-                    .map_err(QueueError::BrokerUnavailable)?;
+                queue.broker_queue(&name).set_lines_outside(&outside).await?;
             }
             if !lines.is_empty() {
                 self.fill(queue, &lines, started).await?;
@@ -66,8 +63,8 @@ impl Refill {
     /// Slices by turns, until no line of this queue has places left, or the time is over.
     async fn fill(&self, queue: &Queue, lines: &[Line], started: Instant) -> Result<(), QueueError> {
         let asked: Vec<(u8, &str)> = lines.iter().map(address).collect();
-        let (broker, window) = (queue.broker(&lines[0].queue), queue.config().window);
-        let places = broker.capacity(&mut queue.conn(), window, &asked).await.map_err(QueueError::BrokerUnavailable)?;
+        let (broker, window) = (queue.broker_queue(&lines[0].queue), queue.config().window);
+        let places = broker.capacity(window, &asked).await?;
         let mut open: Vec<(&Line, usize)> = lines
             .iter()
             .zip(places)
@@ -92,13 +89,13 @@ impl Refill {
 
     /// Whether the line may have more that come in.
     async fn slice(&self, queue: &Queue, line: &Line, limit: usize) -> Result<bool, QueueError> {
-        let ids = waiting_room::first(queue.pool(), line, limit as i64).await?;
+        let ids = waiting_room::first(queue.schema(), queue.pool(), line, limit as i64).await?;
         // Who was cancelled or done meanwhile is not among them.
-        let rows = relay::rows(queue.pool(), &ids).await?;
+        let rows = relay::rows(queue.schema(), queue.pool(), &ids).await?;
         let away: BTreeSet<JobId> = queue.refill(enqueued(rows).messages).await?.into_iter().collect();
         let gone: Vec<JobId> = ids.iter().copied().filter(|id| !away.contains(id)).collect();
         if !gone.is_empty() {
-            waiting_room::leave(queue.pool(), line, &gone).await?;
+            waiting_room::leave(queue.schema(), queue.pool(), line, &gone).await?;
         }
         Ok(away.is_empty() && ids.len() == limit)
     }

@@ -3,16 +3,19 @@
 use std::{any::Any, time::Duration, time::Instant};
 
 use gristmill_core::ClientId;
-use rand::RngExt as _;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info_span, warn};
+use tracing::{Span, info_span, warn};
 
 use super::Runner;
 use crate::{
-    Context, JobError, QueueConfig, Source,
+    Backoff, Content, ContentKind, Context, JobError, QueueConfig, codec,
     envelope::{Envelope, now_millis},
-    ledger::fail::{Outcome, Verdict},
-    trace,
+    ledger::{
+        fail::{Outcome, Verdict},
+        fence::Runnable,
+        logs::NewLogs,
+    },
+    logs, trace,
     worker::RegisteredJob,
 };
 
@@ -20,34 +23,74 @@ use crate::{
 pub(super) enum End {
     Done,
     Failed(Verdict),
-    Undecodable(Source),
+    /// Why.
+    Undecodable(String),
     OutOfGrace,
 }
 
 /// A body that does not heed its cancellation is dropped after this.
-const CANCEL_GRACE: Duration = Duration::from_secs(5);
+pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(5);
+
+/// What an attempt has said holds up nobody for longer than this.
+const LOGS_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Runner {
+    /// Runs the body, and keeps what it has said before anybody hears of its end.
     pub(super) async fn attempt(
         &self,
         body: &RegisteredJob,
         context: Context,
         queue: &str,
         envelope: &Envelope<'_>,
+        runnable: Runnable,
     ) -> End {
-        let (id, attempt, max_attempts) = (context.claim.id, context.attempt, context.max_attempts);
+        let (id, attempt) = (context.claim.id, context.attempt);
+        let (span, logs) = logs::capture(|| {
+            info_span!("job", job = %id, name = &*body.name, queue, attempt, delivery = context.claim.delivery,
+                client_id = context.client_id.map(ClientId::get), otel.kind = "consumer", messaging.system = "gristmill",
+                messaging.destination.name = queue, messaging.operation.name = "process", messaging.operation.type = "process",
+                messaging.message.id = %id, trace_id = tracing::field::Empty)
+        });
+        let end = self.call(body, context, queue, envelope, runnable, span).await;
+        let lines = logs.map(|logs| logs.take()).filter(|lines| !lines.is_empty());
+        if let Some(lines) = lines {
+            let kept = tokio::time::timeout(LOGS_DEADLINE, self.logs.submit(NewLogs { id, attempt, lines }));
+            // At the end of the grace period they are lost, as with a worker that dies.
+            if let Ok(Err(_)) = self.within_grace(kept).await {
+                warn!(job = %id, attempt, "what an attempt has said is not written yet: its end does not wait for it");
+            }
+        }
+        end
+    }
+
+    async fn call(
+        &self,
+        body: &RegisteredJob,
+        context: Context,
+        queue: &str,
+        envelope: &Envelope<'_>,
+        runnable: Runnable,
+        span: Span,
+    ) -> End {
+        let timeout = runnable.timeout.unwrap_or(body.timeout);
+        let (attempt, max_attempts) = (context.attempt, context.max_attempts);
         let cancel = context.cancel.clone();
         let _watched = self.watch.over(&context.claim, &cancel);
-        let span = info_span!("job", job = %id, name = &*body.name, queue, attempt, delivery = context.claim.delivery,
-            client_id = context.client_id.map(ClientId::get), trace_id = tracing::field::Empty);
         let trace_parent = context.trace_parent.clone();
-        let run = match (body.call)(context, envelope.payload.get(), envelope.version) {
+        let content = Content::new(&envelope.name, ContentKind::Payload);
+        let payload = match codec::decode(self.queue.config().codec(), content, envelope.payload.get()) {
+            Ok(payload) => payload,
+            Err(error) => return End::Undecodable(error.to_string()),
+        };
+        let run = match (body.call)(context, &payload, envelope.version) {
             Ok(run) => run,
-            Err(error) => return End::Undecodable(error),
+            Err(error) => return End::Undecodable(format!("the payload does not decode: {error}")),
         };
         let failed = |outcome, error: String, delay: Option<Duration>| {
-            let delay =
-                delay.or_else(|| (body.backoff)(attempt)).unwrap_or_else(|| backoff(self.queue.config(), attempt));
+            let delay = delay
+                .or_else(|| runnable.backoff.map(|backoff| backoff.after(attempt)))
+                .or_else(|| (body.backoff)(attempt));
+            let delay = delay.unwrap_or_else(|| backoff(self.queue.config(), attempt));
             span.in_scope(|| warn!(error, max_attempts, ?delay, "failed"));
             trace::failed(&span, &error);
             End::Failed(Outcome::after(outcome, delay, error))
@@ -61,9 +104,9 @@ impl Runner {
         let task = AbortOnDropHandle::new(tokio::spawn(trace::follow(trace_parent, span.clone(), run)));
         let result = tokio::select! {
             result = task => result,
-            () = tokio::time::sleep(body.timeout) => {
+            () = tokio::time::sleep(timeout) => {
                 record_run();
-                let error = format!("timed out after {:?}", body.timeout);
+                let error = format!("timed out after {timeout:?}");
                 return failed(Outcome::TimedOut, error, None);
             }
             () = async { cancel.cancelled().await; tokio::time::sleep(CANCEL_GRACE).await } => {
@@ -81,6 +124,7 @@ impl Runner {
             Ok(Err(JobError::Cancelled)) => End::Failed(Verdict::CANCELLED),
             Ok(Err(error)) if cancel.is_cancelled() => End::Failed(Outcome::Cancelled.because(error.to_string())),
             Ok(Err(JobError::Snooze(delay))) => End::Failed(Verdict::snooze(delay)),
+            Ok(Err(JobError::Sleeping { left, signal })) => End::Failed(Verdict::asleep(left, signal)),
             Ok(Err(error @ JobError::Discard(_))) => {
                 let error = error.to_string();
                 span.in_scope(|| warn!(error, "discarded"));
@@ -99,10 +143,8 @@ impl Runner {
     }
 }
 
-/// Doubles with every attempt, with a quarter of jitter either way.
-fn backoff(config: &QueueConfig, attempt: u32) -> Duration {
-    let exponential = config.backoff.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1).min(30)));
-    exponential.min(config.backoff_limit).mul_f64(rand::rng().random_range(0.75..1.25))
+pub(crate) fn backoff(config: &QueueConfig, attempt: u32) -> Duration {
+    Backoff::Exponential { delay: config.backoff, limit: config.backoff_limit }.after(attempt)
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
@@ -114,14 +156,14 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// Records how long a job waited since it was due.
-pub(super) fn record_wait(queue: &str, name: &str, due: i64) {
+pub(crate) fn record_wait(queue: &str, name: &str, due: i64) {
     let seconds = (now_millis() - due).max(0) as f64 / 1_000.0;
     metrics::histogram!("gristmill_job_wait_seconds", "queue" => queue.to_owned(), "name" => name.to_owned())
         .record(seconds);
 }
 
 /// Counts how a run ended.
-pub(super) fn count(queue: &str, name: &str, outcome: &'static str) {
+pub(crate) fn count(queue: &str, name: &str, outcome: &'static str) {
     metrics::counter!("gristmill_jobs_total", "queue" => queue.to_owned(), "name" => name.to_owned(), "outcome" => outcome)
         .increment(1);
 }

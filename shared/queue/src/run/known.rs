@@ -10,27 +10,33 @@ use uuid::Uuid;
 
 use super::{Delivery, Runner};
 use crate::{
-    Claim, Queue, WorkerView,
-    envelope::Envelope,
-    redis::{KnownJob, Release},
-    worker::RegisteredJob,
+    Claim, ContentKind, Queue, WorkerView, broker::KnownJob, codec, delivery::Release, envelope::Envelope,
+    ledger::park::Reader, worker::RegisteredJob,
 };
 
 mod others;
+mod roster;
 pub(super) use others::Others;
+pub(crate) use roster::Roster;
 
 /// How long until a job that was released to other workers is back in line.
-pub(super) const REQUEUE_DELAY: Duration = Duration::from_millis(500);
+pub(crate) const REQUEUE_DELAY: Duration = Duration::from_millis(500);
 /// How old a read of the worker registry may be to release a job to one of them: they send heartbeats every two seconds.
-const MAX_LIST_AGE: Duration = Duration::from_secs(1);
+pub(crate) const MAX_LIST_AGE: Duration = Duration::from_secs(1);
+/// Between two looks of a worker for what others have parked and it can read.
+pub(crate) const UNPARK_INTERVAL: Duration = Duration::from_secs(30);
 /// Every live worker has sent a heartbeat within this time: two of their intervals, and a margin.
-const LIST_SETTLE_TIME: Duration = Duration::from_secs(5);
+pub(crate) const LIST_SETTLE_TIME: Duration = Duration::from_secs(5);
 
 impl Runner {
     /// The body of this job, or why this worker cannot read it.
     pub(super) fn body(&self, job: &Envelope<'_>) -> Result<&RegisteredJob, String> {
         match self.bodies.get(&*job.name) {
-            Some(body) if job.version <= body.version => Ok(body),
+            Some(body) if job.version <= body.version => {
+                codec::readable(self.queue.config().codec(), ContentKind::Payload, job.payload.get())
+                    .map(|()| body)
+                    .map_err(|error| error.to_string())
+            }
             Some(RegisteredJob { version, .. }) => Err(format!(
                 "the payload does not decode: it is of version {}, this binary knows {version}",
                 job.version
@@ -52,21 +58,22 @@ impl Runner {
         if delivery.lease_check.is_none() {
             return self.park(claim, queue, &job.name, why).await;
         }
-        if self.may_be_read(queue, job).await? {
+        let wanted = Wanted::of(job);
+        if self.may_be_read(queue, &wanted).await? {
             debug!(job = %delivery.id, queue, name = &*job.name, "left to a worker that can read it");
             self.within_grace(self.others.turn()).await?;
             metrics::counter!("gristmill_jobs_left_total").increment(1);
             return Err(Release::Unreadable(REQUEUE_DELAY));
         }
         self.park(claim, queue, &job.name, why).await?;
-        self.look_around(queue, job).await
+        self.look_around(queue, &wanted).await
     }
 
     /// Whether a live worker of this queue can read this job, or that is unknown.
-    pub(super) async fn may_be_read(&self, queue: &str, job: &Envelope<'_>) -> Result<bool, Release> {
+    pub(super) async fn may_be_read(&self, queue: &str, job: &Wanted<'_>) -> Result<bool, Release> {
         for age in [MAX_LIST_AGE, Duration::ZERO] {
-            match self.within_grace(self.others.seen(&self.queue, age)).await? {
-                Ok(workers) if workers.iter().any(|worker| reads(worker, queue, &job.name, job.version)) => {
+            match self.within_grace(self.others.roster.seen(&self.queue, age)).await? {
+                Ok(workers) if workers.iter().any(|worker| reads(worker, queue, job)) => {
                     return Ok(true);
                 }
                 Ok(_) => {}
@@ -74,7 +81,7 @@ impl Runner {
                     debug!(
                         error = chain(&error),
                         queue,
-                        name = &*job.name,
+                        name = job.name,
                         "reading the worker registry failed: the job may be readable elsewhere"
                     );
                     return Ok(true);
@@ -87,15 +94,16 @@ impl Runner {
     /// A worker that can read the job may have started between the last read of the registry and the ledger's commit. It has
     /// not seen the job parked, so the job is unparked for it. A worker that starts later sees the job, because it is in the
     /// registry before it looks.
-    async fn look_around(&self, queue: &str, job: &Envelope<'_>) -> Result<(), Release> {
-        match self.within_grace(self.others.seen(&self.queue, Duration::ZERO)).await? {
-            Ok(workers) if workers.iter().any(|worker| reads(worker, queue, &job.name, job.version)) => {
-                let jobs = [KnownJob { name: job.name.to_string(), version: job.version }];
-                match self.within_grace(self.queue.unpark("", &[queue.to_owned()], &jobs, false)).await? {
+    async fn look_around(&self, queue: &str, job: &Wanted<'_>) -> Result<(), Release> {
+        match self.within_grace(self.others.roster.seen(&self.queue, Duration::ZERO)).await? {
+            Ok(workers) if workers.iter().any(|worker| reads(worker, queue, job)) => {
+                let jobs = [KnownJob { name: job.name.to_owned(), version: job.version }];
+                let reader = Reader { id: "", jobs: &jobs, keys: job.key.as_slice() };
+                match self.within_grace(self.queue.unpark(reader, &[queue.to_owned()], false)).await? {
                     Ok(jobs) => info!(
                         jobs,
                         queue,
-                        name = &*job.name,
+                        name = job.name,
                         "a worker that can read this job has started: it is tried again"
                     ),
                     Err(error) => {
@@ -127,11 +135,27 @@ pub(crate) async fn is_registered(queue: &Queue, id: Uuid, queues: &[String]) {
     }
 }
 
-fn reads(worker: &WorkerView, queue: &str, name: &str, version: u16) -> bool {
+/// What a worker must know to read a job.
+pub(crate) struct Wanted<'a> {
+    name: &'a str,
+    version: u16,
+    /// That its payload is encrypted with.
+    key: Option<String>,
+}
+
+impl<'a> Wanted<'a> {
+    pub(crate) fn of(job: &'a Envelope<'_>) -> Self {
+        Self { name: &job.name, version: job.version, key: codec::key_of(job.payload.get()) }
+    }
+}
+
+/// Whether this worker takes such jobs from this queue.
+pub(crate) fn reads(worker: &WorkerView, queue: &str, job: &Wanted<'_>) -> bool {
     !worker.draining
         && worker.unwell.is_none()
         && worker.lines.iter().any(|line| line.queue == queue)
-        && worker.known_jobs.iter().any(|job| job.name == name && job.version >= version)
+        && worker.known_jobs.iter().any(|known| known.name == job.name && known.version >= job.version)
+        && job.key.as_ref().is_none_or(|key| worker.payload_keys.contains(key))
 }
 
 /// The jobs of these bodies, by name.
@@ -142,11 +166,13 @@ pub(crate) fn jobs(bodies: &HashMap<&'static str, RegisteredJob>) -> Vec<KnownJo
     jobs
 }
 
-/// The reader that parks a job (`jobs.parked_by`): a binary's version, and the jobs that it knows. A reader with the same of
-/// both would park the job again. The digits are an FNV-1a hash, which is the same in every build.
-pub(crate) fn reader(version: &str, bodies: &HashMap<&'static str, RegisteredJob>) -> String {
-    let known = jobs(bodies).into_iter().flat_map(|job| format!("{}@{} ", job.name, job.version).into_bytes());
-    let hash = known
+/// The reader that parks a job (`jobs.parked_by`): a binary's version, the jobs that it knows, and the keys of payloads that it has. A
+/// reader with the same of all would park the job again. The digits are an FNV-1a hash, which is the same in every build.
+pub(crate) fn reader(version: &str, jobs: &[KnownJob], keys: &[String]) -> String {
+    let jobs = jobs.iter().flat_map(|job| format!("{}@{} ", job.name, job.version).into_bytes());
+    let keys = keys.iter().flat_map(|key| format!("key {key} ").into_bytes());
+    let hash = jobs
+        .chain(keys)
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{version}+{hash:016x}")
 }

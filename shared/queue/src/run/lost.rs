@@ -8,16 +8,17 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Runner,
     attempt::{self, End},
-    known::REQUEUE_DELAY,
+    known::{REQUEUE_DELAY, Wanted},
 };
 use crate::{
-    Claim, Context, JobId,
+    Claim, Context, JobId, Queue,
+    broker::LostDelivery,
+    delivery::Release,
     envelope::Envelope,
     ledger::{
         fail::{self, Outcome, Run, Verdict},
-        fence::JobStatus,
+        fence::{JobStatus, Runnable},
     },
-    redis::{LostDelivery, Release},
 };
 
 /// A job that the broker gives up after so many lost workers.
@@ -34,25 +35,29 @@ impl Runner {
     pub(super) async fn lost(&self, lost: Lost<'_>) -> Result<(), BoxDynError> {
         let Lost { queue, id, deliveries, message } = lost;
         let unheard = Run { delivery: deliveries, ..Run::default() };
-        let dead = Outcome::LostWorker.because(format!("lost_worker: {deliveries} workers were lost with it"));
+        let dead = Verdict::lost(deliveries);
         let envelope: Option<Envelope<'_>> = serde_json::from_slice(message).ok();
         // Who knows the job may have a handler; it is asked when this worker's lease of the dead letter has run out.
         if let Some(envelope) = &envelope
             && self.body(envelope).is_err()
-            && self.may_be_read(queue, envelope).await?
+            && self.may_be_read(queue, &Wanted::of(envelope)).await?
         {
             return Err(Release::Unreadable(REQUEUE_DELAY).into());
         }
         let handled = envelope.and_then(|envelope| Some((self.lost.get(&*envelope.name)?, envelope)));
         let Some((handler, envelope)) = handled else {
-            return Ok(self.settle(id, Some(unheard), queue, "", dead).await?);
+            return Ok(self.settle(id, Some(unheard), queue, "", dead).await.map(drop)?);
         };
-        let (attempt, max_attempts, nested) = match self.within_grace(self.fence.submit(id)).await? {
-            JobStatus::Runnable { attempt, max_attempts, nested } => (attempt, max_attempts, nested),
-            JobStatus::Cancelled => return Ok(self.settle(id, None, queue, &handler.name, Verdict::CANCELLED).await?),
+        let runnable = match self.within_grace(self.fence.submit(id)).await? {
+            JobStatus::Runnable(runnable) => runnable,
+            JobStatus::Cancelled => {
+                return Ok(self.settle(id, None, queue, &handler.name, Verdict::CANCELLED).await.map(drop)?);
+            }
             JobStatus::Finished => return Ok(()),
         };
-        let claim = Claim::of_run(id, deliveries + 1, Arc::clone(&self.worker), nested);
+        let Runnable { attempt, max_attempts, .. } = runnable;
+        let claim = Claim::of_run(id, deliveries + 1, Arc::clone(&self.worker), Some(&runnable))
+            .enqueued_as(&envelope.name, &handler.name);
         let context = Context {
             claim: claim.clone(),
             name: Arc::clone(&handler.name),
@@ -63,7 +68,7 @@ impl Runner {
             client_id: envelope.client_id,
             trace_parent: envelope.trace_parent.clone(),
         };
-        let verdict = match self.attempt(handler, context, queue, &envelope).await {
+        let verdict = match self.attempt(handler, context, queue, &envelope, runnable).await {
             End::Done | End::Failed(_) if claim.is_fenced_off() => return Ok(()),
             End::Done if claim.is_completed() => {
                 attempt::count(queue, &handler.name, Outcome::LostWorker.into());
@@ -74,18 +79,18 @@ impl Runner {
             End::Failed(verdict) => return Err(verdict.error.unwrap_or_else(|| "not now".to_owned()).into()),
             End::OutOfGrace => return Err(Release::Now.into()),
         };
-        Ok(self.settle(id, Some(unheard), queue, &handler.name, verdict).await?)
+        Ok(self.settle(id, Some(unheard), queue, &handler.name, verdict).await.map(drop)?)
     }
+}
 
-    /// A line of its job's history for each of these.
-    pub(super) async fn remember_lost(&self, deliveries: &[LostDelivery]) -> Result<(), sqlx::Error> {
-        // (Other ids than ours are not in the ledger.)
-        let known = deliveries.iter().filter_map(|lost| Some((lost.id.parse::<JobId>().ok()?, lost)));
-        let (ids, lost): (Vec<JobId>, Vec<&LostDelivery>) = known.unzip();
-        let numbers: Vec<i64> = lost.iter().map(|lost| lost.number.cast_signed()).collect();
-        let errors: Vec<&str> = lost.iter().map(|lost| if lost.alone { ALONE } else { BESIDE }).collect();
-        fail::lost(self.queue.pool(), &ids, &numbers, &errors).await
-    }
+/// A line of its job's history for each of these.
+pub(crate) async fn remember_lost(queue: &Queue, deliveries: &[LostDelivery]) -> Result<(), sqlx::Error> {
+    // (Other ids than ours are not in the ledger.)
+    let known = deliveries.iter().filter_map(|lost| Some((lost.id.parse::<JobId>().ok()?, lost)));
+    let (ids, lost): (Vec<JobId>, Vec<&LostDelivery>) = known.unzip();
+    let numbers: Vec<i64> = lost.iter().map(|lost| lost.number.cast_signed()).collect();
+    let errors: Vec<&str> = lost.iter().map(|lost| if lost.alone { ALONE } else { BESIDE }).collect();
+    fail::lost(queue.schema(), queue.pool(), &ids, &numbers, &errors).await
 }
 
 const ALONE: &str = "its worker was lost while it ran alone";

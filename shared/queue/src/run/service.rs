@@ -10,11 +10,15 @@ use apalis_core::{backend::codec::Codec, error::BoxDynError, task::Task};
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::{Delivery, Runner, lost::Lost};
+use super::{
+    Delivery, Runner,
+    lost::{Lost, remember_lost},
+};
 use crate::{
     JobId,
+    broker::LostDelivery,
+    delivery::{DeadLetter, DeadLetterReason, DeadLetterSink, LeaseCheck, LeaseLost, RunningName},
     ledger::fail::{Outcome, Run},
-    redis::{DeadLetter, DeadLetterReason, DeadLetterSink, LeaseCheck, LeaseLost, LostDelivery, RunningName},
 };
 
 /// Payloads go through the broker as they are: the runner decodes, because the ledger must know when that fails.
@@ -100,11 +104,11 @@ impl DeadLetterSink for LedgerDeadLetters {
                 }
                 DeadLetterReason::Aborted(error) => Outcome::Discarded.because(error),
             };
-            self.runner.settle(id, Some(Run::default()), &self.queue, "", verdict).await.map_err(Into::into)
+            self.runner.settle(id, Some(Run::default()), &self.queue, "", verdict).await.map(drop).map_err(Into::into)
         })
     }
 
     fn record_lost(&self, deliveries: Vec<LostDelivery>) -> BoxFuture<'_, Result<(), BoxDynError>> {
-        Box::pin(async move { Ok(self.runner.remember_lost(&deliveries).await?) })
+        Box::pin(async move { Ok(remember_lost(&self.runner.queue, &deliveries).await?) })
     }
 }

@@ -13,12 +13,16 @@ use super::{
 use crate::{
     Claim, JobId, Queue, QueueError,
     cancellation::CancellationWatch,
+    codec,
+    delivery::{Release, WorkerState},
     ledger::{
         complete::{self, FinishedJob},
-        fail::{self, Outcome, Run, Settle, SettledState, Verdict},
+        fail::{self, Run, Settle, SettledState, Verdict},
         fence::{self, JobStatus},
+        limits,
+        logs::{self, NewLogs},
     },
-    redis::{Release, WorkerState},
+    observer::Observer,
     worker::RegisteredJob,
 };
 
@@ -29,18 +33,27 @@ impl Runner {
         queue: Queue,
         bodies: Arc<HashMap<&'static str, RegisteredJob>>,
         lost: Arc<HashMap<&'static str, RegisteredJob>>,
+        observer: Observer,
         worker: Arc<str>,
         worker_state: WorkerState,
         give_up: CancellationToken,
     ) -> Self {
-        let pool = queue.pool().clone();
+        let (schema, pool) = (queue.schema(), queue.pool().clone());
         let fence = Batcher::new("fence", BATCH_SIZE, move |ids: Vec<JobId>| {
             let pool = pool.clone();
             async move {
-                let statuses = fence::statuses(&pool, &ids).await?;
+                let statuses = fence::statuses(schema, &pool, &ids).await?;
                 Ok::<_, QueueError>(
                     ids.iter().map(|id| statuses.get(id).copied().unwrap_or(JobStatus::Finished)).collect(),
                 )
+            }
+        });
+        let ledger = queue.pool().clone();
+        let admissions = Batcher::new("admit", BATCH_SIZE, move |ids: Vec<JobId>| {
+            let pool = ledger.clone();
+            async move {
+                let admitted = limits::admit(schema, &pool, &ids).await?;
+                Ok::<_, QueueError>(ids.iter().map(|id| admitted.contains(id)).collect())
             }
         });
         let (ledger, name) = (queue.clone(), Arc::clone(&worker));
@@ -48,48 +61,43 @@ impl Runner {
             let (queue, name) = (ledger.clone(), Arc::clone(&name));
             async move {
                 let order: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
-                jobs.sort_unstable_by_key(|job| job.id);
-                let (done, joins) = if jobs.iter().any(|job| job.nested) {
-                    let mut tx = queue.pool().begin().await?;
-                    let ended = complete::complete(&mut tx, Some(&name), &jobs).await?;
-                    tx.commit().await?;
-                    ended
-                } else {
-                    let mut conn = queue.pool().acquire().await?;
-                    complete::complete(&mut conn, Some(&name), &jobs).await?
-                };
-                if !joins.is_empty() {
-                    tokio::spawn(async move { queue.push(joins).await });
-                }
-                let done: std::collections::HashSet<JobId> = done.into_iter().collect();
+                let done = complete::complete_alone(&queue, Some(&name), &mut jobs).await?;
                 Ok::<_, QueueError>(order.iter().map(|id| done.contains(id)).collect())
             }
         });
-        let (ledger, reader): (_, Arc<str>) = (queue.clone(), known::reader(&queue.config().version, &bodies).into());
+        let keys = codec::keys(queue.config().codec());
+        let reader: Arc<str> = known::reader(&queue.config().version, &known::jobs(&bodies), &keys).into();
+        let ledger = queue.clone();
         let verdicts = Batcher::new("settle", BATCH_SIZE, move |verdicts: Vec<Settle>| {
             let (queue, reader) = (ledger.clone(), Arc::clone(&reader));
             async move {
-                let mut tx = queue.pool().begin().await?;
-                let (settled, joins) = fail::settle(&mut tx, &reader, &verdicts).await?;
-                tx.commit().await?;
-                if !joins.is_empty() {
-                    tokio::spawn(async move { queue.push(joins).await });
-                }
+                let settled = fail::settle_alone(&queue, &reader, &verdicts).await?;
                 let settled: HashMap<JobId, SettledState> = settled.into_iter().collect();
                 Ok::<_, QueueError>(verdicts.iter().map(|settle| settled.get(&settle.id).copied()).collect())
+            }
+        });
+        let ledger = queue.clone();
+        let logs = Batcher::new("logs", BATCH_SIZE, move |said: Vec<NewLogs>| {
+            let queue = ledger.clone();
+            async move {
+                logs::append(queue.schema(), queue.pool(), &said).await?;
+                Ok::<_, QueueError>(vec![(); said.len()])
             }
         });
         Self {
             queue,
             bodies,
             lost,
+            observer,
             worker,
             watch: CancellationWatch::default(),
             others: Others::new(worker_state),
             give_up,
             fence,
+            admissions,
             completions,
             verdicts,
+            logs,
         }
     }
 
@@ -101,13 +109,19 @@ impl Runner {
         }
     }
 
-    pub(super) async fn complete(&self, claim: &Claim, queue: &str, name: &str) -> Result<(), Release> {
-        let done = self.within_grace(self.completions.submit(claim.finished())).await?;
-        count(queue, name, if done { "completed" } else { "already_done" });
-        Ok(())
+    /// Whether there is room for it within the limits of its name.
+    pub(super) async fn is_admitted(&self, id: JobId) -> Result<bool, Release> {
+        self.within_grace(self.admissions.submit(id)).await
     }
 
-    /// Without a run, the job is settled before it has had one.
+    /// Whether it was this run that completed it.
+    pub(super) async fn complete(&self, claim: &Claim, queue: &str, name: &str) -> Result<bool, Release> {
+        let done = self.within_grace(self.completions.submit(claim.finished())).await?;
+        count(queue, name, if done { "completed" } else { "already_done" });
+        Ok(done)
+    }
+
+    /// Without a run, the job is settled before it has had one. Returns what became of it, if this run was still to say.
     pub(super) async fn settle(
         &self,
         id: JobId,
@@ -115,20 +129,10 @@ impl Runner {
         queue: &str,
         name: &str,
         verdict: Verdict,
-    ) -> Result<(), Release> {
+    ) -> Result<Option<SettledState>, Release> {
         let outcome = verdict.outcome;
         let settled = self.within_grace(self.verdicts.submit(Settle { id, verdict, run })).await?;
-        count(
-            queue,
-            name,
-            match settled {
-                Some(SettledState::Dead) => "dead",
-                Some(SettledState::Cancelled) => "cancelled",
-                Some(SettledState::Parked) => Outcome::Parked.into(),
-                Some(SettledState::Scheduled) => outcome.into(),
-                None => "already_done",
-            },
-        );
-        Ok(())
+        count(queue, name, settled.map_or("already_done", |settled| settled.counted_as(outcome)));
+        Ok(settled)
     }
 }

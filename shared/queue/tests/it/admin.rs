@@ -95,7 +95,7 @@ async fn every_filter_finds_its_jobs_newest_first_whatever_the_page() {
     let members = test.enqueue(&Effect::many(7), &Options { group: Some(group), ..Options::default() }).await;
     let later = Options { run_at: Some(Timestamp::now() + 1.hour()), client_id: Some(8.into()), ..Options::default() };
     let scheduled = test.enqueue(&Effect::many(3), &later).await;
-    sqlx::query("update jobs set state = 'completed', finished_at = now() where id = $1")
+    sqlx::query("update gristmill.jobs set state = 'completed', finished_at = now() where id = $1")
         .bind(members[0])
         .execute(&test.pool)
         .await
@@ -137,10 +137,10 @@ async fn every_filter_finds_its_jobs_newest_first_whatever_the_page() {
 async fn a_rare_job_is_found_behind_many_and_counting_ends() {
     let test = test_queue().await;
     let rare = test.enqueue(&[Fails { words: String::new() }], &Options::default()).await;
-    sqlx::query("update jobs set state = 'completed'").execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.jobs set state = 'completed'").execute(&test.pool).await.unwrap();
     // Ids in order of time, as the queue makes them.
     sqlx::query(
-        "insert into jobs (id, name, queue, priority, payload, state, max_attempts, finished_at)
+        "insert into gristmill.jobs (id, name, queue, priority, payload, state, max_attempts, finished_at)
          select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint + 1000 + n), 12, '0') || '70008000000000000000')::uuid,
                 'effect', 'default', 4, '{}', 'completed', 1, now()
          from generate_series(1, 30000) n",
@@ -216,7 +216,7 @@ async fn a_redrive_spreads_its_starts() {
     assert_eq!((acted.changed, acted.requested, acted.next), (10, 0, None));
     // The first at once, the others half a second after each other, the oldest first.
     let starts: Vec<(JobId, f64)> = sqlx::query_as(
-        "select id, extract(epoch from run_at - min(run_at) over ())::float8 from jobs where redriven = 1 order by run_at",
+        "select id, extract(epoch from run_at - min(run_at) over ())::float8 from gristmill.jobs where redriven = 1 order by run_at",
     )
     .fetch_all(&test.pool)
     .await

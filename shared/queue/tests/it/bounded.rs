@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use gristmill_queue::{Job, Options, Queue, QueueError, Worker};
+use gristmill_queue::{Job, JobFilter, Options, Queue, QueueError, Worker};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
@@ -27,7 +27,7 @@ async fn read(pool: &PgPool) -> i64 {
     sqlx::query("select pg_stat_force_next_flush()").execute(pool).await.unwrap();
     sqlx::query_scalar(
         "select (t.seq_tup_read + (select sum(idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid))::bigint
-         from pg_stat_user_tables t where t.relid = 'jobs'::regclass",
+         from pg_stat_user_tables t where t.relid = 'gristmill.jobs'::regclass",
     )
     .fetch_one(pool)
     .await
@@ -42,7 +42,7 @@ async fn visited(pool: &PgPool, deed: impl Future<Output = Result<(), QueueError
 
 async fn insert(pool: &PgPool, jobs: i32, state: &str, queue: &str) {
     sqlx::query(
-        "insert into jobs (id, name, queue, priority, payload, state, max_attempts, run_at, finished_at)
+        "insert into gristmill.jobs (id, name, queue, priority, payload, state, max_attempts, run_at, finished_at)
          select gen_random_uuid(), 'n', $3, 4, '{}', $2, 8, now() - interval '1 minute',
                 case when $2 in ('completed', 'dead') then now() end from generate_series(1, $1)",
     )
@@ -74,7 +74,7 @@ async fn depths_and_a_pause_read_no_more_of_a_long_backlog() {
     }
     assert!(depth(&queue).await > 10_000);
     // Beyond what is counted it says about how many.
-    sqlx::query("analyze jobs").execute(&pool).await.unwrap();
+    sqlx::query("analyze gristmill.jobs").execute(&pool).await.unwrap();
     let about = depth(&queue).await;
     assert!((100_000..140_000).contains(&about), "{about}");
     let depths = queue.depths().await.unwrap();
@@ -83,12 +83,45 @@ async fn depths_and_a_pause_read_no_more_of_a_long_backlog() {
 }
 
 #[tokio::test]
+async fn a_page_of_a_tag_reads_a_page_however_many_have_it() {
+    let (queue, pool, _stack) = counted().await;
+    // The rare ones are the oldest, and behind all others in the order of a list.
+    for (jobs, tag) in [(40, "rare"), (60_000, "common")] {
+        sqlx::query(
+            "insert into gristmill.jobs (id, name, queue, priority, payload, state, max_attempts, tags)
+             select gristmill.uuid7(), 'n', 'large', 4, '{}', 'available', 8, array[$2::text] from generate_series(1, $1)",
+        )
+        .bind(jobs)
+        .bind(tag)
+        .execute(&pool)
+        .await
+        .unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    sqlx::query("analyze gristmill.jobs, gristmill.job_tags").execute(&pool).await.unwrap();
+    let page = async |tag: &str, expected: usize| {
+        let filter = JobFilter { tag: Some(tag.into()), ..JobFilter::default() };
+        let page = queue.jobs().list(&filter, None, 50).await?;
+        assert_eq!(page.jobs.len(), expected, "{tag}");
+        Ok(())
+    };
+    for (tag, expected) in [("common", 50), ("rare", 40), ("none", 0)] {
+        let rows = visited(&pool, page(tag, expected)).await;
+        assert!(rows <= 4 * 51, "{rows} rows were read for a page of `{tag}`");
+    }
+    assert_eq!(
+        queue.jobs().count(&JobFilter { tag: Some("rare".into()), ..JobFilter::default() }).await.unwrap().jobs,
+        40
+    );
+}
+
+#[tokio::test]
 async fn a_prune_goes_by_the_end_of_jobs_and_walks_over_no_dead_ones() {
     let (queue, pool, _stack) = counted().await;
     // (Their ids are random: those of version 7 would say when they were made.)
     insert(&pool, 30_000, "dead", "large").await;
     insert(&pool, 100, "completed", "large").await;
-    sqlx::query("analyze jobs, groups").execute(&pool).await.unwrap();
+    sqlx::query("analyze gristmill.jobs, groups").execute(&pool).await.unwrap();
     let rows = visited(&pool, async {
         let pruned = queue.prune(Duration::ZERO).await?;
         assert_eq!(pruned.jobs, 100);
@@ -98,19 +131,19 @@ async fn a_prune_goes_by_the_end_of_jobs_and_walks_over_no_dead_ones() {
     assert!(rows < 2_000, "{rows} rows were read");
     // Those that a group keeps are not walked over either, though its other members go.
     sqlx::query(
-        "insert into groups (id, policy, total, state, sealed, finished_at)
+        "insert into gristmill.groups (id, policy, total, state, sealed, finished_at)
          values (gen_random_uuid(), 'continue', 30000, 'failed', true, now() - interval '1 day')",
     )
     .execute(&pool)
     .await
     .unwrap();
-    sqlx::query("update jobs set group_id = (select id from groups)").execute(&pool).await.unwrap();
+    sqlx::query("update gristmill.jobs set group_id = (select id from gristmill.groups)").execute(&pool).await.unwrap();
     insert(&pool, 100, "completed", "large").await;
-    sqlx::query("update jobs set group_id = (select id from groups) where state = 'completed'")
+    sqlx::query("update gristmill.jobs set group_id = (select id from gristmill.groups) where state = 'completed'")
         .execute(&pool)
         .await
         .unwrap();
-    sqlx::query("analyze jobs, groups").execute(&pool).await.unwrap();
+    sqlx::query("analyze gristmill.jobs, groups").execute(&pool).await.unwrap();
     let rows = visited(&pool, async {
         let pruned = queue.prune(Duration::ZERO).await?;
         assert_eq!((pruned.jobs, pruned.groups), (100, 0));
@@ -125,7 +158,7 @@ async fn a_prune_goes_by_the_end_of_jobs_and_walks_over_no_dead_ones() {
     .await;
     assert!(rows < 100, "{rows} rows were read");
     sqlx::query(
-        "update jobs set finished_at = now() - interval '2 hours' where id in (select id from jobs limit 5000)",
+        "update gristmill.jobs set finished_at = now() - interval '2 hours' where id in (select id from gristmill.jobs limit 5000)",
     )
     .execute(&pool)
     .await
@@ -157,7 +190,7 @@ async fn a_burst_is_found_by_its_ids_where_statistics_know_of_an_idle_queue() {
     let _running = work(&worker);
     let ended = async |number: u64| {
         until("all ran", LONG, async || done.load(Relaxed) >= number).await;
-        let left = "select count(*) = 0 from jobs where state = 'available'";
+        let left = "select count(*) = 0 from gristmill.jobs where state = 'available'";
         until("all are done", LONG, async || sqlx::query_scalar(left).fetch_one(&pool).await.unwrap()).await;
     };
     // Some alone, so that Postgres keeps its plans for them.
@@ -168,7 +201,7 @@ async fn a_burst_is_found_by_its_ids_where_statistics_know_of_an_idle_queue() {
         queue.push(enqueued).await;
         ended(n).await;
     }
-    sqlx::query("analyze jobs").execute(&pool).await.unwrap();
+    sqlx::query("analyze gristmill.jobs").execute(&pool).await.unwrap();
     let before = read(&pool).await;
     let jobs: Vec<Nothing> = (0..BURST).map(|_| Nothing).collect();
     let mut tx = pool.begin().await.unwrap();

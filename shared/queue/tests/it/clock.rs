@@ -35,7 +35,8 @@ async fn it_goes_on_and_moves_for_every_session_and_for_defaults() {
     }
     test.enqueue(&[Effect::new(1)], &Options::default()).await;
     assert_eq!(
-        test.count("select count(*) from jobs where created_at > pg_catalog.now() + interval '399 days'").await,
+        test.count("select count(*) from gristmill.jobs where created_at > pg_catalog.now() + interval '399 days'")
+            .await,
         1
     );
     let to: Timestamp = "2031-01-01T00:00:00Z".parse().unwrap();

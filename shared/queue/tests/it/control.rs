@@ -91,7 +91,7 @@ async fn redrive(test: &TestQueue, ids: &[JobId]) -> usize {
 
 /// Attempt, outcome and error of what did not succeed.
 async fn history(test: &TestQueue, id: JobId) -> Vec<(i32, String, Option<String>)> {
-    sqlx::query_as("select attempt, outcome, error from job_attempts where job_id = $1 order by seq")
+    sqlx::query_as("select attempt, outcome, error from gristmill.job_attempts where job_id = $1 order by seq")
         .bind(id)
         .fetch_all(&test.pool)
         .await
@@ -108,11 +108,11 @@ async fn waiting_jobs_are_cancelled_at_once() {
     let cancelled = test.queue.cancel_jobs(&ids).await.unwrap();
     assert_eq!(cancelled, CancelledJobs { cancelled: 1_502, requested: 0 });
     assert_eq!(
-        test.count("select count(*) from jobs where state = 'cancelled' and finished_at is not null").await,
+        test.count("select count(*) from gristmill.jobs where state = 'cancelled' and finished_at is not null").await,
         1_502
     );
     assert_eq!(test.queue.cancel_jobs(&ids).await.unwrap(), CancelledJobs::default());
-    assert_eq!(test.count("select count(*) from job_attempts").await, 0, "no attempt was made");
+    assert_eq!(test.count("select count(*) from gristmill.job_attempts").await, 0, "no attempt was made");
     let worker = work(&test.effect_worker(8));
     until("the broker to forget them", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) })
         .await;
@@ -163,7 +163,10 @@ async fn a_job_whose_worker_is_gone_is_cancelled_by_the_sweep() {
     let worker = work(&worker(&queue));
     running(&test, &[id]).await;
     // As if it had died between the request and its answer.
-    sqlx::query("update jobs set cancel_requested_at = now() - interval '1 minute'").execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.jobs set cancel_requested_at = now() - interval '1 minute'")
+        .execute(&test.pool)
+        .await
+        .unwrap();
     worker.task.abort();
     let _ = worker.task.await;
     let sweeper = sweep(&test.queue);
@@ -177,7 +180,7 @@ async fn a_dead_job_is_run_again_with_its_history() {
     let ids = test.enqueue(&[Deed::Breaks, Deed::Breaks], &Options::default()).await;
     let ok = test.enqueue(&[Effect::new(5)], &Options::default()).await[0];
     let worker = work(&worker(&test.queue));
-    let dead = async || test.count("select count(*) from jobs where state = 'dead'").await == 2;
+    let dead = async || test.count("select count(*) from gristmill.jobs where state = 'dead'").await == 2;
     until("the failures", LONG, dead).await;
     assert_eq!(redrive(&test, &[ids[0], ok]).await, 1, "what is done stays done");
     until("it to fail again", LONG, || async { history(&test, ids[0]).await.len() == 2 }).await;
@@ -187,7 +190,7 @@ async fn a_dead_job_is_run_again_with_its_history() {
     until("it to succeed", LONG, || async { test.state(ids[0]).await.0 == "completed" }).await;
     assert_eq!(history(&test, ids[0]).await, vec![(1, "retried".to_owned(), Some("broken".to_owned())); 2]);
     let (worker_name, took): (String, bool) =
-        sqlx::query_as("select worker, started_at <= clock_timestamp() from jobs where id = $1")
+        sqlx::query_as("select worker, started_at <= clock_timestamp() from gristmill.jobs where id = $1")
             .bind(ids[0])
             .fetch_one(&test.pool)
             .await
@@ -274,13 +277,16 @@ async fn a_failure_that_is_run_again_alone_takes_along_what_it_stopped() {
         .build();
     let (worker, sweeper) = (work(&one), sweep(&test.queue));
     until("the first join", LONG, || async { joins(&test).await == (0, 1) }).await;
-    assert!(test.count("select count(*) from jobs where state = 'cancelled'").await > 0, "nothing was stopped");
+    assert!(
+        test.count("select count(*) from gristmill.jobs where state = 'cancelled'").await > 0,
+        "nothing was stopped"
+    );
     table(&test, "create table fixed ()").await;
     redrive(&test, &[broken]).await;
     until("the second join", LONG, || async { joins(&test).await.0 == 1 }).await;
     worker.stop().await;
     sweeper.stop().await;
-    assert_eq!(test.count("select count(*) from jobs where state <> 'completed'").await, 0);
+    assert_eq!(test.count("select count(*) from gristmill.jobs where state <> 'completed'").await, 0);
     let seen = test.queue.group(outer).await.unwrap().unwrap();
     assert_eq!((seen.completed, seen.failed, seen.cancelled, seen.state.as_str()), (21, 0, 0, "completed"));
 }
@@ -350,11 +356,11 @@ async fn a_unique_key_that_is_taken_again_keeps_the_dead_one_out() {
     let test = test_queue().await;
     let options = Options { unique_key: Some("one".into()), ..Options::default() };
     let old = [test.enqueue(&[Effect::new(1)], &options).await, {
-        sqlx::query("update jobs set state = 'dead', finished_at = now()").execute(&test.pool).await.unwrap();
+        sqlx::query("update gristmill.jobs set state = 'dead', finished_at = now()").execute(&test.pool).await.unwrap();
         test.enqueue(&[Effect::new(2)], &options).await
     }]
     .concat();
-    sqlx::query("update jobs set state = 'dead', finished_at = now()").execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.jobs set state = 'dead', finished_at = now()").execute(&test.pool).await.unwrap();
     assert_eq!(redrive(&test, &old).await, 1, "of two with one key, one");
     assert_eq!(redrive(&test, &old).await, 0);
 }

@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
-use gristmill_queue::{Context, Job, JobError, Options, Queue, QueueConfig, Worker};
+use gristmill_queue::{BrokerConfig, Context, Job, JobError, Options, Queue, QueueConfig, Worker};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
+use crate::broker_state::{broker, on_postgres};
 use crate::support::{Effect, LONG, TestQueue, config, once, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,7 +73,7 @@ async fn victim() {
     let Ok(url) = std::env::var("VICTIM_DATABASE_URL") else { return };
     let config = QueueConfig {
         namespace: std::env::var("VICTIM_NAMESPACE").unwrap(),
-        ..QueueConfig::new(std::env::var("VICTIM_REDIS_URL").unwrap())
+        ..QueueConfig::on(BrokerConfig::from_settings(None, std::env::var("VICTIM_REDIS_URL").ok().as_deref()).unwrap())
     };
     let queue = Queue::connect(PgPool::connect(&url).await.unwrap(), config).await.unwrap();
     holder(&queue).run(Default::default()).await.unwrap();
@@ -81,8 +82,7 @@ async fn victim() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_process_killed_by_the_kernel() {
     let test = test_queue().await;
-    let defaults =
-        QueueConfig { namespace: test.stack.namespace.clone(), ..QueueConfig::new(test.stack.redis_url.clone()) };
+    let defaults = QueueConfig { namespace: test.stack.namespace.clone(), ..QueueConfig::on(broker(&test.stack)) };
     // The lease, and the moment until somebody reaps it: ten seconds are promised.
     assert!(defaults.lease <= Duration::from_secs(6), "{:?}", defaults.lease);
     let queue = Queue::connect(test.pool.clone(), defaults).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_worker_process_killed_by_the_kernel() {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::victim", "--include-ignored"])
         .env("VICTIM_DATABASE_URL", &test.stack.database_url)
-        .env("VICTIM_REDIS_URL", &test.stack.redis_url)
+        .env("VICTIM_REDIS_URL", if on_postgres() { "" } else { &test.stack.redis_url })
         .env("VICTIM_NAMESPACE", &test.stack.namespace)
         .stdout(Stdio::null())
         .spawn()
@@ -116,7 +116,8 @@ async fn a_job_that_takes_its_workers_down_is_put_away() {
     let worker = work(&holder(&test.queue));
     until("the dead letter", LONG, || async { test.state(id).await.0 == "dead" }).await;
     assert_eq!(test.state(id).await.2.unwrap(), "lost_worker: 3 workers were lost with it");
-    until("Redis to forget it", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
+    until("the broker to forget it", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) })
+        .await;
     worker.stop().await;
 }
 
@@ -141,7 +142,7 @@ async fn work_that_hogs_every_thread_keeps_its_lease() {
     };
     let worker = work(&Worker::builder(&test.queue).queue("default", 6).register::<Hog>(hog).build());
     until("the hogs to end", LONG, || async {
-        test.count("select count(*) from jobs where state = 'completed'").await == 6
+        test.count("select count(*) from gristmill.jobs where state = 'completed'").await == 6
     })
     .await;
     worker.stop().await;

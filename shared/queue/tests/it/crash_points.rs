@@ -15,6 +15,7 @@ use std::sync::{
 
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::broker_state::about_redis;
 use crate::{crash_points::wire::Side, support::test_queue};
 use life::{Life, live};
 
@@ -55,21 +56,30 @@ async fn everywhere(life: Life, steps: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_with_an_effect_of_its_own() {
+    about_redis!();
     let steps = ["claim.lua", "where j.id = any($1)", "BEGIN", "insert into effects", "state = 'completed'", "COMMIT"];
     everywhere(Life::Own, &[&steps[..], &["push.lua", "ack.lua"]].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_the_runner_completes() {
+    about_redis!();
     everywhere(Life::Runner, &["claim.lua", "where j.id = any($1)", "state = 'completed'", "ack.lua"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_first_attempt_fails() {
-    everywhere(Life::Retried, &["claim.lua", "insert into job_attempts", "insert into effects", "ack.lua"]).await;
+    about_redis!();
+    everywhere(Life::Retried, &["claim.lua", "insert into gristmill.job_attempts", "insert into effects", "ack.lua"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_fails_its_group() {
-    everywhere(Life::Discarded, &["claim.lua", "insert into job_attempts", "update groups", "ack.lua"]).await;
+    about_redis!();
+    everywhere(
+        Life::Discarded,
+        &["claim.lua", "insert into gristmill.job_attempts", "update gristmill.groups", "ack.lua"],
+    )
+    .await;
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use gristmill_queue::{CatchUp, Cause, Cron, JobSpec, NewSchedule, TickCounts, TickView};
+use gristmill_queue::{CatchUp, Cause, Cron, JobSpec, NewSchedule, Overlap, TickCounts, TickView};
 use jiff::ToSpan as _;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -27,7 +27,7 @@ impl TestQueue {
     /// As if nobody had been there for this long: the clock has moved on, and the schedules have not.
     pub(crate) async fn asleep_for(&self, interval: &str) {
         sqlx::query(
-            "update schedules set ticked_until = ticked_until - $1::interval, next_at = next_at - $1::interval",
+            "update gristmill.schedules set ticked_until = ticked_until - $1::interval, next_at = next_at - $1::interval",
         )
         .bind(interval)
         .execute(&self.pool)
@@ -55,7 +55,7 @@ impl TestQueue {
 }
 
 pub(crate) async fn jobs(test: &TestQueue) -> i64 {
-    test.count("select count(*) from jobs").await
+    test.count("select count(*) from gristmill.jobs").await
 }
 
 pub(crate) fn with(ticks: &[TickView], cause: Cause) -> usize {
@@ -103,7 +103,7 @@ async fn a_tick_becomes_a_job() {
     let crew = (work(&test.effect_worker(4)), schedule(&test), schedule(&test));
     until("some jobs", LONG, || async { test.effects().await.0 >= 6 }).await;
     let mut lags: Vec<f64> = sqlx::query_scalar(
-        "select extract(epoch from e.at - t.fire_at)::float8 from schedule_ticks t join effects e on e.job = t.job_id",
+        "select extract(epoch from e.at - t.fire_at)::float8 from gristmill.schedule_ticks t join effects e on e.job = t.job_id",
     )
     .fetch_all(&test.pool)
     .await
@@ -150,7 +150,7 @@ async fn a_long_gap_leaves_a_hundred_missed_ticks_and_all_of_it_when_all_are_wan
     test.asleep_for("1 day").await;
     let fired = test.fire().await;
     assert_eq!(fired.missed, 100);
-    let all = test.count("select count(*) from schedule_ticks where schedule = 'all'").await;
+    let all = test.count("select count(*) from gristmill.schedule_ticks where schedule = 'all'").await;
     assert!((1_440..=1_441).contains(&all), "{all}");
     assert_eq!(jobs(&test).await as u64, fired.fired);
 }
@@ -162,7 +162,7 @@ async fn a_scheduler_that_dies_in_the_middle_leaves_the_tick_to_others() {
     test.put(&every("other", "@yearly")).await;
     test.asleep_for("366 days").await;
     let mut dying = test.pool.begin().await.unwrap();
-    sqlx::query("select from schedules where name = 'yearly' for update").execute(&mut *dying).await.unwrap();
+    sqlx::query("select from gristmill.schedules where name = 'yearly' for update").execute(&mut *dying).await.unwrap();
     // It does not hold up what it does not hold.
     test.fire().await;
     assert!(test.ticks("yearly").await.is_empty() && !test.ticks("other").await.is_empty());
@@ -176,13 +176,13 @@ async fn a_scheduler_that_freezes_in_the_middle_holds_a_tick_up_for_seconds_and_
     test.put(&every("yearly", "@yearly")).await;
     test.asleep_for("366 days").await;
     let free = async || {
-        let free = "select count(*) from (select from schedules for update skip locked) s";
+        let free = "select count(*) from (select from gristmill.schedules for update skip locked) s";
         test.count(free).await == 1
     };
     let cron = Cron::new(&test.queue);
     // It gets no further than to its job.
     let mut held = test.pool.begin().await.unwrap();
-    sqlx::query("lock table jobs in exclusive mode").execute(&mut *held).await.unwrap();
+    sqlx::query("lock table gristmill.jobs in exclusive mode").execute(&mut *held).await.unwrap();
     let mut freezing = Box::pin(cron.fire());
     while free().await {
         assert!(futures::poll!(&mut freezing).is_pending());
@@ -206,7 +206,7 @@ async fn jitter_delays_the_job_and_not_the_tick() {
     test.fire().await;
     let delays: Vec<(f64, bool)> = sqlx::query_as(
         "select extract(epoch from j.run_at - t.fire_at)::float8, j.state = 'scheduled'
-         from schedule_ticks t join jobs j on j.id = t.job_id",
+         from gristmill.schedule_ticks t join gristmill.jobs j on j.id = t.job_id",
     )
     .fetch_all(&test.pool)
     .await
@@ -222,13 +222,41 @@ async fn a_schedule_of_a_newer_version_is_put_off_and_harms_no_other() {
     test.put(&every("newer", "@yearly")).await;
     test.put(&every("plain", "@yearly")).await;
     test.asleep_for("366 days").await;
-    sqlx::query("update schedules set cron = '@fortnightly' where name = 'newer'").execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.schedules set cron = '@fortnightly' where name = 'newer'")
+        .execute(&test.pool)
+        .await
+        .unwrap();
     assert!(test.fire().await.fired >= 1);
     assert!(test.ticks("newer").await.is_empty() && !test.ticks("plain").await.is_empty());
     // A newer scheduler comes: nothing was lost.
-    sqlx::query("update schedules set cron = '@yearly', next_at = now() where name = 'newer'")
+    sqlx::query("update gristmill.schedules set cron = '@yearly', next_at = now() where name = 'newer'")
         .execute(&test.pool)
         .await
         .unwrap();
     assert_eq!(test.fire().await.fired, 1);
+}
+
+#[tokio::test]
+async fn a_tick_is_skipped_while_the_job_of_the_one_before_runs() {
+    let test = test_queue().await;
+    let overlap = Overlap::Skip;
+    test.put(&NewSchedule { overlap, catch_up: CatchUp::All, ..every("alone", "* * * * *") }).await;
+    test.asleep_for("3 minutes").await;
+    test.fire().await;
+    assert_eq!(jobs(&test).await, 1, "of all that are owed, the last one");
+    test.asleep_for("2 minutes").await;
+    test.fire().await;
+    assert_eq!(jobs(&test).await, 1, "the first one has not ended");
+    let (fired, skipped): (Vec<_>, Vec<_>) =
+        test.ticks("alone").await.into_iter().partition(|tick| tick.cause != Cause::Skipped);
+    assert!(fired.len() == 1 && skipped.len() >= 2, "{fired:?} {skipped:?}");
+    assert!(skipped.iter().all(|tick| tick.job_id.is_none()));
+    sqlx::query("update gristmill.jobs set state = 'completed', finished_at = now()")
+        .execute(&test.pool)
+        .await
+        .unwrap();
+    sqlx::query("delete from gristmill.schedule_ticks").execute(&test.pool).await.unwrap();
+    test.asleep_for("2 minutes").await;
+    test.fire().await;
+    assert_eq!(jobs(&test).await, 2, "it has ended: the next one fires");
 }

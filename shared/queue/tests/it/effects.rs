@@ -56,14 +56,11 @@ async fn a_job_delivered_twice_changes_nothing() {
     test.enqueue(&jobs, &Options::default()).await;
     // The broker forgets that they run, and hands them out again.
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let mut redis = test.redis().await;
-    for key in test.keys().await.iter().filter(|key| !key.ends_with("workers")) {
-        let () = redis::cmd("DEL").arg(key).query_async(&mut redis).await.unwrap();
-    }
+    test.forget_jobs().await;
     let mut sweeper = gristmill_queue::Sweeper::new(&test.queue);
     assert!(sweeper.sweep().await.unwrap().healed > 0);
     until("all jobs to be completed", LONG, || async {
-        test.count("select count(*) from jobs where state = 'completed'").await == 20
+        test.count("select count(*) from gristmill.jobs where state = 'completed'").await == 20
     })
     .await;
     worker.stop().await;

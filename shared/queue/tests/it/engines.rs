@@ -5,6 +5,7 @@ use std::time::Duration;
 use gristmill_platform::{engines::Engine, testing};
 use gristmill_queue::Options;
 
+use crate::broker_state::about_redis;
 use crate::support::{Background, Effect, LONG, TestQueue, on, sweep, until, work};
 
 const JOBS: i64 = 2_000;
@@ -27,7 +28,7 @@ async fn crew(test: &TestQueue) -> Crew {
 async fn every_effect_once(test: &TestQueue, crew: Crew) {
     assert!(test.effects().await.0 < JOBS, "the engine was disturbed too late");
     until("all jobs", LONG, || async {
-        test.count("select count(*) from jobs where state = 'completed'").await == JOBS
+        test.count("select count(*) from gristmill.jobs where state = 'completed'").await == JOBS
     })
     .await;
     for worker in crew.workers {
@@ -35,11 +36,12 @@ async fn every_effect_once(test: &TestQueue, crew: Crew) {
     }
     crew.sweeper.stop().await;
     assert_eq!(test.effects().await, (JOBS, JOBS));
-    assert_eq!(test.count("select count(*) from jobs where state <> 'completed'").await, 0);
+    assert_eq!(test.count("select count(*) from gristmill.jobs where state <> 'completed'").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_restarts() {
+    about_redis!();
     let mut engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let crew = crew(&test).await;
@@ -49,6 +51,7 @@ async fn redis_restarts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_loses_everything() {
+    about_redis!();
     let engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let crew = crew(&test).await;
@@ -58,6 +61,7 @@ async fn redis_loses_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_killed_with_its_data() {
+    about_redis!();
     let mut engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let crew = crew(&test).await;
@@ -67,6 +71,7 @@ async fn redis_is_killed_with_its_data() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_stalls_for_longer_than_a_lease() {
+    about_redis!();
     let engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let crew = crew(&test).await;
@@ -84,8 +89,21 @@ async fn postgres_restarts() {
     every_effect_once(&test, crew).await;
 }
 
+/// What is unlogged is lost with it: of a broker that is Postgres, everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_is_killed() {
+    let mut engines = testing::engines().await;
+    let test = on(testing::stack_on(&engines).await).await;
+    let crew = crew(&test).await;
+    engines.kill(Engine::Postgres).await.unwrap();
+    engines.restart(Engine::Postgres).await.unwrap();
+    until("Postgres to answer", LONG, || async { sqlx::query("select 1").execute(&test.pool).await.is_ok() }).await;
+    every_effect_once(&test, crew).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_works_while_redis_is_away() {
+    about_redis!();
     let mut engines = testing::engines().await;
     let stack = testing::stack_on(&engines).await;
     engines.kill(Engine::Redis).await.unwrap();

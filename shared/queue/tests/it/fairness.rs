@@ -82,7 +82,7 @@ async fn keys_take_turns_and_leave_nothing_behind() {
             assert!((8..=12).contains(&count), "{count} of 50 starts were of `{of}` in round {n}");
         }
     }
-    until("an empty Redis", LONG, || async {
+    until("an empty broker", LONG, || async {
         test.keys().await.iter().all(|key| key.ends_with(":wake") || key.ends_with(":acked"))
     })
     .await;

@@ -12,6 +12,7 @@ use gristmill_platform::{engines::Engine, testing};
 use gristmill_queue::{Context, Fence, Job, JobError, JobId, Options, Worker};
 use serde::{Deserialize, Serialize};
 
+use crate::broker_state::about_redis;
 use crate::support::{LONG, TestQueue, on, once, sweep, test_queue, until, work};
 
 /// Its first run is overtaken by another one, its second run has the effect.
@@ -26,7 +27,7 @@ impl Job for Overtaken {
 /// As the failure of another run, and the sweep after it, leave the row.
 async fn set_state(ctx: &Context, state: &str) -> Result<(), JobError> {
     sqlx::query(
-        "update jobs set state = $2, run_at = now() + case $2 when 'scheduled' then interval '1 hour' else '0' end
+        "update gristmill.jobs set state = $2, run_at = now() + case $2 when 'scheduled' then interval '1 hour' else '0' end
          where id = $1",
     )
     .bind(ctx.claim.id)
@@ -106,24 +107,15 @@ async fn a_run_that_found_the_job_done_completes_none_that_is_to_be_done_again()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_failure_of_a_run_whose_lease_was_lost_uses_up_no_attempt() {
-    let test = test_queue().await;
-    let (tag, redis) = (format!("{{{}/2:default}}", test.stack.namespace), test.redis().await);
+    let test = Arc::new(test_queue().await);
+    let (test, broker) = (Arc::clone(&test), test);
     let id = run(&test, move |ctx| {
-        let (tag, mut redis, id) = (tag.clone(), redis.clone(), ctx.claim.id.to_string());
+        let broker = Arc::clone(&broker);
         async move {
             // As after a silence: the lease runs out, and the job is given to another run, before this one hears of it.
-            let mut reaped = false;
-            while !reaped {
-                let _: i64 = redis::cmd("ZADD")
-                    .arg(format!("{tag}:leases"))
-                    .arg("XX")
-                    .arg(0)
-                    .arg(&id)
-                    .query_async(&mut redis)
-                    .await?;
+            while !broker.has_ended_deliveries(ctx.claim.id).await {
+                broker.end_lease(ctx.claim.id).await;
                 tokio::time::sleep(Duration::from_millis(5)).await;
-                reaped =
-                    redis::cmd("HEXISTS").arg(format!("{tag}:deliveries")).arg(&id).query_async(&mut redis).await?;
             }
             Err(JobError::retry("too late"))
         }
@@ -135,6 +127,7 @@ async fn the_failure_of_a_run_whose_lease_was_lost_uses_up_no_attempt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_nobody_knows_whose_the_job_is_its_failure_does_not_count() {
+    about_redis!();
     let mut engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let id = test.enqueue(&[Overtaken], &Options::default()).await[0];

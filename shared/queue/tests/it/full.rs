@@ -12,6 +12,7 @@ use gristmill_platform::testing;
 use gristmill_queue::{Context, Limits, Options, Worker};
 use tokio::sync::Semaphore;
 
+use crate::broker_state::about_redis;
 use crate::support::{Effect, LONG, TestQueue, on, once, sweep, until, work};
 
 async fn limit(test: &TestQueue, bytes: u64) {
@@ -30,6 +31,7 @@ async fn heard(test: &TestQueue) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_goes_on_and_ends() {
+    about_redis!();
     let engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let (runs, go) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
@@ -78,6 +80,7 @@ async fn what_runs_goes_on_and_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_taken_and_a_dead_workers_job_too() {
+    about_redis!();
     let engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     test.enqueue(&[crate::crash::Stuck], &Options::default()).await;
@@ -96,7 +99,8 @@ async fn what_waits_is_taken_and_a_dead_workers_job_too() {
     let worker = work(&worker);
     until("all of them", LONG, || async { test.effects().await == (51, 51) }).await;
     until("the answers", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
-    let id = sqlx::query_scalar("select id from jobs where name = 'stuck'").fetch_one(&test.pool).await.unwrap();
+    let id =
+        sqlx::query_scalar("select id from gristmill.jobs where name = 'stuck'").fetch_one(&test.pool).await.unwrap();
     let said = test.queue.progress(id).await.unwrap();
     assert_eq!(said.map(|said| said.done), Some(3));
     worker.stop().await;

@@ -60,7 +60,7 @@ fn of(group: GroupId) -> Options {
 
 /// Completed, failed, cancelled members and the state.
 async fn counts(test: &TestQueue, group: GroupId) -> (i64, i64, i64, String) {
-    sqlx::query_as("select completed, failed, cancelled, state from groups where id = $1")
+    sqlx::query_as("select completed, failed, cancelled, state from gristmill.groups where id = $1")
         .bind(group)
         .fetch_one(&test.pool)
         .await

@@ -2,6 +2,7 @@
 
 use gristmill_queue::Options;
 
+use crate::broker_state::about_redis;
 use crate::support::{Effect, LONG, TestQueue, sweep, test_queue, until, work};
 
 async fn ttl(test: &TestQueue, key: &str) -> i64 {
@@ -10,6 +11,7 @@ async fn ttl(test: &TestQueue, key: &str) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_of_the_first_layout_is_refilled_and_its_keys_expire() {
+    about_redis!();
     let test = test_queue().await;
     let namespace = test.stack.namespace.clone();
     let mut tx = test.pool.begin().await.unwrap();

@@ -1,4 +1,4 @@
-//! What nobody is to do any more leaves Redis, with no worker there to take it.
+//! What nobody is to do any more leaves the broker, with no worker there to take it.
 
 use gristmill_queue::{
     Context, GroupPolicy, Job, JobError, JobFilter, JobId, NewGroup, Options, Worker,
@@ -7,6 +7,7 @@ use gristmill_queue::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::broker_state::about_redis;
 use crate::support::{Effect, Join, LONG, TestQueue, effect, join, sweep, test_queue, until, work};
 
 /// Runs until it is told to stop.
@@ -40,11 +41,11 @@ async fn running(test: &TestQueue, id: JobId) {
     until("the job to run", LONG, || async { test.queue.progress(id).await.unwrap().is_some() }).await;
 }
 
-/// Keys that stay for longer than a minute, but for the sign that Redis has its data.
+/// Keys that stay for longer than a minute, but for the sign that the broker has its data.
 async fn lasting(test: &TestQueue) -> Vec<String> {
     let mut lasting = Vec::new();
     for key in test.keys().await {
-        let seconds: i64 = redis::cmd("TTL").arg(&key).query_async(&mut test.redis().await).await.unwrap();
+        let seconds: i64 = test.ttl(&key).await;
         if seconds == -1 && !key.ends_with(":epoch") {
             lasting.push(key);
         }
@@ -68,16 +69,13 @@ async fn what_was_cancelled_leaves_redis_without_a_worker_and_what_runs_stays() 
     running(&test, runs).await;
     assert_eq!(test.queue.broker_depth("default").await.unwrap(), (20_000, 1));
     // One waits after a failure.
-    let broker = |what: &str| format!("{{{}/2:default}}:{what}", test.stack.namespace);
-    let (id, mut redis) = (first[4_000].to_string(), test.redis().await);
-    let () = redis::cmd("LREM").arg(broker("ready:5:a")).arg(1).arg(&id).query_async(&mut redis).await.unwrap();
-    let () = redis::cmd("ZADD").arg(broker("delayed")).arg(4e12).arg(&id).query_async(&mut redis).await.unwrap();
+    test.delay(first[4_000], "5:a").await;
 
     // By a filter, with their group, and with their rows.
     let filter = JobFilter { name: Some("effect".into()), ..JobFilter::default() };
     test.queue.cancel_group(&mut group, stopped).await.unwrap();
     drop(group);
-    sqlx::query("delete from jobs where priority = 9").execute(&test.pool).await.unwrap();
+    sqlx::query("delete from gristmill.jobs where priority = 9").execute(&test.pool).await.unwrap();
     assert_eq!(test.queue.jobs().cancel(&filter).await.unwrap().changed, 9_000);
     let sweeper = sweep(&test.queue);
     until("only what runs", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 1) }).await;
@@ -87,7 +85,7 @@ async fn what_was_cancelled_leaves_redis_without_a_worker_and_what_runs_stays() 
     assert_eq!(test.queue.cancel_jobs(&[runs]).await.unwrap().requested, 1);
     until("its end", LONG, || async { test.state(runs).await.0 == "cancelled" }).await;
     worker.stop().await;
-    until("an empty Redis", LONG, || async { lasting(&test).await.is_empty() }).await;
+    until("an empty broker", LONG, || async { lasting(&test).await.is_empty() }).await;
     sweeper.stop().await;
     assert_eq!(test.effects().await, (0, 0));
 }
@@ -106,10 +104,10 @@ async fn what_a_dead_worker_held_leaves_too() {
     test.queue.cancel_jobs(&ids).await.unwrap();
     until("an empty queue", LONG * 2, || async {
         let left = lasting(&test).await;
-        !left.iter().any(|key| key.contains(":default}") && !key.ends_with(":limits"))
+        !left.iter().any(|key| key.contains("default") && !key.ends_with(":limits"))
     })
     .await;
-    assert_eq!(test.count("select count(*) from jobs where state = 'cancelled'").await, 11);
+    assert_eq!(test.count("select count(*) from gristmill.jobs where state = 'cancelled'").await, 11);
     sweeper.stop().await;
 }
 
@@ -133,12 +131,13 @@ async fn what_is_run_again_meanwhile_is_not_lost() {
     let worker = work(&test.effect_worker(8));
     until("all of them", LONG, || async { test.effects().await == (600, 600) }).await;
     worker.stop().await;
-    until("an empty Redis", LONG, || async { lasting(&test).await.is_empty() }).await;
+    until("an empty broker", LONG, || async { lasting(&test).await.is_empty() }).await;
     sweeper.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_ledger_never_had_is_left_alone() {
+    about_redis!();
     let test = test_queue().await;
     let (mail, mut redis) = (Broker::new(&test.stack.namespace, "mail"), test.redis().await);
     let foreign = [Uuid::now_v7().to_string(), "not-a-uuid".to_owned()];

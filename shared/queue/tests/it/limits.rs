@@ -72,7 +72,7 @@ async fn limit(test: &TestQueue, limits: Limits) {
 
 async fn done(test: &TestQueue, jobs: i64) {
     until("all jobs", LONG, || async {
-        test.count("select count(*) from jobs where state = 'completed'").await == jobs
+        test.count("select count(*) from gristmill.jobs where state = 'completed'").await == jobs
     })
     .await;
     until("the acknowledgements", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;

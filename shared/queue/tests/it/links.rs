@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
+use crate::broker_state::about_redis;
 use crate::support::{LONG, TestQueue, on, once, test_queue, until, work};
 
 const QUEUES: [&str; 12] = ["q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11"];
@@ -127,6 +128,7 @@ fn threads(child: &Child) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_and_threads_do_not_grow_with_the_queues() {
+    about_redis!();
     let engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let mut done = 0;
@@ -154,6 +156,7 @@ async fn connections_and_threads_do_not_grow_with_the_queues() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_queues_are_woken_again_after_redis_was_away() {
+    about_redis!();
     let mut engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let running = work(&worker(&test.queue, 12));
@@ -176,6 +179,7 @@ async fn all_queues_are_woken_again_after_redis_was_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_queue_keeps_no_other_from_its_wake_ups() {
+    about_redis!();
     let test = test_queue().await;
     test.queue.queues().pause("q0").await.unwrap();
     let running = work(&worker(&test.queue, 12));
@@ -192,6 +196,7 @@ async fn a_paused_queue_keeps_no_other_from_its_wake_ups() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_without_room_leaves_its_wake_ups_to_other_processes() {
+    about_redis!();
     let test = test_queue().await;
     let go = Arc::new(Semaphore::new(0));
     let held = {

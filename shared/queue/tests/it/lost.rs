@@ -66,13 +66,14 @@ async fn a_job_that_takes_its_workers_down_is_replaced_in_its_sealed_group() {
         .build();
     let worker = work(&worker);
     until("the join", LONG, || async { test.count("select count(*) from effects where n = -1").await == 1 }).await;
-    until("Redis to forget it", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
+    until("the broker to forget it", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) })
+        .await;
     worker.stop().await;
     assert_eq!(asked.load(Ordering::Relaxed), 2, "a handler that fails is asked again");
     assert_eq!(test.state(id).await, ("completed".into(), 0, None));
     assert_eq!(test.effects().await, (3, 3));
-    assert_eq!(test.count("select total from groups where state = 'completed' and completed = 3").await, 3);
-    assert_eq!(test.count("select count(*) from jobs where name = 'effect' and client_id = 7").await, 2);
+    assert_eq!(test.count("select total from gristmill.groups where state = 'completed' and completed = 3").await, 3);
+    assert_eq!(test.count("select count(*) from gristmill.jobs where name = 'effect' and client_id = 7").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,10 +107,10 @@ async fn only_a_job_that_is_to_be_done_is_replaced() {
     let again = test.queue.replace(&mut tx, &claim, &[Effect::new(1)]).await.unwrap();
     assert!(matches!(again, Completion::AlreadyDone));
     tx.commit().await.unwrap();
-    assert_eq!(test.count("select count(*) from jobs").await, 2);
+    assert_eq!(test.count("select count(*) from gristmill.jobs").await, 2);
 
     let claim = Claim::new(deadly(&test).await, 1);
-    sqlx::query("update groups set state = 'failing' where total = 1").execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.groups set state = 'failing' where total = 1").execute(&test.pool).await.unwrap();
     let mut tx = test.pool.begin().await.unwrap();
     let refused = test.queue.replace(&mut tx, &claim, &[Effect::new(1)]).await;
     assert!(matches!(refused, Err(QueueError::GroupClosed(_))), "{refused:?}");

@@ -66,8 +66,10 @@ async fn every_metric_of_the_readme_is_there_described_and_says_what_happened() 
     .await;
     drop(lost);
     let (worker, sweeper) = (work(&worker(&test)), sweep(&test.queue));
-    until("all", LONG, || async { test.count("select count(*) from jobs where finished_at is not null").await == 4 })
-        .await;
+    until("all", LONG, || async {
+        test.count("select count(*) from gristmill.jobs where finished_at is not null").await == 4
+    })
+    .await;
     worker.stop().await;
     sweeper.stop().await;
     test.queue.depths().await.unwrap();

@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use gristmill_queue::{Context, Job, JobError, JobId, Options, Queue, QueueConfig, Worker};
+use gristmill_queue::{BrokerConfig, Context, Job, JobError, JobId, Options, Queue, QueueConfig, Worker};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
+use crate::broker_state::on_postgres;
 use crate::support::{Effect, LONG, TestQueue, config, once, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,7 +35,9 @@ async fn process() {
         namespace: std::env::var("NEIGHBOURS_NAMESPACE").unwrap(),
         lease: Duration::from_millis(1_500),
         max_deliveries: 4,
-        ..QueueConfig::new(std::env::var("NEIGHBOURS_REDIS_URL").unwrap())
+        ..QueueConfig::on(
+            BrokerConfig::from_settings(None, std::env::var("NEIGHBOURS_REDIS_URL").ok().as_deref()).unwrap(),
+        )
     };
     let queue = Queue::connect(PgPool::connect(&url).await.unwrap(), config).await.unwrap();
     let running = Arc::new(AtomicU32::new(0));
@@ -71,7 +74,7 @@ fn start(test: &TestQueue) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "neighbours::process", "--include-ignored"])
         .env("NEIGHBOURS_DATABASE_URL", &test.stack.database_url)
-        .env("NEIGHBOURS_REDIS_URL", &test.stack.redis_url)
+        .env("NEIGHBOURS_REDIS_URL", if on_postgres() { "" } else { &test.stack.redis_url })
         .env("NEIGHBOURS_NAMESPACE", &test.stack.namespace)
         .stdout(Stdio::null())
         .spawn()
@@ -112,28 +115,13 @@ const BESIDE: &str = "its worker was lost; others may have run beside it";
 const ALONE: &str = "its worker was lost while it ran alone";
 
 async fn bench_is_done(test: &TestQueue) -> bool {
-    let sql = "select count(*) from jobs where state in ('completed', 'dead')";
-    test.count(sql).await == 4 && test.count("select count(*) from job_attempts").await == 11
+    let sql = "select count(*) from gristmill.jobs where state in ('completed', 'dead')";
+    test.count(sql).await == 4 && test.count("select count(*) from gristmill.job_attempts").await == 11
 }
 
 async fn history(test: &TestQueue, id: JobId) -> Vec<(i64, String)> {
-    let sql =
-        "select delivery, error from job_attempts where job_id = $1 and outcome = 'lost_worker' order by delivery";
+    let sql = "select delivery, error from gristmill.job_attempts where job_id = $1 and outcome = 'lost_worker' order by delivery";
     sqlx::query_as(sql).bind(id).fetch_all(&test.pool).await.unwrap()
-}
-
-impl TestQueue {
-    async fn strikes(&self, id: JobId) -> Option<String> {
-        let key = format!("{{{}/2:default}}:failed_deliveries", self.stack.namespace);
-        redis::cmd("HGET").arg(key).arg(id.to_string()).query_async(&mut self.redis().await).await.unwrap()
-    }
-
-    /// As if its lease had run out.
-    async fn end_lease(&self, id: JobId) {
-        let key = format!("{{{}/2:default}}:leases", self.stack.namespace);
-        let mut call = redis::cmd("ZADD");
-        let () = call.arg(key).arg("XX").arg(1).arg(id.to_string()).query_async(&mut self.redis().await).await.unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +154,7 @@ async fn a_worker_that_is_heard_of_again_was_not_lost() {
             runs.load(SeqCst) > before
         })
         .await;
-        until("no strike to be left", LONG, || async { test.strikes(id).await.is_none() }).await;
+        until("no strike to be left", LONG, || async { !test.has_failed_deliveries(id).await }).await;
     }
     go.add_permits(1);
     until("its effect", LONG, || async { test.effects().await == (1, 1) }).await;

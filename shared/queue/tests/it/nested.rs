@@ -119,7 +119,7 @@ async fn the_end_of_the_innermost_ends_them_all() {
     let outer = seen(&test, outer).await;
     assert_eq!((outer.total, outer.completed, outer.completions, outer.state.as_str()), (3, 3, 1, "completed"));
     assert_eq!((outer.name.as_deref(), outer.client_id), (Some("test"), Some(7.into())));
-    assert_eq!(test.count("select count(*) from groups where state = 'completed'").await, 13);
+    assert_eq!(test.count("select count(*) from gristmill.groups where state = 'completed'").await, 13);
     assert_eq!(test.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
     assert_eq!(test.queue.prune(Duration::ZERO).await.unwrap().groups, 13, "from the inside out");
 }

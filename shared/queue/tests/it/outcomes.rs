@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use gristmill_queue::{Context, Job, JobError, Options, Worker};
 use serde::{Deserialize, Serialize};
 
+use crate::broker_state::about_redis;
 use crate::support::{Effect, LONG, TestQueue, once, sweep, test_queue, until, work};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -125,13 +126,17 @@ async fn what_no_worker_can_run_is_parked_with_the_reason() {
     let test = test_queue().await;
     let unknown = test.enqueue(&[Effect::new(1)], &Options::default()).await[0];
     let broken = test.enqueue_and_die(&[Try { how: String::new() }]).await[0];
-    sqlx::query("update jobs set payload = '{\"how\": 7}' where id = $1")
+    sqlx::query("update gristmill.jobs set payload = '{\"how\": 7}' where id = $1")
         .bind(broken)
         .execute(&test.pool)
         .await
         .unwrap();
     let renamed = test.enqueue_and_die(&[Try { how: "ok".into() }]).await[0];
-    sqlx::query("update jobs set name = 'attempt' where id = $1").bind(renamed).execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.jobs set name = 'attempt' where id = $1")
+        .bind(renamed)
+        .execute(&test.pool)
+        .await
+        .unwrap();
     test.queue.drain(&worker(&test), LONG).await.unwrap();
     let (state, _, error) = test.state(unknown).await;
     assert_eq!((state.as_str(), error.unwrap().as_str()), ("parked", "unknown job `effect`"));
@@ -143,6 +148,7 @@ async fn what_no_worker_can_run_is_parked_with_the_reason() {
 
 #[tokio::test]
 async fn a_message_of_garbage_ends_no_worker() {
+    about_redis!();
     let test = test_queue().await;
     let id = test.enqueue_and_die(&[Effect::new(1)]).await[0];
     let broker = gristmill_queue::redis::Broker::new(&test.stack.namespace, "default");

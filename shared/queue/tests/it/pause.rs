@@ -37,14 +37,14 @@ async fn a_pause_takes_effect_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pauses_and_limits_survive_the_loss_of_redis() {
+async fn pauses_and_limits_survive_a_loss_of_the_broker() {
     let engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let limits = Limits { concurrency: Some(3), rate_per_second: Some(100.0), ..Limits::default() };
     test.queue.queues().set_limits("default", &limits).await.unwrap();
     test.queue.queues().pause("default").await.unwrap();
     test.enqueue(&slow(50), &Options::default()).await;
-    let () = redis::cmd("FLUSHALL").query_async(&mut test.redis().await).await.unwrap();
+    test.forget_jobs().await;
     assert_eq!(Sweeper::new(&test.queue).sweep().await.unwrap().healed, 50);
     let worker = work(&test.effect_worker(8));
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -77,11 +77,7 @@ async fn a_drain_runs_what_is_there_and_pauses() {
     until("the pause", LONG, || async { test.queue.queues().get("default").await.unwrap().paused }).await;
     assert_eq!(test.effects().await, (40, 40));
     // The ledger knows it first.
-    let told = || async {
-        let limits = format!("{{{}/2:default}}:limits", test.stack.namespace);
-        redis::cmd("HEXISTS").arg(limits).arg("paused").query_async(&mut test.redis().await).await.unwrap()
-    };
-    until("the broker to know it", LONG, told).await;
+    until("the broker to know it", LONG, || async { test.is_told_to_pause().await }).await;
     let id = test.enqueue(&[Effect::new(1)], &Options::default()).await[0];
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(test.state(id).await.0, "available");

@@ -40,7 +40,11 @@ async fn queue(test: &TestQueue, version: &str) -> Queue {
 }
 
 async fn parked_by(test: &TestQueue, id: JobId) -> Option<String> {
-    sqlx::query_scalar("select parked_by from jobs where id = $1").bind(id).fetch_one(&test.pool).await.unwrap()
+    sqlx::query_scalar("select parked_by from gristmill.jobs where id = $1")
+        .bind(id)
+        .fetch_one(&test.pool)
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +53,7 @@ async fn older_payloads_are_upgraded_and_newer_ones_wait_for_who_can_read_them()
     let old = test.enqueue(&[Old { seconds: 2 }], &Options::default()).await[0];
     let new = test.enqueue(&[New { millis: 70 }], &Options::default()).await[0];
     let lost = test.enqueue_and_die(&[New { millis: 1 }]).await[0];
-    sqlx::query("update jobs set version = 2 where id = $1").bind(lost).execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.jobs set version = 2 where id = $1").bind(lost).execute(&test.pool).await.unwrap();
 
     let (v1, v2) = (queue(&test, "1.0").await, queue(&test, "2.0").await);
     let body = |ctx: Context, job: Old| async move { once(&ctx, job.seconds).await };
@@ -67,7 +71,7 @@ async fn older_payloads_are_upgraded_and_newer_ones_wait_for_who_can_read_them()
     let older = test.enqueue(&[Old { seconds: 3 }], &Options::default()).await[0];
     until("the older one", LONG, || async { test.state(older).await.0 == "completed" }).await;
     again.stop().await;
-    assert_eq!(test.count("select count(*) from job_attempts where outcome = 'parked'").await, 1);
+    assert_eq!(test.count("select count(*) from gristmill.job_attempts where outcome = 'parked'").await, 1);
 
     let oldest = test.enqueue(&[Old { seconds: 5 }], &Options::default()).await[0];
     let body = |ctx: Context, job: New| async move { once(&ctx, job.millis).await };
@@ -109,7 +113,7 @@ async fn what_is_parked_while_a_worker_runs_is_tried_too_and_of_one_key_one_at_a
     for n in [1, 2] {
         let mut tx = test.pool.begin().await.unwrap();
         let parked = test.queue.enqueue(&mut tx, &Effect::new(n), &options).await.unwrap();
-        sqlx::query("update jobs set state = 'parked', parked_by = '1.0' where id = any($1)")
+        sqlx::query("update gristmill.jobs set state = 'parked', parked_by = '1.0' where id = any($1)")
             .bind(parked.ids())
             .execute(&mut *tx)
             .await

@@ -39,12 +39,12 @@ async fn what_the_ledger_cannot_hold_is_refused_and_the_transaction_goes_on() {
         tx.commit().await.unwrap();
     }
     assert_eq!(test.effects().await, (14, 14));
-    assert_eq!(test.count("select count(*) from jobs").await, 0);
+    assert_eq!(test.count("select count(*) from gristmill.jobs").await, 0);
 
     for json in [r#"{"a":"x\\u0000y"}"#, r#"["\ud83d\ude00"]"#, "1e131071", "1e-16383"] {
         test.enqueue(&[raw(json)], &Options::default()).await;
     }
-    assert_eq!(test.count("select count(*) from jobs").await, 4);
+    assert_eq!(test.count("select count(*) from gristmill.jobs").await, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

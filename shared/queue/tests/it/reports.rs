@@ -29,7 +29,7 @@ async fn act(ctx: Context, Act(how): Act) -> Result<(), JobError> {
         "discard" => Err(JobError::discard("hopeless")),
         "cancel" => Err(JobError::Cancelled),
         "snooze"
-            if sqlx::query_scalar("select exists (select from job_attempts where job_id = $1)")
+            if sqlx::query_scalar("select exists (select from gristmill.job_attempts where job_id = $1)")
                 .bind(ctx.claim.id)
                 .fetch_one(ctx.queue.pool())
                 .await? =>
@@ -60,7 +60,7 @@ async fn every_attempt_that_did_not_succeed_is_kept() {
     let worker = Worker::builder(&test.queue).label("mill").queue("default", 8).register::<Act>(act).build();
     let (worker, sweeper) = (work(&worker), sweep(&test.queue));
     until("the ends", LONG, || async {
-        test.count("select count(*) from jobs where state in ('available', 'scheduled')").await == 0
+        test.count("select count(*) from gristmill.jobs where state in ('available', 'scheduled')").await == 0
     })
     .await;
     type Attempt = (i32, &'static str, Option<&'static str>);
@@ -74,7 +74,7 @@ async fn every_attempt_that_did_not_succeed_is_kept() {
     ];
     for (i, expected) in expected {
         let seen: Vec<(i32, String, Option<String>)> =
-            sqlx::query_as("select attempt, outcome, error from job_attempts where job_id = $1 order by seq")
+            sqlx::query_as("select attempt, outcome, error from gristmill.job_attempts where job_id = $1 order by seq")
                 .bind(ids[i])
                 .fetch_all(&test.pool)
                 .await
@@ -84,27 +84,32 @@ async fn every_attempt_that_did_not_succeed_is_kept() {
     }
     assert_eq!(test.state(unknown).await.0, "parked");
     // (It may have been left to others first, which is another delivery.)
-    assert_eq!(test.count("select count(*) from job_attempts where outcome = 'parked' and delivery > 0").await, 1);
+    assert_eq!(
+        test.count("select count(*) from gristmill.job_attempts where outcome = 'parked' and delivery > 0").await,
+        1
+    );
     // Who, and when: of attempts, and of what ended the job.
     assert_eq!(
         test
-            .count("select count(*) from job_attempts where worker not like 'mill-%' or worker is null or started_at > ended_at")
+            .count("select count(*) from gristmill.job_attempts where worker not like 'mill-%' or worker is null or started_at > ended_at")
             .await,
         0
     );
     let took = test
-        .count("select count(*) from job_attempts where outcome = 'timed_out' and ended_at - started_at > '1 s'")
+        .count(
+            "select count(*) from gristmill.job_attempts where outcome = 'timed_out' and ended_at - started_at > '1 s'",
+        )
         .await;
     assert_eq!(took, 2);
     assert_eq!(
         test.count(
-            "select count(*) from jobs where state <> 'parked' and (worker not like 'mill-%' or started_at is null)"
+            "select count(*) from gristmill.jobs where state <> 'parked' and (worker not like 'mill-%' or started_at is null)"
         )
         .await,
         0
     );
     let results: Vec<Option<serde_json::Value>> =
-        sqlx::query_scalar("select result from jobs where id = any($1) order by id")
+        sqlx::query_scalar("select result from gristmill.jobs where id = any($1) order by id")
             .bind(&ids[6..])
             .fetch_all(&test.pool)
             .await
@@ -113,11 +118,18 @@ async fn every_attempt_that_did_not_succeed_is_kept() {
 
     // They are kept for an hour, whatever the rest is.
     test.queue.prune(Duration::ZERO).await.unwrap();
-    assert_eq!(test.count("select count(*) from jobs").await, 9);
-    sqlx::query("update jobs set finished_at = finished_at - interval '61 minutes'").execute(&test.pool).await.unwrap();
+    assert_eq!(test.count("select count(*) from gristmill.jobs").await, 9);
+    sqlx::query("update gristmill.jobs set finished_at = finished_at - interval '61 minutes'")
+        .execute(&test.pool)
+        .await
+        .unwrap();
     test.queue.prune(Duration::from_secs(864_000)).await.unwrap();
-    assert_eq!(test.count("select count(*) from jobs where state not in ('dead', 'parked')").await, 0);
-    assert_eq!(test.count("select count(*) from jobs").await, 5, "what is dead or parked waits for a decision");
+    assert_eq!(test.count("select count(*) from gristmill.jobs where state not in ('dead', 'parked')").await, 0);
+    assert_eq!(
+        test.count("select count(*) from gristmill.jobs").await,
+        5,
+        "what is dead or parked waits for a decision"
+    );
     worker.stop().await;
     sweeper.stop().await;
 }
@@ -136,7 +148,7 @@ async fn a_job_may_have_a_backoff_of_its_own() {
     test.enqueue(&[Daily], &Options::default()).await;
     let body = |_: Context, _: Daily| async { Err(JobError::retry("not today")) };
     let worker = work(&Worker::builder(&test.queue).queue("default", 1).register::<Daily>(body).build());
-    let tomorrow = "select count(*) from jobs
+    let tomorrow = "select count(*) from gristmill.jobs
                     where state = 'scheduled' and attempt = 1 and run_at - now() between '23 hours' and '25 hours'";
     until("the next attempt to be tomorrow's", LONG, || async { test.count(tomorrow).await == 1 }).await;
     worker.stop().await;
@@ -163,7 +175,7 @@ async fn progress_is_seen_while_a_job_runs() {
     let all = Some(Progress { done: 1_000_000, total: 1_000_000 });
     until("its progress", LONG, || async { test.queue.progress(id).await.unwrap() == all }).await;
     for key in test.keys().await.iter().filter(|key| key.contains("progress")) {
-        let seconds: i64 = redis::cmd("TTL").arg(key).query_async(&mut test.redis().await).await.unwrap();
+        let seconds: i64 = test.ttl(key).await;
         assert!((1..=600).contains(&seconds), "{key} is left for {seconds} s");
     }
     test.queue.cancel_jobs(&[id]).await.unwrap();

@@ -78,11 +78,11 @@ async fn each_run_gets_the_state_that_its_body_was_registered_with() {
     test.enqueue(&[Plus { n: 4_000 }], &Options::default()).await;
     test.enqueue(&[Subtract { n: 5 }], &Options::default()).await;
     let (worker, elsewhere) = (work(&worker), work(&elsewhere));
-    let ended = "select count(*) from jobs where state = 'completed'";
+    let ended = "select count(*) from gristmill.jobs where state = 'completed'";
     until("all to end", LONG, || async { test.count(ended).await == 5 }).await;
     worker.stop().await;
     elsewhere.stop().await;
     assert_eq!((sum.of.load(SeqCst), sum.runs.load(SeqCst)), (4_321 - 50, 5));
     assert_eq!(other.runs.load(SeqCst), 0, "a worker's state is its own");
-    assert_eq!(test.count("select (result #>> '{}')::int8 from jobs where name = 'subtract'").await, 10);
+    assert_eq!(test.count("select (result #>> '{}')::int8 from gristmill.jobs where name = 'subtract'").await, 10);
 }

@@ -1,4 +1,4 @@
-//! Redis' clock steps. Its scripts know it by what they have written down of it, so to move that is to move the clock.
+//! The broker's clock steps. A broker knows it by what it has written down of it, so to move that is to move the clock.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,9 @@ use std::sync::{
 
 use gristmill_queue::{Context, Limits, Options, Worker};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
+use crate::broker_state::on_postgres;
 use crate::{
     crash::{Stuck, claim_and_die},
     support::{Effect, LONG, TestQueue, effect, once, test_queue, until, work},
@@ -20,8 +22,12 @@ impl TestQueue {
         format!("{{{}/2:default}}:clock", self.stack.namespace)
     }
 
-    /// Redis' clock goes on by so many milliseconds at once, or back. False: the queue keeps no time.
+    /// The broker's clock goes on by so many milliseconds at once, or back. False: the queue keeps no time.
     async fn step(&self, millis: i64) -> bool {
+        if on_postgres() {
+            let sql = sqlx::query("update gristmill.broker_clocks set showed = showed - $1 where queue = 'default'");
+            return sql.bind(millis).execute(&self.pool).await.unwrap().rows_affected() == 1;
+        }
         redis::Script::new(
             "local known = redis.call('GET', KEYS[1])
              if not known then return 0 end
@@ -36,8 +42,48 @@ impl TestQueue {
         .unwrap()
     }
 
+    /// The bucket of the rate was last filled at this time.
+    async fn fill_bucket_at(&self, millis: i64) {
+        if on_postgres() {
+            let sql = sqlx::query("update gristmill.broker_limits set filled_at = $1 where queue = 'default'");
+            assert_eq!(sql.bind(millis).execute(&self.pool).await.unwrap().rows_affected(), 1);
+            return;
+        }
+        let mut call = redis::cmd("HSET");
+        call.arg(self.key("default", "rate_bucket")).arg("at").arg(millis);
+        let () = call.query_async(&mut self.redis().await).await.unwrap();
+    }
+
+    /// A worker was last heard of at this time, in seconds.
+    async fn hear_of(&self, worker: &Uuid, seconds: i64) {
+        if on_postgres() {
+            let sql = "insert into gristmill.broker_workers (id, heard, heartbeat) values ($1, $2, '{}')";
+            sqlx::query(sql).bind(worker).bind(seconds).execute(&self.pool).await.unwrap();
+            return;
+        }
+        let workers = format!("{{{}/2}}:workers", self.stack.namespace);
+        let mut call = redis::cmd("ZADD");
+        call.arg(workers).arg(seconds).arg(worker.to_string());
+        let () = call.query_async(&mut self.redis().await).await.unwrap();
+    }
+
+    async fn heard_of(&self, worker: &Uuid) -> Option<i64> {
+        if on_postgres() {
+            let sql = sqlx::query_scalar("select heard from gristmill.broker_workers where id = $1");
+            return sql.bind(worker).fetch_optional(&self.pool).await.unwrap();
+        }
+        let workers = format!("{{{}/2}}:workers", self.stack.namespace);
+        let mut call = redis::cmd("ZSCORE");
+        call.arg(workers).arg(worker.to_string());
+        call.query_async(&mut self.redis().await).await.unwrap()
+    }
+
     /// Milliseconds as the queue counts them.
     async fn counted_time(&self) -> i64 {
+        if on_postgres() {
+            let sql = sqlx::query_scalar("select counted from gristmill.broker_clocks where queue = 'default'");
+            return sql.fetch_optional(&self.pool).await.unwrap().unwrap_or(0);
+        }
         let known: Option<String> =
             redis::cmd("GET").arg(self.clock()).query_async(&mut self.redis().await).await.unwrap();
         known.and_then(|known| known.split(' ').nth(1)?.parse().ok()).unwrap_or(0)
@@ -74,7 +120,7 @@ async fn no_step_takes_a_job_from_a_living_worker() {
     until("five effects", LONG, || async { test.effects().await == (5, 5) }).await;
     one.stop().await;
     other.stop().await;
-    assert!(!test.step(1).await, "an empty queue keeps no time");
+    assert!(on_postgres() || !test.step(1).await, "an empty queue of Redis keeps no time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,9 +145,8 @@ async fn a_pace_is_kept_over_a_step() {
     test.enqueue(&Effect::many(20), &Options::default()).await;
     until("the first ones", LONG, || async { test.effects().await.0 >= 3 }).await;
     // Also what stands in the bucket of a queue that was empty meanwhile.
-    let bucket = format!("{{{}/2:default}}:rate_bucket", test.stack.namespace);
     let ahead = test.counted_time().await.max(jiff::Timestamp::now().as_millisecond()) + HOUR;
-    let () = redis::cmd("HSET").arg(bucket).arg("at").arg(ahead).query_async(&mut test.redis().await).await.unwrap();
+    test.fill_bucket_at(ahead).await;
     test.step(-HOUR).await;
     until("the others", LONG, || async { test.effects().await == (20, 20) }).await;
     worker.stop().await;
@@ -110,17 +155,14 @@ async fn a_pace_is_kept_over_a_step() {
 #[tokio::test]
 async fn a_worker_that_is_gone_leaves_the_list_although_the_clock_stepped_back() {
     let test = test_queue().await;
-    let workers = format!("{{{}/2}}:workers", test.stack.namespace);
     let worker = work(&test.effect_worker(1));
     until("the worker to be listed", LONG, || async { test.queue.workers().await.unwrap().len() == 1 }).await;
     // Heard of an hour from now: by a clock that was ahead.
-    let gone = uuid::Uuid::new_v4().to_string();
+    let gone = Uuid::new_v4();
     let ahead = jiff::Timestamp::now().as_second() + 3_600;
-    let () = redis::cmd("ZADD").arg(&workers).arg(ahead).arg(&gone).query_async(&mut test.redis().await).await.unwrap();
+    test.hear_of(&gone, ahead).await;
     until("the list to know better", LONG, || async {
-        let heard: Option<i64> =
-            redis::cmd("ZSCORE").arg(&workers).arg(&gone).query_async(&mut test.redis().await).await.unwrap();
-        heard.is_none_or(|heard| heard < ahead - 1_000)
+        test.heard_of(&gone).await.is_none_or(|heard| heard < ahead - 1_000)
     })
     .await;
     worker.stop().await;

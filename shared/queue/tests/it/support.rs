@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+use crate::broker_state::broker;
+
 pub(crate) struct TestQueue {
     pub(crate) queue: Queue,
     pub(crate) pool: PgPool,
@@ -36,7 +38,7 @@ pub(crate) fn config(stack: &Stack) -> QueueConfig {
         backoff: Duration::from_millis(20),
         max_deliveries: 3,
         grace: Duration::from_secs(5),
-        ..QueueConfig::new(&stack.redis_url)
+        ..QueueConfig::on(broker(stack))
     }
 }
 
@@ -60,7 +62,7 @@ impl TestQueue {
     }
 
     pub(crate) async fn state(&self, id: JobId) -> (String, i32, Option<String>) {
-        sqlx::query_as("select state, attempt, last_error from jobs where id = $1")
+        sqlx::query_as("select state, attempt, last_error from gristmill.jobs where id = $1")
             .bind(id)
             .fetch_one(&self.pool)
             .await
@@ -83,19 +85,6 @@ impl TestQueue {
             .register::<Effect>(effect)
             .register::<Join>(join)
             .build()
-    }
-
-    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(self.stack.redis_url.as_str()).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
-    }
-
-    /// Keys of this queue.
-    pub(crate) async fn keys(&self) -> Vec<String> {
-        let pattern = format!("{{{}*", self.stack.namespace);
-        let mut keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut self.redis().await).await.unwrap();
-        keys.sort();
-        keys
     }
 }
 

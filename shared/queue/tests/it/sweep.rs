@@ -25,7 +25,7 @@ async fn an_acknowledgement_that_postgres_forgot_is_done_again() {
     let (worker, sweeper) = (work(&test.effect_worker(4)), sweep(&test.queue));
     until("the job", LONG, || async { test.state(id).await.0 == "completed" }).await;
     // As after a crash of Postgres with an asynchronous commit.
-    sqlx::query("update jobs set state = 'available', finished_at = null").execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.jobs set state = 'available', finished_at = null").execute(&test.pool).await.unwrap();
     sqlx::query("delete from effects").execute(&test.pool).await.unwrap();
     until("the job again", Duration::from_secs(6), || async { test.state(id).await.0 == "completed" }).await;
     worker.stop().await;

@@ -106,7 +106,7 @@ async fn jobs_follow_what_enqueues_them() {
         run_inline(&worker(&test), &Whim { what: "well".into() }, &options).await.unwrap()
     });
     let ran = ran.await;
-    let of_first: Option<String> = sqlx::query_scalar("select trace_parent from jobs where id = $1")
+    let of_first: Option<String> = sqlx::query_scalar("select trace_parent from gristmill.jobs where id = $1")
         .bind(ran.id)
         .fetch_one(&test.pool)
         .await

@@ -17,7 +17,7 @@ async fn twenty_thousand_jobs_leave_redis_empty() {
         test.enqueue(&Effect::many(1_000), &Options::default()).await;
     }
     until("all jobs", LONG * 2, || async {
-        test.count("select count(*) from jobs where state = 'completed'").await == 20_000
+        test.count("select count(*) from gristmill.jobs where state = 'completed'").await == 20_000
     })
     .await;
     until("the last acknowledgements", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) })
@@ -31,8 +31,8 @@ async fn twenty_thousand_jobs_leave_redis_empty() {
     until("the last farewell", LONG, || async { test.queue.workers().await.unwrap().is_empty() }).await;
     // Signals and counts may be left, for a minute.
     for key in test.keys().await {
-        let seconds: i64 = redis::cmd("TTL").arg(&key).query_async(&mut test.redis().await).await.unwrap();
-        let signal = key.ends_with(":wake") || key.ends_with(":acked");
+        let seconds: i64 = test.ttl(&key).await;
+        let signal = [":wake", ":acked", ":ledger"].iter().any(|end| key.ends_with(end));
         assert!(signal && (0..=60).contains(&seconds), "{key} is left for {seconds} s");
     }
     assert_eq!(test.effects().await, (20_000, 20_000));
@@ -66,7 +66,7 @@ async fn finished_jobs_and_groups_are_pruned_by_age() {
     assert_eq!(test.queue.prune(Duration::from_secs(3_600)).await.unwrap(), Default::default());
     let pruned = test.queue.prune(Duration::ZERO).await.unwrap();
     assert_eq!((pruned.jobs, pruned.groups), (5_030, 1));
-    assert_eq!(test.count("select count(*) from jobs").await, 1);
+    assert_eq!(test.count("select count(*) from gristmill.jobs").await, 1);
     assert_eq!(test.state(waiting).await.0, "available");
 }
 
@@ -78,7 +78,7 @@ async fn old_ticks_are_pruned_but_for_the_last_of_each_schedule() {
     }
     let at = |hours: &'static str, cause: &'static str, schedule: &'static str| {
         sqlx::query(
-            "insert into schedule_ticks (schedule, fire_at, created_at, cause)
+            "insert into gristmill.schedule_ticks (schedule, fire_at, created_at, cause)
              select $1, now() - h * interval '1 hour', now() - h * interval '1 hour', $2
              from unnest(string_to_array($3, ' ')::int[]) as h",
         )
@@ -94,7 +94,7 @@ async fn old_ticks_are_pruned_but_for_the_last_of_each_schedule() {
     let pruned = test.queue.prune(Duration::from_secs(24 * 3_600)).await.unwrap();
     assert_eq!(pruned.ticks, 5);
     let left: Vec<(String, i32, String)> = sqlx::query_as(
-        "select schedule, (extract(epoch from now() - fire_at) / 3600)::int, cause from schedule_ticks
+        "select schedule, (extract(epoch from now() - fire_at) / 3600)::int, cause from gristmill.schedule_ticks
          order by schedule, fire_at",
     )
     .fetch_all(&test.pool)
@@ -119,7 +119,7 @@ async fn a_miscounted_group_is_found() {
     let group = test.queue.create_group(&mut conn, new).await.unwrap();
     test.enqueue(&Effect::many(3), &Options { group: Some(group), ..Options::default() }).await;
     assert_eq!(test.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
-    sqlx::query("delete from jobs where id = (select min(id::text)::uuid from jobs)")
+    sqlx::query("delete from gristmill.jobs where id = (select min(id::text)::uuid from gristmill.jobs)")
         .execute(&test.pool)
         .await
         .unwrap();

@@ -18,10 +18,10 @@ async fn group(test: &TestQueue, policy: GroupPolicy, parent: Option<GroupId>) -
 /// Everything in it happened so much earlier.
 async fn earlier(test: &TestQueue, group: GroupId, hours: i32) {
     for sql in [
-        "update groups set created_at = created_at - $2 * interval '1 hour' where $1 in (id, parent_id)",
-        "update jobs set created_at = created_at - $2 * interval '1 hour', run_at = run_at - $2 * interval '1 hour',
+        "update gristmill.groups set created_at = created_at - $2 * interval '1 hour' where $1 in (id, parent_id)",
+        "update gristmill.jobs set created_at = created_at - $2 * interval '1 hour', run_at = run_at - $2 * interval '1 hour',
                 finished_at = finished_at - $2 * interval '1 hour'
-         where group_id in (select id from groups where $1 in (id, parent_id))",
+         where group_id in (select id from gristmill.groups where $1 in (id, parent_id))",
     ] {
         sqlx::query(sql).bind(group).bind(hours).execute(&test.pool).await.unwrap();
     }
@@ -89,10 +89,10 @@ async fn a_dead_member_is_pruned_when_its_group_has_ended_and_then_the_group() {
     let group = group(&test, GroupPolicy::Continue, None).await;
     let ids = test.enqueue(&Effect::many(3), &Options { group: Some(group), ..Options::default() }).await;
     let other = test.enqueue(&[Effect::new(7)], &Options::default()).await[0];
-    let die = "update jobs set state = 'dead', finished_at = now() where id = $1";
+    let die = "update gristmill.jobs set state = 'dead', finished_at = now() where id = $1";
     sqlx::query(die).bind(other).execute(&test.pool).await.unwrap();
     sqlx::query(die).bind(ids[0]).execute(&test.pool).await.unwrap();
-    sqlx::query("update groups set failed = 1").execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.groups set failed = 1").execute(&test.pool).await.unwrap();
     assert_eq!(test.queue.prune_dead(Duration::ZERO).await.unwrap(), 1, "the one without a group");
     assert_eq!(test.queue.miscounted_groups(Duration::ZERO).await.unwrap(), []);
     let mut conn = test.pool.acquire().await.unwrap();
@@ -105,5 +105,5 @@ async fn a_dead_member_is_pruned_when_its_group_has_ended_and_then_the_group() {
     assert!(test.queue.group(group).await.unwrap().is_some(), "the dead one keeps it");
     assert_eq!(test.queue.prune_dead(Duration::ZERO).await.unwrap(), 1);
     assert_eq!(test.queue.prune(Duration::ZERO).await.unwrap().groups, 1);
-    assert_eq!(test.count("select count(*) from jobs").await, 0);
+    assert_eq!(test.count("select count(*) from gristmill.jobs").await, 0);
 }

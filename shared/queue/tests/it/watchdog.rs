@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
-use gristmill_queue::{Options, Queue, QueueConfig, Worker};
+use gristmill_queue::{BrokerConfig, Options, Queue, QueueConfig, Worker};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 
+use crate::broker_state::about_redis;
 use crate::support::{Effect, LONG, config, effect, test_queue, until, work};
 
 /// Carries bytes to Redis, but not those of connections before the number `stalled`.
@@ -47,12 +48,13 @@ async fn proxy(to: String, stalled: Arc<AtomicU64>, opened: Arc<AtomicU64>) -> u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_gets_nowhere_reconnects_and_says_that_it_is_unwell() {
+    about_redis!();
     let test = test_queue().await;
     let address = test.stack.redis_url.rsplit(['@', '/']).find(|part| part.contains(':')).unwrap().to_owned();
     let (stalled, opened) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let port = proxy(address.clone(), Arc::clone(&stalled), Arc::clone(&opened)).await;
     let config = QueueConfig {
-        redis_url: test.stack.redis_url.replace(&address, &format!("127.0.0.1:{port}")),
+        broker: BrokerConfig::Redis { url: test.stack.redis_url.replace(&address, &format!("127.0.0.1:{port}")) },
         watchdog: Duration::from_secs(1),
         ..config(&test.stack)
     };

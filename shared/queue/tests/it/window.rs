@@ -20,7 +20,7 @@ fn of(key: &str) -> Options {
 }
 
 async fn outside(test: &TestQueue) -> i64 {
-    test.count("select count(*) from waiting_room").await
+    test.count("select count(*) from gristmill.waiting_room").await
 }
 
 async fn inside(test: &TestQueue) -> u64 {
@@ -96,7 +96,7 @@ async fn a_full_window_hides_no_other_clients_job_and_no_urgent_one() {
 async fn a_broker_that_forgets_is_filled_again_no_further() {
     let test = small(test_queue().await).await;
     test.enqueue(&Effect::many(300), &Options::default()).await;
-    let () = redis::cmd("DEL").arg(test.keys().await).query_async(&mut test.redis().await).await.unwrap();
+    test.forget_jobs().await;
     // Nobody pushed or wrote down these.
     test.enqueue_and_die(&Effect::many(100)).await;
     let sweeper = sweep(&test.queue);
@@ -123,7 +123,10 @@ impl Job for Other {
 async fn what_was_cancelled_outside_leaves_it() {
     let test = small(test_queue().await).await;
     test.enqueue(&vec![Other; 120], &Options::default()).await;
-    sqlx::query("update jobs set state = 'cancelled', finished_at = now()").execute(&test.pool).await.unwrap();
+    sqlx::query("update gristmill.jobs set state = 'cancelled', finished_at = now()")
+        .execute(&test.pool)
+        .await
+        .unwrap();
     test.enqueue(&[Other], &Options::default()).await;
     let body = |ctx: Context, _: Other| async move { once(&ctx, 1).await };
     let worker = Worker::builder(&test.queue).queue("other", 4).register::<Other>(body).build();

@@ -85,7 +85,8 @@ async fn a_wish_that_the_broker_was_not_told_of_is_told_by_the_sweep() {
     assert!(!test.queue.workers().await.unwrap()[0].draining);
     Sweeper::new(&test.queue).sweep().await.unwrap();
     until("it to drain", LONG, || async { test.queue.workers().await.unwrap()[0].draining }).await;
-    let left: i64 = sqlx::query_scalar("select count(*) from worker_drains").fetch_one(&mut *conn).await.unwrap();
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from gristmill.worker_drains").fetch_one(&mut *conn).await.unwrap();
     assert_eq!(left, 0);
     worker.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gristmill_platform::database;
+use gristmill_queue::through_outage;
 
 use super::ReceiveError;
 
@@ -16,5 +16,5 @@ pub(super) async fn retry_through_outage<T, F>(work: impl FnMut(bool) -> F) -> R
 where
     F: Future<Output = Result<T, ReceiveError>>,
 {
-    database::through_outage(MAX_OUTAGE, work).await
+    through_outage(MAX_OUTAGE, work).await
 }

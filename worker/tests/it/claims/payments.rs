@@ -90,10 +90,13 @@ async fn a_payment_from_a_frozen_plan_dies_and_the_schedule_brings_it_back() {
     accounting::freeze(pool, harness.client_id, "GRP-1000", true, Some("audit")).await.unwrap();
     run_file(&harness, format!("{DIRTY}{VISIT}")).await;
     for _ in 0..ProcessPayment::MAX_ATTEMPTS {
-        sqlx::query("update jobs set run_at = now() where state = 'scheduled'").execute(pool).await.unwrap();
+        sqlx::query("update gristmill.jobs set run_at = now() where state = 'scheduled'").execute(pool).await.unwrap();
         harness.drain().await;
     }
-    assert_eq!(harness.count("select count(*) from jobs where name = 'payments.process' and state = 'dead'").await, 1);
+    assert_eq!(
+        harness.count("select count(*) from gristmill.jobs where name = 'payments.process' and state = 'dead'").await,
+        1
+    );
     let claim = all(&harness).await.remove(0);
     assert_eq!(
         (claim.state, claim.detail.as_deref()),
@@ -109,6 +112,6 @@ async fn a_payment_from_a_frozen_plan_dies_and_the_schedule_brings_it_back() {
     harness.drain().await;
     let claim = all(&harness).await.remove(0);
     assert_eq!((claim.state, claim.detail), (State::Posted, None));
-    assert_eq!(harness.count("select count(*) from jobs where state = 'dead'").await, 0);
+    assert_eq!(harness.count("select count(*) from gristmill.jobs where state = 'dead'").await, 0);
     in_order(&harness).await;
 }

@@ -69,7 +69,7 @@ async fn files_of_the_same_providers_that_close_at_once_add_up() {
     in_order(&harness).await;
     assert_eq!(harness.count("select sum(lines)::bigint from provider_totals").await, 6_000);
     assert_eq!(harness.count("select sum(lines)::bigint from provider_spans where level = 7").await, 6_000);
-    assert_eq!(harness.count("select count(*) from jobs where state = 'dead'").await, 0);
+    assert_eq!(harness.count("select count(*) from gristmill.jobs where state = 'dead'").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use gristmill_billing::{
     bills::{self, Bill, Status},
     paid::{self, Payment},
 };
+use gristmill_board::{Error, PageBody, Visit};
 use gristmill_clients::settings;
 use gristmill_mail::{
     Kind,
@@ -14,24 +15,20 @@ use gristmill_mail::{
 use gristmill_platform::keys;
 use jiff::Timestamp;
 
-use crate::dashboard::{
-    app::App,
-    format,
-    page::{DashboardError, PageBody},
-};
+use crate::dashboard::{app::App, format};
 
 /// Payments that are shown.
 const PAYMENTS: u32 = 200;
 
 #[derive(Template)]
 #[template(path = "bill.html")]
-struct One {
+struct One<'a> {
+    visit: &'a Visit,
     client: String,
     bill: Bill,
     payments: Vec<Payment>,
     mails: Vec<Mail>,
     events: Vec<Event>,
-    operator: bool,
 }
 
 /// What happened to it.
@@ -42,7 +39,7 @@ struct Event {
     what: String,
 }
 
-impl One {
+impl One<'_> {
     fn id(&self) -> uuid::Uuid {
         self.bill.id().uuid()
     }
@@ -62,11 +59,7 @@ impl One {
     }
 }
 
-pub(in crate::dashboard::pages) async fn page(
-    app: &App,
-    operator: bool,
-    id: &str,
-) -> Result<Option<PageBody>, DashboardError> {
+pub(in crate::dashboard::pages) async fn page(app: &App, visit: &Visit, id: &str) -> Result<Option<PageBody>, Error> {
     let Ok(id) = id.parse::<BillId>() else { return Ok(None) };
     let settings = settings::find(&app.pool, id.client_id).await?;
     let today = settings.date_of(Timestamp::now())?;
@@ -78,7 +71,7 @@ pub(in crate::dashboard::pages) async fn page(
     let zone = jiff::tz::TimeZone::get(&settings.time_zone)?;
     let events = events(&bill, &payments, &mails, &zone);
     let title = format!("Bill {}", bill.number);
-    PageBody::of(title, &One { client, bill, payments, mails, events, operator })
+    PageBody::of(title, &One { visit, client, bill, payments, mails, events })
 }
 
 /// What is known to have happened, in its order. What a bill becomes without anybody's doing is its due day.

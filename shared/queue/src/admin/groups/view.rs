@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
-use crate::{GroupId, JobSpec, JobView};
+use crate::{AfterFailure, GroupId, JobSpec, JobView};
 
 string_enum! {
     /// Where a group stands.
@@ -94,10 +94,40 @@ pub struct GroupDetail {
     pub parent: Option<GroupView>,
     /// Groups directly inside it, the newest first; at most a hundred.
     pub children: Vec<GroupView>,
+    /// The stages of the flow that it is, or is a stage of, in their order.
+    pub stages: Vec<StageView>,
     /// Members that are dead or parked, the newest first; at most fifty.
     pub failed_members: Vec<JobView>,
     /// There are, or may be, more of them than these.
     pub more_failed_members: bool,
+}
+
+/// A stage of a flow: a group that may wait for others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct StageView {
+    /// The group that it is.
+    #[cfg_attr(feature = "schema", schema(value_type = uuid::Uuid))]
+    pub id: GroupId,
+    /// What it is called; no two of a flow are called the same.
+    pub name: String,
+    /// The stages that it waits for, by their names.
+    pub after: Vec<String>,
+    /// What it does when one of these has failed.
+    pub after_failure: AfterFailure,
+    /// Whether it waits still. Its jobs are `scheduled` then, for the year 9000.
+    pub held: bool,
+    /// Where its group stands.
+    pub state: GroupState,
+    /// Its jobs.
+    pub total: u64,
+    /// Those that are done.
+    pub completed: u64,
+    /// Those that have failed for good.
+    pub failed: u64,
+    /// Those that were stopped.
+    pub cancelled: u64,
 }
 
 /// Groups, the newest first.
@@ -126,6 +156,37 @@ pub(super) struct GroupRow {
     completions: i32,
     created_at: jiff_sqlx::Timestamp,
     finished_at: Option<jiff_sqlx::Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct StageRow {
+    id: GroupId,
+    name: String,
+    after: Vec<String>,
+    after_failure: AfterFailure,
+    held: bool,
+    state: GroupState,
+    total: i64,
+    completed: i64,
+    failed: i64,
+    cancelled: i64,
+}
+
+impl StageRow {
+    pub(super) fn into_view(self) -> StageView {
+        StageView {
+            id: self.id,
+            name: self.name,
+            after: self.after,
+            after_failure: self.after_failure,
+            held: self.held,
+            state: self.state,
+            total: self.total.unsigned_abs(),
+            completed: self.completed.unsigned_abs(),
+            failed: self.failed.unsigned_abs(),
+            cancelled: self.cancelled.unsigned_abs(),
+        }
+    }
 }
 
 #[derive(sqlx::FromRow)]

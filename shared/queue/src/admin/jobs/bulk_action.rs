@@ -45,7 +45,7 @@ impl Jobs {
         from: Option<ActionPlace>,
     ) -> Result<BulkAction, QueueError> {
         let walk = match action.aim(filter) {
-            Some(aim) => Some(Walk::new(conn, &aim, from.map(|from| from.after)).await?),
+            Some(aim) => Some(Walk::new(self.queue.schema(), conn, &aim, from.map(|from| from.after)).await?),
             None => None,
         };
         Ok(BulkAction {
@@ -104,7 +104,8 @@ impl BulkAction {
         match self.action {
             JobAction::Cancel => {
                 ids.sort_unstable();
-                let (cancelled, requested, joins) = crate::ledger::cancel::request(conn, &ids).await?;
+                let (cancelled, requested, joins) =
+                    crate::ledger::cancel::request(self.queue.schema(), conn, &ids).await?;
                 self.changed += cancelled;
                 self.requested += requested.len() as u64;
                 self.told = requested;
@@ -140,15 +141,16 @@ impl BulkAction {
         let mut enqueued = self.queue.redrive(conn, ids).await?;
         enqueued.ids.sort_unstable();
         let delays = spread(enqueued.ids.len(), per_second, &mut self.starts);
-        let ready: Vec<JobId> = sqlx::query_scalar(
-            "with spread as (
-                update jobs j set redriven = j.redriven + 1, run_at = now() + s.delay * interval '1 millisecond',
-                    state = case when s.delay > 0 then 'scheduled' else 'available' end
+        let ready: Vec<JobId> = sqlx::query_scalar(self.queue.schema().sql("with spread as (
+                update gristmill.jobs j set redriven = j.redriven + 1,
+                    run_at = case when j.gate = 'turn' then j.run_at else now() + s.delay * interval '1 millisecond' end,
+                    due_at = case when j.gate = 'turn' then now() + s.delay * interval '1 millisecond' end,
+                    state = case when s.delay > 0 or j.gate = 'turn' then 'scheduled' else 'available' end
                 from unnest($1::uuid[], $2::bigint[]) as s (id, delay)
-                where j.id = s.id and j.state = 'available' returning j.id, j.state
+                where j.id = s.id and (j.state = 'available' or (j.state = 'scheduled' and j.gate = 'turn'))
+                returning j.id, j.state
              )
-             select id from spread where state = 'available'",
-        )
+             select id from spread where state = 'available'"))
         .bind(&enqueued.ids)
         .bind(delays)
         .fetch_all(conn)

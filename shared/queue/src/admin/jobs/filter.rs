@@ -31,6 +31,9 @@ pub struct JobFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<uuid::Uuid>))]
     pub group: Option<GroupId>,
+    /// With this tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// Enqueued at this time or later, by the clock of who enqueued it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<Timestamp>,

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::JobFilter;
-use crate::{JobId, JobState, QueueError};
+use crate::{JobId, JobState, QueueError, Schema};
 
 /// Rows that the first slice looks at, and that one does at most.
 const FIRST_SCANNED_ROWS: usize = 500;
@@ -24,7 +24,7 @@ const MAX_SORTED_ROWS: i64 = 5_000;
 const MAX_CLOCK_SKEW_MS: i64 = 60_000;
 
 /// What the conditions are on.
-const COLUMNS: &str = "id, state, queue, name, client_id, group_id, last_error, redriven";
+const COLUMNS: &str = "id, state, queue, name, client_id, group_id, last_error, redriven, tags";
 
 /// Where a slice comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +33,15 @@ enum Source {
     Ids,
     /// A group of few members.
     Members,
+    /// A tag.
+    Tagged,
     /// States that have an index.
     States,
 }
 
 /// Jobs that meet a filter, the newest first.
 pub(super) struct Walk {
+    schema: Schema,
     filter: JobFilter,
     source: Source,
     /// From here, inclusive.
@@ -59,11 +62,13 @@ struct Slice {
 impl Walk {
     /// From the newest one, or from behind the job that an earlier walk came to.
     pub(super) async fn new(
+        schema: Schema,
         conn: &mut PgConnection,
         filter: &JobFilter,
         after: Option<JobId>,
     ) -> Result<Self, QueueError> {
         let mut walk = Self {
+            schema,
             filter: filter.clone(),
             source: Source::Table,
             lowest: filter.created_after.map_or(JobId::from(Uuid::nil()), first_of),
@@ -123,7 +128,7 @@ impl Walk {
             self.source = Source::Ids;
         } else if let Some(group) = self.filter.group {
             let found: Option<(i64, Option<jiff_sqlx::Timestamp>)> =
-                sqlx::query_as("select total, finished_at from groups where id = $1")
+                sqlx::query_as(self.schema.sql("select total, finished_at from gristmill.groups where id = $1"))
                     .bind(group)
                     .fetch_optional(&mut *conn)
                     .await?;
@@ -145,8 +150,11 @@ impl Walk {
                     }
                 }
             }
+        } else if self.filter.tag.is_some() {
+            self.source = Source::Tagged;
         } else if !self.filter.states.is_empty() && self.filter.states.iter().all(indexed) {
-            let few = !self.filter.states.contains(&JobState::Scheduled) || few_are_scheduled(conn).await?;
+            let few =
+                !self.filter.states.contains(&JobState::Scheduled) || few_are_scheduled(self.schema, conn).await?;
             self.source = if few { Source::States } else { Source::Table };
         }
         Ok(())
@@ -160,19 +168,31 @@ impl Walk {
         };
         match self.source {
             Source::Table => {
-                query.push(format_args!("select {COLUMNS} from jobs where "));
+                query.push(self.schema.rewrite(&format!("select {COLUMNS} from gristmill.jobs where ")));
                 run(query);
             }
             Source::Ids => {
-                query.push(format_args!("select {COLUMNS} from jobs where id = any("));
+                query.push(self.schema.rewrite(&format!("select {COLUMNS} from gristmill.jobs where id = any(")));
                 query.push_bind(self.filter.ids.clone()).push(") and ");
                 run(query);
             }
             // Without `offset 0` the primary key might be walked for them.
             Source::Members => {
-                query.push(format_args!("select {COLUMNS} from (select {COLUMNS} from jobs where group_id = "));
+                query.push(self.schema.rewrite(&format!(
+                    "select {COLUMNS} from (select {COLUMNS} from gristmill.jobs where group_id = "
+                )));
                 query.push_bind(self.filter.group).push(" offset 0) m where ");
                 run(query);
+            }
+            Source::Tagged => {
+                query
+                    .push(self.schema.rewrite(&format!(
+                        "select {COLUMNS} from (select job_id from gristmill.job_tags where tag = "
+                    )));
+                query.push_bind(self.filter.tag.clone()).push(" and job_id < ").push_bind(self.below);
+                query.push(" and job_id >= ").push_bind(self.lowest);
+                query.push(" order by job_id desc limit ").push_bind(limit_of(limit));
+                query.push(self.schema.sql(") t join gristmill.jobs on id = t.job_id order by id desc"));
             }
             Source::States => {
                 query.push(format_args!("select {COLUMNS} from ("));
@@ -180,9 +200,9 @@ impl Walk {
                     query.push(if n == 0 { "(" } else { " union all (" });
                     let fenced = if *state == JobState::Scheduled { " offset 0) s where " } else { ") s where " };
                     // The state as a literal: by a parameter no partial index is found.
-                    query.push(format_args!(
-                        "select {COLUMNS} from (select {COLUMNS} from jobs where state = '{state}'"
-                    ));
+                    query.push(self.schema.rewrite(&format!(
+                        "select {COLUMNS} from (select {COLUMNS} from gristmill.jobs where state = '{state}'"
+                    )));
                     if let Some(client_id) = self.filter.client_id {
                         query.push(" and client_id = ").push_bind(client_id);
                     }
@@ -203,10 +223,11 @@ impl Walk {
     }
 
     fn has_conditions(&self) -> bool {
-        let JobFilter { states, queue, name, excluded_names, client_id, group, error, redriven_less_than, .. } =
+        let JobFilter { states, queue, name, excluded_names, client_id, group, tag, error, redriven_less_than, .. } =
             &self.filter;
         (self.source != Source::States && !states.is_empty())
             || (self.source != Source::Members && group.is_some())
+            || (self.source != Source::Tagged && tag.is_some())
             || queue.is_some()
             || name.is_some()
             || !excluded_names.is_empty()
@@ -229,13 +250,18 @@ impl Walk {
         }
         if !filter.excluded_names.is_empty() {
             query.push(" and (name <> all(").push_bind(filter.excluded_names.clone());
-            query.push(") or exists (select from groups g where g.id = group_id and g.finished_at is not null))");
+            query.push(self.schema.sql(
+                ") or exists (select from gristmill.groups g where g.id = group_id and g.finished_at is not null))",
+            ));
         }
         if let Some(client_id) = filter.client_id {
             query.push(" and client_id = ").push_bind(client_id);
         }
         if let Some(group) = filter.group {
             query.push(" and group_id = ").push_bind(group);
+        }
+        if let Some(tag) = filter.tag.clone().filter(|_| self.source != Source::Tagged) {
+            query.push(" and tags @> array[").push_bind(tag).push("]");
         }
         if let Some(error) = &filter.error {
             query.push(" and position(").push_bind(error.to_lowercase()).push(" in lower(last_error)) > 0");
@@ -246,12 +272,13 @@ impl Walk {
     }
 }
 
-async fn few_are_scheduled(conn: &mut PgConnection) -> Result<bool, QueueError> {
-    let scheduled: i64 =
-        sqlx::query_scalar("select count(*) from (select from jobs where state = 'scheduled' limit $1) s")
-            .bind(MAX_SORTED_ROWS + 1)
-            .fetch_one(conn)
-            .await?;
+async fn few_are_scheduled(schema: Schema, conn: &mut PgConnection) -> Result<bool, QueueError> {
+    let scheduled: i64 = sqlx::query_scalar(
+        schema.sql("select count(*) from (select from gristmill.jobs where state = 'scheduled' limit $1) s"),
+    )
+    .bind(MAX_SORTED_ROWS + 1)
+    .fetch_one(conn)
+    .await?;
     Ok(scheduled <= MAX_SORTED_ROWS)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff_sqlx::Timestamp;
 use tracing::{debug, info};
 
-use crate::{Queue, QueueError, redis::Limits};
+use crate::{BrokerError, Queue, QueueError, broker::Limits};
 
 /// The longest wait for the broker: an operator does not wait for one that is unreachable.
 pub(super) const BROKER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,27 +48,26 @@ impl Queue {
         }
     }
 
-    async fn copy(&self, row: &QueueRow) -> ::redis::RedisResult<bool> {
+    async fn copy(&self, row: &QueueRow) -> Result<bool, BrokerError> {
         let version = row.updated_at.to_jiff().as_microsecond();
-        self.broker(&row.name).set_limits(&mut self.conn(), version, row.paused, &row.limits()).await
+        self.broker_queue(&row.name).set_limits(version, row.paused, &row.limits()).await
     }
 
     /// Pauses the queues that have drained, and copies every row to the broker.
     pub(crate) async fn restore_limits(&self) -> Result<(), QueueError> {
-        let drained: Vec<String> = sqlx::query_scalar(
-            "update queues q set paused = true, draining_at = null, updated_at = clock_timestamp()
+        let drained: Vec<String> = sqlx::query_scalar(self.schema().sql("update gristmill.queues q set paused = true, draining_at = null, updated_at = clock_timestamp()
              where draining_at is not null and not exists (
-                select from jobs j where j.state = 'available' and j.queue = q.name and j.queue <> '' and j.run_at <= q.draining_at)
-             returning name",
-        )
+                select from gristmill.jobs j where j.state = 'available' and j.queue = q.name and j.queue <> '' and j.run_at <= q.draining_at)
+             returning name"))
         .fetch_all(self.pool())
         .await?;
         for name in drained {
             info!(queue = name, "has drained and is paused");
         }
-        let rows: Vec<QueueRow> = sqlx::query_as("select * from queues").fetch_all(self.pool()).await?;
+        let rows: Vec<QueueRow> =
+            sqlx::query_as(self.schema().sql("select * from gristmill.queues")).fetch_all(self.pool()).await?;
         for row in rows {
-            self.copy(&row).await.map_err(QueueError::BrokerUnavailable)?;
+            self.copy(&row).await?;
         }
         Ok(())
     }

@@ -26,17 +26,17 @@ impl QueueAction {
     pub(super) fn sql(self) -> &'static str {
         match self {
             Self::Pause => {
-                "insert into queues (name, paused, updated_at) values ($1, true, clock_timestamp())
+                "insert into gristmill.queues (name, paused, updated_at) values ($1, true, clock_timestamp())
                  on conflict (name) do update set paused = true, draining_at = null, updated_at = clock_timestamp()
                  returning *"
             }
             Self::Resume => {
-                "insert into queues (name, updated_at) values ($1, clock_timestamp())
+                "insert into gristmill.queues (name, updated_at) values ($1, clock_timestamp())
                  on conflict (name) do update set paused = false, draining_at = null, updated_at = clock_timestamp()
                  returning *"
             }
             Self::Drain => {
-                "insert into queues (name, draining_at, updated_at) values ($1, clock_timestamp(), clock_timestamp())
+                "insert into gristmill.queues (name, draining_at, updated_at) values ($1, clock_timestamp(), clock_timestamp())
                  on conflict (name) do update
                     set paused = false, draining_at = clock_timestamp(), updated_at = clock_timestamp()
                  returning *"

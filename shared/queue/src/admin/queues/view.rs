@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::broker_sync::QueueRow;
 use crate::{
     Depth, QueueError,
-    redis::{Limits, Load},
+    broker::{Limits, Load},
 };
 
 /// A queue as it stands.
@@ -56,6 +56,32 @@ pub enum LimitsError {
         /// Which one.
         limit: &'static str,
     },
+    /// A job is to take slots of a pool that is not there.
+    #[error("there is no pool of slots `{pool}`: make it first")]
+    NoPool {
+        /// The pool.
+        pool: String,
+    },
+    /// A job would never run.
+    #[error("the pool `{pool}` is to have {slots} slots, and a job `{job}` takes {uses} of them: it could never run")]
+    TooFewSlots {
+        /// The pool.
+        pool: String,
+        /// Its slots.
+        slots: u32,
+        /// The job.
+        job: String,
+        /// What one of it takes.
+        uses: u32,
+    },
+    /// A pool that is to go.
+    #[error("jobs `{job}` take slots of the pool `{pool}`: let them use none of it first")]
+    PoolInUse {
+        /// The pool.
+        pool: String,
+        /// The job.
+        job: String,
+    },
     /// The ledger.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -64,7 +90,7 @@ pub enum LimitsError {
 /// One more than an `integer` of the ledger holds.
 const LIMIT_BOUND: u32 = 1 << 31;
 
-pub(super) fn check(limits: &Limits) -> Result<(), LimitsError> {
+pub(in crate::admin) fn check(limits: &Limits) -> Result<(), LimitsError> {
     let unusable = |limit| Err(LimitsError::Unusable { limit });
     match limits {
         Limits { concurrency: Some(0 | LIMIT_BOUND..), .. } => unusable("concurrency"),

@@ -4,7 +4,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
-use crate::{CatchUp, Cause, JobId, JobSpec, cron::Expression};
+use crate::{CatchUp, Cause, JobId, JobSpec, Overlap, cron::Ticks};
 
 const NEXT_TICKS_SHOWN: usize = 5;
 
@@ -15,14 +15,29 @@ const NEXT_TICKS_SHOWN: usize = 5;
 pub struct ScheduleView {
     /// Its name.
     pub name: String,
-    /// When.
+    /// When: an expression, or `@at` and a time.
     pub cron: String,
+    /// When it fires, if it does so once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// Whose clocks count.
     pub time_zone: String,
     /// What becomes of ticks that no scheduler was there for.
     pub catch_up: CatchUp,
+    /// What a tick does while the job of the one before has not ended.
+    #[serde(default)]
+    pub overlap: Overlap,
     /// Jobs start up to this much later than the tick.
     pub jitter_seconds: u32,
+    /// No tick is before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<Timestamp>,
+    /// No tick is after this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Whether it is over: no tick is to come.
+    #[serde(default)]
+    pub ended: bool,
     /// Whether it fires only by hand.
     pub paused: bool,
     /// What it enqueues.
@@ -73,7 +88,11 @@ pub(super) struct ScheduleRow {
     cron: String,
     time_zone: String,
     catch_up: CatchUp,
+    overlap: Overlap,
     jitter_seconds: i32,
+    starts_at: Option<jiff_sqlx::Timestamp>,
+    ends_at: Option<jiff_sqlx::Timestamp>,
+    ended: bool,
     paused: bool,
     job: Json<JobSpec>,
     created_at: jiff_sqlx::Timestamp,
@@ -96,9 +115,24 @@ pub(super) struct TickRow {
 
 impl ScheduleRow {
     pub(super) fn into_view(self) -> ScheduleView {
-        let next = if self.paused { Vec::new() } else { self.next() };
+        let [starts_at, ends_at] = [self.starts_at, self.ends_at].map(|at| at.map(jiff_sqlx::Timestamp::to_jiff));
+        // None when this binary cannot read it.
+        let zone = TimeZone::get(&self.time_zone).ok();
+        let ticks = zone.and_then(|zone| Ticks::of(&self.cron, zone, starts_at, ends_at).ok());
+        let next = match &ticks {
+            Some(ticks) if !self.paused => {
+                let next = |at: &Timestamp| ticks.next_after(*at);
+                std::iter::successors(next(&self.now.to_jiff()), next).take(NEXT_TICKS_SHOWN).collect()
+            }
+            _ => Vec::new(),
+        };
         ScheduleView {
             next,
+            at: ticks.and_then(|ticks| ticks.once()),
+            overlap: self.overlap,
+            starts_at,
+            ends_at,
+            ended: self.ended,
             name: self.name,
             cron: self.cron,
             time_zone: self.time_zone,
@@ -111,15 +145,6 @@ impl ScheduleRow {
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),
         }
-    }
-
-    /// None when this binary cannot read it.
-    fn next(&self) -> Vec<Timestamp> {
-        let (Ok(expression), Ok(zone)) = (Expression::parse(&self.cron), TimeZone::get(&self.time_zone)) else {
-            return Vec::new();
-        };
-        let next = |at: &Timestamp| expression.next_after(*at, &zone);
-        std::iter::successors(next(&self.now.to_jiff()), next).take(NEXT_TICKS_SHOWN).collect()
     }
 }
 

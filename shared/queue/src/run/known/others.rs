@@ -1,48 +1,26 @@
-//! Reads the worker registry, one call at a time, and limits how often jobs are released to other workers.
+//! What a worker knows of the others, and how often it releases jobs to them.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::{Queue, QueueError, WorkerView, redis::WorkerState};
+use super::Roster;
+use crate::delivery::WorkerState;
 
 /// Between two jobs that a process releases to others: at most 500 per second, so that it gets past a long line of them and
-/// keeps neither Redis nor the processor busy.
+/// keeps neither the broker nor the processor busy.
 const MIN_INTERVAL: Duration = Duration::from_millis(2);
 
 pub(in crate::run) struct Others {
-    seen: Mutex<Option<Look>>,
+    pub(super) roster: Roster,
     turn: Mutex<Instant>,
     worker_state: WorkerState,
-}
-
-struct Look {
-    begun: Instant,
-    workers: Arc<[WorkerView]>,
 }
 
 impl Others {
     /// The other workers, as this worker sees them.
     pub(in crate::run) fn new(worker_state: WorkerState) -> Self {
-        Self { seen: Mutex::default(), turn: Mutex::new(Instant::now()), worker_state }
-    }
-
-    /// The registry as it was `age` ago, or later. Calls during a read share the next one.
-    pub(super) async fn seen(&self, queue: &Queue, age: Duration) -> Result<Arc<[WorkerView]>, QueueError> {
-        let asked = Instant::now();
-        let mut seen = self.seen.lock().await;
-        if let Some(look) = &*seen
-            && look.begun + age >= asked
-        {
-            return Ok(Arc::clone(&look.workers));
-        }
-        let begun = Instant::now();
-        let workers: Arc<[WorkerView]> = queue.workers().await?.into();
-        *seen = Some(Look { begun, workers: Arc::clone(&workers) });
-        Ok(workers)
+        Self { roster: Roster::default(), turn: Mutex::new(Instant::now()), worker_state }
     }
 
     /// Whether every live worker must be listed: the registry has been complete for `age`.

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use gristmill_platform::testing::Stack;
 use gristmill_queue::{
-    Context, GroupId, GroupPolicy, Job, JobError, JobId, JobSpec, NewGroup, Options, Queue, QueueConfig, Sweeper,
-    Worker,
+    BrokerConfig, Context, GroupId, GroupPolicy, Job, JobError, JobId, JobSpec, NewGroup, Options, Queue, QueueConfig,
+    Sweeper, Worker,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -119,7 +119,8 @@ async fn enqueue(queue: &Queue, life: Life) -> (GroupId, JobId) {
 
 /// A worker with threads of its own, which reaches the engines through `wires` only.
 async fn victim(stack: &Stack, config: &QueueConfig, wires: &Arc<Wires>) -> Victim {
-    let config = QueueConfig { redis_url: wires.tap(&config.redis_url).await, ..config.clone() };
+    let config =
+        QueueConfig { broker: BrokerConfig::Redis { url: wires.tap(&stack.redis_url).await }, ..config.clone() };
     let url = wires.tap(&stack.database_url).await;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.spawn(async move {
@@ -143,9 +144,9 @@ impl Drop for Victim {
 
 async fn finished(pool: &PgPool, group: GroupId, id: JobId) -> bool {
     sqlx::query_scalar(
-        "select (select finished_at is not null from groups where id = $1)
-            and (select finished_at is not null from jobs where id = $2)
-            and not exists (select from jobs where state in ('available', 'scheduled'))",
+        "select (select finished_at is not null from gristmill.groups where id = $1)
+            and (select finished_at is not null from gristmill.jobs where id = $2)
+            and not exists (select from gristmill.jobs where state in ('available', 'scheduled'))",
     )
     .bind(group)
     .bind(id)
@@ -159,19 +160,23 @@ async fn empty(test: &TestQueue, namespace: &str) -> bool {
     let keys: Vec<String> =
         redis::cmd("KEYS").arg(format!("{{{namespace}/2[:}}]*")).query_async(&mut test.redis().await).await.unwrap();
     keys.iter().all(|key| {
-        key.contains(":worker:") || [":workers", ":epoch", ":wake", ":acked"].iter().any(|end| key.ends_with(end))
+        key.contains(":worker:")
+            || [":workers", ":epoch", ":ledger", ":wake", ":acked"].iter().any(|end| key.ends_with(end))
     })
 }
 
 async fn check(pool: &PgPool, group: GroupId, id: JobId, life: Life, what: &str) {
-    let (state, attempt): (String, i32) =
-        sqlx::query_as("select state, attempt from jobs where id = $1").bind(id).fetch_one(pool).await.unwrap();
+    let (state, attempt): (String, i32) = sqlx::query_as("select state, attempt from gristmill.jobs where id = $1")
+        .bind(id)
+        .fetch_one(pool)
+        .await
+        .unwrap();
     let effects: i64 =
         sqlx::query_scalar("select count(*) from effects where job = $1").bind(id).fetch_one(pool).await.unwrap();
-    let joins: Vec<i64> =
-        sqlx::query_scalar("delete from effects where n < 0 returning n").fetch_all(pool).await.unwrap();
+    let of_group = "select e.n from effects e join gristmill.jobs j on j.id = e.job where j.join_of = $1 and e.n < 0";
+    let joins: Vec<i64> = sqlx::query_scalar(of_group).bind(group).fetch_all(pool).await.unwrap();
     let counted: (String, i64, i64, i64) =
-        sqlx::query_as("select state, completed, failed, cancelled from groups where id = $1")
+        sqlx::query_as("select state, completed, failed, cancelled from gristmill.groups where id = $1")
             .bind(group)
             .fetch_one(pool)
             .await
