@@ -307,6 +307,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_said_in_the_span_of_a_run_is_its_own() {
         let subscriber = tracing_subscriber::registry().with(layer(LevelFilter::INFO));
+        // With one subscriber alone, what another test's thread comes to first matters to nobody (tracing-core's `has_just_one`).
+        let _second = tracing::Dispatch::new(tracing_subscriber::registry());
         let _guard = tracing::subscriber::set_default(subscriber);
         let (span, logs) = capture(|| info_span!(target: "gristmill_queue", "job"));
         let (other, others) = capture(|| info_span!(target: "gristmill_queue", "job"));

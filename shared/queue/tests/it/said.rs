@@ -51,6 +51,9 @@ fn texts(logs: &AttemptLogs) -> Vec<&str> {
 /// On one thread, which has a subscriber of its own: other tests say nothing to it.
 #[tokio::test]
 async fn each_attempt_keeps_what_it_said_and_who_says_nothing_costs_nothing() {
+    // While there is one subscriber, `tracing` asks that of the thread which first comes to a span whether it matters: other tests'
+    // threads have none, and it never would.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(logs::layer(LevelFilter::INFO)));
     let test = test_queue().await;
     let id = test.enqueue(&[Talk { lines: 2 }], &Options::default()).await[0];
