@@ -1,11 +1,11 @@
 -- $1 the jobs, sorted, $2 an object that has by a job's id what is said of it, $3 who parks
 -- What is said is looked up and not joined: a planner that knows nothing of the table yet takes one job for all that it will find,
--- and would compare each job with each.
+-- and would compare each job with each. Of a round's number, deliveries have the lowest 21 bits (remote/ticket.rs).
 with held as (
     select j.id, j.attempt, j.max_attempts, j.cancel_requested_at is not null as unwanted, $2::jsonb->j.id::text as said
     from gristmill.jobs j
     where j.id = any($1) and j.state = 'available'
-      and j.attempt + j.rounds = coalesce(($2::jsonb->j.id::text->>'round')::int, j.attempt + j.rounds)
+      and (j.attempt + j.rounds) % 2097152 = coalesce(($2::jsonb->j.id::text->>'round')::int, j.attempt + j.rounds) % 2097152
     order by j.id for update of j
 ), verdicts as (
     select h.id, h.attempt, i.outcome, i.delay, i.error, i.delivery, i.worker, i.waits_for,

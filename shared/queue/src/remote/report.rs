@@ -106,8 +106,7 @@ impl Inner {
         tickets: &[Ticket],
     ) -> Result<HashSet<Ticket>, QueueError> {
         // Of a round that has ended the number may be another delivery's by now.
-        let of_now =
-            |ticket: &&Ticket| known.get(&ticket.id).is_some_and(|job| job.round == ticket.round() || !job.open);
+        let of_now = |ticket: &&Ticket| known.get(&ticket.id).is_some_and(|job| ticket.is_of(job.round) || !job.open);
         let (current, earlier): (Vec<&Ticket>, Vec<&Ticket>) = tickets.iter().partition(of_now);
         let mut lost: HashSet<Ticket> = earlier.into_iter().copied().collect();
         for (queue, tickets) in by_queue(known, current.into_iter()) {
