@@ -135,3 +135,24 @@ async fn a_job_of_a_schedule_comes_with_its_tick() {
     assert!(tick["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{tick}");
     server.done("sh-1", &jobs).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_in_a_poll_is_given_nothing() {
+    for server in both().await {
+        // Two polls whose clients go away without a word, as killed ones do.
+        let polls = ["sh-1", "sh-2"]
+            .map(|worker| tokio::time::timeout(Duration::from_millis(400), server.claim(worker, 250, 20_000)));
+        assert!(futures::future::join_all(polls).await.iter().all(Result::is_err), "there was a job");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        for n in 0..20 {
+            server.enqueue(&json!({ "name": "thumb", "queue": "thumbs", "payload": n })).await;
+        }
+        let (since, mut given) = (Instant::now(), 0);
+        while given < 20 && since.elapsed() < Duration::from_secs(4) {
+            let jobs = server.claim("sh-3", 20, 500).await;
+            server.done("sh-3", &jobs).await;
+            given += jobs.len();
+        }
+        assert_eq!(given, 20, "the rest was given to those that had gone");
+    }
+}

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 use uuid::Uuid;
 
@@ -40,6 +41,8 @@ pub(super) struct Session {
     /// When parked jobs were last looked for.
     pub(super) unparked: Option<Instant>,
     pub(super) draining: bool,
+    /// Cancelled when it says that it ends.
+    pub(super) left: CancellationToken,
     emptied: Option<Instant>,
 }
 
@@ -112,6 +115,7 @@ impl Session {
             registered: None,
             unparked: None,
             draining: false,
+            left: CancellationToken::new(),
             emptied: None,
         }
     }
@@ -261,6 +265,7 @@ impl Inner {
     /// Takes the worker out of the roster.
     pub(super) async fn leave(&self, worker: &RemoteWorker) {
         let Some(session) = self.sessions.remove(&worker.name) else { return };
+        session.left.cancel();
         for (entry, _) in session.views() {
             if let Err(error) = self.queue.links().answers().deregister(session.id, entry).await {
                 debug!(%error, worker = worker.name, "the broker did not remove a worker that left: its entry expires");

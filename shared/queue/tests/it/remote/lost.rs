@@ -92,3 +92,20 @@ async fn who_hangs_up_loses_nothing() {
     }
     assert_eq!(test.count("select count(*) from gristmill.job_attempts").await, 0, "no strike of a lost worker");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_ends_when_its_worker_leaves() {
+    let test = test_queue().await;
+    let (leaver, other) = (Elsewhere::new(&test.queue, "py-1"), Elsewhere::new(&test.queue, "py-2"));
+    let since = Instant::now();
+    let (given, _) = tokio::join!(leaver.claim(10, LONG), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        leaver.report(RemoteReport { leaving: true, ..RemoteReport::default() }).await
+    });
+    assert!(given.is_empty() && since.elapsed() < LONG, "it waited for {:?}", since.elapsed());
+    test.enqueue(&thumbs(10), &Options::default()).await;
+    assert_eq!(other.claim(10, LONG).await.len(), 10);
+    // One of the same name that starts again is another one.
+    test.enqueue(&thumbs(1), &Options::default()).await;
+    assert_eq!(leaver.claim(10, LONG).await.len(), 1);
+}
