@@ -13,7 +13,6 @@ mod statistics;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use futures::future::BoxFuture;
 use gristmill::{App, Client, Role};
 use gristmill_platform::config::{RoleConfig, SchedulerConfig};
 use gristmill_queue::{Queue, QueueConfig};
@@ -98,30 +97,40 @@ fn app(env: &Env, config: &SchedulerConfig) -> App {
         settings.unsealed_groups = Duration::ZERO;
     });
     let config = Arc::new(config.clone());
-    let with = |work: fn(Env, Arc<SchedulerConfig>) -> BoxFuture<'static, anyhow::Result<()>>| {
-        let (env, config) = (env.clone(), config.clone());
-        move |_: Client| work(env.clone(), config.clone())
-    };
     app.every(
         "sign of life",
         Duration::from_secs(5),
-        with(|env, _| Box::pin(async move { sign::leave(&env.pool).await })),
+        with(env, &config, |env, _| async move { sign::leave(&env.pool).await }),
     )
     .every(
         "stale uploads",
         Duration::from_secs(2),
-        with(|env, _| Box::pin(async move { stale::fail_stale(&env).await })),
+        with(env, &config, |env, _| async move { stale::fail_stale(&env).await }),
     )
-    .every("ends of jobs", Duration::from_secs(2), with(|env, _| Box::pin(async move { ends::end(&env).await })))
-    .every("audit", config.audit_every, with(|env, config| Box::pin(async move { audit::audit(&env, &config).await })))
+    .every("ends of jobs", Duration::from_secs(2), with(env, &config, |env, _| async move { ends::end(&env).await }))
+    .every(
+        "audit",
+        config.audit_every,
+        with(env, &config, |env, config| async move { audit::audit(&env, &config).await }),
+    )
     .every(
         "statistics",
         Duration::from_secs(15),
-        with(|env, _| Box::pin(async move { statistics::refresh(&env.pool).await })),
+        with(env, &config, |env, _| async move { statistics::refresh(&env.pool).await }),
     )
     .every(
         "retention",
         Duration::from_secs(60),
-        with(|env, config| Box::pin(async move { retention::prune(&env, &config).await })),
+        with(env, &config, |env, config| async move { retention::prune(&env, &config).await }),
     )
+}
+
+/// What is done again and again, with what it uses.
+fn with<W, F>(env: &Env, config: &Arc<SchedulerConfig>, work: W) -> impl Fn(Client) -> F + Send + Sync + use<W, F>
+where
+    W: Fn(Env, Arc<SchedulerConfig>) -> F + Send + Sync + 'static,
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let (env, config) = (env.clone(), Arc::clone(config));
+    move |_| work(env.clone(), Arc::clone(&config))
 }
