@@ -224,9 +224,11 @@ pub fn tone(state: impl ToString) -> &'static str {
     }
 }
 
-/// The id of the key that a value is encrypted with, if it is.
-pub fn key(value: &serde_json::Value) -> Option<&str> {
+/// Anything of a job's, in one line; what is encrypted, by the key that it needs.
+#[must_use]
+pub fn content(value: &serde_json::Value) -> String {
     gristmill_queue::encryption_key(value)
+        .map_or_else(|| value.to_string(), |key| format!("encrypted with key `{key}`"))
 }
 
 #[cfg(test)]

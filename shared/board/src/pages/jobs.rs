@@ -202,7 +202,7 @@ pub(super) async fn one(app: &App, visit: &Visit, id: &str) -> Result<Option<Pag
 /// What is encrypted is shown by the key that it needs.
 fn pretty(value: &serde_json::Value) -> Result<String, serde_json::Error> {
     match encryption_key(value) {
-        Some(key) => Ok(format!("encrypted with key `{key}`")),
+        Some(_) => Ok(format::content(value)),
         None => serde_json::to_string_pretty(value),
     }
 }
