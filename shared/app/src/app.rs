@@ -144,7 +144,8 @@ impl App {
     }
 
     /// What payloads, results and steps are encoded by before Postgres and Redis have them, in place of what `GRISTMILL_PAYLOAD_KEYS`
-    /// says. A queue of the program's own ([`App::on`]) has its own: [`QueueConfig::codec`](gristmill_queue::QueueConfig::codec).
+    /// says. A queue of the program's own ([`App::on`]) has its own, [`QueueConfig::codec`](gristmill_queue::QueueConfig::codec): an
+    /// application on it does not start with another one.
     ///
     /// ```no_run
     /// # #[cfg(feature = "encryption")]

@@ -56,6 +56,12 @@ pub enum Error {
     /// Two handlers for one job.
     #[error("job `{0}` has two handlers: register one, or give one of the jobs another NAME")]
     Twice(&'static str),
+    /// A codec beside the queue's.
+    #[error(
+        "the App is on a queue of the program's own, which encodes by its own codec: give it this one by `QueueConfig::codec`, and \
+         leave `App::codec` out"
+    )]
+    CodecOfQueue,
     /// An application that is to do nothing.
     #[error("{0}")]
     Nothing(&'static str),

@@ -135,6 +135,9 @@ impl App {
     /// The program's own queue, or the one of these settings, with its tables.
     async fn open(&self, settings: &Settings) -> Result<Queue, Error> {
         if let Some(queue) = &self.queue {
+            if settings.codec.is_some() {
+                return Err(Error::CodecOfQueue);
+            }
             self.prepare(queue.pool(), &Settings { schema: queue.schema(), ..settings.clone() }).await?;
             return Ok(queue.clone());
         }

@@ -66,6 +66,15 @@ async fn tables_that_are_not_up_to_date_are_said() {
     assert!(matches!(refused, Error::Pending(1)), "{refused}");
 }
 
+#[cfg(feature = "encryption")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_codec_beside_the_queues_own_is_refused() {
+    let test = app().test().await.unwrap();
+    let keys = gristmill::queue::Encryption::new("2026-11", &[7; 32]).unwrap();
+    let refused = App::on(test.queue().unwrap().clone()).job(add).codec(keys).start().await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("QueueConfig::codec"), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_periodic_goes_on_after_it_has_failed() {
     let test = app().test().await.unwrap();
