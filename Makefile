@@ -22,8 +22,11 @@ demo: setup
 ## test    every test, on private engines; installs poppler and zbar too, which look at a bill's page, a browser, and Python
 test:
 	@sh scripts/setup --tests
-	cargo test --workspace
-	TEST_BROKER=postgres cargo test --workspace --test it -- $(BROKER_TESTS)
+	$(TEST_THREADS) cargo test --workspace
+	TEST_BROKER=postgres $(TEST_THREADS) cargo test --workspace --test it -- $(BROKER_TESTS)
+
+# Most tests wait for engines and clocks, so more of them run than there are processors.
+TEST_THREADS = RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))}
 
 # what differs most between brokers; all that is about one is in test-brokers
 BROKER_TESTS = fairness:: fenced:: knowers:: limits:: lost:: pause:: steps:: window:: workers:: engines::postgres

@@ -75,7 +75,7 @@ async fn main() -> anyhow::Result<()> {
         report.text("The same with Postgres alone", throughput("postgres")?);
         report.text(
             "Through an `App` with an extractor and a layer",
-            scenarios::example_with("gristmill", "throughput", &["--features", "testing"], &[])?,
+            scenarios::example_with("gristmill", "app_overhead", &["--features", "testing"], &[])?,
         );
     }
     if bench.names("routes") {

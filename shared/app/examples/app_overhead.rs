@@ -1,7 +1,7 @@
 //! What an `App` costs: no-op jobs a second through a bare worker, and through an `App` with an extractor and a layer, by turns
 //! on the same engines.
 //!
-//! `cargo run --release -p gristmill --features testing --example throughput -- [JOBS] [ROUNDS] [SLOTS]`
+//! `cargo run --release -p gristmill --features testing --example app_overhead -- [JOBS] [ROUNDS] [SLOTS]`
 
 use std::{
     sync::{
