@@ -153,7 +153,9 @@ def until(what, timeout, every=0.02):
 
 def throughput(peer, jobs):
     peer.ask("enqueue", jobs)
-    started = time.time()
+    # Some answer before the last of them is with their broker: what comes later would be taken for what was done.
+    if not until(lambda: peer.ask("left") >= jobs, 60):
+        raise SystemExit(f"of {jobs} jobs that were enqueued, {peer.ask('left')} wait")
     workers = [peer.start_worker(n) for n in range(2)]
     # a worker's start is no throughput: the clock runs from the first job done
     before = until(lambda: (left if (left := peer.ask("left")) < jobs else None), 60, 0.01)
