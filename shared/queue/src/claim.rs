@@ -34,6 +34,7 @@ pub struct Claim {
 struct RunInfo {
     worker: Arc<str>,
     started: Instant,
+    grouped: bool,
     nested: bool,
     resumes: bool,
     /// The former name that it was enqueued by, if it was.
@@ -138,8 +139,9 @@ impl Claim {
     /// Of a run that begins now; without what the ledger says of the job, it is one that ends before its body runs.
     pub(crate) fn of_run(id: JobId, delivery: u64, worker: Arc<str>, job: Option<&Runnable>) -> Self {
         let alias = None;
-        let (nested, resumes) = (job.is_some_and(|job| job.nested), job.is_some_and(|job| job.resumes));
-        let run = Some(RunInfo { worker, started: Instant::now(), nested, resumes, alias });
+        let is = |what: fn(&Runnable) -> bool| job.is_some_and(what);
+        let (grouped, nested, resumes) = (is(|job| job.grouped), is(|job| job.nested), is(|job| job.resumes));
+        let run = Some(RunInfo { worker, started: Instant::now(), grouped, nested, resumes, alias });
         Self { id, delivery, run, said: Arc::default(), in_memory: false }
     }
 
@@ -191,12 +193,13 @@ impl Claim {
         self.run.as_ref().map(|run| &*run.worker)
     }
 
-    /// For the completion. Of a claim made by hand nobody knows whether its group is nested: it may be.
+    /// For the completion. Of a claim made by hand nobody knows whether it is in a group, and a nested one: it may be.
     pub(crate) fn finished(&self) -> FinishedJob {
         FinishedJob {
             id: self.id,
             started: self.run.as_ref().map(|run| run.started),
             result: self.last_result().map(|result| result.encoded.unwrap_or(result.said)),
+            grouped: self.run.as_ref().is_none_or(|run| run.grouped),
             nested: self.run.as_ref().is_none_or(|run| run.nested),
         }
     }

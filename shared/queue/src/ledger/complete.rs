@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
 
 use super::group_completion::{self, Counts, JoinRow, joins_of_ended};
 use crate::{Enqueued, GroupId, JobId, Queue, QueueError, Schema};
@@ -19,22 +20,35 @@ pub(crate) struct FinishedJob {
     pub(crate) started: Option<Instant>,
     /// JSON.
     pub(crate) result: Option<String>,
+    /// Whether it may be in a group, which has to count it.
+    pub(crate) grouped: bool,
     /// Whether its group may be inside another: then the end of the group is counted there.
     pub(crate) nested: bool,
 }
 
-/// Jobs that are still to be done become completed; groups count them; a sealed group whose last
-/// member this was closes and its join is inserted. One statement, so that a completion costs one
-/// round trip inside the effect's transaction. `$2` holds ids for joins, made by us (version 7); `$4` and `$5` are objects that have
-/// by a job's id for how long it ran, in microseconds, and its result. They are looked into and not joined: a planner that
-/// knows nothing of the table yet takes one job for all that it will find, and would compare each job with each.
-const COMPLETE: &str = concat!(
-    "with done as (
-        update gristmill.jobs j set state = 'completed', finished_at = now(), worker = $3,
+/// What becomes of a job that is completed. `$4` and `$5` are objects that have by a job's id for how long it ran, in microseconds, and
+/// its result. They are looked into and not joined: a planner that knows nothing of the table yet takes one job for all that it will
+/// find, and would compare each job with each.
+macro_rules! completed {
+    () => {
+        "update gristmill.jobs j set state = 'completed', finished_at = now(), worker = $3,
             started_at = clock_timestamp() - ($4::jsonb->>j.id::text)::bigint * interval '1 microsecond',
             result = $5::jsonb->j.id::text
-        where j.id = any($1) and j.state = 'available'
-        returning j.id, j.group_id
+         where j.id = any($1) and j.state = 'available'"
+    };
+}
+
+/// Of jobs that are in no group. Postgres plans it in a fifth of the time that [`COMPLETE`] takes, and
+/// that is a fourth of what it costs.
+const COMPLETE_UNGROUPED: &str = concat!(completed!(), " returning j.id");
+
+/// Jobs that are still to be done become completed; groups count them; a sealed group whose last
+/// member this was closes and its join is inserted. One statement, so that a completion costs one
+/// round trip inside the effect's transaction. `$2` holds ids for joins, made by us (version 7).
+const COMPLETE: &str = concat!(
+    "with done as (",
+    completed!(),
+    " returning j.id, j.group_id
      ), members as (
         select group_id as id, count(*) as n from done where group_id is not null group by group_id
      ), counted as (
@@ -73,6 +87,17 @@ pub(crate) async fn complete(
     let results =
         results.map(|(id, json)| Ok((id, json?))).collect::<Result<BTreeMap<JobId, &RawValue>, serde_json::Error>>();
     let results = results.map_err(|error| sqlx::Error::Encode(error.into()))?;
+    if !jobs.iter().any(|job| job.grouped) {
+        let done = sqlx::query_scalar(schema.sql(COMPLETE_UNGROUPED))
+            .bind(&ids)
+            .bind(None::<Vec<Uuid>>)
+            .bind(worker)
+            .bind(Json(ran))
+            .bind(Json(results))
+            .fetch_all(conn)
+            .await?;
+        return Ok((done, Enqueued::default()));
+    }
     let rows: Vec<JoinRow> = sqlx::query_as(schema.sql(COMPLETE))
         .bind(&ids)
         .bind(group_completion::fresh_ids(ids.len()))

@@ -28,6 +28,8 @@ pub(crate) struct Runnable {
     /// Which time it comes to be run: it grows whenever a run ends, whether or not that was an attempt, and never begins again.
     pub(crate) round: i32,
     pub(crate) max_attempts: i32,
+    /// It is in a group.
+    pub(crate) grouped: bool,
     /// Its group is inside another one.
     pub(crate) nested: bool,
     /// It was to start before now.
@@ -47,6 +49,7 @@ struct Row {
     attempt: i32,
     round: i32,
     max_attempts: i32,
+    grouped: bool,
     nested: bool,
     stopped: bool,
     expired: bool,
@@ -65,6 +68,7 @@ impl Row {
             attempt: self.attempt,
             round: self.round,
             max_attempts: self.max_attempts,
+            grouped: self.grouped,
             nested: self.nested,
             // It had started.
             expired: self.expired && !self.resumes,
@@ -98,7 +102,7 @@ pub(crate) async fn statuses(
     ids: &[JobId],
 ) -> Result<HashMap<JobId, JobStatus>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(schema.sql(
-        "select j.id, j.attempt, j.attempt + j.rounds as round, j.max_attempts, g.root_id is not null as nested,
+        "select j.id, j.attempt, j.attempt + j.rounds as round, j.max_attempts, j.group_id is not null as grouped, g.root_id is not null as nested,
                 j.cancel_requested_at is not null or coalesce(g.state, 'open') <> 'open' as stopped,
                 coalesce(j.expires_at < now(), false) as expired, j.resumes, j.timeout_ms, j.backoff::text,
                 j.name = any(array(select name from gristmill.job_limits where is_limited)) as limited

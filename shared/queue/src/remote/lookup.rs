@@ -16,6 +16,8 @@ pub(super) struct Known {
     pub(super) round: i32,
     /// Still to be done.
     pub(super) open: bool,
+    /// It is in a group.
+    pub(super) grouped: bool,
     /// Its group is inside another one.
     pub(super) nested: bool,
     /// Nobody wants it any more.
@@ -43,7 +45,7 @@ pub(super) async fn lookup(queue: &Queue, ids: &[JobId]) -> Result<HashMap<JobId
     }
     let rows: Vec<Known> = sqlx::query_as(queue.schema().sql(
         "select j.id, j.queue, j.name, j.attempt, j.attempt + j.rounds as round,
-                j.state = 'available' as open, g.root_id is not null as nested,
+                j.state = 'available' as open, j.group_id is not null as grouped, g.root_id is not null as nested,
                 j.cancel_requested_at is not null or coalesce(g.state, 'open') <> 'open' as stopped,
                 j.backoff::text, j.timeout_ms
          from gristmill.jobs j left join gristmill.groups g on g.id = j.group_id where j.id = any($1)",

@@ -157,7 +157,7 @@ impl Inner {
             };
             acks.push(*ticket);
             let started = self.started(report, *ticket);
-            jobs.push(FinishedJob { id: ticket.id, started, result, nested: job.nested });
+            jobs.push(FinishedJob { id: ticket.id, started, result, grouped: job.grouped, nested: job.nested });
         }
         jobs.sort_unstable_by_key(|job| job.id);
         jobs.dedup_by_key(|job| job.id);
