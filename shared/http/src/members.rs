@@ -64,7 +64,8 @@ struct MemberBody {
 /// jobs. For other jobs there are none.
 #[utoipa::path(get, path = "/v1/jobs/{id}/members", operation_id = "listMembers", tag = "work",
     params(("id" = Uuid, Path, description = "The job"), MembersQuery),
-    responses((status = 200, description = "They, or the first of them", body = Members)))]
+    responses((status = 200, description = "They, or the first of them", body = Members),
+        (status = 409, description = "What one came to is encrypted with a key that the server does not have")))]
 pub(crate) async fn list(
     worker: Worker,
     Path(id): Path<String>,

@@ -185,6 +185,7 @@ impl From<QueueError> for Failure {
                 ProblemKind::WrongState,
                 format!("{error}: it is sealed, has ended, or does not exist. Create another one."),
             ),
+            QueueError::Codec(error) => Problem::new(ProblemKind::WrongState, format!("{error}.")),
             QueueError::Ledger(_) if !error.is_transient() => internal(&error),
             QueueError::BrokerUnavailable(_) | QueueError::Ledger(_) => unavailable(&error),
             _ => internal(&error),

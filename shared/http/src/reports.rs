@@ -64,7 +64,7 @@ pub(crate) struct ReportRequest {
     /// What waits for a signal: it comes again when that is sent, or after a time. It counts as no attempt.
     #[serde(default)]
     waiting: Vec<Waiting>,
-    /// The worker ends: it leaves the list of workers at once.
+    /// The worker ends: it leaves the list of workers at once, and a claim of it that still waits ends with no job.
     #[serde(default)]
     leaving: bool,
     /// As in its claims.

@@ -93,7 +93,7 @@ impl<'a> Content<'a> {
 pub enum CodecError {
     /// Another process has the key.
     #[error(
-        "the {kind} is encrypted with key `{key}`, which this worker does not have: give it the key (GRISTMILL_PAYLOAD_KEYS)"
+        "the {kind} is encrypted with key `{key}`, which this process does not have: give it the key (GRISTMILL_PAYLOAD_KEYS)"
     )]
     MissingKey {
         /// What cannot be read.

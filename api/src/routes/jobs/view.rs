@@ -39,7 +39,8 @@ pub(crate) struct JobList {
 pub(crate) struct OneJob {
     #[serde(flatten)]
     job: Job,
-    /// What it was given.
+    /// What it was given. Where payloads are encrypted: `{"$encrypted": {"key": "2026-11", "data": "…"}}`, here and in `result`, in what
+    /// steps came to, and in the cursor.
     payload: Value,
     /// What it came to.
     result: Option<Value>,

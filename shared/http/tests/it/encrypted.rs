@@ -34,6 +34,11 @@ async fn what_comes_in_is_kept_encrypted_and_given_to_workers_plain() {
     assert_eq!(joins[0]["payload"], json!({ "of": "ana" }));
     let (status, members) = server.get(&format!("/v1/jobs/{}/members", joins[0]["id"].as_str().unwrap())).await;
     assert_eq!((status, &members["items"][0]["result"]), (StatusCode::OK, &json!({ "seen": "ana" })), "{members}");
+    // A server beside it that lacks the key says so.
+    let other = server.without_keys().await;
+    let (status, problem) = other.get(&format!("/v1/jobs/{}/members", joins[0]["id"].as_str().unwrap())).await;
+    assert_eq!((status, &problem["type"]), (StatusCode::CONFLICT, &json!("/problems/wrong-state")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("key `a`, which this process does not have"), "{problem}");
     let shown: i64 = sqlx::query_scalar(
         "select (select count(*) from gristmill.jobs j where j::text like '%ana%') +
                 (select count(*) from gristmill.groups g where g::text like '%ana%') +

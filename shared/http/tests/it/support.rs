@@ -26,7 +26,7 @@ impl Access for OneKey {
 }
 
 pub(crate) struct Server {
-    pub(crate) stack: Stack,
+    pub(crate) stack: Arc<Stack>,
     pub(crate) queue: Queue,
     url: String,
     client: Client,
@@ -34,24 +34,24 @@ pub(crate) struct Server {
 }
 
 pub(crate) async fn server() -> Server {
-    let stack = testing::stack().await;
+    let stack = Arc::new(testing::stack().await);
     let redis = BrokerConfig::Redis { url: stack.redis_url.clone() };
     server_on(stack, redis, None).await
 }
 
 /// A server that keeps payloads by this codec.
 pub(crate) async fn server_with(codec: Arc<dyn Codec>) -> Server {
-    let stack = testing::stack().await;
+    let stack = Arc::new(testing::stack().await);
     let redis = BrokerConfig::Redis { url: stack.redis_url.clone() };
     server_on(stack, redis, Some(codec)).await
 }
 
 /// A server with either broker.
 pub(crate) async fn both() -> [Server; 2] {
-    [server().await, server_on(testing::stack().await, BrokerConfig::Postgres, None).await]
+    [server().await, server_on(Arc::new(testing::stack().await), BrokerConfig::Postgres, None).await]
 }
 
-async fn server_on(stack: Stack, broker: BrokerConfig, codec: Option<Arc<dyn Codec>>) -> Server {
+async fn server_on(stack: Arc<Stack>, broker: BrokerConfig, codec: Option<Arc<dyn Codec>>) -> Server {
     // Whoever was first has installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = QueueConfig {
@@ -70,6 +70,13 @@ async fn server_on(stack: Stack, broker: BrokerConfig, codec: Option<Arc<dyn Cod
 }
 
 impl Server {
+    /// Another one of the same queue, without its codec.
+    pub(crate) async fn without_keys(&self) -> Self {
+        let stack = Arc::clone(&self.stack);
+        let redis = BrokerConfig::Redis { url: stack.redis_url.clone() };
+        server_on(stack, redis, None).await
+    }
+
     pub(crate) fn request(&self, path: &str, key: &str) -> RequestBuilder {
         self.client.request(Method::POST, format!("{}{path}", self.url)).bearer_auth(key)
     }

@@ -29,7 +29,7 @@ async fn who_lacks_the_key_parks_the_job_and_who_has_it_runs_it() {
     };
     assert_eq!(
         parked(&test, id).await,
-        "the payload is encrypted with key `2026-11`, which this worker does not have: give it the key (GRISTMILL_PAYLOAD_KEYS)"
+        "the payload is encrypted with key `2026-11`, which this process does not have: give it the key (GRISTMILL_PAYLOAD_KEYS)"
     );
     let other = worker(&test, &["x"], &seen).await;
     let plain = json!(secret("plain"));

@@ -74,7 +74,7 @@ async fn a_server_without_the_key_leaves_the_job_to_one_that_has_it() {
     })
     .await;
     let (_, attempts, error) = test.state(id).await;
-    assert!(attempts == 0 && error.unwrap().starts_with("the payload is encrypted with key `a`, which this worker"));
+    assert!(attempts == 0 && error.unwrap().starts_with("the payload is encrypted with key `a`, which this process"));
     let with = Elsewhere::new(&test.queue, "py-2");
     let jobs = with.claim_from("default", &["secret"], 4, LONG).await;
     assert_eq!((jobs[0].ticket.id, jobs[0].attempt), (id, 1));
