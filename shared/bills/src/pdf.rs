@@ -5,8 +5,10 @@
 mod branding;
 mod canvas;
 mod color;
+mod compression;
 mod document;
 mod font;
+mod glyphs;
 mod logo;
 mod page;
 mod symbols;
@@ -16,6 +18,9 @@ mod words;
 use thiserror::Error;
 
 use crate::{Bill, Language};
+
+use canvas::Canvas;
+use glyphs::Glyphs;
 
 pub use branding::Branding;
 pub use color::{Color, NotAColor};
@@ -44,8 +49,14 @@ pub enum PdfError {
 /// # Errors
 /// When a code does not fit into a QR code: the rails here make none of that length.
 pub fn render(bill: &Bill, branding: &Branding, language: Language) -> Result<Vec<u8>, PdfError> {
-    let mut canvas = canvas::Canvas::new();
-    page::draw(&mut canvas, bill, branding, language)?;
+    let draw = |glyphs| {
+        let mut canvas = Canvas::new(glyphs);
+        page::draw(&mut canvas, bill, branding, language).map(|()| canvas)
+    };
+    let mut canvas = draw(Glyphs::shared)?;
+    if !canvas.is_in_alphabet() {
+        canvas = draw(Glyphs::own)?;
+    }
     let title = format!("{} {}", words::of(language).title, bill.facts.number);
     document::write(canvas, branding.logo.as_ref(), &title, &bill.beneficiary.name, language)
 }

@@ -2,11 +2,7 @@
 
 use pdf_writer::{Content, Name, Str};
 
-use super::{
-    color::Color,
-    font::{GlyphSet, Weight},
-    text::Style,
-};
+use super::{color::Color, font::Weight, glyphs::Glyphs, text::Style};
 
 /// Points of a millimetre.
 pub(super) const POINTS: f32 = 72.0 / 25.4;
@@ -35,11 +31,16 @@ pub(super) struct Modules {
     pub(super) bits: Vec<u8>,
 }
 
+/// Puts what is one wide and one high into an area.
+fn matrix(area: Area) -> [f32; 6] {
+    [area.w * POINTS, 0.0, 0.0, area.h * POINTS, area.x * POINTS, (PAGE.1 - area.y - area.h) * POINTS]
+}
+
 /// A page being drawn.
 pub(super) struct Canvas {
     pub(super) content: Content,
-    pub(super) regular: GlyphSet,
-    pub(super) semi_bold: GlyphSet,
+    pub(super) regular: Glyphs,
+    pub(super) semi_bold: Glyphs,
     pub(super) modules: Vec<Modules>,
 }
 
@@ -52,26 +53,27 @@ pub(super) fn modules_name(number: usize) -> Vec<u8> {
 }
 
 impl Canvas {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(glyphs: fn(Weight) -> Glyphs) -> Self {
         Self {
             content: Content::new(),
-            regular: GlyphSet::default(),
-            semi_bold: GlyphSet::default(),
+            regular: glyphs(Weight::Regular),
+            semi_bold: glyphs(Weight::SemiBold),
             modules: Vec::new(),
         }
     }
 
+    /// Whether all its letters are in the alphabet that pages share.
+    pub(super) fn is_in_alphabet(&self) -> bool {
+        [&self.regular, &self.semi_bold].into_iter().all(|glyphs| glyphs.last_part().is_some())
+    }
+
     /// A line of text from `x` on.
     pub(super) fn text(&mut self, style: Style, x: f32, baseline: f32, text: &str) {
-        let used = match style.weight {
-            Weight::Regular => &mut self.regular,
-            Weight::SemiBold => &mut self.semi_bold,
-        };
-        let glyphs = used.encode(style.weight, text);
+        let glyphs = self.encode(style.weight, text);
         if glyphs.is_empty() {
             return;
         }
-        let [red, green, blue] = style.color.parts();
+        let [red, green, blue] = style.color.rounded();
         self.content.begin_text();
         self.content.set_fill_rgb(red, green, blue);
         self.content.set_font(Name(style.weight.names().0), style.size);
@@ -82,16 +84,13 @@ impl Canvas {
 
     /// A line of text that rises by 30 degrees, around its middle.
     pub(super) fn slanted(&mut self, style: Style, middle: (f32, f32), text: &str) {
-        let glyphs = match style.weight {
-            Weight::Regular => self.regular.encode(style.weight, text),
-            Weight::SemiBold => self.semi_bold.encode(style.weight, text),
-        };
+        let glyphs = self.encode(style.weight, text);
         let (sin, cos) = 30_f32.to_radians().sin_cos();
         // From the middle back by half of the width, and down by a third of the letters' height.
         let (back, down) = (style.width(text) * POINTS / 2.0, style.size / 3.0);
         let x = middle.0 * POINTS - back * cos + down * sin;
         let y = (PAGE.1 - middle.1) * POINTS - back * sin - down * cos;
-        let [red, green, blue] = style.color.parts();
+        let [red, green, blue] = style.color.rounded();
         self.content.begin_text();
         self.content.set_fill_rgb(red, green, blue);
         self.content.set_font(Name(style.weight.names().0), style.size);
@@ -144,14 +143,14 @@ impl Canvas {
 
     /// Black bars within an area: where each begins and how wide it is, in modules of which `modules` fill the width.
     pub(super) fn bars(&mut self, area: Area, modules: u32, bars: &[(u32, u32)]) {
-        let module = area.w * POINTS / modules as f32;
         self.fill_color(Color::BLACK);
+        self.content.save_state();
+        self.content.transform(matrix(Area { w: area.w / modules as f32, ..area }));
         for (begin, width) in bars {
-            let x = area.x * POINTS + *begin as f32 * module;
-            let y = (PAGE.1 - area.y - area.h) * POINTS;
-            self.content.rect(x, y, *width as f32 * module, area.h * POINTS);
+            self.content.rect(*begin as f32, 0.0, *width as f32, 1.0);
         }
         self.content.fill_nonzero();
+        self.content.restore_state();
     }
 
     /// A square picture of modules.
@@ -163,11 +162,17 @@ impl Canvas {
 
     /// A picture that the document has under this name.
     pub(super) fn picture(&mut self, name: Name<'_>, area: Area) {
-        let place = [area.w * POINTS, 0.0, 0.0, area.h * POINTS, area.x * POINTS, (PAGE.1 - area.y - area.h) * POINTS];
         self.content.save_state();
-        self.content.transform(place);
+        self.content.transform(matrix(area));
         self.content.x_object(name);
         self.content.restore_state();
+    }
+
+    fn encode(&mut self, weight: Weight, text: &str) -> Vec<u8> {
+        match weight {
+            Weight::Regular => self.regular.encode(text),
+            Weight::SemiBold => self.semi_bold.encode(text),
+        }
     }
 
     fn path(&mut self, area: Area) {
@@ -176,12 +181,12 @@ impl Canvas {
     }
 
     fn fill_color(&mut self, color: Color) {
-        let [red, green, blue] = color.parts();
+        let [red, green, blue] = color.rounded();
         self.content.set_fill_rgb(red, green, blue);
     }
 
     fn stroke_color(&mut self, color: Color, width: f32) {
-        let [red, green, blue] = color.parts();
+        let [red, green, blue] = color.rounded();
         self.content.set_stroke_rgb(red, green, blue);
         self.content.set_line_width(width);
     }

@@ -27,6 +27,11 @@ impl Color {
         Self { red: level, green: level, blue: level }
     }
 
+    /// Red, green and blue from 0 to 1, as a page has them: in three digits, which still tell every two colours apart.
+    pub(super) fn rounded(self) -> [f32; 3] {
+        self.parts().map(|part| (part * 1_000.0).round() / 1_000.0)
+    }
+
     /// Red, green and blue from 0 to 1.
     pub(super) fn parts(self) -> [f32; 3] {
         [self.red, self.green, self.blue].map(|part| f32::from(part) / 255.0)

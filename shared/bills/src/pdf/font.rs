@@ -1,8 +1,7 @@
-//! The two weights of the page's font, and of each what one document uses.
+//! The two weights of the page's font.
 
 use std::sync::LazyLock;
 
-use subsetter::GlyphRemapper;
 use ttf_parser::{Face, GlyphId};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark, is_nfc};
 
@@ -17,30 +16,51 @@ pub(super) enum Weight {
 pub(super) struct Font {
     pub(super) file: &'static [u8],
     pub(super) face: Face<'static>,
+    /// Of each glyph, in thousandths of the font size.
+    advances: Vec<f32>,
+    /// Of each Latin letter, as looking one up in the file takes long.
+    latin: Vec<Option<u16>>,
 }
+
+/// Where Unicode's Latin letters end, but for the rarest.
+const LATIN: u32 = 0x250;
 
 static REGULAR: LazyLock<Font> = LazyLock::new(|| Font::new(include_bytes!("../../assets/Inter-Regular.ttf")));
 static SEMI_BOLD: LazyLock<Font> = LazyLock::new(|| Font::new(include_bytes!("../../assets/Inter-SemiBold.ttf")));
 
 impl Font {
     fn new(file: &'static [u8]) -> Self {
-        Self { file, face: Face::parse(file, 0).expect("the font that is built in") }
+        let face = Face::parse(file, 0).expect("the font that is built in");
+        let units = |glyph| f32::from(face.glyph_hor_advance(GlyphId(glyph)).unwrap_or(0));
+        let advances = (0..face.number_of_glyphs()).map(|glyph| thousandths(&face, units(glyph))).collect();
+        let latin = (0..LATIN).map(|code| look_up(&face, char::from_u32(code)?)).collect();
+        Self { file, face, advances, latin }
     }
 
     /// Thousandths of the font size.
     pub(super) fn advance(&self, glyph: u16) -> f32 {
-        let units = self.face.glyph_hor_advance(GlyphId(glyph)).unwrap_or(0);
-        self.scale(f32::from(units))
+        self.advances[usize::from(glyph)]
     }
 
     /// Font units as thousandths of the font size.
     pub(super) fn scale(&self, units: f32) -> f32 {
-        units * 1000.0 / f32::from(self.face.units_per_em())
+        thousandths(&self.face, units)
     }
 
     fn glyph(&self, character: char) -> Option<u16> {
-        self.face.glyph_index(character).map(|glyph| glyph.0)
+        match self.latin.get(character as usize) {
+            Some(glyph) => *glyph,
+            None => look_up(&self.face, character),
+        }
     }
+}
+
+fn thousandths(face: &Face<'_>, units: f32) -> f32 {
+    units * 1000.0 / f32::from(face.units_per_em())
+}
+
+fn look_up(face: &Face<'_>, character: char) -> Option<u16> {
+    face.glyph_index(character).map(|glyph| glyph.0)
 }
 
 impl Weight {
@@ -73,7 +93,7 @@ impl Weight {
 /// Calls `found` for each character with its glyph, in the composed form, which the font has. A character that it does not
 /// have is written in Latin letters, as `any_ascii` has them; `?` stands for one that has none. Marks and signs that only
 /// say how their neighbours look go.
-fn each(font: &Font, text: &str, mut found: impl FnMut(char, u16)) {
+pub(super) fn each(font: &Font, text: &str, mut found: impl FnMut(char, u16)) {
     let mut one = |character: char| {
         if character.is_control() {
             return;
@@ -97,27 +117,4 @@ fn each(font: &Font, text: &str, mut found: impl FnMut(char, u16)) {
 fn is_unseen(character: char) -> bool {
     matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// The glyphs that a document uses.
-#[derive(Default)]
-pub(super) struct GlyphSet {
-    pub(super) remapper: GlyphRemapper,
-    /// What each stands for, in the order of the new numbers; the first is the glyph for nothing.
-    pub(super) characters: Vec<char>,
-}
-
-impl GlyphSet {
-    /// A line of text as the document numbers its glyphs, two bytes each.
-    pub(super) fn encode(&mut self, weight: Weight, text: &str) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(text.len() * 2);
-        each(weight.font(), text, |character, glyph| {
-            let number = self.remapper.remap(glyph);
-            if usize::from(number) > self.characters.len() {
-                self.characters.push(character);
-            }
-            bytes.extend(number.to_be_bytes());
-        });
-        bytes
-    }
 }

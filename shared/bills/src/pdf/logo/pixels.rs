@@ -2,10 +2,10 @@
 
 use std::io::Cursor;
 
-use miniz_oxide::deflate::compress_to_vec_zlib;
 use png::{ColorType, Decoder, Limits, Transformations};
 
 use super::{LogoError, Pixels};
+use crate::pdf::compression;
 
 /// Pixels on each side.
 pub(super) const MAX_SIDE: u32 = 4000;
@@ -39,8 +39,8 @@ pub(super) fn read(file: &[u8]) -> Result<Pixels, LogoError> {
     Ok(Pixels {
         width,
         height,
-        colors: compress_to_vec_zlib(&pixels, 9),
+        colors: compression::kept(&pixels),
         gray,
-        alpha: (!opaque).then(|| compress_to_vec_zlib(&alpha, 9)),
+        alpha: (!opaque).then(|| compression::kept(&alpha)),
     })
 }

@@ -1,6 +1,5 @@
 //! Logos as SVG.
 
-use miniz_oxide::deflate::compress_to_vec_zlib;
 use pdf_writer::{
     Content,
     types::{LineCapStyle, LineJoinStyle},
@@ -12,6 +11,7 @@ use usvg::{
 };
 
 use super::LogoError;
+use crate::pdf::compression;
 
 /// Its size, and the operators that draw it, compressed.
 pub(super) fn read(file: &[u8]) -> Result<((f32, f32), Vec<u8>), LogoError> {
@@ -27,7 +27,7 @@ pub(super) fn read(file: &[u8]) -> Result<((f32, f32), Vec<u8>), LogoError> {
     let mut content = Content::new();
     group(&mut content, tree.root(), 1.0)?;
     let size = (tree.size().width(), tree.size().height());
-    Ok((size, compress_to_vec_zlib(&content.finish(), 9)))
+    Ok((size, compression::kept(&content.finish())))
 }
 
 fn group(content: &mut Content, drawn: &Group, opacity: f32) -> Result<(), LogoError> {
