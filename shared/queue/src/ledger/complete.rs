@@ -7,7 +7,6 @@ use std::{
 
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, types::Json};
-use uuid::Uuid;
 
 use super::group_completion::{self, Counts, JoinRow, joins_of_ended};
 use crate::{Enqueued, GroupId, JobId, Queue, QueueError, Schema};
@@ -26,14 +25,14 @@ pub(crate) struct FinishedJob {
     pub(crate) nested: bool,
 }
 
-/// What becomes of a job that is completed. `$4` and `$5` are objects that have by a job's id for how long it ran, in microseconds, and
+/// What becomes of a job that is completed. `$3` and `$4` are objects that have by a job's id for how long it ran, in microseconds, and
 /// its result. They are looked into and not joined: a planner that knows nothing of the table yet takes one job for all that it will
 /// find, and would compare each job with each.
 macro_rules! completed {
     () => {
-        "update gristmill.jobs j set state = 'completed', finished_at = now(), worker = $3,
-            started_at = clock_timestamp() - ($4::jsonb->>j.id::text)::bigint * interval '1 microsecond',
-            result = $5::jsonb->j.id::text
+        "update gristmill.jobs j set state = 'completed', finished_at = now(), worker = $2,
+            started_at = clock_timestamp() - ($3::jsonb->>j.id::text)::bigint * interval '1 microsecond',
+            result = $4::jsonb->j.id::text
          where j.id = any($1) and j.state = 'available'"
     };
 }
@@ -44,7 +43,7 @@ const COMPLETE_UNGROUPED: &str = concat!(completed!(), " returning j.id");
 
 /// Jobs that are still to be done become completed; groups count them; a sealed group whose last
 /// member this was closes and its join is inserted. One statement, so that a completion costs one
-/// round trip inside the effect's transaction. `$2` holds ids for joins, made by us (version 7).
+/// round trip inside the effect's transaction. `$5` holds ids for joins, made by us (version 7).
 const COMPLETE: &str = concat!(
     "with done as (",
     completed!(),
@@ -65,7 +64,7 @@ const COMPLETE: &str = concat!(
      ), ended as (
         select * from counted where state in ('completed', 'failed')
      ), ",
-    joins_of_ended!(),
+    joins_of_ended!("$5"),
     " union all
       select 'done', id, '', '', 0::smallint, '', 0::smallint, null, null, null, 0 from done"
 );
@@ -90,7 +89,6 @@ pub(crate) async fn complete(
     if !jobs.iter().any(|job| job.grouped) {
         let done = sqlx::query_scalar(schema.sql(COMPLETE_UNGROUPED))
             .bind(&ids)
-            .bind(None::<Vec<Uuid>>)
             .bind(worker)
             .bind(Json(ran))
             .bind(Json(results))
@@ -100,10 +98,10 @@ pub(crate) async fn complete(
     }
     let rows: Vec<JoinRow> = sqlx::query_as(schema.sql(COMPLETE))
         .bind(&ids)
-        .bind(group_completion::fresh_ids(ids.len()))
         .bind(worker)
         .bind(Json(ran))
         .bind(Json(results))
+        .bind(group_completion::fresh_ids(ids.len()))
         .fetch_all(&mut *conn)
         .await?;
     let mut done = Vec::with_capacity(rows.len());

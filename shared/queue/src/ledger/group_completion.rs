@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::{flows, stop};
 use crate::{Enqueued, GroupId, JobId, QueueError, Schema, envelope::JobRow};
 
-/// The tail of a statement whose CTE `ended` holds groups that have just closed and whose `$2` holds fresh ids:
+/// The tail of a statement whose CTE `ended` holds groups that have just closed and which is given fresh ids as this parameter:
 /// inserts their joins, and yields those (`join`, or `waits` where its turn has to come) and what there is to count in parents (their id, and the state as name).
 macro_rules! joins_of_ended {
-    () => {
-        "specs as (
+    ($fresh_ids:literal) => {
+        concat!("specs as (
             select case e.state
                 when 'completed' then e.on_complete
                 when 'failed' then case e.policy when 'continue' then coalesce(e.on_failure, e.on_complete) else e.on_failure end
@@ -20,7 +20,7 @@ macro_rules! joins_of_ended {
          ), joined as (
             insert into gristmill.jobs (id, name, queue, priority, payload, version, state, max_attempts, retain_seconds,
                               client_id, trace_parent, fair_key, order_key, join_of)
-            select ($2::uuid[])[row_number() over ()], spec->>'name', spec->>'queue', (spec->>'priority')::smallint, spec->'payload',
+            select (", $fresh_ids, "::uuid[])[row_number() over ()], spec->>'name', spec->>'queue', (spec->>'priority')::smallint, spec->'payload',
                    coalesce((spec->>'version')::smallint, 1), 'available', (spec->>'max_attempts')::int,
                    (spec->>'retain_seconds')::int, (spec->>'client_id')::int, spec->>'trace_parent', spec->>'client_id',
                    spec->>'order_key', join_of
@@ -32,7 +32,7 @@ macro_rules! joins_of_ended {
          from joined
          union all
          select 'ended', parent_id, state, '', 0::smallint, '', 0::smallint, null, null, null, 0
-         from ended where parent_id is not null"
+         from ended where parent_id is not null")
     };
 }
 pub(super) use joins_of_ended;
@@ -48,7 +48,7 @@ const CLOSE: &str = concat!(
         from ready where g.id = ready.id
         returning g.*
      ), ",
-    joins_of_ended!()
+    joins_of_ended!("$2")
 );
 
 /// A row of `joins_of_ended`.
