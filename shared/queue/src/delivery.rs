@@ -13,7 +13,7 @@ mod lease_check;
 mod lease_keeper;
 mod occupancy;
 mod procfs;
-mod reaper;
+pub(crate) mod reaper;
 mod renewer;
 mod settings;
 mod sink;

@@ -28,14 +28,15 @@ impl LeaseKeeper {
     }
 
     async fn run(mut self) {
-        let (renewal, reaping) = (self.renewer.interval(), self.reaper.interval());
-        let (mut renewed, mut reaped, mut succeeded) = (Instant::now(), Instant::now(), Instant::now());
+        let renewal = self.renewer.interval();
+        let (mut renewed, mut succeeded) = (Instant::now(), Instant::now());
+        let mut reap_at = Instant::now() + self.reaper.pause();
         loop {
             tokio::select! {
                 () = self.end.cancelled() => break,
-                () = tokio::time::sleep(reaping.min(renewal)) => {}
+                () = tokio::time::sleep_until(reap_at.min(renewed + renewal)) => {}
             }
-            if renewed.elapsed() + reaping / 2 >= renewal {
+            if renewed.elapsed() >= renewal {
                 // Before the call: a slow one must not put off the next.
                 renewed = Instant::now();
                 if log_failure(self.renewer.renew().await).is_some() {
@@ -43,8 +44,8 @@ impl LeaseKeeper {
                     self.renewer.held.set_renewed(renewed.into_std());
                 }
             }
-            if reaped.elapsed() >= reaping {
-                reaped = Instant::now();
+            if Instant::now() >= reap_at {
+                reap_at = Instant::now() + self.reaper.pause();
                 log_failure(self.reaper.reap().await);
             }
             log_failure(self.heartbeat.send_when_due(succeeded.elapsed()).await);

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rand::RngExt as _;
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -22,10 +23,16 @@ pub(super) struct Reaper {
     pub(super) runtime: Handle,
 }
 
+/// Until the next look for leases that have run out, with jitter: of two that look at the same beat one is always just before the
+/// other, and a dead letter that it leaves to workers which know the job would never come to them.
+pub(crate) fn pause(lease: Duration) -> Duration {
+    (lease / 6).min(Duration::from_millis(500)).mul_f64(rand::rng().random_range(0.75..1.25))
+}
+
 impl Reaper {
-    /// Between two looks.
-    pub(super) fn interval(&self) -> Duration {
-        (self.lease / 6).min(Duration::from_millis(500))
+    /// Until the next look.
+    pub(super) fn pause(&self) -> Duration {
+        pause(self.lease)
     }
 
     /// Puts the jobs back in line, and stores those as dead letters that have used up their deliveries.

@@ -13,6 +13,7 @@ use super::{Inner, lock};
 use crate::{
     JobId, QueueError,
     broker::{BrokerError, BrokerQueue, Lease, LostDelivery, REAP_BATCH_SIZE, ReapResult},
+    delivery::reaper,
     envelope::Envelope,
     ledger::fail::{self, Run, Settle, Verdict},
     run::{attempt::count, known, remember_lost},
@@ -47,10 +48,10 @@ impl Inner {
         lines.insert(name.to_owned(), Arc::clone(&line));
         let (inner, stop) = (Arc::downgrade(self), self.stop.clone());
         let kept = Arc::clone(&line);
-        let interval = (self.lease / 6).min(Duration::from_millis(500));
+        let lease = self.lease;
         tokio::spawn(async move {
             tokio::select! {
-                () = keep(inner, kept, interval) => {}
+                () = keep(inner, kept, lease) => {}
                 () = stop.cancelled() => {}
             }
         });
@@ -132,9 +133,9 @@ impl Inner {
 }
 
 /// Looks after a queue until no remote worker has spoken of it for long.
-async fn keep(inner: Weak<Inner>, line: Arc<Line>, interval: Duration) {
+async fn keep(inner: Weak<Inner>, line: Arc<Line>, lease: Duration) {
     loop {
-        tokio::time::sleep(interval).await;
+        tokio::time::sleep(reaper::pause(lease)).await;
         let Some(inner) = inner.upgrade() else { return };
         if let Err(error) = inner.reap(&line).await {
             debug!(%error, queue = line.name, "the broker does not say which leases have run out; retrying");
