@@ -4,7 +4,7 @@ use crate::JobId;
 
 /// One delivery of a job. `delivery` tells it from every other delivery of the job, also of other rounds (attempts, and runs that
 /// were none, as they were snoozed, slept or waited), for which the broker begins to count again; it fits into the 53 bits of a
-/// number in JSON, so of a round's number it has the lowest [`ROUND_BITS`].
+/// number in JSON, so of a round's number it has the lowest 21.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
     /// The job.
