@@ -1,6 +1,6 @@
 //! Jobs that were leased for a remote worker and are given back.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tracing::debug;
 
@@ -8,7 +8,8 @@ use super::super::{Inner, RemoteDelivery, RemoteWorker, keeper::Line};
 use crate::broker::{Lease, LeaseRelease, ReleaseReason};
 
 impl Inner {
-    pub(super) async fn give_back(&self, worker: &RemoteWorker, deliveries: Vec<RemoteDelivery>) {
+    /// What nobody waits for any more.
+    pub(super) async fn give_back(self: &Arc<Self>, worker: &RemoteWorker, deliveries: Vec<RemoteDelivery>) {
         let mut queues: HashMap<String, Vec<LeaseRelease>> = HashMap::new();
         self.sessions.with(worker, |session| {
             for job in &deliveries {
@@ -20,13 +21,8 @@ impl Inner {
             let release = LeaseRelease { id, number, delay: Duration::ZERO, reason: ReleaseReason::Wait };
             queues.entry(job.queue).or_default().push(release);
         }
-        let links = self.queue.links();
         for (queue, releases) in queues {
-            let released =
-                links.answers().queue(&queue).release(self.lease, self.queue.config().max_deliveries, &releases).await;
-            if let Err(error) = released {
-                debug!(%error, queue, "jobs that nobody waits for any more come back when their leases run out");
-            }
+            self.release(&self.line(&queue), releases.into_iter()).await;
         }
     }
 
@@ -37,7 +33,7 @@ impl Inner {
         }
         let released = line.answers.release(self.lease, self.queue.config().max_deliveries, &releases).await;
         if let Err(error) = released {
-            debug!(%error, queue = line.name, "jobs for others come back when their leases run out");
+            debug!(%error, queue = line.name, "jobs that are given back come when their leases run out");
         }
     }
 }
