@@ -33,7 +33,7 @@ BROKER_TESTS = fairness:: fenced:: knowers:: limits:: lost:: pause:: steps:: win
 
 ## test-brokers  every test of the queue with Postgres alone as the broker, as each night: four minutes
 test-brokers: setup
-	TEST_BROKER=postgres cargo test --package gristmill-queue --test it
+	TEST_BROKER=postgres $(TEST_THREADS) cargo test --package gristmill-queue --test it
 
 ## test-chaos  three minutes of processes killed, engines lost and lines cut; then everything is counted
 test-chaos: setup

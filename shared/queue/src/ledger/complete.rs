@@ -37,8 +37,7 @@ macro_rules! completed {
     };
 }
 
-/// Of jobs that are in no group. Postgres plans it in a fifth of the time that [`COMPLETE`] takes, and
-/// that is a fourth of what it costs.
+/// Of jobs that are in no group. Postgres plans it in 0.11 to 0.17 ms, and [`COMPLETE`] in 0.6 to 0.8: once for each batch.
 const COMPLETE_UNGROUPED: &str = concat!(completed!(), " returning j.id");
 
 /// Jobs that are still to be done become completed; groups count them; a sealed group whose last

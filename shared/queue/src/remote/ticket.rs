@@ -16,8 +16,7 @@ pub struct Ticket {
 /// Below this the number of the delivery, above it the job's round.
 const ROUND: u32 = 32;
 /// What is left of 53 bits. A report is late by one round or two, never by the two million that have the same bits.
-const ROUND_BITS: u32 = 21;
-const ROUNDS: u32 = 1 << ROUND_BITS;
+const ROUNDS: u32 = 1 << 21;
 
 impl Ticket {
     pub(super) fn new(id: JobId, round: i32, number: u64) -> Self {
