@@ -143,9 +143,7 @@ impl Walk {
                         let ended = first_of_millis(finished_at.to_jiff().as_millisecond() + MAX_CLOCK_SKEW_MS);
                         self.below = self.below.min(ended);
                     }
-                    let rare =
-                        |state: &JobState| matches!(state, JobState::Dead | JobState::Parked | JobState::Cancelled);
-                    if !self.filter.states.is_empty() && self.filter.states.iter().all(rare) {
+                    if !self.filter.states.is_empty() && self.filter.states.iter().copied().all(is_unusual) {
                         self.source = Source::States;
                     }
                 }
@@ -196,23 +194,55 @@ impl Walk {
             }
             Source::States => {
                 query.push(format_args!("select {COLUMNS} from ("));
-                for (n, state) in self.states().iter().enumerate() {
+                for (n, state) in self.states().into_iter().enumerate() {
                     query.push(if n == 0 { "(" } else { " union all (" });
-                    let fenced = if *state == JobState::Scheduled { " offset 0) s where " } else { ") s where " };
-                    // The state as a literal: by a parameter no partial index is found.
-                    query.push(self.schema.rewrite(&format!(
-                        "select {COLUMNS} from (select {COLUMNS} from gristmill.jobs where state = '{state}'"
-                    )));
-                    if let Some(client_id) = self.filter.client_id {
-                        query.push(" and client_id = ").push_bind(client_id);
+                    if is_unusual(state) {
+                        self.push_unusual(query, state, limit);
+                    } else {
+                        self.push_state(query, state);
+                        run(query);
                     }
-                    query.push(fenced);
-                    run(query);
                     query.push(")");
                 }
                 query.push(") merged order by id desc limit ").push_bind(limit_of(limit));
             }
         }
+    }
+
+    /// Jobs of a state that is in its index by its own condition.
+    fn push_state(&self, query: &mut QueryBuilder<Postgres>, state: JobState) {
+        // The state as a literal: by a parameter no partial index is found.
+        query.push(self.schema.rewrite(&format!(
+            "select {COLUMNS} from (select {COLUMNS} from gristmill.jobs where state = '{state}'"
+        )));
+        if let Some(client_id) = self.filter.client_id {
+            query.push(" and client_id = ").push_bind(client_id);
+        }
+        query.push(if state == JobState::Scheduled { " offset 0) s where " } else { ") s where " });
+    }
+
+    /// Jobs of a state in `jobs_unusual`, or of one client in `jobs_unusual_by_client`. Rows are compared whole and in the
+    /// index's order, so no other index gives it: where statistics expect many of a state among all jobs, the planner would
+    /// walk the primary key for it.
+    fn push_unusual(&self, query: &mut QueryBuilder<Postgres>, state: JobState, limit: usize) {
+        query.push(self.schema.rewrite(&format!(
+            "select {COLUMNS} from gristmill.jobs where state in ('dead', 'cancelled', 'parked') and "
+        )));
+        match self.filter.client_id {
+            None => {
+                query.push(format_args!("(state, id) < ('{state}', ")).push_bind(self.below);
+                query.push(format_args!(") and (state, id) >= ('{state}', ")).push_bind(self.lowest);
+                query.push(") order by state desc, id desc limit ");
+            }
+            Some(client_id) => {
+                query.push("client_id is not null and (client_id, state, id) < (").push_bind(client_id);
+                query.push(format_args!(", '{state}', ")).push_bind(self.below);
+                query.push(") and (client_id, state, id) >= (").push_bind(client_id);
+                query.push(format_args!(", '{state}', ")).push_bind(self.lowest);
+                query.push(") order by client_id desc, state desc, id desc limit ");
+            }
+        }
+        query.push_bind(limit_of(limit));
     }
 
     fn states(&self) -> Vec<JobState> {
@@ -270,6 +300,11 @@ impl Walk {
             query.push(" and redriven < ").push_bind(i32::try_from(times).unwrap_or(i32::MAX));
         }
     }
+}
+
+/// Whether jobs of that state have an index by state and id.
+fn is_unusual(state: JobState) -> bool {
+    matches!(state, JobState::Dead | JobState::Cancelled | JobState::Parked)
 }
 
 async fn few_are_scheduled(schema: Schema, conn: &mut PgConnection) -> Result<bool, QueueError> {
