@@ -212,9 +212,11 @@ impl Walk {
     /// Jobs of a state that is in its index by its own condition.
     fn push_state(&self, query: &mut QueryBuilder<Postgres>, state: JobState) {
         // The state as a literal: by a parameter no partial index is found.
-        query.push(self.schema.rewrite(&format!(
-            "select {COLUMNS} from (select {COLUMNS} from gristmill.jobs where state = '{state}'"
-        )));
+        query.push(
+            self.schema.rewrite(&format!(
+                "select {COLUMNS} from (select {COLUMNS} from gristmill.jobs where state = '{state}'"
+            )),
+        );
         if let Some(client_id) = self.filter.client_id {
             query.push(" and client_id = ").push_bind(client_id);
         }
