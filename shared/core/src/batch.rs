@@ -41,6 +41,8 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
         tokio::spawn(async move {
             let mut batch = Vec::new();
             while waiting.recv_many(&mut batch, limit).await > 0 {
+                // Who was woken with the first of them asks, too, before it begins: jobs that one statement let go on.
+                while batch.len() < limit && gather(&mut waiting, &mut batch, limit).await {}
                 run_until_success(what, std::mem::take(&mut batch), &run).await;
             }
         });
@@ -57,6 +59,18 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
             Err(_) => std::future::pending().await,
         }
     }
+}
+
+/// Lets run what can run at this moment, and takes what it has asked for. Whether that was anything.
+async fn gather<T>(waiting: &mut mpsc::UnboundedReceiver<T>, batch: &mut Vec<T>, limit: usize) -> bool {
+    let before = batch.len();
+    tokio::task::yield_now().await;
+    while batch.len() < limit
+        && let Ok(one) = waiting.try_recv()
+    {
+        batch.push(one);
+    }
+    batch.len() > before
 }
 
 /// Runs a batch until it succeeds. One input that the ledger refuses does not hold up the others: the batch is halved, and

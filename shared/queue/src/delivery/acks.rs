@@ -65,6 +65,13 @@ impl AckSender {
                 received = messages.recv_many(&mut batch, BATCH_SIZE) => if received == 0 { return },
                 () = end.cancelled() => return,
             }
+            // Runs that end by one commit acknowledge one after another: together they are one round trip.
+            tokio::task::yield_now().await;
+            while batch.len() < BATCH_SIZE
+                && let Ok(message) = messages.try_recv()
+            {
+                batch.push(message);
+            }
             let (mut done, mut releases, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
             for message in batch.drain(..) {
                 let AckReply { id, number, outcome } = match message {
