@@ -275,6 +275,35 @@ impl Queue {
         Ok(if done.len() < jobs.len() { Completion::AlreadyDone } else { Completion::Done(joins) })
     }
 
+    /// Finishes those of the jobs that are still to be done, in the transaction of their effects, by one statement, and says of
+    /// each, in the order given, whether it was: the effects of the others must not be part of the transaction. Make it the
+    /// first statement: it locks the jobs' rows, as [`Queue::lock_all`] does. If they are members of groups, it locks those, too.
+    ///
+    /// # Errors
+    /// Returns an error if Postgres is unreachable or a statement fails.
+    pub async fn complete_each(
+        &self,
+        conn: &mut PgConnection,
+        claims: &[Claim],
+    ) -> Result<(Vec<Fence>, Enqueued), QueueError> {
+        if claims.is_empty() {
+            return Ok((Vec::new(), Enqueued::default()));
+        }
+        let mut jobs: Vec<_> = claims.iter().map(Claim::finished).collect();
+        jobs.sort_unstable_by_key(|job| job.id);
+        let worker = claims.iter().find_map(Claim::worker);
+        let (done, joins) = complete::complete(self.schema(), conn, worker, &jobs).await?;
+        let mut held: HashSet<JobId> = done.into_iter().collect();
+        let ended = |claim: &Claim| {
+            let fence = fenced(claim, &held);
+            // Of two runs of a job one has ended it.
+            held.remove(&claim.id);
+            claim.set_completed();
+            fence
+        };
+        Ok((claims.iter().map(ended).collect(), joins))
+    }
+
     /// Finishes the job and enqueues others in its stead, in the caller's transaction: on behalf of the same client, in the
     /// same turn and trace, and in the same group, even if that is sealed: it stays open, as the job was one of its members.
     /// Make it the last statement before the commit, like [`Queue::complete`].

@@ -7,7 +7,7 @@ use gristmill_normalization::{
     Answer,
     requests::{self, PendingRequest},
 };
-use gristmill_queue::{Claim, Completion, Enqueued, Fence, Queue, QueueError, trace};
+use gristmill_queue::{Claim, Enqueued, Fence, Queue, QueueError, trace};
 use gristmill_webhooks::{Event, Merchant, NormalizationCompleted, publish_all};
 use uuid::Uuid;
 
@@ -73,20 +73,17 @@ impl Together {
 async fn answer(queue: &Queue, mut found: Vec<AnsweredRequest>) -> Result<(), QueueError> {
     let mut tx = queue.pool().begin().await?;
     let claims: Vec<Claim> = found.iter().map(|one| one.claim.clone()).collect();
-    let mut fences = queue.lock_all(&mut tx, &claims).await?.into_iter();
+    let (fences, mut enqueued) = queue.complete_each(&mut tx, &claims).await?;
+    let mut fences = fences.into_iter();
     found.retain(|_| fences.next() == Some(Fence::Held));
     if found.is_empty() {
         return Ok(());
     }
     let answers: Vec<_> = found.iter().map(|one| (one.request_id, &one.answer)).collect();
     requests::answer(&mut tx, &answers).await?;
-    let mut enqueued = tell(&mut tx, queue, &found).await?;
-    let claims: Vec<Claim> = found.into_iter().map(|one| one.claim).collect();
-    if let Completion::Done(joins) = queue.complete_all(&mut tx, &claims).await? {
-        enqueued.merge(joins);
-        tx.commit().await?;
-        queue.push(enqueued).await;
-    }
+    enqueued.merge(tell(&mut tx, queue, &found).await?);
+    tx.commit().await?;
+    queue.push(enqueued).await;
     Ok(())
 }
 

@@ -49,6 +49,27 @@ async fn of_two_runs_at_once_one_is_already_done() {
 }
 
 #[tokio::test]
+async fn of_many_jobs_those_are_completed_that_are_still_to_be_done() {
+    let test = test_queue().await;
+    let ids = test.enqueue(&Effect::many(4), &Options::default()).await;
+    test.queue.cancel_jobs(&ids[1..2]).await.unwrap();
+    // In another order than that of their ids, and one of them twice.
+    let claims = [3, 1, 0, 3].map(|n: usize| Claim::new(ids[n], 1));
+    let mut tx = test.pool.begin().await.unwrap();
+    let (fences, joins) = test.queue.complete_each(&mut tx, &claims).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(fences, [Fence::Held, Fence::AlreadyDone, Fence::Held, Fence::AlreadyDone]);
+    assert!(joins.is_empty());
+    let states = [test.state(ids[0]).await.0, test.state(ids[1]).await.0, test.state(ids[2]).await.0];
+    assert_eq!(states, ["completed", "cancelled", "available"]);
+
+    let mut tx = test.pool.begin().await.unwrap();
+    let (fences, _) = test.queue.complete_each(&mut tx, &claims).await.unwrap();
+    assert_eq!(fences, [Fence::AlreadyDone; 4]);
+    assert_eq!(test.queue.complete_each(&mut tx, &[]).await.unwrap().0, []);
+}
+
+#[tokio::test]
 async fn a_job_delivered_twice_changes_nothing() {
     let test = test_queue().await;
     let worker = work(&test.effect_worker(8));
