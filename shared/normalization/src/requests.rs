@@ -156,15 +156,7 @@ pub struct PendingRequest {
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn wanted(on: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<PendingRequest>, sqlx::Error> {
-    let these = format!(
-        "select n.*, coalesce(v.version, 0) as rules_version,
-                case when s.heuristic = 'external' then s.heuristic_url end as heuristic_url
-         from ({SELECT} where id = any($1)) n
-         left join normalization_versions v on v.client_id = n.client_id
-         left join client_settings s on s.client_id = n.client_id"
-    );
-    // Planned anew each time: a plan that was made while the table was small reads all of it.
-    sqlx::query_as(&these).persistent(false).bind(ids).fetch_all(on).await
+    sqlx::query_as("select * from normalizations_wanted($1)").bind(ids).fetch_all(on).await
 }
 
 /// Answers requests, or says why there is no answer, by one statement.
@@ -175,29 +167,20 @@ pub async fn answer(conn: &mut PgConnection, answers: &[(Uuid, &Result<Answer, S
     let nobody = Answer::default();
     let found: Vec<&Answer> = answers.iter().map(|(_, answer)| answer.as_ref().unwrap_or(&nobody)).collect();
     let state = |answer: &Result<_, _>| if answer.is_ok() { State::Completed } else { State::Failed };
-    sqlx::query(
-        "update normalizations n set state = a.state, detail = a.detail, merchant = a.merchant, matched = a.matched,
-             rule_id = a.rule_id, score = a.score, mcc = a.mcc, category = a.category, wikidata = a.wikidata,
-             completed_at = now()
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::real[], $8::text[],
-                     $9::text[], $10::text[])
-              as a (id, state, detail, merchant, matched, rule_id, score, mcc, category, wikidata)
-         where n.id = any($1) and n.id = a.id",
-    )
-    .persistent(false)
-    .bind(answers.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind(answers.iter().map(|(_, answer)| state(answer).to_string()).collect::<Vec<_>>())
-    .bind(answers.iter().map(|(_, answer)| answer.as_ref().err()).collect::<Vec<_>>())
-    .bind(found.iter().map(|answer| answer.merchant.as_ref()).collect::<Vec<_>>())
-    .bind(found.iter().map(|answer| answer.matched.as_ref()).collect::<Vec<_>>())
-    .bind(found.iter().map(|answer| answer.rule_id).collect::<Vec<_>>())
-    .bind(found.iter().map(|answer| answer.score).collect::<Vec<_>>())
-    .bind(found.iter().map(|answer| answer.mcc.as_ref()).collect::<Vec<_>>())
-    .bind(found.iter().map(|answer| answer.category.as_ref()).collect::<Vec<_>>())
-    .bind(found.iter().map(|answer| answer.wikidata.as_ref()).collect::<Vec<_>>())
-    .execute(conn)
-    .await
-    .map(drop)
+    sqlx::query("select answer_normalizations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+        .bind(answers.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(answers.iter().map(|(_, answer)| state(answer).to_string()).collect::<Vec<_>>())
+        .bind(answers.iter().map(|(_, answer)| answer.as_ref().err()).collect::<Vec<_>>())
+        .bind(found.iter().map(|answer| answer.merchant.as_ref()).collect::<Vec<_>>())
+        .bind(found.iter().map(|answer| answer.matched.as_ref()).collect::<Vec<_>>())
+        .bind(found.iter().map(|answer| answer.rule_id).collect::<Vec<_>>())
+        .bind(found.iter().map(|answer| answer.score).collect::<Vec<_>>())
+        .bind(found.iter().map(|answer| answer.mcc.as_ref()).collect::<Vec<_>>())
+        .bind(found.iter().map(|answer| answer.category.as_ref()).collect::<Vec<_>>())
+        .bind(found.iter().map(|answer| answer.wikidata.as_ref()).collect::<Vec<_>>())
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Has requests fail that wait for their answer, each with the reason. Returns those that did, with their clients.

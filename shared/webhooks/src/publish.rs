@@ -73,14 +73,11 @@ pub async fn publish_all(
     let mut kinds: Vec<&str> = events.iter().map(|event| <&str>::from(event.kind())).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let subscribers: Vec<Subscriber> = sqlx::query_as(
-        "select id, shape, events from webhook_endpoints
-         where client_id = $1 and disabled_at is null and events && $2::text[] order by id",
-    )
-    .bind(client_id)
-    .bind(&kinds)
-    .fetch_all(&mut *conn)
-    .await?;
+    let subscribers: Vec<Subscriber> = sqlx::query_as("select * from webhook_subscribers($1, $2)")
+        .bind(client_id)
+        .bind(&kinds)
+        .fetch_all(&mut *conn)
+        .await?;
     if subscribers.is_empty() {
         return Ok(Enqueued::default());
     }
