@@ -9,7 +9,7 @@ use std::{
 
 use gristmill_core::Batcher;
 use gristmill_platform::config::OutboundConfig;
-use gristmill_queue::{Queue, QueueError};
+use gristmill_queue::{Claim, Queue, QueueError};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -34,7 +34,7 @@ pub struct Deliverer {
 /// What became of a delivery.
 #[derive(Debug)]
 pub enum DeliveryOutcome {
-    /// It has ended, one way or the other, and what became of it is written down.
+    /// It has ended, one way or the other, and what became of it is written down, with the end of its job.
     Ended,
     /// It was not tried: its endpoint is left alone for about so long.
     Later(Duration),
@@ -71,12 +71,13 @@ impl Deliverer {
         &self.outbound
     }
 
-    /// Tries a delivery, for the `attempt`th time, from 1.
-    pub async fn deliver(&self, delivery_id: Uuid, attempt: u32) -> DeliveryOutcome {
+    /// Tries a delivery, for the `attempt`th time, from 1. Where it ends, its job is completed in the transaction that
+    /// writes down what became of it.
+    pub async fn deliver(&self, claim: &Claim, delivery_id: Uuid, attempt: u32) -> DeliveryOutcome {
         // Another run has ended it, or it is so old that it is gone.
         let Some(due) = self.due.submit(delivery_id).await else { return DeliveryOutcome::Ended };
         let Some(endpoint) = &due.endpoint else {
-            let cancelled = Attempt::cancelled(&due, "the endpoint is disabled or deleted");
+            let cancelled = Attempt::cancelled(&due, claim, "the endpoint is disabled or deleted");
             self.attempts.submit(cancelled).await;
             return DeliveryOutcome::Ended;
         };
@@ -110,7 +111,8 @@ impl Deliverer {
             (Some(error), Some(wait)) if !is_gone(&result) => Some((wait_for(wait, &result), error.clone())),
             _ => None,
         };
-        self.attempts.submit(Attempt::of(&due, &result, error, wait.is_some(), latency)).await;
+        let ends = wait.is_none().then_some(claim);
+        self.attempts.submit(Attempt::of(&due, &result, error, ends, latency)).await;
         wait.map_or(DeliveryOutcome::Ended, |(wait, error)| DeliveryOutcome::Failed(wait, error))
     }
 }

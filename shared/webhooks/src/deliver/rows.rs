@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use gristmill_core::ClientId;
 use gristmill_mail::{Kind, operator};
-use gristmill_queue::{Enqueued, Queue, QueueError};
+use gristmill_queue::{Claim, Queue, QueueError};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -49,16 +49,7 @@ struct Row {
 /// Deliveries with their endpoints as they are at this moment, so that no copy of them can be out of date. In the order
 /// of the ids.
 pub(super) async fn due(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Option<DueDelivery>>, sqlx::Error> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select d.id, d.endpoint_id, d.event_id, d.payload, e.url, e.scheme, e.secret,
-                case when e.old_secret_until > now() then e.old_secret end as old_secret,
-                e.failing_since is not null as failing
-         from webhook_deliveries d left join webhook_endpoints e on e.id = d.endpoint_id and e.disabled_at is null
-         where d.id = any($1) and d.state = 'pending'",
-    )
-    .bind(ids)
-    .fetch_all(pool)
-    .await?;
+    let rows: Vec<Row> = sqlx::query_as("select * from webhook_deliveries_due($1)").bind(ids).fetch_all(pool).await?;
     let mut found: HashMap<Uuid, DueDelivery> = rows.into_iter().map(|row| (row.id, row.into())).collect();
     Ok(ids.iter().map(|id| found.remove(id)).collect())
 }
@@ -89,6 +80,8 @@ pub(super) struct Attempt {
     answer: Option<Vec<u8>>,
     /// What it says of the endpoint.
     says: Says,
+    /// The job, where it ends with this.
+    ends: Option<Claim>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +97,7 @@ impl Attempt {
         due: &DueDelivery,
         called: &CallResult,
         error: Option<String>,
-        again: bool,
+        ends: Option<&Claim>,
         latency: Duration,
     ) -> Self {
         let says = match (&error, super::is_gone(called)) {
@@ -117,10 +110,10 @@ impl Attempt {
         Self {
             delivery_id: due.id,
             endpoint_id: due.endpoint_id,
-            state: match (&error, again) {
+            state: match (&error, ends) {
                 (None, _) => "delivered",
-                (Some(_), true) => "pending",
-                (Some(_), false) => "failed",
+                (Some(_), None) => "pending",
+                (Some(_), Some(_)) => "failed",
             },
             at: Timestamp::now(),
             millis: i32::try_from(latency.as_millis()).unwrap_or(i32::MAX),
@@ -128,10 +121,11 @@ impl Attempt {
             error,
             answer: answer.map(|answer| answer.body.clone()),
             says,
+            ends: ends.cloned(),
         }
     }
 
-    pub(super) fn cancelled(due: &DueDelivery, why: &str) -> Self {
+    pub(super) fn cancelled(due: &DueDelivery, job: &Claim, why: &str) -> Self {
         Self {
             delivery_id: due.id,
             endpoint_id: due.endpoint_id,
@@ -142,6 +136,7 @@ impl Attempt {
             error: Some(why.to_owned()),
             answer: None,
             says: Says::Nothing,
+            ends: Some(job.clone()),
         }
     }
 }
@@ -152,8 +147,11 @@ pub(super) async fn record(queue: &Queue, attempts: &[Attempt]) -> Result<(), Qu
         endpoints.map(|attempt| attempt.endpoint_id).collect::<Vec<_>>()
     };
     let (recovered, failing, gone) = (of(Says::Recovered), of(Says::Failing), of(Says::Gone));
+    let ended: Vec<Claim> = attempts.iter().filter_map(|attempt| attempt.ends.clone()).collect();
     let mut tx = queue.pool().begin().await?;
-    let mut mails = Enqueued::default();
+    // Jobs' rows come before those of deliveries, as with who cancels jobs. What was called is written down, whoever has
+    // ended the job: the delivery's own state says whether this still counts.
+    let (_, mut enqueued) = queue.complete_each(&mut tx, &ended).await?;
     enter(&mut tx, attempts).await?;
     if !recovered.is_empty() {
         sqlx::query(
@@ -171,40 +169,28 @@ pub(super) async fn record(queue: &Queue, attempts: &[Attempt]) -> Result<(), Qu
         for (endpoint_id, client_id) in disable(&mut tx, &failing, "failing").await? {
             // Each time that the endpoint is disabled is a mail of its own.
             let reference = format!("{endpoint_id}/{}", Timestamp::now().as_second());
-            mails.merge(operator::tell(&mut tx, queue, client_id, Kind::WebhookDisabled, reference).await?);
+            enqueued.merge(operator::tell(&mut tx, queue, client_id, Kind::WebhookDisabled, reference).await?);
         }
     }
     if !gone.is_empty() {
         disable(&mut tx, &gone, "gone").await?;
     }
     tx.commit().await?;
-    queue.push(mails).await;
+    queue.push(enqueued).await;
     Ok(())
 }
 
 async fn enter(conn: &mut PgConnection, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "with t as (
-            select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::int[], $5::smallint[], $6::text[], $7::bytea[])
-                as t (id, state, at, millis, status, error, answer)
-         ), moved as (
-            update webhook_deliveries d
-            set attempts = d.attempts + 1, state = t.state, finished_at = case when t.state <> 'pending' then now() end
-            from t where d.id = t.id and d.state = 'pending' returning d.id, d.attempts
-         )
-         insert into webhook_attempts (delivery_id, no, at, millis, status, error, answer)
-         select m.id, m.attempts, t.at, t.millis, t.status, t.error, t.answer from moved m join t on t.id = m.id
-         on conflict do nothing",
-    )
-    .bind(attempts.iter().map(|attempt| attempt.delivery_id).collect::<Vec<_>>())
-    .bind(attempts.iter().map(|attempt| attempt.state).collect::<Vec<_>>())
-    .bind(attempts.iter().map(|attempt| attempt.at.to_sqlx()).collect::<Vec<_>>())
-    .bind(attempts.iter().map(|attempt| attempt.millis).collect::<Vec<_>>())
-    .bind(attempts.iter().map(|attempt| attempt.status).collect::<Vec<_>>())
-    .bind(attempts.iter().map(|attempt| attempt.error.as_deref()).collect::<Vec<_>>())
-    .bind(attempts.iter().map(|attempt| attempt.answer.as_deref()).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
+    sqlx::query("select enter_webhook_attempts($1, $2, $3, $4, $5, $6, $7)")
+        .bind(attempts.iter().map(|attempt| attempt.delivery_id).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.state).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.at.to_sqlx()).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.millis).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.status).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.error.as_deref()).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.answer.as_deref()).collect::<Vec<_>>())
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
