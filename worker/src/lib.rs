@@ -156,9 +156,9 @@ const MAX_REQUESTS_PER_CLIENT: u32 = 128;
 /// Payments of claims that a process posts at the same time: each is a few short statements.
 const PAYMENTS: usize = 4;
 
-/// Deliveries that a process makes at the same time. They wait for others' servers; of one endpoint, only so many as the
-/// queue's limit says.
-const WEBHOOKS: usize = 64;
+/// Deliveries that a process makes at the same time. They wait for others' servers, and share statements the better the more
+/// they are; of one endpoint, only so many as the queue's limit says.
+const WEBHOOKS: usize = 256;
 /// And that all workers make at a time to one endpoint: a slow one takes so many places, whatever waits for it.
 const MAX_CALLS_PER_ENDPOINT: u32 = 16;
 

@@ -126,8 +126,9 @@ pub enum CallError {
     Broken,
 }
 
-/// Connections to one host that are kept, and for how long.
-const IDLE: usize = 16;
+/// Connections to one host that are kept, and for how long: as many as a worker makes calls at a time, so that none is closed that
+/// the next call needs.
+const IDLE: usize = 256;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const URL_LIMIT: usize = 2_048;
