@@ -1,8 +1,10 @@
-//! One request: the client's rules, then what is remembered, then the dictionary or the client's own heuristic. The answer,
+//! One request: the client's rules, then the dictionary, or the client's own heuristic and what it answered lately. The answer,
 //! its event and the job's end are one transaction.
 
 mod batch;
 mod external;
+
+use std::sync::OnceLock;
 
 use gristmill::{App, Data};
 use gristmill_normalization::{
@@ -51,22 +53,29 @@ async fn find(env: &Env, wanted: &PendingRequest) -> Result<Answer, JobError> {
         let (merchant, matched) = (Some(name.to_owned()), Some("rule".to_owned()));
         return Ok(Answer { merchant, matched, rule_id: Some(id), score: Some(1.0), ..Answer::default() });
     }
+    let Some(address) = heuristic_url else { return by_dictionary(&request.description).await };
     let asked = CacheKey {
         client_id: request.client_id,
         version: *version,
-        external: heuristic_url.as_deref(),
+        external: address,
         description: &request.description,
     };
     if let Some(answer) = env.merchants.remembered(&asked).await {
         return Ok(answer);
     }
-    let answer = match heuristic_url {
-        Some(address) => external::ask(env.deliverer.outbound(), address, request).await?,
-        None => {
-            let description = request.description.clone();
-            on_rayon(move || Answer::from(Normalizer::built_in().find(&description, &Rules::default()))).await?
-        }
-    };
+    let answer = external::ask(env.deliverer.outbound(), address, request).await?;
     env.merchants.remember(&asked, &answer).await;
     Ok(answer)
+}
+
+/// To find it costs less than to ask Redis, so it is remembered by the process only.
+async fn by_dictionary(description: &str) -> Result<Answer, JobError> {
+    /// It takes a while to make.
+    static NORMALIZER: OnceLock<&Normalizer> = OnceLock::new();
+    if let Some(found) = NORMALIZER.get().and_then(|normalizer| normalizer.known(description)) {
+        return Ok(found.into());
+    }
+    let description = description.to_owned();
+    on_rayon(move || NORMALIZER.get_or_init(Normalizer::built_in).find_again(&description, &Rules::default()).into())
+        .await
 }

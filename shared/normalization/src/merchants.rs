@@ -1,4 +1,4 @@
-//! What is remembered: compiled rules in the process, answers in Redis.
+//! What is remembered: compiled rules in the process, answers of clients' own heuristics in Redis.
 
 use std::{
     collections::HashMap,
@@ -42,8 +42,8 @@ pub struct CacheKey<'a> {
     pub client_id: ClientId,
     /// The version of its rules.
     pub version: i64,
-    /// Its own heuristic, where that is asked.
-    pub external: Option<&'a str>,
+    /// Its own heuristic.
+    pub external: &'a str,
     /// The descriptor.
     pub description: &'a str,
 }
@@ -126,7 +126,7 @@ impl Merchants {
     fn key(&self, asked: &CacheKey<'_>) -> String {
         let CacheKey { client_id, version, external, description } = asked;
         let cleaned = clean(description);
-        let text = format!("{client_id}\0{version}\0{}\0{cleaned}", external.unwrap_or_default());
+        let text = format!("{client_id}\0{version}\0{external}\0{cleaned}");
         let hash = Sha256::digest(text);
         let (head, _) = hash.split_first_chunk::<16>().expect("SHA-256 has 32 bytes");
         format!("{}:normalization:{:032x}", self.namespace, u128::from_be_bytes(*head))

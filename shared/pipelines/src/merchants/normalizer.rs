@@ -118,18 +118,14 @@ impl Normalizer {
         Self::by_rule(descriptor, rules).or_else(|| self.best(descriptor).map(|best| self.found(best)))
     }
 
-    /// As [`find`](Self::find), which remembers: for files.
+    /// As [`find`](Self::find), which remembers.
     pub fn find_again<'a>(&'a self, descriptor: &str, rules: &'a Rules) -> Option<MerchantMatch<'a>> {
         if let Some(found) = Self::by_rule(descriptor, rules) {
             return Some(found);
         }
-        let mut hasher = std::hash::DefaultHasher::new();
-        descriptor.hash(&mut hasher);
-        let shard = &self.before[hasher.finish() as usize % SHARDS];
-        let known = shard.read().unwrap_or_else(PoisonError::into_inner).get(descriptor).copied();
-        let best = known.unwrap_or_else(|| {
+        let best = self.remembered(descriptor).unwrap_or_else(|| {
             let best = self.best(descriptor);
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = self.shard(descriptor).write().unwrap_or_else(PoisonError::into_inner);
             if shard.len() >= REMEMBERED {
                 shard.clear();
             }
@@ -137,6 +133,21 @@ impl Normalizer {
             best
         });
         best.map(|best| self.found(best))
+    }
+
+    /// What [`find_again`](Self::find_again) remembers of a descriptor, of which no rule speaks: costs one look.
+    pub fn known(&self, descriptor: &str) -> Option<Option<MerchantMatch<'_>>> {
+        self.remembered(descriptor).map(|best| best.map(|best| self.found(best)))
+    }
+
+    fn remembered(&self, descriptor: &str) -> Option<Option<Best>> {
+        self.shard(descriptor).read().unwrap_or_else(PoisonError::into_inner).get(descriptor).copied()
+    }
+
+    fn shard(&self, descriptor: &str) -> &Memo {
+        let mut hasher = std::hash::DefaultHasher::new();
+        descriptor.hash(&mut hasher);
+        &self.before[hasher.finish() as usize % SHARDS]
     }
 
     fn by_rule<'a>(descriptor: &str, rules: &'a Rules) -> Option<MerchantMatch<'a>> {
