@@ -4,7 +4,6 @@
 //! be: then its chunks are stored and held back from the queue until one differs, or the file ends and does not.
 
 use gristmill_core::ClientId;
-use gristmill_queue::GroupId;
 
 use super::{NewUpload, ReceiveError, UploadService, ledger_writer::StoredChunk, retry::retry_through_outage};
 use crate::{Upload, UploadId, objects, read};
@@ -24,7 +23,6 @@ pub(super) struct PossibleCopy {
     client_id: ClientId,
     kind: String,
     header: Vec<u8>,
-    group: GroupId,
     suspicion: Suspicion,
     held: Vec<StoredChunk>,
 }
@@ -39,24 +37,19 @@ enum Suspicion {
 }
 
 impl PossibleCopy {
-    pub(super) fn new(new: &NewUpload, header: &[u8], group: GroupId) -> Self {
+    pub(super) fn new(new: &NewUpload, header: &[u8]) -> Self {
         Self {
             client_id: new.client_id,
             kind: new.kind.to_string(),
             header: header.to_vec(),
-            group,
             suspicion: if new.force { Suspicion::None } else { Suspicion::Open },
             held: Vec::new(),
         }
     }
 
-    pub(super) fn group(&self) -> GroupId {
-        self.group
-    }
-
     /// What was held back.
-    pub(super) fn release(&mut self) -> Vec<StoredChunk> {
-        std::mem::take(&mut self.held)
+    pub(super) fn release(self) -> Vec<StoredChunk> {
+        self.held
     }
 
     /// Whether `batch` was taken and held back. If not, `batch` is everything that has to be entered now, and the
@@ -79,7 +72,7 @@ impl PossibleCopy {
         let same = theirs.len() == batch.len() && theirs.iter().zip(batch.iter()).all(|(a, b)| *a == b.sha256);
         self.held.append(batch);
         if !same {
-            *batch = self.release();
+            *batch = std::mem::take(&mut self.held);
         }
         Ok(same)
     }

@@ -1,7 +1,9 @@
 //! Chunks on their way into the ledger: stored two at a time and entered in batches, so that neither the store's nor the
 //! ledger's round trips hold up the body.
 
-use futures::{StreamExt, stream};
+use std::pin::Pin;
+
+use futures::{FutureExt, StreamExt, stream};
 use gristmill_core::ClientId;
 use gristmill_pipelines::{Chunk, Oversize};
 use gristmill_queue::{Enqueued, GroupId, Options, QueueError};
@@ -58,18 +60,19 @@ pub(super) struct StoredChunk {
     oversize: Option<Json<Vec<OversizeNote>>>,
 }
 
-/// Stores chunks as they are cut and enters them in the ledger, as many at once as are ready.
-/// Chunks of a file that looks like one sent before are held back; the copy returned holds them.
+/// Stores chunks as they are cut and enters them in the ledger, as many at once as are ready. Returns those that are to be
+/// entered with the end of the file: all of one that looks like one sent before, and otherwise the last ones, so that a small
+/// file costs no commit for its chunk alone.
 pub(super) async fn enter(
     service: UploadService,
     members: Members,
     copy: PossibleCopy,
     cut: mpsc::Receiver<Cut>,
-) -> Result<Option<PossibleCopy>, ReceiveError> {
+) -> Result<Vec<StoredChunk>, ReceiveError> {
     let mut copy = Some(copy);
     let cut = stream::unfold(cut, |mut cut| async move { cut.recv().await.map(|chunk| (chunk, cut)) });
-    let mut stored =
-        cut.map(|cut| store(&service, members.upload_id, cut)).buffered(CONCURRENT_PUTS).ready_chunks(64).boxed();
+    let stored = cut.map(|cut| store(&service, members.upload_id, cut)).buffered(CONCURRENT_PUTS).ready_chunks(64);
+    let mut stored = stored.boxed().peekable();
     while let Some(batch) = stored.next().await {
         let mut batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(mut suspect) = copy.take()
@@ -78,9 +81,13 @@ pub(super) async fn enter(
             copy = Some(suspect);
             continue;
         }
+        // The file has ended already.
+        if let Some(None) = Pin::new(&mut stored).peek().now_or_never() {
+            return Ok(batch);
+        }
         commit(&service, members, &batch).await?;
     }
-    Ok(copy)
+    Ok(copy.map(PossibleCopy::release).unwrap_or_default())
 }
 
 async fn store(service: &UploadService, id: UploadId, cut: Cut) -> Result<StoredChunk, ReceiveError> {
@@ -104,14 +111,7 @@ fn note(oversize: Oversize) -> OversizeNote {
 }
 
 /// Enters chunks and their jobs in the ledger and pushes the jobs. An upload that has ended takes no more.
-pub(super) async fn commit(
-    service: &UploadService,
-    members: Members,
-    batch: &[StoredChunk],
-) -> Result<(), ReceiveError> {
-    if batch.is_empty() {
-        return Ok(());
-    }
+async fn commit(service: &UploadService, members: Members, batch: &[StoredChunk]) -> Result<(), ReceiveError> {
     let enqueued = retry_through_outage(|again| try_commit(service, members, batch, again)).await?;
     service.queue.push(enqueued).await;
     Ok(())
@@ -123,26 +123,42 @@ async fn try_commit(
     batch: &[StoredChunk],
     again: bool,
 ) -> Result<Enqueued, ReceiveError> {
-    let Members { upload_id: id, client_id, group } = members;
+    let id = members.upload_id;
     let mut tx = service.pool.begin().await?;
     if state::lock(&mut tx, id).await? != Some(State::Receiving) {
         return Err(ReceiveError::Cancelled { upload_id: id });
     }
-    match insert(&mut tx, id, batch).await {
+    let enqueued = match enter_in(service, &mut tx, members, batch).await {
         // Nobody else enters chunks of this upload: the commit whose answer was lost had taken effect. The sweep
         // pushes its jobs.
-        Err(sqlx::Error::Database(error)) if again && error.is_unique_violation() => return Ok(Enqueued::default()),
-        other => other?,
-    }
-    let jobs: Vec<LoadChunk> = batch.iter().map(|chunk| LoadChunk { upload_id: id, no: chunk.no }).collect();
-    let options = Options { group: Some(group), client_id: Some(client_id), ..Options::default() };
-    let enqueued = match service.queue.enqueue_all(&mut tx, &jobs, &options).await {
-        // A chunk of it is dead: the job that fails the upload is on its way.
-        Err(QueueError::GroupClosed(_)) => return Err(ReceiveError::Cancelled { upload_id: id }),
+        Err(ReceiveError::Database(sqlx::Error::Database(error))) if again && error.is_unique_violation() => {
+            return Ok(Enqueued::default());
+        }
         other => other?,
     };
     tx.commit().await?;
     Ok(enqueued)
+}
+
+/// Enters chunks and their jobs in a transaction in which the upload cannot be ended. Push what it returns after the commit.
+pub(super) async fn enter_in(
+    service: &UploadService,
+    conn: &mut PgConnection,
+    members: Members,
+    batch: &[StoredChunk],
+) -> Result<Enqueued, ReceiveError> {
+    let Members { upload_id, client_id, group } = members;
+    if batch.is_empty() {
+        return Ok(Enqueued::default());
+    }
+    insert(conn, upload_id, batch).await?;
+    let jobs: Vec<LoadChunk> = batch.iter().map(|chunk| LoadChunk { upload_id, no: chunk.no }).collect();
+    let options = Options { group: Some(group), client_id: Some(client_id), ..Options::default() };
+    match service.queue.enqueue_all(conn, &jobs, &options).await {
+        // A chunk of it is dead: the job that fails the upload is on its way.
+        Err(QueueError::GroupClosed(_)) => Err(ReceiveError::Cancelled { upload_id }),
+        other => Ok(other?),
+    }
 }
 
 async fn insert(conn: &mut PgConnection, id: UploadId, batch: &[StoredChunk]) -> Result<(), sqlx::Error> {

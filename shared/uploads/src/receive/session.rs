@@ -11,7 +11,7 @@ use super::{
     NewUpload, ReceiveError, ReceiveOutcome, UploadService,
     dedup::PossibleCopy,
     ledger_writer,
-    ledger_writer::{Cut, Members},
+    ledger_writer::{Cut, Members, StoredChunk},
     retry::retry_through_outage,
 };
 use crate::{
@@ -52,7 +52,7 @@ pub(super) struct UploadSession {
     /// Bytes of the file at which it is asked again what else of the client is under way.
     ask_at: u64,
     chunks: Option<mpsc::Sender<Cut>>,
-    ledger: JoinHandle<Result<Option<PossibleCopy>, ReceiveError>>,
+    ledger: JoinHandle<Result<Vec<StoredChunk>, ReceiveError>>,
     alive: JoinHandle<()>,
 }
 
@@ -114,7 +114,7 @@ impl UploadSession {
 
         let max_under_way = own_limit.map_or(service.limits.max_bytes_under_way, i64::unsigned_abs);
         let (chunks, cut) = mpsc::channel(1);
-        let copy = PossibleCopy::new(new, header, group);
+        let copy = PossibleCopy::new(new, header);
         let members = Members { upload_id: id, client_id: new.client_id, group };
         Ok(Self {
             ledger: tokio::spawn(trace::carry(ledger_writer::enter(service.clone(), members, copy, cut))),
@@ -174,7 +174,7 @@ impl UploadSession {
     pub(super) async fn finish(mut self, file: ReceivedFile) -> Result<ReceiveOutcome, ReceiveError> {
         self.chunks = None;
         let result = match joined((&mut self.ledger).await) {
-            Ok(copy) => self.settle(copy, &file).await,
+            Ok(rest) => self.settle(&rest, &file).await,
             Err(error) => Err(error),
         };
         match result {
@@ -186,26 +186,18 @@ impl UploadSession {
         }
     }
 
-    async fn settle(&self, copy: Option<PossibleCopy>, file: &ReceivedFile) -> Result<ReceiveOutcome, ReceiveError> {
+    /// `rest` are its chunks that are not entered yet.
+    async fn settle(&self, rest: &[StoredChunk], file: &ReceivedFile) -> Result<ReceiveOutcome, ReceiveError> {
         if !self.new.force
             && let Some(first) = retry_through_outage(|_| self.same_file(&file.sha256)).await?
         {
             return Ok(ReceiveOutcome::Same(first));
         }
-        if let Some(mut copy) = copy {
-            // It began like another file and then ended otherwise.
-            let held = copy.release();
-            ledger_writer::commit(&self.service, self.members(copy.group()), &held).await?;
-        }
-        let (upload, join) = retry_through_outage(|again| self.seal(file, again)).await?;
-        self.service.queue.push(join).await;
+        let (upload, jobs) = retry_through_outage(|again| self.seal(rest, file, again)).await?;
+        self.service.queue.push(jobs).await;
         self.service.events.publish_state(&upload).await;
         tracing::info!(upload_id = %self.id, bytes = file.bytes, header_bytes = self.header_bytes, chunks = self.next, "received");
         Ok(ReceiveOutcome::Accepted(upload))
-    }
-
-    fn members(&self, group: GroupId) -> Members {
-        Members { upload_id: self.id, client_id: self.new.client_id, group }
     }
 
     /// The upload of the same file, when there is one; then this one is cancelled.
@@ -219,8 +211,14 @@ impl UploadSession {
         Ok(first)
     }
 
-    async fn seal(&self, file: &ReceivedFile, again: bool) -> Result<(Upload, Enqueued), ReceiveError> {
+    async fn seal(
+        &self,
+        rest: &[StoredChunk],
+        file: &ReceivedFile,
+        again: bool,
+    ) -> Result<(Upload, Enqueued), ReceiveError> {
         let mut tx = self.service.pool.begin().await?;
+        // From here on its row is locked: it cannot be ended before the commit.
         let group: Option<GroupId> = sqlx::query_scalar(
             "update uploads set state = 'processing', bytes = $2, sha256 = $3, lines = $4, received_at = now()
              where id = $1 and state = 'receiving' returning group_id",
@@ -239,10 +237,12 @@ impl UploadSession {
                 _ => Err(ReceiveError::Cancelled { upload_id: self.id }),
             };
         };
-        let join = self.service.queue.seal_group(&mut tx, group).await?;
+        let members = Members { upload_id: self.id, client_id: self.new.client_id, group };
+        let mut jobs = ledger_writer::enter_in(&self.service, &mut tx, members, rest).await?;
+        jobs.merge(self.service.queue.seal_group(&mut tx, group).await?);
         let upload = self.find(&mut tx).await?;
         tx.commit().await?;
-        Ok((upload, join))
+        Ok((upload, jobs))
     }
 
     async fn find(&self, conn: &mut sqlx::PgConnection) -> Result<Upload, ReceiveError> {
@@ -329,7 +329,8 @@ fn joined<T>(result: Result<Result<T, ReceiveError>, tokio::task::JoinError>) ->
 }
 
 async fn send_heartbeats(service: UploadService, id: UploadId) {
-    let mut tick = tokio::time::interval(HEARTBEAT_INTERVAL);
+    // It has just been entered, which says that it is alive.
+    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
     loop {
         tick.tick().await;
         let renewed = sqlx::query("update uploads set alive_at = now() where id = $1 and state = 'receiving'")
