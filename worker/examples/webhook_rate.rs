@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Of the first part: deliveries, and endpoints that share them.
+/// Of the first part: deliveries, unless the first argument says how many, and endpoints that share them.
 const DELIVERIES: usize = 20_000;
 const SHARING: usize = 10;
 /// Of the second one: endpoints, rounds of one event to each of them, and the time between rounds.
@@ -53,8 +53,9 @@ async fn main() -> Result<(), Failure> {
     let (first, second) = (stop.clone(), stop.clone());
     let working = tokio::spawn(async move { tokio::join!(worker.run(first), sweeper.run(second)).0 });
 
-    let seconds = drain(&env, &sink).await?;
-    say(&format!("{DELIVERIES} deliveries to {SHARING} endpoints: {:.0} a second", DELIVERIES as f64 / seconds))?;
+    let deliveries = std::env::args().nth(1).map_or(Ok(DELIVERIES), |number| number.parse())?;
+    let seconds = drain(&env, &sink, deliveries).await?;
+    say(&format!("{deliveries} deliveries to {SHARING} endpoints: {:.0} a second", deliveries as f64 / seconds))?;
     for (name, dead) in [("100 healthy", 0), ("99 healthy, one that never answers", 1), ("100 healthy, again", 0)] {
         let latencies = steady(&env, &sink, dead).await?;
         let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
@@ -93,21 +94,22 @@ async fn env(stack: &Stack) -> Result<Env, Failure> {
 }
 
 /// As fast as it goes. Returns the seconds from the commit to the last call.
-async fn drain(env: &Env, sink: &Sink) -> Result<f64, Failure> {
+async fn drain(env: &Env, sink: &Sink, deliveries: usize) -> Result<f64, Failure> {
     let mut jobs = Vec::new();
     let mut tx = env.pool.begin().await?;
     for number in 0..SHARING {
         let client = client(env, &format!("fast{number}"), &sink.url).await?;
-        let events: Vec<Event> = (0..DELIVERIES / SHARING).map(|_| event()).collect();
+        let events: Vec<Event> = (0..deliveries / SHARING).map(|_| event()).collect();
         jobs.push(publish_all(&mut tx, &env.queue, client, &events, &[]).await?);
     }
     tx.commit().await?;
     sink.take();
+    say("committed: the worker is given the jobs")?;
     let begun = Instant::now();
     for jobs in jobs {
         env.queue.push(jobs).await;
     }
-    sink.wait(DELIVERIES).await;
+    sink.wait(deliveries / SHARING * SHARING).await;
     Ok(begun.elapsed().as_secs_f64())
 }
 
