@@ -22,7 +22,11 @@ const BUILT: [(&str, usize, &str); 11] = [
     ("shared/billing", 3, "lists and totals by whatever they are asked for"),
     ("shared/claims", 2, "a list by whatever it is asked for; a statement of the same function"),
     ("shared/mail", 1, "a list by whatever it is asked for"),
-    ("shared/platform", 3, "`set` takes no parameters; the names of a database and of views"),
+    (
+        "shared/platform",
+        6,
+        "`set` takes no parameters; the names of a database, of views, of large indexes and their tables",
+    ),
     (
         "shared/queue",
         9,

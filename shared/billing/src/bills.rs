@@ -117,7 +117,7 @@ impl Filter {
                 .push_bind(upload_id)
                 .push(") or exists (select from debts m where m.debt_id = b.debt_id and m.client_id = b.client_id and m.upload_id = ")
                 .push_bind(upload_id)
-                .push("))");
+                .push(" offset 0))");
         }
         if let Some(run_id) = self.run_id {
             sql.push(" and b.run_id = ").push_bind(run_id);
@@ -149,10 +149,11 @@ impl Filter {
     }
 }
 
-/// Bills, and what their debts and their runs know of them. Runs are looked up (`offset 0`): a planner that knows neither table goes
-/// through all bills for each run there is.
-const FROM: &str = " from bills b join debts d on d.debt_id = b.debt_id and d.client_id = b.client_id
-                     cross join lateral (select issued_on, currency from billing_runs where id = b.run_id offset 0) r";
+/// The debt of each bill `b`, and its run. Both are looked up for each bill (`offset 0`): a planner that knows nothing of them goes
+/// through all of a client's debts for each bill, or through all bills for each run.
+pub(crate) const DEBT: &str =
+    " cross join lateral (select * from debts where debt_id = b.debt_id and client_id = b.client_id offset 0) d";
+const RUN: &str = " cross join lateral (select issued_on, currency from billing_runs where id = b.run_id offset 0) r";
 
 /// Selects bills with their payers. `today` is the client's.
 fn select<'q>(today: Date) -> QueryBuilder<'q, Postgres> {
@@ -161,7 +162,8 @@ fn select<'q>(today: Date) -> QueryBuilder<'q, Postgres> {
                 b.paid_minor, r.currency, d.name, d.government_id, d.email,
                 case when b.state = 'open' and b.due_on < ",
     );
-    sql.push_bind(today.to_sqlx()).push(" then 'overdue' else b.state end as status").push(FROM);
+    sql.push_bind(today.to_sqlx()).push(" then 'overdue' else b.state end as status from bills b");
+    sql.push(DEBT).push(RUN);
     sql
 }
 
@@ -198,9 +200,10 @@ pub async fn count(
     most: u32,
 ) -> Result<Option<i64>, sqlx::Error> {
     // A join with a million debts takes longer than the counting.
-    let from = if filter.asks_debts() { FROM } else { " from bills b" };
-    let mut sql = QueryBuilder::new("select count(*) from (select");
-    sql.push(from);
+    let mut sql = QueryBuilder::new("select count(*) from (select from bills b");
+    if filter.asks_debts() {
+        sql.push(DEBT);
+    }
     filter.add(&mut sql, client_id, today);
     sql.push(" limit ").push_bind(i64::from(most) + 1).push(") as found");
     let found: i64 = sql.build_query_scalar().fetch_one(on).await?;
@@ -229,7 +232,7 @@ pub async fn cancel(on: impl PgExecutor<'_>, id: BillId) -> Result<bool, sqlx::E
         "update bills b set state = 'cancelled'
          where b.client_id = $1 and b.number = $2 and b.state = 'open' and b.paid_minor = 0
            and not exists (select from debt_payments p
-                           where p.debt_id = b.debt_id and p.client_id = b.client_id and p.paid_minor > 0)",
+                           where p.debt_id = b.debt_id and p.client_id = b.client_id and p.paid_minor > 0 offset 0)",
     )
     .bind(id.client_id)
     .bind(id.number)

@@ -156,7 +156,7 @@ pub async fn record(
     let added = if repeated { 0 } else { notice.amount_minor };
     let paid_minor: i64 = sqlx::query_scalar(
         "insert into debt_payments as p (debt_id, client_id, paid_minor) values ($1, $2, $3)
-         on conflict (debt_id, client_id) do update set paid_minor = p.paid_minor + excluded.paid_minor
+         on conflict (client_id, debt_id) do update set paid_minor = p.paid_minor + excluded.paid_minor
          where p.paid_minor <= 9223372036854775807 - excluded.paid_minor returning paid_minor",
     )
     .bind(notice.debt_id)

@@ -5,7 +5,10 @@ use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgExecutor, QueryBuilder};
 
-use crate::{Sum, bills::Filter};
+use crate::{
+    Sum,
+    bills::{DEBT, Filter},
+};
 
 /// What the bills of one currency come to, in its minor unit.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -53,7 +56,7 @@ pub async fn of(
     );
     sql.push_bind(today.to_sqlx()).push("), 0) as overdue from bills b");
     if filter.asks_debts() {
-        sql.push(" join debts d on d.debt_id = b.debt_id and d.client_id = b.client_id");
+        sql.push(DEBT);
     }
     filter.add(&mut sql, client_id, today);
     sql.push(

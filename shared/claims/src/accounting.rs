@@ -91,7 +91,8 @@ async fn by_plan(conn: &mut PgConnection, claim_id: Uuid) -> Result<Vec<(String,
     let (first, last) = line_ids(claim_id);
     sqlx::query_as(
         "select plan_group, sum(net_fee_minor)::bigint from claim_lines
-         where line_id between $1 and $2 and claim_id = $3 group by plan_group order by plan_group",
+         where client_id = (select client_id from claims where id = $3) and line_id between $1 and $2 and claim_id = $3
+         group by plan_group order by plan_group",
     )
     .bind(first)
     .bind(last)

@@ -158,7 +158,8 @@ pub async fn lines(on: impl PgExecutor<'_>, claim_id: Uuid) -> Result<Vec<Line>,
     sqlx::query_as(
         "select line, procedure_code, quadrant, plan_group, provider_fees_minor, allowed_fees_minor, coinsurance_minor, copay_minor,
                 net_fee_minor
-         from claim_lines where line_id between $1 and $2 and claim_id = $3 order by line",
+         from claim_lines
+         where client_id = (select client_id from claims where id = $3) and line_id between $1 and $2 and claim_id = $3 order by line",
     )
     .bind(first)
     .bind(last)

@@ -41,7 +41,8 @@ pub async fn too_much(conn: &mut PgConnection, upload_id: UploadId) -> Result<Ve
     // Lines are grouped only of a file that comes to so much in all.
     sqlx::query_as(
         "with l as not materialized (
-             select * from claim_lines where line_id between $1 and $2 and upload_id = $3
+             select * from claim_lines
+             where client_id = (select client_id from uploads where id = $3) and line_id between $1 and $2 and upload_id = $3
          )
          select distinct on (claim_id) claim_id, plan_group, count(*) as lines, sum(net_fee_minor)::text as net_fee_minor
          from l where (select sum(abs(net_fee_minor)) from l) > $4
@@ -67,7 +68,9 @@ pub async fn take_out(
 ) -> Result<Vec<(i64, Uuid)>, sqlx::Error> {
     let (first, last) = ids_of_upload(upload_id.get());
     sqlx::query_as(
-        "delete from claim_lines where line_id between $1 and $2 and upload_id = $3 and claim_id = any($4)
+        "delete from claim_lines
+         where client_id = (select client_id from uploads where id = $3) and line_id between $1 and $2 and upload_id = $3
+           and claim_id = any($4)
          returning line, claim_id",
     )
     .bind(first)

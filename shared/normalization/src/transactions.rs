@@ -73,7 +73,7 @@ async fn between(
          from file_order o
          cross join lateral unnest(o.lines, o.keys) as i (line, key)
          cross join lateral (
-             select * from transactions where transaction_id = i.key and client_id = $1 offset 0
+             select * from transactions where transaction_id = i.key and client_id = (select $1::int) offset 0
          ) t
          where o.upload_id = $2 and o.last_line > $3 and o.last_line <= $4 and i.line > $3
            and t.upload_id = $2 and t.line = i.line

@@ -1,5 +1,7 @@
 //! Postgres: connections, migrations, readiness.
 
+mod large_indexes;
+
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -206,7 +208,10 @@ pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
     // Detached, as its search path is its own: see `leave_own_schema`.
     let mut conn = pool.acquire().await.map_err(MigrateError::Execute)?.detach();
     sqlx::query("set search_path = public").execute(&mut conn).await.map_err(MigrateError::Execute)?;
-    let migrated = MIGRATOR.run_direct(&mut conn).await;
+    let migrated = match large_indexes::prepare(&mut conn).await {
+        Ok(()) => MIGRATOR.run_direct(&mut conn).await,
+        Err(error) => Err(MigrateError::Execute(error)),
+    };
     conn.close().await.map_err(MigrateError::Execute)?;
     migrated?;
     Ok(gristmill_queue::migrate(pool, Schema::default()).await?)

@@ -163,11 +163,10 @@ impl StagingTable {
     /// Moves the rows on, in the order they came, and returns the keys of those that the table did not have. (Postgres
     /// could subtract them from the stage's, but takes half as long again for that.)
     pub(crate) async fn insert(&self, conn: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
-        let (stage, table, key) = (Self::name(self.table), self.table.name, self.table.key.join(", "));
-        let id = self.table.key[0];
+        let (stage, table, key) = (Self::name(self.table), self.table.name, self.table.key);
         let insert = format!(
-            "with inserted as (insert into {table} select * from {stage} on conflict ({key}) do nothing returning {id})
-             select coalesce(array_agg({id}), '{{}}') from inserted"
+            "with inserted as (insert into {table} select * from {stage} on conflict (client_id, {key}) do nothing returning {key})
+             select coalesce(array_agg({key}), '{{}}') from inserted"
         );
         sqlx::query_scalar(&insert).fetch_one(conn).await
     }

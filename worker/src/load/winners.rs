@@ -71,17 +71,19 @@ pub(crate) async fn find_winners(
 
 /// The losers' places, the winners' uploads and lines, then what they say, column by column.
 fn look_up(kind: Kind) -> String {
-    let (table, key) = (kind.table(), kind.table().key[0]);
+    let (table, key) = (kind.table(), kind.table().key);
     let said: Vec<String> = table.said.iter().map(|(column, _)| format!(", d.{column}")).collect();
     let arrays: Vec<String> = table.said.iter().map(|(column, _)| format!(", array_agg(d.{column})")).collect();
     // The `offset` makes it one look into the key's index for each key: for many keys the planner would read the whole
-    // table instead, however large it is. One row of arrays, because a row a key costs more than its look-up.
+    // table instead, however large it is. The client comes by a `select`, so that it is not one of whom the statistics know
+    // that it has no rows: another index that begins with the client would seem as good. One row of arrays, because a row a
+    // key costs more than its look-up.
     format!(
         "select coalesce(array_agg(k.place), '{{}}'), coalesce(array_agg(d.upload_id), '{{}}'),
                 coalesce(array_agg(d.line), '{{}}'){}
          from unnest($1::uuid[]) with ordinality as k (id, place)
          cross join lateral (
-             select d.upload_id, d.line{} from {} d where d.{key} = k.id and d.client_id = $2 offset 0
+             select d.upload_id, d.line{} from {} d where d.{key} = k.id and d.client_id = (select $2::int) offset 0
          ) d",
         arrays.concat(),
         said.concat(),

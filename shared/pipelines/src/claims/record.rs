@@ -34,7 +34,7 @@ pub(crate) static TABLE: Table = Table {
         "subscriber",
         "provider_npi",
     ],
-    key: &["line_id", "client_id"],
+    key: "line_id",
     in_file_order: false,
     // a line's key is its own
     said: &[],

@@ -21,7 +21,7 @@ pub(crate) static TABLE: Table = Table {
         "government_id",
         "email",
     ],
-    key: &["debt_id", "client_id"],
+    key: "debt_id",
     in_file_order: false,
     said: &[
         ("amount_minor", "debtAmount"),

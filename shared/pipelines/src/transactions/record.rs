@@ -29,7 +29,7 @@ pub(crate) static TABLE: Table = Table {
         "mcc",
         "wikidata",
     ],
-    key: &["transaction_id", "client_id"],
+    key: "transaction_id",
     in_file_order: true,
     said: &[("amount_minor", "amount"), ("date", "date"), ("description", "description"), ("currency", "currency")],
 };

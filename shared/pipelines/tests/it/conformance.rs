@@ -61,7 +61,7 @@ fn good_samples_become_rows() {
             assert_eq!(tuple.len(), kind.table().columns.len(), "{kind}");
             assert_eq!(chunk[row.raw_start as usize..][..row.raw_len as usize], **record);
             let at = |name| &tuple[kind.table().columns.iter().position(|column| *column == name).unwrap()];
-            assert_eq!(at(kind.table().key[0])[..], row.key.to_be_bytes());
+            assert_eq!(at(kind.table().key)[..], row.key.to_be_bytes());
             assert_eq!(at("client_id")[..], 42_i32.to_be_bytes());
             assert_eq!(at("upload_id")[..], *OWNER.upload_id.as_bytes());
             assert_eq!(at("line")[..], row.line.to_be_bytes());

@@ -7,6 +7,7 @@ mod dropped;
 mod engines;
 mod fit;
 mod keys;
+mod large_indexes;
 mod migrations;
 mod orphans;
 mod outage;

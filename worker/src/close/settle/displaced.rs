@@ -70,8 +70,12 @@ async fn replace(conn: &mut PgConnection, chunk: &Chunk, winners: &[Record]) -> 
     let mut winners: Vec<&Record> = winners.iter().collect();
     winners.sort_unstable_by_key(|winner| winner.key);
     let keys: Vec<Uuid> = winners.iter().map(|winner| Uuid::from_u128(winner.key)).collect();
-    let delete =
-        format!("delete from {} where {} = any($1) and client_id = $2 and upload_id = $3", table.name, table.key[0]);
+    // Not by `client_id = $2`: of a client that its statistics do not know the planner expects a row, and may look for it by
+    // another index that begins with the client.
+    let delete = format!(
+        "delete from {} where {} = any($1) and client_id = (select $2::int) and upload_id = $3",
+        table.name, table.key
+    );
     let deleted =
         sqlx::query(&delete).bind(&keys).bind(chunk.owner.client_id).bind(chunk.upload_id).execute(&mut *conn).await?;
     let stage = StagingTable::fill(conn, table, winners.iter().map(|winner| winner.tuple.as_slice())).await?;
