@@ -88,10 +88,11 @@ pictures:
 audit: tools
 	cargo deny check advisories
 
-## bench   how fast it is, against Postgres' own loader: writes the table of bench/README.md
-bench: setup
+## bench   how fast it is, against Postgres' own loader: writes the table and the plot of bench/README.md; HISTORY=50 for 50 million rows
+bench:
+	@sh scripts/setup --document
 	cargo build --release --package gristmill-cli --package gristmill-bench
-	target/release/gristmill-bench --write bench/README.md
+	target/release/gristmill-bench $(if $(HISTORY),--history $(HISTORY)) --write bench/README.md --picture docs/internals/history.svg
 
 ## up      with Docker: docker compose up
 up:

@@ -39,16 +39,26 @@ pub(crate) struct UploadTiming {
 
 /// Sends a file and waits for its end on the event stream.
 pub(crate) async fn send(stack: &Stack, file: &Path, force: bool) -> anyhow::Result<UploadTiming> {
-    let client = reqwest::Client::new();
     let body = ReaderStream::with_capacity(tokio::fs::File::open(file).await?, 256 * 1024);
     let length = tokio::fs::metadata(file).await?.len();
+    send_body(stack, reqwest::Body::wrap_stream(body), length, force).await
+}
+
+/// Sends a file that is in memory, and waits for its end on the event stream.
+pub(crate) async fn send_bytes(stack: &Stack, file: Bytes) -> anyhow::Result<UploadTiming> {
+    let length = file.len() as u64;
+    send_body(stack, file.into(), length, false).await
+}
+
+async fn send_body(stack: &Stack, body: reqwest::Body, length: u64, force: bool) -> anyhow::Result<UploadTiming> {
     let since = Instant::now();
-    let answer = client
+    let answer = stack
+        .http
         .post(format!("{}/v1/uploads?kind=debts&force={force}", stack.api))
         .bearer_auth(&stack.key)
         .header("content-type", "text/csv")
         .header("content-length", length)
-        .body(reqwest::Body::wrap_stream(body))
+        .body(body)
         .send()
         .await?;
     let status = answer.status();
@@ -64,19 +74,15 @@ pub(crate) async fn send(stack: &Stack, file: &Path, force: bool) -> anyhow::Res
 
 /// Reads an upload's events to the last one.
 pub(crate) async fn watch(stack: &Stack, id: &str) -> anyhow::Result<Upload> {
-    let (events, last) = events(&stack.api, &stack.key, id).await?;
+    let (events, last) = events(&stack.http, &stack.api, &stack.key, id).await?;
     ensure!(events > 0, "no events");
     Ok(last)
 }
 
 /// Reads an upload's events to the last one; how many there were, and the last one's upload.
-pub(crate) async fn events(api: &str, key: &str, id: &str) -> anyhow::Result<(usize, Upload)> {
-    let answer = reqwest::Client::new()
-        .get(format!("{api}/v1/uploads/{id}/events"))
-        .bearer_auth(key)
-        .send()
-        .await?
-        .error_for_status()?;
+pub(crate) async fn events(http: &reqwest::Client, api: &str, key: &str, id: &str) -> anyhow::Result<(usize, Upload)> {
+    let url = format!("{api}/v1/uploads/{id}/events");
+    let answer = http.get(url).bearer_auth(key).send().await?.error_for_status()?;
     let mut body = answer.bytes_stream();
     let mut lines = Lines::default();
     let (mut events, mut name) = (0, String::new());
@@ -98,7 +104,7 @@ pub(crate) async fn events(api: &str, key: &str, id: &str) -> anyhow::Result<(us
 
 /// Bills all that is due: how long from the request to the end of the run, and how many bills it made.
 pub(crate) async fn bill(stack: &Stack) -> anyhow::Result<(Duration, u64)> {
-    let http = reqwest::Client::new();
+    let http = &stack.http;
     let url = format!("{}/v1/billing-runs", stack.api);
     let since = Instant::now();
     let begun = http.post(&url).bearer_auth(&stack.key).send().await?.error_for_status()?;
@@ -110,6 +116,20 @@ pub(crate) async fn bill(stack: &Stack) -> anyhow::Result<(Duration, u64)> {
     }
     ensure!(run.state == "completed", "{run:?}");
     Ok((since.elapsed(), run.bills))
+}
+
+/// Undoes a completed upload: how long until it is answered, from when on none of its rows counts, and until they are gone.
+pub(crate) async fn undo(stack: &Stack, id: &str) -> anyhow::Result<(Duration, Duration)> {
+    let since = Instant::now();
+    let url = format!("{}/v1/uploads/{id}", stack.api);
+    stack.http.delete(url).bearer_auth(&stack.key).send().await?.error_for_status()?;
+    let answered = since.elapsed();
+    let purged = "select purged_at is not null from uploads where id::text = $1";
+    while !sqlx::query_scalar::<_, bool>(purged).bind(id).fetch_one(&stack.pool).await? {
+        ensure!(since.elapsed() < Duration::from_secs(600), "the rows of an upload that was undone stay");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok((answered, since.elapsed()))
 }
 
 #[derive(Debug, Deserialize)]

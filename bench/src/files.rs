@@ -29,6 +29,26 @@ impl Files {
         self.file("dirty", Options { rows: self.rows, bad: 0.01, duplicates: 0.01, seed: 2, ..Options::default() })
     }
 
+    /// Good rows that no other file has; deleted when it is dropped.
+    pub(crate) fn fresh(&self, number: u64) -> anyhow::Result<Passing> {
+        let options = Options { rows: self.rows, seed: 1_000 + number, ..Options::default() };
+        Ok(Passing(self.file(&format!("fresh{number}"), options)?))
+    }
+
+    /// The same with 1 % bad rows and 1 % duplicates.
+    pub(crate) fn fresh_dirty(&self, number: u64) -> anyhow::Result<Passing> {
+        let options =
+            Options { rows: self.rows, bad: 0.01, duplicates: 0.01, seed: 1_000 + number, ..Options::default() };
+        Ok(Passing(self.file(&format!("dirty{number}"), options)?))
+    }
+
+    /// Few good rows that no other file has, in memory.
+    pub(crate) fn small(rows: u64, number: u64) -> anyhow::Result<Vec<u8>> {
+        let mut file = Vec::new();
+        generate::debts(&Options { rows, seed: 1_000_000 + number, ..Options::default() }, &mut file)?;
+        Ok(file)
+    }
+
     /// Few rows, some of them bad: what a person sends.
     pub(crate) fn few(&self) -> anyhow::Result<PathBuf> {
         self.file("few", Options { rows: 500, bad: 0.02, duplicates: 0.02, seed: 4, ..Options::default() })
@@ -47,5 +67,22 @@ impl Files {
             std::fs::rename(partial, &path)?;
         }
         Ok(path)
+    }
+}
+
+/// A file that is needed for a moment.
+pub(crate) struct Passing(PathBuf);
+
+impl std::ops::Deref for Passing {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -3,7 +3,10 @@
 //! `make bench` builds it in release and writes the table into `bench/README.md`.
 
 mod client;
+mod costs;
+mod figures;
 mod files;
+mod plot;
 mod process;
 mod recovery;
 mod report;
@@ -19,7 +22,8 @@ use clap::Parser;
 use crate::{
     files::Files,
     report::Report,
-    stack::{Route, Stack},
+    scenarios::history::{self, History},
+    stack::{Beside, Stack},
 };
 
 /// Measure uploads end to end against `psql \copy`
@@ -31,9 +35,16 @@ struct Bench {
     /// Runs of each measurement; the median counts
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Only these scenarios (clean, dirty, force, billing, large, tcp, watchers, pure, jobs); recovery and routes when named
+    /// Only these scenarios (clean, dirty, force, billing, undo, small, watchers, large, tcp, peers, history, normalizations, pure, jobs,
+    /// backlog, pages, credits, webhooks); recovery and routes when named
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Millions of rows that are there already, for the scenario `history`; 50 take half an hour and 30 GB of disk
+    #[arg(long, default_value_t = 10.0)]
+    history: f64,
+    /// Millions of jobs that wait, for the scenario `backlog`
+    #[arg(long, default_value_t = 5.0)]
+    backlog: f64,
     /// The binary to measure
     #[arg(long, default_value = "target/release/gristmill")]
     binary: PathBuf,
@@ -46,7 +57,26 @@ struct Bench {
     /// Write the table into this file, between its markers
     #[arg(long)]
     write: Option<PathBuf>,
+    /// Draw how cost grows with history into this file (SVG)
+    #[arg(long)]
+    picture: Option<PathBuf>,
 }
+
+/// What is measured on a running system.
+const ON_A_STACK: [&str; 12] = [
+    "clean",
+    "dirty",
+    "force",
+    "billing",
+    "undo",
+    "small",
+    "watchers",
+    "large",
+    "tcp",
+    "peers",
+    "history",
+    "normalizations",
+];
 
 impl Bench {
     /// What takes long, or breaks things, is not done unless it is named.
@@ -62,9 +92,20 @@ async fn main() -> anyhow::Result<()> {
     let bench = Bench::parse();
     let wants = |name: &str| bench.only.is_empty() || bench.names(name);
     let mut report = Report::new(bench.rows, bench.runs);
-    let uploaded = ["clean", "dirty", "force", "billing", "large", "tcp", "watchers"];
-    if uploaded.iter().any(|name| wants(name)) || bench.names("recovery") {
-        uploads(&bench, &wants, &mut report).await?;
+    if ON_A_STACK.iter().any(|name| wants(name)) || bench.names("recovery") {
+        on_a_stack(&bench, &wants, &mut report).await?;
+    }
+    if wants("backlog") {
+        scenarios::jobs::measure(&bench.dir.join("jobs"), bench.runs, bench.backlog, &mut report).await?;
+    }
+    if wants("pages") {
+        scenarios::programs::pages(&mut report)?;
+    }
+    if wants("credits") {
+        scenarios::programs::credits(&mut report)?;
+    }
+    if wants("webhooks") {
+        scenarios::programs::webhooks(&mut report)?;
     }
     if wants("pure") {
         report.text("Splitter and parser alone", scenarios::example("gristmill-pipelines", "speed", &[])?);
@@ -91,19 +132,18 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn uploads(bench: &Bench, wants: &dyn Fn(&str) -> bool, report: &mut Report) -> anyhow::Result<()> {
+async fn on_a_stack(bench: &Bench, wants: &dyn Fn(&str) -> bool, report: &mut Report) -> anyhow::Result<()> {
     let files = Files::new(&bench.dir, bench.rows)?;
     let stack = Stack::start(&bench.binary, &bench.dir.join("data")).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let y = scenarios::clean(&stack, &files, bench.runs, wants("clean"), report).await?;
-    if wants("dirty") {
-        scenarios::dirty(&stack, &files, bench.runs, y, report).await?;
+    if ["clean", "dirty", "force", "billing"].iter().any(|name| wants(name)) {
+        beside_y(bench, wants, &stack, &files, report).await?;
     }
-    if wants("force") {
-        scenarios::force(&stack, &files, bench.runs, y, report).await?;
+    if wants("undo") {
+        history::undo(&stack, &files, bench.runs, report).await?;
     }
-    if wants("billing") {
-        scenarios::billing(&stack, &files, bench.runs, y, report).await?;
+    if wants("small") {
+        scenarios::small::small(&stack, bench.runs, report).await?;
     }
     if wants("watchers") {
         scenarios::watchers(&stack, &files, bench.watchers, report).await?;
@@ -114,13 +154,46 @@ async fn uploads(bench: &Bench, wants: &dyn Fn(&str) -> bool, report: &mut Repor
     if bench.names("recovery") {
         recovery::recovery(&stack, &files, report).await?;
     }
+    if wants("normalizations") {
+        scenarios::requests::normalizations(&stack, bench.runs, report).await?;
+    }
+    if wants("peers") {
+        scenarios::peers::peers(&stack, &files, bench.runs, report).await?;
+    }
     if wants("tcp") {
-        let data = |name| bench.dir.join(name);
-        let tcp = stack.beside(&bench.binary, &data("tcp"), Route::Tcp).await?;
-        let socket = stack.beside(&bench.binary, &data("socket"), Route::Socket).await?;
+        let tcp = stack.beside(&bench.binary, &bench.dir, Beside::TCP).await?;
+        let socket = stack.beside(&bench.binary, &bench.dir, Beside::SOCKET).await?;
         scenarios::tcp(&tcp, &socket, &files, bench.runs, report).await?;
         tcp.stop().await?;
         socket.stop().await?;
     }
+    if wants("history") {
+        let behind = stack.beside(&bench.binary, &bench.dir, Beside::HISTORY).await?;
+        let history =
+            History { empty: &stack, behind: &behind, files: &files, runs: bench.runs, millions: bench.history };
+        history.measure(report, bench.picture.as_deref()).await?;
+        behind.stop().await?;
+    }
     stack.stop().await
+}
+
+/// What is compared with the yardstick on an empty system.
+async fn beside_y(
+    bench: &Bench,
+    wants: &dyn Fn(&str) -> bool,
+    stack: &Stack,
+    files: &Files,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let y = scenarios::clean(stack, files, bench.runs, wants("clean"), report).await?;
+    if wants("dirty") {
+        scenarios::dirty(stack, files, bench.runs, y, report).await?;
+    }
+    if wants("force") {
+        scenarios::force(stack, files, bench.runs, y, report).await?;
+    }
+    if wants("billing") {
+        scenarios::billing(stack, files, bench.runs, y, report).await?;
+    }
+    Ok(())
 }

@@ -1,5 +1,12 @@
 //! What is measured. Every upload alternates with the yardstick, so that both see the same machine.
 
+pub(crate) mod history;
+pub(crate) mod jobs;
+pub(crate) mod peers;
+pub(crate) mod programs;
+pub(crate) mod requests;
+pub(crate) mod small;
+
 use std::{process::Command, time::Duration};
 
 use anyhow::{Context as _, ensure};
@@ -8,29 +15,13 @@ use sqlx::PgPool;
 
 use crate::{
     client,
+    figures::{Goal, median, mib, seconds, times},
     files::Files,
     process::{self, Role},
     report::Report,
     stack::Stack,
     yardstick,
 };
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.2} s", time.as_secs_f64())
-}
-
-fn ratio(time: Duration, y: Duration) -> String {
-    format!("{:.2} × Y", time.as_secs_f64() / y.as_secs_f64())
-}
-
-fn mib(bytes: u64) -> String {
-    format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
-}
 
 /// Y and the clean file. Returns Y.
 pub(crate) async fn clean(
@@ -47,7 +38,7 @@ pub(crate) async fn clean(
         if upload {
             stack.reset().await?;
             let wal = wal(&stack.pool).await?;
-            let (sent, _, spent) = process::watch(stack.pid(), client::send(stack, &file, false)).await;
+            let (sent, _, spent) = process::watch(&stack.roots, client::send(stack, &file, false)).await;
             let sent = sent?;
             ensure!(sent.upload.rows.accepted == files.rows, "{:?}", sent.upload);
             accepted.push(sent.accepted);
@@ -63,12 +54,8 @@ pub(crate) async fn clean(
     let total = median(completed);
     let rate = files.rows as f64 / total.as_secs_f64();
     report.row("first byte → `202`", seconds(median(accepted)), String::new(), "");
-    report.row(
-        "**first byte → `completed` on SSE**",
-        format!("**{}** ({rate:.0} rows/s)", seconds(total)),
-        format!("**{}**", ratio(total, y)),
-        "≤ 0.5 × Y",
-    );
+    let measured = format!("**{}** ({rate:.0} rows/s)", seconds(total));
+    report.against("**first byte → `completed` on SSE**", measured, times(total, y), "Y", Goal::AtMost(0.35));
     profiles.sort_unstable_by_key(|profile| profile.0);
     let (_, spent, wal) = &profiles[profiles.len() / 2];
     let all: f64 = spent.values().sum();
@@ -93,16 +80,16 @@ pub(crate) async fn dirty(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let file = files.dirty()?;
-    let mut times = vec![];
+    let mut taken = vec![];
     for _ in 0..runs {
         stack.reset().await?;
         let sent = client::send(stack, &file, false).await?;
         let rows = &sent.upload.rows;
         ensure!(rows.rejected > 0 && rows.duplicate > 0 && rows.read == files.rows, "{:?}", sent.upload);
-        times.push(sent.completed);
+        taken.push(sent.completed);
     }
-    let total = median(times);
-    report.row("1 % bad rows, 1 % duplicates", seconds(total), ratio(total, y), "≤ 0.9 × Y");
+    let total = median(taken);
+    report.against("1 % bad rows, 1 % duplicates", seconds(total), times(total, y), "Y", Goal::AtMost(0.4));
     Ok(())
 }
 
@@ -117,16 +104,17 @@ pub(crate) async fn force(
     let file = files.clean()?;
     stack.reset().await?;
     client::send(stack, &file, false).await?;
-    let mut times = vec![];
+    let mut taken = vec![];
     for _ in 0..runs {
         let sent = client::send(stack, &file, true).await?;
         ensure!(sent.upload.rows.duplicate == files.rows, "{:?}", sent.upload);
-        times.push(sent.completed);
+        taken.push(sent.completed);
     }
-    let total = median(times);
-    report.row("the same file again with `force`", seconds(total), ratio(total, y), "≤ 1.0 × Y");
+    let total = median(taken);
+    report.against("the same file again with `force`", seconds(total), times(total, y), "Y", Goal::AtMost(0.5));
     let same = client::send(stack, &file, false).await?;
-    report.row("the same file again: answered with the first", seconds(same.accepted), ratio(same.accepted, y), "");
+    let compared = format!("{:.2} × Y", times(same.accepted, y));
+    report.row("the same file again: answered with the first", seconds(same.accepted), compared, "");
     Ok(())
 }
 
@@ -139,24 +127,20 @@ pub(crate) async fn billing(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let file = files.clean()?;
-    let (mut times, mut resident) = (vec![], 0);
+    let (mut taken, mut resident) = (vec![], 0);
     for _ in 0..runs {
         stack.reset().await?;
         client::send(stack, &file, false).await?;
-        let (billed, peaks, _) = process::watch(stack.pid(), client::bill(stack)).await;
+        let (billed, peaks, _) = process::watch(&stack.roots, client::bill(stack)).await;
         let (time, bills) = billed?;
         ensure!(bills == files.rows, "{bills} bills of {} debts", files.rows);
-        times.push(time);
+        taken.push(time);
         resident = peaks.resident.get(&Role::Worker).copied().unwrap_or_default().max(resident);
     }
-    let total = median(times);
+    let total = median(taken);
     let rate = files.rows as f64 / total.as_secs_f64();
-    report.row(
-        "all its debts billed in one run",
-        format!("{} ({rate:.0} bills/s)", seconds(total)),
-        ratio(total, y),
-        "≤ 0.5 × Y",
-    );
+    let measured = format!("{} ({rate:.0} bills/s)", seconds(total));
+    report.against("all its debts billed in one run", measured, times(total, y), "Y", Goal::AtMost(0.4));
     report.row("– largest resident size: a worker", mib(resident), String::new(), "bounded");
     Ok(())
 }
@@ -174,14 +158,14 @@ pub(crate) async fn tcp(
     for (file, runs, what) in [many, few] {
         let (mut by_tcp, mut by_socket) = (vec![], vec![]);
         for _ in 0..runs {
-            for (stack, times) in [(tcp, &mut by_tcp), (socket, &mut by_socket)] {
+            for (stack, taken) in [(tcp, &mut by_tcp), (socket, &mut by_socket)] {
                 stack.reset().await?;
-                times.push(client::send(stack, &file, false).await?.completed);
+                taken.push(client::send(stack, &file, false).await?.completed);
             }
         }
         let (by_tcp, by_socket) = (median(by_tcp), median(by_socket));
-        let compared = format!("{:.2} × the socket's", by_tcp.as_secs_f64() / by_socket.as_secs_f64());
-        report.row(what, format!("{:.3} s", by_tcp.as_secs_f64()), compared, "≤ 1.1 ×");
+        let measured = format!("{:.3} s", by_tcp.as_secs_f64());
+        report.against(what, measured, times(by_tcp, by_socket), "the socket's", Goal::AtMost(1.05));
     }
     Ok(())
 }
@@ -189,29 +173,32 @@ pub(crate) async fn tcp(
 /// A file ten times as large, once, after the small one: rate and memory.
 pub(crate) async fn large(stack: &Stack, files: &Files, runs: usize, report: &mut Report) -> anyhow::Result<()> {
     let (small, file) = (files.clean()?, files.large()?);
-    let mut times = vec![];
+    let mut taken = vec![];
     for _ in 0..runs {
         stack.reset().await?;
-        times.push(client::send(stack, &small, false).await?.completed);
+        taken.push(client::send(stack, &small, false).await?.completed);
     }
-    let small_rate = files.rows as f64 / median(times).as_secs_f64();
+    let small_rate = files.rows as f64 / median(taken).as_secs_f64();
     stack.reset().await?;
     let redis = tokio::spawn(redis_peak(stack.redis_url.clone()));
-    let (sent, peaks, _) = process::watch(stack.pid(), client::send(stack, &file, false)).await;
+    let (sent, peaks, _) = process::watch(&stack.roots, client::send(stack, &file, false)).await;
     let sent = sent?;
     redis.abort();
     let rate = (files.rows * 10) as f64 / sent.completed.as_secs_f64();
-    report.row(
-        "a file ten times as large",
-        format!("{} ({rate:.0} rows/s)", seconds(sent.completed)),
-        format!("{:.2} × the small file's rate", rate / small_rate),
-        "≥ 0.8 ×",
-    );
-    let peak = |role| mib(peaks.resident.get(&role).copied().unwrap_or_default());
-    report.row("– largest resident size: API (with scheduler)", peak(Role::Api), String::new(), "< 128 MiB");
-    report.row("– largest resident size: a worker", peak(Role::Worker), String::new(), "< 256 MiB");
+    let measured = format!("{} ({rate:.0} rows/s)", seconds(sent.completed));
+    let (what, goal) = ("a file ten times as large", Goal::AtLeast(1.0));
+    report.against(what, measured, rate / small_rate, "the small file's rate", goal);
     let used = PEAK.load(std::sync::atomic::Ordering::Relaxed);
-    report.row("– largest memory used by Redis", mib(used), String::new(), "< 32 MiB");
+    let peak = |role| peaks.resident.get(&role).copied().unwrap_or_default();
+    for (what, bytes, most) in [
+        ("– largest resident size: API (with scheduler)", peak(Role::Api), 123.0),
+        ("– largest resident size: a worker", peak(Role::Worker), 151.0),
+        ("– largest memory used by Redis", used, 4.0),
+    ] {
+        // As it is written: in whole MiB.
+        let figure = (bytes as f64 / f64::from(1 << 20)).round();
+        report.figure(what, mib(bytes), figure, " MiB", Goal::AtMost(most));
+    }
     Ok(())
 }
 
@@ -241,10 +228,10 @@ pub(crate) async fn watchers(stack: &Stack, files: &Files, watchers: usize, repo
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
-        try_join_all((0..watchers).map(|_| client::events(&stack.api, &stack.key, &id))).await
+        try_join_all((0..watchers).map(|_| client::events(&stack.http, &stack.api, &stack.key, &id))).await
     };
     let both = async { tokio::join!(client::send(stack, &file, false), watching) };
-    let ((sent, seen), peaks, spent) = process::watch(stack.pid(), both).await;
+    let ((sent, seen), peaks, spent) = process::watch(&stack.roots, both).await;
     let (sent, seen) = (sent?, seen?);
     let most = seen.iter().map(|(events, _)| *events).max().context("no watchers")?;
     let complete = seen.iter().filter(|(events, upload)| *events == most && upload.state == "completed").count();

@@ -18,24 +18,28 @@ struct Up {
     redis_url: String,
 }
 
-/// How a process reaches Postgres; the number is the database of Redis that it uses.
+/// A further database of a stack's engines.
 #[derive(Clone, Copy)]
-pub(crate) enum Route {
-    Tcp = 1,
-    Socket = 2,
+pub(crate) struct Beside {
+    pub(crate) name: &'static str,
+    /// The database of Redis that it uses.
+    pub(crate) redis: u8,
+    /// Postgres is reached by TCP, not by its socket.
+    pub(crate) tcp: bool,
 }
 
-impl Route {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "by_tcp",
-            Self::Socket => "by_socket",
-        }
-    }
+impl Beside {
+    pub(crate) const TCP: Self = Self { name: "by_tcp", redis: 1, tcp: true };
+    pub(crate) const SOCKET: Self = Self { name: "by_socket", redis: 2, tcp: false };
+    pub(crate) const HISTORY: Self = Self { name: "history", redis: 3, tcp: false };
 }
 
 pub(crate) struct Stack {
     child: Child,
+    /// Whose descendants are its processes: itself, and the one that its engines belong to.
+    pub(crate) roots: Vec<u32>,
+    /// Shared by all requests, as by a client that keeps its connections.
+    pub(crate) http: reqwest::Client,
     pub(crate) api: String,
     pub(crate) key: String,
     pub(crate) database_url: String,
@@ -49,21 +53,21 @@ impl Stack {
         Self::launch(binary, data, Command::new(binary)).await
     }
 
-    /// The same on a new database of this stack's engines, which are reached by TCP or by the socket.
-    pub(crate) async fn beside(&self, binary: &Path, data: &Path, by: Route) -> anyhow::Result<Self> {
-        let name = by.name();
+    /// The same on a new database of this stack's engines.
+    pub(crate) async fn beside(&self, binary: &Path, data: &Path, beside: Beside) -> anyhow::Result<Self> {
+        let name = beside.name;
         for statement in [format!("drop database if exists {name} with (force)"), format!("create database {name}")] {
             sqlx::raw_sql(&statement).execute(&self.pool).await?;
         }
         let (database, socket) = self.database_url.split_once("&host=").context("this Postgres has no socket")?;
         let database = database.replace("/gristmill?", &format!("/{name}?"));
+        let database = if beside.tcp { database } else { format!("{database}&host={socket}") };
         let mut command = Command::new(binary);
-        match by {
-            Route::Tcp => command.env("DATABASE_URL", database),
-            Route::Socket => command.env("DATABASE_URL", format!("{database}&host={socket}")),
-        };
-        command.env("REDIS_URL", format!("{}/{}", self.redis_url.trim_end_matches("/0"), by as u8));
-        Self::launch(binary, data, command).await
+        command.env("DATABASE_URL", database);
+        command.env("REDIS_URL", format!("{}/{}", self.redis_url.trim_end_matches("/0"), beside.redis));
+        let mut stack = Self::launch(binary, &data.join(name), command).await?;
+        stack.roots.push(self.pid());
+        Ok(stack)
     }
 
     async fn launch(binary: &Path, data: &Path, mut command: Command) -> anyhow::Result<Self> {
@@ -89,7 +93,9 @@ impl Stack {
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         Ok(Self {
+            roots: vec![child.id()],
             child,
+            http: reqwest::Client::new(),
             key: std::fs::read_to_string(data.join("dev.key"))?.trim().to_owned(),
             pool: PgPool::connect(&up.database_url).await?,
             api: up.api,
@@ -99,7 +105,7 @@ impl Stack {
     }
 
     /// Its process: the API, the scheduler and the monitor run in it.
-    pub(crate) fn pid(&self) -> u32 {
+    fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -108,6 +114,11 @@ impl Stack {
         sqlx::raw_sql("truncate debts, rejects, chunks, upload_progress, upload_waits, uploads, jobs, groups, bills, billing_runs cascade")
             .execute(&self.pool)
             .await?;
+        self.checkpoint().await
+    }
+
+    /// So that one measurement does not write what another one has left.
+    pub(crate) async fn checkpoint(&self) -> anyhow::Result<()> {
         sqlx::raw_sql("checkpoint").execute(&self.pool).await?;
         Ok(())
     }
