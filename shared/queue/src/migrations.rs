@@ -1,10 +1,12 @@
 //! The queue's own migrations, in its own schema.
 
+mod functions;
+
 use std::collections::BTreeMap;
 
 use sqlx::{
     Connection as _, Executor as _, PgConnection, PgPool,
-    migrate::{Migrate as _, Migrator},
+    migrate::{Migrate as _, Migration, Migrator},
 };
 use tracing::{info, warn};
 
@@ -83,20 +85,31 @@ async fn run(conn: &mut PgConnection, schema: Schema) -> Result<(), MigrateError
                 return Err(MigrateError::Changed { schema, version: migration.version });
             }
             Some(_) => {}
-            None => {
-                let mut tx = conn.begin().await?;
-                tx.execute(&*migration.sql).await?;
-                record(&mut tx, migration).await?;
-                tx.commit().await?;
-                info!(
-                    version = migration.version,
-                    name = &*migration.description,
-                    "the queue's schema {schema} has a migration more"
-                );
-            }
+            None => apply(conn, schema, migration).await?,
         }
     }
+    let functions = &*functions::MIGRATION;
+    match applied.get(&functions.version) {
+        Some(checksum) if checksum[..] != functions.checksum[..] => {
+            return Err(MigrateError::Changed { schema, version: functions.version });
+        }
+        _ if functions::are_applied(&applied) => {}
+        _ => apply(conn, schema, functions).await?,
+    }
     conn.unlock().await.map_err(MigrateError::Lock)
+}
+
+async fn apply(conn: &mut PgConnection, schema: Schema, migration: &Migration) -> Result<(), sqlx::Error> {
+    let mut tx = conn.begin().await?;
+    tx.execute(&*schema.rewrite(&migration.sql)).await?;
+    record(&mut tx, migration).await?;
+    tx.commit().await?;
+    info!(
+        version = migration.version,
+        name = &*migration.description,
+        "the queue's schema {schema} has a migration more"
+    );
+    Ok(())
 }
 
 /// Tables that came from a place where the queue had no migrations of its own are those of the first one.
@@ -119,7 +132,7 @@ async fn adopt(conn: &mut PgConnection, schema: Schema) -> Result<(), MigrateErr
     Ok(())
 }
 
-async fn record(conn: &mut PgConnection, migration: &sqlx::migrate::Migration) -> Result<(), sqlx::Error> {
+async fn record(conn: &mut PgConnection, migration: &Migration) -> Result<(), sqlx::Error> {
     sqlx::query("insert into migrations (version, name, checksum) values ($1, $2, $3)")
         .bind(migration.version)
         .bind(&*migration.description)
@@ -150,14 +163,16 @@ impl PendingMigrations {
     #[must_use]
     pub fn of(migrator: &Migrator, applied: &BTreeMap<i64, Vec<u8>>) -> Self {
         let mut found = Self { pending: Vec::new(), changed: Vec::new() };
-        for migration in migrator.iter() {
-            match applied.get(&migration.version) {
-                None => found.pending.push(migration.version),
-                Some(checksum) if checksum[..] != migration.checksum[..] => found.changed.push(migration.version),
-                Some(_) => {}
-            }
-        }
+        migrator.iter().for_each(|migration| found.look_at(migration, applied));
         found
+    }
+
+    fn look_at(&mut self, migration: &Migration, applied: &BTreeMap<i64, Vec<u8>>) {
+        match applied.get(&migration.version) {
+            None => self.pending.push(migration.version),
+            Some(checksum) if checksum[..] != migration.checksum[..] => self.changed.push(migration.version),
+            Some(_) => {}
+        }
     }
 }
 
@@ -172,11 +187,18 @@ pub async fn pending_migrations(pool: &PgPool, schema: Schema) -> Result<Pending
     let exists: bool =
         sqlx::query_scalar("select to_regclass($1) is not null").bind(&table).fetch_one(&mut *conn).await?;
     let applied = if exists { applied(&mut conn, &table).await? } else { BTreeMap::new() };
-    Ok(PendingMigrations::of(&MIGRATOR, &applied))
+    let mut found = PendingMigrations::of(&MIGRATOR, &applied);
+    let functions = &*functions::MIGRATION;
+    if applied.contains_key(&functions.version) || !functions::are_applied(&applied) {
+        found.look_at(functions, &applied);
+    }
+    Ok(found)
 }
 
 /// Every migration's number, name and statements, for who runs them with a tool of their own (Flyway, dbmate). Run them in
-/// this order with the schema as the search path.
+/// this order with the schema as the search path. The last one makes the queue's functions, as they are in this release, in the schema
+/// `gristmill`, which [`Schema::rewrite`] puts another name in place of.
 pub fn statements() -> impl Iterator<Item = (i64, &'static str, &'static str)> {
-    MIGRATOR.iter().map(|migration| (migration.version, &*migration.description, &*migration.sql))
+    let all = MIGRATOR.iter().chain([&*functions::MIGRATION]);
+    all.map(|migration| (migration.version, &*migration.description, &*migration.sql))
 }

@@ -8,7 +8,7 @@ use std::{
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, types::Json};
 
-use super::group_completion::{self, Counts, JoinRow, joins_of_ended};
+use super::group_completion::{self, Counts, JoinRow};
 use crate::{Enqueued, GroupId, JobId, Queue, QueueError, Schema};
 
 /// A job whose body succeeded.
@@ -24,49 +24,6 @@ pub(crate) struct FinishedJob {
     /// Whether its group may be inside another: then the end of the group is counted there.
     pub(crate) nested: bool,
 }
-
-/// What becomes of a job that is completed. `$3` and `$4` are objects that have by a job's id for how long it ran, in microseconds, and
-/// its result. They are looked into and not joined: a planner that knows nothing of the table yet takes one job for all that it will
-/// find, and would compare each job with each.
-macro_rules! completed {
-    () => {
-        "update gristmill.jobs j set state = 'completed', finished_at = now(), worker = $2,
-            started_at = clock_timestamp() - ($3::jsonb->>j.id::text)::bigint * interval '1 microsecond',
-            result = $4::jsonb->j.id::text
-         where j.id = any($1) and j.state = 'available'"
-    };
-}
-
-/// Of jobs that are in no group. Postgres plans it in 0.11 to 0.17 ms, and [`COMPLETE`] in 0.6 to 0.8: once for each batch.
-const COMPLETE_UNGROUPED: &str = concat!(completed!(), " returning j.id");
-
-/// Jobs that are still to be done become completed; groups count them; a sealed group whose last
-/// member this was closes and its join is inserted. One statement, so that a completion costs one
-/// round trip inside the effect's transaction. `$5` holds ids for joins, made by us (version 7).
-const COMPLETE: &str = concat!(
-    "with done as (",
-    completed!(),
-    " returning j.id, j.group_id
-     ), members as (
-        select group_id as id, count(*) as n from done where group_id is not null group by group_id
-     ), counted as (
-        update gristmill.groups g set
-            completed = g.completed + m.n,
-            state = case when not (g.sealed and g.finished_at is null and g.completed + m.n + g.failed + g.cancelled = g.total) then g.state
-                         when g.failed > 0 or g.state = 'failing' then 'failed' else 'completed' end,
-            completions = g.completions +
-                (g.sealed and g.finished_at is null and g.completed + m.n + g.failed + g.cancelled = g.total)::int,
-            finished_at = case when g.sealed and g.completed + m.n + g.failed + g.cancelled = g.total then coalesce(g.finished_at, now())
-                               else g.finished_at end
-        from members m where g.id = m.id
-        returning g.*
-     ), ended as (
-        select * from counted where state in ('completed', 'failed')
-     ), ",
-    joins_of_ended!("$5"),
-    " union all
-      select 'done', id, '', '', 0::smallint, '', 0::smallint, null, null, null, 0 from done"
-);
 
 /// Which of the jobs were finished by this call, and the joins that became due. Give the jobs sorted by id:
 /// two statements that lock the same rows then do so in the same order. Nested ones need a transaction.
@@ -86,16 +43,16 @@ pub(crate) async fn complete(
         results.map(|(id, json)| Ok((id, json?))).collect::<Result<BTreeMap<JobId, &RawValue>, serde_json::Error>>();
     let results = results.map_err(|error| sqlx::Error::Encode(error.into()))?;
     if !jobs.iter().any(|job| job.grouped) {
-        let done = sqlx::query_scalar(schema.sql(COMPLETE_UNGROUPED))
+        let done = sqlx::query_scalar(schema.sql("select gristmill.complete_jobs($1, $2, $3, $4)"))
             .bind(&ids)
             .bind(worker)
             .bind(Json(ran))
             .bind(Json(results))
-            .fetch_all(conn)
+            .fetch_one(conn)
             .await?;
         return Ok((done, Enqueued::default()));
     }
-    let rows: Vec<JoinRow> = sqlx::query_as(schema.sql(COMPLETE))
+    let rows: Vec<JoinRow> = sqlx::query_as(schema.sql("select * from gristmill.complete_members($1, $2, $3, $4, $5)"))
         .bind(&ids)
         .bind(worker)
         .bind(Json(ran))

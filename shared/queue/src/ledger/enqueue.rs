@@ -1,6 +1,6 @@
 //! Writing jobs into the ledger, in the caller's transaction.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -16,28 +16,8 @@ use crate::{
     ledger::{millis, timeout_millis, unique},
 };
 
-/// One statement for any number of jobs. The group gate comes first, so that nothing is inserted
-/// into a group that takes no more members; the new rows are invisible to others until the commit.
-const INSERT: &str = "
-with gate as (
-    select id from gristmill.groups where id = $7 and state = 'open' and (not sealed or $16) for no key update
-), inserted as (
-    insert into gristmill.jobs (id, name, queue, priority, payload, state, max_attempts, run_at, group_id, unique_key, client_id,
-                      trace_parent, fair_key, version, retain_seconds, timeout_ms, expires_at, tags, backoff, order_key)
-    select i.id, $3, $4, $5, i.payload::jsonb,
-           case when coalesce($8, now()) + $15 * interval '1 millisecond' > now() then 'scheduled' else 'available' end,
-           $6, coalesce($8, now()) + $15 * interval '1 millisecond', $7, $9, $10, i.trace_parent, $12, $13, $14,
-           $17, coalesce($8, now()) + ($15 + $18) * interval '1 millisecond', $19, $20::jsonb, $21
-    from unnest($1::uuid[], $2::text[], $11::text[]) as i (id, payload, trace_parent)
-    where $7 is null or exists (select from gate)
-    on conflict (unique_key) where unique_key is not null and state in ('available', 'scheduled') do nothing
-    returning id, state = 'available' as ready
-), counted as (
-    update gristmill.groups set total = total + (select count(*) from inserted) where id in (select id from gate)
-)
-select id, ready, true as open from inserted
-union all
-select null, null, exists (select from gate)";
+const INSERT: &str = "select * from gristmill.insert_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                                                    $19, $20, $21)";
 
 /// Writes jobs into the ledger, with the caller's commit; returns what to push after it.
 ///
@@ -161,7 +141,7 @@ async fn insert_all(
     let given = options.trace_parents.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let trace_parents: Vec<Option<&String>> = given.take(ids.len()).map(|given| given.or(here.as_ref())).collect();
     let priority = options.priority.unwrap_or(jobs.priority).min(9);
-    let rows: Vec<(Option<JobId>, Option<bool>, bool)> = sqlx::query_as(schema.sql(INSERT))
+    let (due, later, open): (Vec<JobId>, Vec<JobId>, bool) = sqlx::query_as(schema.sql(INSERT))
         .bind(&ids)
         .bind(&jobs.payloads)
         .bind(jobs.name)
@@ -183,20 +163,20 @@ async fn insert_all(
         .bind((!options.tags.is_empty()).then_some(&options.tags))
         .bind(options.backoff.map(|backoff| serde_json::to_string(&backoff)).transpose().map_err(QueueError::Encode)?)
         .bind(&options.order_key)
-        .fetch_all(&mut *conn)
+        .fetch_one(&mut *conn)
         .await?;
 
     if let Some(group) = options.group
-        && rows.iter().any(|(id, _, open)| id.is_none() && !open)
+        && !open
     {
         return Err(QueueError::GroupClosed(group));
     }
     let mut enqueued = Enqueued::default();
-    if let (Some(key), true) = (&options.unique_key, rows.iter().all(|(id, ..)| id.is_none())) {
+    if let (Some(key), true) = (&options.unique_key, due.is_empty() && later.is_empty()) {
         enqueued.existing = unique::waiting(schema, conn, key).await?;
     }
-    let ready: std::collections::HashMap<JobId, bool> =
-        rows.into_iter().filter_map(|(id, ready, _)| Some((id?, ready?))).collect();
+    let ready: HashMap<JobId, bool> =
+        due.into_iter().map(|id| (id, true)).chain(later.into_iter().map(|id| (id, false))).collect();
     for ((id, payload), trace_parent) in ids.into_iter().zip(jobs.payloads).zip(trace_parents) {
         let Some(&ready) = ready.get(&id) else { continue };
         enqueued.ids.push(id);

@@ -23,6 +23,9 @@ use crate::{
 /// A key may become free between two statements: then its job is entered after all.
 const MAX_ROUNDS: usize = 5;
 
+const INSERT: &str = "select * from gristmill.insert_many_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                                                         $18, $19, $20)";
+
 /// Writes jobs into the ledger, with the caller's commit. Nothing is asked of the ledger when one of them cannot be stored.
 pub(crate) async fn insert(
     queue: &Queue,
@@ -142,7 +145,7 @@ async fn insert_once(
     let fair_keys = column(&rows, NewJob::turn);
     let tags = rows.iter().map(|job| (!job.tags.is_empty()).then(|| serde_json::to_string(&job.tags)).transpose());
     let backoffs = rows.iter().map(|job| job.backoff.map(|backoff| serde_json::to_string(&backoff)).transpose());
-    let found: Vec<(JobId, bool)> = sqlx::query_as(schema.sql(include_str!("enqueue_many.sql")))
+    let (due, later): (Vec<JobId>, Vec<JobId>) = sqlx::query_as(schema.sql(INSERT))
         .bind(&new)
         .bind(column(&rows, |job| job.name.as_str()))
         .bind(column(&rows, |job| job.queue.as_str()))
@@ -163,9 +166,10 @@ async fn insert_once(
         .bind(tags.collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?)
         .bind(backoffs.collect::<Result<Vec<_>, _>>().map_err(QueueError::Encode)?)
         .bind(column(&rows, |job| job.order_key.as_deref()))
-        .fetch_all(conn)
+        .fetch_one(conn)
         .await?;
-    let found: HashMap<JobId, bool> = found.into_iter().collect();
+    let found: HashMap<JobId, bool> =
+        due.into_iter().map(|id| (id, true)).chain(later.into_iter().map(|id| (id, false))).collect();
     let mut taken = Vec::new();
     for (at, (n, id)) in wanted.iter().zip(new).enumerate() {
         let Some(ready) = found.get(&id) else {

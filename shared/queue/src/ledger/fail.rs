@@ -120,7 +120,7 @@ impl SettledState {
 
 /// A job that somebody wants cancelled has no further attempt. The snoozes of one attempt are one line of the history, from
 /// the first to the last: a join that waits for hours comes back every moment.
-const SETTLE: &str = include_str!("settle.sql");
+const SETTLE: &str = "select * from gristmill.settle_jobs($1, $2, $3)";
 
 /// What is said of a job to the statement.
 #[derive(serde::Serialize)]

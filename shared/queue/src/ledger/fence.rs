@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgConnection, PgPool};
+use serde_json::value::RawValue;
+use sqlx::{PgConnection, PgPool, types::Json};
 
 use crate::{Backoff, JobId, Schema};
 
@@ -43,40 +44,52 @@ pub(crate) struct Runnable {
     pub(crate) backoff: Option<Backoff>,
 }
 
+/// The answer of `functions/job_statuses.sql`: one row for any number of jobs. Where there is none, its lists are null.
 #[derive(sqlx::FromRow)]
-struct Row {
-    id: JobId,
-    attempt: i32,
-    round: i32,
-    max_attempts: i32,
-    grouped: bool,
-    nested: bool,
-    stopped: bool,
-    expired: bool,
-    resumes: bool,
-    limited: bool,
-    timeout_ms: Option<i32>,
-    backoff: Option<String>,
+struct Answer {
+    known: Option<Vec<JobId>>,
+    attempts: Option<Vec<i32>>,
+    rounds: Option<Vec<i32>>,
+    max_attempts: Option<Vec<i32>>,
+    flags: Option<Vec<i32>>,
+    timeouts_ms: Option<Json<HashMap<JobId, u32>>>,
+    backoffs: Option<Json<HashMap<JobId, Box<RawValue>>>>,
 }
 
-impl Row {
-    fn status(self) -> JobStatus {
-        if self.stopped {
-            return JobStatus::Cancelled;
-        }
-        JobStatus::Runnable(Runnable {
-            attempt: self.attempt,
-            round: self.round,
-            max_attempts: self.max_attempts,
-            grouped: self.grouped,
-            nested: self.nested,
-            // It had started.
-            expired: self.expired && !self.resumes,
-            resumes: self.resumes,
-            limited: self.limited,
-            timeout: self.timeout_ms.map(|millis| Duration::from_millis(u64::from(millis.unsigned_abs()))),
-            backoff: Backoff::of_ledger(self.id, self.backoff.as_deref()),
-        })
+const GROUPED: i32 = 1;
+const NESTED: i32 = 2;
+const STOPPED: i32 = 4;
+const EXPIRED: i32 = 8;
+const RESUMES: i32 = 16;
+const LIMITED: i32 = 32;
+
+impl Answer {
+    fn statuses(self) -> HashMap<JobId, JobStatus> {
+        let timeouts = self.timeouts_ms.unwrap_or_default().0;
+        let backoffs = self.backoffs.unwrap_or_default().0;
+        let of_each = |list: Option<Vec<i32>>| list.unwrap_or_default();
+        let (attempts, rounds) = (of_each(self.attempts), of_each(self.rounds));
+        let numbers = attempts.into_iter().zip(rounds).zip(of_each(self.max_attempts)).zip(of_each(self.flags));
+        let known = self.known.unwrap_or_default().into_iter().zip(numbers);
+        known
+            .map(|(id, (((attempt, round), max_attempts), flags))| {
+                let has = |flag| flags & flag != 0;
+                let runnable = Runnable {
+                    attempt,
+                    round,
+                    max_attempts,
+                    grouped: has(GROUPED),
+                    nested: has(NESTED),
+                    // One that resumes had started.
+                    expired: has(EXPIRED) && !has(RESUMES),
+                    resumes: has(RESUMES),
+                    limited: has(LIMITED),
+                    timeout: timeouts.get(&id).map(|millis| Duration::from_millis(u64::from(*millis))),
+                    backoff: Backoff::of_ledger(id, backoffs.get(&id).map(|backoff| backoff.get())),
+                };
+                (id, if has(STOPPED) { JobStatus::Cancelled } else { JobStatus::Runnable(runnable) })
+            })
+            .collect()
     }
 }
 
@@ -101,16 +114,7 @@ pub(crate) async fn statuses(
     pool: &PgPool,
     ids: &[JobId],
 ) -> Result<HashMap<JobId, JobStatus>, sqlx::Error> {
-    let rows: Vec<Row> = sqlx::query_as(schema.sql(
-        "select j.id, j.attempt, j.attempt + j.rounds as round, j.max_attempts, j.group_id is not null as grouped, g.root_id is not null as nested,
-                j.cancel_requested_at is not null or coalesce(g.state, 'open') <> 'open' as stopped,
-                coalesce(j.expires_at < now(), false) as expired, j.resumes, j.timeout_ms, j.backoff::text,
-                j.name = any(array(select name from gristmill.job_limits where is_limited)) as limited
-         from gristmill.jobs j left join gristmill.groups g on g.id = j.group_id
-         where j.id = any($1) and j.state = 'available'",
-    ))
-    .bind(ids)
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.status())).collect())
+    let answer: Answer =
+        sqlx::query_as(schema.sql("select * from gristmill.job_statuses($1)")).bind(ids).fetch_one(pool).await?;
+    Ok(answer.statuses())
 }

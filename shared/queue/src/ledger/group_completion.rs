@@ -8,50 +8,7 @@ use uuid::Uuid;
 use super::{flows, stop};
 use crate::{Enqueued, GroupId, JobId, QueueError, Schema, envelope::JobRow};
 
-/// The tail of a statement whose CTE `ended` holds groups that have just closed and which is given fresh ids as this parameter:
-/// inserts their joins, and yields those (`join`, or `waits` where its turn has to come) and what there is to count in parents (their id, and the state as name).
-macro_rules! joins_of_ended {
-    ($fresh_ids:literal) => {
-        concat!("specs as (
-            select case e.state
-                when 'completed' then e.on_complete
-                when 'failed' then case e.policy when 'continue' then coalesce(e.on_failure, e.on_complete) else e.on_failure end
-            end as spec, e.id as join_of from ended e
-         ), joined as (
-            insert into gristmill.jobs (id, name, queue, priority, payload, version, state, max_attempts, retain_seconds,
-                              client_id, trace_parent, fair_key, order_key, join_of)
-            select (", $fresh_ids, "::uuid[])[row_number() over ()], spec->>'name', spec->>'queue', (spec->>'priority')::smallint, spec->'payload',
-                   coalesce((spec->>'version')::smallint, 1), 'available', (spec->>'max_attempts')::int,
-                   (spec->>'retain_seconds')::int, (spec->>'client_id')::int, spec->>'trace_parent', spec->>'client_id',
-                   spec->>'order_key', join_of
-            from specs where spec is not null and spec <> 'null'
-            returning *
-         )
-         select case state when 'available' then 'join' else 'waits' end as kind, id, name, queue, priority, payload::text as payload, version, client_id, trace_parent, fair_key,
-                (extract(epoch from run_at) * 1000)::bigint as due
-         from joined
-         union all
-         select 'ended', parent_id, state, '', 0::smallint, '', 0::smallint, null, null, null, 0
-         from ended where parent_id is not null")
-    };
-}
-pub(super) use joins_of_ended;
-
-/// Groups whose last member has ended.
-const CLOSE: &str = concat!(
-    "with ready as (
-        select id from gristmill.groups where id = any($1) and sealed and finished_at is null and completed + failed + cancelled = total
-        order by id for no key update
-     ), ended as (
-        update gristmill.groups g set state = case when g.failed > 0 or g.state = 'failing' then 'failed' else 'completed' end,
-            completions = g.completions + 1, finished_at = now()
-        from ready where g.id = ready.id
-        returning g.*
-     ), ",
-    joins_of_ended!("$2")
-);
-
-/// A row of `joins_of_ended`.
+/// A row of `functions/close_groups.sql`.
 #[derive(sqlx::FromRow)]
 pub(super) struct JoinRow {
     pub(super) kind: String,
@@ -164,8 +121,11 @@ pub(super) async fn lock(
 
 /// Closes those that are sealed and whose members have all ended. Returns their joins, and what their parents must count.
 async fn close(schema: Schema, conn: &mut PgConnection, groups: &[GroupId]) -> Result<(Enqueued, Counts), QueueError> {
-    let rows: Vec<JoinRow> =
-        sqlx::query_as(schema.sql(CLOSE)).bind(groups).bind(fresh_ids(groups.len())).fetch_all(conn).await?;
+    let rows: Vec<JoinRow> = sqlx::query_as(schema.sql("select * from gristmill.close_groups($1, $2)"))
+        .bind(groups)
+        .bind(fresh_ids(groups.len()))
+        .fetch_all(conn)
+        .await?;
     let (mut joins, mut parents) = (Enqueued::default(), Counts::default());
     for row in rows {
         row.take(&mut joins, &mut parents);

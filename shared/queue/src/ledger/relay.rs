@@ -9,15 +9,7 @@ use crate::{JobId, QueueError, Schema, envelope::JobRow};
 
 /// Scheduled jobs that have become due are made available. Several sweepers share the work.
 pub(crate) async fn promote_due(schema: Schema, pool: &PgPool, limit: i64) -> Result<Vec<JobRow>, sqlx::Error> {
-    sqlx::query_as(schema.sql("with due as (
-            select id from gristmill.jobs where state = 'scheduled' and run_at <= now() order by run_at limit $1 for update skip locked
-         )
-         update gristmill.jobs j set state = 'available', gate = case when j.gate = 'called' then j.gate end from due where j.id = due.id
-         returning j.id, j.name, j.queue, j.priority, j.payload::text, j.version, j.client_id, j.trace_parent, j.fair_key,
-                   (extract(epoch from j.run_at) * 1000)::bigint as due, j.gate is not null as called"))
-    .bind(limit)
-    .fetch_all(pool)
-    .await
+    sqlx::query_as(schema.sql("select * from gristmill.promote_due($1)")).bind(limit).fetch_all(pool).await
 }
 
 /// How long until the next scheduled job is due.

@@ -33,7 +33,7 @@ impl Ticket {
         self.delivery >> ROUND == u64::from(truncate(round))
     }
 
-    /// The round it was delivered in, as far as the number says; settle.sql compares as many bits of the job's.
+    /// The round it was delivered in, as far as the number says; functions/settle_jobs.sql compares as many bits of the job's.
     pub(super) fn round(self) -> i32 {
         i32::try_from(self.delivery >> ROUND).unwrap_or(i32::MAX)
     }

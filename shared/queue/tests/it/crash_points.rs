@@ -57,29 +57,25 @@ async fn everywhere(life: Life, steps: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_with_an_effect_of_its_own() {
     about_redis!();
-    let steps = ["claim.lua", "where j.id = any($1)", "BEGIN", "insert into effects", "state = 'completed'", "COMMIT"];
+    let steps =
+        ["claim.lua", "gristmill.job_statuses", "BEGIN", "insert into effects", "gristmill.complete_", "COMMIT"];
     everywhere(Life::Own, &[&steps[..], &["push.lua", "ack.lua"]].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_the_runner_completes() {
     about_redis!();
-    everywhere(Life::Runner, &["claim.lua", "where j.id = any($1)", "state = 'completed'", "ack.lua"]).await;
+    everywhere(Life::Runner, &["claim.lua", "gristmill.job_statuses", "gristmill.complete_", "ack.lua"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_first_attempt_fails() {
     about_redis!();
-    everywhere(Life::Retried, &["claim.lua", "insert into gristmill.job_attempts", "insert into effects", "ack.lua"])
-        .await;
+    everywhere(Life::Retried, &["claim.lua", "gristmill.settle_jobs", "insert into effects", "ack.lua"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_fails_its_group() {
     about_redis!();
-    everywhere(
-        Life::Discarded,
-        &["claim.lua", "insert into gristmill.job_attempts", "update gristmill.groups", "ack.lua"],
-    )
-    .await;
+    everywhere(Life::Discarded, &["claim.lua", "gristmill.settle_jobs", "update gristmill.groups", "ack.lua"]).await;
 }

@@ -190,7 +190,7 @@ async fn who_comes_while_a_job_is_being_parked_gets_it() {
     until("the ledger to be asked to park it", LONG, || async {
         test.count(
             "select count(*) from pg_stat_activity
-                 where datname = current_database() and wait_event_type = 'Lock' and query like '%with held as%'",
+                 where datname = current_database() and wait_event_type = 'Lock' and query like '%settle_jobs(%'",
         )
         .await
             > 0

@@ -153,6 +153,37 @@ async fn migrations_run_once_whoever_starts_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn functions_are_made_again_unless_those_of_a_newer_release_are_there() {
+    let stack = application().await;
+    let shop = Schema::new("shop").unwrap();
+    migrate(&stack.pool, shop).await.unwrap();
+    let functions = "select count(*) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+                     where n.nspname = 'shop' and p.proname = 'job_statuses'";
+    assert_eq!(count(&stack, functions).await, 1);
+
+    // an older release was here
+    let older = "drop function shop.job_statuses(uuid[]); delete from shop.migrations where name = 'functions'";
+    sqlx::raw_sql(older).execute(&stack.pool).await.unwrap();
+    assert_eq!(pending_migrations(&stack.pool, shop).await.unwrap().pending.len(), 1);
+    migrate(&stack.pool, shop).await.unwrap();
+    assert_eq!(count(&stack, functions).await, 1);
+
+    // a newer one has none of this name
+    let newer = "drop function shop.job_statuses(uuid[]);
+                 update shop.migrations set version = version + 1, checksum = '\\x00' where name = 'functions'";
+    sqlx::raw_sql(newer).execute(&stack.pool).await.unwrap();
+    let known = pending_migrations(&stack.pool, shop).await.unwrap();
+    assert!(known.pending.is_empty() && known.changed.is_empty(), "{known:?}");
+    migrate(&stack.pool, shop).await.unwrap();
+    assert_eq!(count(&stack, functions).await, 0);
+
+    // the same number with another content is of nobody
+    let changed = "update shop.migrations set version = version - 1 where name = 'functions'";
+    sqlx::raw_sql(changed).execute(&stack.pool).await.unwrap();
+    assert!(matches!(migrate(&stack.pool, shop).await, Err(MigrateError::Changed { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_schema_that_holds_something_else_is_refused() {
     let stack = application().await;
     sqlx::raw_sql("create schema crm; create table crm.jobs (title text)").execute(&stack.pool).await.unwrap();
