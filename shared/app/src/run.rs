@@ -213,6 +213,8 @@ async fn connect(settings: &Settings) -> Result<PgPool, Error> {
     let url = settings.database_url.as_ref().ok_or(Error::NoDatabase)?;
     let options: PgConnectOptions = url.parse().map_err(Error::Database)?;
     let pool = PgPoolOptions::new()
+        .test_before_acquire(false)
+        .before_acquire(|connection, of| Box::pin(gristmill_queue::test_idle_connection(connection, of)))
         .max_connections(settings.database_pool)
         .acquire_timeout(settings.database_timeout)
         .after_connect(|connection, _| {

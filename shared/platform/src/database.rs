@@ -132,6 +132,8 @@ fn pool(config: &DatabaseConfig, options: PgConnectOptions, patience: Option<Dur
     // How often the server looks whether the client of a statement is still there.
     let looks = if patience.is_some() { "500ms" } else { "2s" };
     PgPoolOptions::new()
+        .test_before_acquire(false)
+        .before_acquire(|connection, of| Box::pin(gristmill_queue::test_idle_connection(connection, of)))
         .max_connections(config.database_pool)
         .acquire_timeout(config.database_timeout)
         .acquire_slow_threshold(Duration::from_secs(5))

@@ -97,6 +97,8 @@ async fn measure(database: &str, broker: BrokerConfig, args: &[String]) -> Resul
     let (jobs, workers, concurrency) = (number(0, 100_000)?, number(1, 2)?, number(2, 256)?);
     let name = broker.name();
     let pool = PgPoolOptions::new()
+        .test_before_acquire(false)
+        .before_acquire(|connection, of| Box::pin(gristmill_queue::test_idle_connection(connection, of)))
         .max_connections(16)
         .after_connect(|connection, _| Box::pin(gristmill_queue::tune_connection(connection)))
         .connect(database)

@@ -57,7 +57,7 @@ pub use claim::{Claim, Progress, ResultError};
 pub use codec::{Codec, CodecError, Content, ContentKind, Encoded, encryption_key};
 #[cfg(feature = "encryption")]
 pub use codec::{Encryption, KeyError};
-pub use connection::tune_connection;
+pub use connection::{test_idle_connection, tune_connection};
 pub use control::CancelledJobs;
 pub use cron::{CatchUp, Cause, Cron, CronError, Overlap, TickCounts};
 pub use drain::{DrainError, DrainReport};
