@@ -172,8 +172,10 @@ async fn a_job_of_tomorrow_waits() {
     assert_eq!(test.state(id).await.0, "scheduled");
     let (worker, sweeper) = (work(&test.effect_worker(2)), sweep(&test.queue));
     until("the job to run", LONG, || async { test.state(id).await.0 == "completed" }).await;
-    assert!(jiff::Timestamp::now() >= soon);
-    assert!(jiff::Timestamp::now() < soon + jiff::SignedDuration::from_millis(700));
+    let late = jiff::Timestamp::now().duration_since(soon);
+    assert!(!late.is_negative(), "it did not wait");
+    // Within some rounds of the sweep, however busy the machine is.
+    assert!(late < jiff::SignedDuration::from_secs(5), "{late:#}");
     worker.stop().await;
     sweeper.stop().await;
 }
