@@ -175,8 +175,7 @@ async fn insert_all(
     if let (Some(key), true) = (&options.unique_key, due.is_empty() && later.is_empty()) {
         enqueued.existing = unique::waiting(schema, conn, key).await?;
     }
-    let ready: HashMap<JobId, bool> =
-        due.into_iter().map(|id| (id, true)).chain(later.into_iter().map(|id| (id, false))).collect();
+    let ready = ready_by_id(due, later);
     for ((id, payload), trace_parent) in ids.into_iter().zip(jobs.payloads).zip(trace_parents) {
         let Some(&ready) = ready.get(&id) else { continue };
         enqueued.ids.push(id);
@@ -202,4 +201,9 @@ async fn insert_all(
         }
     }
     Ok(enqueued)
+}
+
+/// Of inserted jobs, whether each is ready: those that are due, and those for later.
+pub(super) fn ready_by_id(due: Vec<JobId>, later: Vec<JobId>) -> HashMap<JobId, bool> {
+    due.into_iter().map(|id| (id, true)).chain(later.into_iter().map(|id| (id, false))).collect()
 }

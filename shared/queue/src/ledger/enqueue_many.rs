@@ -15,7 +15,7 @@ use crate::{
     codec::Intake,
     envelope::{Envelope, Message, now_millis},
     ledger::{
-        millis, timeout_millis,
+        enqueue, millis, timeout_millis,
         unique::{self, Replacement},
     },
 };
@@ -168,8 +168,7 @@ async fn insert_once(
         .bind(column(&rows, |job| job.order_key.as_deref()))
         .fetch_one(conn)
         .await?;
-    let found: HashMap<JobId, bool> =
-        due.into_iter().map(|id| (id, true)).chain(later.into_iter().map(|id| (id, false))).collect();
+    let found = enqueue::ready_by_id(due, later);
     let mut taken = Vec::new();
     for (at, (n, id)) in wanted.iter().zip(new).enumerate() {
         let Some(ready) = found.get(&id) else {
