@@ -111,6 +111,9 @@ impl Stack {
 
     /// Empties the tables, as if nothing had ever been uploaded; the checkpoint keeps one run's dirty pages out of the next.
     pub(crate) async fn reset(&self) -> anyhow::Result<()> {
+        sqlx::raw_sql("select drop_segment(id) from row_segments where upload_id is not null")
+            .execute(&self.pool)
+            .await?;
         sqlx::raw_sql("truncate debts, rejects, chunks, upload_progress, upload_waits, uploads, jobs, groups, bills, billing_runs cascade")
             .execute(&self.pool)
             .await?;

@@ -108,14 +108,11 @@ async fn progress(env: &Env) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Uploads whose chunks are all done for a while, and that are still open: their join is dead, or refuses them. One that
-/// has got as far as `loaded_at` may be waiting for another upload to end; when that takes more than an hour, somebody
-/// should look why.
+/// Uploads whose chunks are all done for a while, and that are still open: their join is dead, or refuses them.
 async fn unclosed(env: &Env) -> anyhow::Result<()> {
     let stuck: Vec<(UploadId, Option<String>)> = sqlx::query_as(
         "select u.id, u.detail from uploads u join upload_progress p on p.upload_id = u.id
          where u.state = 'processing' and u.received_at < now() - interval '5 minutes'
-           and (u.loaded_at is null or u.loaded_at < now() - interval '1 hour')
            and p.chunks_done = (select count(*) from chunks where upload_id = u.id)
            and not exists (select from chunks where upload_id = u.id and done_at > now() - interval '5 minutes')
          limit 100",

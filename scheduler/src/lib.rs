@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use gristmill::{App, Client, Role};
 use gristmill_platform::config::{RoleConfig, SchedulerConfig};
 use gristmill_queue::{Queue, QueueConfig};
-use gristmill_uploads::events::Events;
+use gristmill_uploads::{events::Events, segments};
 use object_store::ObjectStore;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +106,11 @@ fn app(env: &Env, config: &SchedulerConfig) -> App {
         "stale uploads",
         Duration::from_secs(2),
         with(env, &config, |env, _| async move { stale::fail_stale(&env).await }),
+    )
+    .every(
+        "segments",
+        Duration::from_secs(5),
+        with(env, &config, |env, _| async move { Ok(segments::enqueue_tending(&env.pool, &env.queue).await?) }),
     )
     .every("ends of jobs", Duration::from_secs(2), with(env, &config, |env, _| async move { ends::end(&env).await }))
     .every(

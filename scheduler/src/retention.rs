@@ -31,7 +31,6 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
         kind.prune(&env.pool).await?;
     }
     retention::enqueue_lost_purges(&env.pool, &env.queue).await?;
-    retention::prune_chunk_keys(&env.pool).await?;
     Ok(retention::drop_orphaned_objects(&env.pool, &*env.store).await?)
 }
 

@@ -90,6 +90,8 @@ async fn env(stack: &Stack) -> Result<Env, Failure> {
         rules: Arc::new(rules(&LimitsConfig::default())),
         max_rejects: LimitsConfig::default().max_rejects,
         keep_objects: Duration::ZERO,
+        own: gristmill_worker::Own { first_bytes: 1, rows: 0 },
+        filters: gristmill_worker::KeyFilters::new(0),
     })
 }
 

@@ -6,6 +6,7 @@ mod debts;
 mod plan;
 mod preview;
 mod shard;
+mod shards;
 mod tick;
 mod ways;
 

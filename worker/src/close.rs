@@ -7,8 +7,6 @@ mod raws;
 mod settle;
 pub(crate) mod too_large;
 
-use std::time::Duration;
-
 use gristmill::Data;
 use gristmill_core::ClientId;
 use gristmill_core::human;
@@ -23,24 +21,20 @@ use gristmill_uploads::{
 };
 use sqlx::PgConnection;
 
-use crate::{Env, kinds, load};
-
-/// How long a join waits before it looks again whether the uploads it depends on have ended.
-const RETRY_DELAY: Duration = Duration::from_millis(300);
+use self::settle::Compared;
+use crate::{Env, kinds};
 
 /// Closes an upload whose chunks are all loaded; see the module.
 pub(crate) async fn close_upload(job: CloseUpload, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let Some(kind) = verdict(&env, &context, job.upload_id).await? else { return Ok(()) };
-    if settle::settle(&env, &context, job.upload_id).await? == settle::Outcome::Wait {
-        return Err(JobError::Snooze(RETRY_DELAY));
-    }
+    let compared = settle::settle(&env, job.upload_id).await?;
     // What is rejected here is no other upload's duplicate (lines of claims have keys of their own), so it touches none.
     if kinds::before_close(&env, &context, kind, job.upload_id).await?
         && verdict(&env, &context, job.upload_id).await?.is_none()
     {
         return Ok(());
     }
-    close(&env, &context, job.upload_id).await
+    close(&env, &context, job.upload_id, &compared).await
 }
 
 /// Ends an atomic file with a bad row. `None`: there is nothing left to close; else what kind of file is.
@@ -65,11 +59,12 @@ async fn verdict(env: &Env, context: &Context, upload_id: UploadId) -> Result<Op
     Ok(Some(upload.kind))
 }
 
-async fn close(env: &Env, context: &Context, upload_id: UploadId) -> Result<(), JobError> {
+async fn close(env: &Env, context: &Context, upload_id: UploadId, compared: &Compared) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
+    settle::finish(env, &mut tx, upload_id, compared).await?;
     let violations = check::violations(&mut tx, upload_id).await?;
     if !violations.is_empty() {
         return Err(refuse(env, tx, upload_id, &violations).await);
@@ -91,10 +86,6 @@ async fn close(env: &Env, context: &Context, upload_id: UploadId) -> Result<(), 
     tx.commit().await?;
     env.events.publish_state(&upload).await;
     env.queue.push(jobs).await;
-    if let Err(error) = load::forget(&env.pool, upload_id).await {
-        // Goes with the objects then.
-        tracing::warn!(%upload_id, %error, "the hashes of a closed upload's keys stay for now");
-    }
     tracing::info!(
         %upload_id, bytes = upload.bytes, read = upload.rows.read, accepted = upload.rows.accepted,
         rejected = upload.rows.rejected, duplicate = upload.rows.duplicate, "closed"

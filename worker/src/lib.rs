@@ -12,10 +12,12 @@ mod mail;
 mod normalization;
 mod purge;
 mod rows;
+mod segments;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
+pub use crate::segments::{KeyFilters, Own};
 use anyhow::Context as _;
 pub use gristmill::WorkerHealth;
 use gristmill::{App, Role};
@@ -73,6 +75,10 @@ pub struct Env {
     pub max_rejects: u64,
     /// How long the objects of a closed upload are kept.
     pub keep_objects: Duration,
+    /// When an upload has segments of its own for its rows.
+    pub own: Own,
+    /// Which segments may have a key.
+    pub filters: KeyFilters,
 }
 
 /// The rules that the configuration asks for.
@@ -131,6 +137,8 @@ async fn open(config: &Config) -> anyhow::Result<Env> {
         rules: Arc::new(rules(&config.limits)),
         max_rejects: config.limits.max_rejects,
         keep_objects: config.role.store.keep_objects,
+        own: Own::of(config.limits.chunk_bytes),
+        filters: KeyFilters::new(FILTER_BYTES),
         pool,
         queue,
     })
@@ -147,6 +155,9 @@ fn queue_config(config: &Config, redis_url: &str) -> anyhow::Result<QueueConfig>
         ..QueueConfig::new(redis_url)
     })
 }
+
+/// Bytes of filters of segments' keys that a process keeps: of 110 million rows. Those of more are read again.
+const FILTER_BYTES: usize = 256 << 20;
 
 /// Normalizations that a process works on at the same time: clients' own heuristics are waited for.
 const NORMALIZATIONS: usize = 256;
@@ -183,7 +194,8 @@ pub fn app(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> App {
         .job(close::close_upload)
         .job(close::fail_upload)
         .job(purge::purge_upload)
-        .job(purge::drop_objects);
+        .job(purge::drop_objects)
+        .job(segments::tend_segments);
     let app = webhooks::register(mail::register(billing::register(app)));
     claims::register(normalization::register(app, env))
 }

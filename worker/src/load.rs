@@ -1,13 +1,13 @@
-//! One chunk's way: get → parse and check → sort by key → look up what its rows mention → tell the keys → COPY → count → commit, all in one transaction that the
-//! job's ledger row fences.
+//! One chunk's way: get → parse and check → sort by key → look up what its rows mention → COPY → count → commit, the last three
+//! in one transaction that the job's ledger row fences. Which of its rows are duplicates is the close's to say, but for a
+//! file that came before.
 
 mod again;
 mod chunk;
 mod copy;
-mod duplicates;
 mod file_order;
 mod keep;
-mod key_hints;
+mod known;
 mod poison_bisect;
 mod prepare;
 mod reasons;
@@ -24,19 +24,20 @@ use object_store::ObjectStoreExt;
 use sqlx::Executor;
 use tokio::sync::RwLock;
 
+use self::prepare::PreparedChunk;
 pub(crate) use self::{
     again::{Record, again},
     chunk::Chunk,
-    copy::{StagingTable, copy_unless_taken, field, refuse},
-    duplicates::wait_for,
+    copy::{copy_unless_taken, field, refuse},
     keep::KeptRejects,
-    key_hints::forget,
     poison_bisect::{load_part, suspect_chunk, wait_anew},
     prepare::RejectedRecord,
     winners::{Loser, find_winners},
 };
-use self::{key_hints::Suspects, prepare::PreparedChunk};
-use crate::{Env, kinds};
+use crate::{
+    Env, kinds,
+    segments::{self, Segment, loaded},
+};
 
 /// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
 /// crash of Postgres un-commits is still `available` in the ledger and runs again. A chunk does not wait for a lock for
@@ -73,25 +74,39 @@ async fn load(env: &Env, context: &Context, chunk: &Arc<Chunk>, records: Bytes) 
         on_rayon(move || prepare::prepare(&chunk, &records)).await?
     };
     kinds::look_up(env, chunk, &prepared.mentions).await?;
-    let suspects = Suspects::none(&prepared);
-    if !chunk.careful {
-        suspects.tell(&env.pool, chunk, prepared.has_repeats()).await?;
-    }
-    finish(env, context, chunk, prepared, suspects).await
+    finish(env, context, chunk, prepared).await
 }
 
-async fn finish(
-    env: &Env,
-    context: &Context,
-    chunk: &Chunk,
-    mut prepared: PreparedChunk,
-    suspects: Suspects,
-) -> Result<(), JobError> {
+async fn finish(env: &Env, context: &Context, chunk: &Chunk, mut prepared: PreparedChunk) -> Result<(), JobError> {
     let kept = keep::within_limit(&env.pool, chunk, &mut prepared).await?;
-    if let Some(counted) = commit(env, context, chunk, prepared, suspects, &kept).await? {
+    let into = into(env, chunk).await?;
+    if let Some(counted) = commit(env, context, chunk, prepared, &into, &kept).await? {
         tell(env, chunk, counted).await;
     }
     Ok(())
+}
+
+/// What a chunk's rows are copied into: they become part of their table when the upload is closed.
+struct Into {
+    name: String,
+    /// It is a segment of the upload's own.
+    is_own: bool,
+}
+
+async fn into(env: &Env, chunk: &Chunk) -> Result<Into, JobError> {
+    let table = chunk.kind.table();
+    if !table.segments {
+        return Ok(Into { name: table.name.to_owned(), is_own: false });
+    }
+    if chunk.first_bytes < env.own.first_bytes {
+        return Ok(Into { name: segments::inbox(table), is_own: false });
+    }
+    let of = (chunk.upload_id, chunk.owner.client_id);
+    let segment = match chunk.segment {
+        Some(id) => Segment { table, id, is_own: true },
+        None => segments::make_own(&env.pool, table, of, chunk.no / segments::CHUNKS).await?,
+    };
+    Ok(Into { name: segment.name(), is_own: true })
 }
 
 /// What a committed chunk has to tell.
@@ -106,7 +121,7 @@ async fn commit(
     context: &Context,
     chunk: &Chunk,
     mut prepared: PreparedChunk,
-    suspects: Suspects,
+    into: &Into,
     kept: &KeptRejects,
 ) -> Result<Option<ChunkTally>, JobError> {
     let mut tx = env.pool.begin().await?;
@@ -120,20 +135,24 @@ async fn commit(
     }
     // Nothing of an atomic file with a bad row stays, so nothing more is loaded; the rest is still checked and reported.
     let doomed = chunk.policy == Policy::Atomic && (chunk.rejected_before > 0 || prepared.has_bad_rows());
-    let mut unsettled = 0;
-    let mut surprised = false;
     if !doomed {
-        let loaded = copy::load(&mut tx, chunk, &prepared, suspects).await?;
-        surprised = loaded.surprised;
+        let lost = known::find(env, &mut tx, chunk, &prepared).await?;
+        let rows = prepared.rows.len() - lost.len();
+        let tuples = prepared.left(&lost).map(|row| prepared.tuple(row));
+        copy::rows(&mut tx, chunk.kind.table(), &into.name, tuples, rows).await?;
+        if into.is_own {
+            let keys = prepared.left(&lost).map(|row| (row.key, row.line));
+            loaded::keep(&mut *tx, chunk.upload_id, chunk.no, chunk.first_line, keys).await?;
+        }
         file_order::keep(&mut tx, chunk.upload_id, &prepared).await?;
-        unsettled = duplicates::refuse(&mut tx, chunk, &mut prepared, loaded.lost).await?;
+        prepared.lose(chunk, &lost)?;
     }
     prepared.refused.sort_unstable_by_key(|refused| refused.line);
     copy::refuse(&mut tx, chunk.upload_id, chunk.no, &prepared.refused).await?;
     kept.note(&mut tx, chunk.upload_id, chunk.no).await?;
     let counts = prepared.counts();
     let loaded = if doomed { 0 } else { counts.accepted };
-    chunk::count(&mut tx, chunk, &counts, kept, loaded, unsettled, surprised).await?;
+    chunk::count(&mut tx, chunk, &counts, kept, loaded).await?;
     match env.queue.complete(&mut tx, &context.claim).await? {
         Completion::AlreadyDone => return Ok(None),
         Completion::Done(join) => {

@@ -9,7 +9,7 @@ use gristmill_uploads::{
     objects,
 };
 
-use crate::{Env, load, rows};
+use crate::{Env, rows};
 
 /// Removes rows and objects of an upload that failed, was cancelled or undone. Its rejects stay only where they are
 /// the answer: a file that failed because of them.
@@ -19,17 +19,14 @@ pub(crate) async fn purge_upload(job: PurgeUpload, Data(env): Data<Env>, context
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
-    let ended: Option<(String, Option<String>, i64, i64)> = sqlx::query_as(
-        "update uploads u set purged_at = clock_timestamp() from upload_progress p
-         where u.id = $1 and p.upload_id = u.id and u.state in ('failed', 'cancelled')
-         returning u.kind, u.reason, u.first_block, p.loaded",
+    let ended: Option<(String, Option<String>)> = sqlx::query_as(
+        "update uploads set purged_at = clock_timestamp() where id = $1 and state in ('failed', 'cancelled') returning kind, reason",
     )
     .bind(job.upload_id)
     .fetch_optional(&mut *tx)
     .await?;
-    if let Some((kind, reason, first_block, loaded)) = ended {
+    if let Some((kind, reason)) = ended {
         let kind: Kind = kind.parse()?;
-        let rows = rows::delete(&mut tx, kind.table(), job.upload_id, first_block, loaded).await?;
         sqlx::query("update upload_progress set loaded = 0 where upload_id = $1")
             .bind(job.upload_id)
             .execute(&mut *tx)
@@ -42,12 +39,11 @@ pub(crate) async fn purge_upload(job: PurgeUpload, Data(env): Data<Env>, context
                 .execute(&mut *tx)
                 .await?;
         }
-        sqlx::query("delete from upload_waits where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         hooks(kind).on_purge(&mut tx, job.upload_id).await?;
         sqlx::query("delete from file_order where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
         sqlx::query("delete from chunk_parts where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
-        load::forget(&mut *tx, job.upload_id).await?;
-        tracing::info!(upload_id = %job.upload_id, rows, "purged");
+        rows::delete(&mut tx, kind.table(), job.upload_id).await?;
+        tracing::info!(upload_id = %job.upload_id, "purged");
     }
     if let Completion::Done(join) = env.queue.complete(&mut tx, &context.claim).await? {
         tx.commit().await?;
@@ -59,7 +55,6 @@ pub(crate) async fn purge_upload(job: PurgeUpload, Data(env): Data<Env>, context
 /// Removes the objects of a closed upload.
 pub(crate) async fn drop_objects(job: DropObjects, Data(env): Data<Env>) -> Result<(), JobError> {
     let objects = objects::drop_all(&*env.store, job.upload_id).await?;
-    load::forget(&env.pool, job.upload_id).await?;
     tracing::debug!(upload_id = %job.upload_id, objects, "chunk objects dropped");
     Ok(())
 }

@@ -1,62 +1,75 @@
-//! The rows of an upload in its kind's table, without an index on them.
-//!
-//! They are behind the block where the table ended when the upload began, so a scan of the table's end finds them. Rows
-//! that filled gaps which a purge had left are further up; how many there must be is known, so it shows when some are
-//! missing, and then the whole table is looked at.
+//! The rows of an upload, wherever they are.
 
-use gristmill_pipelines::Table;
-use gristmill_uploads::UploadId;
-use sqlx::PgConnection;
+use gristmill_pipelines::{Table, claims::ids_of_upload};
+use gristmill_uploads::{UploadId, segments::Segments};
+use sqlx::{Executor as _, PgConnection};
 
-/// How many rows of the upload there are. `expected` only saves time: the answer is counted.
+use crate::segments::{Segment, inbox, loaded};
+
+/// Of a table without segments: its rows' keys begin with the time of their upload.
+macro_rules! by_key {
+    () => {
+        "{from} where client_id = (select client_id from uploads where id = $1) and {key} between $2 and $3 and upload_id = $1"
+    };
+}
+
+/// How many rows of the upload count, once it is completed.
 pub(crate) async fn count(
     conn: &mut PgConnection,
-    table: &Table,
+    table: &'static Table,
     upload_id: UploadId,
-    first_block: i64,
-    expected: i64,
 ) -> Result<i64, sqlx::Error> {
-    let everywhere = format!("select count(*) from {} where upload_id = $1", table.name);
-    if is_end(conn, table, first_block).await? {
-        let behind = format!("{everywhere} and ctid >= $2::text::tid");
-        let rows: i64 =
-            sqlx::query_scalar(&behind).bind(upload_id).bind(first_tid(first_block)).fetch_one(&mut *conn).await?;
-        if rows == expected {
-            return Ok(rows);
+    if !table.segments {
+        let (first, last) = ids_of_upload(upload_id.get());
+        let count = format!(by_key!(), from = format_args!("select count(*) from {}", table.name), key = table.key);
+        return sqlx::query_scalar(&count).bind(upload_id).bind(first).bind(last).fetch_one(conn).await;
+    }
+    match Segments::of_upload(&mut *conn, table.name, upload_id).await? {
+        Segments::Shared(id) => {
+            let shared = Segment { table, id, is_own: false };
+            let count = format!("select count(*) from {} where upload_id = $1", shared.name());
+            sqlx::query_scalar(&count).bind(upload_id).fetch_one(conn).await
+        }
+        Segments::Own(ids) => {
+            let mut rows = 0;
+            for id in ids {
+                let count = format!("select count(*) from {}", Segment { table, id, is_own: true }.name());
+                rows += sqlx::query_scalar::<_, i64>(&count).fetch_one(&mut *conn).await?;
+            }
+            Ok(rows)
         }
     }
-    sqlx::query_scalar(&everywhere).bind(upload_id).fetch_one(conn).await
 }
 
-/// Deletes the rows of the upload and says how many there were.
+/// Removes the rows of the upload, and its own segments with them.
 pub(crate) async fn delete(
     conn: &mut PgConnection,
-    table: &Table,
+    table: &'static Table,
     upload_id: UploadId,
-    first_block: i64,
-    expected: i64,
-) -> Result<u64, sqlx::Error> {
-    let everywhere = format!("delete from {} where upload_id = $1", table.name);
-    let behind = format!("{everywhere} and ctid >= $2::text::tid");
-    let mut rows =
-        sqlx::query(&behind).bind(upload_id).bind(first_tid(first_block)).execute(&mut *conn).await?.rows_affected();
-    if rows != expected.unsigned_abs() {
-        rows += sqlx::query(&everywhere).bind(upload_id).execute(conn).await?.rows_affected();
+) -> Result<(), sqlx::Error> {
+    if !table.segments {
+        let (first, last) = ids_of_upload(upload_id.get());
+        let delete = format!(by_key!(), from = format_args!("delete from {}", table.name), key = table.key);
+        return sqlx::query(&delete).bind(upload_id).bind(first).bind(last).execute(conn).await.map(drop);
     }
-    Ok(rows)
-}
-
-/// Whether the blocks from this one on are less than half of the table. Of more, a scan of everything is faster: it may
-/// be parallel, a scan of a range is not.
-async fn is_end(conn: &mut PgConnection, table: &Table, first_block: i64) -> Result<bool, sqlx::Error> {
-    let blocks: i64 =
-        sqlx::query_scalar("select pg_relation_size($1::regclass) / current_setting('block_size')::bigint")
-            .bind(table.name)
-            .fetch_one(conn)
-            .await?;
-    Ok(first_block > blocks / 2)
-}
-
-fn first_tid(block: i64) -> String {
-    format!("({block},0)")
+    sqlx::query(&format!("delete from {} where upload_id = $1", inbox(table)))
+        .bind(upload_id)
+        .execute(&mut *conn)
+        .await?;
+    let ids = match Segments::of_upload(&mut *conn, table.name, upload_id).await? {
+        Segments::Shared(id) => {
+            let shared = Segment { table, id, is_own: false };
+            let delete = format!("delete from {} where upload_id = $1", shared.name());
+            return sqlx::query(&delete).bind(upload_id).execute(conn).await.map(drop);
+        }
+        Segments::Own(ids) => ids,
+    };
+    loaded::forget(&mut *conn, upload_id).await?;
+    // A segment of the table is dropped while nobody reads the table: who does is waited for, but not for long, as others
+    // wait behind this. The job is then tried again.
+    conn.execute("set local lock_timeout = '1s'").await?;
+    for id in ids {
+        sqlx::query("select drop_segment($1)").bind(id).execute(&mut *conn).await?;
+    }
+    Ok(())
 }

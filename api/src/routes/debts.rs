@@ -5,22 +5,20 @@ mod by_upload;
 use axum::{Json, extract::State};
 use gristmill_clients::settings;
 use gristmill_core::ClientId;
-use gristmill_uploads::UploadId;
+use gristmill_uploads::{UploadId, segments};
 use http::Uri;
 use serde::Serialize;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use self::by_upload::Place;
 use crate::{app::AppState, auth::Caller, cursor, money::Money, params::Params, problem::Result};
 
 /// A page of debts.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DebtList {
     items: Vec<Debt>,
-    /// Pass it as `cursor` for the next page; null on the last one. A page of one upload may have fewer items than asked
-    /// for, or none, and not be the last.
+    /// Pass it as `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
 }
 
@@ -74,7 +72,7 @@ impl Debt {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
 struct DebtsQuery {
-    /// Only those that came with this upload, as they are stored.
+    /// Only those that came with this upload.
     upload_id: Option<Uuid>,
     /// Only this one.
     debt_id: Option<Uuid>,
@@ -97,10 +95,10 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller, uri: Uri) 
     let pool = &app.pool;
     let (rows, next_cursor) = match (query.id("upload_id"), query.id("debt_id")) {
         (Some(upload_id), None) => {
-            let after = query.take::<cursor::UploadDebts>("cursor").map(Place::from);
+            let after = query.take::<cursor::UploadDebts>("cursor").map(cursor::UploadDebts::id);
             query.finish()?;
-            let (rows, next) = by_upload::page(pool, caller.id(), upload_id, after, limit).await?;
-            (rows, next.map(|place| cursor::UploadDebts::from(place).to_string()))
+            let found = by_upload::page(pool, caller.id(), upload_id, after, i64::from(limit) + 1).await?;
+            cursor::UploadDebts::page(found, limit, |last| cursor::UploadDebts::after_id(last.debt_id))
         }
         (upload_id, debt_id) => {
             let after = query.take::<cursor::Debts>("cursor").map(cursor::Debts::id);
@@ -122,6 +120,7 @@ async fn by_id(
     after: Option<Uuid>,
     limit: i64,
 ) -> sqlx::Result<Vec<Row>> {
+    let segments = segments::of_client(pool, "debts", client_id).await?;
     let mut sql = QueryBuilder::<Postgres>::new(
         "select d.debt_id, d.upload_id, d.line, d.name, d.government_id, d.email, d.amount_minor,
                 to_char(d.due_date, 'YYYY-MM-DD') as due_date
@@ -131,6 +130,7 @@ async fn by_id(
          where d.client_id = ",
     );
     sql.push_bind(client_id);
+    sql.push(" and d.segment = any(").push_bind(segments).push(")");
     // Only what is asked for, so that the plan is the one of what is asked for.
     if let Some(upload_id) = upload_id {
         sql.push(" and d.upload_id = ").push_bind(upload_id);
@@ -142,5 +142,6 @@ async fn by_id(
         sql.push(" and d.debt_id > ").push_bind(after);
     }
     sql.push(" order by d.debt_id limit ").push_bind(limit);
-    sql.build_query_as().fetch_all(pool).await
+    // Planned each time: a plan for any segments would go through all of them, those of other clients from end to end.
+    sql.build_query_as().persistent(false).fetch_all(pool).await
 }

@@ -37,11 +37,13 @@ async fn a_killed_workers_only_chunk_is_loaded_elsewhere() {
     let harness = Harness::with(100).await;
     let (_api, _scheduler, mut first) =
         (harness.start_api().await, harness.start("scheduler"), harness.start("worker"));
-    // The worker stands before the table with the file's only chunk.
+    // The worker stands before the inbox with the file's only chunk.
     let mut barrier = harness.stack.pool.begin().await.unwrap();
-    sqlx::query("lock table debts in share mode").execute(&mut *barrier).await.unwrap();
+    sqlx::query("lock table debts_inbox in share mode").execute(&mut *barrier).await.unwrap();
     let id = harness.send().await;
-    harness.until_true("select exists(select from pg_locks where relation = 'debts'::regclass and not granted)").await;
+    harness
+        .until_true("select exists(select from pg_locks where relation = 'debts_inbox'::regclass and not granted)")
+        .await;
     let _second = harness.start("worker");
     first.kill();
     barrier.rollback().await.unwrap();
@@ -54,7 +56,7 @@ async fn an_upload_whose_api_is_killed_fails_and_leaves_nothing() {
     let (mut api, _scheduler, _worker) =
         (harness.start_api().await, harness.start("scheduler"), harness.start("worker"));
     let _line = harness.send_half().await;
-    harness.until_true("select exists(select from debts)").await;
+    harness.until_true("select exists(select from upload_progress where loaded > 0)").await;
     api.kill();
     let _api = harness.start_api().await;
     let id: uuid::Uuid = sqlx::query_scalar("select id from uploads").fetch_one(&harness.stack.pool).await.unwrap();

@@ -115,7 +115,7 @@ impl Filter {
                          where mine.upload_id = ",
                 )
                 .push_bind(upload_id)
-                .push(") or exists (select from debts m where m.debt_id = b.debt_id and m.client_id = b.client_id and m.upload_id = ")
+                .push(") or exists (select from debts m where m.segment = b.segment and m.debt_id = b.debt_id and m.client_id = b.client_id and m.upload_id = ")
                 .push_bind(upload_id)
                 .push(" offset 0))");
         }
@@ -151,8 +151,7 @@ impl Filter {
 
 /// The debt of each bill `b`, and its run. Both are looked up for each bill (`offset 0`): a planner that knows nothing of them goes
 /// through all of a client's debts for each bill, or through all bills for each run.
-pub(crate) const DEBT: &str =
-    " cross join lateral (select * from debts where debt_id = b.debt_id and client_id = b.client_id offset 0) d";
+pub(crate) const DEBT: &str = " cross join lateral (select * from debts where segment = b.segment and debt_id = b.debt_id and client_id = b.client_id offset 0) d";
 const RUN: &str = " cross join lateral (select issued_on, currency from billing_runs where id = b.run_id offset 0) r";
 
 /// Selects bills with their payers. `today` is the client's.

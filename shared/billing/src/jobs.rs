@@ -50,15 +50,27 @@ impl Job for PlanRun {
     const TIMEOUT: Duration = Duration::from_secs(600);
 }
 
-/// Makes the bills of the debts that stand in a run of blocks of their table.
+/// Makes the bills of some debts of a segment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BillShard {
     /// The run.
     pub run_id: Uuid,
-    /// The first block.
-    pub from_block: i64,
-    /// The block after the last one.
-    pub to_block: i64,
+    /// Which of the run's shards it is, from 0.
+    pub no: i64,
+    /// Where the debts are.
+    pub segment: i32,
+    /// Which of those there.
+    pub debts: ShardDebts,
+}
+
+/// Which debts of a segment are a shard's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShardDebts {
+    /// Those of these lines of the upload whose own segment it is: from the first one to before the second.
+    Lines(i64, i64),
+    /// Those of these uploads.
+    Uploads(Vec<Uuid>),
 }
 
 impl Job for BillShard {
@@ -73,8 +85,6 @@ impl Job for BillShard {
 pub struct CloseRun {
     /// The run.
     pub run_id: Uuid,
-    /// Whether the whole table has been looked at.
-    pub everywhere: bool,
 }
 
 impl Job for CloseRun {

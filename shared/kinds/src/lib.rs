@@ -41,13 +41,14 @@ pub const QUEUES: [&str; 8] = [
 ];
 
 /// The product's jobs. They carry ids, which its SQL looks for, and no content: their payloads are never encrypted.
-pub const JOBS: [&str; 22] = [
+pub const JOBS: [&str; 23] = [
     jobs::LoadChunk::NAME,
     jobs::LoadPart::NAME,
     jobs::CloseUpload::NAME,
     jobs::FailUpload::NAME,
     jobs::PurgeUpload::NAME,
     jobs::DropObjects::NAME,
+    jobs::TendSegments::NAME,
     gristmill_billing::jobs::BillingTick::NAME,
     gristmill_billing::jobs::DunningTick::NAME,
     gristmill_billing::jobs::PlanRun::NAME,

@@ -54,6 +54,8 @@ pub struct Table {
     pub columns: &'static [&'static str],
     /// The column of [`Row::key`](crate::Row::key). With `client_id` before it, it is the primary key.
     pub key: &'static str,
+    /// Whether its rows are in segments, and their keys may have come before. Else each row has a key of its own.
+    pub segments: bool,
     /// Whether its rows are read in the order of their file: then that order is kept beside them.
     pub in_file_order: bool,
     /// The columns that hold what a record says, each with the file's name for it; in the order of `columns`, and without

@@ -14,7 +14,7 @@ const FIRST_CHUNK_BYTES: usize = 1 << 20;
 const GROWTH: u64 = 4;
 /// …up to this size: enough for a file of a hundred megabytes, of which every worker is to have some chunks.
 const MIDDLE_CHUNK_BYTES: usize = 4 << 20;
-/// Behind so many bytes they grow again: the larger a table's index, the more rows at a time have to share its pages…
+/// Behind so many bytes they grow again, so that ten gigabytes are hundreds of chunks and not thousands…
 const LARGE_FILE_BYTES: u64 = 64 << 20;
 /// …by this share of what came since.
 const LARGE_GROWTH: u64 = 8;
@@ -39,6 +39,11 @@ impl Default for SplitLimits {
 }
 
 impl SplitLimits {
+    /// The size of a file's first chunk, if the file is larger.
+    pub fn first_chunk_bytes(&self) -> usize {
+        self.chunk_bytes_at(0)
+    }
+
     /// The size of the chunk that starts at this byte of the file.
     fn chunk_bytes_at(&self, byte: u64) -> usize {
         let share = |bytes: u64, of: u64| usize::try_from(bytes / of).unwrap_or(usize::MAX);

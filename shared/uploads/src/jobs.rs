@@ -99,3 +99,13 @@ impl Job for DropObjects {
     const PRIORITY: u8 = 7;
     const MAX_ATTEMPTS: u16 = 25;
 }
+
+/// Open the segments of rows that are needed next, make the filters of full ones, drop those that nobody's rows are in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TendSegments {}
+
+impl Job for TendSegments {
+    const NAME: &'static str = "segments.tend";
+    const QUEUE: &'static str = "uploads";
+    const TIMEOUT: Duration = Duration::from_secs(3_600);
+}

@@ -14,6 +14,7 @@ mod receive;
 pub mod rejects_csv;
 mod remove;
 pub mod retention;
+pub mod segments;
 pub mod spreadsheet;
 pub mod state;
 mod upload;

@@ -54,21 +54,6 @@ pub async fn enqueue_lost_purges(pool: &PgPool, queue: &Queue) -> Result<(), Que
     Ok(())
 }
 
-/// Removes the hashes of chunks' keys that are of no use any more: their upload is completed, or purged. A chunk writes them before
-/// its transaction, so they may have come after the purge.
-///
-/// # Errors
-/// When Postgres cannot be reached or refuses the statement.
-pub async fn prune_chunk_keys(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "delete from chunk_keys k using uploads u
-         where u.id = k.upload_id and least(u.purged_at, u.completed_at) < now() - interval '1 minute'",
-    )
-    .execute(pool)
-    .await?;
-    Ok(())
-}
-
 /// Why orphaned objects could not be dropped.
 #[derive(Debug, thiserror::Error)]
 pub enum OrphanError {

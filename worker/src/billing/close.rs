@@ -11,7 +11,6 @@ use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::plan;
 use crate::{Env, mail, webhooks};
 
 /// Closes a run; see the module.
@@ -20,23 +19,21 @@ pub(super) async fn close(job: CloseRun, Data(env): Data<Env>, context: Context)
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
-    let client_id: Option<ClientId> =
-        sqlx::query_scalar("select client_id from billing_runs where id = $1 and state = 'running' for update")
-            .bind(job.run_id)
-            .fetch_optional(&mut *tx)
-            .await?;
-    let client_id = client_id.ok_or(JobError::Cancelled)?;
+    let running = sqlx::query("select from billing_runs where id = $1 and state = 'running' for update")
+        .bind(job.run_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if running.is_none() {
+        return Err(JobError::Cancelled);
+    }
     let mut jobs = if unseen(&mut tx, job.run_id).await? == 0 {
         finish(&env, &mut tx, job.run_id).await?
-    } else if job.everywhere {
+    } else {
         let detail = "some debts of its uploads are not in the table where they should be";
         tracing::error!(run_id = %job.run_id, detail, "a billing run does not add up");
         metrics::counter!("gristmill_invariant_violations_total", "invariant" => "billing").increment(1);
         end(&mut tx, job.run_id, State::Failed, Some(detail)).await?;
         tell(&env, &mut tx, job.run_id).await?
-    } else {
-        // Some rows filled gaps that a purge had left: they are before the blocks that were looked at.
-        rest(&env, &mut tx, client_id, job.run_id).await?
     };
     match env.queue.complete(&mut tx, &context.claim).await? {
         Completion::Done(more) => jobs.merge(more),
@@ -56,18 +53,6 @@ async fn unseen(conn: &mut PgConnection, run_id: Uuid) -> Result<i64, sqlx::Erro
     .bind(run_id)
     .fetch_one(conn)
     .await
-}
-
-async fn rest(env: &Env, conn: &mut PgConnection, client_id: ClientId, run_id: Uuid) -> Result<Enqueued, JobError> {
-    let first: i64 = sqlx::query_scalar(
-        "select min(u.first_block) from uploads u join billing_run_uploads r on r.upload_id = u.id where r.run_id = $1",
-    )
-    .bind(run_id)
-    .fetch_one(&mut *conn)
-    .await?;
-    let (group, jobs) = plan::shards(env, conn, client_id, run_id, (0, first), true).await?;
-    sqlx::query("update billing_runs set group_id = $2 where id = $1").bind(run_id).bind(group).execute(conn).await?;
-    Ok(jobs)
 }
 
 async fn finish(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqueued, JobError> {

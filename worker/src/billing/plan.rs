@@ -1,6 +1,6 @@
 //! What a run bills, and its shards.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use gristmill::Data;
 use gristmill_billing::{
@@ -9,25 +9,20 @@ use gristmill_billing::{
 };
 use gristmill_clients::{Settings, settings};
 use gristmill_core::ClientId;
-use gristmill_queue::{
-    Completion, Context, Enqueued, Fence, GroupId, GroupPolicy, JobError, JobSpec, NewGroup, Options,
-};
+use gristmill_queue::{Completion, Context, Enqueued, Fence, GroupPolicy, JobError, JobSpec, NewGroup, Options};
 use gristmill_uploads::{State, UploadId, state};
 use jiff::civil::Date;
 use jiff_sqlx::{Timestamp, ToSqlx as _};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::preview::preview;
+use super::{preview::preview, shards};
 use crate::Env;
 
 /// How long a run waits before it looks again whether the client's earlier run has ended.
 const RETRY_DELAY: Duration = Duration::from_millis(300);
-/// Blocks of 8 KiB in a shard: enough for its rows, sorted by key, to share pages of the key's index, and few enough for
-/// workers to share a run, and to hold the debts of one in memory (some 60 bytes each).
-const BLOCKS: (i64, i64) = (1_024, 4_096);
-/// Shards that a run of a middling size is cut into.
-const SHARDS: i64 = 8;
+/// Where the debts are of uploads of before there were segments.
+const FIRST_SEGMENT: &str = "(select min(id) from row_segments where table_name = 'debts' and upload_id is null)";
 /// A run of fewer bills is never held.
 const HARMLESS: i64 = 1_000;
 
@@ -53,12 +48,22 @@ impl RunRow {
     }
 }
 
+/// An upload that a run may bill.
 #[derive(FromRow)]
-struct Candidate {
-    id: UploadId,
-    first_block: i64,
-    rows: i64,
+pub(super) struct Candidate {
+    pub(super) id: UploadId,
+    pub(super) rows: i64,
     after: Option<jiff_sqlx::Date>,
+    /// Of its own, or else the one that it shares.
+    pub(super) segments: Vec<i32>,
+    pub(super) shares: bool,
+}
+
+impl Candidate {
+    /// Postgres unnests an array of arrays whole.
+    fn segments_as_text(&self) -> String {
+        self.segments.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
+    }
 }
 
 /// Plans a run; see the module.
@@ -140,8 +145,10 @@ async fn take(
 ) -> Result<Vec<Candidate>, JobError> {
     let settle = if run.is_wanted() { 0 } else { settle_seconds };
     let sql = format!(
-        "select u.id, u.first_block, p.accepted as rows, u.billed_through as after
+        "select u.id, p.accepted as rows, u.billed_through as after, s.ids = '{{}}' as shares,
+                case when s.ids = '{{}}' then array[coalesce(p.segment, {FIRST_SEGMENT})] else s.ids end as segments
          from uploads u join upload_progress p on p.upload_id = u.id
+         cross join lateral (select array(select id from row_segments where upload_id = u.id order by part)) s (ids)
          where u.client_id = $1 and u.state = 'completed' and u.kind = 'debts'
            and (u.billed_through is null and u.completed_at <= now() - $2 * interval '1 second' or u.next_due <= $3)
            and ($4 or not {LEFT_TO_A_REQUEST})
@@ -170,13 +177,15 @@ async fn take(
     }
     sqlx::query("delete from billing_run_uploads where run_id = $1").bind(run_id).execute(&mut *conn).await?;
     sqlx::query(
-        "insert into billing_run_uploads (run_id, upload_id, after, rows)
-         select $1, * from unnest($2::uuid[], $3::date[], $4::bigint[])",
+        "insert into billing_run_uploads (run_id, upload_id, after, rows, segments)
+         select $1, id, after, rows, string_to_array(segments, ',')::int[]
+         from unnest($2::uuid[], $3::date[], $4::bigint[], $5::text[]) u (id, after, rows, segments)",
     )
     .bind(run_id)
     .bind(&ids)
     .bind(uploads.iter().map(|upload| upload.after).collect::<Vec<_>>())
     .bind(uploads.iter().map(|upload| upload.rows).collect::<Vec<_>>())
+    .bind(uploads.iter().map(Candidate::segments_as_text).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(uploads)
@@ -229,7 +238,8 @@ async fn too_many(
     let bills: i64 = sqlx::query_scalar(
         "select count(*) from debts d join billing_run_uploads u on u.run_id = $1 and u.upload_id = d.upload_id
          join billing_runs r on r.id = u.run_id
-         where d.client_id = r.client_id and d.due_date <= r.cutoff and (u.after is null or d.due_date > u.after)",
+         where d.client_id = r.client_id and d.due_date <= r.cutoff and (u.after is null or d.due_date > u.after)
+           and d.segment = any (array(select unnest(segments) from billing_run_uploads where run_id = $1))",
     )
     .bind(run_id)
     .fetch_one(conn)
@@ -257,7 +267,7 @@ async fn hold(conn: &mut PgConnection, run_id: Uuid, why: &str) -> Result<(), sq
     Ok(())
 }
 
-/// Cuts the table from the first upload's first block on into shards, and enqueues them with their join.
+/// Cuts the run's debts into shards, and enqueues them as a group, whose join closes the run.
 async fn start(
     env: &Env,
     conn: &mut PgConnection,
@@ -265,12 +275,29 @@ async fn start(
     run_id: Uuid,
     uploads: &[Candidate],
 ) -> Result<Enqueued, JobError> {
-    let blocks: i64 = sqlx::query_scalar("select pg_relation_size('debts') / current_setting('block_size')::bigint")
-        .fetch_one(&mut *conn)
-        .await?;
-    let first = uploads.iter().map(|upload| upload.first_block).min().unwrap_or(blocks).min(blocks);
+    let client_id = run.client_id;
     let rows: i64 = uploads.iter().map(|upload| upload.rows).sum();
-    let (group, jobs) = shards(env, conn, run.client_id, run_id, (first, blocks), false).await?;
+    let group = NewGroup {
+        name: Some("billing".into()),
+        client_id: Some(client_id),
+        on_complete: Some(JobSpec::of(&CloseRun { run_id })?.client(client_id)),
+        on_failure: Some(JobSpec::of(&FailRun { run_id, detail: None })?.client(client_id)),
+        ..NewGroup::new(GroupPolicy::Continue)
+    };
+    let group = env.queue.create_group(conn, group).await?;
+    let segments: BTreeSet<i32> = uploads.iter().flat_map(|upload| upload.segments.iter().copied()).collect();
+    for segment in segments {
+        sqlx::query("select make_bills_segment($1)").bind(segment).execute(&mut *conn).await?;
+    }
+    let shards: Vec<BillShard> = shards::cut(conn, uploads)
+        .await?
+        .into_iter()
+        .zip(0..)
+        .map(|((segment, debts), no)| BillShard { run_id, no, segment, debts })
+        .collect();
+    let options = Options { group: Some(group), client_id: Some(client_id), ..Options::default() };
+    let mut jobs = env.queue.enqueue_all(conn, &shards, &options).await?;
+    jobs.merge(env.queue.seal_group(conn, group).await?);
     sqlx::query("update billing_runs set state = 'running', group_id = $2, planned = $3 where id = $1")
         .bind(run_id)
         .bind(group)
@@ -278,35 +305,4 @@ async fn start(
         .execute(conn)
         .await?;
     Ok(jobs)
-}
-
-/// Enqueues the shards of these blocks as a group, whose join closes the run.
-pub(super) async fn shards(
-    env: &Env,
-    conn: &mut PgConnection,
-    client_id: ClientId,
-    run_id: Uuid,
-    (first, end): (i64, i64),
-    everywhere: bool,
-) -> Result<(GroupId, Enqueued), JobError> {
-    let group = NewGroup {
-        name: Some("billing".into()),
-        client_id: Some(client_id),
-        on_complete: Some(JobSpec::of(&CloseRun { run_id, everywhere })?.client(client_id)),
-        on_failure: Some(JobSpec::of(&FailRun { run_id, detail: None })?.client(client_id)),
-        ..NewGroup::new(GroupPolicy::Continue)
-    };
-    let group = env.queue.create_group(conn, group).await?;
-    let size = ((end - first) / SHARDS + 1).clamp(BLOCKS.0, BLOCKS.1);
-    let mut members = Vec::new();
-    let mut from_block = first;
-    while from_block < end {
-        let to_block = (from_block + size).min(end);
-        members.push(BillShard { run_id, from_block, to_block });
-        from_block = to_block;
-    }
-    let options = Options { group: Some(group), client_id: Some(client_id), ..Options::default() };
-    let mut jobs = env.queue.enqueue_all(conn, &members, &options).await?;
-    jobs.merge(env.queue.seal_group(conn, group).await?);
-    Ok((group, jobs))
 }

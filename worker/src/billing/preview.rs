@@ -23,8 +23,9 @@ const DUE: &str =
      join billing_runs r on r.id = u.run_id
      left join debt_payments p on p.debt_id = d.debt_id and p.client_id = d.client_id
      where d.client_id = r.client_id and d.due_date <= r.cutoff and (u.after is null or d.due_date > u.after)
+       and d.segment = any (array(select unnest(segments) from billing_run_uploads where run_id = $1))
        and (p.paid_minor is null or p.paid_minor < d.amount_minor)
-       and not exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id)";
+       and not exists (select from bills b where b.debt_id = d.debt_id and b.client_id = d.client_id and b.segment = d.segment)";
 
 /// Looks, and ends the run with what it has seen.
 pub(super) async fn preview(

@@ -1,4 +1,4 @@
-//! The bills of the debts in some blocks, in one transaction.
+//! The bills of a shard's debts, in one transaction.
 //!
 //! Rows are inserted in the order of the debts' ids: the key that keeps a debt from being billed twice is random like
 //! they are, and sorted rows share its pages. They go in by `COPY`, which writes a page at a time where `insert … select`
@@ -144,8 +144,9 @@ async fn hope(
     debts: &[Debt],
 ) -> Result<bool, sqlx::Error> {
     let (run_id, client_id, period) = (job.run_id, run.client_id.get().to_be_bytes(), days(run.period).to_be_bytes());
-    let into = "bills (client_id, period, number, debt_id, run_id, amount_minor, paid_minor, due_on)";
-    let copied = copy_unless_taken(conn, into, (first..).zip(debts), |piece, (number, debt): (i64, &Debt)| {
+    let into =
+        format!("bills_{} (client_id, period, number, debt_id, run_id, amount_minor, paid_minor, due_on)", job.segment);
+    let copied = copy_unless_taken(conn, &into, (first..).zip(debts), |piece, (number, debt): (i64, &Debt)| {
         piece.extend_from_slice(&8_i16.to_be_bytes());
         field(piece, Some(&client_id));
         field(piece, Some(&period));
@@ -168,22 +169,24 @@ async fn insert(
     first: i64,
     mut debts: Vec<Debt>,
 ) -> Result<Vec<Debt>, sqlx::Error> {
-    let made: Vec<Uuid> = sqlx::query_scalar(
-        "insert into bills (client_id, period, number, debt_id, run_id, amount_minor, paid_minor, due_on)
+    let insert = format!(
+        "insert into bills_{} (client_id, period, number, debt_id, run_id, amount_minor, paid_minor, due_on)
          select $1, $2, $3 - 1 + n, id, $4, amount, paid, date '2000-01-01' + due
          from unnest($5::uuid[], $6::bigint[], $7::bigint[], $8::int[]) with ordinality as d (id, amount, paid, due, n)
          on conflict (debt_id, client_id, period) do nothing returning debt_id",
-    )
-    .bind(run.client_id)
-    .bind(run.period)
-    .bind(first)
-    .bind(job.run_id)
-    .bind(debts.iter().map(|debt| debt.id).collect::<Vec<_>>())
-    .bind(debts.iter().map(|debt| debt.amount).collect::<Vec<_>>())
-    .bind(debts.iter().map(|debt| debt.paid).collect::<Vec<_>>())
-    .bind(debts.iter().map(|debt| debt.due).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await?;
+        job.segment
+    );
+    let made: Vec<Uuid> = sqlx::query_scalar(&insert)
+        .bind(run.client_id)
+        .bind(run.period)
+        .bind(first)
+        .bind(job.run_id)
+        .bind(debts.iter().map(|debt| debt.id).collect::<Vec<_>>())
+        .bind(debts.iter().map(|debt| debt.amount).collect::<Vec<_>>())
+        .bind(debts.iter().map(|debt| debt.paid).collect::<Vec<_>>())
+        .bind(debts.iter().map(|debt| debt.due).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
     let made: HashSet<Uuid> = made.into_iter().collect();
     debts.retain(|debt| made.contains(&debt.id));
     Ok(debts)
@@ -211,7 +214,7 @@ async fn note_uploads(
          where seen > 0",
     )
     .bind(job.run_id)
-    .bind(job.from_block)
+    .bind(job.no)
     .bind(uploads.iter().map(|upload| upload.id).collect::<Vec<_>>())
     .bind(uploads.iter().map(|upload| upload.seen).collect::<Vec<_>>())
     .bind(bills.iter().map(|(number, ..)| *number).collect::<Vec<_>>())

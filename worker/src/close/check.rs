@@ -29,8 +29,6 @@ struct Sums {
     total_duplicate: i64,
     conflicting: i64,
     total_conflicting: i64,
-    loaded: i64,
-    first_block: i64,
     rejects: i64,
     unkept: i64,
     total_unkept: i64,
@@ -42,7 +40,7 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: UploadId) -> 
     let sums: Sums = sqlx::query_as(
         "select u.kind, u.bytes as file_bytes, u.lines as file_lines, u.header_bytes, c.*, p.chunks_done as counted_done,
                 p.rows_read as total_read, p.accepted as total_accepted, p.rejected as total_rejected,
-                p.duplicate as total_duplicate, p.conflicting as total_conflicting, p.loaded, u.first_block,
+                p.duplicate as total_duplicate, p.conflicting as total_conflicting,
                 p.unkept as total_unkept, (select count(*) from rejects where upload_id = u.id) as rejects,
                 (select coalesce(sum(records), 0)::bigint from unkept_rejects where upload_id = u.id) as unkept_told
          from uploads u
@@ -62,7 +60,7 @@ pub(super) async fn violations(conn: &mut PgConnection, upload_id: UploadId) -> 
     .fetch_one(&mut *conn)
     .await?;
     let kind: Kind = sums.kind.parse()?;
-    let rows = rows::count(conn, kind.table(), upload_id, sums.first_block, sums.loaded).await?;
+    let rows = rows::count(conn, kind.table(), upload_id).await?;
 
     // The file's were counted by who received it, the chunks' by who read them; of an upload begun before, by nobody.
     let lines = match (sums.file_lines, sums.chunk_lines) {

@@ -9,7 +9,7 @@ use gristmill_uploads::{OversizeNote, Policy, UploadId};
 use sqlx::{FromRow, PgConnection, types::Json};
 
 use super::{keep::KeptRejects, prepare::Counts};
-use crate::{Env, kinds};
+use crate::{Env, kinds, segments};
 
 /// A chunk with what its upload says of it.
 pub(crate) struct Chunk {
@@ -26,16 +26,15 @@ pub(crate) struct Chunk {
     pub(crate) first_line: u64,
     pub(crate) sha256: Vec<u8>,
     pub(crate) oversize: Vec<OversizeNote>,
+    /// The size of the upload's first chunk, and the segment of the upload's own for the rows of this one, if it is there.
+    pub(super) first_bytes: i64,
+    pub(super) segment: Option<i32>,
     /// Rejected records that the upload may keep.
     pub(crate) max_rejects: u64,
     /// Those that its other chunks keep so far, duplicates aside.
     pub(crate) kept_before: u64,
     /// Rejects of the upload's other chunks so far.
     pub(crate) rejected_before: i64,
-    /// Duplicates of another file were met: do not hope for none.
-    pub(crate) careful: bool,
-    /// Most of the upload's rows so far were duplicates.
-    pub(crate) mostly_known: bool,
 }
 
 #[derive(FromRow)]
@@ -51,22 +50,24 @@ struct Columns {
     rejected: i64,
     kept_rejects: i64,
     max_rejects: Option<i64>,
-    careful: bool,
-    mostly_known: bool,
+    first_bytes: i64,
+    segment: Option<i32>,
 }
 
 impl Chunk {
     /// The chunk, if its upload still wants it.
     pub(crate) async fn find(env: &Env, upload_id: UploadId, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(
-            "select u.client_id, u.kind, u.policy, u.header, u.max_record_bytes, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects, p.careful,
-                    p.duplicate > p.rows_read / 2 as mostly_known
+            "select u.client_id, u.kind, u.policy, u.header, u.max_record_bytes, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects,
+                    (select bytes from chunks where upload_id = u.id and no = 0) as first_bytes,
+                    (select id from row_segments where upload_id = u.id and part = c.no / $3) as segment
              from chunks c join uploads u on u.id = c.upload_id join upload_progress p on p.upload_id = u.id
                   left join client_limits l on l.client_id = u.client_id
              where c.upload_id = $1 and c.no = $2 and u.state in ('receiving', 'processing')",
         )
         .bind(upload_id)
         .bind(no)
+        .bind(segments::CHUNKS)
         .fetch_optional(&env.pool)
         .await?;
         let Some(columns) = columns else { return Ok(None) };
@@ -87,20 +88,18 @@ impl Chunk {
             first_line: columns.first_line.cast_unsigned(),
             sha256: columns.sha256,
             oversize: columns.oversize.map(|Json(notes)| notes).unwrap_or_default(),
+            first_bytes: columns.first_bytes,
+            segment: columns.segment,
             max_rejects: columns.max_rejects.map_or(env.max_rejects, i64::unsigned_abs),
             kept_before: columns.kept_rejects.unsigned_abs(),
             rejected_before: columns.rejected,
-            careful: columns.careful,
-            mostly_known: columns.mostly_known,
         }))
     }
 
-    /// Makes it the part of the chunk that starts at this byte of its object and at this line of the file. Other parts of
-    /// it may be in the table already, and their hashes are not told.
+    /// Makes it the part of the chunk that starts at this byte of its object and at this line of the file.
     pub(super) fn become_part(&mut self, first_byte: i64, first_line: u64) {
         self.part = Some(first_byte);
         self.first_line = first_line;
-        self.careful = true;
         if first_byte > 0 {
             // They count with the first part, which there always is.
             self.oversize.clear();
@@ -122,8 +121,6 @@ pub(super) async fn count(
     counts: &Counts,
     kept: &KeptRejects,
     loaded: u64,
-    unsettled: i64,
-    surprised: bool,
 ) -> Result<(), JobError> {
     if let Some(first_byte) = chunk.part {
         take_out_part(&mut *conn, chunk, first_byte).await?;
@@ -133,8 +130,8 @@ pub(super) async fn count(
              update chunks
              set rows_read = coalesce(rows_read, 0) + $3, accepted = coalesce(accepted, 0) + $4,
                  rejected = coalesce(rejected, 0) + $5, duplicate = coalesce(duplicate, 0) + $6,
-                 unsettled = coalesce(unsettled, 0) + $7, unkept = unkept + $11, blank = coalesce(blank, 0) + $12,
-                 lines = coalesce(lines, 0) + $13, conflicting = conflicting + $14,
+                 unkept = unkept + $9, blank = coalesce(blank, 0) + $10, lines = coalesce(lines, 0) + $11,
+                 conflicting = conflicting + $12,
                  done_at = case when not exists (select from chunk_parts where upload_id = $1 and no = $2)
                            then clock_timestamp() end
              where upload_id = $1 and no = $2 and done_at is null
@@ -142,8 +139,8 @@ pub(super) async fn count(
          )
          update upload_progress p
          set chunks_done = chunks_done + (chunk.done_at is not null)::int, rows_read = p.rows_read + $3, accepted = p.accepted + $4,
-             rejected = p.rejected + $5, duplicate = p.duplicate + $6, careful = p.careful or $8,
-             conflicting = p.conflicting + $14, loaded = p.loaded + $9, kept_rejects = p.kept_rejects + $10, unkept = p.unkept + $11,
+             rejected = p.rejected + $5, duplicate = p.duplicate + $6, conflicting = p.conflicting + $12,
+             loaded = p.loaded + $7, kept_rejects = p.kept_rejects + $8, unkept = p.unkept + $9,
              first_row_at = coalesce(first_row_at, clock_timestamp())
          from chunk where p.upload_id = chunk.upload_id",
     )
@@ -153,8 +150,6 @@ pub(super) async fn count(
     .bind(counts.accepted.cast_signed())
     .bind(counts.rejected.cast_signed())
     .bind(counts.duplicate.cast_signed())
-    .bind(unsettled)
-    .bind(surprised)
     .bind(loaded.cast_signed())
     .bind(kept.uncounted.cast_signed())
     .bind(kept.left_out().cast_signed())

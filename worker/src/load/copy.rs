@@ -1,100 +1,36 @@
-//! Rows into their table. First in the hope that every key is new: `COPY` straight into it, in the order of its key.
-//! Rows that may be duplicates go by way of a stage table that leaves out what is there already; all of them do when the
-//! hope was vain.
+//! Rows and rejects into their tables, by `COPY`.
 
 use gristmill_pipelines::{COPY_HEADER, COPY_TRAILER, Fault, Table};
 use gristmill_queue::JobError;
 use gristmill_uploads::UploadId;
 use sqlx::{Executor, PgConnection};
-use uuid::Uuid;
 
-use super::{
-    chunk::Chunk,
-    duplicates,
-    key_hints::Suspects,
-    prepare::{KeyConflict, PreparedChunk, RejectedRecord},
-    reasons,
-};
+use super::{prepare::RejectedRecord, reasons};
 
 /// A `COPY` is sent in pieces of this size, so that the connection's buffer stays small.
 const PIECE: usize = 256 * 1024;
 
-/// What became of a chunk's rows.
-pub(super) struct CopyOutcome {
-    /// Those whose key the table had.
-    pub(super) lost: Vec<KeyConflict>,
-    /// A key was taken that no chunk of this file had told of.
-    pub(super) surprised: bool,
-}
-
-/// Puts the rows into their table and says which of them it had already.
-pub(super) async fn load(
+/// Puts tuples of a kind's rows into `into`, which has that table's columns.
+pub(super) async fn rows<'t>(
     conn: &mut PgConnection,
-    chunk: &Chunk,
-    prepared: &PreparedChunk,
-    mut suspects: Suspects,
-) -> Result<CopyOutcome, JobError> {
-    let mut loaded = CopyOutcome { lost: Vec::new(), surprised: false };
-    if prepared.rows.is_empty() {
-        return Ok(loaded);
+    table: &Table,
+    into: &str,
+    tuples: impl Iterator<Item = &'t [u8]> + Send,
+    many: usize,
+) -> Result<(), JobError> {
+    if many == 0 {
+        return Ok(());
     }
-    if chunk.careful {
-        suspects.all();
-    } else {
-        let looked = Suspects::expected(conn, chunk).await?;
-        if looked {
-            suspects.look(conn, chunk).await?;
-        }
-        let mut taken = !hope(conn, chunk, prepared, &suspects).await?;
-        if taken && !looked {
-            suspects.look(conn, chunk).await?;
-            taken = suspects.is_empty() || !hope(conn, chunk, prepared, &suspects).await?;
-        }
-        if taken {
-            suspects.all();
-            loaded.surprised = true;
-        }
+    let copied = copy(conn, &columns(into, table), tuples, |piece, tuple| piece.extend_from_slice(tuple)).await?;
+    if copied != many as u64 {
+        return Err(JobError::Retry(format!("{copied} rows were copied where {many} were sent").into()));
     }
-    if suspects.is_empty() {
-        return Ok(loaded);
-    }
-    // Of a file that was loaded before nothing needs to go as far as the stage.
-    if chunk.careful && chunk.mostly_known {
-        loaded.lost = duplicates::known(conn, chunk, prepared).await?;
-    }
-    if loaded.lost.len() < prepared.rows.len() {
-        let staged = prepared.staged(&suspects, &loaded.lost);
-        let stage = StagingTable::fill(conn, chunk.kind.table(), prepared.tuples(|row| staged[row])).await?;
-        let inserted = stage.insert(conn).await?;
-        loaded.lost.extend(duplicates::refused(conn, chunk, prepared, &staged, inserted).await?);
-    }
-    Ok(loaded)
-}
-
-/// Copies all rows but the suspects straight into their table. `false`: the key of one was taken, and none went in.
-async fn hope(
-    conn: &mut PgConnection,
-    chunk: &Chunk,
-    prepared: &PreparedChunk,
-    suspects: &Suspects,
-) -> Result<bool, JobError> {
-    let table = chunk.kind.table();
-    let sure = |row: usize| !suspects.has(row);
-    let sent = (0..prepared.rows.len()).filter(|row| sure(*row)).count() as u64;
-    match copy_unless_taken(conn, &columns(table.name, table), prepared.tuples(sure), push_whole).await? {
-        Some(rows) if rows == sent => Ok(true),
-        Some(rows) => Err(JobError::Retry(format!("{rows} rows were copied where {sent} were sent").into())),
-        None => Ok(false),
-    }
+    Ok(())
 }
 
 /// What rows of a kind's table are copied into.
 fn columns(into: &str, table: &Table) -> String {
     format!("{into} ({})", table.columns.join(", "))
-}
-
-fn push_whole(piece: &mut Vec<u8>, tuple: &[u8]) {
-    piece.extend_from_slice(tuple);
 }
 
 /// The same as [`copy`], in the hope that every key is new. `None`: the table had one of them, and none went in.
@@ -135,47 +71,6 @@ async fn copy<T>(
     piece.extend_from_slice(COPY_TRAILER);
     copy.send(piece.as_slice()).await?;
     copy.finish().await
-}
-
-/// A temporary table like a kind's own, emptied at every commit.
-pub(crate) struct StagingTable {
-    table: &'static Table,
-}
-
-impl StagingTable {
-    fn name(table: &Table) -> String {
-        format!("stage_{}", table.name)
-    }
-
-    /// Creates it where the connection has none yet, and fills it with tuples of distinct keys.
-    pub(crate) async fn fill<'a>(
-        conn: &mut PgConnection,
-        table: &'static Table,
-        tuples: impl Iterator<Item = &'a [u8]> + Send,
-    ) -> Result<Self, sqlx::Error> {
-        let name = Self::name(table);
-        let create = format!("create temporary table if not exists {name} (like {}) on commit delete rows", table.name);
-        conn.execute(create.as_str()).await?;
-        copy(conn, &columns(&name, table), tuples, push_whole).await?;
-        Ok(Self { table })
-    }
-
-    /// Moves the rows on, in the order they came, and returns the keys of those that the table did not have. (Postgres
-    /// could subtract them from the stage's, but takes half as long again for that.)
-    pub(crate) async fn insert(&self, conn: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
-        let (stage, table, key) = (Self::name(self.table), self.table.name, self.table.key);
-        let insert = format!(
-            "with inserted as (insert into {table} select * from {stage} on conflict (client_id, {key}) do nothing returning {key})
-             select coalesce(array_agg({key}), '{{}}') from inserted"
-        );
-        sqlx::query_scalar(&insert).fetch_one(conn).await
-    }
-
-    /// Empties it before the commit, to be filled again in the same transaction.
-    pub(crate) async fn empty(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let truncate = format!("truncate {}", Self::name(self.table));
-        conn.execute(truncate.as_str()).await.map(drop)
-    }
 }
 
 /// Puts the records that were not taken into `rejects`, and counts their reasons.

@@ -13,7 +13,7 @@ use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::jobs::{LoadChunk, LoadPart};
 use sqlx::{FromRow, PgConnection, Postgres, Transaction};
 
-use super::{ALONE, Chunk, Suspects, fetch, finish, load, on_rayon, prepare};
+use super::{ALONE, Chunk, fetch, finish, load, on_rayon, prepare};
 use crate::Env;
 
 /// Deaths after which a single record is left out.
@@ -81,8 +81,7 @@ pub(crate) async fn load_part(job: LoadPart, Data(env): Data<Env>, context: Cont
         [Place { line, bytes: Range { start, end } }] => {
             tracing::error!(upload_id = %job.upload_id, line, "a record that takes its workers down is left out");
             let prepared = prepare::poison(&chunk, *line, &bytes[*start..*end], &bytes);
-            let suspects = Suspects::none(&prepared);
-            finish(&env, &context, &chunk, prepared, suspects).await
+            finish(&env, &context, &chunk, prepared).await
         }
         [.., _] => halve(&env, &context, &job, &records[records.len() / 2]).await,
     }

@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::{
     again::again,
     chunk::Chunk,
-    key_hints::Suspects,
     winners::{Differs, Loser},
 };
 
@@ -99,8 +98,6 @@ pub(crate) struct KeyConflict {
     pub(crate) row: usize,
     /// The upload and line that have the key.
     pub(crate) first: (UploadId, u64),
-    /// That may change until this upload is closed: it is a later line of this file, or of a file not closed yet.
-    pub(crate) unsettled: bool,
     /// What the row that has the key says otherwise.
     pub(crate) differs: Option<Differs>,
 }
@@ -223,24 +220,20 @@ fn tuple<'t>(tuples: &'t [u8], row: &Row) -> &'t [u8] {
 }
 
 impl PreparedChunk {
-    /// The tuples of the wanted rows, in the order of their keys.
-    pub(crate) fn tuples(&self, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = &[u8]> {
-        let rows = self.rows.iter().enumerate().filter(move |(n, _)| wanted(*n));
-        rows.map(|(_, row)| tuple(&self.tuples, row))
+    /// The rows that were not lost, in the order of their keys. `lost` are in that order, too.
+    pub(super) fn left(&self, lost: &[KeyConflict]) -> impl Iterator<Item = &Row> {
+        let mut lost = lost.iter().map(|lost| lost.row).peekable();
+        self.rows.iter().enumerate().filter(move |(n, _)| lost.next_if_eq(n).is_none()).map(|(_, row)| row)
+    }
+
+    /// A row's fields.
+    pub(super) fn tuple(&self, row: &Row) -> &[u8] {
+        tuple(&self.tuples, row)
     }
 
     /// A row of the chunk, to be compared with the one that has its key.
     pub(super) fn loser(&self, row: &Row) -> Loser<'_> {
         Loser { key: Uuid::from_u128(row.key), tuple: tuple(&self.tuples, row) }
-    }
-
-    /// For each row whether it has to go by way of the stage: the suspects that are not lost already.
-    pub(super) fn staged(&self, suspects: &Suspects, lost: &[KeyConflict]) -> Vec<bool> {
-        let mut staged: Vec<bool> = (0..self.rows.len()).map(|row| suspects.has(row)).collect();
-        for lost in lost {
-            staged[lost.row] = false;
-        }
-        staged
     }
 
     /// Whether a key came twice in the chunk.

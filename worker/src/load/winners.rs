@@ -12,6 +12,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::chunk::Chunk;
+use crate::segments::{self, Segment};
 
 /// A row that may have lost its key.
 #[derive(Clone, Copy)]
@@ -26,8 +27,6 @@ pub(crate) struct Winner {
     pub(crate) loser: usize,
     pub(crate) upload_id: UploadId,
     pub(crate) line: i64,
-    /// Whether its file is closed.
-    pub(crate) closed: bool,
     /// What it says otherwise than the loser, if it does.
     pub(crate) differs: Option<Differs>,
 }
@@ -47,47 +46,41 @@ impl Differs {
     }
 }
 
-/// Who has the losers' keys now, in the losers' order; a key that nobody has is passed over.
+/// Which rows of a segment have the losers' keys, in the losers' order: rows that count, or of the same upload. A key that
+/// none of them has is passed over.
 pub(crate) async fn find_winners(
     conn: &mut PgConnection,
     chunk: &Chunk,
+    segment: Segment,
     losers: &[Loser<'_>],
 ) -> Result<Vec<Winner>, JobError> {
     let keys: Vec<Uuid> = losers.iter().map(|loser| loser.key).collect();
-    let found = sqlx::query(&look_up(chunk.kind)).bind(&keys).bind(chunk.owner.client_id).fetch_one(&mut *conn).await?;
+    let look_up = look_up(chunk.kind, segment);
+    let found = sqlx::query(&look_up).bind(&keys).bind(chunk.owner.client_id).fetch_one(&mut *conn).await?;
     let mut winners = compare(chunk.kind, losers, &found)?;
     let distinct: Vec<UploadId> =
         winners.iter().map(|winner| winner.upload_id).collect::<BTreeSet<_>>().into_iter().collect();
-    let closed: Vec<UploadId> = sqlx::query_scalar("select id from uploads where id = any($1) and state = 'completed'")
-        .bind(&distinct)
-        .fetch_all(conn)
-        .await?;
-    for winner in &mut winners {
-        winner.closed = closed.contains(&winner.upload_id);
-    }
+    let count: Vec<UploadId> =
+        sqlx::query_scalar("select id from uploads where id = any($1) and (state = 'completed' or id = $2)")
+            .bind(&distinct)
+            .bind(chunk.upload_id)
+            .fetch_all(conn)
+            .await?;
+    winners.retain(|winner| count.contains(&winner.upload_id));
     winners.sort_unstable_by_key(|winner| winner.loser);
     Ok(winners)
 }
 
 /// The losers' places, the winners' uploads and lines, then what they say, column by column.
-fn look_up(kind: Kind) -> String {
-    let (table, key) = (kind.table(), kind.table().key);
-    let said: Vec<String> = table.said.iter().map(|(column, _)| format!(", d.{column}")).collect();
-    let arrays: Vec<String> = table.said.iter().map(|(column, _)| format!(", array_agg(d.{column})")).collect();
-    // The `offset` makes it one look into the key's index for each key: for many keys the planner would read the whole
-    // table instead, however large it is. The client comes by a `select`, so that it is not one of whom the statistics know
-    // that it has no rows: another index that begins with the client would seem as good. One row of arrays, because a row a
-    // key costs more than its look-up.
+fn look_up(kind: Kind, segment: Segment) -> String {
+    let said: Vec<&str> = kind.table().said.iter().map(|(column, _)| *column).collect();
+    let arrays: Vec<String> = said.iter().map(|column| format!(", array_agg(d.{column})")).collect();
+    // One row of arrays, because a row a key costs more than its look-up.
     format!(
         "select coalesce(array_agg(k.place), '{{}}'), coalesce(array_agg(d.upload_id), '{{}}'),
-                coalesce(array_agg(d.line), '{{}}'){}
-         from unnest($1::uuid[]) with ordinality as k (id, place)
-         cross join lateral (
-             select d.upload_id, d.line{} from {} d where d.{key} = k.id and d.client_id = (select $2::int) offset 0
-         ) d",
+                coalesce(array_agg(d.line), '{{}}'){} {}",
         arrays.concat(),
-        said.concat(),
-        table.name,
+        segments::look_up(segment, &format!("upload_id, line, {}", said.join(", ")))
     )
 }
 
@@ -110,7 +103,7 @@ fn compare(kind: Kind, losers: &[Loser<'_>], found: &PgRow) -> Result<Vec<Winner
         let columns = kind.differs(kind.table().said(losers[loser].tuple), says());
         let differs = (!columns.is_empty())
             .then(|| Differs { columns, said: says().map(|field| field.map(<[u8]>::to_vec)).collect() });
-        winners.push(Winner { loser, upload_id, line, closed: false, differs });
+        winners.push(Winner { loser, upload_id, line, differs });
     }
     Ok(winners)
 }

@@ -14,7 +14,7 @@ use gristmill_uploads::{RemoveError, RemoveOutcome};
 use jiff::civil::date;
 use uuid::Uuid;
 
-use crate::harness::{HEADER, Harness, file, row};
+use crate::harness::{HEADER, Harness, INBOX, MOVED, file, row};
 
 impl Harness {
     /// A run by request, to its end.
@@ -177,20 +177,22 @@ async fn gapless_numbers_have_no_gaps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_filled_gaps_are_billed_too() {
-    let mut harness = Harness::new(200_000).await;
+async fn files_large_and_small_are_billed_by_one_run() {
+    let mut harness = Harness::new(1_000).await;
     harness.mails_nobody().await;
-    let first = harness.run_file(&file(0..2_000)).await;
-    harness.uploads.remove(harness.client_id, first.id).await.unwrap();
-    harness.drain().await;
-    sqlx::query("vacuum debts").execute(&harness.stack.pool).await.unwrap();
-    harness.run_file(&file(2_000..3_000)).await;
-    sqlx::query("update uploads set first_block = 1000 where state = 'completed'")
-        .execute(&harness.stack.pool)
-        .await
-        .unwrap();
+    // Some forty chunks: three segments.
+    harness.run_file(&file(0..500)).await;
+    for (own, small) in [(INBOX, 500..510), (MOVED, 510..600), (INBOX, 600..601)] {
+        harness.env.own = own;
+        harness.run_file(&file(small)).await;
+    }
+    assert!(harness.count("select count(*) from row_segments where upload_id is not null").await > 2);
     let run = harness.bill(false).await;
-    assert_eq!((run.state, run.bills), (State::Completed, 1_000), "{run:?}");
+    assert_eq!((run.state, run.bills), (State::Completed, 601), "{run:?}");
+    assert_eq!(harness.count("select count(distinct debt_id) from bills").await, 601);
+    assert!(harness.count("select count(distinct from_block) from billing_shards").await > 3);
+    let again = harness.bill(false).await;
+    assert_eq!((again.state, again.bills), (State::Completed, 0), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

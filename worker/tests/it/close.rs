@@ -8,7 +8,7 @@ use crate::harness::{Harness, file};
 const TAMPER: &str = "
     create function tamper() returns trigger language plpgsql as $$
     begin
-        delete from debts where upload_id = new.upload_id and line = 7;
+        execute format('delete from debts_%s where line = 7', (select id from row_segments where upload_id = new.upload_id and part = new.no / 16));
         return null;
     end $$;
     create trigger tamper after update of done_at on chunks for each row execute function tamper();";

@@ -140,54 +140,28 @@ async fn a_line_is_compared_with_the_row_of_another_file() {
     assert_eq!(harness.count("select sum(amount_minor)::bigint from debts").await, 1_500, "who won is not changed");
 }
 
+/// A chunk has compared its lines with each other; the close finds that another file has their key.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_closed_first_is_compared_with_the_row_that_counts_in_the_end() {
-    let harness = Harness::new(1_000).await;
-    let stop = CancellationToken::new();
-    let worker = harness.start(2, &stop);
-    // It goes on arriving, so that who lost a row to it has to wait.
-    let (send, open) = half(&harness).await;
-    stop.cancel();
-    worker.await.unwrap().unwrap();
-
-    // Its lines from 73 to 132 repeat the sixty before with another amount, and are loaded first.
-    let start = file([5].into_iter().chain(2_000..2_010).chain(1_000..1_060));
-    let again: String = (1_000..1_060).map(|key| debt(key, "7")).collect();
-    let one = harness.accept(format!("{start}{again}")).await;
-    let held = "update gristmill.jobs set state = 'scheduled', run_at = now() + interval '1 h'
-                where name = 'uploads.load_chunk' and payload->>'upload_id' = $1
-                and (payload->>'no')::int <= (select max(no) from chunks where upload_id = $1::uuid and first_line <= 73)";
-    sqlx::query(held).bind(one.id.to_string()).execute(&harness.stack.pool).await.unwrap();
-    let stop = CancellationToken::new();
-    let worker = harness.start(2, &stop);
-    while harness.count("select count(*) from debts where line >= 123").await < 10 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+async fn a_line_is_compared_with_the_row_that_counts_in_the_end() {
+    for own in [true, false] {
+        let harness = if own { Harness::new(1 << 20).await } else { Harness::sharing(1 << 20).await };
+        let first = [HEADER, &debt(1, "1"), &debt(4, "4")].concat();
+        let first = harness.run_file(&first).await;
+        let fresh: String = (1_000..1_100).map(|key| debt(key, "9")).collect();
+        let second = [HEADER, &fresh, &debt(4, "7"), &debt(4, "4"), &debt(4, "7"), &debt(1_000, "9")].concat();
+        let second = harness.run_file(&second).await;
+        let rows = Rows { read: 104, accepted: 100, rejected: 0, duplicate: 4, conflicting_duplicate: 2 };
+        assert_eq!((second.state, second.rows), (State::Completed, rows), "own: {own}");
+        assert_eq!(receipt(&harness, second.id).await, rows);
+        let amount: &[&str] = &["debtAmount"];
+        assert_eq!(
+            told(&harness, second.id).await,
+            expected(&[(102, 3, amount), (103, 3, &[]), (104, 3, amount), (105, 2, &[])])
+        );
+        let rejects = harness.rejects(second.id).await;
+        let firsts: Vec<_> = rejects.iter().map(|reject| reject.first_upload_id).collect();
+        assert_eq!(firsts, [Some(first.id), Some(first.id), Some(first.id), Some(second.id)]);
     }
-    let other = [HEADER, &(2_000..2_010).chain(1_050..1_060).map(|key| debt(key, "7")).collect::<String>()].concat();
-    let other = harness.accept(other).await;
-    harness.until(other.id, |other| other.chunks.done == other.chunks.total).await;
-    assert_eq!(harness.find(other.id).await.rows.conflicting_duplicate, 0, "the rows that count say 7 as yet");
-    sqlx::query("update gristmill.jobs set run_at = now() where state = 'scheduled'")
-        .execute(&harness.stack.pool)
-        .await
-        .unwrap();
-
-    let other = harness.ended(other.id).await;
-    assert_eq!(harness.find(one.id).await.state, State::Processing, "it lost a row to the file that still arrives");
-    let rows = Rows { read: 20, accepted: 10, rejected: 0, duplicate: 10, conflicting_duplicate: 10 };
-    assert_eq!((other.state, other.rows), (State::Completed, rows));
-    assert_eq!(receipt(&harness, other.id).await, rows);
-    let amount: &[&str] = &["debtAmount"];
-    let lines: Vec<_> = (0..10).map(|n| (12 + n, 63 + n, amount)).collect();
-    assert_eq!(told(&harness, other.id).await, expected(&lines));
-
-    send.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
-    assert!(open.await.unwrap().is_err());
-    let one = harness.ended(one.id).await;
-    let rows = Rows { read: 131, accepted: 61, rejected: 0, duplicate: 70, conflicting_duplicate: 70 };
-    assert_eq!((one.state, one.rows), (State::Completed, rows));
-    stop.cancel();
-    worker.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,9 +220,9 @@ async fn messages_are_compared_by_what_they_cost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_counts_at_the_end_is_compared_also_with_the_lines_of_a_file_that_waits() {
+async fn the_lines_of_a_file_that_waits_are_compared_with_the_one_that_is_completed_first() {
     let harness = Harness::new(400).await;
-    // Every key twice, with another amount; the first half is held back until the other file has lost to the second.
+    // Every key twice, with another amount; the first half is held back until the other file is completed.
     let lines = |amount: &str| (0..60).map(|key| debt(key, amount)).collect::<String>();
     let one = harness.accept(format!("{HEADER}{}{}", lines("200"), lines("100"))).await;
     let held = sqlx::query(
@@ -268,29 +242,25 @@ async fn what_counts_at_the_end_is_compared_also_with_the_lines_of_a_file_that_w
 
     let other: String = (0..60).map(|key| debt(key, if key % 2 == 0 { "200" } else { "100" })).collect();
     let other = harness.accept(format!("{HEADER}{other}")).await;
-    harness.until(other.id, |other| other.chunks.done == other.chunks.total && other.received_at.is_some()).await;
+    let other = harness.ended(other.id).await;
     sqlx::query("update gristmill.jobs set run_at = now() where state = 'scheduled' and name = 'uploads.load_chunk'")
         .execute(&harness.stack.pool)
         .await
         .unwrap();
-    let (one, other) = (harness.ended(one.id).await, harness.ended(other.id).await);
+    let one = harness.ended(one.id).await;
     stop.cancel();
     worker.await.unwrap().unwrap();
 
-    let rows = Rows { read: 120, accepted: 60, rejected: 0, duplicate: 60, conflicting_duplicate: 60 };
+    assert_eq!((other.state, other.rows.accepted, other.rows.duplicate), (State::Completed, 60, 0));
+    let rows = Rows { read: 120, accepted: 0, rejected: 0, duplicate: 120, conflicting_duplicate: 60 };
     assert_eq!((one.state, receipt(&harness, one.id).await), (State::Completed, rows));
-    assert_eq!(harness.lines(one.id).await, (2..62).collect::<Vec<i64>>());
     let rejects = told(&harness, one.id).await;
-    assert!(rejects.iter().all(|(line, first, differs)| *first == line - 60 && differs == &["debtAmount"]));
-
-    let rows = receipt(&harness, other.id).await;
-    let mut conflicting = 0;
-    for (line, first, differs) in told(&harness, other.id).await {
-        assert_eq!((first, differs.is_empty()), (line, line % 2 == 0), "line {line}");
-        conflicting += i64::from(!differs.is_empty());
+    assert_eq!(rejects.len(), 120);
+    for (line, first, differs) in rejects {
+        let key = (line - 2) % 60;
+        let same = (line < 62) == (key % 2 == 0);
+        assert_eq!((first, differs.is_empty()), (key + 2, same), "line {line}");
     }
-    assert!(rows.duplicate > 45, "{rows:?}");
-    assert_eq!((other.state, rows.conflicting_duplicate), (State::Completed, conflicting));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use gristmill_uploads::{Policy, ReceiveError, ReceiveOutcome, State, Upload, Upl
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Harness, body, file};
+use crate::harness::{Harness, INBOX, MOVED, OWN, accepted, body, file};
 
 /// Runs the chunks of what was received last to first, until it is closed.
 pub(crate) async fn run_file_backwards(harness: &Harness, id: UploadId) -> Upload {
@@ -27,12 +27,20 @@ pub(crate) async fn run_file_backwards(harness: &Harness, id: UploadId) -> Uploa
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_line_wins_in_whatever_order_chunks_run() {
-    let harness = Harness::new(400).await;
+    first_line_wins(&Harness::new(400).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_line_wins_in_a_shared_segment() {
+    first_line_wins(&Harness::sharing(400).await).await;
+}
+
+async fn first_line_wins(harness: &Harness) {
     // Every key three times, far apart.
     let keys: Vec<u64> = (0..60).chain(0..60).chain(0..60).collect();
     let upload = harness.accept(file(keys)).await;
     assert!(upload.chunks.total > 20);
-    let upload = run_file_backwards(&harness, upload.id).await;
+    let upload = run_file_backwards(harness, upload.id).await;
     assert_eq!((upload.state, upload.rows.accepted, upload.rows.duplicate), (State::Completed, 60, 120), "{upload:?}");
     assert_eq!(harness.lines(upload.id).await, (2..62).collect::<Vec<i64>>());
     for reject in harness.rejects(upload.id).await {
@@ -50,36 +58,16 @@ async fn the_first_line_wins_in_whatever_order_chunks_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_file_is_told_of_the_line_that_won_in_the_end() {
-    let harness = Harness::new(400).await;
-    let one = harness.accept(file((0..60).chain(0..60))).await;
-    // Its second half is loaded at once, the first one only when the other file has lost to it.
-    sqlx::query(
-        "update gristmill.jobs set state = 'scheduled', run_at = now() + interval '2 s' * ((payload->>'no')::int < $1 / 2)::int
-         where name = 'uploads.load_chunk'",
-    )
-    .bind(i32::try_from(one.chunks.total).unwrap())
-    .execute(&harness.stack.pool)
-    .await
-    .unwrap();
-    let stop = CancellationToken::new();
-    let worker = harness.start(2, &stop);
-    while harness.count("select count(*) from debts").await < 55 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    let other = harness.accept(file(0..60)).await;
-    let (one, other) = (harness.ended(one.id).await, harness.ended(other.id).await);
-    stop.cancel();
-    worker.await.unwrap().unwrap();
-    assert_eq!((one.state, other.state), (State::Completed, State::Completed));
-    let rejects: Vec<_> = harness.rejects(other.id).await;
-    assert!(rejects.len() >= 55 && rejects.iter().all(|reject| reject.first_upload_id == Some(one.id)));
-    assert!(rejects.iter().all(|reject| reject.first_line == Some(reject.line)), "the lines of the first half");
+async fn overlapping_files_at_once_share_their_keys() {
+    share_keys(&Harness::new(2_000).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn overlapping_files_at_once_share_their_keys() {
-    let harness = Harness::new(2_000).await;
+async fn overlapping_files_at_once_share_their_keys_in_a_shared_segment() {
+    share_keys(&Harness::sharing(2_000).await).await;
+}
+
+async fn share_keys(harness: &Harness) {
     let stop = CancellationToken::new();
     let workers: Vec<_> = (0..2).map(|_| harness.start(3, &stop)).collect();
     let (a, b) = (file(0..2_000), file((1_000..3_000).rev()));
@@ -109,85 +97,123 @@ pub(crate) async fn half(harness: &Harness) -> (Frames, JoinHandle<Result<Receiv
     while let Some(frame) = start.next().await {
         send.send(Ok(frame.unwrap())).await.unwrap();
     }
-    while harness.count("select count(*) from debts").await < 50 {
+    while harness.count("select coalesce(sum(accepted), 0)::bigint from upload_progress").await < 50 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     (send, arriving)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_lost_to_a_file_that_broke_off_are_taken_after_all() {
+async fn a_file_that_is_not_completed_holds_no_keys() {
     let harness = Harness::new(1_000).await;
     let stop = CancellationToken::new();
     let worker = harness.start(2, &stop);
     let (send, first) = half(&harness).await;
-    // The second one has the same keys, each twice, and can only be closed when the first one's end is known.
+    // The second one has the same keys, each twice.
     let second = harness.accept(file((0..100).chain(0..100))).await;
-    while harness.find(second.id).await.chunks.done < second.chunks.total {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-    assert_eq!(harness.find(second.id).await.state, State::Processing);
-
-    send.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
-    assert!(matches!(first.await.unwrap(), Err(ReceiveError::Broken { .. })));
     let second = harness.ended(second.id).await;
-    stop.cancel();
-    worker.await.unwrap().unwrap();
     assert_eq!((second.state, second.rows.accepted, second.rows.duplicate), (State::Completed, 100, 100), "{second:?}");
     assert_eq!(harness.lines(second.id).await, (2..102).collect::<Vec<i64>>());
     let rejects = harness.rejects(second.id).await;
     assert!(rejects.iter().all(|r| r.first_upload_id == Some(second.id) && r.first_line == Some(r.line - 100)));
+
+    // The first one comes to its end after all: each of its keys is taken now.
+    drop(send);
+    let first = accepted(first.await.unwrap());
+    let first = harness.ended(first.id).await;
+    stop.cancel();
+    worker.await.unwrap().unwrap();
+    assert_eq!((first.state, first.rows.accepted, first.rows.duplicate), (State::Completed, 0, 100), "{first:?}");
+    for reject in harness.rejects(first.id).await {
+        assert_eq!((reject.first_upload_id, reject.first_line), (Some(second.id), Some(reject.line)));
+    }
+    assert_eq!(harness.count("select count(*) from debts").await, 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_lost_to_a_file_that_waits_itself_wait_with_it() {
+async fn what_broke_off_leaves_no_segments() {
     let harness = Harness::new(1_000).await;
     let stop = CancellationToken::new();
     let worker = harness.start(2, &stop);
     let (send, first) = half(&harness).await;
-    // The second file lost rows to the one that still arrives, the third lost all of its own to the second.
-    let second = harness.accept(file((0..10).chain(1_000..1_010))).await;
-    while harness.count("select count(*) from uploads where loaded_at is not null").await == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    let third = harness.accept(file(1_000..1_005)).await;
-    while harness.find(third.id).await.rows.duplicate < 5 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-    assert_eq!(harness.find(third.id).await.state, State::Processing, "the second may still be cancelled");
-
-    harness.uploads.remove(harness.client_id, second.id).await.unwrap();
-    let third = harness.ended(third.id).await;
-    assert_eq!((third.state, third.rows.accepted, third.rows.duplicate), (State::Completed, 5, 0), "{third:?}");
+    assert!(harness.count("select count(*) from row_segments where state = 'filling'").await > 0);
     send.send(Err(std::io::Error::other("the line is cut"))).await.unwrap();
-    assert!(first.await.unwrap().is_err());
+    assert!(matches!(first.await.unwrap(), Err(ReceiveError::Broken { .. })));
+    while harness.count("select count(*) from uploads where purged_at is null").await > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     stop.cancel();
     worker.await.unwrap().unwrap();
+    assert_eq!(harness.count("select count(*) from row_segments where upload_id is not null").await, 0);
+    let tables = "select count(*) from pg_class where relkind = 'r' and relname similar to 'debts_[0-9]+'";
+    assert_eq!(harness.count(tables).await, 2, "the first one, and the one that is open");
+    assert_eq!(harness.count("select count(*) from loaded_keys").await, 0);
 }
 
+/// Files that overlap with each other and with small ones, one after the other.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_repeats_itself_is_loaded_in_hope_all_the_same() {
-    let harness = Harness::new(2_000).await;
-    let stop = CancellationToken::new();
-    let workers: Vec<_> = (0..2).map(|_| harness.start(3, &stop)).collect();
-    // Every tenth key comes again, far from its first line.
-    let keys = (0..3_000).chain((0..3_000).step_by(10));
-    let upload = harness.accept(file(keys)).await;
-    let upload = harness.ended(upload.id).await;
-    stop.cancel();
-    for worker in workers {
-        worker.await.unwrap().unwrap();
+async fn large_and_small_files_know_of_each_other() {
+    let mut harness = Harness::new(1_000).await;
+    let large = harness.run_file(file(0..500)).await;
+    assert_eq!((large.rows.accepted, large.rows.duplicate), (500, 0));
+    harness.env.own = INBOX;
+    let small = harness.run_file(file(490..510)).await;
+    assert_eq!((small.rows.accepted, small.rows.duplicate), (10, 10), "{small:?}");
+    harness.env.own = OWN;
+    let second = harness.run_file(file((505..600).rev())).await;
+    assert_eq!((second.rows.accepted, second.rows.duplicate), (90, 5), "{second:?}");
+    let firsts: Vec<_> =
+        harness.rejects(second.id).await.into_iter().map(|r| (r.first_upload_id, r.first_line)).collect();
+    assert_eq!(firsts, (17..22).rev().map(|line| (Some(small.id), Some(line))).collect::<Vec<_>>());
+
+    // What is full gets a filter, and is known by it.
+    sqlx::query("select open_shared_segment('debts')").execute(&harness.stack.pool).await.unwrap();
+    harness.tend().await;
+    assert_eq!(
+        harness.count("select count(*) from row_segments where table_name = 'debts' and state = 'full'").await,
+        0
+    );
+    for (own, last, known) in [(OWN, 10_300, 40), (INBOX, 10_301, 340), (MOVED, 10_302, 341)] {
+        harness.env.own = own;
+        let again = harness.run_file(file((480..520).chain(10_000..last))).await;
+        assert_eq!(again.rows.duplicate, known, "{again:?}");
     }
     assert_eq!(
-        (upload.state, upload.rows.accepted, upload.rows.duplicate),
-        (State::Completed, 3_000, 300),
-        "{upload:?}"
+        harness.count("select count(*) from debts").await,
+        harness.count("select count(distinct debt_id) from debts").await
     );
-    assert_eq!(harness.lines(upload.id).await, (2..3_002).collect::<Vec<i64>>());
-    assert_eq!(harness.count("select count(*) from upload_progress where careful").await, 0);
-    while harness.count("select count(*) from chunk_keys").await > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert_eq!(harness.count("select count(*) from loaded_keys").await, 0);
+}
+
+/// Pages that were read of segments' indexes.
+macro_rules! blocks {
+    ($index:literal) => {
+        concat!(
+            "select coalesce(sum(idx_blks_hit + idx_blks_read), 0)::bigint from pg_statio_user_indexes
+             where indexrelname similar to 'debts\\_[0-9]+\\_",
+            $index,
+            "'"
+        )
+    };
+}
+
+/// Where the statistics were made of an empty segment that has pages, another index would seem as good as its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_looked_up_by_their_index_whatever_the_statistics_say() {
+    let harness = Harness::sharing(100_000).await;
+    let undone = harness.run_file(file(0..2_000)).await;
+    harness.uploads.remove(harness.client_id, undone.id).await.unwrap();
+    harness.drain().await;
+    sqlx::raw_sql("analyze debts").execute(&harness.stack.pool).await.unwrap();
+    let first = harness.run_file(file(0..2_000)).await;
+    assert_eq!(first.rows.accepted, 2_000);
+    let before = (harness.count(blocks!("key")).await, harness.count(blocks!("upload")).await);
+    let again = harness.run_file(file(1..2_001)).await;
+    assert_eq!(again.rows.duplicate, 1_999, "{again:?}");
+    // A connection tells what it has read when it has been idle for some seconds.
+    while harness.count(blocks!("key")).await - before.0 < 2 * 1_999 {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
+    let read = harness.count(blocks!("upload")).await - before.1;
+    assert!(read < 1_999, "{read} pages of the index by upload for 1,999 keys");
 }

@@ -18,7 +18,7 @@ use gristmill_uploads::{
     read, read::RejectRow,
 };
 use gristmill_webhooks::Deliverer;
-use gristmill_worker::{Env, app, rules};
+use gristmill_worker::{Env, KeyFilters, Own, app, rules};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const HEADER: &str = "name,governmentId,email,debtAmount,debtDueDate,debtId\n";
@@ -33,9 +33,25 @@ pub(crate) struct Harness {
     pub(crate) client_id: ClientId,
 }
 
+/// Segments of its own for every upload.
+pub(crate) const OWN: Own = Own { first_bytes: 1, rows: 0 };
+/// None for any: its rows wait in the inbox.
+pub(crate) const INBOX: Own = Own { first_bytes: i64::MAX, rows: 0 };
+/// For every upload, until it turns out to be small.
+pub(crate) const MOVED: Own = Own { first_bytes: 1, rows: i64::MAX };
+
 impl Harness {
-    /// With chunks of `chunk_bytes`.
+    /// With chunks of `chunk_bytes`, and segments of its own for each upload.
     pub(crate) async fn new(chunk_bytes: u64) -> Self {
+        Self::with(chunk_bytes, OWN).await
+    }
+
+    /// The same, with rows that share a segment.
+    pub(crate) async fn sharing(chunk_bytes: u64) -> Self {
+        Self::with(chunk_bytes, INBOX).await
+    }
+
+    async fn with(chunk_bytes: u64, own: Own) -> Self {
         let stack = testing::stack().await;
         let limits = LimitsConfig { chunk_bytes, max_record_bytes: 64 * 1024, ..LimitsConfig::default() };
         let config = QueueConfig { namespace: stack.namespace.clone(), ..QueueConfig::new(&stack.redis_url) };
@@ -62,6 +78,8 @@ impl Harness {
             rules: Arc::new(rules(&limits)),
             max_rejects: limits.max_rejects,
             keep_objects: Duration::ZERO,
+            own,
+            filters: KeyFilters::new(1 << 20),
         };
         Self { stack, uploads, env, client_id }
     }
@@ -106,6 +124,12 @@ impl Harness {
     /// Runs every job until nothing is left to do.
     pub(crate) async fn drain(&self) {
         self.env.queue.drain(&self.worker(4), DRAIN).await.unwrap();
+    }
+
+    /// Has segments opened and sealed.
+    pub(crate) async fn tend(&self) {
+        gristmill_uploads::segments::enqueue_tending(&self.stack.pool, &self.env.queue).await.unwrap();
+        self.drain().await;
     }
 
     pub(crate) async fn find(&self, id: UploadId) -> Upload {

@@ -35,6 +35,7 @@ pub(crate) static TABLE: Table = Table {
         "provider_npi",
     ],
     key: "line_id",
+    segments: false,
     in_file_order: false,
     // a line's key is its own
     said: &[],

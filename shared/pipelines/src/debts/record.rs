@@ -22,6 +22,7 @@ pub(crate) static TABLE: Table = Table {
         "email",
     ],
     key: "debt_id",
+    segments: true,
     in_file_order: false,
     said: &[
         ("amount_minor", "debtAmount"),

@@ -13,6 +13,7 @@ pub(crate) static TABLE: Table = Table {
     // those of fixed width first: see `Template`
     columns: &["message_key", "client_id", "upload_id", "line", "sent_at", "text_credits", "id", "report_id"],
     key: "message_key",
+    segments: true,
     in_file_order: false,
     // of the text what it costs is kept
     said: &[("sent_at", "timestamp"), ("text_credits", "text"), ("report_id", "report_id")],

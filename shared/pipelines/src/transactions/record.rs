@@ -30,6 +30,7 @@ pub(crate) static TABLE: Table = Table {
         "wikidata",
     ],
     key: "transaction_id",
+    segments: true,
     in_file_order: true,
     said: &[("amount_minor", "amount"), ("date", "date"), ("description", "description"), ("currency", "currency")],
 };

@@ -23,6 +23,9 @@ const LARGE_INDEXES: &[LargeIndex] = &[
     index(20_261_130_120_000, "messages_by_client", "messages", "client_id, message_key"),
     index(20_261_130_120_000, "claim_lines_by_client", "claim_lines", "client_id, line_id"),
     index(20_261_130_120_000, "debt_payments_by_client", "debt_payments", "client_id, debt_id"),
+    index(20_261_130_140_000, "debts_by_upload", "debts", "upload_id, debt_id"),
+    index(20_261_130_140_000, "transactions_by_upload", "transactions", "upload_id, transaction_id"),
+    index(20_261_130_140_000, "messages_by_upload", "messages", "upload_id, message_key"),
 ];
 
 const fn index(version: i64, name: &'static str, table: &'static str, columns: &'static str) -> LargeIndex {

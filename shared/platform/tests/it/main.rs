@@ -11,5 +11,6 @@ mod large_indexes;
 mod migrations;
 mod orphans;
 mod outage;
+mod segments;
 mod settings;
 mod store;

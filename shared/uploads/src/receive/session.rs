@@ -21,8 +21,6 @@ use crate::{
     state::{self, End},
 };
 
-/// Blocks before the end of a table that new rows go to first: those that earlier loads have begun and not filled.
-const UNFILLED_BLOCKS: i64 = 64;
 /// How often the receiving process writes its heartbeat; the scheduler fails an upload that missed five.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
 /// How often, and for how long, it is tried to write down why an upload failed.
@@ -82,8 +80,7 @@ impl UploadSession {
         let inserted = sqlx::query_as(
             "insert into uploads (id, client_id, kind, policy, filename, state, forced, idempotency_key, group_id,
                                   header, header_bytes, max_record_bytes, first_block)
-             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10, $13,
-                     greatest(pg_relation_size($11::regclass) / current_setting('block_size')::bigint - $12, 0))
+             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10, $11, 0)
              returning (select max_bytes_under_way from client_limits where client_id = $2),
                  (select coalesce(sum(coalesce(o.bytes, (select sum(c.bytes) from chunks c where c.upload_id = o.id))), 0)::bigint
                   from uploads o where o.client_id = $2 and o.state in ('receiving', 'processing'))",
@@ -98,8 +95,6 @@ impl UploadSession {
         .bind(group)
         .bind(header)
         .bind(header_bytes.cast_signed())
-        .bind(new.kind.table().name)
-        .bind(UNFILLED_BLOCKS)
         .bind(i64::try_from(service.limits.max_record_bytes).unwrap_or(i64::MAX))
         .fetch_one(&mut *tx)
         .await;

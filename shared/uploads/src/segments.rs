@@ -1,0 +1,77 @@
+//! The segments of the kinds' rows, as far as others than the worker have to know of them. What they are: docs/internals/segments.md.
+
+use gristmill_core::ClientId;
+use gristmill_queue::{Job as _, Options, Queue, QueueError};
+use sqlx::{PgExecutor, PgPool};
+
+use crate::{UploadId, jobs::TendSegments};
+
+/// Where the rows of a completed upload are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segments {
+    /// In segments that are its own, in the order of its lines.
+    Own(Vec<i32>),
+    /// In one that it shares.
+    Shared(i32),
+}
+
+impl Segments {
+    /// Those of an upload whose rows go to that table.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached or refuses the statement, or there is no such upload.
+    pub async fn of_upload(on: impl PgExecutor<'_>, table: &str, upload_id: UploadId) -> Result<Self, sqlx::Error> {
+        let (own, shared): (Vec<i32>, i32) = sqlx::query_as(
+            "select array(select id from row_segments where upload_id = $1 order by part),
+                    coalesce(segment, (select min(id) from row_segments where table_name = $2 and upload_id is null))
+             from upload_progress where upload_id = $1",
+        )
+        .bind(upload_id)
+        .bind(table)
+        .fetch_one(on)
+        .await?;
+        Ok(if own.is_empty() { Self::Shared(shared) } else { Self::Own(own) })
+    }
+}
+
+/// The segments of a table in which a client's rows may be: its own ones, and those that are shared.
+///
+/// # Errors
+/// When Postgres cannot be reached or refuses the statement.
+pub async fn of_client(on: impl PgExecutor<'_>, table: &str, client_id: ClientId) -> Result<Vec<i32>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select id from row_segments where table_name = $1 and (client_id = $2 or client_id is null) and state in ('open', 'full', 'sealed')",
+    )
+    .bind(table)
+    .bind(client_id)
+    .fetch_all(on)
+    .await
+}
+
+/// Rows of small uploads after which the next ones go to another segment.
+pub const SHARED_ROWS: i64 = 1_000_000;
+
+/// Has segments tended where that is needed, unless it is on its way already.
+///
+/// # Errors
+/// When the ledger cannot be reached or refuses a statement.
+pub async fn enqueue_tending(pool: &PgPool, queue: &Queue) -> Result<(), QueueError> {
+    let needed: bool = sqlx::query_scalar(
+        "select exists (select from row_segments where state = 'full')
+             or exists (select from row_segments s where s.state = 'open'
+                        and (select sum(accepted) from upload_progress where segment = s.id) >= $1)
+             or exists (select from row_segments s join uploads u on u.id = s.upload_id where u.purged_at < now() - interval '1 minute')",
+    )
+    .bind(SHARED_ROWS)
+    .fetch_one(pool)
+    .await?;
+    if !needed {
+        return Ok(());
+    }
+    let mut tx = pool.begin().await?;
+    let options = Options { unique_key: Some(TendSegments::NAME.to_owned()), ..Options::default() };
+    let jobs = queue.enqueue(&mut tx, &TendSegments {}, &options).await?;
+    tx.commit().await?;
+    queue.push(jobs).await;
+    Ok(())
+}

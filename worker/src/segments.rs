@@ -1,0 +1,186 @@
+//! Where rows are: in segments, the partitions of their kind's table.
+//!
+//! An upload of several chunks is written to segments of its own, each with the rows of sixteen chunks and without an index.
+//! If it is large, they are indexed once when all chunks are loaded, and become part of the table when the upload is
+//! closed. The rows of a small one go to the segment that small uploads share then; one of a single chunk wait for it in an inbox. So what is in the table counts, and
+//! what a file costs does not grow with what came before it. docs/internals/segments.md tells why.
+
+pub(crate) mod filter;
+pub(crate) mod keys;
+pub(crate) mod loaded;
+mod tend;
+
+use std::{collections::HashSet, time::Duration};
+
+use gristmill_core::ClientId;
+use gristmill_pipelines::{SplitLimits, Table};
+use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
+use sqlx::{FromRow, PgConnection, PgExecutor};
+use uuid::Uuid;
+
+pub use self::filter::KeyFilters;
+pub(crate) use self::tend::tend_segments;
+
+/// Chunks whose rows a segment of an upload's own has: enough for its index to be worth it, and few enough for the hashes of
+/// its keys to be held in memory.
+pub(crate) const CHUNKS: i32 = 16;
+/// An upload keeps its own segments from so many rows on. Fewer are moved to where small uploads are, in some tenths of a second.
+pub(crate) const OWN_ROWS: i64 = 100_000;
+
+/// When an upload has segments of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Own {
+    /// It is written to them if its first chunk has so many bytes: if that was cut because it was full.
+    pub first_bytes: i64,
+    /// It keeps them if so many of its rows are accepted.
+    pub rows: i64,
+}
+
+impl Own {
+    /// Where chunks have at most so many bytes.
+    pub(crate) fn of(chunk_bytes: u64) -> Self {
+        let first =
+            SplitLimits { chunk_bytes: usize::try_from(chunk_bytes).unwrap_or(usize::MAX), ..SplitLimits::default() };
+        Self { first_bytes: i64::try_from(first.first_chunk_bytes()).unwrap_or(i64::MAX), rows: OWN_ROWS }
+    }
+}
+
+/// A segment of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) table: &'static Table,
+    pub(crate) id: i32,
+    /// All its rows are one upload's.
+    pub(crate) is_own: bool,
+}
+
+impl Segment {
+    /// The name of the partition.
+    pub(crate) fn name(self) -> String {
+        format!("{}_{}", self.table.name, self.id)
+    }
+}
+
+/// Where the rows of uploads wait that have no segments of their own.
+pub(crate) fn inbox(table: &Table) -> String {
+    format!("{}_inbox", table.name)
+}
+
+/// Makes an upload's own segment for that part of its chunks, where there is none yet.
+pub(crate) async fn make_own(
+    on: impl PgExecutor<'_>,
+    table: &'static Table,
+    (upload_id, client_id): (UploadId, i32),
+    part: i32,
+) -> Result<Segment, sqlx::Error> {
+    let id = sqlx::query_scalar("select own_segment($1, $2, $3, $4)")
+        .bind(table.name)
+        .bind(upload_id)
+        .bind(client_id)
+        .bind(part)
+        .fetch_one(on)
+        .await?;
+    Ok(Segment { table, id, is_own: true })
+}
+
+/// A segment of an upload's own, and whether it is indexed.
+#[derive(FromRow)]
+pub(crate) struct OwnSegment {
+    pub(crate) id: i32,
+    pub(crate) is_indexed: bool,
+}
+
+/// The upload's own segments, in the order of its lines.
+pub(crate) async fn all_own(on: impl PgExecutor<'_>, upload_id: UploadId) -> Result<Vec<OwnSegment>, sqlx::Error> {
+    sqlx::query_as("select id, state <> 'filling' as is_indexed from row_segments where upload_id = $1 order by part")
+        .bind(upload_id)
+        .fetch_all(on)
+        .await
+}
+
+/// Locks a segment of an upload's own until the end of the transaction; `false`: it is indexed, or gone.
+pub(crate) async fn lock_filling(conn: &mut PgConnection, segment: Segment) -> Result<bool, sqlx::Error> {
+    let locked: Option<i32> =
+        sqlx::query_scalar("select id from row_segments where id = $1 and state = 'filling' for update")
+            .bind(segment.id)
+            .fetch_optional(conn)
+            .await?;
+    Ok(locked.is_some())
+}
+
+/// Of the client `$2`, the rows of an indexed segment that have the keys `$1`, as `k` (`id`, `place` from 1) and `d` with these columns.
+///
+/// In a shared segment it compares whole rows in the order of the key's index, which no other index gives: where the statistics say that
+/// the segment is empty, the planner would read another one from end to end, for each key.
+pub(crate) fn look_up(segment: Segment, columns: &str) -> String {
+    let (name, key) = (segment.name(), segment.table.key);
+    let one = match segment.is_own {
+        true => format!("{key} = k.id offset 0"),
+        false => format!("(client_id, {key}) >= ($2::int, k.id) order by client_id, {key} limit 1"),
+    };
+    format!(
+        "from unnest($1::uuid[]) with ordinality as k (id, place)
+         cross join lateral (
+             select {columns}, client_id as of_client, {key} as of_key from {name}
+             where {one}
+         ) d
+         where d.of_key = k.id and d.of_client = $2"
+    )
+}
+
+/// Deletes a client's rows with these keys of an indexed segment, and returns their lines.
+pub(crate) async fn delete(
+    conn: &mut PgConnection,
+    segment: Segment,
+    client_id: i32,
+    keys: impl Iterator<Item = u128>,
+) -> Result<HashSet<i64>, sqlx::Error> {
+    let keys: Vec<Uuid> = keys.map(Uuid::from_u128).collect();
+    let rows = look_up(segment, "ctid as at");
+    let delete = format!("delete from {} where ctid = any(array(select d.at {rows})) returning line", segment.name());
+    let lines: Vec<i64> = sqlx::query_scalar(&delete).bind(keys).bind(client_id).fetch_all(conn).await?;
+    Ok(lines.into_iter().collect())
+}
+
+/// Segments that have rows which count and are a client's, perhaps.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// Those with a filter of their keys.
+    pub(crate) sealed: Vec<Segment>,
+    /// Shared ones that have none yet.
+    pub(crate) live: Vec<Segment>,
+}
+
+/// The segments of a table in which a client's keys may be.
+pub(crate) async fn history(
+    on: impl PgExecutor<'_>,
+    table: &'static Table,
+    client_id: ClientId,
+) -> Result<History, sqlx::Error> {
+    let found: Vec<(i32, bool, bool)> = sqlx::query_as(
+        "select id, client_id is not null, state = 'sealed' from row_segments
+         where table_name = $1 and (client_id = $2 or client_id is null) and state in ('open', 'full', 'sealed') order by id",
+    )
+    .bind(table.name)
+    .bind(client_id)
+    .fetch_all(on)
+    .await?;
+    let segments = |sealed: bool| {
+        let found = found.iter().filter(|(.., is)| *is == sealed);
+        found.map(|(id, is_own, _)| Segment { table, id: *id, is_own: *is_own }).collect()
+    };
+    Ok(History { sealed: segments(true), live: segments(false) })
+}
+
+/// The segment that small uploads go to now. It takes more until the transaction is over.
+pub(crate) async fn open_shared(conn: &mut PgConnection, table: &'static Table) -> Result<Segment, JobError> {
+    let id: Option<i32> =
+        sqlx::query_scalar("select id from row_segments where table_name = $1 and state = 'open' for share")
+            .bind(table.name)
+            .fetch_optional(conn)
+            .await?;
+    // Who waited for one that was closed meanwhile does not see the next one yet.
+    let id = id.ok_or_else(|| JobError::Snooze(Duration::from_millis(50)))?;
+    Ok(Segment { table, id, is_own: false })
+}
