@@ -184,3 +184,32 @@ pub(crate) async fn open_shared(conn: &mut PgConnection, table: &'static Table) 
     let id = id.ok_or_else(|| JobError::Snooze(Duration::from_millis(50)))?;
     Ok(Segment { table, id, is_own: false })
 }
+
+#[cfg(test)]
+mod tests {
+    use gristmill_pipelines::Kind;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn keys_are_looked_up_by_their_index_whatever_the_statistics_say() {
+        let stack = gristmill_platform::testing::stack().await;
+        let mut conn = stack.pool.acquire().await.unwrap();
+        let shared = open_shared(&mut conn, Kind::Debts.table()).await.unwrap();
+        let name = shared.name();
+        let fill = format!(
+            "insert into {name} (debt_id, client_id, upload_id, line, amount_minor, due_date, name, government_id, email)
+             select gen_random_uuid(), 1, gen_random_uuid(), n, 1, '2030-01-01', 'Ana', '9558', 'ana@example.com'
+             from generate_series(1, 2000) n"
+        );
+        // Statistics of an empty segment that has pages.
+        for sql in [&fill, &format!("delete from {name}"), &format!("analyze {name}"), &fill] {
+            sqlx::raw_sql(sql).execute(&mut *conn).await.unwrap();
+        }
+        let explain = format!("explain select count(*) {}", look_up(shared, "upload_id"));
+        let plan: Vec<String> =
+            sqlx::query_scalar(&explain).bind(vec![Uuid::nil()]).bind(1).fetch_all(&mut *conn).await.unwrap();
+        let uses = |index: &str| plan.iter().any(|line| line.contains(&format!("{name}_{index}")));
+        assert!(uses("key") && !uses("upload"), "{plan:#?}");
+    }
+}

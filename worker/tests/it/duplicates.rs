@@ -184,36 +184,3 @@ async fn large_and_small_files_know_of_each_other() {
     );
     assert_eq!(harness.count("select count(*) from loaded_keys").await, 0);
 }
-
-/// Pages that were read of segments' indexes.
-macro_rules! blocks {
-    ($index:literal) => {
-        concat!(
-            "select coalesce(sum(idx_blks_hit + idx_blks_read), 0)::bigint from pg_statio_user_indexes
-             where indexrelname similar to 'debts\\_[0-9]+\\_",
-            $index,
-            "'"
-        )
-    };
-}
-
-/// Where the statistics were made of an empty segment that has pages, another index would seem as good as its key.
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_are_looked_up_by_their_index_whatever_the_statistics_say() {
-    let harness = Harness::sharing(100_000).await;
-    let undone = harness.run_file(file(0..2_000)).await;
-    harness.uploads.remove(harness.client_id, undone.id).await.unwrap();
-    harness.drain().await;
-    sqlx::raw_sql("analyze debts").execute(&harness.stack.pool).await.unwrap();
-    let first = harness.run_file(file(0..2_000)).await;
-    assert_eq!(first.rows.accepted, 2_000);
-    let before = (harness.count(blocks!("key")).await, harness.count(blocks!("upload")).await);
-    let again = harness.run_file(file(1..2_001)).await;
-    assert_eq!(again.rows.duplicate, 1_999, "{again:?}");
-    // A connection tells what it has read when it has been idle for some seconds.
-    while harness.count(blocks!("key")).await - before.0 < 2 * 1_999 {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
-    let read = harness.count(blocks!("upload")).await - before.1;
-    assert!(read < 1_999, "{read} pages of the index by upload for 1,999 keys");
-}
