@@ -53,6 +53,8 @@ pub struct LeaseBackend<Args, C = JsonCodec<Vec<u8>>> {
     claimed: CancellationToken,
     /// Cancelled when leases are not to be renewed any more.
     end: CancellationToken,
+    /// Cancelled when the registry of workers lacks this queue again.
+    deregistered: CancellationToken,
     // A mutex only for `Sync`: no thread ever waits for it.
     closing: Option<Mutex<BoxFuture<'static, ()>>>,
     args: PhantomData<fn() -> Args>,
@@ -73,6 +75,7 @@ impl<Args, C> LeaseBackend<Args, C> {
             stop: CancellationToken::new(),
             claimed: CancellationToken::new(),
             end: CancellationToken::new(),
+            deregistered: CancellationToken::new(),
             closing: None,
             args: PhantomData,
         }
@@ -139,9 +142,10 @@ impl<Args, C> Backend for LeaseBackend<Args, C> {
     fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), BrokerError>> {
         let closing = self.closing.get_or_insert_with(|| {
             let (stop, end) = (self.stop.clone(), self.end.clone());
-            let (claimed, held) = (self.claimed.clone(), self.held.clone());
+            let (claimed, deregistered, held) = (self.claimed.clone(), self.deregistered.clone(), self.held.clone());
             Mutex::new(Box::pin(async move {
                 stop.cancel();
+                let started = held.is_some();
                 if let Some(held) = held {
                     let flushed = async {
                         // A claim that is under way is released too, before the flush.
@@ -154,6 +158,10 @@ impl<Args, C> Backend for LeaseBackend<Args, C> {
                     let _ = tokio::time::timeout(Duration::from_secs(5), flushed).await;
                 }
                 end.cancel();
+                if started {
+                    // Whoever has seen the worker end finds it listed no more, and a process that ends leaves no entry behind.
+                    let _ = tokio::time::timeout(Duration::from_secs(2), deregistered.cancelled()).await;
+                }
             }))
         });
         closing.get_mut().unwrap_or_else(PoisonError::into_inner).poll_unpin(cx).map(Ok)
@@ -188,6 +196,7 @@ where
             },
             thread: Arc::clone(&thread),
             end: self.end.clone(),
+            _deregistered: self.deregistered.clone().drop_guard(),
         };
         keeper.start();
         let vitals = worker_state.add_queue(queue, self.links.generation());
@@ -256,6 +265,7 @@ where
             tracing::error!(%error, "starting the lease thread failed: this worker claims no jobs");
             self.stop.cancel();
             self.claimed.cancel();
+            self.deregistered.cancel();
         }
         LeaseLayer {
             held,

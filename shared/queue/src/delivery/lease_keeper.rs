@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
 use super::{heartbeat::HeartbeatSender, reaper::Reaper, renewer::Renewer};
@@ -19,6 +19,8 @@ pub(super) struct LeaseKeeper {
     pub(super) reaper: Reaper,
     pub(super) thread: Arc<LeaseThread>,
     pub(super) end: CancellationToken,
+    /// Dropped when the broker has removed the queue from the registry.
+    pub(super) _deregistered: DropGuard,
 }
 
 impl LeaseKeeper {

@@ -74,6 +74,18 @@ async fn a_worker_drains_and_another_one_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_has_ended_is_listed_no_more() {
+    let test = test_queue().await;
+    let worker = test.effect_worker(1);
+    for _ in 0..20 {
+        let running = work(&worker);
+        until("its first word", LONG, || async { test.queue.workers().await.unwrap().len() == 1 }).await;
+        running.stop().await;
+        assert!(test.queue.workers().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wish_that_the_broker_was_not_told_of_is_told_by_the_sweep() {
     let test = test_queue().await;
     let worker = work(&test.effect_worker(1));
