@@ -40,7 +40,9 @@ pub(super) async fn page(
     match Segments::of_upload(pool, "debts", upload_id).await? {
         Segments::Own(segments) => {
             let select = select!("segment = any($1) and client_id = $2 and debt_id > $3 order by debt_id limit $4");
-            sqlx::query_as(select).bind(segments).bind(client_id).bind(after).bind(limit).fetch_all(pool).await
+            // Planned each time, as in `by_id`: for its own segments alone.
+            let query = sqlx::query_as(select).bind(segments).bind(client_id).bind(after).bind(limit);
+            query.persistent(false).fetch_all(pool).await
         }
         // Rows are compared whole and in the order of the index, so no other index gives it: one that begins with the client
         // would seem as good, and has all of the client's.

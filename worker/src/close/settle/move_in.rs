@@ -30,8 +30,7 @@ pub(super) async fn segment(
     before: &[Segment],
 ) -> Result<(), JobError> {
     let client_id = chunk.owner.client_id;
-    let is_new = |segment: &Segment| before.iter().all(|before| before.id != segment.id);
-    let meanwhile: Vec<Segment> = history.sealed.iter().copied().filter(is_new).collect();
+    let meanwhile: Vec<Segment> = history.sealed.iter().copied().filter(|segment| !before.contains(segment)).collect();
     let mut lost = Vec::new();
     if !meanwhile.is_empty() {
         let keys = LoadedKeys::read(conn, segment, client_id).await?;
