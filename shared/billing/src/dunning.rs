@@ -72,14 +72,19 @@ pub async fn clients(conn: &mut PgConnection) -> Result<Vec<ClientId>, sqlx::Err
     .await
 }
 
-/// Some of a client's days that have something to do. They are this transaction's: another one takes others.
+/// Some of a client's days that have something to do. They are this transaction's: another one takes others. Bills of a run that
+/// has not ended are not in their table yet, so their days wait for it.
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
 pub async fn take(conn: &mut PgConnection, client_id: ClientId, today: Date) -> Result<Vec<Day>, sqlx::Error> {
     sqlx::query_as(
         "select from_number, to_number, payable_on, bills, looked_on from bill_days
-         where client_id = $1 and next_on <= $2 order by from_number, payable_on limit 1000 for update skip locked",
+         where client_id = $1 and next_on <= $2
+           and not exists (select from billing_runs r join billing_numbers n on n.run_id = r.id
+                           where r.client_id = $1 and n.from_number = bill_days.from_number
+                             and (r.finished_at is null or r.mails is null and r.finished_at > now() - interval '1 hour'))
+         order by from_number, payable_on limit 1000 for update skip locked",
     )
     .bind(client_id)
     .bind(today.to_sqlx())

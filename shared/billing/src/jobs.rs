@@ -111,4 +111,5 @@ impl Job for FailRun {
     const QUEUE: &'static str = "billing";
     const PRIORITY: u8 = 3;
     const MAX_ATTEMPTS: u16 = 25;
+    const TIMEOUT: Duration = Duration::from_secs(600);
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 /// A notice, checked.
@@ -165,11 +165,23 @@ pub async fn record(
     .fetch_optional(&mut *conn)
     .await?
     .ok_or(PaymentError::TooMuch(notice.debt_id))?;
+    sqlx::query("select pg_advisory_xact_lock_shared(hashtext('payments'), $1)")
+        .bind(client_id)
+        .execute(&mut *conn)
+        .await?;
     let credited = settle(conn, client_id, notice.debt_id, paid_minor).await?;
     let settled_bill = credited.and_then(|(number, settled)| settled.then_some(number));
     let credited = credited.filter(|(_, settled)| *settled || !repeated);
     let credited = credited.map(|(bill, settled)| CreditedBill { bill, settled, payment_id: payment_id.clone() });
     Ok((RecordedPayment { payment_id, repeated, debt_minor, paid_minor, settled_bill }, credited))
+}
+
+/// Waits for the payments that are being recorded and may have found no bill. Those that come after it find what is there now.
+///
+/// # Errors
+/// The database's.
+pub async fn wait_for_recorded(pool: &PgPool, client_id: ClientId) -> Result<(), sqlx::Error> {
+    sqlx::query("select pg_advisory_xact_lock(hashtext('payments'), $1)").bind(client_id).execute(pool).await.map(drop)
 }
 
 /// The debt's bill shows what was paid, and is paid when that is enough. Returns its number unless it was paid before,

@@ -1,20 +1,23 @@
-//! The join of a run: did the shards see every debt? Then the uploads' watermarks move, and the run has its totals.
+//! The join of a run: the bills are indexed. Did the shards see every debt? Then the uploads' watermarks move, and the run has its totals.
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use gristmill::Data;
 use gristmill_billing::{
     jobs::{CloseRun, FailRun},
+    payments,
     runs::State,
 };
 use gristmill_clients::settings;
 use gristmill_core::ClientId;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{Env, mail, webhooks};
 
 /// Closes a run; see the module.
 pub(super) async fn close(job: CloseRun, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
+    attach(&env.pool, job.run_id).await?;
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
@@ -42,6 +45,46 @@ pub(super) async fn close(job: CloseRun, Data(env): Data<Env>, context: Context)
     tx.commit().await?;
     env.queue.push(jobs).await;
     Ok(())
+}
+
+/// Tables that are indexed at a time, a connection each.
+const AT_A_TIME: usize = 4;
+
+/// Makes what the run has filled part of the bills, and waits for the payments that may have looked for their bill before.
+async fn attach(pool: &PgPool, run_id: Uuid) -> Result<(), JobError> {
+    let segments: Vec<i32> =
+        sqlx::query_scalar("select distinct unnest(segments) from billing_run_uploads where run_id = $1")
+            .bind(run_id)
+            .fetch_all(pool)
+            .await?;
+    attach_all(pool, segments).await?;
+    let client_id: ClientId =
+        sqlx::query_scalar("select client_id from billing_runs where id = $1").bind(run_id).fetch_one(pool).await?;
+    payments::wait_for_recorded(pool, client_id).await?;
+    Ok(())
+}
+
+/// The same, before a run is planned, of the client's cancelled runs: what follows a cancel may not have come as far.
+pub(super) async fn attach_cancelled(pool: &PgPool, run_id: Uuid) -> Result<(), sqlx::Error> {
+    let segments: Vec<i32> = sqlx::query_scalar(
+        "select distinct unnest(b.segments)
+         from billing_runs r join billing_runs o on o.client_id = r.client_id and o.state = 'cancelled' and o.mails is null
+              join billing_run_uploads b on b.run_id = o.id
+         where r.id = $1 and not o.dry_run",
+    )
+    .bind(run_id)
+    .fetch_all(pool)
+    .await?;
+    attach_all(pool, segments).await
+}
+
+/// Each by itself, so that none waits for the others' indexes.
+async fn attach_all(pool: &PgPool, segments: Vec<i32>) -> Result<(), sqlx::Error> {
+    stream::iter(segments)
+        .map(|segment| sqlx::query("select attach_bills_segment($1)").bind(segment).execute(pool))
+        .buffer_unordered(AT_A_TIME)
+        .try_for_each(|_| async { Ok(()) })
+        .await
 }
 
 /// Debts of the run's uploads that no shard has seen.
@@ -74,6 +117,7 @@ async fn finish(env: &Env, conn: &mut PgConnection, run_id: Uuid) -> Result<Enqu
 
 /// The join of a group with a dead shard, or what follows a cancel or the end of a job that the run waits for.
 pub(super) async fn fail(job: FailRun, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
+    attach(&env.pool, job.run_id).await?;
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());

@@ -16,7 +16,7 @@ use jiff_sqlx::{Timestamp, ToSqlx as _};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{preview::preview, shards};
+use super::{close, preview::preview, shards};
 use crate::Env;
 
 /// How long a run waits before it looks again whether the client's earlier run has ended.
@@ -68,6 +68,7 @@ impl Candidate {
 
 /// Plans a run; see the module.
 pub(super) async fn plan(job: PlanRun, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
+    close::attach_cancelled(&env.pool, job.run_id).await?;
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());

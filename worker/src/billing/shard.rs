@@ -1,7 +1,8 @@
 //! The bills of a shard's debts, in one transaction.
 //!
-//! Rows are inserted in the order of the debts' ids: the key that keeps a debt from being billed twice is random like
-//! they are, and sorted rows share its pages. They go in by `COPY`, which writes a page at a time where `insert … select`
+//! The first bills of an upload's own segment go into a table without an index, which the close makes. Else rows are inserted
+//! in the order of the debts' ids: the key that keeps a debt from being billed twice is random like they are, and sorted
+//! rows share its pages. They go in by `COPY`, which writes a page at a time where `insert … select`
 //! writes a row. When one is billed already (which the run's watermarks rule out, and the key proves), the shard leaves
 //! out what is there.
 
@@ -36,7 +37,7 @@ pub(super) struct Run {
     currency: String,
     /// A debt of the client was paid.
     pub(super) some_paid: bool,
-    /// A run of this client has ended in the middle: what it billed is known by its bills only.
+    /// A run of this client has ended in the middle, and there are bills of the segment: what it billed is known by them only.
     pub(super) interrupted: bool,
 }
 
@@ -59,11 +60,13 @@ pub(super) async fn bill(job: BillShard, Data(env): Data<Env>, context: Context)
         "select r.client_id, r.issued_on, r.period, r.cutoff, s.numbering, coalesce(r.currency, s.currency) as currency,
                 exists (select from debt_payments p where p.client_id = r.client_id) as some_paid,
                 exists (select from billing_runs o where o.client_id = r.client_id and o.bills > 0
-                        and o.state in ('failed', 'cancelled')) as interrupted
+                        and o.state in ('failed', 'cancelled'))
+                and exists (select from pg_inherits where inhrelid = to_regclass('bills_' || $2)) as interrupted
          from billing_runs r join client_settings s on s.client_id = r.client_id
          where r.id = $1 and r.state = 'running'",
     )
     .bind(job.run_id)
+    .bind(job.segment)
     .fetch_optional(&mut *tx)
     .await?;
     let Some(run) = run else { return Err(JobError::Cancelled) };

@@ -253,6 +253,32 @@ async fn what_was_paid_before_is_not_billed() {
     assert_eq!(paid, [1, debts[2].1]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_is_recorded_while_bills_are_made_reaches_its_bill() {
+    for harness in [Harness::new(2_000).await, Harness::sharing(2_000).await] {
+        harness.run_file(&file(0..100)).await;
+        let (debt_id, amount_minor): (Uuid, i64) =
+            sqlx::query_as("select debt_id, amount_minor from debts where line = 7")
+                .fetch_one(&harness.stack.pool)
+                .await
+                .unwrap();
+        let notice =
+            Notice { debt_id, payment_id: None, amount_minor, paid_at: jiff::Timestamp::now(), paid_by: "Ana".into() };
+        // It has found no bill, and is not committed: no shard sees it.
+        let mut tx = harness.stack.pool.begin().await.unwrap();
+        let (recorded, _) = payments::record(&mut tx, harness.client_id, &notice).await.unwrap();
+        assert_eq!(recorded.settled_bill, None);
+        let commit = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            tx.commit().await.unwrap();
+        };
+        let (run, ()) = tokio::join!(harness.bill(false), commit);
+        assert_eq!((run.state, run.bills), (State::Completed, 100), "{run:?}");
+        let bill = harness.bills().await.into_iter().find(|bill| bill.debt_id == debt_id).unwrap();
+        assert_eq!((bill.status, bill.paid_minor), (bills::Status::Paid, amount_minor));
+    }
+}
+
 impl Harness {
     /// Runs every job until nothing is left to do, snoozed ones too.
     async fn drain_scheduled(&self) {

@@ -167,6 +167,18 @@ async fn a_scheduler_that_was_away_sends_the_last_step_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn steps_of_a_run_that_has_not_ended_wait_for_it() {
+    let town = Town::billed(&[november(10)]).await;
+    let set = async |state: &'static str| sqlx::raw_sql(state).execute(&town.harness.stack.pool).await.unwrap();
+    set("update billing_runs set state = 'running', finished_at = null").await;
+    town.days(november(7), november(8)).await;
+    assert_eq!(town.steps().await, BTreeMap::new());
+    set("update billing_runs set state = 'completed', finished_at = now()").await;
+    town.day(november(9)).await;
+    assert_eq!(town.steps().await, BTreeMap::from([(1, vec![("bill_reminder 3".to_owned(), november(9))])]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_is_looked_again_before_a_mail_goes_out_and_nothing_goes_twice() {
     let town = Town::billed(&[november(10), november(10), november(10)]).await;
     town.at(november(17), 10, 0).await;

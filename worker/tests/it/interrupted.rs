@@ -73,6 +73,28 @@ async fn what_a_cancelled_run_has_left_is_billed_by_a_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_cancelled_run_has_billed_is_not_billed_again_though_its_bills_are_not_indexed_yet() {
+    let harness = Harness::new(2_000).await;
+    harness.run_file(&file(0..100)).await;
+    let rename = async |from: &str, to: &str| {
+        let sql = format!("alter function {from}(integer) rename to {to}");
+        sqlx::raw_sql(&sql).execute(&harness.stack.pool).await.unwrap();
+    };
+    // Its shards are done, neither its close nor what follows the cancel has come as far as the index.
+    rename("attach_bills_segment", "gone").await;
+    let id = harness.begin(Cause::Request, false).await;
+    harness.drain().await;
+    assert_eq!(harness.cancel(id).await.bills, 100);
+    harness.drain().await;
+    rename("gone", "attach_bills_segment").await;
+    harness.run_file(&file(100..120)).await;
+    let next = harness.bill(false).await;
+    assert_eq!((next.state, next.bills), (State::Completed, 20), "{next:?}");
+    assert_eq!(harness.count("select count(*) from bills").await, 120);
+    assert_eq!(harness.count("select count(distinct debt_id) from bills").await, 120);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_bills_of_a_run_that_ended_early_are_mailed_and_those_paid_meanwhile_are_paid() {
     let (mut harness, server) = (Harness::new(2_000).await, SmtpServer::start().await);
     harness.post_to(&server);
