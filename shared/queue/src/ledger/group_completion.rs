@@ -110,7 +110,7 @@ pub(super) async fn lock(
 ) -> Result<Vec<GroupId>, sqlx::Error> {
     let locked: Vec<(GroupId, bool)> = sqlx::query_as(schema.sql(
         "select id, is_flow and id = any($1) from gristmill.groups
-         where id = any($1) or id in (select root_id from gristmill.groups where id = any($1) and root_id is not null)
+         where id = any($1 || array(select root_id from gristmill.groups where id = any($1) and root_id is not null))
          order by root_id is not null, id for no key update",
     ))
     .bind(groups)
