@@ -214,6 +214,16 @@ impl Queue {
         groups::cancel(self.schema(), conn, group).await
     }
 
+    /// Takes what the group's `on_complete` would do upon its last member, which does it in the transaction of its own end: a small
+    /// group costs one job less. Returns false, and changes nothing, if the group is not sealed, has ended, or has other members
+    /// that have not.
+    ///
+    /// # Errors
+    /// Returns an error if Postgres is unreachable or a statement fails.
+    pub async fn take_join(&self, conn: &mut PgConnection, group: GroupId) -> Result<bool, QueueError> {
+        Ok(groups::take_join(self.schema(), conn, group).await?)
+    }
+
     /// How far a group is.
     ///
     /// # Errors

@@ -331,6 +331,19 @@ pub(crate) async fn seal(schema: Schema, conn: &mut PgConnection, group: GroupId
     group_completion::close_sealed(schema, conn, group).await
 }
 
+/// The group completes without its join, if the caller's member is the last one.
+pub(crate) async fn take_join(schema: Schema, conn: &mut PgConnection, group: GroupId) -> Result<bool, sqlx::Error> {
+    group_completion::lock(schema, conn, &[group]).await?;
+    let taken = sqlx::query(schema.sql(
+        "update gristmill.groups set on_complete = null
+         where id = $1 and state = 'open' and sealed and failed = 0 and total = completed + cancelled + 1",
+    ))
+    .bind(group)
+    .execute(conn)
+    .await?;
+    Ok(taken.rows_affected() > 0)
+}
+
 /// Cancels the group and every member that no transaction holds at this moment. The group comes first:
 /// who holds a member asks for the group's row before it commits, and then sees what happened.
 pub(crate) async fn cancel(schema: Schema, conn: &mut PgConnection, group: GroupId) -> Result<u64, QueueError> {

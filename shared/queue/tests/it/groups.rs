@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use gristmill_queue::{Context, GroupId, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options, QueueError, Worker};
+use gristmill_queue::{
+    Completion, Context, Fence, GroupId, GroupPolicy, Job, JobError, JobSpec, NewGroup, Options, QueueError, Worker,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::support::{Effect, Join, LONG, TestQueue, effect, join, sweep, test_queue, until, work};
@@ -112,6 +114,74 @@ async fn the_last_member_of_a_sealed_group_enqueues_the_join() {
         worker.stop().await;
     }
     assert_eq!(counts(&test, group).await, (300, 0, 0, "completed".into()));
+}
+
+/// A member that does what the join would, if it is the last one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Taker {
+    group: GroupId,
+}
+
+impl Job for Taker {
+    const NAME: &'static str = "taker";
+}
+
+async fn taker(ctx: Context, job: Taker) -> Result<(), JobError> {
+    let queue = &ctx.queue;
+    let mut tx = queue.pool().begin().await?;
+    assert_eq!(queue.lock(&mut tx, &ctx.claim).await?, Fence::Held);
+    let n: i64 = if queue.take_join(&mut tx, job.group).await? { 7 } else { 8 };
+    sqlx::query("insert into effects (job, n) values ($1, $2)").bind(ctx.claim.id).bind(n).execute(&mut *tx).await?;
+    if let Completion::Done(join) = queue.complete(&mut tx, &ctx.claim).await? {
+        tx.commit().await?;
+        queue.push(join).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_last_member_may_take_the_join_upon_itself() {
+    let test = test_queue().await;
+    let worker =
+        Worker::builder(&test.queue).queue("default", 1).register::<Taker>(taker).register::<Join>(join).build();
+    for (members, effects) in [(1, vec![7]), (2, vec![8, 7])] {
+        let group = group(&test, GroupPolicy::FailFast).await;
+        test.enqueue(&vec![Taker { group }; members], &of(group)).await;
+        // Not sealed yet, it takes more.
+        assert!(!test.queue.take_join(&mut test.pool.acquire().await.unwrap(), group).await.unwrap());
+        seal(&test, group).await;
+        test.queue.drain(&worker, LONG).await.unwrap();
+        assert_eq!(counts(&test, group).await, (members as i64, 0, 0, "completed".into()));
+        let ran: Vec<i64> = sqlx::query_scalar("delete from effects returning n").fetch_all(&test.pool).await.unwrap();
+        assert_eq!(ran, effects);
+        assert!(!test.queue.take_join(&mut test.pool.acquire().await.unwrap(), group).await.unwrap(), "it has ended");
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_found_by_its_key_however_many_there_are() {
+    let test = test_queue().await;
+    let group = group(&test, GroupPolicy::FailFast).await;
+    sqlx::raw_sql(
+        "insert into gristmill.groups (id, policy, state, finished_at)
+         select gen_random_uuid(), 'continue', 'completed', now() from generate_series(1, 5000);
+         analyze gristmill.groups",
+    )
+    .execute(&test.pool)
+    .await
+    .unwrap();
+    let mut conn = test.pool.acquire().await.unwrap();
+    test.queue.take_join(&mut conn, group).await.unwrap();
+    let explain: String = sqlx::query_scalar(
+        "select format('explain execute %I (array[%L]::uuid[])', name, $1) from pg_prepared_statements
+         where statement like 'select id, is_flow and id = any%'",
+    )
+    .bind(group)
+    .fetch_one(&mut *conn)
+    .await
+    .unwrap();
+    let plan: Vec<String> = sqlx::query_scalar(&explain).persistent(false).fetch_all(&mut *conn).await.unwrap();
+    assert!(!plan.iter().any(|line| line.contains("Seq Scan on groups")), "{plan:#?}");
 }
 
 #[tokio::test]
