@@ -12,14 +12,14 @@ use gristmill_core::ClientId;
 use gristmill_core::human;
 use gristmill_kinds::HOOKS;
 use gristmill_pipelines::Kind;
-use gristmill_queue::{Completion, Context, Enqueued, Fence, JobError, Options};
+use gristmill_queue::{Completion, Context, Enqueued, Fence, GroupId, JobError, Options};
 use gristmill_uploads::{
     Policy, State, Upload, UploadId, UploadRef,
     jobs::{CloseUpload, DropObjects, FailUpload},
     read,
     state::{self, End},
 };
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use self::settle::Compared;
 use crate::{Env, kinds};
@@ -65,6 +65,24 @@ async fn close(env: &Env, context: &Context, upload_id: UploadId, compared: &Com
         return Ok(());
     }
     settle::finish(env, &mut tx, upload_id, compared).await?;
+    complete(env, context, tx, upload_id, None).await?.tell(env).await;
+    Ok(())
+}
+
+/// An upload that is completed, which nobody was told yet.
+pub(crate) struct Completed {
+    upload: Upload,
+    jobs: Enqueued,
+}
+
+/// Completes an upload whose rows are in their table, with the job, and commits. `group`: in place of its join.
+pub(crate) async fn complete(
+    env: &Env,
+    context: &Context,
+    mut tx: Transaction<'static, Postgres>,
+    upload_id: UploadId,
+    group: Option<GroupId>,
+) -> Result<Completed, JobError> {
     let violations = check::violations(&mut tx, upload_id).await?;
     if !violations.is_empty() {
         return Err(refuse(env, tx, upload_id, &violations).await);
@@ -82,24 +100,32 @@ async fn close(env: &Env, context: &Context, upload_id: UploadId, compared: &Com
     // What a kind's rows bring about begins with their counting.
     let upload = UploadRef { id: upload_id, client_id };
     jobs.merge(HOOKS.complete(&mut tx, &env.queue, kind.parse()?, upload).await?);
+    // The group's row is the last one to be locked.
+    if let Some(group) = group
+        && !env.queue.take_join(&mut tx, group).await?
+    {
+        return Err(JobError::Retry("the only chunk of the upload is not the only job of its group".into()));
+    }
     let upload = finish(env, context, &mut tx, upload_id, &mut jobs).await?;
     tx.commit().await?;
-    env.events.publish_state(&upload).await;
-    env.queue.push(jobs).await;
-    tracing::info!(
-        %upload_id, bytes = upload.bytes, read = upload.rows.read, accepted = upload.rows.accepted,
-        rejected = upload.rows.rejected, duplicate = upload.rows.duplicate, "closed"
-    );
-    Ok(())
+    Ok(Completed { upload, jobs })
+}
+
+impl Completed {
+    /// Tells the watchers, and has done what follows.
+    pub(crate) async fn tell(self, env: &Env) {
+        let Self { upload, jobs } = self;
+        env.events.publish_state(&upload).await;
+        env.queue.push(jobs).await;
+        tracing::info!(
+            upload_id = %upload.id, bytes = upload.bytes, read = upload.rows.read, accepted = upload.rows.accepted,
+            rejected = upload.rows.rejected, duplicate = upload.rows.duplicate, "closed"
+        );
+    }
 }
 
 /// The rows do not add up: the upload stays open, and everybody who looks is told why.
-async fn refuse(
-    env: &Env,
-    tx: sqlx::Transaction<'static, sqlx::Postgres>,
-    upload_id: UploadId,
-    violations: &[String],
-) -> JobError {
+async fn refuse(env: &Env, tx: Transaction<'static, Postgres>, upload_id: UploadId, violations: &[String]) -> JobError {
     let detail = format!("it does not add up, so it is not closed: {}", violations.join("; "));
     tracing::error!(%upload_id, detail, "conservation is violated");
     metrics::counter!("gristmill_invariant_violations_total", "invariant" => "conservation").increment(1);
@@ -129,7 +155,7 @@ pub(crate) async fn fail_upload(job: FailUpload, Data(env): Data<Env>, context: 
 async fn fail(
     env: &Env,
     context: &Context,
-    mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
+    mut tx: Transaction<'static, Postgres>,
     upload_id: UploadId,
     reason: &str,
     detail: &str,

@@ -1,6 +1,6 @@
 //! One chunk's way: get → parse and check → sort by key → look up what its rows mention → COPY → count → commit, the last three
 //! in one transaction that the job's ledger row fences. Which of its rows are duplicates is the close's to say, but for a
-//! file that came before.
+//! file that came before, and for a small file by itself, which is completed by its chunk.
 
 mod again;
 mod chunk;
@@ -12,6 +12,7 @@ mod poison_bisect;
 mod prepare;
 mod reasons;
 pub(crate) mod reports;
+mod whole;
 mod winners;
 
 use std::{sync::Arc, time::Duration};
@@ -21,10 +22,10 @@ use gristmill::Data;
 use gristmill_queue::{Completion, Context, Fence, JobError};
 use gristmill_uploads::{Policy, State, events, jobs::LoadChunk, objects, read, state};
 use object_store::ObjectStoreExt;
-use sqlx::Executor;
+use sqlx::{Executor, PgConnection};
 use tokio::sync::RwLock;
 
-use self::prepare::PreparedChunk;
+use self::prepare::{KeyConflict, PreparedChunk};
 pub(crate) use self::{
     again::{Record, again},
     chunk::Chunk,
@@ -35,11 +36,13 @@ pub(crate) use self::{
     winners::{Loser, find_winners},
 };
 use crate::{
-    Env, kinds,
+    Env,
+    close::{self, Completed},
+    kinds,
     segments::{self, Segment, loaded},
 };
 
-/// A chunk's commit need not be flushed by itself: the close's commit flushes everything before it, and a chunk that a
+/// A chunk's commit need not be flushed by itself, unless it completes the upload: the close's commit flushes everything before it, and a chunk that a
 /// crash of Postgres un-commits is still `available` in the ledger and runs again. A chunk does not wait for a lock for
 /// ever: its holder may be a stopped process, so the job is retried instead.
 const SETTINGS: &str = "set local synchronous_commit = off; set local lock_timeout = '5s';
@@ -80,8 +83,8 @@ async fn load(env: &Env, context: &Context, chunk: &Arc<Chunk>, records: Bytes) 
 async fn finish(env: &Env, context: &Context, chunk: &Chunk, mut prepared: PreparedChunk) -> Result<(), JobError> {
     let kept = keep::within_limit(&env.pool, chunk, &mut prepared).await?;
     let into = into(env, chunk).await?;
-    if let Some(counted) = commit(env, context, chunk, prepared, &into, &kept).await? {
-        tell(env, chunk, counted).await;
+    if let Some(committed) = commit(env, context, chunk, prepared, &into, &kept).await? {
+        tell(env, chunk, committed).await;
     }
     Ok(())
 }
@@ -110,9 +113,11 @@ async fn into(env: &Env, chunk: &Chunk) -> Result<Into, JobError> {
 }
 
 /// What a committed chunk has to tell.
-struct ChunkTally {
+struct Committed {
     rejected: u64,
     examples: Vec<RejectedRecord>,
+    /// It was the whole file.
+    completed: Option<Completed>,
 }
 
 /// Everything the chunk does, in one transaction; `None` when another run did it first.
@@ -123,7 +128,7 @@ async fn commit(
     mut prepared: PreparedChunk,
     into: &Into,
     kept: &KeptRejects,
-) -> Result<Option<ChunkTally>, JobError> {
+) -> Result<Option<Committed>, JobError> {
     let mut tx = env.pool.begin().await?;
     tx.execute(SETTINGS).await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
@@ -135,15 +140,17 @@ async fn commit(
     }
     // Nothing of an atomic file with a bad row stays, so nothing more is loaded; the rest is still checked and reported.
     let doomed = chunk.policy == Policy::Atomic && (chunk.rejected_before > 0 || prepared.has_bad_rows());
+    let group = if doomed { None } else { whole::group(env, context, chunk) };
+    let placed = match group {
+        Some(_) => whole::copy(env, &mut tx, chunk, &prepared).await?,
+        None => None,
+    };
+    let completes = group.filter(|_| placed.is_some());
     if !doomed {
-        let lost = known::find(env, &mut tx, chunk, &prepared).await?;
-        let rows = prepared.rows.len() - lost.len();
-        let tuples = prepared.left(&lost).map(|row| prepared.tuple(row));
-        copy::rows(&mut tx, chunk.kind.table(), &into.name, tuples, rows).await?;
-        if into.is_own {
-            let keys = prepared.left(&lost).map(|row| (row.key, row.line));
-            loaded::keep(&mut *tx, chunk.upload_id, chunk.no, chunk.first_line, keys).await?;
-        }
+        let lost = match placed {
+            Some(lost) => lost,
+            None => copy_rows(env, &mut tx, chunk, &prepared, into).await?,
+        };
         file_order::keep(&mut tx, chunk.upload_id, &prepared).await?;
         prepared.lose(chunk, &lost)?;
     }
@@ -153,30 +160,57 @@ async fn commit(
     let counts = prepared.counts();
     let loaded = if doomed { 0 } else { counts.accepted };
     chunk::count(&mut tx, chunk, &counts, kept, loaded).await?;
-    match env.queue.complete(&mut tx, &context.claim).await? {
-        Completion::AlreadyDone => return Ok(None),
-        Completion::Done(join) => {
+    let completed = match completes {
+        Some(group) => {
+            tx.execute("set local synchronous_commit to default").await?;
+            Some(close::complete(env, context, tx, chunk.upload_id, Some(group)).await?)
+        }
+        None => {
+            let Completion::Done(join) = env.queue.complete(&mut tx, &context.claim).await? else { return Ok(None) };
             tx.commit().await?;
             env.queue.push(join).await;
+            None
         }
-    }
+    };
     metrics::counter!("gristmill_rows_total", "outcome" => "accepted").increment(counts.accepted);
     metrics::counter!("gristmill_rows_total", "outcome" => "rejected").increment(counts.rejected);
     metrics::counter!("gristmill_rows_total", "outcome" => "duplicate").increment(counts.duplicate);
     let mut examples = prepared.refused;
     examples.truncate(3);
-    Ok(Some(ChunkTally { rejected: counts.rejected + counts.duplicate, examples }))
+    Ok(Some(Committed { rejected: counts.rejected + counts.duplicate, examples, completed }))
+}
+
+/// Copies the rows to where they wait for the close, but for those of a file that came before, which it returns.
+async fn copy_rows(
+    env: &Env,
+    conn: &mut PgConnection,
+    chunk: &Chunk,
+    prepared: &PreparedChunk,
+    into: &Into,
+) -> Result<Vec<KeyConflict>, JobError> {
+    let lost = known::find(env, &mut *conn, chunk, prepared).await?;
+    let rows = prepared.rows.len() - lost.len();
+    let tuples = prepared.left(&lost).map(|row| prepared.tuple(row));
+    copy::rows(&mut *conn, chunk.kind.table(), &into.name, tuples, rows).await?;
+    if into.is_own {
+        let keys = prepared.left(&lost).map(|row| (row.key, row.line));
+        loaded::keep(conn, chunk.upload_id, chunk.no, chunk.first_line, keys).await?;
+    }
+    Ok(lost)
 }
 
 /// Tells the watchers. What is lost here is made good by the next event or the watcher's own look.
-async fn tell(env: &Env, chunk: &Chunk, counted: ChunkTally) {
-    if counted.rejected > 0 {
+async fn tell(env: &Env, chunk: &Chunk, committed: Committed) {
+    if committed.rejected > 0 {
         let data = serde_json::json!({
             "chunk": chunk.no,
-            "rejected": counted.rejected,
-            "examples": counted.examples.iter().map(|example| example.as_json(chunk.upload_id)).collect::<Vec<_>>(),
+            "rejected": committed.rejected,
+            "examples": committed.examples.iter().map(|example| example.as_json(chunk.upload_id)).collect::<Vec<_>>(),
         });
         env.events.publish(chunk.upload_id, events::Name::Rejected, &data).await;
+    }
+    if let Some(completed) = committed.completed {
+        return completed.tell(env).await;
     }
     match read::by_id(&env.pool, chunk.upload_id).await {
         // A final state is told by the one who made it.

@@ -2,8 +2,9 @@
 //!
 //! An upload of several chunks is written to segments of its own, each with the rows of sixteen chunks and without an index.
 //! If it is large, they are indexed once when all chunks are loaded, and become part of the table when the upload is
-//! closed. The rows of a small one go to the segment that small uploads share then; one of a single chunk wait for it in an inbox. So what is in the table counts, and
-//! what a file costs does not grow with what came before it. docs/internals/segments.md tells why.
+//! closed. The rows of a small one go to the segment that small uploads share: those of a single chunk at once, with the close.
+//! So what is in the table counts, and what a file costs does not grow with what came before it.
+//! docs/internals/segments.md tells why.
 
 pub(crate) mod filter;
 pub(crate) mod keys;
@@ -171,6 +172,32 @@ pub(crate) async fn history(
         found.map(|(id, is_own, _)| Segment { table, id: *id, is_own: *is_own }).collect()
     };
     Ok(History { sealed: segments(true), live: segments(false) })
+}
+
+/// Small uploads of a client's go in beside each other, as the key of the segment that they share tells them apart. A large
+/// one does so alone.
+pub(crate) async fn lock_client(
+    on: impl PgExecutor<'_>,
+    table: &Table,
+    client_id: i32,
+    alone: bool,
+) -> Result<(), sqlx::Error> {
+    let lock = if alone { "pg_advisory_xact_lock" } else { "pg_advisory_xact_lock_shared" };
+    sqlx::query(&format!("select {lock}(hashtext($1), $2)")).bind(table.name).bind(client_id).execute(on).await?;
+    Ok(())
+}
+
+/// The same for a small upload, if no large one has it at this moment.
+pub(crate) async fn try_share_client(
+    on: impl PgExecutor<'_>,
+    table: &Table,
+    client_id: i32,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select pg_try_advisory_xact_lock_shared(hashtext($1), $2)")
+        .bind(table.name)
+        .bind(client_id)
+        .fetch_one(on)
+        .await
 }
 
 /// The segment that small uploads go to now. It takes more until the transaction is over.

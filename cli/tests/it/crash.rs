@@ -37,12 +37,17 @@ async fn a_killed_workers_only_chunk_is_loaded_elsewhere() {
     let harness = Harness::with(100).await;
     let (_api, _scheduler, mut first) =
         (harness.start_api().await, harness.start("scheduler"), harness.start("worker"));
-    // The worker stands before the inbox with the file's only chunk.
+    // The worker stands before the segment with the file's only chunk.
     let mut barrier = harness.stack.pool.begin().await.unwrap();
-    sqlx::query("lock table debts_inbox in share mode").execute(&mut *barrier).await.unwrap();
+    let lock = "select format('lock table debts_%s in share mode', id) from row_segments
+                where table_name = 'debts' and state = 'open'";
+    let lock: String = sqlx::query_scalar(lock).fetch_one(&mut *barrier).await.unwrap();
+    sqlx::raw_sql(&lock).execute(&mut *barrier).await.unwrap();
     let id = harness.send().await;
     harness
-        .until_true("select exists(select from pg_locks where relation = 'debts_inbox'::regclass and not granted)")
+        .until_true(
+            "select exists(select from pg_locks where relation::regclass::text like 'debts\\_%' and not granted)",
+        )
         .await;
     let _second = harness.start("worker");
     first.kill();

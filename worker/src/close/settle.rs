@@ -12,7 +12,6 @@ mod suspects;
 
 use std::collections::HashMap;
 
-use gristmill_pipelines::Table;
 use gristmill_queue::JobError;
 use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
@@ -51,7 +50,7 @@ pub(super) async fn finish(
     let own = segments::all_own(&mut *conn, upload_id).await?;
     let (table, client_id) = (chunk.kind.table(), chunk.owner.client_id);
     let small = none_is_indexed(&own);
-    lock(conn, table, client_id, !small).await?;
+    segments::lock_client(&mut *conn, table, client_id, !small).await?;
     let history = segments::history(&mut *conn, table, client_id.into()).await?;
     if small {
         move_in::shared(env, conn, &chunk, &history, &own).await?;
@@ -76,12 +75,4 @@ async fn is_small(env: &Env, upload_id: UploadId) -> Result<bool, sqlx::Error> {
         .bind(env.own.rows)
         .fetch_one(&env.pool)
         .await
-}
-
-/// Small uploads of a client's go in beside each other, as the key of the segment that they share tells them apart. A large
-/// one does so alone.
-async fn lock(conn: &mut PgConnection, table: &Table, client_id: i32, alone: bool) -> Result<(), sqlx::Error> {
-    let lock = if alone { "pg_advisory_xact_lock" } else { "pg_advisory_xact_lock_shared" };
-    sqlx::query(&format!("select {lock}(hashtext($1), $2)")).bind(table.name).bind(client_id).execute(conn).await?;
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gristmill_core::ClientId;
 use gristmill_pipelines::{Kind, Layout, Limits, Owner, Rules};
-use gristmill_queue::JobError;
+use gristmill_queue::{GroupId, JobError};
 use gristmill_uploads::{OversizeNote, Policy, UploadId};
 use sqlx::{FromRow, PgConnection, types::Json};
 
@@ -29,6 +29,8 @@ pub(crate) struct Chunk {
     /// The size of the upload's first chunk, and the segment of the upload's own for the rows of this one, if it is there.
     pub(super) first_bytes: i64,
     pub(super) segment: Option<i32>,
+    /// Of an upload that arrived whole and is this chunk alone: the group, which has no other member.
+    pub(super) whole: Option<GroupId>,
     /// Rejected records that the upload may keep.
     pub(crate) max_rejects: u64,
     /// Those that its other chunks keep so far, duplicates aside.
@@ -52,6 +54,7 @@ struct Columns {
     max_rejects: Option<i64>,
     first_bytes: i64,
     segment: Option<i32>,
+    whole: Option<GroupId>,
 }
 
 impl Chunk {
@@ -60,7 +63,8 @@ impl Chunk {
         let columns: Option<Columns> = sqlx::query_as(
             "select u.client_id, u.kind, u.policy, u.header, u.max_record_bytes, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects,
                     (select bytes from chunks where upload_id = u.id and no = 0) as first_bytes,
-                    (select id from row_segments where upload_id = u.id and part = c.no / $3) as segment
+                    (select id from row_segments where upload_id = u.id and part = c.no / $3) as segment,
+                    case when u.state = 'processing' and u.header_bytes + c.bytes = u.bytes then u.group_id end as whole
              from chunks c join uploads u on u.id = c.upload_id join upload_progress p on p.upload_id = u.id
                   left join client_limits l on l.client_id = u.client_id
              where c.upload_id = $1 and c.no = $2 and u.state in ('receiving', 'processing')",
@@ -90,6 +94,7 @@ impl Chunk {
             oversize: columns.oversize.map(|Json(notes)| notes).unwrap_or_default(),
             first_bytes: columns.first_bytes,
             segment: columns.segment,
+            whole: columns.whole,
             max_rejects: columns.max_rejects.map_or(env.max_rejects, i64::unsigned_abs),
             kept_before: columns.kept_rejects.unsigned_abs(),
             rejected_before: columns.rejected,

@@ -29,7 +29,7 @@ pub(super) async fn rows<'t>(
 }
 
 /// What rows of a kind's table are copied into.
-fn columns(into: &str, table: &Table) -> String {
+pub(super) fn columns(into: &str, table: &Table) -> String {
     format!("{into} ({})", table.columns.join(", "))
 }
 

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     Env,
-    segments::{self, filter},
+    segments::{
+        self, Segment,
+        filter::{self, KeyFilter},
+    },
 };
 
 /// Rows that are looked at to see whether it is such a file, and which part of them must be known for it to be one.
@@ -31,10 +34,8 @@ pub(super) async fn find(
     if !table.segments || prepared.rows.is_empty() {
         return Ok(Vec::new());
     }
-    let mut filters = Vec::new();
-    for segment in segments::history(&mut *conn, table, client.into()).await?.sealed {
-        filters.extend(env.filters.get(&mut *conn, segment.id).await?.map(|filter| (segment, filter)));
-    }
+    let sealed = segments::history(&mut *conn, table, client.into()).await?.sealed;
+    let filters = filters(env, &mut *conn, sealed).await?;
     let rows = &prepared.rows;
     let sample: Vec<u64> =
         rows.iter().step_by(rows.len().div_ceil(SAMPLE)).map(|row| filter::hash(client, row.key)).collect();
@@ -42,21 +43,76 @@ pub(super) async fn find(
     if known * PART < sample.len() {
         return Ok(Vec::new());
     }
-    let hashes: Arc<Vec<u64>> = Arc::new(rows.iter().map(|row| filter::hash(client, row.key)).collect());
-    let mut lost: Vec<KeyConflict> = Vec::new();
+    by_filters(conn, chunk, prepared, filters).await
+}
+
+/// A segment, and what says whether it may have a key.
+type Filtered = (Segment, Arc<KeyFilter>);
+
+/// These segments with their filters. One that is gone has no rows.
+pub(super) async fn filters(
+    env: &Env,
+    conn: &mut PgConnection,
+    sealed: Vec<Segment>,
+) -> Result<Vec<Filtered>, JobError> {
+    let mut filters = Vec::with_capacity(sealed.len());
+    for segment in sealed {
+        filters.extend(env.filters.get(&mut *conn, segment.id).await?.map(|filter| (segment, filter)));
+    }
+    Ok(filters)
+}
+
+/// The chunk's rows whose keys these segments have in rows that count, in the order of the key.
+pub(super) async fn by_filters(
+    conn: &mut PgConnection,
+    chunk: &Chunk,
+    prepared: &PreparedChunk,
+    filters: Vec<Filtered>,
+) -> Result<Vec<KeyConflict>, JobError> {
+    let client = chunk.owner.client_id;
+    let hashes: Arc<Vec<u64>> = Arc::new(prepared.rows.iter().map(|row| filter::hash(client, row.key)).collect());
+    let mut lost = Vec::new();
     for (segment, filter) in filters {
         let hashes = hashes.clone();
         let may: Vec<usize> = on_rayon(move || {
             hashes.par_iter().enumerate().filter(|(_, hash)| filter.may_have(**hash)).map(|(row, _)| row).collect()
         })
         .await?;
-        let losers: Vec<Loser<'_>> = may.iter().map(|row| prepared.loser(&rows[*row])).collect();
-        for winner in find_winners(conn, chunk, segment, &losers).await? {
-            let first = (winner.upload_id, winner.line.cast_unsigned());
-            lost.push(KeyConflict { row: may[winner.loser], first, differs: winner.differs });
-        }
+        look_up(&mut *conn, chunk, prepared, segment, &may, &mut lost).await?;
     }
-    lost.sort_unstable_by_key(|lost| lost.row);
-    lost.dedup_by_key(|lost| lost.row);
     Ok(lost)
+}
+
+/// Adds those that a segment without a filter has.
+pub(super) async fn in_segment(
+    conn: &mut PgConnection,
+    chunk: &Chunk,
+    prepared: &PreparedChunk,
+    segment: Segment,
+    lost: &mut Vec<KeyConflict>,
+) -> Result<(), JobError> {
+    let all: Vec<usize> = (0..prepared.rows.len()).collect();
+    look_up(conn, chunk, prepared, segment, &all, lost).await
+}
+
+/// Adds which of these rows, by their places, a segment has.
+async fn look_up(
+    conn: &mut PgConnection,
+    chunk: &Chunk,
+    prepared: &PreparedChunk,
+    segment: Segment,
+    rows: &[usize],
+    lost: &mut Vec<KeyConflict>,
+) -> Result<(), JobError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let losers: Vec<Loser<'_>> = rows.iter().map(|row| prepared.loser(&prepared.rows[*row])).collect();
+    for winner in find_winners(conn, chunk, segment, &losers).await? {
+        let first = (winner.upload_id, winner.line.cast_unsigned());
+        lost.push(KeyConflict { row: rows[winner.loser], first, differs: winner.differs });
+    }
+    lost.sort_by_key(|lost| lost.row);
+    lost.dedup_by_key(|lost| lost.row);
+    Ok(())
 }

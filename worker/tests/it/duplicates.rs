@@ -6,7 +6,7 @@ use gristmill_uploads::{Policy, ReceiveError, ReceiveOutcome, State, Upload, Upl
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Harness, INBOX, MOVED, OWN, accepted, body, file};
+use crate::harness::{Harness, INBOX, MOVED, OWN, accepted, body, file, row};
 
 /// Runs the chunks of what was received last to first, until it is closed.
 pub(crate) async fn run_file_backwards(harness: &Harness, id: UploadId) -> Upload {
@@ -81,6 +81,55 @@ async fn share_keys(harness: &Harness) {
     assert_eq!(a.rows.accepted + b.rows.accepted, 3_000);
     assert_eq!(a.rows.duplicate + b.rows.duplicate, 1_000);
     assert_eq!(harness.count("select count(*) from debts").await, 3_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_one_chunk_is_written_once_and_closed_by_its_job() {
+    let harness = Harness::sharing(100_000).await;
+    let first = harness.run_file(file(0..10)).await;
+    assert_eq!((first.state, first.rows.accepted, first.chunks.total), (State::Completed, 10, 1), "{first:?}");
+    let bad = row(20).replace("100.50", "?");
+    let second = harness.run_file(file((5..15).chain(8..10)) + &bad).await;
+    assert_eq!((second.state, second.rows.accepted), (State::Completed, 5), "{second:?}");
+    assert_eq!((second.rows.duplicate, second.rows.rejected), (7, 1), "{second:?}");
+    let rejects = harness.rejects(second.id).await;
+    let firsts: Vec<_> =
+        rejects.iter().filter_map(|reject| Some((reject.first_upload_id?, reject.first_line?))).collect();
+    assert_eq!(firsts, [7, 8, 9, 10, 11, 10, 11].map(|line| (first.id, line)));
+    // An atomic one with a bad row leaves nothing.
+    let new = harness.new_upload(Policy::Atomic);
+    let atomic = accepted(harness.receive(new, file(30..40) + &bad).await);
+    harness.drain().await;
+    assert_eq!(harness.find(atomic.id).await.state, State::Failed);
+    assert_eq!(harness.count("select count(*) from debts").await, 15);
+    // The atomic one failed by a join.
+    let closes = "select count(*) from gristmill.jobs where name = 'uploads.close'";
+    assert_eq!(harness.count(closes).await, 1);
+    let completed = "select count(*) from gristmill.groups where state = 'completed'";
+    assert_eq!(harness.count(completed).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_files_at_once_share_their_keys() {
+    let harness = Harness::sharing(100_000).await;
+    let stop = CancellationToken::new();
+    let workers: Vec<_> = (0..2).map(|_| harness.start(4, &stop)).collect();
+    // Each but the first has half of its keys from the one before.
+    let files = (0..12).map(|n| harness.accept(file(n * 100..n * 100 + 200)));
+    let files = futures::future::join_all(files).await;
+    let ended = futures::future::join_all(files.iter().map(|upload| harness.ended(upload.id))).await;
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
+    assert!(ended.iter().all(|upload| upload.state == State::Completed), "{ended:?}");
+    assert_eq!(ended.iter().map(|upload| upload.rows.accepted).sum::<i64>(), 1_300);
+    assert_eq!(ended.iter().map(|upload| upload.rows.duplicate).sum::<i64>(), 1_100);
+    assert_eq!(harness.count("select count(*) from debts").await, 1_300);
+    assert_eq!(harness.count("select count(*) from debts_inbox").await, 0);
+    let named =
+        "select count(*) from rejects r join debts d on d.upload_id = r.first_upload_id and d.line = r.first_line";
+    assert_eq!(harness.count(named).await, 1_100);
 }
 
 pub(crate) type Frames = mpsc::Sender<Result<Bytes, std::io::Error>>;

@@ -37,8 +37,10 @@ pub(super) async fn conserved(pool: &PgPool, workload: &Workload) -> anyhow::Res
             closed as (select payload->>'upload_id' as upload_id, count(*) as n from gristmill.jobs where name = 'uploads.close' group by 1)
          select u.id, u.filename, u.state, u.purged_at is not null as purged,
                 array[p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting] as rows,
-                coalesce(t.n, 0) as there, coalesce(r.n, 0) as rejects, coalesce(c.n, 0) as closes
-         from uploads u join upload_progress p on p.upload_id = u.id
+                coalesce(t.n, 0) as there, coalesce(r.n, 0) as rejects,
+                -- The only chunk of a small file takes the join upon itself.
+                coalesce(c.n, 0) + (g.on_complete is null)::int as closes
+         from uploads u join upload_progress p on p.upload_id = u.id join gristmill.groups g on g.id = u.group_id
          left join there t on t.upload_id = u.id left join refused r on r.upload_id = u.id
          left join closed c on c.upload_id = u.id::text order by u.id",
     )
