@@ -31,6 +31,15 @@ pub(crate) async fn rules(env: &Env, kind: Kind, rules: Arc<Rules>, of: Owner) -
     }
 }
 
+/// Whether the same bytes give the same rows: no rule of a client's, which may have changed, has a say. Those of the process alone
+/// (whether a government id is checked) take rows or leave them, which is seen by how many there are.
+pub(crate) fn is_read_alike(kind: Kind) -> bool {
+    match kind {
+        Kind::Debts | Kind::Messages => true,
+        Kind::Claims | Kind::Transactions => false,
+    }
+}
+
 /// Looks up what a chunk's rows mention that is kept elsewhere, before the chunk's transaction.
 pub(crate) async fn look_up(env: &Env, chunk: &Chunk, mentions: &BTreeSet<String>) -> Result<(), JobError> {
     match chunk.kind {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use gristmill_queue::JobError;
+use gristmill_uploads::UploadId;
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use sqlx::PgConnection;
 
@@ -12,7 +13,7 @@ use super::{
     prepare::{KeyConflict, PreparedChunk},
 };
 use crate::{
-    Env,
+    Env, kinds,
     segments::{
         self, Segment,
         filter::{self, KeyFilter},
@@ -43,7 +44,39 @@ pub(super) async fn find(
     if known * PART < sample.len() {
         return Ok(Vec::new());
     }
+    if let Some((upload_id, first_line)) = same_chunk(&mut *conn, chunk, prepared).await? {
+        let first = |line: u64| (upload_id, line - chunk.first_line + first_line.cast_unsigned());
+        let rows = prepared.rows.iter().enumerate();
+        return Ok(rows.map(|(row, of)| KeyConflict { row, first: first(of.line), differs: None }).collect());
+    }
     by_filters(conn, chunk, prepared, filters).await
+}
+
+/// The upload that has the same chunk, byte by byte, in the same place, and the chunk's first line there: one that counts, and whose
+/// good rows are all in the table. So they are not looked up when a file is sent again.
+async fn same_chunk(
+    conn: &mut PgConnection,
+    chunk: &Chunk,
+    prepared: &PreparedChunk,
+) -> Result<Option<(UploadId, i64)>, JobError> {
+    if chunk.part.is_some() || !kinds::is_read_alike(chunk.kind) {
+        return Ok(None);
+    }
+    let same = sqlx::query_as(
+        "select o.upload_id, o.first_line
+         from uploads u join chunks c on c.upload_id = u.id join chunks f on f.upload_id = u.id and f.no = 0
+              join chunks g on g.no = 0 and g.sha256 = f.sha256
+              join uploads w on w.id = g.upload_id and w.state = 'completed' and w.client_id = u.client_id and w.kind = u.kind
+                   and w.header = u.header and w.max_record_bytes is not distinct from u.max_record_bytes
+              join chunks o on o.upload_id = w.id and o.no = c.no and o.sha256 = c.sha256
+         where u.id = $1 and c.no = $2 and o.duplicate = 0 and o.accepted = $3 order by w.id limit 1",
+    )
+    .bind(chunk.upload_id)
+    .bind(chunk.no)
+    .bind(i64::try_from(prepared.rows.len())?)
+    .fetch_optional(conn)
+    .await?;
+    Ok(same)
 }
 
 /// A segment, and what says whether it may have a key.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use gristmill_uploads::{Policy, ReceiveError, ReceiveOutcome, State, Upload, UploadId};
+use gristmill_uploads::{NewUpload, Policy, ReceiveError, ReceiveOutcome, RemoveOutcome, State, Upload, UploadId};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -130,6 +130,36 @@ async fn small_files_at_once_share_their_keys() {
     let named =
         "select count(*) from rejects r join debts d on d.upload_id = r.first_upload_id and d.line = r.first_line";
     assert_eq!(harness.count(named).await, 1_100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_was_there_byte_by_byte_is_not_looked_up() {
+    let harness = Harness::new(2_000).await;
+    // The last chunk but one has a duplicate, which makes its rows be looked up.
+    let text = file((0..180).chain(100..101).chain(180..200));
+    let first = harness.run_file(&text).await;
+    assert_eq!((first.state, first.rows.accepted), (State::Completed, 200));
+    // What the rows say meanwhile is seen by a look-up alone.
+    sqlx::query("update debts set name = 'Eva'").execute(&harness.stack.pool).await.unwrap();
+    let again = NewUpload { force: true, ..harness.new_upload(Policy::Partial) };
+    let again = accepted(harness.receive(again, text + &row(500)).await);
+    harness.drain().await;
+    let again = harness.find(again.id).await;
+    assert_eq!((again.state, again.rows.accepted, again.rows.duplicate), (State::Completed, 1, 201), "{again:?}");
+    let rejects = harness.rejects(again.id).await;
+    assert!(rejects.iter().all(|reject| reject.first_upload_id == Some(first.id)));
+    let lines = rejects.iter().map(|reject| reject.first_line.unwrap());
+    assert!(lines.eq((2..182).chain([102]).chain(183..203)));
+    let looked_up = rejects.iter().filter(|reject| reject.differs.is_some()).count();
+    assert!(looked_up > 10 && looked_up < 100, "{looked_up}");
+    // Rows that are gone are nobody's duplicates.
+    let removed = harness.uploads.remove(harness.client_id, first.id).await.unwrap();
+    assert!(matches!(removed, RemoveOutcome::Undone(_)));
+    harness.drain().await;
+    let third = NewUpload { force: true, ..harness.new_upload(Policy::Partial) };
+    let third = accepted(harness.receive(third, file((0..180).chain(100..101).chain(180..200))).await);
+    harness.drain().await;
+    assert_eq!(harness.find(third.id).await.rows.accepted, 200);
 }
 
 pub(crate) type Frames = mpsc::Sender<Result<Bytes, std::io::Error>>;
