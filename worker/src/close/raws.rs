@@ -4,24 +4,25 @@ use gristmill_pipelines::Place;
 use gristmill_queue::JobError;
 use gristmill_uploads::{UploadId, objects};
 use object_store::ObjectStoreExt;
-use sqlx::PgConnection;
+use sqlx::PgPool;
 
 use crate::{
     Env,
     load::{self, Chunk},
 };
 
-/// The records on these lines of a chunk, by line; all of them were good when it was loaded.
+/// A chunk's number, and its records on these lines, by line; all of them were good when it was loaded.
 pub(super) async fn of_chunk(
     env: &Env,
-    conn: &mut PgConnection,
-    chunk: Chunk,
+    upload_id: UploadId,
+    no: i32,
     mut lines: Vec<i64>,
-) -> Result<Vec<(i64, Vec<u8>)>, JobError> {
+) -> Result<(i32, Vec<(i64, Vec<u8>)>), JobError> {
     lines.sort_unstable();
     let wanted = lines.clone();
-    let object = env.store.get(&objects::chunk(chunk.upload_id, chunk.no)).await?.bytes().await?;
-    let poisoned = is_poisoned(conn, chunk.upload_id, chunk.no).await?;
+    let chunk = Chunk::find(env, upload_id, no).await?.ok_or(JobError::Cancelled)?;
+    let object = env.store.get(&objects::chunk(upload_id, no)).await?.bytes().await?;
+    let poisoned = is_poisoned(&env.pool, upload_id, no).await?;
     let is_wanted = move |line: u64| wanted.binary_search(&line.cast_signed()).is_ok();
     let mut found: Vec<(i64, Vec<u8>)> = load::on_rayon(move || {
         if poisoned {
@@ -42,14 +43,14 @@ pub(super) async fn of_chunk(
     if let Some(lost) = lines.iter().find(|line| found.binary_search_by_key(*line, |(line, _)| *line).is_err()) {
         return Err(JobError::Retry(format!("line {lost} was loaded but is not in its chunk").into()));
     }
-    Ok(found)
+    Ok((no, found))
 }
 
 /// Whether one of the chunk's records takes down who reads it.
-async fn is_poisoned(conn: &mut PgConnection, upload_id: UploadId, no: i32) -> Result<bool, sqlx::Error> {
+async fn is_poisoned(pool: &PgPool, upload_id: UploadId, no: i32) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select exists (select from rejects where upload_id = $1 and code = 'poison' and chunk_no = $2)")
         .bind(upload_id)
         .bind(no)
-        .fetch_one(conn)
+        .fetch_one(pool)
         .await
 }

@@ -8,7 +8,7 @@ use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
 
 use crate::{
-    load::{self, Chunk, Loser, Record, RejectedRecord},
+    load::{self, Chunk, Loser, Record},
     segments::Segment,
 };
 
@@ -17,12 +17,11 @@ pub(super) async fn follow(
     conn: &mut PgConnection,
     chunk: &Chunk,
     to: &BTreeMap<i64, Segment>,
-    lost: &[RejectedRecord],
 ) -> Result<(), JobError> {
-    let lines: Vec<i64> = lost.iter().map(|lost| lost.line.cast_signed()).collect();
+    let lines: Vec<i64> = to.keys().copied().collect();
     let stale: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
         "select line, first_line, raw from rejects
-         where upload_id = $1 and code = 'duplicate' and first_upload_id = $1 and first_line = any($2)
+         where upload_id = $1 and code = 'duplicate' and first_upload_id = $1 and first_line in (select unnest($2::bigint[]))
          order by line",
     )
     .bind(chunk.upload_id)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use gristmill_queue::JobError;
 use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
@@ -44,15 +45,19 @@ pub(super) async fn refuse(env: &Env, conn: &mut PgConnection, chunk: &Chunk, lo
     }
     let to: BTreeMap<i64, Segment> = lost.iter().map(|lost| (lost.key.line, lost.to)).collect();
     let mut moves = Vec::new();
-    for (no, lines) in by_chunk(conn, chunk.upload_id, to.keys().copied().collect()).await? {
-        let moved = i64::try_from(lines.len())?;
-        let one = Chunk::find(env, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
-        let raws = raws::of_chunk(env, conn, one, lines).await?;
-        let refused = duplicates(conn, chunk, &to, raws).await?;
-        load::refuse(conn, chunk.upload_id, no, &refused).await?;
-        conflicts::follow(conn, chunk, &to, &refused).await?;
-        moves.push((no, -moved));
+    let by_chunk = by_chunk(conn, chunk.upload_id, to.keys().copied().collect()).await?;
+    let mut raws = stream::iter(by_chunk).then(|(no, lines)| raws::of_chunk(env, chunk.upload_id, no, lines)).boxed();
+    let mut read = raws.try_next().await?;
+    while let Some((no, of_chunk)) = read {
+        moves.push((no, -i64::try_from(of_chunk.len())?));
+        let refuse = async {
+            let refused = duplicates(conn, chunk, &to, of_chunk).await?;
+            load::refuse(conn, chunk.upload_id, no, &refused).await
+        };
+        // The next one is read meanwhile.
+        ((), read) = tokio::try_join!(refuse, raws.try_next())?;
     }
+    conflicts::follow(conn, chunk, &to).await?;
     recount(conn, chunk.upload_id, &moves).await?;
     conflicts::count(conn, chunk.upload_id).await?;
     Ok(())
