@@ -62,7 +62,10 @@ async fn each_attempt_keeps_what_it_said_and_who_says_nothing_costs_nothing() {
     let worker = Worker::builder(&test.queue).queue("default", 4).register::<Talk>(talk).register::<Effect>(effect);
     let (worker, sweeper) = (work(&worker.build()), sweep(&test.queue));
     until("all effects", LONG, || async { test.effects().await == (5, 5) }).await;
-    until("the last attempt's lines", LONG, || async { logs_of(&test, long).await.len() == 3 }).await;
+    until("the last attempts' lines", LONG, || async {
+        logs_of(&test, id).await.len() == 3 && logs_of(&test, long).await.len() == 3
+    })
+    .await;
     let said = logs_of(&test, id).await;
     for (logs, attempt) in said.iter().zip(1..) {
         let lines = ["line 0", "line 1"].map(|line| format!("{line} attempt={attempt}"));
