@@ -21,7 +21,7 @@ pub(super) async fn follow(
     let lines: Vec<i64> = to.keys().copied().collect();
     let stale: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
         "select line, first_line, raw from rejects
-         where upload_id = $1 and code = 'duplicate' and first_upload_id = $1 and first_line in (select unnest($2::bigint[]))
+         where upload_id = $1 and code = 'duplicate' and first_upload_id = $1 and first_line = any($2)
          order by line",
     )
     .bind(chunk.upload_id)
