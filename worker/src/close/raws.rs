@@ -11,18 +11,12 @@ use crate::{
     load::{self, Chunk},
 };
 
-/// A chunk's number, and its records on these lines, by line; all of them were good when it was loaded.
-pub(super) async fn of_chunk(
-    env: &Env,
-    upload_id: UploadId,
-    no: i32,
-    mut lines: Vec<i64>,
-) -> Result<(i32, Vec<(i64, Vec<u8>)>), JobError> {
+/// The records on these lines of a chunk, by line; all of them were good when it was loaded.
+pub(super) async fn of_chunk(env: &Env, chunk: Chunk, mut lines: Vec<i64>) -> Result<Vec<(i64, Vec<u8>)>, JobError> {
     lines.sort_unstable();
     let wanted = lines.clone();
-    let chunk = Chunk::find(env, upload_id, no).await?.ok_or(JobError::Cancelled)?;
-    let object = env.store.get(&objects::chunk(upload_id, no)).await?.bytes().await?;
-    let poisoned = is_poisoned(&env.pool, upload_id, no).await?;
+    let object = env.store.get(&objects::chunk(chunk.upload_id, chunk.no)).await?.bytes().await?;
+    let poisoned = is_poisoned(&env.pool, chunk.upload_id, chunk.no).await?;
     let is_wanted = move |line: u64| wanted.binary_search(&line.cast_signed()).is_ok();
     let mut found: Vec<(i64, Vec<u8>)> = load::on_rayon(move || {
         if poisoned {
@@ -43,7 +37,7 @@ pub(super) async fn of_chunk(
     if let Some(lost) = lines.iter().find(|line| found.binary_search_by_key(*line, |(line, _)| *line).is_err()) {
         return Err(JobError::Retry(format!("line {lost} was loaded but is not in its chunk").into()));
     }
-    Ok((no, found))
+    Ok(found)
 }
 
 /// Whether one of the chunk's records takes down who reads it.

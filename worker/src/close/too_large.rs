@@ -64,7 +64,7 @@ async fn move_over(
 ) -> Result<(), JobError> {
     let chunk = Chunk::find(env, upload_id, no).await?.ok_or(JobError::Cancelled)?;
     let free = *places.get_or_insert(chunk.max_rejects.saturating_sub(chunk.kept_before));
-    let (_, raws) = raws::of_chunk(env, upload_id, no, lines.iter().map(|(line, _)| *line).collect()).await?;
+    let raws = raws::of_chunk(env, chunk, lines.iter().map(|(line, _)| *line).collect()).await?;
     let mut refused: Vec<RejectedRecord> = lines
         .iter()
         .zip(raws)

@@ -46,7 +46,12 @@ pub(super) async fn refuse(env: &Env, conn: &mut PgConnection, chunk: &Chunk, lo
     let to: BTreeMap<i64, Segment> = lost.iter().map(|lost| (lost.key.line, lost.to)).collect();
     let mut moves = Vec::new();
     let by_chunk = by_chunk(conn, chunk.upload_id, to.keys().copied().collect()).await?;
-    let mut raws = stream::iter(by_chunk).then(|(no, lines)| raws::of_chunk(env, chunk.upload_id, no, lines)).boxed();
+    let mut raws = stream::iter(by_chunk)
+        .then(async |(no, lines)| {
+            let one = Chunk::find(env, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
+            Ok::<_, JobError>((no, raws::of_chunk(env, one, lines).await?))
+        })
+        .boxed();
     let mut read = raws.try_next().await?;
     while let Some((no, of_chunk)) = read {
         moves.push((no, -i64::try_from(of_chunk.len())?));
