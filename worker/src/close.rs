@@ -3,7 +3,7 @@
 //! that runs again goes on where it was.
 
 mod check;
-mod raws;
+mod records;
 mod settle;
 pub(crate) mod too_large;
 

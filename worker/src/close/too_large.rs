@@ -1,7 +1,7 @@
 //! Claims of a file that come to more than an amount may be. No chunk sees a claim whole, so it is the join that makes
 //! rejects of their lines: of all lines of such a claim, as a claim is entered with all its lines or not at all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gristmill_claims::enter::{self, TooMuch};
 use gristmill_pipelines::{MAX_AMOUNT_MINOR, ReasonCode, decimal};
@@ -10,7 +10,7 @@ use gristmill_uploads::{State, UploadId, state};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::raws;
+use super::records::{self, Loaded};
 use crate::{
     Env,
     load::{self, Chunk, KeptRejects, RejectedRecord},
@@ -38,6 +38,7 @@ pub(crate) async fn reject(env: &Env, context: &Context, upload_id: UploadId) ->
             .bind(upload_id)
             .fetch_all(&mut *tx)
             .await?;
+    let poisoned = records::poisoned(&mut *tx, upload_id).await?;
     let mut places = None;
     let mut rest = lines.as_slice();
     for (n, (no, _)) in chunks.iter().enumerate() {
@@ -45,7 +46,7 @@ pub(crate) async fn reject(env: &Env, context: &Context, upload_id: UploadId) ->
         let (of_chunk, behind) = rest.split_at(end);
         rest = behind;
         if !of_chunk.is_empty() {
-            move_over(env, &mut tx, (upload_id, *no), of_chunk, &messages, &mut places).await?;
+            move_over(env, &mut tx, (upload_id, *no), of_chunk, &messages, &poisoned, &mut places).await?;
         }
     }
     tx.commit().await?;
@@ -60,15 +61,16 @@ async fn move_over(
     (upload_id, no): (UploadId, i32),
     lines: &[(i64, Uuid)],
     messages: &HashMap<Uuid, String>,
+    poisoned: &HashSet<i32>,
     places: &mut Option<u64>,
 ) -> Result<(), JobError> {
     let chunk = Chunk::find(env, upload_id, no).await?.ok_or(JobError::Cancelled)?;
     let free = *places.get_or_insert(chunk.max_rejects.saturating_sub(chunk.kept_before));
-    let raws = raws::of_chunk(env, chunk, lines.iter().map(|(line, _)| *line).collect()).await?;
+    let loaded = records::of_chunk(env, chunk, lines.iter().map(|(line, _)| *line).collect(), poisoned).await?;
     let mut refused: Vec<RejectedRecord> = lines
         .iter()
-        .zip(raws)
-        .map(|((_, claim), (line, raw))| RejectedRecord {
+        .zip(loaded)
+        .map(|((_, claim), Loaded { line, raw, .. })| RejectedRecord {
             line: line.unsigned_abs(),
             column: None,
             code: ReasonCode::ClaimTooLarge,

@@ -1,6 +1,6 @@
 //! Records that were good when their chunk was loaded, read once more.
 
-use gristmill_pipelines::ParsedChunk;
+use gristmill_pipelines::{ParsedChunk, Row};
 use gristmill_queue::JobError;
 use uuid::Uuid;
 
@@ -13,6 +13,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// That of a parsed row.
+    pub(crate) fn of(row: &Row, tuples: &[u8]) -> Self {
+        Self { key: row.key, tuple: tuples[row.start as usize..][..row.len as usize].to_vec() }
+    }
+
     /// To be compared with the row that has its key.
     pub(crate) fn loser(&self) -> Loser<'_> {
         Loser { key: Uuid::from_u128(self.key), tuple: &self.tuple }
@@ -24,5 +29,5 @@ pub(crate) fn again(chunk: &Chunk, raw: &[u8], line: u64) -> Result<Record, JobE
     let ParsedChunk { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, &chunk.rules);
     let row =
         rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
-    Ok(Record { key: row.key, tuple: tuples[row.start as usize..(row.start + row.len) as usize].to_vec() })
+    Ok(Record::of(row, &tuples))
 }

@@ -1,7 +1,7 @@
 //! Duplicates that named a record which has lost its key itself: they name the one that has it now, and are compared with
 //! that one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gristmill_queue::JobError;
 use gristmill_uploads::UploadId;
@@ -18,22 +18,26 @@ pub(super) async fn follow(
     chunk: &Chunk,
     to: &BTreeMap<i64, Segment>,
 ) -> Result<(), JobError> {
-    let lines: Vec<i64> = to.keys().copied().collect();
-    let stale: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
-        "select line, first_line, raw from rejects
-         where upload_id = $1 and code = 'duplicate' and first_upload_id = $1 and first_line = any($2)
-         order by line",
+    let of_own: Vec<(i64, i64)> = sqlx::query_as(
+        "select line, first_line from rejects where upload_id = $1 and code = 'duplicate' and first_upload_id = $1",
     )
     .bind(chunk.upload_id)
-    .bind(&lines)
     .fetch_all(&mut *conn)
     .await?;
+    // One that lost to a later line of its file is not among these: the close compares with earlier ones alone.
+    let stale: HashMap<i64, Segment> =
+        of_own.into_iter().filter_map(|(line, first)| Some((line, *to.get(&first)?))).collect();
+    let raws: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("select line, raw from rejects where upload_id = $1 and line = any($2) order by line")
+            .bind(chunk.upload_id)
+            .bind(stale.keys().copied().collect::<Vec<i64>>())
+            .fetch_all(&mut *conn)
+            .await?;
     let mut by_segment: BTreeMap<i32, (Segment, Vec<(i64, Record)>)> = BTreeMap::new();
-    for (line, first, raw) in stale {
-        // A line that lost to a later one of its file: the close compares with earlier ones alone.
-        let Some(segment) = to.get(&first) else { continue };
+    for (line, raw) in raws {
         let record = load::again(chunk, &raw, line.cast_unsigned())?;
-        by_segment.entry(segment.id).or_insert((*segment, Vec::new())).1.push((line, record));
+        let segment = stale[&line];
+        by_segment.entry(segment.id).or_insert((segment, Vec::new())).1.push((line, record));
     }
     for (segment, records) in by_segment.into_values() {
         compare(conn, chunk, segment, &records).await?;

@@ -10,10 +10,13 @@ use sqlx::PgConnection;
 use super::conflicts;
 use crate::{
     Env,
-    close::raws,
-    load::{self, Chunk, Loser, Record, RejectedRecord},
+    close::records::{self, Loaded},
+    load::{self, Chunk, Loser, RejectedRecord},
     segments::{self, Segment, keys::Key},
 };
+
+/// Chunks whose records are read while those of the one before become rejects.
+const AHEAD: usize = 3;
 
 /// A record that has lost its key.
 #[derive(Debug, Clone, Copy)]
@@ -46,21 +49,23 @@ pub(super) async fn refuse(env: &Env, conn: &mut PgConnection, chunk: &Chunk, lo
     let to: BTreeMap<i64, Segment> = lost.iter().map(|lost| (lost.key.line, lost.to)).collect();
     let mut moves = Vec::new();
     let by_chunk = by_chunk(conn, chunk.upload_id, to.keys().copied().collect()).await?;
-    let mut raws = stream::iter(by_chunk)
-        .then(async |(no, lines)| {
+    let poisoned = &records::poisoned(&mut *conn, chunk.upload_id).await?;
+    let mut records = stream::iter(by_chunk)
+        .map(|(no, lines)| async move {
             let one = Chunk::find(env, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
-            Ok::<_, JobError>((no, raws::of_chunk(env, one, lines).await?))
+            Ok::<_, JobError>((no, records::of_chunk(env, one, lines, poisoned).await?))
         })
+        .buffered(AHEAD)
         .boxed();
-    let mut read = raws.try_next().await?;
+    let mut read = records.try_next().await?;
     while let Some((no, of_chunk)) = read {
         moves.push((no, -i64::try_from(of_chunk.len())?));
         let refuse = async {
             let refused = duplicates(conn, chunk, &to, of_chunk).await?;
             load::refuse(conn, chunk.upload_id, no, &refused).await
         };
-        // The next one is read meanwhile.
-        ((), read) = tokio::try_join!(refuse, raws.try_next())?;
+        // The next ones are read meanwhile.
+        ((), read) = tokio::try_join!(refuse, records.try_next())?;
     }
     conflicts::follow(conn, chunk, &to).await?;
     recount(conn, chunk.upload_id, &moves).await?;
@@ -91,25 +96,24 @@ async fn duplicates(
     conn: &mut PgConnection,
     chunk: &Chunk,
     to: &BTreeMap<i64, Segment>,
-    raws: Vec<(i64, Vec<u8>)>,
+    of_chunk: Vec<Loaded>,
 ) -> Result<Vec<RejectedRecord>, JobError> {
-    let mut by_segment: BTreeMap<i32, Vec<(i64, Vec<u8>, Record)>> = BTreeMap::new();
-    for (line, raw) in raws {
-        let record = load::again(chunk, &raw, line.cast_unsigned())?;
-        by_segment.entry(to[&line].id).or_default().push((line, raw, record));
+    let mut by_segment: BTreeMap<i32, Vec<Loaded>> = BTreeMap::new();
+    for loaded in of_chunk {
+        by_segment.entry(to[&loaded.line].id).or_default().push(loaded);
     }
     let mut refused = Vec::with_capacity(to.len());
-    for records in by_segment.into_values() {
-        let segment = to[&records[0].0];
-        let losers: Vec<Loser<'_>> = records.iter().map(|(_, _, record)| record.loser()).collect();
+    for loaded in by_segment.into_values() {
+        let segment = to[&loaded[0].line];
+        let losers: Vec<Loser<'_>> = loaded.iter().map(|loaded| loaded.record.loser()).collect();
         let winners = load::find_winners(conn, chunk, segment, &losers).await?;
         if winners.len() != losers.len() {
             return Err(JobError::Retry("a key was given up while its duplicate was looked at".into()));
         }
-        for ((line, raw, _), winner) in records.iter().zip(winners) {
+        for (Loaded { line, raw, .. }, winner) in loaded.into_iter().zip(winners) {
             let first = (winner.upload_id, winner.line.cast_unsigned());
             let differs = winner.differs.map_or_else(Vec::new, |differs| differs.columns);
-            refused.push(RejectedRecord::duplicate(chunk, line.cast_unsigned(), raw.clone(), first, differs));
+            refused.push(RejectedRecord::duplicate(chunk, line.cast_unsigned(), raw, first, differs));
         }
     }
     refused.sort_unstable_by_key(|refused| refused.line);
