@@ -74,16 +74,23 @@ impl CancellationWatch {
     }
 
     async fn tell_progress(&self, queue: &Queue) {
-        let said: Vec<(JobId, Progress)> =
-            self.table().values().filter_map(|run| Some((run.claim.id, run.claim.new_progress()?))).collect();
-        if said.is_empty() {
+        let runs: Vec<(Claim, Progress)> = self
+            .table()
+            .values()
+            .filter_map(|run| run.claim.new_progress().map(|progress| (run.claim.clone(), progress)))
+            .collect();
+        if runs.is_empty() {
             return;
         }
+        let said: Vec<(JobId, Progress)> = runs.iter().map(|(claim, progress)| (claim.id, *progress)).collect();
         // Who is slow here must not keep a cancellation waiting.
         match tokio::time::timeout(POLL_INTERVAL, queue.tell_progress(&said)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "publishing progress to the broker failed"),
-            Err(_) => debug!("publishing progress to the broker timed out"),
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => debug!(%error, "publishing progress to the broker failed; retrying"),
+            Err(_) => debug!("publishing progress to the broker timed out; retrying"),
+        }
+        for (claim, _) in &runs {
+            claim.repeat_progress();
         }
     }
 

@@ -221,6 +221,11 @@ impl Claim {
             total: self.said.total.load(Ordering::Relaxed),
         })
     }
+
+    /// The broker did not take what was said last: [`Claim::new_progress`] gives it again.
+    pub(crate) fn repeat_progress(&self) {
+        self.said.progressed.store(true, Ordering::Release);
+    }
 }
 
 impl Context {
