@@ -72,7 +72,7 @@ impl Engines {
         let access = Access::of(&data_dir)?;
         let (postgres, redis) = tokio::try_join!(
             Postgres::start(place, access.postgres_port, access.postgres_password, durable),
-            Redis::start(&data_dir, binaries.redis, access.redis_port, access.redis_password),
+            Redis::start(&data_dir, binaries.redis, access.redis_port, access.redis_password, durable),
         )?;
         Ok(Self { postgres, redis, data_dir, _hold: hold, _janitor: janitor })
     }

@@ -16,6 +16,7 @@ pub(super) struct Redis {
     log: PathBuf,
     port: u16,
     password: String,
+    durable: bool,
 }
 
 pub(super) fn pidfile(data_dir: &Path) -> PathBuf {
@@ -23,13 +24,19 @@ pub(super) fn pidfile(data_dir: &Path) -> PathBuf {
 }
 
 impl Redis {
-    pub(super) async fn start(data_dir: &Path, bin: PathBuf, port: u16, password: String) -> Result<Self, EngineError> {
+    pub(super) async fn start(
+        data_dir: &Path,
+        bin: PathBuf,
+        port: u16,
+        password: String,
+        durable: bool,
+    ) -> Result<Self, EngineError> {
         let folder = data_dir.join("redis");
         folder::make(&folder, 0o700)?;
         folder::leftover_gone(&pidfile(data_dir), "redis").await?;
         let log = data_dir.join("redis.log");
-        let guard = guard(&bin, &folder, &log, port, &password)?;
-        let mut redis = Self { guard, bin, folder, log, port, password };
+        let guard = guard(&bin, &folder, &log, port, &password, durable)?;
+        let mut redis = Self { guard, bin, folder, log, port, password, durable };
         redis.answer().await?;
         Ok(redis)
     }
@@ -58,7 +65,7 @@ impl Redis {
     /// Starts again on the same port, with the data of before.
     pub(super) async fn restart(&mut self) -> Result<(), EngineError> {
         self.stop().await?;
-        self.guard = guard(&self.bin, &self.folder, &self.log, self.port, &self.password)?;
+        self.guard = guard(&self.bin, &self.folder, &self.log, self.port, &self.password, self.durable)?;
         self.answer().await
     }
 
@@ -97,14 +104,23 @@ async fn ping(client: &redis::Client) -> redis::RedisResult<()> {
     redis::cmd("PING").query_async(&mut connection).await
 }
 
-fn guard(bin: &Path, folder: &Path, log: &Path, port: u16, password: &str) -> Result<Guard, EngineError> {
+fn guard(
+    bin: &Path,
+    folder: &Path,
+    log: &Path,
+    port: u16,
+    password: &str,
+    durable: bool,
+) -> Result<Guard, EngineError> {
     // by a file: a command line can be read by everybody on the machine
     let config = folder.join("redis.conf");
+    // a temporary folder does not outlive the process: what the kernel has is enough, and a slow disk stalls no write
+    let fsync = if durable { "everysec" } else { "no" };
     // Of leases there are some hundred, of which each claim asks for some by their names: a list would be walked through for
     // each. (Redis 7 has another name for these settings, and knows this one.)
     let text = format!(
         "bind 127.0.0.1\nport {port}\nrequirepass {password}\nprotected-mode yes\ndaemonize no\nsupervised no\n\
-         dir {}\npidfile {}\nlogfile \"\"\nappendonly yes\nappendfsync everysec\nsave \"\"\nmaxmemory-policy noeviction\n\
+         dir {}\npidfile {}\nlogfile \"\"\nappendonly yes\nappendfsync {fsync}\nsave \"\"\nmaxmemory-policy noeviction\n\
          zset-max-ziplist-entries 0\nhash-max-ziplist-entries 0\n",
         quoted(folder),
         quoted(&folder.join("redis.pid")),
