@@ -20,6 +20,7 @@ use gristmill_queue::redis::{Broker, DeadLetter, DeadLetterReason, DeadLetterSin
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 
+use crate::broker_state::redis;
 use crate::support::{LONG, until};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,8 +57,7 @@ impl DeadLetterSink for StoredDeadLetters {
 }
 
 async fn depth(stack: &Stack) -> (u64, u64) {
-    let client = redis::Client::open(stack.redis_url.as_str()).unwrap();
-    let mut conn = client.get_multiplexed_async_connection().await.unwrap();
+    let mut conn = redis(stack).await;
     Broker::new(&stack.namespace, "mail").depth(&mut conn).await.unwrap()
 }
 
@@ -114,8 +114,7 @@ async fn failures_come_back_and_the_hopeless_become_dead_letters() {
     for (n, id) in ["flaky", "bad", "hopeless"].into_iter().enumerate() {
         sink.push_task(TaskBuilder::new(email(n)).task_id(TaskId::from_string(id)).build()).await.unwrap();
     }
-    let client = redis::Client::open(stack.redis_url.as_str()).unwrap();
-    let mut conn = client.get_multiplexed_async_connection().await.unwrap();
+    let mut conn = redis(&stack).await;
     Broker::new(&stack.namespace, "mail").push(&mut conn, 4, &[("garbage", b"{")]).await.unwrap();
 
     async fn send(_: Email, id: TaskId, attempt: Attempt, sent: Data<Arc<AtomicUsize>>) -> Result<(), BoxDynError> {
@@ -155,9 +154,8 @@ async fn without_a_dead_letter_sink_of_ones_own_redis_keeps_a_list() {
         Err(AbortError::new("never").into())
     }
     let task = tokio::spawn(WorkerBuilder::new("mailer").backend(backend(&stack)).build(send).run());
-    let client = redis::Client::open(stack.redis_url.as_str()).unwrap();
     let key = format!("{{{}/2:mail}}:dead_letters", stack.namespace);
-    let mut conn = client.get_multiplexed_async_connection().await.unwrap();
+    let mut conn = redis(&stack).await;
     until("the dead letter", LONG, || {
         let (mut conn, key) = (conn.clone(), key.clone());
         async move { redis::cmd("LLEN").arg(&key).query_async::<u64>(&mut conn).await.unwrap() == 1 }

@@ -5,7 +5,7 @@ use gristmill_platform::testing::Stack;
 use gristmill_queue::{BrokerConfig, JobId};
 use uuid::Uuid;
 
-use crate::support::TestQueue;
+use crate::support::{LONG, TestQueue};
 
 /// Whether the tests run on Postgres alone.
 #[expect(clippy::disallowed_methods, reason = "a test has no other configuration")]
@@ -33,10 +33,17 @@ macro_rules! about_redis {
 }
 pub(crate) use about_redis;
 
+/// A connection that is patient on a busy machine: by itself the library waits for half a second.
+pub(crate) async fn redis(stack: &Stack) -> redis::aio::MultiplexedConnection {
+    let patience = Some(LONG);
+    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
+    let client = redis::Client::open(stack.redis_url.as_str()).unwrap();
+    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
+}
+
 impl TestQueue {
     pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(self.stack.redis_url.as_str()).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
+        redis(&self.stack).await
     }
 
     /// A key of a queue in Redis.
@@ -140,12 +147,13 @@ impl TestQueue {
     }
 
     /// Whether the broker knows that the queue is paused.
-    pub(crate) async fn is_told_to_pause(&self) -> bool {
+    pub(crate) async fn is_told_to_pause(&self, queue: &str) -> bool {
         if on_postgres() {
-            return self.sql("select from gristmill.broker_limits where queue = 'default' and paused", None).await;
+            let sql = "select from gristmill.broker_limits where queue = $1 and paused";
+            return sqlx::query(sql).bind(queue).execute(&self.pool).await.unwrap().rows_affected() > 0;
         }
         let mut call = redis::cmd("HEXISTS");
-        call.arg(self.key("default", "limits")).arg("paused");
+        call.arg(self.key(queue, "limits")).arg("paused");
         call.query_async(&mut self.redis().await).await.unwrap()
     }
 

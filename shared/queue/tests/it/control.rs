@@ -114,8 +114,7 @@ async fn waiting_jobs_are_cancelled_at_once() {
     assert_eq!(test.queue.cancel_jobs(&ids).await.unwrap(), CancelledJobs::default());
     assert_eq!(test.count("select count(*) from gristmill.job_attempts").await, 0, "no attempt was made");
     let worker = work(&test.effect_worker(8));
-    until("the broker to forget them", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) })
-        .await;
+    test.acknowledged().await;
     worker.stop().await;
     assert_eq!(test.effects().await, (0, 0));
 }
@@ -182,9 +181,11 @@ async fn a_dead_job_is_run_again_with_its_history() {
     let worker = work(&worker(&test.queue));
     let dead = async || test.count("select count(*) from gristmill.jobs where state = 'dead'").await == 2;
     until("the failures", LONG, dead).await;
+    test.acknowledged().await;
     assert_eq!(redrive(&test, &[ids[0], ok]).await, 1, "what is done stays done");
     until("it to fail again", LONG, || async { history(&test, ids[0]).await.len() == 2 }).await;
     until("the failures", LONG, dead).await;
+    test.acknowledged().await;
     table(&test, "create table fixed ()").await;
     redrive(&test, &ids[..1]).await;
     until("it to succeed", LONG, || async { test.state(ids[0]).await.0 == "completed" }).await;

@@ -22,14 +22,20 @@ use life::{Life, live};
 /// Points that are tried at a time: most of the time is waiting for a lease to run out.
 const LANES: usize = 4;
 
+/// The acknowledgement is the last; what comes after it is the search for more.
+fn last_ack(seen: &[String]) -> usize {
+    seen.iter().rposition(|message| message.contains("ack.lua")).unwrap()
+}
+
 async fn everywhere(life: Life, steps: &[&str]) {
-    let (seen, _) = live(&test_queue().await, 0, life, None).await;
+    // One of a busy machine may say more than any other will: of two, the shorter one.
+    let runs = [live(&test_queue().await, 0, life, None).await.0, live(&test_queue().await, 0, life, None).await.0];
+    let [seen, other] = runs;
+    let seen = if last_ack(&other) < last_ack(&seen) { other } else { seen };
     for step in steps {
         assert!(seen.iter().any(|message| message.contains(step)), "no `{step}` among {seen:#?}");
     }
-    // The acknowledgement is the last; what comes after it is the search for more.
-    let last = seen.iter().rposition(|message| message.contains("ack.lua")).unwrap();
-    let points: Arc<[_]> = (0..=last + 1).flat_map(|n| [(n, Side::Before), (n, Side::After)]).collect();
+    let points: Arc<[_]> = (0..=last_ack(&seen) + 1).flat_map(|n| [(n, Side::Before), (n, Side::After)]).collect();
     let (next, deaths) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let lanes: Vec<_> = std::iter::repeat_with(|| {
         let (points, next, deaths) = (Arc::clone(&points), Arc::clone(&next), Arc::clone(&deaths));

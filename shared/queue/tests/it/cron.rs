@@ -192,7 +192,7 @@ async fn a_scheduler_that_freezes_in_the_middle_holds_a_tick_up_for_seconds_and_
     held.rollback().await.unwrap();
     assert!(test.ticks("yearly").await.is_empty());
     let scheduler = schedule(&test);
-    until("another one to fire", Duration::from_secs(15), || async { jobs(&test).await == 1 }).await;
+    until("another one to fire", LONG, || async { jobs(&test).await == 1 }).await;
     assert!(freezing.await.is_err());
     scheduler.stop().await;
     assert_eq!(jobs(&test).await, 1);

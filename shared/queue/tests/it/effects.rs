@@ -73,18 +73,20 @@ async fn of_many_jobs_those_are_completed_that_are_still_to_be_done() {
 async fn a_job_delivered_twice_changes_nothing() {
     let test = test_queue().await;
     let worker = work(&test.effect_worker(8));
-    let jobs: Vec<Effect> = (0..20).map(|n| Effect { n, millis: 50 }).collect();
+    let jobs: Vec<Effect> = (0..20).map(|n| Effect { n, millis: 1_000 }).collect();
     test.enqueue(&jobs, &Options::default()).await;
     // The broker forgets that they run, and hands them out again.
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    until("some to run", LONG, || async { test.queue.broker_depth("default").await.unwrap().1 == 8 }).await;
     test.forget_jobs().await;
     let mut sweeper = gristmill_queue::Sweeper::new(&test.queue);
     assert!(sweeper.sweep().await.unwrap().healed > 0);
+    let other = work(&test.effect_worker(20));
     until("all jobs to be completed", LONG, || async {
         test.count("select count(*) from gristmill.jobs where state = 'completed'").await == 20
     })
     .await;
     worker.stop().await;
+    other.stop().await;
     assert_eq!(test.effects().await, (20, 20));
 }
 

@@ -17,7 +17,7 @@ struct Crew {
 
 /// Two workers and a sweep on jobs that take a while together.
 async fn crew(test: &TestQueue) -> Crew {
-    let jobs: Vec<Effect> = (0..JOBS).map(|n| Effect { n, millis: 10 }).collect();
+    let jobs: Vec<Effect> = (0..JOBS).map(|n| Effect { n, millis: 30 }).collect();
     test.enqueue(&jobs, &Options::default()).await;
     let crew =
         Crew { workers: [work(&test.effect_worker(8)), work(&test.effect_worker(8))], sweeper: sweep(&test.queue) };
@@ -75,7 +75,7 @@ async fn redis_stalls_for_longer_than_a_lease() {
     let engines = testing::engines().await;
     let test = on(testing::stack_on(&engines).await).await;
     let crew = crew(&test).await;
-    let () = redis::cmd("DEBUG").arg("SLEEP").arg(3).query_async(&mut test.redis().await).await.unwrap_or_default();
+    let () = redis::cmd("CLIENT").arg("PAUSE").arg(3_000).query_async(&mut test.redis().await).await.unwrap();
     every_effect_once(&test, crew).await;
 }
 

@@ -57,7 +57,7 @@ async fn a_backlog_of_one_client_does_not_delay_another() {
     until("the start of b", LONG, || async { b().is_some() }).await;
     let waited = b().unwrap().saturating_sub(enqueued);
     let (waiting, _) = test.queue.broker_depth("default").await.unwrap();
-    assert!(waiting > 10_000, "only {waiting} jobs of a are left: nothing was shown");
+    assert!(waiting > 1_000, "only {waiting} jobs of a are left: nothing was shown");
     // What the workers had claimed already, and one turn of each of them.
     assert!(waited <= 64, "{waited} jobs of a went before");
     for worker in workers {

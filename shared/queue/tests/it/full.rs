@@ -65,7 +65,7 @@ async fn what_runs_goes_on_and_ends() {
 
     go.add_permits(3);
     until("three effects", LONG, || async { test.effects().await == (3, 3) }).await;
-    until("the answers", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
+    test.acknowledged().await;
     assert!(refuses_a_write(&test).await);
 
     limit(&test, 0).await;
@@ -92,13 +92,15 @@ async fn what_waits_is_taken_and_a_dead_workers_job_too() {
         .register::<Effect>(crate::support::effect)
         .register::<crate::crash::Stuck>(|ctx: Context, _| async move {
             ctx.progress(3, 4);
-            tokio::time::sleep(Duration::from_millis(700)).await;
+            while !matches!(ctx.queue.progress(ctx.claim.id).await, Ok(Some(_))) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
             once(&ctx, -7).await
         })
         .build();
     let worker = work(&worker);
     until("all of them", LONG, || async { test.effects().await == (51, 51) }).await;
-    until("the answers", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) }).await;
+    test.acknowledged().await;
     let id =
         sqlx::query_scalar("select id from gristmill.jobs where name = 'stuck'").fetch_one(&test.pool).await.unwrap();
     let said = test.queue.progress(id).await.unwrap();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     crash::{Stuck, claim_and_die},
     payloads::{New, Old},
-    support::{Background, Effect, LONG, TestQueue, effect, once, test_queue, until, work},
+    support::{Background, Effect, LONG, TestQueue, effect, once, sweep, test_queue, until, work},
 };
 
 fn builder(test: &TestQueue, concurrency: usize) -> WorkerBuilder {
@@ -112,12 +112,14 @@ async fn what_nobody_knows_is_parked_and_runs_when_somebody_comes_who_knows_it()
     let id = test.enqueue(&Effect::many(10), &Options::default()).await[0];
     until("all to be parked", LONG, || async { parked(&test).await == 10 }).await;
     assert_eq!(test.state(id).await, ("parked".into(), 0, Some("unknown job `effect`".into())));
-    let new = today(&test);
+    test.acknowledged().await;
+    let (new, sweeper) = (today(&test), sweep(&test.queue));
     all(&test, 10).await;
     assert_eq!(parked(&test).await, 0);
-    assert_eq!(test.count("select count(*) from gristmill.job_attempts").await, 10, "each was parked once");
+    assert_eq!(blamed(&test).await, 10, "each was parked once");
     old.stop().await;
     new.stop().await;
+    sweeper.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,9 +135,7 @@ async fn what_only_a_dead_worker_knew_is_parked_when_that_is_forgotten() {
     until("what is known", LONG, || async { test.state(known).await.0 == "completed" }).await;
     until("the others to be parked", LONG * 2, || async { parked(&test).await == ids.len() as i64 }).await;
     assert_eq!(test.queue.workers().await.unwrap().len(), 1, "as long as the dead one was heard of, they waited");
-    // The broker forgets each after its park is committed.
-    until("the broker to forget them", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 0) })
-        .await;
+    test.acknowledged().await;
     old.stop().await;
 }
 
@@ -187,7 +187,7 @@ async fn who_comes_while_a_job_is_being_parked_gets_it() {
 
     let mut locked = test.pool.begin().await.unwrap();
     sqlx::query("select from gristmill.jobs where id = $1 for update").bind(id).execute(&mut *locked).await.unwrap();
-    let sweeper = crate::support::sweep(&test.queue);
+    let sweeper = sweep(&test.queue);
     let old = yesterday(&test);
     until("the ledger to be asked to park it", LONG, || async {
         test.count(

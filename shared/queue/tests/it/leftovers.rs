@@ -1,5 +1,7 @@
 //! What nobody is to do any more leaves the broker, with no worker there to take it.
 
+use std::time::Duration;
+
 use gristmill_queue::{
     Context, GroupPolicy, Job, JobError, JobFilter, JobId, NewGroup, Options, Worker,
     redis::{Broker, BrokerJob},
@@ -16,6 +18,7 @@ struct Endless;
 
 impl Job for Endless {
     const NAME: &'static str = "endless";
+    const TIMEOUT: Duration = Duration::from_secs(600);
 }
 
 async fn endless(ctx: Context, _: Endless) -> Result<(), JobError> {
@@ -78,7 +81,7 @@ async fn what_was_cancelled_leaves_redis_without_a_worker_and_what_runs_stays() 
     sqlx::query("delete from gristmill.jobs where priority = 9").execute(&test.pool).await.unwrap();
     assert_eq!(test.queue.jobs().cancel(&filter).await.unwrap().changed, 9_000);
     let sweeper = sweep(&test.queue);
-    until("only what runs", LONG, || async { test.queue.broker_depth("default").await.unwrap() == (0, 1) }).await;
+    until("only what runs", LONG * 2, || async { test.queue.broker_depth("default").await.unwrap() == (0, 1) }).await;
     assert_eq!(test.state(runs).await.0, "available");
     until("no lines", LONG, || async { !test.keys().await.iter().any(|key| key.contains(":ready:")) }).await;
 

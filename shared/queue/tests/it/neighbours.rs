@@ -93,7 +93,7 @@ async fn neighbours_of_a_poisonous_job_live() {
             child = start(&test);
             processes += 1;
         }
-        bench_is_done(&test)
+        all_have_ended(&test)
     })
     .await;
     child.kill().unwrap();
@@ -102,7 +102,9 @@ async fn neighbours_of_a_poisonous_job_live() {
     assert_eq!(processes, 5, "two beside the others, two alone, and the last one");
     for id in innocent {
         assert_eq!(test.state(id).await.0, "completed");
-        assert_eq!(history(&test, id).await, [(1, BESIDE.into()), (2, BESIDE.into())]);
+        let history = history(&test, id).await;
+        assert!(history.starts_with(&[(1, BESIDE.into()), (2, BESIDE.into())]), "{history:?}");
+        assert!(history.iter().all(|(_, error)| error == BESIDE), "{history:?}");
     }
     let history = history(&test, poison).await;
     // But for the line of its end, which has the number of deliveries that counted: others may have been handed back.
@@ -114,9 +116,12 @@ async fn neighbours_of_a_poisonous_job_live() {
 const BESIDE: &str = "its worker was lost; others may have run beside it";
 const ALONE: &str = "its worker was lost while it ran alone";
 
-async fn bench_is_done(test: &TestQueue) -> bool {
-    let sql = "select count(*) from gristmill.jobs where state in ('completed', 'dead')";
-    test.count(sql).await == 4 && test.count("select count(*) from gristmill.job_attempts").await == 11
+/// With a line for each delivery that was lost, and one for the end of the poisonous job. An innocent one may have more: a process
+/// that dies may not have handed back yet what was not to run there.
+async fn all_have_ended(test: &TestQueue) -> bool {
+    let sql = "select count(*) from gristmill.jobs j where state in ('completed', 'dead')
+               and (select count(*) from gristmill.job_attempts where job_id = j.id) >= case name when 'poison' then 5 else 2 end";
+    test.count(sql).await == 4
 }
 
 async fn history(test: &TestQueue, id: JobId) -> Vec<(i64, String)> {
@@ -148,10 +153,15 @@ async fn a_worker_that_is_heard_of_again_was_not_lost() {
     until("the job to run", LONG, || async { runs.load(SeqCst) >= 1 }).await;
     for _ in 1..=6 {
         let before = runs.load(SeqCst);
-        // Its worker may renew it before anybody has seen that it had ended.
+        let another = async || {
+            while runs.load(SeqCst) == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        // Its worker may renew it before anybody has seen that it had ended; and the next delivery's lease is not to be ended too.
         until("another delivery", LONG, || async {
             test.end_lease(id).await;
-            runs.load(SeqCst) > before
+            tokio::time::timeout(Duration::from_secs(1), another()).await.is_ok()
         })
         .await;
         until("no strike to be left", LONG, || async { !test.has_failed_deliveries(id).await }).await;

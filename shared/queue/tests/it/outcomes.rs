@@ -16,8 +16,6 @@ struct Try {
 impl Job for Try {
     const NAME: &'static str = "try";
     const MAX_ATTEMPTS: u16 = 3;
-    // Long enough for a statement on a busy machine.
-    const TIMEOUT: Duration = Duration::from_secs(3);
     const ALIASES: &'static [&'static str] = &["attempt"];
 }
 
@@ -52,7 +50,9 @@ fn worker(test: &TestQueue) -> Worker {
 /// Runs one job to its end; returns its state, failed attempts and last error.
 async fn end_of(how: &str) -> (String, i32, Option<String>) {
     let test = test_queue().await;
-    let id = test.enqueue(&[Try { how: how.into() }], &Options::default()).await[0];
+    // Only who waits for it has a timeout that is short for a busy machine.
+    let options = Options { timeout: (how == "hang").then_some(Duration::from_millis(300)), ..Options::default() };
+    let id = test.enqueue(&[Try { how: how.into() }], &options).await[0];
     let (worker, sweeper) = (work(&worker(&test)), sweep(&test.queue));
     until("the end of the job", LONG, || async {
         !["available", "scheduled"].contains(&test.state(id).await.0.as_str())
@@ -87,7 +87,7 @@ async fn a_panic_is_a_failed_attempt() {
 
 #[tokio::test]
 async fn a_timeout_is_a_failed_attempt() {
-    assert_eq!(end_of("hang").await, ("dead".into(), 3, Some("timed out after 3s".into())));
+    assert_eq!(end_of("hang").await, ("dead".into(), 3, Some("timed out after 300ms".into())));
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_message_of_garbage_ends_no_worker() {
 #[tokio::test]
 async fn a_job_of_tomorrow_waits() {
     let test = test_queue().await;
-    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(800);
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
     let options = Options { run_at: Some(soon), ..Options::default() };
     let id = test.enqueue(&[Effect::new(1)], &options).await[0];
     assert_eq!(test.state(id).await.0, "scheduled");
@@ -175,7 +175,7 @@ async fn a_job_of_tomorrow_waits() {
     let late = jiff::Timestamp::now().duration_since(soon);
     assert!(!late.is_negative(), "it did not wait");
     // Within some rounds of the sweep, however busy the machine is.
-    assert!(late < jiff::SignedDuration::from_secs(5), "{late:#}");
+    assert!(late < jiff::SignedDuration::from_secs(20), "{late:#}");
     worker.stop().await;
     sweeper.stop().await;
 }

@@ -181,7 +181,7 @@ async fn what_cannot_be_a_step_is_said() {
 async fn a_sleep_gives_its_worker_back_and_is_no_attempt() {
     let test = test_queue().await;
     // It has started: its sleep is not what it was to start within.
-    let options = Options { expires_in: Some(Duration::from_millis(700)), ..Options::default() };
+    let options = Options { expires_in: Some(Duration::from_secs(3)), ..Options::default() };
     let id = test.enqueue(&[Order { n: 7 }], &options).await[0];
     let steps = Arc::new(AtomicU32::new(0));
     let seen = Arc::clone(&steps);
@@ -189,7 +189,7 @@ async fn a_sleep_gives_its_worker_back_and_is_no_attempt() {
         let steps = Arc::clone(&steps);
         async move {
             ctx.step("before", async || Ok::<_, JobError>(steps.fetch_add(1, SeqCst))).await?;
-            ctx.sleep(Duration::from_millis(900)).await?;
+            ctx.sleep(Duration::from_millis(3_500)).await?;
             ctx.step("between", async || Ok::<_, JobError>(steps.fetch_add(1, SeqCst))).await?;
             ctx.sleep(Duration::from_millis(100)).await?;
             ctx.set_result(&ctx.attempt)?;
@@ -208,7 +208,7 @@ async fn a_sleep_gives_its_worker_back_and_is_no_attempt() {
     let kinds: Vec<_> = job.steps.iter().map(|step| (step.kind.as_str(), step.name.as_str())).collect();
     assert_eq!(kinds, [("step", "before"), ("sleep", "1"), ("step", "between"), ("sleep", "2")]);
     let slept = job.steps[2].done_at.unwrap().duration_since(job.steps[0].done_at.unwrap());
-    assert!(slept >= jiff::SignedDuration::from_millis(900), "{slept:?}");
+    assert!(slept >= jiff::SignedDuration::from_millis(3_500), "{slept:?}");
     let outcomes: Vec<_> = job.attempts.iter().map(|attempt| (attempt.attempt, attempt.outcome.as_str())).collect();
     assert_eq!(outcomes, [(1, "snoozed")]);
     worker.stop().await;

@@ -61,6 +61,12 @@ impl TestQueue {
         enqueued.ids().to_vec()
     }
 
+    /// Waits until the broker has heard of every end: it hears after the ledger, and takes no job that it knows still.
+    pub(crate) async fn acknowledged(&self) {
+        until("the acknowledgements", LONG, || async { self.queue.broker_depth("default").await.unwrap() == (0, 0) })
+            .await;
+    }
+
     pub(crate) async fn state(&self, id: JobId) -> (String, i32, Option<String>) {
         sqlx::query_as("select state, attempt, last_error from gristmill.jobs where id = $1")
             .bind(id)

@@ -25,9 +25,11 @@ async fn an_acknowledgement_that_postgres_forgot_is_done_again() {
     let (worker, sweeper) = (work(&test.effect_worker(4)), sweep(&test.queue));
     until("the job", LONG, || async { test.state(id).await.0 == "completed" }).await;
     // As after a crash of Postgres with an asynchronous commit.
-    sqlx::query("update gristmill.jobs set state = 'available', finished_at = null").execute(&test.pool).await.unwrap();
-    sqlx::query("delete from effects").execute(&test.pool).await.unwrap();
-    until("the job again", Duration::from_secs(6), || async { test.state(id).await.0 == "completed" }).await;
+    let mut tx = test.pool.begin().await.unwrap();
+    sqlx::query("update gristmill.jobs set state = 'available', finished_at = null").execute(&mut *tx).await.unwrap();
+    sqlx::query("delete from effects").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    until("the job again", LONG, || async { test.state(id).await.0 == "completed" }).await;
     worker.stop().await;
     sweeper.stop().await;
     assert_eq!(test.effects().await, (1, 1));
@@ -51,12 +53,15 @@ async fn a_healing_that_was_interrupted_is_taken_up_by_the_next_sweeper() {
     let test = test_queue().await;
     test.enqueue_and_die(&Effect::many(20_000)).await;
     let pushed = async || test.queue.broker_depth("default").await.unwrap().0;
-    let first = sweep(&test.queue);
+    // On this task: it does nothing while it is looked at.
+    let mut first = Box::pin(Sweeper::new(&test.queue).run(Default::default()));
     while pushed().await == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::select! {
+            () = &mut first => panic!("it ended by itself"),
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
     }
-    first.task.abort();
-    let _ = first.task.await;
+    drop(first);
     assert!(pushed().await < 20_000, "it was interrupted too late");
     assert!(!test.keys().await.iter().any(|key| key.ends_with(":epoch")), "it said that all was well");
     let second = sweep(&test.queue);

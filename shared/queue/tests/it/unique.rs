@@ -161,7 +161,7 @@ async fn a_job_that_is_due_is_replaced_while_it_waits_and_left_alone_while_it_ru
     let (first, _) = enqueue_one(&test, &Effect::new(1), &replace).await;
     test.enqueue(&Effect::many(3), &Options::default()).await;
     assert_eq!(test.queue.broker_depth("default").await.unwrap(), (4, 0));
-    assert_eq!(enqueue_one(&test, &Effect { n: 2, millis: 600 }, &replace).await, (first, true));
+    assert_eq!(enqueue_one(&test, &Effect { n: 2, millis: 3_000 }, &replace).await, (first, true));
     assert_eq!(test.queue.broker_depth("default").await.unwrap(), (4, 0));
 
     let worker = work(&test.effect_worker(4));
@@ -256,7 +256,7 @@ async fn of_many_by_name_and_by_sql_the_last_one_counts() {
 /// By SQL.
 async fn replace_by_sql(conn: impl sqlx::PgExecutor<'_>, n: i64, mode: &str, seconds: Option<i64>) -> Option<JobId> {
     sqlx::query_scalar(
-        "select gristmill.enqueue('effect', jsonb_build_object('n', $1::bigint, 'millis', 600), unique_key => 'daily',
+        "select gristmill.enqueue('effect', jsonb_build_object('n', $1::bigint, 'millis', 3000), unique_key => 'daily',
                                   unique_mode => $2, delay => $3 * interval '1 second')",
     )
     .bind(n)

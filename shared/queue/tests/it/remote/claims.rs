@@ -8,7 +8,7 @@ async fn a_limit_holds_over_local_and_remote_workers() {
     let limits = Limits { concurrency: Some(2), ..Limits::default() };
     test.queue.queues().set_limits("default", &limits).await.unwrap();
     let local = work(&test.effect_worker(4));
-    test.enqueue(&[Effect { n: 0, millis: 3_000 }], &Options::default()).await;
+    test.enqueue(&[Effect { n: 0, millis: 10_000 }], &Options::default()).await;
     until("the local job", LONG, || async { test.queue.broker_depth("default").await.unwrap().1 == 1 }).await;
     test.enqueue(&thumbs(5), &Options::default()).await;
     let elsewhere = Elsewhere::new(&test.queue, "py-1");

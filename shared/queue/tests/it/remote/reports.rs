@@ -130,7 +130,7 @@ async fn cancel_and_drain_are_told_in_the_answer() {
     let heeds = RemoteFailure { cancelled: true, ..RemoteFailure::new(held[0], "stopped") };
     elsewhere.report(RemoteReport { failed: vec![heeds], held: vec![held[1]], ..RemoteReport::default() }).await;
     assert_eq!(test.state(ids[0]).await.0, "cancelled");
-    until("the other one to be taken away", SOON, || async { elsewhere.held(&held[1..]).await.lost == [ids[1]] }).await;
+    until("the other one to be taken away", LONG, || async { elsewhere.held(&held[1..]).await.lost == [ids[1]] }).await;
     assert_eq!(test.state(ids[1]).await.0, "cancelled");
 
     let worker = test.queue.workers().await.unwrap()[0].id;

@@ -45,6 +45,7 @@ async fn a_report_that_comes_late_ends_no_later_run() {
         assert_eq!(ticket.id, id);
         // All that was said before, and what could have been.
         for (earlier, report) in said.clone() {
+            elsewhere.held(&[ticket]).await;
             assert_ne!(earlier, ticket, "end {end}");
             let ways = [report, failed(earlier, true), snoozed(earlier, LONG), asleep(earlier, 9), waiting(earlier)];
             let done = RemoteReport { done: vec![(earlier, None)], ..RemoteReport::default() };
