@@ -1,5 +1,7 @@
 //! What no route takes, asked of every route that the document has.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Api, api, json as body, problem};
+use crate::support::{Api, api, api_with, json as body, problem};
 
 /// A method and the path of a route, with its parameters.
 struct Route {
@@ -147,7 +149,7 @@ async fn only_an_object_is_taken_for_one() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_its_senders_fault() {
-    let api = api().await;
+    let api = api_with(|config| config.api.header_timeout = Duration::from_secs(2)).await;
     for path in ["/v1/normalizations", "/v1/jobs/actions", "/v1/settings"] {
         let method = if path == "/v1/settings" { "PUT" } else { "POST" };
         for more in ["", "idempotency-key: k\r\n"] {

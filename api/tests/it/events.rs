@@ -91,9 +91,12 @@ async fn forget(api: &Api, id: UploadId) {
     redis::cmd("DEL").arg(key).exec_async(&mut redis).await.unwrap();
 }
 
+/// A connection that is patient on a busy machine.
 async fn redis(api: &Api) -> redis::aio::MultiplexedConnection {
+    let patience = Some(Duration::from_secs(30));
+    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
     let client = redis::Client::open(api.stack.redis_url.as_str()).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }
 
 /// The API's one subscription is there.

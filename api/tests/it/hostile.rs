@@ -130,7 +130,7 @@ async fn a_client_has_so_much_under_way_and_no_more() {
 
 #[tokio::test]
 async fn what_a_revoked_key_has_begun_ends() {
-    let api = api_with(|config| config.api.body_timeout = Duration::from_secs(60)).await;
+    let api = api().await;
     let watched = api.upload(file(3)).await;
     let events = format!("/v1/uploads/{}/events", watched["id"].as_str().unwrap());
     let mut stream = api.get(&events).send().await.unwrap();

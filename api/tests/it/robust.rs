@@ -54,7 +54,7 @@ async fn unknown_routes_and_methods_are_problems() {
 #[tokio::test]
 async fn a_refused_client_in_the_middle_of_sending_sees_why() {
     let api = api().await;
-    let large = vec![b'x'; 50 << 20];
+    let large = vec![b'x'; 16 << 20];
     for _ in 0..3 {
         let refused = api.bare("POST", "/v1/uploads?kind=debts").body(large.clone()).send().await;
         problem(refused.expect("an answer, not a reset"), StatusCode::UNAUTHORIZED).await;
@@ -63,19 +63,33 @@ async fn a_refused_client_in_the_middle_of_sending_sees_why() {
         problem(refused.expect("an answer, not a reset"), StatusCode::UNPROCESSABLE_ENTITY).await;
     }
     // A client that only reads when all is sent.
-    let mut stream = connect(&api, "POST /v1/uploads HTTP/1.1\r\nhost: x\r\ncontent-length: 52428800\r\n\r\n").await;
+    let head = format!("POST /v1/uploads HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", large.len());
+    let mut stream = connect(&api, &head).await;
     stream.write_all(&large).await.expect("all of it is taken");
     assert!(answer(stream).await.starts_with("HTTP/1.1 401 "));
+}
+
+/// Sends a small body after its request was refused, and another request behind it; all that is answered.
+async fn refused_and_one_more(api: &Api) -> String {
+    let mut stream = connect(api, "POST /v1/uploads HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stream.write_all(b"abcGET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    answer(stream).await
 }
 
 #[tokio::test]
 async fn a_small_refused_body_keeps_the_connection() {
     let api = api().await;
-    let mut stream = connect(&api, "POST /v1/uploads HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    stream.write_all(b"abcGET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-    let text = answer(stream).await;
-    assert!(text.starts_with("HTTP/1.1 401 ") && text.contains("HTTP/1.1 200 OK"), "{text}");
+    let mut text = String::new();
+    // The server waits a quarter of a second for the body: on a busy machine it may come too late.
+    for _ in 0..20 {
+        text = refused_and_one_more(&api).await;
+        assert!(text.starts_with("HTTP/1.1 401 "), "{text}");
+        if text.contains("HTTP/1.1 200 OK") {
+            return;
+        }
+    }
+    panic!("never kept: {text}");
 }
 
 #[tokio::test]
@@ -127,7 +141,7 @@ async fn chunked_bodies_are_taken() {
 
 #[tokio::test]
 async fn a_silent_client_is_given_up() {
-    let api = api().await;
+    let api = api_with(|config| config.api.body_timeout = Duration::from_millis(700)).await;
     let begun = Instant::now();
     let head = head(&api, "content-length: 10000000\r\n");
     let stream = connect(&api, &(head + HEADER + &rows(10))).await;
@@ -139,14 +153,14 @@ async fn a_silent_client_is_given_up() {
 
 #[tokio::test]
 async fn a_header_that_never_ends_is_given_up() {
-    let api = api().await;
+    let api = api_with(|config| config.api.header_timeout = Duration::from_secs(2)).await;
     let stream = connect(&api, "GET /healthz HTTP/1.1\r\nhost: x\r\n").await;
     answer(stream).await;
 }
 
 #[tokio::test]
 async fn shutting_down_lets_an_upload_end_and_breaks_off_what_does_not() {
-    let api = api_with(|config| config.api.api_grace = Duration::from_secs(3)).await;
+    let api = api_with(|config| config.api.api_grace = Duration::from_secs(10)).await;
     let body = file(10);
     let head = head(&api, &format!("content-length: {}\r\n", body.len()));
     let (first, second) = body.split_at(300);
@@ -159,7 +173,7 @@ async fn shutting_down_lets_an_upload_end_and_breaks_off_what_does_not() {
     ends.write_all(second.as_bytes()).await.unwrap();
     assert!(answer(ends).await.starts_with("HTTP/1.1 202 "));
     let text = answer(never).await;
-    assert!(text.starts_with("HTTP/1.1 503 ") || text.starts_with("HTTP/1.1 408 "), "{text}");
+    assert!(text.starts_with("HTTP/1.1 503 "), "{text}");
     let stack = api.stopped().await;
     let states: Vec<String> =
         sqlx::query_scalar("select state from uploads order by state").fetch_all(&stack.pool).await.unwrap();
@@ -230,7 +244,8 @@ async fn lost_engines_are_said_and_return() {
 
     engines.kill(Engine::Redis).await.unwrap();
     let found = problem(api.bare("GET", "/readyz").send().await.unwrap(), StatusCode::SERVICE_UNAVAILABLE).await;
-    assert_eq!(found["errors"][0]["field"], "redis");
+    // On a busy machine Postgres may be among them too.
+    assert!(found["errors"].as_array().unwrap().iter().any(|error| error["field"] == "redis"), "{found}");
     assert_eq!(api.upload(file(3)).await["state"], "processing", "the ledger is enough to accept work");
     let mut watching = api.get(&format!("{path}/events")).send().await.unwrap();
     let mut text = String::new();

@@ -27,7 +27,7 @@ pub(crate) struct Api {
     serving: JoinHandle<()>,
 }
 
-/// An API with the settings of a test: short patience.
+/// An API with the settings of a test: patient with its clients, and soon at its end.
 pub(crate) async fn api() -> Api {
     api_with(|_| {}).await
 }
@@ -40,8 +40,6 @@ fn config(stack: &Stack) -> Config {
     Config {
         api: ApiConfig {
             addr: "127.0.0.1:0".parse().unwrap(),
-            body_timeout: Duration::from_millis(700),
-            header_timeout: Duration::from_secs(2),
             api_grace: Duration::from_millis(500),
             heartbeat: Duration::from_millis(300),
             ..ApiConfig::default()

@@ -88,8 +88,8 @@ async fn the_gauges_follow_the_backlog_and_every_invariant_is_counted_from_zero(
     let depth = r#"gristmill_queue_depth{queue="knells",state="available"}"#;
     until("three in line", || shows(r#"gristmill_queue_depth{queue="knells",state="available"} 3"#)).await;
     let oldest = r#"gristmill_queue_oldest_seconds{queue="knells",state="available"} "#;
-    let age = || metrics.render().lines().find_map(|line| line.strip_prefix(oldest)?.parse::<f64>().ok()).unwrap();
-    until("their age to grow", || async { age() > 3.0 }).await;
+    let age = || metrics.render().lines().find_map(|line| line.strip_prefix(oldest)?.parse::<f64>().ok());
+    until("their age to grow", || async { age().is_some_and(|age| age > 3.0) }).await;
     sqlx::query("update gristmill.jobs set state = 'completed', finished_at = now() where queue = 'knells'")
         .execute(&env.pool)
         .await

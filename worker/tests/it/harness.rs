@@ -1,6 +1,10 @@
 //! A whole installation in one process: an upload service and a worker on a stack of their own.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures::{Stream, stream};
@@ -148,14 +152,15 @@ impl Harness {
 
     /// Waits until an upload has ended.
     pub(crate) async fn ended(&self, id: UploadId) -> Upload {
-        for _ in 0..600 {
+        let begun = Instant::now();
+        loop {
             let upload = self.find(id).await;
             if upload.state.is_final() {
                 return upload;
             }
+            assert!(begun.elapsed() < Duration::from_secs(120), "not ended within 120 s: {upload:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("not ended within 30 s: {:?}", self.find(id).await)
     }
 
     /// Receives a file, runs its jobs and says what became of it.
@@ -181,6 +186,16 @@ impl Harness {
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.stack.pool).await.unwrap()
     }
+}
+
+/// Waits until it is so.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
+    let wait = async {
+        while !done().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(90), wait).await.expect(what);
 }
 
 pub(crate) fn accepted(received: Result<ReceiveOutcome, ReceiveError>) -> Upload {

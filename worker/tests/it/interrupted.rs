@@ -14,7 +14,7 @@ use jiff::civil::{Date, date};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::harness::{HEADER, Harness, file, row};
+use crate::harness::{HEADER, Harness, file, row, until};
 
 impl Harness {
     async fn cancel(&self, id: Uuid) -> Run {
@@ -37,13 +37,7 @@ async fn a_shard_that_is_under_way_when_its_run_is_cancelled_bills_nothing() {
     let worker = harness.start(2, &stop);
     let id = harness.begin(Cause::Schedule, false).await;
     let stuck = "select count(*) from pg_locks where not granted and relation = 'billing_numbers'::regclass";
-    for _ in 0..200 {
-        if harness.count(stuck).await == 1 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(harness.count(stuck).await, 1);
+    until("the shard to be stuck", async || harness.count(stuck).await == 1).await;
     let run = harness.cancel(id).await;
     assert_eq!((run.state, run.bills), (State::Cancelled, 0));
     tx.rollback().await.unwrap();

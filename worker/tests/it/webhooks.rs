@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use gristmill_clients::{Settings, settings};
@@ -32,6 +32,9 @@ pub(crate) struct Call {
     pub(crate) body: String,
 }
 
+/// What a sink answers to the n-th call, from 0.
+type Answers = dyn Fn(u64, &Call) -> &'static str + Send + Sync;
+
 /// An endpoint: answers the n-th call, from 0, with what it is told to.
 #[derive(Clone)]
 pub(crate) struct Sink {
@@ -41,6 +44,11 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) async fn new(answer: impl Fn(u64) -> &'static str + Send + Sync + 'static) -> Self {
+        Self::reading(move |n, _| answer(n)).await
+    }
+
+    /// One whose answer depends on what it is told, too.
+    async fn reading(answer: impl Fn(u64, &Call) -> &'static str + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hooks", listener.local_addr().unwrap());
         let sink = Self { url, calls: Arc::default() };
@@ -58,18 +66,14 @@ impl Sink {
         self.calls.lock().unwrap().clone()
     }
 
-    fn ids(&self) -> HashSet<String> {
+    /// Of what was told, however often: one that is told again, as its worker lost its lease, has the same id.
+    pub(crate) fn ids(&self) -> HashSet<String> {
         self.calls().iter().map(|call| call.headers["webhook-id"].clone()).collect()
     }
 }
 
 /// Keep-alive HTTP/1.1, as far as a sink needs it. An empty answer cuts the connection.
-async fn serve(
-    socket: TcpStream,
-    calls: &Mutex<Vec<Call>>,
-    answer: &(dyn Fn(u64) -> &'static str + Send + Sync),
-    count: &AtomicU64,
-) -> Option<()> {
+async fn serve(socket: TcpStream, calls: &Mutex<Vec<Call>>, answer: &Answers, count: &AtomicU64) -> Option<()> {
     let mut socket = BufReader::new(socket);
     loop {
         let (mut headers, mut line) = (HashMap::new(), String::new());
@@ -82,8 +86,9 @@ async fn serve(
         }
         let mut body = vec![0; headers["content-length"].parse().ok()?];
         socket.read_exact(&mut body).await.ok()?;
-        calls.lock().unwrap().push(Call { headers, body: String::from_utf8(body).ok()? });
-        let said = answer(count.fetch_add(1, Ordering::SeqCst));
+        let call = Call { headers, body: String::from_utf8(body).ok()? };
+        calls.lock().unwrap().push(call.clone());
+        let said = answer(count.fetch_add(1, Ordering::SeqCst), &call);
         if said.is_empty() {
             return None;
         }
@@ -184,8 +189,12 @@ async fn a_failure_is_tried_again_after_its_wait_under_the_same_id() {
     harness.happen(&[netflix()]).await;
     harness.drain().await;
     assert_eq!((sink.calls().len(), harness.only(&endpoint).await.state), (1, State::Pending));
+    // From the end of the attempt, however long ago that is.
     let wait = harness
-        .count("select extract(epoch from min(run_at) - now())::bigint from gristmill.jobs where state = 'scheduled'")
+        .count(
+            "select extract(epoch from min(run_at) - (select max(ended_at) from gristmill.job_attempts))::bigint
+             from gristmill.jobs where state = 'scheduled'",
+        )
         .await;
     assert!((2..=6).contains(&wait), "{wait} s");
     assert!(harness.endpoint(endpoint.id).await.failing_since.is_some());
@@ -250,7 +259,14 @@ async fn five_days_of_failure_disable_it_and_tell_the_operator() {
         .execute(&harness.stack.pool)
         .await
         .unwrap();
-    harness.hurry().await;
+    // One alone is due: the mail tells the newest error, and the other one's would be that there is no endpoint any more.
+    sqlx::query(
+        "update gristmill.jobs j set run_at = now() + interval '1 hour' * (select count(*) from gristmill.jobs o where o.id < j.id and o.state = 'scheduled')
+         where state = 'scheduled'",
+    )
+    .execute(&harness.stack.pool)
+    .await
+    .unwrap();
     harness.drain().await;
     assert_eq!(harness.endpoint(endpoint.id).await.disabled_reason.as_deref(), Some("failing"));
     let told: Vec<(String, String, String)> =
@@ -345,43 +361,56 @@ async fn each_bill_of_a_run_is_told_of() {
     harness.hook(&sink.url, &[EventType::BillCreated]).await;
     let run = harness.bill(false).await;
     assert_eq!(run.bills, BILLS.cast_signed());
-    let numbers: Vec<i64> = sink
+    let numbers: HashSet<i64> = sink
         .calls()
         .iter()
         .map(|call| serde_json::from_str::<serde_json::Value>(&call.body).unwrap())
         .map(|told| told["data"]["number"].as_i64().unwrap())
         .collect();
-    assert_eq!(numbers.len() as u64, BILLS);
-    assert_eq!(numbers.into_iter().collect::<HashSet<_>>().len() as u64, BILLS);
+    assert_eq!(numbers.len() as u64, BILLS, "none is missing");
+    assert_eq!(sink.ids().len() as u64, BILLS, "each is one event");
 }
 
 /// A third of the calls fail, one way or another, and workers come and go; each event is accepted all the same.
 #[tokio::test]
 async fn nothing_is_lost_with_an_endpoint_that_fails_at_random() {
     let harness = Harness::new(1 << 20).await;
-    let sink = Sink::new(|n| match n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60 {
-        0..=2 => BROKEN,
-        3..=4 => "",
-        _ => OK,
+    let failures: Mutex<HashMap<String, u32>> = Mutex::default();
+    let sink = Sink::reading(move |n, call| {
+        let fault = match n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60 {
+            0..=2 => BROKEN,
+            3..=4 => "",
+            _ => return OK,
+        };
+        // A delivery has eight attempts.
+        let mut failures = failures.lock().unwrap();
+        let times = failures.entry(call.headers["webhook-id"].clone()).or_default();
+        *times += 1;
+        if *times > 5 { OK } else { fault }
     })
     .await;
     let (endpoint, _) = harness.hook(&sink.url, EventType::ALL).await;
     let events: Vec<Event> = (0..200).map(|_| netflix()).collect();
     harness.happen(&events).await;
     let left = "select count(*) from webhook_deliveries where state <> 'delivered'";
-    for _ in 0..200 {
-        let stop = CancellationToken::new();
+    let begun = Instant::now();
+    while harness.count(left).await > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(300), "{} are left", harness.count(left).await);
+        let (stop, before) = (CancellationToken::new(), sink.calls().len());
+        harness.hurry().await;
         let running = harness.start(1, &stop);
         tokio::time::sleep(Duration::from_millis(700)).await;
-        harness.hurry().await;
+        // On a busy machine its first call takes longer, and so it does where the endpoint is left alone for a while.
+        for _ in 0..200 {
+            if sink.calls().len() > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         // Dropped in mid-call, as far as a task can be: what it had begun is delivered again.
         running.abort();
         stop.cancel();
-        if harness.count(left).await == 0 {
-            break;
-        }
     }
-    assert_eq!(harness.count(left).await, 0);
     assert_eq!(sink.ids().len(), 200);
     assert!(harness.endpoint(endpoint.id).await.enabled);
 }
@@ -404,14 +433,7 @@ async fn the_published_libraries_verify_what_is_sent() {
     let sink = Sink::new(|_| OK).await;
     let (endpoint, old) = harness.hook(&sink.url, EventType::ALL).await;
     let (_, new) = endpoints::rotate(&harness.stack.pool, harness.client_id, endpoint.id).await.unwrap().unwrap();
-    harness.happen(&[netflix()]).await;
-    harness.drain().await;
-    let call = sink.calls().remove(0);
     let folder = &harness.stack.dir;
-    for (name, secret) in [("old", &old), ("new", &new)] {
-        let case = serde_json::json!({ "secret": secret, "headers": call.headers, "body": call.body });
-        std::fs::write(folder.join(format!("{name}.json")), case.to_string()).unwrap();
-    }
     let python = "import json, sys; from standardwebhooks import Webhook; case = json.load(open(sys.argv[1])); \
                   print(Webhook(case['secret']).verify(case['body'], case['headers'])['data']['merchant']['name'])";
     let node = "const { Webhook } = require('standardwebhooks'); const c = JSON.parse(require('fs').readFileSync(process.argv[1])); \
@@ -421,6 +443,14 @@ async fn the_published_libraries_verify_what_is_sent() {
         ran(folder, "python3", &["-m", "venv", "venv"]).and_then(|_| ran(folder, "venv/bin/python", &pip));
     let npm = ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "standardwebhooks@1.1.1"];
     let with_node = ran(folder, "npm", &npm);
+    // Sent when the libraries are there: they refuse what is older than five minutes.
+    harness.happen(&[netflix()]).await;
+    harness.drain().await;
+    let call = sink.calls().remove(0);
+    for (name, secret) in [("old", &old), ("new", &new)] {
+        let case = serde_json::json!({ "secret": secret, "headers": call.headers, "body": call.body });
+        std::fs::write(folder.join(format!("{name}.json")), case.to_string()).unwrap();
+    }
     let tampered = call.body.replace("Netflix", "Nyetflix");
     let case = serde_json::json!({ "secret": new, "headers": call.headers, "body": tampered });
     std::fs::write(folder.join("tampered.json"), case.to_string()).unwrap();

@@ -1,6 +1,10 @@
 //! What Postgres says of each statement that it has run.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use gristmill_platform::testing::Stack;
 use serde_json::Value;
@@ -44,10 +48,7 @@ impl Explained {
 
     /// The statements since the last call that looked at more rows than so many.
     pub(super) fn beyond(&mut self, rows: f64, what: &str) -> Vec<String> {
-        let log = fs::read(&self.log).expect("the server's log");
-        let text = String::from_utf8_lossy(&log[self.read..]).into_owned();
-        self.read = log.len();
-        let plans = plans(&text);
+        let plans = self.new_plans();
         self.seen += plans.len();
         let too_many = plans.into_iter().filter(|plan| visited(&plan["Plan"]) > rows);
         let told = too_many.map(|plan| {
@@ -56,23 +57,42 @@ impl Explained {
         });
         told.collect()
     }
+
+    /// The plans since the last call. While the server writes one it is waited for.
+    fn new_plans(&mut self) -> Vec<Value> {
+        let begun = Instant::now();
+        loop {
+            let log = fs::read(&self.log).expect("the server's log");
+            match plans(&String::from_utf8_lossy(&log[self.read..])) {
+                Ok(plans) => {
+                    self.read = log.len();
+                    return plans;
+                }
+                Err(half) => assert!(begun.elapsed() < Duration::from_secs(30), "{half}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
-/// The plans in a log: each is a `plan:` and lines that are set in.
-fn plans(log: &str) -> Vec<Value> {
+/// The plans in a log: each is a `plan:` and lines that are set in. An error: one that is not whole.
+fn plans(log: &str) -> Result<Vec<Value>, String> {
     let mut plans = Vec::new();
-    let mut lines = log.lines().peekable();
+    let mut lines = log.split_inclusive('\n').peekable();
     while let Some(line) = lines.next() {
-        if !line.ends_with("  plan:") {
+        if !line.ends_with('\n') {
+            return Err(line.to_owned());
+        }
+        if !line.ends_with("  plan:\n") {
             continue;
         }
         let mut json = String::new();
         while let Some(line) = lines.next_if(|line| line.starts_with('\t')) {
             json.push_str(line);
         }
-        plans.push(serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}")));
+        plans.push(serde_json::from_str(&json).map_err(|error| format!("{error}: {json}"))?);
     }
-    plans
+    Ok(plans)
 }
 
 /// The rows that a plan's nodes have come by, those that they dropped too.

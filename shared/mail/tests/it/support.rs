@@ -1,4 +1,7 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use gristmill_bills::{Language, Money, rails::Payment};
 use gristmill_core::ClientId;
@@ -51,8 +54,8 @@ impl Post {
 
     /// What a job does, again and again: until nothing is left to do.
     pub(crate) async fn insist(&self, mailer: &Mailer, letters: impl Fn() -> Vec<Email>) -> Report {
-        let mut sum = Report::default();
-        for _ in 0..200 {
+        let (mut sum, begun) = (Report::default(), Instant::now());
+        while begun.elapsed() < Duration::from_secs(120) {
             let report = mailer.deliver(&self.turn(), letters()).await.unwrap();
             sum.sent += report.sent;
             sum.suppressed += report.suppressed;

@@ -16,9 +16,30 @@ async fn postgres(engines: &Engines) -> PgConnection {
     PgConnection::connect(engines.database_url().expose_secret()).await.unwrap()
 }
 
+/// A connection that is patient on a busy machine.
+pub(crate) async fn patient_redis(url: &str) -> redis::aio::MultiplexedConnection {
+    let patience = Some(Duration::from_secs(30));
+    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
+    let client = redis::Client::open(url).unwrap();
+    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
+}
+
 async fn redis(engines: &Engines) -> redis::aio::MultiplexedConnection {
-    let client = redis::Client::open(engines.redis_url().expose_secret()).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    patient_redis(engines.redis_url().expose_secret()).await
+}
+
+/// Asks again while the folder is in use, but not for ever: a process that another test starts at this moment holds what was
+/// open here, until it becomes another program.
+pub(crate) async fn when_free<T>(ask: impl AsyncFn() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    let begin = Instant::now();
+    loop {
+        match ask().await {
+            Err(EngineError::InUse { .. }) if begin.elapsed() < Duration::from_secs(30) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 async fn get(engines: &Engines, key: &str) -> Option<String> {
@@ -53,20 +74,14 @@ async fn data_and_addresses_outlive_a_stop() {
     // as a crash of the machine leaves it, and now the number is another program's
     std::fs::write(&pidfile, "1\n").unwrap();
     let begin = Instant::now();
-    let second = Engines::start(&data).await.unwrap();
+    let second = when_free(async || Engines::start(&data).await).await.unwrap();
     println!("started again in {:?}", begin.elapsed());
     assert_eq!(urls, (second.database_url().expose_secret().to_owned(), second.redis_url().expose_secret().to_owned()));
     sqlx::query("select n from kept").fetch_all(&mut postgres(&second).await).await.unwrap();
     assert_eq!(get(&second, "kept").await.as_deref(), Some("yes"));
     second.stop().await.unwrap();
 
-    // A process that another test starts at this moment holds what is open here, until it becomes another program.
-    for _ in 0..100 {
-        if Engines::delete(&data).is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    when_free(async || Engines::delete(&data)).await.unwrap();
     assert!(!data.exists());
 }
 
@@ -168,19 +183,20 @@ async fn root_puts_postgres_where_its_user_can_go() {
     assert!(elsewhere.starts_with("/var/lib/gristmill"), "{}", elsewhere.display());
     sqlx::query("create table kept (n int)").execute(&mut postgres(&engines).await).await.unwrap();
     engines.stop().await.unwrap();
-    let engines = Engines::start(&data).await.unwrap();
+    let engines = when_free(async || Engines::start(&data).await).await.unwrap();
     sqlx::query("select n from kept").fetch_all(&mut postgres(&engines).await).await.unwrap();
     engines.stop().await.unwrap();
-    Engines::delete(&data).unwrap();
+    when_free(async || Engines::delete(&data)).await.unwrap();
     assert!(!elsewhere.exists());
 }
 
 pub(crate) async fn gone(path: &Path) -> bool {
-    for _ in 0..200 {
-        if !path.exists() {
-            return true;
+    let begin = Instant::now();
+    while path.exists() {
+        if begin.elapsed() > Duration::from_secs(90) {
+            return false;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    false
+    true
 }

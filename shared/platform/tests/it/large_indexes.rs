@@ -78,11 +78,11 @@ async fn assert_all_begin_with_the_client(stack: &Stack) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migration_that_was_stopped_goes_on() {
     let stack = yesterday().await;
-    // Who writes is waited for, so this one is stopped before it is done.
+    // Who writes is waited for when the index is there, so this one is stopped before it is done.
     let mut writer = stack.pool.begin().await.unwrap();
     sqlx::query("update debts set line = 3").execute(&mut *writer).await.unwrap();
     let mut stopped = PgConnection::connect(&stack.database_url).await.unwrap();
-    sqlx::query("set statement_timeout = '200ms'").execute(&mut stopped).await.unwrap();
+    sqlx::query("set lock_timeout = '200ms'").execute(&mut stopped).await.unwrap();
     let create = "create unique index concurrently debts_by_client on debts (client_id, debt_id)";
     sqlx::query(create).execute(&mut stopped).await.unwrap_err();
     writer.rollback().await.unwrap();

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use gristmill_platform::engines::Engines;
 
-use crate::engines::{gone, open_folder};
+use crate::engines::{gone, open_folder, when_free};
 
 /// The parent: this test binary once more, in the folder of the test that kills it.
 #[tokio::test]
 #[ignore = "run by the tests below"]
 async fn the_parent() {
     let temporary = Path::new("temporary").exists();
-    let engines = if temporary { Engines::temporary().await } else { Engines::start("data").await }.unwrap();
+    let start = async || if temporary { Engines::temporary().await } else { Engines::start("data").await };
+    let engines = when_free(start).await.unwrap();
     std::fs::write("ready.new", engines.data_dir().to_str().unwrap()).unwrap();
     std::fs::rename("ready.new", "ready").unwrap();
     std::future::pending::<()>().await;
