@@ -52,10 +52,10 @@ fn a_file_and_the_same_file_again() {
 fn a_reader_that_has_seen_enough_ends_a_command_without_a_word() {
     let stack = stack();
     for command in [["queues", "list"], ["keys", "list"]] {
-        let mut child =
-            gristmill(stack.folder.path()).args(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
+        // It is gone before the command begins.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = gristmill(stack.folder.path()).args(command).stdout(writer).output().unwrap();
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(141), ""), "{command:?}");
     }
 }
@@ -219,8 +219,11 @@ fn what_the_server_refuses_is_told() {
 #[test]
 fn ctrl_c_ends_it_at_once_though_the_pipe_is_open() {
     let stack = stack();
+    // A client of its own: other tests send files too.
+    let key = stdout(&stack.run(&["keys", "create", "--client", "ctrl-c"]));
+    let key = key.trim();
     let mut child = gristmill(stack.folder.path())
-        .args(["upload", "-", "--follow"])
+        .args(["upload", "-", "--follow", "--key", key])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -230,7 +233,7 @@ fn ctrl_c_ends_it_at_once_though_the_pipe_is_open() {
     pipe.write_all(b"name,governmentId,email,debtAmount,debtDueDate,debtId\n").unwrap();
     // It listens for the signal before it sends.
     let since = std::time::Instant::now();
-    while !stdout(&stack.run(&["uploads", "--state", "receiving"])).contains("receiving") {
+    while !stdout(&stack.run(&["uploads", "--state", "receiving", "--key", key])).contains("receiving") {
         assert!(since.elapsed() < std::time::Duration::from_secs(60), "the upload does not begin");
     }
     let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();

@@ -9,9 +9,10 @@ use crate::harness::Harness;
 async fn a_killed_workers_chunks_run_elsewhere() {
     let harness = Harness::new().await;
     let (_api, _scheduler) = (harness.start_api().await, harness.start("scheduler"));
-    let (mut first, _second) = (harness.start("worker"), harness.start("worker"));
     let id = harness.send().await;
+    let mut first = harness.start("worker");
     harness.half_done(&id).await;
+    let _second = harness.start("worker");
     first.kill();
     harness.exact(&id).await;
 }
@@ -21,6 +22,7 @@ async fn a_rolling_restart_loses_and_doubles_nothing() {
     let harness = Harness::new().await;
     let (_api, _scheduler) = (harness.start_api().await, harness.start("scheduler"));
     let mut workers = [harness.start("worker"), harness.start("worker")];
+    harness.until_workers(workers.len()).await;
     let id = harness.send().await;
     harness.half_done(&id).await;
     for worker in &mut workers {

@@ -3,6 +3,10 @@
 use std::{
     net::TcpListener,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,6 +16,7 @@ use gristmill_platform::{
     engines::Engines,
     testing::{self, Stack},
 };
+use gristmill_queue::{Queue, QueueConfig};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
@@ -61,6 +66,29 @@ impl Drop for Process {
     }
 }
 
+/// A file that is sent so slowly that it takes half a minute, unless it is to hurry.
+pub(crate) struct Sending {
+    answer: JoinHandle<String>,
+    hurries: Arc<AtomicBool>,
+}
+
+impl Sending {
+    /// The rest of it follows at once.
+    pub(crate) fn hurry(&self) {
+        self.hurries.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.answer.is_finished()
+    }
+}
+
+/// Below the range that outgoing connections take theirs from, so that a process finds its port again.
+pub(crate) fn free_port() -> u16 {
+    let mut tries = (0..200).map(|_| rand::random_range(12_000..20_000_u16));
+    tries.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("no port of 200 tried is free")
+}
+
 impl Harness {
     /// With a file of many chunks.
     pub(crate) async fn new() -> Self {
@@ -74,7 +102,7 @@ impl Harness {
         let engines = testing::engines().await;
         let stack = testing::stack_on(&engines).await;
         let key = gristmill_platform::keys::create(&stack.pool, "acme").await.unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut file = Vec::new();
         let options = Options { rows, bad: 0.01, duplicates: 0.01, seed: 5, ..Options::default() };
         let counts = generate::debts(&options, &mut file).unwrap();
@@ -94,6 +122,7 @@ impl Harness {
             .env("REDIS_URL", &self.stack.redis_url)
             .env("GRISTMILL_REDIS_NAMESPACE", &self.stack.namespace)
             .env("GRISTMILL_STORE_URL", &self.stack.store_url)
+            .env("GRISTMILL_STORE_FSYNC", "false")
             .env("GRISTMILL_ADDR", format!("127.0.0.1:{}", self.port))
             .env("GRISTMILL_CHUNK_BYTES", "64KiB")
             .stdin(Stdio::null())
@@ -129,22 +158,27 @@ impl Harness {
         upload["id"].as_str().unwrap().to_owned()
     }
 
-    /// Sends the file over a line of its own, a piece every few milliseconds, and hands back the answer.
-    pub(crate) fn send_slowly(&self) -> JoinHandle<String> {
+    /// Sends the file over a line of its own, a small piece every few milliseconds.
+    pub(crate) fn send_slowly(&self) -> Sending {
         let (file, mut request) = (self.file.clone(), self.head().into_bytes());
         let port = self.port;
-        tokio::spawn(async move {
+        let hurries = Arc::new(AtomicBool::new(false));
+        let hurry = Arc::clone(&hurries);
+        let answer = tokio::spawn(async move {
             let mut line = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-            for piece in file.chunks(32 * 1024) {
+            for piece in file.chunks(8 * 1024) {
                 request.extend_from_slice(piece);
                 line.write_all(&request).await.unwrap();
                 request.clear();
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                if !hurry.load(Ordering::Relaxed) {
+                    tokio::time::sleep(Duration::from_millis(60)).await;
+                }
             }
             let mut answer = String::new();
             line.read_to_string(&mut answer).await.unwrap();
             answer
-        })
+        });
+        Sending { answer, hurries }
     }
 
     /// Sends the first half of the file and keeps the line.
@@ -193,9 +227,24 @@ impl Harness {
         }
     }
 
+    /// The queue that its processes work on.
+    pub(crate) async fn queue(&self) -> Queue {
+        let config = QueueConfig { namespace: self.stack.namespace.clone(), ..QueueConfig::new(&self.stack.redis_url) };
+        Queue::connect(self.stack.pool.clone(), config).await.unwrap()
+    }
+
+    /// Waits until so many workers are known: by then they listen for signals.
+    pub(crate) async fn until_workers(&self, number: usize) {
+        let (queue, since) = (self.queue().await, Instant::now());
+        while queue.workers().await.unwrap().len() < number {
+            assert!(since.elapsed() < Duration::from_secs(90), "the workers do not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until some chunks of an upload are done, and others are not.
     pub(crate) async fn half_done(&self, id: &str) {
-        self.until(id, |upload| upload["chunks"]["done"].as_i64().unwrap() >= 10).await;
-        let upload = self.find(id).await.unwrap();
+        let upload = self.until(id, |upload| upload["chunks"]["done"].as_i64().unwrap() >= 10).await;
         assert_eq!(upload["state"], "processing", "the file is too small to be caught in the middle");
     }
 
@@ -219,9 +268,10 @@ impl Harness {
         assert_eq!(self.count("select count(*) from gristmill.jobs where state = 'dead'").await, 0);
     }
 
-    /// The answer to a slow body is a 202, and its file ends exact.
-    pub(crate) async fn taken(&self, sending: JoinHandle<String>) {
-        let answer = sending.await.unwrap();
+    /// The rest of a slow body follows at once, the answer to it is a 202, and its file ends exact.
+    pub(crate) async fn taken(&self, sending: Sending) {
+        sending.hurry();
+        let answer = sending.answer.await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
         let upload: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
         self.exact(upload["id"].as_str().unwrap()).await;

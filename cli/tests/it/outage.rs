@@ -9,8 +9,9 @@ use crate::harness::Harness;
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_loses_its_data_in_the_middle_of_a_file() {
     let mut harness = Harness::new().await;
-    let (_api, _scheduler, _worker) = (harness.start_api().await, harness.start("scheduler"), harness.start("worker"));
+    let (_api, _scheduler) = (harness.start_api().await, harness.start("scheduler"));
     let id = harness.send().await;
+    let _worker = harness.start("worker");
     harness.half_done(&id).await;
     harness.engines.lose_redis().await.unwrap();
     harness.exact(&id).await;
@@ -19,8 +20,9 @@ async fn redis_loses_its_data_in_the_middle_of_a_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_restarts_in_the_middle_of_a_file() {
     let mut harness = Harness::new().await;
-    let (_api, _scheduler, _worker) = (harness.start_api().await, harness.start("scheduler"), harness.start("worker"));
+    let (_api, _scheduler) = (harness.start_api().await, harness.start("scheduler"));
     let id = harness.send().await;
+    let _worker = harness.start("worker");
     harness.half_done(&id).await;
     harness.engines.kill(Engine::Postgres).await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -49,8 +51,9 @@ async fn postgres_is_away_for_a_while_when_a_file_arrives() {
     let sending = harness.send_slowly();
     harness.until_true("select count(*) > 10 from chunks").await;
     harness.engines.kill(Engine::Postgres).await.unwrap();
+    sending.hurry();
     tokio::time::sleep(Duration::from_secs(17)).await;
-    assert!(!sending.is_finished(), "the file waits");
+    assert!(!sending.is_over(), "the file waits");
     harness.engines.restart(Engine::Postgres).await.unwrap();
     harness.taken(sending).await;
 }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::gristmill;
+use super::{gristmill, stdout};
 
 /// `gristmill up` on a folder of its own; stopped with the last test that holds it.
 pub(crate) struct Stack {
@@ -72,6 +72,20 @@ impl Stack {
         // What refuses its arguments does not read.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
+    }
+
+    /// The first worker that is listed, as soon as one is.
+    pub(crate) fn worker(&self) -> Value {
+        let since = Instant::now();
+        loop {
+            let workers = self.run(&["workers", "list", "--json"]);
+            assert!(workers.status.success(), "{workers:?}");
+            if let Some(worker) = stdout(&workers).lines().next() {
+                return serde_json::from_str(worker).unwrap();
+            }
+            assert!(since.elapsed() < Duration::from_secs(60), "no worker is seen");
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Makes a file of debts.

@@ -1,6 +1,9 @@
 //! Jobs, groups, queues, workers and schedules by command.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Output,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -16,9 +19,24 @@ fn lines(stack: &Stack, args: &[&str]) -> Vec<Value> {
 }
 
 fn said(stack: &Stack, args: &[&str]) -> String {
-    let output = stack.run(args);
-    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
-    let text = stdout(&output);
+    good(args, &stack.run(args))
+}
+
+/// What a command says, as soon as it has counted all that it is about: a busy machine says `N+ jobs` in its time.
+fn counted(stack: &Stack, args: &[&str]) -> Output {
+    let since = Instant::now();
+    loop {
+        let output = stack.run(args);
+        let whole = [stdout(&output), stderr(&output)].iter().all(|text| !text.contains("+ jobs"));
+        if whole || since.elapsed() > Duration::from_secs(60) {
+            return output;
+        }
+    }
+}
+
+fn good(args: &[&str], output: &Output) -> String {
+    assert!(output.status.success(), "{args:?}: {}", stderr(output));
+    let text = stdout(output);
     let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
     // What shows one thing whole has a line of JSON in it.
     let whole = ["show", "--json", "pause", "resume"].iter().any(|word| args.contains(word));
@@ -57,7 +75,7 @@ fn many_are_not_touched_unless_it_is_said() {
     let stack = stack();
     let nothing = stack.run(&["jobs", "redrive"]);
     assert!(stderr(&nothing).contains("which jobs to redrive?"), "{}", stderr(&nothing));
-    let none = stack.run(&["jobs", "discard", "--name", "of-nobody"]);
+    let none = counted(&stack, &["jobs", "discard", "--name", "of-nobody"]);
     assert!(none.status.success() && stderr(&none).contains("no such jobs"), "{}", stderr(&none));
     let cut = ["schedules", "put", "cut", "--cron", "@yearly", "--job", "waits", "--payload", "{"];
     let words = stderr(&stack.run(&cut));
@@ -70,10 +88,11 @@ fn many_are_not_touched_unless_it_is_said() {
     lines(&stack, &put);
     let first = lines(&stack, &["schedules", "run", "waiting", "--json"])[0]["job_id"].as_str().unwrap().to_owned();
     said(&stack, &["schedules", "run", "waiting"]);
-    let asked = stack.run(&["jobs", "cancel", "--name", "waits"]);
+    let asked = counted(&stack, &["jobs", "cancel", "--name", "waits"]);
     let words = stderr(&asked);
     assert!(!asked.status.success() && words.contains("2 jobs with name waits") && words.contains("--yes"), "{words}");
-    let dry = said(&stack, &["jobs", "cancel", "--name", "waits", "--dry-run"]);
+    let dry = ["jobs", "cancel", "--name", "waits", "--dry-run"];
+    let dry = good(&dry, &counted(&stack, &dry));
     assert!(dry.contains("2 jobs"), "{dry}");
     assert_eq!(said(&stack, &["jobs", "cancel", &first]), "1 cancelled\n");
     assert_eq!(said(&stack, &["jobs", "cancel", "--name", "waits", "--yes"]), "1 cancelled\n");
@@ -149,7 +168,9 @@ fn jobs_are_enqueued_one_and_many() {
     let keyed = "{\"name\":\"many.job\",\"queue\":\"nowhere-else\",\"unique_key\":\"the one\"}\n".repeat(2);
     let some = stack.run_with(&["jobs", "enqueue"], &keyed);
     assert_eq!(stdout(&some), "1 jobs enqueued, 1 were there already\n");
-    assert_eq!(said(&stack, &["jobs", "list", "--tag", "many", "--count"]), "10,000+ jobs\n");
+    let many = said(&stack, &["jobs", "list", "--tag", "many", "--count"]);
+    let number = many.strip_suffix("+ jobs\n").and_then(|number| number.replace(',', "").parse::<u32>().ok());
+    assert!(number.is_some_and(|number| number <= 10_000), "{many}");
     assert_eq!(lines(&stack, &["jobs", "list", "--tag", "round", "--json"])[0]["id"], first.as_str());
 
     // What is wrong is said, and where; nothing of it is enqueued.
@@ -164,7 +185,7 @@ fn jobs_are_enqueued_one_and_many() {
         let refused = stack.run_with(args, input);
         assert!(!refused.status.success() && stderr(&refused).contains(told), "{args:?}: {}", stderr(&refused));
     }
-    assert_eq!(said(&stack, &["jobs", "list", "--name", "bad.job", "--count"]), "0 jobs\n");
+    assert_eq!(lines(&stack, &["jobs", "list", "--name", "bad.job", "--json"]), Vec::<Value>::new());
 
     // One that waits is changed, run now, and run again with another payload.
     let nothing = stack.run(&["jobs", "change", &first]);
@@ -204,15 +225,7 @@ fn jobs_are_enqueued_one_and_many() {
 #[test]
 fn queues_and_workers_are_seen_and_steered() {
     let stack = stack();
-    let since = Instant::now();
-    let worker = loop {
-        let workers = lines(&stack, &["workers", "list", "--json"]);
-        match workers.first() {
-            Some(worker) => break worker.clone(),
-            None => assert!(since.elapsed() < Duration::from_secs(60), "no worker is seen"),
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    };
+    let worker = stack.worker();
     assert!(worker["lines"].as_array().unwrap().iter().any(|line| line["queue"] == "gristmill"), "{worker}");
     assert!(said(&stack, &["workers", "list"]).contains(worker["id"].as_str().unwrap()));
     let gone = stack.run(&["workers", "drain", "0199aaaa-0000-7000-8000-000000000000"]);

@@ -12,7 +12,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use gristmill_queue::{Queue, QueueConfig};
 use gristmill_webhooks::{
     Event, EventType, Merchant, NormalizationCompleted, Scheme,
     endpoints::{self, NewEndpoint},
@@ -118,9 +117,7 @@ async fn every_event_is_accepted_though_workers_are_killed() {
     endpoints::create(pool, client, &new).await.unwrap();
     let _scheduler = harness.start("scheduler");
     let mut workers = [worker(&harness), worker(&harness)];
-    let config =
-        QueueConfig { namespace: harness.stack.namespace.clone(), ..QueueConfig::new(&harness.stack.redis_url) };
-    let queue = Queue::connect(pool.clone(), config).await.unwrap();
+    let queue = harness.queue().await;
     let merchant = Merchant { name: "n/a".into(), rule: None, score: None, category: None, wikidata_id: None };
     let events: Vec<Event> = (0..EVENTS)
         .map(|_| {

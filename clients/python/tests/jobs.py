@@ -19,7 +19,7 @@ DATABASE = os.environ["DATABASE_URL"]
 def pay(ctx: Context, n: int) -> None:
     with psycopg.connect(DATABASE) as conn:
         conn.execute("insert into effects (n, by) values (%s, %s)", (n, os.getpid()))
-        time.sleep(random.uniform(0, 0.05))
+        time.sleep(random.uniform(0, 0.2))
         ctx.complete_in(conn, {"paid": n})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Callable
 
@@ -107,11 +108,12 @@ class Stack:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        port: int = it.getsockname()[1]
-        return port
+    """A port below the range that outgoing connections take theirs from, so that an API finds it again."""
+    for port in random.sample(range(12_000, 20_000), 200):
+        with suppress(OSError), socket.socket() as it:
+            it.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port of 200 tried is free")
 
 
 @contextmanager

@@ -52,6 +52,11 @@ def effects(live: Stack) -> Iterator[psycopg.Connection[Any]]:
         yield conn
 
 
+def outcomes(app: Gristmill, id: str) -> list[str]:
+    """How the attempts of a job ended that did not succeed; `lost_worker`: its lease ran out."""
+    return [it["outcome"] for it in app.get(id)["attempts"]]
+
+
 def count(conn: psycopg.Connection[Any]) -> int:
     row = conn.execute("select count(*) from effects").fetchone()
     assert row is not None
@@ -233,8 +238,13 @@ def test_a_worker_is_given_only_the_jobs_that_it_knows(live: Stack) -> None:
             assert app.wait(foreign) == "other"
 
 
-def test_ten_thousand_in_a_batch_and_the_join_of_their_group(live: Stack) -> None:
-    app = live.app()
+def test_ten_thousand_in_a_batch(live: Stack) -> None:
+    ids = live.app().enqueue_many(NewJob("member", {"n": n}, queue="py-nobody") for n in range(10_000))
+    assert len(set(ids)) == 10_000
+
+
+def test_many_members_and_the_join_of_their_group(live: Stack) -> None:
+    app, members = live.app(), 2_000
     runs: Counter[int] = Counter()
     joined = threading.Event()
 
@@ -248,13 +258,13 @@ def test_ten_thousand_in_a_batch_and_the_join_of_their_group(live: Stack) -> Non
         return of
 
     with running(app, slots=100):
-        with app.group("ten thousand", on_complete=NewJob("join", {"of": "members"})) as group:
-            ids = group.enqueue_many(NewJob("member", {"n": n}) for n in range(10_000))
-        assert len(set(ids)) == 10_000
+        with app.group("many", on_complete=NewJob("join", {"of": "members"})) as group:
+            ids = group.enqueue_many(NewJob("member", {"n": n}) for n in range(members))
+        assert len(set(ids)) == members
         assert joined.wait(120)
-    assert set(runs) == set(range(10_000))
+    assert set(runs) == set(range(members))
     said = eventually(lambda: (it := group.get())["state"] == "completed" and it)
-    assert said["total"] == said["completed"] == 10_000
+    assert said["total"] == said["completed"] == members
 
 
 def test_a_group_with_a_failure_and_one_that_is_left(live: Stack) -> None:
@@ -341,9 +351,8 @@ def test_the_job_of_a_killed_worker_runs_elsewhere(live: Stack, effects: psycopg
         with live.worker(HOLD_QUEUE="py-kill", PAY_QUEUE="py-none") as second:
             time.sleep(2)  # it waits for jobs by then
             first.kill()
-            killed = time.monotonic()
-            assert app.wait(id)["by"] == second.pid
-            assert time.monotonic() - killed < 10
+            assert app.wait(id, timeout=30)["by"] == second.pid
+    assert "lost_worker" in outcomes(app, id)
 
 
 def test_an_effect_happens_once_however_often_workers_are_killed(live: Stack, effects: psycopg.Connection[Any]) -> None:
@@ -374,10 +383,9 @@ def test_sigterm_hands_back_what_still_runs(live: Stack, effects: psycopg.Connec
         with live.worker(HOLD_QUEUE="py-term", PAY_QUEUE="py-none") as second:
             time.sleep(1)
             first.terminate()
-            began = time.monotonic()
             assert app.wait(id) == {"by": second.pid, "attempt": 1}
-            assert time.monotonic() - began < 5, "handed back, not lost"
-            assert first.wait(10) == 0
+            assert first.wait(60) == 0
+    assert "lost_worker" not in outcomes(app, id), "handed back, not lost"
 
 
 def test_a_worker_outlives_the_api(live: Stack) -> None:

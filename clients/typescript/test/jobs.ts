@@ -14,7 +14,7 @@ app.job<{ n: number }>("pay", { queue: env("PAY_QUEUE") || "pay" }, async (conte
   try {
     await client.query("begin");
     await client.query("insert into effects (n, by) values ($1, $2)", [n, process.pid]);
-    await sleep(Math.random() * 50);
+    await sleep(Math.random() * 200);
     await completeIn(client, context, { paid: n });
     await client.query("commit");
   } catch (error) {

@@ -34,6 +34,11 @@ async function running(app: Gristmill, during: () => Promise<unknown>, slots = 8
   }
 }
 
+/** How the attempts of a job ended that did not succeed; `lost_worker`: its lease ran out. */
+async function outcomes(app: Gristmill, id: string): Promise<string[]> {
+  return (await app.get(id)).attempts.map((it: any) => it.outcome);
+}
+
 const count = async (): Promise<number> => Number((await pool.query("select count(*) from effects")).rows[0].count);
 
 test("a job runs and its result is kept", async () => {
@@ -76,7 +81,7 @@ test("retry, discard and snooze", async () => {
     await assert.rejects(app.wait(await app.enqueue("slow")), /timed out after 0.3 s/);
     await assert.rejects(app.wait(await app.enqueue("large")), /20002 bytes: at most 16384/);
     const { attempts } = await app.get(flaky);
-    assert.deepEqual(attempts.map((it: any) => it.outcome), ["retried", "retried"]);
+    assert.deepEqual(await outcomes(app, flaky), ["retried", "retried"]);
     assert.match(attempts[1].error, /TypeError: away\n +at /);
   });
 });
@@ -191,8 +196,13 @@ test("what the API does not take is refused by name", async () => {
   await assert.rejects(new Gristmill({ url: stack.url, key: "wrong" }).enqueue("thumb"), /401/);
 });
 
-test("ten thousand in a batch, and the join of their group", async () => {
-  const app = stack.app();
+test("ten thousand in a batch", async () => {
+  const jobs = Array.from({ length: 10_000 }, (_, n) => ({ name: "member", payload: { n }, queue: "ts-nobody" }));
+  assert.equal(new Set(await stack.app().enqueueMany(jobs)).size, 10_000);
+});
+
+test("many members, and the join of their group", async () => {
+  const [app, members] = [stack.app(), 2_000];
   const runs = new Set<number>();
   let joined: unknown;
   app.job<{ n: number }>("member", { queue: "ts-group" }, (_, { n }) => {
@@ -204,18 +214,18 @@ test("ten thousand in a batch, and the join of their group", async () => {
   await running(
     app,
     async () => {
-      const group = await app.group({ name: "ten thousand", onComplete: { name: "join", payload: { of: "members" } } });
-      const ids = await group.enqueueMany(Array.from({ length: 10_000 }, (_, n) => ({ name: "member", payload: { n } })));
+      const group = await app.group({ name: "many", onComplete: { name: "join", payload: { of: "members" } } });
+      const ids = await group.enqueueMany(Array.from({ length: members }, (_, n) => ({ name: "member", payload: { n } })));
       await group.seal();
-      assert.equal(new Set(ids).size, 10_000);
+      assert.equal(new Set(ids).size, members);
       await eventually(() => joined, 100_000);
       assert.deepEqual(joined, { of: "members" });
       const { state, total, completed } = await group.get();
-      assert.deepEqual([state, total, completed], ["completed", 10_000, 10_000]);
+      assert.deepEqual([state, total, completed], ["completed", members, members]);
     },
     100,
   );
-  assert.equal(runs.size, 10_000);
+  assert.equal(runs.size, members);
 });
 
 test("a flow runs stage after stage, and hands results on", async () => {
@@ -274,9 +284,8 @@ test("the job of a killed worker runs elsewhere", async () => {
   try {
     await sleep(2000); // it waits for jobs by then
     await end(first);
-    const killed = performance.now();
-    assert.equal((await app.wait(id)).by, second.pid);
-    assert.ok(performance.now() - killed < 10_000);
+    assert.equal((await app.wait(id, 30)).by, second.pid);
+    assert.ok((await outcomes(app, id)).includes("lost_worker"));
   } finally {
     await end(second);
   }
@@ -317,10 +326,9 @@ test("SIGTERM hands back what still runs", async () => {
   const second = stack.worker({ HOLD_QUEUE: "ts-term", PAY_QUEUE: "ts-none" });
   try {
     await sleep(1000);
-    const began = performance.now();
     const code = end(first, "SIGTERM");
     assert.deepEqual(await app.wait(id), { by: second.pid, attempt: 1 });
-    assert.ok(performance.now() - began < 5000, "handed back, not lost");
+    assert.ok(!(await outcomes(app, id)).includes("lost_worker"), "handed back, not lost");
     assert.equal(await code, 0);
   } finally {
     await end(second);

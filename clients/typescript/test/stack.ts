@@ -1,7 +1,7 @@
 /** A real Gristmill: private Postgres and Redis, API, scheduler, in a folder of its own, on free ports. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -20,13 +20,21 @@ export async function eventually<T>(what: () => T | Promise<T>, timeout = 60_000
   }
 }
 
-/** A port that was free a moment ago. */
+/** A port below the range that outgoing connections take theirs from, so that an API finds it again. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const port = 12_000 + Math.floor(Math.random() * 8_000);
+    if (await isFree(port)) return port;
+  }
+  throw new Error("no port of 200 tried is free");
+}
+
+function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
 
 export class Stack {

@@ -10,7 +10,7 @@ use std::{
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::stack::Stack;
+use crate::{harness::free_port, stack::Stack};
 
 /// A busy machine takes its time.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ impl Browser {
     pub(super) async fn open(stack: &Stack) -> Self {
         // An error says that another test was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let process = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
@@ -44,7 +44,8 @@ impl Browser {
         let profile = tempfile::tempdir().unwrap();
         let folder = format!("--user-data-dir={}", profile.path().display());
         let flags = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1440,900", &folder];
-        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": { "args": flags } } } });
+        let wanted = json!({ "goog:chromeOptions": { "args": flags }, "timeouts": { "script": 60_000 } });
+        let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
         let http = reqwest::Client::new();
         let driver = format!("http://127.0.0.1:{port}/session");
         let since = Instant::now();

@@ -2,13 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::browser::Browser;
-use crate::{
-    stack::{Stack, stack, text},
-    stdout,
-};
+use crate::stack::{Stack, stack, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_sent_from_the_page_and_its_map_fills() {
@@ -39,9 +34,7 @@ async fn a_worker_dies_and_its_chunks_go_on() {
     browser.go("/uploads").await;
     browser.type_into("[data-file]", text(&file)).await;
     browser.until("the upload's page", "return location.pathname.startsWith('/uploads/')").await;
-    let workers = stdout(&stack.run(&["workers", "list", "--json"]));
-    let worker: Value = serde_json::from_str(workers.lines().next().unwrap()).unwrap();
-    let killed = std::process::Command::new("kill").args(["-9", &worker["pid"].to_string()]).status().unwrap();
+    let killed = std::process::Command::new("kill").args(["-9", &stack.worker()["pid"].to_string()]).status().unwrap();
     assert!(killed.success());
     browser.until("the end", "return document.querySelector('h1 .state')?.textContent === 'completed'").await;
     assert!(browser.text(".receipt").await.contains("60,000 read = 60,000 accepted"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gristmill::{JobState, WaitError, apalis_core::task::task_id::TaskId, prelude::*};
+use gristmill::{Backoff, JobState, WaitError, apalis_core::task::task_id::TaskId, prelude::*};
 use sqlx::PgPool;
 
 use crate::support::{Add, End, add, app};
@@ -110,7 +110,7 @@ async fn errors_of_any_kind_end_an_attempt_as_they_say() {
         ("panic", "scheduled", Some("panicked: oh dear")),
         ("well", "completed", None),
     ] {
-        let job = app.enqueue(End::by(how)).await.unwrap();
+        let job = app.enqueue(End::by(how)).backoff(Backoff::Fixed { delay: MINUTE }).await.unwrap();
         app.drain().await.unwrap();
         let found = app.queue().unwrap().jobs().get(job.id().unwrap()).await.unwrap().unwrap();
         assert_eq!((<&str>::from(found.job.state), found.last_error.as_deref()), (state, error), "{how}");

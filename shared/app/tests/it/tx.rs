@@ -37,7 +37,7 @@ async fn pay(job: Pay, mut tx: Tx, client: Client, context: Context) -> Result<i
         "panic" => panic!("oh dear"),
         "keep" => {
             tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                tokio::time::sleep(MINUTE).await;
                 drop(tx);
             });
             Ok(job.n)

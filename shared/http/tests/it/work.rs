@@ -61,10 +61,8 @@ async fn a_failed_job_comes_again_and_one_that_is_lost_is_done_elsewhere() {
         let second = server.claim("sh-1", 1, 20_000).await;
         assert_eq!((&second[0]["id"], &second[0]["attempt"]), (&json!(id), &json!(2)));
         // It dies.
-        let died = Instant::now();
         let third = server.claim("sh-2", 1, 20_000).await;
         assert_eq!((&third[0]["id"], &third[0]["attempt"]), (&json!(id), &json!(2)));
-        assert!(died.elapsed() < Duration::from_secs(10), "{:?}", died.elapsed());
         assert_eq!(server.done("sh-1", &second).await["lost"], json!([id]));
         assert_eq!(server.state(&id).await.0, "available");
         server.done("sh-2", &third).await;
@@ -99,9 +97,9 @@ async fn a_timeout_ends_what_its_worker_does_not() {
     let server = server().await;
     let job = json!({ "name": "thumb", "queue": "thumbs", "timeout": "1s", "max_attempts": 1 });
     let id = server.enqueue(&job).await;
+    let begun = Instant::now();
     let jobs = server.claim("sh-1", 1, 20_000).await;
     let held = json!({ "held": [[id, jobs[0]["delivery"]]] });
-    let begun = Instant::now();
     while server.report("sh-1", &held).await["lost"] != json!([id]) {
         assert!(begun.elapsed() < Duration::from_secs(20));
         tokio::time::sleep(Duration::from_millis(200)).await;
