@@ -86,23 +86,15 @@ async fn watched(api: &Api) -> (UploadId, Events) {
 
 /// What an hour does to the stream of a finished upload.
 async fn forget(api: &Api, id: UploadId) {
-    let mut redis = redis(api).await;
+    let mut redis = api.stack.redis_connection().await;
     let key = format!("{}:events:{id}", api.stack.namespace);
     redis::cmd("DEL").arg(key).exec_async(&mut redis).await.unwrap();
-}
-
-/// A connection that is patient on a busy machine.
-async fn redis(api: &Api) -> redis::aio::MultiplexedConnection {
-    let patience = Some(Duration::from_secs(30));
-    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
-    let client = redis::Client::open(api.stack.redis_url.as_str()).unwrap();
-    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }
 
 /// The API's one subscription is there.
 async fn subscribed(api: &Api) {
     let channel = format!("{}:events", api.stack.namespace);
-    let mut redis = redis(api).await;
+    let mut redis = api.stack.redis_connection().await;
     let () = eventually("a subscription", async || {
         let (_, watchers): (String, i64) =
             redis::cmd("PUBSUB").arg("NUMSUB").arg(&channel).query_async(&mut redis).await.unwrap();
@@ -210,7 +202,13 @@ async fn trimmed_history_resets_the_watcher() {
     }
     let history = events.since(id, "0").await.unwrap().events;
     let key = format!("{}:events:{id}", api.stack.namespace);
-    redis::cmd("XTRIM").arg(key).arg("MAXLEN").arg(3).exec_async(&mut redis(&api).await).await.unwrap();
+    redis::cmd("XTRIM")
+        .arg(key)
+        .arg("MAXLEN")
+        .arg(3)
+        .exec_async(&mut api.stack.redis_connection().await)
+        .await
+        .unwrap();
 
     let mut stream = Stream::open(&api, id, Some(&history[2].id)).await;
     assert_eq!(stream.next().await.unwrap().name, "reset");
@@ -242,7 +240,7 @@ async fn the_end_comes_from_the_database_when_nobody_told_it() {
 
 #[tokio::test]
 async fn a_silent_stream_shows_that_it_lives_and_ends_at_shutdown() {
-    let api = api().await;
+    let api = api_with(|config| config.api.api_grace = Duration::from_secs(60)).await;
     let (id, _) = watched(&api).await;
     let mut stream = Stream::open(&api, id, None).await;
     stream.next().await.unwrap();
@@ -264,7 +262,7 @@ async fn a_broken_subscription_loses_nothing() {
     subscribed(&api).await;
     let mut stream = Stream::open(&api, id, None).await;
     stream.next().await.unwrap();
-    let mut redis = redis(&api).await;
+    let mut redis = api.stack.redis_connection().await;
     for n in 0..10 {
         if n % 4 == 2 {
             redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").exec_async(&mut redis).await.unwrap();

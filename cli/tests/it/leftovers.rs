@@ -13,8 +13,7 @@ async fn redis_holds_nothing_when_the_work_is_done() {
     harness.until_true("select not exists(select from gristmill.jobs where state in ('available', 'scheduled'))").await;
     assert!(harness.objects().await.is_empty(), "{:?}", harness.objects().await);
 
-    let client = redis::Client::open(harness.stack.redis_url.as_str()).unwrap();
-    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let mut redis = harness.stack.redis_connection().await;
     let since = Instant::now();
     loop {
         let mut left = lives(&mut redis).await;

@@ -52,10 +52,23 @@ impl Stack {
         }
     }
 
+    /// A connection to Redis.
+    pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
+        redis_connection(&self.redis_url).await
+    }
+
     /// The settings to reach the store.
     pub fn store_config(&self) -> StoreConfig {
         StoreConfig { store_url: Some(self.store_url.clone()), store_fsync: false, ..StoreConfig::default() }
     }
+}
+
+/// A connection to a Redis that is patient on a busy machine: by itself the library waits for half a second.
+pub async fn redis_connection(url: &str) -> redis::aio::MultiplexedConnection {
+    let patience = Some(Duration::from_secs(30));
+    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
+    let client = redis::Client::open(url).expect("the address of a Redis");
+    client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis is reached")
 }
 
 /// A stack on the engines that all tests of this binary share.

@@ -83,11 +83,7 @@ async fn jobs_delivered_again_change_nothing() {
     let stop = tokio_util::sync::CancellationToken::new();
     let workers: Vec<_> = (0..2).map(|_| harness.start(4, &stop)).collect();
     // A broker that forgets everything, again and again: whatever is not done is delivered again.
-    let client = redis::Client::open(harness.stack.redis_url.as_str()).unwrap();
-    // By itself the library waits for half a second, which is too short on a busy machine.
-    let patience = Some(std::time::Duration::from_secs(30));
-    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
-    let mut redis = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
+    let mut redis = harness.stack.redis_connection().await;
     while !harness.find(upload.id).await.state.is_final() {
         let keys: Vec<String> =
             redis::cmd("KEYS").arg(format!("*{}*", harness.stack.namespace)).query_async(&mut redis).await.unwrap();

@@ -42,8 +42,7 @@ async fn an_engine_that_is_away_needs_attention_until_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_almost_full_needs_attention() {
     let site = Site::open().await;
-    let mut redis =
-        redis::Client::open(site.stack.redis_url.as_str()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut redis = site.stack.redis_connection().await;
     let mut limit = async |bytes: u64| {
         let set = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).query_async::<()>(&mut redis).await;
         set.unwrap();

@@ -5,7 +5,7 @@ use gristmill_platform::doctor::{self, Finding, Level};
 use gristmill_platform::engines::Engines;
 use gristmill_platform::{database, testing};
 
-use crate::engines::{open_folder, patient_redis};
+use crate::engines::open_folder;
 
 fn level(findings: &[Finding], check: &str) -> Level {
     findings
@@ -49,7 +49,7 @@ async fn what_loses_data_is_a_failure_and_what_is_slow_a_warning() {
     sqlx::query("alter system set checkpoint_timeout = '1min'").execute(&stack.pool).await.unwrap();
     sqlx::query("select pg_reload_conf()").execute(&stack.pool).await.unwrap();
     sqlx::query("update _sqlx_migrations set checksum = 'x' where version = 1").execute(&stack.pool).await.unwrap();
-    let mut connection = patient_redis(&stack.redis_url).await;
+    let mut connection = stack.redis_connection().await;
     for (name, value) in [("maxmemory-policy", "allkeys-lru"), ("appendonly", "no"), ("maxmemory", "1mb")] {
         let _: () = redis::cmd("CONFIG").arg("SET").arg(name).arg(value).query_async(&mut connection).await.unwrap();
     }

@@ -16,16 +16,8 @@ async fn postgres(engines: &Engines) -> PgConnection {
     PgConnection::connect(engines.database_url().expose_secret()).await.unwrap()
 }
 
-/// A connection that is patient on a busy machine.
-pub(crate) async fn patient_redis(url: &str) -> redis::aio::MultiplexedConnection {
-    let patience = Some(Duration::from_secs(30));
-    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
-    let client = redis::Client::open(url).unwrap();
-    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
-}
-
 async fn redis(engines: &Engines) -> redis::aio::MultiplexedConnection {
-    patient_redis(engines.redis_url().expose_secret()).await
+    testing::redis_connection(engines.redis_url().expose_secret()).await
 }
 
 /// Asks again while the folder is in use, but not for ever: a process that another test starts at this moment holds what was

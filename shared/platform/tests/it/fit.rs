@@ -9,8 +9,6 @@ use gristmill_platform::database::{self, DatabaseError, NotReady};
 use gristmill_platform::doctor::{self, Finding, Level};
 use gristmill_platform::testing;
 
-use crate::engines::patient_redis;
-
 struct Stopped(Child);
 
 impl Drop for Stopped {
@@ -71,7 +69,7 @@ async fn a_redis_that_takes_no_writes_or_throws_work_away_is_refused() {
     let engines = testing::engines().await;
     let stack = testing::stack_on(&engines).await;
     broker::refuse_unfit(&stack.redis()).await.unwrap();
-    let mut connection = patient_redis(&stack.redis_url).await;
+    let mut connection = stack.redis_connection().await;
     for words in [&["CONFIG", "SET", "maxmemory", "100mb"][..], &["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]]
     {
         let _: () = redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await.unwrap();

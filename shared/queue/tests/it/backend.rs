@@ -20,7 +20,6 @@ use gristmill_queue::redis::{Broker, DeadLetter, DeadLetterReason, DeadLetterSin
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 
-use crate::broker_state::redis;
 use crate::support::{LONG, until};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,7 +56,7 @@ impl DeadLetterSink for StoredDeadLetters {
 }
 
 async fn depth(stack: &Stack) -> (u64, u64) {
-    let mut conn = redis(stack).await;
+    let mut conn = stack.redis_connection().await;
     Broker::new(&stack.namespace, "mail").depth(&mut conn).await.unwrap()
 }
 
@@ -114,7 +113,7 @@ async fn failures_come_back_and_the_hopeless_become_dead_letters() {
     for (n, id) in ["flaky", "bad", "hopeless"].into_iter().enumerate() {
         sink.push_task(TaskBuilder::new(email(n)).task_id(TaskId::from_string(id)).build()).await.unwrap();
     }
-    let mut conn = redis(&stack).await;
+    let mut conn = stack.redis_connection().await;
     Broker::new(&stack.namespace, "mail").push(&mut conn, 4, &[("garbage", b"{")]).await.unwrap();
 
     async fn send(_: Email, id: TaskId, attempt: Attempt, sent: Data<Arc<AtomicUsize>>) -> Result<(), BoxDynError> {
@@ -155,7 +154,7 @@ async fn without_a_dead_letter_sink_of_ones_own_redis_keeps_a_list() {
     }
     let task = tokio::spawn(WorkerBuilder::new("mailer").backend(backend(&stack)).build(send).run());
     let key = format!("{{{}/2:mail}}:dead_letters", stack.namespace);
-    let mut conn = redis(&stack).await;
+    let mut conn = stack.redis_connection().await;
     until("the dead letter", LONG, || {
         let (mut conn, key) = (conn.clone(), key.clone());
         async move { redis::cmd("LLEN").arg(&key).query_async::<u64>(&mut conn).await.unwrap() == 1 }

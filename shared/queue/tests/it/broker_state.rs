@@ -5,7 +5,7 @@ use gristmill_platform::testing::Stack;
 use gristmill_queue::{BrokerConfig, JobId};
 use uuid::Uuid;
 
-use crate::support::{LONG, TestQueue};
+use crate::support::TestQueue;
 
 /// Whether the tests run on Postgres alone.
 #[expect(clippy::disallowed_methods, reason = "a test has no other configuration")]
@@ -33,17 +33,9 @@ macro_rules! about_redis {
 }
 pub(crate) use about_redis;
 
-/// A connection that is patient on a busy machine: by itself the library waits for half a second.
-pub(crate) async fn redis(stack: &Stack) -> redis::aio::MultiplexedConnection {
-    let patience = Some(LONG);
-    let config = redis::AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
-    let client = redis::Client::open(stack.redis_url.as_str()).unwrap();
-    client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
-}
-
 impl TestQueue {
     pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
-        redis(&self.stack).await
+        self.stack.redis_connection().await
     }
 
     /// A key of a queue in Redis.
