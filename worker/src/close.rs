@@ -21,20 +21,20 @@ use gristmill_uploads::{
 };
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use self::settle::Compared;
+use self::settle::Settled;
 use crate::{Env, kinds};
 
 /// Closes an upload whose chunks are all loaded; see the module.
 pub(crate) async fn close_upload(job: CloseUpload, Data(env): Data<Env>, context: Context) -> Result<(), JobError> {
     let Some(kind) = verdict(&env, &context, job.upload_id).await? else { return Ok(()) };
-    let compared = settle::settle(&env, job.upload_id).await?;
+    let settled = settle::settle(&env, job.upload_id).await?;
     // What is rejected here is no other upload's duplicate (lines of claims have keys of their own), so it touches none.
     if kinds::before_close(&env, &context, kind, job.upload_id).await?
         && verdict(&env, &context, job.upload_id).await?.is_none()
     {
         return Ok(());
     }
-    close(&env, &context, job.upload_id, &compared).await
+    close(&env, &context, job.upload_id, settled.as_ref()).await
 }
 
 /// Ends an atomic file with a bad row. `None`: there is nothing left to close; else what kind of file is.
@@ -59,12 +59,14 @@ async fn verdict(env: &Env, context: &Context, upload_id: UploadId) -> Result<Op
     Ok(Some(upload.kind))
 }
 
-async fn close(env: &Env, context: &Context, upload_id: UploadId, compared: &Compared) -> Result<(), JobError> {
+async fn close(env: &Env, context: &Context, upload_id: UploadId, settled: Option<&Settled>) -> Result<(), JobError> {
     let mut tx = env.pool.begin().await?;
     if let Fence::AlreadyDone = env.queue.lock(&mut tx, &context.claim).await? {
         return Ok(());
     }
-    settle::finish(env, &mut tx, upload_id, compared).await?;
+    if let Some(settled) = settled {
+        settle::finish(env, &mut tx, settled).await?;
+    }
     complete(env, context, tx, upload_id, None).await?.tell(env).await;
     Ok(())
 }

@@ -16,7 +16,10 @@ use std::{collections::HashSet, time::Duration};
 use gristmill_core::ClientId;
 use gristmill_pipelines::{SplitLimits, Table};
 use gristmill_queue::JobError;
-use gristmill_uploads::UploadId;
+use gristmill_uploads::{
+    UploadId,
+    segments::{ClientSegment, of_client},
+};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -159,19 +162,12 @@ pub(crate) async fn history(
     table: &'static Table,
     client_id: ClientId,
 ) -> Result<History, sqlx::Error> {
-    let found: Vec<(i32, bool, bool)> = sqlx::query_as(
-        "select id, client_id is not null, state = 'sealed' from row_segments
-         where table_name = $1 and (client_id = $2 or client_id is null) and state in ('open', 'full', 'sealed') order by id",
-    )
-    .bind(table.name)
-    .bind(client_id)
-    .fetch_all(on)
-    .await?;
-    let segments = |sealed: bool| {
-        let found = found.iter().filter(|(.., is)| *is == sealed);
-        found.map(|(id, is_own, _)| Segment { table, id: *id, is_own: *is_own }).collect()
+    let (sealed, live): (Vec<_>, Vec<_>) =
+        of_client(on, table.name, client_id).await?.into_iter().partition(|found| found.is_sealed);
+    let segments = |found: Vec<ClientSegment>| {
+        found.into_iter().map(|found| Segment { table, id: found.id, is_own: found.is_own }).collect()
     };
-    Ok(History { sealed: segments(true), live: segments(false) })
+    Ok(History { sealed: segments(sealed), live: segments(live) })
 }
 
 /// Small uploads of a client's go in beside each other, as the key of the segment that they share tells them apart. A large

@@ -120,7 +120,8 @@ async fn by_id(
     after: Option<Uuid>,
     limit: i64,
 ) -> sqlx::Result<Vec<Row>> {
-    let segments = segments::of_client(pool, "debts", client_id).await?;
+    let segments: Vec<i32> =
+        segments::of_client(pool, "debts", client_id).await?.into_iter().map(|segment| segment.id).collect();
     let mut sql = QueryBuilder::<Postgres>::new(
         "select d.debt_id, d.upload_id, d.line, d.name, d.government_id, d.email, d.amount_minor,
                 to_char(d.due_date, 'YYYY-MM-DD') as due_date

@@ -34,13 +34,30 @@ impl Segments {
     }
 }
 
-/// The segments of a table in which a client's rows may be: its own ones, and those that are shared.
+/// A segment in which a client's rows may be.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub struct ClientSegment {
+    /// The number of the partition.
+    pub id: i32,
+    /// All its rows are of one upload of the client's.
+    pub is_own: bool,
+    /// It takes no more rows, and has a filter of its keys.
+    pub is_sealed: bool,
+}
+
+/// The segments of a table in which a client's rows may be, in the order in which they were made: its own ones, and those that
+/// are shared.
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn of_client(on: impl PgExecutor<'_>, table: &str, client_id: ClientId) -> Result<Vec<i32>, sqlx::Error> {
-    sqlx::query_scalar(
-        "select id from row_segments where table_name = $1 and (client_id = $2 or client_id is null) and state in ('open', 'full', 'sealed')",
+pub async fn of_client(
+    on: impl PgExecutor<'_>,
+    table: &str,
+    client_id: ClientId,
+) -> Result<Vec<ClientSegment>, sqlx::Error> {
+    sqlx::query_as(
+        "select id, client_id is not null as is_own, state = 'sealed' as is_sealed from row_segments
+         where table_name = $1 and (client_id = $2 or client_id is null) and state in ('open', 'full', 'sealed') order by id",
     )
     .bind(table)
     .bind(client_id)

@@ -22,44 +22,43 @@ use crate::{
     segments::{self, OwnSegment, Segment, loaded},
 };
 
-/// The segments that each of the upload's own was compared with before.
-#[derive(Default)]
-pub(super) struct Compared(HashMap<i32, Vec<Segment>>);
+/// An upload whose own segments are indexed.
+pub(super) struct Settled {
+    /// Its first one.
+    chunk: Chunk,
+    /// The segments that each of its own was compared with.
+    compared: Compared,
+}
 
-/// Indexes the upload's own segments.
-pub(super) async fn settle(env: &Env, upload_id: UploadId) -> Result<Compared, JobError> {
+type Compared = HashMap<i32, Vec<Segment>>;
+
+/// Indexes the upload's own segments. `None`: its table has none.
+pub(super) async fn settle(env: &Env, upload_id: UploadId) -> Result<Option<Settled>, JobError> {
     let chunk = Chunk::find(env, upload_id, 0).await?;
-    let Some(chunk) = chunk.filter(|chunk| chunk.kind.table().segments) else { return Ok(Compared::default()) };
+    let Some(chunk) = chunk.filter(|chunk| chunk.kind.table().segments) else { return Ok(None) };
     let own = segments::all_own(&env.pool, upload_id).await?;
     // What it loses while they are indexed does not count: one that has an index stays.
-    if none_is_indexed(&own) && is_small(env, upload_id).await? {
-        return Ok(Compared::default());
-    }
-    index::index(env, &chunk, &own).await
+    let moves = none_is_indexed(&own) && is_small(env, upload_id).await?;
+    let compared = if moves { Compared::default() } else { index::index(env, &chunk, &own).await? };
+    Ok(Some(Settled { chunk, compared }))
 }
 
 /// Makes the upload's rows part of their table, in the transaction that completes it.
-pub(super) async fn finish(
-    env: &Env,
-    conn: &mut PgConnection,
-    upload_id: UploadId,
-    compared: &Compared,
-) -> Result<(), JobError> {
-    let chunk = Chunk::find(env, upload_id, 0).await?;
-    let Some(chunk) = chunk.filter(|chunk| chunk.kind.table().segments) else { return Ok(()) };
+pub(super) async fn finish(env: &Env, conn: &mut PgConnection, settled: &Settled) -> Result<(), JobError> {
+    let Settled { chunk, compared } = settled;
+    let (table, client_id, upload_id) = (chunk.kind.table(), chunk.owner.client_id, chunk.upload_id);
     let own = segments::all_own(&mut *conn, upload_id).await?;
-    let (table, client_id) = (chunk.kind.table(), chunk.owner.client_id);
     let small = none_is_indexed(&own);
     segments::lock_client(&mut *conn, table, client_id, !small).await?;
     let history = segments::history(&mut *conn, table, client_id.into()).await?;
     if small {
-        move_in::shared(env, conn, &chunk, &history, &own).await?;
+        move_in::shared(env, conn, chunk, &history, &own).await?;
         return Ok(loaded::forget(conn, upload_id).await?);
     }
     for own in own {
         let segment = Segment { table, id: own.id, is_own: true };
-        let before = compared.0.get(&own.id).map_or(&[][..], Vec::as_slice);
-        move_in::segment(env, conn, &chunk, segment, &history, before).await?;
+        let before = compared.get(&own.id).map_or(&[][..], Vec::as_slice);
+        move_in::segment(env, conn, chunk, segment, &history, before).await?;
     }
     Ok(loaded::forget(conn, upload_id).await?)
 }

@@ -37,7 +37,7 @@ pub(super) async fn index(env: &Env, chunk: &Chunk, own: &[OwnSegment]) -> Resul
         for (n, begun) in (from..).zip(begun) {
             let Some(begun) = begun else { continue };
             let history = end(env, chunk, begun, &segments[..n]).await?;
-            compared.0.insert(segments[n].id, history);
+            compared.insert(segments[n].id, history);
         }
     }
     Ok(compared)
