@@ -1,4 +1,5 @@
-//! Conservation: a file is closed only if its rows and bytes add up, counted again from the rows themselves.
+//! Conservation: a file is closed only if its rows and bytes add up, counted again from the rows themselves: those of
+//! an own segment when it was indexed.
 
 use gristmill_pipelines::Kind;
 use gristmill_queue::JobError;

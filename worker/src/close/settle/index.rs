@@ -100,10 +100,13 @@ async fn end(env: &Env, chunk: &Chunk, begun: Begun, earlier: &[Segment]) -> Res
         lost.extend(of_earlier);
     }
     lost::refuse(env, &mut tx, chunk, &lost).await?;
-    let filter = on_rayon(move || KeyFilter::of(&hashes)).await??;
-    sqlx::query("update row_segments set state = 'indexed', key_filter = $2 where id = $1")
+    let count = format!("select count(*) from {}", segment.name());
+    let count = async { Ok::<i64, JobError>(sqlx::query_scalar(&count).fetch_one(&mut *tx).await?) };
+    let (filter, rows) = tokio::try_join!(on_rayon(move || KeyFilter::of(&hashes)), count)?;
+    sqlx::query("update row_segments set state = 'indexed', key_filter = $2, rows = $3 where id = $1")
         .bind(segment.id)
-        .bind(filter.to_bytes())
+        .bind(filter?.to_bytes())
+        .bind(rows)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;

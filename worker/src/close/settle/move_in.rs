@@ -43,12 +43,13 @@ pub(super) async fn segment(
     if !lost.is_empty() {
         lost.sort_unstable_by_key(|lost| lost.key);
         lost.dedup_by_key(|lost| lost.key);
-        let lost = lost::delete(conn, chunk, segment, lost).await?;
+        lost = lost::delete(conn, chunk, segment, lost).await?;
         lost::refuse(env, conn, chunk, &lost).await?;
     }
     sqlx::query("select attach_segment($1)").bind(segment.id).execute(&mut *conn).await?;
-    sqlx::query("update row_segments set state = 'sealed', sealed_at = now() where id = $1")
+    sqlx::query("update row_segments set state = 'sealed', sealed_at = now(), rows = rows - $2 where id = $1")
         .bind(segment.id)
+        .bind(i64::try_from(lost.len())?)
         .execute(conn)
         .await?;
     Ok(())
