@@ -24,15 +24,19 @@ use crate::{
 
 /// The commit need not be flushed by itself; see `load`.
 const SETTINGS: &str = "set local synchronous_commit = off; set local maintenance_work_mem = '256MB'";
-/// Segments that are indexed at a time: Postgres does most of it, a connection each.
-const AT_A_TIME: usize = 4;
+/// Segments that are indexed at a time: Postgres does most of it, a connection each. The keys of all are in memory, up to 100 MB of a
+/// segment's, so no more than there are processors for.
+fn at_a_time() -> usize {
+    rayon::current_num_threads().clamp(2, 4)
+}
 
 /// Indexes those of the upload's own segments that are not, and returns with which others each was compared.
 pub(super) async fn index(env: &Env, chunk: &Chunk, own: &[OwnSegment]) -> Result<Compared, JobError> {
     let mut compared = Compared::default();
     let table = chunk.kind.table();
     let segments: Vec<Segment> = own.iter().map(|own| Segment { table, id: own.id, is_own: true }).collect();
-    for (from, these) in (0..).step_by(AT_A_TIME).zip(own.chunks(AT_A_TIME)) {
+    let at_a_time = at_a_time();
+    for (from, these) in (0..).step_by(at_a_time).zip(own.chunks(at_a_time)) {
         let begun = try_join_all(these.iter().map(|own| begin(env, chunk, own))).await?;
         for (n, begun) in (from..).zip(begun) {
             let Some(begun) = begun else { continue };
