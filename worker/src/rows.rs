@@ -30,12 +30,25 @@ pub(crate) async fn count(
             let count = format!("select count(*) from {} where upload_id = $1", shared.name());
             sqlx::query_scalar(&count).bind(upload_id).fetch_one(conn).await
         }
-        // They were counted when they were indexed.
-        Segments::Own(_) => {
-            let count = "select coalesce(sum(rows), 0)::bigint from row_segments where upload_id = $1";
-            sqlx::query_scalar(count).bind(upload_id).fetch_one(conn).await
-        }
+        Segments::Own(_) => of_own(conn, table, upload_id).await,
     }
+}
+
+/// They were counted when they were indexed, unless a worker of an earlier version did that.
+async fn of_own(conn: &mut PgConnection, table: &'static Table, upload_id: UploadId) -> Result<i64, sqlx::Error> {
+    let counted: Vec<(i32, Option<i64>)> = sqlx::query_as("select id, rows from row_segments where upload_id = $1")
+        .bind(upload_id)
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut all = 0;
+    for (id, rows) in counted {
+        let count = format!("select count(*) from {}", Segment { table, id, is_own: true }.name());
+        all += match rows {
+            Some(rows) => rows,
+            None => sqlx::query_scalar(&count).fetch_one(&mut *conn).await?,
+        };
+    }
+    Ok(all)
 }
 
 /// Removes the rows of the upload, and its own segments with them.

@@ -1,5 +1,5 @@
-//! Conservation: a file is closed only if its rows and bytes add up, counted again from the rows themselves: those of
-//! an own segment when it was indexed.
+//! Conservation: a file is closed only if its rows and bytes add up, counted again from the rows themselves. Those
+//! of an own segment were counted when it was indexed; what lost its key since is taken off.
 
 use gristmill_pipelines::Kind;
 use gristmill_queue::JobError;

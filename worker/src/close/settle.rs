@@ -22,17 +22,17 @@ use crate::{
     segments::{self, OwnSegment, Segment, loaded},
 };
 
-/// An upload whose own segments are indexed.
+/// What the close knows of an upload before the transaction that completes it.
 pub(super) struct Settled {
-    /// Its first one.
+    /// The upload's first chunk.
     chunk: Chunk,
-    /// The segments that each of its own was compared with.
+    /// The segments that each of its own was compared with; of a small one, none.
     compared: Compared,
 }
 
 type Compared = HashMap<i32, Vec<Segment>>;
 
-/// Indexes the upload's own segments. `None`: its table has none.
+/// Indexes the upload's own segments. `None`: its table has no segments, or it has ended meanwhile.
 pub(super) async fn settle(env: &Env, upload_id: UploadId) -> Result<Option<Settled>, JobError> {
     let chunk = Chunk::find(env, upload_id, 0).await?;
     let Some(chunk) = chunk.filter(|chunk| chunk.kind.table().segments) else { return Ok(None) };

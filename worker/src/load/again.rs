@@ -28,6 +28,6 @@ impl Record {
 pub(crate) fn again(chunk: &Chunk, raw: &[u8], line: u64) -> Result<Record, JobError> {
     let ParsedChunk { rows, tuples, .. } = chunk.kind.parse(raw, line, &chunk.layout, &chunk.owner, &chunk.rules);
     let row =
-        rows.first().ok_or_else(|| JobError::Discard(format!("line {line} was good and is not any more").into()))?;
+        rows.first().ok_or_else(|| JobError::Retry(format!("line {line} was good and is not any more").into()))?;
     Ok(Record::of(row, &tuples))
 }

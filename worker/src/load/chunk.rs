@@ -12,6 +12,7 @@ use super::{keep::KeptRejects, prepare::Counts};
 use crate::{Env, kinds, segments};
 
 /// A chunk with what its upload says of it.
+#[derive(Clone)]
 pub(crate) struct Chunk {
     pub(crate) upload_id: UploadId,
     pub(crate) no: i32,
@@ -58,6 +59,11 @@ struct Columns {
 }
 
 impl Chunk {
+    /// Another chunk of the upload, as far as it matters to who reads its records.
+    pub(crate) fn other(&self, no: i32, first_line: u64) -> Self {
+        Self { no, first_line, ..self.clone() }
+    }
+
     /// The chunk, if its upload still wants it.
     pub(crate) async fn find(env: &Env, upload_id: UploadId, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(

@@ -41,6 +41,18 @@ async fn a_file_whose_rows_were_tampered_with_is_not_closed() {
     assert!(metrics.render().contains(r#"gristmill_invariant_violations_total{invariant="conservation"}"#));
 }
 
+/// As if a worker of a version that did not count them had indexed its segments.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_not_counted_when_they_were_indexed_are_counted_by_the_close() {
+    let harness = Harness::new(1_000).await;
+    let forget =
+        "create function forget() returns trigger language plpgsql as $$ begin new.rows := null; return new; end $$;
+                  create trigger forget before update on row_segments for each row execute function forget();";
+    sqlx::raw_sql(forget).execute(&harness.stack.pool).await.unwrap();
+    let upload = harness.run_file(file(0..100)).await;
+    assert_eq!((upload.state, upload.rows.accepted), (State::Completed, 100), "{upload:?}");
+}
+
 /// As if a splitter, or who reads what it has cut, had passed over a line.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_with_a_line_in_no_count_is_not_closed() {

@@ -24,8 +24,9 @@ use crate::{
 
 /// The commit need not be flushed by itself; see `load`.
 const SETTINGS: &str = "set local synchronous_commit = off; set local maintenance_work_mem = '256MB'";
-/// Segments that are indexed at a time: Postgres does most of it, a connection each. The keys of all are in memory, up to 100 MB of a
-/// segment's, so no more than there are processors for.
+
+/// Segments that are indexed at a time: Postgres does most of it, a connection each. The keys of all are in memory, up to
+/// 100 MB a segment, so on two processors two.
 fn at_a_time() -> usize {
     rayon::current_num_threads().clamp(2, 4)
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Chunks whose records are read while those of the one before become rejects.
-const AHEAD: usize = 3;
+const AHEAD: usize = 2;
 
 /// A record that has lost its key.
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +51,8 @@ pub(super) async fn refuse(env: &Env, conn: &mut PgConnection, chunk: &Chunk, lo
     let by_chunk = by_chunk(conn, chunk.upload_id, to.keys().copied().collect()).await?;
     let poisoned = &records::poisoned(&mut *conn, chunk.upload_id).await?;
     let mut records = stream::iter(by_chunk)
-        .map(|(no, lines)| async move {
-            let one = Chunk::find(env, chunk.upload_id, no).await?.ok_or(JobError::Cancelled)?;
+        .map(|(no, (first_line, lines))| async move {
+            let one = chunk.other(no, first_line);
             Ok::<_, JobError>((no, records::of_chunk(env, one, lines, poisoned).await?))
         })
         .buffered(AHEAD)
@@ -73,21 +73,21 @@ pub(super) async fn refuse(env: &Env, conn: &mut PgConnection, chunk: &Chunk, lo
     Ok(())
 }
 
-/// The lines by the chunks that they are in.
+/// The lines by the chunks that they are in, with each chunk's first one.
 async fn by_chunk(
     conn: &mut PgConnection,
     upload_id: UploadId,
     lines: Vec<i64>,
-) -> Result<BTreeMap<i32, Vec<i64>>, sqlx::Error> {
+) -> Result<BTreeMap<i32, (u64, Vec<i64>)>, sqlx::Error> {
     let chunks: Vec<(i32, i64)> = sqlx::query_as("select no, first_line from chunks where upload_id = $1 order by no")
         .bind(upload_id)
         .fetch_all(conn)
         .await?;
-    let mut found: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    let mut found: BTreeMap<i32, (u64, Vec<i64>)> = BTreeMap::new();
     for line in lines {
         let behind = chunks.partition_point(|(_, first)| *first <= line);
-        let no = chunks[behind.saturating_sub(1)].0;
-        found.entry(no).or_default().push(line);
+        let (no, first_line) = chunks[behind.saturating_sub(1)];
+        found.entry(no).or_insert((first_line.cast_unsigned(), Vec::new())).1.push(line);
     }
     Ok(found)
 }
