@@ -32,7 +32,7 @@ const BUILT: [(&str, usize, &str); 11] = [
         9,
         "lists by whatever they are asked for; one of some statements of the same file; the name of a schema",
     ),
-    ("worker", 20, "the table of a kind of files, and its segments"),
+    ("worker", 21, "the table of a kind of files, and its segments"),
 ];
 
 /// Texts that are not prepared, by their beginning.
