@@ -6,9 +6,13 @@
 //! So what is in the table counts, and what a file costs does not grow with what came before it.
 //! docs/internals/segments.md tells why.
 
+mod cache;
 pub(crate) mod filter;
+pub(crate) mod key_sets;
 pub(crate) mod keys;
 pub(crate) mod loaded;
+mod run;
+mod runs;
 mod tend;
 
 use std::{collections::HashSet, time::Duration};
@@ -23,7 +27,7 @@ use gristmill_uploads::{
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
-pub use self::filter::KeyFilters;
+pub use self::cache::KeyFilters;
 pub(crate) use self::tend::tend_segments;
 
 /// Chunks whose rows a segment of an upload's own has: enough for its index to be worth it, and few enough for the hashes of
@@ -147,11 +151,19 @@ pub(crate) async fn delete(
     Ok(lines.into_iter().collect())
 }
 
+/// A segment that takes no more rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sealed {
+    pub(crate) segment: Segment,
+    /// The run that has its keys, and how many parts that has; `None`: it is asked by its filter.
+    pub(crate) run: Option<(i32, u32)>,
+}
+
 /// Segments that have rows which count and are a client's, perhaps.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     /// Those with a filter of their keys.
-    pub(crate) sealed: Vec<Segment>,
+    pub(crate) sealed: Vec<Sealed>,
     /// Shared ones that have none yet.
     pub(crate) live: Vec<Segment>,
 }
@@ -162,12 +174,15 @@ pub(crate) async fn history(
     table: &'static Table,
     client_id: ClientId,
 ) -> Result<History, sqlx::Error> {
-    let (sealed, live): (Vec<_>, Vec<_>) =
-        of_client(on, table.name, client_id).await?.into_iter().partition(|found| found.is_sealed);
-    let segments = |found: Vec<ClientSegment>| {
-        found.into_iter().map(|found| Segment { table, id: found.id, is_own: found.is_own }).collect()
-    };
-    Ok(History { sealed: segments(sealed), live: segments(live) })
+    let mut history = History::default();
+    for ClientSegment { id, is_own, is_sealed, run_id, parts } in of_client(on, table.name, client_id).await? {
+        let segment = Segment { table, id, is_own };
+        match is_sealed {
+            true => history.sealed.push(Sealed { segment, run: run_id.zip(parts.map(i32::cast_unsigned)) }),
+            false => history.live.push(segment),
+        }
+    }
+    Ok(history)
 }
 
 /// Small uploads of a client's go in beside each other, as the key of the segment that they share tells them apart. A large

@@ -43,6 +43,10 @@ pub struct ClientSegment {
     pub is_own: bool,
     /// It takes no more rows, and has a filter of its keys.
     pub is_sealed: bool,
+    /// The run that has its keys with those of others.
+    pub run_id: Option<i32>,
+    /// How many parts that run has.
+    pub parts: Option<i32>,
 }
 
 /// The segments of a table in which a client's rows may be, in the order in which they were made: its own ones, and those that
@@ -56,8 +60,9 @@ pub async fn of_client(
     client_id: ClientId,
 ) -> Result<Vec<ClientSegment>, sqlx::Error> {
     sqlx::query_as(
-        "select id, client_id is not null as is_own, state = 'sealed' as is_sealed from row_segments
-         where table_name = $1 and (client_id = $2 or client_id is null) and state in ('open', 'full', 'sealed') order by id",
+        "select s.id, s.client_id is not null as is_own, s.state = 'sealed' as is_sealed, s.run_id, r.parts
+         from row_segments s left join key_runs r on r.id = s.run_id
+         where s.table_name = $1 and (s.client_id = $2 or s.client_id is null) and s.state in ('open', 'full', 'sealed') order by s.id",
     )
     .bind(table)
     .bind(client_id)
@@ -68,6 +73,9 @@ pub async fn of_client(
 /// Rows of small uploads after which the next ones go to another segment.
 pub const SHARED_ROWS: i64 = 1_000_000;
 
+/// Sealed segments of a client's, or shared ones, of which a run of their keys is made; and runs of which one is made.
+pub const RUN: i32 = 8;
+
 /// Has segments tended where that is needed, unless it is on its way already.
 ///
 /// # Errors
@@ -77,9 +85,15 @@ pub async fn enqueue_tending(pool: &PgPool, queue: &Queue) -> Result<(), QueueEr
         "select exists (select from row_segments where state = 'full')
              or exists (select from row_segments s where s.state = 'open'
                         and (select sum(accepted) from upload_progress where segment = s.id) >= $1)
-             or exists (select from row_segments s join uploads u on u.id = s.upload_id where u.purged_at < now() - interval '1 minute')",
+             or exists (select from row_segments s join uploads u on u.id = s.upload_id where u.purged_at < now() - interval '1 minute')
+             or exists (select from row_segments where state = 'sealed' and run_id is null group by table_name, client_id having count(*) >= $2)
+             or exists (select from key_runs group by table_name, client_id, level having count(*) >= $2)
+             or exists (select from key_runs r where not exists (select from row_segments s where s.run_id = r.id))
+             or exists (select from loaded_keys k join uploads u on u.id = k.upload_id
+                        where u.state = 'completed' and u.completed_at < now() - interval '1 day')",
     )
     .bind(SHARED_ROWS)
+    .bind(RUN)
     .fetch_one(pool)
     .await?;
     if !needed {

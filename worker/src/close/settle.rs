@@ -60,7 +60,8 @@ pub(super) async fn finish(env: &Env, conn: &mut PgConnection, settled: &Settled
         let before = compared.get(&own.id).map_or(&[][..], Vec::as_slice);
         move_in::segment(env, conn, chunk, segment, &history, before).await?;
     }
-    Ok(loaded::forget(conn, upload_id).await?)
+    // Its keys are left for the run that its segments will be in.
+    Ok(())
 }
 
 fn none_is_indexed(own: &[OwnSegment]) -> bool {

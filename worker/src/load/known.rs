@@ -15,8 +15,8 @@ use super::{
 use crate::{
     Env, kinds,
     segments::{
-        self, Segment,
-        filter::{self, KeyFilter},
+        self, Sealed, Segment, filter,
+        key_sets::{KeySets, by_segment},
     },
 };
 
@@ -36,11 +36,15 @@ pub(super) async fn find(
         return Ok(Vec::new());
     }
     let sealed = segments::history(&mut *conn, table, client.into()).await?.sealed;
-    let filters = filters(env, &mut *conn, sealed).await?;
     let rows = &prepared.rows;
     let sample: Vec<u64> =
         rows.iter().step_by(rows.len().div_ceil(SAMPLE)).map(|row| filter::hash(client, row.key)).collect();
-    let known = sample.iter().filter(|hash| filters.iter().any(|(_, filter)| filter.may_have(**hash))).count();
+    let mut known = 0;
+    let mut sets = KeySets::of(&env.filters, sealed.iter().copied());
+    // A key is in one of them, but for some that filters take for another.
+    while let Some(set) = sets.next(&mut *conn).await? {
+        known += sample.iter().filter(|hash| set.may_have(**hash)).count();
+    }
     if known * PART < sample.len() {
         return Ok(Vec::new());
     }
@@ -49,7 +53,7 @@ pub(super) async fn find(
         let rows = prepared.rows.iter().enumerate();
         return Ok(rows.map(|(row, of)| KeyConflict { row, first: first(of.line), differs: None }).collect());
     }
-    by_filters(conn, chunk, prepared, filters).await
+    among(env, conn, chunk, prepared, &sealed).await
 }
 
 /// The upload that has the same chunk, byte by byte, in the same place, and the chunk's first line there: one that counts, and whose
@@ -79,39 +83,32 @@ async fn same_chunk(
     Ok(same)
 }
 
-/// A segment, and what says whether it may have a key.
-type Filtered = (Segment, Arc<KeyFilter>);
-
-/// These segments with their filters. One that is gone has no rows.
-pub(super) async fn filters(
-    env: &Env,
-    conn: &mut PgConnection,
-    sealed: Vec<Segment>,
-) -> Result<Vec<Filtered>, JobError> {
-    let mut filters = Vec::with_capacity(sealed.len());
-    for segment in sealed {
-        filters.extend(env.filters.get(&mut *conn, segment.id).await?.map(|filter| (segment, filter)));
-    }
-    Ok(filters)
-}
-
 /// The chunk's rows whose keys these segments have in rows that count, in the order of the key.
-pub(super) async fn by_filters(
+pub(super) async fn among(
+    env: &Env,
     conn: &mut PgConnection,
     chunk: &Chunk,
     prepared: &PreparedChunk,
-    filters: Vec<Filtered>,
+    sealed: &[Sealed],
 ) -> Result<Vec<KeyConflict>, JobError> {
     let client = chunk.owner.client_id;
     let hashes: Arc<Vec<u64>> = Arc::new(prepared.rows.iter().map(|row| filter::hash(client, row.key)).collect());
     let mut lost = Vec::new();
-    for (segment, filter) in filters {
-        let hashes = hashes.clone();
+    let mut sets = KeySets::of(&env.filters, sealed.iter().copied());
+    while let Some(set) = sets.next(&mut *conn).await? {
+        let (asked, of) = (hashes.clone(), set.segments.clone());
         let may: Vec<usize> = on_rayon(move || {
-            hashes.par_iter().enumerate().filter(|(_, hash)| filter.may_have(**hash)).map(|(row, _)| row).collect()
+            asked.par_iter().enumerate().filter(|(_, hash)| set.may_have(**hash)).map(|(row, _)| row).collect()
         })
         .await?;
-        look_up(&mut *conn, chunk, prepared, segment, &may, &mut lost).await?;
+        if may.is_empty() {
+            continue;
+        }
+        let suspects: Vec<u64> = may.iter().map(|row| hashes[*row]).collect();
+        for (segment, places) in by_segment(&env.filters, &mut *conn, &of, &suspects).await? {
+            let rows: Vec<usize> = places.into_iter().map(|place| may[place]).collect();
+            look_up(&mut *conn, chunk, prepared, segment, &rows, &mut lost).await?;
+        }
     }
     Ok(lost)
 }

@@ -31,8 +31,7 @@ pub(super) async fn copy(
     }
     let history = segments::history(&mut *conn, table, client_id.into()).await?;
     let open = segments::open_shared(&mut *conn, table).await?;
-    let filters = known::filters(env, &mut *conn, history.sealed).await?;
-    let mut lost = known::by_filters(&mut *conn, chunk, prepared, filters).await?;
+    let mut lost = known::among(env, &mut *conn, chunk, prepared, &history.sealed).await?;
     for full in history.live.into_iter().filter(|live| live.id != open.id) {
         known::in_segment(&mut *conn, chunk, prepared, full, &mut lost).await?;
     }

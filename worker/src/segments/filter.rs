@@ -3,13 +3,7 @@
 //! A binary fuse filter has 18 bits a key and takes one key of 65,000 that it has not for one that it has (Graf and Lemire,
 //! "Binary Fuse Filters", 2022). So next to nothing is looked up in the segment itself but what is there.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use gristmill_queue::JobError;
-use sqlx::PgExecutor;
 use xorf::{BinaryFuse16, Descriptor, Filter as _};
 
 /// What a key of a client is in filters.
@@ -87,7 +81,7 @@ impl KeyFilter {
     }
 
     /// As it was kept.
-    fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
         let mut parts = Vec::new();
         while parts.is_empty() || !bytes.is_empty() {
             let prints = u32::from_le_bytes(take(&mut bytes)?);
@@ -110,7 +104,8 @@ impl KeyFilter {
         Some(Self { parts })
     }
 
-    fn bytes(&self) -> usize {
+    /// Its size.
+    pub(crate) fn bytes(&self) -> usize {
         self.parts.iter().map(|part| 2 * part.fingerprints.len()).sum()
     }
 }
@@ -119,73 +114,6 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*taken)
-}
-
-/// Filters in memory: those asked for last, up to so many bytes.
-#[derive(Clone)]
-pub struct KeyFilters(Arc<Mutex<Cache>>);
-
-struct Cache {
-    max_bytes: usize,
-    bytes: usize,
-    turn: u64,
-    filters: HashMap<i32, (u64, Arc<KeyFilter>)>,
-}
-
-impl KeyFilters {
-    /// Keeps at most so many bytes of them.
-    pub fn new(max_bytes: usize) -> Self {
-        Self(Arc::new(Mutex::new(Cache { max_bytes, bytes: 0, turn: 0, filters: HashMap::new() })))
-    }
-
-    /// The filter of a sealed segment; `None`: the segment is gone, with its rows.
-    pub(crate) async fn get(&self, on: impl PgExecutor<'_>, segment: i32) -> Result<Option<Arc<KeyFilter>>, JobError> {
-        if let Some(filter) = self.cache().get(segment) {
-            return Ok(Some(filter));
-        }
-        let Some(bytes) = read(on, segment).await? else { return Ok(None) };
-        let filter = KeyFilter::from_bytes(&bytes)
-            .ok_or_else(|| JobError::discard(format!("the filter of segment {segment} is not one")))?;
-        let filter = Arc::new(filter);
-        self.cache().put(segment, filter.clone());
-        Ok(Some(filter))
-    }
-
-    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn read(on: impl PgExecutor<'_>, segment: i32) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    let found: Option<Option<Vec<u8>>> = sqlx::query_scalar("select key_filter from row_segments where id = $1")
-        .bind(segment)
-        .fetch_optional(on)
-        .await?;
-    Ok(found.flatten())
-}
-
-impl Cache {
-    fn get(&mut self, segment: i32) -> Option<Arc<KeyFilter>> {
-        self.turn += 1;
-        let (turn, filter) = self.filters.get_mut(&segment)?;
-        *turn = self.turn;
-        Some(filter.clone())
-    }
-
-    fn put(&mut self, segment: i32, filter: Arc<KeyFilter>) {
-        self.bytes += filter.bytes();
-        if let Some((_, before)) = self.filters.insert(segment, (self.turn, filter)) {
-            self.bytes -= before.bytes();
-        }
-        while self.bytes > self.max_bytes {
-            let Some(oldest) = self.filters.iter().min_by_key(|(_, (turn, _))| *turn).map(|(id, _)| *id) else {
-                return;
-            };
-            if let Some((_, filter)) = self.filters.remove(&oldest) {
-                self.bytes -= filter.bytes();
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -238,18 +166,5 @@ mod tests {
         let empty = filter(std::iter::empty());
         let kept = KeyFilter::from_bytes(&empty.to_bytes()).unwrap();
         assert!(keys(0).filter(|key| kept.may_have(hash(7, *key))).count() < 10);
-    }
-
-    #[test]
-    fn the_one_asked_for_longest_ago_goes_first() {
-        let bytes = filter(keys(0)).bytes();
-        let mut cache = Cache { max_bytes: 2 * bytes, bytes: 0, turn: 0, filters: HashMap::new() };
-        for segment in [1, 2] {
-            cache.put(segment, Arc::new(filter(keys(0))));
-        }
-        assert!(cache.get(1).is_some());
-        cache.put(3, Arc::new(filter(keys(0))));
-        assert!(cache.get(2).is_none() && cache.get(1).is_some() && cache.get(3).is_some());
-        assert_eq!(cache.bytes, 2 * bytes);
     }
 }

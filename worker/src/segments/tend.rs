@@ -1,4 +1,4 @@
-//! What is done for segments now and then: full ones get a filter, a new one is opened in time, and what a chunk made for an
+//! What is done for segments now and then: full ones get a filter, many get a run, a new one is opened in time, and what a chunk made for an
 //! upload that had ended is dropped.
 
 use gristmill::Data;
@@ -11,7 +11,7 @@ use sqlx::{Executor as _, PgConnection, PgPool};
 use super::{
     Segment,
     filter::{self, KeyFilter},
-    keys,
+    keys, runs,
 };
 use crate::{Env, load::on_rayon};
 
@@ -21,7 +21,10 @@ pub(crate) async fn tend_segments(_: TendSegments, Data(env): Data<Env>) -> Resu
     for table in tables {
         open_in_time(&env.pool, table).await?;
         while seal_one(&env.pool, table).await? {}
+        while runs::make_one(&env.pool, table).await? {}
+        while runs::merge_one(&env.pool, table).await? {}
     }
+    runs::drop_old(&env.pool).await?;
     drop_orphans(&env.pool).await
 }
 

@@ -274,5 +274,62 @@ async fn large_and_small_files_know_of_each_other() {
         harness.count("select count(*) from debts").await,
         harness.count("select count(distinct debt_id) from debts").await
     );
-    assert_eq!(harness.count("select count(*) from loaded_keys").await, 0);
+}
+
+/// Eight files make a run, eight runs one of the next level; a file is compared with these.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_known_by_the_runs_of_their_keys() {
+    let mut harness = Harness::new(100_000).await;
+    let nth = |n: u64| file(100 * n..100 * n + 40);
+    let mut files = Vec::new();
+    for n in 0..63 {
+        files.push(harness.run_file(nth(n)).await.id);
+        if n == 7 {
+            // Of those whose keys are gone the rows are read.
+            sqlx::query("delete from loaded_keys").execute(&harness.stack.pool).await.unwrap();
+        }
+        if n % 8 == 7 {
+            harness.tend().await;
+        }
+    }
+    let runs = "select coalesce(sum(level), 0)::bigint * 1000 + count(*) from key_runs";
+    assert_eq!(harness.count(runs).await, 7 * 1000 + 7, "seven of the first level");
+    assert_eq!(harness.count("select count(*) from loaded_keys").await, 7, "of those that are in no run");
+    assert_eq!(
+        harness.count("select count(*) from row_segments where run_id is null and upload_id is not null").await,
+        7
+    );
+    known_among(&mut harness, 63).await;
+
+    files.push(harness.run_file(nth(63)).await.id);
+    // The small files that asked have gone to shared segments; those that had their own are in runs with the others.
+    harness.tend().await;
+    assert_eq!(harness.count("select count(*) from key_runs where level = 2").await, 1);
+    assert_eq!(harness.count("select count(*) from key_runs where level = 1").await, 0);
+    known_among(&mut harness, 64).await;
+
+    // The keys of one that is undone are in the run still, and free.
+    assert!(matches!(harness.uploads.remove(harness.client_id, files[20]).await.unwrap(), RemoveOutcome::Undone(_)));
+    harness.drain().await;
+    let again = harness.run_file(nth(20)).await;
+    assert_eq!((again.rows.accepted, again.rows.duplicate), (40, 0), "{again:?}");
+    assert_eq!(
+        harness.count("select count(*) from debts").await,
+        harness.count("select count(distinct debt_id) from debts").await
+    );
+}
+
+/// Sends files of which a few rows, and most rows, are of the `n` before them, and undoes them again.
+async fn known_among(harness: &mut Harness, n: u64) {
+    for own in [OWN, INBOX, MOVED] {
+        harness.env.own = own;
+        for (each, new) in [(1, 5_000), (30, 0)] {
+            let keys = (0..n).flat_map(|n| 100 * n + 5..100 * n + 5 + each).chain(1_000_000..1_000_000 + new);
+            let upload = harness.run_file(file(keys)).await;
+            assert_eq!((upload.rows.accepted, upload.rows.duplicate), (new as i64, (n * each) as i64), "{upload:?}");
+            harness.uploads.remove(harness.client_id, upload.id).await.unwrap();
+            harness.drain().await;
+        }
+    }
+    harness.env.own = OWN;
 }

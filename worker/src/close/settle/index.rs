@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Env,
     load::{Chunk, on_rayon},
-    segments::{self, OwnSegment, Segment, filter::KeyFilter, keys::Key, loaded::LoadedKeys},
+    segments::{self, OwnSegment, Sealed, Segment, filter::KeyFilter, keys::Key, loaded::LoadedKeys},
 };
 
 /// The commit need not be flushed by itself; see `load`.
@@ -76,10 +76,11 @@ async fn begin(env: &Env, chunk: &Chunk, own: &OwnSegment) -> Result<Option<Begu
     let seen = see(keys.clone()).await?;
     let history = segments::history(&mut *tx, segment.table, chunk.owner.client_id.into()).await?.sealed;
     let suspects = Suspects::among(env, &mut tx, &seen.hashes, history.iter().copied()).await?;
+    let history = history.into_iter().map(|sealed| sealed.segment).collect();
     let mut lost = Vec::new();
     if !suspects.is_empty() || !seen.twice.is_empty() {
         let found = keys.among(|hash| seen.twice.contains(&hash) || suspects.has(hash));
-        lost = sort_out(&mut tx, chunk, segment, &suspects, found).await?;
+        lost = sort_out(env, &mut tx, chunk, segment, &suspects, found).await?;
     }
     if !lost.is_empty() {
         let lines: Vec<i64> = lost.iter().map(|lost| lost.key.line).collect();
@@ -93,9 +94,10 @@ async fn begin(env: &Env, chunk: &Chunk, own: &OwnSegment) -> Result<Option<Begu
 /// Compares it with the upload's earlier segments, which are indexed, and commits. Returns with which others it was compared.
 async fn end(env: &Env, chunk: &Chunk, begun: Begun, earlier: &[Segment]) -> Result<Vec<Segment>, JobError> {
     let Begun { mut tx, segment, keys, hashes, mut lost, history } = begun;
-    let suspects = Suspects::among(env, &mut tx, &hashes, earlier.iter().copied()).await?;
+    let earlier = earlier.iter().map(|segment| Sealed { segment: *segment, run: None });
+    let suspects = Suspects::among(env, &mut tx, &hashes, earlier).await?;
     if !suspects.is_empty() {
-        let of_earlier = suspects.lost(&mut tx, chunk, &keys.among(|hash| suspects.has(hash))).await?;
+        let of_earlier = suspects.lost(env, &mut tx, chunk, &keys.among(|hash| suspects.has(hash))).await?;
         let of_earlier = lost::delete(&mut tx, chunk, segment, of_earlier).await?;
         let to: HashMap<u128, Segment> = of_earlier.iter().map(|lost| (lost.key.key, lost.to)).collect();
         // What lost to a line of this segment that has lost now, too.
@@ -139,6 +141,7 @@ async fn see(keys: Arc<LoadedKeys>) -> Result<Seen, JobError> {
 
 /// Which of the keys are lost, and to a row of which segment.
 async fn sort_out(
+    env: &Env,
     conn: &mut PgConnection,
     chunk: &Chunk,
     segment: Segment,
@@ -146,7 +149,7 @@ async fn sort_out(
     mut found: Vec<Key>,
 ) -> Result<Vec<Lost>, JobError> {
     found.sort_unstable();
-    let mut lost = suspects.lost(conn, chunk, &found).await?;
+    let mut lost = suspects.lost(env, conn, chunk, &found).await?;
     let known: HashSet<u128> = lost.iter().map(|lost| lost.key.key).collect();
     for same in found.chunk_by(|one, next| one.key == next.key).filter(|same| !known.contains(&same[0].key)) {
         lost.extend(same[1..].iter().map(|key| Lost { key: *key, to: segment }));

@@ -14,7 +14,7 @@ use crate::{
     Env,
     load::Chunk,
     segments::{
-        self, History, OwnSegment, Segment, filter, inbox,
+        self, History, OwnSegment, Sealed, Segment, filter, inbox,
         keys::{self, Key},
         loaded::LoadedKeys,
     },
@@ -30,12 +30,13 @@ pub(super) async fn segment(
     before: &[Segment],
 ) -> Result<(), JobError> {
     let client_id = chunk.owner.client_id;
-    let meanwhile: Vec<Segment> = history.sealed.iter().copied().filter(|segment| !before.contains(segment)).collect();
+    let meanwhile: Vec<Sealed> =
+        history.sealed.iter().copied().filter(|sealed| !before.contains(&sealed.segment)).collect();
     let mut lost = Vec::new();
     if !meanwhile.is_empty() {
         let keys = LoadedKeys::read(conn, segment, client_id).await?;
-        let suspects = Suspects::among(env, &mut *conn, &Arc::new(keys.hashes()), meanwhile.into_iter()).await?;
-        lost = suspects.lost(conn, chunk, &keys.among(|hash| suspects.has(hash))).await?;
+        let suspects = Suspects::among(env, &mut *conn, &Arc::new(keys.hashes()), meanwhile).await?;
+        lost = suspects.lost(env, conn, chunk, &keys.among(|hash| suspects.has(hash))).await?;
     }
     for live in &history.live {
         lost.extend(in_both(conn, chunk, segment, *live).await?);
@@ -117,7 +118,7 @@ async fn rows(
     keys.sort_unstable();
     let hashes = Arc::new(keys.iter().map(|key| filter::hash(client_id, key.key)).collect());
     let suspects = Suspects::among(env, &mut *conn, &hashes, history.sealed.iter().copied()).await?;
-    let mut lost = suspects.lost(conn, chunk, &keys).await?;
+    let mut lost = suspects.lost(env, conn, chunk, &keys).await?;
     let mut known: HashSet<u128> = lost.iter().map(|lost| lost.key.key).collect();
     // One that is full and has no filter yet.
     for to in history.live.iter().copied().filter(|live| live.id != open.id) {

@@ -15,8 +15,8 @@ use crate::{
     Env,
     load::{Chunk, on_rayon},
     segments::{
-        self, Segment,
-        filter::{self, KeyFilter},
+        self, Sealed, Segment, filter,
+        key_sets::{KeySet, KeySets, by_segment},
         keys::Key,
     },
 };
@@ -24,28 +24,30 @@ use crate::{
 /// Hashes of keys that segments may have.
 #[derive(Default)]
 pub(super) struct Suspects {
-    /// By hash, the segments in which its key may be, in the order in which they were asked.
-    of: HashMap<u64, Vec<i32>>,
-    segments: Vec<Segment>,
+    /// By hash, in which of the sets its key may be.
+    of: HashMap<u64, Vec<u32>>,
+    /// Segments that were asked for together.
+    sets: Vec<Arc<[Segment]>>,
 }
 
 impl Suspects {
-    /// Asks the filters of these segments.
+    /// Asks what these segments may have.
     pub(super) async fn among(
         env: &Env,
         conn: &mut PgConnection,
         hashes: &Arc<Vec<u64>>,
-        segments: impl Iterator<Item = Segment>,
+        segments: impl IntoIterator<Item = Sealed>,
     ) -> Result<Self, JobError> {
         let mut suspects = Self::default();
-        for segment in segments {
-            // One that is gone has no rows.
-            let Some(filter) = env.filters.get(&mut *conn, segment.id).await? else { continue };
-            let hashes = hashes.clone();
-            for hash in on_rayon(move || may_have(&filter, &hashes)).await? {
-                suspects.of.entry(hash).or_default().push(segment.id);
+        let mut sets = KeySets::of(&env.filters, segments);
+        while let Some(set) = sets.next(&mut *conn).await? {
+            let (hashes, segments) = (hashes.clone(), set.segments.clone());
+            let found = on_rayon(move || may_have(&set, &hashes)).await?;
+            if !found.is_empty() {
+                let number = u32::try_from(suspects.sets.len())?;
+                suspects.sets.push(segments);
+                found.into_iter().for_each(|hash| suspects.of.entry(hash).or_default().push(number));
             }
-            suspects.segments.push(segment);
         }
         Ok(suspects)
     }
@@ -61,27 +63,32 @@ impl Suspects {
     /// Which of these keys a row has that counts, or that is of an earlier segment of the upload: looked up.
     pub(super) async fn lost(
         &self,
+        env: &Env,
         conn: &mut PgConnection,
         chunk: &Chunk,
         keys: &[Key],
     ) -> Result<Vec<Lost>, JobError> {
         let client_id = chunk.owner.client_id;
         let mut known: HashMap<u128, Segment> = HashMap::new();
-        for segment in &self.segments {
-            let may =
-                |key: &&Key| self.of.get(&filter::hash(client_id, key.key)).is_some_and(|of| of.contains(&segment.id));
-            let asked: HashSet<u128> =
-                keys.iter().filter(may).map(|key| key.key).filter(|key| !known.contains_key(key)).collect();
-            for key in existing(&mut *conn, chunk, *segment, asked.into_iter()).await? {
-                known.insert(key.as_u128(), *segment);
+        for (number, segments) in (0..).zip(&self.sets) {
+            let may = |(hash, _): &(u64, u128)| self.of.get(hash).is_some_and(|of| of.contains(&number));
+            let asked: HashSet<(u64, u128)> =
+                keys.iter().map(|key| (filter::hash(client_id, key.key), key.key)).filter(may).collect();
+            let (hashes, asked): (Vec<u64>, Vec<u128>) = asked.into_iter().unzip();
+            for (segment, places) in by_segment(&env.filters, &mut *conn, segments, &hashes).await? {
+                let asked = places.into_iter().map(|place| asked[place]).filter(|key| !known.contains_key(key));
+                let asked: Vec<u128> = asked.collect();
+                for key in existing(&mut *conn, chunk, segment, asked.into_iter()).await? {
+                    known.insert(key.as_u128(), segment);
+                }
             }
         }
         Ok(keys.iter().filter_map(|key| known.get(&key.key).map(|to| Lost { key: *key, to: *to })).collect())
     }
 }
 
-fn may_have(filter: &KeyFilter, hashes: &[u64]) -> Vec<u64> {
-    hashes.par_iter().copied().filter(|hash| filter.may_have(*hash)).collect()
+fn may_have(set: &KeySet, hashes: &[u64]) -> Vec<u64> {
+    hashes.par_iter().copied().filter(|hash| set.may_have(*hash)).collect()
 }
 
 /// Which of these keys the segment has in rows that count, or that are the upload's own.
