@@ -19,6 +19,11 @@ impl Files {
         Ok(Self { dir: dir.to_path_buf(), rows })
     }
 
+    /// In the same folder, of so many rows.
+    pub(crate) fn of(&self, rows: u64) -> anyhow::Result<Self> {
+        Self::new(&self.dir, rows)
+    }
+
     /// Good rows with distinct keys.
     pub(crate) fn clean(&self) -> anyhow::Result<PathBuf> {
         self.file("clean", Options { rows: self.rows, seed: 1, ..Options::default() })

@@ -36,12 +36,15 @@ struct Bench {
     #[arg(long, default_value_t = 3)]
     runs: usize,
     /// Only these scenarios (clean, dirty, force, billing, undo, small, watchers, large, tcp, peers, history, normalizations, pure, jobs,
-    /// backlog, pages, credits, webhooks); recovery and routes when named
+    /// backlog, pages, credits, webhooks); recovery, many and routes when named
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Millions of rows that are there already, for the scenario `history`; 50 take half an hour and 30 GB of disk
     #[arg(long, default_value_t = 10.0)]
     history: f64,
+    /// Files of one client that are there already, for the scenario `many`; 1,000 take ten minutes and 30 GB of disk
+    #[arg(long, default_value_t = 100)]
+    files: u64,
     /// Millions of jobs that wait, for the scenario `backlog`
     #[arg(long, default_value_t = 5.0)]
     backlog: f64,
@@ -92,7 +95,7 @@ async fn main() -> anyhow::Result<()> {
     let bench = Bench::parse();
     let wants = |name: &str| bench.only.is_empty() || bench.names(name);
     let mut report = Report::new(bench.rows, bench.runs);
-    if ON_A_STACK.iter().any(|name| wants(name)) || bench.names("recovery") {
+    if ON_A_STACK.iter().any(|name| wants(name)) || bench.names("recovery") || bench.names("many") {
         on_a_stack(&bench, &wants, &mut report).await?;
     }
     if wants("backlog") {
@@ -172,6 +175,11 @@ async fn on_a_stack(bench: &Bench, wants: &dyn Fn(&str) -> bool, report: &mut Re
         let history =
             History { empty: &stack, behind: &behind, files: &files, runs: bench.runs, millions: bench.history };
         history.measure(report, bench.picture.as_deref()).await?;
+        behind.stop().await?;
+    }
+    if bench.names("many") {
+        let behind = stack.beside(&bench.binary, &bench.dir, Beside::HISTORY).await?;
+        scenarios::many::many((&stack, &behind), &files, (bench.files, bench.runs), report).await?;
         behind.stop().await?;
     }
     stack.stop().await

@@ -2,6 +2,7 @@
 
 pub(crate) mod history;
 pub(crate) mod jobs;
+pub(crate) mod many;
 pub(crate) mod peers;
 pub(crate) mod programs;
 pub(crate) mod requests;
