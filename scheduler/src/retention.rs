@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use gristmill_kinds::all_hooks;
 use gristmill_platform::config::SchedulerConfig;
-use gristmill_uploads::retention;
+use gristmill_uploads::{retention, segments};
 
 use crate::Env;
 
 /// Rows that one statement removes.
 const BATCH_SIZE: i64 = 10_000;
 
-/// Removes ended deliveries and kept mails that are old enough, and what uploads left behind. Jobs are pruned by the framework.
+/// Removes ended deliveries and kept mails that are old enough, and what uploads left behind, and has old rows dropped. Jobs are
+/// pruned by the framework.
 pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result<()> {
     // The answers to small requests that came with an `Idempotency-Key`: whoever repeats one does so within a day.
     sqlx::query(
@@ -29,6 +30,9 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
     old_normalizations(env, config.keep_normalizations).await?;
     for kind in all_hooks() {
         kind.prune(&env.pool).await?;
+    }
+    if !config.keep_rows.is_zero() {
+        segments::enqueue_dropping(&env.pool, &env.queue, config.keep_rows).await?;
     }
     retention::enqueue_lost_purges(&env.pool, &env.queue).await?;
     Ok(retention::drop_orphaned_objects(&env.pool, &*env.store).await?)

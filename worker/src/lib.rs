@@ -195,7 +195,8 @@ pub fn app(env: &Env, config: &WorkerConfig, mail: &MailConfig) -> App {
         .job(close::fail_upload)
         .job(purge::purge_upload)
         .job(purge::drop_objects)
-        .job(segments::tend_segments);
+        .job(segments::tend_segments)
+        .job(segments::drop_old_rows);
     let app = webhooks::register(mail::register(billing::register(app)));
     claims::register(normalization::register(app, env))
 }

@@ -68,6 +68,14 @@ pub(crate) async fn delete(
         .await?;
     let ids = match Segments::of_upload(&mut *conn, table.name, upload_id).await? {
         Segments::Shared(id) => {
+            // It may have been dropped since, with the rows of all its uploads.
+            let is_there: bool = sqlx::query_scalar("select exists (select from row_segments where id = $1)")
+                .bind(id)
+                .fetch_one(&mut *conn)
+                .await?;
+            if !is_there {
+                return Ok(());
+            }
             let shared = Segment { table, id, is_own: false };
             let delete = format!("delete from {} where upload_id = $1", shared.name());
             return sqlx::query(&delete).bind(upload_id).execute(conn).await.map(drop);

@@ -7,6 +7,7 @@
 //! docs/internals/segments.md tells why.
 
 mod cache;
+mod drop_old;
 pub(crate) mod filter;
 pub(crate) mod key_sets;
 pub(crate) mod keys;
@@ -28,7 +29,7 @@ use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
 pub use self::cache::KeyFilters;
-pub(crate) use self::tend::tend_segments;
+pub(crate) use self::{drop_old::drop_old_rows, tend::tend_segments};
 
 /// Chunks whose rows a segment of an upload's own has: enough for its index to be worth it, and few enough for the hashes of
 /// its keys to be held in memory.

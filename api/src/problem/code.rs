@@ -81,7 +81,7 @@ codes! {
     NotCompleted = CONFLICT "not-completed", "The upload is not completed",
         "Only a completed upload has a receipt. Watch `/events` until it is completed; a failed or cancelled one has none.";
     AlreadyOver = CONFLICT "already-over", "The upload has ended without rows",
-        "A failed or cancelled upload has left nothing that could be cancelled or undone.";
+        "A failed or cancelled upload has left nothing that could be cancelled or undone, nor has one whose rows were dropped (`rows_dropped_at`).";
     WrongState = CONFLICT "wrong-state", "What it is about does not allow this now",
         "The job or group is in a state in which this cannot be done to it: only what waits or runs can be cancelled, only what has ended badly can run again. Look at it, and decide again.";
     AlreadyBilled = CONFLICT "already-billed", "The upload is billed",

@@ -147,7 +147,9 @@ pub(crate) async fn remove(about: About) -> Result<(StatusCode, HeaderMap, Json<
             Ok((StatusCode::ACCEPTED, location(id), Json(upload)))
         }
         Err(RemoveError::NotFound) => Err(Problem::no_such_upload(id)),
-        Err(error @ RemoveError::Over { .. }) => Err(Problem::new(Code::AlreadyOver, format!("{error}.")).about(id)),
+        Err(error @ (RemoveError::Over { .. } | RemoveError::RowsDropped)) => {
+            Err(Problem::new(Code::AlreadyOver, format!("{error}.")).about(id))
+        }
         Err(error @ RemoveError::Billed) => Err(Problem::new(Code::AlreadyBilled, format!("{error}.")).about(id)),
         Err(RemoveError::Database(error)) => Err(error.into()),
         Err(RemoveError::Queue(error)) => Err(error.into()),

@@ -163,7 +163,7 @@ async fn page(
          where m.client_id = $1
            and m.sent_at >= coalesce($2, '-infinity'::timestamptz) and m.sent_at < coalesce($3, 'infinity'::timestamptz)
            and (m.sent_at, m.id) > (coalesce($4, '-infinity'::timestamptz), $5)
-           and exists (select from uploads u where u.id = m.upload_id and u.state = 'completed')
+           and exists (select from uploads u where u.id = m.upload_id and u.state = 'completed' and u.rows_dropped_at is null)
          order by m.sent_at, m.id limit $6",
     )
     .bind(client_id)

@@ -117,7 +117,7 @@ pub async fn record(
     let payment_id = notice.payment_id.clone().unwrap_or_else(|| content_id(notice));
     let debt_minor: i64 = sqlx::query_scalar(
         "select d.amount_minor from debts d join uploads u on u.id = d.upload_id
-         where d.debt_id = $1 and d.client_id = $2 and u.state = 'completed'",
+         where d.debt_id = $1 and d.client_id = $2 and u.state = 'completed' and u.rows_dropped_at is null",
     )
     .bind(notice.debt_id)
     .bind(client_id)

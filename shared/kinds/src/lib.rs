@@ -41,7 +41,7 @@ pub const QUEUES: [&str; 8] = [
 ];
 
 /// The product's jobs. They carry ids, which its SQL looks for, and no content: their payloads are never encrypted.
-pub const JOBS: [&str; 23] = [
+pub const JOBS: [&str; 24] = [
     jobs::LoadChunk::NAME,
     jobs::LoadPart::NAME,
     jobs::CloseUpload::NAME,
@@ -49,6 +49,7 @@ pub const JOBS: [&str; 23] = [
     jobs::PurgeUpload::NAME,
     jobs::DropObjects::NAME,
     jobs::TendSegments::NAME,
+    jobs::DropOldRows::NAME,
     gristmill_billing::jobs::BillingTick::NAME,
     gristmill_billing::jobs::DunningTick::NAME,
     gristmill_billing::jobs::PlanRun::NAME,

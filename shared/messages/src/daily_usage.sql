@@ -14,7 +14,7 @@ left join (
         group by 1, 2, 3
     ) s
     -- looked up, as `offset 0` has it: a planner that knows nothing of them would go through all for each group
-    cross join lateral (select from uploads where id = s.upload_id and state = 'completed' offset 0) u
+    cross join lateral (select from uploads where id = s.upload_id and state = 'completed' and rows_dropped_at is null offset 0) u
     left join lateral (
         select credit_cost from upload_reports where upload_id = s.upload_id and report_id = s.report_id offset 0
     ) r on true

@@ -49,7 +49,7 @@ pub async fn last_day(
     let day: Option<jiff_sqlx::Date> = sqlx::query_scalar(
         "select (m.sent_at at time zone $2)::date
          from messages m
-         cross join lateral (select from uploads where id = m.upload_id and state = 'completed' offset 0) u
+         cross join lateral (select from uploads where id = m.upload_id and state = 'completed' and rows_dropped_at is null offset 0) u
          where m.client_id = $1 order by m.sent_at desc limit 1",
     )
     .bind(client_id)

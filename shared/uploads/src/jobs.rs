@@ -109,3 +109,17 @@ impl Job for TendSegments {
     const QUEUE: &'static str = "uploads";
     const TIMEOUT: Duration = Duration::from_secs(3_600);
 }
+
+/// Drop the segments whose rows were kept for long enough.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DropOldRows {
+    /// How long that is.
+    pub keep_seconds: u32,
+}
+
+impl Job for DropOldRows {
+    const NAME: &'static str = "segments.drop_old";
+    const QUEUE: &'static str = "uploads";
+    const PRIORITY: u8 = 7;
+    const TIMEOUT: Duration = Duration::from_secs(3_600);
+}

@@ -49,7 +49,7 @@ pub trait KindHooks: Send + Sync {
         Box::pin(async { Ok(Enqueued::default()) })
     }
 
-    /// The rows of an upload that ended are removed: what the kind keeps beside them goes too.
+    /// The rows of an upload that ended are removed, or were kept for long enough: what the kind keeps beside them goes too.
     fn on_purge<'a>(&'a self, conn: &'a mut PgConnection, upload_id: UploadId) -> HookFuture<'a, ()> {
         let _ = (conn, upload_id);
         Box::pin(async { Ok(()) })

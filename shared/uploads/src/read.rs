@@ -35,6 +35,7 @@ struct Record {
     received_at: Option<Timestamp>,
     first_row_at: Option<Timestamp>,
     completed_at: Option<Timestamp>,
+    rows_dropped_at: Option<Timestamp>,
 }
 
 impl TryFrom<Record> for Upload {
@@ -65,6 +66,7 @@ impl TryFrom<Record> for Upload {
             received_at: record.received_at.map(Timestamp::to_jiff),
             first_row_at: record.first_row_at.map(Timestamp::to_jiff),
             completed_at: record.completed_at.map(Timestamp::to_jiff),
+            rows_dropped_at: record.rows_dropped_at.map(Timestamp::to_jiff),
         })
     }
 }
@@ -76,7 +78,7 @@ macro_rules! select_upload {
             "select u.id, u.kind, u.policy, u.filename, encode(u.sha256, 'hex') as sha256, u.state, u.reason, u.detail,
                     coalesce(u.bytes, u.header_bytes + c.bytes) as bytes, c.total as chunks_total, p.chunks_done,
                     p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting, p.unkept, p.first_row_at,
-                    u.created_at, u.received_at, u.completed_at
+                    u.created_at, u.received_at, u.completed_at, u.rows_dropped_at
              from uploads u
              join upload_progress p on p.upload_id = u.id
              cross join lateral (

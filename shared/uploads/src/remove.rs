@@ -30,6 +30,9 @@ pub enum RemoveError {
     /// Its debts are billed, or are being billed at this moment.
     #[error("the upload is billed: its debts cannot be taken back")]
     Billed,
+    /// It was completed, and its rows were kept for long enough.
+    #[error("the rows of the upload were kept for long enough and are dropped: nothing of it is left to remove")]
+    RowsDropped,
     /// The database did not do it.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -62,11 +65,16 @@ impl UploadService {
                 (jobs.ok_or(RemoveError::Over { state: found.state })?, true)
             }
         };
-        // Who bills an upload marks it while holding it, so the mark is there to be seen once the upload is ended.
-        let billed: bool = sqlx::query_scalar("select billed_by is not null from uploads where id = $1")
-            .bind(id)
-            .fetch_one(&mut *tx)
-            .await?;
+        // Who bills an upload marks it while holding it, so the mark is there to be seen once the upload is ended. Who drops its
+        // rows marks it while it is completed.
+        let (billed, dropped): (bool, bool) =
+            sqlx::query_as("select billed_by is not null, rows_dropped_at is not null from uploads where id = $1")
+                .bind(id)
+                .fetch_one(&mut *tx)
+                .await?;
+        if undone && dropped {
+            return Err(RemoveError::RowsDropped);
+        }
         if undone && billed {
             return Err(RemoveError::Billed);
         }

@@ -1,10 +1,15 @@
 //! The segments of the kinds' rows, as far as others than the worker have to know of them. What they are: docs/internals/segments.md.
 
+use std::time::Duration;
+
 use gristmill_core::ClientId;
-use gristmill_queue::{Job as _, Options, Queue, QueueError};
+use gristmill_queue::{Job, Options, Queue, QueueError};
 use sqlx::{PgExecutor, PgPool};
 
-use crate::{UploadId, jobs::TendSegments};
+use crate::{
+    UploadId,
+    jobs::{DropOldRows, TendSegments},
+};
 
 /// Where the rows of a completed upload are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,12 +101,37 @@ pub async fn enqueue_tending(pool: &PgPool, queue: &Queue) -> Result<(), QueueEr
     .bind(RUN)
     .fetch_one(pool)
     .await?;
-    if !needed {
-        return Ok(());
-    }
+    if needed { enqueue_once(pool, queue, &TendSegments {}).await } else { Ok(()) }
+}
+
+/// Has the rows dropped that were kept for so long, where some may be, unless that is on its way already. `keep` counts in seconds,
+/// and is one at least.
+///
+/// # Errors
+/// When the ledger cannot be reached or refuses a statement.
+pub async fn enqueue_dropping(pool: &PgPool, queue: &Queue, keep: Duration) -> Result<(), QueueError> {
+    let keep_seconds = u32::try_from(keep.as_secs()).unwrap_or(u32::MAX).max(1);
+    // One that is there is looked at again after a hundredth of that time.
+    let needed: bool = sqlx::query_scalar(
+        "select exists (select from row_segments where state = 'dropping')
+             or exists (select from row_segments s where s.state = 'open' and s.created_at < now() - $1 * interval '1 second'
+                        and exists (select from upload_progress where segment = s.id and accepted > 0))
+             or exists (select from row_segments s left join uploads u on u.id = s.upload_id
+                        where s.state = 'sealed'
+                          and (u.completed_at < now() - $1 * interval '1 second' or s.upload_id is null and s.key_filter is not null)
+                          and (s.looked_at is null or s.looked_at < now() - $1 * interval '10 milliseconds'))",
+    )
+    .bind(f64::from(keep_seconds))
+    .fetch_one(pool)
+    .await?;
+    if needed { enqueue_once(pool, queue, &DropOldRows { keep_seconds }).await } else { Ok(()) }
+}
+
+/// Enqueues a job, unless one of its name waits.
+async fn enqueue_once<J: Job>(pool: &PgPool, queue: &Queue, job: &J) -> Result<(), QueueError> {
     let mut tx = pool.begin().await?;
-    let options = Options { unique_key: Some(TendSegments::NAME.to_owned()), ..Options::default() };
-    let jobs = queue.enqueue(&mut tx, &TendSegments {}, &options).await?;
+    let options = Options { unique_key: Some(J::NAME.to_owned()), ..Options::default() };
+    let jobs = queue.enqueue(&mut tx, job, &options).await?;
     tx.commit().await?;
     queue.push(jobs).await;
     Ok(())

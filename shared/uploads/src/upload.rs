@@ -50,12 +50,17 @@ pub struct Upload {
     /// When it was closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
+    /// When its rows were dropped, as they had been kept for long enough. Its counts, its receipt and its rejects stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_dropped_at: Option<Timestamp>,
 }
 
 impl Upload {
-    /// The rows that are there because of it, or will be if it goes on as now: of one that has failed or was cancelled, none.
+    /// The rows that are there because of it, or will be if it goes on as now: of one that has failed or was cancelled, or whose
+    /// rows were dropped, none.
     pub const fn kept(&self) -> i64 {
-        if matches!(self.state, State::Failed | State::Cancelled) { 0 } else { self.rows.accepted }
+        let has_none = matches!(self.state, State::Failed | State::Cancelled) || self.rows_dropped_at.is_some();
+        if has_none { 0 } else { self.rows.accepted }
     }
 }
 

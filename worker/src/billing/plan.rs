@@ -150,7 +150,7 @@ async fn take(
                 case when s.ids = '{{}}' then array[coalesce(p.segment, {FIRST_SEGMENT})] else s.ids end as segments
          from uploads u join upload_progress p on p.upload_id = u.id
          cross join lateral (select array(select id from row_segments where upload_id = u.id order by part)) s (ids)
-         where u.client_id = $1 and u.state = 'completed' and u.kind = 'debts'
+         where u.client_id = $1 and u.state = 'completed' and u.kind = 'debts' and u.rows_dropped_at is null
            and (u.billed_through is null and u.completed_at <= now() - $2 * interval '1 second' or u.next_due <= $3)
            and ($4 or not {LEFT_TO_A_REQUEST})
          order by u.id"

@@ -70,7 +70,8 @@ async fn same_chunk(
         "select o.upload_id, o.first_line
          from uploads u join chunks c on c.upload_id = u.id join chunks f on f.upload_id = u.id and f.no = 0
               join chunks g on g.no = 0 and g.sha256 = f.sha256
-              join uploads w on w.id = g.upload_id and w.state = 'completed' and w.client_id = u.client_id and w.kind = u.kind
+              join uploads w on w.id = g.upload_id and w.state = 'completed' and w.rows_dropped_at is null
+                   and w.client_id = u.client_id and w.kind = u.kind
                    and w.header = u.header and w.max_record_bytes is not distinct from u.max_record_bytes
               join chunks o on o.upload_id = w.id and o.no = c.no and o.sha256 = c.sha256
          where u.id = $1 and c.no = $2 and o.duplicate = 0 and o.accepted = $3 order by w.id limit 1",

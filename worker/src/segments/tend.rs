@@ -17,9 +17,8 @@ use crate::{Env, load::on_rayon};
 
 /// Does it. Safe to be done twice, and at a time.
 pub(crate) async fn tend_segments(_: TendSegments, Data(env): Data<Env>) -> Result<(), JobError> {
-    let tables = Kind::ALL.iter().map(|kind| kind.table()).filter(|table| table.segments);
-    for table in tables {
-        open_in_time(&env.pool, table).await?;
+    for table in tables() {
+        open_in_time(&env.pool, table, None).await?;
         while seal_one(&env.pool, table).await? {}
         while runs::make_one(&env.pool, table).await? {}
         while runs::merge_one(&env.pool, table).await? {}
@@ -28,22 +27,31 @@ pub(crate) async fn tend_segments(_: TendSegments, Data(env): Data<Env>) -> Resu
     drop_orphans(&env.pool).await
 }
 
-async fn open_in_time(pool: &PgPool, table: &'static Table) -> Result<(), JobError> {
+/// The tables that have segments.
+pub(super) fn tables() -> impl Iterator<Item = &'static Table> {
+    Kind::ALL.iter().map(|kind| kind.table()).filter(|table| table.segments)
+}
+
+/// Opens a new segment for small uploads when the one that is open is full; or, where rows are kept for so many seconds, is as old as
+/// that: its rows go together.
+pub(super) async fn open_in_time(pool: &PgPool, table: &'static Table, keep: Option<f64>) -> Result<(), JobError> {
     let mut tx = pool.begin().await?;
-    let open: Option<i32> = sqlx::query_scalar(
-        "select id from row_segments where table_name = $1 and state = 'open'
+    let open: Option<(i32, bool)> = sqlx::query_as(
+        "select id, coalesce(created_at < now() - $2::float8 * interval '1 second', false)
+         from row_segments where table_name = $1 and state = 'open'
          and pg_try_advisory_xact_lock(hashtextextended($1, 0))",
     )
     .bind(table.name)
+    .bind(keep)
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(open) = open else { return Ok(()) };
+    let Some((open, is_old)) = open else { return Ok(()) };
     let rows: i64 =
         sqlx::query_scalar("select coalesce(sum(accepted), 0)::bigint from upload_progress where segment = $1")
             .bind(open)
             .fetch_one(&mut *tx)
             .await?;
-    if rows < SHARED_ROWS {
+    if rows < SHARED_ROWS && !(is_old && rows > 0) {
         return Ok(());
     }
     // Those that are being written are waited for, but not for longer than others may wait behind this.

@@ -28,7 +28,8 @@ pub(super) async fn page(
 ) -> sqlx::Result<Vec<Row>> {
     let after = after.unwrap_or(Uuid::nil());
     let counts: bool = sqlx::query_scalar(
-        "select exists (select from uploads where id = $1 and client_id = $2 and kind = 'debts' and state = 'completed')",
+        "select exists (select from uploads where id = $1 and client_id = $2 and kind = 'debts' and state = 'completed'
+                        and rows_dropped_at is null)",
     )
     .bind(upload_id)
     .bind(client_id)

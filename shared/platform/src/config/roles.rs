@@ -97,6 +97,10 @@ pub struct SchedulerConfig {
     #[arg(long, env = "GRISTMILL_KEEP_JOBS", default_value = "7d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_jobs: Duration,
 
+    /// How long the rows of completed uploads stay when nothing needs them any more; then they are dropped by whole partitions. `0s` for ever
+    #[arg(long, env = "GRISTMILL_KEEP_ROWS", default_value = "0s", value_parser = parse_duration, value_name = "TIME")]
+    pub keep_rows: Duration,
+
     /// How long dead jobs stay in the ledger, for an operator to redrive or discard; `0s` for ever
     #[arg(long, env = "GRISTMILL_KEEP_DEAD", default_value = "90d", value_parser = parse_duration, value_name = "TIME")]
     pub keep_dead: Duration,

@@ -8,15 +8,16 @@ use gristmill_core::ClientId;
 use super::{NewUpload, ReceiveError, UploadService, ledger_writer::StoredChunk, retry::retry_through_outage};
 use crate::{Upload, UploadId, objects, read};
 
-/// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an upload
-/// of the client `k` that was undone, so that they are nowhere now. Only uploads with duplicates are looked into, by the rejects'
-/// key: 300,000 of them take a second. Left to itself the planner joins the rejects of all clients first (`offset 0`), or
-/// takes an upload that it does not know for as large as those it knows (a range of one). The other uploads are asked for
-/// without `u`, or each reject would look through all of them.
-const STANDS: &str = "u.state = 'completed' and not exists (
+/// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an
+/// upload of the client `k` that was undone, or of one whose rows were dropped, so that they are nowhere now. Only uploads
+/// with duplicates are looked into, by the rejects' key: 300,000 of them take a second. Left to itself the planner joins the
+/// rejects of all clients first (`offset 0`), or takes an upload that it does not know for as large as those it knows (a
+/// range of one). The other uploads are asked for without `u`, or each reject would look through all of them.
+const STANDS: &str = "u.state = 'completed' and u.rows_dropped_at is null and not exists (
             select from upload_progress p where p.upload_id = u.id and p.duplicate > 0 and exists (
                 select from rejects r where r.upload_id between u.id and u.id and r.first_upload_id in (
-                    select w.id from uploads w where w.client_id = k.client_id and w.state <> 'completed') offset 0) offset 0)";
+                    select w.id from uploads w
+                    where w.client_id = k.client_id and (w.state <> 'completed' or w.rows_dropped_at is not null)) offset 0) offset 0)";
 
 /// The file that this one may be a copy of, and the chunks held back meanwhile.
 pub(super) struct PossibleCopy {
