@@ -293,6 +293,35 @@ async fn a_purge_that_was_lost_is_enqueued_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn old_rows_are_looked_for_where_they_are_not_kept_for_ever() {
+    for (keep_rows, wanted) in [(Duration::ZERO, 0), (Duration::from_secs(3_600), 1), (Duration::from_secs(10_800), 0)]
+    {
+        let stack = testing::stack().await;
+        let [completed, _lost] = uploads(&stack, [("completed", "null"), ("cancelled", "null")]).await;
+        for sql in [
+            "update uploads set completed_at = now() - interval '2 hours' where id = $1",
+            "insert into row_segments (table_name, upload_id, client_id, state) values ('debts', $1, 1, 'sealed')",
+        ] {
+            sqlx::query(sql).bind(completed).execute(&stack.pool).await.unwrap();
+        }
+        let config = SchedulerConfig { keep_rows, ..SchedulerConfig::default() };
+        let (env, stop, serving, _stack) = scheduler_on(stack, config).await;
+        // What it does after it has looked.
+        let purges = "select count(*) from gristmill.jobs where name = 'uploads.purge'";
+        until("the purge", || async { sqlx::query_scalar::<_, i64>(purges).fetch_one(&env.pool).await.unwrap() > 0 })
+            .await;
+        let looks: Vec<String> =
+            sqlx::query_scalar("select payload->>'keep_seconds' from gristmill.jobs where name = 'segments.drop_old'")
+                .fetch_all(&env.pool)
+                .await
+                .unwrap();
+        assert_eq!(looks, vec!["3600"; wanted], "{keep_rows:?}");
+        stop.cancel();
+        serving.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_late_chunk_leaves_behind_a_purge_is_removed() {
     let stack = testing::stack().await;
     let ago = "now() - interval '2 minutes'";

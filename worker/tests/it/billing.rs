@@ -49,7 +49,7 @@ impl Harness {
     }
 
     /// Bills of a sample do not go to a mail server: a thousand pages need not be drawn.
-    async fn mails_nobody(&mut self) {
+    pub(crate) async fn mails_nobody(&mut self) {
         self.post_to(&SmtpServer::start().await);
     }
 

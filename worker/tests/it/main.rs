@@ -8,6 +8,7 @@ mod claims;
 mod close;
 mod custom_job;
 mod differs;
+mod dropped;
 mod dunning;
 mod duplicates;
 mod ended;
