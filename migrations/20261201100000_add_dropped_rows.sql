@@ -51,7 +51,7 @@ begin
         if to_regclass(bills) is not null then
             execute format('truncate %I', bills);
         end if;
-        update row_segments set state = 'sealed', key_filter = null where id = segment;
+        update row_segments set state = 'sealed', key_filter = null, run_id = null where id = segment;
         return;
     end if;
     perform drop_segment(segment);

@@ -66,6 +66,7 @@ pub(crate) async fn delete(
         .bind(upload_id)
         .execute(&mut *conn)
         .await?;
+    loaded::forget(&mut *conn, upload_id).await?;
     let ids = match Segments::of_upload(&mut *conn, table.name, upload_id).await? {
         Segments::Shared(id) => {
             // It may have been dropped since, with the rows of all its uploads.
@@ -82,7 +83,6 @@ pub(crate) async fn delete(
         }
         Segments::Own(ids) => ids,
     };
-    loaded::forget(&mut *conn, upload_id).await?;
     // A segment of the table is dropped while nobody reads the table: who does is waited for, but not for long, as others
     // wait behind this. The job is then tried again.
     conn.execute("set local lock_timeout = '1s'").await?;

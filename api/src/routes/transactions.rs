@@ -126,20 +126,24 @@ pub(crate) async fn list(
     let upload_id = query.id::<UploadId>("upload_id");
     let upload_id = query.finish_with("upload_id", upload_id, || "missing: name the upload".to_owned())?;
     let pool = &app.pool;
-    let completed: Option<bool> = sqlx::query_scalar(
-        "select state = 'completed' from uploads where id = $1 and client_id = $2 and kind = 'transactions'",
+    let found: Option<(bool, bool)> = sqlx::query_as(
+        "select state = 'completed', rows_dropped_at is not null from uploads where id = $1 and client_id = $2 and kind = 'transactions'",
     )
     .bind(upload_id)
     .bind(caller.id())
     .fetch_optional(pool)
     .await?;
-    let completed = completed.ok_or_else(|| {
+    let (completed, dropped) = found.ok_or_else(|| {
         let detail = format!("There is no upload '{upload_id}' of transactions. GET /v1/uploads lists yours.");
         Problem::new(Code::NotFound, detail)
     })?;
     if prefers_csv(&headers) {
         if !completed {
             return Err(Problem::new(Code::NotCompleted, "Its transactions are there when the upload is completed."));
+        }
+        if dropped {
+            let detail = "Its transactions are there no more: they were kept for long enough.";
+            return Err(Problem::new(Code::NotCompleted, detail));
         }
         let file = Body::from_stream(csv::file(pool.clone(), caller.id(), upload_id));
         let name = HeaderValue::try_from(format!("attachment; filename=\"transactions-{upload_id}.csv\""));

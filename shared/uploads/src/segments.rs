@@ -81,6 +81,9 @@ pub const SHARED_ROWS: i64 = 1_000_000;
 /// Sealed segments of a client's, or shared ones, of which a run of their keys is made; and runs of which one is made.
 pub const RUN: i32 = 8;
 
+/// Bytes of the filter of a segment that is in no run: of more than eight million keys, as a table's first one may have.
+pub const LARGE_FILTER: i32 = 20 << 20;
+
 /// Has segments tended where that is needed, unless it is on its way already.
 ///
 /// # Errors
@@ -91,7 +94,8 @@ pub async fn enqueue_tending(pool: &PgPool, queue: &Queue) -> Result<(), QueueEr
              or exists (select from row_segments s where s.state = 'open'
                         and (select sum(accepted) from upload_progress where segment = s.id) >= $1)
              or exists (select from row_segments s join uploads u on u.id = s.upload_id where u.purged_at < now() - interval '1 minute')
-             or exists (select from row_segments where state = 'sealed' and run_id is null group by table_name, client_id having count(*) >= $2)
+             or exists (select from row_segments where state = 'sealed' and run_id is null and coalesce(octet_length(key_filter), 0) < $3
+                        group by table_name, client_id having count(*) >= $2)
              or exists (select from key_runs group by table_name, client_id, level having count(*) >= $2)
              or exists (select from key_runs r where not exists (select from row_segments s where s.run_id = r.id))
              or exists (select from loaded_keys k join uploads u on u.id = k.upload_id
@@ -99,6 +103,7 @@ pub async fn enqueue_tending(pool: &PgPool, queue: &Queue) -> Result<(), QueueEr
     )
     .bind(SHARED_ROWS)
     .bind(RUN)
+    .bind(LARGE_FILTER)
     .fetch_one(pool)
     .await?;
     if needed { enqueue_once(pool, queue, &TendSegments {}).await } else { Ok(()) }

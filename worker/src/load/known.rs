@@ -1,23 +1,19 @@
 //! Rows of a file that came before, or of most of one: its chunks refuse them, in parallel. Of any other file the close finds
 //! the few that are there, all at once.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use gristmill_queue::JobError;
 use gristmill_uploads::UploadId;
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use sqlx::PgConnection;
 
 use super::{
-    Chunk, Loser, find_winners, on_rayon,
+    Chunk, Loser, find_winners,
     prepare::{KeyConflict, PreparedChunk},
 };
 use crate::{
     Env, kinds,
-    segments::{
-        self, Sealed, Segment, filter,
-        key_sets::{KeySets, by_segment},
-    },
+    segments::{self, Sealed, Segment, filter, key_sets::suspected},
 };
 
 /// Rows that are looked at to see whether it is such a file, and which part of them must be known for it to be one.
@@ -36,16 +32,15 @@ pub(super) async fn find(
         return Ok(Vec::new());
     }
     let sealed = segments::history(&mut *conn, table, client.into()).await?.sealed;
-    let rows = &prepared.rows;
-    let sample: Vec<u64> =
-        rows.iter().step_by(rows.len().div_ceil(SAMPLE)).map(|row| filter::hash(client, row.key)).collect();
-    let mut known = 0;
-    let mut sets = KeySets::of(&env.filters, sealed.iter().copied());
-    // A key is in one of them, but for some that filters take for another.
-    while let Some(set) = sets.next(&mut *conn).await? {
-        known += sample.iter().filter(|hash| set.may_have(**hash)).count();
-    }
-    if known * PART < sample.len() {
+    // Those with the smallest hashes, as they are in few parts of a run.
+    let sample: Vec<u64> = by_hash(chunk, prepared).into_iter().take(SAMPLE).map(|(hash, _)| hash).collect();
+    let sample = Arc::new(sample);
+    let known: HashSet<u64> = suspected(&env.filters, &mut *conn, &sample, sealed.iter().copied())
+        .await?
+        .into_iter()
+        .flat_map(|suspected| suspected.hashes)
+        .collect();
+    if known.len() * PART < sample.len() {
         return Ok(Vec::new());
     }
     if let Some((upload_id, first_line)) = same_chunk(&mut *conn, chunk, prepared).await? {
@@ -92,26 +87,27 @@ pub(super) async fn among(
     prepared: &PreparedChunk,
     sealed: &[Sealed],
 ) -> Result<Vec<KeyConflict>, JobError> {
-    let client = chunk.owner.client_id;
-    let hashes: Arc<Vec<u64>> = Arc::new(prepared.rows.iter().map(|row| filter::hash(client, row.key)).collect());
+    let rows = by_hash(chunk, prepared);
+    let hashes = Arc::new(rows.iter().map(|(hash, _)| *hash).collect());
     let mut lost = Vec::new();
-    let mut sets = KeySets::of(&env.filters, sealed.iter().copied());
-    while let Some(set) = sets.next(&mut *conn).await? {
-        let (asked, of) = (hashes.clone(), set.segments.clone());
-        let may: Vec<usize> = on_rayon(move || {
-            asked.par_iter().enumerate().filter(|(_, hash)| set.may_have(**hash)).map(|(row, _)| row).collect()
-        })
-        .await?;
-        if may.is_empty() {
-            continue;
-        }
-        let suspects: Vec<u64> = may.iter().map(|row| hashes[*row]).collect();
-        for (segment, places) in by_segment(&env.filters, &mut *conn, &of, &suspects).await? {
-            let rows: Vec<usize> = places.into_iter().map(|place| may[place]).collect();
-            look_up(&mut *conn, chunk, prepared, segment, &rows, &mut lost).await?;
+    for suspected in suspected(&env.filters, &mut *conn, &hashes, sealed.iter().copied()).await? {
+        for (segment, hashes) in suspected.by_segment(&env.filters, &mut *conn).await? {
+            let found = |hash: &u64| rows.binary_search_by_key(hash, |(of, _)| *of).ok().map(|place| rows[place].1);
+            let mut asked: Vec<usize> = hashes.iter().filter_map(found).collect();
+            asked.sort_unstable();
+            look_up(&mut *conn, chunk, prepared, segment, &asked, &mut lost).await?;
         }
     }
     Ok(lost)
+}
+
+/// What the key of each of the chunk's rows is in filters, and which row that is, sorted: no key is there twice.
+fn by_hash(chunk: &Chunk, prepared: &PreparedChunk) -> Vec<(u64, usize)> {
+    let client = chunk.owner.client_id;
+    let rows = prepared.rows.iter().enumerate();
+    let mut rows: Vec<_> = rows.map(|(place, row)| (filter::hash(client, row.key), place)).collect();
+    rows.sort_unstable();
+    rows
 }
 
 /// Adds those that a segment without a filter has.

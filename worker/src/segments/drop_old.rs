@@ -3,6 +3,8 @@
 //! First the segment ceases to count, so that its keys are free. Then its uploads say that their rows are dropped. Then the partition
 //! goes. Each step is a transaction of its own, and what a crash leaves in the middle the next job finishes.
 
+use std::collections::HashSet;
+
 use gristmill::Data;
 use gristmill_kinds::hooks;
 use gristmill_pipelines::Kind;
@@ -79,13 +81,20 @@ async fn finish(pool: &PgPool) -> Result<(), JobError> {
         sqlx::query_as("select id, table_name from row_segments where state = 'dropping' order by id")
             .fetch_all(pool)
             .await?;
+    // First all of them: until then a file that is sent again would be answered with one whose keys are free.
+    for (segment, table) in &dropping {
+        mark(pool, *segment, table.parse()?).await?;
+    }
+    let mut busy = HashSet::new();
     for (segment, table) in dropping {
-        let uploads = mark(pool, segment, table.parse()?).await?;
+        if busy.contains(&table) {
+            continue;
+        }
         match drop_segment(pool, segment).await {
-            Ok(()) => tracing::info!(table, segment, uploads, "dropped old rows"),
+            Ok(()) => tracing::info!(table, segment, "dropped old rows"),
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
                 tracing::info!(table, segment, "old rows are dropped later: their table is in use");
-                return Ok(());
+                busy.insert(table);
             }
             Err(error) => return Err(error.into()),
         }
@@ -93,16 +102,15 @@ async fn finish(pool: &PgPool) -> Result<(), JobError> {
     Ok(())
 }
 
-/// Has the segment's uploads say that their rows are dropped, and forgets what is kept beside these. Returns how many they were.
-async fn mark(pool: &PgPool, segment: i32, kind: Kind) -> Result<usize, JobError> {
-    let mut all = 0;
+/// Has the segment's uploads say that their rows are dropped, and forgets what is kept beside these.
+async fn mark(pool: &PgPool, segment: i32, kind: Kind) -> Result<(), JobError> {
     loop {
         let mut tx = pool.begin().await?;
         // One that is undone at this moment is waited for, and left to its purge.
         let marked: Vec<UploadId> = sqlx::query_scalar(
             "update uploads set rows_dropped_at = now() where state = 'completed' and id in (
                  select u.id from uploads_of_segment($1) m (id) join uploads u on u.id = m.id
-                 where u.state = 'completed' and u.rows_dropped_at is null limit $2)
+                 where u.state = 'completed' and u.rows_dropped_at is null order by u.id limit $2 for update of u)
              returning id",
         )
         .bind(segment)
@@ -110,14 +118,13 @@ async fn mark(pool: &PgPool, segment: i32, kind: Kind) -> Result<usize, JobError
         .fetch_all(&mut *tx)
         .await?;
         if marked.is_empty() {
-            return Ok(all);
+            return Ok(());
         }
         sqlx::query("delete from file_order where upload_id = any($1)").bind(&marked).execute(&mut *tx).await?;
         for upload_id in &marked {
             hooks(kind).on_purge(&mut tx, *upload_id).await?;
         }
         tx.commit().await?;
-        all += marked.len();
     }
 }
 

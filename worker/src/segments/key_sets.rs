@@ -1,126 +1,115 @@
 //! Which keys sealed segments may have, asked for in as few questions as possible: a run answers for all of its segments.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use gristmill_queue::JobError;
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sqlx::PgConnection;
 
-use super::{
-    Sealed, Segment,
-    cache::KeyFilters,
-    filter::KeyFilter,
-    run::{self, RunPart},
-};
+use super::{Sealed, Segment, cache::KeyFilters, run};
+use crate::load::on_rayon;
 
-/// Keys that all segments of a run are asked for, without a look at the filter of each: a run errs as seldom.
-const FEW: usize = 16;
+/// Keys that all segments of a run are asked for, without a look at the filter of each. What a run takes for another key is fewer.
+const FEW: usize = 256;
 
-/// Segments whose keys are asked for together.
-#[derive(Clone)]
-pub(crate) struct KeySet {
-    pub(crate) segments: Arc<[Segment]>,
-    keys: Keys,
+/// Hashes that some segments may have, which were asked for together.
+pub(crate) struct Suspected {
+    pub(crate) segments: Vec<Segment>,
+    /// Sorted.
+    pub(crate) hashes: Vec<u64>,
 }
 
-#[derive(Clone)]
-enum Keys {
-    Filter(Arc<KeyFilter>),
-    Part { keys: Arc<RunPart>, part: u32, parts: u32 },
-}
-
-impl KeySet {
-    /// `false`: none of the segments has such a key, or another set of them has.
-    pub(crate) fn may_have(&self, hash: u64) -> bool {
-        match &self.keys {
-            Keys::Filter(filter) => filter.may_have(hash),
-            Keys::Part { keys, part, parts } => {
-                let prefix = run::prefix(hash);
-                run::part_of(prefix, *parts) == *part && keys.may_have(prefix)
-            }
-        }
-    }
-}
-
-/// The sets of some segments, one after the other: no more than one of them need be in memory.
-pub(crate) struct KeySets<'a> {
-    filters: &'a KeyFilters,
-    left: VecDeque<Question>,
-}
-
-enum Question {
-    Segment(Segment),
-    Part { run: i32, part: u32, parts: u32, segments: Arc<[Segment]> },
-}
-
-impl<'a> KeySets<'a> {
-    pub(crate) fn of(filters: &'a KeyFilters, sealed: impl IntoIterator<Item = Sealed>) -> Self {
-        let mut runs: BTreeMap<(i32, u32), Vec<Segment>> = BTreeMap::new();
-        let mut left = VecDeque::new();
-        for Sealed { segment, run } in sealed {
-            match run {
-                Some(run) => runs.entry(run).or_default().push(segment),
-                None => left.push_back(Question::Segment(segment)),
-            }
-        }
-        for ((run, parts), segments) in runs {
-            let segments: Arc<[Segment]> = segments.into();
-            left.extend((0..parts).map(|part| Question::Part { run, part, parts, segments: segments.clone() }));
-        }
-        Self { filters, left }
-    }
-
-    /// The next one.
-    pub(crate) async fn next(&mut self, conn: &mut PgConnection) -> Result<Option<KeySet>, JobError> {
-        while let Some(question) = self.left.pop_front() {
-            match question {
-                // One that is gone has no rows.
-                Question::Segment(segment) => {
-                    if let Some(filter) = self.filters.filter(&mut *conn, segment.id).await? {
-                        return Ok(Some(KeySet { segments: [segment].into(), keys: Keys::Filter(filter) }));
-                    }
-                }
-                Question::Part { run, part, parts, segments } => {
-                    if let Some(keys) = self.filters.part(&mut *conn, run, part).await? {
-                        return Ok(Some(KeySet { segments, keys: Keys::Part { keys, part, parts } }));
-                    }
-                    // It is part of a larger one by now, which these segments can do without.
-                    self.left.retain(|left| !matches!(left, Question::Part { run: of, .. } if *of == run));
-                    self.left.extend(segments.iter().copied().map(Question::Segment));
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Which of these keys, by the places of their hashes, are to be looked up in each of a set's segments.
-pub(crate) async fn by_segment(
+/// Which of these hashes, which are sorted, sealed segments may have. No more than a filter, or a part of a run in which one of the
+/// hashes falls, is held at a time.
+pub(crate) async fn suspected(
     filters: &KeyFilters,
     conn: &mut PgConnection,
-    segments: &[Segment],
-    hashes: &[u64],
-) -> Result<Vec<(Segment, Vec<usize>)>, JobError> {
-    let all = || (0..hashes.len()).collect();
-    if segments.len() == 1 || hashes.len() <= FEW {
-        return Ok(segments.iter().map(|segment| (*segment, all())).collect());
+    hashes: &Arc<Vec<u64>>,
+    sealed: impl IntoIterator<Item = Sealed>,
+) -> Result<Vec<Suspected>, JobError> {
+    let mut runs: BTreeMap<(i32, u32), Vec<Segment>> = BTreeMap::new();
+    let mut single = Vec::new();
+    for Sealed { segment, run } in sealed {
+        match run {
+            Some(run) => runs.entry(run).or_default().push(segment),
+            None => single.push(segment),
+        }
     }
-    let mut asked = Vec::with_capacity(segments.len());
-    for segment in segments {
+    let mut all = Vec::new();
+    for ((run, parts), segments) in runs {
+        // Of few of a large run's segments the filters are smaller.
+        let of_run = match segments.len() < 2 * parts as usize {
+            true => None,
+            false => by_run(filters, &mut *conn, hashes, (run, parts)).await?,
+        };
+        match of_run {
+            Some(hashes) => all.push(Suspected { segments, hashes }),
+            // Or it is part of a larger one by now, which these segments can do without.
+            None => single.extend(segments),
+        }
+    }
+    for segment in single {
+        // One that is gone has no rows.
         let Some(filter) = filters.filter(&mut *conn, segment.id).await? else { continue };
-        let places = hashes.iter().enumerate().filter(|(_, hash)| filter.may_have(**hash)).map(|(place, _)| place);
-        asked.push((*segment, places.collect()));
+        let hashes = hashes.clone();
+        let found = move || hashes.par_iter().copied().filter(|hash| filter.may_have(*hash)).collect();
+        all.push(Suspected { segments: vec![segment], hashes: on_rayon(found).await? });
     }
-    Ok(asked)
+    all.retain(|suspected| !suspected.hashes.is_empty());
+    Ok(all)
+}
+
+/// Which of them a run may have; `None`: it is gone.
+async fn by_run(
+    filters: &KeyFilters,
+    conn: &mut PgConnection,
+    hashes: &Arc<Vec<u64>>,
+    (run, parts): (i32, u32),
+) -> Result<Option<Vec<u64>>, JobError> {
+    let part_of = |hash: &u64| run::part_of(run::prefix(*hash), parts);
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(part) = hashes.get(from).map(part_of) {
+        let to = from + hashes[from..].partition_point(|hash| part_of(hash) == part);
+        let Some(keys) = filters.part(&mut *conn, run, part).await? else { return Ok(None) };
+        let hashes = hashes.clone();
+        let of_part: Vec<u64> = on_rayon(move || {
+            hashes[from..to].par_iter().copied().filter(|hash| keys.may_have(run::prefix(*hash))).collect()
+        })
+        .await?;
+        found.extend(of_part);
+        from = to;
+    }
+    Ok(Some(found))
+}
+
+impl Suspected {
+    /// Which of the hashes are to be looked up in each of the segments.
+    pub(crate) async fn by_segment(
+        &self,
+        filters: &KeyFilters,
+        conn: &mut PgConnection,
+    ) -> Result<Vec<(Segment, Vec<u64>)>, JobError> {
+        if self.segments.len() == 1 || self.hashes.len() <= FEW {
+            return Ok(self.segments.iter().map(|segment| (*segment, self.hashes.clone())).collect());
+        }
+        let mut asked = Vec::with_capacity(self.segments.len());
+        for segment in &self.segments {
+            let Some(filter) = filters.filter(&mut *conn, segment.id).await? else { continue };
+            asked.push((*segment, self.hashes.iter().copied().filter(|hash| filter.may_have(*hash)).collect()));
+        }
+        Ok(asked)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use gristmill_pipelines::Kind;
 
-    use super::{super::filter::hash, *};
+    use super::{
+        super::filter::{KeyFilter, hash},
+        *,
+    };
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_segments_of_a_run_that_was_merged_are_asked_one_by_one() {
@@ -134,15 +123,14 @@ mod tests {
             let inserted = sqlx::query_scalar(insert).bind(key as i32).bind(filter);
             let id: i32 = inserted.fetch_one(&mut *conn).await.unwrap();
             let segment = Segment { table: Kind::Debts.table(), id, is_own: true };
-            sealed.push(Sealed { segment, run: Some((i32::MAX, 4)) });
+            sealed.push(Sealed { segment, run: Some((i32::MAX, 1)) });
         }
+        let mut hashes: Vec<u64> = (0..20).map(|key| hash(7, key)).collect();
+        hashes.sort_unstable();
         let filters = KeyFilters::new(1 << 20);
-        let mut sets = KeySets::of(&filters, sealed.iter().copied());
-        for (key, sealed) in (0..3).zip(&sealed) {
-            let set = sets.next(&mut conn).await.unwrap().unwrap();
-            assert_eq!(*set.segments, [sealed.segment]);
-            assert!(set.may_have(hash(7, key)) && !set.may_have(hash(7, key + 1)));
-        }
-        assert!(sets.next(&mut conn).await.unwrap().is_none());
+        let found = suspected(&filters, &mut conn, &Arc::new(hashes), sealed.iter().copied()).await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|found| (found.segments, found.hashes)).collect();
+        let due: Vec<_> = (0..).zip(&sealed).map(|(key, sealed)| (vec![sealed.segment], vec![hash(7, key)])).collect();
+        assert_eq!(found, due);
     }
 }

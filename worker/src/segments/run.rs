@@ -6,8 +6,8 @@
 
 use gristmill_queue::JobError;
 
-/// Bits of a hash that are kept. A run of 100 million keys takes one key of 160,000 that it has not for one that it has.
-const BITS: u32 = 44;
+/// Bits of a hash that are kept. A run of 100 million keys takes one key of 700,000 that it has not for one that it has.
+const BITS: u32 = 46;
 
 /// What a run keeps of a hash.
 pub(crate) fn prefix(hash: u64) -> u64 {
@@ -43,8 +43,8 @@ impl RunPart {
     pub(crate) fn of(prefixes: &[u64], part: u32, parts: u32) -> Result<Self, JobError> {
         let keys = u32::try_from(prefixes.len())?;
         let bits = BITS - parts.ilog2();
-        // Eight to sixteen keys a bucket.
-        let bucket_bits = keys.max(16).ilog2() - 3;
+        // Sixteen to 32 keys a bucket.
+        let bucket_bits = keys.max(32).ilog2() - 4;
         let low_bits = bits - bucket_bits;
         let first = u64::from(part) << bits;
         let mut starts = vec![0; (1 << bucket_bits) + 1];
@@ -134,7 +134,7 @@ impl RunPart {
     }
 }
 
-/// Sets bits that are 0 yet. At most 44 of them and seven before them fit in a word.
+/// Sets bits that are 0 yet. At most 46 of them and seven before them fit in a word.
 fn put(lows: &mut [u8], bit: usize, low: u64) {
     if let Some(bytes) = lows[bit / 8..].first_chunk_mut() {
         *bytes = (u64::from_le_bytes(*bytes) | (low << (bit % 8))).to_le_bytes();

@@ -3,6 +3,10 @@
 
 use gristmill_pipelines::Table;
 use gristmill_queue::JobError;
+use gristmill_uploads::{
+    UploadId,
+    segments::{LARGE_FILTER, RUN},
+};
 use rayon::slice::ParallelSliceMut as _;
 use sqlx::{PgConnection, PgPool};
 
@@ -10,30 +14,54 @@ use super::{
     CHUNKS, Segment, cache,
     filter::hash,
     keys,
-    loaded::LoadedKeys,
+    loaded::{self, LoadedKeys},
     run::{self, RunPart},
 };
 use crate::load::on_rayon;
 
+/// Runs that one job makes, and that it makes of runs: others wait behind it, and the next job is soon.
+const AT_A_TIME: usize = 4;
+
+/// Makes runs where there are enough segments or runs for them, if no other job does.
+pub(super) async fn make(pool: &PgPool, table: &'static Table) -> Result<(), JobError> {
+    let mut lock = pool.begin().await?;
+    let locked: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtext('key_runs'), hashtext($1))")
+        .bind(table.name)
+        .fetch_one(&mut *lock)
+        .await?;
+    if !locked {
+        return Ok(());
+    }
+    for _ in 0..AT_A_TIME {
+        if !make_one(pool, table).await? && !merge_one(pool, table).await? {
+            break;
+        }
+    }
+    lock.commit().await?;
+    Ok(())
+}
+
 /// Makes a run of segments of one client's, or of shared ones, where there are enough of them. `false`: there are not.
-pub(super) async fn make_one(pool: &PgPool, table: &'static Table) -> Result<bool, JobError> {
-    let mut tx = pool.begin().await?;
+async fn make_one(pool: &PgPool, table: &'static Table) -> Result<bool, JobError> {
     let found: Option<(Option<i32>, Vec<i32>)> = sqlx::query_as(
         "select client_id, (array_agg(id order by id))[:$2] from row_segments
-         where table_name = $1 and state = 'sealed' and run_id is null group by client_id having count(*) >= $2 limit 1",
+         where table_name = $1 and state = 'sealed' and run_id is null and coalesce(octet_length(key_filter), 0) < $3
+         group by client_id having count(*) >= $2 limit 1",
     )
     .bind(table.name)
-    .bind(gristmill_uploads::segments::RUN)
-    .fetch_optional(&mut *tx)
+    .bind(RUN)
+    .bind(LARGE_FILTER)
+    .fetch_optional(pool)
     .await?;
     let Some((client_id, ids)) = found else { return Ok(false) };
     let mut prefixes = Vec::new();
     for id in &ids {
         let segment = Segment { table, id: *id, is_own: client_id.is_some() };
-        add_prefixes(&mut tx, segment, client_id, &mut prefixes).await?;
+        add_prefixes(pool, segment, client_id, &mut prefixes).await?;
     }
     let prefixes = sorted(prefixes).await?;
     let (keys, parts) = (prefixes.len(), run::parts_of(prefixes.len() as u64));
+    let mut tx = pool.begin().await?;
     let made = insert(&mut tx, table, client_id, (1, parts, keys as u64)).await?;
     let mut rest = prefixes.as_slice();
     for part in 0..parts {
@@ -62,14 +90,14 @@ pub(super) async fn make_one(pool: &PgPool, table: &'static Table) -> Result<boo
 }
 
 /// Makes one run of eight of a level, where there are so many. `false`: there are not.
-pub(super) async fn merge_one(pool: &PgPool, table: &'static Table) -> Result<bool, JobError> {
+async fn merge_one(pool: &PgPool, table: &'static Table) -> Result<bool, JobError> {
     let mut tx = pool.begin().await?;
     let found: Option<(Option<i32>, i32, Vec<i32>)> = sqlx::query_as(
         "select client_id, level, (array_agg(id order by id))[:$2] from key_runs
          where table_name = $1 group by client_id, level having count(*) >= $2 limit 1",
     )
     .bind(table.name)
-    .bind(gristmill_uploads::segments::RUN)
+    .bind(RUN)
     .fetch_optional(&mut *tx)
     .await?;
     let Some((client_id, level, ids)) = found else { return Ok(false) };
@@ -85,8 +113,8 @@ pub(super) async fn merge_one(pool: &PgPool, table: &'static Table) -> Result<bo
         let mut prefixes = Vec::new();
         for (id, of, _) in &runs {
             let own = (u64::from(part) * u64::from(of.cast_unsigned()) / u64::from(parts)) as u32;
-            // Who merged them, too, has been faster.
-            let Some(keys) = cache::read_part(&mut *tx, *id, own).await? else { return Ok(true) };
+            let keys = cache::read_part(&mut *tx, *id, own).await?;
+            let keys = keys.ok_or_else(|| JobError::discard(format!("part {own} of the run {id} of keys is gone")))?;
             keys.add_to(&mut prefixes, own, (part, parts));
         }
         let prefixes = sorted(prefixes).await?;
@@ -97,11 +125,9 @@ pub(super) async fn merge_one(pool: &PgPool, table: &'static Table) -> Result<bo
         .bind(&ids)
         .execute(&mut *tx)
         .await?;
-    let gone = sqlx::query("delete from key_runs where id = any($1)").bind(&ids).execute(&mut *tx).await?;
-    if gone.rows_affected() == ids.len() as u64 {
-        tx.commit().await?;
-        tracing::info!(table = table.name, client_id, level, keys, run = made, "made one run of keys of several");
-    }
+    sqlx::query("delete from key_runs where id = any($1)").bind(&ids).execute(&mut *tx).await?;
+    tx.commit().await?;
+    tracing::info!(table = table.name, client_id, level, keys, run = made, "made one run of keys of several");
     Ok(true)
 }
 
@@ -110,24 +136,29 @@ pub(super) async fn drop_old(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("delete from key_runs r where not exists (select from row_segments s where s.run_id = r.id)")
         .execute(pool)
         .await?;
-    sqlx::query(
-        "delete from loaded_keys k using uploads u
-         where u.id = k.upload_id and u.state = 'completed' and u.completed_at < now() - interval '1 day'",
+    let old: Vec<UploadId> = sqlx::query_scalar(
+        "select id from uploads u where u.state = 'completed' and u.completed_at < now() - interval '1 day'
+         and exists (select from loaded_keys k where k.upload_id = u.id) limit 1000",
     )
-    .execute(pool)
+    .fetch_all(pool)
     .await?;
+    for upload_id in old {
+        loaded::forget(pool, upload_id).await?;
+    }
     Ok(())
 }
 
-/// Adds what a run keeps of a segment's keys.
+/// Adds what a run keeps of a segment's keys. It is locked no longer than they are read; one that is dropped before that is
+/// left for the next job.
 async fn add_prefixes(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     segment: Segment,
     client_id: Option<i32>,
     prefixes: &mut Vec<u64>,
 ) -> Result<(), JobError> {
+    let mut conn = pool.acquire().await?;
     if let Some(client_id) = client_id {
-        let keys = LoadedKeys::read(&mut *conn, segment, client_id).await?;
+        let keys = LoadedKeys::read(&mut conn, segment, client_id).await?;
         let before = prefixes.len();
         prefixes.extend(keys.hashes().into_iter().map(run::prefix));
         if prefixes.len() > before {
@@ -135,7 +166,7 @@ async fn add_prefixes(
         }
     }
     // A client's number comes as a line's.
-    keys::with_clients(conn, segment, |key| prefixes.push(run::prefix(hash(key.line as i32, key.key)))).await
+    keys::with_clients(&mut conn, segment, |key| prefixes.push(run::prefix(hash(key.line as i32, key.key)))).await
 }
 
 async fn sorted(mut prefixes: Vec<u64>) -> Result<Vec<u64>, JobError> {

@@ -20,11 +20,12 @@ pub(crate) async fn tend_segments(_: TendSegments, Data(env): Data<Env>) -> Resu
     for table in tables() {
         open_in_time(&env.pool, table, None).await?;
         while seal_one(&env.pool, table).await? {}
-        while runs::make_one(&env.pool, table).await? {}
-        while runs::merge_one(&env.pool, table).await? {}
     }
-    runs::drop_old(&env.pool).await?;
-    drop_orphans(&env.pool).await
+    drop_orphans(&env.pool).await?;
+    for table in tables() {
+        runs::make(&env.pool, table).await?;
+    }
+    Ok(runs::drop_old(&env.pool).await?)
 }
 
 /// The tables that have segments.

@@ -39,8 +39,8 @@ pub(super) async fn once(pool: &PgPool) -> anyhow::Result<Finding> {
     let uploads: Vec<(UploadId, i64, i64, i64)> = sqlx::query_as(
         "select u.id, count(d.debt_id), count(b.debt_id), count(distinct b.debt_id)
          from uploads u join debts d on d.upload_id = u.id
-         left join bills b on b.client_id = d.client_id and b.debt_id = d.debt_id
-         where u.billed_through is not null and u.next_due is null
+         left join bills b on b.segment = d.segment and b.client_id = d.client_id and b.debt_id = d.debt_id
+         where u.billed_through is not null and u.next_due is null and u.rows_dropped_at is null
          group by u.id",
     )
     .fetch_all(pool)

@@ -35,7 +35,9 @@ pub(super) async fn segment(
     let mut lost = Vec::new();
     if !meanwhile.is_empty() {
         let keys = LoadedKeys::read(conn, segment, client_id).await?;
-        let suspects = Suspects::among(env, &mut *conn, &Arc::new(keys.hashes()), meanwhile).await?;
+        let mut hashes = keys.hashes();
+        hashes.sort_unstable();
+        let suspects = Suspects::among(env, &mut *conn, &Arc::new(hashes), meanwhile).await?;
         lost = suspects.lost(env, conn, chunk, &keys.among(|hash| suspects.has(hash))).await?;
     }
     for live in &history.live {
@@ -116,7 +118,9 @@ async fn rows(
     let mut keys = Vec::new();
     keys::of_upload(conn, table, waiting, chunk.upload_id, |key| keys.push(key)).await?;
     keys.sort_unstable();
-    let hashes = Arc::new(keys.iter().map(|key| filter::hash(client_id, key.key)).collect());
+    let mut hashes: Vec<u64> = keys.iter().map(|key| filter::hash(client_id, key.key)).collect();
+    hashes.sort_unstable();
+    let hashes = Arc::new(hashes);
     let suspects = Suspects::among(env, &mut *conn, &hashes, history.sealed.iter().copied()).await?;
     let mut lost = suspects.lost(env, conn, chunk, &keys).await?;
     let mut known: HashSet<u128> = lost.iter().map(|lost| lost.key.key).collect();

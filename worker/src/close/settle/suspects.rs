@@ -6,17 +6,16 @@ use std::{
 };
 
 use gristmill_queue::JobError;
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::lost::Lost;
 use crate::{
     Env,
-    load::{Chunk, on_rayon},
+    load::Chunk,
     segments::{
         self, Sealed, Segment, filter,
-        key_sets::{KeySet, KeySets, by_segment},
+        key_sets::{Suspected, suspected},
         keys::Key,
     },
 };
@@ -24,32 +23,20 @@ use crate::{
 /// Hashes of keys that segments may have.
 #[derive(Default)]
 pub(super) struct Suspects {
-    /// By hash, in which of the sets its key may be.
-    of: HashMap<u64, Vec<u32>>,
-    /// Segments that were asked for together.
-    sets: Vec<Arc<[Segment]>>,
+    hashes: HashSet<u64>,
+    of: Vec<Suspected>,
 }
 
 impl Suspects {
-    /// Asks what these segments may have.
+    /// Asks what these segments may have of these hashes, which are sorted.
     pub(super) async fn among(
         env: &Env,
         conn: &mut PgConnection,
         hashes: &Arc<Vec<u64>>,
         segments: impl IntoIterator<Item = Sealed>,
     ) -> Result<Self, JobError> {
-        let mut suspects = Self::default();
-        let mut sets = KeySets::of(&env.filters, segments);
-        while let Some(set) = sets.next(&mut *conn).await? {
-            let (hashes, segments) = (hashes.clone(), set.segments.clone());
-            let found = on_rayon(move || may_have(&set, &hashes)).await?;
-            if !found.is_empty() {
-                let number = u32::try_from(suspects.sets.len())?;
-                suspects.sets.push(segments);
-                found.into_iter().for_each(|hash| suspects.of.entry(hash).or_default().push(number));
-            }
-        }
-        Ok(suspects)
+        let of = suspected(&env.filters, conn, hashes, segments).await?;
+        Ok(Self { hashes: of.iter().flat_map(|suspected| &suspected.hashes).copied().collect(), of })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -57,7 +44,7 @@ impl Suspects {
     }
 
     pub(super) fn has(&self, hash: u64) -> bool {
-        self.of.contains_key(&hash)
+        self.hashes.contains(&hash)
     }
 
     /// Which of these keys a row has that counts, or that is of an earlier segment of the upload: looked up.
@@ -69,15 +56,18 @@ impl Suspects {
         keys: &[Key],
     ) -> Result<Vec<Lost>, JobError> {
         let client_id = chunk.owner.client_id;
+        let mut by_hash: HashMap<u64, HashSet<u128>> = HashMap::new();
+        for key in keys {
+            let hash = filter::hash(client_id, key.key);
+            if self.has(hash) {
+                by_hash.entry(hash).or_default().insert(key.key);
+            }
+        }
         let mut known: HashMap<u128, Segment> = HashMap::new();
-        for (number, segments) in (0..).zip(&self.sets) {
-            let may = |(hash, _): &(u64, u128)| self.of.get(hash).is_some_and(|of| of.contains(&number));
-            let asked: HashSet<(u64, u128)> =
-                keys.iter().map(|key| (filter::hash(client_id, key.key), key.key)).filter(may).collect();
-            let (hashes, asked): (Vec<u64>, Vec<u128>) = asked.into_iter().unzip();
-            for (segment, places) in by_segment(&env.filters, &mut *conn, segments, &hashes).await? {
-                let asked = places.into_iter().map(|place| asked[place]).filter(|key| !known.contains_key(key));
-                let asked: Vec<u128> = asked.collect();
+        for suspected in &self.of {
+            for (segment, hashes) in suspected.by_segment(&env.filters, &mut *conn).await? {
+                let asked = hashes.iter().filter_map(|hash| by_hash.get(hash)).flatten().copied();
+                let asked: Vec<u128> = asked.filter(|key| !known.contains_key(key)).collect();
                 for key in existing(&mut *conn, chunk, segment, asked.into_iter()).await? {
                     known.insert(key.as_u128(), segment);
                 }
@@ -85,10 +75,6 @@ impl Suspects {
         }
         Ok(keys.iter().filter_map(|key| known.get(&key.key).map(|to| Lost { key: *key, to: *to })).collect())
     }
-}
-
-fn may_have(set: &KeySet, hashes: &[u64]) -> Vec<u64> {
-    hashes.par_iter().copied().filter(|hash| set.may_have(*hash)).collect()
 }
 
 /// Which of these keys the segment has in rows that count, or that are the upload's own.
