@@ -8,6 +8,7 @@ use crate::{
     claims::{self, Claims},
     copy::fields,
     debts::{self, Debts},
+    dialect::Reading,
     layout::{HeaderError, Layout, Limits},
     messages::{self, Messages},
     parse::{self, Owner, ParsedChunk, Rules},
@@ -154,7 +155,12 @@ impl Kind {
     /// in any order and capitalisation; those that the kind does not know are ignored. An empty one is that of a file
     /// without a header: lines of JSON, whose objects name the columns themselves.
     pub fn read_header(self, record: &[u8], limits: &Limits) -> Result<Layout, HeaderError> {
-        Layout::read(self.columns(), self.amounts(), self.optional_columns(), record, limits)
+        self.read_header_as(record, &Reading::default(), limits)
+    }
+
+    /// As [`read_header`](Self::read_header), of a file that is read so.
+    pub fn read_header_as(self, record: &[u8], reading: &Reading, limits: &Limits) -> Result<Layout, HeaderError> {
+        Layout::read(self.columns(), self.amounts(), self.optional_columns(), record, reading, limits)
     }
 
     /// Parses and checks a chunk of whole records, on the current rayon pool; the last one may lack its line end.

@@ -3,20 +3,12 @@
 use std::fmt;
 
 use crate::{
+    Delimiter, Format, Reading,
     fields::{trim, trim_bytes},
     hint::hint,
     names::{nearest, same, shown},
     records::{Record, Records},
 };
-
-/// How a file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// A header, then records with commas between their fields.
-    Csv,
-    /// Lines of JSON, an object each.
-    Ndjson,
-}
 
 /// Where a file has the columns of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +24,10 @@ pub struct Layout {
     pub(crate) width: usize,
     /// Columns up to the last one that has a name.
     named: usize,
-    /// No column of the kind may be missing: a comma too many inside of a record shows, whatever stands at its end.
+    /// No column of the kind may be missing: a delimiter too many inside of a record shows, whatever stands at its end.
     fixed: bool,
+    /// What the file calls its columns, where their places were said.
+    pub(crate) names: Vec<String>,
 }
 
 /// What a header may have at most.
@@ -84,6 +78,8 @@ pub struct Guess {
     pub hint: Option<String>,
     /// Its quotes are not where they may be, so that it was not taken apart.
     pub broken: bool,
+    /// By what it was taken apart.
+    pub delimiter: Delimiter,
 }
 
 /// A limit that is exceeded.
@@ -113,21 +109,24 @@ impl Layout {
         amounts: &'static [usize],
         optional: usize,
         record: &[u8],
+        reading: &Reading,
         limits: &Limits,
     ) -> Result<Self, HeaderError> {
         let expected = &columns[..columns.len() - optional];
         if record.is_empty() {
             let places = (0..columns.len()).collect();
             let width = columns.len();
-            return Ok(Self { format: Format::Ndjson, columns, amounts, places, width, named: width, fixed: false });
+            let (format, names) = (Format::Ndjson, Vec::new());
+            return Ok(Self { format, columns, amounts, places, width, named: width, fixed: false, names });
         }
         let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
         let mut error = HeaderError::of(expected);
+        error.guess.delimiter = reading.delimiter;
         if record.len() > limits.max_record_bytes {
             error.over = Some(Over::Bytes { limit: limits.max_record_bytes });
             return Err(error);
         }
-        let mut records = Records::new(record, 1);
+        let mut records = Records::new(record, 1).delimited_by(reading.delimiter);
         let header = records.next_record();
         error.guess.broken = header.as_ref().is_some_and(Record::is_broken);
         let width = header.as_ref().map_or(0, |header| header.columns());
@@ -140,23 +139,24 @@ impl Layout {
         }
         let mut places = Vec::with_capacity(columns.len());
         for (n, column) in columns.iter().enumerate() {
-            let exact = (0..width).any(|place| names[place].eq_ignore_ascii_case(column));
-            let mut found = (0..width).filter(|&place| match exact {
-                true => names[place].eq_ignore_ascii_case(column),
-                false => same(column, &names[place]),
-            });
-            match found.next() {
+            let (found, again) = match &reading.places {
+                Some(places) => (places.get(n).copied().flatten().filter(|place| *place < width), false),
+                None => find(column, &names),
+            };
+            match found {
                 Some(place) => places.push(place),
                 None if n >= expected.len() => places.push(Self::ABSENT),
                 None => error.missing.push(column),
             }
-            if found.next().is_some() {
+            if again {
                 error.duplicate.push(column);
             }
         }
         if error.over.is_none() && error.missing.is_empty() && error.duplicate.is_empty() {
             let named = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
-            return Ok(Self { format: Format::Csv, columns, amounts, places, width, named, fixed: optional == 0 });
+            let format = Format::Csv(reading.delimiter);
+            let names = if reading.places.is_some() { names } else { Vec::new() };
+            return Ok(Self { format, columns, amounts, places, width, named, fixed: optional == 0, names });
         }
         let short = |name: &str| shown(name).chars().take(60).collect::<String>();
         let like = |column: &&'static str| Some((*column, short(nearest(column, &names)?)));
@@ -166,12 +166,13 @@ impl Layout {
     }
 
     /// Whether a record without as many fields as the header has all that are named, and nothing but blanks behind the
-    /// header's: spreadsheets write such fields. Where a column may be missing such a record could have a comma in a field.
+    /// header's: spreadsheets write such fields. Where a column may be missing such a record could have a delimiter in
+    /// a field.
     #[cold]
     pub(crate) fn has_room_for(&self, record: &Record<'_>) -> bool {
         let surplus = || record.fields().skip(self.width).all(|field| trim_bytes(field).is_empty());
         let named = record.columns() >= self.named && (record.columns() <= self.width || self.fixed);
-        self.format == Format::Csv && !record.is_broken() && named && surplus()
+        matches!(self.format, Format::Csv(_)) && !record.is_broken() && named && surplus()
     }
 
     /// How the file is written.
@@ -183,6 +184,15 @@ impl Layout {
     pub fn width(&self) -> usize {
         self.width
     }
+}
+
+/// The first place that has the column's name, and whether another one has it. A name that is exactly the column's goes
+/// before those that are like it.
+fn find(column: &str, names: &[String]) -> (Option<usize>, bool) {
+    let exact = names.iter().any(|name| name.eq_ignore_ascii_case(column));
+    let is = |name: &String| if exact { name.eq_ignore_ascii_case(column) } else { same(column, name) };
+    let mut found = names.iter().enumerate().filter(|(_, name)| is(name)).map(|(place, _)| place);
+    (found.next(), found.next().is_some())
 }
 
 impl HeaderError {
@@ -232,16 +242,19 @@ impl fmt::Display for HeaderError {
         }
         match &self.guess.hint {
             Some(hint) => write!(f, "{hint}.")?,
-            None if self.guess.broken => f.write_str(
-                "a quote of the header is not closed, or something else than a comma follows the one that closes it.",
+            None if self.guess.broken => write!(
+                f,
+                "a quote of the header is not closed, or something else than a {} follows the one that closes it.",
+                self.guess.delimiter
             )?,
             None => self.lacks(f)?,
         }
         write!(
             f,
-            " The first line must name the columns {}, separated by commas, each once, in any order and capitalisation; \
+            " The first line must name the columns {}, separated by {}s, each once, in any order and capitalisation; \
              further columns are ignored.",
             self.expected.join(", "),
+            self.guess.delimiter,
         )?;
         match self.found.first() {
             Some(first) if first.starts_with('[') && self.guess.hint.is_none() => f.write_str(

@@ -3,10 +3,13 @@
 //! A file arrives as bytes cut anywhere. The [`Splitter`] cuts them into chunks of whole records while they arrive;
 //! [`Kind::read_header`] learns from the first record where the columns are; [`Kind::parse`] turns a chunk into rows,
 //! encoded for Postgres' `COPY`, and rejects, with the lines they came from. What a record and a field are is what the
-//! `csv` crate says with its default settings and `flexible(true)`, as far as quotes are where they may be: the tests hold
-//! it to that. A record whose quotes are not is a reject of one line, and changes no other line's outcome (`quotes`). A file that begins with
-//! `{` is lines of JSON instead, whatever its kind: a record is a line, its fields are those of its object that are
-//! columns of the kind, and what `serde_json` says of the line is what is read.
+//! `csv` crate says with its default settings, the file's [`Delimiter`] and `flexible(true)`, as far as quotes are where
+//! they may be: the tests hold it to that. A record whose quotes are not is a reject of one line, and changes no other
+//! line's outcome (`quotes`). A file that begins with `{` is lines of JSON instead, whatever its kind: a record is a line,
+//! its fields are those of its object that are columns of the kind, and what `serde_json` says of the line is what is read.
+//!
+//! A file that is written otherwise than with commas is read by what is said of it: [`Splitter::at`] and
+//! [`Kind::read_header_as`].
 //!
 //! Lines are counted as an editor shows them: `\n`, `\r\n` and a lone `\r` each end one. A record's line is that of its
 //! first byte, so no two records of a file have the same.
@@ -14,6 +17,7 @@
 pub mod claims;
 mod copy;
 mod debts;
+mod dialect;
 mod encoding;
 mod fields;
 mod foreign;
@@ -38,13 +42,14 @@ mod sum;
 mod transactions;
 pub mod values;
 
-pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter};
+pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter, Start};
 
+pub use dialect::{Delimiter, Format, Reading};
 pub use encoding::Encoding;
 pub use fields::MAX_AMOUNT_MINOR;
 pub use foreign::{FEW, Foreign, SOME, foreign};
 pub use kind::{Kind, Table, UnknownKind};
-pub use layout::{Format, Guess, HeaderError, Layout, Limits, Over};
+pub use layout::{Guess, HeaderError, Layout, Limits, Over};
 pub use lines::LineCount;
 
 pub use parse::{Owner, ParsedChunk, Row, Rules};

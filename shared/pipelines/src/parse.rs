@@ -125,8 +125,10 @@ impl<'r> Fields<'r> {
         let columns =
             self.layout.columns.iter().zip(&self.layout.places).filter(|(_, place)| **place != Layout::ABSENT);
         columns.into_iter().all(|(column, place)| {
-            let field = self.record.field(*place).and_then(|field| std::str::from_utf8(field).ok());
-            field.is_some_and(|field| same(column, trim(field)))
+            let field = self.record.field(*place).and_then(|field| std::str::from_utf8(field).ok()).map(trim);
+            field.is_some_and(|field| {
+                same(column, field) || self.layout.names.get(*place).is_some_and(|name| name == field)
+            })
         })
     }
 
@@ -249,8 +251,9 @@ impl<P: Pipeline> Job<'_, P> {
         let bytes = &self.chunk[block.clone()];
         let plain = bytes.is_ascii() && memchr(0, bytes).is_none();
         match self.layout.format {
-            Format::Csv => {
-                let mut records = Records::new(bytes, first_line).at_most(self.rules.max_record_bytes);
+            Format::Csv(delimiter) => {
+                let records = Records::new(bytes, first_line).delimited_by(delimiter);
+                let mut records = records.at_most(self.rules.max_record_bytes);
                 while let Some(record) = records.next_record() {
                     self.take(&mut parsed, block.start, &record, Ok(plain));
                 }
@@ -293,11 +296,11 @@ impl<P: Pipeline> Job<'_, P> {
         }
     }
 
-    /// Whether there is nothing but blanks between its commas.
+    /// Whether there is nothing but blanks between its delimiters.
     #[cold]
     fn is_blank(&self, record: &Record<'_>) -> bool {
         match self.layout.format {
-            Format::Csv => !record.is_broken() && record.fields().all(|field| trim_bytes(field).is_empty()),
+            Format::Csv(_) => !record.is_broken() && record.fields().all(|field| trim_bytes(field).is_empty()),
             Format::Ndjson => trim_bytes(record.raw).is_empty(),
         }
     }
@@ -318,7 +321,7 @@ impl<P: Pipeline> Job<'_, P> {
                 let fields = Fields { record, layout: self.layout, plain };
                 self.encode(&fields, line, parsed).map_err(|first| self.all_of(first, &fields))
             }
-            Ok(_) => Err((wrong_width(record.columns(), width), Vec::new())),
+            Ok(_) => Err((self.wrong_width(record.columns(), width), Vec::new())),
             Err(fault) => Err((fault, Vec::new())),
         };
         outcome.map_err(|(Fault { column, code, message }, others)| {
@@ -350,13 +353,18 @@ impl<P: Pipeline> Job<'_, P> {
         others.retain(|fault| fault.column != first.column);
         (first, others)
     }
-}
 
-#[cold]
-fn wrong_width(found: usize, width: usize) -> Fault {
-    let code = if found < width { ReasonCode::TooFewColumns } else { ReasonCode::TooManyColumns };
-    let columns = if found == 1 { "column" } else { "columns" };
-    let hint = if found < width { "" } else { "; a field with a comma in it must stand in quotes" };
-    let message = format!("{found} {columns} found, the header has {width}{hint}");
-    Fault { column: None, code, message }
+    #[cold]
+    fn wrong_width(&self, found: usize, width: usize) -> Fault {
+        let code = if found < width { ReasonCode::TooFewColumns } else { ReasonCode::TooManyColumns };
+        let columns = if found == 1 { "column" } else { "columns" };
+        let hint = match self.layout.format {
+            Format::Csv(delimiter) if found > width => {
+                format!("; a field with a {delimiter} in it must stand in quotes")
+            }
+            Format::Csv(_) | Format::Ndjson => String::new(),
+        };
+        let message = format!("{found} {columns} found, the header has {width}{hint}");
+        Fault { column: None, code, message }
+    }
 }

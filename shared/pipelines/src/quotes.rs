@@ -1,8 +1,9 @@
 //! What opens a quoted field and what closes it: the one place that says so, for who cuts a file and for who reads it.
 //!
 //! A field is quoted where a quote stands at its start or behind blanks there. Inside, `""` is a quote. The quote that
-//! closes is followed by a comma, a line end or the end of the file, with or without blanks before them; one that is
-//! followed by anything else closes nothing, and no guess is made of what was meant: the record is not read.
+//! closes is followed by a delimiter, a line end or the end of the file, with or without blanks before them; one that is
+//! followed by anything else closes nothing, and no guess is made of what was meant: the record is not read. A tab is a
+//! blank, unless it is the delimiter.
 
 use std::collections::HashSet;
 
@@ -23,25 +24,26 @@ pub(crate) enum Close {
     Unclear,
 }
 
-pub(crate) fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
+#[inline]
+pub(crate) fn is_blank(byte: u8, delimiter: u8) -> bool {
+    matches!(byte, b' ' | b'\t') && byte != delimiter
 }
 
 /// What the quote at `quote`, inside a quoted field, is. The record's bytes stand before `limit`; `whole`: no byte follows.
 #[inline]
-pub(crate) fn close(data: &[u8], quote: usize, limit: usize, whole: bool) -> Close {
-    close_from(data, quote, quote + 1, limit, whole)
+pub(crate) fn close(data: &[u8], delimiter: u8, quote: usize, limit: usize, whole: bool) -> Close {
+    close_from(data, delimiter, quote, quote + 1, limit, whole)
 }
 
 /// As [`close`], where nothing but blanks stands between the quote and `at`.
 #[inline]
-pub(crate) fn close_from(data: &[u8], quote: usize, mut at: usize, limit: usize, whole: bool) -> Close {
+pub(crate) fn close_from(data: &[u8], delimiter: u8, quote: usize, mut at: usize, limit: usize, whole: bool) -> Close {
     loop {
         match data.get(at) {
-            Some(b',' | b'\n' | b'\r') => return Close::At(at),
+            Some(byte) if ends_field(*byte, delimiter) => return Close::At(at),
             Some(b'"') if at == quote + 1 => return Close::Escape,
-            Some(blank) if is_blank(*blank) && at < limit => at += 1,
-            Some(blank) if is_blank(*blank) => return Close::TooLong(at),
+            Some(blank) if is_blank(*blank, delimiter) && at < limit => at += 1,
+            Some(blank) if is_blank(*blank, delimiter) => return Close::TooLong(at),
             Some(_) => return Close::Never,
             None if whole => return Close::At(at),
             None => return Close::Unclear,
@@ -49,17 +51,23 @@ pub(crate) fn close_from(data: &[u8], quote: usize, mut at: usize, limit: usize,
     }
 }
 
+/// Whether the byte ends a field outside of quotes, and so stands before the next one.
+#[inline]
+fn ends_field(byte: u8, delimiter: u8) -> bool {
+    byte == delimiter || matches!(byte, b'\n' | b'\r')
+}
+
 /// Whether a quote outside of quotes opens a field. `before`: the byte before the data.
 #[inline]
-pub(crate) fn opens(data: &[u8], quote: usize, before: u8) -> bool {
-    let starts = |byte: u8| matches!(byte, b',' | b'\n' | b'\r');
-    match data[..quote].last() {
-        Some(byte) if is_blank(*byte) => {
-            starts(data[..quote].iter().rev().find(|byte| !is_blank(**byte)).copied().unwrap_or(before))
+pub(crate) fn opens(data: &[u8], delimiter: u8, quote: usize, before: u8) -> bool {
+    let last = match data[..quote].last() {
+        Some(byte) if is_blank(*byte, delimiter) => {
+            data[..quote].iter().rev().find(|byte| !is_blank(**byte, delimiter)).copied().unwrap_or(before)
         }
-        Some(byte) => starts(*byte),
-        None => starts(before),
-    }
+        Some(byte) => *byte,
+        None => before,
+    };
+    ends_field(last, delimiter)
 }
 
 /// How a walk along a record came to no valid end.
@@ -113,6 +121,7 @@ impl FailedQuotes {
     pub(crate) fn learn(
         &mut self,
         data: &[u8],
+        delimiter: u8,
         start: usize,
         before: u8,
         max_record: usize,
@@ -123,7 +132,7 @@ impl FailedQuotes {
         let end = loop {
             let opening = at + memchr(b'"', data.get(at..)?)?;
             at = opening + 1;
-            if !opens(data, opening, before) {
+            if !opens(data, delimiter, opening, before) {
                 continue;
             }
             let so_far = if let Some(way) = self.way(opening) {
@@ -133,7 +142,7 @@ impl FailedQuotes {
                 openings.push(opening);
                 End::Inside(at)
             };
-            match go_on(data, so_far, limit, whole) {
+            match go_on(data, delimiter, so_far, limit, whole) {
                 Ok(behind) => at = behind,
                 Err(end) => break end,
             }
@@ -164,8 +173,8 @@ impl FailedQuotes {
 }
 
 /// Whether a record that goes the way of an earlier one comes to a valid end behind the end of that.
-pub(crate) fn ends_well(data: &[u8], mut end: End, limit: usize) -> bool {
-    while let Ok(mut at) = go_on(data, end, limit, true) {
+pub(crate) fn ends_well(data: &[u8], delimiter: u8, mut end: End, limit: usize) -> bool {
+    while let Ok(mut at) = go_on(data, delimiter, end, limit, true) {
         loop {
             let Some(found) = memchr3(b'"', b'\n', b'\r', &data[at..]) else { return true };
             let found = at + found;
@@ -173,7 +182,7 @@ pub(crate) fn ends_well(data: &[u8], mut end: End, limit: usize) -> bool {
                 return true;
             }
             at = found + 1;
-            if opens(data, found, b'\n') {
+            if opens(data, delimiter, found, b'\n') {
                 end = End::Inside(at);
                 break;
             }
@@ -183,11 +192,11 @@ pub(crate) fn ends_well(data: &[u8], mut end: End, limit: usize) -> bool {
 }
 
 /// Behind the quoted field in which an earlier, or the same, record's walk ended.
-fn go_on(data: &[u8], end: End, limit: usize, whole: bool) -> Result<usize, End> {
+fn go_on(data: &[u8], delimiter: u8, end: End, limit: usize, whole: bool) -> Result<usize, End> {
     match end {
         End::At(_) => Err(end),
-        End::Inside(at) => closed(data, at, limit, whole),
-        End::Behind { quote, at } => match close_from(data, quote, at, limit, whole) {
+        End::Inside(at) => closed(data, delimiter, at, limit, whole),
+        End::Behind { quote, at } => match close_from(data, delimiter, quote, at, limit, whole) {
             Close::At(behind) => Ok(behind),
             Close::TooLong(at) => Err(End::Behind { quote, at }),
             Close::Never => Err(End::At(quote)),
@@ -197,14 +206,14 @@ fn go_on(data: &[u8], end: End, limit: usize, whole: bool) -> Result<usize, End>
 }
 
 /// Behind the quote that closes the field, inside of which `at` is.
-fn closed(data: &[u8], mut at: usize, limit: usize, whole: bool) -> Result<usize, End> {
+fn closed(data: &[u8], delimiter: u8, mut at: usize, limit: usize, whole: bool) -> Result<usize, End> {
     let searched = data.len().min(limit);
     loop {
         let Some(found) = data.get(at..searched).and_then(|rest| memchr(b'"', rest)) else {
             return Err(End::Inside(at.max(searched)));
         };
         let quote = at + found;
-        match close(data, quote, limit, whole) {
+        match close(data, delimiter, quote, limit, whole) {
             Close::Escape => at = quote + 2,
             Close::At(_) => return Ok(quote + 1),
             Close::Never => return Err(End::At(quote)),

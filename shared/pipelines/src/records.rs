@@ -1,5 +1,5 @@
-//! From bytes to records and fields, as the `csv` crate reads them (default settings, `flexible`, no headers), where all
-//! quotes are in their places. `\n`, `\r` and `\r\n` end a record; empty lines are none. What quotes are is in `quotes`:
+//! From bytes to records and fields, as the `csv` crate reads them (default settings and the delimiter of the file,
+//! `flexible`, no headers), where all quotes are in their places. `\n`, `\r` and `\r\n` end a record; empty lines are none. What quotes are is in `quotes`:
 //! a record that breaks those rules is its first line, unread, and the next one starts behind that line.
 
 mod objects;
@@ -9,7 +9,7 @@ use memchr::{memchr, memchr2, memchr3};
 pub(crate) use objects::Objects;
 
 use crate::{
-    ReasonCode,
+    Delimiter, ReasonCode,
     quotes::{self, Close, End, FailedQuotes},
     reject::{Fault, excerpt},
 };
@@ -18,6 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Records<'a> {
     data: &'a [u8],
+    delimiter: Delimiter,
     pos: usize,
     line: u64,
     first_line: u64,
@@ -61,8 +62,8 @@ struct Open;
 pub(crate) enum Broken {
     /// A quoted field goes on behind the line, and never comes to a valid end.
     Open,
-    /// A quoted field is followed by this byte of the line, and not by a comma.
-    FollowedBy(u8),
+    /// A quoted field is followed by this byte of the line, and not by the delimiter.
+    FollowedBy(u8, Delimiter),
 }
 
 impl Broken {
@@ -70,9 +71,9 @@ impl Broken {
     pub(crate) fn fault(self, line: u64) -> Fault {
         let message = match self {
             Self::Open => format!("the quote opened on line {line} is not closed"),
-            Self::FollowedBy(byte) => format!(
-                "a closing quote is followed by {} instead of a comma or the end of the line: a quote inside of quotes \
-                 is written twice",
+            Self::FollowedBy(byte, delimiter) => format!(
+                "a closing quote is followed by {} instead of a {delimiter} or the end of the line: a quote inside of \
+                 quotes is written twice",
                 excerpt(&[byte])
             ),
         };
@@ -95,6 +96,7 @@ impl<'a> Records<'a> {
         let max_record = usize::MAX;
         Self {
             data,
+            delimiter: Delimiter::Comma,
             pos: 0,
             line: first_line,
             first_line,
@@ -103,6 +105,13 @@ impl<'a> Records<'a> {
             spans: Vec::new(),
             unescaped: Vec::new(),
         }
+    }
+
+    /// Fields are separated by this; else by commas.
+    #[must_use]
+    pub fn delimited_by(mut self, delimiter: Delimiter) -> Self {
+        self.delimiter = delimiter;
+        self
     }
 
     /// No quoted field reaches beyond so many bytes of its record: one that is not closed by then is not.
@@ -118,7 +127,7 @@ impl<'a> Records<'a> {
         if self.pos >= self.data.len() {
             return None;
         }
-        let (start, line) = (self.pos, self.line);
+        let (start, line, delimiter) = (self.pos, self.line, self.delimiter.byte());
         self.spans.clear();
         self.unescaped.clear();
         let mut at = start;
@@ -129,7 +138,7 @@ impl<'a> Records<'a> {
                 Some(quote) if quote < limit => match self.quoted(quote, limit) {
                     Ok(end) => end,
                     Err(Open) => {
-                        let way = self.failed.learn(self.data, start, b'\n', self.max_record, true);
+                        let way = self.failed.learn(self.data, delimiter, start, b'\n', self.max_record, true);
                         let end = self.first_line(start, line);
                         broken = Some(self.broken(way, end));
                         break end;
@@ -137,7 +146,7 @@ impl<'a> Records<'a> {
                 },
                 _ => self.plain(at),
             };
-            if self.data.get(end) != Some(&b',') {
+            if self.data.get(end) != Some(&delimiter) {
                 break end;
             }
             at = end + 1;
@@ -181,7 +190,7 @@ impl<'a> Records<'a> {
     /// Where the field that is not in quotes, or its part behind them, ends.
     fn field_end(&self, at: usize) -> usize {
         let rest = &self.data[at..];
-        at + memchr3(b',', b'\n', b'\r', rest).unwrap_or(rest.len())
+        at + memchr3(self.delimiter.byte(), b'\n', b'\r', rest).unwrap_or(rest.len())
     }
 
     fn plain(&mut self, at: usize) -> usize {
@@ -195,12 +204,17 @@ impl<'a> Records<'a> {
     fn quote_at(&self, at: usize) -> Option<usize> {
         match self.data.get(at) {
             Some(b'"') => Some(at),
-            Some(blank) if quotes::is_blank(*blank) => {
-                let quote = at + self.data[at..].iter().position(|byte| !quotes::is_blank(*byte))?;
+            Some(blank) if self.is_blank(*blank) => {
+                let quote = at + self.data[at..].iter().position(|byte| !self.is_blank(*byte))?;
                 (self.data[quote] == b'"').then_some(quote)
             }
             _ => None,
         }
+    }
+
+    #[inline]
+    fn is_blank(&self, byte: u8) -> bool {
+        quotes::is_blank(byte, self.delimiter.byte())
     }
 
     /// Goes back to the record's start, which is a record of one line and one field. Returns its end.
@@ -221,7 +235,8 @@ impl<'a> Records<'a> {
             Some(End::At(quote)) => self.data.get(quote + 1..end).unwrap_or_default(),
             Some(End::Inside(_) | End::Behind { .. }) | None => &[],
         };
-        behind.iter().find(|byte| !quotes::is_blank(**byte)).map_or(Broken::Open, |byte| Broken::FollowedBy(*byte))
+        let next = behind.iter().find(|byte| !self.is_blank(**byte));
+        next.map_or(Broken::Open, |byte| Broken::FollowedBy(*byte, self.delimiter))
     }
 
     /// Reads the field whose opening quote stands at `quote`, and returns what it ends before.
@@ -241,7 +256,7 @@ impl<'a> Records<'a> {
             let found = at + found;
             at = found + 1;
             match (data[found], data.get(at)) {
-                (b'"', _) => match quotes::close(data, found, limit, true) {
+                (b'"', _) => match quotes::close(data, self.delimiter.byte(), found, limit, true) {
                     Close::At(end) => break (found, end),
                     Close::Escape => {
                         escapes = true;
@@ -274,7 +289,7 @@ impl<'a> Records<'a> {
     fn fails(&self, opening: usize, limit: usize) -> bool {
         match self.failed.end_of(opening) {
             None => false,
-            Some(end) => !quotes::ends_well(self.data, end, limit),
+            Some(end) => !quotes::ends_well(self.data, self.delimiter.byte(), end, limit),
         }
     }
 

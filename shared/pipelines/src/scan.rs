@@ -1,8 +1,8 @@
 //! Finding record ends without looking at fields.
 //!
-//! A quote opens a quoted field only where a field starts, and outside of quotes a field starts exactly after a comma
-//! or a line end, and the blanks behind them. So what stands before a quote tells whether it opens, and only quotes and
-//! line ends are ever searched. Whether a field is validly closed is known only at its end: where it is not, the walk
+//! A quote opens a quoted field only where a field starts, and outside of quotes a field starts exactly after a
+//! delimiter or a line end, and the blanks behind them. So what stands before a quote tells whether it opens, and only
+//! quotes and line ends are ever searched. Whether a field is validly closed is known only at its end: where it is not, the walk
 //! goes back to the start of the record, whose first line then is a record by itself, and reads on behind that line.
 //! `quotes` has the rules.
 
@@ -30,6 +30,7 @@ pub(crate) struct Scan {
     failed: FailedQuotes,
     /// In JSON a quote hides no line end.
     format: Format,
+    delimiter: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,15 @@ pub(crate) enum Stop {
 impl Scan {
     /// At the start of a file or of a record.
     pub(crate) fn new(format: Format) -> Self {
-        Self { pos: 0, last_end: 0, before: b'\n', state: State::Plain, failed: FailedQuotes::default(), format }
+        Self {
+            pos: 0,
+            last_end: 0,
+            before: b'\n',
+            state: State::Plain,
+            failed: FailedQuotes::default(),
+            format,
+            delimiter: format.delimiter(),
+        }
     }
 
     /// The first bytes are gone.
@@ -79,7 +88,7 @@ impl Scan {
                 State::Quoted => match self.leave_quotes(data, max_record, whole) {
                     Some(true) => self.state = State::Plain,
                     Some(false) => {
-                        self.failed.learn(data, self.last_end, self.before, max_record, whole);
+                        self.failed.learn(data, self.delimiter, self.last_end, self.before, max_record, whole);
                         (self.pos, self.state) = (self.last_end, State::Line);
                     }
                     None => return None,
@@ -126,15 +135,17 @@ impl Scan {
         let goes = match self.failed.end_of(opening) {
             None => Some((opening + 1, State::Quoted)),
             Some(End::Inside(inside)) => Some((inside, State::Quoted)),
-            Some(End::Behind { quote, at }) => match quotes::close_from(data, quote, at, limit, whole) {
-                Close::At(behind) => Some((behind, State::Plain)),
-                Close::Unclear => Some((quote, State::Quoted)),
-                Close::Never | Close::TooLong(_) | Close::Escape => None,
-            },
+            Some(End::Behind { quote, at }) => {
+                match quotes::close_from(data, self.delimiter, quote, at, limit, whole) {
+                    Close::At(behind) => Some((behind, State::Plain)),
+                    Close::Unclear => Some((quote, State::Quoted)),
+                    Close::Never | Close::TooLong(_) | Close::Escape => None,
+                }
+            }
             Some(End::At(_)) => None,
         };
         (self.pos, self.state) = goes.unwrap_or_else(|| {
-            self.failed.learn(data, self.last_end, self.before, max_record, whole);
+            self.failed.learn(data, self.delimiter, self.last_end, self.before, max_record, whole);
             (self.last_end, State::Line)
         });
     }
@@ -154,14 +165,15 @@ impl Scan {
             };
             let quote = self.pos + found;
             // the usual way of a file that quotes every field
-            if let Some(b",\"") = data.get(quote + 1..quote + 3)
+            if let Some([delimiter, b'"']) = data.get(quote + 1..quote + 3)
+                && *delimiter == self.delimiter
                 && quote + 2 < limit
                 && self.failed.is_empty()
             {
                 self.pos = quote + 3;
                 continue;
             }
-            match quotes::close(data, quote, limit, whole) {
+            match quotes::close(data, self.delimiter, quote, limit, whole) {
                 Close::Escape => self.pos = quote + 2,
                 Close::At(_) => {
                     self.pos = quote + 1;
@@ -203,7 +215,7 @@ impl Scan {
         let mut from = self.pos;
         loop {
             let quote = from + memchr(b'"', &data[from..])?;
-            if quotes::opens(data, quote, self.before) {
+            if quotes::opens(data, self.delimiter, quote, self.before) {
                 return Some(quote);
             }
             from = quote + 1;

@@ -1,7 +1,7 @@
 //! Cutting a file into chunks of whole records while it arrives.
 
 use crate::{
-    Format,
+    Delimiter, Format,
     lines::line_ends,
     scan::{Scan, Stop},
 };
@@ -97,6 +97,15 @@ pub struct Oversize {
     pub head: Vec<u8>,
 }
 
+/// Where the records of a file begin whose beginning is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// How its records are cut. A file of records has a header first; lines of JSON have none.
+    pub format: Format,
+    /// So many bytes stand before that: whole lines, and the byte order mark. Like empty lines they belong to the header.
+    pub skip: u64,
+}
+
 /// Cuts a stream of bytes at record ends. The same bytes give the same pieces, however they are pushed.
 ///
 /// It holds one chunk and, beyond that, at most one record that may still become too long.
@@ -105,7 +114,11 @@ pub struct Splitter {
     limits: SplitLimits,
     block_bytes: usize,
     format: Format,
+    /// Whether the format is what was said, and not to be found out.
+    is_known: bool,
     mode: Mode,
+    /// Bytes before the first record that are still to be dropped.
+    skip: u64,
     /// Bytes not given away yet.
     data: Vec<u8>,
     /// Line of the first of them.
@@ -125,13 +138,30 @@ enum Mode {
 }
 
 impl Splitter {
-    /// At the start of a file.
+    /// At the start of a file with commas between its fields, or of lines of JSON, which is found out.
     pub fn new(limits: SplitLimits) -> Self {
+        Self { is_known: false, ..Self::at(limits, Start { format: Format::Csv(Delimiter::Comma), skip: 0 }) }
+    }
+
+    /// At the start of a file whose records begin so.
+    pub fn at(limits: SplitLimits, start: Start) -> Self {
         // A record that lies within a block is then never too long, and moving what is behind a cut costs no more than
         // the chunk did.
         let block_bytes = BLOCK_BYTES.min(limits.chunk_bytes).min(limits.max_record_bytes).max(1);
-        let (format, mode) = (Format::Csv, Mode::Start);
-        Self { limits, block_bytes, format, mode, data: Vec::new(), line: 1, byte: 0, scan: Scan::new(format) }
+        let Start { format, skip } = start;
+        let scan = Scan::new(format);
+        Self {
+            limits,
+            block_bytes,
+            format,
+            is_known: true,
+            mode: Mode::Start,
+            skip,
+            data: Vec::new(),
+            line: 1,
+            byte: 0,
+            scan,
+        }
     }
 
     /// Takes the next bytes, and emits the pieces that are complete.
@@ -161,32 +191,23 @@ impl Splitter {
             if self.data.starts_with(BYTE_ORDER_MARK) {
                 self.data.drain(..BYTE_ORDER_MARK.len());
                 self.byte += BYTE_ORDER_MARK.len() as u64;
+                self.skip = self.skip.saturating_sub(BYTE_ORDER_MARK.len() as u64);
             }
             self.mode = Mode::Header;
         }
         loop {
             let (from, max_record) = match self.mode {
                 Mode::Start | Mode::Header => {
-                    self.drop_empty_lines();
-                    let blanks = self.data.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-                    if blanks <= self.limits.max_record_bytes {
-                        match self.data.get(blanks) {
-                            // lines of JSON may begin with blanks
-                            Some(b'{') => self.drop_front(blanks),
-                            None if !whole => return,
-                            _ => {}
+                    self.drop_preamble();
+                    match self.find_format(whole) {
+                        Some(Format::Csv(_)) => (0, self.limits.max_record_bytes),
+                        Some(Format::Ndjson) => {
+                            self.format = Format::Ndjson;
+                            self.emit_header(0, 0, emit);
+                            continue;
                         }
+                        None => return,
                     }
-                    let json = self.starts_object();
-                    if json.is_none() && !whole {
-                        return;
-                    }
-                    if json == Some(true) {
-                        self.format = Format::Ndjson;
-                        self.emit_header(0, 0, emit);
-                        continue;
-                    }
-                    (0, self.limits.max_record_bytes)
                 }
                 Mode::Rows => (self.limits.chunk_bytes_at(self.byte), self.limits.max_record_bytes),
                 Mode::Skipping(_) => (0, usize::MAX),
@@ -207,10 +228,36 @@ impl Splitter {
         }
     }
 
-    /// Leading empty lines are skipped before the header.
-    fn drop_empty_lines(&mut self) {
-        let empty = self.data.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
-        self.drop_front(empty);
+    /// What stands before the first record, and empty lines, are skipped before the header.
+    fn drop_preamble(&mut self) {
+        let bytes = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.data.len());
+        self.drop_front(bytes);
+        self.skip -= bytes as u64;
+        if self.skip == 0 {
+            let empty = self.data.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+            self.drop_front(empty);
+        }
+    }
+
+    /// How the records are written that start here. `None`: more bytes are needed.
+    fn find_format(&mut self, whole: bool) -> Option<Format> {
+        if self.is_known || self.data.is_empty() {
+            return (!self.data.is_empty()).then_some(self.format);
+        }
+        let blanks = self.data.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        if blanks <= self.limits.max_record_bytes {
+            match self.data.get(blanks) {
+                // lines of JSON may begin with blanks
+                Some(b'{') => self.drop_front(blanks),
+                None if !whole => return None,
+                _ => {}
+            }
+        }
+        match self.starts_object() {
+            Some(true) => Some(Format::Ndjson),
+            Some(false) => Some(self.format),
+            None => whole.then_some(self.format),
+        }
     }
 
     /// Whether a line of JSON starts here: something stands behind its brace. A brace alone is an object over several lines,

@@ -2,16 +2,32 @@
 //! what the `csv` crate sees wherever quotes are in their places.
 
 use gristmill_pipelines::{
-    Format, Kind, Limits, LineCount, Oversize, Owner, ParsedChunk, Place, Rules, SplitLimits, generate, places,
-    records::Records,
+    Delimiter, Format, Kind, Limits, LineCount, Oversize, Owner, ParsedChunk, Place, Reading, Rules, SplitLimits,
+    Start, generate, places, records::Records,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::oracle::{self, Seen};
 
-/// Bytes in which everything that matters is frequent.
-fn file() -> impl Strategy<Value = Vec<u8>> {
+fn delimiter() -> impl Strategy<Value = Delimiter> {
+    prop::sample::select(Delimiter::ALL)
+}
+
+/// The same with the delimiter wherever a comma stands, and the other way round.
+fn delimited(mut file: Vec<u8>, delimiter: Delimiter) -> Vec<u8> {
+    for byte in &mut file {
+        *byte = match *byte {
+            b',' => delimiter.byte(),
+            other if other == delimiter.byte() => b',',
+            other => other,
+        };
+    }
+    file
+}
+
+/// Bytes in which everything that matters is frequent, and by what they are cut.
+fn file() -> impl Strategy<Value = (Delimiter, Vec<u8>)> {
     let token = prop_oneof![
         4 => Just(&b","[..]),
         5 => Just(&b"\""[..]),
@@ -26,10 +42,12 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(&b"\"\n"[..]),
         4 => Just(&b"a"[..]),
         1 => Just(&b"\xff"[..]),
+        1 => prop::sample::select(vec![&b"\t"[..], b";", b"|"]),
         1 => Just(&b"bcdefghijklmnopqrstuvwxyz0123456789"[..]),
     ];
     let bom = prop_oneof![3 => Just(&b""[..]), 1 => Just(&b"\xef\xbb\xbf"[..]), 1 => Just(&b"\xef\xbb"[..])];
-    (bom, prop::collection::vec(token, 0..120)).prop_map(|(bom, tokens)| [bom, &tokens.concat()].concat())
+    let file = (bom, prop::collection::vec(token, 0..120)).prop_map(|(bom, tokens)| [bom, &tokens.concat()].concat());
+    (delimiter(), file).prop_map(|(delimiter, file)| (delimiter, delimited(file, delimiter)))
 }
 
 fn cuts() -> impl Strategy<Value = Vec<usize>> {
@@ -41,11 +59,11 @@ proptest! {
 
     #[test]
     fn the_record_reader_is_the_slow_one_and_the_csv_crate(
-        file in file(),
+        (delimiter, file) in file(),
         max in prop_oneof![0..60_usize, Just(usize::MAX >> 1)],
     ) {
         let bom = if file.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let mut records = Records::new(&file[bom..], 1).at_most(max);
+        let mut records = Records::new(&file[bom..], 1).delimited_by(delimiter).at_most(max);
         let mut seen = Vec::new();
         while let Some(record) = records.next_record() {
             seen.push(Seen {
@@ -55,39 +73,47 @@ proptest! {
                 fields: oracle::fields(&record),
             });
         }
-        let (slow, special) = oracle::slow_records(&file, max);
+        let (slow, special) = oracle::slow_records(&file, delimiter, 0, max);
         prop_assert_eq!(&seen, &slow);
         if !special && max > file.len() {
-            prop_assert_eq!(seen, oracle::csv_records(&file));
+            prop_assert_eq!(seen, oracle::csv_records(&file, delimiter));
         }
     }
 
     #[test]
     fn records_stand_where_the_reader_finds_them(
-        file in file(),
+        (delimiter, file) in file(),
         max in prop_oneof![0..60_usize, Just(usize::MAX >> 1)],
     ) {
-        let mut records = Records::new(&file, 3).at_most(max);
+        let mut records = Records::new(&file, 3).delimited_by(delimiter).at_most(max);
         let mut read = Vec::new();
         while let Some(record) = records.next_record() {
             read.push(Place { line: record.line, bytes: record.start..record.start + record.raw.len() });
         }
-        prop_assert_eq!(places(&file, 3, Format::Csv, max), read);
+        prop_assert_eq!(places(&file, 3, Format::Csv(delimiter), max), read);
     }
 
     #[test]
     fn splitting_is_one_pass_of_the_slow_reader(
-        file in file(),
+        (delimiter, file) in file(),
         chunk_bytes in prop_oneof![0..8_usize, 8..200_usize, Just(1 << 20)],
         max_record_bytes in prop_oneof![0..6_usize, 6..60_usize, Just(1 << 20)],
+        preamble in prop::option::of(any::<prop::sample::Index>()),
         cuts in cuts(),
     ) {
         let limits = SplitLimits { chunk_bytes, max_record_bytes };
-        let pieces = oracle::split(&file, limits, &cuts);
-        prop_assert_eq!(&pieces, &oracle::split(&file, limits, &[]), "the same however it is pushed");
+        let starts: Vec<usize> =
+            (0..=file.len()).filter(|at| *at == 0 || matches!(file[at - 1], b'\n' | b'\r')).collect();
+        let skip = preamble.map_or(0, |of| *of.get(&starts));
+        let start = Start { format: Format::Csv(delimiter), skip: skip as u64 };
+        let pieces = oracle::split_at(&file, start, limits, &cuts);
+        prop_assert_eq!(&pieces, &oracle::split_at(&file, start, limits, &[]), "the same however it is pushed");
+        if delimiter == Delimiter::Comma && skip == 0 {
+            prop_assert_eq!(&pieces, &oracle::split(&file, limits, &cuts), "commas need not be said");
+        }
         let (header, chunks) = oracle::sort_out(pieces);
 
-        let (expected, _) = oracle::slow_records(&file, max_record_bytes);
+        let (expected, _) = oracle::slow_records(&file, delimiter, skip, max_record_bytes);
         let Some((raw, header_bytes)) = header else {
             prop_assert!(expected.is_empty() && chunks.is_empty());
             return Ok(());
@@ -102,7 +128,7 @@ proptest! {
         let first_line = chunks.first().map(|chunk| chunk.first_line);
         let mut lines = None;
         for (no, chunk) in chunks.into_iter().enumerate() {
-            let counted = oracle::chunk_lines(&chunk, max_record_bytes);
+            let counted = oracle::chunk_lines(&chunk, delimiter, max_record_bytes);
             *lines.get_or_insert(0) += counted + chunk.oversize.iter().map(|long| long.lines).sum::<u64>();
             prop_assert_eq!(chunk.first_byte, next_byte);
             next_byte += chunk.bytes;
@@ -110,7 +136,7 @@ proptest! {
             if !header_goes_on {
                 prop_assert_eq!(chunk.first_line, oracle::line_of(&file, chunk.first_byte as usize));
             }
-            let seen = oracle::chunk_records(&chunk, max_record_bytes);
+            let seen = oracle::chunk_records(&chunk, delimiter, max_record_bytes);
             if let Some(record) = seen.last() {
                 let start = record.byte - chunk.first_byte;
                 prop_assert!(start == 0 || start < chunk_bytes as u64, "cut at the first place possible");
@@ -141,10 +167,12 @@ const HEADER: &str = "name,governmentId,email,debtAmount,debtDueDate,debtId";
 const OWNER: Owner = Owner { client_id: 7, upload_id: Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001) };
 
 /// What comes out of a file, as far as it must not depend on how it was cut.
-fn outcome(file: &[u8], limits: SplitLimits, cuts: &[usize]) -> (Vec<Loaded>, ParsedChunk) {
-    let (header, chunks) = oracle::sort_out(oracle::split(file, limits, cuts));
+fn outcome(file: &[u8], delimiter: Delimiter, limits: SplitLimits, cuts: &[usize]) -> (Vec<Loaded>, ParsedChunk) {
+    let start = Start { format: Format::Csv(delimiter), skip: 0 };
+    let (header, chunks) = oracle::sort_out(oracle::split_at(file, start, limits, cuts));
     let (raw, _) = header.unwrap();
-    let layout = Kind::Debts.read_header(&raw, &Limits::default()).unwrap();
+    let reading = Reading { delimiter, ..Reading::default() };
+    let layout = Kind::Debts.read_header_as(&raw, &reading, &Limits::default()).unwrap();
     let mut rows = Vec::new();
     let mut all = ParsedChunk::default();
     for chunk in chunks {
@@ -196,9 +224,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn splitting_never_changes_rows_and_rejects(file in debts_file(), chunk_bytes in 1..2000_usize, cuts in cuts()) {
-        let whole = outcome(&file, SplitLimits { chunk_bytes: usize::MAX >> 1, max_record_bytes: 1 << 20 }, &[]);
-        let cut = outcome(&file, SplitLimits { chunk_bytes, max_record_bytes: 1 << 20 }, &cuts);
+    fn splitting_never_changes_rows_and_rejects(
+        file in debts_file(),
+        delimiter in delimiter(),
+        chunk_bytes in 1..2000_usize,
+        cuts in cuts(),
+    ) {
+        let file = delimited(file, delimiter);
+        let whole = outcome(&file, delimiter, SplitLimits { chunk_bytes: usize::MAX >> 1, max_record_bytes: 1 << 20 }, &[]);
+        let cut = outcome(&file, delimiter, SplitLimits { chunk_bytes, max_record_bytes: 1 << 20 }, &cuts);
         prop_assert_eq!(whole, cut);
     }
 }
@@ -212,6 +246,7 @@ proptest! {
         rows in 2..40_usize,
         of in any::<prop::sample::Index>(),
         at in any::<prop::sample::Index>(),
+        delimiter in delimiter(),
         chunk_bytes in 1..2000_usize,
         cuts in cuts(),
     ) {
@@ -223,9 +258,9 @@ proptest! {
         let of = of.index(rows);
         let at = at.index(lines[of].len());
         lines[of].insert(at, '"');
-        let file = [HEADER, "\n", &lines.join("\n")].concat();
+        let file = delimited([HEADER, "\n", &lines.join("\n")].concat().into_bytes(), delimiter);
         let limits = SplitLimits { chunk_bytes, max_record_bytes: 1 << 20 };
-        let (loaded, parsed) = outcome(file.as_bytes(), limits, &cuts);
+        let (loaded, parsed) = outcome(&file, delimiter, limits, &cuts);
         let others = |line: u64| line != of as u64 + 2;
         let kept: Vec<u64> = loaded.iter().map(|row| row.line).filter(|line| others(*line)).collect();
         prop_assert_eq!(kept, (2..rows as u64 + 2).filter(|line| others(*line)).collect::<Vec<_>>());
@@ -249,8 +284,8 @@ fn parsing_in_parallel_never_changes_rows_and_rejects() {
         }
         file.extend_from_slice([&b"\n"[..], b"\r\n", b"\r", b"\n\n"][no / 3 % 4]);
     }
-    let one = outcome(&file, SplitLimits { chunk_bytes: 1 << 30, max_record_bytes: 1 << 20 }, &[]);
-    let many = outcome(&file, SplitLimits { chunk_bytes: 5_000, max_record_bytes: 1 << 20 }, &[]);
+    let one = outcome(&file, Delimiter::Comma, SplitLimits { chunk_bytes: 1 << 30, max_record_bytes: 1 << 20 }, &[]);
+    let many = outcome(&file, Delimiter::Comma, SplitLimits { chunk_bytes: 5_000, max_record_bytes: 1 << 20 }, &[]);
     assert!(one.0.len() > 6000 && one.1.rejects.len() > 1000);
     assert_eq!(one, many);
 }

@@ -5,6 +5,7 @@
 mod claims;
 mod conformance;
 mod debts;
+mod delimiters;
 mod generate;
 mod header;
 mod laws;

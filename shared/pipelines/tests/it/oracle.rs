@@ -1,7 +1,7 @@
 //! What the `csv` crate and a slow reader make of a whole file, and what splitter and record reader make of it.
 
 use gristmill_pipelines::{
-    Chunk, Oversize, Piece, SplitLimits, Splitter,
+    Chunk, Delimiter, Oversize, Piece, SplitLimits, Splitter, Start,
     records::{Record, Records},
 };
 
@@ -16,9 +16,9 @@ pub(crate) struct Seen {
 
 /// One pass of a reader that looks at one byte after the other and knows the whole file: the law for quotes. `fields` of a
 /// record whose quotes are not in their places are none. The second is whether there is such a record, or a quoted field
-/// with blanks around it, of which the `csv` crate thinks otherwise.
-pub(crate) fn slow_records(file: &[u8], max: usize) -> (Vec<Seen>, bool) {
-    let mut at = if file.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+/// with blanks around it, of which the `csv` crate thinks otherwise. The records begin at `from`, or behind the byte order mark.
+pub(crate) fn slow_records(file: &[u8], delimiter: Delimiter, from: usize, max: usize) -> (Vec<Seen>, bool) {
+    let mut at = from.max(if file.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
     let (mut all, mut special) = (Vec::new(), false);
     while at < file.len() {
         if matches!(file[at], b'\n' | b'\r') {
@@ -26,7 +26,7 @@ pub(crate) fn slow_records(file: &[u8], max: usize) -> (Vec<Seen>, bool) {
             continue;
         }
         let start = at;
-        let (end, fields) = match slow_record(file, start, max, &mut special) {
+        let (end, fields) = match slow_record(file, delimiter.byte(), start, max, &mut special) {
             Some(read) => read,
             None => {
                 special = true;
@@ -40,9 +40,16 @@ pub(crate) fn slow_records(file: &[u8], max: usize) -> (Vec<Seen>, bool) {
 }
 
 /// Where the record ends, and its fields; none where a quoted field has no valid end within `max` bytes of the record.
-fn slow_record(file: &[u8], start: usize, max: usize, special: &mut bool) -> Option<(usize, Vec<Vec<u8>>)> {
-    let is_blank = |at: usize| matches!(file.get(at), Some(b' ' | b'\t'));
-    let ends = |at: usize| matches!(file.get(at), None | Some(b',' | b'\n' | b'\r'));
+fn slow_record(
+    file: &[u8],
+    delimiter: u8,
+    start: usize,
+    max: usize,
+    special: &mut bool,
+) -> Option<(usize, Vec<Vec<u8>>)> {
+    let separates = |at: usize| file.get(at) == Some(&delimiter);
+    let is_blank = |at: usize| matches!(file.get(at), Some(b' ' | b'\t')) && !separates(at);
+    let ends = |at: usize| separates(at) || matches!(file.get(at), None | Some(b'\n' | b'\r'));
     let (mut at, mut fields) = (start, Vec::new());
     loop {
         let mut opening = at;
@@ -83,16 +90,20 @@ fn slow_record(file: &[u8], start: usize, max: usize, special: &mut bool) -> Opt
             }
         }
         fields.push(field);
-        if file.get(at) != Some(&b',') {
+        if !separates(at) {
             return Some((at, fields));
         }
         at += 1;
     }
 }
 
+fn csv_reader(file: &[u8], delimiter: Delimiter) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new().delimiter(delimiter.byte()).flexible(true).has_headers(false).from_reader(file)
+}
+
 /// One pass of the `csv` crate.
-pub(crate) fn csv_records(file: &[u8]) -> Vec<Seen> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(file);
+pub(crate) fn csv_records(file: &[u8], delimiter: Delimiter) -> Vec<Seen> {
+    let mut reader = csv_reader(file, delimiter);
     let mut record = csv::ByteRecord::new();
     let mut all = Vec::new();
     while reader.read_byte_record(&mut record).unwrap() {
@@ -106,7 +117,7 @@ pub(crate) fn csv_records(file: &[u8]) -> Vec<Seen> {
             assert_eq!(from.line() + skipped as u64, line_of(file, start), "csv agrees on lines");
         }
         let mut end = reader.position().byte() as usize;
-        if end < file.len() || ends_with_line_end(file) {
+        if end < file.len() || ends_with_line_end(file, delimiter) {
             end -= 1;
         }
         all.push(Seen {
@@ -119,12 +130,10 @@ pub(crate) fn csv_records(file: &[u8]) -> Vec<Seen> {
     all
 }
 
-/// Whether the last record is ended by a line end: then a comma behind it starts another one.
-fn ends_with_line_end(file: &[u8]) -> bool {
-    let count = |bytes: &[u8]| {
-        csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(bytes).into_byte_records().count()
-    };
-    count(&[file, b","].concat()) > count(file)
+/// Whether the last record is ended by a line end: then a delimiter behind it starts another one.
+fn ends_with_line_end(file: &[u8], delimiter: Delimiter) -> bool {
+    let count = |bytes: &[u8]| csv_reader(bytes, delimiter).into_byte_records().count();
+    count(&[file, &[delimiter.byte()]].concat()) > count(file)
 }
 
 /// 1 + the line ends before a byte.
@@ -138,11 +147,19 @@ pub(crate) fn line_of(file: &[u8], byte: usize) -> u64 {
 
 /// Pushes a file cut at these places.
 pub(crate) fn split(file: &[u8], limits: SplitLimits, cuts: &[usize]) -> Vec<Piece> {
+    push(Splitter::new(limits), file, cuts)
+}
+
+/// The same for a file whose beginning is known.
+pub(crate) fn split_at(file: &[u8], start: Start, limits: SplitLimits, cuts: &[usize]) -> Vec<Piece> {
+    push(Splitter::at(limits, start), file, cuts)
+}
+
+fn push(mut splitter: Splitter, file: &[u8], cuts: &[usize]) -> Vec<Piece> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (file.len() + 1)).collect();
     cuts.sort_unstable();
     cuts.push(file.len());
     let mut pieces = Vec::new();
-    let mut splitter = Splitter::new(limits);
     let mut from = 0;
     for cut in cuts {
         splitter.push(&file[from..cut], |piece| pieces.push(piece));
@@ -168,8 +185,8 @@ pub(crate) fn sort_out(pieces: Vec<Piece>) -> (Option<(Vec<u8>, u64)>, Vec<Chunk
 }
 
 /// The records of a chunk.
-pub(crate) fn chunk_records(chunk: &Chunk, max: usize) -> Vec<Seen> {
-    let mut records = Records::new(&chunk.data, chunk.first_line).at_most(max);
+pub(crate) fn chunk_records(chunk: &Chunk, delimiter: Delimiter, max: usize) -> Vec<Seen> {
+    let mut records = Records::new(&chunk.data, chunk.first_line).delimited_by(delimiter).at_most(max);
     let mut all = Vec::new();
     while let Some(record) = records.next_record() {
         all.push(Seen {
@@ -183,8 +200,8 @@ pub(crate) fn chunk_records(chunk: &Chunk, max: usize) -> Vec<Seen> {
 }
 
 /// How many lines a chunk's records and empty lines are, by the reader.
-pub(crate) fn chunk_lines(chunk: &Chunk, max: usize) -> u64 {
-    let mut records = Records::new(&chunk.data, 1).at_most(max);
+pub(crate) fn chunk_lines(chunk: &Chunk, delimiter: Delimiter, max: usize) -> u64 {
+    let mut records = Records::new(&chunk.data, 1).delimited_by(delimiter).at_most(max);
     while records.next_record().is_some() {}
     records.lines()
 }

@@ -1,6 +1,8 @@
-use gristmill_pipelines::{Chunk, Kind, Limits, Oversize, Piece, SplitLimits, Splitter, records::Records};
+use gristmill_pipelines::{
+    Chunk, Delimiter, Format, Kind, Limits, Oversize, Piece, SplitLimits, Splitter, Start, records::Records,
+};
 
-use crate::oracle::{sort_out, split};
+use crate::oracle::{sort_out, split, split_at};
 
 const LIMITS: SplitLimits = SplitLimits { chunk_bytes: 8, max_record_bytes: 1 << 20 };
 
@@ -33,6 +35,24 @@ fn byte_order_mark_and_leading_empty_lines_belong_to_the_header() {
     let (header, chunks) = sort_out(split(b"\xef\xbb\xbf\r\n\n\"a\"\nx", LIMITS, &[1, 2, 4]));
     assert_eq!(header, Some((b"\"a\"".to_vec(), 10)));
     assert_eq!(chunks, [chunk(4, 10, b"x")]);
+}
+
+#[test]
+fn what_stands_before_the_records_belongs_to_the_header() {
+    let file = b"\xef\xbb\xbfBanco \"Exemplo\r\nsep=;\r\n\r\n\"a\";b\n\"1\n2\";,\n{";
+    let start = Start { format: Format::Csv(Delimiter::Semicolon), skip: 26 };
+    for cuts in [vec![], (0..file.len()).collect::<Vec<_>>()] {
+        let (header, chunks) = sort_out(split_at(file, start, LIMITS, &cuts));
+        assert_eq!(header, Some((b"\"a\";b".to_vec(), 34)));
+        assert_eq!(chunks, [chunk(5, 34, b"\"1\n2\";,\n"), chunk(7, 42, b"{")]);
+        let (header, chunks) = sort_out(split_at(file, Start { skip: 42, ..start }, LIMITS, &cuts));
+        assert_eq!((header, chunks), (Some((b"{".to_vec(), 43)), vec![]), "what is said is not found out");
+        assert_eq!(split_at(file, Start { skip: 43, ..start }, LIMITS, &cuts), []);
+        assert_eq!(split_at(file, Start { skip: 1000, ..start }, LIMITS, &cuts), []);
+        let json = Start { format: Format::Ndjson, skip: 0 };
+        let (header, chunks) = sort_out(split_at(b"\n[1]\n \n{}", json, LIMITS, &cuts));
+        assert_eq!((header, chunks), (Some((vec![], 1)), vec![chunk(2, 1, b"[1]\n \n{}")]));
+    }
 }
 
 #[test]
