@@ -64,11 +64,105 @@ impl Format {
     }
 }
 
+/// The mark between whole units and their decimals.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Decimal {
+    /// `1,234.50`
+    Point,
+    /// `1.234,50`
+    Comma,
+}
+
+impl Decimal {
+    /// Both.
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    pub(crate) const fn mark(self) -> u8 {
+        match self {
+            Self::Point => b'.',
+            Self::Comma => b',',
+        }
+    }
+
+    /// The one that parts thousands.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Point => Self::Comma,
+            Self::Comma => Self::Point,
+        }
+    }
+}
+
+/// The order of a date's parts.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum DateOrder {
+    /// `2024/12/31`
+    Ymd,
+    /// `31/12/2024`
+    Dmy,
+    /// `12/31/2024`
+    Mdy,
+}
+
+impl DateOrder {
+    /// Every order.
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// A date in it, for people.
+    pub(crate) const fn example(self) -> &'static str {
+        match self {
+            Self::Ymd => "YYYY/MM/DD, like 2024/01/19",
+            Self::Dmy => "DD/MM/YYYY, like 19/01/2024",
+            Self::Mdy => "MM/DD/YYYY, like 01/19/2024",
+        }
+    }
+}
+
+/// How amounts and dates are written, as far as that is known. What is not known is read by the kind's own rule, which takes
+/// no text that has two meanings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Values {
+    /// The decimal mark of amounts; thousands may be parted then, and a currency may stand beside the number.
+    pub decimal: Option<Decimal>,
+    /// The order of dates; one that begins with a year of four digits is read in any order.
+    pub dates: Option<DateOrder>,
+}
+
 /// All that must be known of a file, beside its header, to read its records. That of a plain file is the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reading {
     /// What separates fields; lines of JSON have none.
     pub delimiter: Delimiter,
+    /// How amounts and dates are written.
+    pub values: Values,
     /// For each column of the kind, in the kind's order, its place in the header, if the file has it. `None`: columns are
     /// found by their names. Those that are not said are not there.
     pub places: Option<Vec<Option<usize>>>,
@@ -76,7 +170,7 @@ pub struct Reading {
 
 #[cfg(test)]
 mod tests {
-    use super::Delimiter;
+    use super::{DateOrder, Decimal, Delimiter};
 
     #[test]
     fn delimiters_are_written_as_they_are_and_said_by_words() {
@@ -92,5 +186,18 @@ mod tests {
             assert_eq!((delimiter.to_string(), word.parse()), (word.to_owned(), Ok(delimiter)));
         }
         assert!("colon".parse::<Delimiter>().is_err());
+    }
+
+    #[test]
+    fn values_are_said_by_words() {
+        for &decimal in Decimal::ALL {
+            assert_eq!(serde_json::to_value(decimal).unwrap(), decimal.to_string());
+            assert_eq!(decimal.to_string().parse(), Ok(decimal));
+        }
+        for &order in DateOrder::ALL {
+            assert_eq!(serde_json::to_value(order).unwrap(), order.to_string());
+            assert_eq!(order.to_string().parse(), Ok(order));
+        }
+        assert_eq!(("comma".parse(), "dmy".parse()), (Ok(Decimal::Comma), Ok(DateOrder::Dmy)));
     }
 }

@@ -10,16 +10,16 @@ use memchr::memchr;
 use uuid::Uuid;
 
 use crate::{
-    ReasonCode,
+    Decimal, ReasonCode, Values,
     reject::{Fault, excerpt},
 };
 
 pub use amount::MAX_AMOUNT_MINOR;
-pub(crate) use amount::{decimals, plain_number, two_readings, within};
+pub(crate) use amount::{decimals, plain_number, two_readings, within, without_currency, written};
 pub use blank::trim;
 pub(crate) use blank::trim_bytes;
 pub use date::days_of;
-pub(crate) use date::{clock, date};
+pub(crate) use date::{clock, date, day_in_order};
 pub use email::is_address;
 pub(crate) use identifier::shortened as is_shortened;
 
@@ -30,6 +30,8 @@ pub(crate) struct Field<'r> {
     pub(crate) bytes: &'r [u8],
     /// Known to be ASCII without NULs.
     pub(crate) plain: bool,
+    /// How amounts and dates are written in its file.
+    pub(crate) values: Values,
 }
 
 impl<'r> Field<'r> {
@@ -62,22 +64,37 @@ impl<'r> Field<'r> {
 
     /// A positive amount in the currency's major unit; returned in hundredths.
     pub(crate) fn amount(self) -> Result<i64, Fault> {
-        let digits = self.bytes.strip_prefix(b"+").unwrap_or(self.bytes);
-        amount::unsigned(digits).filter(|amount| *amount > 0).ok_or_else(|| {
-            self.no_amount(
+        let amount = match self.values.decimal {
+            None => amount::unsigned(self.bytes.strip_prefix(b"+").unwrap_or(self.bytes)),
+            Some(decimal) => written(self.bytes, decimal),
+        };
+        amount.filter(|amount| *amount > 0).ok_or_else(|| {
+            self.no_amount([
                 "an amount greater than 0 and up to 9999999999.99, with at most two decimals after a point and no \
                  separators of thousands, like 7811 or 1000.50",
-            )
+                "an amount greater than 0 and up to 9,999,999,999.99, with at most two decimals after a point, as the \
+                 other amounts of the file, like 7811 or 1,000.50",
+                "an amount greater than 0 and up to 9.999.999.999,99, with at most two decimals after a comma, as the \
+                 other amounts of the file, like 7811 or 1.000,50",
+            ])
         })
     }
 
     /// An amount of any sign in the currency's major unit; returned in hundredths.
     pub(crate) fn signed_amount(self) -> Result<i64, Fault> {
-        signed(self.bytes).ok_or_else(|| {
-            self.no_amount(
+        let amount = match self.values.decimal {
+            None => signed(self.bytes),
+            Some(decimal) => written(self.bytes, decimal),
+        };
+        amount.ok_or_else(|| {
+            self.no_amount([
                 "an amount up to 9999999999.99, with at most two decimals after a point and no separators of thousands, \
                  like 12.99 or -4.50",
-            )
+                "an amount up to 9,999,999,999.99, with at most two decimals after a point, as the other amounts of the \
+                 file, like 12.99 or -1,000.50",
+                "an amount up to 9.999.999.999,99, with at most two decimals after a comma, as the other amounts of the \
+                 file, like 12,99 or -1.000,50",
+            ])
         })
     }
 
@@ -96,8 +113,7 @@ impl<'r> Field<'r> {
 
     /// A date of the Gregorian calendar, from 0001-01-01 on; returned in days since 2000-01-01.
     pub(crate) fn date(self) -> Result<i32, Fault> {
-        date(self.bytes)
-            .ok_or_else(|| self.fault(ReasonCode::BadDate, "a date of the calendar as YYYY-MM-DD, like 2024-01-19"))
+        date(self.bytes).or_else(|| date::ordered(self.bytes, self.values.dates?)).ok_or_else(|| self.no_date())
     }
 
     /// A moment as RFC 3339 or a database writes it; without an offset it is UTC. Returned in microseconds since
@@ -117,13 +133,27 @@ impl<'r> Field<'r> {
         }
     }
 
-    /// What to say of what is no amount.
+    /// What to say of what is no amount: what is expected where no decimal mark is known, where it is a point, and a comma.
     #[cold]
-    fn no_amount(self, expected: &str) -> Fault {
-        match two_readings(self.bytes, true) {
-            Some(readings) => self.fault(ReasonCode::BadAmount, &one_reading(&readings)),
-            None => self.fault(ReasonCode::BadAmount, expected),
-        }
+    fn no_amount(self, [unknown, point, comma]: [&str; 3]) -> Fault {
+        let expected = match (self.values.decimal, two_readings(self.bytes, true)) {
+            (None, Some(readings)) => &one_reading(&readings),
+            (None, None) => unknown,
+            (Some(Decimal::Point), _) => point,
+            (Some(Decimal::Comma), _) => comma,
+        };
+        self.fault(ReasonCode::BadAmount, expected)
+    }
+
+    #[cold]
+    fn no_date(self) -> Fault {
+        let expected = match self.values.dates {
+            None => "a date of the calendar as YYYY-MM-DD, like 2024-01-19",
+            Some(order) => {
+                &format!("a date of the calendar as YYYY-MM-DD or, as the other dates of the file, {}", order.example())
+            }
+        };
+        self.fault(ReasonCode::BadDate, expected)
     }
 
     /// `code`, unless there is something more basic to say about the field.

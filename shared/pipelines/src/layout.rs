@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Delimiter, Format, Reading,
+    Delimiter, Format, Reading, Values,
     fields::{trim, trim_bytes},
     hint::hint,
     names::{nearest, same, shown},
@@ -28,6 +28,8 @@ pub struct Layout {
     fixed: bool,
     /// What the file calls its columns, where their places were said.
     pub(crate) names: Vec<String>,
+    /// How its amounts and dates are written.
+    pub(crate) values: Values,
 }
 
 /// What a header may have at most.
@@ -116,8 +118,8 @@ impl Layout {
         if record.is_empty() {
             let places = (0..columns.len()).collect();
             let width = columns.len();
-            let (format, names) = (Format::Ndjson, Vec::new());
-            return Ok(Self { format, columns, amounts, places, width, named: width, fixed: false, names });
+            let (format, names, values) = (Format::Ndjson, Vec::new(), reading.values);
+            return Ok(Self { format, columns, amounts, places, width, named: width, fixed: false, names, values });
         }
         let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
         let mut error = HeaderError::of(expected);
@@ -156,7 +158,8 @@ impl Layout {
             let named = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
             let format = Format::Csv(reading.delimiter);
             let names = if reading.places.is_some() { names } else { Vec::new() };
-            return Ok(Self { format, columns, amounts, places, width, named, fixed: optional == 0, names });
+            let (fixed, values) = (optional == 0, reading.values);
+            return Ok(Self { format, columns, amounts, places, width, named, fixed, names, values });
         }
         let short = |name: &str| shown(name).chars().take(60).collect::<String>();
         let like = |column: &&'static str| Some((*column, short(nearest(column, &names)?)));
@@ -178,6 +181,11 @@ impl Layout {
     /// How the file is written.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// How its amounts and dates are written.
+    pub fn values(&self) -> Values {
+        self.values
     }
 
     /// Columns of the file, those that are ignored included.

@@ -44,7 +44,7 @@ pub mod values;
 
 pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter, Start};
 
-pub use dialect::{Delimiter, Format, Reading};
+pub use dialect::{DateOrder, Decimal, Delimiter, Format, Reading, Values};
 pub use encoding::Encoding;
 pub use fields::MAX_AMOUNT_MINOR;
 pub use foreign::{FEW, Foreign, SOME, foreign};

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    Format, Layout, ReasonCode, Reject, claims,
+    Format, Layout, ReasonCode, Reject, Values, claims,
     fields::{Field, trim, trim_bytes},
     lines::line_ends,
     merchants,
@@ -132,17 +132,22 @@ impl<'r> Fields<'r> {
         })
     }
 
+    /// How amounts and dates are written.
+    pub(crate) fn values(&self) -> Values {
+        self.layout.values
+    }
+
     /// The field of a column with the blanks at its ends.
     pub(crate) fn exact(&self, place: usize, column: &'static str) -> Field<'r> {
         let bytes = self.record.field(self.layout.places[place]).unwrap_or_default();
-        Field { column, bytes, plain: self.plain }
+        Field { column, bytes, plain: self.plain, values: self.layout.values }
     }
 
     /// The field of a column, without what nobody sees at its ends.
     #[inline]
     pub(crate) fn get(&self, place: usize, column: &'static str) -> Field<'r> {
         let field = self.record.field(self.layout.places[place]).unwrap_or_default();
-        Field { column, bytes: trim_bytes(field), plain: self.plain }
+        Field { column, bytes: trim_bytes(field), plain: self.plain, values: self.layout.values }
     }
 }
 

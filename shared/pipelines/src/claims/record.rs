@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Owner, ReasonCode, Rules, Table,
     copy::{Template, push_field, push_null},
+    dialect,
     fields::{Field, one_reading},
     parse::{Fields, Pipeline},
     reject::Fault,
@@ -71,13 +72,28 @@ pub(crate) const AMOUNTS: &[usize] = &[PROVIDER_FEES, ALLOWED_FEES, COINSURANCE,
 pub struct Line<'r> {
     fields: [&'r [u8]; 10],
     today: Option<i32>,
+    written: dialect::Values,
 }
 
 impl<'r> Line<'r> {
     /// Service date, procedure, quadrant, plan, subscriber, provider, and the four amounts: provider's fees, allowed fees,
     /// coinsurance, copay. The day: as in [`Options::today`].
     pub const fn new(fields: [&'r [u8]; 10], today: Option<i32>) -> Self {
-        Self { fields, today }
+        Self { fields, today, written: dialect::Values { decimal: None, dates: None } }
+    }
+
+    /// The same in a file whose amounts and dates are written so.
+    #[must_use]
+    pub const fn written(self, written: dialect::Values) -> Self {
+        Self { written, ..self }
+    }
+
+    pub(super) fn money(&self, text: &[u8]) -> Option<i64> {
+        values::money(text, self.written.decimal)
+    }
+
+    pub(super) fn day(&self, text: &[u8]) -> Option<i32> {
+        values::day(text, self.today, self.written.dates)
     }
 
     pub(super) fn field(&self, column: usize) -> &'r [u8] {
@@ -90,9 +106,9 @@ impl<'r> Line<'r> {
 
     /// Its amounts and its day; `None` where they are none, which rules say first.
     fn values(&self) -> Option<Values> {
-        let money = |column| values::money(self.field(column));
+        let money = |column| self.money(self.field(column));
         Some(Values {
-            day: values::day(self.field(SERVICE_DATE), self.today)?,
+            day: self.day(self.field(SERVICE_DATE))?,
             provider_fees: money(PROVIDER_FEES)?,
             allowed_fees: money(ALLOWED_FEES)?,
             coinsurance: money(COINSURANCE)?,
@@ -133,12 +149,13 @@ pub fn check(line: &Line<'_>, switches: Switches) -> Result<Values, Vec<Broken>>
 }
 
 fn told(line: &Line<'_>, rule: &'static rules::Rule, column: usize) -> Broken {
-    let field = Field { column: COLUMNS[column], bytes: line.field(column), plain: false };
-    let readings = if rule.code == ReasonCode::BadAmount { values::readings(field.bytes) } else { None };
+    let field = Field { column: COLUMNS[column], bytes: line.field(column), plain: false, values: line.written };
+    let unclear = rule.code == ReasonCode::BadAmount && line.written.decimal.is_none();
+    let readings = if unclear { values::readings(field.bytes) } else { None };
     let Fault { code, message, .. } = match (rule.code, readings) {
         (ReasonCode::BadId, _) => field.shortened(rule.code),
         (code, Some(readings)) => field.fault(code, &one_reading(&readings)),
-        (code, None) => field.fault(code, rule.expects),
+        (code, None) => field.fault(code, rule.expected(line.written)),
     };
     Broken { column: COLUMNS[column], rule: rule.name, code, message }
 }
@@ -169,7 +186,8 @@ impl Claims {
     }
 
     fn line<'r>(&self, fields: &Fields<'r>) -> Line<'r> {
-        Line::new(std::array::from_fn(|column| fields.get(column, COLUMNS[column]).bytes), self.options.today)
+        let texts = std::array::from_fn(|column| fields.get(column, COLUMNS[column]).bytes);
+        Line::new(texts, self.options.today).written(fields.values())
     }
 
     fn claim(&self, line: &Line<'_>, day: i32, number: u64) -> Uuid {

@@ -5,7 +5,7 @@ use std::fmt;
 use memchr::memchr;
 
 use super::{record::*, values};
-use crate::{ReasonCode, fields::is_shortened};
+use crate::{DateOrder, Decimal, ReasonCode, dialect, fields::is_shortened};
 
 /// A rule of a line.
 pub struct Rule {
@@ -136,11 +136,11 @@ fn text_of_64_characters(field: &[u8], _: &Line<'_>) -> bool {
 }
 
 fn is_a_date(field: &[u8], line: &Line<'_>) -> bool {
-    values::day(field, line.today()).is_some()
+    line.day(field).is_some()
 }
 
 fn not_in_the_future(field: &[u8], line: &Line<'_>) -> bool {
-    match (values::day(field, line.today()), line.today()) {
+    match (line.day(field), line.today()) {
         (Some(day), Some(today)) => day <= today,
         // What is no date breaks another rule.
         _ => true,
@@ -148,7 +148,7 @@ fn not_in_the_future(field: &[u8], line: &Line<'_>) -> bool {
 }
 
 fn from_1900_on(field: &[u8], line: &Line<'_>) -> bool {
-    values::day(field, line.today()).is_none_or(|day| day >= values::EARLIEST)
+    line.day(field).is_none_or(|day| day >= values::EARLIEST)
 }
 
 fn ids_are_whole(field: &[u8], _: &Line<'_>) -> bool {
@@ -175,20 +175,20 @@ fn npi_luhn(field: &[u8], _: &Line<'_>) -> bool {
     sum.is_multiple_of(10)
 }
 
-fn money_is_money(field: &[u8], _: &Line<'_>) -> bool {
-    values::money(field).is_some()
+fn money_is_money(field: &[u8], line: &Line<'_>) -> bool {
+    line.money(field).is_some()
 }
 
 fn quadrant_known(field: &[u8], _: &Line<'_>) -> bool {
     matches!(field, b"UR" | b"UL" | b"LR" | b"LL")
 }
 
-fn fees_not_negative(field: &[u8], _: &Line<'_>) -> bool {
-    values::money(field).is_none_or(|cents| cents >= 0)
+fn fees_not_negative(field: &[u8], line: &Line<'_>) -> bool {
+    line.money(field).is_none_or(|cents| cents >= 0)
 }
 
 fn allowed_within_provider_fees(field: &[u8], line: &Line<'_>) -> bool {
-    match (values::money(field), values::money(line.field(PROVIDER_FEES))) {
+    match (line.money(field), line.money(line.field(PROVIDER_FEES))) {
         (Some(allowed), Some(fees)) => allowed <= fees,
         // What is no money breaks another rule.
         _ => true,
@@ -199,6 +199,23 @@ impl Rule {
     /// The columns that must satisfy it, by their names in files.
     pub fn columns(&self) -> impl Iterator<Item = &'static str> {
         self.columns.iter().map(|column| COLUMNS[*column])
+    }
+
+    /// What it expects in a file whose amounts and dates are written so.
+    pub(super) fn expected(&self, written: dialect::Values) -> &'static str {
+        match (self.name, written.decimal, written.dates) {
+            ("money_is_money", Some(Decimal::Comma), _) => {
+                "an amount with at most two decimals after a comma, as the other amounts of the file, up to \
+                 9.999.999.999,99, like 1.234,50, -5 or (5,00)"
+            }
+            ("service_date_is_a_date", _, Some(DateOrder::Dmy)) => {
+                "a date of the calendar as D/M/YY, D/M/YYYY or YYYY-MM-DD, a time of day may follow, like 28/3/18 0:00"
+            }
+            ("service_date_is_a_date", _, Some(DateOrder::Ymd)) => {
+                "a date of the calendar as YY/M/D, YYYY/M/D or YYYY-MM-DD, a time of day may follow, like 18/3/28 0:00"
+            }
+            _ => self.expects,
+        }
     }
 }
 

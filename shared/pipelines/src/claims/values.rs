@@ -1,11 +1,21 @@
 //! What the texts of a line mean: money and dates as clinics write them.
 
-use crate::fields::{clock, days_of, decimals, trim_bytes, two_readings, within};
+use crate::{
+    DateOrder, Decimal,
+    fields::{clock, day_in_order, days_of, decimals, trim_bytes, two_readings, within, without_currency, written},
+};
 
 /// An amount in cents: `$` and commas between thousands are allowed, at most two decimals; negative by a `-`, or in
 /// parentheses as accountants write it, inside of the `$` or around it. A `-` alone is the accountants' zero. A comma parts
-/// thousands and nothing else, so `1,000` has one meaning; `1.000` has two, see [`readings`], and is none.
-pub(super) fn money(text: &[u8]) -> Option<i64> {
+/// thousands and nothing else, so `1,000` has one meaning; `1.000` has two, see [`readings`], and is none. Where the decimal
+/// mark is known, amounts are [`written`] with it.
+pub(super) fn money(text: &[u8], decimal: Option<Decimal>) -> Option<i64> {
+    if let Some(decimal) = decimal {
+        return match without_currency(text).unwrap_or(text) {
+            b"-" => Some(0),
+            _ => written(text, decimal),
+        };
+    }
     if trim_bytes(text.strip_prefix(b"$").unwrap_or(text)) == b"-" {
         return Some(0);
     }
@@ -72,8 +82,9 @@ fn whole(text: &[u8]) -> Option<i64> {
 }
 
 /// Days since 2000-01-01 of `M/D/YY`, `M/D/YYYY` or `YYYY-MM-DD`, with or without a time of day, which is checked and
-/// left out. `today`: as in [`Options::today`](super::Options::today).
-pub(super) fn day(text: &[u8], today: Option<i32>) -> Option<i32> {
+/// left out. `today`: as in [`Options::today`](super::Options::today). Where an order of dates is known, it is that, also with
+/// `-` or `.` between the numbers.
+pub(super) fn day(text: &[u8], today: Option<i32>, order: Option<DateOrder>) -> Option<i32> {
     let end = text.iter().position(|byte| matches!(byte, b' ' | b'T')).unwrap_or(text.len());
     let (date, time) = text.split_at(end);
     let iso = date.contains(&b'-');
@@ -82,6 +93,9 @@ pub(super) fn day(text: &[u8], today: Option<i32>) -> Option<i32> {
         if !(is_time(time) || iso && clock(time).is_some()) {
             return None;
         }
+    }
+    if let Some(order) = order {
+        return day_in_order(date, order, |year| of_two_digits(year, today));
     }
     let mut parts = date.split(|byte| *byte == if iso { b'-' } else { b'/' });
     let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
@@ -99,11 +113,14 @@ pub(super) const EARLIEST: i32 = -36_524;
 
 fn year(text: &[u8], today: Option<i32>) -> Option<i32> {
     match (text.len(), number(text, 2..=4)?) {
-        (2, year) if is_to_come(year, today) => Some(1900 + year),
-        (2, year) => Some(2000 + year),
+        (2, year) => Some(of_two_digits(year, today)),
         (4, year) => Some(year),
         _ => None,
     }
+}
+
+fn of_two_digits(year: i32, today: Option<i32>) -> i32 {
+    if is_to_come(year, today) { 1900 + year } else { 2000 + year }
 }
 
 /// Whether this year of this century begins after today.
@@ -144,8 +161,59 @@ fn digit(byte: u8) -> Option<i64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{day, money};
-    use crate::MAX_AMOUNT_MINOR;
+    use crate::{DateOrder, Decimal, MAX_AMOUNT_MINOR};
+
+    fn money(text: &[u8]) -> Option<i64> {
+        super::money(text, None)
+    }
+
+    #[test]
+    fn money_is_written_with_the_mark_that_is_known() {
+        let money = |text: &str, decimal| super::money(text.as_bytes(), Some(decimal));
+        for (text, point, comma) in [
+            ("$1,234.50", Some(123_450), None),
+            ("$1.234,50", None, Some(123_450)),
+            ("1,000", Some(100_000), Some(100)),
+            ("$1.000", Some(100), Some(100_000)),
+            ("$(5.00)", Some(-500), None),
+            ("R$ (5,00)", None, Some(-500)),
+            ("-$5", Some(-500), Some(-500)),
+            ("-", Some(0), Some(0)),
+            ("R$ -", Some(0), Some(0)),
+            ("$-", Some(0), Some(0)),
+            ("--", None, None),
+            ("$", None, None),
+        ] {
+            assert_eq!((money(text, Decimal::Point), money(text, Decimal::Comma)), (point, comma), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_are_in_the_order_that_is_known() {
+        let day = |text: &str, order| super::day(text.as_bytes(), None, Some(order));
+        let meant = super::day(b"2018-03-28", None, None);
+        for (text, order) in [
+            ("28/3/18 0:00", DateOrder::Dmy),
+            ("28/03/2018 11:59 PM", DateOrder::Dmy),
+            ("28.03.2018", DateOrder::Dmy),
+            ("28-3-18", DateOrder::Dmy),
+            ("3/28/18 0:00", DateOrder::Mdy),
+            ("03-28-2018", DateOrder::Mdy),
+            ("18/3/28", DateOrder::Ymd),
+            ("2018/03/28", DateOrder::Dmy),
+            ("2018-03-28T00:00:00Z", DateOrder::Mdy),
+        ] {
+            assert_eq!(day(text, order), meant, "{text}");
+        }
+        for text in ["3/28/18", "28/3/018", "28/3", "28/3/18/1", "28/3/18 24:00", "28/3-18"] {
+            assert_eq!(day(text, DateOrder::Dmy), None, "{text}");
+        }
+        assert_eq!(day("31/12/99", DateOrder::Dmy), super::day(b"1999-12-31", None, None));
+    }
+
+    fn day(text: &[u8], today: Option<i32>) -> Option<i32> {
+        super::day(text, today, None)
+    }
 
     #[test]
     fn money_is_exact() {

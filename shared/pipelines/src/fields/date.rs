@@ -1,5 +1,9 @@
 //! Days and moments, as files and databases write them.
 
+mod ordered;
+
+pub(crate) use ordered::{day_in_order, ordered};
+
 /// Days since 2000-01-01 of `YYYY-MM-DD`, from 0001-01-01 on. A midnight may stand behind it, as databases write it.
 pub(crate) fn date(bytes: &[u8]) -> Option<i32> {
     match bytes {

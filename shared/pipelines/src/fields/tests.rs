@@ -2,10 +2,18 @@ use jiff::{ToSpan, civil};
 use proptest::prelude::*;
 
 use super::{Field, MAX_AMOUNT_MINOR, date::date};
-use crate::ReasonCode;
+use crate::{DateOrder, Decimal, ReasonCode, Values};
 
 fn field(bytes: &[u8]) -> Field<'_> {
-    Field { column: "x", bytes, plain: bytes.is_ascii() }
+    Field { column: "x", bytes, plain: bytes.is_ascii(), values: Values::default() }
+}
+
+fn written(text: &str, decimal: Decimal) -> Field<'_> {
+    Field { values: Values { decimal: Some(decimal), dates: None }, ..field(text.as_bytes()) }
+}
+
+fn ordered(text: &str, order: DateOrder) -> Field<'_> {
+    Field { values: Values { decimal: None, dates: Some(order) }, ..field(text.as_bytes()) }
 }
 
 #[test]
@@ -63,6 +71,112 @@ proptest! {
         let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
         prop_assert_eq!(field(text.as_bytes()).amount(), Ok(hundredths));
     }
+}
+
+/// One to three digits, a mark, three digits: what they are depends on the mark alone.
+fn is_open(number: &str) -> bool {
+    let parts: Vec<&str> = number.split(['.', ',']).collect();
+    matches!(parts[..], [units, behind] if units.len() <= 3 && behind.len() == 3)
+}
+
+proptest! {
+    #[test]
+    fn amounts_come_back_however_they_are_written(
+        hundredths in prop_oneof![-999_999..=999_999_i64, -MAX_AMOUNT_MINOR..=MAX_AMOUNT_MINOR],
+        decimal in prop::sample::select(Decimal::ALL),
+        gap in prop::sample::select(vec![None, Some(""), Some(" "), Some("\u{a0}"), Some("\u{202f}"), Some("'")]),
+        zeros in prop::option::of(0..4_usize),
+        currency in prop::sample::select(vec!["", "R$ ", "R$", "\u{20ac}\u{a0}", "US$"]),
+        parentheses: bool,
+    ) {
+        let (units, behind) = (hundredths.abs() / 100, hundredths.abs() % 100);
+        let (mark, thousands) = match decimal {
+            Decimal::Point => (".", ","),
+            Decimal::Comma => (",", "."),
+        };
+        let mut number = units.to_string();
+        // `None`: no groups
+        if let Some(gap) = gap {
+            let gap = if gap.is_empty() { thousands } else { gap };
+            let groups: Vec<&str> =
+                number.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+            number = groups.join(gap);
+        }
+        if behind > 0 || zeros.is_some() {
+            number = format!("{number}{mark}{behind:02}{}", "0".repeat(zeros.unwrap_or(0)));
+        }
+        let text = match (hundredths < 0, parentheses) {
+            (false, _) => format!("{currency}{number}"),
+            (true, false) => format!("{currency}-{number}"),
+            (true, true) => format!("({currency}{number})"),
+        };
+        prop_assert_eq!(written(&text, decimal).signed_amount().ok(), Some(hundredths), "{}", text);
+        prop_assert_eq!(written(&text, decimal).amount().ok(), Some(hundredths).filter(|amount| *amount > 0), "{}", text);
+        let other = Decimal::ALL.iter().find(|other| **other != decimal).unwrap();
+        let read = written(&text, *other).signed_amount().ok();
+        prop_assert!(read.is_none_or(|read| read == hundredths) || is_open(&number), "{} is read as {:?}", text, read);
+        let unsaid = field(text.as_bytes()).signed_amount().ok();
+        prop_assert!(unsaid.is_none_or(|read| read == hundredths), "{} is read as {:?}", text, unsaid);
+    }
+
+    #[test]
+    fn what_is_read_without_a_mark_is_read_so_with_a_point(text in "[+-]?[0-9]{0,5}[.,]?[0-9]{0,4}") {
+        if let Ok(amount) = field(text.as_bytes()).signed_amount() {
+            prop_assert_eq!(written(&text, Decimal::Point).signed_amount(), Ok(amount), "{}", text);
+        }
+    }
+
+    #[test]
+    fn days_come_back_in_every_order(
+        days in -730_119..2_921_939_i32,
+        order in prop::sample::select(DateOrder::ALL),
+        mark in prop::sample::select(vec!['/', '-', '.']),
+        midnight in prop::sample::select(vec!["", " 00:00:00", "T00:00:00Z", " 0:00"]),
+    ) {
+        let day = civil::date(2000, 1, 1).checked_add(days.days()).unwrap();
+        let (y, m, d) = (day.year(), day.month(), day.day());
+        let text = match order {
+            DateOrder::Ymd => format!("{y:04}{mark}{m:02}{mark}{d:02}{midnight}"),
+            DateOrder::Dmy => format!("{d:02}{mark}{m:02}{mark}{y:04}{midnight}"),
+            DateOrder::Mdy => format!("{m}{mark}{d}{mark}{y:04}{midnight}"),
+        };
+        prop_assert_eq!(ordered(&text, order).date(), Ok(days), "{}", text);
+        for &other in DateOrder::ALL {
+            let read = ordered(&text, other).date().ok();
+            prop_assert!(read.is_none_or(|read| read == days) || d <= 12, "{} is read as {:?}", text, read);
+        }
+        let iso = format!("{y:04}-{m:02}-{d:02}{}", midnight.replace(" 0:00", ""));
+        prop_assert_eq!(ordered(&iso, order).date(), field(iso.as_bytes()).date(), "{}", iso);
+    }
+
+    #[test]
+    fn no_text_is_a_panic(text in ".{0,16}", digits in "[-+(R$ ]{0,3}[0-9.,' ]{0,14}[)/0-9]{0,3}") {
+        for text in [text, digits] {
+            for &decimal in Decimal::ALL {
+                let _ = written(&text, decimal).signed_amount();
+            }
+            for &order in DateOrder::ALL {
+                let _ = ordered(&text, order).date();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_expected_is_said_in_the_ways_of_the_file() {
+    let said = written("10.50", Decimal::Comma).amount().unwrap_err().message;
+    assert!(said.contains("after a comma, as the other amounts of the file, like 7811 or 1.000,50"), "{said}");
+    let said = written("-1.000", Decimal::Comma).amount().unwrap_err().message;
+    assert!(said.contains("greater than 0 and up to 9.999.999.999,99"), "it has one reading: {said}");
+    let said = written("10,50", Decimal::Point).signed_amount().unwrap_err().message;
+    assert!(said.contains("after a point, as the other amounts of the file, like 12.99 or -1,000.50"), "{said}");
+    let fault = ordered("12/31/2024", DateOrder::Dmy).date().unwrap_err();
+    assert_eq!(fault.code, ReasonCode::BadDate);
+    assert!(
+        fault.message.ends_with("as the other dates of the file, DD/MM/YYYY, like 19/01/2024"),
+        "{}",
+        fault.message
+    );
 }
 
 #[test]

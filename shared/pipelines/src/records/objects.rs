@@ -1,16 +1,17 @@
 //! From lines of JSON to records. A record's fields are the kind's columns in their order: what the line's object has
 //! under these names, in any capitalisation. A text is the field as it says, a number as it is written
-//! (an amount's exponent is worked out, and three decimals are no thousands), null is none.
+//! (an amount's exponent is worked out, and three decimals are no thousands; its point is one whatever mark the file's texts
+//! have), null is none.
 
 use std::fmt;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Record, Records, Span};
 use crate::{
-    Layout, ReasonCode,
+    Decimal, Layout, ReasonCode,
     fields::plain_number,
     names::same,
     reject::{Fault, excerpt},
@@ -54,6 +55,7 @@ impl<'a> Objects<'a> {
             Object {
                 columns: self.layout.columns,
                 amounts: self.layout.amounts,
+                decimal: self.layout.values.decimal,
                 spans: &mut lines.spans,
                 texts: &mut lines.unescaped,
                 seen: 0,
@@ -101,6 +103,7 @@ fn broken(raw: &[u8], error: &serde_json::Error) -> Fault {
 struct Object<'o> {
     columns: &'static [&'static str],
     amounts: &'static [usize],
+    decimal: Option<Decimal>,
     spans: &'o mut [Span],
     texts: &'o mut Vec<u8>,
     /// A bit a column that was named, with a null too.
@@ -143,10 +146,8 @@ impl Object<'_> {
                 self.escapes = true;
                 self.texts.extend_from_slice(serde_json::from_str::<String>(value)?.as_bytes());
             }
-            number @ [b'-' | b'0'..=b'9', ..] => match plain_number(value) {
-                Some(amount) if self.amounts.contains(&place) => self.texts.extend_from_slice(amount.as_bytes()),
-                _ => self.texts.extend_from_slice(number),
-            },
+            [b'-' | b'0'..=b'9', ..] if self.amounts.contains(&place) => self.amount(value),
+            number @ [b'-' | b'0'..=b'9', ..] => self.texts.extend_from_slice(number),
             _ => {
                 let message = format!("{column} is {}, expected a text or a number", excerpt(value.as_bytes()));
                 self.fault.get_or_insert(Fault { column: Some(column), code: ReasonCode::BadJson, message });
@@ -154,6 +155,19 @@ impl Object<'_> {
         }
         self.spans[place] = Span { start: offset(start), end: offset(self.texts.len()), unescaped: true };
         Ok(())
+    }
+
+    /// A number of JSON, as a text of the file would have it.
+    fn amount(&mut self, number: &str) {
+        let plain = plain_number(number);
+        let number = plain.as_deref().unwrap_or(number).as_bytes();
+        let start = self.texts.len();
+        self.texts.extend_from_slice(number);
+        if let Some(Decimal::Comma) = self.decimal
+            && let Some(point) = memchr(b'.', number)
+        {
+            self.texts[start + point] = b',';
+        }
     }
 
     /// A name twice has no answer to which of them counts, not even where one is null.

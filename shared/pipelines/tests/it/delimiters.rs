@@ -89,7 +89,7 @@ fn what_is_said_of_a_header_names_its_delimiter() {
 }
 
 fn placed(kind: Kind, header: &str, places: &[Option<usize>]) -> Result<Layout, HeaderError> {
-    let reading = Reading { delimiter: Delimiter::Semicolon, places: Some(places.to_vec()) };
+    let reading = Reading { delimiter: Delimiter::Semicolon, places: Some(places.to_vec()), ..Reading::default() };
     kind.read_header_as(header.as_bytes(), &reading, &Limits::default())
 }
 

@@ -14,3 +14,4 @@ mod messages;
 mod ndjson;
 mod oracle;
 mod splitter;
+mod values;
