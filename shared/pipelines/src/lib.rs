@@ -14,6 +14,7 @@
 //! Lines are counted as an editor shows them: `\n`, `\r\n` and a lone `\r` each end one. A record's line is that of its
 //! first byte, so no two records of a file have the same.
 
+pub mod charset;
 pub mod claims;
 mod copy;
 mod debts;

@@ -19,6 +19,16 @@ impl LineCount {
         self.last = Some(*last);
     }
 
+    /// The line that the next byte stands on, unless it belongs to the line end before it.
+    pub(crate) fn line(&self) -> u64 {
+        self.ends + 1
+    }
+
+    /// The last byte; a line end before the first.
+    pub(crate) fn last(&self) -> u8 {
+        self.last.unwrap_or(b'\n')
+    }
+
     /// How many there are; a last one without a line end counts.
     pub fn lines(&self) -> u64 {
         self.ends + u64::from(self.last.is_some_and(|last| !matches!(last, b'\n' | b'\r')))
