@@ -1,6 +1,7 @@
 //! The kind `claims`: lines of dental claims. What a line must satisfy is a table of rules; a claim is what the lines of one
 //! subscriber, provider and day of an upload make, and its id is derived from those, so that chunks need not agree on it.
 
+mod aliases;
 mod id;
 mod record;
 mod rules;
@@ -9,6 +10,7 @@ mod values;
 
 use crate::ReasonCode;
 
+pub(crate) use aliases::ALIASES;
 pub use id::{Grouping, ids_of_upload, line_id, line_ids};
 pub(crate) use record::{AMOUNTS, COLUMNS, Claims, TABLE};
 pub use record::{Line, Values, check};

@@ -107,13 +107,29 @@ impl Kind {
         }
     }
 
+    /// The columns that a file must have.
+    pub(crate) fn needed_columns(self) -> &'static [&'static str] {
+        let columns = self.columns();
+        &columns[..columns.len() - self.optional_columns()]
+    }
+
     /// Which of the columns are amounts.
-    fn amounts(self) -> &'static [usize] {
+    pub(crate) fn amounts(self) -> &'static [usize] {
         match self {
             Self::Debts => debts::AMOUNTS,
             Self::Claims => claims::AMOUNTS,
             Self::Transactions => transactions::AMOUNTS,
             Self::Messages => &[],
+        }
+    }
+
+    /// For each of the columns the words that mean it, too.
+    pub(crate) fn aliases(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::Debts => debts::ALIASES,
+            Self::Claims => claims::ALIASES,
+            Self::Transactions => transactions::ALIASES,
+            Self::Messages => messages::ALIASES,
         }
     }
 
@@ -160,7 +176,7 @@ impl Kind {
 
     /// As [`read_header`](Self::read_header), of a file that is read so.
     pub fn read_header_as(self, record: &[u8], reading: &Reading, limits: &Limits) -> Result<Layout, HeaderError> {
-        Layout::read(self.columns(), self.amounts(), self.optional_columns(), record, reading, limits)
+        Layout::read(self, record, reading, limits)
     }
 
     /// Parses and checks a chunk of whole records, on the current rayon pool; the last one may lack its line end.

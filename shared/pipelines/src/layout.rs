@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Delimiter, Format, Reading, Values,
+    Delimiter, Format, Kind, Reading, Values,
     fields::{trim, trim_bytes},
     hint::hint,
     names::{nearest, same, shown},
@@ -105,16 +105,9 @@ impl Layout {
     /// The place of a column that the file does not have, and need not.
     pub(crate) const ABSENT: usize = usize::MAX;
 
-    /// The last `optional` of the columns need not be there.
-    pub(crate) fn read(
-        columns: &'static [&'static str],
-        amounts: &'static [usize],
-        optional: usize,
-        record: &[u8],
-        reading: &Reading,
-        limits: &Limits,
-    ) -> Result<Self, HeaderError> {
-        let expected = &columns[..columns.len() - optional];
+    pub(crate) fn read(kind: Kind, record: &[u8], reading: &Reading, limits: &Limits) -> Result<Self, HeaderError> {
+        let (columns, amounts, optional) = (kind.columns(), kind.amounts(), kind.optional_columns());
+        let expected = kind.needed_columns();
         if record.is_empty() {
             let places = (0..columns.len()).collect();
             let width = columns.len();
@@ -161,10 +154,7 @@ impl Layout {
             let (fixed, values) = (optional == 0, reading.values);
             return Ok(Self { format, columns, amounts, places, width, named, fixed, names, values });
         }
-        let short = |name: &str| shown(name).chars().take(60).collect::<String>();
-        let like = |column: &&'static str| Some((*column, short(nearest(column, &names)?)));
-        error.guess.like = error.missing.iter().filter_map(like).collect();
-        error.found = names.iter().take(50).map(|name| short(name)).collect();
+        error.look_for(kind, &names);
         Err(error)
     }
 
@@ -204,8 +194,16 @@ fn find(column: &str, names: &[String]) -> (Option<usize>, bool) {
 }
 
 impl HeaderError {
-    fn of(expected: &'static [&'static str]) -> Self {
+    pub(crate) fn of(expected: &'static [&'static str]) -> Self {
         Self { missing: vec![], duplicate: vec![], guess: Box::default(), found: vec![], over: None, expected }
+    }
+
+    /// Says what the header names, and which of it may be what is missing.
+    pub(crate) fn look_for(&mut self, kind: Kind, names: &[String]) {
+        let short = |name: &str| shown(name).chars().take(60).collect::<String>();
+        let like = |column: &&'static str| Some((*column, short(nearest(kind, column, names)?)));
+        self.guess.like = self.missing.iter().filter_map(like).collect();
+        self.found = names.iter().take(50).map(|name| short(name)).collect();
     }
 
     /// The same, with what the beginning of the file tells of the reason.

@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::fields::trim;
+use crate::{Kind, fields::trim};
 
 /// Whether a name in a file is the column's: blanks, `_`, `-`, `#` and `/` do not count, nor do accents and capitals.
 pub(crate) fn same(column: &str, name: &str) -> bool {
@@ -42,38 +42,36 @@ pub(crate) fn shown(name: &str) -> String {
     shown
 }
 
-/// Which of the names is most like the column's, if one is like it, or is a word for it in Portuguese or Spanish.
-pub(crate) fn nearest<'n>(column: &str, names: &'n [String]) -> Option<&'n str> {
+/// Which of the names is most like the column's, if one is like it, or is a word for it.
+pub(crate) fn nearest<'n>(kind: Kind, column: &str, names: &'n [String]) -> Option<&'n str> {
     const ALIKE: f64 = 0.6;
+    /// An alias and something behind it: `VALOR (R$)`.
+    const BEGINS: f64 = 0.9;
+    const LONG: usize = 4;
     let wanted = plain(column);
-    let words = WORDS.iter().find(|(of, _)| *of == column).map_or(&[][..], |(_, words)| words);
+    let aliases = aliases(kind, column);
     let likeness = |name: &String| {
         let name = plain(name);
-        if words.contains(&name.as_str()) { 1.0 } else { strsim::normalized_damerau_levenshtein(&wanted, &name) }
+        match () {
+            () if aliases.contains(&name.as_str()) => 1.0,
+            () if aliases.iter().any(|alias| alias.len() >= LONG && name.starts_with(alias)) => BEGINS,
+            () => strsim::normalized_damerau_levenshtein(&wanted, &name),
+        }
     };
     let (best, name) = names.iter().map(|name| (likeness(name), name)).max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (best >= ALIKE).then_some(name.as_str())
 }
 
-/// What statements and systems in Portuguese and Spanish call a column, and their short words for it.
-const WORDS: &[(&str, &[&str])] = &[
-    ("name", &["nome", "nomecompleto", "cliente", "devedor", "pagador", "sacado", "nombre", "fullname"]),
-    ("governmentId", &["cpf", "cnpj", "cpfcnpj", "documento", "taxid", "nif", "rfc"]),
-    ("email", &["mail", "emailaddress", "correio", "correo", "enderecodeemail"]),
-    ("debtAmount", &["valor", "amount", "montante", "importe", "valordivida", "valordadivida"]),
-    ("debtDueDate", &["vencimento", "datavencimento", "datadevencimento", "duedate", "fechadevencimiento"]),
-    ("debtId", &["id", "identificador", "iddivida", "uuid"]),
-    ("date", &["data", "fecha", "postingdate"]),
-    ("description", &["descricao", "titulo", "title", "historico", "lancamento", "descripcion", "memo"]),
-    ("amount", &["valor", "importe", "montante"]),
-    ("timestamp", &["datahora", "createdat", "time", "date"]),
-    ("text", &["texto", "mensagem", "message", "body", "content"]),
-    ("id", &["identificador", "messageid", "transactionid"]),
-];
+/// The words that mean a column of a kind, too.
+pub(crate) fn aliases(kind: Kind, column: &str) -> &'static [&'static str] {
+    let place = kind.columns().iter().position(|of| *of == column);
+    place.and_then(|place| kind.aliases().get(place)).copied().unwrap_or_default()
+}
 
 #[cfg(test)]
 mod tests {
-    use super::{nearest, same, shown};
+    use super::{nearest, plain, same, shown};
+    use crate::Kind;
 
     #[test]
     fn names_are_compared_by_their_letters() {
@@ -99,14 +97,31 @@ mod tests {
     fn the_nearest_name_is_found() {
         let names = |header: &str| header.split(',').map(str::to_owned).collect::<Vec<_>>();
         let portuguese = names("nome,cpf,email,valor,vencimento,id");
-        let near = |column| nearest(column, &portuguese);
+        let near = |column| nearest(Kind::Debts, column, &portuguese);
         assert_eq!(near("name"), Some("nome"));
         assert_eq!(near("governmentId"), Some("cpf"));
         assert_eq!(near("debtAmount"), Some("valor"));
         assert_eq!(near("debtDueDate"), Some("vencimento"));
         assert_eq!(near("debtId"), Some("id"));
-        assert_eq!(nearest("debtAmount", &names("x,debtAmonut,y")), Some("debtAmonut"));
-        assert_eq!(nearest("debtAmount", &names("colour,size")), None);
+        assert_eq!(nearest(Kind::Debts, "debtAmount", &names("x,debtAmonut,y")), Some("debtAmonut"));
+        assert_eq!(nearest(Kind::Debts, "debtAmount", &names("x,VALOR (R$)")), Some("VALOR (R$)"));
+        assert_eq!(nearest(Kind::Debts, "debtAmount", &names("colour,size")), None);
+    }
+
+    #[test]
+    fn a_word_for_a_column_means_no_other_one() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.aliases().len(), kind.columns().len(), "{kind}");
+            let columns = kind.columns().iter().map(|column| plain(column));
+            let mut words: Vec<String> = columns.collect();
+            for alias in kind.aliases().iter().copied().flatten() {
+                assert_eq!(plain(alias), *alias, "{kind}");
+                words.push((*alias).to_owned());
+            }
+            words.sort();
+            let twice: Vec<_> = words.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+            assert!(twice.is_empty(), "{kind}: {twice:?}");
+        }
     }
 
     #[test]
