@@ -4,9 +4,10 @@ use std::fmt;
 
 use crate::{
     Delimiter, Format, Kind, Reading, Values,
+    columns::called,
     fields::{trim, trim_bytes},
     hint::hint,
-    names::{nearest, same, shown},
+    names::{nearest, shown},
     records::{Record, Records},
 };
 
@@ -136,7 +137,7 @@ impl Layout {
         for (n, column) in columns.iter().enumerate() {
             let (found, again) = match &reading.places {
                 Some(places) => (places.get(n).copied().flatten().filter(|place| *place < width), false),
-                None => find(column, &names),
+                None => called(column, &names),
             };
             match found {
                 Some(place) => places.push(place),
@@ -182,15 +183,6 @@ impl Layout {
     pub fn width(&self) -> usize {
         self.width
     }
-}
-
-/// The first place that has the column's name, and whether another one has it. A name that is exactly the column's goes
-/// before those that are like it.
-fn find(column: &str, names: &[String]) -> (Option<usize>, bool) {
-    let exact = names.iter().any(|name| name.eq_ignore_ascii_case(column));
-    let is = |name: &String| if exact { name.eq_ignore_ascii_case(column) } else { same(column, name) };
-    let mut found = names.iter().enumerate().filter(|(_, name)| is(name)).map(|(place, _)| place);
-    (found.next(), found.next().is_some())
 }
 
 impl HeaderError {

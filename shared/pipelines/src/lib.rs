@@ -16,6 +16,7 @@
 
 pub mod charset;
 pub mod claims;
+mod columns;
 mod copy;
 mod debts;
 mod dialect;
@@ -32,6 +33,7 @@ pub mod merchants;
 pub mod messages;
 mod names;
 mod parse;
+mod question;
 mod quotes;
 mod record_spans;
 pub mod records;
@@ -45,6 +47,7 @@ pub mod values;
 
 pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter, Start};
 
+pub use columns::{BadColumns, Columns};
 pub use dialect::{DateOrder, Decimal, Delimiter, Format, Reading, Values};
 pub use encoding::Encoding;
 pub use fields::MAX_AMOUNT_MINOR;
@@ -54,6 +57,7 @@ pub use layout::{Guess, HeaderError, Layout, Limits, Over};
 pub use lines::LineCount;
 
 pub use parse::{Owner, ParsedChunk, Row, Rules};
+pub use question::{Example, Question};
 pub use record_spans::{Place, places};
 pub use reject::{Fault, ReasonCode, Reject, told};
 
