@@ -20,9 +20,10 @@ pub use source::source_len;
 use crate::names::shown;
 
 /// The characters that a file is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Charset {
     /// As ours.
+    #[default]
     Utf8,
     /// Two bytes a unit, the lower one first.
     Utf16Le,

@@ -148,23 +148,27 @@ impl DateOrder {
 
 /// How amounts and dates are written, as far as that is known. What is not known is read by the kind's own rule, which takes
 /// no text that has two meanings.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Values {
     /// The decimal mark of amounts; thousands may be parted then, and a currency may stand beside the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decimal: Option<Decimal>,
     /// The order of dates; one that begins with a year of four digits is read in any order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dates: Option<DateOrder>,
 }
 
 /// All that must be known of a file, beside its header, to read its records. That of a plain file is the default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// What separates fields; lines of JSON have none.
     pub delimiter: Delimiter,
     /// How amounts and dates are written.
+    #[serde(flatten)]
     pub values: Values,
     /// For each column of the kind, in the kind's order, its place in the header, if the file has it. `None`: columns are
     /// found by their names. Those that are not said are not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub places: Option<Vec<Option<usize>>>,
 }
 

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use gristmill_core::ClientId;
-use gristmill_pipelines::{Foreign, HeaderError, Kind, Limits, LineCount, Piece, SplitLimits, Splitter};
+use gristmill_pipelines::{
+    Foreign, HeaderError, Kind, Limits, LineCount, Piece, Question, Said, SplitLimits, Splitter, charset::CharsetError,
+};
 use gristmill_platform::config::LimitsConfig;
 use gristmill_queue::{Queue, QueueError, trace};
 use object_store::ObjectStore;
@@ -61,6 +63,8 @@ pub struct NewUpload {
     pub force: bool,
     /// The client's word for this request: sent again with the same body, it has the same answer.
     pub idempotency_key: Option<String>,
+    /// What the client says of how it is written.
+    pub said: Said,
 }
 
 /// What became of a file that arrived whole.
@@ -85,6 +89,22 @@ pub enum ReceiveError {
     Foreign {
         /// What it is.
         what: Foreign,
+        /// The upload that failed, when its header had been accepted.
+        upload_id: Option<UploadId>,
+    },
+    /// In which characters it is written cannot be told, or is not what was said.
+    #[error("{error}")]
+    Charset {
+        /// What was found, and what to do.
+        error: CharsetError,
+        /// The upload that failed, when its header had been accepted.
+        upload_id: Option<UploadId>,
+    },
+    /// It may be read in more than one way: whoever sends it has to say in which.
+    #[error("{question}")]
+    Ambiguous {
+        /// What is open, and what may be said.
+        question: Question,
         /// The upload that failed, when its header had been accepted.
         upload_id: Option<UploadId>,
     },

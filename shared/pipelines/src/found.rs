@@ -1,0 +1,133 @@
+//! What is said of a file before it is read, and what is found in it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Columns, DateOrder, Decimal, Delimiter, Reading, Values,
+    charset::{Charset, Evidence, Sayer},
+};
+
+/// What somebody says of a file. It is believed, unless the file shows that it is wrong; what is not said is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// In which characters it is written, and who says so.
+    pub charset: Option<(Charset, Sayer)>,
+    /// What separates its fields.
+    pub delimiter: Option<Delimiter>,
+    /// The line of its header, from 1.
+    pub header_line: Option<u64>,
+    /// The decimal mark of its amounts.
+    pub decimal: Option<Decimal>,
+    /// The order of its dates.
+    pub dates: Option<DateOrder>,
+    /// Which of its columns are which.
+    pub columns: Columns,
+}
+
+impl Said {
+    /// The parameters that say something, in one order.
+    pub fn parameters(&self) -> Vec<&'static str> {
+        let said = [
+            ("encoding", self.charset.is_some()),
+            ("delimiter", self.delimiter.is_some()),
+            ("header_line", self.header_line.is_some()),
+            ("decimal", self.decimal.is_some()),
+            ("dates", self.dates.is_some()),
+            ("columns", !self.columns.is_empty()),
+        ];
+        said.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| name).collect()
+    }
+}
+
+/// As parameters: what is equal is written alike.
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = (!self.columns.is_empty()).then(|| self.columns.to_string());
+        let said = [
+            ("encoding", self.charset.map(|(charset, _)| charset.to_string())),
+            ("delimiter", self.delimiter.map(|delimiter| delimiter.to_string())),
+            ("header_line", self.header_line.map(|line| line.to_string())),
+            ("decimal", self.decimal.map(|decimal| decimal.to_string())),
+            ("dates", self.dates.map(|dates| dates.to_string())),
+            ("columns", columns),
+        ];
+        let mut between = "";
+        for (name, value) in said.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            write!(f, "{between}{name}={value}")?;
+            between = "&";
+        }
+        Ok(())
+    }
+}
+
+/// How a file is written, as it was said or found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dialect {
+    /// The characters; what is nothing but ASCII is UTF-8.
+    pub encoding: Charset,
+    /// What separates fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<Delimiter>,
+    /// The line of the header, from 1.
+    pub header_line: u64,
+    /// The decimal mark of amounts, where it was said or found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<Decimal>,
+    /// The order of dates, where it was said or found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dates: Option<DateOrder>,
+    /// For each column of the kind its place in the header, from 0, where they were not found by their own names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<Option<usize>>>,
+    /// Which of these were said by whoever sent it, by the names of the parameters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<String>,
+    /// What shows those that were found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Shown>,
+}
+
+/// What shows how a file is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// By the name of its parameter.
+    pub what: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// What stands there.
+    pub text: String,
+}
+
+impl Shown {
+    /// What shows the characters.
+    pub(crate) fn encoding(evidence: Evidence) -> Self {
+        Self { what: "encoding".to_owned(), line: evidence.line, text: evidence.text }
+    }
+}
+
+impl Dialect {
+    /// Whether nothing has to be known of the file to read it, beside its kind.
+    pub fn is_plain(&self) -> bool {
+        let Self { encoding, delimiter, header_line, decimal, dates, columns, said, evidence } = self;
+        *encoding == Charset::Utf8
+            && delimiter.is_none_or(|delimiter| delimiter == Delimiter::Comma)
+            && *header_line <= 1
+            && decimal.is_none()
+            && dates.is_none()
+            && columns.is_none()
+            && said.is_empty()
+            && evidence.is_empty()
+    }
+
+    /// What has to be known to read its records.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            delimiter: self.delimiter.unwrap_or_default(),
+            values: Values { decimal: self.decimal, dates: self.dates },
+            places: self.columns.clone(),
+        }
+    }
+}
