@@ -3,7 +3,6 @@
 mod dedup;
 mod idempotency;
 mod ledger_writer;
-mod look;
 mod memory_budget;
 mod retry;
 mod session;
@@ -14,7 +13,8 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use gristmill_core::ClientId;
 use gristmill_pipelines::{
-    Foreign, HeaderError, Kind, Limits, LineCount, Piece, Question, Said, SplitLimits, Splitter, charset::CharsetError,
+    Arrived, Foreign, HeaderError, Intake, IntakeError, Kind, Limits, Part, Question, Said, SplitLimits,
+    charset::CharsetError,
 };
 use gristmill_platform::config::LimitsConfig;
 use gristmill_queue::{Queue, QueueError, trace};
@@ -22,11 +22,8 @@ use object_store::ObjectStore;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
+use self::session::{Header, ReceivedFile, UploadSession};
 pub use self::{ledger_writer::OversizeNote, memory_budget::MemoryBudget};
-use self::{
-    look::Look,
-    session::{ReceivedFile, UploadSession},
-};
 use crate::{Hooks, Policy, Upload, UploadId, events::Events};
 
 /// Takes files in. Cheap to clone.
@@ -197,58 +194,59 @@ impl UploadService {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let mut cutter = HashingSplitter::new(&self.limits);
-        let mut intake: Option<UploadSession> = None;
+        let mut arriving = Arriving::new(&self.limits, &new);
+        let mut session: Option<UploadSession> = None;
         let result = async {
             while let Some(frame) = body.next().await {
                 let frame = frame.map_err(|source| ReceiveError::Broken { upload_id: None, source: source.into() })?;
-                cutter.push(&frame)?;
-                self.pass_on(&new, &mut cutter, &mut intake).await?;
+                arriving.push(&frame)?;
+                self.pass_on(&new, &mut arriving, &mut session).await?;
             }
-            cutter.finish()?;
-            self.pass_on(&new, &mut cutter, &mut intake).await
+            let file = arriving.finish()?;
+            self.pass_on(&new, &mut arriving, &mut session).await?;
+            Ok(file)
         }
         .await;
-        let result = match result {
-            Err(ReceiveError::Header(error)) => Err(cutter.explained(error, &mut body).await),
-            other => other,
-        };
-        let Some(intake) = intake else {
+        let Some(session) = session else {
             return Err(result.err().unwrap_or(ReceiveError::Empty));
         };
         match result {
-            Ok(()) => intake.finish(cutter.arrived()).await,
-            Err(error) => Err(intake.give_up(error).await),
+            Ok(file) => session.finish(file).await,
+            Err(error) => Err(session.give_up(error).await),
         }
     }
 
-    /// Hands what the splitter has cut to the intake; the header opens it.
+    /// Hands what has been cut to the session; the header opens it.
     async fn pass_on(
         &self,
         new: &NewUpload,
-        cutter: &mut HashingSplitter,
-        intake: &mut Option<UploadSession>,
+        arriving: &mut Arriving,
+        session: &mut Option<UploadSession>,
     ) -> Result<(), ReceiveError> {
-        let max_record_bytes = bytes(self.limits.max_record_bytes);
-        for piece in std::mem::take(&mut cutter.pieces) {
-            match (piece, &mut *intake) {
-                (Piece::Header { raw, bytes }, none @ None) => {
-                    let limits = Limits { max_columns: self.limits.max_columns, max_record_bytes };
-                    new.kind.read_header(&raw, &limits)?;
-                    *none = Some(UploadSession::open(self, new, &raw, bytes).await?);
+        for part in std::mem::take(&mut arriving.parts) {
+            match (part, &mut *session) {
+                (Part::Header { raw, bytes, dialect }, none @ None) => {
+                    *none = Some(UploadSession::open(self, new, Header { raw: &raw, bytes, dialect: &dialect }).await?);
                 }
-                (Piece::Chunk(chunk), Some(intake)) => intake.chunk(chunk).await?,
-                // The splitter gives a header first and once; a first record too long to be one comes as a chunk.
-                _ => return Err(ReceiveError::HeaderTooLong { limit: max_record_bytes }),
+                (Part::Values(dialect), Some(session)) => session.values(&dialect).await?,
+                (Part::Chunk(chunk), Some(session)) => session.chunk(chunk).await?,
+                // The header comes first and once; a first record too long to be one comes as a chunk.
+                _ => return Err(ReceiveError::HeaderTooLong { limit: bytes(self.limits.max_record_bytes) }),
             }
         }
         Ok(())
     }
 }
 
-impl From<Foreign> for ReceiveError {
-    fn from(what: Foreign) -> Self {
-        Self::Foreign { what, upload_id: None }
+impl From<IntakeError> for ReceiveError {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Foreign(what) => Self::Foreign { what, upload_id: None },
+            IntakeError::Charset(error) => Self::Charset { error, upload_id: None },
+            IntakeError::Header(error) => Self::Header(error),
+            IntakeError::Asks(question) => Self::Ambiguous { question, upload_id: None },
+            IntakeError::Empty => Self::Empty,
+        }
     }
 }
 
@@ -257,31 +255,25 @@ fn bytes(setting: u64) -> usize {
     usize::try_from(setting).unwrap_or(usize::MAX)
 }
 
-/// The splitter, with what is counted and hashed over the whole file.
-struct HashingSplitter {
-    splitter: Option<Splitter>,
-    look: Look,
-    pieces: Vec<Piece>,
+/// A file that is taken in, with what is counted and hashed over all of it.
+struct Arriving {
+    intake: Option<Intake>,
+    parts: Vec<Part>,
     hash: Sha256,
     bytes: u64,
-    /// Counted apart from the splitter, for who closes the upload.
-    lines: LineCount,
     limit: u64,
 }
 
-impl HashingSplitter {
-    fn new(limits: &LimitsConfig) -> Self {
-        let splitter = Splitter::new(SplitLimits {
-            chunk_bytes: bytes(limits.chunk_bytes),
-            max_record_bytes: bytes(limits.max_record_bytes),
-        });
+impl Arriving {
+    fn new(limits: &LimitsConfig, new: &NewUpload) -> Self {
+        let max_record_bytes = bytes(limits.max_record_bytes);
+        let split = SplitLimits { chunk_bytes: bytes(limits.chunk_bytes), max_record_bytes };
+        let header = Limits { max_columns: limits.max_columns, max_record_bytes };
         Self {
-            splitter: Some(splitter),
-            look: Look::default(),
-            pieces: Vec::new(),
+            intake: Some(Intake::new(new.kind, new.said.clone(), split, header)),
+            parts: Vec::new(),
             hash: Sha256::new(),
             bytes: 0,
-            lines: LineCount::default(),
             limit: limits.max_file_bytes,
         }
     }
@@ -292,37 +284,16 @@ impl HashingSplitter {
             return Err(ReceiveError::TooLarge { limit: self.limit, upload_id: None });
         }
         self.hash.update(frame);
-        self.lines.push(frame);
-        if let (true, Some(splitter)) = (self.look.push(frame)?, &mut self.splitter) {
-            splitter.push(frame, |piece| self.pieces.push(piece));
+        match &mut self.intake {
+            Some(intake) => Ok(intake.push(frame, |part| self.parts.push(part))?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), ReceiveError> {
-        self.look.finish()?;
-        if let Some(splitter) = self.splitter.take() {
-            splitter.finish(|piece| self.pieces.push(piece));
-        }
-        Ok(())
-    }
-
-    /// Why the header is none, by the lines behind it: they are read for that, if they come.
-    async fn explained<S, E>(&mut self, error: HeaderError, body: &mut S) -> ReceiveError
-    where
-        S: Stream<Item = Result<Bytes, E>> + Unpin,
-    {
-        while !self.look.is_full()
-            && let Some(Ok(frame)) = body.next().await
-        {
-            if let Err(what) = self.look.push(&frame) {
-                return what.into();
-            }
-        }
-        error.explained_by(self.look.head()).into()
-    }
-
-    fn arrived(self) -> ReceivedFile {
-        ReceivedFile { bytes: self.bytes, lines: self.lines.lines(), sha256: self.hash.finalize().into() }
+    fn finish(&mut self) -> Result<ReceivedFile, ReceiveError> {
+        let intake = self.intake.take().ok_or(ReceiveError::Empty)?;
+        let Arrived { dialect, text_bytes, lines } = intake.finish(|part| self.parts.push(part))?;
+        let sha256 = std::mem::take(&mut self.hash).finalize().into();
+        Ok(ReceivedFile { bytes: self.bytes, text_bytes, lines, sha256, dialect })
     }
 }

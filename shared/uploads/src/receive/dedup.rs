@@ -5,7 +5,10 @@
 
 use gristmill_core::ClientId;
 
-use super::{NewUpload, ReceiveError, UploadService, ledger_writer::StoredChunk, retry::retry_through_outage};
+use super::{
+    NewUpload, ReceiveError, UploadService, ledger_writer::StoredChunk, retry::retry_through_outage,
+    session::ReceivedFile,
+};
 use crate::{Upload, UploadId, objects, read};
 
 /// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an
@@ -103,23 +106,26 @@ async fn hashes(service: &UploadService, upload_id: UploadId, numbers: &[i32]) -
 }
 
 impl UploadService {
-    /// The client's completed upload of the same file, the first one that stands.
+    /// The client's completed upload of the same file, read alike: the first one that stands.
     pub(super) async fn completed_before(
         &self,
         new: &NewUpload,
-        sha256: &[u8],
+        file: &ReceivedFile,
         except: UploadId,
     ) -> Result<Option<Upload>, ReceiveError> {
         let sql = format!(
             "with k as materialized (select $1::int as client_id)
-             select u.id from k join uploads u on u.client_id = k.client_id
-             where u.sha256 = $2 and u.kind = $3 and u.id <> $4 and {STANDS} order by u.id limit 1"
+             select u.id from k join uploads n on n.id = $4 join uploads u on u.client_id = k.client_id
+             where u.sha256 = $2 and u.kind = $3 and u.id <> $4 and {STANDS}
+               and u.reading is not distinct from n.reading and u.header = n.header
+               and coalesce(u.dialect->>'encoding', 'utf-8') = $5 order by u.id limit 1"
         );
         let first: Option<UploadId> = sqlx::query_scalar(&sql)
             .bind(new.client_id)
-            .bind(sha256)
+            .bind(&file.sha256[..])
             .bind(new.kind.to_string())
             .bind(except)
+            .bind(file.dialect.encoding.name())
             .fetch_optional(&self.pool)
             .await?;
         match first {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 
-use super::{NewUpload, ReceiveError, ReceiveOutcome, UploadService};
+use super::{NewUpload, ReceiveError, ReceiveOutcome, UploadService, session::said};
 use crate::{State, Upload, UploadId, read};
 
 /// A request with the same idempotency key, and the upload that it was answered with.
@@ -21,6 +21,7 @@ struct KeyRow {
     policy: String,
     filename: Option<String>,
     forced: bool,
+    said: Option<String>,
 }
 
 impl UploadService {
@@ -28,7 +29,7 @@ impl UploadService {
     pub(super) async fn remember(&self, new: &NewUpload, upload_id: UploadId) -> Result<(), ReceiveError> {
         let Some(key) = &new.idempotency_key else { return Ok(()) };
         sqlx::query(
-            "insert into upload_keys (client_id, key, upload_id, policy, filename) values ($1, $2, $3, $4, $5)
+            "insert into upload_keys (client_id, key, upload_id, policy, filename, said) values ($1, $2, $3, $4, $5, $6)
              on conflict (client_id, key) do nothing",
         )
         .bind(new.client_id)
@@ -36,6 +37,7 @@ impl UploadService {
         .bind(upload_id)
         .bind(<&str>::from(new.policy))
         .bind(&new.filename)
+        .bind(said(new))
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -45,10 +47,10 @@ impl UploadService {
     pub(super) async fn keyed(&self, new: &NewUpload) -> Result<Option<PriorUpload>, ReceiveError> {
         let Some(key) = &new.idempotency_key else { return Ok(None) };
         let found: Option<KeyRow> = sqlx::query_as(
-            "select id as upload_id, true as made, policy, filename, forced from uploads
+            "select id as upload_id, true as made, policy, filename, forced, said from uploads
              where client_id = $1 and idempotency_key = $2
              union all
-             select upload_id, false, policy, filename, false from upload_keys where client_id = $1 and key = $2
+             select upload_id, false, policy, filename, false, said from upload_keys where client_id = $1 and key = $2
              limit 1",
         )
         .bind(new.client_id)
@@ -75,8 +77,9 @@ impl UploadService {
         if first.state == State::Receiving {
             return Err(ReceiveError::KeyInFlight);
         }
-        let said = (row.policy.as_str(), row.forced, row.filename.as_deref());
-        if first.kind != new.kind || said != (<&str>::from(new.policy), new.force, new.filename.as_deref()) {
+        let asked = (row.policy.as_str(), row.forced, row.filename.as_deref(), row.said);
+        if first.kind != new.kind || asked != (<&str>::from(new.policy), new.force, new.filename.as_deref(), said(new))
+        {
             return Err(ReceiveError::KeyReused);
         }
         let mut bytes = 0;

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use gristmill_pipelines::Chunk;
+use gristmill_pipelines::{Chunk, Dialect, Reading};
 use gristmill_queue::{Enqueued, GroupId, GroupPolicy, JobSpec, NewGroup, trace};
+use sqlx::types::Json;
 use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
@@ -33,8 +34,31 @@ const QUOTA_CHECK_BYTES: u64 = 128 << 20;
 /// A file that has come to its end, as it was counted on its way.
 pub(super) struct ReceivedFile {
     pub(super) bytes: u64,
+    /// Of its text, where that is not as it was sent.
+    pub(super) text_bytes: u64,
     pub(super) lines: u64,
     pub(super) sha256: [u8; 32],
+    pub(super) dialect: Dialect,
+}
+
+/// The header of a file that begins to arrive.
+pub(super) struct Header<'a> {
+    pub(super) raw: &'a [u8],
+    /// Bytes of the text up to the end of its line.
+    pub(super) bytes: u64,
+    /// What is known by now of how the file is written.
+    pub(super) dialect: &'a Dialect,
+}
+
+/// What the client says of a file, as it is kept: `None`, if nothing.
+pub(super) fn said(new: &NewUpload) -> Option<String> {
+    Some(new.said.to_string()).filter(|said| !said.is_empty())
+}
+
+/// How a file is written, as it is kept: nothing of a plain one.
+fn kept(dialect: &Dialect) -> (Option<Json<&Dialect>>, Option<Json<Reading>>) {
+    let reading = dialect.reading();
+    ((!dialect.is_plain()).then_some(Json(dialect)), (reading != Reading::default()).then_some(Json(reading)))
 }
 
 pub(super) struct UploadSession {
@@ -59,10 +83,10 @@ impl UploadSession {
     pub(super) async fn open(
         service: &UploadService,
         new: &NewUpload,
-        header: &[u8],
-        header_bytes: u64,
+        Header { raw: header, bytes: header_bytes, dialect }: Header<'_>,
     ) -> Result<Self, ReceiveError> {
         let id = UploadId::from(Uuid::now_v7());
+        let (shown, reading) = kept(dialect);
         let mut tx = service.pool.begin().await?;
         let group = service
             .queue
@@ -79,8 +103,8 @@ impl UploadSession {
             .await?;
         let inserted = sqlx::query_as(
             "insert into uploads (id, client_id, kind, policy, filename, state, forced, idempotency_key, group_id,
-                                  header, header_bytes, max_record_bytes, first_block)
-             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10, $11, 0)
+                                  header, header_bytes, max_record_bytes, first_block, said, dialect, reading)
+             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10, $11, 0, $12, $13, $14)
              returning (select max_bytes_under_way from client_limits where client_id = $2),
                  (select coalesce(sum(coalesce(o.bytes, (select sum(c.bytes) from chunks c where c.upload_id = o.id))), 0)::bigint
                   from uploads o where o.client_id = $2 and o.state in ('receiving', 'processing'))",
@@ -96,6 +120,9 @@ impl UploadSession {
         .bind(header)
         .bind(header_bytes.cast_signed())
         .bind(i64::try_from(service.limits.max_record_bytes).unwrap_or(i64::MAX))
+        .bind(said(new))
+        .bind(shown)
+        .bind(reading)
         .fetch_one(&mut *tx)
         .await;
         let (own_limit, others): (Option<i64>, i64) = match inserted {
@@ -124,6 +151,17 @@ impl UploadSession {
             ask_at: max_under_way.saturating_sub(others.unsigned_abs()).min(QUOTA_CHECK_BYTES),
             chunks: Some(chunks),
         })
+    }
+
+    /// How its amounts and dates are written is known: before its first chunk, so that each is read alike.
+    pub(super) async fn values(&self, dialect: &Dialect) -> Result<(), ReceiveError> {
+        let update = async |_| {
+            let (dialect, reading) = kept(dialect);
+            let update = sqlx::query("update uploads set dialect = $2, reading = $3 where id = $1");
+            update.bind(self.id).bind(dialect).bind(reading).execute(&self.service.pool).await?;
+            Ok(())
+        };
+        retry_through_outage(update).await
     }
 
     /// Takes the next chunk; waits while enough are under way, of this upload or of all of them.
@@ -184,7 +222,7 @@ impl UploadSession {
     /// `rest` are its chunks that are not entered yet.
     async fn settle(&self, rest: &[StoredChunk], file: &ReceivedFile) -> Result<ReceiveOutcome, ReceiveError> {
         if !self.new.force
-            && let Some(first) = retry_through_outage(|_| self.same_file(&file.sha256)).await?
+            && let Some(first) = retry_through_outage(|_| self.same_file(file)).await?
         {
             return Ok(ReceiveOutcome::Same(first));
         }
@@ -196,8 +234,8 @@ impl UploadSession {
     }
 
     /// The upload of the same file, when there is one; then this one is cancelled.
-    async fn same_file(&self, sha256: &[u8]) -> Result<Option<Upload>, ReceiveError> {
-        let first = self.service.completed_before(&self.new, sha256, self.id).await?;
+    async fn same_file(&self, file: &ReceivedFile) -> Result<Option<Upload>, ReceiveError> {
+        let first = self.service.completed_before(&self.new, file, self.id).await?;
         if let Some(first) = &first {
             self.service.remember(&self.new, first.id).await?;
             self.end(State::Cancelled, "same_file", &format!("the same file as upload {}", first.id)).await?;
@@ -212,16 +250,21 @@ impl UploadSession {
         file: &ReceivedFile,
         again: bool,
     ) -> Result<(Upload, Enqueued), ReceiveError> {
+        let (dialect, reading) = kept(&file.dialect);
         let mut tx = self.service.pool.begin().await?;
         // From here on its row is locked: it cannot be ended before the commit.
         let group: Option<GroupId> = sqlx::query_scalar(
-            "update uploads set state = 'processing', bytes = $2, sha256 = $3, lines = $4, received_at = now()
+            "update uploads set state = 'processing', bytes = $2, sha256 = $3, lines = $4, received_at = now(),
+                                text_bytes = nullif($5, $2), dialect = $6, reading = $7
              where id = $1 and state = 'receiving' returning group_id",
         )
         .bind(self.id)
         .bind(file.bytes.cast_signed())
         .bind(&file.sha256[..])
         .bind(file.lines.cast_signed())
+        .bind(file.text_bytes.cast_signed())
+        .bind(dialect)
+        .bind(reading)
         .fetch_optional(&mut *tx)
         .await?;
         let Some(group) = group else {
@@ -259,6 +302,12 @@ impl UploadSession {
             }
             ReceiveError::Foreign { what, .. } => {
                 ("wrong_format", ReceiveError::Foreign { what, upload_id: Some(self.id) })
+            }
+            ReceiveError::Charset { error, .. } => {
+                ("wrong_format", ReceiveError::Charset { error, upload_id: Some(self.id) })
+            }
+            ReceiveError::Ambiguous { question, .. } => {
+                ("ambiguous", ReceiveError::Ambiguous { question, upload_id: Some(self.id) })
             }
             error @ ReceiveError::TooMuchUnderWay { .. } => ("too_much_under_way", error),
             error @ ReceiveError::Cancelled { .. } => return error,

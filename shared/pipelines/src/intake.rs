@@ -1,0 +1,248 @@
+//! From a file's bytes to chunks of its text while they arrive: what is not a file of rows is refused, what is found in its
+//! beginning is told, and what is read is cut.
+//!
+//! The stages in their order: [`foreign`] knows other kinds of files by their first bytes; [`Decode`] makes text of what is
+//! written in other characters; [`Preface`] finds the header; the [`Splitter`] cuts; the first chunk shows how amounts
+//! and dates are written. A plain file goes through all of them without being held.
+
+use crate::{
+    Chunk, Dialect, FEW, Foreign, HeaderError, Kind, Layout, Limits, Piece, Question, SOME, Said, SplitLimits, Splitter,
+    Values, charset::{CharsetError, Decode},
+    foreign,
+    found::Shown,
+    preface::{Found, NoHeader, Preface, Why},
+    sample::Sample,
+};
+
+/// What comes out of an [`Intake`]: the header, then chunks.
+#[derive(Debug)]
+pub enum Part {
+    /// The header was found.
+    Header {
+        /// Its record; empty: lines of JSON follow.
+        raw: Vec<u8>,
+        /// Bytes of the text up to the end of its line.
+        bytes: u64,
+        /// What is known by now of how the file is written.
+        dialect: Box<Dialect>,
+    },
+    /// How its amounts and dates are written is known, too. It comes before the first chunk, if there is something to tell.
+    Values(Box<Dialect>),
+    /// A run of whole records.
+    Chunk(Chunk),
+}
+
+/// Why a file is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// It is another kind of file.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+    /// In which characters it is written cannot be told, or is not what was said.
+    #[error(transparent)]
+    Charset(#[from] CharsetError),
+    /// It has no header of its kind.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// It may be read in more than one way.
+    #[error(transparent)]
+    Asks(#[from] Question),
+    /// Not one record.
+    #[error("the file is empty: send the header and the records")]
+    Empty,
+}
+
+impl From<Box<NoHeader>> for IntakeError {
+    fn from(told: Box<NoHeader>) -> Self {
+        match told.why {
+            Why::Wrong(error) => Self::Header(error),
+            Why::Asks(question) => Self::Asks(question),
+        }
+    }
+}
+
+/// What is known of a file that has arrived whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrived {
+    /// How it is written.
+    pub dialect: Dialect,
+    /// Bytes of its text: those that header and chunks cover.
+    pub text_bytes: u64,
+    /// Lines of its text, counted apart from the splitter.
+    pub lines: u64,
+}
+
+/// Takes a file in while it arrives. The same bytes give the same parts, however they are pushed.
+pub struct Intake {
+    head: Vec<u8>,
+    decode: Decode,
+    text: Text,
+}
+
+impl Intake {
+    /// At the start of a file of this kind, of which this was said.
+    pub fn new(kind: Kind, said: Said, split: SplitLimits, limits: Limits) -> Self {
+        let dialect = Dialect {
+            decimal: said.decimal,
+            dates: said.dates,
+            said: said.parameters().into_iter().map(str::to_owned).collect(),
+            ..Dialect::default()
+        };
+        let decode = Decode::new(said.charset);
+        let stage = Stage::Preface(Preface::new(kind, said, limits));
+        Self { head: Vec::new(), decode, text: Text { kind, split, limits, stage, sample: None, dialect, bytes: 0 } }
+    }
+
+    /// Takes the next bytes of the file, and emits the parts that are complete.
+    ///
+    /// # Errors
+    /// See [`IntakeError`]. Nothing may be pushed behind one.
+    pub fn push(&mut self, bytes: &[u8], mut emit: impl FnMut(Part)) -> Result<(), IntakeError> {
+        self.head.extend_from_slice(&bytes[..bytes.len().min(SOME - self.head.len())]);
+        match foreign(&self.head) {
+            Some(what) if self.head.len() == SOME => return Err(what.into()),
+            // With some more bytes it is known what it is.
+            Some(_) if self.head.len() >= FEW => return Ok(()),
+            _ => {}
+        }
+        let (text, mut told) = (&mut self.text, Ok(()));
+        self.decode.push(bytes, |more| {
+            if told.is_ok() {
+                told = text.push(more, &mut emit);
+            }
+        })?;
+        told
+    }
+
+    /// The file is over: emits what is left.
+    ///
+    /// # Errors
+    /// As those of `push`.
+    pub fn finish(self, mut emit: impl FnMut(Part)) -> Result<Arrived, IntakeError> {
+        let Self { head, decode, mut text } = self;
+        if let Some(what) = foreign(&head) {
+            return Err(what.into());
+        }
+        let mut told = Ok(());
+        let decoded = decode.finish(|more| {
+            if told.is_ok() {
+                told = text.push(more, &mut emit);
+            }
+        })?;
+        told?;
+        let (mut dialect, text_bytes) = text.finish(&mut emit)?;
+        dialect.encoding = decoded.charset;
+        dialect.evidence.extend(decoded.evidence.map(Shown::encoding));
+        Ok(Arrived { dialect, text_bytes, lines: decoded.lines })
+    }
+}
+
+/// What is done with the text.
+struct Text {
+    kind: Kind,
+    split: SplitLimits,
+    limits: Limits,
+    stage: Stage,
+    /// Of the rows, until the first chunk has come.
+    sample: Option<(Layout, Sample)>,
+    dialect: Dialect,
+    bytes: u64,
+}
+
+enum Stage {
+    Preface(Preface),
+    Rows(Box<Splitter>),
+}
+
+impl Text {
+    fn push(&mut self, text: &[u8], emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
+        self.bytes += text.len() as u64;
+        match &mut self.stage {
+            Stage::Preface(preface) => {
+                let found = preface.push(text)?;
+                self.begin(found, emit)
+            }
+            Stage::Rows(_) => self.split(text, emit),
+        }
+    }
+
+    fn finish(mut self, emit: &mut impl FnMut(Part)) -> Result<(Dialect, u64), IntakeError> {
+        if let Stage::Preface(preface) = &mut self.stage {
+            match preface.finish()? {
+                Found::Empty | Found::More => return Err(IntakeError::Empty),
+                found => self.begin(found, emit)?,
+            }
+        }
+        let Self { kind, limits, stage, mut sample, mut dialect, bytes, .. } = self;
+        if let Stage::Rows(splitter) = stage {
+            let mut pieces = Vec::new();
+            splitter.finish(|piece| pieces.push(piece));
+            for piece in pieces {
+                pass_on(kind, &limits, &mut sample, &mut dialect, piece, emit)?;
+            }
+        }
+        Ok((dialect, bytes))
+    }
+
+    /// It is known where the records begin: what was held of the text is cut.
+    fn begin(&mut self, found: Found, emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
+        let splitter = match found {
+            Found::More | Found::Empty => return Ok(()),
+            Found::Csv(header) => {
+                self.dialect.delimiter = Some(header.delimiter);
+                self.dialect.header_line = header.line;
+                self.dialect.columns = header.reading(Values::default()).places;
+                Splitter::at(self.split, header.start())
+            }
+            Found::Ndjson => Splitter::new(self.split),
+        };
+        let before = std::mem::replace(&mut self.stage, Stage::Rows(Box::new(splitter)));
+        match before {
+            Stage::Preface(preface) => self.split(&preface.into_held(), emit),
+            Stage::Rows(_) => Ok(()),
+        }
+    }
+
+    fn split(&mut self, text: &[u8], emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
+        let Stage::Rows(splitter) = &mut self.stage else { return Ok(()) };
+        let (kind, limits, sample, dialect) = (self.kind, &self.limits, &mut self.sample, &mut self.dialect);
+        let mut told = Ok(());
+        splitter.push(text, |piece| {
+            if told.is_ok() {
+                told = pass_on(kind, limits, sample, dialect, piece, emit);
+            }
+        });
+        told
+    }
+}
+
+fn pass_on(
+    kind: Kind,
+    limits: &Limits,
+    sample: &mut Option<(Layout, Sample)>,
+    dialect: &mut Dialect,
+    piece: Piece,
+    emit: &mut impl FnMut(Part),
+) -> Result<(), IntakeError> {
+    match piece {
+        Piece::Header { raw, bytes } => {
+            let layout = kind.read_header_as(&raw, &dialect.reading(), limits)?;
+            *sample = Some((layout, Sample::new(kind, dialect.reading().values)));
+            emit(Part::Header { raw, bytes, dialect: Box::new(dialect.clone()) });
+        }
+        Piece::Chunk(chunk) => {
+            if let Some((layout, mut rows)) = sample.take() {
+                rows.push(&layout, &chunk.data, chunk.first_line);
+                let found = rows.verdict()?;
+                if !found.evidence.is_empty() {
+                    dialect.decimal = found.values.decimal;
+                    dialect.dates = found.values.dates;
+                    dialect.evidence.extend(found.evidence);
+                    emit(Part::Values(Box::new(dialect.clone())));
+                }
+            }
+            emit(Part::Chunk(chunk));
+        }
+    }
+    Ok(())
+}
