@@ -2,6 +2,7 @@
 
 mod said;
 
+pub(crate) use said::pair;
 pub use said::{BadColumns, Columns};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     names::{aliases, plain, same, shown},
     question::Example,
 };
-use said::{Which, pair};
+use said::Which;
 
 /// The columns of a kind in a header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,7 +31,8 @@ pub(crate) struct Resolved {
 
 impl Resolved {
     /// Whether each column has one place.
-    pub(crate) fn is_whole(&self) -> bool {
+    #[cfg(test)]
+    fn is_whole(&self) -> bool {
         self.names_all() && self.duplicate.is_empty() && self.doubtful.is_empty()
     }
 

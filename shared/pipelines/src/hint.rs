@@ -13,11 +13,8 @@ pub(crate) fn hint(head: &[u8], columns: &[&str]) -> Option<String> {
     let text = String::from_utf8_lossy(head);
     let lines: Vec<&str> = text.split('\n').take(LINES).collect();
     let first = lines.iter().position(|line| !line.trim().is_empty())?;
-    // a carriage return alone ends a line too
-    match lines[first].trim().split('\r').next().unwrap_or_default().trim_end() {
-        "{" => return Some(one_json("object", "without line ends inside of it")),
-        "[" => return Some(one_json("array", "without brackets around them and commas between them")),
-        _ => {}
+    if let Some(what) = json_over_lines(lines[first]) {
+        return Some(what);
     }
     let sep = lines[first].trim().trim_matches('"').to_ascii_lowercase().strip_prefix("sep=").map(shown);
     let from = first + usize::from(sep.is_some());
@@ -44,6 +41,21 @@ pub(crate) fn hint(head: &[u8], columns: &[&str]) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// What is wrong with a file that begins so, if it is JSON over several lines.
+pub(crate) fn json(head: &[u8]) -> Option<String> {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    json_over_lines(&String::from_utf8_lossy(&head[..memchr::memchr(b'\n', head).unwrap_or(head.len())]))
+}
+
+fn json_over_lines(first: &str) -> Option<String> {
+    // a carriage return alone ends a line too
+    match first.trim().split('\r').next().unwrap_or_default().trim_end() {
+        "{" => Some(one_json("object", "without line ends inside of it")),
+        "[" => Some(one_json("array", "without brackets around them and commas between them")),
+        _ => None,
+    }
 }
 
 fn one_json(what: &str, how: &str) -> String {

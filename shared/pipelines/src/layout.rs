@@ -4,10 +4,10 @@ use std::fmt;
 
 use crate::{
     Delimiter, Format, Kind, Reading, Values,
-    columns::called,
-    fields::{trim, trim_bytes},
+    columns::{called, pair},
+    fields::trim_bytes,
     hint::hint,
-    names::{nearest, shown},
+    names::{self, nearest, shown},
     records::{Record, Records},
 };
 
@@ -83,6 +83,17 @@ pub struct Guess {
     pub broken: bool,
     /// By what it was taken apart.
     pub delimiter: Delimiter,
+    /// Where it was looked for; `None`: it had to be the first line.
+    pub looked: Option<Looked>,
+}
+
+/// Where a header was looked for by its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// This line is most like one, or was said to be it.
+    Line(u64),
+    /// None of the first so many lines is like one.
+    Lines(u64),
 }
 
 /// A limit that is exceeded.
@@ -126,10 +137,7 @@ impl Layout {
         let header = records.next_record();
         error.guess.broken = header.as_ref().is_some_and(Record::is_broken);
         let width = header.as_ref().map_or(0, |header| header.columns());
-        let names: Vec<String> = (0..width)
-            .filter_map(|place| header.as_ref()?.field(place))
-            .map(|name| trim(&String::from_utf8_lossy(name)).to_owned())
-            .collect();
+        let names = header.as_ref().map(names::of).unwrap_or_default();
         if width > limits.max_columns {
             error.over = Some(Over::Columns { found: width, limit: limits.max_columns });
         }
@@ -208,18 +216,29 @@ impl HeaderError {
     }
 
     fn lacks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = match self.guess.looked {
+            Some(Looked::Line(line @ 2..)) => format!("the header on line {line}"),
+            _ => "the header".to_owned(),
+        };
         if !self.missing.is_empty() {
-            write!(f, "the header lacks {}", self.missing.join(", "))?;
+            write!(f, "{header} lacks {}", self.missing.join(", "))?;
         }
         if !self.duplicate.is_empty() {
-            let also = if self.missing.is_empty() { "the header" } else { " and" };
+            let also = if self.missing.is_empty() { header.as_str() } else { " and" };
             write!(f, "{also} names more than once: {}", self.duplicate.join(", "))?;
         }
         write!(f, "; it has: {}.", self.found.join(", "))?;
         for (n, (column, name)) in self.guess.like.iter().enumerate() {
             write!(f, "{}{name} for {column}", if n == 0 { " Did you mean " } else { ", " })?;
         }
-        if self.guess.like.is_empty() { Ok(()) } else { f.write_str("?") }
+        match &self.guess.like[..] {
+            [] => Ok(()),
+            like if self.guess.looked.is_some() => {
+                let columns: Vec<String> = like.iter().map(|(column, name)| pair(column, name)).collect();
+                write!(f, "? Send columns={}.", columns.join(","))
+            }
+            _ => f.write_str("?"),
+        }
     }
 }
 
@@ -238,6 +257,10 @@ impl fmt::Display for HeaderError {
             }
             None => {}
         }
+        if let (Some(Looked::Lines(lines)), None) = (self.guess.looked, &self.guess.hint) {
+            let columns = self.expected.join(", ");
+            return write!(f, "None of the first {lines} lines names the columns {columns}: send header_line=.");
+        }
         match &self.guess.hint {
             Some(hint) => write!(f, "{hint}.")?,
             None if self.guess.broken => write!(
@@ -247,13 +270,21 @@ impl fmt::Display for HeaderError {
             )?,
             None => self.lacks(f)?,
         }
-        write!(
-            f,
-            " The first line must name the columns {}, separated by {}s, each once, in any order and capitalisation; \
+        if self.guess.looked.is_some() {
+            write!(
+                f,
+                " A header names the columns {}, each once, in any order and capitalisation; further columns are ignored.",
+                self.expected.join(", "),
+            )?;
+        } else {
+            write!(
+                f,
+                " The first line must name the columns {}, separated by {}s, each once, in any order and capitalisation; \
              further columns are ignored.",
-            self.expected.join(", "),
-            self.guess.delimiter,
-        )?;
+                self.expected.join(", "),
+                self.guess.delimiter,
+            )?;
+        }
         match self.found.first() {
             Some(first) if first.starts_with('[') && self.guess.hint.is_none() => f.write_str(
                 " A file of JSON has one object a line, without brackets around them and commas between them.",

@@ -1,10 +1,11 @@
 //! Names of columns, as people write them.
 
+use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::{Kind, fields::trim};
+use crate::{Kind, fields::trim, records::Record};
 
-/// Whether a name in a file is the column's: blanks, `_`, `-`, `#` and `/` do not count, nor do accents and capitals.
+/// Whether a name in a file is the column's: blanks, line ends, `_`, `-`, `#` and `/` do not count, nor do accents and capitals.
 pub(crate) fn same(column: &str, name: &str) -> bool {
     if column.eq_ignore_ascii_case(name) {
         return true;
@@ -17,7 +18,7 @@ pub(crate) fn same(column: &str, name: &str) -> bool {
 
 fn letters(name: &str) -> impl Iterator<Item = u8> {
     name.bytes()
-        .filter(|byte| !matches!(byte, b' ' | b'\t' | b'_' | b'-' | b'#' | b'/'))
+        .filter(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'_' | b'-' | b'#' | b'/'))
         .map(|byte| byte.to_ascii_lowercase())
 }
 
@@ -40,6 +41,17 @@ pub(crate) fn shown(name: &str) -> String {
         }
     }
     shown
+}
+
+/// What the columns are called by a header, without what nobody sees at the ends.
+pub(crate) fn of(header: &Record<'_>) -> Vec<String> {
+    header.fields().map(|name| trim(&String::from_utf8_lossy(name)).to_owned()).collect()
+}
+
+/// What is the same for names that differ in what does not count only.
+pub(crate) fn fingerprint(names: &[String]) -> [u8; 32] {
+    let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
+    Sha256::digest(names.join("\u{1f}")).into()
 }
 
 /// Which of the names is most like the column's, if one is like it, or is a word for it.
@@ -85,6 +97,7 @@ mod tests {
             ("Subscriber#", "Subscriber #"),
             ("service date", "ServiceDate"),
             ("report_id", "reportId"),
+            ("debtAmount", "Debt\r\nAmount"),
         ] {
             assert!(same(column, name), "{column} {name}");
         }

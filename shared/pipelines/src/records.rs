@@ -305,6 +305,11 @@ impl<'r> Record<'r> {
         self.broken.is_some()
     }
 
+    /// Whether a quote of it is not closed in the data.
+    pub(crate) fn is_open(&self) -> bool {
+        self.broken == Some(Broken::Open)
+    }
+
     /// How many fields it has; at least one.
     pub fn columns(&self) -> usize {
         self.spans.len()

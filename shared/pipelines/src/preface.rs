@@ -1,0 +1,299 @@
+//! Where a file's records begin, and by what its fields are separated: told by its first lines while they arrive.
+//!
+//! The header is the first line that names all columns of the kind when it is cut by one of the delimiters: names are better
+//! evidence than how often a character stands somewhere. What stands before it is the preamble of a report, or the line
+//! `sep=` that Excel reads.
+
+mod lines;
+mod told;
+
+pub use told::{NoHeader, Why};
+
+use crate::{
+    Delimiter, Format, Kind, Limits, Over, Reading, Said, Start, Values,
+    columns::{Resolved, resolve},
+    names,
+    records::Records,
+};
+use lines::{BYTE_ORDER_MARK, Line, Lines, json, sep};
+
+/// Lines among which a header is looked for.
+const LINES: u64 = 30;
+/// Bytes of them, beside the header's own.
+const BYTES: usize = 256 << 10;
+
+/// The header of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// So many bytes of the text stand before it.
+    pub skip: u64,
+    /// The line it begins on, from 1.
+    pub line: u64,
+    /// What separates its names.
+    pub delimiter: Delimiter,
+    /// For each column of the kind, in the kind's order, its place in the file.
+    pub places: Vec<Option<usize>>,
+    /// What the file calls its columns, without what nobody sees at the ends.
+    pub names: Vec<String>,
+    /// A line `sep=` stands before it.
+    pub sep_line: bool,
+    /// It is as [`Kind::read_header`] reads it, and nothing but empty lines stands before it.
+    pub is_plain: bool,
+}
+
+impl Header {
+    /// Where the splitter begins.
+    pub fn start(&self) -> Start {
+        Start { format: Format::Csv(self.delimiter), skip: self.skip }
+    }
+
+    /// How it and the records are read.
+    pub fn reading(&self, values: Values) -> Reading {
+        let places = if self.is_plain { None } else { Some(self.places.clone()) };
+        Reading { delimiter: self.delimiter, values, places }
+    }
+
+    /// What is the same in files with the same columns, in the same order.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        names::fingerprint(&self.names)
+    }
+}
+
+/// What the beginning of a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// More of it is needed.
+    More,
+    /// A header, then records.
+    Csv(Header),
+    /// Lines of JSON: [`Splitter::new`](crate::Splitter::new) finds where they begin.
+    Ndjson,
+    /// Nothing but empty lines.
+    Empty,
+}
+
+/// Looks at the first lines of a file's text. It holds 30 lines and 256 KiB at most, and one record beyond that.
+#[derive(Debug)]
+pub struct Preface {
+    kind: Kind,
+    said: Said,
+    limits: Limits,
+    held: Vec<u8>,
+}
+
+/// A line that could be the header, cut by a delimiter.
+#[derive(Debug)]
+struct Candidate {
+    at: usize,
+    line: u64,
+    /// Where its record ends.
+    end: usize,
+    delimiter: Delimiter,
+    names: Vec<String>,
+    resolved: Resolved,
+}
+
+impl Preface {
+    /// At the start of a file of this kind.
+    pub fn new(kind: Kind, said: Said, limits: Limits) -> Self {
+        Self { kind, said, limits, held: Vec::new() }
+    }
+
+    /// Takes the next bytes of the text. The same bytes have the same outcome, however they are pushed; behind it no more are to
+    /// be pushed.
+    ///
+    /// # Errors
+    /// No line is a header of the kind, or it can be read in two ways.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Found, Box<NoHeader>> {
+        self.held.extend_from_slice(bytes);
+        // only a line that has ended can be a header
+        match bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r' | b'{')) || self.is_full() {
+            true => self.look(false),
+            false => Ok(Found::More),
+        }
+    }
+
+    /// The file is over.
+    ///
+    /// # Errors
+    /// As those of `push`.
+    pub fn finish(&mut self) -> Result<Found, Box<NoHeader>> {
+        self.look(true)
+    }
+
+    /// All that was pushed.
+    pub fn into_held(self) -> Vec<u8> {
+        self.held
+    }
+
+    fn is_full(&self) -> bool {
+        self.held.len() >= self.most()
+    }
+
+    fn most(&self) -> usize {
+        BYTES.saturating_add(self.limits.max_record_bytes)
+    }
+
+    fn look(&self, whole: bool) -> Result<Found, Box<NoHeader>> {
+        let text = &self.held[..self.held.len().min(self.most())];
+        let whole = whole || self.is_full();
+        if !whole && text.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(text) {
+            return Ok(Found::More);
+        }
+        let mut lines = Lines::new(text);
+        let Some(first) = lines.next() else { return Ok(if whole { Found::Empty } else { Found::More }) };
+        match json(&text[first.at..], self.limits.max_record_bytes) {
+            Some(true) => return Ok(Found::Ndjson),
+            None if !whole => return Ok(Found::More),
+            Some(false) | None => {}
+        }
+        let mut search = Search { preface: self, text, whole, open: false, hits: Vec::new(), others: Vec::new() };
+        let sep = sep(&text[first.at..], whole);
+        let last = self.said.header_line.unwrap_or(first.line + LINES - 1);
+        let mut looked = 0;
+        let mut ended = false;
+        for line in std::iter::once(first).chain(lines) {
+            if line.line > last || search.hits.iter().any(|hit| hit.end <= line.at) {
+                ended = true;
+                break;
+            }
+            looked = line.line;
+            if self.said.header_line.is_none_or(|said| said == line.line) {
+                search.line(line);
+            }
+        }
+        if let Some(hit) = search.best_hit() {
+            return self.found(&search, hit, first, sep);
+        }
+        match whole || ended && !search.open {
+            true => Err(Box::new(self.none(&search, looked, ended))),
+            false => Ok(Found::More),
+        }
+    }
+
+    /// A line names all columns.
+    fn found(
+        &self,
+        search: &Search<'_>,
+        hit: &Candidate,
+        first: Line,
+        sep: Option<&[u8]>,
+    ) -> Result<Found, Box<NoHeader>> {
+        let (mut hit, ways) = (hit, search.same_as(hit));
+        if self.said.delimiter.is_none() && sep.is_some() && hit.line > first.line {
+            let sep = sep.unwrap_or_default();
+            match ways.iter().find(|way| [way.delimiter.byte()] == *sep) {
+                Some(way) => hit = way,
+                None => return Err(told::wrong_sep(first.line, sep, hit)),
+            }
+        } else if ways.len() > 1 {
+            return Err(told::two_delimiters(&ways));
+        }
+        let Candidate { resolved, names, .. } = hit;
+        if names.len() > self.limits.max_columns {
+            let over = Over::Columns { found: names.len(), limit: self.limits.max_columns };
+            return Err(Box::new(told::header(self.kind, hit, |error| error.over = Some(over))));
+        }
+        if !resolved.duplicate.is_empty() {
+            return Err(Box::new(told::header(self.kind, hit, |error| {
+                error.duplicate.clone_from(&resolved.duplicate);
+            })));
+        }
+        if let Some(question) = resolved.question(hit.line) {
+            return Err(told::asks(question, hit));
+        }
+        let is_first = hit.at == first.at;
+        Ok(Found::Csv(Header {
+            skip: hit.at as u64,
+            line: hit.line,
+            delimiter: hit.delimiter,
+            places: resolved.places.clone(),
+            names: names.clone(),
+            sep_line: sep.is_some() && !is_first,
+            is_plain: resolved.plain && is_first && hit.delimiter == Delimiter::Comma,
+        }))
+    }
+
+    /// No line does.
+    fn none(&self, search: &Search<'_>, looked: u64, ended: bool) -> NoHeader {
+        if let Some(line) = self.said.header_line.filter(|line| *line > looked) {
+            return told::no_such_line(self.kind, line);
+        }
+        let needed = self.kind.needed_columns().len();
+        let most = search.others.iter().map(|other| other.resolved.found()).max().unwrap_or(0);
+        let likely = |other: &&Candidate| other.resolved.found() == most && most >= 2 && 2 * most >= needed;
+        let other_delimiter = |other: &&Candidate| {
+            other.resolved.names_all() && self.said.delimiter.is_some_and(|said| said != other.delimiter)
+        };
+        let widest = |candidates: &[&Candidate]| candidates.iter().map(|other| other.names.len()).max().unwrap_or(0);
+        let first: Vec<&Candidate> = match search.others.first() {
+            Some(first) => search.others.iter().take_while(|other| other.at == first.at).collect(),
+            None => Vec::new(),
+        };
+        if let (Some(other), Some(said)) = (search.others.iter().find(other_delimiter), self.said.delimiter) {
+            told::other_delimiter(self.kind, other, said)
+        } else if let Some(like) = search.others.iter().find(likely) {
+            told::lacking(self.kind, like)
+        } else if ended && self.said.header_line.is_none() {
+            told::none_of(self.kind, first.first().copied(), looked)
+        } else if let Some(first) = first.iter().find(|other| other.names.len() == widest(&first)) {
+            told::lacking(self.kind, first)
+        } else {
+            told::no_record(self.kind, search.text, &self.limits)
+        }
+        .with_json(search.text)
+    }
+}
+
+/// What the lines are.
+struct Search<'t> {
+    preface: &'t Preface,
+    text: &'t [u8],
+    whole: bool,
+    /// A record does not end in the text.
+    open: bool,
+    /// Those that name all columns.
+    hits: Vec<Candidate>,
+    others: Vec<Candidate>,
+}
+
+impl Search<'_> {
+    fn line(&mut self, line: Line) {
+        let Preface { kind, said, limits, .. } = self.preface;
+        let text = &self.text[line.at..];
+        for &delimiter in Delimiter::ALL {
+            let mut records = Records::new(text, line.line).delimited_by(delimiter).at_most(limits.max_record_bytes);
+            let Some(record) = records.next_record() else { continue };
+            let end = record.raw.len();
+            let too_long = text.len() > limits.max_record_bytes;
+            if !self.whole && (end == text.len() || record.is_open() && !too_long) {
+                self.open = true;
+                continue;
+            }
+            if record.is_broken() || end > limits.max_record_bytes {
+                continue;
+            }
+            let names = names::of(&record);
+            let resolved = resolve(*kind, &names, &said.columns);
+            let candidate = Candidate { at: line.at, line: line.line, end: line.at + end, delimiter, names, resolved };
+            let is_asked = said.delimiter.is_none_or(|said| said == delimiter);
+            match is_asked && candidate.resolved.names_all() {
+                true => self.hits.push(candidate),
+                false => self.others.push(candidate),
+            }
+        }
+    }
+
+    /// The one that ends first, however long it was waited.
+    fn best_hit(&self) -> Option<&Candidate> {
+        self.hits.iter().min_by_key(|hit| (hit.end, hit.at))
+    }
+
+    /// All ways to cut this one so that it names all columns.
+    fn same_as(&self, hit: &Candidate) -> Vec<&Candidate> {
+        self.hits.iter().filter(|other| (other.at, other.end) == (hit.at, hit.end)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
