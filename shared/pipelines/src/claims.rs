@@ -12,7 +12,7 @@ use crate::ReasonCode;
 
 pub(crate) use aliases::ALIASES;
 pub use id::{Grouping, ids_of_upload, line_id, line_ids};
-pub(crate) use record::{AMOUNTS, COLUMNS, Claims, TABLE};
+pub(crate) use record::{AMOUNTS, COLUMNS, Claims, DATES, TABLE};
 pub use record::{Line, Values, check};
 pub use rules::{RULES, Rule, Switches, UnknownRule};
 pub(crate) use samples::SAMPLES;

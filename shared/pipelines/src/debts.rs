@@ -7,5 +7,5 @@ mod rules;
 mod samples;
 
 pub(crate) use aliases::ALIASES;
-pub(crate) use record::{AMOUNTS, COLUMNS, Debts, TABLE};
+pub(crate) use record::{AMOUNTS, COLUMNS, DATES, Debts, TABLE};
 pub(crate) use samples::SAMPLES;

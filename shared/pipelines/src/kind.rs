@@ -123,6 +123,16 @@ impl Kind {
         }
     }
 
+    /// Which of the columns are days.
+    pub(crate) fn dates(self) -> &'static [usize] {
+        match self {
+            Self::Debts => debts::DATES,
+            Self::Claims => claims::DATES,
+            Self::Transactions => transactions::DATES,
+            Self::Messages => &[],
+        }
+    }
+
     /// For each of the columns the words that mean it, too.
     pub(crate) fn aliases(self) -> &'static [&'static [&'static str]] {
         match self {

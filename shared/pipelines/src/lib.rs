@@ -41,6 +41,7 @@ mod record_spans;
 pub mod records;
 mod reject;
 mod said;
+mod sample;
 mod samples;
 mod scan;
 mod splitter;
@@ -68,5 +69,6 @@ pub use reject::{Fault, ReasonCode, Reject, told};
 
 pub use copy::{COPY_HEADER, COPY_TRAILER};
 pub use said::Said;
+pub use sample::{Sample, Sampled, ValueKind};
 pub use samples::{Bad, Samples};
 pub use sum::{NoSum, Sum, decimal};

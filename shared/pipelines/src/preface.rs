@@ -7,6 +7,8 @@
 mod lines;
 mod told;
 
+pub(crate) use lines::Lines;
+pub(crate) use told::mark;
 pub use told::{NoHeader, Why};
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
     names,
     records::Records,
 };
-use lines::{BYTE_ORDER_MARK, Line, Lines, json, sep};
+use lines::{BYTE_ORDER_MARK, Line, json, sep};
 
 /// Lines among which a header is looked for.
 const LINES: u64 = 30;

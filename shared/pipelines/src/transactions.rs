@@ -7,5 +7,5 @@ mod rules;
 mod samples;
 
 pub(crate) use aliases::ALIASES;
-pub(crate) use record::{AMOUNTS, COLUMNS, OPTIONAL, TABLE, Transactions};
+pub(crate) use record::{AMOUNTS, COLUMNS, DATES, OPTIONAL, TABLE, Transactions};
 pub(crate) use samples::SAMPLES;

@@ -66,6 +66,8 @@ pub(super) const COINSURANCE: usize = 8;
 pub(super) const COPAY: usize = 9;
 /// Which of them are amounts.
 pub(crate) const AMOUNTS: &[usize] = &[PROVIDER_FEES, ALLOWED_FEES, COINSURANCE, COPAY];
+/// Which of them are days.
+pub(crate) const DATES: &[usize] = &[SERVICE_DATE];
 
 /// A line as it came: its trimmed fields, in the order of a file's columns, and the day on which it came.
 #[derive(Debug, Clone, Copy)]

@@ -36,6 +36,8 @@ pub(crate) static TABLE: Table = Table {
 pub(crate) const COLUMNS: &[&str] = &["name", "governmentId", "email", "debtAmount", "debtDueDate", "debtId"];
 /// Which of them are amounts.
 pub(crate) const AMOUNTS: &[usize] = &[3];
+/// Which of them are days.
+pub(crate) const DATES: &[usize] = &[4];
 
 /// Checks and encodes debts of one owner.
 pub(crate) struct Debts {

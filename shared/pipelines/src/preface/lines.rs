@@ -6,21 +6,21 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A line that is not empty.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Where it starts.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// Its number, from 1.
-    pub(super) line: u64,
+    pub(crate) line: u64,
 }
 
 /// The lines of a text that are not empty, behind its byte order mark.
-pub(super) struct Lines<'t> {
+pub(crate) struct Lines<'t> {
     text: &'t [u8],
     next: Line,
 }
 
 impl<'t> Lines<'t> {
-    pub(super) fn new(text: &'t [u8]) -> Self {
+    pub(crate) fn new(text: &'t [u8]) -> Self {
         let at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         Self { text, next: Line { at, line: 1 } }
     }

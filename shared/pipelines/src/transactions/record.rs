@@ -38,6 +38,8 @@ pub(crate) static TABLE: Table = Table {
 pub(crate) const COLUMNS: &[&str] = &["date", "description", "amount", "currency", "id"];
 /// Which of them are amounts.
 pub(crate) const AMOUNTS: &[usize] = &[2];
+/// Which of them are days.
+pub(crate) const DATES: &[usize] = &[0];
 /// The last so many of them may be missing.
 pub(crate) const OPTIONAL: usize = 2;
 

@@ -1,0 +1,153 @@
+//! What many values say together.
+
+use crate::{DateOrder, Decimal, Example, Question};
+
+use super::{amount::Amount, date::Day, told};
+
+/// Of so many values one must be written with marks, or those that mean two things are a matter of their rows.
+const ONE_IN: u64 = 100;
+
+/// A column's value, and its name.
+pub(super) type Shown = (&'static str, Example);
+
+/// How many values of each class there are, and the first of each.
+#[derive(Debug)]
+pub(super) struct Votes<C> {
+    values: u64,
+    classes: Vec<(C, u64, Shown)>,
+}
+
+impl<C> Default for Votes<C> {
+    fn default() -> Self {
+        Self { values: 0, classes: Vec::new() }
+    }
+}
+
+impl<C: Copy + PartialEq> Votes<C> {
+    pub(super) fn cast(&mut self, class: C, shown: impl FnOnce() -> Shown) {
+        self.values += 1;
+        match self.classes.iter_mut().find(|(of, ..)| *of == class) {
+            Some((_, count, _)) => *count += 1,
+            None => self.classes.push((class, 1, shown())),
+        }
+    }
+
+    fn count(&self, class: C) -> u64 {
+        self.classes.iter().find(|(of, ..)| *of == class).map_or(0, |(_, count, _)| *count)
+    }
+
+    fn first(&self, class: C) -> Option<&Shown> {
+        self.classes.iter().find(|(of, ..)| *of == class).map(|(.., shown)| shown)
+    }
+
+    fn example(&self, class: C) -> Option<Example> {
+        self.first(class).map(|(_, example)| example.clone())
+    }
+
+    /// Whether so many mean two things that it is not a matter of their rows: two, and half of all.
+    fn mostly(&self, open: u64) -> bool {
+        open >= 2 && 2 * open >= self.values
+    }
+
+    /// Whether hardly any says anything, and some mean two things: one stray value does not decide over them.
+    fn is_stray(&self, says: u64, open: u64) -> bool {
+        open > 0 && (says + open) * ONE_IN < self.values
+    }
+}
+
+impl Votes<Amount> {
+    /// What is to be said of the decimal mark.
+    pub(super) fn question(&self, asks: bool) -> Option<Question> {
+        let (open, point) = (self.first(Amount::Open), self.points());
+        let comma = self.first(Amount::Comma);
+        let (column, example) = open.filter(|_| asks && !self.is_stray(self.marked(), self.count(Amount::Open)))?;
+        match (point, comma) {
+            (Some((_, point)), Some((_, comma))) => Some(told::two_ways(
+                "Amounts",
+                "decimal",
+                [point.clone(), comma.clone(), example.clone()],
+                &["comma", "point"],
+            )),
+            (None, None) if self.mostly(self.count(Amount::Open)) => told::open_amount(column, example),
+            _ => None,
+        }
+    }
+
+    /// The decimal mark that the values have, if the kind's own rule does not read them all.
+    pub(super) fn decimal(&self, asks: bool) -> Option<(Decimal, Example)> {
+        let (open, comma) = (self.count(Amount::Open), self.count(Amount::Comma));
+        let point = self.marked() - comma;
+        if self.is_stray(self.marked(), open) || !asks && point > 0 {
+            return None;
+        }
+        if comma > point || comma > 0 && comma == point && self.is_first(Amount::Comma) {
+            return Some((Decimal::Comma, self.example(Amount::Comma)?));
+        }
+        let needed = self.count(Amount::Thousands) > 0 || point > 0 && open > 0;
+        let shown = self.points().filter(|_| needed)?;
+        Some((Decimal::Point, shown.1.clone()))
+    }
+
+    /// How many values say something.
+    fn marked(&self) -> u64 {
+        self.count(Amount::Point) + self.count(Amount::Thousands) + self.count(Amount::Comma)
+    }
+
+    fn points(&self) -> Option<&Shown> {
+        self.classes.iter().find(|(of, ..)| matches!(of, Amount::Point | Amount::Thousands)).map(|(.., shown)| shown)
+    }
+
+    fn is_first(&self, class: Amount) -> bool {
+        let says = |of: &Amount| matches!(of, Amount::Point | Amount::Thousands | Amount::Comma);
+        self.classes.iter().find(|(of, ..)| says(of)).is_some_and(|(of, ..)| *of == class)
+    }
+}
+
+const ORDERS: [DateOrder; 3] = [DateOrder::Dmy, DateOrder::Mdy, DateOrder::Ymd];
+
+impl Votes<Day> {
+    /// What is to be said of the order of dates.
+    pub(super) fn question(&self, asks: bool) -> Option<Question> {
+        let open = self.count(Day::Open) + self.count(Day::Short);
+        let asks = asks && !self.is_stray(self.said(), open);
+        let (column, example) = self.first(Day::Open).or(self.first(Day::Short)).filter(|_| asks)?;
+        let said: Vec<(DateOrder, Example)> =
+            ORDERS.iter().filter_map(|order| Some((*order, self.example(Day::Says(*order))?))).collect();
+        match &said[..] {
+            [] if self.mostly(open) => match self.first(Day::Short) {
+                Some((_, example)) => Some(told::short_year(example)),
+                None => told::open_date(column, example),
+            },
+            [(one, first), (other, second), ..] => {
+                let choices = [one.to_string(), other.to_string()];
+                let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
+                Some(told::two_ways("Dates", "dates", [first.clone(), second.clone(), example.clone()], &choices))
+            }
+            _ => None,
+        }
+    }
+
+    /// The order that the dates have, if they are not all as the kind's own rule reads them. `whole`: there are no others.
+    pub(super) fn order(&self, asks: bool, whole: bool) -> Option<(DateOrder, Example)> {
+        let says = |order: DateOrder| self.count(Day::Says(order));
+        let open = self.count(Day::Open) + self.count(Day::Short);
+        let all = self.said();
+        let most = ORDERS.into_iter().rev().max_by_key(|order| says(*order))?;
+        if all > 0 {
+            // a claim's own rule is the month first
+            let only = asks || most == DateOrder::Dmy && says(most) == all;
+            let decided = only && !self.is_stray(all, open);
+            return decided.then(|| Some((most, self.example(Day::Says(most))?))).flatten();
+        }
+        if open > 0 || !asks {
+            return None;
+        }
+        let shown = |class, order| Some((order, self.example(class)?));
+        shown(Day::YearFirst, DateOrder::Ymd).or_else(|| shown(Day::Same, DateOrder::Dmy).filter(|_| whole))
+    }
+
+    /// How many values say something.
+    fn said(&self) -> u64 {
+        ORDERS.iter().map(|order| self.count(Day::Says(*order))).sum()
+    }
+}
