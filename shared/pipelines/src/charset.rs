@@ -14,7 +14,7 @@ use std::{fmt, str::FromStr};
 use encoding_rs::Encoding;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use decode::{CharsetError, Decode, Decoded, Evidence, Sayer};
+pub use decode::{CharsetError, Decode, Decoded, Sayer};
 pub use source::source_len;
 
 use crate::names::shown;

@@ -9,7 +9,7 @@ use super::{
     decoder::Decoder,
     verdict::{Before, Verdict, judge},
 };
-use crate::lines::LineCount;
+use crate::{Example, Question, lines::LineCount};
 
 /// From the first byte beyond ASCII on, so much is held before it is known what it is.
 const WINDOW: usize = 1 << 20;
@@ -37,15 +37,6 @@ impl fmt::Display for Sayer {
             Self::Profile => "the profile",
         })
     }
-}
-
-/// What shows in which characters a file is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
-    /// The line of the file, from 1.
-    pub line: u64,
-    /// What stands there.
-    pub text: String,
 }
 
 /// A file whose text cannot be read for certain. Says what was found, and what to do.
@@ -106,6 +97,25 @@ pub enum CharsetError {
     },
 }
 
+impl CharsetError {
+    /// The same, as what is to be said.
+    pub fn question(&self) -> Question {
+        let (parameter, choices) = match self {
+            Self::Neither { .. } => ("encoding", &["macintosh", "ibm850", "windows-1250", "windows-1251"][..]),
+            Self::Two { .. } => ("encoding", &["utf-8", "windows-1252"][..]),
+            Self::NotUtf8 { .. } | Self::Wide { .. } => ("encoding", &[][..]),
+        };
+        let byte = |line: &u64, byte: &u8| vec![Example { line: *line, value: format!("0x{byte:02X}") }];
+        let examples = match self {
+            Self::Neither { line, byte: at, .. } | Self::NotUtf8 { line, byte: at, .. } => byte(line, at),
+            Self::Two { other, byte: at, .. } => byte(other, at),
+            Self::Wide { .. } => Vec::new(),
+        };
+        let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
+        Question { parameter, choices, examples, sentence: self.to_string() }
+    }
+}
+
 fn what(by: Sayer) -> &'static str {
     match by {
         Sayer::ContentType => "charset",
@@ -119,7 +129,7 @@ pub struct Decoded {
     /// In which characters it was written; nothing but ASCII is UTF-8.
     pub charset: Charset,
     /// What shows that; none where it was said, or is ASCII.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<Example>,
     /// Lines of the text.
     pub lines: u64,
     /// Half a unit of UTF-16 stood at its end: see [`source_len`](super::source_len).
@@ -135,7 +145,7 @@ pub struct Decode {
     said: Option<(Charset, Sayer)>,
     state: State,
     charset: Option<Charset>,
-    evidence: Option<Evidence>,
+    evidence: Option<Example>,
     /// Of the text that went out.
     lines: LineCount,
 }
@@ -199,7 +209,7 @@ impl Decode {
     }
 
     /// What shows it, once it is known; none where it was said.
-    pub fn evidence(&self) -> Option<&Evidence> {
+    pub fn evidence(&self) -> Option<&Example> {
         self.evidence.as_ref()
     }
 
@@ -207,7 +217,7 @@ impl Decode {
     fn begin(&mut self, out: &mut impl FnMut(&[u8])) -> Result<(), CharsetError> {
         let State::Start(head) = &mut self.state else { return Ok(()) };
         let head = std::mem::take(head);
-        let evidence = |text: &str| Some(Evidence { line: 1, text: text.to_owned() });
+        let evidence = |text: &str| Some(Example { line: 1, value: text.to_owned() });
         let (found, evidence) = match (mark(&head), wide(&head), self.said) {
             (Some(charset), ..) => (Some(charset), evidence("byte order mark")),
             (None, Some(found), Some((said, by))) if !said.is_wide() => {
@@ -224,7 +234,7 @@ impl Decode {
         self.take(&head, out)
     }
 
-    fn know(&mut self, charset: Charset, evidence: Option<Evidence>) {
+    fn know(&mut self, charset: Charset, evidence: Option<Example>) {
         self.state = State::Known(Decoder::new(charset));
         self.charset = Some(charset);
         self.evidence = evidence;
@@ -278,7 +288,7 @@ impl Decode {
             Verdict::Windows1252 { line, byte } => {
                 not_as_said(line, byte)?;
                 let (text, ..) = encoding_rs::WINDOWS_1252.decode(std::slice::from_ref(&byte));
-                self.know(Charset::Windows1252, Some(Evidence { line, text: text.into_owned() }));
+                self.know(Charset::Windows1252, Some(Example { line, value: text.into_owned() }));
                 return self.take(&held, out);
             }
             Verdict::Neither { line, byte, between_letters } => {
@@ -287,7 +297,7 @@ impl Decode {
             }
         };
         let letter = || held.utf8_chunks().find_map(|part| part.valid().chars().find(|char| !char.is_ascii()));
-        let evidence = line.and_then(|line| Some(Evidence { line, text: letter()?.to_string() }));
+        let evidence = line.and_then(|line| Some(Example { line, value: letter()?.to_string() }));
         self.know(charset, evidence.filter(|_| self.said.is_none()));
         self.take(&held, out)
     }

@@ -50,7 +50,7 @@ fn the_text_is_what_was_written() {
         let (read, decoded) = read(&file).unwrap();
         assert_eq!(String::from_utf8(read.clone()).unwrap(), text, "{name}");
         assert_eq!(decoded.charset.name(), name);
-        assert_eq!(decoded.evidence, Some(Evidence { line, text: evidence.to_owned() }), "{name}");
+        assert_eq!(decoded.evidence, Some(Example { line, value: evidence.to_owned() }), "{name}");
         assert_eq!(decoded.lines, 4, "{name}");
         assert_eq!(source_len(decoded.charset, &read), Some(file.len() as u64), "{name}");
     }
@@ -77,7 +77,7 @@ fn a_letter_is_found_wherever_it_stands() {
     for size in [65_536, usize::MAX] {
         let (text, decoded) = cut(&file, None, size).unwrap();
         assert!(text.ends_with("José,1\n".as_bytes()));
-        assert_eq!(decoded.evidence, Some(Evidence { line: 500_001, text: "é".to_owned() }));
+        assert_eq!(decoded.evidence, Some(Example { line: 500_001, value: "é".to_owned() }));
     }
     let long = [&b"a,b\n"[..], &b"Jo\xe3o,1\n".repeat(300_000)].concat();
     let (text, decoded) = cut(&long, None, 10_000).unwrap();
@@ -138,6 +138,8 @@ fn what_is_not_certain_is_a_question() {
         "The file has two encodings: line 2 is UTF-8 and line 5 is Windows-1252 (byte 0xE9). Save it as one, or send \
          encoding=."
     );
+    let asks = read_as(b"name\nJos\x8e\n", None).unwrap_err().question();
+    assert_eq!((asks.parameter, asks.examples), ("encoding", vec![Example { line: 2, value: "0x8E".to_owned() }]));
     let said = |label, by| Some((Charset::of_label(label).unwrap(), by));
     assert_eq!(
         told(b"name\nJos\xe9\n", said("utf-8", Sayer::ContentType)),
