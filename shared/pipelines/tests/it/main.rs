@@ -6,6 +6,7 @@ mod claims;
 mod conformance;
 mod debts;
 mod delimiters;
+mod dialects;
 mod generate;
 mod header;
 mod laws;
