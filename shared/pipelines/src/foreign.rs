@@ -1,13 +1,11 @@
-//! Files that are none of rows: told by how they begin, or by what is in their first megabyte.
-
-use std::fmt;
+//! Files that are none of rows: told by how they begin.
 
 /// So many bytes of a file are enough to tell that it is another kind of file…
 pub const FEW: usize = 4;
 /// …and so many, which.
 pub const SOME: usize = 4096;
 
-/// What a file is instead of CSV or lines of JSON in UTF-8. Says what to do.
+/// What a file is instead of CSV or lines of JSON. Says what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Foreign {
     /// A workbook of Excel, as it is since 2007.
@@ -39,29 +37,6 @@ pub enum Foreign {
     /// Some other table.
     #[error("the file is {0}: export it as CSV in UTF-8 and send that")]
     Table(&'static str),
-    /// Two bytes a character.
-    #[error("the file is UTF-16 {0} a byte order mark: save it as UTF-8 (in Excel: \"CSV UTF-8\") and send that")]
-    Utf16(&'static str),
-    /// One byte a character.
-    #[error(
-        "the file is not UTF-8 but Windows-1252 or Latin-1: byte 0x{byte:02X} on line {line}{as_letter}; save it as UTF-8 (in \
-         Excel: \"CSV UTF-8\") and send that",
-        as_letter = Letter(*byte)
-    )]
-    OneByte {
-        /// The first byte that is not UTF-8.
-        byte: u8,
-        /// The line it stands on, from 1.
-        line: u64,
-    },
-}
-
-struct Letter(u8);
-
-impl fmt::Display for Letter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 >= 0xc0 { write!(f, " is their '{}'", char::from(self.0)) } else { Ok(()) }
-    }
 }
 
 /// What the beginning of a file shows it to be; `None`: perhaps rows. With [`FEW`] bytes it is told whether, with
@@ -83,8 +58,6 @@ pub fn foreign(head: &[u8]) -> Option<Foreign> {
         [b'%', b'P', b'D', b'F', ..] => Foreign::Pdf,
         [b'P', b'A', b'R', b'1', ..] => Foreign::Table("Parquet"),
         [b'<', ..] | [0xef, 0xbb, 0xbf, b'<', ..] => Foreign::Markup,
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Foreign::Utf16("with"),
-        [b' '..=b'~', 0, b' '..=b'~', 0, ..] | [0, b' '..=b'~', 0, b' '..=b'~', ..] => Foreign::Utf16("without"),
         _ => return None,
     })
 }
@@ -95,8 +68,6 @@ mod tests {
 
     #[test]
     fn files_are_told_by_their_first_bytes() {
-        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-        let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
         for (head, what) in [
             (&b"PK\x03\x04\x14\0\0\0\x08\0......[Content_Types].xml"[..], Foreign::Xlsx),
             (b"PK\x03\x04\x14\0\0\0\x08\0......debts.csv", Foreign::Archive("ZIP")),
@@ -107,9 +78,6 @@ mod tests {
             (b"%PDF-1.7", Foreign::Pdf),
             (b"<!DOCTYPE html>", Foreign::Markup),
             (b"\xef\xbb\xbf<?xml", Foreign::Markup),
-            (b"\xff\xfen\0", Foreign::Utf16("with")),
-            (&utf16("name,"), Foreign::Utf16("without")),
-            (&big("name,"), Foreign::Utf16("without")),
             (b"BZh9", Foreign::Packed("bzip2")),
         ] {
             assert_eq!(foreign(head), Some(what), "{head:?}");
@@ -123,11 +91,5 @@ mod tests {
         {
             assert_eq!(foreign(head), None, "{head:?}");
         }
-    }
-
-    #[test]
-    fn one_byte_a_letter_is_named() {
-        let said = Foreign::OneByte { byte: 0xe3, line: 3 }.to_string();
-        assert!(said.contains("Windows-1252 or Latin-1: byte 0xE3 on line 3 is their 'ã'; save it as UTF-8"), "{said}");
     }
 }

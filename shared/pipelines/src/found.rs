@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Columns, DateOrder, Decimal, Delimiter, Reading, Values,
-    charset::{Charset, Evidence, Sayer},
+    Columns, DateOrder, Decimal, Delimiter, Example, Reading, Values,
+    charset::{Charset, Sayer},
 };
 
 /// What somebody says of a file. It is believed, unless the file shows that it is wrong; what is not said is found.
@@ -30,7 +30,7 @@ impl Said {
     /// The parameters that say something, in one order.
     pub fn parameters(&self) -> Vec<&'static str> {
         let said = [
-            ("encoding", self.charset.is_some()),
+            ("encoding", self.other_charset().is_some()),
             ("delimiter", self.delimiter.is_some()),
             ("header_line", self.header_line.is_some()),
             ("decimal", self.decimal.is_some()),
@@ -39,6 +39,11 @@ impl Said {
         ];
         said.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| name).collect()
     }
+
+    /// The characters, where they are others than ours: UTF-8 is what nearly every client says of whatever it sends.
+    fn other_charset(&self) -> Option<Charset> {
+        self.charset.map(|(charset, _)| charset).filter(|charset| *charset != Charset::Utf8)
+    }
 }
 
 /// As parameters: what is equal is written alike.
@@ -46,7 +51,7 @@ impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = (!self.columns.is_empty()).then(|| self.columns.to_string());
         let said = [
-            ("encoding", self.charset.map(|(charset, _)| charset.to_string())),
+            ("encoding", self.other_charset().map(|charset| charset.to_string())),
             ("delimiter", self.delimiter.map(|delimiter| delimiter.to_string())),
             ("header_line", self.header_line.map(|line| line.to_string())),
             ("decimal", self.decimal.map(|decimal| decimal.to_string())),
@@ -73,6 +78,9 @@ pub struct Dialect {
     pub delimiter: Option<Delimiter>,
     /// The line of the header, from 1.
     pub header_line: u64,
+    /// A line `sep=` stands before the header, as Excel reads it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sep_line: bool,
     /// The decimal mark of amounts, where it was said or found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<Decimal>,
@@ -102,19 +110,19 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// What shows the characters.
-    pub(crate) fn encoding(evidence: Evidence) -> Self {
-        Self { what: "encoding".to_owned(), line: evidence.line, text: evidence.text }
+    pub(crate) fn of(what: &str, example: Example) -> Self {
+        Self { what: what.to_owned(), line: example.line, text: example.value }
     }
 }
 
 impl Dialect {
     /// Whether nothing has to be known of the file to read it, beside its kind.
     pub fn is_plain(&self) -> bool {
-        let Self { encoding, delimiter, header_line, decimal, dates, columns, said, evidence } = self;
+        let Self { encoding, delimiter, header_line, sep_line, decimal, dates, columns, said, evidence } = self;
         *encoding == Charset::Utf8
             && delimiter.is_none_or(|delimiter| delimiter == Delimiter::Comma)
             && *header_line <= 1
+            && !sep_line
             && decimal.is_none()
             && dates.is_none()
             && columns.is_none()

@@ -6,8 +6,9 @@
 //! and dates are written. A plain file goes through all of them without being held.
 
 use crate::{
-    Chunk, Dialect, FEW, Foreign, HeaderError, Kind, Layout, Limits, Piece, Question, SOME, Said, SplitLimits, Splitter,
-    Values, charset::{CharsetError, Decode},
+    Chunk, Dialect, FEW, Foreign, HeaderError, Kind, Limits, Piece, Question, SOME, Said, SplitLimits, Splitter,
+    Values,
+    charset::{Charset, CharsetError, Decode},
     foreign,
     found::Shown,
     preface::{Found, NoHeader, Preface, Why},
@@ -45,8 +46,8 @@ pub enum IntakeError {
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// It may be read in more than one way.
-    #[error(transparent)]
-    Asks(#[from] Question),
+    #[error("{}", sentences(.0))]
+    Asks(Vec<Question>),
     /// Not one record.
     #[error("the file is empty: send the header and the records")]
     Empty,
@@ -56,9 +57,14 @@ impl From<Box<NoHeader>> for IntakeError {
     fn from(told: Box<NoHeader>) -> Self {
         match told.why {
             Why::Wrong(error) => Self::Header(error),
-            Why::Asks(question) => Self::Asks(question),
+            Why::Asks(question) => Self::Asks(vec![question]),
         }
     }
+}
+
+/// What is open, as one text.
+pub fn sentences(questions: &[Question]) -> String {
+    questions.iter().map(Question::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// What is known of a file that has arrived whole.
@@ -89,8 +95,9 @@ impl Intake {
             ..Dialect::default()
         };
         let decode = Decode::new(said.charset);
-        let stage = Stage::Preface(Preface::new(kind, said, limits));
-        Self { head: Vec::new(), decode, text: Text { kind, split, limits, stage, sample: None, dialect, bytes: 0 } }
+        let stage = Stage::Preface(Preface::new(kind, said.clone(), limits));
+        let text = Text { kind, said, split, limits, stage, sample: None, held: Vec::new(), dialect, bytes: 0 };
+        Self { head: Vec::new(), decode, text }
     }
 
     /// Takes the next bytes of the file, and emits the parts that are complete.
@@ -132,7 +139,9 @@ impl Intake {
         told?;
         let (mut dialect, text_bytes) = text.finish(&mut emit)?;
         dialect.encoding = decoded.charset;
-        dialect.evidence.extend(decoded.evidence.map(Shown::encoding));
+        if dialect.encoding != Charset::Utf8 {
+            dialect.evidence.extend(decoded.evidence.map(|evidence| Shown::of("encoding", evidence)));
+        }
         Ok(Arrived { dialect, text_bytes, lines: decoded.lines })
     }
 }
@@ -140,11 +149,14 @@ impl Intake {
 /// What is done with the text.
 struct Text {
     kind: Kind,
+    said: Said,
     split: SplitLimits,
     limits: Limits,
     stage: Stage,
-    /// Of the rows, until the first chunk has come.
-    sample: Option<(Layout, Sample)>,
+    /// Of the rows, until enough of them have come.
+    sample: Option<Sample>,
+    /// The chunks of the sample.
+    held: Vec<Chunk>,
     dialect: Dialect,
     bytes: u64,
 }
@@ -152,6 +164,7 @@ struct Text {
 enum Stage {
     Preface(Preface),
     Rows(Box<Splitter>),
+    Over,
 }
 
 impl Text {
@@ -162,7 +175,7 @@ impl Text {
                 let found = preface.push(text)?;
                 self.begin(found, emit)
             }
-            Stage::Rows(_) => self.split(text, emit),
+            Stage::Rows(_) | Stage::Over => self.split(text, emit),
         }
     }
 
@@ -173,15 +186,13 @@ impl Text {
                 found => self.begin(found, emit)?,
             }
         }
-        let Self { kind, limits, stage, mut sample, mut dialect, bytes, .. } = self;
-        if let Stage::Rows(splitter) = stage {
+        if let Stage::Rows(splitter) = std::mem::replace(&mut self.stage, Stage::Over) {
             let mut pieces = Vec::new();
             splitter.finish(|piece| pieces.push(piece));
-            for piece in pieces {
-                pass_on(kind, &limits, &mut sample, &mut dialect, piece, emit)?;
-            }
+            self.pass_on(pieces, emit)?;
         }
-        Ok((dialect, bytes))
+        self.release(emit)?;
+        Ok((self.dialect, self.bytes))
     }
 
     /// It is known where the records begin: what was held of the text is cut.
@@ -191,58 +202,63 @@ impl Text {
             Found::Csv(header) => {
                 self.dialect.delimiter = Some(header.delimiter);
                 self.dialect.header_line = header.line;
+                self.dialect.sep_line = header.sep_line;
                 self.dialect.columns = header.reading(Values::default()).places;
                 Splitter::at(self.split, header.start())
             }
             Found::Ndjson => Splitter::new(self.split),
         };
-        let before = std::mem::replace(&mut self.stage, Stage::Rows(Box::new(splitter)));
-        match before {
+        match std::mem::replace(&mut self.stage, Stage::Rows(Box::new(splitter))) {
             Stage::Preface(preface) => self.split(&preface.into_held(), emit),
-            Stage::Rows(_) => Ok(()),
+            Stage::Rows(_) | Stage::Over => Ok(()),
         }
     }
 
     fn split(&mut self, text: &[u8], emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
-        let Stage::Rows(splitter) = &mut self.stage else { return Ok(()) };
-        let (kind, limits, sample, dialect) = (self.kind, &self.limits, &mut self.sample, &mut self.dialect);
-        let mut told = Ok(());
-        splitter.push(text, |piece| {
-            if told.is_ok() {
-                told = pass_on(kind, limits, sample, dialect, piece, emit);
-            }
-        });
-        told
+        let mut pieces = Vec::new();
+        if let Stage::Rows(splitter) = &mut self.stage {
+            splitter.push(text, |piece| pieces.push(piece));
+        }
+        self.pass_on(pieces, emit)
     }
-}
 
-fn pass_on(
-    kind: Kind,
-    limits: &Limits,
-    sample: &mut Option<(Layout, Sample)>,
-    dialect: &mut Dialect,
-    piece: Piece,
-    emit: &mut impl FnMut(Part),
-) -> Result<(), IntakeError> {
-    match piece {
-        Piece::Header { raw, bytes } => {
-            let layout = kind.read_header_as(&raw, &dialect.reading(), limits)?;
-            *sample = Some((layout, Sample::new(kind, dialect.reading().values)));
-            emit(Part::Header { raw, bytes, dialect: Box::new(dialect.clone()) });
-        }
-        Piece::Chunk(chunk) => {
-            if let Some((layout, mut rows)) = sample.take() {
-                rows.push(&layout, &chunk.data, chunk.first_line);
-                let found = rows.verdict()?;
-                if !found.evidence.is_empty() {
-                    dialect.decimal = found.values.decimal;
-                    dialect.dates = found.values.dates;
-                    dialect.evidence.extend(found.evidence);
-                    emit(Part::Values(Box::new(dialect.clone())));
+    fn pass_on(&mut self, pieces: Vec<Piece>, emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
+        for piece in pieces {
+            match piece {
+                Piece::Header { raw, bytes } => {
+                    let layout = self.kind.read_header_as(&raw, &self.dialect.reading(), &self.limits)?;
+                    self.sample = Some(Sample::new(self.kind, &layout, self.limits.max_record_bytes));
+                    emit(Part::Header { raw, bytes, dialect: Box::new(self.dialect.clone()) });
                 }
+                Piece::Chunk(chunk) => match &mut self.sample {
+                    Some(sample) => {
+                        sample.push(&chunk);
+                        let is_enough = sample.is_full() || chunk.data.len() >= self.split.first_chunk_bytes();
+                        self.held.push(chunk);
+                        if is_enough {
+                            self.release(emit)?;
+                        }
+                    }
+                    None => emit(Part::Chunk(chunk)),
+                },
             }
-            emit(Part::Chunk(chunk));
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Enough of the rows was looked at, or there are no more: what they say holds for all.
+    fn release(&mut self, emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
+        let Some(sample) = self.sample.take() else { return Ok(()) };
+        let found = sample.verdict(&self.said).map_err(IntakeError::Asks)?;
+        let Values { decimal, dates } = found.values;
+        if (decimal, dates) != (self.dialect.decimal, self.dialect.dates) {
+            (self.dialect.decimal, self.dialect.dates) = (decimal, dates);
+            let shown = [("decimal", found.decimal), ("dates", found.dates)];
+            let shown = shown.into_iter().filter_map(|(what, example)| Some(Shown::of(what, example?)));
+            self.dialect.evidence.extend(shown);
+            emit(Part::Values(Box::new(self.dialect.clone())));
+        }
+        std::mem::take(&mut self.held).into_iter().for_each(|chunk| emit(Part::Chunk(chunk)));
+        Ok(())
+    }
 }

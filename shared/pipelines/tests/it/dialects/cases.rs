@@ -255,7 +255,7 @@ pub(super) const CASES: &[Case] = &[
              columns are ignored.",
         ),
     ),
-    debts("H8 nothing", || b"\xef\xbb\xbf\r\n".to_vec(), Stops("the file is empty")),
+    debts("H8 nothing", || b"\xef\xbb\xbf\r\n".to_vec(), Stops("the file is empty: send the header and the records")),
     debts("E1 Windows-1252", || latin(&plain()), Reads("windows-1252, comma: 2 rows")),
     said(
         "E1 Windows-1252, and said",
