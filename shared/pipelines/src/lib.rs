@@ -45,6 +45,7 @@ mod samples;
 mod scan;
 mod splitter;
 mod sum;
+mod told_dialect;
 mod transactions;
 pub mod values;
 

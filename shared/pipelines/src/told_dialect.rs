@@ -1,0 +1,51 @@
+//! How a file is written, as one line for people.
+
+use std::fmt;
+
+use crate::{Delimiter, Dialect};
+
+/// `windows-1252, separated by ;, header on line 4, decimal comma, dates dmy`.
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.encoding)?;
+        match self.delimiter {
+            None => {}
+            Some(Delimiter::Tab) => f.write_str(", separated by tabs")?,
+            Some(delimiter) => write!(f, ", separated by {}", char::from(delimiter.byte()))?,
+        }
+        if self.header_line > 1 {
+            write!(f, ", header on line {}", self.header_line)?;
+        }
+        if let Some(decimal) = self.decimal {
+            write!(f, ", decimal {decimal}")?;
+        }
+        if let Some(dates) = self.dates {
+            write!(f, ", dates {dates}")?;
+        }
+        if self.columns.is_some() {
+            f.write_str(", columns by other names")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{DateOrder, Decimal, Delimiter, Dialect, charset::Charset};
+
+    #[test]
+    fn what_is_known_is_one_line() {
+        let dialect = Dialect {
+            encoding: Charset::Windows1252,
+            delimiter: Some(Delimiter::Semicolon),
+            header_line: 4,
+            decimal: Some(Decimal::Comma),
+            dates: Some(DateOrder::Dmy),
+            ..Dialect::default()
+        };
+        assert_eq!(dialect.to_string(), "windows-1252, separated by ;, header on line 4, decimal comma, dates dmy");
+        let tabs = Dialect { delimiter: Some(Delimiter::Tab), columns: Some(vec![Some(0)]), ..Dialect::default() };
+        assert_eq!(tabs.to_string(), "utf-8, separated by tabs, columns by other names");
+        assert_eq!(Dialect { encoding: Charset::Utf16Le, ..Dialect::default() }.to_string(), "utf-16le");
+    }
+}
