@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gristmill_core::Source;
 use gristmill_queue::Job;
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +21,27 @@ pub struct LoadChunk {
     pub no: i32,
 }
 
+/// Its second version is that of a chunk of a file with a `reading`, by which workers of before would not read it: they park it.
 impl Job for LoadChunk {
     const NAME: &'static str = "uploads.load_chunk";
     const QUEUE: &'static str = "chunks";
     const TIMEOUT: Duration = Duration::from_secs(120);
+    const VERSION: u16 = 2;
+
+    fn upgrade(_: u16, payload: serde_json::Value) -> Result<serde_json::Value, Source> {
+        Ok(payload)
+    }
+}
+
+/// [`LoadChunk`] of a plain file, which workers of before load, too: to be enqueued, and taken by the body of the other.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LoadPlainChunk(pub LoadChunk);
+
+impl Job for LoadPlainChunk {
+    const NAME: &'static str = LoadChunk::NAME;
+    const QUEUE: &'static str = LoadChunk::QUEUE;
+    const TIMEOUT: Duration = LoadChunk::TIMEOUT;
 }
 
 /// Load a part of a chunk that took its workers down, or find out which of its records does that.
@@ -37,11 +55,17 @@ pub struct LoadPart {
     pub first_byte: i64,
 }
 
+/// As with [`LoadChunk`]; there are so few that those of plain files are of the second version, too.
 impl Job for LoadPart {
     const NAME: &'static str = "uploads.load_part";
     const QUEUE: &'static str = "chunks";
     /// It waits until its process loads nothing else.
     const TIMEOUT: Duration = Duration::from_secs(300);
+    const VERSION: u16 = 2;
+
+    fn upgrade(_: u16, payload: serde_json::Value) -> Result<serde_json::Value, Source> {
+        Ok(payload)
+    }
 }
 
 /// The join: every chunk is loaded, so settle what is open, check that it adds up, close.

@@ -16,7 +16,11 @@ use tokio::sync::mpsc;
 use super::{
     ReceiveError, UploadService, dedup::PossibleCopy, memory_budget::MemoryPermit, retry::retry_through_outage,
 };
-use crate::{State, UploadId, jobs::LoadChunk, objects, state};
+use crate::{
+    State, UploadId,
+    jobs::{LoadChunk, LoadPlainChunk},
+    objects, state,
+};
 
 /// Chunks being written to the store at a time.
 const CONCURRENT_PUTS: usize = 2;
@@ -151,20 +155,27 @@ pub(super) async fn enter_in(
     if batch.is_empty() {
         return Ok(Enqueued::default());
     }
-    insert(conn, upload_id, batch).await?;
-    let jobs: Vec<LoadChunk> = batch.iter().map(|chunk| LoadChunk { upload_id, no: chunk.no }).collect();
+    let is_plain = insert(conn, upload_id, batch).await?;
+    let jobs = batch.iter().map(|chunk| LoadChunk { upload_id, no: chunk.no });
     let options = Options { group: Some(group), client_id: Some(client_id), ..Options::default() };
-    match service.queue.enqueue_all(conn, &jobs, &options).await {
+    let enqueued = if is_plain {
+        service.queue.enqueue_all(conn, &jobs.map(LoadPlainChunk).collect::<Vec<_>>(), &options).await
+    } else {
+        service.queue.enqueue_all(conn, &jobs.collect::<Vec<_>>(), &options).await
+    };
+    match enqueued {
         // A chunk of it is dead: the job that fails the upload is on its way.
         Err(QueueError::GroupClosed(_)) => Err(ReceiveError::Cancelled { upload_id }),
         other => Ok(other?),
     }
 }
 
-async fn insert(conn: &mut PgConnection, id: UploadId, batch: &[StoredChunk]) -> Result<(), sqlx::Error> {
-    sqlx::query(
+/// Returns whether the upload has no `reading`, which is fixed before its first chunk comes here.
+async fn insert(conn: &mut PgConnection, id: UploadId, batch: &[StoredChunk]) -> Result<bool, sqlx::Error> {
+    let are_plain: Vec<bool> = sqlx::query_scalar(
         "insert into chunks (upload_id, no, first_line, first_byte, bytes, sha256, oversize)
-         select $1, * from unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::jsonb[])",
+         select $1, * from unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::jsonb[])
+         returning (select u.reading is null from uploads u where u.id = $1)",
     )
     .bind(id)
     .bind(batch.iter().map(|chunk| chunk.no).collect::<Vec<_>>())
@@ -173,7 +184,7 @@ async fn insert(conn: &mut PgConnection, id: UploadId, batch: &[StoredChunk]) ->
     .bind(batch.iter().map(|chunk| chunk.bytes).collect::<Vec<_>>())
     .bind(batch.iter().map(|chunk| chunk.sha256.as_slice()).collect::<Vec<_>>())
     .bind(batch.iter().map(|chunk| chunk.oversize.as_ref()).collect::<Vec<_>>())
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(are_plain.iter().all(|is_plain| *is_plain))
 }
