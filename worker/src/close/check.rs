@@ -39,7 +39,7 @@ struct Sums {
 /// What does not add up, in words; empty when everything does.
 pub(super) async fn violations(conn: &mut PgConnection, upload_id: UploadId) -> Result<Vec<String>, JobError> {
     let sums: Sums = sqlx::query_as(
-        "select u.kind, u.bytes as file_bytes, u.lines as file_lines, u.header_bytes, c.*, p.chunks_done as counted_done,
+        "select u.kind, coalesce(u.text_bytes, u.bytes) as file_bytes, u.lines as file_lines, u.header_bytes, c.*, p.chunks_done as counted_done,
                 p.rows_read as total_read, p.accepted as total_accepted, p.rejected as total_rejected,
                 p.duplicate as total_duplicate, p.conflicting as total_conflicting,
                 p.unkept as total_unkept, (select count(*) from rejects where upload_id = u.id) as rejects,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gristmill_core::ClientId;
-use gristmill_pipelines::{Kind, Layout, Limits, Owner, Rules};
+use gristmill_pipelines::{Kind, Layout, Limits, Owner, Reading, Rules};
 use gristmill_queue::{GroupId, JobError};
 use gristmill_uploads::{OversizeNote, Policy, UploadId};
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -46,6 +46,7 @@ struct Columns {
     kind: String,
     policy: String,
     header: Vec<u8>,
+    reading: Option<Json<Reading>>,
     max_record_bytes: Option<i64>,
     first_line: i64,
     sha256: Vec<u8>,
@@ -67,10 +68,10 @@ impl Chunk {
     /// The chunk, if its upload still wants it.
     pub(crate) async fn find(env: &Env, upload_id: UploadId, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(
-            "select u.client_id, u.kind, u.policy, u.header, u.max_record_bytes, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects,
+            "select u.client_id, u.kind, u.policy, u.header, u.reading, u.max_record_bytes, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects,
                     (select bytes from chunks where upload_id = u.id and no = 0) as first_bytes,
                     (select id from row_segments where upload_id = u.id and part = c.no / $3) as segment,
-                    case when u.state = 'processing' and u.header_bytes + c.bytes = u.bytes then u.group_id end as whole
+                    case when u.state = 'processing' and u.header_bytes + c.bytes = coalesce(u.text_bytes, u.bytes) then u.group_id end as whole
              from chunks c join uploads u on u.id = c.upload_id join upload_progress p on p.upload_id = u.id
                   left join client_limits l on l.client_id = u.client_id
              where c.upload_id = $1 and c.no = $2 and u.state in ('receiving', 'processing')",
@@ -82,6 +83,7 @@ impl Chunk {
         .await?;
         let Some(columns) = columns else { return Ok(None) };
         let kind: Kind = columns.kind.parse()?;
+        let reading = columns.reading.map(|Json(reading)| reading).unwrap_or_default();
         let rules = as_it_was_cut(&env.rules, columns.max_record_bytes);
         let rules =
             kinds::rules(env, kind, rules, Owner { client_id: columns.client_id.get(), upload_id: upload_id.get() })
@@ -92,7 +94,7 @@ impl Chunk {
             kind,
             part: None,
             policy: columns.policy.parse()?,
-            layout: kind.read_header(&columns.header, &Limits::unbounded())?,
+            layout: kind.read_header_as(&columns.header, &reading, &Limits::unbounded())?,
             owner: Owner { client_id: columns.client_id.get(), upload_id: upload_id.get() },
             rules,
             first_line: columns.first_line.cast_unsigned(),

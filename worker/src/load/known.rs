@@ -51,7 +51,7 @@ pub(super) async fn find(
     among(env, conn, chunk, prepared, &sealed).await
 }
 
-/// The upload that has the same chunk, byte by byte, in the same place, and the chunk's first line there: one that counts, and whose
+/// The upload that has the same chunk, byte by byte and read alike, in the same place, and the chunk's first line there: one that counts, and whose
 /// good rows are all in the table. So they are not looked up when a file is sent again.
 async fn same_chunk(
     conn: &mut PgConnection,
@@ -67,7 +67,8 @@ async fn same_chunk(
               join chunks g on g.no = 0 and g.sha256 = f.sha256
               join uploads w on w.id = g.upload_id and w.state = 'completed' and w.rows_dropped_at is null
                    and w.client_id = u.client_id and w.kind = u.kind
-                   and w.header = u.header and w.max_record_bytes is not distinct from u.max_record_bytes
+                   and w.header = u.header and w.reading is not distinct from u.reading
+                   and w.max_record_bytes is not distinct from u.max_record_bytes
               join chunks o on o.upload_id = w.id and o.no = c.no and o.sha256 = c.sha256
          where u.id = $1 and c.no = $2 and o.duplicate = 0 and o.accepted = $3 order by w.id limit 1",
     )

@@ -112,7 +112,7 @@ pub(super) async fn counted(pool: &PgPool) -> anyhow::Result<Finding> {
                 (count(c.done_at), sum(c.rows_read)::bigint, sum(c.accepted)::bigint, sum(c.rejected)::bigint, sum(c.duplicate)::bigint,
                  sum(c.conflicting)::bigint)
              or count(c.done_at) <> count(c.no)
-             or u.bytes <> u.header_bytes + sum(c.bytes)",
+             or coalesce(u.text_bytes, u.bytes) <> u.header_bytes + sum(c.bytes)",
     )
     .fetch_all(pool)
     .await?;
