@@ -61,6 +61,9 @@ fn print(receipt: &read::Receipt) {
     let speed = rate(rows.read.unsigned_abs(), whole).map(|rate| format!("  ({} rows/s)", count(rate)));
     println!("upload    {}", receipt.upload_id);
     println!("file      {}, {}", receipt.filename.as_deref().unwrap_or("without a name"), receipt.kind);
+    if let Some(dialect) = &receipt.dialect {
+        println!("read as   {dialect}");
+    }
     println!("size      {} bytes ({})", count(receipt.bytes), bytes(receipt.bytes.unsigned_abs()));
     println!("sha256    {}", receipt.sha256);
     println!("received  {}  in {}", at(receipt.received_at), duration(took(receipt.created_at, receipt.received_at)));
@@ -81,8 +84,9 @@ fn print(receipt: &read::Receipt) {
         );
     }
     println!(
-        "bytes     {} = {} header + {} in {} chunks",
-        count(receipt.bytes),
+        "bytes     {}{} = {} header + {} in {} chunks",
+        count(text_bytes(receipt)),
+        if receipt.text_bytes.is_some() { " in UTF-8" } else { "" },
         count(receipt.header_bytes),
         count(chunks.iter().map(|chunk| chunk.bytes).sum::<i64>()),
         count(chunks.len() as u64)
@@ -115,6 +119,11 @@ fn print_chunks(receipt: &read::Receipt) {
         [no, line, byte, bytes, read, accepted, rejected, duplicate, conflicting, chunk.sha256.clone()]
     });
     print!("\n{}", table(HEAD, right, &rows.collect::<Vec<_>>()));
+}
+
+/// What header and chunks have together.
+fn text_bytes(receipt: &read::Receipt) -> i64 {
+    receipt.text_bytes.unwrap_or(receipt.bytes)
 }
 
 /// Lines of the chunks, if they were counted.
@@ -150,8 +159,8 @@ fn faults(receipt: &read::Receipt) -> Vec<String> {
         sum.duplicate += chunk.rows.duplicate;
         sum.conflicting_duplicate += chunk.rows.conflicting_duplicate;
     }
-    if next != receipt.bytes {
-        faults.push(format!("the chunks end at byte {next} of {}", receipt.bytes));
+    if next != text_bytes(receipt) {
+        faults.push(format!("the chunks end at byte {next} of {}", text_bytes(receipt)));
     }
     if let (Some(lines), Some(read)) = (receipt.lines, lines_read(receipt))
         && header_lines(receipt) + read != lines

@@ -5,6 +5,7 @@
 
 pub mod client_limits;
 pub mod events;
+mod file_dialect;
 mod id;
 pub mod jobs;
 mod kind_hooks;
@@ -15,10 +16,11 @@ pub mod rejects_csv;
 mod remove;
 pub mod retention;
 pub mod segments;
-pub mod spreadsheet;
+mod spreadsheet;
 pub mod state;
 mod upload;
 
+pub use file_dialect::{FileDialect, FileEvidence};
 pub use id::UploadId;
 pub use kind_hooks::{Announcer, HookFuture, Hooks, KindHooks, RowsOnly, UploadRef};
 pub use receive::{MemoryBudget, NewUpload, OversizeNote, ReceiveError, ReceiveOutcome, UploadService};

@@ -3,14 +3,14 @@
 use std::borrow::Borrow;
 
 use gristmill_core::ClientId;
-use gristmill_pipelines::told;
+use gristmill_pipelines::{Delimiter, Dialect, Reading, told};
 use gristmill_queue::GroupId;
 use jiff_sqlx::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use crate::{Chunks, Policy, Rows, State, Upload, UploadId, upload::is_zero};
+use crate::{Chunks, FileDialect, Policy, Rows, State, Upload, UploadId, upload::is_zero};
 
 #[derive(FromRow)]
 struct Record {
@@ -20,6 +20,7 @@ struct Record {
     filename: Option<String>,
     bytes: i64,
     sha256: Option<String>,
+    dialect: Option<Json<Dialect>>,
     state: String,
     reason: Option<String>,
     detail: Option<String>,
@@ -50,6 +51,7 @@ impl TryFrom<Record> for Upload {
             filename: record.filename,
             bytes: record.bytes,
             sha256: record.sha256,
+            dialect: record.dialect.map(|Json(dialect)| dialect),
             state: record.state.parse::<State>().map_err(|error| decode(Box::new(error)))?,
             reason: record.reason,
             detail: record.detail,
@@ -75,7 +77,7 @@ impl TryFrom<Record> for Upload {
 macro_rules! select_upload {
     ($rest:literal) => {
         concat!(
-            "select u.id, u.kind, u.policy, u.filename, encode(u.sha256, 'hex') as sha256, u.state, u.reason, u.detail,
+            "select u.id, u.kind, u.policy, u.filename, encode(u.sha256, 'hex') as sha256, u.dialect, u.state, u.reason, u.detail,
                     coalesce(u.bytes, u.header_bytes + c.bytes) as bytes, c.total as chunks_total, p.chunks_done,
                     p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting, p.unkept, p.first_row_at,
                     u.created_at, u.received_at, u.completed_at, u.rows_dropped_at
@@ -307,9 +309,23 @@ pub async fn unkept(db: impl PgExecutor<'_>, upload_id: UploadId) -> Result<Vec<
     .await
 }
 
-/// The header record as it came; none when the upload does not exist.
-pub async fn header(db: impl PgExecutor<'_>, upload_id: UploadId) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    sqlx::query_scalar("select header from uploads where id = $1").bind(upload_id).fetch_optional(db).await
+/// What the file's records stand under.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The record as it came, in UTF-8; empty: the file is lines of JSON.
+    pub raw: Vec<u8>,
+    /// What separates its fields.
+    pub delimiter: Delimiter,
+}
+
+/// The header record; none when the upload does not exist.
+pub async fn header(db: impl PgExecutor<'_>, upload_id: UploadId) -> Result<Option<Header>, sqlx::Error> {
+    let found: Option<(Vec<u8>, Option<Json<Reading>>)> =
+        sqlx::query_as("select header, reading from uploads where id = $1").bind(upload_id).fetch_optional(db).await?;
+    Ok(found.map(|(raw, reading)| Header {
+        raw,
+        delimiter: reading.map_or_else(Delimiter::default, |Json(r)| r.delimiter),
+    }))
 }
 
 /// Proof that a closed file adds up: nothing was lost, nothing came twice.
@@ -322,8 +338,11 @@ pub struct Receipt {
     pub kind: String,
     /// As the client named it.
     pub filename: Option<String>,
-    /// Size of the file, decompressed: the header's bytes and the chunks' together.
+    /// Size of the file, decompressed: the header's bytes and the chunks' together, unless there is `text_bytes`.
     pub bytes: i64,
+    /// Of a file that came in other characters: its size in UTF-8, which is the header's bytes and the chunks' together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_bytes: Option<i64>,
     /// Bytes up to the first record.
     pub header_bytes: i64,
     /// Its lines, counted while it arrived: those up to the first record and the chunks' together. Null: it was begun
@@ -331,6 +350,10 @@ pub struct Receipt {
     pub lines: Option<i64>,
     /// SHA-256 of the file, decompressed, hexadecimal.
     pub sha256: String,
+    /// How the file is written, as in the upload. Not there: plainly, and nothing was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<FileDialect>)]
+    pub dialect: Option<Dialect>,
     /// What became of its records.
     pub rows: Rows,
     /// Of `rows.rejected`, those beyond the client's limit: counted, by reason, and not kept.
@@ -372,9 +395,11 @@ struct ReceiptRecord {
     kind: String,
     filename: Option<String>,
     bytes: i64,
+    text_bytes: Option<i64>,
     header_bytes: i64,
     lines: Option<i64>,
     sha256: String,
+    dialect: Option<Json<Dialect>>,
     rows: Json<[i64; 5]>,
     unkept: i64,
     created_at: Timestamp,
@@ -401,7 +426,7 @@ fn rows(Json([read, accepted, rejected, duplicate, conflicting_duplicate]): Json
 /// The receipt of a completed upload; none for any other.
 pub async fn receipt(pool: &sqlx::PgPool, upload_id: UploadId) -> Result<Option<Receipt>, sqlx::Error> {
     let record: Option<ReceiptRecord> = sqlx::query_as(
-        "select u.kind, u.filename, u.bytes, u.header_bytes, u.lines, encode(u.sha256, 'hex') as sha256,
+        "select u.kind, u.filename, u.bytes, u.text_bytes, u.header_bytes, u.lines, encode(u.sha256, 'hex') as sha256, u.dialect,
                 jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting) as rows, p.unkept,
                 u.created_at, u.received_at, u.completed_at
          from uploads u join upload_progress p on p.upload_id = u.id
@@ -424,9 +449,11 @@ pub async fn receipt(pool: &sqlx::PgPool, upload_id: UploadId) -> Result<Option<
         kind: record.kind,
         filename: record.filename,
         bytes: record.bytes,
+        text_bytes: record.text_bytes,
         header_bytes: record.header_bytes,
         lines: record.lines,
         sha256: record.sha256,
+        dialect: record.dialect.map(|Json(dialect)| dialect),
         rows: rows(record.rows),
         rejects_not_kept: record.unkept,
         chunks: chunks

@@ -1,10 +1,10 @@
 use gristmill_core::string_enum;
-use gristmill_pipelines::Kind;
+use gristmill_pipelines::{Dialect, Kind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
-use crate::UploadId;
+use crate::{FileDialect, UploadId};
 
 /// One file of one kind, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -23,6 +23,10 @@ pub struct Upload {
     pub bytes: i64,
     /// SHA-256 of the file, decompressed, in hexadecimal; known once it is received.
     pub sha256: Option<String>,
+    /// How the file is written, said or found. Not there: plainly, in UTF-8 with commas or as lines of JSON, and nothing was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<FileDialect>)]
+    pub dialect: Option<Dialect>,
     /// Where it stands.
     pub state: State,
     /// Why it failed or was cancelled: a stable code (`incomplete`, `too_large`, `not_stored`, `rejected_rows`,
