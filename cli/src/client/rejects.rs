@@ -5,7 +5,7 @@ use std::{fmt, io::Write, process::ExitCode};
 use anyhow::Context;
 use clap::Args;
 use futures::StreamExt;
-use gristmill_uploads::{UploadId, spreadsheet::Cells};
+use gristmill_uploads::UploadId;
 use reqwest::{Method, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -110,12 +110,12 @@ impl Rejects {
 }
 
 async fn write_csv(api: &Api, path: &str, spreadsheet: bool, mut out: impl Write) -> anyhow::Result<()> {
-    let request = api.request(Method::GET, path, &[]).header(header::ACCEPT, "text/csv");
-    let mut cells = Cells::default();
+    let query: &[(&str, &str)] = if spreadsheet { &[("spreadsheet", "true")] } else { &[] };
+    let request = api.request(Method::GET, path, query).header(header::ACCEPT, "text/csv");
     let mut body = api.send(request).await?.bytes_stream();
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| api.failed(error)).context("the list is not complete: run it again")?;
-        if spreadsheet { out.write_all(&cells.harmless(&piece))? } else { out.write_all(&piece)? }
+        out.write_all(&piece)?;
     }
     Ok(out.flush()?)
 }

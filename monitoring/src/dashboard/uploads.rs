@@ -10,7 +10,7 @@ use axum::{
 use futures::{Stream, StreamExt as _, stream};
 use gristmill_board::{Person, broken};
 use gristmill_core::ClientId;
-use gristmill_pipelines::Kind;
+use gristmill_pipelines::{Kind, Said};
 use gristmill_platform::keys;
 use gristmill_uploads::{NewUpload, Policy, ReceiveError, ReceiveOutcome, UploadId, read, rejects_csv};
 use http::{StatusCode, header};
@@ -50,6 +50,7 @@ pub(super) async fn receive(
         filename: sent.filename.filter(|name| name.chars().count() <= 200 && !name.chars().any(char::is_control)),
         force: false,
         idempotency_key: None,
+        said: Said::default(),
     };
     match app.uploads.receive(new, while_it_stands(&app, &person, body)).await {
         Ok(ReceiveOutcome::Accepted(upload) | ReceiveOutcome::Same(upload) | ReceiveOutcome::Replayed(upload)) => {

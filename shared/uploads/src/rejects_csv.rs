@@ -2,31 +2,33 @@
 
 use bytes::Bytes;
 use futures::{Stream, stream};
+use gristmill_pipelines::Delimiter;
 use sqlx::PgPool;
 
 use crate::{
     UploadId,
-    read::{self, RejectRow, Unkept},
+    read::{self, Header, RejectRow, Unkept},
     spreadsheet::Cells,
 };
 
 /// Rejects read at a time.
 const PAGE: i64 = 500;
 
-/// All rejects of an upload as a CSV file, page by page as it is read; with `spreadsheet` one that a spreadsheet may open
-/// ([`Cells`]).
+/// All rejects of an upload as a CSV file in UTF-8, with the delimiter of the upload's, page by page as it is read; with
+/// `spreadsheet` one that a spreadsheet may open ([`Cells`]).
 pub fn file(
     pool: PgPool,
     upload_id: UploadId,
-    header: &[u8],
+    header: &Header,
     spreadsheet: bool,
 ) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + use<> {
     // without a header the file is lines of JSON
-    let whole = header.is_empty();
-    let mut first = b"line,column,reason,message,".to_vec();
-    let header = if whole { b"record" } else { header };
-    push_record(&mut first, header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header));
-    let cells = spreadsheet.then(Cells::default);
+    let sheet = Sheet { delimiter: header.delimiter, whole: header.raw.is_empty() };
+    let mut first = Vec::new();
+    sheet.push_fields(&mut first, ["line", "column", "reason", "message"]);
+    let header = if sheet.whole { b"record" } else { header.raw.as_slice() };
+    sheet.push_record(&mut first, header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header));
+    let cells = spreadsheet.then(|| Cells::new(sheet.delimiter));
     stream::try_unfold((Some(0), first, cells), move |(after, mut text, mut cells)| {
         let pool = pool.clone();
         async move {
@@ -35,11 +37,11 @@ pub fn file(
                 // The answer has begun: all that is left is to break it off, and the client sees that.
                 tracing::error!(%upload_id, %error, "rejects broken off");
             })?;
-            page.iter().for_each(|reject| push(&mut text, reject, whole));
+            page.iter().for_each(|reject| sheet.push(&mut text, reject));
             let next = page.last().filter(|_| page.len() as i64 == PAGE).map(|last| last.line);
             if next.is_none() {
                 for unkept in read::unkept(&pool, upload_id).await? {
-                    push_unkept(&mut text, &unkept);
+                    sheet.push_unkept(&mut text, &unkept);
                 }
             }
             if let Some(cells) = &mut cells {
@@ -50,64 +52,78 @@ pub fn file(
     })
 }
 
-/// `whole`: the record is one field.
-fn push(text: &mut Vec<u8>, reject: &RejectRow, whole: bool) {
-    let line = reject.line.to_string();
-    let column = reject.column_name.as_deref().unwrap_or_default();
-    for field in [&line, column, &reject.code, &reject.message()] {
-        push_field(text, field.as_bytes());
-        text.push(b',');
+/// How the file is written.
+#[derive(Clone, Copy)]
+struct Sheet {
+    delimiter: Delimiter,
+    /// The record is one field.
+    whole: bool,
+}
+
+impl Sheet {
+    fn push(self, text: &mut Vec<u8>, reject: &RejectRow) {
+        let line = reject.line.to_string();
+        let column = reject.column_name.as_deref().unwrap_or_default();
+        self.push_fields(text, [&line, column, &reject.code, &reject.message()]);
+        if self.whole {
+            self.push_field(text, &reject.raw);
+            text.push(b'\n');
+        } else {
+            self.push_record(text, &reject.raw);
+        }
     }
-    if whole {
-        push_field(text, &reject.raw);
+
+    /// Records that were not kept: a line for all of one reason and column, without a line number.
+    fn push_unkept(self, text: &mut Vec<u8>, unkept: &Unkept) {
+        let message = format!("{} more such records were counted and not kept: the limit was reached", unkept.records);
+        self.push_fields(text, ["", &unkept.column_name, &unkept.code, &message]);
         text.push(b'\n');
-    } else {
-        push_record(text, &reject.raw);
     }
-}
 
-/// Records that were not kept: a line for all of one reason and column, without a line number.
-fn push_unkept(text: &mut Vec<u8>, unkept: &Unkept) {
-    let message = format!("{} more such records were counted and not kept: the limit was reached", unkept.records);
-    for field in ["", &unkept.column_name, &unkept.code, &message] {
-        push_field(text, field.as_bytes());
-        text.push(b',');
-    }
-    text.push(b'\n');
-}
-
-fn push_field(text: &mut Vec<u8>, field: &[u8]) {
-    if !field.iter().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r')) {
-        return text.extend_from_slice(field);
-    }
-    text.push(b'"');
-    for &b in field {
-        if b == b'"' {
-            text.push(b'"');
+    /// What stands before the record.
+    fn push_fields(self, text: &mut Vec<u8>, fields: [&str; 4]) {
+        for field in fields {
+            self.push_field(text, field.as_bytes());
+            text.push(self.delimiter.byte());
         }
-        text.push(b);
     }
-    text.push(b'"');
-}
 
-/// The record as it came. One whose quotes do not pair up would swallow the lines after it, so it is quoted anew.
-fn push_record(text: &mut Vec<u8>, raw: &[u8]) {
-    if raw.iter().filter(|b| **b == b'"').count() % 2 == 0 {
-        text.extend_from_slice(raw);
-    } else {
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(raw);
-        let fields = reader
-            .byte_records()
-            .filter_map(Result::ok)
-            .flat_map(|record| record.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
-        for (n, field) in fields.enumerate() {
-            if n > 0 {
-                text.push(b',');
+    fn push_field(self, text: &mut Vec<u8>, field: &[u8]) {
+        let delimiter = self.delimiter.byte();
+        if !field.iter().any(|b| *b == delimiter || matches!(b, b'"' | b'\n' | b'\r')) {
+            return text.extend_from_slice(field);
+        }
+        text.push(b'"');
+        for &b in field {
+            if b == b'"' {
+                text.push(b'"');
             }
-            push_field(text, &field);
+            text.push(b);
         }
+        text.push(b'"');
     }
-    text.push(b'\n');
+
+    /// The record as it came. One whose quotes do not pair up would swallow the lines after it, so it is quoted anew.
+    fn push_record(self, text: &mut Vec<u8>, raw: &[u8]) {
+        if raw.iter().filter(|b| **b == b'"').count() % 2 == 0 {
+            text.extend_from_slice(raw);
+        } else {
+            let delimiter = self.delimiter.byte();
+            let mut reader =
+                csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(raw);
+            let fields = reader
+                .byte_records()
+                .filter_map(Result::ok)
+                .flat_map(|record| record.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
+            for (n, field) in fields.enumerate() {
+                if n > 0 {
+                    text.push(delimiter);
+                }
+                self.push_field(text, &field);
+            }
+        }
+        text.push(b'\n');
+    }
 }
 
 #[cfg(test)]
@@ -118,9 +134,16 @@ mod tests {
     use crate::read::Fault;
 
     fn rows(rejects: &[RejectRow]) -> Vec<Vec<String>> {
-        let mut text = b"line,column,reason,message,a,b\n".to_vec();
-        rejects.iter().for_each(|reject| push(&mut text, reject, false));
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(&text[..]);
+        of_a_file_with(Delimiter::Comma, rejects)
+    }
+
+    fn of_a_file_with(delimiter: Delimiter, rejects: &[RejectRow]) -> Vec<Vec<String>> {
+        let sheet = Sheet { delimiter, whole: false };
+        let mut text = Vec::new();
+        sheet.push_fields(&mut text, ["line", "column", "reason", "message"]);
+        sheet.push_record(&mut text, &[b'a', delimiter.byte(), b'b']);
+        rejects.iter().for_each(|reject| sheet.push(&mut text, reject));
+        let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter.byte()).from_reader(&text[..]);
         reader
             .byte_records()
             .map(|row| row.unwrap().iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect())
@@ -161,5 +184,15 @@ mod tests {
             reject(7, "last", b"1,2"),
         ]);
         insta::assert_debug_snapshot!(found);
+    }
+
+    #[test]
+    fn a_file_has_the_delimiter_of_the_upload() {
+        for &delimiter in Delimiter::ALL {
+            let record = ["1,50", "a;b", "\"open"].join(&char::from(delimiter.byte()).to_string());
+            let found = of_a_file_with(delimiter, &[reject(2, "1,50; a|b\tc", record.as_bytes()), reject(3, "x", b"")]);
+            assert_eq!(found[0][..4], ["2", "", "bad", "1,50; a|b\tc"], "{delimiter}");
+            assert_eq!((found.len(), found[0].last().unwrap().as_str()), (2, "open"), "{delimiter}");
+        }
     }
 }

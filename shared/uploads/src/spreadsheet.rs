@@ -1,9 +1,16 @@
 //! Fields that a spreadsheet would run. What begins with `=`, `+`, `-`, `@`, a tab or a carriage return is a formula to it (OWASP,
 //! "CSV Injection"); behind an apostrophe it is a text.
 
-/// Puts an apostrophe before such fields of a CSV file that comes in pieces.
-#[derive(Debug, Default)]
-pub struct Cells {
+use gristmill_pipelines::Delimiter;
+
+/// By it a spreadsheet knows that the file is UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Puts an apostrophe before such fields of a CSV file that comes in pieces, and a byte order mark before the first of them.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    delimiter: u8,
+    begun: bool,
     at: At,
 }
 
@@ -21,15 +28,24 @@ enum At {
 }
 
 impl Cells {
+    /// For a file in UTF-8 that has no mark, with this delimiter.
+    pub(crate) fn new(delimiter: Delimiter) -> Self {
+        Self { delimiter: delimiter.byte(), begun: false, at: At::default() }
+    }
+
     /// The next piece as a spreadsheet may get it.
-    #[must_use]
-    pub fn harmless(&mut self, piece: &[u8]) -> Vec<u8> {
-        let mut text = Vec::with_capacity(piece.len() + 16);
+    pub(crate) fn harmless(&mut self, piece: &[u8]) -> Vec<u8> {
+        let mut text = Vec::with_capacity(MARK.len() + piece.len() + 16);
+        if !std::mem::replace(&mut self.begun, true) {
+            text.extend_from_slice(MARK);
+        }
         for &byte in piece {
-            if matches!(self.at, At::Start | At::Opened) && is_formula(byte, self.at) {
+            let may_begin = matches!(self.at, At::Start | At::Opened);
+            let ends = byte == self.delimiter && self.at == At::Start;
+            if may_begin && !ends && is_formula(byte, self.at) {
                 text.push(b'\'');
             }
-            self.at = self.at.after(byte);
+            self.at = self.at.after(byte, self.delimiter);
             text.push(byte);
         }
         text
@@ -42,12 +58,13 @@ fn is_formula(byte: u8, at: At) -> bool {
 }
 
 impl At {
-    fn after(self, byte: u8) -> Self {
+    fn after(self, byte: u8, delimiter: u8) -> Self {
         match (self, byte) {
             (Self::Start, b'"') => Self::Opened,
             (Self::Opened | Self::Quoted, b'"') => Self::Closing,
             (Self::Opened | Self::Quoted, _) | (Self::Closing, b'"') => Self::Quoted,
-            (_, b',' | b'\n') => Self::Start,
+            (_, b'\n') => Self::Start,
+            (_, byte) if byte == delimiter => Self::Start,
             _ => Self::Unquoted,
         }
     }
@@ -65,9 +82,18 @@ mod tests {
     #[test]
     fn formulas_are_texts_however_the_file_is_cut() {
         for size in 1..FILE.len() {
-            let mut cells = Cells::default();
+            let mut cells = Cells::new(Delimiter::Comma);
             let found: Vec<u8> = FILE.as_bytes().chunks(size).flat_map(|piece| cells.harmless(piece)).collect();
-            assert_eq!(String::from_utf8(found).unwrap(), HARMLESS, "pieces of {size}");
+            assert_eq!(String::from_utf8(found).unwrap(), format!("\u{feff}{HARMLESS}"), "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn fields_begin_behind_the_files_own_delimiter() {
+        let harmless = |delimiter, file: &str| {
+            String::from_utf8(Cells::new(delimiter).harmless(file.as_bytes())).unwrap().split_off(MARK.len())
+        };
+        assert_eq!(harmless(Delimiter::Semicolon, "a;=1;b,=2\n;-3\n"), "a;'=1;b,=2\n;'-3\n");
+        assert_eq!(harmless(Delimiter::Tab, "a\t\t=1\t\"\t2\"\n"), "a\t\t'=1\t\"'\t2\"\n");
     }
 }

@@ -11,7 +11,7 @@ use futures::{Stream, stream};
 use gristmill_core::ClientId;
 use gristmill_mail::{Mailer, Rate};
 use gristmill_normalization::Merchants;
-use gristmill_pipelines::Kind;
+use gristmill_pipelines::{Kind, Said};
 use gristmill_platform::{
     config::{LimitsConfig, MailConfig, OutboundConfig, Ports, WorkerConfig},
     testing::{self, Stack},
@@ -112,6 +112,7 @@ impl Harness {
             filename: Some("debts.csv".to_owned()),
             force: false,
             idempotency_key: None,
+            said: Said::default(),
         }
     }
 

@@ -78,8 +78,9 @@ async fn rejects_beyond_the_limit_are_counted_and_not_kept() {
         assert!(unkept.iter().any(|unkept| unkept.code == "too_few_columns"), "{unkept:?}");
         let receipt = read::receipt(&harness.stack.pool, upload.id).await.unwrap().unwrap();
         assert_eq!((receipt.rows.rejected, receipt.rejects_not_kept), (300, 300 - kept));
+        let header = read::Header { raw: b"a".to_vec(), ..read::Header::default() };
         let csv: Vec<_> =
-            rejects_csv::file(harness.stack.pool.clone(), upload.id, b"a", false).try_collect().await.unwrap();
+            rejects_csv::file(harness.stack.pool.clone(), upload.id, &header, false).try_collect().await.unwrap();
         let csv = String::from_utf8(csv.concat()).unwrap();
         let more = format!("{} more such records were counted and not kept", unkept[0].records);
         assert!(csv.contains(&more), "{csv}");

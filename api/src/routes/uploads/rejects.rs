@@ -93,7 +93,7 @@ struct RejectsQuery {
     /// `next_cursor` of the page before. Not for CSV.
     #[param(min_length = 2, pattern = "^r[0-9a-fA-F]{1,32}$")]
     cursor: Option<String>,
-    /// For CSV that a spreadsheet opens: an apostrophe stands before each field that it would run as a formula.
+    /// For CSV that a spreadsheet opens: an apostrophe stands before each field that it would run as a formula, and a byte order mark before all.
     #[param(default = false)]
     spreadsheet: Option<bool>,
 }
@@ -101,7 +101,7 @@ struct RejectsQuery {
 /// The records of an upload that were not taken
 ///
 /// JSON, by pages; or with `Accept: text/csv` all of them as a file: line, column, reason and message, then the record
-/// as it came under the header of the original file; of a file of lines of JSON, the line as one field.
+/// as it came under the header of the original file, in UTF-8 and with its delimiter; of a file of lines of JSON, the line as one field.
 #[utoipa::path(get, path = "/v1/uploads/{id}/rejects", operation_id = "listRejects", tag = "uploads",
     params(("id" = Uuid, Path, description = "The upload"), RejectsQuery),
     responses((status = 200, description = "A page, or the file", content((RejectList = "application/json"), (String = "text/csv")))))]
