@@ -24,6 +24,6 @@ mod run;
 mod server;
 mod whole;
 
-pub use problem::{FieldError, ProblemBody};
+pub use problem::{FieldError, ProblemBody, QuestionBody, QuestionExample};
 pub use run::{Config, build, document, run};
 pub use server::Server;

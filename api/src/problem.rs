@@ -1,6 +1,7 @@
 //! What went wrong, as RFC 9457 problems: one type for every error answer of the API.
 
 mod code;
+mod question;
 mod render;
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub(crate) use code::Code;
+pub use question::{QuestionBody, QuestionExample};
 pub(crate) use render::{internal, render};
 
 /// What a handler answers.
@@ -28,6 +30,7 @@ struct Inner {
     code: Code,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
+    questions: Vec<QuestionBody>,
     upload_id: Option<UploadId>,
     headers: HeaderMap,
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -55,6 +58,9 @@ pub struct ProblemBody {
     /// The fields at fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// What is to be said before the file can be read for certain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<QuestionBody>,
     /// The upload that it is about, where one had begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Uuid>)]
@@ -78,6 +84,7 @@ impl Problem {
             code,
             detail: detail.into(),
             errors: Vec::new(),
+            questions: Vec::new(),
             upload_id: None,
             headers: HeaderMap::new(),
             source: None,
@@ -152,6 +159,11 @@ impl Problem {
         self
     }
 
+    pub(crate) fn questions(mut self, questions: Vec<QuestionBody>) -> Self {
+        self.0.questions = questions;
+        self
+    }
+
     pub(crate) fn about(mut self, upload_id: impl Into<Option<UploadId>>) -> Self {
         self.0.upload_id = upload_id.into();
         self
@@ -176,7 +188,7 @@ impl Problem {
     }
 
     fn body(&self, instance: &str) -> ProblemBody {
-        let Inner { code, detail, errors, upload_id, .. } = &*self.0;
+        let Inner { code, detail, errors, questions, upload_id, .. } = &*self.0;
         ProblemBody {
             kind: code.uri(),
             title: code.title().to_owned(),
@@ -184,6 +196,7 @@ impl Problem {
             detail: detail.clone().into_owned(),
             instance: instance.to_owned(),
             errors: errors.clone(),
+            questions: questions.clone(),
             upload_id: *upload_id,
         }
     }

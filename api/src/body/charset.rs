@@ -1,18 +1,25 @@
+use gristmill_pipelines::charset::Charset;
 use http::{HeaderMap, header};
 
 use crate::problem::{Code, FieldError, Problem, Result};
 
-/// Whether the character set that `Content-Type` declares is one that is read; none: UTF-8.
-pub(crate) fn charset(headers: &HeaderMap) -> Result<()> {
+/// The character set that `Content-Type` declares, if it says something: that a file is ASCII is said by clients that know
+/// nothing of it.
+pub(crate) fn charset(headers: &HeaderMap) -> Result<Option<Charset>> {
     let Some(declared) = headers.get(header::CONTENT_TYPE).and_then(|value| declared(value.as_bytes())) else {
-        return Ok(());
+        return Ok(None);
     };
-    if ["utf-8", "utf8", "us-ascii", "ascii"].contains(&declared.to_ascii_lowercase().as_str()) {
-        return Ok(());
+    if ["us-ascii", "ascii"].contains(&declared.to_ascii_lowercase().as_str()) {
+        return Ok(None);
+    }
+    if let Some(charset) = Charset::of_label(&declared) {
+        return Ok(Some(charset));
     }
     let shown: String = declared.chars().take(40).flat_map(char::escape_debug).collect();
-    let detail =
-        format!("charset={shown} is not read: save the file as UTF-8 and send it with charset=utf-8, or with none");
+    let detail = format!(
+        "charset={shown} names no encoding that is read: send the one that the file is written in, such as utf-8 or \
+         windows-1252, or none"
+    );
     Err(Problem::new(Code::UnsupportedCharset, format!("header content-type: {detail}"))
         .errors(vec![FieldError { field: "content-type".to_owned(), detail }]))
 }
@@ -32,29 +39,28 @@ mod tests {
 
     use super::*;
 
-    fn said(kind: &str) -> Result<(), String> {
+    fn said(kind: &str) -> Result<Option<String>, String> {
         let kind = HeaderValue::from_str(kind).unwrap();
-        charset(&HeaderMap::from_iter([(header::CONTENT_TYPE, kind)])).map_err(|problem| format!("{problem:?}"))
+        let said = charset(&HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]));
+        said.map(|said| said.map(Charset::name)).map_err(|problem| format!("{problem:?}"))
     }
 
     #[test]
     fn only_what_is_read_is_taken() {
-        assert!(charset(&HeaderMap::new()).is_ok());
-        for kind in [
-            "text/csv",
-            "text/csv; charset=utf-8",
-            "text/csv;charset=\"UTF-8\"",
-            "text/csv; header=present; Charset = us-ascii",
-            "application/octet-stream",
-        ] {
-            assert_eq!(said(kind), Ok(()), "{kind}");
-        }
+        assert!(charset(&HeaderMap::new()).is_ok_and(|said| said.is_none()));
         for (kind, name) in [
-            ("text/csv; charset=iso-8859-1", "charset=iso-8859-1"),
-            ("text/csv; charset=\"windows-1252\"", "charset=windows-1252"),
-            ("application/json;charset=UTF-16LE", "charset=UTF-16LE"),
-            ("text/csv; charset=", "charset="),
+            ("text/csv", None),
+            ("text/csv; charset=utf-8", Some("utf-8")),
+            ("text/csv;charset=\"UTF-8\"", Some("utf-8")),
+            ("text/csv; header=present; Charset = us-ascii", None),
+            ("text/csv; charset=iso-8859-1", Some("windows-1252")),
+            ("text/csv; charset=\"windows-1252\"", Some("windows-1252")),
+            ("application/json;charset=UTF-16LE", Some("utf-16le")),
+            ("application/octet-stream", None),
         ] {
+            assert_eq!(said(kind), Ok(name.map(str::to_owned)), "{kind}");
+        }
+        for (kind, name) in [("text/csv; charset=klingon", "charset=klingon"), ("text/csv; charset=", "charset=")] {
             assert!(said(kind).unwrap_err().contains(name), "{kind}");
         }
     }

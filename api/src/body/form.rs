@@ -1,4 +1,5 @@
 use futures::{StreamExt, TryStreamExt, stream};
+use gristmill_pipelines::charset::Charset;
 use http::{HeaderMap, header};
 
 use super::{
@@ -26,6 +27,8 @@ pub(crate) struct Form {
     pub(crate) fields: Vec<(String, String)>,
     /// What the client calls the file.
     pub(crate) filename: Option<String>,
+    /// What the file's part says of its characters.
+    pub(crate) charset: Option<Charset>,
     /// The file. It ends well only if nothing that matters comes behind it, and where the body does.
     pub(crate) file: Bytestream,
 }
@@ -60,13 +63,14 @@ impl Form {
             }
             if name == "file" {
                 progress.in_part();
-                charset(part.headers())?;
+                let charset = charset(part.headers())?;
                 let encoding = encoding(part.headers())?;
                 let filename = filename(part.headers()).or_else(|| part.file_name().map(str::to_owned));
                 let behind = stream::once(end(parts, body, progress)).try_filter_map(async |()| Ok(None));
                 return Ok(Self {
                     fields,
                     filename,
+                    charset,
                     file: decode(part.map_err(BodyError::Form), encoding, max_ratio).chain(behind).boxed(),
                 });
             }

@@ -64,7 +64,7 @@ answers! {
     Limited: TooManyRequests;
     /// Of a file that is not taken.
     NotTaken: InvalidBody, CorruptEncoding, IncompleteUpload, UploadTimeout, UploadTooSlow, KeyInFlight, UploadCancelled, TooLarge,
-        UnsupportedEncoding, UnsupportedCharset, WrongHeader, WrongFormat, EmptyFile, KeyReused, CompressionRatio, TooMuchUnderWay, ShuttingDown, Busy;
+        UnsupportedEncoding, UnsupportedCharset, WrongHeader, WrongFormat, AmbiguousFile, EmptyFile, KeyReused, CompressionRatio, TooMuchUnderWay, ShuttingDown, Busy;
 }
 
 /// Every operation of a document, with its method and path.

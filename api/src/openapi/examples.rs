@@ -55,6 +55,7 @@ pub(super) fn problem(code: Code) -> Value {
         detail: code.help().to_owned(),
         instance: REQUEST.to_owned(),
         errors: Vec::new(),
+        questions: Vec::new(),
         upload_id: None,
     };
     json!(body)

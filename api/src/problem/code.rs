@@ -41,7 +41,7 @@ codes! {
     InvalidParameter = BAD_REQUEST "invalid-parameter", "A parameter is wrong",
         "`errors` names each query parameter or header at fault and what it may be.";
     InvalidBody = BAD_REQUEST "invalid-body", "The body is not as it should be",
-        "A JSON body is what `/docs` says of the route; `errors` names the field at fault. A multipart body needs one part named `file`, the last one; parts that set parameters (`kind`, `policy`, `filename`, `force`) come before it.";
+        "A JSON body is what `/docs` says of the route; `errors` names the field at fault. A multipart body needs one part named `file`, the last one; parts that set parameters (`kind`, `policy`, `filename`, `force` and those that say how the file is written) come before it.";
     NoObject = UNPROCESSABLE_ENTITY "no-object", "The body is no JSON object",
         "The route takes one JSON object, `{ … }`: not nothing, an array, a text or a number. Nothing was changed. Send `{}` where every field may be left out and that is what you mean; a PUT names one field at least.";
     BodyTooLarge = PAYLOAD_TOO_LARGE "body-too-large", "The body is larger than this route takes",
@@ -63,11 +63,13 @@ codes! {
     UploadTooSlow = REQUEST_TIMEOUT "upload-too-slow", "The body arrives too slowly",
         "Less of the body arrived than the server's setting asks for, so the upload has failed and nothing of it stays. Send the file compressed, or over a better line.";
     UnsupportedCharset = UNSUPPORTED_MEDIA_TYPE "unsupported-charset", "This character set is not supported",
-        "Files are read as UTF-8. Save the file so, and send it with `charset=utf-8` or with none.";
+        "The `charset` of `Content-Type` names no encoding that is read. Send the one that the file is written in, such as `utf-8` or `windows-1252`, or none: then it is found.";
     WrongHeader = UNPROCESSABLE_ENTITY "wrong-header", "The file's header is wrong",
         "The first record must name the kind's columns, in any order and capitalisation; or every line is a JSON object, the first one too. `errors` names the columns at fault.";
     WrongFormat = UNPROCESSABLE_ENTITY "wrong-format", "The file is not one of rows",
-        "A file is CSV with commas, or lines of JSON, in UTF-8. `detail` says what this one is, and how to make the other of it.";
+        "A file is CSV with commas, semicolons, tabs or pipes, or lines of JSON, in an encoding that can be found or is said with `encoding`. `detail` says what this one is, and how to make the other of it.";
+    AmbiguousFile = UNPROCESSABLE_ENTITY "ambiguous-file", "The file can be read in more than one way",
+        "Nothing in the file says for certain how it is meant, so it is not loaded. `questions` names each parameter that says it, what it may say, and lines of the file that show the question. Send the file again with that parameter: `dates=dmy`, for instance.";
     EmptyFile = UNPROCESSABLE_ENTITY "empty-file", "The file is empty",
         "A file has at least a header record. Check what was sent: an empty body is often a wrong path in a script.";
     TooLarge = PAYLOAD_TOO_LARGE "too-large", "The file is larger than this server takes",

@@ -3,6 +3,7 @@
 mod create;
 mod events;
 mod rejects;
+mod said;
 
 use axum::{
     Json,

@@ -1,12 +1,15 @@
 use axum::{Json, body::Body, extract::State};
 use futures::StreamExt as _;
-use gristmill_pipelines::{HeaderError, Kind};
+use gristmill_pipelines::{
+    HeaderError, Kind, Question, Said,
+    charset::{Charset, Sayer},
+};
 use gristmill_uploads::{FileKind, NewUpload, Policy, ReceiveError, ReceiveOutcome, Upload, client_limits};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use strum::VariantNames as _;
 use utoipa::IntoParams;
 
-use super::location;
+use super::{location, said};
 use crate::{
     app::AppState,
     auth::Caller,
@@ -14,7 +17,7 @@ use crate::{
     idempotency::idempotency_key,
     openapi::NotTaken,
     params::Params,
-    problem::{Code, FieldError, Problem, Result},
+    problem::{Code, FieldError, Problem, QuestionBody, Result},
 };
 
 /// What is sent. All of it may also be parts of a multipart body, before its part `file`.
@@ -34,6 +37,26 @@ struct CreateQuery {
     /// Work on the file even if it was completed before: every row of it is a duplicate then.
     #[param(default = false)]
     force: Option<bool>,
+    /// What separates the file's fields: `comma`, `semicolon`, `tab` or `pipe`, or the character itself. Found unless given.
+    #[param(pattern = "^(comma|semicolon|tab|pipe|[,;|\\t])$", example = "semicolon")]
+    delimiter: Option<String>,
+    /// The characters that the file is written in: `utf-8`, `utf-16`, `windows-1252`, `ibm850` or any other label of the WHATWG's
+    /// Encoding Standard. Unless given it is what `Content-Type` says, or found.
+    #[param(example = "windows-1252")]
+    encoding: Option<String>,
+    /// The decimal mark of amounts. Found unless given.
+    #[param(pattern = "^(point|comma)$", example = "comma")]
+    decimal: Option<String>,
+    /// The order of the parts of dates. Found unless given.
+    #[param(pattern = "^(dmy|mdy|ymd)$", example = "dmy")]
+    dates: Option<String>,
+    /// The line of the header, from 1. Found among the first 30 unless given.
+    #[param(minimum = 1)]
+    header_line: Option<u64>,
+    /// Which of the file's columns are which of the kind's: `debtAmount:Valor Total,debtId:#3`, where `#3` is the third one. Columns
+    /// that are not named here are found by their names.
+    #[param(example = "debtAmount:Valor Total,debtId:#3")]
+    columns: Option<String>,
 }
 
 /// The file as it is, or compressed as `Content-Encoding` says.
@@ -54,6 +77,18 @@ pub(crate) struct UploadForm {
     filename: Option<String>,
     /// As the query parameter, before `file`.
     force: Option<bool>,
+    /// As the query parameter, before `file`.
+    delimiter: Option<String>,
+    /// As the query parameter, before `file`; unless given it is what the `Content-Type` of `file` says, or found.
+    encoding: Option<String>,
+    /// As the query parameter, before `file`.
+    decimal: Option<String>,
+    /// As the query parameter, before `file`.
+    dates: Option<String>,
+    /// As the query parameter, before `file`.
+    header_line: Option<u64>,
+    /// As the query parameter, before `file`.
+    columns: Option<String>,
     /// The file: one, and the last part.
     #[schema(content_media_type = "text/csv", value_type = String, format = Binary)]
     file: Vec<u8>,
@@ -62,7 +97,8 @@ pub(crate) struct UploadForm {
 /// Send a file
 ///
 /// The body is the file, or multipart with a part `file`: CSV, or, when it begins with `{`, lines of JSON. It is split while it arrives and workers load its first rows
-/// before its last are sent. `202`: everything is stored and will be done.
+/// before its last are sent. How it is written is found, unless parameters say it, and stands in the upload's `dialect`; what cannot be told
+/// for certain is asked (`422`, `ambiguous-file`). `202`: everything is stored and will be done.
 #[utoipa::path(post, path = "/v1/uploads", operation_id = "createUpload", tag = "uploads",
     params(CreateQuery,
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
@@ -80,7 +116,7 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<(StatusCode, HeaderMap, Json<Upload>)> {
     let encoding = body::encoding(&headers)?;
-    body::charset(&headers)?;
+    let declared = body::charset(&headers)?;
     let boundary = body::boundary(&headers)?;
     let idempotency_key = idempotency_key(&headers)?;
     // A raw body has no parameters in it: what is wrong with them is said before it is read.
@@ -95,23 +131,24 @@ pub(crate) async fn create(
     let revoked = app.revocations.watch(caller.key());
     let timed = TimeoutBody::new(body, &app.config, app.stop_bodies.clone(), revoked);
     let plain = body::decode(timed, encoding, max_ratio);
-    let (wanted, file) = match early {
-        Some(wanted) => (wanted, plain),
+    let (mut wanted, declared, file) = match early {
+        Some(wanted) => (wanted, declared, plain),
         None => {
             let form = Form::read(plain, boundary.unwrap_or_default(), max_ratio).await?;
             let mut query = Params::of(&uri);
             form.fields.into_iter().for_each(|(name, value)| query.add(name, value));
             let mut wanted = CreateUpload::take(query, " before the part 'file'")?;
             wanted.filename = wanted.filename.or(form.filename.filter(|name| check_filename(name).is_ok()));
-            (wanted, form.file)
+            (wanted, form.charset, form.file)
         }
     };
+    wanted.said.charset = wanted.said.charset.or(declared.map(|charset: Charset| (charset, Sayer::ContentType)));
     // An upload is received to its end even if its client hangs up, and counts until then: the permit goes with its file.
     let file = file.inspect(move |_| {
         let _held = &permit;
     });
-    let CreateUpload { kind, policy, filename, force } = wanted;
-    let new = NewUpload { client_id: caller.id(), kind, policy, filename, force, idempotency_key };
+    let CreateUpload { kind, policy, filename, force, said } = wanted;
+    let new = NewUpload { client_id: caller.id(), kind, policy, filename, force, idempotency_key, said };
     let (status, upload) = match app.uploads.receive(new, file).await.map_err(problem)? {
         ReceiveOutcome::Accepted(upload) | ReceiveOutcome::Replayed(upload) => (StatusCode::ACCEPTED, upload),
         ReceiveOutcome::Same(upload) => (StatusCode::OK, upload),
@@ -125,6 +162,7 @@ struct CreateUpload {
     policy: Policy,
     filename: Option<String>,
     force: bool,
+    said: Said,
 }
 
 impl CreateUpload {
@@ -134,9 +172,10 @@ impl CreateUpload {
         let policy = query.take("policy").unwrap_or(Policy::Partial);
         let filename = query.take_by("filename", |name| check_filename(name).map(|()| name.to_owned()));
         let force = query.flag("force");
+        let said = said::take(&mut query, kind);
         let kind = query
             .finish_with("kind", kind, || format!("missing{place}; it is one of: {}", Kind::VARIANTS.join(", ")))?;
-        Ok(Self { kind, policy, filename, force })
+        Ok(Self { kind, policy, filename, force, said })
     }
 }
 
@@ -166,6 +205,11 @@ fn problem(error: ReceiveError) -> Problem {
         ReceiveError::Foreign { upload_id, .. } => {
             upload_id.into_iter().fold(Problem::new(Code::WrongFormat, said), Problem::about)
         }
+        ReceiveError::Charset { upload_id, .. } => {
+            let problem = Problem::new(Code::WrongFormat, said.clone());
+            problem.errors(vec![FieldError { field: "encoding".to_owned(), detail: said }]).about(upload_id)
+        }
+        ReceiveError::Ambiguous { question, upload_id } => ambiguous(question, said).about(upload_id),
         ReceiveError::HeaderTooLong { .. } => Problem::new(Code::WrongHeader, said),
         ReceiveError::Empty => Problem::new(Code::EmptyFile, said),
         ReceiveError::TooLarge { upload_id, .. } => {
@@ -205,6 +249,11 @@ fn sentence(said: &str) -> String {
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     let stop = if said.ends_with('.') { "" } else { "." };
     format!("{first}{}{stop}", letters.as_str())
+}
+
+fn ambiguous(question: Question, said: String) -> Problem {
+    let errors = vec![FieldError { field: question.parameter.to_owned(), detail: said.clone() }];
+    Problem::new(Code::AmbiguousFile, said).errors(errors).questions(vec![QuestionBody::from(question)])
 }
 
 fn wrong_header(error: &HeaderError) -> Problem {

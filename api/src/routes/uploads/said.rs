@@ -1,0 +1,90 @@
+//! What a client says by parameters of how its file is written.
+
+use std::fmt::Display;
+
+use gristmill_pipelines::{
+    Columns, DateOrder, Decimal, Delimiter, Kind, Said,
+    charset::{Charset, Sayer},
+};
+
+use crate::params::Params;
+
+/// Takes it all. What is said of columns is of those of the kind; that of no kind is not looked at.
+pub(super) fn take(query: &mut Params, kind: Option<Kind>) -> Said {
+    let columns = |text: &str| match kind {
+        Some(kind) => Columns::read(kind, text).map_err(|bad| bad.to_string()),
+        None => Ok(Columns::default()),
+    };
+    Said {
+        charset: query.take("encoding").map(|charset: Charset| (charset, Sayer::Parameter)),
+        delimiter: query.take_by("delimiter", delimiter),
+        header_line: query.take_by("header_line", header_line),
+        decimal: query.take_by("decimal", |said| word(said, Decimal::ALL)),
+        dates: query.take_by("dates", |said| word(said, DateOrder::ALL)),
+        columns: query.take_by("columns", columns).unwrap_or_default(),
+    }
+}
+
+/// By its name, or itself.
+fn delimiter(said: &str) -> Result<Delimiter, String> {
+    let itself = Delimiter::ALL.iter().find(|delimiter| said.as_bytes() == [delimiter.byte()]);
+    itself.map_or_else(|| word(said, Delimiter::ALL), |delimiter| Ok(*delimiter))
+}
+
+fn header_line(said: &str) -> Result<u64, String> {
+    said.parse::<u64>()
+        .ok()
+        .filter(|line| *line > 0)
+        .ok_or_else(|| format!("'{said}' is not the number of a line, from 1"))
+}
+
+fn word<T: Copy + Display>(said: &str, all: &[T]) -> Result<T, String> {
+    let found = all.iter().find(|known| known.to_string().eq_ignore_ascii_case(said));
+    found.copied().ok_or_else(|| {
+        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+        format!("'{said}' is none of {}", all.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(query: &str, kind: Option<Kind>) -> Result<String, String> {
+        let mut params = Params::of(&format!("/x?{query}").parse().unwrap());
+        let said = take(&mut params, kind);
+        params.finish().map(|()| said.to_string()).map_err(|problem| format!("{problem:?}"))
+    }
+
+    #[test]
+    fn what_is_said_is_taken() {
+        let debts = Some(Kind::Debts);
+        for (query, expected) in [
+            ("", ""),
+            ("delimiter=;", "delimiter=semicolon"),
+            ("delimiter=%09&header_line=4", "delimiter=tab&header_line=4"),
+            ("delimiter=%7C", "delimiter=pipe"),
+            ("delimiter=Comma&encoding=Latin1", "encoding=windows-1252&delimiter=comma"),
+            ("decimal=comma&dates=dmy", "decimal=comma&dates=dmy"),
+            ("columns=debtAmount:Valor%20Total", "columns=debtAmount:Valor Total"),
+        ] {
+            assert_eq!(said(query, debts).as_deref(), Ok(expected), "{query}");
+        }
+        assert_eq!(said("columns=debtAmount:x", None).as_deref(), Ok(""));
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_told() {
+        for (query, told) in [
+            ("delimiter=x", "delimiter: 'x' is none of comma, semicolon, tab, pipe"),
+            ("decimal=.", "decimal: '.' is none of point, comma"),
+            ("dates=us", "dates: 'us' is none of ymd, dmy, mdy"),
+            ("header_line=0", "header_line: '0' is not the number of a line, from 1"),
+            ("encoding=klingon", "encoding: 'klingon' names no encoding; it is one such as utf-8"),
+            ("columns=amount:x", "columns: 'amount' is no column of debts"),
+        ] {
+            let found = said(query, Some(Kind::Debts)).unwrap_err();
+            assert!(found.contains(told), "{query}: {found}");
+        }
+    }
+}
