@@ -33,7 +33,7 @@ impl Failure {
             Self::Broken { .. } => "run it again; what the server has is shown by `gristmill uploads`",
             Self::Foreign { .. } => "say where the API is with --api or GRISTMILL_API",
             Self::Key { todo, .. } => todo,
-            Self::Refused(_) => return None,
+            Self::Refused(problem) => return problem.answer(),
         };
         Some(todo.to_owned())
     }
@@ -67,6 +67,16 @@ pub(crate) struct Problem {
     instance: String,
     #[serde(default)]
     errors: Vec<FieldError>,
+    #[serde(default)]
+    questions: Vec<Question>,
+}
+
+/// What a file leaves open.
+#[derive(Debug, Deserialize)]
+struct Question {
+    parameter: String,
+    #[serde(default)]
+    choices: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,6 +89,14 @@ impl Problem {
     /// Whether it is the problem with this code.
     pub(super) fn is(&self, code: &str) -> bool {
         self.kind.rsplit('/').next() == Some(code)
+    }
+
+    /// What to give with the command where a file can be read in more than one way: parameters of the API are its flags.
+    fn answer(&self) -> Option<String> {
+        let Question { parameter, choices } = self.questions.first()?;
+        let flag = format!("--{}", parameter.replace('_', "-"));
+        let given: Vec<String> = choices.iter().map(|choice| format!("{flag} {}", word(choice))).collect();
+        Some(format!("run it again with {}", if given.is_empty() { flag } else { given.join(" or ") }))
     }
 
     pub(super) fn detail(&self) -> &str {
@@ -105,6 +123,12 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A text as one word of a shell.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | ',');
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +152,23 @@ mod tests {
         )
         .unwrap();
         assert_eq!(problem.to_string(), "A parameter is wrong (400)\n  kind: 'x' is no kind");
+        assert_eq!(problem.answer(), None);
+    }
+
+    #[test]
+    fn a_question_is_answered_by_a_flag() {
+        let advice = |parameter: &str, choices: &[&str]| {
+            let problem = serde_json::json!({
+                "type": "/problems/ambiguous-file", "title": "t", "status": 422, "detail": "Send it.",
+                "questions": [{ "parameter": parameter, "choices": choices, "examples": [] }],
+            });
+            Failure::Refused(serde_json::from_value(problem).unwrap()).advice().unwrap()
+        };
+        assert_eq!(advice("dates", &["dmy", "mdy"]), "run it again with --dates dmy or --dates mdy");
+        assert_eq!(advice("header_line", &[]), "run it again with --header-line");
+        assert_eq!(
+            advice("columns", &["debtId:id", "debtId:n\u{ba} d'x"]),
+            "run it again with --columns debtId:id or --columns 'debtId:n\u{ba} d'\\''x'"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Sending a file and following it to its end.
 
+mod said;
 mod send;
 mod source;
 pub(super) mod summary;
@@ -11,6 +12,7 @@ use gristmill_pipelines::Kind;
 use gristmill_uploads::{Policy, State};
 
 use self::{
+    said::SaidOfFile,
     send::{ServerUpload, UploadRequest},
     source::Source,
 };
@@ -25,6 +27,7 @@ use super::{
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill upload debts.csv\n  gristmill upload debts.csv.gz --policy atomic\n  \
     gristmill upload messages.ndjson --kind messages\n  \
+    gristmill upload dividas.csv --dates dmy --columns debtId:Contrato\n  \
     zstdcat debts.csv.zst | gristmill upload - --kind debts --json\n\n\
     Exit code: 0 completed (with --no-follow: accepted), 3 failed or cancelled, 1 error.")]
 pub(crate) struct Upload {
@@ -42,6 +45,9 @@ pub(crate) struct Upload {
     /// Load it even if the same file was completed before: every row of it is a duplicate then
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    said: SaidOfFile,
 
     /// Stay until the upload has ended: so it does anyway; with --json, print every change too
     #[arg(long, overrides_with = "no_follow")]
@@ -65,8 +71,14 @@ impl Upload {
         let source = Source::open(&self.file).await?;
         let api = Api::open(self.server)?;
         let meter = Meter::new(source.bytes());
-        let sending =
-            UploadRequest { source: &source, kind: self.kind, policy: self.policy, force: self.force, follow };
+        let sending = UploadRequest {
+            source: &source,
+            kind: self.kind,
+            policy: self.policy,
+            force: self.force,
+            said: &self.said,
+            follow,
+        };
 
         let screen = Screen::open(&meter, Style::new(self.json && self.follow));
         let done = tokio::select! {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::source::Source;
+use super::{said::SaidOfFile, source::Source};
 use crate::client::{api::Api, error::Failure, human, progress::Meter, watch};
 
 /// The waits before the file is sent again.
@@ -30,6 +30,7 @@ pub(super) struct UploadRequest<'a> {
     pub(super) kind: Kind,
     pub(super) policy: Policy,
     pub(super) force: bool,
+    pub(super) said: &'a SaidOfFile,
     pub(super) follow: bool,
 }
 
@@ -115,6 +116,7 @@ impl UploadRequest<'_> {
         let mut query = vec![("kind", <&str>::from(self.kind)), ("policy", <&str>::from(self.policy))];
         query.extend(self.source.name().map(|name| ("filename", name)));
         query.extend(self.force.then_some(("force", "true")));
+        query.extend(self.said.parameters());
         query
     }
 }

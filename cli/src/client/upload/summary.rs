@@ -27,6 +27,7 @@ pub(in crate::client) async fn print(
         println!("{}", serde_json::to_string(upload)?);
     } else {
         println!("{}", if completed { completed_line(upload, took) } else { failed_line(upload) });
+        print_dialect(upload);
         print_rejects(api, upload).await;
     }
     Ok(if completed { ExitCode::SUCCESS } else { ExitCode::from(NOT_COMPLETED) })
@@ -38,6 +39,7 @@ pub(super) fn print_accepted(upload: &Upload, json: bool) -> anyhow::Result<Exit
         println!("{}", serde_json::to_string(upload)?);
     } else {
         println!("accepted: `gristmill watch {0}` shows how it goes on  id {0}", upload.id);
+        print_dialect(upload);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -60,6 +62,13 @@ pub(super) fn print_same(upload: &Upload, json: bool) -> anyhow::Result<ExitCode
     println!("= the same file was completed before{name}{when}: nothing was done  id {}", upload.id);
     println!("  {}; --force loads it again", outcome(upload));
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the file is written, where that is not plain or was said.
+fn print_dialect(upload: &Upload) {
+    if let Some(dialect) = &upload.dialect {
+        println!("  read as {dialect}");
+    }
 }
 
 fn completed_line(upload: &Upload, took: Option<Duration>) -> String {

@@ -1,0 +1,59 @@
+//! What is said of how a file is written; the server finds the rest.
+
+use clap::Args;
+
+/// What is said of how the file is written.
+#[derive(Args, Debug, Default)]
+pub(super) struct SaidOfFile {
+    /// What separates its fields: comma, semicolon, tab or pipe [default: found]
+    #[arg(long)]
+    delimiter: Option<String>,
+
+    /// The characters that it is written in, such as windows-1252 [default: found]
+    #[arg(long)]
+    encoding: Option<String>,
+
+    /// The decimal mark of its amounts: point or comma [default: found]
+    #[arg(long, value_name = "MARK")]
+    decimal: Option<String>,
+
+    /// The order of the parts of its dates: dmy, mdy or ymd [default: found]
+    #[arg(long, value_name = "ORDER")]
+    dates: Option<String>,
+
+    /// The line of its header, from 1 [default: found]
+    #[arg(long, value_name = "LINE")]
+    header_line: Option<String>,
+
+    /// Which of its columns are which, such as "debtAmount:Valor Total,debtId:#3" [default: found by their names]
+    #[arg(long)]
+    columns: Option<String>,
+}
+
+impl SaidOfFile {
+    /// As the API takes it.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let said = [
+            ("delimiter", &self.delimiter),
+            ("encoding", &self.encoding),
+            ("decimal", &self.decimal),
+            ("dates", &self.dates),
+            ("header_line", &self.header_line),
+            ("columns", &self.columns),
+        ];
+        said.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_said_is_sent() {
+        assert_eq!(SaidOfFile::default().parameters().count(), 0);
+        let said =
+            SaidOfFile { dates: Some("dmy".to_owned()), header_line: Some("4".to_owned()), ..SaidOfFile::default() };
+        assert_eq!(said.parameters().collect::<Vec<_>>(), [("dates", "dmy"), ("header_line", "4")]);
+    }
+}
