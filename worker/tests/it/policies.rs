@@ -38,7 +38,7 @@ async fn all_faults_of_a_record_are_kept_one_by_one() {
     let harness = Harness::new(8 << 20).await;
     let key = "00000000-0000-4000-8000-000000000001";
     let text =
-        format!("{HEADER}Ana,1,not-mail,\"1\u{20ac}\"\"2\",31/12/2030,{key}\nAna,1,a@b.example,x,2030-12-31,{key}\n");
+        format!("{HEADER}Ana,1,not-mail,\"1\u{20ac}\"\"2\",2030-13-31,{key}\nAna,1,a@b.example,x,2030-12-31,{key}\n");
     let upload = harness.run_file(&text).await;
     assert_eq!((upload.state, upload.rows), (State::Completed, rows(2, 0, 2, 0)));
     let rejects = harness.rejects(upload.id).await;
