@@ -7,6 +7,7 @@ mod calendar;
 mod claims;
 mod close;
 mod custom_job;
+mod dialects;
 mod differs;
 mod dropped;
 mod dunning;

@@ -1,0 +1,90 @@
+//! Files that are written in other ways than ours: their rows are what they say, in every chunk.
+
+use gristmill_pipelines::{DateOrder, Decimal, Delimiter, Said, charset::Charset};
+use gristmill_uploads::{NewUpload, Policy, Rows, State, UploadId, read};
+use jiff::civil::{Date, date};
+
+use crate::harness::{Harness, accepted};
+
+/// What the table has of a debt, and its line.
+type Debt = (i64, String, i64, Date);
+
+async fn debts(harness: &Harness, id: UploadId) -> Vec<Debt> {
+    let rows: Vec<(i64, String, i64, jiff_sqlx::Date)> =
+        sqlx::query_as("select line, name, amount_minor, due_date from debts where upload_id = $1 order by line")
+            .bind(id)
+            .fetch_all(&harness.stack.pool)
+            .await
+            .unwrap();
+    rows.into_iter().map(|(line, name, amount, due)| (line, name, amount, due.to_jiff())).collect()
+}
+
+/// As a bank in Brazil writes it.
+fn row(key: u64, date: &str) -> String {
+    format!("José Conceição;1234;jose@example.com;1.234,56;{date};00000000-0000-4000-8000-{key:012x}\r\n")
+}
+
+fn in_1252(text: &str) -> Vec<u8> {
+    text.chars().map(|char| u8::try_from(u32::from(char)).unwrap()).collect()
+}
+
+const HEADER: &str = "name;governmentId;email;debtAmount;debtDueDate;debtId\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_what_the_file_says_wherever_chunks_are_cut() {
+    let text = [
+        "Relatório de cobrança\r\n",
+        HEADER,
+        &row(1, "31/01/2030"),
+        &row(2, "01/02/2030"),
+        "José;1234;jose@example.com;10,5x;01/02/2030;00000000-0000-4000-8000-000000000009\r\n",
+        &row(3, "05/05/2030"),
+        &row(1, "31/01/2030"),
+    ]
+    .concat();
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (file, charset) in
+        [(in_1252(&text), Charset::Windows1252), (text.clone().into_bytes(), Charset::Utf8), (utf16, Charset::Utf16Le)]
+    {
+        for chunk_bytes in [150, 8 << 20] {
+            let harness = Harness::new(chunk_bytes).await;
+            let upload = harness.run_file(&file).await;
+            assert_eq!(upload.state, State::Completed, "{charset}: {:?}", upload.detail);
+            let rows = Rows { read: 5, accepted: 3, rejected: 1, duplicate: 1, conflicting_duplicate: 0 };
+            assert_eq!((upload.rows, upload.bytes), (rows, file.len() as i64), "{charset}");
+            let debt = |line: i64, month, day| (line, "José Conceição".to_owned(), 123_456, date(2030, month, day));
+            assert_eq!(debts(&harness, upload.id).await, [debt(3, 1, 31), debt(4, 2, 1), debt(6, 5, 5)], "{charset}");
+            let rejects = harness.rejects(upload.id).await;
+            assert_eq!((rejects[0].line, rejects[0].code.as_str()), (5, "bad_amount"));
+            assert!(rejects[0].raw.starts_with("José;1234;".as_bytes()), "as it came, in UTF-8");
+
+            let dialect = upload.dialect.as_ref().expect("it is not plain");
+            assert_eq!((dialect.encoding, dialect.delimiter), (charset, Some(Delimiter::Semicolon)));
+            assert_eq!((dialect.decimal, dialect.dates), (Some(Decimal::Comma), Some(DateOrder::Dmy)));
+            assert_eq!(dialect.header_line, 2);
+            let receipt = read::receipt(&harness.stack.pool, upload.id).await.unwrap().unwrap();
+            assert_eq!((receipt.bytes, receipt.dialect.as_ref()), (upload.bytes, Some(dialect)));
+            let bytes = receipt.header_bytes + receipt.chunks.iter().map(|chunk| chunk.bytes).sum::<i64>();
+            assert_eq!((bytes, receipt.text_bytes.unwrap_or(receipt.bytes)), (text.len() as i64, text.len() as i64));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_bytes_that_are_read_otherwise_are_other_rows() {
+    for chunk_bytes in [150, 8 << 20] {
+        let harness = Harness::new(chunk_bytes).await;
+        let text = (1..=4).fold(HEADER.to_owned(), |text, key| text + &row(key, "01/02/2030"));
+        let said = |dates| NewUpload {
+            said: Said { dates: Some(dates), ..Said::default() },
+            ..harness.new_upload(Policy::Partial)
+        };
+        let first = accepted(harness.receive(said(DateOrder::Dmy), &text).await);
+        harness.drain().await;
+        let second = accepted(harness.receive(said(DateOrder::Mdy), &text).await);
+        harness.drain().await;
+        assert!(debts(&harness, first.id).await.iter().all(|debt| debt.3 == date(2030, 2, 1)));
+        let rows = Rows { read: 4, duplicate: 4, conflicting_duplicate: 4, ..Rows::default() };
+        assert_eq!(harness.find(second.id).await.rows, rows, "each of them has another date");
+    }
+}
