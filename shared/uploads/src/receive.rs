@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt};
 use gristmill_core::ClientId;
 use gristmill_pipelines::{
     Arrived, Foreign, HeaderError, Intake, IntakeError, Kind, Limits, Part, Question, Said, SplitLimits,
-    charset::CharsetError,
+    charset::CharsetError, sentences,
 };
 use gristmill_platform::config::LimitsConfig;
 use gristmill_queue::{Queue, QueueError, trace};
@@ -98,10 +98,10 @@ pub enum ReceiveError {
         upload_id: Option<UploadId>,
     },
     /// It may be read in more than one way: whoever sends it has to say in which.
-    #[error("{question}")]
+    #[error("{}", sentences(questions))]
     Ambiguous {
         /// What is open, and what may be said.
-        question: Question,
+        questions: Vec<Question>,
         /// The upload that failed, when its header had been accepted.
         upload_id: Option<UploadId>,
     },
@@ -244,7 +244,7 @@ impl From<IntakeError> for ReceiveError {
             IntakeError::Foreign(what) => Self::Foreign { what, upload_id: None },
             IntakeError::Charset(error) => Self::Charset { error, upload_id: None },
             IntakeError::Header(error) => Self::Header(error),
-            IntakeError::Asks(question) => Self::Ambiguous { question, upload_id: None },
+            IntakeError::Asks(questions) => Self::Ambiguous { questions, upload_id: None },
             IntakeError::Empty => Self::Empty,
         }
     }

@@ -209,7 +209,9 @@ fn problem(error: ReceiveError) -> Problem {
             let problem = Problem::new(Code::WrongFormat, said.clone());
             problem.errors(vec![FieldError { field: "encoding".to_owned(), detail: said }]).about(upload_id)
         }
-        ReceiveError::Ambiguous { question, upload_id } => ambiguous(question, said).about(upload_id),
+        ReceiveError::Ambiguous { questions, upload_id } => {
+            upload_id.into_iter().fold(ambiguous(questions, said), Problem::about)
+        }
         ReceiveError::HeaderTooLong { .. } => Problem::new(Code::WrongHeader, said),
         ReceiveError::Empty => Problem::new(Code::EmptyFile, said),
         ReceiveError::TooLarge { upload_id, .. } => {
@@ -251,9 +253,12 @@ fn sentence(said: &str) -> String {
     format!("{first}{}{stop}", letters.as_str())
 }
 
-fn ambiguous(question: Question, said: String) -> Problem {
-    let errors = vec![FieldError { field: question.parameter.to_owned(), detail: said.clone() }];
-    Problem::new(Code::AmbiguousFile, said).errors(errors).questions(vec![QuestionBody::from(question)])
+fn ambiguous(questions: Vec<Question>, said: String) -> Problem {
+    let error = |question: &Question| FieldError { field: question.parameter.to_owned(), detail: question.to_string() };
+    let errors = questions.iter().map(error).collect();
+    Problem::new(Code::AmbiguousFile, said)
+        .errors(errors)
+        .questions(questions.into_iter().map(QuestionBody::from).collect())
 }
 
 fn wrong_header(error: &HeaderError) -> Problem {

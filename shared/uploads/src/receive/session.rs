@@ -306,8 +306,8 @@ impl UploadSession {
             ReceiveError::Charset { error, .. } => {
                 ("wrong_format", ReceiveError::Charset { error, upload_id: Some(self.id) })
             }
-            ReceiveError::Ambiguous { question, .. } => {
-                ("ambiguous", ReceiveError::Ambiguous { question, upload_id: Some(self.id) })
+            ReceiveError::Ambiguous { questions, .. } => {
+                ("ambiguous", ReceiveError::Ambiguous { questions, upload_id: Some(self.id) })
             }
             error @ ReceiveError::TooMuchUnderWay { .. } => ("too_much_under_way", error),
             error @ ReceiveError::Cancelled { .. } => return error,
