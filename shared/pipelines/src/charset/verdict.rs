@@ -277,6 +277,8 @@ mod tests {
     fn two_encodings_are_told() {
         let file = [&b"name\nJos\xc3\xa9\nAna\nJo\xc3\xa3o\n"[..], b"Jos\xe9\nJo\xe3o\n"].concat();
         assert_eq!(judged(&file), Verdict::Two { utf8: 2, other: 5, byte: 0xe9, western: true });
+        // one line is damaged, not in another encoding
+        assert_eq!(judged(b"Jos\xc3\xa9\nJos\xe9\n"), Verdict::Utf8 { line: Some(1) });
         // an accident is none
         let file = [&b"Jos\xe9\n".repeat(200)[..], b"Jos\xc3\xa9\n"].concat();
         assert_eq!(judged(&file), Verdict::Windows1252 { line: 1, byte: 0xe9 });

@@ -184,6 +184,8 @@ fn words_for_columns_and_what_was_said_name_them() {
     // over two lines
     let found = header(&HEADER.replace("debtAmount", "\"debt\nAmount\"").replace("name", "Banco\nname"));
     assert_eq!((found.line, found.names[3].as_str()), (2, "debt\nAmount"));
+    let found = header(&format!("\"a\nb\",{HEADER}\n"));
+    assert_eq!((found.line, found.places[0]), (1, Some(1)), "its second line names them, too");
 }
 
 #[test]
