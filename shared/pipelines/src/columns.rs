@@ -7,7 +7,7 @@ pub use said::{BadColumns, Columns};
 
 use crate::{
     Kind, Question,
-    names::{aliases, plain, same, shown},
+    names::{aliases, plain, shown},
     question::Example,
 };
 use said::Which;
@@ -160,7 +160,8 @@ impl Found {
 /// it.
 pub(crate) fn called(name: &str, names: &[String]) -> (Option<usize>, bool) {
     let exact = names.iter().any(|other| other.eq_ignore_ascii_case(name));
-    let is = |other: &String| if exact { other.eq_ignore_ascii_case(name) } else { same(name, other) };
+    let bare = plain(name);
+    let is = |other: &String| if exact { other.eq_ignore_ascii_case(name) } else { plain(other) == bare };
     let mut found = names.iter().enumerate().filter(|(_, other)| is(other)).map(|(place, _)| place);
     (found.next(), found.next().is_some())
 }

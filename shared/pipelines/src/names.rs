@@ -24,11 +24,13 @@ fn letters(name: &str) -> impl Iterator<Item = u8> {
 
 /// A name without what does not count.
 pub(crate) fn plain(name: &str) -> String {
-    let bare = trim(name).nfkd().filter(|char| {
-        let accent = ('\u{300}'..='\u{36f}').contains(char);
-        !accent && !char.is_whitespace() && !matches!(char, '_' | '-' | '#' | '/')
-    });
-    bare.flat_map(char::to_lowercase).collect()
+    let is_kept = |char: &char| !char.is_whitespace() && !matches!(char, '_' | '-' | '#' | '/');
+    // Most names are ASCII, which has no accents.
+    if name.is_ascii() {
+        return name.chars().filter(is_kept).map(|char| char.to_ascii_lowercase()).collect();
+    }
+    let is_accent = |char: &char| ('\u{300}'..='\u{36f}').contains(char);
+    trim(name).nfkd().filter(|char| !is_accent(char) && is_kept(char)).flat_map(char::to_lowercase).collect()
 }
 
 /// A name for people: what nobody sees is shown by its number.
