@@ -24,6 +24,12 @@ impl LineCount {
         self.ends + 1
     }
 
+    /// The line that the byte behind these next ones stands on; as [`line`](Self::line).
+    pub(crate) fn line_at(&self, next: &[u8]) -> u64 {
+        let counted = self.last == Some(b'\r') && next.first() == Some(&b'\n');
+        self.line() + line_ends(next) - u64::from(counted)
+    }
+
     /// The last byte; a line end before the first.
     pub(crate) fn last(&self) -> u8 {
         self.last.unwrap_or(b'\n')

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use encoding_rs::Encoding;
+use memchr::memchr2_iter;
 
 use super::{
     Charset,
     decoder::Decoder,
-    verdict::{Before, Verdict, judge},
+    verdict::{Before, ONE_IN, Verdict, judge},
 };
 use crate::{Example, Question, lines::LineCount};
 
@@ -148,6 +149,34 @@ pub struct Decode {
     evidence: Option<Example>,
     /// Of the text that went out.
     lines: LineCount,
+    /// Letters of UTF-8 in what was found to be another encoding.
+    strays: Option<Strays>,
+}
+
+/// Behind what told that a file is Windows-1252, bytes that are letters of UTF-8 as well: by accident, or because another file
+/// was put behind the first.
+struct Strays {
+    /// The byte that was found to be Windows-1252, and its line.
+    found: (u64, u8),
+    count: u64,
+    first: u64,
+    last: u8,
+}
+
+impl Strays {
+    /// Looks at the next bytes, which stand behind so many lines.
+    fn look(&mut self, bytes: &[u8], lines: &LineCount) {
+        let is = |lead: u8, next: Option<&u8>| matches!((lead, next), (0xc2 | 0xc3, Some(0x80..=0xbf)));
+        let cut = is(self.last, bytes.first());
+        let leads = memchr2_iter(0xc2, 0xc3, bytes).filter(|lead| is(bytes[*lead], bytes.get(lead + 1)));
+        for stray in cut.then_some(0).into_iter().chain(leads) {
+            if self.count == 0 {
+                self.first = lines.line_at(&bytes[..stray]);
+            }
+            self.count += 1;
+        }
+        self.last = bytes.last().copied().unwrap_or(self.last);
+    }
 }
 
 enum State {
@@ -165,7 +194,7 @@ impl Decode {
     /// it for certain.
     pub fn new(said: Option<(Charset, Sayer)>) -> Self {
         let state = State::Start(Vec::new());
-        Self { said, state, charset: None, evidence: None, lines: LineCount::default() }
+        Self { said, state, charset: None, evidence: None, lines: LineCount::default(), strays: None }
     }
 
     /// Takes the next bytes of the file; the text that is known by now goes out.
@@ -199,6 +228,12 @@ impl Decode {
             State::Known(decoder) => decoder.finish(|text| tell(&mut self.lines, text, &mut out)),
             _ => false,
         };
+        if let Some(Strays { found: (other, byte), count, first, .. }) = self.strays
+            && count > 1
+            && count * ONE_IN > self.lines.lines()
+        {
+            return Err(CharsetError::Two { utf8: first, other, byte, western: true });
+        }
         let charset = self.charset.unwrap_or(Charset::Utf8);
         Ok(Decoded { charset, evidence: self.evidence, lines: self.lines.lines(), half })
     }
@@ -245,6 +280,9 @@ impl Decode {
             match &mut self.state {
                 State::Start(_) => return Ok(()),
                 State::Known(decoder) => {
+                    if let Some(strays) = &mut self.strays {
+                        strays.look(bytes, &self.lines);
+                    }
                     decoder.push(bytes, |text| tell(&mut self.lines, text, out));
                     return Ok(());
                 }
@@ -289,7 +327,10 @@ impl Decode {
                 not_as_said(line, byte)?;
                 let (text, ..) = encoding_rs::WINDOWS_1252.decode(std::slice::from_ref(&byte));
                 self.know(Charset::Windows1252, Some(Example { line, value: text.into_owned() }));
-                return self.take(&held, out);
+                self.take(&held, out)?;
+                let last = held.last().copied().unwrap_or_default();
+                self.strays = Some(Strays { found: (line, byte), count: 0, first: 0, last });
+                return Ok(());
             }
             Verdict::Neither { line, byte, between_letters } => {
                 not_as_said(line, byte)?;

@@ -9,7 +9,7 @@
 use memchr::memchr2;
 
 /// Where at least one line in so many is not UTF-8, it is not that line that is wrong.
-const ONE_IN: u64 = 100;
+pub(super) const ONE_IN: u64 = 100;
 /// So many lines before the first letter count as looked at.
 const LINES_BEFORE: u64 = 10_000;
 /// So many bytes beyond ASCII stand behind each other in no word of Western Europe…

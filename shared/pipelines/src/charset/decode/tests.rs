@@ -156,6 +156,25 @@ fn what_is_not_certain_is_a_question() {
 }
 
 #[test]
+fn a_file_behind_another_is_told_at_its_end() {
+    let first = b"Jos\xe9 da Silva,1\r\n".repeat(100_000);
+    let second = "José da Silva,1\r\n".repeat(10_000);
+    let said = |file: &[u8]| {
+        let whole = cut(file, None, usize::MAX).map_err(|error| error.to_string());
+        assert_eq!(cut(file, None, 1001).map_err(|error| error.to_string()), whole);
+        whole.map(|(_, decoded)| decoded.charset)
+    };
+    assert_eq!(
+        said(&[&first, second.as_bytes()].concat()).unwrap_err(),
+        "The file has two encodings: line 100001 is UTF-8 and line 1 is Windows-1252 (byte 0xE9). Save it as one, or send \
+         encoding=."
+    );
+    let accident = &second.as_bytes()[..second.len() / 1_000];
+    assert_eq!(said(&[&first, accident].concat()), Ok(Charset::Windows1252));
+    assert_eq!(said(b"a\r\n\xc3O Jos\xe9 \xc3\xa9\r\n"), Ok(Charset::Windows1252));
+}
+
+#[test]
 fn other_letters_of_two_bytes_do_no_harm() {
     let text = "número,título\nJosé — “x” 😀\nŁódź,1\n";
     for file in [utf16(text, u16::to_le_bytes), utf16(text, u16::to_be_bytes)] {
