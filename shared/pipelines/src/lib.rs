@@ -8,8 +8,9 @@
 //! line's outcome (`quotes`). A file that begins with `{` is lines of JSON instead, whatever its kind: a record is a line,
 //! its fields are those of its object that are columns of the kind, and what `serde_json` says of the line is what is read.
 //!
-//! A file that is written otherwise than with commas is read by what is said of it: [`Splitter::at`] and
-//! [`Kind::read_header_as`].
+//! A file that is written otherwise than with commas is read by what is said of it, or found: [`charset::Decode`] makes UTF-8
+//! of its bytes, [`Preface`] finds its header and delimiter, for [`Splitter::at`] and [`Kind::read_header_as`], and [`Sample`]
+//! how it writes amounts and dates. What is open is a [`Question`].
 //!
 //! Lines are counted as an editor shows them: `\n`, `\r\n` and a lone `\r` each end one. A record's line is that of its
 //! first byte, so no two records of a file have the same.
