@@ -41,8 +41,8 @@ async fn what_a_file_is_instead_is_named() {
 async fn a_file_in_two_encodings_is_refused_as_a_whole() {
     let api = api().await;
     let utf8 = file(3).replace("Elijah", "José");
-    let both = [utf8.as_bytes(), b"Jos\xe9,1,a@b.c,1,2024-01-01,00000000-0000-4000-8000-000000000000\n"].concat();
-    let found = refused(&api, both).await;
+    let western = b"Jos\xe9,1,a@b.c,1,2024-01-01,00000000-0000-4000-8000-000000000000\n".repeat(3);
+    let found = refused(&api, [utf8.as_bytes(), &western].concat()).await;
     assert_eq!(found["type"], "/problems/wrong-format");
     let detail = found["detail"].as_str().unwrap();
     assert!(detail.starts_with("The file has two encodings: line 2 is UTF-8 and line 5 is Windows-1252"), "{detail}");

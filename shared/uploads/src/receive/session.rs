@@ -255,7 +255,7 @@ impl UploadSession {
         // From here on its row is locked: it cannot be ended before the commit.
         let group: Option<GroupId> = sqlx::query_scalar(
             "update uploads set state = 'processing', bytes = $2, sha256 = $3, lines = $4, received_at = now(),
-                                text_bytes = nullif($5, $2), dialect = $6, reading = $7
+                                text_bytes = nullif($5::bigint, $2), dialect = $6, reading = $7
              where id = $1 and state = 'receiving' returning group_id",
         )
         .bind(self.id)
