@@ -138,7 +138,7 @@ async fn open(config: &Config) -> anyhow::Result<Env> {
         max_rejects: config.limits.max_rejects,
         keep_objects: config.role.store.keep_objects,
         own: Own::of(config.limits.chunk_bytes),
-        filters: KeyFilters::new(FILTER_BYTES),
+        filters: KeyFilters::new(usize::try_from(config.worker.filter_memory).unwrap_or(usize::MAX)),
         pool,
         queue,
     })
@@ -155,9 +155,6 @@ fn queue_config(config: &Config, redis_url: &str) -> anyhow::Result<QueueConfig>
         ..QueueConfig::new(redis_url)
     })
 }
-
-/// Bytes of filters of segments' keys that a process keeps: of 110 million rows. Those of more are read again.
-const FILTER_BYTES: usize = 256 << 20;
 
 /// Normalizations that a process works on at the same time: clients' own heuristics are waited for.
 const NORMALIZATIONS: usize = 256;

@@ -83,6 +83,10 @@ pub struct WorkerConfig {
     /// How many worker crashes one job may cause; after that a chunk is bisected to find the bad record, and any other job is dead
     #[arg(long, env = "GRISTMILL_MAX_DELIVERIES", default_value_t = 10, value_name = "N")]
     pub max_deliveries: u32,
+
+    /// Memory for what says which keys came before: 3.4 MB a million rows of the client whose file is compared. What is more is read again for each file
+    #[arg(long, env = "GRISTMILL_FILTER_MEMORY", default_value = "512MiB", value_parser = parse_bytes, value_name = "BYTES")]
+    pub filter_memory: u64,
 }
 
 /// The scheduler: the relay's sweep, healing, retention and audits.
