@@ -6,7 +6,7 @@ pub const FEW: usize = 4;
 pub const SOME: usize = 4096;
 
 /// What a file is instead of CSV or lines of JSON. Says what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Foreign {
     /// A workbook of Excel, as it is since 2007.
     #[error("the file is an Excel workbook (.xlsx): save it as \"CSV UTF-8 (Comma delimited)\" and send that")]
@@ -37,6 +37,9 @@ pub enum Foreign {
     /// Some other table.
     #[error("the file is {0}: export it as CSV in UTF-8 and send that")]
     Table(&'static str),
+    /// An object of JSON around the records.
+    #[error("the file is one JSON object whose member {0} is the array of records: send that array")]
+    Member(String),
 }
 
 /// What the beginning of a file shows it to be; `None`: perhaps rows. With [`FEW`] bytes it is told whether, with
@@ -80,7 +83,7 @@ mod tests {
             (b"\xef\xbb\xbf<?xml", Foreign::Markup),
             (b"BZh9", Foreign::Packed("bzip2")),
         ] {
-            assert_eq!(foreign(head), Some(what), "{head:?}");
+            assert_eq!(foreign(head).as_ref(), Some(&what), "{head:?}");
             let said = what.to_string();
             assert!(!said.chars().any(char::is_control) && said.len() < 200, "{said}");
             // FEW bytes tell whether

@@ -67,10 +67,29 @@ impl fmt::Display for Said {
     }
 }
 
+/// What the records of a file stand in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Container {
+    /// An array of JSON: its lines are its elements.
+    #[serde(rename = "json array")]
+    JsonArray,
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::JsonArray => "json array",
+        })
+    }
+}
+
 /// How a file is written, as it was said or found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Dialect {
+    /// What its records stand in; none: the file itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
     /// The characters; what is nothing but ASCII is UTF-8.
     pub encoding: Charset,
     /// What separates fields.
@@ -118,8 +137,10 @@ impl Shown {
 impl Dialect {
     /// Whether nothing has to be known of the file to read it, beside its kind.
     pub fn is_plain(&self) -> bool {
-        let Self { encoding, delimiter, header_line, sep_line, decimal, dates, columns, said, evidence } = self;
-        *encoding == Charset::Utf8
+        let Self { container, encoding, delimiter, header_line, sep_line, decimal, dates, columns, said, evidence } =
+            self;
+        container.is_none()
+            && *encoding == Charset::Utf8
             && delimiter.is_none_or(|delimiter| delimiter == Delimiter::Comma)
             && *header_line <= 1
             && !sep_line

@@ -2,13 +2,14 @@
 //! beginning is told, and what is read is cut.
 //!
 //! The stages in their order: [`foreign`] knows other kinds of files by their first bytes; [`Decode`] makes text of what is
-//! written in other characters; [`Preface`] finds the header; the [`Splitter`] cuts; the first chunk shows how amounts
+//! written in other characters; [`Elements`] makes lines of an array of JSON; [`Preface`] finds the header; the [`Splitter`] cuts; the first chunk shows how amounts
 //! and dates are written. A plain file goes through all of them without being held.
 
 use crate::{
-    Chunk, Dialect, FEW, Foreign, HeaderError, Kind, Limits, Piece, Question, SOME, Said, SplitLimits, Splitter,
-    Values,
+    Chunk, Container, Dialect, FEW, Foreign, Format, HeaderError, Kind, Limits, LineCount, Piece, Question, SOME, Said,
+    SplitLimits, Splitter, Start, Values,
     charset::{Charset, CharsetError, Decode},
+    elements::{Begin, Elements, begin},
     foreign,
     found::Shown,
     preface::{Found, NoHeader, Preface, Why},
@@ -74,7 +75,7 @@ pub struct Arrived {
     pub dialect: Dialect,
     /// Bytes of its text: those that header and chunks cover.
     pub text_bytes: u64,
-    /// Lines of its text, counted apart from the splitter.
+    /// Lines of its text, counted apart from the splitter. An array of JSON has one an element.
     pub lines: u64,
 }
 
@@ -95,8 +96,9 @@ impl Intake {
             ..Dialect::default()
         };
         let decode = Decode::new(said.charset);
-        let stage = Stage::Preface(Preface::new(kind, said.clone(), limits));
-        let text = Text { kind, said, split, limits, stage, sample: None, held: Vec::new(), dialect, bytes: 0 };
+        let stage = Stage::Start(Vec::new());
+        let (sample, held) = (None, Vec::new());
+        let text = Text { kind, said, split, limits, array: None, stage, sample, held, dialect, bytes: 0 };
         Self { head: Vec::new(), decode, text }
     }
 
@@ -137,12 +139,12 @@ impl Intake {
             }
         })?;
         told?;
-        let (mut dialect, text_bytes) = text.finish(&mut emit)?;
+        let Arrived { mut dialect, text_bytes, lines } = text.finish(decoded.lines, &mut emit)?;
         dialect.encoding = decoded.charset;
         if dialect.encoding != Charset::Utf8 {
             dialect.evidence.extend(decoded.evidence.map(|evidence| Shown::of("encoding", evidence)));
         }
-        Ok(Arrived { dialect, text_bytes, lines: decoded.lines })
+        Ok(Arrived { dialect, text_bytes, lines })
     }
 }
 
@@ -152,6 +154,8 @@ struct Text {
     said: Said,
     split: SplitLimits,
     limits: Limits,
+    /// The file is one of JSON.
+    array: Option<Array>,
     stage: Stage,
     /// Of the rows, until enough of them have come.
     sample: Option<Sample>,
@@ -161,7 +165,15 @@ struct Text {
     bytes: u64,
 }
 
+/// An array that becomes lines.
+struct Array {
+    elements: Elements,
+    lines: LineCount,
+}
+
 enum Stage {
+    /// What came before it is known whether it is an array.
+    Start(Vec<u8>),
     Preface(Preface),
     Rows(Box<Splitter>),
     Over,
@@ -169,17 +181,71 @@ enum Stage {
 
 impl Text {
     fn push(&mut self, text: &[u8], emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
+        match (&mut self.stage, &mut self.array) {
+            (Stage::Start(start), _) => {
+                start.extend_from_slice(text);
+                self.start(false, emit)
+            }
+            (_, Some(array)) => {
+                let mut rows = Vec::with_capacity(text.len());
+                array.elements.push(text, &mut rows);
+                array.lines.push(&rows);
+                self.read(&rows, emit)
+            }
+            (_, None) => self.read(text, emit),
+        }
+    }
+
+    /// What came first shows whether the file is an array.
+    fn start(&mut self, whole: bool, emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
+        let Stage::Start(start) = &mut self.stage else { return Ok(()) };
+        let found = begin(start, self.kind, whole);
+        let start = if found == Begin::More { return Ok(()) } else { std::mem::take(start) };
+        match found {
+            Begin::More => Ok(()),
+            Begin::Member(name) => Err(Foreign::Member(name).into()),
+            Begin::Rows => {
+                self.stage = Stage::Preface(Preface::new(self.kind, self.said.clone(), self.limits));
+                self.read(&start, emit)
+            }
+            Begin::Array { at } => {
+                self.dialect.container = Some(Container::JsonArray);
+                self.array = Some(Array { elements: Elements::new(), lines: LineCount::default() });
+                let splitter = Splitter::at(self.split, Start { format: Format::Ndjson, skip: 0 });
+                self.stage = Stage::Rows(Box::new(splitter));
+                self.push(&start[at..], emit)
+            }
+        }
+    }
+
+    /// Takes the next bytes of what is cut.
+    fn read(&mut self, text: &[u8], emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
         self.bytes += text.len() as u64;
         match &mut self.stage {
             Stage::Preface(preface) => {
                 let found = preface.push(text)?;
                 self.begin(found, emit)
             }
-            Stage::Rows(_) | Stage::Over => self.split(text, emit),
+            Stage::Start(_) | Stage::Rows(_) | Stage::Over => self.split(text, emit),
         }
     }
 
-    fn finish(mut self, emit: &mut impl FnMut(Part)) -> Result<(Dialect, u64), IntakeError> {
+    /// `lines`: those that came.
+    fn finish(mut self, lines: u64, emit: &mut impl FnMut(Part)) -> Result<Arrived, IntakeError> {
+        self.start(true, emit)?;
+        let lines = match self.array.take() {
+            None => lines,
+            Some(Array { elements, lines: mut count }) => {
+                let mut rows = Vec::new();
+                elements.finish(&mut rows);
+                count.push(&rows);
+                self.read(&rows, emit)?;
+                if count.lines() == 0 {
+                    return Err(IntakeError::Empty);
+                }
+                count.lines()
+            }
+        };
         if let Stage::Preface(preface) = &mut self.stage {
             match preface.finish()? {
                 Found::Empty | Found::More => return Err(IntakeError::Empty),
@@ -192,7 +258,7 @@ impl Text {
             self.pass_on(pieces, emit)?;
         }
         self.release(emit)?;
-        Ok((self.dialect, self.bytes))
+        Ok(Arrived { dialect: self.dialect, text_bytes: self.bytes, lines })
     }
 
     /// It is known where the records begin: what was held of the text is cut.
@@ -210,7 +276,7 @@ impl Text {
         };
         match std::mem::replace(&mut self.stage, Stage::Rows(Box::new(splitter))) {
             Stage::Preface(preface) => self.split(&preface.into_held(), emit),
-            Stage::Rows(_) | Stage::Over => Ok(()),
+            Stage::Start(_) | Stage::Rows(_) | Stage::Over => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@
 //!
 //! A file that is written otherwise than with commas is read by what is said of it, or found: [`charset::Decode`] makes UTF-8
 //! of its bytes, [`Preface`] finds its header and delimiter, for [`Splitter::at`] and [`Kind::read_header_as`], and [`Sample`]
-//! how it writes amounts and dates. What is open is a [`Question`].
+//! how it writes amounts and dates. What is open is a [`Question`]. An array of JSON becomes lines of JSON, an element each.
 //!
 //! Lines are counted as an editor shows them: `\n`, `\r\n` and a lone `\r` each end one. A record's line is that of its
 //! first byte, so no two records of a file have the same.
@@ -21,6 +21,7 @@ mod columns;
 mod copy;
 mod debts;
 mod dialect;
+mod elements;
 mod fields;
 mod foreign;
 mod found;
@@ -56,7 +57,7 @@ pub use columns::{BadColumns, Columns};
 pub use dialect::{DateOrder, Decimal, Delimiter, Format, Reading, Values};
 pub use fields::MAX_AMOUNT_MINOR;
 pub use foreign::{FEW, Foreign, SOME, foreign};
-pub use found::{Dialect, Said, Shown};
+pub use found::{Container, Dialect, Said, Shown};
 pub use intake::{Arrived, Intake, IntakeError, Part, sentences};
 pub use kind::{Kind, Table, UnknownKind};
 pub use layout::{Guess, HeaderError, Layout, Limits, Looked, Over};

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use crate::{Delimiter, Dialect};
+use crate::{Container, Delimiter, Dialect};
 
 /// `windows-1252, separated by ;, header on line 4, decimal comma, dates dmy`.
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.encoding)?;
+        if let Some(Container::JsonArray) = self.container {
+            f.write_str(", a JSON array, whose elements are its lines")?;
+        }
         match self.delimiter {
             None => {}
             Some(Delimiter::Tab) => f.write_str(", separated by tabs")?,
@@ -31,7 +34,7 @@ impl fmt::Display for Dialect {
 
 #[cfg(test)]
 mod tests {
-    use crate::{DateOrder, Decimal, Delimiter, Dialect, charset::Charset};
+    use crate::{Container, DateOrder, Decimal, Delimiter, Dialect, charset::Charset};
 
     #[test]
     fn what_is_known_is_one_line() {
@@ -46,6 +49,9 @@ mod tests {
         assert_eq!(dialect.to_string(), "windows-1252, separated by ;, header on line 4, decimal comma, dates dmy");
         let tabs = Dialect { delimiter: Some(Delimiter::Tab), columns: Some(vec![Some(0)]), ..Dialect::default() };
         assert_eq!(tabs.to_string(), "utf-8, separated by tabs, columns by other names");
+        let array = Dialect { container: Some(Container::JsonArray), ..Dialect::default() };
+        assert_eq!(array.to_string(), "utf-8, a JSON array, whose elements are its lines");
+        assert_eq!(serde_json::to_value(&array).unwrap()["container"], "json array");
         assert_eq!(Dialect { encoding: Charset::Utf16Le, ..Dialect::default() }.to_string(), "utf-16le");
     }
 }

@@ -6,6 +6,9 @@ use utoipa::ToSchema;
 #[derive(Debug, ToSchema)]
 #[schema(as = Dialect)]
 pub struct FileDialect {
+    /// `json array`: the file is one, and its lines are its elements.
+    #[schema(example = "json array")]
+    pub container: Option<String>,
     /// The characters, by their usual name; what is nothing but ASCII is `utf-8`.
     #[schema(example = "windows-1252")]
     pub encoding: String,

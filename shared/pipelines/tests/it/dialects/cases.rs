@@ -100,6 +100,22 @@ fn claims(date: &str, fees: &str) -> Vec<u8> {
     format!("{header}\n{row}{row}").into_bytes()
 }
 
+/// Objects of JSON.
+fn objects(count: usize) -> Vec<String> {
+    let object = |n: usize| {
+        format!(
+            "{{\"name\": \"José\", \"governmentId\": 1, \"email\": \"a@b.c\", \"debtAmount\": \"1.234,56\", \"debtDueDate\": \
+             \"31/12/2030\", \"debtId\": \"00000000-0000-4000-8000-{n:012}\"}}"
+        )
+    };
+    (0..count).map(object).collect()
+}
+
+/// With a line end behind each brace and comma.
+fn pretty(json: &str) -> String {
+    json.replace('{', "{\r\n  ").replace(", ", ",\r\n  ").replace('}', "\r\n}")
+}
+
 pub(super) const CASES: &[Case] = &[
     debts("P1 plain", || plain().into_bytes(), Reads("utf-8, comma: 2 rows")),
     debts("P2 ASCII", || named(&["Ana"]).into_bytes(), Reads("utf-8, comma: 1 row")),
@@ -493,6 +509,46 @@ pub(super) const CASES: &[Case] = &[
             [dates(&["31/12/2030"]), blank.into_bytes(), row(9, "Ana", "1", "12/31/2030").into_bytes()].concat()
         },
         Reads("utf-8, comma, dates dmy: 1 row, bad_date on line 1027"),
+    ),
+    debts(
+        "C8 an array of JSON",
+        || format!("[{}]", objects(2).join(", ")).into_bytes(),
+        Reads("utf-8, lines of JSON, json array, decimal comma, dates dmy: 2 rows"),
+    ),
+    debts(
+        "C8 over many lines, in UTF-16",
+        || utf16(&pretty(&format!("\u{feff}[\r\n{}\r\n]\r\n", objects(3).join(", ")))),
+        Reads("utf-16le, lines of JSON, json array, decimal comma, dates dmy: 3 rows"),
+    ),
+    debts(
+        "C8 of what are no objects",
+        || format!("[1, {}, 2]", objects(1)[0]).into_bytes(),
+        Reads(
+            "utf-8, lines of JSON, json array, decimal comma, dates dmy: 1 row, bad_json on line 1, bad_json on line 3",
+        ),
+    ),
+    debts(
+        "C8 that is not closed",
+        || pretty(&format!("[{}, {{", objects(2).join(", "))).into_bytes(),
+        Reads(
+            "utf-8, lines of JSON, json array, decimal comma, dates dmy: 2 rows, bad_json on line 3, bad_json on line 4",
+        ),
+    ),
+    debts("C8 with nothing in it", || b"[ ]\n".to_vec(), Stops("the file is empty: send the header and the records")),
+    debts(
+        "C8 in an object",
+        || format!("{{\"data\":[{}]}}", objects(2).join(", ")).into_bytes(),
+        Stops("the file is one JSON object whose member data is the array of records: send that array"),
+    ),
+    debts(
+        "C8 in an object over many lines",
+        || b"{\n  \"count\": 1,\n  \"rows\": [\n    {\n      \"nome\": \"Ana\"\n    }\n  ]\n}\n".to_vec(),
+        Stops("the file is one JSON object whose member rows is the array of records: send that array"),
+    ),
+    debts(
+        "C8 a title in brackets",
+        || format!("[Relatório]\n{}", plain()).into_bytes(),
+        Reads("utf-8, comma, header on line 2: 2 rows"),
     ),
     Case {
         id: "N1 a bank's card",

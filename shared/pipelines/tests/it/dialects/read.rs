@@ -96,6 +96,7 @@ pub(super) fn read(
     assert!(lines < counted || found.delimiter.is_none(), "the header's lines are no chunk's");
     let mut dialect = vec![found.encoding.to_string()];
     dialect.push(found.delimiter.map_or("lines of JSON".to_owned(), |delimiter| delimiter.to_string()));
+    dialect.extend(found.container.map(|container| container.to_string()));
     dialect.extend((found.header_line > 1).then(|| format!("header on line {}", found.header_line)));
     dialect.extend(found.sep_line.then(|| "sep=".to_owned()));
     dialect.extend(found.decimal.map(|decimal| format!("decimal {decimal}")));
