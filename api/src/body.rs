@@ -6,6 +6,7 @@ mod decode;
 mod disposition;
 mod doors;
 mod form;
+mod packed;
 mod problem;
 mod timeout_body;
 
@@ -17,6 +18,7 @@ use futures::stream::BoxStream;
 pub(crate) use charset::charset;
 pub(crate) use decode::{Encoding, decode, encoding};
 pub(crate) use form::{Form, boundary};
+pub(crate) use packed::packed;
 pub(crate) use timeout_body::TimeoutBody;
 
 /// The bytes of a file.
@@ -52,6 +54,8 @@ pub(crate) enum BodyError {
     NoPart,
     #[error("the body unpacks to more than {limit} times its size: it is not a file of records, or send it plain")]
     Ratio { limit: u64 },
+    #[error("the file is {inner} inside of {outer}: unpack it once")]
+    Twice { outer: Encoding, inner: Encoding },
     #[error("the key that it was sent with was revoked")]
     Revoked,
 }

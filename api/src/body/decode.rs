@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, header};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use self::members::members;
-use super::{BodyError, Bytestream};
+use super::{BodyError, Bytestream, packed::once};
 use crate::problem::{Code, FieldError, Problem, Result};
 
 /// Bytes decompressed at a time.
@@ -67,7 +67,7 @@ fn unsupported(what: String) -> Problem {
 const FREE: u64 = 8 * 1024 * 1024;
 
 /// The plain bytes of a body. It ends with an error when it unpacks to more than `max_ratio` times its size, beyond the
-/// first 8 MiB; 0: to whatever it does.
+/// first 8 MiB; 0: to whatever it does. So it does when they are compressed themselves.
 pub(crate) fn decode(
     body: impl Stream<Item = Result<bytes::Bytes, BodyError>> + Send + 'static,
     encoding: Option<Encoding>,
@@ -89,7 +89,7 @@ pub(crate) fn decode(
         }
     };
     let mut unpacked = 0;
-    plain
+    let plain = plain
         .map_err(move |error| wire_error(error, encoding))
         .and_then(move |bytes| {
             unpacked += bytes.len() as u64;
@@ -97,7 +97,8 @@ pub(crate) fn decode(
             let too_much = max_ratio > 0 && unpacked > most;
             std::future::ready(if too_much { Err(BodyError::Ratio { limit: max_ratio }) } else { Ok(bytes) })
         })
-        .boxed()
+        .boxed();
+    once(plain, encoding)
 }
 
 /// What zstd says of a frame whose window is larger than it may hold. It has a number for it, which does not come this far.

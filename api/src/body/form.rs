@@ -6,7 +6,7 @@ use super::{
     BodyError, Bytestream, charset, decode,
     disposition::filename,
     doors::{OneByOne, Progress, Shared},
-    encoding,
+    encoding, packed,
 };
 use crate::problem::{Code, Problem, Result};
 
@@ -66,12 +66,13 @@ impl Form {
                 let charset = charset(part.headers())?;
                 let encoding = encoding(part.headers())?;
                 let filename = filename(part.headers()).or_else(|| part.file_name().map(str::to_owned));
+                let (encoding, part) = packed(part.map_err(BodyError::Form), encoding).await;
                 let behind = stream::once(end(parts, body, progress)).try_filter_map(async |()| Ok(None));
                 return Ok(Self {
                     fields,
                     filename,
                     charset,
-                    file: decode(part.map_err(BodyError::Form), encoding, max_ratio).chain(behind).boxed(),
+                    file: decode(part, encoding, max_ratio).chain(behind).boxed(),
                 });
             }
             if fields.len() == FEW {

@@ -19,6 +19,7 @@ impl BodyError {
             Self::Window(_) => Code::UnsupportedEncoding,
             Self::LatePart(_) | Self::SecondFile(_) | Self::Behind | Self::NoPart => Code::InvalidBody,
             Self::Ratio { .. } => Code::CompressionRatio,
+            Self::Twice { .. } => Code::WrongFormat,
             Self::Revoked => Code::Unauthorized,
         };
         let what = match code {
@@ -27,7 +28,11 @@ impl BodyError {
             Code::Unauthorized => "The body is not read on",
             _ => "The body did not come to its end",
         };
-        let problem = Problem::new(code, format!("{what}: {self}. {after}"));
+        let detail = match self {
+            Self::Twice { outer, inner } => format!("The file is {inner} inside of {outer}: unpack it once."),
+            _ => format!("{what}: {self}. {after}"),
+        };
+        let problem = Problem::new(code, detail);
         match upload_id {
             Some(upload_id) => problem.about(upload_id),
             None => problem,

@@ -20,13 +20,11 @@ pub enum Foreign {
     /// Some other archive.
     #[error("the file is a {0} archive: unpack it and send the CSV file that is in it")]
     Archive(&'static str),
-    /// It is compressed, and nothing says so.
+    /// It is compressed, where nothing unpacks it.
     #[error("the file is compressed by {0}: send it with the header Content-Encoding: {0}, or unpack it")]
     Compressed(&'static str),
     /// It is compressed in a way that is not read.
-    #[error(
-        "the file is compressed by {0}: unpack it, or compress it by gzip or zstd and say so with Content-Encoding"
-    )]
+    #[error("the file is compressed by {0}: unpack it, or compress it by gzip or zstd")]
     Packed(&'static str),
     /// A document.
     #[error("the file is a PDF document: export the table as CSV in UTF-8 and send that")]

@@ -59,7 +59,7 @@ struct CreateQuery {
     columns: Option<String>,
 }
 
-/// The file as it is, or compressed as `Content-Encoding` says.
+/// The file as it is, or compressed by gzip or zstd.
 #[derive(utoipa::ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "for the documentation: the body is a stream")]
@@ -96,13 +96,13 @@ pub(crate) struct UploadForm {
 
 /// Send a file
 ///
-/// The body is the file, or multipart with a part `file`: CSV, or, when it begins with `{`, lines of JSON. It is split while it arrives and workers load its first rows
+/// The body is the file, or multipart with a part `file`: CSV, or, when it begins with `{`, lines of JSON, or, when it begins with `[`, an array of objects. It is split while it arrives and workers load its first rows
 /// before its last are sent. How it is written is found, unless parameters say it, and stands in the upload's `dialect`; what cannot be told
 /// for certain is asked (`422`, `ambiguous-file`). `202`: everything is stored and will be done.
 #[utoipa::path(post, path = "/v1/uploads", operation_id = "createUpload", tag = "uploads",
     params(CreateQuery,
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
-        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`, once, when the file is compressed so")),
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`, once, when the file is compressed so; a file that begins as one of them is read so without it")),
     request_body(content(
         (RawFile = "text/csv"), (RawFile = "application/x-ndjson"), (RawFile = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses(
@@ -123,14 +123,15 @@ pub(crate) async fn create(
     let early = boundary.is_none().then(|| CreateUpload::take(Params::of(&uri), "")).transpose()?;
     let permit = app.receiving.clone().try_acquire_owned().map_err(|_| busy(&app))?;
 
+    let revoked = app.revocations.watch(caller.key());
+    let timed = TimeoutBody::new(body, &app.config, app.stop_bodies.clone(), revoked);
+    let (encoding, packed) = body::packed(timed, encoding).await;
     // A part of a form may be compressed too.
     let max_ratio = match encoding.is_some() || boundary.is_some() {
         true => client_limits::find(&app.pool, caller.id()).await?.over(&app.uploads.limits).max_ratio,
         false => 0,
     };
-    let revoked = app.revocations.watch(caller.key());
-    let timed = TimeoutBody::new(body, &app.config, app.stop_bodies.clone(), revoked);
-    let plain = body::decode(timed, encoding, max_ratio);
+    let plain = body::decode(packed, encoding, max_ratio);
     let (mut wanted, declared, file) = match early {
         Some(wanted) => (wanted, declared, plain),
         None => {
