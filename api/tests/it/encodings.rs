@@ -44,6 +44,43 @@ async fn every_encoding_yields_the_same_file() {
 }
 
 #[tokio::test]
+async fn what_begins_as_compressed_is_unpacked_without_a_word() {
+    let api = api().await;
+    let plain = file(3_000).into_bytes();
+    let expected = json(send(&api, "identity", plain.clone()).await, StatusCode::ACCEPTED).await;
+    let raw = async |body: Vec<u8>| api.post("/v1/uploads?kind=debts&force=1").body(body).send().await.unwrap();
+    let form = async |file: Vec<u8>| {
+        let head = "--xx\r\nContent-Disposition: form-data; name=\"kind\"\r\n\r\ndebts\r\n\
+                    --xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv.gz\"\r\n\r\n";
+        let body = [head.as_bytes(), &file, b"\r\n--xx--\r\n"].concat();
+        let request = api.post("/v1/uploads?force=1").header("content-type", "multipart/form-data; boundary=xx");
+        request.body(body).send().await.unwrap()
+    };
+    for packed in [gzip(&plain).await, zstd(&plain).await] {
+        for response in [raw(packed.clone()).await, form(packed.clone()).await] {
+            let upload = json(response, StatusCode::ACCEPTED).await;
+            assert_eq!((&upload["bytes"], &upload["sha256"]), (&expected["bytes"], &expected["sha256"]));
+        }
+    }
+
+    let twice = gzip(&gzip(&plain).await).await;
+    let mixed = zstd(&gzip(&plain).await).await;
+    for (response, what) in [
+        (raw(twice.clone()).await, "gzip inside of gzip"),
+        (form(twice.clone()).await, "gzip inside of gzip"),
+        (send(&api, "gzip", twice).await, "gzip inside of gzip"),
+        (send(&api, "zstd", mixed.clone()).await, "gzip inside of zstd"),
+        (raw(mixed).await, "gzip inside of zstd"),
+    ] {
+        let found = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+        assert_eq!(found["type"], "/problems/wrong-format", "{found}");
+        assert_eq!(found["detail"], format!("The file is {what}: unpack it once."));
+    }
+    let found = problem(raw(gzip(&plain).await[..500].to_vec()).await, StatusCode::BAD_REQUEST).await;
+    assert_eq!(found["type"], "/problems/corrupt-encoding", "{found}");
+}
+
+#[tokio::test]
 async fn zeros_behind_gzip_are_padding_and_anything_else_is_damage() {
     let api = api().await;
     let plain = file(3_000).into_bytes();

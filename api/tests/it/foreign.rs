@@ -19,7 +19,7 @@ async fn what_a_file_is_instead_is_named() {
     for (file, said) in [
         (&include_bytes!("../files/debts.xlsx")[..], "is an Excel workbook (.xlsx)"),
         (include_bytes!("../files/debts.zip"), "is a ZIP archive"),
-        (include_bytes!("../files/debts.csv.gz"), "send it with the header Content-Encoding: gzip"),
+        (b"BZh91AY&SY", "is compressed by bzip2: unpack it, or compress it by gzip or zstd"),
         (include_bytes!("../files/debts.pdf"), "is a PDF document"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "a workbook of an old Excel (.xls)"),
         (b"<html><table><tr><td>name", "is an HTML or XML page"),
@@ -28,13 +28,32 @@ async fn what_a_file_is_instead_is_named() {
         assert_eq!(found["type"], "/problems/wrong-format");
         assert!(found["detail"].as_str().unwrap().contains(said), "{found}");
     }
-    let found = refused(&api, &include_bytes!("../files/array.json")[..]).await;
-    assert_eq!(found["type"], "/problems/wrong-header");
-    assert!(found["detail"].as_str().unwrap().contains("without brackets around them"), "{found}");
+    let array = include_str!("../files/array.json");
+    let found = refused(&api, format!("{{\"data\":{array}}}")).await;
+    assert_eq!(found["type"], "/problems/wrong-format");
+    assert_eq!(
+        found["detail"],
+        "The file is one JSON object whose member data is the array of records: send that array."
+    );
     assert_eq!(api.json("/v1/uploads").await["items"], serde_json::json!([]), "nothing of them stays");
-    for file in [&include_bytes!("../files/snake-case.csv")[..], include_bytes!("../files/zero-width.csv")] {
+    for file in [
+        &include_bytes!("../files/snake-case.csv")[..],
+        include_bytes!("../files/zero-width.csv"),
+        include_bytes!("../files/debts.csv.gz"),
+    ] {
         json(api.post("/v1/uploads?kind=debts").body(file).send().await.unwrap(), StatusCode::ACCEPTED).await;
     }
+}
+
+#[tokio::test]
+async fn an_array_of_json_is_read_as_lines() {
+    let api = api().await;
+    let array = &include_bytes!("../files/array.json")[..];
+    let upload = json(api.post("/v1/uploads?kind=debts").body(array).send().await.unwrap(), StatusCode::ACCEPTED).await;
+    assert_eq!(upload["dialect"]["container"], "json array");
+    assert_eq!(upload["bytes"], array.len());
+    let found = refused(&api, "[ ]\n").await;
+    assert_eq!(found["type"], "/problems/empty-file");
 }
 
 #[tokio::test]

@@ -93,6 +93,11 @@ async fn a_little_does_not_become_very_much() {
         assert!(found["detail"].as_str().unwrap().contains("more than 200 times"), "{found}");
         assert_eq!(api.newest().await["state"], "failed");
     }
+    // Nor where nothing says that it is packed.
+    let body = packed("gzip", alike.as_bytes()).await;
+    let response = api.post("/v1/uploads?kind=debts&force=1").body(body).send().await.unwrap();
+    let found = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(found["type"], "/problems/compression-ratio");
     // A small file may be all alike, and a client may be let do more.
     let small = packed("zstd", &alike.as_bytes()[..4 << 20]).await;
     assert_eq!(send(&api, "zstd", small).await.status(), StatusCode::ACCEPTED);

@@ -281,7 +281,6 @@ async fn rejects_of_lines_of_json_are_one_field_each() {
 async fn files_that_are_neither_are_refused() {
     let api = api().await;
     for (file, said) in [
-        ("[{\"id\":1}]", "without brackets around them"),
         ("id,timestamp\n1,2", "the header lacks text"),
         ("1,2024-04-29T00:00:00Z,x\n", "the header lacks id, timestamp, text"),
     ] {

@@ -1,6 +1,6 @@
 //! Files that are written in other ways than ours: their rows are what they say, in every chunk.
 
-use gristmill_pipelines::{DateOrder, Decimal, Delimiter, Said, charset::Charset};
+use gristmill_pipelines::{Container, DateOrder, Decimal, Delimiter, Said, charset::Charset};
 use gristmill_uploads::{NewUpload, Policy, Rows, State, UploadId, read};
 use jiff::civil::{Date, date};
 
@@ -67,6 +67,34 @@ async fn rows_are_what_the_file_says_wherever_chunks_are_cut() {
             let bytes = receipt.header_bytes + receipt.chunks.iter().map(|chunk| chunk.bytes).sum::<i64>();
             assert_eq!((bytes, receipt.text_bytes.unwrap_or(receipt.bytes)), (text.len() as i64, text.len() as i64));
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn elements_of_an_array_are_its_lines() {
+    let object = |key: u64| {
+        format!(
+            "{{\r\n  \"name\": \"José\",\r\n  \"governmentId\": \"1234\",\r\n  \"email\": \"jose@example.com\",\r\n  \
+             \"debtAmount\": 10.5,\r\n  \"debtDueDate\": \"2030-01-31\",\r\n  \
+             \"debtId\": \"00000000-0000-4000-8000-{key:012x}\"\r\n}}"
+        )
+    };
+    let file = format!("[\r\n{},\r\n17,\r\n{}\r\n]\r\n", object(1), object(2)).into_bytes();
+    for chunk_bytes in [150, 8 << 20] {
+        let harness = Harness::new(chunk_bytes).await;
+        let upload = harness.run_file(&file).await;
+        assert_eq!(upload.state, State::Completed, "{:?}", upload.detail);
+        let rows = Rows { read: 3, accepted: 2, rejected: 1, ..Rows::default() };
+        assert_eq!((upload.rows, upload.bytes), (rows, file.len() as i64));
+        let debt = |line: i64| (line, "José".to_owned(), 1_050, date(2030, 1, 31));
+        assert_eq!(debts(&harness, upload.id).await, [debt(1), debt(3)]);
+        let rejects = harness.rejects(upload.id).await;
+        assert_eq!((rejects[0].line, rejects[0].code.as_str(), &rejects[0].raw[..]), (2, "bad_json", &b"17"[..]));
+        let dialect = upload.dialect.as_ref().expect("it is not plain");
+        assert_eq!((dialect.container, dialect.delimiter), (Some(Container::JsonArray), None));
+        let receipt = read::receipt(&harness.stack.pool, upload.id).await.unwrap().unwrap();
+        let bytes = receipt.header_bytes + receipt.chunks.iter().map(|chunk| chunk.bytes).sum::<i64>();
+        assert_eq!(receipt.text_bytes, Some(bytes), "the blanks between the words are gone");
     }
 }
 
