@@ -1,9 +1,11 @@
-//! How fast a file of 1.1 million debts is split and parsed, in memory:
+//! How fast a file of 1.1 million debts is split, parsed and checked, in memory:
 //! `cargo run --release -p gristmill-pipelines --example speed`.
 
 use std::{hint::black_box, time::Instant};
 
-use gristmill_pipelines::{Chunk, Kind, Layout, Limits, Owner, Piece, Rules, SplitLimits, Splitter, generate};
+use gristmill_pipelines::{
+    Check, Chunk, Kind, Layout, Limits, Owner, Piece, Rules, Said, SplitLimits, Splitter, generate,
+};
 use rayon::ThreadPoolBuilder;
 use uuid::Uuid;
 
@@ -47,6 +49,18 @@ fn main() {
             println!("parse {name:14}{} million rows/s, {cores} core(s)", rate(million_rows, &seconds));
         }
     }
+    for cores in [1, 2] {
+        let pool = ThreadPoolBuilder::new().num_threads(cores).build().expect("threads can be started");
+        let seconds = median(|| pool.install(|| check(&plain)));
+        println!("check unquoted      {} million rows/s, {cores} core(s)", rate(million_rows, &seconds));
+    }
+}
+
+/// As it arrives, by a megabyte.
+fn check(file: &[u8]) {
+    let mut check = Check::new(Kind::Debts, Said::default(), Limits::default(), Rules::default());
+    file.chunks(1 << 20).for_each(|bytes| check.push(bytes).expect("it is a file of debts"));
+    black_box(check.finish().expect("it is a file of debts"));
 }
 
 fn mega(file: &[u8]) -> f64 {

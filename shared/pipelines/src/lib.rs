@@ -10,12 +10,14 @@
 //!
 //! A file that is written otherwise than with commas is read by what is said of it, or found: [`charset::Decode`] makes UTF-8
 //! of its bytes, [`Preface`] finds its header and delimiter, for [`Splitter::at`] and [`Kind::read_header_as`], and [`Sample`]
-//! how it writes amounts and dates. What is open is a [`Question`]. An array of JSON becomes lines of JSON, an element each.
+//! how it writes amounts and dates. What is open is a [`Question`]. An array of JSON becomes lines of JSON, an element each. A
+//! [`Check`] reads a file through all of it and keeps nothing but counts, reasons and examples.
 //!
 //! Lines are counted as an editor shows them: `\n`, `\r\n` and a lone `\r` each end one. A record's line is that of its
 //! first byte, so no two records of a file have the same.
 
 pub mod charset;
+mod check;
 pub mod claims;
 mod columns;
 mod copy;
@@ -53,6 +55,7 @@ pub mod values;
 
 pub use splitter::{Chunk, Oversize, Piece, SplitLimits, Splitter, Start};
 
+pub use check::{Check, Checked, CheckedReason, CheckedReject, CheckedRow};
 pub use columns::{BadColumns, Columns};
 pub use dialect::{DateOrder, Decimal, Delimiter, Format, Reading, Values};
 pub use fields::MAX_AMOUNT_MINOR;

@@ -1,0 +1,169 @@
+//! A file read whole and not loaded: what a load of it into an empty table would count, and why it would refuse rows.
+
+mod part;
+mod told;
+
+use rayon::prelude::*;
+use uuid::Uuid;
+
+use crate::{
+    Arrived, Chunk, HeaderError, Intake, IntakeError, Kind, Layout, Limits, Over, Owner, Part as IntakePart, Rules,
+    Said, SplitLimits,
+};
+
+use part::Part;
+pub use told::{CheckedReason, CheckedReject, CheckedRow};
+
+/// Chunks are small: many of them are parsed at the same time, each by one thread.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Rows up to which keys are compared.
+const MOST_KEYS: usize = 16 << 20;
+
+/// What is known of a file that was read whole.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Checked {
+    /// Records: `good` and `rejected` together.
+    pub read: u64,
+    /// Records without a fault.
+    pub good: u64,
+    /// Records with one.
+    pub rejected: u64,
+    /// Records that are none: all their fields are blank.
+    pub blank: u64,
+    /// Good records whose key an earlier good one of the file has; `None`: there are too many to compare.
+    pub duplicate_in_file: Option<u64>,
+    /// The rejected records by their first fault, most first.
+    pub reasons: Vec<CheckedReason>,
+    /// The first rejected records.
+    pub rejects: Vec<CheckedReject>,
+    /// The first good records.
+    pub sample: Vec<CheckedRow>,
+    /// Lines of its text.
+    pub lines: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// How it is written.
+    pub dialect: crate::Dialect,
+}
+
+impl Checked {
+    /// Whether a load into an empty table would take every record.
+    pub fn is_good(&self) -> bool {
+        self.rejected == 0 && self.duplicate_in_file == Some(0)
+    }
+}
+
+/// Reads a file while it arrives. Parses on the current rayon pool, a limited number of chunks at a time.
+pub struct Check {
+    kind: Kind,
+    limits: Limits,
+    rules: Rules,
+    intake: Intake,
+    parts: Vec<IntakePart>,
+    header: Vec<u8>,
+    layout: Option<Layout>,
+    waiting: Vec<Chunk>,
+    found: Part,
+    bytes: u64,
+}
+
+impl Check {
+    /// At the start of a file of this kind, of which this was said. Records have the length that `limits` allow.
+    pub fn new(kind: Kind, said: Said, limits: Limits, rules: Rules) -> Self {
+        let split = SplitLimits { chunk_bytes: CHUNK_BYTES, max_record_bytes: limits.max_record_bytes };
+        Self {
+            kind,
+            limits,
+            rules: Rules { max_record_bytes: limits.max_record_bytes, ..rules },
+            intake: Intake::new(kind, said, split, limits),
+            parts: Vec::new(),
+            header: Vec::new(),
+            layout: None,
+            waiting: Vec::new(),
+            found: Part { keys: Some(Vec::new()), ..Part::default() },
+            bytes: 0,
+        }
+    }
+
+    /// Takes the next bytes of the file.
+    ///
+    /// # Errors
+    /// As those of [`Intake::push`]. Nothing may be pushed behind one.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), IntakeError> {
+        // As much as is parsed at a time, so that no more waits, however much is pushed.
+        for bytes in bytes.chunks(CHUNK_BYTES) {
+            self.bytes += bytes.len() as u64;
+            let parts = &mut self.parts;
+            self.intake.push(bytes, |part| parts.push(part))?;
+            self.take_parts()?;
+        }
+        Ok(())
+    }
+
+    /// The file is over.
+    ///
+    /// # Errors
+    /// As those of [`push`](Self::push).
+    pub fn finish(mut self) -> Result<Checked, IntakeError> {
+        let split = SplitLimits { chunk_bytes: CHUNK_BYTES, max_record_bytes: self.limits.max_record_bytes };
+        let intake = std::mem::replace(&mut self.intake, Intake::new(self.kind, Said::default(), split, self.limits));
+        let parts = &mut self.parts;
+        let Arrived { dialect, lines, .. } = intake.finish(|part| parts.push(part))?;
+        self.take_parts()?;
+        self.parse();
+        let Part { read, rejected, blank, keys, reasons, rejects, sample } = self.found;
+        let duplicate_in_file = keys.map(repeated);
+        let reasons = told::by_rows(reasons);
+        let (good, bytes) = (read - rejected, self.bytes);
+        Ok(Checked { read, good, rejected, blank, duplicate_in_file, reasons, rejects, sample, lines, bytes, dialect })
+    }
+
+    fn take_parts(&mut self) -> Result<(), IntakeError> {
+        for part in std::mem::take(&mut self.parts) {
+            match part {
+                IntakePart::Header { raw, dialect, .. } => {
+                    self.layout = Some(self.kind.read_header_as(&raw, &dialect.reading(), &self.limits)?);
+                    self.header = raw;
+                }
+                IntakePart::Values(dialect) => {
+                    self.layout = Some(self.kind.read_header_as(&self.header, &dialect.reading(), &self.limits)?);
+                }
+                // A first record too long to be a header comes as a chunk.
+                IntakePart::Chunk(_) if self.layout.is_none() => return Err(self.header_too_long().into()),
+                IntakePart::Chunk(chunk) => {
+                    self.waiting.push(chunk);
+                    if self.waiting.len() >= rayon::current_num_threads() {
+                        self.parse();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Parses what waits.
+    fn parse(&mut self) {
+        let Some(layout) = &self.layout else { return };
+        let (kind, rules) = (self.kind, &self.rules);
+        let owner = Owner { client_id: 0, upload_id: Uuid::nil() };
+        let chunks = std::mem::take(&mut self.waiting);
+        let parts: Vec<Part> =
+            chunks.into_par_iter().map(|chunk| Part::of(kind, &chunk, layout, &owner, rules)).collect();
+        parts.into_iter().for_each(|part| self.found.append(part));
+    }
+
+    fn header_too_long(&self) -> HeaderError {
+        let mut error = HeaderError::of(self.kind.needed_columns());
+        error.over = Some(Over::Bytes { limit: self.limits.max_record_bytes });
+        error
+    }
+}
+
+/// How many of the keys an earlier one equals.
+fn repeated(mut keys: Vec<u64>) -> u64 {
+    keys.par_sort_unstable();
+    keys.par_windows(2).filter(|two| two[0] == two[1]).count() as u64
+}
+
+#[cfg(test)]
+mod tests;
