@@ -1,5 +1,7 @@
 //! What is said of a file before it is read, and what is found in it.
 
+mod say;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

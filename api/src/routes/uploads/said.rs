@@ -1,49 +1,16 @@
 //! What a client says by parameters of how its file is written.
 
-use std::fmt::Display;
-
-use gristmill_pipelines::{
-    Columns, DateOrder, Decimal, Delimiter, Kind, Said,
-    charset::{Charset, Sayer},
-};
+use gristmill_pipelines::{Kind, Said};
 
 use crate::params::Params;
 
 /// Takes it all. What is said of columns is of those of the kind; that of no kind is not looked at.
 pub(super) fn take(query: &mut Params, kind: Option<Kind>) -> Said {
-    let columns = |text: &str| match kind {
-        Some(kind) => Columns::read(kind, text).map_err(|bad| bad.to_string()),
-        None => Ok(Columns::default()),
-    };
-    Said {
-        charset: query.take("encoding").map(|charset: Charset| (charset, Sayer::Parameter)),
-        delimiter: query.take_by("delimiter", delimiter),
-        header_line: query.take_by("header_line", header_line),
-        decimal: query.take_by("decimal", |said| word(said, Decimal::ALL)),
-        dates: query.take_by("dates", |said| word(said, DateOrder::ALL)),
-        columns: query.take_by("columns", columns).unwrap_or_default(),
+    let mut said = Said::default();
+    for parameter in Said::PARAMETERS {
+        query.take_by(parameter, |text| said.say(kind, parameter, text));
     }
-}
-
-/// By its name, or itself.
-fn delimiter(said: &str) -> Result<Delimiter, String> {
-    let itself = Delimiter::ALL.iter().find(|delimiter| said.as_bytes() == [delimiter.byte()]);
-    itself.map_or_else(|| word(said, Delimiter::ALL), |delimiter| Ok(*delimiter))
-}
-
-fn header_line(said: &str) -> Result<u64, String> {
-    said.parse::<u64>()
-        .ok()
-        .filter(|line| *line > 0)
-        .ok_or_else(|| format!("'{said}' is not the number of a line, from 1"))
-}
-
-fn word<T: Copy + Display>(said: &str, all: &[T]) -> Result<T, String> {
-    let found = all.iter().find(|known| known.to_string().eq_ignore_ascii_case(said));
-    found.copied().ok_or_else(|| {
-        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-        format!("'{said}' is none of {}", all.join(", "))
-    })
+    said
 }
 
 #[cfg(test)]
