@@ -42,6 +42,7 @@ pub(crate) use human::table;
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     Upload(upload::Upload),
+    Check(upload::check::Check),
     Watch(watch::Watch),
     Uploads(uploads::Uploads),
     Rejects(rejects::Rejects),
@@ -69,6 +70,7 @@ impl Command {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Upload(command) => command.run().await,
+            Self::Check(command) => command.run().await,
             Self::Watch(command) => command.run().await,
             Self::Uploads(command) => command.run().await,
             Self::Rejects(command) => command.run().await,

@@ -94,9 +94,7 @@ impl Problem {
     /// What to give with the command where a file can be read in more than one way: parameters of the API are its flags.
     fn answer(&self) -> Option<String> {
         let Question { parameter, choices } = self.questions.first()?;
-        let flag = format!("--{}", parameter.replace('_', "-"));
-        let given: Vec<String> = choices.iter().map(|choice| format!("{flag} {}", word(choice))).collect();
-        Some(format!("run it again with {}", if given.is_empty() { flag } else { given.join(" or ") }))
+        Some(answer(parameter, choices))
     }
 
     pub(super) fn detail(&self) -> &str {
@@ -121,6 +119,13 @@ impl fmt::Display for Problem {
         }
         Ok(())
     }
+}
+
+/// What to give with the command where a file leaves open what this parameter of the API says.
+pub(super) fn answer(parameter: &str, choices: &[String]) -> String {
+    let flag = format!("--{}", parameter.replace('_', "-"));
+    let given: Vec<String> = choices.iter().map(|choice| format!("{flag} {}", word(choice))).collect();
+    format!("run it again with {}", if given.is_empty() { flag } else { given.join(" or ") })
 }
 
 /// A text as one word of a shell.

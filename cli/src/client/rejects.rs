@@ -5,6 +5,7 @@ use std::{fmt, io::Write, process::ExitCode};
 use anyhow::Context;
 use clap::Args;
 use futures::StreamExt;
+use gristmill_pipelines::CheckedReject;
 use gristmill_uploads::UploadId;
 use reqwest::{Method, header};
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,23 @@ struct Fault {
     column: Option<String>,
     code: String,
     message: String,
+}
+
+impl From<&CheckedReject> for Reject {
+    fn from(reject: &CheckedReject) -> Self {
+        let faults = reject.faults.iter().map(|fault| Fault {
+            column: fault.column.map(str::to_owned),
+            code: fault.code.to_string(),
+            message: fault.message.clone(),
+        });
+        Self {
+            line: reject.line,
+            column: reject.column.map(str::to_owned),
+            reason: reject.reason.to_string(),
+            message: reject.message.clone(),
+            faults: faults.collect(),
+        }
+    }
 }
 
 /// Each fault on a line of its own.

@@ -1,5 +1,6 @@
 //! Sending a file and following it to its end.
 
+pub(super) mod check;
 mod said;
 mod send;
 mod source;

@@ -1,6 +1,6 @@
 //! The client subcommands where there is no server: they say what to do.
 
-use super::{gristmill, stderr};
+use super::{gristmill, stderr, stdout};
 
 fn run(args: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -47,8 +47,47 @@ fn wrong_words() {
 }
 
 #[test]
+fn a_file_is_checked() {
+    let header = "name,governmentId,email,debtAmount,debtDueDate,debtId\n";
+    let row = |key: u32, date: &str| {
+        format!("Ana Lima,9558,ana@example.com,10.50,{date},00000000-0000-0000-0000-{key:012}\n")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let run = |file: &str, more: &[&str]| {
+        std::fs::write(folder.path().join("debts.csv"), file).unwrap();
+        let output = gristmill(folder.path()).args(["check", "debts.csv"]).args(more).output().unwrap();
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    let good = format!("{header}{}{}", row(1, "2030-01-31"), row(2, "2030-01-31"));
+    let (code, said, _) = run(&good, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("✓ 2 rows in ") && said.contains("2 good (0 of them duplicate), 0 rejected\n"), "{said}");
+    assert!(said.contains("  read as utf-8, separated by ,\n") && said.contains("debtAmount    10.50"), "{said}");
+
+    let dirty = format!("{good}{}{}", row(1, "2030-01-31"), row(3, "soon"));
+    let (code, said, _) = run(&dirty, &["--json"]);
+    assert_eq!(code, Some(1), "{said}");
+    let checked: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&checked["read"], &checked["good"], &checked["rejected"]), (&4.into(), &3.into(), &1.into()));
+    assert_eq!((&checked["duplicate_in_file"], &checked["reasons"][0]["first_line"]), (&1.into(), &5.into()));
+
+    let open: String = (1..=3).map(|key| row(key, "01/02/2030")).collect();
+    let open = format!("{header}{open}");
+    let (code, _, said) = run(&open, &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("do:    run it again with --dates "), "{said}");
+    assert_eq!(run(&open, &["--dates", "mdy"]).0, Some(0));
+    let (code, _, said) = run("a,b\n1,2\n", &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("the header lacks name"), "{said}");
+    let (code, _, said) = run(&good, &["--header-line", "x"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--header-line: 'x' is not the number of a line"), "{said}");
+}
+
+#[test]
 fn every_tool_has_an_example() {
-    for tool in ["upload", "watch", "uploads", "rejects", "receipt", "cancel", "health"] {
+    for tool in ["upload", "check", "watch", "uploads", "rejects", "receipt", "cancel", "health"] {
         let folder = tempfile::tempdir().unwrap();
         let output = gristmill(folder.path()).args([tool, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();

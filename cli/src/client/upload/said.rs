@@ -1,6 +1,9 @@
 //! What is said of how a file is written; the server finds the rest.
 
 use clap::Args;
+use gristmill_pipelines::{Kind, Said};
+
+use crate::report::Advice;
 
 /// What is said of how the file is written.
 #[derive(Args, Debug, Default)]
@@ -43,6 +46,18 @@ impl SaidOfFile {
         ];
         said.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
+
+    /// As the reader of a file of this kind takes it.
+    pub(super) fn said(&self, kind: Kind) -> Result<Said, Advice> {
+        let mut said = Said::default();
+        for (parameter, value) in self.parameters() {
+            said.say(Some(kind), parameter, value).map_err(|wrong| {
+                let flag = format!("--{}", parameter.replace('_', "-"));
+                Advice::new(format!("{flag}: {wrong}"), "see `gristmill check --help`")
+            })?;
+        }
+        Ok(said)
+    }
 }
 
 #[cfg(test)]
@@ -55,5 +70,13 @@ mod tests {
         let said =
             SaidOfFile { dates: Some("dmy".to_owned()), header_line: Some("4".to_owned()), ..SaidOfFile::default() };
         assert_eq!(said.parameters().collect::<Vec<_>>(), [("dates", "dmy"), ("header_line", "4")]);
+        assert_eq!(said.said(Kind::Debts).unwrap().to_string(), "header_line=4&dates=dmy");
+    }
+
+    #[test]
+    fn what_cannot_be_said_names_its_flag() {
+        let said = SaidOfFile { header_line: Some("x".to_owned()), ..SaidOfFile::default() };
+        let wrong = said.said(Kind::Debts).unwrap_err();
+        assert_eq!(wrong.what, "--header-line: 'x' is not the number of a line, from 1");
     }
 }

@@ -1,6 +1,7 @@
 //! What is sent: a file, or whatever comes out of a pipe.
 
 mod pipe;
+mod plain;
 
 use std::{
     fmt, io,
