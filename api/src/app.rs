@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) hub: Hub,
     /// One permit an upload that is being received.
     pub(crate) receiving: Arc<Semaphore>,
+    /// One permit a file that is being checked: they share the processor with all other requests.
+    pub(crate) checking: Semaphore,
     /// How patient it is.
     pub(crate) config: ApiConfig,
     /// Ends bodies that still arrive.
@@ -73,6 +75,7 @@ impl AppState {
             keys: Keys::default(),
             revocations: Revocations::default(),
             receiving: Arc::new(Semaphore::new(uploads.limits.max_receiving)),
+            checking: Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))),
             uploads,
             outbound,
             quotas,

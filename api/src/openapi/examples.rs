@@ -1,5 +1,6 @@
 //! Whole answers, as examples in the document. A test holds them against the schemas that they are examples of.
 
+mod checked;
 mod claims;
 mod steering;
 
@@ -20,7 +21,7 @@ const LINES: &str = "{\"name\":\"Elijah Santos\",\"governmentId\":\"9558\",\"ema
 
 /// Gives each schema that is a whole answer its example, and the answer to a file what it says of it at that time.
 pub(super) fn add(document: &mut OpenApi) {
-    for (name, example) in all().into_iter().chain(claims::all()).chain(steering::all()) {
+    for (name, example) in all().into_iter().chain(checked::all()).chain(claims::all()).chain(steering::all()) {
         let schemas = document.components.as_mut().map(|components| &mut components.schemas);
         match schemas.and_then(|schemas| schemas.get_mut(name)) {
             Some(RefOr::T(Schema::Object(schema))) => schema.examples = vec![example],

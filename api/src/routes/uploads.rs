@@ -1,6 +1,7 @@
 //! `/v1/uploads`: files in, and what became of them.
 
 mod create;
+mod dry_run;
 mod events;
 mod rejects;
 mod said;

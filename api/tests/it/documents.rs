@@ -211,7 +211,7 @@ fn matches(document: &Value, schema: &Value, example: &Value, at: &str) {
 #[tokio::test]
 async fn examples_are_what_their_schemas_say() {
     let document = serde_json::to_value(gristmill_api::document()).unwrap();
-    let uploads = ["Upload", "UploadList", "RejectList", "DebtList", "Receipt", "Problem"];
+    let uploads = ["Upload", "UploadList", "RejectList", "DebtList", "Receipt", "Problem", "CheckedFile"];
     let jobs = ["JobList", "OneJob", "ActionRequest", "ActionAnswer", "GroupList", "OneGroup"];
     let operators = ["QueueList", "WorkerList", "ScheduleBody", "ScheduleList", "TickList"];
     for name in uploads.into_iter().chain(jobs).chain(operators) {

@@ -7,6 +7,7 @@ mod claims;
 mod dialects;
 mod documents;
 mod doors;
+mod dry_run;
 mod encodings;
 mod events;
 mod foreign;

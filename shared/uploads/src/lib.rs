@@ -5,6 +5,7 @@
 
 pub mod client_limits;
 pub mod events;
+mod file_check;
 mod file_dialect;
 mod id;
 pub mod jobs;
@@ -20,6 +21,7 @@ mod spreadsheet;
 pub mod state;
 mod upload;
 
+pub use file_check::{FileCheck, FileReason, FileReject, FileRow};
 pub use file_dialect::{FileDialect, FileEvidence};
 pub use id::UploadId;
 pub use kind_hooks::{Announcer, HookFuture, Hooks, KindHooks, RowsOnly, UploadRef};

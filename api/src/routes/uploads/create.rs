@@ -1,15 +1,20 @@
-use axum::{Json, body::Body, extract::State};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use futures::StreamExt as _;
 use gristmill_pipelines::{
     HeaderError, Kind, Question, Said,
     charset::{Charset, Sayer},
 };
-use gristmill_uploads::{FileKind, NewUpload, Policy, ReceiveError, ReceiveOutcome, Upload, client_limits};
+use gristmill_uploads::{FileCheck, FileKind, NewUpload, Policy, ReceiveError, ReceiveOutcome, Upload, client_limits};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use strum::VariantNames as _;
 use utoipa::IntoParams;
 
-use super::{location, said};
+use super::{dry_run, location, said};
 use crate::{
     app::AppState,
     auth::Caller,
@@ -37,6 +42,10 @@ struct CreateQuery {
     /// Work on the file even if it was completed before: every row of it is a duplicate then.
     #[param(default = false)]
     force: Option<bool>,
+    /// Read the file whole and answer with what was found: nothing is stored, and `Idempotency-Key` is ignored. What is kept elsewhere, such
+    /// as rows of earlier uploads, is not looked at.
+    #[param(default = false)]
+    dry_run: Option<bool>,
     /// What separates the file's fields: `comma`, `semicolon`, `tab` or `pipe`, or the character itself. Found unless given.
     #[param(pattern = "^(comma|semicolon|tab|pipe|[,;|\\t])$", example = "semicolon")]
     delimiter: Option<String>,
@@ -78,6 +87,8 @@ pub(crate) struct UploadForm {
     /// As the query parameter, before `file`.
     force: Option<bool>,
     /// As the query parameter, before `file`.
+    dry_run: Option<bool>,
+    /// As the query parameter, before `file`.
     delimiter: Option<String>,
     /// As the query parameter, before `file`; unless given it is what the `Content-Type` of `file` says, or found.
     encoding: Option<String>,
@@ -94,11 +105,21 @@ pub(crate) struct UploadForm {
     file: Vec<u8>,
 }
 
+/// An upload, or with `dry_run` what the file holds.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "for the documentation: each of the two is answered as it is")]
+pub(crate) enum UploadOrCheck {
+    Upload(Upload),
+    Check(FileCheck),
+}
+
 /// Send a file
 ///
 /// The body is the file, or multipart with a part `file`: CSV, or, when it begins with `{`, lines of JSON, or, when it begins with `[`, an array of objects. It is split while it arrives and workers load its first rows
 /// before its last are sent. How it is written is found, unless parameters say it, and stands in the upload's `dialect`; what cannot be told
-/// for certain is asked (`422`, `ambiguous-file`). `202`: everything is stored and will be done.
+/// for certain is asked (`422`, `ambiguous-file`). `202`: everything is stored and will be done. With `dry_run=true` the file is read
+/// and not taken: counts, reasons, the first rejects and the first rows of it are the answer.
 #[utoipa::path(post, path = "/v1/uploads", operation_id = "createUpload", tag = "uploads",
     params(CreateQuery,
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "The same key with the same file has the same answer; with another one it is refused"),
@@ -107,14 +128,14 @@ pub(crate) struct UploadForm {
         (RawFile = "text/csv"), (RawFile = "application/x-ndjson"), (RawFile = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses(
         (status = 202, description = "It is stored and will be done", body = Upload, headers(("Location" = String, description = "The upload"))),
-        (status = 200, description = "You sent the same file before and it was completed: this is that upload, nothing was done", body = Upload, headers(("Location" = String, description = "The upload"))), NotTaken))]
+        (status = 200, description = "You sent the same file before and it was completed: this is that upload, nothing was done. With `dry_run`: what was found in the file", body = UploadOrCheck, headers(("Location" = String, description = "The upload"))), NotTaken))]
 pub(crate) async fn create(
     State(app): State<AppState>,
     caller: Caller,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, HeaderMap, Json<Upload>)> {
+) -> Result<Response> {
     let encoding = body::encoding(&headers)?;
     let declared = body::charset(&headers)?;
     let boundary = body::boundary(&headers)?;
@@ -148,14 +169,17 @@ pub(crate) async fn create(
     let file = file.inspect(move |_| {
         let _held = &permit;
     });
-    let CreateUpload { kind, policy, filename, force, said } = wanted;
+    let CreateUpload { kind, policy, filename, force, dry_run, said } = wanted;
+    if dry_run {
+        return Ok(Json(dry_run::check(&app, &caller, kind, said, file).await?).into_response());
+    }
     let new = NewUpload { client_id: caller.id(), kind, policy, filename, force, idempotency_key, said };
     let (status, upload) = match app.uploads.receive(new, file).await.map_err(problem)? {
         ReceiveOutcome::Accepted(upload) | ReceiveOutcome::Replayed(upload) => (StatusCode::ACCEPTED, upload),
         ReceiveOutcome::Same(upload) => (StatusCode::OK, upload),
     };
     tracing::Span::current().record("upload_id", tracing::field::display(upload.id));
-    Ok((status, location(upload.id), Json(upload)))
+    Ok((status, location(upload.id), Json(upload)).into_response())
 }
 
 struct CreateUpload {
@@ -163,6 +187,7 @@ struct CreateUpload {
     policy: Policy,
     filename: Option<String>,
     force: bool,
+    dry_run: bool,
     said: Said,
 }
 
@@ -173,10 +198,11 @@ impl CreateUpload {
         let policy = query.take("policy").unwrap_or(Policy::Partial);
         let filename = query.take_by("filename", |name| check_filename(name).map(|()| name.to_owned()));
         let force = query.flag("force");
+        let dry_run = query.flag("dry_run");
         let said = said::take(&mut query, kind);
         let kind = query
             .finish_with("kind", kind, || format!("missing{place}; it is one of: {}", Kind::VARIANTS.join(", ")))?;
-        Ok(Self { kind, policy, filename, force, said })
+        Ok(Self { kind, policy, filename, force, dry_run, said })
     }
 }
 
@@ -199,7 +225,7 @@ fn check_filename(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn problem(error: ReceiveError) -> Problem {
+pub(super) fn problem(error: ReceiveError) -> Problem {
     let said = sentence(&error.to_string());
     match error {
         ReceiveError::Header(error) => wrong_header(&error),

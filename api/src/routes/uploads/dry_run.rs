@@ -1,0 +1,73 @@
+//! A file that is read whole and not taken: what a load of it would come to.
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use gristmill_clients::settings;
+use gristmill_pipelines::{Check, Checked, Kind, Limits, Rules, Said};
+use gristmill_uploads::ReceiveError;
+use http::{HeaderValue, header};
+use jiff::Timestamp;
+
+use super::create::problem;
+use crate::{
+    app::AppState,
+    auth::Caller,
+    body::BodyError,
+    problem::{Code, Problem, Result},
+};
+
+/// Bytes that are read at a time, away from the threads that serve requests.
+const PIECE: usize = 1 << 20;
+
+/// Reads the file to its end. What is kept elsewhere is not looked at: rows of earlier uploads, reports, what claims add up to.
+pub(super) async fn check<S>(app: &AppState, caller: &Caller, kind: Kind, said: Said, mut file: S) -> Result<Checked>
+where
+    S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin,
+{
+    let _permit = app.checking.try_acquire().map_err(|_| busy())?;
+    let limits = &app.uploads.limits;
+    let max_record_bytes = usize::try_from(limits.max_record_bytes).unwrap_or(usize::MAX);
+    let of_header = Limits { max_columns: limits.max_columns, max_record_bytes };
+    let mut check = Check::new(kind, said, of_header, rules(app, caller, kind).await?);
+    let (mut piece, mut bytes) = (Vec::new(), 0);
+    while let Some(frame) = file.next().await {
+        let frame = frame.map_err(|error| problem(ReceiveError::Broken { upload_id: None, source: error.into() }))?;
+        bytes += frame.len() as u64;
+        if bytes > limits.max_file_bytes {
+            return Err(problem(ReceiveError::TooLarge { limit: limits.max_file_bytes, upload_id: None }));
+        }
+        piece.extend_from_slice(&frame);
+        if piece.len() >= PIECE {
+            check = push(check, std::mem::take(&mut piece)).await?;
+        }
+    }
+    let check = push(check, piece).await?;
+    let checked = tokio::task::spawn_blocking(move || check.finish()).await.map_err(Problem::internal)?;
+    checked.map_err(|error| problem(error.into()))
+}
+
+async fn push(mut check: Check, piece: Vec<u8>) -> Result<Check> {
+    let pushed = tokio::task::spawn_blocking(move || check.push(&piece).map(|()| check));
+    pushed.await.map_err(Problem::internal)?.map_err(|error| problem(error.into()))
+}
+
+/// The server's, with those of the client that may refuse a row: its rules for merchants refuse none.
+async fn rules(app: &AppState, caller: &Caller, kind: Kind) -> Result<Rules> {
+    let rules = Rules { check_government_id: app.uploads.limits.check_government_id, ..Rules::default() };
+    match kind {
+        Kind::Claims => {
+            let settings = settings::find(&app.pool, caller.id()).await?;
+            let claims = settings.claims_of(Timestamp::now()).map_err(Problem::internal)?;
+            Ok(Rules { claims, ..rules })
+        }
+        Kind::Debts | Kind::Transactions | Kind::Messages => Ok(rules),
+    }
+}
+
+fn busy() -> Problem {
+    Problem::new(
+        Code::Busy,
+        "As many files are being checked as the server checks at the same time. Try again in seconds.",
+    )
+    .header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+}
