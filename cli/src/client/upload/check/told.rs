@@ -77,7 +77,7 @@ fn rows(checked: &Checked) -> String {
         }
     }
     let values =
-        columns.iter().map(|column| [(*column).to_owned(), value(0, column), value(1, column), value(2, column)]);
+        columns.iter().map(|&column| [column.to_owned(), value(0, column), value(1, column), value(2, column)]);
     table(["COLUMN", &lines[0], &lines[1], &lines[2]], [false; 4], &values.collect::<Vec<_>>())
 }
 
