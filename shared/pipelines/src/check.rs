@@ -132,7 +132,7 @@ impl Check {
                 IntakePart::Chunk(_) if self.layout.is_none() => return Err(self.header_too_long().into()),
                 IntakePart::Chunk(chunk) => {
                     self.waiting.push(chunk);
-                    if self.waiting.len() >= rayon::current_num_threads() {
+                    if self.waiting.len() >= 2 * rayon::current_num_threads() {
                         self.parse();
                     }
                 }
