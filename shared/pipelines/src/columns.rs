@@ -69,7 +69,7 @@ fn listed(names: impl Iterator<Item = String>, and: &str) -> String {
 }
 
 /// Finds the kind's columns among the names of a header. What was said goes before all, and a column's own name before the
-/// words for it; a name serves one column.
+/// words for it; a name serves one column. Where all needed columns have their own names, others are found by theirs only.
 pub(crate) fn resolve(kind: Kind, names: &[String], said: &Columns) -> Resolved {
     let mut resolved = Resolved { plain: said.is_empty(), ..Resolved::default() };
     let mut free = names.to_vec();
@@ -94,6 +94,11 @@ pub(crate) fn resolve(kind: Kind, names: &[String], said: &Columns) -> Resolved 
         settle(*n, Found::At(place), &mut free);
         false
     });
+    let needed = kind.needed_columns();
+    // What names all that is needed by its own names was read before words were known, and its key must stay what it was.
+    if needed.iter().all(|column| said.of(column).is_none() && !open.iter().any(|(_, of)| of == column)) {
+        open.clear();
+    }
     let words: Vec<String> = free.iter().map(|name| plain(name)).collect();
     open.retain(|(n, column)| {
         let aliases = aliases(kind, column);
@@ -111,7 +116,6 @@ pub(crate) fn resolve(kind: Kind, names: &[String], said: &Columns) -> Resolved 
         }
         false
     });
-    let needed = kind.needed_columns();
     resolved.missing = open.into_iter().map(|(_, column)| column).filter(|column| needed.contains(column)).collect();
     resolved.places = found.into_iter().map(|found| found?.place()).collect();
     resolved
@@ -198,6 +202,29 @@ mod tests {
         let twice = resolved(Kind::Debts, "name,name,governmentId,email,debtAmount,debtDueDate,debtId", "");
         assert_eq!((twice.duplicate.as_slice(), twice.is_whole(), twice.names_all()), (&["name"][..], false, true));
         assert_eq!(resolved(Kind::Transactions, "date,amount", "").missing, ["description"]);
+    }
+
+    #[test]
+    fn what_is_optional_has_its_own_name_where_all_else_has() {
+        for (kind, header, with) in [
+            (Kind::Transactions, "date,description,amount,transaction_id", "date,titulo,amount,transaction_id"),
+            (
+                Kind::Transactions,
+                "date,description,amount,identificador,moeda",
+                "data,descricao,valor,identificador,moeda",
+            ),
+            (Kind::Messages, "id,timestamp,text,report", "id,timestamp,texto,report"),
+        ] {
+            let own = resolved(kind, header, "");
+            assert!(own.is_whole() && own.plain, "{header}");
+            let optional = |found: &Resolved| found.places[kind.needed_columns().len()..].iter().flatten().count();
+            assert_eq!(optional(&own), 0, "{header}");
+            assert!(optional(&resolved(kind, with, "")) > 0, "{with}");
+        }
+        let said = resolved(Kind::Transactions, "date,description,amount,transaction_id", "id:transaction_id");
+        assert_eq!(said.places.iter().flatten().count(), 4);
+        let own = resolved(Kind::Transactions, "date,description,amount,id,transaction_id", "");
+        assert_eq!(own.places.iter().flatten().count(), 4);
     }
 
     #[test]
