@@ -129,8 +129,8 @@ impl Sample {
         let questions: Vec<Question> = match self.widths() {
             Some(question) => vec![question],
             None => [
-                said.decimal.is_none().then(|| self.amounts.question(asks)).flatten(),
-                said.dates.is_none().then(|| self.days.question(asks)).flatten(),
+                said.decimal.is_none().then(|| self.amounts.question(asks, whole)).flatten(),
+                said.dates.is_none().then(|| self.days.question(asks, whole)).flatten(),
             ]
             .into_iter()
             .flatten()
@@ -141,7 +141,7 @@ impl Sample {
         }
         let decimal = match said.decimal {
             Some(said) => Some((said, None)),
-            None => self.amounts.decimal(asks).map(|(decimal, shown)| (decimal, Some(shown))),
+            None => self.amounts.decimal(asks, whole).map(|(decimal, shown)| (decimal, Some(shown))),
         };
         let dates = match said.dates {
             Some(said) => Some((said, None)),

@@ -214,3 +214,35 @@ fn what_stands_behind_the_sample_changes_nothing() {
     let text = debts(&["10"], &["05/05/2024"]) + &row("2024-12-31").repeat(rows);
     assert_eq!(sampled_as(Kind::Debts, &text, &Said::default()).unwrap().values.dates, None);
 }
+
+/// A file whose first megabyte has these values in turns.
+fn cut(amounts: &[&str], dates: &[&str]) -> Result<Sampled, Vec<String>> {
+    let turns = 30_000 / amounts.len().max(dates.len());
+    sampled(&amounts.repeat(turns), &dates.repeat(turns))
+}
+
+#[test]
+fn behind_the_sample_there_may_be_values_that_are_not_clear() {
+    let few = |many: &'static str, says: &'static [&'static str]| [&[many; 1_000][..], says].concat();
+    let plain = &["2030-01-31"];
+    for says in [&["10,50"][..], &["1,234.56"], &["1.234,56", "1,234.56", "1.234,56"]] {
+        assert_eq!(cut(&few("10", says), plain).unwrap().values, Values::default(), "{says:?}");
+    }
+    assert_eq!(cut(&["10"], &few("2030-01-31", &["31/12/2030"])).unwrap().values, Values::default());
+    assert_eq!(cut(&["10", "10,50"], plain).unwrap().values.decimal, Some(Decimal::Comma));
+    assert_eq!(cut(&["10"], &["2030-01-31", "31/12/2030"]).unwrap().values.dates, Some(DateOrder::Dmy));
+    assert_eq!(
+        cut(&["10,50", "10,51", "10.50"], plain).unwrap_err(),
+        ["Amounts are written in two ways: 10.50 on line 4 and 10,50 on line 2, so others further down may have two \
+          meanings. Send decimal=comma or decimal=point."]
+    );
+    assert_eq!(
+        cut(&["10"], &["31/12/2030", "30/12/2030", "12/31/2030"]).unwrap_err(),
+        [
+            "Dates are written in two ways: 31/12/2030 on line 2 and 12/31/2030 on line 4, so others further down may have \
+          two meanings. Send dates=dmy or dates=mdy."
+        ]
+    );
+    // the kind's own rule takes nothing that has two meanings
+    assert_eq!(cut(&["10.50", "10.51", "10,50"], plain).unwrap().values, Values::default());
+}

@@ -18,21 +18,28 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// There are values of both ways, and one that has two meanings.
-pub(super) fn two_ways(what: &str, parameter: &'static str, examples: [Example; 3], choices: &[&str]) -> Question {
-    let [one, other, open] = &examples;
+/// There are values of both ways, and one that has two meanings, or rows behind them that may have.
+pub(super) fn two_ways(
+    what: &str,
+    parameter: &'static str,
+    [one, other]: [Example; 2],
+    open: Option<Example>,
+    choices: &[&str],
+) -> Question {
+    let unclear = match &open {
+        Some(open) => format!("{} on line {} has two meanings", open.value, open.line),
+        None => "others further down may have two meanings".to_owned(),
+    };
     let sentence = format!(
-        "{what} are written in two ways: {} on line {} and {} on line {}, so {} on line {} has two meanings. Send \
-         {parameter}={}.",
+        "{what} are written in two ways: {} on line {} and {} on line {}, so {unclear}. Send {parameter}={}.",
         one.value,
         one.line,
         other.value,
         other.line,
-        open.value,
-        open.line,
         choices.join(&format!(" or {parameter}=")),
     );
-    question(parameter, choices, examples.to_vec(), sentence)
+    let examples = [one, other].into_iter().chain(open).collect();
+    question(parameter, choices, examples, sentence)
 }
 
 /// Nothing says what the mark of an amount is.

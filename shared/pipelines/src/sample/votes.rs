@@ -49,35 +49,39 @@ impl<C: Copy + PartialEq> Votes<C> {
         open >= 2 && 2 * open >= self.values
     }
 
-    /// Whether hardly any says anything, and some mean two things: one stray value does not decide over them.
-    fn is_stray(&self, says: u64, open: u64) -> bool {
-        open > 0 && (says + open) * ONE_IN < self.values
+    /// Whether hardly any says anything, and some mean two things, or may, where not all were looked at: one stray value does
+    /// not decide over them.
+    fn is_stray(&self, says: u64, open: u64, whole: bool) -> bool {
+        (open > 0 || !whole) && (says + open) * ONE_IN < self.values
     }
 }
 
 impl Votes<Amount> {
-    /// What is to be said of the decimal mark.
-    pub(super) fn question(&self, asks: bool) -> Option<Question> {
-        let (open, point) = (self.first(Amount::Open), self.points());
-        let comma = self.first(Amount::Comma);
-        let (column, example) = open.filter(|_| asks && !self.is_stray(self.marked(), self.count(Amount::Open)))?;
-        match (point, comma) {
-            (Some((_, point)), Some((_, comma))) => Some(told::two_ways(
-                "Amounts",
-                "decimal",
-                [point.clone(), comma.clone(), example.clone()],
-                &["comma", "point"],
-            )),
-            (None, None) if self.mostly(self.count(Amount::Open)) => told::open_amount(column, example),
+    /// What is to be said of the decimal mark. `whole`: there are no other values.
+    pub(super) fn question(&self, asks: bool, whole: bool) -> Option<Question> {
+        let open = self.first(Amount::Open);
+        if !asks || self.is_stray(self.marked(), self.count(Amount::Open), whole) {
+            return None;
+        }
+        match (self.points(), self.first(Amount::Comma)) {
+            // what the kind reads by its own rule is read as one thing, whatever follows
+            (Some(_), Some(_)) if open.is_none() && (whole || self.decimal(asks, whole).is_none()) => None,
+            (Some((_, point)), Some((_, comma))) => {
+                let open = open.map(|(_, example)| example.clone());
+                Some(told::two_ways("Amounts", "decimal", [point.clone(), comma.clone()], open, &["comma", "point"]))
+            }
+            (None, None) if self.mostly(self.count(Amount::Open)) => {
+                open.and_then(|(column, example)| told::open_amount(column, example))
+            }
             _ => None,
         }
     }
 
     /// The decimal mark that the values have, if the kind's own rule does not read them all.
-    pub(super) fn decimal(&self, asks: bool) -> Option<(Decimal, Example)> {
+    pub(super) fn decimal(&self, asks: bool, whole: bool) -> Option<(Decimal, Example)> {
         let (open, comma) = (self.count(Amount::Open), self.count(Amount::Comma));
         let point = self.marked() - comma;
-        if self.is_stray(self.marked(), open) || !asks && point > 0 {
+        if self.is_stray(self.marked(), open, whole) || !asks && point > 0 {
             return None;
         }
         if comma > point || comma > 0 && comma == point && self.is_first(Amount::Comma) {
@@ -106,22 +110,25 @@ impl Votes<Amount> {
 const ORDERS: [DateOrder; 3] = [DateOrder::Dmy, DateOrder::Mdy, DateOrder::Ymd];
 
 impl Votes<Day> {
-    /// What is to be said of the order of dates.
-    pub(super) fn question(&self, asks: bool) -> Option<Question> {
-        let open = self.count(Day::Open) + self.count(Day::Short);
-        let asks = asks && !self.is_stray(self.said(), open);
-        let (column, example) = self.first(Day::Open).or(self.first(Day::Short)).filter(|_| asks)?;
+    /// What is to be said of the order of dates. `whole`: there are no other ones.
+    pub(super) fn question(&self, asks: bool, whole: bool) -> Option<Question> {
+        let count = self.count(Day::Open) + self.count(Day::Short);
+        if !asks || self.is_stray(self.said(), count, whole) {
+            return None;
+        }
+        let open = self.first(Day::Open).or(self.first(Day::Short));
         let said: Vec<(DateOrder, Example)> =
             ORDERS.iter().filter_map(|order| Some((*order, self.example(Day::Says(*order))?))).collect();
         match &said[..] {
-            [] if self.mostly(open) => match self.first(Day::Short) {
+            [] if self.mostly(count) => match self.first(Day::Short) {
                 Some((_, example)) => Some(told::short_year(example)),
-                None => told::open_date(column, example),
+                None => open.and_then(|(column, example)| told::open_date(column, example)),
             },
-            [(one, first), (other, second), ..] => {
+            [(one, first), (other, second), ..] if open.is_some() || !whole => {
                 let choices = [one.to_string(), other.to_string()];
                 let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
-                Some(told::two_ways("Dates", "dates", [first.clone(), second.clone(), example.clone()], &choices))
+                let open = open.map(|(_, example)| example.clone());
+                Some(told::two_ways("Dates", "dates", [first.clone(), second.clone()], open, &choices))
             }
             _ => None,
         }
@@ -136,7 +143,7 @@ impl Votes<Day> {
         if all > 0 {
             // a claim's own rule is the month first
             let only = asks || most == DateOrder::Dmy && says(most) == all;
-            let decided = only && !self.is_stray(all, open);
+            let decided = only && !self.is_stray(all, open, whole);
             return decided.then(|| Some((most, self.example(Day::Says(most))?))).flatten();
         }
         if open > 0 || !asks {
