@@ -177,6 +177,20 @@ fn claims_have_their_own_rule_and_never_ask() {
 }
 
 #[test]
+fn one_stray_value_turns_no_rule_of_claims_over() {
+    let claims = |days: &[&str], fees: &[&str]| {
+        let row =
+            |n: usize| format!("{};D0180;UR;G;1;1497775530;{};1;1;1\n", days[n % days.len()], fees[n % fees.len()]);
+        let rows: String = (0..20).map(row).collect();
+        let text = format!("{}\n{rows}", Kind::Claims.columns().join(";"));
+        sampled_as(Kind::Claims, &text, &Said::default()).unwrap().values
+    };
+    assert_eq!(claims(&[&["3/4/18"; 19][..], &["31/5/18"]].concat(), &["1"]), Values::default());
+    assert_eq!(claims(&["3/28/18"], &["1,200", "1,100", "10,50"]), Values::default());
+    assert_eq!(claims(&["3/28/18"], &["1,200.00", "1.200", "10.50"]), Values::default());
+}
+
+#[test]
 fn texts_of_json_are_looked_at_and_numbers_are_not() {
     let json =
         "{\"debtAmount\":1.5,\"debtDueDate\":\"31/12/2024\"}\r\n\r\n{\"Debt_Amount\":\"1.234,56\"}\r\nno json\r\n";

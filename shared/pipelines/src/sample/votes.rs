@@ -81,7 +81,7 @@ impl Votes<Amount> {
     pub(super) fn decimal(&self, asks: bool, whole: bool) -> Option<(Decimal, Example)> {
         let (open, comma) = (self.count(Amount::Open), self.count(Amount::Comma));
         let point = self.marked() - comma;
-        if self.is_stray(self.marked(), open, whole) || !asks && point > 0 {
+        if self.is_stray(self.marked(), open, whole) || !asks && point + open > 0 {
             return None;
         }
         if comma > point || comma > 0 && comma == point && self.is_first(Amount::Comma) {
@@ -141,8 +141,8 @@ impl Votes<Day> {
         let all = self.said();
         let most = ORDERS.into_iter().rev().max_by_key(|order| says(*order))?;
         if all > 0 {
-            // a claim's own rule is the month first
-            let only = asks || most == DateOrder::Dmy && says(most) == all;
+            // a claim's own rule is the month first, and reads what is open
+            let only = asks || most == DateOrder::Dmy && says(most) == all && open == 0;
             let decided = only && !self.is_stray(all, open, whole);
             return decided.then(|| Some((most, self.example(Day::Says(most))?))).flatten();
         }
