@@ -156,6 +156,17 @@ pub struct Values {
     /// The order of dates; one that begins with a year of four digits is read in any order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dates: Option<DateOrder>,
+    /// The decimal mark was found, and nothing shows a third decimal: what may be thousands, such as `1.500`, has no meaning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub two_decimals: bool,
+    /// The order was found by years of four digits: one of two has no meaning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub long_years: bool,
+}
+
+impl Values {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self { decimal: None, dates: None, two_decimals: false, long_years: false };
 }
 
 /// All that must be known of a file, beside its header, to read its records. That of a plain file is the default.
@@ -174,7 +185,7 @@ pub struct Reading {
 
 #[cfg(test)]
 mod tests {
-    use super::{DateOrder, Decimal, Delimiter};
+    use super::{DateOrder, Decimal, Delimiter, Reading, Values};
 
     #[test]
     fn delimiters_are_written_as_they_are_and_said_by_words() {
@@ -190,6 +201,17 @@ mod tests {
             assert_eq!((delimiter.to_string(), word.parse()), (word.to_owned(), Ok(delimiter)));
         }
         assert!("colon".parse::<Delimiter>().is_err());
+    }
+
+    #[test]
+    fn what_was_said_is_kept_as_before() {
+        let said = Values { decimal: Some(Decimal::Comma), dates: Some(DateOrder::Ymd), ..Values::UNKNOWN };
+        let kept = serde_json::json!({"delimiter": ",", "decimal": "comma", "dates": "ymd"});
+        assert_eq!(serde_json::to_value(Reading { values: said, ..Reading::default() }).unwrap(), kept);
+        assert_eq!(serde_json::from_value::<Reading>(kept).unwrap().values, said);
+        let found = Values { two_decimals: true, long_years: true, ..said };
+        let kept = serde_json::to_value(Reading { values: found, ..Reading::default() }).unwrap();
+        assert_eq!(serde_json::from_value::<Reading>(kept).unwrap().values, found);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub use amount::MAX_AMOUNT_MINOR;
-pub(crate) use amount::{decimals, plain_number, two_readings, within, without_currency, written};
+pub(crate) use amount::{decimals, open, plain_number, two_readings, within, without_currency, written};
 pub use blank::trim;
 pub(crate) use blank::trim_bytes;
 pub use date::days_of;
@@ -66,7 +66,7 @@ impl<'r> Field<'r> {
     pub(crate) fn amount(self) -> Result<i64, Fault> {
         let amount = match self.values.decimal {
             None => amount::unsigned(self.bytes.strip_prefix(b"+").unwrap_or(self.bytes)),
-            Some(decimal) => written(self.bytes, decimal),
+            Some(_) => self.values.amount(self.bytes),
         };
         amount.filter(|amount| *amount > 0).ok_or_else(|| {
             self.no_amount([
@@ -84,7 +84,7 @@ impl<'r> Field<'r> {
     pub(crate) fn signed_amount(self) -> Result<i64, Fault> {
         let amount = match self.values.decimal {
             None => signed(self.bytes),
-            Some(decimal) => written(self.bytes, decimal),
+            Some(_) => self.values.amount(self.bytes),
         };
         amount.ok_or_else(|| {
             self.no_amount([
@@ -113,7 +113,8 @@ impl<'r> Field<'r> {
 
     /// A date of the Gregorian calendar, from 0001-01-01 on; returned in days since 2000-01-01.
     pub(crate) fn date(self) -> Result<i32, Fault> {
-        date(self.bytes).or_else(|| date::ordered(self.bytes, self.values.dates?)).ok_or_else(|| self.no_date())
+        let ordered = || date::ordered(self.bytes, self.values.dates?).filter(|_| self.values.has_year(self.bytes));
+        date(self.bytes).or_else(ordered).ok_or_else(|| self.no_date())
     }
 
     /// A moment as RFC 3339 or a database writes it; without an offset it is UTC. Returned in microseconds since
@@ -136,11 +137,15 @@ impl<'r> Field<'r> {
     /// What to say of what is no amount: what is expected where no decimal mark is known, where it is a point, and a comma.
     #[cold]
     fn no_amount(self, [unknown, point, comma]: [&str; 3]) -> Fault {
-        let expected = match (self.values.decimal, two_readings(self.bytes, true)) {
-            (None, Some(readings)) => &one_reading(&readings),
+        let readings = match self.values.decimal {
+            None => two_readings(self.bytes, true),
+            Some(_) => self.values.readings(self.bytes),
+        };
+        let expected = match (self.values.decimal, readings) {
+            (_, Some(readings)) => &one_reading(&readings),
             (None, None) => unknown,
-            (Some(Decimal::Point), _) => point,
-            (Some(Decimal::Comma), _) => comma,
+            (Some(Decimal::Point), None) => point,
+            (Some(Decimal::Comma), None) => comma,
         };
         self.fault(ReasonCode::BadAmount, expected)
     }

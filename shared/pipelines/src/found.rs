@@ -108,6 +108,9 @@ pub struct Dialect {
     /// The order of dates, where it was said or found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dates: Option<DateOrder>,
+    /// What else is known of how amounts and dates are written, where that was found: of no use to people.
+    #[serde(skip)]
+    pub found: Values,
     /// For each column of the kind its place in the header, from 0, where they were not found by their own names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<Option<usize>>>,
@@ -139,8 +142,19 @@ impl Shown {
 impl Dialect {
     /// Whether nothing has to be known of the file to read it, beside its kind.
     pub fn is_plain(&self) -> bool {
-        let Self { container, encoding, delimiter, header_line, sep_line, decimal, dates, columns, said, evidence } =
-            self;
+        let Self {
+            container,
+            encoding,
+            delimiter,
+            header_line,
+            sep_line,
+            decimal,
+            dates,
+            found,
+            columns,
+            said,
+            evidence,
+        } = self;
         container.is_none()
             && *encoding == Charset::Utf8
             && delimiter.is_none_or(|delimiter| delimiter == Delimiter::Comma)
@@ -148,6 +162,7 @@ impl Dialect {
             && !sep_line
             && decimal.is_none()
             && dates.is_none()
+            && *found == Values::UNKNOWN
             && columns.is_none()
             && said.is_empty()
             && evidence.is_empty()
@@ -157,7 +172,7 @@ impl Dialect {
     pub fn reading(&self) -> Reading {
         Reading {
             delimiter: self.delimiter.unwrap_or_default(),
-            values: Values { decimal: self.decimal, dates: self.dates },
+            values: Values { decimal: self.decimal, dates: self.dates, ..self.found },
             places: self.columns.clone(),
         }
     }

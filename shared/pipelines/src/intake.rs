@@ -316,9 +316,10 @@ impl Text {
     fn release(&mut self, emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
         let Some(sample) = self.sample.take() else { return Ok(()) };
         let found = sample.verdict(&self.said).map_err(IntakeError::Asks)?;
-        let Values { decimal, dates } = found.values;
+        let Values { decimal, dates, .. } = found.values;
         if (decimal, dates) != (self.dialect.decimal, self.dialect.dates) {
             (self.dialect.decimal, self.dialect.dates) = (decimal, dates);
+            self.dialect.found = Values { decimal: None, dates: None, ..found.values };
             let shown = [("decimal", found.decimal), ("dates", found.dates)];
             let shown = shown.into_iter().filter_map(|(what, example)| Some(Shown::of(what, example?)));
             self.dialect.evidence.extend(shown);

@@ -14,7 +14,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use crate::{
-    Chunk, Delimiter, Example, Format, Kind, Layout, Question, Said, Values,
+    Chunk, DateOrder, Decimal, Delimiter, Example, Format, Kind, Layout, Question, Said, Values,
     fields::trim_bytes,
     preface::mark,
     records::{Record, Records},
@@ -61,6 +61,8 @@ pub struct Sample {
     looked: usize,
     rows: u64,
     amounts: Votes<Amount>,
+    /// Decimal marks that three digits stand behind, and cannot be thousands.
+    thirds: Vec<Decimal>,
     days: Votes<Day>,
     widths: Widths,
 }
@@ -86,6 +88,7 @@ impl Sample {
             looked: 0,
             rows: 0,
             amounts: Votes::default(),
+            thirds: Vec::new(),
             days: Votes::default(),
             widths: Widths::default(),
         }
@@ -148,7 +151,13 @@ impl Sample {
             None => self.days.order(asks, whole).map(|(order, shown)| (order, Some(shown))),
         };
         Ok(Sampled {
-            values: Values { decimal: decimal.as_ref().map(|(of, _)| *of), dates: dates.as_ref().map(|(of, _)| *of) },
+            values: Values {
+                decimal: decimal.as_ref().map(|(of, _)| *of),
+                dates: dates.as_ref().map(|(of, _)| *of),
+                two_decimals: decimal.as_ref().is_some_and(|(of, shown)| shown.is_some() && !self.thirds.contains(of)),
+                long_years: dates.as_ref().is_some_and(|(of, shown)| *of == DateOrder::Ymd && shown.is_some())
+                    && !self.days.has(Day::Says(DateOrder::Ymd)),
+            },
             decimal: decimal.and_then(|(_, shown)| shown),
             dates: dates.and_then(|(_, shown)| shown),
             rows: self.rows,
@@ -188,7 +197,12 @@ impl Sample {
         let name = self.kind.columns()[column];
         let shown = || (name, Example { line, value: String::from_utf8_lossy(text).chars().take(CHARS).collect() });
         match of {
-            ValueKind::Amount => self.amounts.cast(amount::read(text), shown),
+            ValueKind::Amount => {
+                if let Some(mark) = amount::third(text).filter(|mark| !self.thirds.contains(mark)) {
+                    self.thirds.push(mark);
+                }
+                self.amounts.cast(amount::read(text), shown);
+            }
             ValueKind::Date => self.days.cast(date::read(text, self.kind), shown),
         }
     }

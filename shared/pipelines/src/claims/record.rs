@@ -81,7 +81,7 @@ impl<'r> Line<'r> {
     /// Service date, procedure, quadrant, plan, subscriber, provider, and the four amounts: provider's fees, allowed fees,
     /// coinsurance, copay. The day: as in [`Options::today`].
     pub const fn new(fields: [&'r [u8]; 10], today: Option<i32>) -> Self {
-        Self { fields, today, written: dialect::Values { decimal: None, dates: None } }
+        Self { fields, today, written: dialect::Values::UNKNOWN }
     }
 
     /// The same in a file whose amounts and dates are written so.
@@ -91,11 +91,11 @@ impl<'r> Line<'r> {
     }
 
     pub(super) fn money(&self, text: &[u8]) -> Option<i64> {
-        values::money(text, self.written.decimal)
+        values::money(text, self.written)
     }
 
     pub(super) fn day(&self, text: &[u8]) -> Option<i32> {
-        values::day(text, self.today, self.written.dates)
+        values::day(text, self.today, self.written)
     }
 
     pub(super) fn field(&self, column: usize) -> &'r [u8] {
@@ -152,8 +152,11 @@ pub fn check(line: &Line<'_>, switches: Switches) -> Result<Values, Vec<Broken>>
 
 fn told(line: &Line<'_>, rule: &'static rules::Rule, column: usize) -> Broken {
     let field = Field { column: COLUMNS[column], bytes: line.field(column), plain: false, values: line.written };
-    let unclear = rule.code == ReasonCode::BadAmount && line.written.decimal.is_none();
-    let readings = if unclear { values::readings(field.bytes) } else { None };
+    let readings = match (rule.code, line.written.decimal) {
+        (ReasonCode::BadAmount, None) => values::readings(field.bytes),
+        (ReasonCode::BadAmount, Some(_)) => line.written.readings(field.bytes),
+        _ => None,
+    };
     let Fault { code, message, .. } = match (rule.code, readings) {
         (ReasonCode::BadId, _) => field.shortened(rule.code),
         (code, Some(readings)) => field.fault(code, &one_reading(&readings)),

@@ -1,19 +1,19 @@
 //! What the texts of a line mean: money and dates as clinics write them.
 
 use crate::{
-    DateOrder, Decimal,
-    fields::{clock, day_in_order, days_of, decimals, trim_bytes, two_readings, within, without_currency, written},
+    Values,
+    fields::{clock, day_in_order, days_of, decimals, trim_bytes, two_readings, within, without_currency},
 };
 
 /// An amount in cents: `$` and commas between thousands are allowed, at most two decimals; negative by a `-`, or in
 /// parentheses as accountants write it, inside of the `$` or around it. A `-` alone is the accountants' zero. A comma parts
 /// thousands and nothing else, so `1,000` has one meaning; `1.000` has two, see [`readings`], and is none. Where the decimal
-/// mark is known, amounts are [`written`] with it.
-pub(super) fn money(text: &[u8], decimal: Option<Decimal>) -> Option<i64> {
-    if let Some(decimal) = decimal {
+/// mark is known, they are written with it.
+pub(super) fn money(text: &[u8], values: Values) -> Option<i64> {
+    if values.decimal.is_some() {
         return match without_currency(text).unwrap_or(text) {
             b"-" => Some(0),
-            _ => written(text, decimal),
+            _ => values.amount(text),
         };
     }
     if trim_bytes(text.strip_prefix(b"$").unwrap_or(text)) == b"-" {
@@ -84,7 +84,7 @@ fn whole(text: &[u8]) -> Option<i64> {
 /// Days since 2000-01-01 of `M/D/YY`, `M/D/YYYY` or `YYYY-MM-DD`, with or without a time of day, which is checked and
 /// left out. `today`: as in [`Options::today`](super::Options::today). Where an order of dates is known, it is that, also with
 /// `-` or `.` between the numbers.
-pub(super) fn day(text: &[u8], today: Option<i32>, order: Option<DateOrder>) -> Option<i32> {
+pub(super) fn day(text: &[u8], today: Option<i32>, values: Values) -> Option<i32> {
     let end = text.iter().position(|byte| matches!(byte, b' ' | b'T')).unwrap_or(text.len());
     let (date, time) = text.split_at(end);
     let iso = date.contains(&b'-');
@@ -94,8 +94,8 @@ pub(super) fn day(text: &[u8], today: Option<i32>, order: Option<DateOrder>) -> 
             return None;
         }
     }
-    if let Some(order) = order {
-        return day_in_order(date, order, |year| of_two_digits(year, today));
+    if let Some(order) = values.dates {
+        return day_in_order(date, order, |year| of_two_digits(year, today)).filter(|_| values.has_year(date));
     }
     let mut parts = date.split(|byte| *byte == if iso { b'-' } else { b'/' });
     let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
@@ -161,15 +161,16 @@ fn digit(byte: u8) -> Option<i64> {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::{DateOrder, Decimal, MAX_AMOUNT_MINOR};
+    use crate::{DateOrder, Decimal, MAX_AMOUNT_MINOR, Values};
 
     fn money(text: &[u8]) -> Option<i64> {
-        super::money(text, None)
+        super::money(text, Values::UNKNOWN)
     }
 
     #[test]
     fn money_is_written_with_the_mark_that_is_known() {
-        let money = |text: &str, decimal| super::money(text.as_bytes(), Some(decimal));
+        let money =
+            |text: &str, decimal| super::money(text.as_bytes(), Values { decimal: Some(decimal), ..Values::UNKNOWN });
         for (text, point, comma) in [
             ("$1,234.50", Some(123_450), None),
             ("$1.234,50", None, Some(123_450)),
@@ -190,8 +191,9 @@ mod tests {
 
     #[test]
     fn days_are_in_the_order_that_is_known() {
-        let day = |text: &str, order| super::day(text.as_bytes(), None, Some(order));
-        let meant = super::day(b"2018-03-28", None, None);
+        let day =
+            |text: &str, order| super::day(text.as_bytes(), None, Values { dates: Some(order), ..Values::UNKNOWN });
+        let meant = super::day(b"2018-03-28", None, Values::UNKNOWN);
         for (text, order) in [
             ("28/3/18 0:00", DateOrder::Dmy),
             ("28/03/2018 11:59 PM", DateOrder::Dmy),
@@ -208,11 +210,11 @@ mod tests {
         for text in ["3/28/18", "28/3/018", "28/3", "28/3/18/1", "28/3/18 24:00", "28/3-18"] {
             assert_eq!(day(text, DateOrder::Dmy), None, "{text}");
         }
-        assert_eq!(day("31/12/99", DateOrder::Dmy), super::day(b"1999-12-31", None, None));
+        assert_eq!(day("31/12/99", DateOrder::Dmy), super::day(b"1999-12-31", None, Values::UNKNOWN));
     }
 
     fn day(text: &[u8], today: Option<i32>) -> Option<i32> {
-        super::day(text, today, None)
+        super::day(text, today, Values::UNKNOWN)
     }
 
     #[test]

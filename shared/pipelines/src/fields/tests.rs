@@ -9,11 +9,11 @@ fn field(bytes: &[u8]) -> Field<'_> {
 }
 
 fn written(text: &str, decimal: Decimal) -> Field<'_> {
-    Field { values: Values { decimal: Some(decimal), dates: None }, ..field(text.as_bytes()) }
+    Field { values: Values { decimal: Some(decimal), ..Values::UNKNOWN }, ..field(text.as_bytes()) }
 }
 
 fn ordered(text: &str, order: DateOrder) -> Field<'_> {
-    Field { values: Values { decimal: None, dates: Some(order) }, ..field(text.as_bytes()) }
+    Field { values: Values { dates: Some(order), ..Values::UNKNOWN }, ..field(text.as_bytes()) }
 }
 
 #[test]
@@ -28,6 +28,39 @@ fn amounts_of_debts_are_positive() {
     for text in ["-10000000000", "--5", "+-5", "-"] {
         assert_eq!(field(text.as_bytes()).signed_amount().unwrap_err().code, ReasonCode::BadAmount, "{text}");
     }
+}
+
+#[test]
+fn what_was_found_leaves_open_what_it_does_not_show() {
+    let found = |text: &'static str, decimal| {
+        let values = Values { decimal: Some(decimal), two_decimals: true, ..Values::UNKNOWN };
+        Field { values, ..field(text.as_bytes()) }
+    };
+    for (text, decimal, readings) in [
+        ("1.500", Decimal::Point, "write 1500 or 1.50,"),
+        ("R$ 10.500", Decimal::Point, "write 10500 or 10.50,"),
+        ("(1,500)", Decimal::Comma, "write -1500 or -1,50,"),
+        ("250,000 €", Decimal::Comma, "write 250000 or 250,00,"),
+    ] {
+        for fault in [found(text, decimal).amount().unwrap_err(), found(text, decimal).signed_amount().unwrap_err()] {
+            assert!(fault.code == ReasonCode::BadAmount && fault.message.contains(readings), "{}", fault.message);
+        }
+        assert!(written(text, decimal).signed_amount().is_ok(), "{text}: it was said");
+    }
+    for (text, decimal, minor) in [
+        ("1,500", Decimal::Point, 150_000),
+        ("1.500", Decimal::Comma, 150_000),
+        ("1,234.500", Decimal::Point, 123_450),
+        ("0,500", Decimal::Comma, 50),
+        ("10.5000", Decimal::Point, 1050),
+        ("10.50", Decimal::Point, 1050),
+    ] {
+        assert_eq!(found(text, decimal).amount(), Ok(minor), "{text}");
+    }
+    let found = Values { dates: Some(DateOrder::Ymd), long_years: true, ..Values::UNKNOWN };
+    let day = |text: &'static str| Field { values: found, ..field(text.as_bytes()) }.date().ok();
+    assert_eq!((day("2010/11/12"), day("10/11/12")), (date(b"2010-11-12"), None));
+    assert_eq!(ordered("10/11/12", DateOrder::Ymd).date().ok(), date(b"2010-11-12"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     Decimal,
-    fields::{signed, written},
+    fields::{open, signed, written},
 };
 
 /// What a text says.
@@ -36,18 +36,11 @@ pub(super) fn read(text: &[u8]) -> Amount {
     }
 }
 
-/// Both sides of the one mark of a text that has one to three digits before it and three behind; and the mark.
-pub(super) fn open(text: &[u8]) -> Option<(&str, Decimal, &str)> {
-    let digit = |byte: &u8| byte.is_ascii_digit();
-    let (from, to) = (text.iter().position(digit)?, text.iter().rposition(digit)?);
-    let number = std::str::from_utf8(&text[from..=to]).ok()?;
-    let at = number.find(['.', ','])?;
-    let (units, rest) = number.split_at(at);
-    let mark = if rest.starts_with(',') { Decimal::Comma } else { Decimal::Point };
-    let behind = &rest[1..];
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let is = (1..=3).contains(&units.len()) && behind.len() == 3 && digits(units) && digits(behind);
-    (is && !units.starts_with('0')).then_some((units, mark, behind))
+/// The decimal mark of a text that can have no other one, and three digits behind it.
+pub(super) fn third(text: &[u8]) -> Option<Decimal> {
+    let last = text.iter().rposition(u8::is_ascii_digit)?;
+    let mark = Decimal::ALL.iter().copied().find(|mark| last >= 4 && text[last - 3] == mark.mark())?;
+    (written(text, mark).is_some() && written(text, mark.other()).is_none()).then_some(mark)
 }
 
 #[cfg(test)]
@@ -94,6 +87,18 @@ mod tests {
             ("99999999999999.99", Amount::None),
         ] {
             assert_eq!(read(text.as_bytes()), says, "{text}");
+        }
+        for (text, mark) in [
+            ("0.500", Some(Decimal::Point)),
+            ("R$ 1,234.500", Some(Decimal::Point)),
+            ("1.234,500", Some(Decimal::Comma)),
+            ("1.500", None),
+            ("10.50", None),
+            ("1.234.567", None),
+            ("1.234,567", None),
+            ("5", None),
+        ] {
+            assert_eq!(third(text.as_bytes()), mark, "{text}");
         }
         assert_eq!(open(b"R$ 12.345"), Some(("12", Decimal::Point, "345")));
         assert_eq!(open(b"12,345.00"), None);

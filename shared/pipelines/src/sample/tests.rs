@@ -172,7 +172,8 @@ fn claims_have_their_own_rule_and_never_ask() {
     for (date, fees) in [("3/4/18", "1,000"), ("01/02/2024", "$1,234.50"), ("3/28/18 0:00", "1.234"), ("x", "-")] {
         assert_eq!(claims(date, fees), Values::default(), "{date} {fees}");
     }
-    let brazil = Values { decimal: Some(Decimal::Comma), dates: Some(DateOrder::Dmy) };
+    let (decimal, dates) = (Some(Decimal::Comma), Some(DateOrder::Dmy));
+    let brazil = Values { decimal, dates, two_decimals: true, ..Values::UNKNOWN };
     assert_eq!(claims("28/3/18 0:00", "R$ 1.234,50"), brazil);
 }
 
@@ -188,6 +189,27 @@ fn one_stray_value_turns_no_rule_of_claims_over() {
     assert_eq!(claims(&[&["3/4/18"; 19][..], &["31/5/18"]].concat(), &["1"]), Values::default());
     assert_eq!(claims(&["3/28/18"], &["1,200", "1,100", "10,50"]), Values::default());
     assert_eq!(claims(&["3/28/18"], &["1,200.00", "1.200", "10.50"]), Values::default());
+}
+
+#[test]
+fn three_decimals_are_told_by_values_that_have_them() {
+    let two_decimals = |amounts: &[&str]| sampled(amounts, &["2030-01-31"]).unwrap().values.two_decimals;
+    assert!(two_decimals(&["10.50", "10.50", "1.500"]));
+    assert!(two_decimals(&["10,50", "1,500"]));
+    assert!(!two_decimals(&["0.500", "10.500", "1.500"]));
+    assert!(!two_decimals(&["1.234,500", "1,500"]));
+    assert!(!two_decimals(&["10.50"]), "the kind's own rule");
+    let said = Said { decimal: Some(Decimal::Point), dates: Some(DateOrder::Ymd), ..Said::default() };
+    let said = sampled_as(Kind::Debts, &debts(&["10.50", "1.500"], &["2030/12/31"]), &said).unwrap().values;
+    assert!(!said.two_decimals && !said.long_years);
+}
+
+#[test]
+fn years_of_two_digits_are_told_by_values_that_have_them() {
+    let long_years = |dates: &[&str]| sampled(&["10"], dates).unwrap().values.long_years;
+    assert!(long_years(&["2024/12/31"]));
+    assert!(!long_years(&["2045/12/31", "45-12-31"]));
+    assert!(!long_years(&["31/12/2024"]));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The questions, as sentences.
 
-use super::{amount::open, words::words};
-use crate::{DateOrder, Decimal, Example, Question, fields::day_in_order};
+use super::words::words;
+use crate::{
+    DateOrder, Decimal, Example, Question,
+    fields::{day_in_order, open},
+};
 
 const MONTHS: [&str; 12] = [
     "January",

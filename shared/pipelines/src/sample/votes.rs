@@ -36,6 +36,10 @@ impl<C: Copy + PartialEq> Votes<C> {
         self.classes.iter().find(|(of, ..)| *of == class).map_or(0, |(_, count, _)| *count)
     }
 
+    pub(super) fn has(&self, class: C) -> bool {
+        self.first(class).is_some()
+    }
+
     fn first(&self, class: C) -> Option<&Shown> {
         self.classes.iter().find(|(of, ..)| *of == class).map(|(.., shown)| shown)
     }

@@ -6,7 +6,7 @@ use gristmill_pipelines::{
 use uuid::Uuid;
 
 const OWNER: Owner = Owner { client_id: 42, upload_id: Uuid::from_u128(7) };
-const BRAZIL: Values = Values { decimal: Some(Decimal::Comma), dates: Some(DateOrder::Dmy) };
+const BRAZIL: Values = Values { decimal: Some(Decimal::Comma), dates: Some(DateOrder::Dmy), ..Values::UNKNOWN };
 
 /// The record, in a file with semicolons and the kind's columns.
 fn parse(kind: Kind, record: &str, values: Values) -> ParsedChunk {
@@ -64,7 +64,7 @@ fn what_is_written_otherwise_is_never_another_number() {
 fn good_samples_are_the_same_where_their_way_is_said() {
     for &kind in Kind::ALL {
         for order in [None, Some(DateOrder::Mdy)] {
-            let values = Values { decimal: Some(Decimal::Point), dates: order };
+            let values = Values { decimal: Some(Decimal::Point), dates: order, ..Values::UNKNOWN };
             let header = kind.samples().header.as_bytes();
             let said = Reading { values, ..Reading::default() };
             let said = kind.read_header_as(header, &said, &Limits::default()).unwrap();

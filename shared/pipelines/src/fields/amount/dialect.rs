@@ -3,7 +3,7 @@
 use memchr::memrchr;
 
 use super::{super::trim_bytes, digit, within};
-use crate::Decimal;
+use crate::{Decimal, Values};
 
 /// What may stand at one end of an amount, with or without blanks between.
 const CURRENCIES: &[&str] = &["R$", "US$", "$", "€", "BRL"];
@@ -22,6 +22,41 @@ pub(crate) fn without_currency(text: &[u8]) -> Option<&[u8]> {
         .iter()
         .map(|currency| currency.as_bytes())
         .find_map(|currency| text.strip_prefix(currency).or_else(|| text.strip_suffix(currency)).map(trim_bytes))
+}
+
+impl Values {
+    /// An amount whose decimal mark is known, in hundredths.
+    pub(crate) fn amount(self, text: &[u8]) -> Option<i64> {
+        written(text, self.decimal?).filter(|_| self.readings(text).is_none())
+    }
+
+    /// Both readings of an amount that has two, its decimal mark known: one with three digits behind it, the last a zero, in
+    /// a file in which nothing else has them.
+    pub(crate) fn readings(self, text: &[u8]) -> Option<(String, String)> {
+        let decimal = self.decimal.filter(|_| self.two_decimals)?;
+        let last = text.iter().rposition(u8::is_ascii_digit)?;
+        if text[last] != b'0' || last < 4 || text[last - 3] != decimal.mark() {
+            return None;
+        }
+        let (units, mark, behind) = open(text).filter(|(_, mark, _)| *mark == decimal)?;
+        let sign = if written(text, decimal)? < 0 { "-" } else { "" };
+        let mark = char::from(mark.mark());
+        Some((format!("{sign}{units}{behind}"), format!("{sign}{units}{mark}{}", &behind[..2])))
+    }
+}
+
+/// Both sides of the one mark of a text that has one to three digits before it and three behind; and the mark.
+pub(crate) fn open(text: &[u8]) -> Option<(&str, Decimal, &str)> {
+    let digit = |byte: &u8| byte.is_ascii_digit();
+    let (from, to) = (text.iter().position(digit)?, text.iter().rposition(digit)?);
+    let number = std::str::from_utf8(&text[from..=to]).ok()?;
+    let at = number.find(['.', ','])?;
+    let (units, rest) = number.split_at(at);
+    let mark = if rest.starts_with(',') { Decimal::Comma } else { Decimal::Point };
+    let behind = &rest[1..];
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is = (1..=3).contains(&units.len()) && behind.len() == 3 && digits(units) && digits(behind);
+    (is && !units.starts_with('0')).then_some((units, mark, behind))
 }
 
 #[cold]

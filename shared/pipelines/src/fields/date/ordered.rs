@@ -1,7 +1,7 @@
 //! Dates as people write them, in a file in which the order of their parts is known.
 
 use super::{clock, days_of, digit};
-use crate::DateOrder;
+use crate::{DateOrder, Values};
 
 /// Days since 2000-01-01. A midnight may stand behind the date; a year of two digits is one of this century.
 #[cold]
@@ -13,6 +13,14 @@ pub(crate) fn ordered(text: &[u8], order: DateOrder) -> Option<i32> {
         _ => return None,
     }
     day_in_order(date, order, |year| 2000 + year)
+}
+
+impl Values {
+    /// Whether a date whose order is known may have its year: one of two digits has no meaning where the order was found by
+    /// longer ones.
+    pub(crate) fn has_year(self, date: &[u8]) -> bool {
+        !self.long_years || date.iter().take_while(|byte| byte.is_ascii_digit()).count() == 4
+    }
 }
 
 fn is_midnight(time: &[u8]) -> bool {

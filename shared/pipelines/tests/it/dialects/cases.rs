@@ -404,6 +404,22 @@ pub(super) const CASES: &[Case] = &[
              decimal=comma or decimal=point.",
         ),
     ),
+    debts(
+        "V4 three decimals, and nothing else has them",
+        || amounts(&["10.50", "10.51", "1.500"]),
+        Reads("utf-8, comma, decimal point: 2 rows, bad_amount on line 4"),
+    ),
+    said(
+        "V4 three decimals, with an answer",
+        &[("decimal", "point")],
+        || amounts(&["10.50", "10.51", "1.500"]),
+        Reads("utf-8, comma, decimal point: 3 rows"),
+    ),
+    debts(
+        "V4 three decimals, as others have them",
+        || amounts(&["0.500", "1.500"]),
+        Reads("utf-8, comma, decimal point: 2 rows"),
+    ),
     said(
         "V5 two ways, with an answer",
         &[("decimal", "point")],
@@ -450,6 +466,15 @@ pub(super) const CASES: &[Case] = &[
         },
         Reads("utf-8, lines of JSON, decimal comma, dates dmy: 2 rows"),
     ),
+    Case {
+        id: "V10 claims with a comma in a wrong place",
+        kind: "claims",
+        said: &[],
+        bytes: || {
+            [claims("3/28/18 0:00", "1,200"), b"3/28/18,D0180,,G,1,1497775530,\"10,50\",1,1,0\n".to_vec()].concat()
+        },
+        outcome: Reads("utf-8, comma: 2 rows, bad_amount on line 4"),
+    },
     Case {
         id: "V11 claims part thousands by commas",
         kind: "claims",
@@ -556,6 +581,13 @@ pub(super) const CASES: &[Case] = &[
         said: &[],
         bytes: || "Data,Valor,Identificador,Descrição\n31/12/2030,-10.50,a-1,Café\n".as_bytes().to_vec(),
         outcome: Reads("utf-8, comma, dates dmy: 1 row"),
+    },
+    Case {
+        id: "N1 one whose optional columns have other names",
+        kind: "transactions",
+        said: &[],
+        bytes: || b"date,description,amount,transaction_id\n2030-01-31,x,1.50,a\n2030-01-31,x,1.50,\n".to_vec(),
+        outcome: Reads("utf-8, comma: 2 rows"),
     },
     Case {
         id: "N2 the same in English",
