@@ -95,6 +95,15 @@ impl Charset {
         }
     }
 
+    /// Each letter is one byte.
+    fn is_one_byte(self) -> bool {
+        match self {
+            Self::Utf8 | Self::Utf16Le | Self::Utf16Be => false,
+            Self::Windows1252 | Self::Ibm850 | Self::Ibm437 => true,
+            Self::Named(encoding) => encoding.is_single_byte(),
+        }
+    }
+
     /// Of UTF-16, in either order.
     fn is_wide(self) -> bool {
         matches!(self, Self::Utf16Le | Self::Utf16Be)

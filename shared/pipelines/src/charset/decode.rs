@@ -8,7 +8,7 @@ use memchr::memchr2_iter;
 use super::{
     Charset,
     decoder::Decoder,
-    verdict::{Before, ONE_IN, Verdict, judge},
+    verdict::{Before, ONE_IN, Verdict, begun, judge},
 };
 use crate::{Example, Question, lines::LineCount};
 
@@ -86,7 +86,7 @@ pub enum CharsetError {
         /// The first one that is none.
         byte: u8,
     },
-    /// It was said to be of one byte a letter.
+    /// It was said to be of one byte a letter, and is not.
     #[error("{by} says {said}, but the file is {found}: send the right {what}, or none.", what = what(*.by))]
     Wide {
         /// Who said it.
@@ -259,6 +259,11 @@ impl Decode {
                 return Err(CharsetError::Wide { by, said, found });
             }
             (None, Some(charset), _) => (Some(charset), evidence("0x00 beside each letter")),
+            // programs send it whatever they send: it is looked at what it is said of
+            (None, None, Some((charset, Sayer::ContentType))) if charset.is_one_byte() => {
+                self.charset = Some(charset);
+                (None, None)
+            }
             (None, None, Some((charset, _))) if charset != Charset::Utf8 => (Some(charset), None),
             (None, None, _) => (None, None),
         };
@@ -311,6 +316,14 @@ impl Decode {
     fn settle(&mut self, whole: bool, out: &mut impl FnMut(&[u8])) -> Result<(), CharsetError> {
         let State::Held(held) = &mut self.state else { return Ok(()) };
         let held = std::mem::take(held);
+        if let Some((said, by)) = self.said.filter(|(said, _)| said.is_one_byte()) {
+            let sure = if whole { &held[..] } else { &held[..held.len() - begun(&held)] };
+            if std::str::from_utf8(sure).is_ok() {
+                return Err(CharsetError::Wide { by, said, found: Charset::Utf8 });
+            }
+            self.know(said, None);
+            return self.take(&held, out);
+        }
         let before = Before { line: self.lines.line(), last: self.lines.last() };
         let not_as_said = |line, byte| match self.said {
             Some((_, by)) => Err(CharsetError::NotUtf8 { by, line, byte }),

@@ -58,7 +58,7 @@ pub(super) fn judge(bytes: &[u8], before: Before, whole: bool) -> Verdict {
 }
 
 /// How many bytes at the end more bytes could make a character of.
-fn begun(bytes: &[u8]) -> usize {
+pub(super) fn begun(bytes: &[u8]) -> usize {
     let tail = &bytes[bytes.len().saturating_sub(3)..];
     let is_begun = |bytes: &[u8]| std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none());
     (1..=tail.len()).find(|n| is_begun(&tail[tail.len() - n..]) && tail[tail.len() - n] >= 0xc0).unwrap_or(0)

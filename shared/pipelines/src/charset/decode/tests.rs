@@ -156,6 +156,29 @@ fn what_is_not_certain_is_a_question() {
 }
 
 #[test]
+fn one_byte_a_letter_is_not_believed_of_utf8() {
+    let said = |label, by| Some((Charset::of_label(label).unwrap(), by));
+    for label in ["iso-8859-1", "windows-1250", "ibm850"] {
+        let told = read_as("name\nJosé\n".as_bytes(), said(label, Sayer::ContentType)).unwrap_err().to_string();
+        let name = Charset::of_label(label).unwrap();
+        assert_eq!(told, format!("Content-Type says {name}, but the file is utf-8: send the right charset, or none."));
+    }
+    let long = "José,1\n".repeat(WINDOW / 8 + 1);
+    assert!(
+        cut(long.as_bytes(), said("latin1", Sayer::ContentType), 1001).is_err(),
+        "its window ends in a letter or not"
+    );
+    for by in [Sayer::Parameter, Sayer::Profile] {
+        assert_eq!(read_as("José".as_bytes(), said("iso-8859-1", by)).unwrap().0, "JosÃ©".as_bytes());
+    }
+    let content = said("iso-8859-1", Sayer::ContentType);
+    let (text, decoded) = read_as(b"Jos\xc3\xa9\nJo\xe3o\n", content).unwrap();
+    assert_eq!((text.as_slice(), decoded.evidence), ("JosÃ©\nJoão\n".as_bytes(), None));
+    let (text, decoded) = read_as(b"name\nAna\n", content).unwrap();
+    assert_eq!((text.as_slice(), decoded.charset), (&b"name\nAna\n"[..], Charset::Windows1252));
+}
+
+#[test]
 fn a_file_behind_another_is_told_at_its_end() {
     let first = b"Jos\xe9 da Silva,1\r\n".repeat(100_000);
     let second = "José da Silva,1\r\n".repeat(10_000);
