@@ -159,6 +159,8 @@ struct Strays {
     /// The byte that was found to be Windows-1252, and its line.
     found: (u64, u8),
     count: u64,
+    /// Bytes beyond ASCII, these included: lines would not do, as there may be one.
+    beyond: u64,
     first: u64,
     last: u8,
 }
@@ -175,8 +177,13 @@ impl Strays {
             }
             self.count += 1;
         }
+        self.beyond += beyond(bytes);
         self.last = bytes.last().copied().unwrap_or(self.last);
     }
+}
+
+fn beyond(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| !byte.is_ascii()).count() as u64
 }
 
 enum State {
@@ -228,9 +235,9 @@ impl Decode {
             State::Known(decoder) => decoder.finish(|text| tell(&mut self.lines, text, &mut out)),
             _ => false,
         };
-        if let Some(Strays { found: (other, byte), count, first, .. }) = self.strays
+        if let Some(Strays { found: (other, byte), count, beyond, first, .. }) = self.strays
             && count > 1
-            && count * ONE_IN > self.lines.lines()
+            && count * ONE_IN > beyond
         {
             return Err(CharsetError::Two { utf8: first, other, byte, western: true });
         }
@@ -342,7 +349,7 @@ impl Decode {
                 self.know(Charset::Windows1252, Some(Example { line, value: text.into_owned() }));
                 self.take(&held, out)?;
                 let last = held.last().copied().unwrap_or_default();
-                self.strays = Some(Strays { found: (line, byte), count: 0, first: 0, last });
+                self.strays = Some(Strays { found: (line, byte), count: 0, beyond: beyond(&held), first: 0, last });
                 return Ok(());
             }
             Verdict::Neither { line, byte, between_letters } => {

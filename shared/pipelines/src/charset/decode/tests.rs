@@ -198,6 +198,18 @@ fn a_file_behind_another_is_told_at_its_end() {
 }
 
 #[test]
+fn a_file_of_one_line_may_have_accidents_too() {
+    let object = b"{\"name\":\"Jos\xe9 Jo\xe3o\"},";
+    let first = object.repeat(60_000);
+    let file = [&first[..], b"\xc3\xa9, \xc3\xa9"].concat();
+    for size in [1001, usize::MAX] {
+        assert_eq!(cut(&file, None, size).map(|(_, decoded)| decoded.charset), Ok(Charset::Windows1252));
+    }
+    let second = "José, ".repeat(10_000);
+    assert!(cut(&[&first, second.as_bytes()].concat(), None, usize::MAX).is_err());
+}
+
+#[test]
 fn other_letters_of_two_bytes_do_no_harm() {
     let text = "número,título\nJosé — “x” 😀\nŁódź,1\n";
     for file in [utf16(text, u16::to_le_bytes), utf16(text, u16::to_be_bytes)] {
