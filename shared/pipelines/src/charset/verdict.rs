@@ -78,6 +78,8 @@ struct Tally {
     /// …and those that do not: the line of the first, and whether letters are beside it.
     odd: u64,
     first_odd: Option<(u64, u8, bool)>,
+    /// Bytes that may be `ő` and `ű`, which stand in one encoding where `õ` and `û` do in another; and the first of each.
+    hungarian: [(u64, Option<(u64, u8, bool)>); 2],
 }
 
 impl Tally {
@@ -115,6 +117,11 @@ impl Tally {
                         self.first_western.get_or_insert((line, byte));
                     }
                     Sign::Either => {}
+                    Sign::Hungarian(letter) => {
+                        let (count, first) = &mut self.hungarian[letter];
+                        *count += 1;
+                        first.get_or_insert((line, byte, true));
+                    }
                     Sign::Odd => {
                         self.odd += 1;
                         self.first_odd.get_or_insert((line, byte, is_letter(last) || is_letter(next)));
@@ -128,7 +135,10 @@ impl Tally {
         let utf8 = Verdict::Utf8 { line: Some(self.first_valid).filter(|line| *line > 0) };
         let Some((other, byte)) = self.first_wrong else { return utf8 };
         let few = self.wrong * ONE_IN <= lines;
-        let western = self.first_western.filter(|_| self.odd * ONE_IN <= self.western);
+        // no language of Western Europe has both
+        let [(o, first_o), (u, first_u)] = self.hungarian;
+        let hungarian = if o > 0 && u > 0 { o + u } else { 0 };
+        let western = self.first_western.filter(|_| (self.odd + hungarian) * ONE_IN <= self.western);
         // in Windows-1252 the letters of UTF-8 are accidents, such as `Ã©`
         if self.valid * ONE_IN > self.wrong {
             return match few || self.wrong == 1 {
@@ -140,7 +150,8 @@ impl Tally {
             Some((line, byte)) => Verdict::Windows1252 { line, byte },
             None if few => utf8,
             None => {
-                let (line, byte, between_letters) = self.first_odd.unwrap_or((other, byte, true));
+                let (line, byte, between_letters) =
+                    self.first_odd.or(first_o).or(first_u).unwrap_or((other, byte, true));
                 Verdict::Neither { line, byte, between_letters }
             }
         }
@@ -153,6 +164,8 @@ enum Sign {
     Western,
     /// It may be one there.
     Either,
+    /// It may be one, or this letter of Hungarian: `ő` or `ű`.
+    Hungarian(usize),
     /// It is none, or not there.
     Odd,
 }
@@ -181,6 +194,9 @@ fn sign(last: u8, byte: u8, next: u8) -> Sign {
         // the letters of Iceland, which are others in Turkey; a `ÿ`, which no word begins or ends with
         0xd0 | 0xde | 0xf0 | 0xfe | 0xff => Sign::Odd,
         0xc0..=0xde if last.is_ascii_lowercase() && next.is_ascii_lowercase() => Sign::Odd,
+        // Portuguese has no `õ` but in `ões`, `õe` and `õem`
+        0xd5 | 0xf5 if !matches!(next, b'e' | b'E') => Sign::Hungarian(0),
+        0xdb | 0xfb => Sign::Hungarian(1),
         _ if last.is_ascii_alphabetic() || next.is_ascii_alphabetic() => Sign::Western,
         _ => Sign::Either,
     }
@@ -219,6 +235,8 @@ mod tests {
             "R$\u{a0}1.234,56, José\u{a0}Silva",
             "Müller, Groß, Jürgen, naïf, cœur, Œuvre d'été",
             "Muñoz ¿qué? ¡sí! Ñandú",
+            "Põe, Simões, corações, LIÇÕES, août, déjà",
+            "Tõnu Kõiv, Ülo",
             "Køge, Ærø, Åse, Ærlig",
             "niño\r\nJoão\rMário\n",
         ] {
@@ -238,6 +256,9 @@ mod tests {
             (e::WINDOWS_1251, "Иван Петров"),
             (e::WINDOWS_1253, "Γιώργος Παπαδόπουλος"),
             (e::WINDOWS_1250, "Michał Leśniak"),
+            (e::WINDOWS_1250, "Erdős,Gyűrű"),
+            (e::WINDOWS_1250, "Erdős\nGyűrű\nKovács\nTörök\nSzabó"),
+            (e::WINDOWS_1250, "Tomáš Dvořák, Růžena Šťastná"),
             (e::WINDOWS_1254, "Yıldız Şahin, Işık"),
             (e::GBK, "张伟"),
             (e::SHIFT_JIS, "日本太郎"),
