@@ -116,6 +116,11 @@ async fn a_file_that_is_read_otherwise_is_another_one() {
     let other = taken(&api, "&dates=mdy", open_dates()).await;
     assert_ne!(other["id"], first["id"]);
     assert_eq!(other["dialect"]["dates"], "mdy");
+    // Two headers that are equal: from the second one on other rows are read.
+    let twice = format!("Extrato\n{HEADER}{}{HEADER}{}", debt(8, "10", "2030-01-02"), debt(9, "10", "2030-01-02"));
+    let second = taken(&api, "&header_line=4", twice.clone()).await;
+    api.pretend(second["id"].as_str().unwrap(), "completed").await;
+    assert_ne!(taken(&api, "", twice).await["id"], second["id"]);
 }
 
 #[tokio::test]
