@@ -65,7 +65,8 @@ impl<'r> Field<'r> {
     /// A positive amount in the currency's major unit; returned in hundredths.
     pub(crate) fn amount(self) -> Result<i64, Fault> {
         let amount = match self.values.decimal {
-            None => amount::unsigned(self.bytes.strip_prefix(b"+").unwrap_or(self.bytes)),
+            None => amount::unsigned(self.bytes.strip_prefix(b"+").unwrap_or(self.bytes))
+                .or_else(|| amount::in_one_way(self.bytes)),
             Some(_) => self.values.amount(self.bytes),
         };
         amount.filter(|amount| *amount > 0).ok_or_else(|| {
@@ -83,7 +84,7 @@ impl<'r> Field<'r> {
     /// An amount of any sign in the currency's major unit; returned in hundredths.
     pub(crate) fn signed_amount(self) -> Result<i64, Fault> {
         let amount = match self.values.decimal {
-            None => signed(self.bytes),
+            None => signed(self.bytes).or_else(|| amount::in_one_way(self.bytes)),
             Some(_) => self.values.amount(self.bytes),
         };
         amount.ok_or_else(|| {

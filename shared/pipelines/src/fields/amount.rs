@@ -2,7 +2,7 @@
 
 mod dialect;
 
-pub(crate) use dialect::{open, without_currency, written};
+pub(crate) use dialect::{in_one_way, open, without_currency, written};
 
 /// The largest amount, of either sign, that is taken at any door: 9,999,999,999.99, in hundredths. It is the most that the
 /// amount of a PIX code has room for (thirteen characters, BCB's "Manual de Padrões para Iniciação do Pix", field 54).

@@ -22,7 +22,7 @@ fn amounts_of_debts_are_positive() {
         assert_eq!(field(text.as_bytes()).amount(), Ok(hundredths), "{text}");
         assert_eq!(field(text.as_bytes()).signed_amount(), Ok(hundredths), "{text}");
     }
-    for text in ["0", "0.00", "-5", "++5", "+-5", "R$ 5", "NaN", "10000000000"] {
+    for text in ["0", "0.00", "-5", "++5", "+-5", "R$", "R$ 5,5", "NaN", "10000000000"] {
         assert_eq!(field(text.as_bytes()).amount().unwrap_err().code, ReasonCode::BadAmount, "{text}");
     }
     for text in ["-10000000000", "--5", "+-5", "-"] {

@@ -45,6 +45,30 @@ fn every_kind_reads_what_is_written_as_in_brazil() {
 }
 
 #[test]
+fn an_amount_that_reads_in_one_way_needs_no_mark() {
+    let amount = |text: &str| {
+        let record = format!("2030-12-31;x;{text};BRL;t-1");
+        let parsed = parse(Kind::Transactions, &record, Values::default());
+        parsed.rejects.first().map_or(Ok(parsed.tuples), |reject| Err(reject.code))
+    };
+    for (text, plain) in [
+        ("R$ 900", "900"),
+        ("900 €", "900"),
+        ("EUR 45", "45"),
+        ("1 234", "1234"),
+        ("12'000", "12000"),
+        ("(5)", "-5"),
+        ("R$ -10", "-10"),
+    ] {
+        assert_eq!(amount(text), amount(plain), "{text}");
+        assert!(amount(text).is_ok(), "{text}");
+    }
+    for text in ["R$ 1.234", "1,234", "R$ 10,50", "1 23", "R$", "12 34", "R$ 1e3", "1.234.567", "R$ 10.50"] {
+        assert_eq!(amount(text), Err(ReasonCode::BadAmount), "{text}");
+    }
+}
+
+#[test]
 fn what_is_written_otherwise_is_never_another_number() {
     let reject = |kind, record, values| parse(kind, record, values).rejects.remove(0);
     for (kind, record) in PLAIN {

@@ -6,7 +6,7 @@ use super::{super::trim_bytes, digit, within};
 use crate::{Decimal, Values};
 
 /// What may stand at one end of an amount, with or without blanks between.
-const CURRENCIES: &[&str] = &["R$", "US$", "$", "€", "BRL"];
+const CURRENCIES: &[&str] = &["R$", "US$", "$", "€", "BRL", "USD", "EUR"];
 /// What may part thousands beside the mark that is not the decimal one: a blank, a no-break one, the narrow and the thin
 /// one, and apostrophes.
 const GAPS: &[&str] = &[" ", "\u{a0}", "\u{202f}", "\u{2009}", "'", "\u{2019}"];
@@ -14,6 +14,13 @@ const GAPS: &[&str] = &[" ", "\u{a0}", "\u{202f}", "\u{2009}", "'", "\u{2019}"];
 /// An amount of any sign, in hundredths: negative by a `-`, or in parentheses; a currency may stand at its beginning or end.
 pub(crate) fn written(text: &[u8], decimal: Decimal) -> Option<i64> {
     number(text, decimal).or_else(|| with_signs(text, decimal))
+}
+
+/// An amount that is the same with either mark, in hundredths: a whole one with a currency, or with blanks between its thousands.
+#[cold]
+pub(crate) fn in_one_way(text: &[u8]) -> Option<i64> {
+    let amount = written(text, Decimal::Point)?;
+    (written(text, Decimal::Comma)? == amount).then_some(amount)
 }
 
 /// The text without its currency.
