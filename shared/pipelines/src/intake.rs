@@ -274,10 +274,9 @@ impl Text {
             }
             Found::Ndjson => Splitter::new(self.split),
         };
-        match std::mem::replace(&mut self.stage, Stage::Rows(Box::new(splitter))) {
-            Stage::Preface(preface) => self.split(&preface.into_held(), emit),
-            Stage::Start(_) | Stage::Rows(_) | Stage::Over => Ok(()),
-        }
+        let Stage::Preface(preface) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(()) };
+        self.stage = Stage::Rows(Box::new(splitter.behind(preface.skipped())));
+        self.split(&preface.into_held(), emit)
     }
 
     fn split(&mut self, text: &[u8], emit: &mut impl FnMut(Part)) -> Result<(), IntakeError> {
@@ -329,3 +328,6 @@ impl Text {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ pub(crate) use told::mark;
 pub use told::{NoHeader, Why};
 
 use crate::{
-    Delimiter, Format, Kind, Limits, Over, Reading, Said, Start, Values,
+    Delimiter, Format, Kind, Limits, LineCount, Over, Reading, Said, Start, Values,
     columns::{Resolved, resolve},
     names,
     records::Records,
@@ -74,13 +74,21 @@ pub enum Found {
     Empty,
 }
 
-/// Looks at the first lines of a file's text. It holds 30 lines and 256 KiB at most, and one record beyond that.
+/// Looks at the first lines of a file's text. It holds 256 KiB and one record at most, beside what was pushed last; of the empty
+/// lines that the text begins with it holds their number.
 #[derive(Debug)]
 pub struct Preface {
     kind: Kind,
     said: Said,
     limits: Limits,
+    /// The text, without the empty lines that it begins with.
     held: Vec<u8>,
+    /// Nothing but these has come, and a byte order mark.
+    is_empty: bool,
+    /// Bytes of them…
+    skipped: u64,
+    /// …and how many they are.
+    lines: LineCount,
 }
 
 /// A line that could be the header, cut by a delimiter.
@@ -98,7 +106,7 @@ struct Candidate {
 impl Preface {
     /// At the start of a file of this kind.
     pub fn new(kind: Kind, said: Said, limits: Limits) -> Self {
-        Self { kind, said, limits, held: Vec::new() }
+        Self { kind, said, limits, held: Vec::new(), is_empty: true, skipped: 0, lines: LineCount::default() }
     }
 
     /// Takes the next bytes of the text. The same bytes have the same outcome, however they are pushed; behind it no more are to
@@ -107,6 +115,7 @@ impl Preface {
     /// # Errors
     /// No line is a header of the kind, or it can be read in two ways.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Found, Box<NoHeader>> {
+        let bytes = self.skip_empty(bytes);
         self.held.extend_from_slice(bytes);
         // only a line that has ended can be a header
         match bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r' | b'{')) || self.is_full() {
@@ -123,9 +132,34 @@ impl Preface {
         self.look(true)
     }
 
-    /// All that was pushed.
+    /// What was pushed, without the empty lines before the first that is none.
     pub fn into_held(self) -> Vec<u8> {
         self.held
+    }
+
+    /// How many bytes and lines those are.
+    pub fn skipped(&self) -> (u64, u64) {
+        (self.skipped, self.lines.lines())
+    }
+
+    /// Takes the byte order mark, and the empty lines off, that the text begins with.
+    fn skip_empty<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
+        while let (true, Some((byte, rest))) = (self.is_empty, bytes.split_first()) {
+            let marked = self.held.len();
+            if self.skipped == 0 && BYTE_ORDER_MARK.get(marked) == Some(byte) {
+                self.held.push(*byte);
+                bytes = rest;
+            } else if marked == 0 || marked == BYTE_ORDER_MARK.len() {
+                let empty = bytes.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+                self.lines.push(&bytes[..empty]);
+                self.skipped += empty as u64;
+                bytes = &bytes[empty..];
+                self.is_empty = bytes.is_empty();
+            } else {
+                self.is_empty = false;
+            }
+        }
+        bytes
     }
 
     fn is_full(&self) -> bool {
@@ -136,14 +170,14 @@ impl Preface {
         BYTES.saturating_add(self.limits.max_record_bytes)
     }
 
-    fn look(&self, whole: bool) -> Result<Found, Box<NoHeader>> {
+    fn look(&self, over: bool) -> Result<Found, Box<NoHeader>> {
         let text = &self.held[..self.held.len().min(self.most())];
-        let whole = whole || self.is_full();
+        let whole = over || self.is_full();
         if !whole && text.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(text) {
             return Ok(Found::More);
         }
-        let mut lines = Lines::new(text);
-        let Some(first) = lines.next() else { return Ok(if whole { Found::Empty } else { Found::More }) };
+        let mut lines = Lines::from(text, self.lines.line());
+        let Some(first) = lines.next() else { return Ok(if over { Found::Empty } else { Found::More }) };
         match json(&text[first.at..], self.limits.max_record_bytes) {
             Some(true) => return Ok(Found::Ndjson),
             None if !whole => return Ok(Found::More),
@@ -206,7 +240,7 @@ impl Preface {
         }
         let is_first = hit.at == first.at;
         Ok(Found::Csv(Header {
-            skip: hit.at as u64,
+            skip: self.skipped + hit.at as u64,
             line: hit.line,
             delimiter: hit.delimiter,
             places: resolved.places.clone(),

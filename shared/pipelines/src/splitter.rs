@@ -164,6 +164,15 @@ impl Splitter {
         }
     }
 
+    /// So many bytes of the text, which are so many empty lines, are not pushed: they stand before the first that is.
+    #[must_use]
+    pub(crate) fn behind(mut self, (bytes, lines): (u64, u64)) -> Self {
+        self.byte += bytes;
+        self.line += lines;
+        self.skip = self.skip.saturating_sub(bytes);
+        self
+    }
+
     /// Takes the next bytes, and emits the pieces that are complete.
     pub fn push(&mut self, bytes: &[u8], mut emit: impl FnMut(Piece)) {
         for block in bytes.chunks(self.block_bytes) {

@@ -21,8 +21,13 @@ pub(crate) struct Lines<'t> {
 
 impl<'t> Lines<'t> {
     pub(crate) fn new(text: &'t [u8]) -> Self {
+        Self::from(text, 1)
+    }
+
+    /// Of a text that begins on this line.
+    pub(super) fn from(text: &'t [u8], line: u64) -> Self {
         let at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-        Self { text, next: Line { at, line: 1 } }
+        Self { text, next: Line { at, line } }
     }
 }
 

@@ -248,3 +248,22 @@ fn what_has_no_header_is_none() {
         assert_eq!(looked(text, &Said::default()), Ok(Found::Ndjson), "{text:?}");
     }
 }
+
+#[test]
+fn empty_lines_are_not_held() {
+    for mark in ["", "\u{feff}"] {
+        let mut preface = debts(Said::default());
+        assert_eq!(preface.push(mark.as_bytes()), Ok(Found::More));
+        for _ in 0..1000 {
+            assert_eq!(preface.push("\n\r\n".repeat(1000).as_bytes()), Ok(Found::More));
+            assert!(preface.held.len() <= mark.len());
+        }
+        let Ok(Found::Csv(header)) = preface.push(format!("{HEADER}\n").as_bytes()) else { panic!() };
+        assert_eq!((header.line, header.skip), (2_000_001, 3_000_000 + mark.len() as u64));
+        assert_eq!(preface.skipped(), (3_000_000, 2_000_000));
+        assert!(header.is_plain);
+    }
+    let mut preface = debts(Said::default());
+    assert_eq!(preface.push(&[b'\r'; 2 << 20]), Ok(Found::More));
+    assert_eq!(preface.finish(), Ok(Found::Empty));
+}
