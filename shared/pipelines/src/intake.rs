@@ -16,6 +16,9 @@ use crate::{
     sample::Sample,
 };
 
+/// So many bytes of the text are waited for until it is said how amounts and dates are written.
+const MOST_HELD: u64 = 1 << 20;
+
 /// What comes out of an [`Intake`]: the header, then chunks.
 #[derive(Debug)]
 pub enum Part {
@@ -98,7 +101,7 @@ impl Intake {
         let decode = Decode::new(said.charset);
         let stage = Stage::Start(Vec::new());
         let (sample, held) = (None, Vec::new());
-        let text = Text { kind, said, split, limits, array: None, stage, sample, held, dialect, bytes: 0 };
+        let text = Text { kind, said, split, limits, array: None, stage, sample, held, covered: 0, dialect, bytes: 0 };
         Self { head: Vec::new(), decode, text }
     }
 
@@ -159,8 +162,10 @@ struct Text {
     stage: Stage,
     /// Of the rows, until enough of them have come.
     sample: Option<Sample>,
-    /// The chunks of the sample.
+    /// The chunks of the sample…
     held: Vec<Chunk>,
+    /// …and how many bytes of the text they cover.
+    covered: u64,
     dialect: Dialect,
     bytes: u64,
 }
@@ -298,7 +303,11 @@ impl Text {
                 Piece::Chunk(chunk) => match &mut self.sample {
                     Some(sample) => {
                         sample.push(&chunk);
-                        let is_enough = sample.is_full() || chunk.data.len() >= self.split.first_chunk_bytes();
+                        // records too long are not in the sample, yet they come
+                        self.covered += chunk.bytes;
+                        let is_enough = sample.is_full()
+                            || self.covered >= MOST_HELD
+                            || chunk.data.len() >= self.split.first_chunk_bytes();
                         self.held.push(chunk);
                         if is_enough {
                             self.release(emit)?;

@@ -315,6 +315,8 @@ impl Splitter {
         let start = self.scan.last_end;
         let before = self.data[..start].last().copied().unwrap_or(self.scan.before);
         let mut chunk = self.take_chunk(start);
+        // whoever keeps it keeps no room for a chunk that did not come
+        chunk.data.shrink_to_fit();
         self.scan.dropped(start, before);
         self.scan.end_with_line();
         // not one byte more than is there whenever this is found out

@@ -48,3 +48,21 @@ fn empty_lines_before_the_records_are_counted() {
         }
     }
 }
+
+#[test]
+fn records_too_long_are_not_held() {
+    const LONG: usize = 64 << 10;
+    for before in ["", ROW] {
+        let split = SplitLimits { max_record_bytes: LONG, ..SplitLimits::default() };
+        let (mut intake, mut chunks) = (intake(Said::default(), split), 0);
+        intake.push(HEADER.as_bytes(), |_| {}).unwrap();
+        for n in 1..100 {
+            let record = [before, &"x".repeat(LONG + 1), "\n"].concat();
+            intake.push(record.as_bytes(), |part| chunks += usize::from(matches!(part, Part::Chunk(_)))).unwrap();
+            let Text { held, .. } = &intake.text;
+            assert!(held.len() <= 16, "{n}");
+            assert!(held.iter().all(|chunk| chunk.data.capacity() <= before.len() + 64), "{n}");
+        }
+        assert!(chunks > 90, "{chunks}");
+    }
+}
