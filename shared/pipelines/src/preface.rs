@@ -12,17 +12,22 @@ pub(crate) use told::mark;
 pub use told::{NoHeader, Why};
 
 use crate::{
-    Delimiter, Format, Kind, Limits, LineCount, Over, Reading, Said, Start, Values,
+    Delimiter, Format, Kind, Limits, LineCount, Reading, Said, Start, Values,
     columns::{Resolved, resolve},
     names,
     records::Records,
 };
 use lines::{BYTE_ORDER_MARK, Line, json, sep};
+use memchr::memchr2;
 
 /// Lines among which a header is looked for.
 const LINES: u64 = 30;
 /// Bytes of them, beside the header's own.
 const BYTES: usize = 256 << 10;
+/// So much more of them is to come before they are looked at again…
+const STEP: usize = 4 << 10;
+/// …or this share of what has come, if that is more: whatever they are pushed by, they are looked at some dozens of times.
+const SHARE: usize = 4;
 
 /// The header of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +94,13 @@ pub struct Preface {
     skipped: u64,
     /// …and how many they are.
     lines: LineCount,
+    /// A line has ended that was not looked at.
+    has_ended: bool,
+    /// So much is to be held before they are looked at.
+    next: usize,
+    /// How many lines were looked at.
+    #[cfg(test)]
+    looked: std::cell::Cell<usize>,
 }
 
 /// A line that could be the header, cut by a delimiter.
@@ -103,10 +115,30 @@ struct Candidate {
     resolved: Resolved,
 }
 
+/// A line of more columns than are allowed.
+#[derive(Debug, Clone, Copy)]
+struct TooWide {
+    line: u64,
+    delimiter: Delimiter,
+    columns: usize,
+}
+
 impl Preface {
     /// At the start of a file of this kind.
     pub fn new(kind: Kind, said: Said, limits: Limits) -> Self {
-        Self { kind, said, limits, held: Vec::new(), is_empty: true, skipped: 0, lines: LineCount::default() }
+        Self {
+            kind,
+            said,
+            limits,
+            held: Vec::new(),
+            is_empty: true,
+            skipped: 0,
+            lines: LineCount::default(),
+            has_ended: false,
+            next: 0,
+            #[cfg(test)]
+            looked: std::cell::Cell::default(),
+        }
     }
 
     /// Takes the next bytes of the text. The same bytes have the same outcome, however they are pushed; behind it no more are to
@@ -118,10 +150,13 @@ impl Preface {
         let bytes = self.skip_empty(bytes);
         self.held.extend_from_slice(bytes);
         // only a line that has ended can be a header
-        match bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r' | b'{')) || self.is_full() {
-            true => self.look(false),
-            false => Ok(Found::More),
+        self.has_ended |= memchr2(b'\n', b'\r', bytes).is_some();
+        if !self.is_full() && !(self.has_ended && self.held.len() >= self.next) {
+            return Ok(Found::More);
         }
+        self.has_ended = false;
+        self.next = self.held.len() + STEP.max(self.held.len() / SHARE);
+        self.look(false)
     }
 
     /// The file is over.
@@ -183,7 +218,8 @@ impl Preface {
             None if !whole => return Ok(Found::More),
             Some(false) | None => {}
         }
-        let mut search = Search { preface: self, text, whole, open: false, hits: Vec::new(), others: Vec::new() };
+        let mut search =
+            Search { preface: self, text, whole, open: false, hits: Vec::new(), others: Vec::new(), too_wide: None };
         let sep = sep(&text[first.at..], whole);
         let last = self.said.header_line.unwrap_or(first.line + LINES - 1);
         let mut looked = 0;
@@ -226,10 +262,6 @@ impl Preface {
             return Err(told::two_delimiters(&ways));
         }
         let Candidate { resolved, names, .. } = hit;
-        if names.len() > self.limits.max_columns {
-            let over = Over::Columns { found: names.len(), limit: self.limits.max_columns };
-            return Err(Box::new(told::header(self.kind, hit, |error| error.over = Some(over))));
-        }
         if !resolved.duplicate.is_empty() {
             return Err(Box::new(told::header(self.kind, hit, |error| {
                 error.duplicate.clone_from(&resolved.duplicate);
@@ -270,6 +302,8 @@ impl Preface {
             told::other_delimiter(self.kind, other, said)
         } else if let Some(like) = search.others.iter().find(likely) {
             told::lacking(self.kind, like)
+        } else if let Some(too_wide) = search.too_wide {
+            told::too_wide(self.kind, too_wide, self.limits.max_columns)
         } else if ended && self.said.header_line.is_none() {
             told::none_of(self.kind, first.first().copied(), looked)
         } else if let Some(first) = first.iter().find(|other| other.names.len() == widest(&first)) {
@@ -291,12 +325,16 @@ struct Search<'t> {
     /// Those that name all columns.
     hits: Vec<Candidate>,
     others: Vec<Candidate>,
+    /// The first one of more columns than are allowed.
+    too_wide: Option<TooWide>,
 }
 
 impl Search<'_> {
     fn line(&mut self, line: Line) {
         let Preface { kind, said, limits, .. } = self.preface;
         let text = &self.text[line.at..];
+        #[cfg(test)]
+        self.preface.looked.set(self.preface.looked.get() + 1);
         for &delimiter in Delimiter::ALL {
             let mut records = Records::new(text, line.line).delimited_by(delimiter).at_most(limits.max_record_bytes);
             let Some(record) = records.next_record() else { continue };
@@ -309,10 +347,16 @@ impl Search<'_> {
             if record.is_broken() || end > limits.max_record_bytes {
                 continue;
             }
+            let is_asked = said.delimiter.is_none_or(|said| said == delimiter);
+            // so many names would be made again with every look
+            if record.columns() > limits.max_columns {
+                let found = TooWide { line: line.line, delimiter, columns: record.columns() };
+                self.too_wide = self.too_wide.or(is_asked.then_some(found));
+                continue;
+            }
             let names = names::of(&record);
             let resolved = resolve(*kind, &names, &said.columns);
             let candidate = Candidate { at: line.at, line: line.line, end: line.at + end, delimiter, names, resolved };
-            let is_asked = said.delimiter.is_none_or(|said| said == delimiter);
             match is_asked && candidate.resolved.names_all() {
                 true => self.hits.push(candidate),
                 false => self.others.push(candidate),

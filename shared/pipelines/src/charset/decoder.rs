@@ -89,15 +89,55 @@ fn library(
     text: &mut Vec<u8>,
     mut out: impl FnMut(&[u8]),
 ) {
-    text.resize(BLOCK_BYTES, 0);
+    // behind a block there is room for the byte that has no meaning
+    text.resize(BLOCK_BYTES + 1, 0);
+    let mut end = 0;
     loop {
-        let (result, read, written) = decoder.decode_to_utf8_without_replacement(bytes, &mut text[..], last);
+        let block = &mut text[end..BLOCK_BYTES];
+        let (result, read, written) = decoder.decode_to_utf8_without_replacement(bytes, block, last);
         bytes = &bytes[read..];
-        out(&text[..written]);
+        end += written;
         match result {
-            DecoderResult::InputEmpty => return,
-            DecoderResult::OutputFull => {}
-            DecoderResult::Malformed(..) => out(&[0xff]),
+            DecoderResult::InputEmpty => break,
+            DecoderResult::Malformed(..) if end < BLOCK_BYTES => {
+                text[end] = 0xff;
+                end += 1;
+            }
+            DecoderResult::Malformed(..) => {
+                text[end] = 0xff;
+                out(&text[..=end]);
+                end = 0;
+            }
+            DecoderResult::OutputFull => {
+                out(&text[..end]);
+                end = 0;
+            }
+        }
+    }
+    out(&text[..end]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_meaning_goes_out_with_the_rest() {
+        for unit in [&b"\x81\n"[..], b"a\x81\n", b"\x81\x40\x81\n"] {
+            let bytes = unit.repeat(100_000);
+            let (mut decoder, mut text, mut times) = (Decoder::new(Charset::Named(encoding_rs::GBK)), Vec::new(), 0);
+            decoder.push(&bytes, |more| {
+                text.extend_from_slice(more);
+                times += 1;
+            });
+            decoder.finish(|more| text.extend_from_slice(more));
+            let blocks = text.len() / (BLOCK_BYTES - 16) + 1;
+            assert!(times <= blocks, "{times} of {blocks}");
+            let mut one = Vec::new();
+            let mut decoder = Decoder::new(Charset::Named(encoding_rs::GBK));
+            bytes.iter().for_each(|byte| decoder.push(&[*byte], |more| one.extend_from_slice(more)));
+            assert_eq!(text, one);
+            assert_eq!(text.iter().filter(|byte| **byte == 0xff).count(), 100_000);
         }
     }
 }

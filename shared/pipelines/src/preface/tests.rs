@@ -267,3 +267,42 @@ fn empty_lines_are_not_held() {
     assert_eq!(preface.push(&[b'\r'; 2 << 20]), Ok(Found::More));
     assert_eq!(preface.finish(), Ok(Found::Empty));
 }
+
+#[test]
+fn lines_are_not_looked_at_with_each_byte() {
+    let looked = |text: &[u8], size: usize| {
+        let mut preface = debts(Said::default());
+        for bytes in text.chunks(size) {
+            if !matches!(preface.push(bytes), Ok(Found::More)) {
+                break;
+            }
+        }
+        preface.looked.get()
+    };
+    // an open quote keeps it waiting
+    let open = ["\"".to_owned(), "\u{100}\n".repeat(30_000)].concat();
+    let wide = [",".repeat(50_000), "\n\"".to_owned(), "{\n".repeat(20_000)].concat();
+    for text in [open, wide] {
+        for size in [1, 2, 1000] {
+            let lines = looked(text.as_bytes(), size);
+            assert!(lines <= 40 * 30, "{lines} by {size}");
+        }
+    }
+    // the header is known when its line has ended
+    let mut preface = debts(Said::default());
+    for byte in HEADER.bytes() {
+        assert_eq!(preface.push(&[byte]), Ok(Found::More));
+    }
+    assert!(matches!(preface.push(b"\n"), Ok(Found::Csv(_))));
+}
+
+#[test]
+fn no_names_are_made_of_too_many_columns() {
+    let text = format!("{}\n{HEADER}\n", ",".repeat(5_000));
+    assert_eq!(header(&text).line, 2);
+    let limit = "the header has 5001 columns, at most 1000 are allowed (max_columns)";
+    assert_eq!(told(&format!("{}\nx\n", ",".repeat(5_000))), limit);
+    assert_eq!(told(&format!("{HEADER}{}\n{ROW}\n", ",".repeat(4_995))), limit);
+    let said = Said { delimiter: Some(Delimiter::Semicolon), ..Said::default() };
+    assert!(told_as(&format!("{}\nx\n", ",".repeat(5_000)), &said).starts_with("the header lacks name"));
+}

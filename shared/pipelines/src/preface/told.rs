@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Candidate;
+use super::{Candidate, TooWide};
 use crate::{
     Delimiter, Example, HeaderError, Kind, Limits, Looked, Over, Question, hint,
     names::{self, shown},
@@ -71,6 +71,16 @@ pub(super) fn lacking(kind: Kind, line: &Candidate) -> NoHeader {
             format!("{what}; the header has: {}", names.join(", "))
         });
     })
+}
+
+/// A line has more columns than are allowed, and no other one is a header.
+pub(super) fn too_wide(kind: Kind, line: TooWide, limit: usize) -> NoHeader {
+    let TooWide { line, delimiter, columns } = line;
+    let mut error = HeaderError::of(kind.needed_columns());
+    error.guess.delimiter = delimiter;
+    error.guess.looked = Some(Looked::Line(line));
+    error.over = Some(Over::Columns { found: columns, limit });
+    NoHeader { why: Why::Wrong(error), names: Vec::new() }
 }
 
 /// Nothing is like one.
