@@ -29,6 +29,8 @@ enum Place {
     First,
     /// Behind a comma.
     Next,
+    /// Behind commas without an element between, which was told.
+    Told,
     /// In an element.
     Within,
     /// Behind the brace that ends one.
@@ -73,7 +75,7 @@ impl Elements {
             Place::Behind => return,
             Place::Rest => return self.end_line(out),
             Place::Within | Place::Ended => self.end_line(out),
-            Place::First | Place::Next => {}
+            Place::First | Place::Next | Place::Told => {}
         }
         self.say(NOT_CLOSED, out);
     }
@@ -102,15 +104,16 @@ impl Elements {
     fn take(&mut self, byte: u8, out: &mut Vec<u8>) {
         match (self.place, byte) {
             (Place::First, b']') => self.place = Place::Behind,
-            (Place::Next, b']') => {
+            (Place::Next | Place::Told, b']') => {
                 self.say(NO_LAST, out);
                 self.place = Place::Behind;
             }
             (Place::First | Place::Next, b',') => {
                 self.say(NO_ELEMENT, out);
-                self.place = Place::Next;
+                self.place = Place::Told;
             }
-            (Place::First | Place::Next, _) => self.within(byte, out),
+            (Place::Told, b',') => {}
+            (Place::First | Place::Next | Place::Told, _) => self.within(byte, out),
             (Place::Within | Place::Ended, b',' | b']') if self.depth == 0 => {
                 self.end_line(out);
                 self.place = if byte == b',' { Place::Next } else { Place::Behind };

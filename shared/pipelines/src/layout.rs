@@ -286,9 +286,9 @@ impl fmt::Display for HeaderError {
             )?;
         }
         match self.found.first() {
-            Some(first) if first.starts_with('[') && self.guess.hint.is_none() => f.write_str(
-                " A file of JSON has one object a line, without brackets around them and commas between them.",
-            ),
+            Some(first) if first.starts_with('[') && self.guess.hint.is_none() => {
+                f.write_str(" A file of JSON has one object a line, or is an array of objects.")
+            }
             _ => Ok(()),
         }
     }

@@ -97,7 +97,8 @@ impl Sample {
     /// Looks at the next rows. Once it is full, they change nothing.
     pub fn push(&mut self, chunk: &Chunk) {
         let left = BYTES - self.looked;
-        self.looked += chunk.data.len().min(left);
+        // With what was too long to be kept.
+        self.looked += usize::try_from(chunk.bytes).unwrap_or(usize::MAX).min(left);
         match self.layout.format() {
             Format::Csv(delimiter) => {
                 let records = Records::new(&chunk.data, chunk.first_line).delimited_by(delimiter);

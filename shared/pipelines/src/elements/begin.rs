@@ -45,17 +45,17 @@ pub(crate) fn begin(text: &[u8], kind: Kind, whole: bool) -> Begin {
     known.unwrap_or(if whole { Begin::Rows } else { Begin::More })
 }
 
-/// Whether a value of JSON or the array's end comes next, and not the rest of a title in brackets.
+/// Whether an object or the array's end comes next: else it is a title in brackets.
 fn is_array(text: &[u8], whole: bool) -> Option<bool> {
     let text = &text[text.iter().take_while(|byte| is_blank(**byte)).count()..];
     match text.first() {
         None => whole.then_some(true),
-        Some(b'{' | b'[' | b']' | b'"' | b'-' | b'0'..=b'9') => Some(true),
-        Some(_) => {
-            let words: [&[u8]; 3] = [b"null", b"true", b"false"];
-            let open = words.iter().any(|word| word.len() > text.len() && word.starts_with(text));
-            if open { None } else { Some(words.iter().any(|word| text.starts_with(word))) }
-        }
+        Some(b'{') => Some(true),
+        Some(b']') => match text[1..].iter().all(|byte| is_blank(*byte)) {
+            true => whole.then_some(true),
+            false => Some(false),
+        },
+        Some(_) => Some(false),
     }
 }
 

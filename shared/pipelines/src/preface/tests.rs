@@ -218,7 +218,7 @@ fn what_is_no_header_is_told() {
     for (text, what) in [("{\n\"name\":1}\n", "object"), ("[\n{\"name\":1}]", "array")] {
         assert!(told(text).starts_with(&format!("this is one JSON {what} over several lines")), "{text}");
     }
-    assert!(told("[{\"name\":1},{\"name\":2}]").ends_with("without brackets around them and commas between them."));
+    assert!(told("[{\"name\":1},{\"name\":2}]").ends_with("or is an array of objects."));
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn a_file_without_a_header_is_told_so() {
 fn what_is_no_line_of_json_is_told_so() {
     assert_eq!(read(b"").unwrap().format(), Format::Ndjson, "without a header the lines are JSON");
     let error = read(br#"[{"name":"Elijah Santos"}"#).unwrap_err();
-    assert!(error.to_string().ends_with("one object a line, without brackets around them and commas between them."));
+    assert!(error.to_string().ends_with("one object a line, or is an array of objects."));
 }
 
 #[test]

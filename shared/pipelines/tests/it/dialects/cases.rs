@@ -547,9 +547,9 @@ pub(super) const CASES: &[Case] = &[
     ),
     debts(
         "C8 of what are no objects",
-        || format!("[1, {}, 2]", objects(1)[0]).into_bytes(),
+        || format!("[{}, 1, 2]", objects(1)[0]).into_bytes(),
         Reads(
-            "utf-8, lines of JSON, json array, decimal comma, dates dmy: 1 row, bad_json on line 1, bad_json on line 3",
+            "utf-8, lines of JSON, json array, decimal comma, dates dmy: 1 row, bad_json on line 2, bad_json on line 3",
         ),
     ),
     debts(
