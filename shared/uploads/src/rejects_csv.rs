@@ -15,7 +15,7 @@ use crate::{
 const PAGE: i64 = 500;
 
 /// All rejects of an upload as a CSV file in UTF-8, with the delimiter of the upload's, page by page as it is read; with
-/// `spreadsheet` one that a spreadsheet may open ([`Cells`]).
+/// `spreadsheet` one that a spreadsheet may open.
 pub fn file(
     pool: PgPool,
     upload_id: UploadId,
