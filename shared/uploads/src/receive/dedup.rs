@@ -117,7 +117,7 @@ impl UploadService {
             "with k as materialized (select $1::int as client_id)
              select u.id from k join uploads n on n.id = $4 join uploads u on u.client_id = k.client_id
              where u.sha256 = $2 and u.kind = $3 and u.id <> $4 and {STANDS}
-               and u.reading is not distinct from n.reading and u.header = n.header and coalesce(u.header_bytes, n.header_bytes) = n.header_bytes
+               and u.reading is not distinct from n.reading and u.header = n.header and u.header_bytes in (0, n.header_bytes)
                and coalesce(u.dialect->>'encoding', 'utf-8') = $5 order by u.id limit 1"
         );
         let first: Option<UploadId> = sqlx::query_scalar(&sql)
