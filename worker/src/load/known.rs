@@ -32,9 +32,10 @@ pub(super) async fn find(
         return Ok(Vec::new());
     }
     let sealed = segments::history(&mut *conn, table, client.into()).await?.sealed;
-    // Those with the smallest hashes, as they are in few parts of a run.
-    let sample: Vec<u64> = by_hash(chunk, prepared).into_iter().take(SAMPLE).map(|(hash, _)| hash).collect();
-    let sample = Arc::new(sample);
+    if sealed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sample = Arc::new(smallest(prepared.rows.iter().map(|row| filter::hash(client, row.key)).collect()));
     let known: HashSet<u64> = suspected(&env.filters, &mut *conn, &sample, sealed.iter().copied())
         .await?
         .into_iter()
@@ -102,6 +103,16 @@ pub(super) async fn among(
     Ok(lost)
 }
 
+/// The smallest of these hashes, sorted, as they are in few parts of a run.
+fn smallest(mut hashes: Vec<u64>) -> Vec<u64> {
+    if hashes.len() > SAMPLE {
+        hashes.select_nth_unstable(SAMPLE);
+        hashes.truncate(SAMPLE);
+    }
+    hashes.sort_unstable();
+    hashes
+}
+
 /// What the key of each of the chunk's rows is in filters, and which row that is, sorted: no key is there twice.
 fn by_hash(chunk: &Chunk, prepared: &PreparedChunk) -> Vec<(u64, usize)> {
     let client = chunk.owner.client_id;
@@ -143,4 +154,18 @@ async fn look_up(
     lost.sort_by_key(|lost| lost.row);
     lost.dedup_by_key(|lost| lost.row);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SAMPLE, smallest};
+
+    #[test]
+    fn a_sample_is_the_smallest_in_order() {
+        let all = 0..4 * SAMPLE as u64;
+        assert_eq!(smallest(all.clone().rev().collect()), (0..SAMPLE as u64).collect::<Vec<_>>());
+        for few in [0, 1, SAMPLE as u64] {
+            assert_eq!(smallest((0..few).rev().collect()), (0..few).collect::<Vec<_>>());
+        }
+    }
 }
