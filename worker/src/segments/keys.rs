@@ -6,7 +6,7 @@ use gristmill_queue::JobError;
 use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
 
-use super::Segment;
+use super::{Segment, filter};
 
 /// A key, and the line of the record that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,15 +29,16 @@ pub(crate) async fn of_upload(
     copied(conn, &copy, see).await
 }
 
-/// Has every key of a shared segment seen, each with its client in place of its line.
-pub(crate) async fn with_clients(
+/// Has every key of a segment seen as what it is in filters, each with its own client.
+pub(crate) async fn hashes(
     conn: &mut PgConnection,
     segment: Segment,
-    see: impl FnMut(Key),
+    mut see: impl FnMut(u64),
 ) -> Result<(), JobError> {
     let Table { key, .. } = segment.table;
     let copy = format!("copy (select {key}, client_id::bigint from {}) to stdout (format binary)", segment.name());
-    copied(conn, &copy, see).await
+    // A client's number comes as a line's.
+    copied(conn, &copy, |key| see(filter::hash(key.line as i32, key.key))).await
 }
 
 /// A tuple: how many fields, then the length of each before it.

@@ -11,9 +11,7 @@ use rayon::slice::ParallelSliceMut as _;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    CHUNKS, Segment, cache,
-    filter::hash,
-    keys,
+    CHUNKS, Segment, cache, keys,
     loaded::{self, LoadedKeys},
     run::{self, RunPart},
 };
@@ -165,15 +163,15 @@ async fn add_prefixes(
             return Ok(());
         }
     }
-    // A client's number comes as a line's.
-    keys::with_clients(&mut conn, segment, |key| prefixes.push(run::prefix(hash(key.line as i32, key.key)))).await
+    keys::hashes(&mut conn, segment, |hash| prefixes.push(run::prefix(hash))).await
 }
 
-async fn sorted(mut prefixes: Vec<u64>) -> Result<Vec<u64>, JobError> {
+/// Sorted, each once.
+pub(super) async fn sorted(mut hashes: Vec<u64>) -> Result<Vec<u64>, JobError> {
     on_rayon(move || {
-        prefixes.par_sort_unstable();
-        prefixes.dedup();
-        prefixes
+        hashes.par_sort_unstable();
+        hashes.dedup();
+        hashes
     })
     .await
 }

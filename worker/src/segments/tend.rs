@@ -5,7 +5,6 @@ use gristmill::Data;
 use gristmill_pipelines::{Kind, Table};
 use gristmill_queue::JobError;
 use gristmill_uploads::{jobs::TendSegments, segments::SHARED_ROWS};
-use rayon::slice::ParallelSliceMut as _;
 use sqlx::{Executor as _, PgConnection, PgPool};
 
 use super::{
@@ -95,20 +94,13 @@ async fn seal_one(pool: &PgPool, table: &'static Table) -> Result<bool, JobError
 /// The hashes of a shared segment's keys that a part of its filter has, sorted and each once.
 async fn hashes(conn: &mut PgConnection, segment: Segment, (part, parts): (u32, u32)) -> Result<Vec<u64>, JobError> {
     let mut hashes = Vec::new();
-    keys::with_clients(conn, segment, |key| {
-        // A client's number came as a line's.
-        let hash = filter::hash(key.line as i32, key.key);
+    keys::hashes(conn, segment, |hash| {
         if filter::part_of(hash, parts) == part {
             hashes.push(hash);
         }
     })
     .await?;
-    on_rayon(move || {
-        hashes.par_sort_unstable();
-        hashes.dedup();
-        hashes
-    })
-    .await
+    runs::sorted(hashes).await
 }
 
 /// A chunk that was on its way when its upload was purged may have made a segment after that.
