@@ -7,8 +7,7 @@ use rayon::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    Arrived, Chunk, HeaderError, Intake, IntakeError, Kind, Layout, Limits, Over, Owner, Part as IntakePart, Rules,
-    Said, SplitLimits,
+    Arrived, Chunk, Intake, IntakeError, Kind, Layout, Limits, Owner, Part as IntakePart, Rules, Said, SplitLimits,
 };
 
 use part::Part;
@@ -55,34 +54,36 @@ impl Checked {
 
 /// Reads a file while it arrives. Parses on the current rayon pool, a limited number of chunks at a time.
 pub struct Check {
+    intake: Intake,
+    bytes: u64,
+    rows: Rows,
+}
+
+/// The rows of the file, as far as they have come.
+struct Rows {
     kind: Kind,
     limits: Limits,
     rules: Rules,
-    intake: Intake,
-    parts: Vec<IntakePart>,
     header: Vec<u8>,
     layout: Option<Layout>,
     waiting: Vec<Chunk>,
     found: Part,
-    bytes: u64,
 }
 
 impl Check {
     /// At the start of a file of this kind, of which this was said. Records have the length that `limits` allow.
     pub fn new(kind: Kind, said: Said, limits: Limits, rules: Rules) -> Self {
         let split = SplitLimits { chunk_bytes: CHUNK_BYTES, max_record_bytes: limits.max_record_bytes };
-        Self {
+        let rows = Rows {
             kind,
             limits,
             rules: Rules { max_record_bytes: limits.max_record_bytes, ..rules },
-            intake: Intake::new(kind, said, split, limits),
-            parts: Vec::new(),
             header: Vec::new(),
             layout: None,
             waiting: Vec::new(),
             found: Part { keys: Some(Vec::new()), ..Part::default() },
-            bytes: 0,
-        }
+        };
+        Self { intake: Intake::new(kind, said, split, limits), bytes: 0, rows }
     }
 
     /// Takes the next bytes of the file.
@@ -93,9 +94,9 @@ impl Check {
         // As much as is parsed at a time, so that no more waits, however much is pushed.
         for bytes in bytes.chunks(CHUNK_BYTES) {
             self.bytes += bytes.len() as u64;
-            let parts = &mut self.parts;
+            let mut parts = Vec::new();
             self.intake.push(bytes, |part| parts.push(part))?;
-            self.take_parts()?;
+            self.rows.take(parts)?;
         }
         Ok(())
     }
@@ -104,22 +105,23 @@ impl Check {
     ///
     /// # Errors
     /// As those of [`push`](Self::push).
-    pub fn finish(mut self) -> Result<Checked, IntakeError> {
-        let split = SplitLimits { chunk_bytes: CHUNK_BYTES, max_record_bytes: self.limits.max_record_bytes };
-        let intake = std::mem::replace(&mut self.intake, Intake::new(self.kind, Said::default(), split, self.limits));
-        let parts = &mut self.parts;
+    pub fn finish(self) -> Result<Checked, IntakeError> {
+        let Self { intake, bytes, mut rows } = self;
+        let mut parts = Vec::new();
         let Arrived { dialect, lines, .. } = intake.finish(|part| parts.push(part))?;
-        self.take_parts()?;
-        self.parse();
-        let Part { read, rejected, blank, keys, reasons, rejects, sample } = self.found;
+        rows.take(parts)?;
+        rows.parse();
+        let Part { read, rejected, blank, keys, reasons, rejects, sample } = rows.found;
         let duplicate_in_file = keys.map(repeated);
         let reasons = told::by_rows(reasons);
-        let (good, bytes) = (read - rejected, self.bytes);
+        let good = read - rejected;
         Ok(Checked { read, good, rejected, blank, duplicate_in_file, reasons, rejects, sample, lines, bytes, dialect })
     }
+}
 
-    fn take_parts(&mut self) -> Result<(), IntakeError> {
-        for part in std::mem::take(&mut self.parts) {
+impl Rows {
+    fn take(&mut self, parts: Vec<IntakePart>) -> Result<(), IntakeError> {
+        for part in parts {
             match part {
                 IntakePart::Header { raw, dialect, .. } => {
                     self.layout = Some(self.kind.read_header_as(&raw, &dialect.reading(), &self.limits)?);
@@ -128,8 +130,6 @@ impl Check {
                 IntakePart::Values(dialect) => {
                     self.layout = Some(self.kind.read_header_as(&self.header, &dialect.reading(), &self.limits)?);
                 }
-                // A first record too long to be a header comes as a chunk.
-                IntakePart::Chunk(_) if self.layout.is_none() => return Err(self.header_too_long().into()),
                 IntakePart::Chunk(chunk) => {
                     self.waiting.push(chunk);
                     if self.waiting.len() >= 2 * rayon::current_num_threads() {
@@ -150,12 +150,6 @@ impl Check {
         let parts: Vec<Part> =
             chunks.into_par_iter().map(|chunk| Part::of(kind, &chunk, layout, &owner, rules)).collect();
         parts.into_iter().for_each(|part| self.found.append(part));
-    }
-
-    fn header_too_long(&self) -> HeaderError {
-        let mut error = HeaderError::of(self.kind.needed_columns());
-        error.over = Some(Over::Bytes { limit: self.limits.max_record_bytes });
-        error
     }
 }
 

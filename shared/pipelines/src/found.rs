@@ -31,37 +31,30 @@ pub struct Said {
 impl Said {
     /// The parameters that say something, in one order.
     pub fn parameters(&self) -> Vec<&'static str> {
-        let said = [
-            ("encoding", self.other_charset().is_some()),
-            ("delimiter", self.delimiter.is_some()),
-            ("header_line", self.header_line.is_some()),
-            ("decimal", self.decimal.is_some()),
-            ("dates", self.dates.is_some()),
-            ("columns", !self.columns.is_empty()),
-        ];
-        said.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| name).collect()
+        self.words().map(|(name, _)| name).collect()
     }
 
-    /// The characters, where they are others than ours: UTF-8 is what nearly every client says of whatever it sends.
-    fn other_charset(&self) -> Option<Charset> {
-        self.charset.map(|(charset, _)| charset).filter(|charset| *charset != Charset::Utf8)
+    /// Each parameter that says something, in one order, and what it says. Of characters only others than ours: UTF-8 is what nearly
+    /// every client says of whatever it sends.
+    fn words(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let charset = self.charset.map(|(charset, _)| charset).filter(|charset| *charset != Charset::Utf8);
+        let said = [
+            ("encoding", charset.map(|charset| charset.to_string())),
+            ("delimiter", self.delimiter.map(|delimiter| delimiter.to_string())),
+            ("header_line", self.header_line.map(|line| line.to_string())),
+            ("decimal", self.decimal.map(|decimal| decimal.to_string())),
+            ("dates", self.dates.map(|dates| dates.to_string())),
+            ("columns", (!self.columns.is_empty()).then(|| self.columns.to_string())),
+        ];
+        said.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }
 
 /// As parameters: what is equal is written alike.
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = (!self.columns.is_empty()).then(|| self.columns.to_string());
-        let said = [
-            ("encoding", self.other_charset().map(|charset| charset.to_string())),
-            ("delimiter", self.delimiter.map(|delimiter| delimiter.to_string())),
-            ("header_line", self.header_line.map(|line| line.to_string())),
-            ("decimal", self.decimal.map(|decimal| decimal.to_string())),
-            ("dates", self.dates.map(|dates| dates.to_string())),
-            ("columns", columns),
-        ];
         let mut between = "";
-        for (name, value) in said.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        for (name, value) in self.words() {
             write!(f, "{between}{name}={value}")?;
             between = "&";
         }

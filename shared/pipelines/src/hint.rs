@@ -1,6 +1,9 @@
 //! Why a header is none: what the beginning of the file looks like instead.
 
-use crate::names::{same, shown};
+use crate::{
+    lines::BYTE_ORDER_MARK,
+    names::{same, shown},
+};
 
 /// Lines among which a header is looked for.
 const LINES: usize = 30;
@@ -9,7 +12,7 @@ const DELIMITERS: [(char, &str); 4] = [(',', "commas"), (';', "semicolons (;)"),
 
 /// What is wrong with a file that begins so and whose first line does not name `columns`: what was found, and what to do.
 pub(crate) fn hint(head: &[u8], columns: &[&str]) -> Option<String> {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
     let text = String::from_utf8_lossy(head);
     let lines: Vec<&str> = text.split('\n').take(LINES).collect();
     let first = lines.iter().position(|line| !line.trim().is_empty())?;
@@ -45,7 +48,7 @@ pub(crate) fn hint(head: &[u8], columns: &[&str]) -> Option<String> {
 
 /// What is wrong with a file that begins so, if it is JSON over several lines.
 pub(crate) fn json(head: &[u8]) -> Option<String> {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head).trim_ascii_start();
     json_over_lines(&String::from_utf8_lossy(&head[..memchr::memchr(b'\n', head).unwrap_or(head.len())]))
 }
 

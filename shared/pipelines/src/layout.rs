@@ -7,6 +7,7 @@ use crate::{
     columns::{called, pair},
     fields::trim_bytes,
     hint::hint,
+    lines::BYTE_ORDER_MARK,
     names::{self, nearest, shown},
     records::{Record, Records},
 };
@@ -126,7 +127,7 @@ impl Layout {
             let (format, names, values) = (Format::Ndjson, Vec::new(), reading.values);
             return Ok(Self { format, columns, amounts, places, width, named: width, fixed: false, names, values });
         }
-        let record = record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record);
+        let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
         let mut error = HeaderError::of(expected);
         error.guess.delimiter = reading.delimiter;
         if record.len() > limits.max_record_bytes {

@@ -2,6 +2,9 @@
 
 use memchr::{memchr, memchr_iter};
 
+/// What a text in UTF-8 may begin with: it belongs to no line.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Counts the lines of a file while it arrives, whatever is in them.
 #[derive(Debug, Default)]
 pub struct LineCount {

@@ -14,10 +14,11 @@ pub use told::{NoHeader, Why};
 use crate::{
     Delimiter, Format, Kind, Limits, LineCount, Reading, Said, Start, Values,
     columns::{Resolved, resolve},
+    lines::BYTE_ORDER_MARK,
     names,
     records::Records,
 };
-use lines::{BYTE_ORDER_MARK, Line, json, sep};
+use lines::{Line, json, sep};
 use memchr::memchr2;
 
 /// Lines among which a header is looked for.

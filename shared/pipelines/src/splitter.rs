@@ -2,7 +2,7 @@
 
 use crate::{
     Delimiter, Format,
-    lines::line_ends,
+    lines::{BYTE_ORDER_MARK, line_ends},
     scan::{Scan, Stop},
 };
 
@@ -20,7 +20,6 @@ const LARGE_FILE_BYTES: u64 = 64 << 20;
 const LARGE_GROWTH: u64 = 8;
 /// How much of a record too long is kept.
 pub(crate) const HEAD_BYTES: usize = 1024;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How a file is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use super::is_blank;
 use crate::{
     Kind,
+    lines::BYTE_ORDER_MARK,
     names::{same, shown},
 };
 
 /// So many bytes are looked at.
 const MOST: usize = 16 << 10;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What the beginning of a text shows it to be.
 #[derive(Debug, PartialEq, Eq)]

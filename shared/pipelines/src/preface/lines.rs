@@ -2,7 +2,7 @@
 
 use memchr::memchr2;
 
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use crate::lines::BYTE_ORDER_MARK;
 
 /// A line that is not empty.
 #[derive(Debug, Clone, Copy)]
