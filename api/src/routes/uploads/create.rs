@@ -142,7 +142,10 @@ pub(crate) async fn create(
     let idempotency_key = idempotency_key(&headers)?;
     // A raw body has no parameters in it: what is wrong with them is said before it is read.
     let early = boundary.is_none().then(|| CreateUpload::take(Params::of(&uri), "")).transpose()?;
-    let permit = app.receiving.clone().try_acquire_owned().map_err(|_| busy(&app))?;
+    let permit = app.receiving.clone().try_acquire_owned().map_err(|_| {
+        let limit = app.uploads.limits.max_receiving;
+        busy(&format!("{limit} uploads are arriving, and no more are taken at once."))
+    })?;
 
     let revoked = app.revocations.watch(caller.key());
     let timed = TimeoutBody::new(body, &app.config, app.stop_bodies.clone(), revoked);
@@ -206,13 +209,10 @@ impl CreateUpload {
     }
 }
 
-fn busy(app: &AppState) -> Problem {
-    let limit = app.uploads.limits.max_receiving;
-    Problem::new(
-        Code::Busy,
-        format!("{limit} uploads are arriving, and no more are taken at once. Try again in seconds."),
-    )
-    .header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+/// `why` is a sentence.
+pub(super) fn busy(why: &str) -> Problem {
+    Problem::new(Code::Busy, format!("{why} Try again in seconds."))
+        .header(header::RETRY_AFTER, HeaderValue::from_static("2"))
 }
 
 fn check_filename(name: &str) -> Result<(), String> {
@@ -236,9 +236,7 @@ pub(super) fn problem(error: ReceiveError) -> Problem {
             let problem = Problem::new(Code::WrongFormat, said.clone());
             problem.errors(vec![FieldError { field: "encoding".to_owned(), detail: said }]).about(upload_id)
         }
-        ReceiveError::Ambiguous { questions, upload_id } => {
-            upload_id.into_iter().fold(ambiguous(questions, said), Problem::about)
-        }
+        ReceiveError::Ambiguous { questions, upload_id } => ambiguous(questions, said).about(upload_id),
         ReceiveError::HeaderTooLong { .. } => Problem::new(Code::WrongHeader, said),
         ReceiveError::Empty => Problem::new(Code::EmptyFile, said),
         ReceiveError::TooLarge { upload_id, .. } => {

@@ -5,15 +5,14 @@ use futures::{Stream, StreamExt as _};
 use gristmill_clients::settings;
 use gristmill_pipelines::{Check, Checked, Kind, Limits, Rules, Said};
 use gristmill_uploads::ReceiveError;
-use http::{HeaderValue, header};
 use jiff::Timestamp;
 
-use super::create::problem;
+use super::create::{busy, problem};
 use crate::{
     app::AppState,
     auth::Caller,
     body::BodyError,
-    problem::{Code, Problem, Result},
+    problem::{Problem, Result},
 };
 
 /// Bytes that are read at a time, away from the threads that serve requests.
@@ -24,7 +23,10 @@ pub(super) async fn check<S>(app: &AppState, caller: &Caller, kind: Kind, said: 
 where
     S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin,
 {
-    let _permit = app.checking.try_acquire().map_err(|_| busy())?;
+    let _permit = app
+        .checking
+        .try_acquire()
+        .map_err(|_| busy("As many files are being checked as the server checks at the same time."))?;
     let limits = &app.uploads.limits;
     let max_record_bytes = usize::try_from(limits.max_record_bytes).unwrap_or(usize::MAX);
     let of_header = Limits { max_columns: limits.max_columns, max_record_bytes };
@@ -62,12 +64,4 @@ async fn rules(app: &AppState, caller: &Caller, kind: Kind) -> Result<Rules> {
         }
         Kind::Debts | Kind::Transactions | Kind::Messages => Ok(rules),
     }
-}
-
-fn busy() -> Problem {
-    Problem::new(
-        Code::Busy,
-        "As many files are being checked as the server checks at the same time. Try again in seconds.",
-    )
-    .header(header::RETRY_AFTER, HeaderValue::from_static("2"))
 }
