@@ -59,7 +59,9 @@ impl UploadService {
         .await?;
         let Some(row) = found else { return Ok(None) };
         let Some(upload) = read::find(&self.pool, new.client_id, row.upload_id).await? else { return Ok(None) };
-        Ok(Some(PriorUpload { upload, row }))
+        // Between the two reads it may have been ended before it was whole, which gives its key back: the file is taken again.
+        let has_the_key = upload.state == State::Receiving || upload.received_at.is_some();
+        Ok(has_the_key.then_some(PriorUpload { upload, row }))
     }
 
     /// Answers a request made before: reads the body to its end to see that it is the same.
