@@ -2,7 +2,7 @@ use reqwest::StatusCode;
 use reqwest::header::LOCATION;
 use serde_json::Value;
 
-use crate::support::{HEADER, api, api_with, file, json, problem, rows};
+use crate::support::{HEADER, api, api_with, eventually, file, json, problem, rows};
 
 #[tokio::test]
 async fn a_file_is_stored_and_will_be_done() {
@@ -115,6 +115,37 @@ async fn an_idempotency_key_makes_one_upload() {
     problem(send(&"x".repeat(256), file(5)).await.unwrap(), StatusCode::BAD_REQUEST).await;
     let found = api.json("/v1/uploads?idempotency_key=one").await;
     assert_eq!(found["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_fails_while_its_key_is_looked_up_is_no_answer() {
+    let api = api().await;
+    let send = || api.post("/v1/uploads?kind=debts").header("idempotency-key", "one").body(file(5)).send();
+    let first = json(send().await.unwrap(), StatusCode::ACCEPTED).await;
+    let pool = &api.stack.pool;
+    // As if it were still arriving at a process that has died.
+    let arriving = "update uploads set state = 'receiving', received_at = null, sha256 = null";
+    sqlx::query(arriving).execute(pool).await.unwrap();
+    problem(send().await.unwrap(), StatusCode::CONFLICT).await;
+
+    // The key is found, and before its upload is read, the scheduler fails it.
+    let mut lock = pool.begin().await.unwrap();
+    sqlx::query("lock table upload_progress in access exclusive mode").execute(&mut *lock).await.unwrap();
+    let fail = async {
+        let waits = "select count(*) from pg_locks where not granted and relation = 'upload_progress'::regclass";
+        eventually("the upload is read", || async {
+            let waiting: i64 = sqlx::query_scalar(waits).fetch_one(pool).await.unwrap();
+            (waiting > 0).then_some(())
+        })
+        .await;
+        let failed = "update uploads set state = 'failed', reason = 'incomplete', idempotency_key = null";
+        sqlx::query(failed).execute(pool).await.unwrap();
+        lock.rollback().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(send(), fail);
+    let second = json(answer.unwrap(), StatusCode::ACCEPTED).await;
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!(second["state"], "processing");
 }
 
 #[tokio::test]
