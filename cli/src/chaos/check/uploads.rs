@@ -20,6 +20,7 @@ struct Row {
     id: UploadId,
     filename: String,
     state: String,
+    reason: Option<String>,
     purged: bool,
     /// Read, accepted, rejected, duplicate, conflicting.
     rows: Vec<i64>,
@@ -37,7 +38,7 @@ pub(super) async fn conserved(pool: &PgPool, workload: &Workload) -> anyhow::Res
         "with there as (select upload_id, count(*) as n from debts group by upload_id),
             refused as (select upload_id, count(*) as n from rejects group by upload_id),
             closed as (select payload->>'upload_id' as upload_id, count(*) as n from gristmill.jobs where name = 'uploads.close' group by 1)
-         select u.id, u.filename, u.state, u.purged_at is not null as purged, u.rows_dropped_at is not null as dropped,
+         select u.id, u.filename, u.state, u.reason, u.purged_at is not null as purged, u.rows_dropped_at is not null as dropped,
                 array[p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting] as rows,
                 coalesce(t.n, 0) as there, coalesce(r.n, 0) as rejects,
                 -- The only chunk of a small file takes the join upon itself.
@@ -91,7 +92,9 @@ fn judge(row: &Row, file: &SentUpload, promised: bool) -> Option<String> {
         "completed" if row.rejects != expected[2] + expected[3] => Some(format!("{} rejects", row.rejects)),
         "completed" if row.closes != 1 => Some(format!("{} joins", row.closes)),
         "completed" => None,
-        _ if promised && file.stays() => Some(format!("accepted, and then {}", row.state)),
+        _ if promised && file.stays() => {
+            Some(format!("accepted, and then {} ({})", row.state, row.reason.as_deref().unwrap_or("no reason")))
+        }
         "failed" if row.there > 0 => Some(format!("failed, and {} rows are there", row.there)),
         "failed" if !row.purged => Some("failed, and was not purged".into()),
         "failed" => None,
