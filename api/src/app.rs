@@ -47,8 +47,10 @@ pub(crate) struct Inner {
     pub(crate) hub: Hub,
     /// One permit an upload that is being received.
     pub(crate) receiving: Arc<Semaphore>,
-    /// One permit a file that is being checked: they share the processor with all other requests.
+    /// One permit a file that is being checked: what is held of them has bounds.
     pub(crate) checking: Semaphore,
+    /// One permit a piece of such a file that is being read: they share the processor with all other requests.
+    pub(crate) check_pieces: Semaphore,
     /// How patient it is.
     pub(crate) config: ApiConfig,
     /// Ends bodies that still arrive.
@@ -56,6 +58,9 @@ pub(crate) struct Inner {
     /// Ends streams of events.
     pub(crate) stop_events: CancellationToken,
 }
+
+/// Files that are checked at the same time.
+const MAX_CHECKING: usize = 4;
 
 impl AppState {
     pub(crate) fn new(
@@ -75,7 +80,10 @@ impl AppState {
             keys: Keys::default(),
             revocations: Revocations::default(),
             receiving: Arc::new(Semaphore::new(uploads.limits.max_receiving)),
-            checking: Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))),
+            checking: Semaphore::new(MAX_CHECKING),
+            check_pieces: Semaphore::new(
+                std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+            ),
             uploads,
             outbound,
             quotas,

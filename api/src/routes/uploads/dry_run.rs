@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use gristmill_clients::settings;
-use gristmill_pipelines::{Check, Checked, Kind, Limits, Rules, Said};
+use gristmill_pipelines::{Check, Checked, IntakeError, Kind, Limits, Rules, Said};
 use gristmill_uploads::ReceiveError;
 use jiff::Timestamp;
 
@@ -40,17 +40,25 @@ where
         }
         piece.extend_from_slice(&frame);
         if piece.len() >= PIECE {
-            check = push(check, std::mem::take(&mut piece)).await?;
+            check = push(app, check, std::mem::take(&mut piece)).await?;
         }
     }
-    let check = push(check, piece).await?;
-    let checked = tokio::task::spawn_blocking(move || check.finish()).await.map_err(Problem::internal)?;
-    checked.map_err(|error| problem(error.into()))
+    let check = push(app, check, piece).await?;
+    read(app, move || check.finish()).await
 }
 
-async fn push(mut check: Check, piece: Vec<u8>) -> Result<Check> {
-    let pushed = tokio::task::spawn_blocking(move || check.push(&piece).map(|()| check));
-    pushed.await.map_err(Problem::internal)?.map_err(|error| problem(error.into()))
+async fn push(app: &AppState, mut check: Check, piece: Vec<u8>) -> Result<Check> {
+    read(app, move || check.push(&piece).map(|()| check)).await
+}
+
+/// Reads a piece away from the threads that serve requests, when it is its turn: a file that arrives slowly keeps none waiting.
+async fn read<T: Send + 'static>(
+    app: &AppState,
+    read: impl FnOnce() -> std::result::Result<T, IntakeError> + Send + 'static,
+) -> Result<T> {
+    let _turn = app.check_pieces.acquire().await.map_err(Problem::internal)?;
+    let result = tokio::task::spawn_blocking(read).await.map_err(Problem::internal)?;
+    result.map_err(|error| problem(error.into()))
 }
 
 /// The server's, with those of the client that may refuse a row: its rules for merchants refuse none.
