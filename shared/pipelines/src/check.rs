@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Arrived, Chunk, Intake, IntakeError, Kind, Layout, Limits, Owner, Part as IntakePart, Rules, Said, SplitLimits,
+    Within,
 };
 
 use part::Part;
@@ -84,6 +85,12 @@ impl Check {
             found: Part { keys: Some(Vec::new()), ..Part::default() },
         };
         Self { intake: Intake::new(kind, said, split, limits), bytes: 0, rows }
+    }
+
+    /// The same of a text that comes from within a file.
+    #[must_use]
+    pub fn within(self, within: Within) -> Self {
+        Self { intake: self.intake.within(within), ..self }
     }
 
     /// Takes the next bytes of the file.

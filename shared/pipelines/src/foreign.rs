@@ -35,6 +35,9 @@ pub enum Foreign {
     /// Some other table.
     #[error("the file is {0}: export it as CSV in UTF-8 and send that")]
     Table(&'static str),
+    /// A parameter says which part of the file is meant, and it has none.
+    #[error("the file is {what}, so {parameter}= says nothing of it: leave it out", what = if *.0 == "sheet" { "no workbook" } else { "no ZIP archive" }, parameter = .0)]
+    Whole(&'static str),
     /// An object of JSON around the records.
     #[error("the file is one JSON object whose member {0} is the array of records: send that array")]
     Member(String),

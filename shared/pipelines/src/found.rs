@@ -26,12 +26,25 @@ pub struct Said {
     pub dates: Option<DateOrder>,
     /// Which of its columns are which.
     pub columns: Columns,
+    /// Which file of an archive it is.
+    pub entry: Option<String>,
+    /// Which sheet of a workbook it is: its name, or `#2` for the second one.
+    pub sheet: Option<String>,
 }
 
 impl Said {
     /// The parameters that say something, in one order.
     pub fn parameters(&self) -> Vec<&'static str> {
         self.words().map(|(name, _)| name).collect()
+    }
+
+    /// A parameter that was sent and says how a text is written, which a workbook has not.
+    pub fn of_text(&self) -> Option<&'static str> {
+        match self {
+            Self { charset: Some((_, Sayer::Parameter)), .. } => Some("encoding"),
+            Self { delimiter: Some(_), .. } => Some("delimiter"),
+            _ => None,
+        }
     }
 
     /// Each parameter that says something, in one order, and what it says. Of characters only others than ours: UTF-8 is what nearly
@@ -45,6 +58,8 @@ impl Said {
             ("decimal", self.decimal.map(|decimal| decimal.to_string())),
             ("dates", self.dates.map(|dates| dates.to_string())),
             ("columns", (!self.columns.is_empty()).then(|| self.columns.to_string())),
+            ("entry", self.entry.clone()),
+            ("sheet", self.sheet.clone()),
         ];
         said.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
@@ -68,12 +83,31 @@ pub enum Container {
     /// An array of JSON: its lines are its elements.
     #[serde(rename = "json array")]
     JsonArray,
+    /// A ZIP archive.
+    #[serde(rename = "zip")]
+    Zip,
+    /// A workbook of Excel: its lines are the rows of a sheet.
+    #[serde(rename = "xlsx")]
+    Xlsx,
+    /// A spreadsheet of LibreOffice: as one of Excel.
+    #[serde(rename = "ods")]
+    Ods,
+}
+
+impl Container {
+    /// Whether its text was made of the rows of a sheet.
+    pub const fn is_workbook(self) -> bool {
+        matches!(self, Self::Xlsx | Self::Ods)
+    }
 }
 
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::JsonArray => "json array",
+            Self::Zip => "zip",
+            Self::Xlsx => "xlsx",
+            Self::Ods => "ods",
         })
     }
 }
@@ -85,6 +119,12 @@ pub struct Dialect {
     /// What its records stand in; none: the file itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
+    /// Which file of an archive it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// Which sheet of a workbook it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// The characters; what is nothing but ASCII is UTF-8.
     pub encoding: Charset,
     /// What separates fields.
@@ -137,6 +177,8 @@ impl Dialect {
     pub fn is_plain(&self) -> bool {
         let Self {
             container,
+            entry,
+            sheet,
             encoding,
             delimiter,
             header_line,
@@ -149,6 +191,8 @@ impl Dialect {
             evidence,
         } = self;
         container.is_none()
+            && entry.is_none()
+            && sheet.is_none()
             && *encoding == Charset::Utf8
             && delimiter.is_none_or(|delimiter| delimiter == Delimiter::Comma)
             && *header_line <= 1

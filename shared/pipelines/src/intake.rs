@@ -89,6 +89,17 @@ pub struct Intake {
     text: Text,
 }
 
+/// Where in an archive or a workbook a text comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Within {
+    /// What the file is.
+    pub container: Container,
+    /// The file of an archive.
+    pub entry: Option<String>,
+    /// The sheet of a workbook.
+    pub sheet: Option<String>,
+}
+
 impl Intake {
     /// At the start of a file of this kind, of which this was said.
     pub fn new(kind: Kind, said: Said, split: SplitLimits, limits: Limits) -> Self {
@@ -105,17 +116,45 @@ impl Intake {
         Self { head: Vec::new(), decode, text }
     }
 
+    /// The same of a text that comes from within a file. That of a sheet is in UTF-8, whatever is said of the file.
+    #[must_use]
+    pub fn within(mut self, Within { container, entry, sheet }: Within) -> Self {
+        if container.is_workbook() {
+            self.decode = Decode::new(None);
+        }
+        let dialect = &mut self.text.dialect;
+        (dialect.container, dialect.entry, dialect.sheet) = (Some(container), entry, sheet);
+        self
+    }
+
+    /// What the beginning shows the file to be, if not rows. The text of a sheet is rows, whatever its first cell says.
+    fn foreign(&self) -> Option<Foreign> {
+        let is_sheet = self.text.dialect.container.is_some_and(Container::is_workbook);
+        foreign(&self.head).filter(|_| !is_sheet)
+    }
+
+    /// What was said of a part of the file, if it has none.
+    fn misplaced(&self) -> Option<Foreign> {
+        let Text { said, dialect, .. } = &self.text;
+        let is_whole = dialect.entry.is_none() && dialect.sheet.is_none();
+        let parameter = [("sheet", &said.sheet), ("entry", &said.entry)].into_iter().find(|(_, said)| said.is_some());
+        parameter.filter(|_| is_whole).map(|(parameter, _)| Foreign::Whole(parameter))
+    }
+
     /// Takes the next bytes of the file, and emits the parts that are complete.
     ///
     /// # Errors
     /// See [`IntakeError`]. Nothing may be pushed behind one.
     pub fn push(&mut self, bytes: &[u8], mut emit: impl FnMut(Part)) -> Result<(), IntakeError> {
         self.head.extend_from_slice(&bytes[..bytes.len().min(SOME - self.head.len())]);
-        match foreign(&self.head) {
+        match self.foreign() {
             Some(what) if self.head.len() == SOME => return Err(what.into()),
             // With some more bytes it is known what it is.
             Some(_) if self.head.len() >= FEW => return Ok(()),
             _ => {}
+        }
+        if let Some(misplaced) = self.misplaced() {
+            return Err(misplaced.into());
         }
         let (text, mut told) = (&mut self.text, Ok(()));
         self.decode.push(bytes, |more| {
@@ -131,10 +170,10 @@ impl Intake {
     /// # Errors
     /// As those of `push`.
     pub fn finish(self, mut emit: impl FnMut(Part)) -> Result<Arrived, IntakeError> {
-        let Self { head, decode, mut text } = self;
-        if let Some(what) = foreign(&head) {
+        if let Some(what) = self.foreign().or_else(|| self.misplaced()) {
             return Err(what.into());
         }
+        let Self { decode, mut text, .. } = self;
         let mut told = Ok(());
         let decoded = decode.finish(|more| {
             if told.is_ok() {

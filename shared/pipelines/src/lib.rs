@@ -61,7 +61,7 @@ pub use dialect::{DateOrder, Decimal, Delimiter, Format, Reading, Values};
 pub use fields::MAX_AMOUNT_MINOR;
 pub use foreign::{FEW, Foreign, SOME, foreign};
 pub use found::{Container, Dialect, Said, Shown};
-pub use intake::{Arrived, Intake, IntakeError, Part, sentences};
+pub use intake::{Arrived, Intake, IntakeError, Part, Within, sentences};
 pub use kind::{Kind, Table, UnknownKind};
 pub use layout::{Guess, HeaderError, Layout, Limits, Looked, Over};
 pub use lines::LineCount;

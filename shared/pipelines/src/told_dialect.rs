@@ -7,12 +7,19 @@ use crate::{Container, Delimiter, Dialect};
 /// `windows-1252, separated by ;, header on line 4, decimal comma, dates dmy`.
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.encoding)?;
+        match (self.container, &self.sheet) {
+            (Some(container), Some(sheet)) => write!(f, "sheet {sheet} of a workbook (.{container})")?,
+            _ => write!(f, "{}", self.encoding)?,
+        }
         if let Some(Container::JsonArray) = self.container {
             f.write_str(", a JSON array, whose elements are its lines")?;
         }
+        if let Some(entry) = &self.entry {
+            write!(f, ", the file {entry} of a ZIP archive")?;
+        }
         match self.delimiter {
             None => {}
+            Some(Delimiter::Comma) if self.sheet.is_some() => {}
             Some(Delimiter::Tab) => f.write_str(", separated by tabs")?,
             Some(delimiter) => write!(f, ", separated by {}", char::from(delimiter.byte()))?,
         }
@@ -52,6 +59,16 @@ mod tests {
         let array = Dialect { container: Some(Container::JsonArray), ..Dialect::default() };
         assert_eq!(array.to_string(), "utf-8, a JSON array, whose elements are its lines");
         assert_eq!(serde_json::to_value(&array).unwrap()["container"], "json array");
+        let sheet = Dialect {
+            container: Some(Container::Xlsx),
+            sheet: Some("Plan 1".to_owned()),
+            delimiter: Some(Delimiter::Comma),
+            header_line: 3,
+            ..Dialect::default()
+        };
+        assert_eq!(sheet.to_string(), "sheet Plan 1 of a workbook (.xlsx), header on line 3");
+        let entry = Dialect { container: Some(Container::Zip), entry: Some("a.csv".to_owned()), ..Dialect::default() };
+        assert_eq!(entry.to_string(), "utf-8, the file a.csv of a ZIP archive");
         assert_eq!(Dialect { encoding: Charset::Utf16Le, ..Dialect::default() }.to_string(), "utf-16le");
     }
 }

@@ -8,9 +8,13 @@ use crate::{
     charset::{Charset, Sayer},
 };
 
+/// Bytes.
+const MOST_OF_A_NAME: usize = 1024;
+
 impl Said {
     /// The parameters that say something, in one order.
-    pub const PARAMETERS: [&'static str; 6] = ["encoding", "delimiter", "header_line", "decimal", "dates", "columns"];
+    pub const PARAMETERS: [&'static str; 8] =
+        ["encoding", "delimiter", "header_line", "decimal", "dates", "columns", "entry", "sheet"];
 
     /// Takes what a parameter says. What is said of columns is of those of the kind; that of no kind is not looked at.
     ///
@@ -30,6 +34,8 @@ impl Said {
                 let columns = kind.map(|kind| Columns::read(kind, text)).transpose();
                 self.columns = columns.map_err(|bad| bad.to_string())?.unwrap_or_default();
             }
+            "entry" => self.entry = Some(name(text)?),
+            "sheet" => self.sheet = Some(name(text)?),
             other => return Err(format!("'{other}' is none of {}", Self::PARAMETERS.join(", "))),
         }
         Ok(())
@@ -40,6 +46,14 @@ impl Said {
 fn delimiter(said: &str) -> Result<Delimiter, String> {
     let itself = Delimiter::ALL.iter().find(|delimiter| said.as_bytes() == [delimiter.byte()]);
     itself.map_or_else(|| word(said, Delimiter::ALL), |delimiter| Ok(*delimiter))
+}
+
+/// Of a file or a sheet: as it is.
+fn name(said: &str) -> Result<String, String> {
+    match said.trim().is_empty() || said.len() > MOST_OF_A_NAME {
+        true => Err(format!("a name has 1 to {MOST_OF_A_NAME} bytes")),
+        false => Ok(said.to_owned()),
+    }
 }
 
 fn header_line(said: &str) -> Result<u64, String> {
@@ -93,7 +107,12 @@ mod tests {
             ("header_line", "0", "'0' is not the number of a line, from 1"),
             ("encoding", "klingon", "'klingon' names no encoding; it is one such as utf-8"),
             ("columns", "amount:x", "'amount' is no column of debts"),
-            ("colour", "red", "'colour' is none of encoding, delimiter, header_line, decimal, dates, columns"),
+            ("sheet", " ", "a name has 1 to 1024 bytes"),
+            (
+                "colour",
+                "red",
+                "'colour' is none of encoding, delimiter, header_line, decimal, dates, columns, entry, sheet",
+            ),
         ] {
             let found = said(Some(Kind::Debts), &[(parameter, text)]).unwrap_err();
             assert!(found.starts_with(told), "{found}");
@@ -103,7 +122,7 @@ mod tests {
     #[test]
     fn each_parameter_says_something() {
         let mut said = Said::default();
-        let words = ["utf-16le", "tab", "4", "comma", "dmy", "debtId:#3"];
+        let words = ["utf-16le", "tab", "4", "comma", "dmy", "debtId:#3", "2024/jan.csv", "#2"];
         for (parameter, text) in Said::PARAMETERS.into_iter().zip(words) {
             said.say(Some(Kind::Debts), parameter, text).unwrap();
         }
