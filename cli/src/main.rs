@@ -31,7 +31,7 @@ enum Command {
     #[command(flatten)]
     Role(roles::Command),
     #[command(flatten)]
-    Client(client::Command),
+    Client(Box<client::Command>),
     Chaos(chaos::Chaos),
     ChaosRole(chaos::ChaosRole),
 }

@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Api(Box<api::Api>),
     Worker(Box<worker::Worker>),
     Scheduler(Box<scheduler::Scheduler>),
-    Monitor(monitor::Monitor),
+    Monitor(Box<monitor::Monitor>),
     Dashboard(dashboard::Dashboard),
     Migrate(migrate::Migrate),
     Keys(keys::Keys),
