@@ -27,6 +27,7 @@ WORKDIR /var/lib/gristmill
 ENV GRISTMILL_ADDR=0.0.0.0:8080 \
     GRISTMILL_MONITOR_ADDR=0.0.0.0:9100 \
     GRISTMILL_STORE_URL=/var/lib/gristmill/objects \
+    GRISTMILL_SPOOL_DIR=/var/lib/gristmill \
     GRISTMILL_LOG_FORMAT=json
 EXPOSE 8080 9100
 USER nonroot

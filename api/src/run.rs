@@ -5,7 +5,7 @@ use gristmill_platform::{
     database, store, telemetry,
 };
 use gristmill_queue::{Queue, QueueConfig};
-use gristmill_uploads::{MemoryBudget, UploadService, events::Events};
+use gristmill_uploads::{MemoryBudget, Spool, UploadService, events::Events};
 use gristmill_webhooks::outbound::Outbound;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -73,6 +73,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
             store,
             events,
             memory: MemoryBudget::new(&limits),
+            spool: Spool::new(&limits),
             limits,
             hooks: gristmill_kinds::HOOKS,
         },

@@ -70,6 +70,10 @@ codes! {
         "A file is CSV with commas, semicolons, tabs or pipes, or lines of JSON, in an encoding that can be found or is said with `encoding`. `detail` says what this one is, and how to make the other of it.";
     AmbiguousFile = UNPROCESSABLE_ENTITY "ambiguous-file", "The file can be read in more than one way",
         "Nothing in the file says for certain how it is meant, so it is not loaded. `questions` names each parameter that says it, what it may say, and lines of the file that show the question. Send the file again with that parameter: `dates=dmy`, for instance.";
+    BadContainer = UNPROCESSABLE_ENTITY "bad-container", "No table can be read of the archive or the workbook",
+        "A ZIP archive holds a file of rows, a workbook (.xlsx, .ods) a sheet of them. `detail` says why this one is not read: it is damaged, encrypted, another kind of document, or larger when it is unpacked than files may be. Send the table as CSV if nothing else helps.";
+    SpoolFull = SERVICE_UNAVAILABLE "spool-full", "There is no room for another archive or workbook",
+        "An archive or a workbook is on the server's disk until it has arrived whole, and those that arrive fill the room of `GRISTMILL_MAX_SPOOL_BYTES`. Nothing of it stays. Wait as `Retry-After` says and send it again.";
     EmptyFile = UNPROCESSABLE_ENTITY "empty-file", "The file is empty",
         "A file has at least a header record. Check what was sent: an empty body is often a wrong path in a script.";
     TooLarge = PAYLOAD_TOO_LARGE "too-large", "The file is larger than this server takes",

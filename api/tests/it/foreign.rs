@@ -17,9 +17,7 @@ async fn refused(api: &Api, body: impl Into<reqwest::Body>) -> Value {
 async fn what_a_file_is_instead_is_named() {
     let api = api().await;
     for (file, said) in [
-        (&include_bytes!("../files/debts.xlsx")[..], "is an Excel workbook (.xlsx)"),
-        (include_bytes!("../files/debts.zip"), "is a ZIP archive"),
-        (b"BZh91AY&SY", "is compressed by bzip2: unpack it, or compress it by gzip or zstd"),
+        (&b"BZh91AY&SY"[..], "is compressed by bzip2: unpack it, or compress it by gzip or zstd"),
         (include_bytes!("../files/debts.pdf"), "is a PDF document"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "a workbook of an old Excel (.xls)"),
         (b"<html><table><tr><td>name", "is an HTML or XML page"),

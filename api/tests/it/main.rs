@@ -4,6 +4,7 @@
 
 mod bills;
 mod claims;
+mod containers;
 mod dialects;
 mod documents;
 mod doors;

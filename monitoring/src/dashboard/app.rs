@@ -8,7 +8,7 @@ use gristmill_platform::{
     database, store,
 };
 use gristmill_queue::{Queue, QueueConfig};
-use gristmill_uploads::{MemoryBudget, UploadService, events::Events};
+use gristmill_uploads::{MemoryBudget, Spool, UploadService, events::Events};
 use sqlx::PgPool;
 
 use super::{login::Attempts, pages::bills::totals::Totals, session};
@@ -51,6 +51,7 @@ impl Dashboard {
             events: Events::connect(url, namespace).context("REDIS_URL is not a Redis URL")?,
             limits: limits.clone(),
             memory: MemoryBudget::new(limits),
+            spool: Spool::new(limits),
             hooks: gristmill_kinds::HOOKS,
         };
         Ok(Self::new(uploads, health))

@@ -6,9 +6,16 @@ use utoipa::ToSchema;
 #[derive(Debug, ToSchema)]
 #[schema(as = Dialect)]
 pub struct FileDialect {
-    /// `json array`: the file is one, and its lines are its elements.
-    #[schema(example = "json array")]
+    /// `json array`: the file is one, and its lines are its elements. `zip`: an archive. `xlsx`, `ods`: a workbook, whose rows are the
+    /// lines.
+    #[schema(example = "xlsx")]
     pub container: Option<String>,
+    /// Which file of an archive it is.
+    #[schema(example = "2024/january.csv")]
+    pub entry: Option<String>,
+    /// Which sheet of a workbook it is.
+    #[schema(example = "January")]
+    pub sheet: Option<String>,
     /// The characters, by their usual name; what is nothing but ASCII is `utf-8`.
     #[schema(example = "windows-1252")]
     pub encoding: String,
@@ -18,6 +25,9 @@ pub struct FileDialect {
     /// The line of the header, from 1; 0: the file is lines of JSON.
     #[schema(example = 4)]
     pub header_line: u64,
+    /// A line `sep=` stands before the header. Not there: none does.
+    #[schema(required = false)]
+    pub sep_line: bool,
     /// The decimal mark of amounts, `point` or `comma`, where it was said or found.
     #[schema(example = "comma")]
     pub decimal: Option<String>,

@@ -25,6 +25,8 @@ pub use file_check::{FileCheck, FileReason, FileReject, FileRow};
 pub use file_dialect::{FileDialect, FileEvidence};
 pub use id::UploadId;
 pub use kind_hooks::{Announcer, HookFuture, Hooks, KindHooks, RowsOnly, UploadRef};
-pub use receive::{MemoryBudget, NewUpload, OversizeNote, ReceiveError, ReceiveOutcome, UploadService};
+pub use receive::{
+    FileText, MemoryBudget, NewUpload, OversizeNote, ReceiveError, ReceiveOutcome, Spool, UploadService, text_of,
+};
 pub use remove::{RemoveError, RemoveOutcome};
 pub use upload::{Chunks, FileKind, Policy, Rows, State, Upload};

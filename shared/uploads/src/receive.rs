@@ -6,14 +6,16 @@ mod ledger_writer;
 mod memory_budget;
 mod retry;
 mod session;
+mod text;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use gristmill_containers::ContainerError;
 use gristmill_core::ClientId;
 use gristmill_pipelines::{
-    Arrived, Foreign, HeaderError, Intake, IntakeError, Kind, Limits, Part, Question, Said, SplitLimits,
+    Arrived, Foreign, HeaderError, Intake, IntakeError, Kind, Limits, Part, Question, Said, SplitLimits, Within,
     charset::CharsetError, sentences,
 };
 use gristmill_platform::config::LimitsConfig;
@@ -23,8 +25,13 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
 use self::session::{Header, ReceivedFile, UploadSession};
-pub use self::{ledger_writer::OversizeNote, memory_budget::MemoryBudget};
+pub use self::{
+    ledger_writer::OversizeNote,
+    memory_budget::MemoryBudget,
+    text::{FileText, Spool, text_of},
+};
 use crate::{Hooks, Policy, Upload, UploadId, events::Events};
+use text::Sent;
 
 /// Takes files in. Cheap to clone.
 #[derive(Clone)]
@@ -41,6 +48,8 @@ pub struct UploadService {
     pub limits: LimitsConfig,
     /// How many chunks of all files together may be in memory.
     pub memory: MemoryBudget,
+    /// Where archives and workbooks are until they are whole.
+    pub spool: Spool,
     /// What follows from an upload's end.
     pub hooks: Hooks,
 }
@@ -105,6 +114,26 @@ pub enum ReceiveError {
         /// The upload that failed, when its header had been accepted.
         upload_id: Option<UploadId>,
     },
+    /// It is an archive or a workbook, of which no table can be read.
+    #[error("{error}")]
+    Container {
+        /// What was found, and what to do.
+        error: ContainerError,
+        /// The upload that failed, when its header had been accepted.
+        upload_id: Option<UploadId>,
+    },
+    /// It is an archive or a workbook, and larger than those may be.
+    #[error("the file is an archive or a workbook of more than {limit} bytes: send the table in it as CSV")]
+    ContainerTooLarge {
+        /// Bytes that one may have.
+        limit: u64,
+    },
+    /// As many archives and workbooks are arriving as there is room for.
+    #[error("archives and workbooks that arrive fill the room that there is for them")]
+    SpoolFull,
+    /// An archive or a workbook could not be written to disk, or read from it.
+    #[error("the file could not be kept on disk while it arrives")]
+    Spool(#[source] std::io::Error),
     /// Not one record.
     #[error("the file is empty: send the header and the records")]
     Empty,
@@ -189,17 +218,17 @@ impl UploadService {
         }
     }
 
-    async fn take<S, E>(&self, new: NewUpload, mut body: S) -> Result<ReceiveOutcome, ReceiveError>
+    async fn take<S, E>(&self, new: NewUpload, body: S) -> Result<ReceiveOutcome, ReceiveError>
     where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let mut arriving = Arriving::new(&self.limits, &new);
+        let FileText { within, sent, mut text } = text_of(&self.spool, &self.limits, &new.said, body).await?;
+        let mut arriving = Arriving::new(&self.limits, &new, within, sent);
         let mut session: Option<UploadSession> = None;
         let result = async {
-            while let Some(frame) = body.next().await {
-                let frame = frame.map_err(|source| ReceiveError::Broken { upload_id: None, source: source.into() })?;
-                arriving.push(&frame)?;
+            while let Some(frame) = text.next().await {
+                arriving.push(&frame?)?;
                 self.pass_on(&new, &mut arriving, &mut session).await?;
             }
             let file = arriving.finish()?;
@@ -250,6 +279,16 @@ impl From<IntakeError> for ReceiveError {
     }
 }
 
+impl From<ContainerError> for ReceiveError {
+    fn from(error: ContainerError) -> Self {
+        match error {
+            ContainerError::Asks(question) => Self::Ambiguous { questions: vec![question], upload_id: None },
+            ContainerError::Io(error) => Self::Spool(error),
+            error => Self::Container { error, upload_id: None },
+        }
+    }
+}
+
 /// A setting in bytes as a size in memory.
 fn bytes(setting: u64) -> usize {
     usize::try_from(setting).unwrap_or(usize::MAX)
@@ -262,15 +301,22 @@ struct Arriving {
     hash: Sha256,
     bytes: u64,
     limit: u64,
+    /// It was sent as another one.
+    sent: Option<Sent>,
 }
 
 impl Arriving {
-    fn new(limits: &LimitsConfig, new: &NewUpload) -> Self {
+    fn new(limits: &LimitsConfig, new: &NewUpload, within: Option<Within>, sent: Option<Sent>) -> Self {
         let max_record_bytes = bytes(limits.max_record_bytes);
         let split = SplitLimits { chunk_bytes: bytes(limits.chunk_bytes), max_record_bytes };
         let header = Limits { max_columns: limits.max_columns, max_record_bytes };
+        let intake = Intake::new(new.kind, new.said.clone(), split, header);
         Self {
-            intake: Some(Intake::new(new.kind, new.said.clone(), split, header)),
+            intake: Some(match within {
+                Some(within) => intake.within(within),
+                None => intake,
+            }),
+            sent,
             parts: Vec::new(),
             hash: Sha256::new(),
             bytes: 0,
@@ -283,7 +329,9 @@ impl Arriving {
         if self.bytes > self.limit {
             return Err(ReceiveError::TooLarge { limit: self.limit, upload_id: None });
         }
-        self.hash.update(frame);
+        if self.sent.is_none() {
+            self.hash.update(frame);
+        }
         match &mut self.intake {
             Some(intake) => Ok(intake.push(frame, |part| self.parts.push(part))?),
             None => Ok(()),
@@ -293,7 +341,11 @@ impl Arriving {
     fn finish(&mut self) -> Result<ReceivedFile, ReceiveError> {
         let intake = self.intake.take().ok_or(ReceiveError::Empty)?;
         let Arrived { dialect, text_bytes, lines } = intake.finish(|part| self.parts.push(part))?;
-        let sha256 = std::mem::take(&mut self.hash).finalize().into();
-        Ok(ReceivedFile { bytes: self.bytes, text_bytes, lines, sha256, dialect })
+        let sent = self.sent.take();
+        let Sent { bytes, sha256 } = sent.unwrap_or_else(|| {
+            let sha256 = std::mem::take(&mut self.hash).finalize().into();
+            Sent { bytes: self.bytes, sha256 }
+        });
+        Ok(ReceivedFile { bytes, text_bytes, lines, sha256, dialect })
     }
 }

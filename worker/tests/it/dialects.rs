@@ -1,8 +1,12 @@
 //! Files that are written in other ways than ours: their rows are what they say, in every chunk.
 
+use std::io::{Cursor, Write as _};
+
 use gristmill_pipelines::{Container, DateOrder, Decimal, Delimiter, Said, charset::Charset};
 use gristmill_uploads::{NewUpload, Policy, Rows, State, UploadId, read};
 use jiff::civil::{Date, date};
+use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
+use zip::{ZipWriter, write::SimpleFileOptions};
 
 use crate::harness::{Harness, accepted};
 
@@ -114,5 +118,73 @@ async fn the_same_bytes_that_are_read_otherwise_are_other_rows() {
         assert!(debts(&harness, first.id).await.iter().all(|debt| debt.3 == date(2030, 2, 1)));
         let rows = Rows { read: 4, duplicate: 4, conflicting_duplicate: 4, ..Rows::default() };
         assert_eq!(harness.find(second.id).await.rows, rows, "each of them has another date");
+    }
+}
+
+/// Debts as a workbook: amounts and days are typed, but one amount, which is text with a decimal comma.
+fn workbook() -> Vec<u8> {
+    let (mut book, day) = (Workbook::new(), Format::new().set_num_format("m/d/yy"));
+    let sheet = book.add_worksheet();
+    sheet.write(0, 0, "Relatório").unwrap();
+    for (column, name) in (0..).zip(HEADER.trim().split(';')) {
+        sheet.write(1, column, name).unwrap();
+    }
+    for row in 2..8_u32 {
+        sheet.write(row, 0, "José \"Zé\", Conceição").unwrap();
+        sheet.write(row, 1, 1234).unwrap();
+        sheet.write(row, 2, "jose@example.com").unwrap();
+        match row {
+            4 => sheet.write(row, 3, "1.234,56").unwrap(),
+            5 => sheet.write(row, 3, "#").unwrap(),
+            _ => sheet.write(row, 3, 1234.56).unwrap(),
+        };
+        sheet.write_with_format(row, 4, ExcelDateTime::from_ymd(2030, 2, 1).unwrap(), &day).unwrap();
+        sheet.write(row, 5, format!("00000000-0000-4000-8000-{:012x}", row % 5)).unwrap();
+    }
+    book.save_to_buffer().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_sheet_are_its_lines() {
+    let file = workbook();
+    for chunk_bytes in [150, 8 << 20] {
+        let harness = Harness::new(chunk_bytes).await;
+        let upload = harness.run_file(&file).await;
+        assert_eq!(upload.state, State::Completed, "{:?}", upload.detail);
+        // Rows 3 and 8, and no others, are of one key.
+        let rows = Rows { read: 6, accepted: 4, rejected: 1, duplicate: 1, conflicting_duplicate: 0 };
+        assert_eq!((upload.rows, upload.bytes), (rows, file.len() as i64));
+        let debt = |line: i64| (line, "José \"Zé\", Conceição".to_owned(), 123_456, date(2030, 2, 1));
+        assert_eq!(debts(&harness, upload.id).await, [debt(3), debt(4), debt(5), debt(7)]);
+        let rejects = harness.rejects(upload.id).await;
+        assert_eq!((rejects[0].line, rejects[0].code.as_str()), (6, "bad_amount"));
+        let dialect = upload.dialect.as_ref().expect("it is not plain");
+        assert_eq!((dialect.container, dialect.sheet.as_deref()), (Some(Container::Xlsx), Some("Sheet1")));
+        assert_eq!((dialect.decimal, dialect.header_line), (Some(Decimal::Comma), 2));
+        let receipt = read::receipt(&harness.stack.pool, upload.id).await.unwrap().unwrap();
+        let bytes = receipt.header_bytes + receipt.chunks.iter().map(|chunk| chunk.bytes).sum::<i64>();
+        assert_eq!(receipt.text_bytes, Some(bytes));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_an_archive_is_read_as_one_of_its_own() {
+    let text = [HEADER, &row(1, "31/01/2030"), &row(2, "01/02/2030"), &row(3, "1/2")].concat();
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    archive.start_file("jan/dividas.txt", SimpleFileOptions::default()).unwrap();
+    archive.write_all(&in_1252(&text)).unwrap();
+    let file = archive.finish().unwrap().into_inner();
+    for chunk_bytes in [150, 8 << 20] {
+        let harness = Harness::new(chunk_bytes).await;
+        let upload = harness.run_file(&file).await;
+        assert_eq!(upload.state, State::Completed, "{:?}", upload.detail);
+        let rows = Rows { read: 3, accepted: 2, rejected: 1, ..Rows::default() };
+        assert_eq!((upload.rows, upload.bytes), (rows, file.len() as i64));
+        assert_eq!(debts(&harness, upload.id).await.len(), 2);
+        let dialect = upload.dialect.as_ref().expect("it is not plain");
+        assert_eq!((dialect.container, dialect.encoding), (Some(Container::Zip), Charset::Windows1252));
+        assert_eq!(dialect.entry.as_deref(), Some("jan/dividas.txt"));
+        let receipt = read::receipt(&harness.stack.pool, upload.id).await.unwrap().unwrap();
+        assert_eq!(receipt.text_bytes, Some(text.len() as i64));
     }
 }

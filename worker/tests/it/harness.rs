@@ -18,8 +18,8 @@ use gristmill_platform::{
 };
 use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
 use gristmill_uploads::{
-    MemoryBudget, NewUpload, Policy, ReceiveError, ReceiveOutcome, Upload, UploadId, UploadService, events::Events,
-    read, read::RejectRow,
+    MemoryBudget, NewUpload, Policy, ReceiveError, ReceiveOutcome, Spool, Upload, UploadId, UploadService,
+    events::Events, read, read::RejectRow,
 };
 use gristmill_webhooks::Deliverer;
 use gristmill_worker::{Env, KeyFilters, Own, app, rules};
@@ -69,6 +69,7 @@ impl Harness {
             events: events.clone(),
             limits: limits.clone(),
             memory: MemoryBudget::new(&limits),
+            spool: Spool::new(&limits),
             hooks: gristmill_kinds::HOOKS,
         };
         let env = Env {

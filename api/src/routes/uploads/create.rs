@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::StreamExt as _;
+use gristmill_containers::ContainerError;
 use gristmill_pipelines::{
     HeaderError, Kind, Question, Said,
     charset::{Charset, Sayer},
@@ -66,6 +67,12 @@ struct CreateQuery {
     /// that are not named here are found by their names.
     #[param(example = "debtAmount:Valor Total,debtId:#3")]
     columns: Option<String>,
+    /// Which file of a ZIP archive it is, by its whole name in it. May be left out where only one is a file of rows.
+    #[param(max_length = 1024, example = "2024/january.csv")]
+    entry: Option<String>,
+    /// Which sheet of a workbook it is, by its name, or `#2` for the second one. May be left out where only one is shown and has rows.
+    #[param(max_length = 1024, example = "January")]
+    sheet: Option<String>,
 }
 
 /// The file as it is, or compressed by gzip or zstd.
@@ -100,6 +107,10 @@ pub(crate) struct UploadForm {
     header_line: Option<u64>,
     /// As the query parameter, before `file`.
     columns: Option<String>,
+    /// As the query parameter, before `file`.
+    entry: Option<String>,
+    /// As the query parameter, before `file`.
+    sheet: Option<String>,
     /// The file: one, and the last part.
     #[schema(content_media_type = "text/csv", value_type = String, format = Binary)]
     file: Vec<u8>,
@@ -116,7 +127,7 @@ pub(crate) enum UploadOrCheck {
 
 /// Send a file
 ///
-/// The body is the file, or multipart with a part `file`: CSV, or, when it begins with `{`, lines of JSON, or, when it begins with `[`, an array of objects. It is split while it arrives and workers load its first rows
+/// The body is the file, or multipart with a part `file`: CSV, or, when it begins with `{`, lines of JSON, or, when it begins with `[`, an array of objects, or a workbook (.xlsx, .ods), or a ZIP archive of one of these texts. It is split while it arrives and workers load its first rows
 /// before its last are sent. How it is written is found, unless parameters say it, and stands in the upload's `dialect`; what cannot be told
 /// for certain is asked (`422`, `ambiguous-file`). `202`: everything is stored and will be done. With `dry_run=true` the file is read
 /// and not taken: counts, reasons, the first rejects and the first rows of it are the answer.
@@ -237,6 +248,15 @@ pub(super) fn problem(error: ReceiveError) -> Problem {
             problem.errors(vec![FieldError { field: "encoding".to_owned(), detail: said }]).about(upload_id)
         }
         ReceiveError::Ambiguous { questions, upload_id } => ambiguous(questions, said).about(upload_id),
+        ReceiveError::Container { error: ContainerError::Empty(_), upload_id } => {
+            upload_id.into_iter().fold(Problem::new(Code::EmptyFile, said), Problem::about)
+        }
+        ReceiveError::Container { upload_id, .. } => {
+            upload_id.into_iter().fold(Problem::new(Code::BadContainer, said), Problem::about)
+        }
+        ReceiveError::ContainerTooLarge { .. } => Problem::new(Code::TooLarge, said),
+        ReceiveError::SpoolFull => Problem::new(Code::SpoolFull, format!("{said} Send it again in a minute."))
+            .header(header::RETRY_AFTER, HeaderValue::from_static("60")),
         ReceiveError::HeaderTooLong { .. } => Problem::new(Code::WrongHeader, said),
         ReceiveError::Empty => Problem::new(Code::EmptyFile, said),
         ReceiveError::TooLarge { upload_id, .. } => {
@@ -266,7 +286,7 @@ pub(super) fn problem(error: ReceiveError) -> Problem {
         }
         ReceiveError::Database(error) => error.into(),
         ReceiveError::Queue(error) => error.into(),
-        error @ ReceiveError::Store(_) => Problem::unavailable(error),
+        error @ (ReceiveError::Store(_) | ReceiveError::Spool(_)) => Problem::unavailable(error),
     }
 }
 
@@ -274,7 +294,7 @@ pub(super) fn problem(error: ReceiveError) -> Problem {
 fn sentence(said: &str) -> String {
     let mut letters = said.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    let stop = if said.ends_with('.') { "" } else { "." };
+    let stop = if said.ends_with(['.', '?']) { "" } else { "." };
     format!("{first}{}{stop}", letters.as_str())
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use gristmill_clients::settings;
 use gristmill_pipelines::{Check, Checked, IntakeError, Kind, Limits, Rules, Said};
-use gristmill_uploads::ReceiveError;
+use gristmill_uploads::{FileText, ReceiveError, text_of};
 use jiff::Timestamp;
 
 use super::create::{busy, problem};
@@ -19,9 +19,9 @@ use crate::{
 const PIECE: usize = 1 << 20;
 
 /// Reads the file to its end. What is kept elsewhere is not looked at: rows of earlier uploads, reports, what claims add up to.
-pub(super) async fn check<S>(app: &AppState, caller: &Caller, kind: Kind, said: Said, mut file: S) -> Result<Checked>
+pub(super) async fn check<S>(app: &AppState, caller: &Caller, kind: Kind, said: Said, file: S) -> Result<Checked>
 where
-    S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin,
+    S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
 {
     let _permit = app
         .checking
@@ -30,10 +30,14 @@ where
     let limits = &app.uploads.limits;
     let max_record_bytes = usize::try_from(limits.max_record_bytes).unwrap_or(usize::MAX);
     let of_header = Limits { max_columns: limits.max_columns, max_record_bytes };
+    let FileText { within, mut text, .. } = text_of(&app.uploads.spool, limits, &said, file).await.map_err(problem)?;
     let mut check = Check::new(kind, said, of_header, rules(app, caller, kind).await?);
+    if let Some(within) = within {
+        check = check.within(within);
+    }
     let (mut piece, mut bytes) = (Vec::new(), 0);
-    while let Some(frame) = file.next().await {
-        let frame = frame.map_err(|error| problem(ReceiveError::Broken { upload_id: None, source: error.into() }))?;
+    while let Some(frame) = text.next().await {
+        let frame = frame.map_err(problem)?;
         bytes += frame.len() as u64;
         if bytes > limits.max_file_bytes {
             return Err(problem(ReceiveError::TooLarge { limit: limits.max_file_bytes, upload_id: None }));

@@ -38,6 +38,18 @@ pub struct LimitsConfig {
     #[arg(long, env = "GRISTMILL_MAX_BYTES_UNDER_WAY", default_value = "128GiB", value_parser = parse_bytes, value_name = "BYTES")]
     pub max_bytes_under_way: u64,
 
+    /// The largest archive or workbook (.zip, .xlsx, .ods): it is on disk until it has arrived whole
+    #[arg(long, env = "GRISTMILL_MAX_CONTAINER_BYTES", default_value = "1GiB", value_parser = parse_bytes, value_name = "BYTES")]
+    pub max_container_bytes: u64,
+
+    /// Bytes of archives and workbooks that one process has on disk at the same time; more are answered 503
+    #[arg(long, env = "GRISTMILL_MAX_SPOOL_BYTES", default_value = "4GiB", value_parser = parse_bytes, value_name = "BYTES")]
+    pub max_spool_bytes: u64,
+
+    /// Where they are, as files without a name [default: the system's folder for temporary files]
+    #[arg(long, env = "GRISTMILL_SPOOL_DIR", value_name = "FOLDER")]
+    pub spool_dir: Option<std::path::PathBuf>,
+
     /// Whether the check digits of a government id (CPF, CNPJ) are checked where its length says that it has some
     #[arg(long, env = "GRISTMILL_CHECK_GOVERNMENT_ID", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub check_government_id: bool,

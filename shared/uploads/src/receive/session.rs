@@ -309,6 +309,9 @@ impl UploadSession {
             ReceiveError::Ambiguous { questions, .. } => {
                 ("ambiguous", ReceiveError::Ambiguous { questions, upload_id: Some(self.id) })
             }
+            ReceiveError::Container { error, .. } => {
+                ("bad_container", ReceiveError::Container { error, upload_id: Some(self.id) })
+            }
             error @ ReceiveError::TooMuchUnderWay { .. } => ("too_much_under_way", error),
             error @ ReceiveError::Cancelled { .. } => return error,
             error => ("not_stored", error),
