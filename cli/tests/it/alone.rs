@@ -1,6 +1,6 @@
 //! The client subcommands where there is no server: they say what to do.
 
-use super::{gristmill, stderr, stdout};
+use super::{gristmill, repository::root, stderr, stdout};
 
 fn run(args: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -83,6 +83,30 @@ fn a_file_is_checked() {
     let (code, _, said) = run(&good, &["--header-line", "x"]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("--header-line: 'x' is not the number of a line"), "{said}");
+}
+
+#[test]
+fn an_archive_or_a_workbook_is_checked() {
+    let files = root().join("api/tests/files");
+    let run = |file: &str, more: &[&str]| {
+        let output = gristmill(&files).args(["check", file]).args(more).output().unwrap();
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    for (file, read_as) in [("debts.xlsx", "  read as sheet "), ("debts.zip", " of a ZIP archive")] {
+        let (code, said, wrong) = run(file, &[]);
+        assert!(matches!(code, Some(0 | 1)), "{said}{wrong}");
+        assert!(said.contains(read_as) && !said.contains(" 0 good"), "{said}");
+    }
+    for (file, more, read) in [
+        ("debts.xlsx", ["--sheet", "Nope"], "the workbook has no sheet 'Nope'; it has "),
+        ("debts.zip", ["--entry", "nope.csv"], "the ZIP archive has no entry 'nope.csv'; it has "),
+        ("debts.xlsx", ["--delimiter", ";"], "the file is a workbook, and --delimiter says how a text is written"),
+        ("semicolon.csv", ["--sheet", "Nope"], "the file is no workbook, so sheet= says nothing of it"),
+    ] {
+        let (code, _, said) = run(file, &more);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(read), "{said}");
+    }
 }
 
 #[test]

@@ -31,6 +31,14 @@ pub(super) struct SaidOfFile {
     /// Which of its columns are which, such as "debtAmount:Valor Total,debtId:#3" [default: found by their names]
     #[arg(long)]
     columns: Option<String>,
+
+    /// Which file of a ZIP archive it is [default: the only one of rows]
+    #[arg(long, value_name = "NAME")]
+    entry: Option<String>,
+
+    /// Which sheet of a workbook it is: its name, or #2 for the second one [default: the only one that is shown and has rows]
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
 }
 
 impl SaidOfFile {
@@ -43,6 +51,8 @@ impl SaidOfFile {
             ("dates", &self.dates),
             ("header_line", &self.header_line),
             ("columns", &self.columns),
+            ("entry", &self.entry),
+            ("sheet", &self.sheet),
         ];
         said.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }

@@ -4,7 +4,8 @@ mod pipe;
 mod plain;
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, Read as _, Seek as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,6 +13,8 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::BoxStream};
+use gristmill_containers::is_container;
+use gristmill_pipelines::FEW;
 use reqwest::Body;
 use tokio::{fs::File, io::AsyncReadExt};
 use tokio_util::io::ReaderStream;
@@ -117,6 +120,15 @@ impl Source {
                 Err(told)
             }
         }))
+    }
+
+    /// The file, if it is an archive or a workbook.
+    pub(super) fn container(&self) -> io::Result<Option<std::fs::File>> {
+        let Input::File { path, .. } = &self.input else { return Ok(None) };
+        let (mut file, mut head) = (std::fs::File::open(path)?, Vec::new());
+        file.by_ref().take(FEW as u64).read_to_end(&mut head)?;
+        file.rewind()?;
+        Ok(is_container(&head).then_some(file))
     }
 
     async fn pieces(&self) -> BoxStream<'static, io::Result<Bytes>> {
