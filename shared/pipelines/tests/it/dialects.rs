@@ -3,6 +3,7 @@
 //! The cases are data, so that what is documented can be made of them.
 
 mod cases;
+mod documented;
 mod laws;
 mod product;
 mod read;

@@ -219,7 +219,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     debts("H3 Portuguese", || headed("nome,cpf,email,valor,vencimento,id"), Reads("utf-8, comma: 2 rows")),
     debts(
-        "H3 what nobody sees",
+        "H3 characters without width",
         || headed("\u{200b}name,governmentId,email\u{a0},debtAmount,debtDueDate,debtId\u{200e}"),
         Reads("utf-8, comma: 2 rows"),
     ),
