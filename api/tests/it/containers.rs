@@ -200,6 +200,19 @@ async fn a_bomb_is_stopped_and_fails_its_upload() {
 }
 
 #[tokio::test]
+async fn more_than_are_read_at_once_wait_for_their_turn() {
+    let api = api().await;
+    let all = (0..12_u128).map(|n| {
+        let csv = file(50).replace("00000000-0000", &format!("00000000-{n:04}"));
+        let body = if n % 2 == 0 { zip(&[("a.csv", csv.as_bytes())]) } else { workbook(&[("Jan", n as u32)]) };
+        send(&api, "&force=true", body)
+    });
+    for response in futures::future::join_all(all).await {
+        json(response, StatusCode::ACCEPTED).await;
+    }
+}
+
+#[tokio::test]
 async fn no_room_for_more_is_said_with_a_time() {
     let api = api_with(|config| config.limits.max_spool_bytes = 0).await;
     let response = send(&api, "", workbook(&[("Jan", 1)])).await;

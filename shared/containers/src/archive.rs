@@ -15,9 +15,9 @@ use crate::{ContainerError, Limits, error::Exceeded};
 /// As for a body that is compressed: so much of an entry comes before its ratio is looked at.
 const UNPACKED_FREELY: u64 = 8 << 20;
 /// Sheets are packed better than other files: equal cells of a column, tags.
-const MIN_XML_RATIO: u64 = 1_000;
+const MIN_XML_RATIO: u64 = 400;
 /// Bytes of one XML part, unpacked.
-const MAX_XML_BYTES: u64 = 16 << 30;
+const MAX_XML_BYTES: u64 = 8 << 30;
 /// Of an entry that says what the file is.
 const MIMETYPE_BYTES: u64 = 256;
 

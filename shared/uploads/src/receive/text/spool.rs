@@ -16,12 +16,15 @@ use crate::ReceiveError;
 
 /// Bytes a permit.
 const UNIT: u64 = 1 << 20;
+/// Archives and workbooks that are read at the same time: the texts of a workbook are in memory meanwhile.
+const READERS: usize = 4;
 
 /// Where they are written, and how much all of them may have. A clone shares it.
 #[derive(Clone)]
 pub struct Spool {
     folder: Option<PathBuf>,
     free: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
 }
 
 impl Spool {
@@ -29,7 +32,8 @@ impl Spool {
     #[must_use]
     pub fn new(limits: &LimitsConfig) -> Self {
         let units = usize::try_from(limits.max_spool_bytes.div_ceil(UNIT)).unwrap_or(usize::MAX);
-        Self { folder: limits.spool_dir.clone(), free: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))) }
+        let free = Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)));
+        Self { folder: limits.spool_dir.clone(), free, readers: Arc::new(Semaphore::new(READERS)) }
     }
 
     fn file(&self) -> io::Result<File> {
@@ -48,9 +52,10 @@ pub(super) struct Spooled {
     pub(super) held: Held,
 }
 
-/// The room that a file takes, and its body: that of an upload counts as one that is being received until it is dropped.
+/// The room that a file takes, its turn to be read, and its body: that of an upload counts as one that is being received until it is dropped.
 pub(super) struct Held {
     _permits: Vec<OwnedSemaphorePermit>,
+    _turn: Option<OwnedSemaphorePermit>,
     _body: Body,
 }
 
@@ -77,6 +82,8 @@ impl Spooled {
         file.flush().await.map_err(ReceiveError::Spool)?;
         file.rewind().await.map_err(ReceiveError::Spool)?;
         let sent = Sent { bytes, sha256: hash.finalize().into() };
-        Ok(Self { file: file.into_std().await, sent, held: Held { _permits: permits, _body: body } })
+        // It fails only when the semaphore is closed, which nothing does.
+        let turn = Arc::clone(&spool.readers).acquire_owned().await.ok();
+        Ok(Self { file: file.into_std().await, sent, held: Held { _permits: permits, _turn: turn, _body: body } })
     }
 }
