@@ -2,6 +2,7 @@
 
 mod count;
 
+use count::Directory;
 use std::io::{BufReader, Read, Seek};
 
 use zip::{
@@ -16,6 +17,12 @@ use crate::{ContainerError, Limits, error::Exceeded};
 const UNPACKED_FREELY: u64 = 8 << 20;
 /// Sheets are packed better than other files: equal cells of a column, tags.
 const MIN_XML_RATIO: u64 = 400;
+/// Bytes of the text that any workbook may become, however small it is: a row may be said to stand there many times.
+const MADE_FREELY: u64 = 64 << 20;
+/// Bytes of an archive's directory.
+const MAX_DIRECTORY: u64 = 64 << 20;
+/// Bytes of a part that says what a workbook consists of, unpacked.
+const MAX_SMALL_XML_BYTES: u64 = 64 << 20;
 /// Bytes of one XML part, unpacked.
 const MAX_XML_BYTES: u64 = 8 << 30;
 /// Of an entry that says what the file is.
@@ -35,9 +42,14 @@ pub(crate) enum Found {
 }
 
 impl<R: Read + Seek> Archive<R> {
-    pub(crate) fn open(mut file: R, limits: Limits) -> Result<Self, ContainerError> {
+    pub(crate) fn open(mut file: R, mut limits: Limits) -> Result<Self, ContainerError> {
         // Before its directory is read, which is in memory as a whole.
-        let files = count::files(&mut file)?;
+        let Directory { files, bytes, file_bytes } = count::directory(&mut file)?;
+        if bytes > MAX_DIRECTORY {
+            return Err(Exceeded(format!("the archive's directory has more than {MAX_DIRECTORY} bytes")).into());
+        }
+        let most = file_bytes.saturating_mul(limits.max_ratio.max(MIN_XML_RATIO)).max(MADE_FREELY);
+        limits.max_text_bytes = limits.max_text_bytes.min(most);
         if files > limits.max_entries as u64 {
             let sentence = format!("the archive has {files} files: {} are allowed", limits.max_entries);
             return Err(Exceeded(sentence).into());
@@ -82,8 +94,9 @@ impl<R: Read + Seek> Archive<R> {
         Err(ContainerError::Unreadable(format!("the file is {other} and send that")))
     }
 
+    /// Those that are no UTF-8 are in the characters of DOS, as ZIP has it.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
-        self.zip.file_names_raw().map(|name| String::from_utf8_lossy(name).into_owned())
+        (0..self.zip.len()).filter_map(|entry| Some(self.zip.name_for_index(entry)?.ok()?.into_owned()))
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -100,6 +113,12 @@ impl<R: Read + Seek> Archive<R> {
     pub(crate) fn xml(&mut self, name: &str) -> Result<BufReader<impl Read + use<'_, R>>, ContainerError> {
         let ratio = self.limits.max_ratio.max(MIN_XML_RATIO);
         Ok(BufReader::with_capacity(64 << 10, self.bounded(name, MAX_XML_BYTES, ratio)?))
+    }
+
+    /// The same of a part that is no sheet, and has no texts of one.
+    pub(crate) fn small_xml(&mut self, name: &str) -> Result<BufReader<impl Read + use<'_, R>>, ContainerError> {
+        let ratio = self.limits.max_ratio.max(MIN_XML_RATIO);
+        Ok(BufReader::new(self.bounded(name, MAX_SMALL_XML_BYTES, ratio)?))
     }
 
     fn bounded(&mut self, name: &str, most: u64, ratio: u64) -> Result<impl Read + use<'_, R>, ContainerError> {

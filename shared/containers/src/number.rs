@@ -75,13 +75,35 @@ pub(crate) fn moment(serial: f64, since_1904: bool) -> Option<String> {
     Some(if seconds == 0 { day } else { format!("{day}T{time}") })
 }
 
+/// A day with a time, as XML writes it, without a time that is none.
+pub(crate) fn without_midnight(text: &str) -> &str {
+    let Some((day, time)) = text.split_once('T') else { return text };
+    let time = time.strip_suffix('Z').unwrap_or(time);
+    let is_midnight = time.starts_with("00:00") && time.bytes().all(|byte| matches!(byte, b'0' | b':' | b'.'));
+    if is_midnight { day } else { text }
+}
+
 fn day(epoch: Date, days: i64) -> Option<String> {
     epoch.checked_add(days.days()).ok().map(|day| day.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{moment, number};
+    use super::{moment, number, without_midnight};
+
+    #[test]
+    fn a_day_has_no_time() {
+        for (text, is) in [
+            ("2024-01-31", "2024-01-31"),
+            ("2024-01-31T00:00:00", "2024-01-31"),
+            ("2024-01-31T00:00:00.000Z", "2024-01-31"),
+            ("2024-01-31T00:00:01", "2024-01-31T00:00:01"),
+            ("2024-01-31T", "2024-01-31T"),
+            ("T", "T"),
+        ] {
+            assert_eq!(without_midnight(text), is);
+        }
+    }
 
     #[test]
     fn numbers_are_what_was_typed() {

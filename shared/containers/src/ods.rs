@@ -1,6 +1,7 @@
 //! Spreadsheets of LibreOffice (OpenDocument 1.3): one XML part with all sheets, read as a stream.
 
 use std::{
+    collections::HashSet,
     io::{BufRead, Read, Seek},
     ops::ControlFlow,
 };
@@ -12,9 +13,10 @@ use crate::{
     ContainerError, Wanted,
     archive::Archive,
     cells::{Cell, Row},
-    number::number,
+    error::Exceeded,
+    number::{number, without_midnight},
     sheet::{MAX_ROWS, Writer},
-    xlsx,
+    xlsx::{self, MAX_SHEETS},
     xml::{Xml, add, attribute},
 };
 
@@ -38,7 +40,7 @@ pub(crate) fn choose<R: Read + Seek>(archive: &mut Archive<R>, wanted: &Wanted) 
         None => {
             let with_rows: Vec<usize> = (0..sheets.len()).filter(|&place| sheets[place].1).collect();
             match with_rows[..] {
-                [] => return Err(ContainerError::Empty("the spreadsheet has no sheet with rows".to_owned())),
+                [] => return Err(ContainerError::Empty("the spreadsheet has no visible sheet with rows".to_owned())),
                 [place] => place,
                 _ => {
                     let names: Vec<String> = with_rows.iter().map(|&place| sheets[place].0.clone()).collect();
@@ -50,19 +52,31 @@ pub(crate) fn choose<R: Read + Seek>(archive: &mut Archive<R>, wanted: &Wanted) 
     Ok(Sheet { name: sheets.swap_remove(place).0, place })
 }
 
-/// The names of all sheets, and whether there is anything in them.
+/// The names of all sheets, and whether they are shown and there is anything in them.
 fn names(part: impl BufRead) -> Result<Vec<(String, bool)>, ContainerError> {
     let (mut xml, mut sheets, mut depth) = (Xml::new(part), Vec::new(), 0_u32);
+    let (mut style, mut hidden, mut is_shown) = (None, HashSet::new(), true);
     loop {
         match xml.next()? {
             Event::Start(element) => match element.local_name().as_ref() {
+                b"style" => style = attribute(&element, "name")?,
+                b"table-properties" if attribute(&element, "display")?.is_some_and(|display| display == "false") => {
+                    hidden.extend(style.take());
+                }
                 b"table" => {
                     depth += 1;
                     if depth == 1 {
+                        let of = attribute(&element, "style-name")?;
+                        is_shown = !of.is_some_and(|style| hidden.contains(&style));
                         sheets.push((attribute(&element, "name")?.unwrap_or_default(), false));
+                        if sheets.len() > MAX_SHEETS {
+                            return Err(Exceeded(format!("the spreadsheet has more than {MAX_SHEETS} sheets")).into());
+                        }
                     }
                 }
-                b"p" if depth > 0 => sheets.last_mut().into_iter().for_each(|(_, has_rows)| *has_rows = true),
+                b"p" if depth > 0 && is_shown => {
+                    sheets.last_mut().into_iter().for_each(|(_, has_rows)| *has_rows = true)
+                }
                 _ => {}
             },
             Event::End(element) if element.local_name().as_ref() == b"table" => depth = depth.saturating_sub(1),
@@ -122,7 +136,7 @@ struct Rows<R> {
 
 impl<R: BufRead> Rows<R> {
     fn write(&mut self, writer: &mut Writer<'_>) -> Result<(), ContainerError> {
-        let mut row = Row::default();
+        let mut row = Row::new(self.max_columns);
         loop {
             match self.xml.next()? {
                 Event::Start(element) if element.local_name().as_ref() == b"table-row" => {
@@ -133,8 +147,12 @@ impl<R: BufRead> Rows<R> {
                         return Ok(());
                     }
                 }
-                // Groups of rows, and headers, are around rows.
-                Event::End(element) if element.local_name().as_ref() == b"table" => return Ok(()),
+                // Pictures may have tables of their own.
+                Event::Start(element) if matches!(element.local_name().as_ref(), b"shapes" | b"forms" | b"table") => {
+                    skip(&mut self.xml)?;
+                }
+                // Groups of rows, and headers, are around rows. To the end of the file, where its checksum is compared.
+                Event::End(element) if element.local_name().as_ref() == b"table" => return self.xml.finish(),
                 Event::Eof => return Err(ContainerError::damaged("the spreadsheet", "its sheet has no end")),
                 _ => {}
             }
@@ -156,9 +174,8 @@ impl<R: BufRead> Rows<R> {
                     let shown = self.shown()?;
                     let (cell, text) = typed.unwrap_or((Cell::Text, shown));
                     if !text.is_empty() {
-                        // One too many is enough to refuse the row.
-                        for place in place..place.saturating_add(times).min(self.max_columns + 1) {
-                            row.put(place, cell, &text);
+                        for place in place..place.saturating_add(times) {
+                            row.put(place, cell, &text)?;
                         }
                     }
                     place = place.saturating_add(times);
@@ -217,10 +234,8 @@ fn typed(element: &BytesStart<'_>) -> Result<Option<(Cell, String)>, ContainerEr
     let Some(kind) = attribute(element, "value-type")? else { return Ok(None) };
     Ok(match kind.as_str() {
         "float" | "currency" | "percentage" => attribute(element, "value")?.map(|value| (Cell::Number, number(&value))),
-        "date" => attribute(element, "date-value")?.map(|value| {
-            let day = value.strip_suffix("T00:00:00").map(str::to_owned);
-            (Cell::Exact, day.unwrap_or(value))
-        }),
+        "date" => attribute(element, "date-value")?.map(|value| (Cell::Exact, without_midnight(&value).to_owned())),
+        "string" => attribute(element, "string-value")?.map(|value| (Cell::Text, value)),
         "boolean" => {
             let value = attribute(element, "boolean-value")?;
             value.map(|value| (Cell::Exact, if value == "true" { "TRUE" } else { "FALSE" }.to_owned()))

@@ -55,14 +55,6 @@ impl<'e> Writer<'e> {
             self.skip(times);
             return Ok(ControlFlow::Continue(()));
         }
-        if row.width() > self.limits.max_columns {
-            let sentence = format!(
-                "a row of the sheet has {} columns: {} are allowed. Remove what stands beside the table",
-                row.width(),
-                self.limits.max_columns
-            );
-            return Err(Exceeded(sentence).into());
-        }
         for _ in 0..times {
             let empty = std::mem::take(&mut self.empty);
             self.rows = self.rows.saturating_add(empty).saturating_add(1);
@@ -218,8 +210,11 @@ mod tests {
         };
         let mut writer = Writer::new(LIMITS, decimal, &mut emit);
         for cells in rows {
-            let mut row = Row::default();
-            cells.iter().for_each(|&(place, cell, text)| row.put(place, cell, text));
+            let mut row = Row::new(LIMITS.max_columns);
+            cells
+                .iter()
+                .try_for_each(|&(place, cell, text)| row.put(place, cell, text))
+                .map_err(|error| error.to_string())?;
             assert!(writer.row(&row, 1).map_err(|error| error.to_string())?.is_continue());
         }
         writer.finish().map_err(|error| error.to_string())?;
@@ -283,8 +278,8 @@ mod tests {
         let mut emit = |_: &[u8]| ControlFlow::Continue(());
         let mut writer = Writer::new(LIMITS, None, &mut emit);
         writer.skip(MAX_ROWS);
-        let mut row = Row::default();
-        row.put(0, Cell::Text, "x");
+        let mut row = Row::new(1);
+        row.put(0, Cell::Text, "x").unwrap();
         assert!(writer.row(&row, 1).unwrap_err().to_string().contains("rows"));
     }
 }

@@ -16,12 +16,17 @@ use quick_xml::events::Event;
 use crate::{
     ContainerError, Wanted,
     archive::Archive,
+    error::Exceeded,
     xml::{Xml, attribute},
 };
 use sheet::Cells;
 use strings::Strings;
 use styles::Styles;
 
+/// Sheets of a workbook.
+pub(crate) const MAX_SHEETS: usize = 1_000;
+/// Parts that one refers to.
+const MAX_RELATIONS: usize = 10_000;
 /// What an `.xlsx` is called in sentences.
 const WORKBOOK: &str = "workbook";
 
@@ -79,12 +84,12 @@ impl Workbook {
             None => Strings::default(),
         };
         let styles = match &parts.styles {
-            Some(part) => Styles::read(archive.xml(part)?)?,
+            Some(part) => Styles::read(archive.small_xml(part)?)?,
             None => Styles::default(),
         };
         let mut writer = crate::sheet::Writer::new(limits, decimal, emit);
         let cells = Cells::new(archive.xml(&sheet.part)?, &strings, &styles, parts.since_1904);
-        cells.write(&mut writer)?;
+        cells.write(&mut writer, limits.max_columns)?;
         writer.finish()
     }
 }
@@ -115,7 +120,7 @@ impl Parts {
             |kind: &str| related.iter().find(|relation| relation.kind == kind).map(|relation| relation.part.clone());
         let mut parts = Self { strings: of("sharedStrings"), styles: of("styles"), ..Self::default() };
 
-        let mut xml = Xml::new(archive.xml(&main)?);
+        let mut xml = Xml::new(archive.small_xml(&main)?);
         loop {
             match xml.next()? {
                 Event::Start(element) if element.local_name().as_ref() == b"workbookPr" => {
@@ -130,6 +135,12 @@ impl Parts {
                     // What is no worksheet is a chart.
                     let (Some(name), Some(part)) = (attribute(&element, "name")?, part) else { continue };
                     let is_hidden = attribute(&element, "state")?.is_some_and(|state| state != "visible");
+                    if parts.sheets.len() == MAX_SHEETS {
+                        return Err(Exceeded(format!("the workbook has more than {MAX_SHEETS} sheets")).into());
+                    }
+                    if parts.sheets.iter().any(|sheet| sheet.part == part.part) {
+                        return Err(ContainerError::damaged("the workbook", "two sheets have the same rows"));
+                    }
                     parts.sheets.push(Sheet { name, part: part.part.clone(), is_hidden });
                 }
                 Event::Eof => return Ok(parts),
@@ -174,7 +185,7 @@ fn relations<R: Read + Seek>(
     if !archive.has(part) {
         return Ok(Vec::new());
     }
-    let (mut xml, mut found) = (Xml::new(archive.xml(part)?), Vec::new());
+    let (mut xml, mut found) = (Xml::new(archive.small_xml(part)?), Vec::new());
     loop {
         match xml.next()? {
             Event::Start(element) if element.local_name().as_ref() == b"Relationship" => {
@@ -182,6 +193,11 @@ fn relations<R: Read + Seek>(
                 let (Some(id), Some(kind), Some(target)) = (of("Id")?, of("Type")?, of("Target")?) else { continue };
                 let kind = kind.rsplit('/').next().unwrap_or(&kind).to_owned();
                 found.push(Relation { id, kind, part: joined(folder, &target) });
+                if found.len() > MAX_RELATIONS {
+                    return Err(
+                        Exceeded(format!("a part of the workbook refers to more than {MAX_RELATIONS} others")).into()
+                    );
+                }
             }
             Event::Eof => return Ok(found),
             _ => {}

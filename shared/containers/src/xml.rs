@@ -11,6 +11,8 @@ use crate::{ContainerError, error::Exceeded};
 
 /// Bytes of one tag or text.
 const MAX_EVENT: usize = 4 << 20;
+/// Elements in each other.
+const MAX_DEPTH: usize = 256;
 /// Bytes of a cell's text; Excel has 32,767 letters.
 const MAX_TEXT: usize = 1 << 20;
 
@@ -18,6 +20,8 @@ const MAX_TEXT: usize = 1 << 20;
 pub(crate) struct Xml<R> {
     reader: Reader<Guard<R>>,
     buffer: Vec<u8>,
+    /// Elements that have begun and not ended.
+    depth: usize,
 }
 
 impl<R: BufRead> Xml<R> {
@@ -26,19 +30,39 @@ impl<R: BufRead> Xml<R> {
         let config = reader.config_mut();
         config.check_end_names = true;
         config.expand_empty_elements = true;
-        Self { reader, buffer: Vec::new() }
+        Self { reader, buffer: Vec::new(), depth: 0 }
     }
 
     /// The next event; the end of the file is one. Own entities could make much of little, and no program writes any.
     pub(crate) fn next(&mut self) -> Result<Event<'_>, ContainerError> {
         self.buffer.clear();
         self.reader.get_mut().read = 0;
-        match self.reader.read_event_into(&mut self.buffer)? {
+        let event = self.reader.read_event_into(&mut self.buffer)?;
+        match &event {
+            Event::Start(_) => self.depth += 1,
+            Event::End(_) => self.depth = self.depth.saturating_sub(1),
+            Event::Eof if self.depth > 0 => {
+                return Err(ContainerError::damaged("the workbook", "an element has no end"));
+            }
+            _ => {}
+        }
+        if self.depth > MAX_DEPTH {
+            return Err(Exceeded(format!("the workbook has more than {MAX_DEPTH} elements in each other")).into());
+        }
+        match event {
             Event::DocType(_) => Err(ContainerError::Unreadable(
                 "the workbook defines entities (DOCTYPE), which none does: save it again".into(),
             )),
             event => Ok(event),
         }
+    }
+}
+
+impl<R: BufRead> Xml<R> {
+    /// Reads what is left, and looks at nothing of it.
+    pub(crate) fn finish(&mut self) -> Result<(), ContainerError> {
+        while !matches!(self.next()?, Event::Eof) {}
+        Ok(())
     }
 }
 

@@ -7,12 +7,12 @@ use quick_xml::events::Event;
 use super::{
     reference::place,
     strings::{RichText, Strings, unescaped},
-    styles::Styles,
+    styles::{Shown, Styles},
 };
 use crate::{
     ContainerError,
     cells::{Cell, Row},
-    number::{moment, number},
+    number::{moment, number, without_midnight},
     sheet::Writer,
     xml::{Xml, add, attribute},
 };
@@ -42,8 +42,8 @@ impl<'w, R: BufRead> Cells<'w, R> {
         Self { xml: Xml::new(part), strings, styles, since_1904 }
     }
 
-    pub(super) fn write(mut self, writer: &mut Writer<'_>) -> Result<(), ContainerError> {
-        let (mut row, mut next_row, mut cell) = (Row::default(), 0_u64, None::<Open>);
+    pub(super) fn write(mut self, writer: &mut Writer<'_>, max_columns: usize) -> Result<(), ContainerError> {
+        let (mut row, mut next_row, mut next_column, mut cell) = (Row::new(max_columns), 0_u64, 0_usize, None::<Open>);
         loop {
             let event = self.xml.next()?;
             match &event {
@@ -55,16 +55,17 @@ impl<'w, R: BufRead> Cells<'w, R> {
                             return Err(ContainerError::damaged("the workbook", format!("row {} comes twice", at + 1)));
                         }
                         writer.skip(at - next_row);
-                        next_row = at + 1;
+                        (next_row, next_column) = (at + 1, 0);
                         row.clear();
                     }
                     (b"c", cell) => {
                         let column = attribute(element, "r")?.and_then(|reference| place(&reference).0);
-                        let column = column.unwrap_or(row.width());
-                        if column < row.width() {
+                        let column = column.unwrap_or(next_column);
+                        if column < next_column {
                             let why = format!("a cell of row {next_row} comes twice");
                             return Err(ContainerError::damaged("the workbook", why));
                         }
+                        next_column = column.saturating_add(1);
                         let style = attribute(element, "s")?.and_then(|style| style.parse().ok()).unwrap_or_default();
                         let kind = attribute(element, "t")?.unwrap_or_default();
                         *cell = Some(Open { column, kind, style, ..Open::default() });
@@ -84,7 +85,8 @@ impl<'w, R: BufRead> Cells<'w, R> {
                     }
                     (b"v", Some(cell)) => cell.in_value = false,
                     (b"is", Some(cell)) => cell.in_rich = false,
-                    (b"sheetData", _) => return Ok(()),
+                    // To its end, where its checksum is compared.
+                    (b"sheetData", _) => return self.xml.finish(),
                     (_, Some(cell)) if cell.in_rich => cell.rich.see(&event)?,
                     _ => {}
                 },
@@ -113,18 +115,32 @@ fn put(
             let text = value.trim().parse().ok().and_then(|number| strings.get(number));
             let text =
                 text.ok_or_else(|| ContainerError::damaged("the workbook", format!("it has no text {value}")))?;
-            row.put(cell.column, Cell::Text, text);
+            row.put(cell.column, Cell::Text, text)?;
         }
-        "inlineStr" => row.put(cell.column, Cell::Text, &cell.rich.take()),
-        "str" => row.put(cell.column, Cell::Text, &unescaped(cell.value)),
-        "b" => row.put(cell.column, Cell::Exact, if value.trim() == "1" { "TRUE" } else { "FALSE" }),
-        "d" => row.put(cell.column, Cell::Exact, value.strip_suffix("T00:00:00").unwrap_or(value)),
-        // As Excel shows it: `#REF!`. A row with one is rejected.
-        "e" => row.put(cell.column, Cell::Exact, value),
+        "inlineStr" => row.put(cell.column, Cell::Text, &cell.rich.take())?,
+        "str" => row.put(cell.column, Cell::Text, &unescaped(cell.value))?,
         _ if value.is_empty() => {}
-        _ => match styles.is_day(cell.style).then(|| moment(value.trim().parse().ok()?, since_1904)).flatten() {
-            Some(moment) => row.put(cell.column, Cell::Exact, &moment),
-            None => row.put(cell.column, Cell::Number, &number(value.trim())),
+        "b" => row.put(cell.column, Cell::Exact, if value.trim() == "1" { "TRUE" } else { "FALSE" })?,
+        "d" => row.put(cell.column, Cell::Exact, without_midnight(value))?,
+        // As Excel shows it: `#REF!`. A row with one is rejected.
+        "e" => row.put(cell.column, Cell::Exact, value)?,
+        _ => match styles.of(cell.style) {
+            Shown::Day => match value.trim().parse().ok().and_then(|serial| moment(serial, since_1904)) {
+                Some(moment) => row.put(cell.column, Cell::Exact, &moment)?,
+                None => row.put(cell.column, Cell::Number, &number(value.trim()))?,
+            },
+            Shown::Number => row.put(cell.column, Cell::Number, &number(value.trim()))?,
+            // An identifier: its zeros are a part of it.
+            Shown::Digits(digits) => {
+                let number = number(value.trim());
+                let is_whole = number.bytes().all(|byte| byte.is_ascii_digit());
+                let digits = if is_whole { digits } else { 0 };
+                row.put(
+                    cell.column,
+                    if is_whole { Cell::Exact } else { Cell::Number },
+                    &format!("{number:0>digits$}"),
+                )?;
+            }
         },
     }
     Ok(())
@@ -136,7 +152,6 @@ pub(super) fn has_rows(part: impl BufRead) -> Result<bool, ContainerError> {
     loop {
         match xml.next()? {
             Event::Start(element) => in_value = matches!(element.local_name().as_ref(), b"v" | b"t"),
-            Event::End(element) if element.local_name().as_ref() == b"sheetData" => return Ok(false),
             Event::End(_) => in_value = false,
             Event::Eof => return Ok(false),
             _ if in_value => return Ok(true),

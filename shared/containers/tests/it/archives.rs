@@ -79,6 +79,16 @@ fn what_is_encrypted_is_said_to_be() {
 }
 
 #[test]
+fn names_in_the_characters_of_dos_are_read() {
+    let mut bytes = zip(&[("marco.csv", CSV)]);
+    let places: Vec<usize> =
+        bytes.windows(9).enumerate().filter(|(_, nine)| *nine == b"marco.csv").map(|(at, _)| at).collect();
+    places.into_iter().for_each(|at| bytes[at + 3] = 0x87);
+    assert_eq!(read(&bytes).unwrap().0, "zip março.csv");
+    assert_eq!(read_as(&bytes, entry("março.csv"), LIMITS).unwrap().1.as_bytes(), CSV);
+}
+
+#[test]
 fn what_is_packed_otherwise_is_said_to_be() {
     let mut bytes = zip(&[("a.csv", CSV)]);
     bytes[8] = 12;

@@ -67,6 +67,37 @@ fn cells_are_what_they_are_typed_as() {
 fn cells_and_rows_without_their_place_follow_each_other() {
     let rows = "<row><c><v>1</v></c><c><v>2</v></c></row><row><c r=\"B2\"><v>3</v></c></row><row r=\"4\"><c><v>4</v></c></row>";
     assert_eq!(text(&one(rows)), "1,2\n,3\n\n4,\n");
+    // Those that hold nothing keep their places.
+    let rows = "<row><c/><c><v>1</v></c><c t=\"str\"><v></v></c></row><row><c r=\"B2\" s=\"1\"/><c><v>2</v></c></row>";
+    assert_eq!(text(&one(rows)), ",1,\n,,2\n");
+}
+
+#[test]
+fn identifiers_keep_their_zeros() {
+    let styles = "<styleSheet><numFmts><numFmt numFmtId=\"165\" formatCode=\"00000000000\"/></numFmts>\
+                  <cellXfs><xf numFmtId=\"0\"/><xf numFmtId=\"165\"/></cellXfs></styleSheet>";
+    let rows = "<row><c s=\"1\"><v>1234567890</v></c><c s=\"1\"><v>123456789012</v></c><c s=\"1\"><v>1.5</v></c><c s=\"1\"><v>-7</v></c></row>";
+    let text = text(&workbook(&[("a", "", rows)], "", "", styles));
+    assert_eq!(text, "01234567890,123456789012,1.5,-7\n");
+}
+
+#[test]
+fn a_digit_that_was_altered_is_found() {
+    let book = one("<row><c><v>1234567</v></c></row>");
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(book)).unwrap();
+    // The same, with its parts as they are.
+    let names: Vec<String> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
+    let mut stored = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for name in &names {
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        stored.start_file(name.as_str(), options).unwrap();
+        std::io::copy(&mut zip.by_name(name).unwrap(), &mut stored).unwrap();
+    }
+    let mut bytes = stored.finish().unwrap().into_inner();
+    assert_eq!(text(&bytes), "1234567\n");
+    let at = bytes.windows(7).position(|seven| seven == b"1234567").unwrap();
+    bytes[at] = b'9';
+    assert!(read(&bytes).unwrap_err().contains("is damaged or was cut off"));
 }
 
 #[test]
@@ -118,6 +149,7 @@ fn what_is_not_as_it_should_be_is_refused() {
         ("<row><c></row>", "is damaged"),
         ("<row r=\"99999999999\"><c><v>1</v></c></row>", "the sheet has more than 16777216 rows"),
         ("<row><c r=\"XFD1\"><v>1</v></c></row>", "a row of the sheet has 16384 columns: 100 are allowed"),
+        ("<row><c r=\"ZZZZZZZZ1\"><v>1</v></c></row>", "columns: 100 are allowed"),
     ] {
         let found = read(&one(rows)).unwrap_err();
         assert!(found.contains(said), "{rows}: {found}");
@@ -135,6 +167,12 @@ fn bombs_are_stopped() {
     let found = read_as(&book, Wanted::default(), few).unwrap_err();
     assert_eq!(found, "the workbook's texts are larger than 1048576 bytes: save it as CSV and send that");
     assert!(read(&book).is_ok());
+    let deep = format!("<row>{}", "<x>".repeat(300));
+    assert!(read(&one(&deep)).unwrap_err().contains("more than 256 elements in each other"));
+    let long = "<c t=\"s\"><v>0</v></c>".repeat(99);
+    let strings = format!("<si><t>{}</t></si>", "y".repeat(500_000));
+    let book = workbook(&[("a", "", &format!("<row>{long}</row>"))], "", &strings, "<styleSheet/>");
+    assert_eq!(read(&book).unwrap_err(), "a row of the sheet has more than 16777216 bytes");
     // One text in many cells.
     let cell = "<c t=\"s\"><v>0</v></c>".repeat(50);
     let rows = format!("<row>{cell}</row>").repeat(1_000);

@@ -47,9 +47,36 @@ fn one_of_several_is_asked_for_and_can_be_said() {
     );
     assert_eq!(read_as(&two, sheet("fev"), LIMITS).unwrap(), ("ods Fev".to_owned(), "2\n".to_owned()));
     assert_eq!(read(&book(&(empty.clone() + &table("x", ROW)))).unwrap().0, "ods x");
-    assert_eq!(read(&book(&empty)).unwrap_err(), "the spreadsheet has no sheet with rows");
+    assert_eq!(read(&book(&empty)).unwrap_err(), "the spreadsheet has no visible sheet with rows");
     let said = read_as(&two, crate::entry("a.csv"), LIMITS).unwrap_err();
     assert_eq!(said, "the file is a spreadsheet, and entry= is of ZIP archives: send sheet=");
+}
+
+#[test]
+fn what_is_not_shown_does_not_count() {
+    let styles = "<office:automatic-styles><style:style style:name=\"ta1\"><style:table-properties table:display=\"true\"/></style:style>\
+                  <style:style style:name=\"ta2\"><style:table-properties table:display=\"false\"/></style:style></office:automatic-styles>";
+    let styled = |name: &str, style: &str| {
+        format!("<table:table table:name=\"{name}\" table:style-name=\"{style}\">{ROW}</table:table>")
+    };
+    let both = book(&(styles.to_owned() + &styled("a", "ta2") + &styled("b", "ta1")));
+    assert_eq!(read(&both).unwrap().0, "ods b");
+    assert_eq!(read_as(&both, sheet("a"), LIMITS).unwrap().0, "ods a");
+    let hidden = book(&(styles.to_owned() + &styled("a", "ta2")));
+    assert_eq!(read(&hidden).unwrap_err(), "the spreadsheet has no visible sheet with rows");
+}
+
+#[test]
+fn what_is_drawn_on_a_sheet_is_none_of_its_rows() {
+    let drawn = table("inner", ROW);
+    let rows = format!("<table:shapes><draw:frame>{drawn}</draw:frame></table:shapes>{ROW}");
+    let text = text(&book(&table("a", &rows)));
+    assert_eq!(text, "1\n");
+    let said =
+        "<table:table-row><table:table-cell office:value-type=\"string\" office:string-value=\"x\"/></table:table-row>";
+    assert_eq!(read_as(&book(&table("a", said)), sheet("a"), LIMITS).unwrap().1, "x\n");
+    let far = "<table:table-row><table:table-cell table:number-columns-repeated=\"300\"/><table:table-cell><text:p>x</text:p></table:table-cell></table:table-row>";
+    assert!(read(&book(&table("a", far))).unwrap_err().contains("a row of the sheet has 301 columns"));
 }
 
 #[test]
