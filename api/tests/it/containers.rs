@@ -187,6 +187,19 @@ async fn what_cannot_be_read_is_refused_and_nothing_of_it_stays() {
 }
 
 #[tokio::test]
+async fn what_is_under_way_counts_as_text() {
+    let csv = file(1_000);
+    let archive = |more: &str| zip(&[("a.csv", (csv.clone() + more).as_bytes())]);
+    let limit = csv.len() as u64 * 3 / 2;
+    assert!(archive("").len() as u64 * 4 < limit, "it is packed well");
+    let api = api_with(|config| config.limits.max_bytes_under_way = limit).await;
+    accepted(&api, "", archive("")).await;
+    let response = send(&api, "", archive("\n")).await;
+    let found = problem(response, StatusCode::TOO_MANY_REQUESTS).await;
+    assert_eq!(found["type"], "/problems/too-much-under-way");
+}
+
+#[tokio::test]
 async fn a_bomb_is_stopped_and_fails_its_upload() {
     let api = api().await;
     let bomb = zip(&[("a.csv", &[HEADER.as_bytes(), &vec![b'\n'; 32 << 20]].concat())]);

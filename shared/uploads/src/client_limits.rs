@@ -68,7 +68,7 @@ pub async fn put(db: impl PgExecutor<'_>, client_id: ClientId, limits: &OwnLimit
 /// Bytes of a client's other files that are not closed yet.
 pub(crate) async fn under_way(db: impl PgExecutor<'_>, client_id: ClientId, but: UploadId) -> Result<u64, sqlx::Error> {
     let bytes: i64 = sqlx::query_scalar(
-        "select coalesce(sum(coalesce(u.bytes, (select sum(c.bytes) from chunks c where c.upload_id = u.id))), 0)::bigint
+        "select coalesce(sum(coalesce(u.text_bytes, u.bytes, (select sum(c.bytes) from chunks c where c.upload_id = u.id))), 0)::bigint
          from uploads u where u.client_id = $1 and u.state in ('receiving', 'processing') and u.id <> $2",
     )
     .bind(client_id)

@@ -106,7 +106,7 @@ impl UploadSession {
                                   header, header_bytes, max_record_bytes, first_block, said, dialect, reading)
              values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10, $11, 0, $12, $13, $14)
              returning (select max_bytes_under_way from client_limits where client_id = $2),
-                 (select coalesce(sum(coalesce(o.bytes, (select sum(c.bytes) from chunks c where c.upload_id = o.id))), 0)::bigint
+                 (select coalesce(sum(coalesce(o.text_bytes, o.bytes, (select sum(c.bytes) from chunks c where c.upload_id = o.id))), 0)::bigint
                   from uploads o where o.client_id = $2 and o.state in ('receiving', 'processing'))",
         )
         .bind(id)

@@ -3,6 +3,8 @@
 
 mod spool;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use gristmill_containers::{Limits, Wanted, is_container, open};
@@ -53,8 +55,13 @@ where
     }
     let spooled = Spooled::of(spool, limits, body).await?;
     let (wanted, of_table) = (Wanted::from(said), limits_of(limits));
-    let Spooled { file, sent, held } = spooled;
-    let table = spawn_blocking(move || open(file, wanted, of_table)).await.map_err(died)??;
+    let Spooled { file, sent, room, body } = spooled;
+    let held = Arc::clone(&room);
+    let opened = spawn_blocking(move || {
+        let _held = held;
+        open(file, wanted, of_table)
+    });
+    let table = opened.await.map_err(died)??;
     let owned = |name: Option<&str>| name.map(str::to_owned);
     let within = Within { container: table.container(), entry: owned(table.entry()), sheet: owned(table.sheet()) };
     if within.container.is_workbook()
@@ -70,7 +77,9 @@ where
 
     let (pieces, text) = mpsc::channel(PIECES);
     // It ends by itself: with the text, or when nothing takes that any more.
+    let held = (Arc::clone(&room), body);
     let reading = spawn_blocking(move || {
+        let _room = room;
         let mut emit = |piece: &[u8]| match pieces.blocking_send(Ok(Bytes::copy_from_slice(piece))) {
             Ok(()) => std::ops::ControlFlow::Continue(()),
             Err(_) => std::ops::ControlFlow::Break(()),

@@ -49,14 +49,15 @@ pub(super) struct Spooled {
     /// At its beginning.
     pub(super) file: File,
     pub(super) sent: Sent,
-    pub(super) held: Held,
+    pub(super) room: Arc<Room>,
+    /// That of an upload counts as one that is being received until it is dropped.
+    pub(super) body: Body,
 }
 
-/// The room that a file takes, its turn to be read, and its body: that of an upload counts as one that is being received until it is dropped.
-pub(super) struct Held {
+/// The room that a file takes, and its turn to be read: whoever works on it has them, for nothing ends a thread.
+pub(super) struct Room {
     _permits: Vec<OwnedSemaphorePermit>,
     _turn: Option<OwnedSemaphorePermit>,
-    _body: Body,
 }
 
 impl Spooled {
@@ -84,6 +85,7 @@ impl Spooled {
         let sent = Sent { bytes, sha256: hash.finalize().into() };
         // It fails only when the semaphore is closed, which nothing does.
         let turn = Arc::clone(&spool.readers).acquire_owned().await.ok();
-        Ok(Self { file: file.into_std().await, sent, held: Held { _permits: permits, _turn: turn, _body: body } })
+        let room = Arc::new(Room { _permits: permits, _turn: turn });
+        Ok(Self { file: file.into_std().await, sent, room, body })
     }
 }
