@@ -36,7 +36,7 @@ const REFUSED: u8 = 2;
     Rows of earlier uploads and the settings of a client are not looked at.\n\n\
     Exit code: 0 every row is good, 1 some are not, 2 the file is refused or cannot be read.")]
 pub(crate) struct Check {
-    /// The file: CSV, JSON, a workbook (.xlsx, .ods) or a ZIP archive, plain, gzip or zstd; `-` reads text from standard input
+    /// The file: CSV or JSON, plain, gzip or zstd, or a workbook (.xlsx, .ods) or a ZIP archive; `-` reads text from standard input
     file: PathBuf,
 
     /// What kind of file it is
