@@ -148,6 +148,7 @@ fn tree(layers: &Layers) -> DocumentedRoutes {
         .routes(routes!(uploads::one))
         .routes(routes!(uploads::rejects))
         .routes(routes!(uploads::receipt))
+        .routes(routes!(uploads::delta))
         .routes(routes!(uploads::events))
         .routes(routes!(debts::list))
         .routes(routes!(bills::list))

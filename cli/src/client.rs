@@ -7,6 +7,7 @@ mod bills;
 mod cancel;
 mod claims;
 mod confirm;
+mod delta;
 mod error;
 mod generate;
 mod groups;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Uploads(uploads::Uploads),
     Rejects(rejects::Rejects),
     Receipt(receipt::Receipt),
+    Delta(delta::Delta),
     Cancel(cancel::Cancel),
     Jobs(jobs::Jobs),
     Groups(groups::Groups),
@@ -75,6 +77,7 @@ impl Command {
             Self::Uploads(command) => command.run().await,
             Self::Rejects(command) => command.run().await,
             Self::Receipt(command) => command.run().await,
+            Self::Delta(command) => command.run().await,
             Self::Cancel(command) => command.run().await,
             Self::Jobs(command) => command.run().await,
             Self::Groups(command) => command.run().await,

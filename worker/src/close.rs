@@ -14,7 +14,7 @@ use gristmill_kinds::HOOKS;
 use gristmill_pipelines::Kind;
 use gristmill_queue::{Completion, Context, Enqueued, Fence, GroupId, JobError, Options};
 use gristmill_uploads::{
-    Policy, State, Upload, UploadId, UploadRef,
+    OnDuplicate, Policy, Rows, State, Upload, UploadId, UploadRef,
     jobs::{CloseUpload, DropObjects, FailUpload},
     read,
     state::{self, End},
@@ -47,16 +47,34 @@ async fn verdict(env: &Env, context: &Context, upload_id: UploadId) -> Result<Op
     if upload.state != State::Processing {
         return Err(JobError::Cancelled);
     }
-    if upload.policy == Policy::Atomic && upload.rows.rejected > 0 {
-        let detail = format!(
-            "{} of {} records were rejected and the policy is atomic, so nothing was kept: see the rejects",
-            human::count(upload.rows.rejected.unsigned_abs()),
-            human::count(upload.rows.read.unsigned_abs())
-        );
-        fail(env, context, tx, upload_id, "rejected_rows", &detail).await?;
+    if let Some(why) = objection(&upload) {
+        fail(env, context, tx, upload_id, why.reason, &why.detail).await?;
         return Ok(None);
     }
     Ok(Some(upload.kind))
+}
+
+/// Why nothing of a file stays.
+struct Objection {
+    reason: &'static str,
+    detail: String,
+}
+
+/// What its sender has ruled out, and is there.
+fn objection(upload: &Upload) -> Option<Objection> {
+    let of = |records: i64, reason, what| {
+        let (records, read) = (human::count(records.unsigned_abs()), human::count(upload.rows.read.unsigned_abs()));
+        let detail = format!("{records} of {read} records {what}, so nothing was kept: see the rejects");
+        Some(Objection { reason, detail })
+    };
+    let Rows { rejected, duplicate, .. } = upload.rows;
+    match (upload.policy, upload.on_duplicate) {
+        (Policy::Atomic, _) if rejected > 0 => of(rejected, "rejected_rows", "were rejected and the policy is atomic"),
+        (_, OnDuplicate::Error) if duplicate > 0 => {
+            of(duplicate, "duplicate_rows", "have a key that was there before and `on_duplicate` is error")
+        }
+        _ => None,
+    }
 }
 
 async fn close(env: &Env, context: &Context, upload_id: UploadId, settled: Option<&Settled>) -> Result<(), JobError> {
@@ -66,6 +84,14 @@ async fn close(env: &Env, context: &Context, upload_id: UploadId, settled: Optio
     }
     if let Some(settled) = settled {
         settle::finish(env, &mut tx, settled).await?;
+    }
+    // What was settled just now may be what its sender has ruled out.
+    let upload = read::by_id(&mut *tx, upload_id).await?.ok_or(JobError::Cancelled)?;
+    if let Some(why) = objection(&upload) {
+        if let Some(settled) = settled.filter(|_| upload.on_duplicate == OnDuplicate::Replace) {
+            settled.give_back(&mut tx).await?;
+        }
+        return fail(env, context, tx, upload_id, why.reason, &why.detail).await;
     }
     complete(env, context, tx, upload_id, None).await?.tell(env).await;
     Ok(())

@@ -33,7 +33,7 @@ pub(crate) use self::{
     keep::KeptRejects,
     poison_bisect::{load_part, suspect_chunk, wait_anew},
     prepare::RejectedRecord,
-    winners::{Loser, find_winners},
+    winners::{Loser, Winner, find_winners},
 };
 use crate::{
     Env,

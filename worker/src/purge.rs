@@ -31,7 +31,7 @@ pub(crate) async fn purge_upload(job: PurgeUpload, Data(env): Data<Env>, context
             .bind(job.upload_id)
             .execute(&mut *tx)
             .await?;
-        if reason.as_deref() != Some("rejected_rows") {
+        if !matches!(reason.as_deref(), Some("rejected_rows" | "duplicate_rows")) {
             sqlx::query("delete from rejects where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
             sqlx::query("delete from chunk_reasons where upload_id = $1").bind(job.upload_id).execute(&mut *tx).await?;
             sqlx::query("delete from unkept_rejects where upload_id = $1")

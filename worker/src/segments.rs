@@ -186,20 +186,7 @@ pub(crate) async fn history(
     Ok(history)
 }
 
-/// Small uploads of a client's go in beside each other, as the key of the segment that they share tells them apart. A large
-/// one does so alone.
-pub(crate) async fn lock_client(
-    on: impl PgExecutor<'_>,
-    table: &Table,
-    client_id: i32,
-    alone: bool,
-) -> Result<(), sqlx::Error> {
-    let lock = if alone { "pg_advisory_xact_lock" } else { "pg_advisory_xact_lock_shared" };
-    sqlx::query(&format!("select {lock}(hashtext($1), $2)")).bind(table.name).bind(client_id).execute(on).await?;
-    Ok(())
-}
-
-/// The same for a small upload, if no large one has it at this moment.
+/// Takes a client's lock for a small upload ([`lock_client`]), if no large one has it at this moment.
 pub(crate) async fn try_share_client(
     on: impl PgExecutor<'_>,
     table: &Table,

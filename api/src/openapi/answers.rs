@@ -40,6 +40,7 @@ answers! {
     NotNow: WrongState;
     /// Of the receipt.
     NoReceipt: NotCompleted;
+    NoDelta: NotCompleted, NotComparable;
     /// Of a removal.
     Over: AlreadyOver, AlreadyBilled, RunOver;
     /// Of a bill's page.

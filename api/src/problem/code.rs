@@ -85,13 +85,15 @@ codes! {
     UploadCancelled = CONFLICT "upload-cancelled", "The upload was cancelled while it arrived",
         "Its client cancelled it before its last byte was stored. Nothing of it stays.";
     NotCompleted = CONFLICT "not-completed", "The upload is not completed",
-        "Only a completed upload has a receipt. Watch `/events` until it is completed; a failed or cancelled one has none.";
+        "Only a completed upload has a receipt or a delta. Watch `/events` until it is completed; a failed or cancelled one has none.";
+    NotComparable = CONFLICT "not-comparable", "These are not two versions of a file",
+        "A delta counts rows by their keys, of two completed uploads of one kind whose rows have keys: debts, transactions or messages. Name the one that was completed before with `against`.";
     AlreadyOver = CONFLICT "already-over", "The upload has ended without rows",
         "A failed or cancelled upload has left nothing that could be cancelled or undone, nor has one whose rows were dropped (`rows_dropped_at`).";
     WrongState = CONFLICT "wrong-state", "What it is about does not allow this now",
         "The job or group is in a state in which this cannot be done to it: only what waits or runs can be cancelled, only what has ended badly can run again. Look at it, and decide again.";
     AlreadyBilled = CONFLICT "already-billed", "The upload is billed",
-        "Bills were made of its debts, or are being made, so it cannot be undone. An upload can be undone until a billing run takes it on.";
+        "Bills were made of its debts, or are being made, so it cannot be undone. Nor can one that replaced debts of uploads that were billed since. An upload can be undone until a billing run takes it on.";
     NotPayable = CONFLICT "not-payable", "The bill has no way to pay it",
         "The client's settings do not say how it is paid, or no way to be paid can carry it, so it has no page: `not_payable` of the bill says why. Set `issuer` with `PUT /v1/settings`.";
     HasPayment = CONFLICT "has-payment", "Something was paid of the bill",

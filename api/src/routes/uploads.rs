@@ -1,6 +1,7 @@
 //! `/v1/uploads`: files in, and what became of them.
 
 mod create;
+mod delta;
 mod dry_run;
 mod events;
 mod rejects;
@@ -28,6 +29,7 @@ use crate::{
 
 // The documentation macros make an item beside each handler.
 pub(crate) use create::*;
+pub(crate) use delta::*;
 pub(crate) use events::*;
 pub(crate) use rejects::*;
 
@@ -152,7 +154,9 @@ pub(crate) async fn remove(about: About) -> Result<(StatusCode, HeaderMap, Json<
         Err(error @ (RemoveError::Over { .. } | RemoveError::RowsDropped)) => {
             Err(Problem::new(Code::AlreadyOver, format!("{error}.")).about(id))
         }
-        Err(error @ RemoveError::Billed) => Err(Problem::new(Code::AlreadyBilled, format!("{error}.")).about(id)),
+        Err(error @ (RemoveError::Billed | RemoveError::ReplacedAreBilled)) => {
+            Err(Problem::new(Code::AlreadyBilled, format!("{error}.")).about(id))
+        }
         Err(RemoveError::Database(error)) => Err(error.into()),
         Err(RemoveError::Queue(error)) => Err(error.into()),
     }

@@ -78,6 +78,8 @@ async fn wrong_parameters_are_named() {
         ("?kind=invoices", "kind"),
         ("?kind=debts&policy=some", "policy"),
         ("?kind=debts&force=perhaps", "force"),
+        ("?kind=debts&on_duplicate=overwrite", "on_duplicate"),
+        ("?kind=claims&on_duplicate=replace", "on_duplicate"),
         ("?kind=debts&polcy=atomic", "polcy"),
         ("?kind=debts&kind=claims", "kind"),
         ("?kind=debts&filename=a%00b", "filename"),
@@ -110,6 +112,8 @@ async fn an_idempotency_key_makes_one_upload() {
     let first = json(send("one", file(5)).await.unwrap(), StatusCode::ACCEPTED).await;
     let again = json(send("one", file(5)).await.unwrap(), StatusCode::ACCEPTED).await;
     assert_eq!(first["id"], again["id"]);
+    let replacing = api.post("/v1/uploads?kind=debts&on_duplicate=replace").header("idempotency-key", "one");
+    problem(replacing.body(file(5)).send().await.unwrap(), StatusCode::UNPROCESSABLE_ENTITY).await;
     let other = send("one", file(6)).await.unwrap();
     insta::assert_json_snapshot!(problem(other, StatusCode::UNPROCESSABLE_ENTITY).await);
     problem(send(&"x".repeat(256), file(5)).await.unwrap(), StatusCode::BAD_REQUEST).await;
@@ -237,4 +241,53 @@ async fn a_completed_upload_has_a_receipt_and_can_be_undone() {
     assert_eq!((&receipt["bytes"], &receipt["sha256"]), (&upload["bytes"], &upload["sha256"]));
     let undone = api.bare("DELETE", &format!("/v1/uploads/{id}")).bearer_auth(&api.key).send().await.unwrap();
     assert_eq!(json(undone, StatusCode::ACCEPTED).await["reason"], "undone");
+}
+
+#[tokio::test]
+async fn what_replaces_is_taken_each_time_and_what_may_not_repeat_once() {
+    let api = api().await;
+    let send = async |on_duplicate: &str| {
+        let path = format!("/v1/uploads?kind=debts&on_duplicate={on_duplicate}");
+        let sent = api.post(&path).body(file(5)).send().await.unwrap();
+        let status = sent.status();
+        (status, json(sent, status).await)
+    };
+    let (_, first) = send("replace").await;
+    assert_eq!((&first["on_duplicate"], &first["rows"]["replaced"]), (&"replace".into(), &Value::Null));
+    api.pretend(first["id"].as_str().unwrap(), "completed").await;
+    let (status, again) = send("replace").await;
+    assert!(status == StatusCode::ACCEPTED && again["id"] != first["id"], "{again}");
+    let (status, same) = send("error").await;
+    assert!(status == StatusCode::OK && same["id"] == first["id"], "{same}");
+}
+
+#[tokio::test]
+async fn only_versions_of_a_file_are_compared() {
+    let api = api().await;
+    let send = async |query: &str, body: String| {
+        let sent = api.post(&format!("/v1/uploads?kind=debts{query}")).body(body).send().await.unwrap();
+        json(sent, StatusCode::ACCEPTED).await["id"].as_str().unwrap().to_owned()
+    };
+    let first = send("&filename=a.csv", file(5)).await;
+    let refused = async |path: String, code: &str| {
+        let found = problem(api.get(&path).send().await.unwrap(), StatusCode::CONFLICT).await;
+        assert!(found["type"].as_str().unwrap().ends_with(code), "{found}");
+    };
+    refused(format!("/v1/uploads/{first}/delta"), "not-completed").await;
+    api.pretend(&first, "completed").await;
+    refused(format!("/v1/uploads/{first}/delta"), "not-comparable").await;
+    let second = send("&filename=a.csv&on_duplicate=replace", file(6)).await;
+    refused(format!("/v1/uploads/{first}/delta?against={second}"), "not-completed").await;
+    api.pretend(&second, "completed").await;
+    refused(format!("/v1/uploads/{first}/delta?against={second}"), "not-comparable").await;
+    refused(format!("/v1/uploads/{first}/delta?against={first}"), "not-comparable").await;
+    let delta = api.json(&format!("/v1/uploads/{second}/delta")).await;
+    assert_eq!(delta["against"], first.as_str());
+    assert_eq!(api.json(&format!("/v1/uploads/{second}/delta?against={first}")).await, delta);
+    let missing = api.get(&format!("/v1/uploads/{second}/delta?against={}", uuid::Uuid::nil())).send().await.unwrap();
+    problem(missing, StatusCode::NOT_FOUND).await;
+    // Another client's are not there.
+    let path = format!("/v1/uploads/{second}/delta");
+    let found = api.send(&api.other_key().await, "GET", &path, Value::Null).await;
+    problem(found, StatusCode::NOT_FOUND).await;
 }

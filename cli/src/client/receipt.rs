@@ -76,6 +76,15 @@ fn print(receipt: &read::Receipt) {
         count(rows.rejected),
         count(rows.duplicate)
     );
+    if rows.replaced > 0 {
+        println!("          {} of the accepted replaced a row of an earlier upload", count(rows.replaced));
+    }
+    if rows.superseded > 0 {
+        println!(
+            "          {} of the accepted were replaced by later uploads and do not count any more",
+            count(rows.superseded)
+        );
+    }
     if rows.conflicting_duplicate > 0 {
         println!(
             "          {} of the duplicates say something else than the row that counts: gristmill rejects {}",
@@ -112,7 +121,7 @@ fn print_chunks(receipt: &read::Receipt) {
         ["CHUNK", "LINE", "BYTE", "BYTES", "READ", "ACCEPTED", "REJECTED", "DUPLICATE", "CONFLICTING", "SHA256"];
     let right = [true, true, true, true, true, true, true, true, true, false];
     let rows = receipt.chunks.iter().map(|chunk| {
-        let Rows { read, accepted, rejected, duplicate, conflicting_duplicate } = chunk.rows;
+        let Rows { read, accepted, rejected, duplicate, conflicting_duplicate, .. } = chunk.rows;
         let [no, line, byte, bytes] = [i64::from(chunk.no), chunk.first_line, chunk.first_byte, chunk.bytes].map(count);
         let [read, accepted, rejected, duplicate, conflicting] =
             [read, accepted, rejected, duplicate, conflicting_duplicate].map(count);

@@ -10,7 +10,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use gristmill_pipelines::Kind;
-use gristmill_uploads::{Policy, State};
+use gristmill_uploads::{OnDuplicate, Policy, State};
 
 use self::{
     said::SaidOfFile,
@@ -28,6 +28,7 @@ use super::{
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  gristmill upload debts.csv\n  gristmill upload debts.csv.gz --policy atomic\n  \
     gristmill upload messages.ndjson --kind messages\n  \
+    gristmill upload debts-corrected.csv --on-duplicate replace\n  \
     gristmill upload dividas.csv --dates dmy --columns debtId:Contrato\n  \
     zstdcat debts.csv.zst | gristmill upload - --kind debts --json\n\n\
     Exit code: 0 completed (with --no-follow: accepted), 3 failed or cancelled, 1 error.")]
@@ -42,6 +43,11 @@ pub(crate) struct Upload {
     /// What one bad row does: `partial` keeps the good rows, `atomic` keeps nothing
     #[arg(long, default_value = "partial")]
     policy: Policy,
+
+    /// What becomes of a row whose key an earlier file has: `skip` keeps that one, `replace` the new one unless that one is billed, `error`
+    /// keeps nothing of the file
+    #[arg(long, default_value = "skip")]
+    on_duplicate: OnDuplicate,
 
     /// Load it even if the same file was completed before: every row of it is a duplicate then
     #[arg(long)]
@@ -76,6 +82,7 @@ impl Upload {
             source: &source,
             kind: self.kind,
             policy: self.policy,
+            on_duplicate: self.on_duplicate,
             force: self.force,
             said: &self.said,
             follow,

@@ -12,7 +12,7 @@ use gristmill_board::{Person, broken};
 use gristmill_core::ClientId;
 use gristmill_pipelines::{Kind, Said};
 use gristmill_platform::keys;
-use gristmill_uploads::{NewUpload, Policy, ReceiveError, ReceiveOutcome, UploadId, read, rejects_csv};
+use gristmill_uploads::{NewUpload, OnDuplicate, Policy, ReceiveError, ReceiveOutcome, UploadId, read, rejects_csv};
 use http::{StatusCode, header};
 use serde::Deserialize;
 
@@ -47,6 +47,7 @@ pub(super) async fn receive(
         client_id: sent.client,
         kind: sent.kind,
         policy: sent.policy,
+        on_duplicate: OnDuplicate::default(),
         filename: sent.filename.filter(|name| name.chars().count() <= 200 && !name.chars().any(char::is_control)),
         force: false,
         idempotency_key: None,

@@ -56,6 +56,7 @@ fn end_of(upload: Upload) -> UploadEnd {
             rejected: upload.rows.rejected,
             duplicate: upload.rows.duplicate,
             conflicting_duplicate: upload.rows.conflicting_duplicate,
+            replaced: upload.rows.replaced,
         },
         reason: upload.reason,
         detail: upload.detail,

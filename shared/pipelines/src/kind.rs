@@ -65,6 +65,12 @@ pub struct Table {
 }
 
 impl Table {
+    /// Where rows are that were replaced, of a table whose rows are in segments.
+    #[must_use]
+    pub fn replaced(&self) -> String {
+        format!("{}_replaced", self.name)
+    }
+
     /// What a tuple says in the columns of `said`, in their order: as Postgres takes and sends it in its binary format,
     /// `None` a null.
     pub fn said<'t>(&self, tuple: &'t [u8]) -> impl Iterator<Item = Option<&'t [u8]>> + use<'t> {

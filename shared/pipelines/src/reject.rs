@@ -165,6 +165,8 @@ reason_codes! {
     /// The key was there before: in this file, or in one loaded earlier; that row counts. Where this one says something else, `differs`
     /// names the columns.
     Duplicate = "duplicate",
+    /// The row was to replace one that says something else (`on_duplicate=replace`), and that one is billed: it stays as it is.
+    Billed = "billed",
     /// The record killed the worker that read it. Bisection of its chunk found it, and it alone is left out.
     Poison = "poison",
 }

@@ -4,6 +4,7 @@
 //! ([`read`]) and watches ([`events`]); [`UploadService::remove`] cancels or undoes.
 
 pub mod client_limits;
+pub mod delta;
 pub mod events;
 mod file_check;
 mod file_dialect;
@@ -15,6 +16,7 @@ pub mod read;
 mod receive;
 pub mod rejects_csv;
 mod remove;
+pub mod replaced;
 pub mod retention;
 pub mod segments;
 mod spreadsheet;
@@ -29,4 +31,4 @@ pub use receive::{
     FileText, MemoryBudget, NewUpload, OversizeNote, ReceiveError, ReceiveOutcome, Spool, UploadService, text_of,
 };
 pub use remove::{RemoveError, RemoveOutcome};
-pub use upload::{Chunks, FileKind, Policy, Rows, State, Upload};
+pub use upload::{Chunks, FileKind, OnDuplicate, Policy, Rows, State, Upload};

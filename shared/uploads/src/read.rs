@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use crate::{Chunks, FileDialect, Policy, Rows, State, Upload, UploadId, upload::is_zero};
+use crate::{Chunks, FileDialect, OnDuplicate, Policy, Rows, State, Upload, UploadId, upload::is_zero};
 
 #[derive(FromRow)]
 struct Record {
     id: UploadId,
     kind: String,
     policy: String,
+    on_duplicate: String,
     filename: Option<String>,
     bytes: i64,
     sha256: Option<String>,
@@ -29,6 +30,8 @@ struct Record {
     rejected: i64,
     duplicate: i64,
     conflicting: i64,
+    replaced: i64,
+    superseded: i64,
     unkept: i64,
     chunks_total: i64,
     chunks_done: i64,
@@ -48,6 +51,7 @@ impl TryFrom<Record> for Upload {
             id: record.id,
             kind: record.kind.parse().map_err(|error| decode(Box::new(error)))?,
             policy: record.policy.parse::<Policy>().map_err(|error| decode(Box::new(error)))?,
+            on_duplicate: record.on_duplicate.parse::<OnDuplicate>().map_err(|error| decode(Box::new(error)))?,
             filename: record.filename,
             bytes: record.bytes,
             sha256: record.sha256,
@@ -61,6 +65,8 @@ impl TryFrom<Record> for Upload {
                 rejected: record.rejected,
                 duplicate: record.duplicate,
                 conflicting_duplicate: record.conflicting,
+                replaced: record.replaced,
+                superseded: record.superseded,
             },
             rejects_not_kept: record.unkept,
             chunks: Chunks { total: record.chunks_total, done: record.chunks_done },
@@ -77,9 +83,9 @@ impl TryFrom<Record> for Upload {
 macro_rules! select_upload {
     ($rest:literal) => {
         concat!(
-            "select u.id, u.kind, u.policy, u.filename, encode(u.sha256, 'hex') as sha256, u.dialect, u.state, u.reason, u.detail,
+            "select u.id, u.kind, u.policy, u.on_duplicate, u.filename, encode(u.sha256, 'hex') as sha256, u.dialect, u.state, u.reason, u.detail,
                     coalesce(u.bytes, u.header_bytes + c.bytes) as bytes, c.total as chunks_total, p.chunks_done,
-                    p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting, p.unkept, p.first_row_at,
+                    p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting, p.replaced, p.superseded, p.unkept, p.first_row_at,
                     u.created_at, u.received_at, u.completed_at, u.rows_dropped_at
              from uploads u
              join upload_progress p on p.upload_id = u.id
@@ -400,7 +406,7 @@ struct ReceiptRecord {
     lines: Option<i64>,
     sha256: String,
     dialect: Option<Json<Dialect>>,
-    rows: Json<[i64; 5]>,
+    rows: Json<[i64; 7]>,
     unkept: i64,
     created_at: Timestamp,
     received_at: Timestamp,
@@ -416,18 +422,20 @@ struct ChunkRecord {
     lines: Option<i64>,
     blank: Option<i64>,
     sha256: String,
-    rows: Json<[i64; 5]>,
+    rows: Json<[i64; 7]>,
 }
 
-fn rows(Json([read, accepted, rejected, duplicate, conflicting_duplicate]): Json<[i64; 5]>) -> Rows {
-    Rows { read, accepted, rejected, duplicate, conflicting_duplicate }
+fn rows(
+    Json([read, accepted, rejected, duplicate, conflicting_duplicate, replaced, superseded]): Json<[i64; 7]>,
+) -> Rows {
+    Rows { read, accepted, rejected, duplicate, conflicting_duplicate, replaced, superseded }
 }
 
 /// The receipt of a completed upload; none for any other.
 pub async fn receipt(pool: &sqlx::PgPool, upload_id: UploadId) -> Result<Option<Receipt>, sqlx::Error> {
     let record: Option<ReceiptRecord> = sqlx::query_as(
         "select u.kind, u.filename, u.bytes, u.text_bytes, u.header_bytes, u.lines, encode(u.sha256, 'hex') as sha256, u.dialect,
-                jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting) as rows, p.unkept,
+                jsonb_build_array(p.rows_read, p.accepted, p.rejected, p.duplicate, p.conflicting, p.replaced, p.superseded) as rows, p.unkept,
                 u.created_at, u.received_at, u.completed_at
          from uploads u join upload_progress p on p.upload_id = u.id
          where u.id = $1 and u.state = 'completed'",
@@ -438,7 +446,7 @@ pub async fn receipt(pool: &sqlx::PgPool, upload_id: UploadId) -> Result<Option<
     let Some(record) = record else { return Ok(None) };
     let chunks: Vec<ChunkRecord> = sqlx::query_as(
         "select no, first_line, first_byte, bytes, lines, blank, encode(sha256, 'hex') as sha256,
-                jsonb_build_array(rows_read, accepted, rejected, duplicate, conflicting) as rows
+                jsonb_build_array(rows_read, accepted, rejected, duplicate, conflicting, 0, 0) as rows
          from chunks where upload_id = $1 order by no",
     )
     .bind(upload_id)

@@ -30,7 +30,7 @@ pub use self::{
     memory_budget::MemoryBudget,
     text::{FileText, Spool, text_of},
 };
-use crate::{Hooks, Policy, Upload, UploadId, events::Events};
+use crate::{Hooks, OnDuplicate, Policy, Upload, UploadId, events::Events};
 use text::Sent;
 
 /// Takes files in. Cheap to clone.
@@ -63,6 +63,8 @@ pub struct NewUpload {
     pub kind: Kind,
     /// What a bad row means.
     pub policy: Policy,
+    /// What becomes of a row whose key an earlier upload has.
+    pub on_duplicate: OnDuplicate,
     /// As the client names it.
     pub filename: Option<String>,
     /// Work on it even if the same file was completed before.

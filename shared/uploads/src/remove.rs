@@ -1,10 +1,18 @@
+use std::time::Duration;
+
 use gristmill_core::ClientId;
+use gristmill_pipelines::Kind;
 use gristmill_queue::QueueError;
+use sqlx::{Postgres, Transaction};
 
 use crate::{
-    State, Upload, UploadId, UploadRef, UploadService, read,
+    OnDuplicate, State, Upload, UploadId, UploadRef, UploadService, read, replaced,
+    segments::lock_client,
     state::{self, End},
 };
+
+/// How long it is waited for who holds one of the uploads whose rows come back.
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// What a client's wish to be rid of an upload came to.
 #[derive(Debug)]
@@ -30,6 +38,11 @@ pub enum RemoveError {
     /// Its debts are billed, or are being billed at this moment.
     #[error("the upload is billed: its debts cannot be taken back")]
     Billed,
+    /// Debts that it has replaced would come back unbilled, as their uploads were billed since, or are being billed at this moment.
+    #[error(
+        "the upload has replaced debts of uploads that were billed since: were it undone, those debts would come back and never be billed"
+    )]
+    ReplacedAreBilled,
     /// It was completed, and its rows were kept for long enough.
     #[error("the rows of the upload were kept for long enough and are dropped: nothing of it is left to remove")]
     RowsDropped,
@@ -47,10 +60,35 @@ impl UploadService {
     /// Rows that other uploads reported as duplicates of an undone one stay reported: sending those files again brings them
     /// in.
     pub async fn remove(&self, client_id: ClientId, id: UploadId) -> Result<RemoveOutcome, RemoveError> {
-        let mut tx = self.pool.begin().await?;
-        // As long as the upload has claims to take back.
-        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
-        let found = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
+        loop {
+            let mut tx = self.pool.begin().await?;
+            // As long as the upload has claims to take back, or rows to give back.
+            sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+            let found = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
+            let table = found.kind.table();
+            let replaces = found.on_duplicate == OnDuplicate::Replace;
+            if replaces {
+                lock_client(&mut *tx, table.name, client_id, true).await?;
+                let mut uploads = replaced::owners(&mut *tx, table, id).await?;
+                uploads.push(id);
+                // Who has one of them may wait for another one.
+                if !state::try_lock_alone(&mut tx, &uploads).await? {
+                    drop(tx);
+                    tokio::time::sleep(RETRY_DELAY).await;
+                    continue;
+                }
+            }
+            return self.end(tx, client_id, found).await;
+        }
+    }
+
+    async fn end(
+        &self,
+        mut tx: Transaction<'static, Postgres>,
+        client_id: ClientId,
+        found: Upload,
+    ) -> Result<RemoveOutcome, RemoveError> {
+        let id = found.id;
         let cancel = End {
             from: &[State::Receiving, State::Processing],
             to: State::Cancelled,
@@ -77,6 +115,16 @@ impl UploadService {
         }
         if undone && billed {
             return Err(RemoveError::Billed);
+        }
+        if undone && found.on_duplicate == OnDuplicate::Replace {
+            if found.kind == Kind::Debts && replaced::are_billed(&mut *tx, id).await? {
+                return Err(RemoveError::ReplacedAreBilled);
+            }
+            replaced::give_back(&mut tx, found.kind.table(), client_id, id).await?;
+        }
+        if undone && found.kind.table().segments {
+            // What later uploads have replaced of it does not come back.
+            replaced::forget(&mut *tx, found.kind.table(), &[id]).await?;
         }
         if undone {
             // What a kind's rows have brought about goes with them.

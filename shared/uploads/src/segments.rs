@@ -75,6 +75,22 @@ pub async fn of_client(
     .await
 }
 
+/// Who adds rows of a client's to a table, or gives some back, has this lock until the end of the transaction. Small uploads go in beside each
+/// other, as the key of the segment that they share tells them apart. A large one does so alone, and one that replaces rows.
+///
+/// # Errors
+/// When Postgres cannot be reached or refuses the statement.
+pub async fn lock_client(
+    on: impl PgExecutor<'_>,
+    table: &str,
+    client_id: ClientId,
+    alone: bool,
+) -> Result<(), sqlx::Error> {
+    let lock = if alone { "pg_advisory_xact_lock" } else { "pg_advisory_xact_lock_shared" };
+    sqlx::query(&format!("select {lock}(hashtext($1), $2)")).bind(table).bind(client_id).execute(on).await?;
+    Ok(())
+}
+
 /// Rows of small uploads after which the next ones go to another segment.
 pub const SHARED_ROWS: i64 = 1_000_000;
 

@@ -30,6 +30,21 @@ pub async fn lock(conn: &mut PgConnection, upload_id: UploadId) -> Result<Option
     word.map(|word| word.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))).transpose()
 }
 
+/// Keeps uploads from being ended, and from being taken on by a billing run, until this transaction is over. `false`: one is at this
+/// moment, and not waited for, as who does that may wait for this transaction.
+///
+/// # Errors
+/// When Postgres cannot be reached or refuses the statement.
+pub async fn try_lock_alone(conn: &mut PgConnection, uploads: &[UploadId]) -> Result<bool, sqlx::Error> {
+    let keys: Vec<i64> = uploads.iter().map(|upload| lock_key(*upload)).collect();
+    sqlx::query_scalar(
+        "select coalesce(bool_and(pg_try_advisory_xact_lock(key)), true) from unnest($1::bigint[]) as k (key)",
+    )
+    .bind(keys)
+    .fetch_one(conn)
+    .await
+}
+
 /// How an upload ends that will not be completed.
 #[derive(Debug, Clone, Copy)]
 pub struct End<'a> {

@@ -17,6 +17,9 @@ pub struct Upload {
     pub kind: Kind,
     /// What a bad row means.
     pub policy: Policy,
+    /// What becomes of a row whose key an earlier upload has. Not there: `skip`.
+    #[serde(default, skip_serializing_if = "OnDuplicate::is_skip")]
+    pub on_duplicate: OnDuplicate,
     /// As the client named it.
     pub filename: Option<String>,
     /// Size of the file, decompressed; while it arrives: what has been enqueued of it.
@@ -30,7 +33,7 @@ pub struct Upload {
     /// Where it stands.
     pub state: State,
     /// Why it failed or was cancelled: a stable code (`incomplete`, `too_large`, `not_stored`, `rejected_rows`,
-    /// `chunk_failed`, `cancelled`, `undone`).
+    /// `duplicate_rows`, `chunk_failed`, `cancelled`, `undone`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The same for people.
@@ -64,7 +67,7 @@ impl Upload {
     /// rows were dropped, none.
     pub const fn kept(&self) -> i64 {
         let has_none = matches!(self.state, State::Failed | State::Cancelled) || self.rows_dropped_at.is_some();
-        if has_none { 0 } else { self.rows.accepted }
+        if has_none { 0 } else { self.rows.accepted - self.rows.superseded }
     }
 }
 
@@ -87,6 +90,12 @@ pub struct Rows {
     /// Of `duplicate`, those that say something else than the row that counts: their rejects say in which columns.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub conflicting_duplicate: i64,
+    /// Of `accepted`, those that replaced a row of an earlier upload (`on_duplicate=replace`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replaced: i64,
+    /// Of `accepted`, those that later uploads have replaced: they do not count any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub superseded: i64,
 }
 
 /// Progress in chunks.
@@ -119,6 +128,28 @@ string_enum! {
         Partial,
         /// One bad row and nothing stays.
         Atomic,
+    }
+}
+
+string_enum! {
+    /// What becomes of a row whose key a row of an earlier upload has that counts. Of a key that comes twice in one file the first line
+    /// counts, whatever is said.
+    #[derive(Default, utoipa::ToSchema)]
+    pub enum OnDuplicate {
+        /// The earlier row counts, and the new one is a reject.
+        #[default]
+        Skip,
+        /// It counts instead of the earlier one, if it says something else and that one is not billed.
+        Replace,
+        /// Nothing of the file stays, also when a key comes twice in it.
+        Error,
+    }
+}
+
+impl OnDuplicate {
+    /// What is not said of an upload.
+    pub(crate) fn is_skip(&self) -> bool {
+        *self == Self::Skip
     }
 }
 

@@ -129,6 +129,9 @@ pub struct Rows {
     /// Of `duplicate`, those that say something else than the row that counts.
     #[serde(skip_serializing_if = "is_zero")]
     pub conflicting_duplicate: i64,
+    /// Of `accepted`, those that replaced a row of an earlier upload.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub replaced: i64,
 }
 
 /// What most files have none of, and nothing is said of it then.
@@ -281,7 +284,7 @@ mod tests {
             filename: Some(filename),
             bytes: 7,
             sha256: None,
-            rows: Rows { read: 1, accepted: 0, rejected: 1, duplicate: 0, conflicting_duplicate: 0 },
+            rows: Rows { read: 1, accepted: 0, rejected: 1, duplicate: 0, conflicting_duplicate: 0, replaced: 0 },
             reason: Some("rejected_rows".into()),
             detail: None,
             created_at: Timestamp::UNIX_EPOCH,

@@ -146,28 +146,34 @@ async fn take(
 ) -> Result<Vec<Candidate>, JobError> {
     let settle = if run.is_wanted() { 0 } else { settle_seconds };
     let sql = format!(
-        "select u.id, p.accepted as rows, u.billed_through as after, s.ids = '{{}}' as shares,
-                case when s.ids = '{{}}' then array[coalesce(p.segment, {FIRST_SEGMENT})] else s.ids end as segments
-         from uploads u join upload_progress p on p.upload_id = u.id
-         cross join lateral (select array(select id from row_segments where upload_id = u.id order by part)) s (ids)
+        "select u.id from uploads u
          where u.client_id = $1 and u.state = 'completed' and u.kind = 'debts' and u.rows_dropped_at is null
            and (u.billed_through is null and u.completed_at <= now() - $2 * interval '1 second' or u.next_due <= $3)
            and ($4 or not {LEFT_TO_A_REQUEST})
          order by u.id"
     );
-    let candidates: Vec<Candidate> = sqlx::query_as(&sql)
+    let candidates: Vec<UploadId> = sqlx::query_scalar(&sql)
         .bind(run.client_id)
         .bind(f64::from(settle))
         .bind(cutoff.to_sqlx())
         .bind(run.is_wanted())
         .fetch_all(&mut *conn)
         .await?;
-    let mut uploads = Vec::with_capacity(candidates.len());
-    for upload in candidates {
-        if state::lock(conn, upload.id).await? == Some(State::Completed) {
-            uploads.push(upload);
+    let mut locked = Vec::with_capacity(candidates.len());
+    for upload_id in candidates {
+        if state::lock(conn, upload_id).await? == Some(State::Completed) {
+            locked.push(upload_id);
         }
     }
+    // Behind the locks: until then rows of theirs may be replaced.
+    let sql = format!(
+        "select u.id, p.accepted - p.superseded as rows, u.billed_through as after, s.ids = '{{}}' as shares,
+                case when s.ids = '{{}}' then array[coalesce(p.segment, {FIRST_SEGMENT})] else s.ids end as segments
+         from uploads u join upload_progress p on p.upload_id = u.id
+         cross join lateral (select array(select id from row_segments where upload_id = u.id order by part)) s (ids)
+         where u.id = any($1) order by u.id"
+    );
+    let uploads: Vec<Candidate> = sqlx::query_as(&sql).bind(&locked).fetch_all(&mut *conn).await?;
     let ids: Vec<UploadId> = uploads.iter().map(|upload| upload.id).collect();
     if !run.dry_run {
         sqlx::query("update uploads set billed_by = $2 where id = any($1)")

@@ -8,12 +8,13 @@ mod conflicts;
 mod index;
 mod lost;
 mod move_in;
+mod replace;
 mod suspects;
 
 use std::collections::HashMap;
 
 use gristmill_queue::JobError;
-use gristmill_uploads::UploadId;
+use gristmill_uploads::{OnDuplicate, UploadId, replaced, segments::lock_client};
 use sqlx::PgConnection;
 
 use crate::{
@@ -49,7 +50,8 @@ pub(super) async fn finish(env: &Env, conn: &mut PgConnection, settled: &Settled
     let (table, client_id, upload_id) = (chunk.kind.table(), chunk.owner.client_id, chunk.upload_id);
     let own = segments::all_own(&mut *conn, upload_id).await?;
     let small = none_is_indexed(&own);
-    segments::lock_client(&mut *conn, table, client_id, !small).await?;
+    let alone = !small || chunk.on_duplicate == OnDuplicate::Replace;
+    lock_client(&mut *conn, table.name, client_id.into(), alone).await?;
     let history = segments::history(&mut *conn, table, client_id.into()).await?;
     if small {
         move_in::shared(env, conn, chunk, &history, &own).await?;
@@ -62,6 +64,14 @@ pub(super) async fn finish(env: &Env, conn: &mut PgConnection, settled: &Settled
     }
     // Its keys are left for the run that its segments will be in.
     Ok(())
+}
+
+impl Settled {
+    /// Gives the rows back that the upload has replaced in this transaction.
+    pub(super) async fn give_back(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let chunk = &self.chunk;
+        replaced::give_back(conn, chunk.kind.table(), chunk.owner.client_id.into(), chunk.upload_id).await
+    }
 }
 
 fn none_is_indexed(own: &[OwnSegment]) -> bool {

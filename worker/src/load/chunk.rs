@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gristmill_core::ClientId;
 use gristmill_pipelines::{Kind, Layout, Limits, Owner, Reading, Rules};
 use gristmill_queue::{GroupId, JobError};
-use gristmill_uploads::{OversizeNote, Policy, UploadId};
+use gristmill_uploads::{OnDuplicate, OversizeNote, Policy, UploadId};
 use sqlx::{FromRow, PgConnection, types::Json};
 
 use super::{keep::KeptRejects, prepare::Counts};
@@ -20,6 +20,7 @@ pub(crate) struct Chunk {
     /// Only the part of it that starts at this byte of its object.
     pub(crate) part: Option<i64>,
     pub(crate) policy: Policy,
+    pub(crate) on_duplicate: OnDuplicate,
     pub(crate) layout: Layout,
     pub(crate) owner: Owner,
     /// How its records are checked, with the client's own rules.
@@ -45,6 +46,7 @@ struct Columns {
     client_id: ClientId,
     kind: String,
     policy: String,
+    on_duplicate: String,
     header: Vec<u8>,
     reading: Option<Json<Reading>>,
     max_record_bytes: Option<i64>,
@@ -68,7 +70,7 @@ impl Chunk {
     /// The chunk, if its upload still wants it.
     pub(crate) async fn find(env: &Env, upload_id: UploadId, no: i32) -> Result<Option<Self>, JobError> {
         let columns: Option<Columns> = sqlx::query_as(
-            "select u.client_id, u.kind, u.policy, u.header, u.reading, u.max_record_bytes, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects,
+            "select u.client_id, u.kind, u.policy, u.on_duplicate, u.header, u.reading, u.max_record_bytes, c.first_line, c.sha256, c.oversize, p.rejected, p.kept_rejects, l.max_rejects,
                     (select bytes from chunks where upload_id = u.id and no = 0) as first_bytes,
                     (select id from row_segments where upload_id = u.id and part = c.no / $3) as segment,
                     case when u.state = 'processing' and u.header_bytes + c.bytes = coalesce(u.text_bytes, u.bytes) then u.group_id end as whole
@@ -94,6 +96,7 @@ impl Chunk {
             kind,
             part: None,
             policy: columns.policy.parse()?,
+            on_duplicate: columns.on_duplicate.parse()?,
             layout: kind.read_header_as(&columns.header, &reading, &Limits::unbounded())?,
             owner: Owner { client_id: columns.client_id.get(), upload_id: upload_id.get() },
             rules,

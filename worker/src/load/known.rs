@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use gristmill_queue::JobError;
-use gristmill_uploads::UploadId;
+use gristmill_uploads::{OnDuplicate, UploadId};
 use sqlx::PgConnection;
 
 use super::{
@@ -28,7 +28,7 @@ pub(super) async fn find(
     prepared: &PreparedChunk,
 ) -> Result<Vec<KeyConflict>, JobError> {
     let (table, client) = (chunk.kind.table(), chunk.owner.client_id);
-    if !table.segments || prepared.rows.is_empty() {
+    if !table.segments || prepared.rows.is_empty() || chunk.on_duplicate == OnDuplicate::Replace {
         return Ok(Vec::new());
     }
     let sealed = segments::history(&mut *conn, table, client.into()).await?.sealed;
@@ -71,7 +71,9 @@ async fn same_chunk(
                    and w.header = u.header and w.reading is not distinct from u.reading
                    and w.max_record_bytes is not distinct from u.max_record_bytes
               join chunks o on o.upload_id = w.id and o.no = c.no and o.sha256 = c.sha256
-         where u.id = $1 and c.no = $2 and o.duplicate = 0 and o.accepted = $3 order by w.id limit 1",
+         where u.id = $1 and c.no = $2 and o.duplicate = 0 and o.accepted = $3
+           and exists (select from upload_progress where upload_id = w.id and superseded = 0)
+         order by w.id limit 1",
     )
     .bind(chunk.upload_id)
     .bind(chunk.no)

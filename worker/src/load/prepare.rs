@@ -45,6 +45,24 @@ impl RejectedRecord {
         Self { line, column, code, message: None, others: Vec::new(), raw, first: Some(first), differs }
     }
 
+    /// A good record that was to replace the row `first`, which says something else in the columns `differs` and is billed.
+    pub(crate) fn billed(
+        chunk: &Chunk,
+        line: u64,
+        raw: Vec<u8>,
+        first: (UploadId, u64),
+        differs: Vec<&'static str>,
+    ) -> Self {
+        let message = format!(
+            "the row of this {} on line {} of upload {} is billed and stays as it is; it differs in {}",
+            chunk.kind.key_column(),
+            first.1,
+            first.0,
+            differs.join(", ")
+        );
+        Self { code: ReasonCode::Billed, message: Some(message), ..Self::duplicate(chunk, line, raw, first, differs) }
+    }
+
     /// As a watcher of its upload sees it. Without the record: events are kept in Redis, which must stay small.
     pub(crate) fn as_json(&self, upload_id: UploadId) -> serde_json::Value {
         let duplicate = || {

@@ -3,6 +3,7 @@
 //! the same time.
 
 use gristmill_queue::{Context, GroupId, JobError};
+use gristmill_uploads::OnDuplicate;
 use sqlx::PgConnection;
 
 use super::{
@@ -13,7 +14,9 @@ use crate::{Env, segments};
 
 /// The group of a chunk that is a small file by itself.
 pub(super) fn group(env: &Env, context: &Context, chunk: &Chunk) -> Option<GroupId> {
-    let small = chunk.kind.table().segments && chunk.first_bytes < env.own.first_bytes;
+    // What another row's key may bring about beside a reject, the close does.
+    let skips = chunk.on_duplicate == OnDuplicate::Skip;
+    let small = skips && chunk.kind.table().segments && chunk.first_bytes < env.own.first_bytes;
     chunk.whole.filter(|_| small && chunk.part.is_none() && context.attempt == 1)
 }
 

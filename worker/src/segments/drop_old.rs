@@ -9,7 +9,7 @@ use gristmill::Data;
 use gristmill_kinds::hooks;
 use gristmill_pipelines::Kind;
 use gristmill_queue::JobError;
-use gristmill_uploads::{UploadId, jobs::DropOldRows};
+use gristmill_uploads::{UploadId, jobs::DropOldRows, replaced};
 use sqlx::{Executor as _, PgPool};
 
 use super::tend::{open_in_time, tables};
@@ -121,6 +121,7 @@ async fn mark(pool: &PgPool, segment: i32, kind: Kind) -> Result<(), JobError> {
             return Ok(());
         }
         sqlx::query("delete from file_order where upload_id = any($1)").bind(&marked).execute(&mut *tx).await?;
+        replaced::forget(&mut *tx, kind.table(), &marked).await?;
         for upload_id in &marked {
             hooks(kind).on_purge(&mut tx, *upload_id).await?;
         }

@@ -54,7 +54,7 @@ async fn rows_are_what_the_file_says_wherever_chunks_are_cut() {
             let harness = Harness::new(chunk_bytes).await;
             let upload = harness.run_file(&file).await;
             assert_eq!(upload.state, State::Completed, "{charset}: {:?}", upload.detail);
-            let rows = Rows { read: 5, accepted: 3, rejected: 1, duplicate: 1, conflicting_duplicate: 0 };
+            let rows = Rows { read: 5, accepted: 3, rejected: 1, duplicate: 1, ..Rows::default() };
             assert_eq!((upload.rows, upload.bytes), (rows, file.len() as i64), "{charset}");
             let debt = |line: i64, month, day| (line, "José Conceição".to_owned(), 123_456, date(2030, month, day));
             assert_eq!(debts(&harness, upload.id).await, [debt(3, 1, 31), debt(4, 2, 1), debt(6, 5, 5)], "{charset}");
@@ -152,7 +152,7 @@ async fn rows_of_a_sheet_are_its_lines() {
         let upload = harness.run_file(&file).await;
         assert_eq!(upload.state, State::Completed, "{:?}", upload.detail);
         // Rows 3 and 8, and no others, are of one key.
-        let rows = Rows { read: 6, accepted: 4, rejected: 1, duplicate: 1, conflicting_duplicate: 0 };
+        let rows = Rows { read: 6, accepted: 4, rejected: 1, duplicate: 1, ..Rows::default() };
         assert_eq!((upload.rows, upload.bytes), (rows, file.len() as i64));
         let debt = |line: i64| (line, "José \"Zé\", Conceição".to_owned(), 123_456, date(2030, 2, 1));
         assert_eq!(debts(&harness, upload.id).await, [debt(3), debt(4), debt(5), debt(7)]);

@@ -67,7 +67,8 @@ async fn a_line_is_compared_with_the_first_one_of_its_key_wherever_chunks_are_cu
             harness.drain().await;
             harness.find(upload.id).await
         };
-        let rows = Rows { read: 7, accepted: 2, rejected: 0, duplicate: 5, conflicting_duplicate: 3 };
+        let rows =
+            Rows { read: 7, accepted: 2, rejected: 0, duplicate: 5, conflicting_duplicate: 3, ..Rows::default() };
         assert_eq!((upload.state, upload.rows), (State::Completed, rows), "chunks of {chunk_bytes}");
         assert_eq!(receipt(&harness, upload.id).await, rows);
         let lines = expected(&[
@@ -116,7 +117,7 @@ async fn a_line_is_compared_with_the_row_of_another_file() {
     ]
     .join("\n");
     let second = harness.run_file(&second).await;
-    let rows = Rows { read: 9, accepted: 1, rejected: 0, duplicate: 8, conflicting_duplicate: 5 };
+    let rows = Rows { read: 9, accepted: 1, rejected: 0, duplicate: 8, conflicting_duplicate: 5, ..Rows::default() };
     assert_eq!((second.state, second.rows), (State::Completed, rows));
     assert_eq!(receipt(&harness, second.id).await, rows);
     let amount: &[&str] = &["debtAmount"];
@@ -150,7 +151,8 @@ async fn a_line_is_compared_with_the_row_that_counts_in_the_end() {
         let fresh: String = (1_000..1_100).map(|key| debt(key, "9")).collect();
         let second = [HEADER, &fresh, &debt(4, "7"), &debt(4, "4"), &debt(4, "7"), &debt(1_000, "9")].concat();
         let second = harness.run_file(&second).await;
-        let rows = Rows { read: 104, accepted: 100, rejected: 0, duplicate: 4, conflicting_duplicate: 2 };
+        let rows =
+            Rows { read: 104, accepted: 100, rejected: 0, duplicate: 4, conflicting_duplicate: 2, ..Rows::default() };
         assert_eq!((second.state, second.rows), (State::Completed, rows), "own: {own}");
         assert_eq!(receipt(&harness, second.id).await, rows);
         let amount: &[&str] = &["debtAmount"];
@@ -171,7 +173,8 @@ async fn a_file_that_is_known_is_compared_line_by_line() {
     let changed = |key: u64| key.is_multiple_of(10);
     let lines: String = (0..300).map(|key| debt(key, if changed(key) { "7" } else { "100.50" })).collect();
     let again = harness.run_file(format!("{HEADER}{lines}")).await;
-    let rows = Rows { read: 300, accepted: 0, rejected: 0, duplicate: 300, conflicting_duplicate: 30 };
+    let rows =
+        Rows { read: 300, accepted: 0, rejected: 0, duplicate: 300, conflicting_duplicate: 30, ..Rows::default() };
     assert_eq!((again.state, again.rows), (State::Completed, rows));
     assert_eq!(receipt(&harness, again.id).await, rows);
     for (line, first, differs) in told(&harness, again.id).await {
@@ -252,7 +255,8 @@ async fn the_lines_of_a_file_that_waits_are_compared_with_the_one_that_is_comple
     worker.await.unwrap().unwrap();
 
     assert_eq!((other.state, other.rows.accepted, other.rows.duplicate), (State::Completed, 60, 0));
-    let rows = Rows { read: 120, accepted: 0, rejected: 0, duplicate: 120, conflicting_duplicate: 60 };
+    let rows =
+        Rows { read: 120, accepted: 0, rejected: 0, duplicate: 120, conflicting_duplicate: 60, ..Rows::default() };
     assert_eq!((one.state, receipt(&harness, one.id).await), (State::Completed, rows));
     let rejects = told(&harness, one.id).await;
     assert_eq!(rejects.len(), 120);
@@ -278,7 +282,8 @@ async fn lines_that_lost_to_a_file_that_broke_off_are_compared_with_those_that_t
     let second = harness.ended(second.id).await;
     stop.cancel();
     worker.await.unwrap().unwrap();
-    let rows = Rows { read: 200, accepted: 100, rejected: 0, duplicate: 100, conflicting_duplicate: 100 };
+    let rows =
+        Rows { read: 200, accepted: 100, rejected: 0, duplicate: 100, conflicting_duplicate: 100, ..Rows::default() };
     assert_eq!((second.state, receipt(&harness, second.id).await), (State::Completed, rows));
     let rejects = told(&harness, second.id).await;
     assert!(rejects.iter().all(|(line, first, differs)| *first == line - 100 && differs == &["debtAmount"]));
@@ -296,7 +301,7 @@ async fn what_was_told_stays_when_the_file_of_the_row_is_undone_and_a_resend_tel
     harness.drain().await;
     assert_eq!(told(&harness, second.id).await, before);
     let again = harness.run_file(&text).await;
-    let rows = Rows { read: 2, accepted: 1, rejected: 0, duplicate: 1, conflicting_duplicate: 1 };
+    let rows = Rows { read: 2, accepted: 1, rejected: 0, duplicate: 1, conflicting_duplicate: 1, ..Rows::default() };
     assert_eq!((again.state, again.rows), (State::Completed, rows));
     assert_eq!(told(&harness, again.id).await, expected(&[(3, 2, &["debtAmount"])]));
 }

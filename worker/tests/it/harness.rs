@@ -18,7 +18,7 @@ use gristmill_platform::{
 };
 use gristmill_queue::{Queue, QueueConfig, Sweeper, Worker};
 use gristmill_uploads::{
-    MemoryBudget, NewUpload, Policy, ReceiveError, ReceiveOutcome, Spool, Upload, UploadId, UploadService,
+    MemoryBudget, NewUpload, OnDuplicate, Policy, ReceiveError, ReceiveOutcome, Spool, Upload, UploadId, UploadService,
     events::Events, read, read::RejectRow,
 };
 use gristmill_webhooks::Deliverer;
@@ -110,6 +110,7 @@ impl Harness {
             client_id: self.client_id,
             kind: Kind::Debts,
             policy,
+            on_duplicate: OnDuplicate::default(),
             filename: Some("debts.csv".to_owned()),
             force: false,
             idempotency_key: None,

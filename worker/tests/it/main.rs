@@ -22,5 +22,6 @@ mod messages;
 mod normalization;
 mod parts;
 mod policies;
+mod replace;
 mod resent;
 mod webhooks;

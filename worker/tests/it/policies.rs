@@ -11,7 +11,7 @@ use gristmill_uploads::{
 use crate::harness::{HEADER, Harness, accepted, file, row};
 
 fn rows(read: i64, accepted: i64, rejected: i64, duplicate: i64) -> Rows {
-    Rows { read, accepted, rejected, duplicate, conflicting_duplicate: 0 }
+    Rows { read, accepted, rejected, duplicate, ..Rows::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

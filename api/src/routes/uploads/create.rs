@@ -6,11 +6,14 @@ use axum::{
 };
 use futures::StreamExt as _;
 use gristmill_containers::ContainerError;
+use gristmill_core::UnknownVariant;
 use gristmill_pipelines::{
     HeaderError, Kind, Question, Said,
     charset::{Charset, Sayer},
 };
-use gristmill_uploads::{FileCheck, FileKind, NewUpload, Policy, ReceiveError, ReceiveOutcome, Upload, client_limits};
+use gristmill_uploads::{
+    FileCheck, FileKind, NewUpload, OnDuplicate, Policy, ReceiveError, ReceiveOutcome, Upload, client_limits,
+};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use strum::VariantNames as _;
 use utoipa::IntoParams;
@@ -37,6 +40,10 @@ struct CreateQuery {
     /// What one bad row does: `partial` keeps the good rows, `atomic` keeps nothing. `partial` unless given.
     #[param(default = "partial")]
     policy: Option<Policy>,
+    /// What becomes of a row whose key an earlier upload has: `skip` keeps that one, `replace` the new one (where that one is not billed),
+    /// `error` keeps nothing of the file. `skip` unless given.
+    #[param(default = "skip")]
+    on_duplicate: Option<OnDuplicate>,
     /// What the file is called, such as `debts-2026-01.csv`.
     #[param(max_length = 255)]
     filename: Option<String>,
@@ -89,6 +96,8 @@ pub(crate) struct UploadForm {
     kind: Option<String>,
     /// As the query parameter, before `file`.
     policy: Option<Policy>,
+    /// As the query parameter, before `file`.
+    on_duplicate: Option<OnDuplicate>,
     /// As the query parameter, before `file`.
     filename: Option<String>,
     /// As the query parameter, before `file`.
@@ -183,11 +192,11 @@ pub(crate) async fn create(
     let file = file.inspect(move |_| {
         let _held = &permit;
     });
-    let CreateUpload { kind, policy, filename, force, dry_run, said } = wanted;
+    let CreateUpload { kind, policy, on_duplicate, filename, force, dry_run, said } = wanted;
     if dry_run {
         return Ok(Json(dry_run::check(&app, &caller, kind, said, file).await?).into_response());
     }
-    let new = NewUpload { client_id: caller.id(), kind, policy, filename, force, idempotency_key, said };
+    let new = NewUpload { client_id: caller.id(), kind, policy, on_duplicate, filename, force, idempotency_key, said };
     let (status, upload) = match app.uploads.receive(new, file).await.map_err(problem)? {
         ReceiveOutcome::Accepted(upload) | ReceiveOutcome::Replayed(upload) => (StatusCode::ACCEPTED, upload),
         ReceiveOutcome::Same(upload) => (StatusCode::OK, upload),
@@ -199,6 +208,7 @@ pub(crate) async fn create(
 struct CreateUpload {
     kind: Kind,
     policy: Policy,
+    on_duplicate: OnDuplicate,
     filename: Option<String>,
     force: bool,
     dry_run: bool,
@@ -210,13 +220,25 @@ impl CreateUpload {
     fn take(mut query: Params, place: &str) -> Result<Self> {
         let kind = query.take("kind");
         let policy = query.take("policy").unwrap_or(Policy::Partial);
+        let on_duplicate = query.take_by("on_duplicate", |word| on_duplicate(kind, word)).unwrap_or_default();
         let filename = query.take_by("filename", |name| check_filename(name).map(|()| name.to_owned()));
         let force = query.flag("force");
         let dry_run = query.flag("dry_run");
         let said = said::take(&mut query, kind);
         let kind = query
             .finish_with("kind", kind, || format!("missing{place}; it is one of: {}", Kind::VARIANTS.join(", ")))?;
-        Ok(Self { kind, policy, filename, force, dry_run, said })
+        Ok(Self { kind, policy, on_duplicate, filename, force, dry_run, said })
+    }
+}
+
+/// Of a kind whose rows have keys that clients choose; of no kind nothing is ruled out.
+fn on_duplicate(kind: Option<Kind>, word: &str) -> Result<OnDuplicate, String> {
+    let said: OnDuplicate = word.parse().map_err(|error: UnknownVariant| error.to_string())?;
+    match kind {
+        Some(kind) if said != OnDuplicate::Skip && !kind.table().segments => {
+            Err(format!("rows of {kind} have no keys of their own, so there are no duplicates: leave it out"))
+        }
+        _ => Ok(said),
     }
 }
 

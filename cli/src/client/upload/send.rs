@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use gristmill_pipelines::Kind;
-use gristmill_uploads::{Policy, State, Upload};
+use gristmill_uploads::{OnDuplicate, Policy, State, Upload};
 use reqwest::{Method, StatusCode, header};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
@@ -29,6 +29,7 @@ pub(super) struct UploadRequest<'a> {
     pub(super) source: &'a Source,
     pub(super) kind: Kind,
     pub(super) policy: Policy,
+    pub(super) on_duplicate: OnDuplicate,
     pub(super) force: bool,
     pub(super) said: &'a SaidOfFile,
     pub(super) follow: bool,
@@ -114,6 +115,9 @@ impl UploadRequest<'_> {
 
     fn query(&self) -> Vec<(&str, &str)> {
         let mut query = vec![("kind", <&str>::from(self.kind)), ("policy", <&str>::from(self.policy))];
+        if self.on_duplicate != OnDuplicate::default() {
+            query.push(("on_duplicate", self.on_duplicate.into()));
+        }
         query.extend(self.source.name().map(|name| ("filename", name)));
         query.extend(self.force.then_some(("force", "true")));
         query.extend(self.said.parameters());

@@ -93,8 +93,12 @@ fn outcome(upload: &Upload) -> String {
         0 => String::new(),
         conflicting => format!(" ({} of them conflicting)", count(conflicting)),
     };
+    let replaced = match rows.replaced {
+        0 => String::new(),
+        replaced => format!(" ({} of them replaced others)", count(replaced)),
+    };
     format!(
-        "{} accepted, {} rejected, {} duplicate{conflicting}",
+        "{} accepted{replaced}, {} rejected, {} duplicate{conflicting}",
         count(rows.accepted),
         count(rows.rejected),
         count(rows.duplicate)

@@ -14,9 +14,12 @@ pub(in crate::dashboard) async fn remove(State(app): State<App>, Params(id): Par
         Ok(RemoveOutcome::Cancelled(_)) => done("The upload is cancelled"),
         Ok(RemoveOutcome::Undone(_)) => done("The upload is undone: its rows are being removed"),
         Err(RemoveError::NotFound) => Err(NotDone::Gone),
-        Err(error @ (RemoveError::Over { .. } | RemoveError::Billed | RemoveError::RowsDropped)) => {
-            Err(NotDone::Refused(error.to_string()))
-        }
+        Err(
+            error @ (RemoveError::Over { .. }
+            | RemoveError::Billed
+            | RemoveError::ReplacedAreBilled
+            | RemoveError::RowsDropped),
+        ) => Err(NotDone::Refused(error.to_string())),
         Err(error) => Err(error.into()),
     }
 }

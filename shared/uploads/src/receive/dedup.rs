@@ -9,7 +9,7 @@ use super::{
     NewUpload, ReceiveError, UploadService, ledger_writer::StoredChunk, retry::retry_through_outage,
     session::ReceivedFile,
 };
-use crate::{Upload, UploadId, objects, read};
+use crate::{OnDuplicate, Upload, UploadId, objects, read};
 
 /// A completed upload `u` that has its rows, or whose duplicates have theirs: not one whose duplicates were the rows of an
 /// upload of the client `k` that was undone, or of one whose rows were dropped, so that they are nowhere now. Only uploads
@@ -21,6 +21,13 @@ const STANDS: &str = "u.state = 'completed' and u.rows_dropped_at is null and no
                 select from rejects r where r.upload_id between u.id and u.id and r.first_upload_id in (
                     select w.id from uploads w
                     where w.client_id = k.client_id and (w.state <> 'completed' or w.rows_dropped_at is not null)) offset 0) offset 0)";
+
+impl NewUpload {
+    /// The same file again is answered with the first one. Not where it replaces rows: others may have replaced its own since.
+    pub(super) fn is_once(&self) -> bool {
+        !self.force && self.on_duplicate != OnDuplicate::Replace
+    }
+}
 
 /// The file that this one may be a copy of, and the chunks held back meanwhile.
 pub(super) struct PossibleCopy {
@@ -46,7 +53,7 @@ impl PossibleCopy {
             client_id: new.client_id,
             kind: new.kind.to_string(),
             header: header.to_vec(),
-            suspicion: if new.force { Suspicion::None } else { Suspicion::Open },
+            suspicion: if new.is_once() { Suspicion::Open } else { Suspicion::None },
             held: Vec::new(),
         }
     }

@@ -19,6 +19,7 @@ struct KeyRow {
     /// The request made it; else its file had been there already.
     made: bool,
     policy: String,
+    on_duplicate: String,
     filename: Option<String>,
     forced: bool,
     said: Option<String>,
@@ -29,7 +30,7 @@ impl UploadService {
     pub(super) async fn remember(&self, new: &NewUpload, upload_id: UploadId) -> Result<(), ReceiveError> {
         let Some(key) = &new.idempotency_key else { return Ok(()) };
         sqlx::query(
-            "insert into upload_keys (client_id, key, upload_id, policy, filename, said) values ($1, $2, $3, $4, $5, $6)
+            "insert into upload_keys (client_id, key, upload_id, policy, filename, said, on_duplicate) values ($1, $2, $3, $4, $5, $6, $7)
              on conflict (client_id, key) do nothing",
         )
         .bind(new.client_id)
@@ -38,6 +39,7 @@ impl UploadService {
         .bind(<&str>::from(new.policy))
         .bind(&new.filename)
         .bind(said(new))
+        .bind(<&str>::from(new.on_duplicate))
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -47,10 +49,10 @@ impl UploadService {
     pub(super) async fn keyed(&self, new: &NewUpload) -> Result<Option<PriorUpload>, ReceiveError> {
         let Some(key) = &new.idempotency_key else { return Ok(None) };
         let found: Option<KeyRow> = sqlx::query_as(
-            "select id as upload_id, true as made, policy, filename, forced, said from uploads
+            "select id as upload_id, true as made, policy, on_duplicate, filename, forced, said from uploads
              where client_id = $1 and idempotency_key = $2
              union all
-             select upload_id, false, policy, filename, false, said from upload_keys where client_id = $1 and key = $2
+             select upload_id, false, policy, on_duplicate, filename, false, said from upload_keys where client_id = $1 and key = $2
              limit 1",
         )
         .bind(new.client_id)
@@ -79,9 +81,9 @@ impl UploadService {
         if first.state == State::Receiving {
             return Err(ReceiveError::KeyInFlight);
         }
-        let asked = (row.policy.as_str(), row.forced, row.filename.as_deref(), row.said);
-        if first.kind != new.kind || asked != (<&str>::from(new.policy), new.force, new.filename.as_deref(), said(new))
-        {
+        let asked = (row.policy.as_str(), row.on_duplicate.as_str(), row.forced, row.filename.as_deref(), row.said);
+        let asks = (new.policy.into(), new.on_duplicate.into(), new.force, new.filename.as_deref(), said(new));
+        if first.kind != new.kind || asked != asks {
             return Err(ReceiveError::KeyReused);
         }
         let mut bytes = 0;

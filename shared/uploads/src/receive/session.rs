@@ -103,8 +103,8 @@ impl UploadSession {
             .await?;
         let inserted = sqlx::query_as(
             "insert into uploads (id, client_id, kind, policy, filename, state, forced, idempotency_key, group_id,
-                                  header, header_bytes, max_record_bytes, first_block, said, dialect, reading)
-             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10, $11, 0, $12, $13, $14)
+                                  header, header_bytes, max_record_bytes, first_block, said, dialect, reading, on_duplicate)
+             values ($1, $2, $3, $4, $5, 'receiving', $6, $7, $8, $9, $10, $11, 0, $12, $13, $14, $15)
              returning (select max_bytes_under_way from client_limits where client_id = $2),
                  (select coalesce(sum(coalesce(o.text_bytes, o.bytes, (select sum(c.bytes) from chunks c where c.upload_id = o.id))), 0)::bigint
                   from uploads o where o.client_id = $2 and o.state in ('receiving', 'processing'))",
@@ -123,6 +123,7 @@ impl UploadSession {
         .bind(said(new))
         .bind(shown)
         .bind(reading)
+        .bind(<&str>::from(new.on_duplicate))
         .fetch_one(&mut *tx)
         .await;
         let (own_limit, others): (Option<i64>, i64) = match inserted {
@@ -221,7 +222,7 @@ impl UploadSession {
 
     /// `rest` are its chunks that are not entered yet.
     async fn settle(&self, rest: &[StoredChunk], file: &ReceivedFile) -> Result<ReceiveOutcome, ReceiveError> {
-        if !self.new.force
+        if self.new.is_once()
             && let Some(first) = retry_through_outage(|_| self.same_file(file)).await?
         {
             return Ok(ReceiveOutcome::Same(first));

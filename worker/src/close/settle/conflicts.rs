@@ -82,7 +82,7 @@ pub(super) async fn count(conn: &mut PgConnection, upload_id: UploadId) -> Resul
     sqlx::query(
         "update chunks c set conflicting = coalesce(r.n, 0)
          from chunks o left join (
-             select chunk_no, count(*) as n from rejects where upload_id = $1 and differs is not null group by chunk_no
+             select chunk_no, count(*) as n from rejects where upload_id = $1 and code = 'duplicate' and differs is not null group by chunk_no
          ) r on r.chunk_no = o.no
          where c.upload_id = $1 and o.upload_id = $1 and o.no = c.no and c.conflicting <> coalesce(r.n, 0)",
     )

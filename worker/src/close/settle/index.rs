@@ -8,12 +8,13 @@ use std::{
 
 use futures::future::try_join_all;
 use gristmill_queue::JobError;
+use gristmill_uploads::OnDuplicate;
 use rayon::slice::ParallelSliceMut as _;
 use sqlx::{Executor as _, PgConnection, Postgres, Transaction};
 
 use super::{
     Compared,
-    lost::{self, Lost},
+    lost::{self, Lost, May},
     suspects::Suspects,
 };
 use crate::{
@@ -74,7 +75,13 @@ async fn begin(env: &Env, chunk: &Chunk, own: &OwnSegment) -> Result<Option<Begu
     }
     let keys = Arc::new(LoadedKeys::read(&mut tx, segment, chunk.owner.client_id).await?);
     let seen = see(keys.clone()).await?;
-    let history = segments::history(&mut *tx, segment.table, chunk.owner.client_id.into()).await?.sealed;
+    // What replaces others is compared with them when none of them can change any more: in the transaction that completes the upload.
+    let history = match chunk.on_duplicate {
+        OnDuplicate::Replace => Vec::new(),
+        OnDuplicate::Skip | OnDuplicate::Error => {
+            segments::history(&mut *tx, segment.table, chunk.owner.client_id.into()).await?.sealed
+        }
+    };
     let suspects = Suspects::among(env, &mut tx, &seen.hashes, history.iter().copied()).await?;
     let history = history.into_iter().map(|sealed| sealed.segment).collect();
     let mut lost = Vec::new();
@@ -106,7 +113,7 @@ async fn end(env: &Env, chunk: &Chunk, begun: Begun, earlier: &[Segment]) -> Res
         }
         lost.extend(of_earlier);
     }
-    lost::refuse(env, &mut tx, chunk, &lost).await?;
+    lost::refuse(env, &mut tx, chunk, lost, May::Lose).await?;
     let count = format!("select count(*) from {}", segment.name());
     let count = async { Ok::<i64, JobError>(sqlx::query_scalar(&count).fetch_one(&mut *tx).await?) };
     let (filter, rows) = tokio::try_join!(on_rayon(move || KeyFilter::of(&hashes)), count)?;

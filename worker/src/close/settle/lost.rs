@@ -1,13 +1,18 @@
 //! Records that have lost their key: they become rejects that say to which one, and in what it differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use gristmill_pipelines::ReasonCode;
 use gristmill_queue::JobError;
 use gristmill_uploads::UploadId;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
-use super::conflicts;
+use super::{
+    conflicts,
+    replace::{self, Replacing},
+};
 use crate::{
     Env,
     close::records::{self, Loaded},
@@ -41,12 +46,43 @@ pub(super) async fn delete(
     Ok(lost)
 }
 
-/// Makes rejects of them, a chunk after the other. Their rows are gone, and those that have their keys are indexed.
-pub(super) async fn refuse(env: &Env, conn: &mut PgConnection, chunk: &Chunk, lost: &[Lost]) -> Result<(), JobError> {
+/// Those of these rows that are in the upload's own segment: others lost their keys, and were deleted, before.
+pub(super) async fn there(
+    conn: &mut PgConnection,
+    chunk: &Chunk,
+    segment: Segment,
+    mut lost: Vec<Lost>,
+) -> Result<Vec<Lost>, sqlx::Error> {
+    let keys: Vec<Uuid> = lost.iter().map(|lost| Uuid::from_u128(lost.key.key)).collect();
+    let look_up = format!("select coalesce(array_agg(d.line), '{{}}') {}", segments::look_up(segment, "line"));
+    let lines: Vec<i64> = sqlx::query_scalar(&look_up).bind(keys).bind(chunk.owner.client_id).fetch_one(conn).await?;
+    let lines: HashSet<i64> = lines.into_iter().collect();
+    lost.retain(|lost| lines.contains(&lost.key.line));
+    Ok(lost)
+}
+
+/// What may become of a record whose key a row of another upload has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum May {
+    /// It is a reject.
+    Lose,
+    /// It counts instead of that row, where it says something else and that one is not billed.
+    Replace,
+}
+
+/// Makes rejects of them, a chunk after the other, and returns those that were made: all, unless some may replace those that have their
+/// keys. The rows that have these are indexed; their own are gone, or are dealt with by the caller where they may stay.
+pub(super) async fn refuse(
+    env: &Env,
+    conn: &mut PgConnection,
+    chunk: &Chunk,
+    mut lost: Vec<Lost>,
+    may: May,
+) -> Result<Vec<Lost>, JobError> {
     if lost.is_empty() {
-        return Ok(());
+        return Ok(lost);
     }
-    let to: BTreeMap<i64, Segment> = lost.iter().map(|lost| (lost.key.line, lost.to)).collect();
+    let mut to: BTreeMap<i64, Segment> = lost.iter().map(|lost| (lost.key.line, lost.to)).collect();
     let mut moves = Vec::new();
     let by_chunk = by_chunk(conn, chunk.upload_id, to.keys().copied().collect()).await?;
     let poisoned = &records::poisoned(&mut *conn, chunk.upload_id).await?;
@@ -57,20 +93,26 @@ pub(super) async fn refuse(env: &Env, conn: &mut PgConnection, chunk: &Chunk, lo
         })
         .buffered(AHEAD)
         .boxed();
+    let mut replaced = HashSet::new();
     let mut read = records.try_next().await?;
     while let Some((no, of_chunk)) = read {
-        moves.push((no, -i64::try_from(of_chunk.len())?));
         let refuse = async {
-            let refused = duplicates(conn, chunk, &to, of_chunk).await?;
-            load::refuse(conn, chunk.upload_id, no, &refused).await
+            let refused = duplicates(conn, chunk, &to, of_chunk, may, &mut replaced).await?;
+            load::refuse(conn, chunk.upload_id, no, &refused).await?;
+            Ok::<_, JobError>(Move::of(no, &refused))
         };
         // The next ones are read meanwhile.
-        ((), read) = tokio::try_join!(refuse, records.try_next())?;
+        let refused;
+        (refused, read) = tokio::try_join!(refuse, records.try_next())?;
+        moves.push(refused);
     }
+    drop(records);
+    to.retain(|line, _| !replaced.contains(line));
+    lost.retain(|lost| !replaced.contains(&lost.key.line));
     conflicts::follow(conn, chunk, &to).await?;
     recount(conn, chunk.upload_id, &moves).await?;
     conflicts::count(conn, chunk.upload_id).await?;
-    Ok(())
+    Ok(lost)
 }
 
 /// The lines by the chunks that they are in, with each chunk's first one.
@@ -92,11 +134,14 @@ async fn by_chunk(
     Ok(found)
 }
 
+/// The rejects of a chunk's records; `replaced` gets the lines of those that count instead of the rows that had their keys.
 async fn duplicates(
     conn: &mut PgConnection,
     chunk: &Chunk,
     to: &BTreeMap<i64, Segment>,
     of_chunk: Vec<Loaded>,
+    may: May,
+    replaced: &mut HashSet<i64>,
 ) -> Result<Vec<RejectedRecord>, JobError> {
     let mut by_segment: BTreeMap<i32, Vec<Loaded>> = BTreeMap::new();
     for loaded in of_chunk {
@@ -110,35 +155,65 @@ async fn duplicates(
         if winners.len() != losers.len() {
             return Err(JobError::Retry("a key was given up while its duplicate was looked at".into()));
         }
+        let replacing: Vec<Replacing> = match may {
+            May::Lose => Vec::new(),
+            May::Replace => {
+                loaded.iter().zip(&winners).filter_map(|(new, old)| Replacing::of(chunk, new, old)).collect()
+            }
+        };
+        let done = replace::replace(conn, chunk, segment, &replacing).await?;
+        let wished: HashSet<i64> = replacing.iter().map(|replacing| replacing.line).collect();
         for (Loaded { line, raw, .. }, winner) in loaded.into_iter().zip(winners) {
+            if done.contains(&line) {
+                continue;
+            }
             let first = (winner.upload_id, winner.line.cast_unsigned());
             let differs = winner.differs.map_or_else(Vec::new, |differs| differs.columns);
-            refused.push(RejectedRecord::duplicate(chunk, line.cast_unsigned(), raw, first, differs));
+            refused.push(match wished.contains(&line) {
+                true => RejectedRecord::billed(chunk, line.cast_unsigned(), raw, first, differs),
+                false => RejectedRecord::duplicate(chunk, line.cast_unsigned(), raw, first, differs),
+            });
         }
+        replaced.extend(done);
     }
     refused.sort_unstable_by_key(|refused| refused.line);
     Ok(refused)
 }
 
-/// Moves counts of chunks: (chunk number, rows that become accepted; negative: that become duplicates).
-async fn recount(conn: &mut PgConnection, upload_id: UploadId, moves: &[(i32, i64)]) -> Result<(), sqlx::Error> {
-    let (numbers, deltas): (Vec<i32>, Vec<i64>) = moves.iter().copied().unzip();
+/// How many accepted records of a chunk are rejects now.
+struct Move {
+    no: i32,
+    duplicate: i64,
+    rejected: i64,
+}
+
+impl Move {
+    fn of(no: i32, refused: &[RejectedRecord]) -> Self {
+        let duplicate = refused.iter().filter(|refused| refused.code == ReasonCode::Duplicate).count() as i64;
+        Self { no, duplicate, rejected: refused.len() as i64 - duplicate }
+    }
+}
+
+async fn recount(conn: &mut PgConnection, upload_id: UploadId, moves: &[Move]) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "update chunks c set accepted = c.accepted + m.delta, duplicate = c.duplicate - m.delta
-         from unnest($2::int[], $3::bigint[]) as m (no, delta) where c.upload_id = $1 and c.no = m.no",
+        "update chunks c set accepted = c.accepted - m.duplicate - m.rejected, duplicate = c.duplicate + m.duplicate,
+                rejected = c.rejected + m.rejected
+         from unnest($2::int[], $3::bigint[], $4::bigint[]) as m (no, duplicate, rejected) where c.upload_id = $1 and c.no = m.no",
     )
     .bind(upload_id)
-    .bind(&numbers)
-    .bind(&deltas)
+    .bind(moves.iter().map(|of| of.no).collect::<Vec<i32>>())
+    .bind(moves.iter().map(|of| of.duplicate).collect::<Vec<i64>>())
+    .bind(moves.iter().map(|of| of.rejected).collect::<Vec<i64>>())
     .execute(&mut *conn)
     .await?;
-    let total: i64 = deltas.iter().sum();
     sqlx::query(
-        "update upload_progress set accepted = accepted + $2, loaded = loaded + $2, duplicate = duplicate - $2
+        "update upload_progress set accepted = accepted - $2 - $3, loaded = loaded - $2 - $3, duplicate = duplicate + $2,
+                rejected = rejected + $3
          where upload_id = $1",
     )
     .bind(upload_id)
-    .bind(total)
+    .bind(moves.iter().map(|of| of.duplicate).sum::<i64>())
+    .bind(moves.iter().map(|of| of.rejected).sum::<i64>())
     .execute(conn)
     .await?;
     Ok(())

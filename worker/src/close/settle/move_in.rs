@@ -3,11 +3,12 @@
 use std::{collections::HashSet, sync::Arc};
 
 use gristmill_queue::JobError;
+use gristmill_uploads::OnDuplicate;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    lost::{self, Lost},
+    lost::{self, Lost, May},
     suspects::{Suspects, existing},
 };
 use crate::{
@@ -46,8 +47,17 @@ pub(super) async fn segment(
     if !lost.is_empty() {
         lost.sort_unstable_by_key(|lost| lost.key);
         lost.dedup_by_key(|lost| lost.key);
-        lost = lost::delete(conn, chunk, segment, lost).await?;
-        lost::refuse(env, conn, chunk, &lost).await?;
+        lost = match chunk.on_duplicate {
+            OnDuplicate::Replace => {
+                lost = lost::there(conn, chunk, segment, lost).await?;
+                lost = lost::refuse(env, conn, chunk, lost, May::Replace).await?;
+                lost::delete(conn, chunk, segment, lost).await?
+            }
+            OnDuplicate::Skip | OnDuplicate::Error => {
+                lost = lost::delete(conn, chunk, segment, lost).await?;
+                lost::refuse(env, conn, chunk, lost, May::Lose).await?
+            }
+        };
     }
     sqlx::query("select attach_segment($1)").bind(segment.id).execute(&mut *conn).await?;
     sqlx::query("update row_segments set state = 'sealed', sealed_at = now(), rows = rows - $2 where id = $1")
@@ -132,6 +142,16 @@ async fn rows(
         lost.extend(keys.iter().filter(|key| found.contains(&key.key)).map(|key| Lost { key: *key, to }));
         known.extend(found);
     }
+    if chunk.on_duplicate == OnDuplicate::Replace {
+        // Who has a key in the open one is to be known before, too: it may be replaced.
+        let asked = keys.iter().map(|key| key.key).filter(|key| !known.contains(key));
+        let found: HashSet<u128> =
+            existing(conn, chunk, open, asked).await?.into_iter().map(|key| key.as_u128()).collect();
+        lost.extend(keys.iter().filter(|key| found.contains(&key.key)).map(|key| Lost { key: *key, to: open }));
+        lost = replace_first(env, conn, chunk, lost).await?;
+        known = lost.iter().map(|lost| lost.key.key).collect();
+        lost.clear();
+    }
     let mut taken = insert(conn, chunk, waiting, open, Which::AllBut(&known)).await?;
     let left = |taken: &HashSet<i64>| -> Vec<Key> {
         keys.iter().filter(|key| !known.contains(&key.key) && !taken.contains(&key.line)).copied().collect()
@@ -146,7 +166,26 @@ async fn rows(
         taken.extend(insert(conn, chunk, waiting, open, Which::These(&stale)).await?);
     }
     lost.extend(left(&taken).into_iter().map(|key| Lost { key, to: open }));
-    lost::refuse(env, conn, chunk, &lost).await
+    lost::refuse(env, conn, chunk, lost, May::Lose).await.map(drop)
+}
+
+/// Has the first line of each key replace the row that has it, and makes rejects of those that do not, and of what comes behind them in the file.
+/// Returns all of these.
+async fn replace_first(
+    env: &Env,
+    conn: &mut PgConnection,
+    chunk: &Chunk,
+    mut lost: Vec<Lost>,
+) -> Result<Vec<Lost>, JobError> {
+    lost.sort_unstable_by_key(|lost| lost.key);
+    let mut first = lost.clone();
+    first.dedup_by_key(|lost| lost.key.key);
+    let lines: HashSet<i64> = first.iter().map(|lost| lost.key.line).collect();
+    let mut refused = lost::refuse(env, conn, chunk, first, May::Replace).await?;
+    let keys: HashSet<u128> = refused.iter().map(|lost| lost.key.key).collect();
+    lost.retain(|lost| keys.contains(&lost.key.key) && !lines.contains(&lost.key.line));
+    refused.extend(lost::refuse(env, conn, chunk, lost, May::Lose).await?);
+    Ok(refused)
 }
 
 /// Which of the upload's rows that wait.
