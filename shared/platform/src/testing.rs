@@ -120,12 +120,14 @@ async fn template(engines: &Engines) {
     admin.close().await.expect("the connection closes");
 }
 
-/// What is there for processes of the release before would hide that a statement of this one has forgotten the schema.
+/// What is there of the queue for processes of the release before would hide that a statement of this one has forgotten the schema.
 async fn drop_views(pool: &PgPool) {
-    let views: Vec<String> = sqlx::query_scalar("select viewname::text from pg_views where schemaname = 'public'")
-        .fetch_all(pool)
-        .await
-        .expect("Postgres knows its views");
+    let views: Vec<String> = sqlx::query_scalar(
+        "select viewname::text from pg_views where schemaname = 'public' and definition ilike '%from gristmill.%'",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("Postgres knows its views");
     for view in views {
         sqlx::query(&format!("drop view public.\"{view}\"")).execute(pool).await.expect("the view goes");
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use gristmill_core::ClientId;
 use gristmill_pipelines::Kind;
 use gristmill_queue::QueueError;
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::{
     OnDuplicate, State, Upload, UploadId, UploadRef, UploadService, read, replaced,
@@ -65,29 +65,26 @@ impl UploadService {
             // As long as the upload has claims to take back, or rows to give back.
             sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
             let found = read::find(&mut *tx, client_id, id).await?.ok_or(RemoveError::NotFound)?;
-            let table = found.kind.table();
-            let replaces = found.on_duplicate == OnDuplicate::Replace;
-            if replaces {
-                lock_client(&mut *tx, table.name, client_id, true).await?;
-                let mut uploads = replaced::owners(&mut *tx, table, id).await?;
-                uploads.push(id);
-                // Who has one of them may wait for another one.
-                if !state::try_lock_alone(&mut tx, &uploads).await? {
-                    drop(tx);
-                    tokio::time::sleep(RETRY_DELAY).await;
-                    continue;
-                }
+            let gives_back = found.on_duplicate == OnDuplicate::Replace && found.state == State::Completed;
+            let ended = match gives_back && !hold(&mut tx, client_id, &found).await? {
+                true => None,
+                false => self.end(tx, client_id, found, gives_back).await?,
+            };
+            match ended {
+                Some(outcome) => return Ok(outcome),
+                None => tokio::time::sleep(RETRY_DELAY).await,
             }
-            return self.end(tx, client_id, found).await;
         }
     }
 
+    /// `None`: it was completed meanwhile, and has rows to give back, for which nothing is held yet.
     async fn end(
         &self,
         mut tx: Transaction<'static, Postgres>,
         client_id: ClientId,
         found: Upload,
-    ) -> Result<RemoveOutcome, RemoveError> {
+        gives_back: bool,
+    ) -> Result<Option<RemoveOutcome>, RemoveError> {
         let id = found.id;
         let cancel = End {
             from: &[State::Receiving, State::Processing],
@@ -116,7 +113,10 @@ impl UploadService {
         if undone && billed {
             return Err(RemoveError::Billed);
         }
-        if undone && found.on_duplicate == OnDuplicate::Replace {
+        if undone && !gives_back && found.on_duplicate == OnDuplicate::Replace {
+            return Ok(None);
+        }
+        if undone && gives_back {
             if found.kind == Kind::Debts && replaced::are_billed(&mut *tx, id).await? {
                 return Err(RemoveError::ReplacedAreBilled);
             }
@@ -135,6 +135,15 @@ impl UploadService {
         tx.commit().await?;
         self.queue.push(jobs).await;
         self.events.publish_state(&upload).await;
-        Ok(if undone { RemoveOutcome::Undone(upload) } else { RemoveOutcome::Cancelled(upload) })
+        Ok(Some(if undone { RemoveOutcome::Undone(upload) } else { RemoveOutcome::Cancelled(upload) }))
     }
+}
+
+/// Keeps others from what an undo gives back: those that add rows of the client's, and those that end or bill the uploads whose rows these are.
+/// `false`: one of these is being ended or billed at this moment, by somebody who may wait for this.
+async fn hold(conn: &mut PgConnection, client_id: ClientId, upload: &Upload) -> Result<bool, sqlx::Error> {
+    lock_client(&mut *conn, upload.kind.table().name, client_id, true).await?;
+    let mut uploads = replaced::owners(&mut *conn, upload.id).await?;
+    uploads.push(upload.id);
+    state::try_lock_alone(conn, &uploads).await
 }

@@ -10,13 +10,11 @@ use sqlx::{FromRow, PgConnection, PgExecutor};
 use crate::UploadId;
 
 /// The uploads whose rows come back when this one ceases to count.
-pub(crate) async fn owners(
-    on: impl PgExecutor<'_>,
-    table: &Table,
-    upload_id: UploadId,
-) -> Result<Vec<UploadId>, sqlx::Error> {
-    let sql = format!("select distinct upload_id from {} where replaced_by = $1", table.replaced());
-    sqlx::query_scalar(&sql).bind(upload_id).fetch_all(on).await
+pub(crate) async fn owners(on: impl PgExecutor<'_>, upload_id: UploadId) -> Result<Vec<UploadId>, sqlx::Error> {
+    sqlx::query_scalar("select distinct upload_id from replaced_rows where replaced_by = $1")
+        .bind(upload_id)
+        .fetch_all(on)
+        .await
 }
 
 /// Whether a debt would come back whose upload was billed since, up to a day behind the debt's: no run would bill it any more. Or one whose upload
@@ -63,11 +61,13 @@ pub async fn give_back(
     let own = format!("delete from {replaced} where upload_id = $1");
     sqlx::query(&own).bind(upload_id).execute(&mut *conn).await?;
     // In their order: so does who drops them.
-    let segments = format!(
+    let segments: Vec<Segment> = sqlx::query_as(
         "select s.id, s.state <> 'dropping' as is_there from row_segments s
-         where s.id in (select segment from {replaced} where replaced_by = $1) order by s.id for update"
-    );
-    let segments: Vec<Segment> = sqlx::query_as(&segments).bind(upload_id).fetch_all(&mut *conn).await?;
+         where s.id in (select segment from replaced_rows where replaced_by = $1) order by s.id for update",
+    )
+    .bind(upload_id)
+    .fetch_all(&mut *conn)
+    .await?;
     for Segment { id, .. } in segments.into_iter().filter(|segment| segment.is_there) {
         let name = format!("{}_{id}", table.name);
         // Beside its own those of uploads that have ended, and are not purged yet.
@@ -94,12 +94,14 @@ pub async fn give_back(
         .execute(&mut *conn)
         .await?;
     }
-    let theirs = format!(
+    sqlx::query(
         "update upload_progress p set superseded = p.superseded - o.n
-         from (select upload_id, count(*) as n from {replaced} where replaced_by = $1 group by upload_id) o
-         where p.upload_id = o.upload_id"
-    );
-    sqlx::query(&theirs).bind(upload_id).execute(&mut *conn).await?;
+         from (select upload_id, count(*) as n from replaced_rows where replaced_by = $1 group by upload_id) o
+         where p.upload_id = o.upload_id",
+    )
+    .bind(upload_id)
+    .execute(&mut *conn)
+    .await?;
     let gone = format!("delete from {replaced} where replaced_by = $1");
     sqlx::query(&gone).bind(upload_id).execute(&mut *conn).await?;
     sqlx::query("update upload_progress set replaced = 0 where upload_id = $1").bind(upload_id).execute(conn).await?;

@@ -86,8 +86,11 @@ pub async fn lock_client(
     client_id: ClientId,
     alone: bool,
 ) -> Result<(), sqlx::Error> {
-    let lock = if alone { "pg_advisory_xact_lock" } else { "pg_advisory_xact_lock_shared" };
-    sqlx::query(&format!("select {lock}(hashtext($1), $2)")).bind(table).bind(client_id).execute(on).await?;
+    let lock = match alone {
+        true => "select pg_advisory_xact_lock(hashtext($1), $2)",
+        false => "select pg_advisory_xact_lock_shared(hashtext($1), $2)",
+    };
+    sqlx::query(lock).bind(table).bind(client_id).execute(on).await?;
     Ok(())
 }
 

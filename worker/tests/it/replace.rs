@@ -1,6 +1,5 @@
 //! What becomes of a row whose key an earlier upload has, where its sender has said it: it counts instead, or nothing of its file does.
 
-use gristmill_pipelines::Kind;
 use gristmill_uploads::{
     NewUpload, OnDuplicate, Policy, RemoveError, RemoveOutcome, State, Upload, UploadId,
     delta::{self, Delta},
@@ -119,6 +118,50 @@ impl Harness {
     fn whole(rows: i64) -> gristmill_uploads::Rows {
         gristmill_uploads::Rows { read: rows, accepted: rows, ..Default::default() }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_first_line_of_a_key_replaces() {
+    for own in [OWN, MOVED, INBOX] {
+        let mut harness = Harness::new(400).await;
+        harness.env.own = own;
+        harness.run_file(versions(0..10, 1)).await;
+        // More than one segment's chunks later the file says something else of one that it has left as it was, and of one that it has changed.
+        let text = versions(0..9, 1)
+            + &version(9, 2)
+            + &versions(100..300, 2)[HEADER.len()..]
+            + &version(3, 2)
+            + &version(9, 3);
+        let second = harness.replacing(text).await;
+        let rows = second.rows;
+        assert_eq!(
+            (second.state, rows.accepted, rows.replaced, rows.duplicate),
+            (State::Completed, 201, 1, 11),
+            "{second:?}"
+        );
+        assert_eq!((harness.with_amount(1).await, harness.with_amount(2).await), (9, 201));
+        harness.all_are_known(0..10).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_replaces_can_be_cancelled_while_it_is_loaded() {
+    let harness = Harness::new(400).await;
+    let first = harness.run_file(versions(0..50, 1)).await;
+    let new = harness.saying(OnDuplicate::Replace, Policy::Partial);
+    let second = accepted(harness.receive(new, versions(0..500, 2)).await);
+    // A chunk that is loaded at this moment is waited for.
+    let mut loading = harness.stack.pool.begin().await.unwrap();
+    gristmill_uploads::state::lock(&mut loading, second.id).await.unwrap();
+    let cancel = harness.uploads.remove(harness.client_id, second.id);
+    let commit = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        loading.commit().await.unwrap();
+    };
+    let (cancelled, ()) = tokio::join!(cancel, commit);
+    assert!(matches!(cancelled.unwrap(), RemoveOutcome::Cancelled(_)));
+    harness.drain().await;
+    assert_eq!((harness.rows().await, harness.find(first.id).await.rows), ((50, 0), Harness::whole(50)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -331,14 +374,14 @@ async fn versions_of_a_file_are_compared() {
             // What the second one has changed is there with what it was.
             (&third, &first, [20, 5, 75, 0, 20]),
         ] {
-            let found = delta::delta(pool, Kind::Debts, later.id, earlier.id).await.unwrap();
+            let found = delta::delta(pool, later.id, earlier.id).await.unwrap();
             assert_eq!(found, Delta { against: earlier.id, new, changed, unchanged, kept, missing });
         }
-        assert_eq!(delta::version_before(pool, &third).await.unwrap(), Some(second.id));
-        assert_eq!(delta::version_before(pool, &first).await.unwrap(), None);
+        assert_eq!(delta::version_before(pool, harness.client_id, &third).await.unwrap(), Some(second.id));
+        assert_eq!(delta::version_before(pool, harness.client_id, &first).await.unwrap(), None);
         // Where nothing is replaced, what says something else is kept.
         let fourth = harness.run_as(OnDuplicate::Skip, HEADER.to_owned() + &one(20..140)).await;
-        let found = delta::delta(pool, Kind::Debts, fourth.id, third.id).await.unwrap();
+        let found = delta::delta(pool, fourth.id, third.id).await.unwrap();
         assert_eq!((found.new, found.changed, found.unchanged, found.kept, found.missing), (20, 0, 85, 15, 0));
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn delta(
     uri: Uri,
 ) -> Result<Json<delta::Delta>> {
     let mut query = Params::of(&uri);
-    let against = query.take::<UploadId>("against");
+    let against = query.id::<UploadId>("against");
     query.finish()?;
     let upload = find(&app, &caller, id).await?;
     completed(upload.state, id)?;
@@ -60,12 +60,12 @@ pub(crate) async fn delta(
             }
             against
         }
-        None => delta::version_before(&app.pool, &upload).await?.ok_or_else(|| {
+        None => delta::version_before(&app.pool, caller.id(), &upload).await?.ok_or_else(|| {
             let why = "No earlier upload of this kind has its file name: name one with `against`.";
             Problem::new(Code::NotComparable, why).about(id)
         })?,
     };
-    Ok(Json(delta::delta(&app.pool, upload.kind, id, against).await?))
+    Ok(Json(delta::delta(&app.pool, id, against).await?))
 }
 
 fn completed(state: UploadState, id: UploadId) -> Result<()> {

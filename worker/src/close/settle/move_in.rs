@@ -96,14 +96,15 @@ pub(super) async fn shared(
 ) -> Result<(), JobError> {
     let table = chunk.kind.table();
     let open = segments::open_shared(conn, table).await?;
+    let mut kept = HashSet::new();
     for own in own {
         let waiting = Segment { table, id: own.id, is_own: true };
-        rows(env, conn, chunk, history, open, &waiting.name()).await?;
+        rows(env, conn, chunk, history, open, &waiting.name(), &mut kept).await?;
         sqlx::query("select drop_segment($1)").bind(own.id).execute(&mut *conn).await?;
     }
     if own.is_empty() {
         let inbox = inbox(table);
-        rows(env, conn, chunk, history, open, &inbox).await?;
+        rows(env, conn, chunk, history, open, &inbox, &mut kept).await?;
         let delete = format!("delete from {inbox} where upload_id = $1");
         sqlx::query(&delete).bind(chunk.upload_id).execute(&mut *conn).await?;
     }
@@ -115,7 +116,8 @@ pub(super) async fn shared(
     Ok(())
 }
 
-/// Moves the upload's rows that wait in a table to the open segment, and makes rejects of those that have lost their key.
+/// Moves the upload's rows that wait in a table to the open segment, and makes rejects of those that have lost their key. `kept`: keys whose first line
+/// has not replaced the row that has them, in tables before.
 async fn rows(
     env: &Env,
     conn: &mut PgConnection,
@@ -123,6 +125,7 @@ async fn rows(
     history: &History,
     open: Segment,
     waiting: &str,
+    kept: &mut HashSet<u128>,
 ) -> Result<(), JobError> {
     let (table, client_id) = (chunk.kind.table(), chunk.owner.client_id);
     let mut keys = Vec::new();
@@ -148,7 +151,7 @@ async fn rows(
         let found: HashSet<u128> =
             existing(conn, chunk, open, asked).await?.into_iter().map(|key| key.as_u128()).collect();
         lost.extend(keys.iter().filter(|key| found.contains(&key.key)).map(|key| Lost { key: *key, to: open }));
-        lost = replace_first(env, conn, chunk, lost).await?;
+        lost = replace_first(env, conn, chunk, lost, kept).await?;
         known = lost.iter().map(|lost| lost.key.key).collect();
         lost.clear();
     }
@@ -176,14 +179,16 @@ async fn replace_first(
     conn: &mut PgConnection,
     chunk: &Chunk,
     mut lost: Vec<Lost>,
+    kept: &mut HashSet<u128>,
 ) -> Result<Vec<Lost>, JobError> {
     lost.sort_unstable_by_key(|lost| lost.key);
     let mut first = lost.clone();
     first.dedup_by_key(|lost| lost.key.key);
+    first.retain(|lost| !kept.contains(&lost.key.key));
     let lines: HashSet<i64> = first.iter().map(|lost| lost.key.line).collect();
     let mut refused = lost::refuse(env, conn, chunk, first, May::Replace).await?;
-    let keys: HashSet<u128> = refused.iter().map(|lost| lost.key.key).collect();
-    lost.retain(|lost| keys.contains(&lost.key.key) && !lines.contains(&lost.key.line));
+    kept.extend(refused.iter().map(|lost| lost.key.key));
+    lost.retain(|lost| kept.contains(&lost.key.key) && !lines.contains(&lost.key.line));
     refused.extend(lost::refuse(env, conn, chunk, lost, May::Lose).await?);
     Ok(refused)
 }
