@@ -37,6 +37,8 @@ pub(crate) type Normalizations = Cursor<'n'>;
 
 /// The cursor of `GET /v1/reports`.
 pub(crate) type Reports = TextCursor<'R'>;
+/// The cursor of `GET /v1/profiles`.
+pub(crate) type Profiles = TextCursor<'P'>;
 /// The cursor of `GET /v1/usage`.
 pub(crate) type Usage = TextCursor<'U'>;
 /// The cursor of `GET /v1/claims`.

@@ -15,6 +15,7 @@ mod normalizations;
 mod payments;
 mod plan_accounts;
 mod problems;
+mod profiles;
 mod queues;
 mod reports;
 mod schedules;
@@ -149,6 +150,8 @@ fn tree(layers: &Layers) -> DocumentedRoutes {
         .routes(routes!(uploads::rejects))
         .routes(routes!(uploads::receipt))
         .routes(routes!(uploads::delta))
+        .routes(routes!(profiles::list))
+        .routes(routes!(profiles::one, profiles::put, profiles::delete))
         .routes(routes!(uploads::events))
         .routes(routes!(debts::list))
         .routes(routes!(bills::list))

@@ -18,6 +18,7 @@ mod limits;
 mod mail;
 mod newest;
 mod normalizations;
+mod profiles;
 mod progress;
 mod queues;
 mod receipt;
@@ -49,6 +50,7 @@ pub(crate) enum Command {
     Rejects(rejects::Rejects),
     Receipt(receipt::Receipt),
     Delta(delta::Delta),
+    Profiles(profiles::Profiles),
     Cancel(cancel::Cancel),
     Jobs(jobs::Jobs),
     Groups(groups::Groups),
@@ -78,6 +80,7 @@ impl Command {
             Self::Rejects(command) => command.run().await,
             Self::Receipt(command) => command.run().await,
             Self::Delta(command) => command.run().await,
+            Self::Profiles(command) => command.run().await,
             Self::Cancel(command) => command.run().await,
             Self::Jobs(command) => command.run().await,
             Self::Groups(command) => command.run().await,

@@ -57,6 +57,8 @@ answers! {
     BadTransaction: InvalidTransaction;
     /// Of a rule.
     BadRule: InvalidRule;
+    /// Of a profile.
+    BadProfile: InvalidProfile;
     /// Of a report.
     BadReport: InvalidReport;
     /// Of a claim.

@@ -112,6 +112,8 @@ codes! {
         "`errors` names each field at fault and what it may be. Nothing was taken.";
     InvalidRule = UNPROCESSABLE_ENTITY "invalid-rule", "The rule cannot be",
         "`errors` names the field at fault and what it may be: an expression must compile, within limits, and must not match every descriptor. Nothing was changed.";
+    InvalidProfile = UNPROCESSABLE_ENTITY "invalid-profile", "The profile cannot be",
+        "`errors` names the field at fault and what it may be. What a profile says is said as by the parameters of an upload, and one header chooses one profile of a kind. Nothing was changed.";
     InvalidReport = UNPROCESSABLE_ENTITY "invalid-report", "The report cannot be",
         "`errors` names each field at fault and what it may be: a cost in credits is a multiple of 0.05. Nothing was changed.";
     InvalidClaim = UNPROCESSABLE_ENTITY "invalid-claim", "The claim breaks rules",

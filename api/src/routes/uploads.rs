@@ -187,7 +187,7 @@ impl FromRequestParts<AppState> for About {
 }
 
 /// The client's upload; another client's is not there.
-async fn find(app: &AppState, caller: &Caller, id: UploadId) -> Result<Upload> {
+pub(super) async fn find(app: &AppState, caller: &Caller, id: UploadId) -> Result<Upload> {
     read::find(&app.pool, caller.id(), id).await?.ok_or_else(|| Problem::no_such_upload(id))
 }
 

@@ -24,6 +24,7 @@ mod normalizations;
 mod once;
 mod operators;
 mod plans;
+mod profiles;
 mod robust;
 mod support;
 mod uploads;

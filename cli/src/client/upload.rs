@@ -1,7 +1,7 @@
 //! Sending a file and following it to its end.
 
 pub(super) mod check;
-mod said;
+pub(super) mod said;
 mod send;
 mod source;
 pub(super) mod summary;
@@ -56,6 +56,10 @@ pub(crate) struct Upload {
     #[command(flatten)]
     said: SaidOfFile,
 
+    /// The profile (`gristmill profiles`) that says what is not said here; none: no one [default: the one that its header chooses]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+
     /// Stay until the upload has ended: so it does anyway; with --json, print every change too
     #[arg(long, overrides_with = "no_follow")]
     follow: bool,
@@ -85,6 +89,7 @@ impl Upload {
             on_duplicate: self.on_duplicate,
             force: self.force,
             said: &self.said,
+            profile: self.profile.as_deref(),
             follow,
         };
 

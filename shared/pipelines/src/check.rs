@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    Arrived, Chunk, Intake, IntakeError, Kind, Layout, Limits, Owner, Part as IntakePart, Rules, Said, SplitLimits,
-    Within,
+    Arrived, Chunk, Intake, IntakeError, Kind, Layout, Limits, Owner, Part as IntakePart, Profile, Rules, Said,
+    SplitLimits, Within,
 };
 
 use part::Part;
@@ -85,6 +85,12 @@ impl Check {
             found: Part { keys: Some(Vec::new()), ..Part::default() },
         };
         Self { intake: Intake::new(kind, said, split, limits), bytes: 0, rows }
+    }
+
+    /// The same, where the header may choose one of these profiles.
+    #[must_use]
+    pub fn knowing(self, profiles: Vec<Profile>) -> Self {
+        Self { intake: self.intake.knowing(profiles), ..self }
     }
 
     /// The same of a text that comes from within a file.

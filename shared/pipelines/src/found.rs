@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Columns, DateOrder, Decimal, Delimiter, Example, Reading, Values,
+    Columns, DateOrder, Decimal, Delimiter, Example, Reading, UseProfile, Values,
     charset::{Charset, Sayer},
 };
 
@@ -30,6 +30,8 @@ pub struct Said {
     pub entry: Option<String>,
     /// Which sheet of a workbook it is: its name, or `#2` for the second one.
     pub sheet: Option<String>,
+    /// What was saved of such files, and holds where nothing is said here.
+    pub profile: UseProfile,
 }
 
 impl Said {
@@ -60,6 +62,7 @@ impl Said {
             ("columns", (!self.columns.is_empty()).then(|| self.columns.to_string())),
             ("entry", self.entry.clone()),
             ("sheet", self.sheet.clone()),
+            ("profile", self.profile.word().map(str::to_owned)),
         ];
         said.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
@@ -147,6 +150,9 @@ pub struct Dialect {
     /// For each column of the kind its place in the header, from 0, where they were not found by their own names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<Option<usize>>>,
+    /// The client's profile that holds for it: named, or chosen by the header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// Which of these were said by whoever sent it, by the names of the parameters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub said: Vec<String>,
@@ -187,6 +193,7 @@ impl Dialect {
             dates,
             found,
             columns,
+            profile,
             said,
             evidence,
         } = self;
@@ -201,6 +208,7 @@ impl Dialect {
             && dates.is_none()
             && *found == Values::UNKNOWN
             && columns.is_none()
+            && profile.is_none()
             && said.is_empty()
             && evidence.is_empty()
     }

@@ -6,8 +6,8 @@
 //! and dates are written. A plain file goes through all of them without being held.
 
 use crate::{
-    Chunk, Container, Dialect, FEW, Foreign, Format, HeaderError, Kind, Limits, LineCount, Piece, Question, SOME, Said,
-    SplitLimits, Splitter, Start, Values,
+    Chunk, Container, Dialect, FEW, Foreign, Format, HeaderError, Kind, Limits, LineCount, Piece, Profile, Question,
+    SOME, Said, SplitLimits, Splitter, Start, UseProfile, Values,
     charset::{Charset, CharsetError, Decode},
     elements::{Begin, Elements, begin},
     foreign,
@@ -103,17 +103,46 @@ pub struct Within {
 impl Intake {
     /// At the start of a file of this kind, of which this was said.
     pub fn new(kind: Kind, said: Said, split: SplitLimits, limits: Limits) -> Self {
+        let parameters = said.parameters().into_iter().map(str::to_owned).collect();
+        let said = said.with_profile();
         let dialect = Dialect {
+            profile: match &said.profile {
+                UseProfile::Named(profile) => Some(profile.name.clone()),
+                UseProfile::ByHeader | UseProfile::Never => None,
+            },
             decimal: said.decimal,
             dates: said.dates,
-            said: said.parameters().into_iter().map(str::to_owned).collect(),
+            said: parameters,
             ..Dialect::default()
         };
         let decode = Decode::new(said.charset);
         let stage = Stage::Start(Vec::new());
         let (sample, held) = (None, Vec::new());
-        let text = Text { kind, said, split, limits, array: None, stage, sample, held, covered: 0, dialect, bytes: 0 };
+        let profiles = Vec::new();
+        let text = Text {
+            kind,
+            said,
+            profiles,
+            split,
+            limits,
+            array: None,
+            stage,
+            sample,
+            held,
+            covered: 0,
+            dialect,
+            bytes: 0,
+        };
         Self { head: Vec::new(), decode, text }
+    }
+
+    /// The same, where the header may choose one of these profiles: those of the client for the kind. Not if another one is named, or none.
+    #[must_use]
+    pub fn knowing(mut self, profiles: Vec<Profile>) -> Self {
+        if self.text.said.profile == UseProfile::ByHeader {
+            self.text.profiles = profiles;
+        }
+        self
     }
 
     /// The same of a text that comes from within a file. That of a sheet is in UTF-8, whatever is said of the file.
@@ -194,6 +223,8 @@ impl Intake {
 struct Text {
     kind: Kind,
     said: Said,
+    /// Those that the header may choose.
+    profiles: Vec<Profile>,
     split: SplitLimits,
     limits: Limits,
     /// The file is one of JSON.
@@ -218,7 +249,7 @@ struct Array {
 enum Stage {
     /// What came before it is known whether it is an array.
     Start(Vec<u8>),
-    Preface(Preface),
+    Preface(Box<Preface>),
     Rows(Box<Splitter>),
     Over,
 }
@@ -249,7 +280,8 @@ impl Text {
             Begin::More => Ok(()),
             Begin::Member(name) => Err(Foreign::Member(name).into()),
             Begin::Rows => {
-                self.stage = Stage::Preface(Preface::new(self.kind, self.said.clone(), self.limits));
+                let preface = Preface::new(self.kind, self.said.clone(), self.limits);
+                self.stage = Stage::Preface(Box::new(preface.knowing(std::mem::take(&mut self.profiles))));
                 self.read(&start, emit)
             }
             Begin::Array { at } => {
@@ -310,6 +342,11 @@ impl Text {
         let splitter = match found {
             Found::More | Found::Empty => return Ok(()),
             Found::Csv(header) => {
+                if let Some(profile) = &header.profile {
+                    self.said.behind_header(profile);
+                    (self.dialect.decimal, self.dialect.dates) = (self.said.decimal, self.said.dates);
+                    self.dialect.profile = Some(profile.name.clone());
+                }
                 self.dialect.delimiter = Some(header.delimiter);
                 self.dialect.header_line = header.line;
                 self.dialect.sep_line = header.sep_line;

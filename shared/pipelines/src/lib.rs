@@ -10,7 +10,7 @@
 //!
 //! A file that is written otherwise than with commas is read by what is said of it, or found: [`charset::Decode`] makes UTF-8
 //! of its bytes, [`Preface`] finds its header and delimiter, for [`Splitter::at`] and [`Kind::read_header_as`], and [`Sample`]
-//! how it writes amounts and dates. What is open is a [`Question`]. An array of JSON becomes lines of JSON, an element each. A
+//! how it writes amounts and dates. What was saved of such files is a [`Profile`]. What is open is a [`Question`]. An array of JSON becomes lines of JSON, an element each. A
 //! [`Check`] reads a file through all of it and keeps nothing but counts, reasons and examples.
 //!
 //! Lines are counted as an editor shows them: `\n`, `\r\n` and a lone `\r` each end one. A record's line is that of its
@@ -39,6 +39,7 @@ pub mod messages;
 mod names;
 mod parse;
 mod preface;
+mod profile;
 mod question;
 mod quotes;
 mod record_spans;
@@ -66,8 +67,10 @@ pub use kind::{Kind, Table, UnknownKind};
 pub use layout::{Guess, HeaderError, Layout, Limits, Looked, Over};
 pub use lines::LineCount;
 
+pub use names::fingerprint as header_fingerprint;
 pub use parse::{Owner, ParsedChunk, Row, Rules};
 pub use preface::{Found, Header, NoHeader, Preface, Why};
+pub use profile::{Profile, UseProfile};
 pub use question::{Example, Question};
 pub use record_spans::{Place, places};
 pub use reject::{Fault, ReasonCode, Reject, told};

@@ -50,8 +50,9 @@ pub(crate) fn of(header: &Record<'_>) -> Vec<String> {
     header.fields().map(|name| trim(&String::from_utf8_lossy(name)).to_owned()).collect()
 }
 
-/// What is the same for names that differ in what does not count only.
-pub(crate) fn fingerprint(names: &[String]) -> [u8; 32] {
+/// What is the same for the names of two headers that differ in what does not count only: case, blanks, accents, `_`, `-`, `#`, `/`. Their
+/// order counts, as it does for who says `#3`.
+pub fn fingerprint(names: &[String]) -> [u8; 32] {
     let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
     Sha256::digest(names.join("\u{1f}")).into()
 }

@@ -12,7 +12,7 @@ pub(crate) use told::mark;
 pub use told::{NoHeader, Why};
 
 use crate::{
-    Delimiter, Format, Kind, Limits, LineCount, Reading, Said, Start, Values,
+    Delimiter, Format, Kind, Limits, LineCount, Profile, Reading, Said, Start, Values,
     columns::{Resolved, resolve},
     lines::BYTE_ORDER_MARK,
     names,
@@ -45,6 +45,8 @@ pub struct Header {
     pub names: Vec<String>,
     /// A line `sep=` stands before it.
     pub sep_line: bool,
+    /// The client's profile that it has chosen.
+    pub profile: Option<Box<Profile>>,
     /// It is as [`Kind::read_header`] reads it, and nothing but empty lines stands before it.
     pub is_plain: bool,
 }
@@ -86,6 +88,8 @@ pub enum Found {
 pub struct Preface {
     kind: Kind,
     said: Said,
+    /// Those that the header may choose.
+    profiles: Vec<Profile>,
     limits: Limits,
     /// The text, without the empty lines that it begins with.
     held: Vec<u8>,
@@ -113,6 +117,8 @@ struct Candidate {
     end: usize,
     delimiter: Delimiter,
     names: Vec<String>,
+    /// The one that its names choose.
+    profile: Option<Profile>,
     resolved: Resolved,
 }
 
@@ -130,6 +136,7 @@ impl Preface {
         Self {
             kind,
             said,
+            profiles: Vec::new(),
             limits,
             held: Vec::new(),
             is_empty: true,
@@ -140,6 +147,26 @@ impl Preface {
             #[cfg(test)]
             looked: std::cell::Cell::default(),
         }
+    }
+
+    /// The same, where the header may choose one of these.
+    #[must_use]
+    pub fn knowing(self, profiles: Vec<Profile>) -> Self {
+        Self { profiles, ..self }
+    }
+
+    /// The profile of a header that is cut by this: one that says nothing else than was said.
+    fn chosen(&self, names: &[String], delimiter: Delimiter) -> Option<&Profile> {
+        if self.profiles.is_empty() {
+            return None;
+        }
+        let fingerprint = Some(names::fingerprint(names));
+        let is_it = |profile: &&Profile| {
+            profile.header == fingerprint
+                && profile.said.delimiter.is_none_or(|said| said == delimiter)
+                && self.said.agrees(profile)
+        };
+        self.profiles.iter().find(is_it)
     }
 
     /// Takes the next bytes of the text. The same bytes have the same outcome, however they are pushed; behind it no more are to
@@ -263,7 +290,7 @@ impl Preface {
         } else if ways.len() > 1 {
             return Err(told::two_delimiters(&ways));
         }
-        let Candidate { resolved, names, .. } = hit;
+        let Candidate { resolved, names, profile, .. } = hit;
         if !resolved.duplicate.is_empty() {
             return Err(Box::new(told::header(self.kind, hit, |error| {
                 error.duplicate.clone_from(&resolved.duplicate);
@@ -280,6 +307,7 @@ impl Preface {
             places: resolved.places.clone(),
             names: names.clone(),
             sep_line: sep.is_some() && !is_first,
+            profile: profile.clone().map(Box::new),
             is_plain: resolved.plain && is_first && hit.delimiter == Delimiter::Comma,
         }))
     }
@@ -357,8 +385,14 @@ impl Search<'_> {
                 continue;
             }
             let names = names::of(&record);
-            let resolved = resolve(*kind, &names, &said.columns);
-            let candidate = Candidate { at: line.at, line: line.line, end: line.at + end, delimiter, names, resolved };
+            let profile = self.preface.chosen(&names, delimiter).cloned();
+            let columns = match &profile {
+                Some(profile) if said.columns.is_empty() => &profile.said.columns,
+                _ => &said.columns,
+            };
+            let resolved = resolve(*kind, &names, columns);
+            let (at, end) = (line.at, line.at + end);
+            let candidate = Candidate { at, line: line.line, end, delimiter, names, profile, resolved };
             match is_asked && candidate.resolved.names_all() {
                 true => self.hits.push(candidate),
                 false => self.others.push(candidate),

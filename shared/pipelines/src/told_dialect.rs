@@ -35,6 +35,9 @@ impl fmt::Display for Dialect {
         if self.columns.is_some() {
             f.write_str(", columns by other names")?;
         }
+        if let Some(profile) = &self.profile {
+            write!(f, ", by profile {profile}")?;
+        }
         Ok(())
     }
 }
@@ -56,6 +59,8 @@ mod tests {
         assert_eq!(dialect.to_string(), "windows-1252, separated by ;, header on line 4, decimal comma, dates dmy");
         let tabs = Dialect { delimiter: Some(Delimiter::Tab), columns: Some(vec![Some(0)]), ..Dialect::default() };
         assert_eq!(tabs.to_string(), "utf-8, separated by tabs, columns by other names");
+        let saved = Dialect { profile: Some("bank".to_owned()), ..tabs };
+        assert_eq!(saved.to_string(), "utf-8, separated by tabs, columns by other names, by profile bank");
         let array = Dialect { container: Some(Container::JsonArray), ..Dialect::default() };
         assert_eq!(array.to_string(), "utf-8, a JSON array, whose elements are its lines");
         assert_eq!(serde_json::to_value(&array).unwrap()["container"], "json array");

@@ -38,6 +38,9 @@ pub struct FileDialect {
     /// file has none.
     #[schema(example = json!([0, 1, 2, 3, 4, 5]))]
     pub columns: Option<Vec<Option<u64>>>,
+    /// The profile that holds for it: named, or chosen by the header.
+    #[schema(example = "bank")]
+    pub profile: Option<String>,
     /// Which of these were said by whoever sent it, by the names of the parameters.
     #[schema(required = false, example = json!(["dates"]))]
     pub said: Vec<String>,

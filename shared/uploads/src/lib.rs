@@ -12,6 +12,7 @@ mod id;
 pub mod jobs;
 mod kind_hooks;
 pub mod objects;
+pub mod profiles;
 pub mod read;
 mod receive;
 pub mod rejects_csv;

@@ -15,8 +15,8 @@ use futures::{Stream, StreamExt};
 use gristmill_containers::ContainerError;
 use gristmill_core::ClientId;
 use gristmill_pipelines::{
-    Arrived, Foreign, HeaderError, Intake, IntakeError, Kind, Limits, Part, Question, Said, SplitLimits, Within,
-    charset::CharsetError, sentences,
+    Arrived, Foreign, HeaderError, Intake, IntakeError, Kind, Limits, Part, Profile, Question, Said, SplitLimits,
+    UseProfile, Within, charset::CharsetError, sentences,
 };
 use gristmill_platform::config::LimitsConfig;
 use gristmill_queue::{Queue, QueueError, trace};
@@ -30,7 +30,7 @@ pub use self::{
     memory_budget::MemoryBudget,
     text::{FileText, Spool, text_of},
 };
-use crate::{Hooks, OnDuplicate, Policy, Upload, UploadId, events::Events};
+use crate::{Hooks, OnDuplicate, Policy, Upload, UploadId, events::Events, profiles};
 use text::Sent;
 
 /// Takes files in. Cheap to clone.
@@ -226,7 +226,11 @@ impl UploadService {
         E: std::error::Error + Send + Sync + 'static,
     {
         let FileText { within, sent, mut text } = text_of(&self.spool, &self.limits, &new.said, body).await?;
-        let mut arriving = Arriving::new(&self.limits, &new, within, sent);
+        let profiles = match new.said.profile {
+            UseProfile::ByHeader => profiles::by_header(&self.pool, new.client_id, new.kind).await?,
+            UseProfile::Named(_) | UseProfile::Never => Vec::new(),
+        };
+        let mut arriving = Arriving::new(&self.limits, &new, profiles, within, sent);
         let mut session: Option<UploadSession> = None;
         let result = async {
             while let Some(frame) = text.next().await {
@@ -308,11 +312,17 @@ struct Arriving {
 }
 
 impl Arriving {
-    fn new(limits: &LimitsConfig, new: &NewUpload, within: Option<Within>, sent: Option<Sent>) -> Self {
+    fn new(
+        limits: &LimitsConfig,
+        new: &NewUpload,
+        profiles: Vec<Profile>,
+        within: Option<Within>,
+        sent: Option<Sent>,
+    ) -> Self {
         let max_record_bytes = bytes(limits.max_record_bytes);
         let split = SplitLimits { chunk_bytes: bytes(limits.chunk_bytes), max_record_bytes };
         let header = Limits { max_columns: limits.max_columns, max_record_bytes };
-        let intake = Intake::new(new.kind, new.said.clone(), split, header);
+        let intake = Intake::new(new.kind, new.said.clone(), split, header).knowing(profiles);
         Self {
             intake: Some(match within {
                 Some(within) => intake.within(within),

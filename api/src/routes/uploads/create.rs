@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use strum::VariantNames as _;
 use utoipa::IntoParams;
 
-use super::{dry_run, location, said};
+use super::{super::profiles, dry_run, location, said};
 use crate::{
     app::AppState,
     auth::Caller,
@@ -80,6 +80,9 @@ struct CreateQuery {
     /// Which sheet of a workbook it is, by its name, or `#2` for the second one. May be left out where only one is shown and has rows.
     #[param(max_length = 1024, example = "January")]
     sheet: Option<String>,
+    /// The profile (`/v1/profiles`) that says what is not said here; `none`: no one, also if the header chooses one.
+    #[param(max_length = 100, example = "bank")]
+    profile: Option<String>,
 }
 
 /// The file as it is, or compressed by gzip or zstd.
@@ -120,6 +123,8 @@ pub(crate) struct UploadForm {
     entry: Option<String>,
     /// As the query parameter, before `file`.
     sheet: Option<String>,
+    /// As the query parameter, before `file`.
+    profile: Option<String>,
     /// The file: one, and the last part.
     #[schema(content_media_type = "text/csv", value_type = String, format = Binary)]
     file: Vec<u8>,
@@ -187,12 +192,15 @@ pub(crate) async fn create(
             (wanted, form.charset, form.file)
         }
     };
+    if let Some(name) = &wanted.profile {
+        wanted.said.profile = profiles::named(&app, &caller, wanted.kind, name).await?;
+    }
     wanted.said.charset = wanted.said.charset.or(declared.map(|charset: Charset| (charset, Sayer::ContentType)));
     // An upload is received to its end even if its client hangs up, and counts until then: the permit goes with its file.
     let file = file.inspect(move |_| {
         let _held = &permit;
     });
-    let CreateUpload { kind, policy, on_duplicate, filename, force, dry_run, said } = wanted;
+    let CreateUpload { kind, policy, on_duplicate, filename, force, dry_run, said, profile: _ } = wanted;
     if dry_run {
         return Ok(Json(dry_run::check(&app, &caller, kind, said, file).await?).into_response());
     }
@@ -213,6 +221,7 @@ struct CreateUpload {
     force: bool,
     dry_run: bool,
     said: Said,
+    profile: Option<String>,
 }
 
 impl CreateUpload {
@@ -225,9 +234,10 @@ impl CreateUpload {
         let force = query.flag("force");
         let dry_run = query.flag("dry_run");
         let said = said::take(&mut query, kind);
+        let profile = query.take::<String>("profile");
         let kind = query
             .finish_with("kind", kind, || format!("missing{place}; it is one of: {}", Kind::VARIANTS.join(", ")))?;
-        Ok(Self { kind, policy, on_duplicate, filename, force, dry_run, said })
+        Ok(Self { kind, policy, on_duplicate, filename, force, dry_run, said, profile })
     }
 }
 

@@ -155,6 +155,7 @@ fn lists(filled: &Filled) -> Vec<RouteRequest> {
         list("get /v1/normalizations", ""),
         list("get /v1/normalization-rules", ""),
         list("get /v1/reports", ""),
+        list("get /v1/profiles", ""),
         // Jobs are not found by their client: a page of them is looked for among the newest of all, in slices.
         RouteRequest { rows: 3.0 * LARGE as f64 / 5.0, ..list("get /v1/jobs", "?limit=200") },
         list("get /v1/jobs", "?state=dead"),
@@ -182,6 +183,8 @@ fn single(filled: &Filled) -> Vec<RouteRequest> {
         one("get /v1/settings", "/v1/settings".into()),
         one("get /v1/uploads/{id}", format!("/v1/uploads/{upload}")),
         one("get /v1/uploads/{id}/receipt", format!("/v1/uploads/{upload}/receipt")),
+        act("get /v1/uploads/{id}/delta", format!("/v1/uploads/{upload}/delta"), &[409]),
+        act("get /v1/profiles/{name}", "/v1/profiles/none-such".into(), &[404]),
         one("get /v1/uploads/{id}/rejects", format!("/v1/uploads/{upload}/rejects")),
         one("get /v1/uploads/{id}/events", format!("/v1/uploads/{upload}/events")),
         one("get /v1/normalizations/{id}", format!("/v1/normalizations/{}", filled.id(Kind::Normalization, 77))),
@@ -283,6 +286,13 @@ fn merchants(filled: &Filled, n: usize) -> Vec<RouteRequest> {
         act("delete /v1/normalization-rules/{id}", ended, &[204, 404]),
         send("put /v1/reports/{id}", "/v1/reports/5392".into(), report(79.5), &[200]),
         send("post /v1/reports/batch", "/v1/reports/batch".into(), listed, &[200]),
+        send(
+            "put /v1/profiles/{name}",
+            "/v1/profiles/bank".into(),
+            json!({ "kind": "debts", "says": { "dates": "dmy" }, "header": ["Contrato", "Valor"] }),
+            &[200],
+        ),
+        act("delete /v1/profiles/{name}", "/v1/profiles/bank".into(), &[204, 404]),
         act("delete /v1/reports/{id}", format!("/v1/reports/{}", 10_000 + n), &[204]),
     ]
 }

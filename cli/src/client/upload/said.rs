@@ -7,7 +7,7 @@ use crate::report::Advice;
 
 /// What is said of how the file is written.
 #[derive(Args, Debug, Default)]
-pub(super) struct SaidOfFile {
+pub(in crate::client) struct SaidOfFile {
     /// What separates its fields: comma, semicolon, tab or pipe [default: found]
     #[arg(long)]
     delimiter: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct SaidOfFile {
 
 impl SaidOfFile {
     /// As the API takes it.
-    pub(super) fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub(in crate::client) fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let said = [
             ("delimiter", &self.delimiter),
             ("encoding", &self.encoding),
@@ -58,7 +58,7 @@ impl SaidOfFile {
     }
 
     /// As the reader of a file of this kind takes it.
-    pub(super) fn said(&self, kind: Kind) -> Result<Said, Advice> {
+    pub(in crate::client) fn said(&self, kind: Kind) -> Result<Said, Advice> {
         let mut said = Said::default();
         for (parameter, value) in self.parameters() {
             said.say(Some(kind), parameter, value).map_err(|wrong| {

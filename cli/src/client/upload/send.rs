@@ -32,6 +32,7 @@ pub(super) struct UploadRequest<'a> {
     pub(super) on_duplicate: OnDuplicate,
     pub(super) force: bool,
     pub(super) said: &'a SaidOfFile,
+    pub(super) profile: Option<&'a str>,
     pub(super) follow: bool,
 }
 
@@ -118,6 +119,7 @@ impl UploadRequest<'_> {
         if self.on_duplicate != OnDuplicate::default() {
             query.push(("on_duplicate", self.on_duplicate.into()));
         }
+        query.extend(self.profile.map(|name| ("profile", name)));
         query.extend(self.source.name().map(|name| ("filename", name)));
         query.extend(self.force.then_some(("force", "true")));
         query.extend(self.said.parameters());

@@ -98,6 +98,20 @@ impl Columns {
         Ok(Self(columns))
     }
 
+    /// Those that stand at these places of a header with these names: by their names, where no other one is called so.
+    #[must_use]
+    pub fn at(kind: Kind, places: &[Option<usize>], names: &[String]) -> Self {
+        let which = |place: usize| {
+            let name = names.get(place).map(|name| name.trim()).filter(|name| !name.is_empty());
+            match name.filter(|name| names.iter().filter(|other| same(name, other)).count() == 1) {
+                Some(name) => Which::Name(name.to_owned()),
+                None => Which::Place(place),
+            }
+        };
+        let columns = kind.columns().iter().zip(places);
+        Self(columns.filter_map(|(column, place)| Some(((*column).to_owned(), which((*place)?)))).collect())
+    }
+
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -197,6 +211,16 @@ mod tests {
         assert_eq!(columns.to_string(), "Plan/Group #:Plano,Subscriber#:#2");
         let columns = Columns::read(Kind::Messages, "report_id:").unwrap();
         assert_eq!(columns.to_string(), "report_id:");
+    }
+
+    #[test]
+    fn places_are_said_by_names_that_are_there_once() {
+        let names = ["Nome", "CPF", "e-mail", "Valor, R$", "valor r$", "Data", "data", ""].map(str::to_owned);
+        let places = [Some(0), Some(1), Some(2), Some(3), Some(5), Some(7)];
+        let columns = Columns::at(Kind::Debts, &places, &names).to_string();
+        assert_eq!(columns, r"name:Nome,governmentId:CPF,email:e-mail,debtAmount:Valor\, R$,debtDueDate:#6,debtId:#8");
+        assert_eq!(said(&columns), Ok(columns));
+        assert_eq!(Columns::at(Kind::Messages, &[Some(0), None], &names).to_string(), "id:Nome");
     }
 
     #[test]

@@ -54,7 +54,7 @@ where
         return Ok(FileText { within: None, sent: None, text: body });
     }
     let spooled = Spooled::of(spool, limits, body).await?;
-    let (wanted, of_table) = (Wanted::from(said), limits_of(limits));
+    let (wanted, of_table) = (Wanted::from(&said.clone().with_profile()), limits_of(limits));
     let Spooled { file, sent, room, body } = spooled;
     let held = Arc::clone(&room);
     let opened = spawn_blocking(move || {
