@@ -58,6 +58,8 @@ pub(crate) enum BodyError {
     Twice { outer: Encoding, inner: Encoding },
     #[error("the key that it was sent with was revoked")]
     Revoked,
+    #[error("what is kept of it cannot be read")]
+    Kept(#[source] io::Error),
 }
 
 impl BodyError {

@@ -7,6 +7,7 @@
 mod app;
 mod auth;
 mod body;
+mod cors;
 mod cursor;
 mod door;
 mod hub;

@@ -23,8 +23,18 @@ pub(crate) struct Params {
 
 impl Params {
     pub(crate) fn of(uri: &Uri) -> Self {
-        let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        Self::of_query(uri.query().unwrap_or_default())
+    }
+
+    /// Those of a query without its address.
+    pub(crate) fn of_query(query: &str) -> Self {
+        let given = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         Self { given, known: Vec::new(), errors: Vec::new() }
+    }
+
+    /// All of them, as a query.
+    pub(crate) fn to_query(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.given).finish()
     }
 
     /// Adds a parameter that came another way: as a part of a form.

@@ -187,6 +187,17 @@ impl Problem {
         self.0.code.status()
     }
 
+    /// What is kept of it where it is answered again later.
+    pub(crate) fn kept(&self) -> ProblemBody {
+        self.body("")
+    }
+
+    /// A problem that was kept. `None`: a version of this API has kept it whose problems are not known here.
+    pub(crate) fn again(kept: ProblemBody) -> Option<Self> {
+        let ProblemBody { kind, detail, errors, questions, upload_id, .. } = kept;
+        Some(Self::new(Code::of_uri(&kind)?, detail).errors(errors).questions(questions).about(upload_id))
+    }
+
     fn body(&self, instance: &str) -> ProblemBody {
         let Inner { code, detail, errors, questions, upload_id, .. } = &*self.0;
         ProblemBody {
@@ -199,6 +210,13 @@ impl Problem {
             questions: questions.clone(),
             upload_id: *upload_id,
         }
+    }
+}
+
+impl ProblemBody {
+    /// One that was kept in the database.
+    pub(crate) fn deserialize_kept(kept: &serde_json::Value) -> Result<Self> {
+        Self::deserialize(kept).map_err(Problem::internal)
     }
 }
 

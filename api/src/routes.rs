@@ -21,6 +21,7 @@ mod reports;
 mod schedules;
 mod settings;
 mod transactions;
+mod tus;
 mod uploads;
 mod usage;
 mod webhooks;
@@ -28,6 +29,7 @@ mod work;
 mod workers;
 
 pub(crate) use normalizations::{SingleRequest, gathering};
+pub(crate) use tus::finish_whole;
 pub(crate) use work::ByKey;
 
 use std::time::Duration;
@@ -39,7 +41,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use http::Uri;
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, cors::CorsLayer};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter},
@@ -66,8 +68,13 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const STATEMENT: Duration = Duration::from_secs(8);
 
 /// Every route, in its layers.
-pub(crate) fn router(app: AppState) -> Router {
-    dress(tree(&Layers(Some(app.clone()))).into_router()).with_state(app)
+pub(crate) fn router(app: AppState, cors: Option<CorsLayer>) -> Router {
+    let router = dress(tree(&Layers(Some(app.clone()))).into_router()).with_state(app.clone());
+    match cors {
+        // It answers every OPTIONS by itself, and knows nothing of tus.
+        Some(cors) => router.layer(cors).layer(from_fn_with_state(app, tus::say_options)),
+        None => router,
+    }
 }
 
 /// What every route wears, and the answers where there is none.
@@ -236,7 +243,11 @@ fn tree(layers: &Layers) -> DocumentedRoutes {
     let writes = DocumentedRoutes::default()
         .routes(routes!(uploads::create))
         .layered(|writes| writes.route_layer(DefaultBodyLimit::disable()));
-    let keyed = small.merge(large).merge(reports).merge(claims).merge(writes).merge(long);
+    let tus = DocumentedRoutes::default()
+        .routes(routes!(tus::begin))
+        .routes(routes!(tus::one, tus::offset, tus::add, tus::terminate, tus::overridden))
+        .layered(|tus| tus.route_layer(from_fn(tus::spoken)));
+    let keyed = small.merge(large).merge(reports).merge(claims).merge(writes).merge(long).merge(tus);
     let keyed = keyed.told(openapi::keyed).layered(|keyed| layers.key(keyed));
     let open = DocumentedRoutes::default()
         .routes(routes!(health::healthz))
@@ -246,7 +257,12 @@ fn tree(layers: &Layers) -> DocumentedRoutes {
         .routes(routes!(docs::asset))
         .routes(routes!(problems::page))
         .told(openapi::open);
-    DocumentedRoutes::of(openapi::frame()).merge(keyed).merge(open).told(openapi::finished)
+    let spoken = DocumentedRoutes::default()
+        .routes(routes!(tus::options))
+        .routes(routes!(tus::options_of_one))
+        .layered(|tus| tus.route_layer(from_fn(tus::spoken)))
+        .told(openapi::open);
+    DocumentedRoutes::of(openapi::frame()).merge(keyed).merge(open).merge(spoken).told(openapi::finished)
 }
 
 /// A database that is gone is waited for, but not for as long as an upload waits.

@@ -10,7 +10,7 @@ use gristmill_webhooks::outbound::Outbound;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{app::AppState, hub::Hub, lanes::Lanes, quota::Quotas, routes, server::Server};
+use crate::{app::AppState, cors, hub::Hub, lanes::Lanes, quota::Quotas, routes, server::Server};
 
 /// What the API needs to know.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -49,6 +49,7 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     telemetry::metrics();
     crate::observe::describe();
     let Config { api, limits, outbound, role: RoleConfig { database, redis, payloads, store, .. } } = config;
+    let cors = cors::cors(&api.cors_origins)?;
     let listener = TcpListener::bind(api.addr)
         .await
         .with_context(|| format!("cannot listen on {}: choose another address with --addr", api.addr))?;
@@ -87,11 +88,12 @@ pub async fn build(config: Config) -> anyhow::Result<Server> {
     tasks.spawn(app.hub.clone().listen(app.stop_events.clone()));
     let looking = app.clone();
     tasks.spawn(async move { looking.revocations.run(&looking.pool, looking.stop_events.clone()).await });
+    tasks.spawn(routes::finish_whole(app.clone()));
     Ok(Server {
         listener,
         stop_bodies: app.stop_bodies.clone(),
         stop_events: app.stop_events.clone(),
-        router: routes::router(app),
+        router: routes::router(app, cors),
         config: api,
         tasks,
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gristmill_kinds::all_hooks;
 use gristmill_platform::config::SchedulerConfig;
-use gristmill_uploads::{retention, segments};
+use gristmill_uploads::{resumable, retention, segments};
 
 use crate::Env;
 
@@ -35,6 +35,7 @@ pub(crate) async fn prune(env: &Env, config: &SchedulerConfig) -> anyhow::Result
         segments::enqueue_dropping(&env.pool, &env.queue, config.keep_rows).await?;
     }
     retention::enqueue_lost_purges(&env.pool, &env.queue).await?;
+    resumable::prune(&env.pool, &*env.store).await?;
     Ok(retention::drop_orphaned_objects(&env.pool, &*env.store).await?)
 }
 

@@ -21,6 +21,7 @@ impl BodyError {
             Self::Ratio { .. } => Code::CompressionRatio,
             Self::Twice { .. } => Code::WrongFormat,
             Self::Revoked => Code::Unauthorized,
+            Self::Kept(_) => Code::Unavailable,
         };
         let what = match code {
             Code::InvalidBody => "The body is not as it should be",

@@ -65,6 +65,8 @@ answers! {
     BadClaim: InvalidClaim;
     /// Of what may not be asked for too often.
     Limited: TooManyRequests;
+    /// Of a resumable upload that does not go on.
+    NotResumable: TusVersion, WrongMediaType, OffsetMismatch, ChecksumMismatch, UploadLocked, UploadExpired, TooManyResumable, TooLarge, NotFound;
     /// Of a file that is not taken.
     NotTaken: InvalidBody, CorruptEncoding, IncompleteUpload, UploadTimeout, UploadTooSlow, KeyInFlight, UploadCancelled, TooLarge,
         UnsupportedEncoding, UnsupportedCharset, WrongHeader, WrongFormat, AmbiguousFile, EmptyFile, KeyReused, CompressionRatio, TooMuchUnderWay, ShuttingDown, Busy;

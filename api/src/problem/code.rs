@@ -13,7 +13,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $code),+ }
             }
 
-            pub(crate) const fn status(self) -> StatusCode {
+            const fn known_status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status),+ }
             }
 
@@ -78,6 +78,20 @@ codes! {
         "A file has at least a header record. Check what was sent: an empty body is often a wrong path in a script.";
     TooLarge = PAYLOAD_TOO_LARGE "too-large", "The file is larger than this server takes",
         "The limit is a setting of the server and counts bytes after decompression. Split the file, or have the limit raised.";
+    TusVersion = PRECONDITION_FAILED "tus-version", "This version of tus is not spoken here",
+        "Resumable uploads at `/v1/tus` are those of tus 1.0.0: send `Tus-Resumable: 1.0.0` with each request. `OPTIONS /v1/tus` says what is spoken.";
+    WrongMediaType = UNSUPPORTED_MEDIA_TYPE "wrong-media-type", "The body is not of the media type that this takes",
+        "The bytes of a resumable upload are sent as `Content-Type: application/offset+octet-stream`. Nothing was taken.";
+    OffsetMismatch = CONFLICT "offset-mismatch", "The upload does not go on at this offset",
+        "A request adds to a resumable upload where it ends, and one request at a time. Ask with HEAD how much has arrived (`Upload-Offset`) and go on from there.";
+    ChecksumMismatch = BAD_REQUEST "checksum-mismatch", "The body is not what its checksum says",
+        "The bytes that arrived have another checksum than `Upload-Checksum` says, so nothing of this request is kept. Send it again.";
+    UploadLocked = LOCKED "upload-locked", "The upload is being read in",
+        "All of it has arrived and it is read in now, by this process or another one. Ask again as `Retry-After` says: the answer then says which upload it became.";
+    UploadExpired = GONE "upload-expired", "The upload has expired",
+        "Nothing of it arrived for longer than `GRISTMILL_KEEP_RESUMABLE` says. Begin a new one.";
+    TooManyResumable = TOO_MANY_REQUESTS "too-many-resumable", "The client has too many unfinished uploads",
+        "A client may have begun so many resumable uploads as `GRISTMILL_MAX_RESUMABLE` says without ending them. End some of them, or remove them with DELETE.";
     KeyReused = UNPROCESSABLE_ENTITY "idempotency-key-reused", "This idempotency key belongs to another request",
         "The same `Idempotency-Key` was sent before with another body or other parameters. Use a new key for new work.";
     KeyInFlight = CONFLICT "idempotency-key-in-flight", "A request with this idempotency key is still running",
@@ -132,7 +146,22 @@ codes! {
         "A fault of the server. What happened is in its log under the problem's `instance`.";
 }
 
+/// tus has a status that HTTP does not know.
+const CHECKSUM_MISMATCH: u16 = 460;
+
 impl Code {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::ChecksumMismatch => StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST),
+            other => other.known_status(),
+        }
+    }
+
+    /// The code of a problem's `type`.
+    pub(crate) fn of_uri(uri: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.uri() == uri)
+    }
+
     /// The problem's `type`: an address of this server.
     pub(crate) fn uri(self) -> String {
         format!("/problems/{}", self.as_str())

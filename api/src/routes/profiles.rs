@@ -1,6 +1,7 @@
 //! `/v1/profiles`: what a client has saved of how its files are written.
 
 use axum::{Json, extract::State};
+use gristmill_core::ClientId;
 use gristmill_pipelines::{Columns, Delimiter, Kind, UseProfile, records::Records};
 use gristmill_uploads::{
     FileKind, UploadId,
@@ -171,7 +172,7 @@ pub(crate) async fn delete(State(app): State<AppState>, caller: Caller, name: Na
 }
 
 /// What `profile=` says of a file of this kind.
-pub(crate) async fn named(app: &AppState, caller: &Caller, kind: Kind, name: &str) -> Result<UseProfile> {
+pub(crate) async fn named(app: &AppState, client_id: ClientId, kind: Kind, name: &str) -> Result<UseProfile> {
     if name == UseProfile::NEVER {
         return Ok(UseProfile::Never);
     }
@@ -181,7 +182,7 @@ pub(crate) async fn named(app: &AppState, caller: &Caller, kind: Kind, name: &st
     };
     let found = match name.contains('\0') {
         true => None,
-        false => profiles::find(&app.pool, caller.id(), name).await?,
+        false => profiles::find(&app.pool, client_id, name).await?,
     };
     let found = found.ok_or_else(|| wrong(format!("there is no profile '{name}': GET /v1/profiles lists yours")))?;
     if found.kind != kind {

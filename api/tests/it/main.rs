@@ -27,6 +27,7 @@ mod plans;
 mod profiles;
 mod robust;
 mod support;
+mod tus;
 mod uploads;
 mod webhooks;
 mod work;

@@ -18,6 +18,7 @@ mod receive;
 pub mod rejects_csv;
 mod remove;
 pub mod replaced;
+pub mod resumable;
 pub mod retention;
 pub mod segments;
 mod spreadsheet;

@@ -12,9 +12,13 @@ pub fn chunk(upload_id: UploadId, no: i32) -> Path {
 
 /// Deletes every object of an upload and says how many there were. Done twice, it finds nothing the second time.
 pub async fn drop_all(store: &dyn ObjectStore, upload_id: UploadId) -> Result<usize, object_store::Error> {
-    let prefix = Path::from(format!("uploads/{upload_id}"));
+    drop_folder(store, &Path::from(format!("uploads/{upload_id}"))).await
+}
+
+/// Deletes every object of a folder and says how many there were.
+pub(crate) async fn drop_folder(store: &dyn ObjectStore, folder: &Path) -> Result<usize, object_store::Error> {
     store
-        .list(Some(&prefix))
+        .list(Some(folder))
         .map_ok(|object| object.location)
         .map(|location| async move {
             match store.delete(&location?).await {

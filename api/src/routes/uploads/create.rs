@@ -193,7 +193,7 @@ pub(crate) async fn create(
         }
     };
     if let Some(name) = &wanted.profile {
-        wanted.said.profile = profiles::named(&app, &caller, wanted.kind, name).await?;
+        wanted.said.profile = profiles::named(&app, caller.id(), wanted.kind, name).await?;
     }
     wanted.said.charset = wanted.said.charset.or(declared.map(|charset: Charset| (charset, Sayer::ContentType)));
     // An upload is received to its end even if its client hangs up, and counts until then: the permit goes with its file.
@@ -213,20 +213,20 @@ pub(crate) async fn create(
     Ok((status, location(upload.id), Json(upload)).into_response())
 }
 
-struct CreateUpload {
-    kind: Kind,
-    policy: Policy,
-    on_duplicate: OnDuplicate,
-    filename: Option<String>,
-    force: bool,
-    dry_run: bool,
-    said: Said,
-    profile: Option<String>,
+pub(crate) struct CreateUpload {
+    pub(crate) kind: Kind,
+    pub(crate) policy: Policy,
+    pub(crate) on_duplicate: OnDuplicate,
+    pub(crate) filename: Option<String>,
+    pub(crate) force: bool,
+    pub(crate) dry_run: bool,
+    pub(crate) said: Said,
+    pub(crate) profile: Option<String>,
 }
 
 impl CreateUpload {
     /// `place`: where in the request the parameters must be.
-    fn take(mut query: Params, place: &str) -> Result<Self> {
+    pub(crate) fn take(mut query: Params, place: &str) -> Result<Self> {
         let kind = query.take("kind");
         let policy = query.take("policy").unwrap_or(Policy::Partial);
         let on_duplicate = query.take_by("on_duplicate", |word| on_duplicate(kind, word)).unwrap_or_default();
@@ -253,7 +253,7 @@ fn on_duplicate(kind: Option<Kind>, word: &str) -> Result<OnDuplicate, String> {
 }
 
 /// `why` is a sentence.
-pub(super) fn busy(why: &str) -> Problem {
+pub(crate) fn busy(why: &str) -> Problem {
     Problem::new(Code::Busy, format!("{why} Try again in seconds."))
         .header(header::RETRY_AFTER, HeaderValue::from_static("2"))
 }
@@ -268,7 +268,7 @@ fn check_filename(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn problem(error: ReceiveError) -> Problem {
+pub(crate) fn problem(error: ReceiveError) -> Problem {
     let said = sentence(&error.to_string());
     match error {
         ReceiveError::Header(error) => wrong_header(&error),

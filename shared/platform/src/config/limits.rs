@@ -1,6 +1,11 @@
+use std::time::Duration;
+
 use clap::Args;
 
-use super::{default_by_clap, parse_bytes, range::held_bytes};
+use super::{
+    default_by_clap, parse_bytes,
+    range::{held_bytes, some_time},
+};
 
 /// What is refused, and how files are cut.
 #[derive(Args, Clone, Debug)]
@@ -49,6 +54,14 @@ pub struct LimitsConfig {
     /// Where they are, as files without a name [default: the system's folder for temporary files]
     #[arg(long, env = "GRISTMILL_SPOOL_DIR", value_name = "FOLDER")]
     pub spool_dir: Option<std::path::PathBuf>,
+
+    /// Resumable uploads (`/v1/tus`) that one client may have begun and not ended; more are answered 429
+    #[arg(long, env = "GRISTMILL_MAX_RESUMABLE", default_value_t = 100, value_name = "N")]
+    pub max_resumable: u64,
+
+    /// How long what has arrived of a resumable upload is kept after its last byte, and how long it is known what it came to
+    #[arg(long, env = "GRISTMILL_KEEP_RESUMABLE", default_value = "1d", value_parser = some_time, value_name = "TIME")]
+    pub keep_resumable: Duration,
 
     /// Whether the check digits of a government id (CPF, CNPJ) are checked where its length says that it has some
     #[arg(long, env = "GRISTMILL_CHECK_GOVERNMENT_ID", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]

@@ -58,6 +58,10 @@ pub struct ApiConfig {
     /// How often a silent stream of events sends a heartbeat and checks the database for the upload's end
     #[arg(long, env = "GRISTMILL_HEARTBEAT", default_value = "15s", value_parser = some_time, value_name = "TIME")]
     pub heartbeat: Duration,
+
+    /// The origins whose pages in a browser may use the API (CORS), such as https://files.example.com, or `*` for all; none unless given
+    #[arg(long, env = "GRISTMILL_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
+    pub cors_origins: Vec<String>,
 }
 
 /// A worker process.
