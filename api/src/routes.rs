@@ -39,6 +39,7 @@ use axum::{
     extract::{DefaultBodyLimit, Request},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
+    routing::options,
 };
 use http::Uri;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, cors::CorsLayer};
@@ -245,7 +246,7 @@ fn tree(layers: &Layers) -> DocumentedRoutes {
         .layered(|writes| writes.route_layer(DefaultBodyLimit::disable()));
     let tus = DocumentedRoutes::default()
         .routes(routes!(tus::begin))
-        .routes(routes!(tus::one, tus::offset, tus::add, tus::terminate, tus::overridden))
+        .routes(routes!(tus::one, tus::add, tus::terminate, tus::overridden))
         .layered(|tus| tus.route_layer(from_fn(tus::spoken)));
     let keyed = small.merge(large).merge(reports).merge(claims).merge(writes).merge(long).merge(tus);
     let keyed = keyed.told(openapi::keyed).layered(|keyed| layers.key(keyed));
@@ -257,11 +258,11 @@ fn tree(layers: &Layers) -> DocumentedRoutes {
         .routes(routes!(docs::asset))
         .routes(routes!(problems::page))
         .told(openapi::open);
-    let spoken = DocumentedRoutes::default()
-        .routes(routes!(tus::options))
-        .routes(routes!(tus::options_of_one))
-        .layered(|tus| tus.route_layer(from_fn(tus::spoken)))
-        .told(openapi::open);
+    // What tus itself describes.
+    let spoken = DocumentedRoutes::default().layered(|tus| {
+        let tus = tus.route("/v1/tus", options(tus::options)).route("/v1/tus/{id}", options(tus::options));
+        tus.route_layer(from_fn(tus::spoken))
+    });
     DocumentedRoutes::of(openapi::frame()).merge(keyed).merge(open).merge(spoken).told(openapi::finished)
 }
 

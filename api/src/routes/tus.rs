@@ -24,6 +24,7 @@ use utoipa::ToSchema;
 use crate::{
     app::AppState,
     auth::Caller,
+    openapi::{NotResumable, NotTaken},
     params::{Named, Params, bad_header},
     problem::{Code, Problem, ProblemBody, Result},
 };
@@ -62,36 +63,23 @@ pub(crate) struct ResumableUpload {
     problem: Option<ProblemBody>,
 }
 
-/// What is spoken by tus at this address
-#[utoipa::path(options, path = "/v1/tus", operation_id = "tusOptions", tag = "uploads",
-    responses((status = 204, description = "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size` and `Tus-Checksum-Algorithm` say it")))]
+/// What is spoken by tus at this address: `OPTIONS` of it and of each upload.
 pub(crate) async fn options(State(app): State<AppState>) -> (StatusCode, HeaderMap) {
     (StatusCode::NO_CONTENT, headers::options(app.uploads.limits.max_file_bytes))
 }
 
-/// The same of one upload
-#[utoipa::path(options, path = "/v1/tus/{id}", operation_id = "tusUploadOptions", tag = "uploads", params(("id" = Uuid, Path, description = "The resumable upload")),
-    responses((status = 204, description = "As of `/v1/tus`")))]
-pub(crate) async fn options_of_one(state: State<AppState>) -> (StatusCode, HeaderMap) {
-    options(state).await
-}
-
 /// How far a resumable upload is
 ///
-/// One that is whole and was not read in yet, as a process died, is read in by this request.
-#[utoipa::path(head, path = "/v1/tus/{id}", operation_id = "headTusUpload", tag = "uploads", params(("id" = Uuid, Path, description = "The resumable upload")),
-    responses((status = 200, description = "`Upload-Offset`: the bytes that are kept, from where it goes on; `Gristmill-Upload`: the upload that it became")))]
-pub(crate) async fn offset(about: AboutResumable) -> Result<Response> {
-    let file = about.find().await?;
-    let file = about.finished(file).await?;
-    Ok((StatusCode::OK, headers::of(&file)).into_response())
-}
-
-/// A resumable upload
+/// `HEAD` is answered by the headers alone, and only with `Tus-Resumable`: `Upload-Offset` is from where it goes on, `Gristmill-Upload` the
+/// upload that it became. One that was refused is answered with the problem then, and one that is whole and was not read in yet, as a process
+/// died, is read in.
 #[utoipa::path(get, path = "/v1/tus/{id}", operation_id = "getTusUpload", tag = "uploads", params(("id" = Uuid, Path, description = "The resumable upload")),
-    responses((status = 200, description = "Where it stands", body = ResumableUpload)))]
-pub(crate) async fn one(about: AboutResumable) -> Result<(HeaderMap, Json<ResumableUpload>)> {
+    responses((status = 200, description = "Where it stands", body = ResumableUpload), NotResumable))]
+pub(crate) async fn one(about: AboutResumable, method: Method) -> Result<Response> {
     let file = about.find().await?;
+    if method == Method::HEAD {
+        return about.offset(file).await;
+    }
     let problem = file.problem.as_ref().map(|kept| ProblemBody::deserialize_kept(&kept.0)).transpose()?;
     let shown = ResumableUpload {
         id: file.id,
@@ -102,14 +90,14 @@ pub(crate) async fn one(about: AboutResumable) -> Result<(HeaderMap, Json<Resuma
         upload_id: file.upload_id,
         problem,
     };
-    Ok((headers::of(&file), Json(shown)))
+    Ok((headers::of(&file), Json(shown)).into_response())
 }
 
 /// Remove a resumable upload
 ///
 /// What has arrived of it is dropped. An upload that it became stays: `DELETE /v1/uploads/{id}` is for that.
 #[utoipa::path(delete, path = "/v1/tus/{id}", operation_id = "deleteTusUpload", tag = "uploads", params(("id" = Uuid, Path, description = "The resumable upload")),
-    responses((status = 204, description = "It is removed")))]
+    responses((status = 204, description = "It is removed"), NotResumable))]
 pub(crate) async fn terminate(about: AboutResumable) -> Result<StatusCode> {
     let file = about.find().await?;
     if !resumable::remove(&about.app.pool, about.caller.id(), file.id).await? {
@@ -128,13 +116,16 @@ pub(crate) async fn terminate(about: AboutResumable) -> Result<StatusCode> {
 /// `X-HTTP-Method-Override` names the method.
 #[utoipa::path(post, path = "/v1/tus/{id}", operation_id = "overrideTusUpload", tag = "uploads", params(("id" = Uuid, Path, description = "The resumable upload"),
         ("X-HTTP-Method-Override" = String, Header, description = "`PATCH`, `DELETE` or `HEAD`")),
-    responses((status = 204, description = "As of the method")))]
+    responses((status = 204, description = "As of the method"), NotTaken, NotResumable))]
 pub(crate) async fn overridden(about: AboutResumable, headers: HeaderMap, body: Body) -> Result<Response> {
     let named = headers.get(Names::METHOD_OVERRIDE).map(|method| method.as_bytes().to_ascii_uppercase());
     match named.as_deref() {
         Some(b"PATCH") => add(about, headers, body).await,
         Some(b"DELETE") => terminate(about).await.map(axum::response::IntoResponse::into_response),
-        Some(b"HEAD") => offset(about).await,
+        Some(b"HEAD") => {
+            let file = about.find().await?;
+            about.offset(file).await
+        }
         _ => Err(bad_header(&Names::METHOD_OVERRIDE, "names none of PATCH, DELETE and HEAD: a POST here needs one")),
     }
 }
@@ -158,6 +149,12 @@ impl AboutResumable {
             ));
         }
         Ok(file)
+    }
+
+    /// Up to where it is kept.
+    async fn offset(&self, file: Resumable) -> Result<Response> {
+        let file = self.finished(file).await?;
+        Ok((StatusCode::OK, headers::of(&file)).into_response())
     }
 
     /// The file read in, when it is whole; the problem, when it was refused.
@@ -206,6 +203,7 @@ fn refusal(kept: &serde_json::Value) -> Problem {
 /// What stands before the routes: requests of other versions are refused, and every answer says the version.
 pub(crate) async fn spoken(request: Request, next: Next) -> Response {
     let asked = request.headers().get(Names::RESUMABLE).map(|version| version.as_bytes().to_owned());
+    // A browser shows what it GETs, and asks before it sends.
     let needs_none = [Method::GET, Method::OPTIONS].contains(request.method());
     let mut response = match asked.as_deref() {
         Some(version) if version == VERSION.as_bytes() => next.run(request).await,

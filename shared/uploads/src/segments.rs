@@ -87,10 +87,10 @@ pub async fn lock_client(
     alone: bool,
 ) -> Result<(), sqlx::Error> {
     let lock = match alone {
-        true => "select pg_advisory_xact_lock(hashtext($1), $2)",
-        false => "select pg_advisory_xact_lock_shared(hashtext($1), $2)",
+        true => sqlx::query("select pg_advisory_xact_lock(hashtext($1), $2)"),
+        false => sqlx::query("select pg_advisory_xact_lock_shared(hashtext($1), $2)"),
     };
-    sqlx::query(lock).bind(table).bind(client_id).execute(on).await?;
+    lock.bind(table).bind(client_id).execute(on).await?;
     Ok(())
 }
 

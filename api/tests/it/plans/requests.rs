@@ -47,6 +47,8 @@ impl RouteRequest {
     /// What was answered, when it is another status than it should be.
     pub(super) async fn send(&self, api: &Api) -> Result<(), String> {
         let request = api.bare(&self.method().to_uppercase(), &self.path).bearer_auth(&api.key);
+        // Of resumable uploads; no other route looks at it.
+        let request = request.header("tus-resumable", "1.0.0").header("upload-defer-length", "1");
         let request = match &self.body {
             Body::None => request,
             Body::Json(body) => request.json(body),
@@ -298,6 +300,7 @@ fn merchants(filled: &Filled, n: usize) -> Vec<RouteRequest> {
 }
 
 fn files(filled: &Filled, n: usize) -> Vec<RouteRequest> {
+    let absent = "/v1/tus/00000000-0000-7000-8000-000000000000".to_owned();
     let create = |record: &str, answers| {
         let body = Body::File(format!("{HEADER}{record}"));
         RouteRequest { body, rows: FILES, ..act("post /v1/uploads", "/v1/uploads?kind=debts".into(), answers) }
@@ -306,6 +309,11 @@ fn files(filled: &Filled, n: usize) -> Vec<RouteRequest> {
         create(&AGAIN.replace("ecc0b8", &format!("{n:06}")), &[202]),
         create(AGAIN, &[200]),
         act("delete /v1/uploads/{id}", format!("/v1/uploads/{}", filled.id(Kind::Upload, 1 + n)), &[202]),
+        RouteRequest { rows: FILES, ..act("post /v1/tus", "/v1/tus?kind=debts".into(), &[201]) },
+        act("get /v1/tus/{id}", absent.clone(), &[404]),
+        act("patch /v1/tus/{id}", absent.clone(), &[400]),
+        act("post /v1/tus/{id}", absent.clone(), &[400]),
+        act("delete /v1/tus/{id}", absent, &[404]),
     ]
 }
 
