@@ -5,6 +5,7 @@ mod charset;
 mod decode;
 mod disposition;
 mod doors;
+mod fetched;
 mod form;
 mod packed;
 mod problem;
@@ -14,11 +15,14 @@ use std::{error::Error, io, time::Duration};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use gristmill_webhooks::outbound::FetchError;
 
 pub(crate) use charset::charset;
 pub(crate) use decode::{Encoding, decode, encoding};
+pub(crate) use fetched::{Sum, fetched};
 pub(crate) use form::{Form, boundary};
 pub(crate) use packed::packed;
+pub(crate) use problem::code_of;
 pub(crate) use timeout_body::TimeoutBody;
 
 /// The bytes of a file.
@@ -60,6 +64,10 @@ pub(crate) enum BodyError {
     Revoked,
     #[error("what is kept of it cannot be read")]
     Kept(#[source] io::Error),
+    #[error(transparent)]
+    Fetch(FetchError),
+    #[error("its SHA-256 is {found}, and {expected} was given")]
+    Checksum { expected: Sum, found: Sum },
 }
 
 impl BodyError {

@@ -109,6 +109,12 @@ impl Layers {
         self.quick(routes, app).route_layer(from_fn_with_state(app.clone(), whole))
     }
 
+    /// Whose bodies are small, and whose work is not.
+    fn whole(&self, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+        let Some(app) = &self.0 else { return routes };
+        routes.route_layer(from_fn_with_state(app.clone(), whole))
+    }
+
     /// The same with bodies of many jobs.
     fn large(&self, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
         let Some(app) = &self.0 else { return routes };
@@ -248,7 +254,10 @@ fn tree(layers: &Layers) -> DocumentedRoutes {
         .routes(routes!(tus::begin))
         .routes(routes!(tus::one, tus::add, tus::terminate, tus::overridden))
         .layered(|tus| tus.route_layer(from_fn(tus::spoken)));
-    let keyed = small.merge(large).merge(reports).merge(claims).merge(writes).merge(long).merge(tus);
+    // It takes as long as the file, and is no small request but for its body.
+    let fetches = DocumentedRoutes::default().routes(routes!(uploads::fetch));
+    let fetches = fetches.told(openapi::work).layered(|fetches| layers.whole(fetches));
+    let keyed = small.merge(large).merge(reports).merge(claims).merge(writes).merge(fetches).merge(long).merge(tus);
     let keyed = keyed.told(openapi::keyed).layered(|keyed| layers.key(keyed));
     let open = DocumentedRoutes::default()
         .routes(routes!(health::healthz))

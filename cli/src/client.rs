@@ -45,6 +45,7 @@ pub(crate) use human::table;
 pub(crate) enum Command {
     Upload(upload::Upload),
     Check(upload::check::Check),
+    WatchFolder(upload::folder::WatchFolder),
     Watch(watch::Watch),
     Uploads(uploads::Uploads),
     Rejects(rejects::Rejects),
@@ -75,6 +76,7 @@ impl Command {
         match self {
             Self::Upload(command) => command.run().await,
             Self::Check(command) => command.run().await,
+            Self::WatchFolder(command) => command.run().await,
             Self::Watch(command) => command.run().await,
             Self::Uploads(command) => command.run().await,
             Self::Rejects(command) => command.run().await,

@@ -1,7 +1,12 @@
 use gristmill_uploads::UploadId;
 
-use super::BodyError;
+use super::{BodyError, FetchError};
 use crate::problem::{Code, Problem};
+
+/// What it is called when a file is not fetched.
+pub(crate) fn code_of(error: &FetchError) -> Code {
+    if error.is_passing() { Code::FetchBroken } else { Code::NotFetched }
+}
 
 impl BodyError {
     /// What the client is told.
@@ -10,7 +15,13 @@ impl BodyError {
             Some(_) => "The upload has failed and nothing of it stays: send the file again.",
             None => "Nothing was taken: send the file again.",
         };
+        let after = match self {
+            Self::Fetch(_) | Self::Checksum { .. } => "Nothing of it stays: ask for it again.",
+            _ => after,
+        };
         let code = match self {
+            Self::Fetch(error) => code_of(error),
+            Self::Checksum { .. } => Code::WrongChecksum,
             Self::Broken(_) | Self::Form(_) => Code::IncompleteUpload,
             Self::Silent(_) => Code::UploadTimeout,
             Self::Slow { .. } => Code::UploadTooSlow,
@@ -27,6 +38,8 @@ impl BodyError {
             Code::InvalidBody => "The body is not as it should be",
             Code::UnsupportedEncoding | Code::CompressionRatio => "The body is not decompressed",
             Code::Unauthorized => "The body is not read on",
+            Code::NotFetched | Code::FetchBroken => "The file did not come to its end",
+            Code::WrongChecksum => "The file is not the one that was asked for",
             _ => "The body did not come to its end",
         };
         let detail = match self {

@@ -67,6 +67,8 @@ answers! {
     Limited: TooManyRequests;
     /// Of a resumable upload that does not go on.
     NotResumable: TusVersion, WrongMediaType, OffsetMismatch, ChecksumMismatch, UploadLocked, UploadExpired, TooManyResumable, TooLarge, NotFound;
+    /// Of a file that is not fetched.
+    NotThere: NotFetched, FetchBroken, WrongChecksum;
     /// Of a file that is not taken.
     NotTaken: InvalidBody, CorruptEncoding, IncompleteUpload, UploadTimeout, UploadTooSlow, KeyInFlight, UploadCancelled, TooLarge,
         UnsupportedEncoding, UnsupportedCharset, WrongHeader, WrongFormat, AmbiguousFile, EmptyFile, KeyReused, CompressionRatio, TooMuchUnderWay, ShuttingDown, Busy;

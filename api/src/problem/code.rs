@@ -74,6 +74,12 @@ codes! {
         "A ZIP archive holds a file of rows, a workbook (.xlsx, .ods) a sheet of them. `detail` says why this one is not read: it is damaged, encrypted, another kind of document, or larger when it is unpacked than files may be. Send the table as CSV if nothing else helps.";
     SpoolFull = SERVICE_UNAVAILABLE "spool-full", "There is no room for another archive or workbook",
         "An archive or a workbook is on the server's disk until it has arrived whole, and those that arrive fill the room of `GRISTMILL_MAX_SPOOL_BYTES`. Nothing of it stays. Wait as `Retry-After` says and send it again.";
+    NotFetched = UNPROCESSABLE_ENTITY "not-fetched", "The file cannot be fetched",
+        "The address does not answer with a file, leads to where the server does not call, or does not say where the file ends. `detail` says which. Nothing of it stays. Check the address, and that its signature, if it has one, is still valid.";
+    FetchBroken = BAD_GATEWAY "fetch-broken", "The file could not be fetched to its end",
+        "Where the file is did not answer, failed, or broke off and did not go on with the same file. Nothing of it stays: ask for it again.";
+    WrongChecksum = UNPROCESSABLE_ENTITY "wrong-checksum", "The file has another checksum",
+        "The SHA-256 of the bytes that came, as they came, is not the `sha256` that was given. Nothing of the file stays. Check which of the two is right, and ask for it again.";
     EmptyFile = UNPROCESSABLE_ENTITY "empty-file", "The file is empty",
         "A file has at least a header record. Check what was sent: an empty body is often a wrong path in a script.";
     TooLarge = PAYLOAD_TOO_LARGE "too-large", "The file is larger than this server takes",

@@ -4,6 +4,7 @@ mod create;
 mod delta;
 mod dry_run;
 mod events;
+mod fetch;
 mod rejects;
 mod said;
 
@@ -31,6 +32,7 @@ use crate::{
 pub(crate) use create::*;
 pub(crate) use delta::*;
 pub(crate) use events::*;
+pub(crate) use fetch::*;
 pub(crate) use rejects::*;
 
 /// A page of uploads, newest first.

@@ -134,6 +134,7 @@ async fn the_document_describes_what_is_there() {
         "post /v1/schedules/{name}/resume",
         "post /v1/schedules/{name}/run",
         "post /v1/uploads",
+        "post /v1/uploads/fetch",
         "post /v1/webhooks",
         "post /v1/work/claims",
         "post /v1/work/reports",

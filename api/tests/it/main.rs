@@ -11,6 +11,7 @@ mod doors;
 mod dry_run;
 mod encodings;
 mod events;
+mod fetch;
 mod foreign;
 mod hangup;
 mod hostile;

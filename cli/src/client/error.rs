@@ -3,7 +3,8 @@
 use std::fmt;
 
 use reqwest::{StatusCode, Url};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// A request that did not get what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -52,10 +53,15 @@ impl Failure {
             Self::Foreign { status, .. } => matches!(status.as_u16(), 502..=504),
         }
     }
+
+    /// Whether the same will go well for who has all the time: too much of it at once, and faults of the server, pass, too.
+    pub(super) fn passes_in_time(&self) -> bool {
+        self.is_passing() || matches!(self, Self::Refused(problem) if problem.status == 429 || problem.status >= 500)
+    }
 }
 
 /// An error answer of the API (`application/problem+json`, RFC 9457).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Problem {
     #[serde(rename = "type")]
     kind: String,
@@ -65,21 +71,26 @@ pub(crate) struct Problem {
     detail: String,
     #[serde(default)]
     instance: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     questions: Vec<Question>,
+    /// What else it says, to be kept with it.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 /// What a file leaves open.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Question {
     parameter: String,
     #[serde(default)]
     choices: Vec<String>,
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct FieldError {
     field: String,
     detail: String,
@@ -91,9 +102,20 @@ impl Problem {
         self.kind.rsplit('/').next() == Some(code)
     }
 
+    /// Whether the file that was sent is refused, rather than how it was sent or who sent it.
+    pub(super) fn is_of_the_file(&self) -> bool {
+        let of_its_name = || !self.errors.is_empty() && self.errors.iter().all(|error| error.field == "filename");
+        match self.status {
+            400 | 413 | 415 | 422 if self.is("invalid-parameter") => of_its_name(),
+            400 | 413 | 415 | 422 => !self.is("incomplete-upload"),
+            409 => self.is("upload-cancelled"),
+            _ => false,
+        }
+    }
+
     /// What to give with the command where a file can be read in more than one way: parameters of the API are its flags.
     fn answer(&self) -> Option<String> {
-        let Question { parameter, choices } = self.questions.first()?;
+        let Question { parameter, choices, .. } = self.questions.first()?;
         Some(answer(parameter, choices))
     }
 

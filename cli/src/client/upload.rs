@@ -1,6 +1,7 @@
 //! Sending a file and following it to its end.
 
 pub(super) mod check;
+pub(super) mod folder;
 pub(super) mod said;
 mod send;
 mod source;

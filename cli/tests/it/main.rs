@@ -33,6 +33,7 @@ mod statements;
 mod steering;
 mod traces;
 mod up;
+mod watch_folder;
 mod webhooks;
 mod words;
 

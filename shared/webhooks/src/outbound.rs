@@ -1,9 +1,10 @@
 //! Calls to addresses that clients name. They go only where they may: a name is resolved, its addresses are checked, and
-//! those that were checked are the ones that are connected to. No redirect is followed, no proxy asked, no answer read
+//! those that were checked are the ones that are connected to. No proxy is asked, no redirect followed unchecked, no answer read
 //! further than its limit.
 
 mod address;
 mod connect;
+mod fetch;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use url::Host;
 
 use address::may_call;
 pub use connect::NoConnection;
+pub use fetch::{FetchError, Fetched};
 use resolve::{GuardedResolver, Lookup, System};
 
 /// Calls what may be called. Clones share their connections.

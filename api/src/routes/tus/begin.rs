@@ -13,7 +13,7 @@ use crate::{
     openapi::{NotResumable, NotTaken},
     params::{Params, bad_header, text_header},
     problem::{Code, FieldError, Problem, Result},
-    routes::{profiles, uploads::CreateUpload},
+    routes::uploads::CreateUpload,
 };
 
 /// Parts of which a file may be put together.
@@ -135,15 +135,13 @@ pub(super) fn fits(length: i64, max_bytes: u64) -> Result<i64> {
 /// What is said of the file, checked and as it is kept.
 async fn parameters(app: &AppState, caller: &Caller, said: Params) -> Result<String> {
     let kept = said.to_query();
-    let wanted = CreateUpload::take(said, " in the query or Upload-Metadata")?;
+    let mut wanted = CreateUpload::take(said, " in the query or Upload-Metadata")?;
     if wanted.dry_run {
         let detail = "is not for resumable uploads: send a file that is to be read and not taken with POST /v1/uploads";
         return Err(Problem::new(Code::InvalidParameter, format!("dry_run: {detail}."))
             .errors(vec![FieldError { field: "dry_run".to_owned(), detail: detail.to_owned() }]));
     }
-    if let Some(name) = &wanted.profile {
-        profiles::named(app, caller.id(), wanted.kind, name).await?;
-    }
+    wanted.find_profile(app, caller.id()).await?;
     Ok(kept)
 }
 

@@ -15,10 +15,7 @@ use crate::{
     body::{self, BodyError},
     params::Params,
     problem::{Problem, Result},
-    routes::{
-        profiles,
-        uploads::{CreateUpload, problem},
-    },
+    routes::uploads::{CreateUpload, problem},
 };
 
 /// How often it is looked for files that are whole and that nobody reads in: their process died.
@@ -99,11 +96,9 @@ async fn put_off(app: &AppState, reader: Reader, problem: Problem) -> Problem {
 
 async fn receive(app: &AppState, file: &Resumable) -> Result<Upload> {
     let parameters = file.parameters.as_deref().unwrap_or_default();
-    let CreateUpload { kind, policy, on_duplicate, filename, force, mut said, profile, dry_run: _ } =
-        CreateUpload::take(Params::of_query(parameters), "")?;
-    if let Some(name) = &profile {
-        said.profile = profiles::named(app, file.client_id, kind, name).await?;
-    }
+    let mut wanted = CreateUpload::take(Params::of_query(parameters), "")?;
+    wanted.find_profile(app, file.client_id).await?;
+    let CreateUpload { kind, policy, on_duplicate, filename, force, said, profile: _, dry_run: _ } = wanted;
     let kept = resumable::content(&app.pool, app.uploads.store.clone(), file).await?;
     let kept = kept.map_err(|error| BodyError::Kept(io::Error::other(error)));
     let (encoding, packed) = body::packed(kept, None).await;

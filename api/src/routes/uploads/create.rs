@@ -6,7 +6,7 @@ use axum::{
 };
 use futures::StreamExt as _;
 use gristmill_containers::ContainerError;
-use gristmill_core::UnknownVariant;
+use gristmill_core::{ClientId, UnknownVariant};
 use gristmill_pipelines::{
     HeaderError, Kind, Question, Said,
     charset::{Charset, Sayer},
@@ -16,13 +16,14 @@ use gristmill_uploads::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use strum::VariantNames as _;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use super::{super::profiles, dry_run, location, said};
 use crate::{
     app::AppState,
     auth::Caller,
-    body::{self, BodyError, Form, TimeoutBody},
+    body::{self, BodyError, Bytestream, Form, TimeoutBody},
     idempotency::idempotency_key,
     openapi::NotTaken,
     params::Params,
@@ -33,7 +34,7 @@ use crate::{
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the documentation: the fields are taken by name")]
-struct CreateQuery {
+pub(super) struct CreateQuery {
     /// Which pipeline reads the file.
     #[param(value_type = FileKind, example = "debts")]
     kind: String,
@@ -167,10 +168,7 @@ pub(crate) async fn create(
     let idempotency_key = idempotency_key(&headers)?;
     // A raw body has no parameters in it: what is wrong with them is said before it is read.
     let early = boundary.is_none().then(|| CreateUpload::take(Params::of(&uri), "")).transpose()?;
-    let permit = app.receiving.clone().try_acquire_owned().map_err(|_| {
-        let limit = app.uploads.limits.max_receiving;
-        busy(&format!("{limit} uploads are arriving, and no more are taken at once."))
-    })?;
+    let permit = permit(&app)?;
 
     let revoked = app.revocations.watch(caller.key());
     let timed = TimeoutBody::new(body, &app.config, app.stop_bodies.clone(), revoked);
@@ -192,17 +190,27 @@ pub(crate) async fn create(
             (wanted, form.charset, form.file)
         }
     };
-    if let Some(name) = &wanted.profile {
-        wanted.said.profile = profiles::named(&app, caller.id(), wanted.kind, name).await?;
-    }
+    wanted.find_profile(&app, caller.id()).await?;
     wanted.said.charset = wanted.said.charset.or(declared.map(|charset: Charset| (charset, Sayer::ContentType)));
+    take_in(&app, &caller, wanted, idempotency_key, file, permit).await
+}
+
+/// Receives a file, or looks at it.
+pub(super) async fn take_in(
+    app: &AppState,
+    caller: &Caller,
+    wanted: CreateUpload,
+    idempotency_key: Option<String>,
+    file: Bytestream,
+    permit: OwnedSemaphorePermit,
+) -> Result<Response> {
     // An upload is received to its end even if its client hangs up, and counts until then: the permit goes with its file.
     let file = file.inspect(move |_| {
         let _held = &permit;
     });
     let CreateUpload { kind, policy, on_duplicate, filename, force, dry_run, said, profile: _ } = wanted;
     if dry_run {
-        return Ok(Json(dry_run::check(&app, &caller, kind, said, file).await?).into_response());
+        return Ok(Json(dry_run::check(app, caller, kind, said, file).await?).into_response());
     }
     let new = NewUpload { client_id: caller.id(), kind, policy, on_duplicate, filename, force, idempotency_key, said };
     let (status, upload) = match app.uploads.receive(new, file).await.map_err(problem)? {
@@ -225,6 +233,14 @@ pub(crate) struct CreateUpload {
 }
 
 impl CreateUpload {
+    /// Finds the profile that it names, if it names one, so that what it says holds.
+    pub(crate) async fn find_profile(&mut self, app: &AppState, client_id: ClientId) -> Result<()> {
+        if let Some(name) = &self.profile {
+            self.said.profile = profiles::named(app, client_id, self.kind, name).await?;
+        }
+        Ok(())
+    }
+
     /// `place`: where in the request the parameters must be.
     pub(crate) fn take(mut query: Params, place: &str) -> Result<Self> {
         let kind = query.take("kind");
@@ -252,13 +268,21 @@ fn on_duplicate(kind: Option<Kind>, word: &str) -> Result<OnDuplicate, String> {
     }
 }
 
+/// To receive one file more.
+pub(super) fn permit(app: &AppState) -> Result<OwnedSemaphorePermit> {
+    app.receiving.clone().try_acquire_owned().map_err(|_| {
+        let limit = app.uploads.limits.max_receiving;
+        busy(&format!("{limit} uploads are arriving, and no more are taken at once."))
+    })
+}
+
 /// `why` is a sentence.
 pub(crate) fn busy(why: &str) -> Problem {
     Problem::new(Code::Busy, format!("{why} Try again in seconds."))
         .header(header::RETRY_AFTER, HeaderValue::from_static("2"))
 }
 
-fn check_filename(name: &str) -> Result<(), String> {
+pub(super) fn check_filename(name: &str) -> Result<(), String> {
     if name.chars().count() > 255 {
         return Err("longer than 255 characters".to_owned());
     }

@@ -91,6 +91,14 @@ impl UploadRequest<'_> {
         }
     }
 
+    /// Sends it with a key that is always its own: what the server has of it is not sent again. Tries it once.
+    pub(super) async fn once(&self, api: &Api, key: &str, meter: &Arc<Meter>) -> Result<ServerUpload, Failure> {
+        match fate(api, key).await? {
+            Fate::Taken(upload) => Ok(ServerUpload { upload: *upload, same: true }),
+            Fate::Dropped | Fate::Unknown => self.attempt(api, key, meter).await,
+        }
+    }
+
     async fn attempt(&self, api: &Api, key: &str, meter: &Arc<Meter>) -> Result<ServerUpload, Failure> {
         meter.begin();
         let body = self.source.body(meter).await;
