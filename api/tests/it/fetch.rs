@@ -28,7 +28,11 @@ struct Files {
 type Answers = dyn Fn(&str, usize) -> Vec<u8> + Send + Sync;
 
 async fn files(answers: impl Fn(&str, usize) -> Vec<u8> + Send + Sync + 'static) -> Files {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    files_at("127.0.0.1", answers).await
+}
+
+async fn files_at(ip: &str, answers: impl Fn(&str, usize) -> Vec<u8> + Send + Sync + 'static) -> Files {
+    let listener = TcpListener::bind((ip, 0)).await.unwrap();
     let addr = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
     let (heads, number, answers) = (asked.clone(), Arc::new(AtomicUsize::new(0)), Arc::new(answers) as Arc<Answers>);
@@ -63,7 +67,7 @@ fn whole(body: &[u8]) -> Vec<u8> {
 }
 
 fn may_call(config: &mut Config) {
-    let networks = vec!["127.0.0.0/8".parse().unwrap()];
+    let networks = vec!["127.0.0.1/32".parse().unwrap()];
     config.outbound = OutboundConfig { outbound_http: true, outbound_ports: Ports::Any, outbound_networks: networks };
 }
 
@@ -276,25 +280,20 @@ async fn what_is_no_file_is_refused() {
 async fn nothing_inside_is_called() {
     // With its settings as they come nothing of this machine is called.
     let strict = api().await;
-    let inside = files(|_, _| whole(file(10).as_bytes())).await;
-    for url in [
-        &format!("{}/a.csv", inside.addr),
-        "https://127.0.0.1/a",
-        "https://169.254.169.254/x",
-        "file:///etc/passwd",
-        "x",
-    ] {
+    let inside = files_at("127.0.0.2", |_, _| whole(file(10).as_bytes())).await;
+    let there = format!("{}/a.csv", inside.addr);
+    for url in [&there, "https://127.0.0.2/a", "https://10.0.0.1/x", "file:///etc/passwd", "x"] {
         let found = problem(ask(&strict, value!({ "url": url })).await, StatusCode::BAD_REQUEST).await;
         assert_eq!(found["errors"][0]["field"], "url", "{url}: {found}");
     }
-    // Nor by a redirect of who may be called.
+    // Nor by a redirect of what may be called.
     let api = calling().await;
-    let leading = files(|path, _| {
-        let to = if path == "/meta" { "http://169.254.169.254/latest" } else { "ftp://127.0.0.1/a" };
+    let leading = files(move |path, _| {
+        let to = if path == "/inside" { &there } else { "ftp://127.0.0.1/a" };
         answer("302 Found", &[&format!("location: {to}"), "content-length: 0"], b"")
     })
     .await;
-    for path in ["meta", "ftp"] {
+    for path in ["inside", "ftp"] {
         let response = ask(&api, value!({ "url": format!("{}/{path}", leading.addr) })).await;
         let found = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
         assert!(found["detail"].as_str().unwrap().contains("redirects to an address that is not called"), "{found}");
