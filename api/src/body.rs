@@ -62,6 +62,8 @@ pub(crate) enum BodyError {
     Twice { outer: Encoding, inner: Encoding },
     #[error("the key that it was sent with was revoked")]
     Revoked,
+    #[error("the rest of it comes with another request")]
+    Halted,
     #[error("what is kept of it cannot be read")]
     Kept(#[source] io::Error),
     #[error(transparent)]

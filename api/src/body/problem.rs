@@ -22,7 +22,7 @@ impl BodyError {
         let code = match self {
             Self::Fetch(error) => code_of(error),
             Self::Checksum { .. } => Code::WrongChecksum,
-            Self::Broken(_) | Self::Form(_) => Code::IncompleteUpload,
+            Self::Broken(_) | Self::Form(_) | Self::Halted => Code::IncompleteUpload,
             Self::Silent(_) => Code::UploadTimeout,
             Self::Slow { .. } => Code::UploadTooSlow,
             Self::Stopping => Code::ShuttingDown,

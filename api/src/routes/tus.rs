@@ -5,6 +5,7 @@ mod begin;
 mod checksum;
 mod finish;
 mod headers;
+mod reading;
 
 use axum::{
     Json,
@@ -15,7 +16,7 @@ use axum::{
 };
 use gristmill_uploads::{
     UploadId,
-    resumable::{self, Resumable, ResumableId},
+    resumable::{self, Reader, Resumable, ResumableId},
 };
 use http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
 use serde::Serialize;
@@ -32,9 +33,10 @@ use crate::{
 // The documentation macros make an item beside each handler.
 pub(crate) use add::*;
 pub(crate) use begin::*;
+use finish::finish;
 pub(crate) use finish::finish_whole;
-use finish::{Finished, finish};
 use headers::Names;
+use reading::Reading;
 
 /// The version that is spoken.
 const VERSION: &str = "1.0.0";
@@ -165,13 +167,23 @@ impl AboutResumable {
         if !file.is_whole() || file.is_part() || file.upload_id.is_some() {
             return Ok(file);
         }
-        match finish(&self.app, file.clone()).await? {
-            Finished::Upload(id) => Ok(Resumable { upload_id: Some(id), ..file }),
-            Finished::Elsewhere => match self.find().await? {
-                Resumable { problem: Some(kept), .. } => Err(refusal(&kept.0)),
-                found if found.upload_id.is_some() => Ok(found),
-                _ => Err(headers::locked()),
-            },
+        let Some(reader) = resumable::read_in(&self.app.pool, file.id).await? else {
+            return self.read_elsewhere().await;
+        };
+        self.read(file, reader, None).await
+    }
+
+    /// Reads a whole file in, or to its end what is read in already.
+    async fn read(&self, file: Resumable, reader: Reader, reading: Option<Reading>) -> Result<Resumable> {
+        let upload_id = finish(&self.app, &file, reader, reading).await?;
+        Ok(Resumable { upload_id: Some(upload_id), ..file })
+    }
+
+    async fn read_elsewhere(&self) -> Result<Resumable> {
+        match self.find().await? {
+            Resumable { problem: Some(kept), .. } => Err(refusal(&kept.0)),
+            found if found.upload_id.is_some() => Ok(found),
+            _ => Err(headers::locked()),
         }
     }
 }

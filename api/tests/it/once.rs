@@ -152,7 +152,8 @@ async fn every_post_keeps_its_answer_with_its_effect() {
     let posts: BTreeSet<&str> = posts.map(|(path, _)| path.as_str()).collect();
     // A worker sends its requests again without a key: they are safe to repeat as they are.
     // A resumable upload whose beginning was not answered expires.
-    let others = ["/v1/tus", "/v1/tus/{id}", "/v1/uploads", "/v1/work/claims", "/v1/work/reports"];
+    // An upload has its key itself.
+    let others = ["/v1/tus", "/v1/tus/{id}", "/v1/uploads", "/v1/uploads/fetch", "/v1/work/claims", "/v1/work/reports"];
     let known = KEPT.into_iter().chain(others).collect();
     assert_eq!(posts, known);
 }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gristmill_uploads::resumable;
 use reqwest::{RequestBuilder, Response, StatusCode, header::HeaderMap};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -65,6 +66,85 @@ fn objects(api: &Api) -> usize {
     uploads.map(|upload| std::fs::read_dir(upload.unwrap().path()).unwrap().count()).sum()
 }
 
+/// A PATCH of a whole file that sends its head by itself, and no more.
+async fn patch_by_hand(api: &Api, place: &str, length: usize) -> TcpStream {
+    let mut sending = TcpStream::connect(api.addr).await.unwrap();
+    let head = format!(
+        "PATCH {place} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ntus-resumable: 1.0.0\r\nupload-offset: 0\r\n\
+         content-type: {MEDIA_TYPE}\r\ncontent-length: {length}\r\n\r\n",
+        api.key
+    );
+    sending.write_all(head.as_bytes()).await.unwrap();
+    sending
+}
+
+/// The first line of an answer, as far as its status.
+async fn status(sending: &mut TcpStream) -> String {
+    let mut said = vec![0; 12];
+    sending.read_exact(&mut said).await.unwrap();
+    String::from_utf8(said).unwrap()
+}
+
+/// The upload that arrives.
+async fn receiving(api: &Api) -> Value {
+    eventually("it is read in while it arrives", async || {
+        let newest = api.newest().await;
+        (newest["state"] == "receiving").then_some(newest)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_file_is_read_in_while_it_arrives() {
+    let api = api().await;
+    let csv = file(120_000);
+    let place = begin(&api, csv.len()).await;
+    let mut sending = patch_by_hand(&api, &place, csv.len()).await;
+    sending.write_all(&csv.as_bytes()[..9_000_000]).await.unwrap();
+    let early = receiving(&api).await;
+    sending.write_all(&csv.as_bytes()[9_000_000..]).await.unwrap();
+    assert_eq!(status(&mut sending).await, "HTTP/1.1 204");
+    let shown = api.json(&place).await;
+    assert_eq!(shown["upload_id"], early["id"]);
+    let id = early["id"].as_str().unwrap();
+    assert_eq!(api.json(&format!("/v1/uploads/{id}")).await["sha256"], hex(&Sha256::digest(&csv)));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_on_elsewhere_does_not_wait_for_the_request_that_it_left() {
+    let api = api().await;
+    let csv = file(120_000);
+    let place = begin(&api, csv.len()).await;
+    let mut left = patch_by_hand(&api, &place, csv.len()).await;
+    left.write_all(&csv.as_bytes()[..9_000_000]).await.unwrap();
+    let early = receiving(&api).await;
+    // The connection stays open and silent, as when a proxy holds it.
+    let second = api.second().await;
+    let kept = offset(&api, &place).await;
+    assert!(kept >= 8 << 20, "{kept}");
+    let request = at(&api, second, "PATCH", &place).header("upload-offset", kept).header("content-type", MEDIA_TYPE);
+    let answer = added(request.body(csv[kept..].to_owned()), csv.len()).await;
+    let id = answer["gristmill-upload"].to_str().unwrap();
+    assert_eq!(api.json(&format!("/v1/uploads/{id}")).await["sha256"], hex(&Sha256::digest(&csv)));
+    assert_ne!(early["id"], id);
+    let given_up = api.json(&format!("/v1/uploads/{}", early["id"].as_str().unwrap())).await;
+    assert_eq!((&given_up["state"], &given_up["reason"]), (&"failed".into(), &"incomplete".into()));
+    assert_eq!(status(&mut left).await, "HTTP/1.1 409");
+}
+
+#[tokio::test]
+async fn a_file_that_is_refused_is_not_sent_to_its_end() {
+    let api = api().await;
+    let csv = format!("a,b\n{}", "1,2\n".repeat(4_000_000));
+    let place = begin(&api, csv.len()).await;
+    let mut sending = patch_by_hand(&api, &place, csv.len()).await;
+    sending.write_all(&csv.as_bytes()[..9_000_000]).await.unwrap();
+    assert_eq!(status(&mut sending).await, "HTTP/1.1 422");
+    let shown = api.json(&place).await;
+    assert_eq!(shown["problem"]["type"], "/problems/wrong-header");
+    assert_eq!(objects(&api), 0);
+}
+
 #[tokio::test]
 async fn it_says_what_is_spoken() {
     let api = api().await;
@@ -107,7 +187,7 @@ async fn a_file_in_pieces_becomes_the_upload_that_it_is_as_a_whole() {
     assert_eq!(upload["sha256"], hex(&Sha256::digest(&csv)));
     assert_eq!(offset(&api, &place).await, csv.len());
     let shown = api.json(&place).await;
-    assert_eq!((&shown["upload_id"], &shown["problem"]), (&id.into(), &serde_json::Value::Null));
+    assert_eq!((&shown["upload_id"], &shown["problem"]), (&id.into(), &Value::Null));
     // The answer to the last piece was lost: nothing happens by asking again.
     added(patch(&api, &place, csv.len(), b""), csv.len()).await;
     assert_eq!(api.json("/v1/uploads").await["items"].as_array().unwrap().len(), 1);
@@ -239,7 +319,7 @@ async fn a_file_is_refused_after_its_last_byte_and_stays_so() {
     let shown = api.json(&place).await;
     assert_eq!(shown["problem"]["errors"], refused["errors"]);
     assert_eq!(shown["problem"]["detail"], refused["detail"]);
-    assert_eq!(shown["upload_id"], serde_json::Value::Null);
+    assert_eq!(shown["upload_id"], Value::Null);
     let again = patch(&api, &place, wrong.len(), b"").send().await.unwrap();
     assert_eq!(problem(again, StatusCode::UNPROCESSABLE_ENTITY).await["type"], "/problems/wrong-header");
     assert_eq!(objects(&api), 0);
@@ -474,4 +554,20 @@ fn b64(text: &str) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_file_holds_when_it_is_read_in() {
+    let api = api().await;
+    let csv = file(3);
+    let said = "/v1/tus?kind=debts&on_duplicate=replace&policy=atomic&profile=none";
+    let place = begun(tus(&api, "POST", said).header("upload-length", csv.len()).send().await.unwrap()).await;
+    added(patch(&api, &place, 0, csv.as_bytes()), csv.len()).await;
+    let id = api.json(&place).await["upload_id"].as_str().unwrap().to_owned();
+    let upload = api.json(&format!("/v1/uploads/{id}")).await;
+    assert_eq!((&upload["on_duplicate"], &upload["policy"]), (&"replace".into(), &"atomic".into()), "{upload}");
+    assert_eq!(upload["dialect"]["said"], serde_json::json!(["profile"]));
+    let unknown = tus(&api, "POST", "/v1/tus?kind=debts&profile=bank").header("upload-length", 3).send().await.unwrap();
+    let found = problem(unknown, StatusCode::BAD_REQUEST).await;
+    assert_eq!(found["errors"][0]["field"], "profile", "{found}");
 }

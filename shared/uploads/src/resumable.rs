@@ -305,7 +305,26 @@ impl Writer {
         self.id
     }
 
-    /// Enters pieces that are stored, which begin at `offset`: all of them or, when another request writes by now, none.
+    /// Whether it still may: no other request has begun to write, and the file is there.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached or refuses the statement.
+    pub async fn may_write(&self, pool: &PgPool) -> Result<bool, sqlx::Error> {
+        let asked = sqlx::query_scalar(
+            "select exists (select from resumable_uploads
+                            where id = $1 and writer = $2 and upload_id is null and problem is null)",
+        );
+        asked.bind(self.id).bind(self.token).fetch_one(pool).await
+    }
+
+    /// The right to read the file in, of who has entered its last piece.
+    #[must_use]
+    pub const fn reader(self) -> Reader {
+        Reader(self)
+    }
+
+    /// Enters pieces that are stored, which begin at `offset`: all of them or, when another request writes by now, none. With the last
+    /// piece of a file goes the right to read it in.
     ///
     /// # Errors
     /// When Postgres cannot be reached or refuses the statement: then they may have been entered.
@@ -323,7 +342,9 @@ impl Writer {
         }
         let entered = sqlx::query(
             "with moved as (
-                 update resumable_uploads set received = $4, expires_at = now() + make_interval(secs => $5)
+                 update resumable_uploads
+                 set received = $4, expires_at = now() + make_interval(secs => $5),
+                     leased_until = case when $4 = length and parameters is not null then now() + make_interval(secs => $9) end
                  where id = $1 and writer = $2 and received = $3 and upload_id is null and problem is null
                  returning id)
              insert into resumable_pieces (resumable_id, first_byte, bytes, object)
@@ -337,6 +358,7 @@ impl Writer {
         .bind(&starts)
         .bind(pieces.iter().map(|piece| piece.bytes).collect::<Vec<_>>())
         .bind(pieces.iter().map(|piece| piece.object).collect::<Vec<_>>())
+        .bind(LEASE.as_secs_f64())
         .execute(pool)
         .await?;
         Ok(entered.rows_affected() > 0 || pieces.is_empty())

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
@@ -8,7 +10,13 @@ use gristmill_queue::trace;
 use gristmill_uploads::resumable::{self, PIECE_BYTES, Piece, Resumable, Writer};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::{AboutResumable, Names, begin::fits, checksum::Checksum, headers};
+use super::{
+    AboutResumable, Names, Reading,
+    begin::fits,
+    checksum::Checksum,
+    finish::{is_passing, refuse},
+    headers,
+};
 use crate::{
     app::AppState,
     body::{BodyError, TimeoutBody},
@@ -17,6 +25,9 @@ use crate::{
     problem::{Code, Problem, Result},
     routes::uploads::busy,
 };
+
+/// How often a request looks whether another one has taken its place.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What bodies of bytes are.
 const MEDIA_TYPE: &[u8] = b"application/offset+octet-stream";
@@ -43,6 +54,10 @@ pub(crate) async fn add(about: AboutResumable, headers: HeaderMap, body: Body) -
     }
     if file.received != offset {
         return Err(elsewhere(&file));
+    }
+    if file.is_whole() {
+        let file = about.finished(file).await?;
+        return Ok((StatusCode::NO_CONTENT, headers::of(&file)).into_response());
     }
     match (file.length, length) {
         (Some(known), Some(said)) if known != said => {
@@ -75,9 +90,6 @@ impl Adding {
                 "The body's Content-Type is not application/offset+octet-stream, as bytes of a resumable upload are sent.",
             ));
         }
-        if self.file.is_whole() && (self.file.upload_id.is_some() || self.file.problem.is_some()) {
-            return self.about.finished(self.file).await;
-        }
         let announced =
             headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|bytes| bytes > self.room()) {
@@ -98,7 +110,17 @@ impl Adding {
         let adding = tokio::spawn(trace::carry(async move {
             let _held = permit;
             let Self { about, file, checksum } = self;
-            let file = Pieces::new(&about.app, writer, file, checksum).keep(body).await?;
+            // Read in at once what this request ends: its first rows are loaded before its last have come.
+            let ends = file.length.is_some() && announced.is_none_or(|bytes| bytes == room(&about.app, &file));
+            let reading = match ends && checksum.is_none() && !file.is_part() {
+                true => Some(Reading::begin(&about.app, &file).await?),
+                false => None,
+            };
+            let start = file.received;
+            let (file, reading) = Pieces::new(&about.app, writer, file, checksum, reading).keep(body).await?;
+            if file.is_whole() && !file.is_part() && file.received > start {
+                return about.read(file, writer.reader(), reading).await;
+            }
             about.finished(file).await
         }));
         adding.await.map_err(Problem::internal)?
@@ -145,19 +167,39 @@ struct Pieces<'a> {
     held: usize,
     /// Stored, and entered when the checksum is right.
     waiting: Vec<Piece>,
+    /// What reads in what is entered.
+    reading: Option<Reading>,
 }
 
 impl<'a> Pieces<'a> {
-    fn new(app: &'a AppState, writer: Writer, file: Resumable, checksum: Option<Checksum>) -> Self {
+    fn new(
+        app: &'a AppState,
+        writer: Writer,
+        file: Resumable,
+        checksum: Option<Checksum>,
+        reading: Option<Reading>,
+    ) -> Self {
         let room = room(app, &file);
-        Self { app, writer, file, checksum, room, frames: Vec::new(), held: 0, waiting: Vec::new() }
+        Self { app, writer, file, checksum, room, frames: Vec::new(), held: 0, waiting: Vec::new(), reading }
     }
 
-    async fn keep(mut self, mut body: TimeoutBody) -> Result<Resumable> {
-        while let Some(frame) = body.next().await {
+    async fn keep(mut self, mut body: TimeoutBody) -> Result<(Resumable, Option<Reading>)> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            let frame = tokio::select! {
+                frame = body.next() => frame,
+                _ = look.tick() => {
+                    self.still_writes().await?;
+                    if self.reading.as_ref().is_some_and(Reading::is_over) {
+                        self.give_up_reading().await?;
+                    }
+                    continue;
+                }
+            };
             match frame {
-                Ok(frame) => self.push(frame).await?,
-                Err(error) => return Err(self.broken(&error).await),
+                Some(Ok(frame)) => self.push(frame).await?,
+                Some(Err(error)) => return Err(self.broken(&error).await),
+                None => break,
             }
         }
         self.store().await?;
@@ -165,7 +207,7 @@ impl<'a> Pieces<'a> {
             checksum.check()?;
             self.enter().await?;
         }
-        Ok(self.file)
+        Ok((self.file, self.reading))
     }
 
     async fn push(&mut self, frame: Bytes) -> Result<()> {
@@ -182,8 +224,21 @@ impl<'a> Pieces<'a> {
         Ok(())
     }
 
+    /// A client that is silent may go on elsewhere: what is read in here would keep the file from being read in there.
+    async fn still_writes(&self) -> Result<()> {
+        match self.writer.may_write(&self.app.pool).await {
+            Ok(false) => Err(elsewhere(&self.file)),
+            Ok(true) => Ok(()),
+            Err(error) => {
+                tracing::warn!(resumable_id = %self.file.id, %error, "it is not known whether a request still writes");
+                Ok(())
+            }
+        }
+    }
+
     /// What has come before the break is kept; without its end a checksum says nothing of it.
     async fn broken(mut self, error: &BodyError) -> Problem {
+        self.reading = None;
         if self.checksum.is_none()
             && let Err(problem) = self.store().await
         {
@@ -203,9 +258,33 @@ impl<'a> Pieces<'a> {
         }
         let frames = std::mem::take(&mut self.frames);
         self.held = 0;
-        let stored = resumable::store_piece(&*self.app.uploads.store, self.writer.of(), frames).await;
+        let stored = resumable::store_piece(&*self.app.uploads.store, self.writer.of(), frames.clone()).await;
         self.waiting.push(stored.map_err(Problem::unavailable)?);
-        if self.checksum.is_none() { self.enter().await } else { Ok(()) }
+        if self.checksum.is_some() {
+            return Ok(());
+        }
+        self.enter().await?;
+        self.read_on(frames).await
+    }
+
+    async fn read_on(&mut self, frames: Vec<Bytes>) -> Result<()> {
+        if let Some(reading) = &self.reading
+            && !reading.push(frames).await
+        {
+            return self.give_up_reading().await;
+        }
+        Ok(())
+    }
+
+    /// What is refused is not sent to its end. What cannot be read in for now is read in when it is whole.
+    async fn give_up_reading(&mut self) -> Result<()> {
+        let Some(reading) = self.reading.take() else { return Ok(()) };
+        match reading.over().await {
+            Err(problem) if !is_passing(&problem) && problem.code() != Code::IncompleteUpload => {
+                Err(refuse(self.app, &self.file, self.writer.reader(), problem).await?)
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn enter(&mut self) -> Result<()> {

@@ -309,6 +309,13 @@ fn files(filled: &Filled, n: usize) -> Vec<RouteRequest> {
         create(&AGAIN.replace("ecc0b8", &format!("{n:06}")), &[202]),
         create(AGAIN, &[200]),
         act("delete /v1/uploads/{id}", format!("/v1/uploads/{}", filled.id(Kind::Upload, 1 + n)), &[202]),
+        // No file is there that could be fetched.
+        send(
+            "post /v1/uploads/fetch",
+            "/v1/uploads/fetch?kind=debts".into(),
+            json!({ "url": "https://10.0.0.1/a.csv" }),
+            &[400],
+        ),
         RouteRequest { rows: FILES, ..act("post /v1/tus", "/v1/tus?kind=debts".into(), &[201]) },
         act("get /v1/tus/{id}", absent.clone(), &[404]),
         act("patch /v1/tus/{id}", absent.clone(), &[400]),
