@@ -18,7 +18,7 @@ EVENT = {
 }
 
 
-@schemathesis.serializer("application/x-ndjson")
+@schemathesis.serializer("application/x-ndjson", "application/offset+octet-stream")
 def lines(_context, value):
     if isinstance(value, bytes):
         return value

@@ -59,7 +59,7 @@ pub struct ApiConfig {
     #[arg(long, env = "GRISTMILL_HEARTBEAT", default_value = "15s", value_parser = some_time, value_name = "TIME")]
     pub heartbeat: Duration,
 
-    /// The origins whose pages in a browser may use the API (CORS), such as https://files.example.com, or `*` for all; none unless given
+    /// The origins whose pages in a browser may use the API (CORS), such as `https://files.example.com`, or `*` for all; none unless given
     #[arg(long, env = "GRISTMILL_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
     pub cors_origins: Vec<String>,
 }
