@@ -180,10 +180,7 @@ pub(crate) async fn named(app: &AppState, client_id: ClientId, kind: Kind, name:
         let errors = vec![FieldError { field: "profile".to_owned(), detail: detail.clone() }];
         Problem::new(Code::InvalidParameter, format!("profile: {detail}")).errors(errors)
     };
-    let found = match name.contains('\0') {
-        true => None,
-        false => profiles::find(&app.pool, client_id, name).await?,
-    };
+    let found = saved(app, client_id, name).await?;
     let found = found.ok_or_else(|| wrong(format!("there is no profile '{name}': GET /v1/profiles lists yours")))?;
     if found.kind != kind {
         return Err(wrong(format!("'{name}' is a profile of {}, and the file is one of {kind}", found.kind)));
@@ -192,11 +189,15 @@ pub(crate) async fn named(app: &AppState, client_id: ClientId, kind: Kind, name:
 }
 
 async fn find(app: &AppState, caller: &Caller, name: &str) -> Result<SavedProfile> {
-    let found = match name.contains('\0') {
-        true => None,
-        false => profiles::find(&app.pool, caller.id(), name).await?,
-    };
-    found.ok_or_else(|| none(name))
+    saved(app, caller.id(), name).await?.ok_or_else(|| none(name))
+}
+
+/// A NUL is in no profile's name, and the database does not take one.
+async fn saved(app: &AppState, client_id: ClientId, name: &str) -> Result<Option<SavedProfile>> {
+    match name.contains('\0') {
+        true => Ok(None),
+        false => Ok(profiles::find(&app.pool, client_id, name).await?),
+    }
 }
 
 /// What is to be saved, with what an upload shows.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gristmill_core::ClientId;
-use gristmill_pipelines::{Kind, Profile, Said, header_fingerprint};
+use gristmill_pipelines::{Kind, Profile, Said, UseProfile, header_fingerprint};
 use jiff_sqlx::Timestamp;
 use sqlx::{FromRow, PgExecutor, types::Json};
 
@@ -118,11 +118,20 @@ pub async fn find(
     row.map(SavedProfile::try_from).transpose()
 }
 
-/// Those of a client's profiles of a kind that a header may choose.
+/// Those of a client's profiles of a kind that the header of a file may choose, of which this is said: none where one is named, or none is
+/// to hold.
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses the statement.
-pub async fn by_header(on: impl PgExecutor<'_>, client_id: ClientId, kind: Kind) -> Result<Vec<Profile>, sqlx::Error> {
+pub async fn by_header(
+    on: impl PgExecutor<'_>,
+    client_id: ClientId,
+    kind: Kind,
+    said: &Said,
+) -> Result<Vec<Profile>, sqlx::Error> {
+    if said.profile != UseProfile::ByHeader {
+        return Ok(Vec::new());
+    }
     let rows: Vec<Row> = sqlx::query_as(
         "select name, kind, said, header, created_at, updated_at from profiles
          where client_id = $1 and kind = $2 and fingerprint is not null order by name",

@@ -16,7 +16,7 @@ use gristmill_containers::ContainerError;
 use gristmill_core::ClientId;
 use gristmill_pipelines::{
     Arrived, Foreign, HeaderError, Intake, IntakeError, Kind, Limits, Part, Profile, Question, Said, SplitLimits,
-    UseProfile, Within, charset::CharsetError, sentences,
+    Within, charset::CharsetError, sentences,
 };
 use gristmill_platform::config::LimitsConfig;
 use gristmill_queue::{Queue, QueueError, trace};
@@ -226,10 +226,7 @@ impl UploadService {
         E: std::error::Error + Send + Sync + 'static,
     {
         let FileText { within, sent, mut text } = text_of(&self.spool, &self.limits, &new.said, body).await?;
-        let profiles = match new.said.profile {
-            UseProfile::ByHeader => profiles::by_header(&self.pool, new.client_id, new.kind).await?,
-            UseProfile::Named(_) | UseProfile::Never => Vec::new(),
-        };
+        let profiles = profiles::by_header(&self.pool, new.client_id, new.kind, &new.said).await?;
         let mut arriving = Arriving::new(&self.limits, &new, profiles, within, sent);
         let mut session: Option<UploadSession> = None;
         let result = async {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use gristmill_clients::settings;
-use gristmill_pipelines::{Check, Checked, IntakeError, Kind, Limits, Rules, Said, UseProfile};
+use gristmill_pipelines::{Check, Checked, IntakeError, Kind, Limits, Rules, Said};
 use gristmill_uploads::{FileText, ReceiveError, profiles, text_of};
 use jiff::Timestamp;
 
@@ -31,10 +31,7 @@ where
     let max_record_bytes = usize::try_from(limits.max_record_bytes).unwrap_or(usize::MAX);
     let of_header = Limits { max_columns: limits.max_columns, max_record_bytes };
     let FileText { within, mut text, .. } = text_of(&app.uploads.spool, limits, &said, file).await.map_err(problem)?;
-    let profiles = match said.profile {
-        UseProfile::ByHeader => profiles::by_header(&app.pool, caller.id(), kind).await?,
-        UseProfile::Named(_) | UseProfile::Never => Vec::new(),
-    };
+    let profiles = profiles::by_header(&app.pool, caller.id(), kind, &said).await?;
     let mut check = Check::new(kind, said, of_header, rules(app, caller, kind).await?).knowing(profiles);
     if let Some(within) = within {
         check = check.within(within);
