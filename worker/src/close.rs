@@ -84,14 +84,13 @@ async fn close(env: &Env, context: &Context, upload_id: UploadId, settled: Optio
     }
     if let Some(settled) = settled {
         settle::finish(env, &mut tx, settled).await?;
-    }
-    // What was settled just now may be what its sender has ruled out.
-    let upload = read::by_id(&mut *tx, upload_id).await?.ok_or(JobError::Cancelled)?;
-    if let Some(why) = objection(&upload) {
-        if let Some(settled) = settled.filter(|_| upload.on_duplicate == OnDuplicate::Replace) {
-            settled.give_back(&mut tx).await?;
+        if settled.may_rule_out() {
+            let upload = read::by_id(&mut *tx, upload_id).await?.ok_or(JobError::Cancelled)?;
+            if let Some(why) = objection(&upload) {
+                settled.give_back(&mut tx).await?;
+                return fail(env, context, tx, upload_id, why.reason, &why.detail).await;
+            }
         }
-        return fail(env, context, tx, upload_id, why.reason, &why.detail).await;
     }
     complete(env, context, tx, upload_id, None).await?.tell(env).await;
     Ok(())

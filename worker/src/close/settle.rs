@@ -14,7 +14,7 @@ mod suspects;
 use std::collections::HashMap;
 
 use gristmill_queue::JobError;
-use gristmill_uploads::{OnDuplicate, UploadId, replaced, segments::lock_client};
+use gristmill_uploads::{OnDuplicate, Policy, UploadId, replaced, segments::lock_client};
 use sqlx::PgConnection;
 
 use crate::{
@@ -67,9 +67,21 @@ pub(super) async fn finish(env: &Env, conn: &mut PgConnection, settled: &Settled
 }
 
 impl Settled {
-    /// Gives the rows back that the upload has replaced in this transaction.
+    /// What was settled in the end may be what its sender has ruled out: a duplicate, or a row that is billed.
+    pub(super) fn may_rule_out(&self) -> bool {
+        match self.chunk.on_duplicate {
+            OnDuplicate::Error => true,
+            OnDuplicate::Replace => self.chunk.policy == Policy::Atomic,
+            OnDuplicate::Skip => false,
+        }
+    }
+
+    /// Gives the rows back that the upload has replaced in this transaction, if it may.
     pub(super) async fn give_back(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
         let chunk = &self.chunk;
+        if chunk.on_duplicate != OnDuplicate::Replace {
+            return Ok(());
+        }
         replaced::give_back(conn, chunk.kind.table(), chunk.owner.client_id.into(), chunk.upload_id).await
     }
 }
