@@ -121,8 +121,7 @@ impl UploadService {
                 return Err(RemoveError::ReplacedAreBilled);
             }
             replaced::give_back(&mut tx, found.kind.table(), client_id, id).await?;
-        }
-        if undone && found.kind.table().segments {
+        } else if undone && found.kind.table().segments {
             // What later uploads have replaced of it does not come back.
             replaced::forget(&mut *tx, found.kind.table(), &[id]).await?;
         }
